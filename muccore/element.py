@@ -113,7 +113,9 @@ def copyOf(element: domish.Element) -> Element:
     """
     Copy any C{domish.Element} into an L{Element}; nothing is shared.
     """
-    copied = Element((element.uri, element.name), element.defaultUri, dict(element.attributes), dict(element.localPrefixes))
+    copied = Element(
+        (element.uri, element.name), element.defaultUri, dict(element.attributes), dict(element.localPrefixes)
+    )
     for child in element.children:
         if not isinstance(child, str):
             child = copyOf(child)
