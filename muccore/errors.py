@@ -82,8 +82,10 @@ class StanzaError(_TwistedStanzaError):
     @ivar type: C{auth}, C{cancel}, C{continue}, C{modify} or C{wait}.
     @ivar text: a sentence for people, or C{None}.
     @ivar appCondition: an application-specific condition element, or C{None}.
+    @ivar by: the address of the entity that refuses, where it is not the one that was addressed, or C{None}.
     """
 
+    by: str | None = None
     condition: str
     type: str
     text: str | None
@@ -134,6 +136,7 @@ def errorElement(error: _TwistedStanzaError, by: str | None = None) -> Element:
     @param by: the address of the entity that refuses (RFC 6120 §8.3.2), where it is not the stanza's C{from}.
     """
     element = Element((ns.CLIENT, "error"))
+    by = by or getattr(error, "by", None)
     if by is not None:
         element.attributes["by"] = by
     element.attributes["type"] = error.type or STANZA_CONDITIONS[error.condition]
