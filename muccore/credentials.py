@@ -10,9 +10,9 @@ import hashlib
 import hmac
 import os
 import stringprep
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
+from unicodedata import ucd_3_2_0
 
 HASHES: Final[dict[str, str]] = {"SHA-1": "sha1", "SHA-256": "sha256"}
 """SCRAM's hash names to hashlib's."""
@@ -45,7 +45,8 @@ def saslprep(text: str) -> str:
     mapped = "".join(
         " " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)
     )
-    prepared = unicodedata.normalize("NFKC", mapped)
+    # Stringprep is bound to Unicode 3.2 (RFC 3454 §4): what came later stays as it was typed.
+    prepared = ucd_3_2_0.normalize("NFKC", mapped)
     if not prepared:
         raise ValueError("empty password")
     for c in prepared:

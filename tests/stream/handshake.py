@@ -1,0 +1,145 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+TLS for tests: certificates of any kind, and handshakes in memory with an OpenSSL client.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+
+SHA256 = hashes.SHA256()
+
+
+def makeCertificate(
+    key: Any = None,
+    algorithm: hashes.HashAlgorithm | None = SHA256,
+    begins: timedelta = timedelta(days=-1),
+    ends: timedelta = timedelta(days=1),
+    padding: Any = None,
+) -> x509.Certificate:
+    """
+    A certificate for C{localhost}, signed by its own key, valid between two times as seen from now.
+    """
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + begins)
+        .not_valid_after(now + ends)
+        .sign(key, algorithm, rsa_padding=padding)
+    )
+
+
+def writePair(folder: str, *chain: x509.Certificate, key: Any, passphrase: bytes | None = None) -> tuple[str, str]:
+    """
+    Write certificates and a key.
+
+    @return: the two paths, the same ones for the same folder.
+    """
+    os.makedirs(folder, exist_ok=True)
+    paths = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
+    with open(paths[0], "wb") as file:
+        file.writelines(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+    encryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    with open(paths[1], "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    return paths
+
+
+def goodPair(folder: str) -> tuple[str, str]:
+    """
+    Write a new ECDSA key and a certificate for it.
+
+    @return: as L{writePair}.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    return writePair(folder, makeCertificate(key), key=key)
+
+
+class Transport:
+    """
+    As much of an C{ISSLTransport} as has to do with TLS.
+    """
+
+    def __init__(self, connection: SSL.Connection) -> None:
+        self._connection = connection
+
+    def getHandle(self) -> SSL.Connection:
+        """
+        The connection.
+        """
+        return self._connection
+
+
+def clientContext(version: int | None = None, ciphers: bytes | None = None) -> SSL.Context:
+    """
+    A client's context, for one version of TLS if one is given.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    if version is not None:
+        context.set_min_proto_version(version)
+        context.set_max_proto_version(version)
+    if ciphers is not None:
+        context.set_cipher_list(ciphers)
+    return context
+
+
+def pump(*pair: SSL.Connection) -> None:
+    """
+    Carry what two connections have to say to each other, once each way.
+    """
+    for speaker, listener in (pair, pair[::-1]):
+        try:
+            listener.bio_write(speaker.bio_read(1 << 16))
+        except SSL.WantReadError:
+            pass
+
+
+def shakeHands(server: SSL.Connection, client: SSL.Connection) -> None:
+    """
+    Shake hands in memory.
+
+    @raise SSL.Error: if either side refuses.
+    """
+    server.set_accept_state()
+    client.set_connect_state()
+    waiting = [client, server]
+    for _ in range(10):
+        for connection in tuple(waiting):
+            try:
+                connection.do_handshake()
+            except SSL.WantReadError:
+                pass
+            else:
+                waiting.remove(connection)
+            pump(connection, client if connection is server else server)
+        if not waiting:
+            return
+    raise AssertionError("the handshake does not end")
+
+
+def connect(tls: Any, context: SSL.Context, session: Any = None) -> tuple[SSL.Connection, SSL.Connection]:
+    """
+    A client's connection and the server's to it.
+
+    @param session: what the client resumes, or C{None}.
+    """
+    server, client = tls.serverConnectionForTLS(None), SSL.Connection(context, None)
+    if session is not None:
+        client.set_session(session)
+    shakeHands(server, client)
+    return client, server
