@@ -1,0 +1,4 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What tests are made with: the runner of plays, whole servers in memory, contracts of stores.
+"""

@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.testing.test_scansion_main -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+C{python -m muccore.testing.scansion HOST PORT FILES}: perform plays, one after the other, against one server.
+
+The exit status is 0 if all passed, 1 if one failed, 2 if the arguments are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from muccore.testing.scansion.play import PlayFailed, Staging, perform
+from muccore.testing.scansion.script import ScriptError, load
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"expected a port number, found {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
+    return seconds
+
+
+def _file(text: str) -> str:
+    if not os.path.isfile(text) or not os.access(text, os.R_OK):
+        raise argparse.ArgumentTypeError(f"cannot read {text!r}")
+    return text
+
+
+def options(argv: Sequence[str]) -> argparse.Namespace:
+    """
+    Read the command line.
+
+    @param argv: without the program's name.
+    @raise SystemExit: with status 2 if it is wrong, with 0 after C{--help}.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m muccore.testing.scansion",
+        description="Perform plays (scansion scripts) against an XMPP server. See docs/plays.md.",
+    )
+    parser.add_argument("host", metavar="HOST", help="where the server listens, whatever domain it serves")
+    parser.add_argument("port", metavar="PORT", type=_port)
+    parser.add_argument("files", metavar="FILE", nargs="+", type=_file, help="a script (.scs)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--exact",
+        action="store_true",
+        help="each client's next stanza must be the expected one, with nothing left over at the end",
+    )
+    mode.add_argument(
+        "--strict-payloads",
+        action="store_true",
+        help="compare elements outside of jabber:client as scansion does: attributes, children and their order",
+    )
+    parser.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="for each step (default: 5)")
+    parser.add_argument("--tls", action="store_true", help="use STARTTLS (any certificate is believed)")
+    return parser.parse_args(argv)
+
+
+async def _run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> int:
+    staging = Staging(
+        chosen.host, chosen.port, chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls
+    )
+    failed = 0
+    for path in chosen.files:
+        try:
+            await perform(reactor, load(path), staging)
+        except (PlayFailed, ScriptError, OSError) as e:
+            failed += 1
+            write(f"FAILED {path}\n")
+            write("".join(f"  {line}\n" for line in str(e).splitlines()))
+        else:
+            write(f"ok {path}\n")
+    write(f"{len(chosen.files) - failed} passed, {failed} failed\n")
+    return 1 if failed else 0
+
+
+def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> Deferred[int]:
+    """
+    Perform all plays.
+
+    @param chosen: from L{options}.
+    @param write: takes what is to be printed.
+    @return: fires with the exit status.
+    """
+    return Deferred.fromCoroutine(_run(reactor, chosen, write))
+
+
+def main(argv: Sequence[str]) -> None:
+    """
+    The command. Does not return.
+    """
+
+    def write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    async def whole(reactor: Any) -> None:
+        sys.exit(await run(reactor, chosen, write))
+
+    chosen = options(argv)
+    # Failures show what servers sent; no terminal's encoding shall hide them behind an error of its own.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

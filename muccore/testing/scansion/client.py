@@ -1,0 +1,337 @@
+# -*- test-case-name: tests.testing.test_scansion_client -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A small XMPP client over TCP for plays: it logs in, binds, sends text and keeps what comes.
+
+A tool for tests: it believes any certificate, and it sends a password over an unencrypted connection where the server
+takes it. What comes from the server is read by lxml, so point it at servers under test only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+from lxml import etree
+from twisted.internet import ssl
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from muccore import ns
+from muccore.element import escapeAttribute, escapeText
+from muccore.testing.scansion.scram import ScramClient, ScramRefused
+from muccore.testing.scansion.script import Character
+
+STREAM_ERROR = f"{{{ns.STREAM}}}error"
+"""The tag of a stream error."""
+
+
+class ClientFailed(Exception):
+    """
+    A client could not do its part; C{str()} of it says why.
+    """
+
+
+def _condition(error: etree._Element, namespace: str) -> str:
+    """
+    The condition of a stream error, SASL failure or stanza error.
+    """
+    for child in error.iterchildren(etree.Element):
+        name = etree.QName(child)
+        if name.namespace == namespace and name.localname != "text":
+            return name.localname
+    return "without a condition"
+
+
+class Client(Protocol):
+    """
+    One connection.
+
+    @ivar stanzas: what has come and nobody has taken yet; stream errors are among them.
+    @ivar count: how many have come in all.
+    @ivar full: the full JID, once it is bound.
+    @ivar lost: why the connection is gone, or C{None}.
+    """
+
+    transport: ITCPTransport
+
+    def __init__(self) -> None:
+        self.stanzas: deque[etree._Element] = deque()
+        self.count = 0
+        self.full = ""
+        self.lost: str | None = None
+        self._ended = ""
+        self._closing = False
+        self._waiting: Deferred[None] | None = None
+        self._finished: list[Deferred[None]] = []
+        self._pings: dict[str, Deferred[None]] = {}
+        self._pingPrefix = f"play-{secrets.token_hex(8)}-"
+        self._pingCount = 0
+        self._domain = ""
+        self._reset()
+
+    # What comes
+
+    def _reset(self) -> None:
+        """
+        Begin to read a new stream.
+        """
+        self._parser = etree.XMLPullParser(("start", "end"), resolve_entities=False, no_network=True)
+        self._depth = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{Protocol.dataReceived}.
+        """
+        parser = self._parser
+        try:
+            parser.feed(data)
+            events = list(parser.read_events())
+        except etree.XMLSyntaxError as e:
+            self._ended = f"what the server sent is no XML: {e.msg}"
+            self.abort()
+            return
+        for event, element in cast(list[tuple[str, etree._Element]], events):
+            if parser is not self._parser:
+                # The stream has been restarted: nothing that came before counts any more.
+                return
+            if event == "start":
+                self._depth += 1
+                continue
+            self._depth -= 1
+            if self._depth == 1:
+                self._elementReceived(element)
+            elif self._depth == 0:
+                self._ended = self._ended or "the server closed the stream"
+                self._sendClosing()
+                self.transport.loseConnection()
+
+    def _elementReceived(self, element: etree._Element) -> None:
+        received = copy.deepcopy(element)
+        received.tail = None
+        etree.cleanup_namespaces(received)
+        # The parser may still be at work behind the newest child; those before it can go.
+        while (before := element.getprevious()) is not None:
+            cast(etree._Element, element.getparent()).remove(before)
+        answered = self._pings.pop(received.get("id", ""), None)
+        if answered is not None:
+            answered.callback(None)
+            return
+        if received.tag == STREAM_ERROR:
+            self._ended = f"stream error {_condition(received, ns.STREAM_ERRORS)}"
+        self.count += 1
+        self.stanzas.append(received)
+        self._wake()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        See L{Protocol.connectionLost}.
+        """
+        self.lost = self._ended or f"the connection was lost: {reason.getErrorMessage()}"
+        pings, self._pings = self._pings, {}
+        for ping in pings.values():
+            ping.errback(ClientFailed(self.lost))
+        self._wake()
+        finished, self._finished = self._finished, []
+        for waiting in finished:
+            waiting.callback(None)
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def changed(self) -> Deferred[None]:
+        """
+        Wait until something comes or the connection is lost. Only one may wait at a time.
+        """
+        if self.lost is not None:
+            return succeed(None)
+
+        def forget(_: Deferred[None]) -> None:
+            self._waiting = None
+
+        self._waiting = Deferred(forget)
+        return self._waiting
+
+    def closed(self) -> Deferred[None]:
+        """
+        Wait until the connection is gone.
+        """
+        waiting: Deferred[None] = Deferred()
+        if self.lost is None:
+            self._finished.append(waiting)
+        else:
+            waiting.callback(None)
+        return waiting
+
+    async def _next(self) -> etree._Element:
+        while not self.stanzas:
+            if self.lost is not None:
+                raise ClientFailed(self.lost)
+            await self.changed()
+        element = self.stanzas.popleft()
+        if element.tag == STREAM_ERROR:
+            raise ClientFailed(self._ended)
+        return element
+
+    # What goes
+
+    def send(self, text: str) -> None:
+        """
+        Send XML.
+        """
+        self.transport.write(text.encode("utf-8"))
+
+    def ping(self, to: str) -> Deferred[None]:
+        """
+        Wait until an address has answered, in whatever way, to an IQ (XEP-0199). Its answer is not among C{stanzas}.
+
+        @raise ClientFailed: (as failure) if the connection is gone.
+        """
+        answered: Deferred[None] = Deferred()
+        if self.lost is not None:
+            answered.errback(ClientFailed(self.lost))
+            return answered
+        self._pingCount += 1
+        identifier = f"{self._pingPrefix}{self._pingCount}"
+        self._pings[identifier] = answered
+        self.send(f"<iq type='get' id='{identifier}' to='{escapeAttribute(to)}'><ping xmlns='{ns.PING}'/></iq>")
+        return answered
+
+    def _sendClosing(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self.send("</stream:stream>")
+
+    def close(self) -> Deferred[None]:
+        """
+        End the stream, and wait until the server has ended it, too.
+        """
+        if self.lost is None:
+            self._sendClosing()
+        return self.closed()
+
+    def abort(self) -> None:
+        """
+        Drop the connection.
+        """
+        if self.lost is None:
+            self.transport.abortConnection()
+
+    # Logging in
+
+    async def login(self, character: Character, tls: bool = False) -> None:
+        """
+        Log in and bind a resource. It is up to the caller to bound the time.
+
+        @param tls: use STARTTLS; without it that is done only where nothing else is possible.
+        @raise ClientFailed: if that is not possible.
+        """
+        address = character.address
+        self._domain = address.domain
+        features = await self._open()
+        offer = features.find(f"{{{ns.TLS}}}starttls")
+        if offer is None and tls:
+            raise ClientFailed("the server does not offer STARTTLS")
+        if offer is not None and (
+            tls or offer.find(f"{{{ns.TLS}}}required") is not None or not self._mechanisms(features)
+        ):
+            features = await self._startTLS()
+        await self._authenticate(self._mechanisms(features), address.local, character.password)
+        await self._open()
+        await self._bind(character.resource)
+
+    async def _open(self) -> etree._Element:
+        self._reset()
+        self.send(
+            f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
+            f"to='{escapeAttribute(self._domain)}' version='1.0' xml:lang='en'>"
+        )
+        features = await self._next()
+        if features.tag != f"{{{ns.STREAM}}}features":
+            raise ClientFailed(f"expected stream features, the server sent <{etree.QName(features).localname}>")
+        return features
+
+    async def _startTLS(self) -> etree._Element:
+        self.send(f"<starttls xmlns='{ns.TLS}'/>")
+        answer = await self._next()
+        if answer.tag != f"{{{ns.TLS}}}proceed":
+            raise ClientFailed("the server refuses STARTTLS")
+        self.transport.startTLS(ssl.CertificateOptions(verify=False))  # type: ignore[attr-defined]
+        return await self._open()
+
+    @staticmethod
+    def _mechanisms(features: etree._Element) -> list[str]:
+        """
+        The mechanisms that the server offers and this client knows.
+        """
+        offered = {str(found.text).strip() for found in features.iter(f"{{{ns.SASL}}}mechanism")}
+        return [known for known in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-1") if known in offered]
+
+    async def _authenticate(self, mechanisms: list[str], user: str, password: str) -> None:
+        if not mechanisms:
+            raise ClientFailed("the server offers none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-1")
+        mechanism = mechanisms[0]
+        if mechanism == "PLAIN":
+            await self._exchange("auth", f"\0{user}\0{password}".encode(), "success", mechanism)
+            return
+        try:
+            scram = ScramClient(mechanism.removeprefix("SCRAM-"), user, password)
+            challenge = await self._exchange("auth", scram.first(), "challenge", mechanism)
+            scram.verify(await self._exchange("response", scram.final(challenge), "success"))
+        except (ScramRefused, ValueError) as e:
+            raise ClientFailed(f"{mechanism} failed: {e}") from None
+
+    async def _exchange(self, name: str, data: bytes, expected: str, mechanism: str | None = None) -> bytes:
+        """
+        One step of SASL: what to send, and what has to come back.
+        """
+        attribute = "" if mechanism is None else f" mechanism='{mechanism}'"
+        encoded = base64.b64encode(data).decode("ascii")
+        self.send(f"<{name} xmlns='{ns.SASL}'{attribute}>{encoded}</{name}>")
+        answer = await self._next()
+        if answer.tag == f"{{{ns.SASL}}}failure":
+            raise ClientFailed(f"the server refuses the log-in: {_condition(answer, ns.SASL)}")
+        if answer.tag != f"{{{ns.SASL}}}{expected}":
+            raise ClientFailed(f"expected <{expected}>, the server sent <{etree.QName(answer).localname}>")
+        try:
+            return base64.b64decode((answer.text or "").strip(), validate=True)
+        except binascii.Error:
+            raise ClientFailed(f"what the server sent in <{expected}> is no base64") from None
+
+    async def _bind(self, resource: str | None) -> None:
+        wanted = "" if resource is None else f"<resource>{escapeText(resource)}</resource>"
+        self.send(f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'>{wanted}</bind></iq>")
+        answer = await self._next()
+        error = answer.find(f"{{{ns.CLIENT}}}error")
+        if error is not None:
+            raise ClientFailed(f"the server refuses to bind: {_condition(error, ns.STANZA_ERRORS)}")
+        bound = answer.findtext(f"{{{ns.BIND}}}bind/{{{ns.BIND}}}jid")
+        if not bound:
+            raise ClientFailed("the server's answer to binding has no JID")
+        self.full = bound.strip()
+
+
+def connect(reactor: Any, host: str, port: int, timeout: float) -> Deferred[Client]:
+    """
+    Connect.
+
+    @param host: a name or an address.
+    @return: a L{Client} that is not logged in; fails as endpoints do.
+    """
+    kind: Callable[..., Any] = (
+        TCP4ClientEndpoint if isIPAddress(host) else TCP6ClientEndpoint if isIPv6Address(host) else HostnameEndpoint
+    )
+    return cast(
+        "Deferred[Client]", kind(reactor, host, port, timeout=timeout).connect(Factory.forProtocol(Client))
+    )
