@@ -5,6 +5,7 @@ TLS for tests: certificates of any kind, and handshakes in memory with an OpenSS
 
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -103,10 +104,8 @@ def pump(*pair: SSL.Connection) -> None:
     Carry what two connections have to say to each other, once each way.
     """
     for speaker, listener in (pair, pair[::-1]):
-        try:
+        with contextlib.suppress(SSL.WantReadError):
             listener.bio_write(speaker.bio_read(1 << 16))
-        except SSL.WantReadError:
-            pass
 
 
 def shakeHands(server: SSL.Connection, client: SSL.Connection) -> None:
