@@ -1,0 +1,78 @@
+# -*- test-case-name: tests.storage.test_choose -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The plugin that makes stores, for whoever has a class or a function that makes one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.plugin import IPlugin
+from twisted.python.filepath import FilePath
+from zope.interface import implementer
+
+from muccore.interfaces import BadDescription, IStore, IStoreFactory
+
+
+@implementer(IPlugin, IStoreFactory)
+@dataclass(frozen=True)
+class StoreFactory:
+    """
+    An L{IStoreFactory} out of a function.
+
+    @ivar purpose: C{"accounts"} or C{"rooms"}.
+    @ivar scheme: the word before the colon.
+    @ivar help: one line for the configuration reference: what stands behind the colon.
+    @ivar make: called with the argument, the base folder and the reactor; may raise L{BadDescription}.
+    """
+
+    purpose: str
+    scheme: str
+    help: str
+    make: Callable[[str, FilePath[str], Any], IStore]
+
+    def makeStore(self, argument: str, base: FilePath[str], reactor: Any) -> IStore:
+        """
+        See L{IStoreFactory.makeStore}.
+        """
+        return self.make(argument, base, reactor)
+
+
+def withoutArgument(scheme: str, make: Callable[[Any], IStore]) -> Callable[[str, FilePath[str], Any], IStore]:
+    """
+    A L{StoreFactory.make} for a scheme that has nothing behind its colon.
+
+    @param make: called with the reactor.
+    """
+
+    def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
+        if argument:
+            raise BadDescription(f"{scheme}: takes nothing behind the colon, found {argument!r}")
+        return make(reactor)
+
+    return makeStore
+
+
+def filePath(
+    scheme: str, make: Callable[[FilePath[str], Any], IStore]
+) -> Callable[[str, FilePath[str], Any], IStore]:
+    """
+    A L{StoreFactory.make} for a scheme whose argument is the path of a file.
+
+    @param make: called with the file and the reactor.
+    """
+
+    def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
+        if not argument.strip():
+            raise BadDescription(f"{scheme}: needs the path of a file behind the colon, as in {scheme}:var/muccore.db")
+        if "\0" in argument:
+            raise BadDescription(f"{scheme}: a path has no NUL character in it")
+        if argument.endswith(os.sep):
+            raise BadDescription(f"{scheme}:{argument} names a folder; name a file in it")
+        return make(FilePath(os.path.join(base.path, argument)), reactor)
+
+    return makeStore

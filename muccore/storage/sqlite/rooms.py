@@ -1,0 +1,301 @@
+# -*- test-case-name: tests.storage.test_sqlite_rooms -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Rooms in an SQLite database: a row for each room, a row for each entry of its list.
+
+Lists travel between Python and SQLite as JSON, some thousand entries at a time, because C{sqlite3} gives up the
+interpreter lock for every single row and has to wait for the reactor thread to get it back: in a busy server that
+would make a list of 100,000 entries take minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.filepath import FilePath
+from zope.interface import implementer
+
+from muccore.interfaces import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
+from muccore.storage.sqlite.database import PATIENCE, Database
+from muccore.storage.sqlite.schema import Schema
+
+SCHEMA: Final = Schema(
+    "rooms",
+    (
+        (
+            """
+            CREATE TABLE room (
+                id INTEGER PRIMARY KEY,
+                jid TEXT NOT NULL UNIQUE,
+                domain TEXT NOT NULL,
+                name TEXT NOT NULL,
+                public INTEGER NOT NULL,
+                temporary INTEGER NOT NULL,
+                settings TEXT NOT NULL,
+                subject_text TEXT,
+                subject_nick TEXT,
+                subject_stamp REAL
+            )
+            """,
+            "CREATE INDEX room_public ON room (domain, jid) WHERE public = 1",
+            "CREATE INDEX room_temporary ON room (domain, jid) WHERE temporary = 1",
+            """
+            CREATE TABLE affiliate (
+                room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+                jid TEXT NOT NULL,
+                affiliation TEXT NOT NULL,
+                nick TEXT,
+                reason TEXT,
+                PRIMARY KEY (room, jid)
+            ) WITHOUT ROWID
+            """,
+        ),
+    ),
+)
+"""The tables for rooms."""
+
+_PAGE: Final = 4096
+"""Entries that travel at a time: what one stretch of encoding or decoding may cost the reactor thread."""
+
+
+@implementer(IRoomStore)
+class SQLiteRooms:
+    """
+    Rooms in an SQLite database.
+    """
+
+    def __init__(self, path: FilePath[str], reactor: Any, patience: float = PATIENCE) -> None:
+        """
+        @param path: the file.
+        @param reactor: for threads and time.
+        @param patience: seconds to wait for another process that has locked the database.
+        """
+        self.database = Database(path, SCHEMA, reactor, patience)
+
+    def open(self) -> Deferred[None]:
+        """
+        See L{IRoomStore.open}.
+        """
+        return self.database.open()
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{IRoomStore.close}.
+        """
+        return self.database.close()
+
+    def load(self, room: str) -> Deferred[RoomRecord | None]:
+        """
+        See L{IRoomStore.load}.
+        """
+        return self.database.read(lambda connection: loadRoom(connection, room))
+
+    def save(self, room: str, record: RoomRecord) -> Deferred[None]:
+        """
+        See L{IRoomStore.save}.
+        """
+        # Both mappings are the caller's, who may go on changing them: what is written is what they hold now.
+        try:
+            settings = json.dumps(dict(record.settings))
+        except (TypeError, ValueError) as e:
+            return fail(e)
+        affiliates = dict(record.affiliates)
+        return self.database.write(lambda connection: saveRoom(connection, room, record, settings, affiliates))
+
+    def change(self, room: str, change: RoomChange) -> Deferred[None]:
+        """
+        See L{IRoomStore.change}.
+        """
+        try:
+            settings = None if change.settings is None else json.dumps(dict(change.settings))
+        except (TypeError, ValueError) as e:
+            return fail(e)
+        affiliates = dict(change.affiliates)
+        return self.database.write(lambda connection: changeRoom(connection, room, change, settings, affiliates))
+
+    def destroy(self, room: str) -> Deferred[None]:
+        """
+        See L{IRoomStore.destroy}.
+        """
+        return self.database.write(lambda connection: destroyRoom(connection, room))
+
+    def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
+        """
+        See L{IRoomStore.publicRooms}.
+        """
+        return self.database.read(lambda connection: listPublicRooms(connection, domain, after, before, limit))
+
+    def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
+        """
+        See L{IRoomStore.temporaryRooms}.
+        """
+        return self.database.read(lambda connection: listTemporaryRooms(connection, domain))
+
+
+class _Plain(dict[str, Affiliate]):
+    """
+    Entries that have neither nick nor reason, one for each affiliation: nearly all of a long list share one object.
+    """
+
+    def __missing__(self, affiliation: str) -> Affiliate:
+        affiliate = self[affiliation] = Affiliate(affiliation)
+        return affiliate
+
+
+def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
+    """
+    Read a room; see L{IRoomStore.load}.
+    """
+    row = connection.execute(
+        "SELECT id, name, public, temporary, settings, subject_text, subject_nick, subject_stamp"
+        " FROM room WHERE jid = ?",
+        (room,),
+    ).fetchone()
+    if row is None:
+        return None
+    identifier, name, public, temporary, settings, text, nick, stamp = row
+    return RoomRecord(
+        settings=json.loads(settings),
+        affiliates=_loadAffiliates(connection, identifier),
+        subject=None if text is None else Subject(text, nick, stamp),
+        name=name,
+        public=bool(public),
+        temporary=bool(temporary),
+    )
+
+
+def _loadAffiliates(connection: sqlite3.Connection, identifier: int) -> dict[str, Affiliate]:
+    affiliates: dict[str, Affiliate] = {}
+    plain = _Plain()
+    last: str | None = ""
+    while last is not None:
+        words, others, last = connection.execute(
+            "SELECT json_group_object(jid, affiliation),"
+            " json_group_array(json_array(jid, affiliation, nick, reason))"
+            " FILTER (WHERE nick IS NOT NULL OR reason IS NOT NULL),"
+            " CASE count(*) WHEN ?3 THEN max(jid) END"
+            " FROM (SELECT * FROM affiliate WHERE room = ?1 AND jid > ?2 ORDER BY jid LIMIT ?3)",
+            (identifier, last, _PAGE),
+        ).fetchone()
+        affiliates.update({jid: plain[affiliation] for jid, affiliation in json.loads(words).items()})
+        affiliates.update({jid: Affiliate(*entry) for jid, *entry in json.loads(others)})
+    return affiliates
+
+
+def saveRoom(
+    connection: sqlite3.Connection, room: str, record: RoomRecord, settings: str, affiliates: Mapping[str, Affiliate]
+) -> None:
+    """
+    Write a whole room; see L{IRoomStore.save}.
+    """
+    destroyRoom(connection, room)
+    cursor = connection.execute(
+        "INSERT INTO room (jid, domain, name, public, temporary, settings) VALUES (?, ?, ?, ?, ?, ?)",
+        (room, room.rpartition("@")[2], record.name, record.public, record.temporary, settings),
+    )
+    identifier = cursor.lastrowid
+    assert identifier is not None
+    if record.subject is not None:
+        _setSubject(connection, identifier, record.subject)
+    _putAffiliates(connection, identifier, affiliates)
+
+
+def changeRoom(
+    connection: sqlite3.Connection,
+    room: str,
+    change: RoomChange,
+    settings: str | None,
+    affiliates: Mapping[str, Affiliate | None],
+) -> None:
+    """
+    Change a stored room; see L{IRoomStore.change}.
+    """
+    row = connection.execute("SELECT id FROM room WHERE jid = ?", (room,)).fetchone()
+    if row is None:
+        raise StoreError(f"the room {room} is not stored")
+    (identifier,) = row
+    if settings is not None:
+        connection.execute(
+            "UPDATE room SET name = ?, public = ?, temporary = ?, settings = ? WHERE id = ?",
+            (change.name, change.public, change.temporary, settings, identifier),
+        )
+    if change.subject is not None:
+        _setSubject(connection, identifier, change.subject)
+    gone = [jid for jid, affiliate in affiliates.items() if affiliate is None]
+    if gone:
+        connection.execute(
+            "DELETE FROM affiliate WHERE room = ? AND jid IN (SELECT value FROM json_each(?))",
+            (identifier, json.dumps(gone)),
+        )
+    _putAffiliates(connection, identifier, {jid: kept for jid, kept in affiliates.items() if kept is not None})
+
+
+def _setSubject(connection: sqlite3.Connection, identifier: int, subject: Subject) -> None:
+    connection.execute(
+        "UPDATE room SET subject_text = ?, subject_nick = ?, subject_stamp = ? WHERE id = ?",
+        (subject.text, subject.nick, subject.stamp, identifier),
+    )
+
+
+def _putAffiliates(connection: sqlite3.Connection, identifier: int, affiliates: Mapping[str, Affiliate]) -> None:
+    entries = iter(affiliates.items())
+    while page := [(jid, a.affiliation, a.nick, a.reason) for jid, a in islice(entries, _PAGE)]:
+        # WHERE true is for SQLite's parser, which would take ON for a join's otherwise.
+        connection.execute(
+            "INSERT INTO affiliate SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+            " json_extract(value, '$[2]'), json_extract(value, '$[3]') FROM json_each(?) WHERE true"
+            " ON CONFLICT (room, jid) DO UPDATE"
+            " SET affiliation = excluded.affiliation, nick = excluded.nick, reason = excluded.reason",
+            (identifier, json.dumps(page)),
+        )
+
+
+def destroyRoom(connection: sqlite3.Connection, room: str) -> None:
+    """
+    Forget a room; see L{IRoomStore.destroy}.
+    """
+    connection.execute("DELETE FROM room WHERE jid = ?", (room,))
+
+
+def listPublicRooms(
+    connection: sqlite3.Connection, domain: str, after: str | None, before: str | None, limit: int
+) -> PublicRooms:
+    """
+    A page of the public rooms; see L{IRoomStore.publicRooms}.
+    """
+    if after is not None:
+        rooms = connection.execute(
+            "SELECT jid, name FROM room WHERE domain = ? AND public = 1 AND jid > ? ORDER BY jid LIMIT ?",
+            (domain, after, limit),
+        ).fetchall()
+    elif before is None:
+        rooms = connection.execute(
+            "SELECT jid, name FROM room WHERE domain = ? AND public = 1 ORDER BY jid LIMIT ?", (domain, limit)
+        ).fetchall()
+    else:
+        bound = " AND jid < ?" if before else ""
+        rooms = connection.execute(
+            f"SELECT jid, name FROM room WHERE domain = ? AND public = 1{bound} ORDER BY jid DESC LIMIT ?",
+            (domain, before, limit) if before else (domain, limit),
+        ).fetchall()
+        rooms.reverse()
+    index = 0
+    if rooms:
+        (index,) = connection.execute(
+            "SELECT count(*) FROM room WHERE domain = ? AND public = 1 AND jid < ?", (domain, rooms[0][0])
+        ).fetchone()
+    (count,) = connection.execute("SELECT count(*) FROM room WHERE domain = ? AND public = 1", (domain,)).fetchone()
+    return PublicRooms(rooms, index, count)
+
+
+def listTemporaryRooms(connection: sqlite3.Connection, domain: str) -> list[str]:
+    """
+    The temporary rooms; see L{IRoomStore.temporaryRooms}.
+    """
+    rows = connection.execute("SELECT jid FROM room WHERE domain = ? AND temporary = 1 ORDER BY jid", (domain,))
+    return [jid for (jid,) in rows]

@@ -1,0 +1,14 @@
+# -*- test-case-name: tests.storage -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What every store promises, as tests: mixins for the L{twisted.trial.unittest.TestCase} of a store.
+
+C{docs/writing-a-store.md} shows one in use.
+"""
+
+from __future__ import annotations
+
+from muccore.testing.contracts.accounts import AccountStoreContract
+from muccore.testing.contracts.rooms import RoomStoreContract
+
+__all__ = ["AccountStoreContract", "RoomStoreContract"]
