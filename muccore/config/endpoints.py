@@ -1,0 +1,161 @@
+# -*- test-case-name: tests.config.test_endpoints -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Twisted's endpoint strings as configuration values: what is wrong with one is told before anything listens.
+
+Twisted's own parser has the last word, but its complaints speak of Python functions, and it takes any number for a
+port. Only kinds that end in TCP connections are taken, because those have the transport that muccore writes with.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+from twisted.internet.endpoints import serverFromString
+from twisted.python.filepath import FilePath
+
+from muccore.config.problems import NotAllowed, suggestion
+from muccore.config.values import Type
+
+_ARGUMENTS: Final = {
+    "tcp": ("port", "interface", "backlog"),
+    "tcp6": ("port", "interface", "backlog"),
+    "systemd": ("domain", "index", "name"),
+}
+"""What each kind of endpoint takes, in the order in which it may come without names."""
+
+_FAMILIES: Final = ("INET", "INET6")
+
+
+class Endpoint(Type[str]):
+    """
+    An endpoint string.
+    """
+
+    def __init__(self, *schemes: str) -> None:
+        """
+        @param schemes: which kinds are taken, of those in this module's table.
+        """
+        self.schemes = schemes
+        self.allowed = f"an endpoint such as tcp:5222:interface=127.0.0.1 (kinds: {', '.join(schemes)})"
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """
+        See L{Type.parse}.
+        """
+        scheme = text.partition(":")[0]
+        if scheme in ("ssl", "tls"):
+            raise NotAllowed("muccore brings the TLS itself: give a tcp endpoint to [c2s] direct_tls_listen")
+        if scheme not in self.schemes:
+            raise NotAllowed(f"no kind {scheme!r} here", suggestion(scheme, self.schemes))
+        arguments = _arguments(text)
+        if "port" in arguments:
+            _checkNumber("port", arguments["port"], 65535)
+        if "backlog" in arguments:
+            _checkNumber("backlog", arguments["backlog"], 2**31 - 1)
+        if scheme == "systemd":
+            # Twisted would look for the socket now, and whoever only reads the configuration has not inherited it.
+            _checkInherited(arguments)
+            return text
+        interface = arguments.get("interface", "")
+        if interface and scheme == "tcp6" and not _isAddress(interface, 6):
+            raise NotAllowed(f"{interface!r} is no IPv6 address")
+        try:
+            serverFromString(None, text)
+        except (ValueError, TypeError) as e:
+            raise NotAllowed(str(e)) from None
+        return text
+
+
+def isLocal(endpoint: str) -> bool:
+    """
+    Whether only this machine can connect to it, because it listens on a loopback address.
+
+    @param endpoint: one that L{Endpoint.parse} has returned.
+    """
+    interface = _arguments(endpoint).get("interface", "")
+    if interface.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(interface).is_loopback
+    except ValueError:
+        return False
+
+
+def isEphemeral(endpoint: str) -> bool:
+    """
+    Whether it listens on a free port of the system's choice (port 0), another one each time.
+
+    @param endpoint: one that L{Endpoint.parse} has returned.
+    """
+    port = _arguments(endpoint).get("port")
+    return port is not None and int(port) == 0
+
+
+def _isAddress(text: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).version == version
+    except ValueError:
+        return False
+
+
+def _split(text: str) -> list[tuple[str | None, str]]:
+    """
+    The parts between colons, each as name (if it has one) and value, without escapes.
+    """
+    parts: list[tuple[str | None, str]] = []
+    name: str | None = None
+    current = ""
+    characters = iter(text)
+    for c in characters:
+        if c == "\\":
+            following = next(characters, None)
+            if following is None:
+                raise NotAllowed("a backslash at the end escapes nothing")
+            current += following
+        elif c == ":":
+            parts.append((name, current))
+            name, current = None, ""
+        elif c == "=" and name is None:
+            name, current = current, ""
+        else:
+            current += c
+    parts.append((name, current))
+    return parts
+
+
+def _arguments(text: str) -> dict[str, str]:
+    """
+    The arguments of an endpoint string by name.
+    """
+    (_, scheme), *parts = _split(text)
+    names = _ARGUMENTS[scheme]
+    arguments: dict[str, str] = {}
+    unnamed = iter(names)
+    for given, value in parts:
+        name = next(unnamed, None) if given is None else given
+        if name is None:
+            raise NotAllowed(f"{value!r} is one argument too many")
+        if name not in names:
+            raise NotAllowed(f"{scheme} has no argument {name!r}", suggestion(name, names))
+        if name in arguments:
+            raise NotAllowed(f"the argument {name!r} is there twice (a colon inside an address is written \\:)")
+        arguments[name] = value
+    if scheme != "systemd" and not arguments.get(names[0]):
+        raise NotAllowed(f"{scheme} needs the argument {names[0]!r}")
+    return arguments
+
+
+def _checkNumber(name: str, text: str, most: int) -> None:
+    if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > most:
+        raise NotAllowed(f"{text!r} is no {name}: a whole number from 0 to {most}")
+
+
+def _checkInherited(arguments: dict[str, str]) -> None:
+    if arguments.get("domain") not in _FAMILIES:
+        raise NotAllowed(f"systemd needs the argument 'domain', one of {', '.join(_FAMILIES)}")
+    if ("index" in arguments) == ("name" in arguments):
+        raise NotAllowed("systemd needs one of the arguments 'index' and 'name'")
+    if "index" in arguments:
+        _checkNumber("index", arguments["index"], 2**31 - 1)
