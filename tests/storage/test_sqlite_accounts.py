@@ -1,0 +1,101 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.storage.sqlite.accounts}.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from muccore.interfaces import RoomRecord
+from muccore.storage.sqlite.accounts import SQLiteAccounts
+from muccore.storage.sqlite.rooms import SQLiteRooms
+from muccore.testing.contracts import AccountStoreContract
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import TestCase
+
+
+class SQLiteAccountsContractTests(AccountStoreContract, TestCase):
+    """
+    Accounts in SQLite keep the contract.
+    """
+
+    def makeStore(self, place: FilePath[str]) -> SQLiteAccounts:
+        """
+        A store on a file.
+        """
+        return SQLiteAccounts(place, reactor)
+
+
+class SQLiteAccountsTests(TestCase):
+    """
+    What accounts in SQLite promise beyond the contract.
+    """
+
+    def setUp(self) -> None:
+        """
+        No file yet.
+        """
+        self.path = FilePath(self.mktemp())
+
+    async def test_noPasswords(self) -> None:
+        """
+        No password is in the file, in the log or in what is said about a user who exists already.
+        """
+        store = SQLiteAccounts(self.path, reactor)
+        self.addCleanup(store.close)
+        await store.open()
+        await store.create("juliet", "wherefore-art-thou")
+        again = store.create("juliet", "wherefore-art-thou")
+        report = await again.addErrback(lambda failure: failure.getTraceback(detail="verbose"))
+        self.assertIn("UserExists", report)
+        self.assertNotIn("wherefore", report)
+        for file in self.path.parent().globChildren(self.path.basename() + "*"):
+            self.assertNotIn(b"wherefore", file.getContent())
+        await store.close()
+        self.assertIn(b"juliet", self.path.getContent())
+        self.assertNotIn(b"wherefore", self.path.getContent())
+
+    async def test_anotherProcess(self) -> None:
+        """
+        What another process writes into the open database is seen: accounts are managed while the server runs.
+        """
+        server, command = SQLiteAccounts(self.path, reactor), SQLiteAccounts(self.path, reactor)
+        for store in (server, command):
+            self.addCleanup(store.close)
+            await store.open()
+        self.assertFalse(await server.checkPassword("juliet", "r0m30"))
+        await command.create("juliet", "r0m30")
+        self.assertTrue(await server.checkPassword("juliet", "r0m30"))
+        await command.setPassword("juliet", "p4ris")
+        self.assertTrue(await server.checkPassword("juliet", "p4ris"))
+        await command.delete("juliet")
+        self.assertIsNone(await server.scramKeys("juliet", "SHA-256"))
+
+    async def test_deletedWithKeys(self) -> None:
+        """
+        No row of a deleted account is left.
+        """
+        store = SQLiteAccounts(self.path, reactor)
+        self.addCleanup(store.close)
+        await store.open()
+        await store.create("juliet", "r0m30")
+        await store.delete("juliet")
+        await store.close()
+        connection = sqlite3.connect(self.path.path)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.execute("SELECT count(*) FROM account_key").fetchall(), [(0,)])
+
+    async def test_sharedFile(self) -> None:
+        """
+        Accounts and rooms can share one file, opened and written at once.
+        """
+        accounts, rooms = SQLiteAccounts(self.path, reactor), SQLiteRooms(self.path, reactor)
+        self.addCleanup(accounts.close)
+        self.addCleanup(rooms.close)
+        await gatherResults([accounts.open(), rooms.open()])
+        await gatherResults([accounts.create("juliet", "r0m30"), rooms.save("a@chat.lit", RoomRecord({}, {}))])
+        self.assertEqual(await accounts.users(), ["juliet"])
+        self.assertEqual(await rooms.load("a@chat.lit"), RoomRecord({}, {}))

@@ -1,0 +1,266 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.storage.sqlite.rooms}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from muccore.interfaces import Affiliate, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
+from muccore.storage.memory import MemoryRooms
+from muccore.storage.sqlite import rooms as roomsModule
+from muccore.storage.sqlite.file import connect
+from muccore.storage.sqlite.rooms import (
+    SCHEMA,
+    SQLiteRooms,
+    changeRoom,
+    destroyRoom,
+    listPublicRooms,
+    listTemporaryRooms,
+    loadRoom,
+    saveRoom,
+)
+from muccore.testing.contracts import RoomStoreContract
+from twisted.internet import reactor
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+import tests
+
+
+class SQLiteRoomsContractTests(RoomStoreContract, TestCase):
+    """
+    Rooms in SQLite keep the contract.
+    """
+
+    def makeStore(self, place: FilePath[str]) -> SQLiteRooms:
+        """
+        A store on a file.
+        """
+        return SQLiteRooms(place, reactor)
+
+
+class SmallPagesContractTests(SQLiteRoomsContractTests):
+    """
+    They keep it wherever the pages of lists happen to end.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make lists travel by threes.
+        """
+        super().setUp()
+        self.patch(roomsModule, "_PAGE", 3)
+
+
+_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+_room = st.sampled_from(["a@x", "b@x", "ä@x", "c@y", "\U0001f600@x"])
+_affiliate = st.builds(Affiliate, st.sampled_from(["owner", "member", "none"]), st.none() | _text, st.none() | _text)
+_subject = st.builds(Subject, _text, _text, st.floats(0, 2**40))
+_settings = st.dictionaries(_text, _text | st.integers() | st.booleans() | st.lists(_text, max_size=2), max_size=3)
+_jid = st.sampled_from(["a@z", "ä@z", "z", "o'\"\\b@z", "\U0001f600@z"]) | _text.filter(bool)
+_call = st.one_of(
+    st.tuples(st.just("load"), _room),
+    st.tuples(
+        st.just("save"),
+        _room,
+        st.builds(
+            RoomRecord,
+            _settings,
+            st.dictionaries(_jid, _affiliate, max_size=4),
+            st.none() | _subject,
+            _text,
+            st.booleans(),
+            st.booleans(),
+        ),
+    ),
+    st.tuples(
+        st.just("change"),
+        _room,
+        st.builds(
+            RoomChange,
+            st.dictionaries(_jid, st.none() | _affiliate, max_size=4),
+            st.none() | _settings,
+            _text,
+            st.booleans(),
+            st.booleans(),
+            st.none() | _subject,
+        ),
+    ),
+    st.tuples(st.just("destroy"), _room),
+    st.tuples(
+        st.just("publicRooms"),
+        st.sampled_from(["x", "y"]),
+        st.none() | _room,
+        st.none() | st.just("") | _room,
+        st.integers(0, 3),
+    ),
+    st.tuples(st.just("temporaryRooms"), st.sampled_from(["x", "y"])),
+)
+
+
+def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
+    """
+    Do at once what L{SQLiteRooms} does in its thread.
+    """
+    if name == "save":
+        room, record = arguments
+        return saveRoom(connection, room, record, json.dumps(record.settings), record.affiliates)
+    if name == "change":
+        room, change = arguments
+        changed = None if change.settings is None else json.dumps(change.settings)
+        return changeRoom(connection, room, change, changed, change.affiliates)
+    functions = {
+        "load": loadRoom,
+        "destroy": destroyRoom,
+        "publicRooms": listPublicRooms,
+        "temporaryRooms": listTemporaryRooms,
+    }
+    return functions[name](connection, *arguments)
+
+
+class ModelTests(SynchronousTestCase):
+    """
+    Rooms in SQLite against rooms in memory.
+    """
+
+    @settings(max_examples=120, deadline=None)
+    @given(st.lists(_call, max_size=25))
+    def test_same(self, calls: list[tuple[Any, ...]]) -> None:
+        """
+        Whatever is asked of both, both give the same answers, and the same rooms are there in the end.
+        """
+        model = MemoryRooms()
+        model.open()
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.execute("PRAGMA foreign_keys = ON")
+        SCHEMA.migrate(connection, ":memory:")
+        calls += [("load", name) for name in ("a@x", "b@x", "ä@x", "c@y", "\U0001f600@x")]
+        for name, *arguments in calls:
+            expected = getattr(model, name)(*arguments)
+            try:
+                found = _atOnce(connection, name, *arguments)
+            except StoreError:
+                self.failureResultOf(expected, StoreError)
+                continue
+            wanted = self.successResultOf(expected)
+            if isinstance(found, PublicRooms):
+                found, wanted = ((list(p.rooms), p.index, p.count) for p in (found, wanted))
+            self.assertEqual(found, wanted)
+        self.assertEqual(connection.execute("PRAGMA foreign_key_check").fetchall(), [])
+        connection.close()
+
+
+class QueryTests(SynchronousTestCase):
+    """
+    What queries cost.
+    """
+
+    def setUp(self) -> None:
+        """
+        A database whose statements are noted.
+        """
+        self.connection = connect(self.mktemp(), SCHEMA, 5.0)
+        self.addCleanup(self.connection.close)
+        self.statements: list[str] = []
+        self.connection.set_trace_callback(self.statements.append)
+
+    def plans(self) -> list[str]:
+        """
+        How SQLite carries out the statements that have been noted.
+        """
+        self.connection.set_trace_callback(None)
+        return [
+            detail
+            for statement in self.statements
+            for *_, detail in self.connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+
+    def test_listsByIndex(self) -> None:
+        """
+        Pages of public rooms, in either direction, and temporary rooms are read from an index, in its order: nothing
+        is sorted and no table is walked.
+        """
+        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", {})
+        self.statements.clear()
+        for after, before in [(None, None), ("", None), (None, ""), (None, "b@x")]:
+            self.assertEqual(listPublicRooms(self.connection, "x", after, before, 5).rooms, [("a@x", "")])
+        listTemporaryRooms(self.connection, "x")
+        plans = self.plans()
+        self.assertEqual(len(plans), 4 * 3 + 1)
+        for plan in plans:
+            self.assertRegex(plan, r"^SEARCH room USING (COVERING )?INDEX room_(public|temporary) \(domain=\?")
+
+    def test_oneRow(self) -> None:
+        """
+        One change of affiliation writes one row, however long the list is.
+        """
+        affiliates = {f"user{n}@z": Affiliate("member") for n in range(1000)}
+        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
+        before = self.connection.total_changes
+        change = {"user7@z": Affiliate("admin")}
+        changeRoom(self.connection, "a@x", RoomChange(change), None, change)
+        self.assertEqual(self.connection.total_changes - before, 1)
+
+    def test_fewSteps(self) -> None:
+        """
+        A long list is loaded in a handful of statements with one row each: every row would have to win the interpreter
+        lock back from the reactor thread.
+        """
+        affiliates = {f"user{n}@z": Affiliate("member", f"nick{n}") for n in range(10_000)}
+        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
+        self.statements.clear()
+        record = loadRoom(self.connection, "a@x")
+        assert record is not None
+        self.assertEqual(len(record.affiliates), 10_000)
+        self.assertEqual(len(self.statements), 1 + 3)
+
+    def test_shared(self) -> None:
+        """
+        Entries that are alike and have neither nick nor reason are one object.
+        """
+        affiliates = {f"user{n}@z": Affiliate("member") for n in range(10_000)}
+        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
+        record = loadRoom(self.connection, "a@x")
+        assert record is not None
+        self.assertEqual(len({id(affiliate) for affiliate in record.affiliates.values()}), 1)
+
+
+class KillTests(SynchronousTestCase):
+    """
+    What a killed server leaves.
+    """
+
+    def test_killed(self) -> None:
+        """
+        Of a process that is killed in the middle of writing, every change that was answered is there, and for each
+        group either all or none.
+        """
+        path = os.path.abspath(self.mktemp())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.storage.writer", path],
+            stdout=subprocess.PIPE,
+            cwd=os.path.dirname(os.path.dirname(os.path.abspath(tests.__file__))),
+        )
+        try:
+            assert process.stdout is not None
+            answered = [process.stdout.readline() for _ in range(500)]
+        finally:
+            process.kill()
+        answered += process.communicate(timeout=60)[0].splitlines()
+        self.assertNotIn(b"", answered)
+        connection = connect(path, SCHEMA, 5.0)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+        record = loadRoom(connection, "cave@chat.lit")
+        assert record is not None
+        self.assertEqual({line.decode().strip() for line in answered} - set(record.affiliates), set())
+        self.assertEqual(len(record.affiliates) % 7, 0)
