@@ -1,0 +1,287 @@
+# -*- test-case-name: tests.test_domain -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A domain: the handlers of one host, and how a stanza finds the one that it is for.
+
+A handler of muccore's own says by tables (L{muccore.tables}) what it handles; they are merged when it is added, and a
+stanza costs one or two lookups. What a method returns or raises becomes the answer here, and nowhere else.
+
+A stock wokkel handler observes C{xmlstream} instead. It sees what no table has taken, and sets C{handled} on an IQ
+that it has answered.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.words.protocols.jabber.error import StanzaError as _AnyStanzaError
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+from twisted.words.xish import domish
+from zope.interface import implementer
+
+from muccore import jid
+from muccore.element import Element, reply
+from muccore.errors import STANZA_CONDITIONS, StanzaError
+from muccore.handlerstream import HandlerStream, adopted
+from muccore.interfaces import IDomain, IRoute, IRouter
+from muccore.jid import JID, InvalidJID
+from muccore.refusal import refusal
+from muccore.tables import ANSWERED, ANY, BARE, FULL, HOST, IQKey, ITables, StanzaKey
+
+_MESSAGE_TYPES: Final = {type: type for type in ("chat", "error", "groupchat", "headline", "normal")}
+
+Method = Callable[[Element, JID], Any]
+
+_log = Logger()
+
+
+@implementer(IDomain)
+class Domain:
+    """
+    One host of this server and its handlers.
+
+    @ivar name: the host name.
+    @ivar clock: for timeouts.
+    @ivar xmlstream: see L{HandlerStream}.
+    @ivar handlers: its handlers in the order in which they were added.
+    """
+
+    def __init__(self, name: str, router: IRouter, clock: IReactorTime) -> None:
+        self.name = name
+        self.clock = clock
+        self.handlers: list[IXMPPHandler] = []
+        self._router = router
+        self._stanzas: dict[StanzaKey, Method] = {}
+        self._iqs: dict[IQKey, Method] = {}
+        self.xmlstream = HandlerStream(self.send, clock)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    # Handlers
+
+    def __iter__(self) -> Iterator[IXMPPHandler]:
+        return iter(list(self.handlers))
+
+    def addHandler(self, handler: IXMPPHandler) -> None:
+        """
+        Add a handler. Called by its C{setHandlerParent}.
+
+        @raise ValueError: if another handler has one of its keys; then nothing is added.
+        """
+        self._merge([*self.handlers, handler])
+        self.handlers.append(handler)
+        handler.makeConnection(self.xmlstream)
+        handler.connectionInitialized()
+
+    def removeHandler(self, handler: IXMPPHandler) -> None:
+        """
+        Remove a handler. Called by its C{disownHandlerParent}.
+        """
+        self.handlers.remove(handler)
+        self._merge(self.handlers)
+        self.xmlstream.forget(handler)
+        handler.connectionLost(Failure(ConnectionDone()))
+
+    def _merge(self, handlers: Iterable[IXMPPHandler]) -> None:
+        """
+        Make one dictionary of all handlers' stanzas and one of all their IQs.
+        """
+        stanzas: dict[StanzaKey, Method] = {}
+        iqs: dict[IQKey, Method] = {}
+        for handler in handlers:
+            if ITables.providedBy(handler):
+                self._join(stanzas, handler, handler.stanzas)
+                self._join(iqs, handler, handler.iqs)
+        self._stanzas, self._iqs = stanzas, iqs
+
+    def _join(self, methods: dict[Any, Method], handler: Any, table: Mapping[Any, str]) -> None:
+        for key, method in table.items():
+            if key in methods:
+                other = getattr(methods[key], "__self__", methods[key])
+                raise ValueError(f"{self.name}: {handler!r} and {other!r} both handle {key!r}")
+            methods[key] = getattr(handler, method)
+
+    def shutDown(self) -> Deferred[None]:
+        """
+        See L{IDomain.shutDown}. A handler that fails to say goodbye does not keep the others from it.
+        """
+        goodbyes = [maybeDeferred(handler.shutDown) for handler in self if hasattr(handler, "shutDown")]
+        for goodbye in goodbyes:
+            goodbye.addErrback(
+                lambda failure: _log.failure("{domain}: a handler failed to shut down", failure, domain=self.name)
+            )
+        return DeferredList(goodbyes).addCallback(lambda _: None)
+
+    # Incoming
+
+    def received(self, element: Element, to: JID) -> None:
+        """
+        See L{IDomain.received}.
+        """
+        kind = (FULL if to.resource else BARE) if to.local else HOST
+        attributes = element.attributes
+        type = attributes.get("type")
+        name = element.name
+        if name == "message":
+            type = _MESSAGE_TYPES.get(type, "normal")  # type: ignore[arg-type]
+        elif name == "iq":
+            if type == "get" or type == "set":
+                self._request(element, to, (type, kind))
+                return
+            if self.xmlstream.iqDeferreds and self.xmlstream.answered(element):
+                return
+        method = self._stanzas.get((name, type, kind)) or self._stanzas.get((name, ANY, kind))
+        if method is None:
+            if not self._observe(element, to):
+                self.unhandled(element, to)
+            return
+        # A room makes the stanza its own before it is through with all rules: keep where an error goes.
+        sender, address = attributes.get("from"), attributes.get("to")
+        try:
+            result = method(element, to)
+        except Exception:
+            self._failed(Failure(), element, sender, address)
+            return
+        if result is not None:
+            result = self._waiting(result)
+            if isinstance(result, Deferred):
+                result.addErrback(self._failed, element, sender, address)
+
+    def _request(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
+        """
+        An IQ of type get or set: whatever happens, it gets one answer (RFC 6120 §8.2.3).
+        """
+        for payload in element.children:
+            if not isinstance(payload, str):
+                break
+        else:
+            self.refuse(element, StanzaError("bad-request"))
+            return
+        method = self._iqs.get((*key, payload.uri, payload.name))
+        if method is None:
+            if not self._observe(element, to):
+                self.unhandled(element, to)
+            return
+        sender, address = element.attributes.get("from"), element.attributes.get("to")
+        try:
+            result = method(element, to)
+            if result is ANSWERED:
+                return
+            result = self._waiting(result)
+            if not isinstance(result, Deferred):
+                self._answer(result, element)
+                return
+        except Exception:
+            self._failed(Failure(), element, sender, address)
+            return
+        result.addCallback(self._answer, element)
+        result.addErrback(self._failed, element, sender, address)
+
+    @staticmethod
+    def _waiting(result: Any) -> Any:
+        """
+        A Deferred, if the method was a coroutine function; otherwise what it returned.
+        """
+        return Deferred.fromCoroutine(result) if inspect.iscoroutine(result) else result
+
+    def _answer(self, result: Any, request: Element) -> None:
+        """
+        Answer an IQ with what its method returned.
+        """
+        if result is ANSWERED:
+            return
+        answer = reply(request, "result")
+        if result is not None:
+            for payload in [result] if isinstance(result, domish.Element) else result:
+                if not isinstance(payload, domish.Element):
+                    raise TypeError(f"a method for an IQ returned {payload!r} for a payload")
+                answer.children.append(payload)
+        self.send(answer)
+
+    def _failed(self, failure: Failure, element: Element, sender: str | None, address: str | None) -> None:
+        """
+        Turn what a method raised into an error stanza.
+        """
+        error = failure.value
+        if not isinstance(error, _AnyStanzaError) or not (error.type or error.condition in STANZA_CONDITIONS):
+            # What is in the stanza is nobody's business; the traceback says where to look.
+            _log.failure("{domain}: a handler failed", failure=failure, domain=self.name)
+            error = StanzaError("internal-server-error")
+        for key, value in (("from", sender), ("to", address)):
+            if value is None:
+                element.attributes.pop(key, None)
+            else:
+                element.attributes[key] = value
+        self.refuse(element, error)
+
+    def refuse(self, element: Element, error: _AnyStanzaError) -> None:
+        """
+        Answer a stanza with an error, unless it is one that is not answered (L{muccore.refusal.answerable}).
+        """
+        answer = refusal(element, error)
+        if answer is not None:
+            self.send(answer)
+
+    def observable(self, element: Element, to: JID) -> bool:
+        """
+        Whether stock handlers may see a stanza.
+        """
+        return True
+
+    def _observe(self, element: Element, to: JID) -> bool:
+        """
+        Let stock handlers see a stanza, and say whether one has taken it.
+        """
+        stream = self.xmlstream
+        return stream.observed and self.observable(element, to) and stream.observe(element)
+
+    def unhandled(self, element: Element, to: JID) -> None:
+        """
+        Nobody handles a stanza: a request and a message are refused, except a headline, which nobody waits for;
+        presence and the answers to requests that nobody has made are dropped.
+        """
+        type = element.attributes.get("type")
+        if (element.name == "iq" and type in ("get", "set")) or (
+            element.name == "message" and type not in ("error", "headline")
+        ):
+            self.refuse(element, StanzaError("service-unavailable"))
+
+    # Outgoing
+
+    def send(self, element: domish.Element) -> None:
+        """
+        See L{IDomain.send}. Without C{from} it comes from the domain itself.
+        """
+        if type(element) is not Element or element.uri is None:
+            element = adopted(element)
+        attributes = element.attributes
+        if "from" not in attributes:
+            attributes["from"] = self.name
+        try:
+            to = jid.parse(attributes.get("to", ""))
+        except InvalidJID:
+            _log.warn("{domain}: a handler sent {name} without a valid address", domain=self.name, name=element.name)
+            return
+        if element.name == "iq" and self.xmlstream.iqDeferreds:
+            self.xmlstream.asking(element, to)
+        self._router.route(element, to)
+
+    def routeTo(self, jid: JID) -> IRoute | None:
+        """
+        See L{IRouter.routeTo}.
+        """
+        return self._router.routeTo(jid)
+
+    def request(self, request: Any) -> Deferred[Any]:
+        """
+        See L{IDomain.request} and L{HandlerStream.request}.
+        """
+        return self.xmlstream.request(request)

@@ -1,0 +1,4 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Subprotocol handlers, one protocol each.
+"""

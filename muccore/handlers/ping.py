@@ -1,0 +1,42 @@
+# -*- test-case-name: tests.handlers.test_ping -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Ping (XEP-0199): is the server still there?
+"""
+
+from __future__ import annotations
+
+from muccore import ns
+from muccore.element import Element
+from muccore.handlers.base import BARE, HOST, Handler, forOwnerOnly
+from muccore.jid import JID
+from muccore.xeps import XEP
+
+
+class PingHandler(Handler):
+    """
+    Answers pings of the domain.
+    """
+
+    iqs = {("get", HOST, ns.PING, "ping"): "onPing"}
+    implements = (XEP(199, "XMPP Ping", "2.0.1", "The server answers pings and sends none."),)
+    features = (ns.PING,)
+
+    def onPing(self, element: Element, to: JID) -> None:
+        """
+        XEP-0199 §4.2
+        """
+
+
+class AccountPingHandler(PingHandler):
+    """
+    Answers pings of the domain, and those of an account by its owner: a client may leave C{to} out (XEP-0199 §4.2).
+    """
+
+    iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): "onAccountPing"}
+
+    def onAccountPing(self, element: Element, to: JID) -> None:
+        """
+        XEP-0199 §4.2
+        """
+        forOwnerOnly(element, to)

@@ -1,0 +1,41 @@
+# -*- test-case-name: tests.handlers.test_version -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Software version (XEP-0092).
+"""
+
+from __future__ import annotations
+
+from muccore import __version__, ns
+from muccore.element import Element
+from muccore.handlers.base import HOST, Handler
+from muccore.jid import JID
+from muccore.xeps import XEP
+
+
+class VersionHandler(Handler):
+    """
+    Tells what software this is.
+    """
+
+    iqs = {("get", HOST, ns.VERSION, "query"): "onVersion"}
+    implements = (XEP(92, "Software Version", "1.1", "The operating system is told only if it is configured (§5)."),)
+    features = (ns.VERSION,)
+
+    def __init__(self, name: str = "muccore", version: str = __version__, os: str | None = None) -> None:
+        """
+        @param os: the operating system, or C{None} to keep it to ourselves.
+        """
+        super().__init__()
+        self._told = [("name", name), ("version", version)]
+        if os is not None:
+            self._told.append(("os", os))
+
+    def onVersion(self, element: Element, to: JID) -> Element:
+        """
+        XEP-0092 §2
+        """
+        query = Element((ns.VERSION, "query"))
+        for name, text in self._told:
+            query.add(name, text=text)
+        return query
