@@ -13,9 +13,9 @@ from typing import Any
 
 from muccore import ns
 from muccore.credentials import ScramKeys
-from muccore.element import render
+from muccore.element import escapeText, render
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.protocol import Factory, Protocol
 from twisted.words.xish import domish
 
@@ -105,12 +105,13 @@ class FakeStream(Protocol):
             self.jid = f"{self.account}/{resource}"
             self.factory.streams[self.jid] = self
             self.write(
-                f"<iq type='result' id='{element['id']}'><bind xmlns='{ns.BIND}'><jid>{self.jid}</jid></bind></iq>"
+                f"<iq type='result' id='{element['id']}'>"
+                f"<bind xmlns='{ns.BIND}'><jid>{escapeText(self.jid)}</jid></bind></iq>"
             )
-        elif element.name == "iq" and element.firstChildElement().uri == ns.PING:
+        elif any(child.uri == ns.PING for child in element.elements()):
             self.factory.pings.append((self.jid, element["to"]))
             if self.factory.answersPings:
-                self.write(f"<iq type='result' id='{element['id']}' from='{element['to']}' to='{self.jid}'/>")
+                self.write(f"<iq type='result' id='{element['id']}' from='{element['to']}'/>")
         else:
             element["from"] = self.jid
             self.factory.behaviour(self.factory, self, element)
@@ -208,7 +209,7 @@ class FakeServer(Factory):
         self.challenge = b""
         self.signature = b""
         self.resources = 0
-        self._stopping: Deferred[None] | None = None
+        self._empty: list[Deferred[None]] = []
 
     def nextResource(self) -> str:
         """
@@ -237,19 +238,24 @@ class FakeServer(Factory):
         """
         Called when a connection has gone.
         """
-        if self._stopping is not None and not self.connections:
-            stopping, self._stopping = self._stopping, None
-            stopping.callback(None)
+        if not self.connections:
+            waiting, self._empty = self._empty, []
+            for each in waiting:
+                each.callback(None)
+
+    def empty(self) -> Deferred[None]:
+        """
+        Wait until nobody is connected.
+        """
+        if not self.connections:
+            return succeed(None)
+        self._empty.append(Deferred())
+        return self._empty[-1]
 
     def stop(self) -> Deferred[None]:
         """
         Stop listening and drop who is there.
         """
-        stopped: Deferred[None] = maybeDeferred(self.listener.stopListening)
-        if self.connections:
-            gone: Deferred[None] = Deferred()
-            self._stopping = gone
-            for stream in list(self.connections):
-                stream.transport.abortConnection()
-            stopped.addCallback(lambda _: gone)
-        return stopped
+        for stream in self.connections:
+            stream.transport.abortConnection()
+        return gatherResults([maybeDeferred(self.listener.stopListening), self.empty()])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from muccore import ns
 from muccore.testing.scansion.compare import Rules, assign, compare
-from muccore.testing.scansion.script import SCANSION
+from muccore.testing.scansion.language import SCANSION
 from twisted.trial.unittest import SynchronousTestCase
 
 EVERY = (Rules.LENIENT, Rules.PAYLOADS, Rules.EXACT)

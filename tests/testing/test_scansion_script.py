@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.testing.scansion.script}.
+Tests for L{muccore.testing.scansion.script} and L{muccore.testing.scansion.language}.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from muccore import ns
 from muccore.testing.scansion import script
-from muccore.testing.scansion.script import (
+from muccore.testing.scansion.language import (
+    STRICT,
     Connects,
     Disconnects,
     Receives,
     ReceivesNothing,
+    Script,
     ScriptError,
     Sends,
     askedOf,
     capturedName,
-    parse,
 )
+from muccore.testing.scansion.script import parse
 from twisted.trial.unittest import SynchronousTestCase
 
 CAST = """\
@@ -51,7 +53,7 @@ class ParseTests(SynchronousTestCase):
     Reading scripts.
     """
 
-    def parse(self, actions: str) -> script.Script:
+    def parse(self, actions: str) -> Script:
         """
         Parse actions of the usual cast.
         """
@@ -177,7 +179,7 @@ class ParseTests(SynchronousTestCase):
         found = self.parse("Romeo receives:\n\t<stream:error scansion:strict='false'/>\n")
         (stanza,) = found.actions[0].markup.stanzas(str)
         self.assertEqual(stanza.tag, f"{{{ns.STREAM}}}error")
-        self.assertEqual(stanza.get(script.STRICT), "false")
+        self.assertEqual(stanza.get(STRICT), "false")
 
     def test_badCast(self) -> None:
         """

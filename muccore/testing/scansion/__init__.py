@@ -3,7 +3,7 @@
 """
 Plays: scripts of conversations between clients and a server, in the language of Prosody's test tool scansion.
 
-C{script} reads one, C{compare} compares what came with what was expected, C{client} connects, C{play} runs it. Run as
-C{python -m muccore.testing.scansion HOST PORT FILES}. The language and the two modes are described in
-C{docs/plays.md}.
+C{language} has its words, C{script} reads scripts, C{compare} compares what came with what was expected, C{client}
+connects (C{reader}, C{scram}), C{staging} says where and how, and C{play} performs. Run as C{python -m
+muccore.testing.scansion HOST PORT FILES}. The language and the two modes are described in C{docs/plays.md}.
 """

@@ -19,8 +19,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from muccore.testing.scansion.play import PlayFailed, Staging, perform
-from muccore.testing.scansion.script import ScriptError, load
+from muccore.testing.scansion.language import ScriptError
+from muccore.testing.scansion.play import perform
+from muccore.testing.scansion.script import load
+from muccore.testing.scansion.staging import PlayFailed, Staging
 
 
 def _port(text: str) -> int:

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from lxml import etree
 
 from muccore import ns
-from muccore.testing.scansion.script import ANY, STRICT, STRICT_VALUES, capturedName
+from muccore.testing.scansion.language import ANY, STRICT, STRICT_VALUES, capturedName
 
 _LANG: Final = f"{{{ns.XML}}}lang"
 _UNWRITTEN: Final = frozenset(["id", "to", _LANG])

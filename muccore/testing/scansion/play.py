@@ -19,7 +19,6 @@ them everything has come. What a server does later of its own accord (a timer) i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lxml import etree
@@ -29,9 +28,8 @@ from twisted.internet.defer import Deferred
 from muccore import jid
 from muccore.testing.scansion.client import STREAM_ERROR, Client, ClientFailed, connect
 from muccore.testing.scansion.compare import Comparison, Rules, assign, compare
-from muccore.testing.scansion.script import (
+from muccore.testing.scansion.language import (
     Action,
-    Character,
     Connects,
     Disconnects,
     Receives,
@@ -40,68 +38,9 @@ from muccore.testing.scansion.script import (
     Sends,
     askedOf,
 )
+from muccore.testing.scansion.staging import PlayFailed, Role, Staging, StepFailed, show, showAll
 
 _T = TypeVar("_T")
-
-_SHOWN_STANZAS = 10
-_SHOWN_LENGTH = 4000
-
-
-class PlayFailed(Exception):
-    """
-    The play did not go as its script says; C{str()} of it tells where and what, over several lines.
-    """
-
-
-@dataclass(frozen=True)
-class Staging:
-    """
-    Where and how plays are performed.
-
-    @ivar exact: in exact mode.
-    @ivar strictPayloads: in lenient mode, compare elements outside of C{jabber:client} as scansion itself does:
-        with their attributes, children and order of children exactly as written.
-    @ivar timeout: how many seconds a block or any other step may take.
-    @ivar tls: use STARTTLS also where the server does not ask for it.
-    """
-
-    host: str
-    port: int
-    exact: bool = False
-    strictPayloads: bool = False
-    timeout: float = 5.0
-    tls: bool = False
-
-    @property
-    def rules(self) -> Rules:
-        """
-        How stanzas are compared.
-        """
-        if self.exact:
-            return Rules.EXACT
-        return Rules.PAYLOADS if self.strictPayloads else Rules.LENIENT
-
-
-def show(stanza: etree._Element) -> str:
-    """
-    A stanza for people: indented, and cut if it is huge.
-    """
-    shown = etree.fromstring(etree.tostring(stanza, with_tail=False))
-    etree.cleanup_namespaces(shown)
-    etree.indent(shown)
-    text = etree.tostring(shown, encoding="unicode").replace(' xmlns="jabber:client"', "", 1)
-    if len(text) > _SHOWN_LENGTH:
-        text = f"{text[:_SHOWN_LENGTH]}… ({len(text)} characters)"
-    return "\n".join(f"    {line}" for line in text.splitlines())
-
-
-def _showAll(stanzas: Iterable[etree._Element]) -> str:
-    stanzas = list(stanzas)
-    shown = [show(stanza) for stanza in stanzas[:_SHOWN_STANZAS]]
-    if len(stanzas) > _SHOWN_STANZAS:
-        shown.append(f"    … and {len(stanzas) - _SHOWN_STANZAS} more")
-    return "\n".join(shown) or "    (nothing)"
-
 
 def _fitting(compared: Sequence[Sequence[Comparison]]) -> Callable[[int, int], bool]:
     return lambda i, j: compared[i][j].difference is None
@@ -126,44 +65,6 @@ def blocks(actions: Sequence[Action]) -> Iterator[list[Action]]:
         yield block
 
 
-class _Role:
-    """
-    One character with its connection.
-
-    @ivar client: while it is connected.
-    @ivar full: its latest full JID, or C{""}.
-    @ivar sentTo: the bare addresses that it has sent to.
-    @ivar seen: how many stanzas had come when it last did something.
-    @ivar endExpected: the script has seen the stream error that ends its stream.
-    """
-
-    def __init__(self, character: Character) -> None:
-        self.character = character
-        self.client: Client | None = None
-        self.full = ""
-        if character.resource is not None:
-            self.full = character.address.withResource(character.resource).full
-        self.sentTo: set[str] = set()
-        self.seen = 0
-        self.endExpected = False
-
-    def onStage(self, line: int) -> Client:
-        if self.client is None:
-            raise _Failure(line, f"{self.character.name} is not connected")
-        return self.client
-
-
-class _Failure(Exception):
-    """
-    A failure and the line of the script that it belongs to.
-    """
-
-    def __init__(self, line: int, what: str) -> None:
-        Exception.__init__(self, line, what)
-        self.line = line
-        self.what = what
-
-
 class _Performance:
     """
     One performance of one script.
@@ -173,7 +74,7 @@ class _Performance:
         self.reactor = reactor
         self.script = script
         self.staging = staging
-        self.roles = {name: _Role(character) for name, character in script.characters.items()}
+        self.roles = {name: Role(character) for name, character in script.characters.items()}
         self.captured: dict[str, str] = {}
         self.line = 1
 
@@ -187,7 +88,7 @@ class _Performance:
                 for role in self.roles.values():
                     self.nothingLeft(role)
             await self.clear()
-        except _Failure as failure:
+        except StepFailed as failure:
             raise PlayFailed(f"{self.script.source}:{failure.line}: {failure.what}") from None
         finally:
             for client in self.clients():
@@ -206,7 +107,7 @@ class _Performance:
         """
 
         def late(_: object, timeout: float) -> _T:
-            raise _Failure(self.line, f"{what} took more than {timeout:g} s")
+            raise StepFailed(self.line, f"{what} took more than {timeout:g} s")
 
         return await waiting.addTimeout(self.staging.timeout, self.reactor, late)
 
@@ -232,13 +133,13 @@ class _Performance:
 
     # Coming and going
 
-    async def connect(self, role: _Role) -> None:
+    async def connect(self, role: Role) -> None:
         name, character = role.character.name, role.character
         if role.client is not None:
             if role.client.lost is None and not role.endExpected:
-                raise _Failure(self.line, f"{name} is connected already")
+                raise StepFailed(self.line, f"{name} is connected already")
             await self.bounded(role.client.closed(), f"the end of {name}'s earlier connection")
-        role.endExpected = False
+        role.left = role.endExpected = False
         role.sentTo.clear()
         staging = self.staging
         try:
@@ -249,10 +150,10 @@ class _Performance:
                 Deferred.fromCoroutine(role.client.login(character, staging.tls)), f"{name}'s log-in"
             )
         except (ClientFailed, error.ConnectError, error.DNSLookupError) as e:
-            raise _Failure(self.line, f"{name} cannot connect: {e}") from None
+            raise StepFailed(self.line, f"{name} cannot connect: {e}") from None
         role.full = role.client.full
 
-    async def disconnect(self, role: _Role) -> None:
+    async def disconnect(self, role: Role) -> None:
         client = role.onStage(self.line)
         if self.staging.exact:
             await self.settle()
@@ -261,6 +162,7 @@ class _Performance:
         else:
             await self.leave(client)
         role.client = None
+        role.left = True
 
     async def leave(self, client: Client) -> None:
         """
@@ -295,16 +197,19 @@ class _Performance:
             if wanted == "username":
                 return role.character.address.local
             if not role.full:
-                raise _Failure(self.line, f"{name} has not connected yet and has no {wanted}")
+                raise StepFailed(self.line, f"{name} has not connected yet and has no {wanted}")
             return role.full if wanted == "full JID" else role.full.partition("/")[2]
         if variable not in self.captured:
-            raise _Failure(self.line, f"nothing has been captured as {variable!r}")
+            raise StepFailed(self.line, f"nothing has been captured as {variable!r}")
         return self.captured[variable]
 
-    def send(self, role: _Role, action: Sends) -> None:
+    def send(self, role: Role, action: Sends) -> None:
+        if role.left and not self.staging.exact:
+            # There are scripts that go on speaking behind the stage.
+            return
         client = role.onStage(action.line)
         if client.lost is not None:
-            raise _Failure(action.line, f"{action.name} cannot send: {client.lost}")
+            raise StepFailed(action.line, f"{action.name} cannot send: {client.lost}")
         for stanza in action.markup.stanzas(self.lookup):
             try:
                 role.sentTo.add(jid.parse(str(stanza.get("to", ""))).bare)
@@ -328,7 +233,7 @@ class _Performance:
         await waiting
         return client.count > before
 
-    def silence(self, role: _Role, client: Client) -> str:
+    def silence(self, role: Role, client: Client) -> str:
         """
         Why nothing (more) has come.
         """
@@ -336,7 +241,7 @@ class _Performance:
             return client.lost
         return f"nothing more came within {self.staging.timeout:g} s"
 
-    async def receiveInOrder(self, role: _Role, receives: Sequence[Receives]) -> None:
+    async def receiveInOrder(self, role: Role, receives: Sequence[Receives]) -> None:
         """
         The next stanzas are those, one after the other.
         """
@@ -348,13 +253,13 @@ class _Performance:
                 self.line = line
                 while not client.stanzas:
                     if not await self.arrival(client, deadline):
-                        raise _Failure(
+                        raise StepFailed(
                             line, f"{name} expected\n{show(expected)}\n  but {self.silence(role, client)}"
                         )
                 received = client.stanzas.popleft()
                 comparison = compare(expected, received, Rules.EXACT, self.addresses(role))
                 if comparison.difference is not None:
-                    raise _Failure(
+                    raise StepFailed(
                         line,
                         f"{name} expected\n{show(expected)}\n  but next came\n{show(received)}\n"
                         f"  first difference: {comparison.difference}",
@@ -362,13 +267,13 @@ class _Performance:
                 self.captured.update(comparison.captures)
                 role.endExpected = received.tag == STREAM_ERROR
 
-    def addresses(self, role: _Role) -> tuple[str, str]:
+    def addresses(self, role: Role) -> tuple[str, str]:
         """
         What may stand in C{to} of a stanza for that client.
         """
         return role.full, role.full.partition("/")[0]
 
-    async def receiveAll(self, role: _Role, receives: Sequence[Receives]) -> None:
+    async def receiveAll(self, role: Role, receives: Sequence[Receives]) -> None:
         """
         All of those come, in whatever order, and others may come between them.
         """
@@ -388,7 +293,7 @@ class _Performance:
             if not await self.arrival(client, deadline):
                 missing = places.index(None)
                 line, stanza = wanted[missing]
-                raise _Failure(line, self.missed(role, client, stanza, set(places)))
+                raise StepFailed(line, self.missed(role, client, stanza, set(places)))
         for i, place in enumerate(places):
             if place is not None:
                 self.captured.update(compared[i][place].captures)
@@ -396,14 +301,14 @@ class _Performance:
         client.stanzas.clear()
         client.stanzas.extend(each for j, each in enumerate(held) if j not in places)
 
-    def missed(self, role: _Role, client: Client, stanza: etree._Element, taken: set[int | None]) -> str:
+    def missed(self, role: Role, client: Client, stanza: etree._Element, taken: set[int | None]) -> str:
         """
         What to say when an expected stanza has not come.
         """
         others = [each for j, each in enumerate(client.stanzas) if j not in taken]
         text = (
             f"{role.character.name} expected\n{show(stanza)}\n  but {self.silence(role, client)}; what came and was "
-            f"not expected before:\n{_showAll(reversed(others))}"
+            f"not expected before:\n{showAll(reversed(others))}"
         )
         # The newest one of the same kind and from the same sender is the one that was meant, most likely.
         alike = [each for each in others if each.tag == stanza.tag]
@@ -412,29 +317,29 @@ class _Performance:
             text += f"\n  first difference to the nearest: {compare(stanza, alike[-1], self.staging.rules).difference}"
         return text
 
-    async def receiveNothing(self, role: _Role) -> None:
+    async def receiveNothing(self, role: Role) -> None:
         client = role.onStage(self.line)
         await self.settle()
         if self.staging.exact:
             self.nothingLeft(role)
         elif client.count > role.seen:
             news = list(client.stanzas)[role.seen - client.count :]
-            raise _Failure(self.line, f"{role.character.name} expected nothing, but there came\n{_showAll(news)}")
+            raise StepFailed(self.line, f"{role.character.name} expected nothing, but there came\n{showAll(news)}")
 
-    def nothingLeft(self, role: _Role) -> None:
+    def nothingLeft(self, role: Role) -> None:
         """
-        @raise _Failure: if a client has got something that the script has not spoken of.
+        @raise StepFailed: if a client has got something that the script has not spoken of.
         """
         if role.client is None:
             return
         if role.client.stanzas:
-            raise _Failure(
+            raise StepFailed(
                 self.line,
                 f"{role.character.name} got what the play does not expect (up to here):\n"
-                f"{_showAll(role.client.stanzas)}",
+                f"{showAll(role.client.stanzas)}",
             )
         if role.client.lost is not None and not role.endExpected:
-            raise _Failure(self.line, f"{role.character.name} was to stay, but {role.client.lost}")
+            raise StepFailed(self.line, f"{role.character.name} was to stay, but {role.client.lost}")
 
     async def settle(self) -> None:
         """
@@ -444,7 +349,7 @@ class _Performance:
         await self.round([(role, role.sentTo | {role.character.address.domain}) for role in here])
         await self.round([(role, {role.character.address.domain}) for role in here])
 
-    async def round(self, pings: Iterable[tuple[_Role, Iterable[str]]]) -> None:
+    async def round(self, pings: Iterable[tuple[Role, Iterable[str]]]) -> None:
         """
         One round of pings. Who is gone does not answer, and will get nothing either.
         """

@@ -1,0 +1,161 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.testing.scansion.__main__}.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from muccore.testing.scansion.__main__ import options, run
+from twisted.internet import reactor
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from tests.testing.fakeserver import PASSWORD, FakeServer
+
+SCRIPT = f"""\
+[Client] Romeo
+\tjid: romeo@localhost
+\tpassword: {PASSWORD}
+-----
+Romeo connects
+Romeo sends:
+\t<message id='a'/>
+\t<message id='b'/>
+Romeo receives:
+\t<message id='b' from='{{scansion:any}}'/>
+"""
+
+
+class OptionsTests(SynchronousTestCase):
+    """
+    The command line.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a file.
+        """
+        self.path = self.mktemp()
+        Path(self.path).write_text(SCRIPT)
+
+    def test_defaults(self) -> None:
+        """
+        Plays are performed in lenient mode, with five seconds for each step and without TLS.
+        """
+        chosen = options(["127.0.0.1", "5222", self.path])
+        self.assertEqual((chosen.host, chosen.port, chosen.files), ("127.0.0.1", 5222, [self.path]))
+        self.assertEqual(
+            (chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls), (False, False, 5.0, False)
+        )
+
+    def test_wrong(self) -> None:
+        """
+        A wrong command line ends with status 2 and a line that names what is wrong.
+        """
+        missing = self.mktemp()
+        for argv, word in (
+            ([], "HOST"),
+            (["h", "5222"], "FILE"),
+            (["h", "0", self.path], "'0'"),
+            (["h", "x", self.path], "'x'"),
+            (["h", "5222", missing], missing),
+            (["h", "5222", self.path, "--timeout", "soon"], "'soon'"),
+            (["h", "5222", self.path, "--timeout", "0"], "'0'"),
+            (["h", "5222", self.path, "--timeout", "inf"], "'inf'"),
+            (["h", "5222", self.path, "--exact", "--strict-payloads"], "--exact"),
+        ):
+            said: list[str] = []
+            self.patch(sys, "stderr", type("Said", (), {"write": staticmethod(said.append)}))
+            error = self.assertRaises(SystemExit, options, argv)
+            self.assertEqual(error.code, 2)
+            self.assertIn(word, "".join(said))
+
+
+class RunTests(TestCase):
+    """
+    Performing files.
+    """
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        """
+        Start a server and write files.
+        """
+        self.server = FakeServer()
+        self.port = self.server.start()
+        self.addCleanup(self.server.stop)
+        self.folder = self.mktemp()
+        os.mkdir(self.folder)
+        self.good = self.write("good.scs", SCRIPT)
+        self.broken = self.write("broken.scs", SCRIPT.replace("Romeo connects", "Romeo sings"))
+
+    def write(self, name: str, text: str) -> str:
+        """
+        Write a script; its path.
+        """
+        path = os.path.join(self.folder, name)
+        Path(path).write_text(text)
+        return path
+
+    async def perform(self, *arguments: str) -> tuple[int, list[str]]:
+        """
+        The status and the lines that are printed.
+        """
+        said: list[str] = []
+        status = await run(reactor, options(["127.0.0.1", str(self.port), *arguments]), said.append)
+        return status, "".join(said).splitlines()
+
+    async def test_allPass(self) -> None:
+        """
+        If all plays pass, each has its line, and the status is 0.
+        """
+        status, lines = await self.perform(self.good, self.good)
+        self.assertEqual((status, lines), (0, [f"ok {self.good}", f"ok {self.good}", "2 passed, 0 failed"]))
+
+    async def test_someFail(self) -> None:
+        """
+        A play that fails, or that is not understood, is told with its place; the others are performed.
+        """
+        status, lines = await self.perform(self.broken, self.good)
+        self.assertEqual(status, 1)
+        self.assertEqual(lines[0], f"FAILED {self.broken}")
+        self.assertTrue(lines[1].startswith(f"  {self.broken}:5: "), lines)
+        self.assertEqual(lines[-2:], [f"ok {self.good}", "1 passed, 1 failed"])
+
+    async def test_exact(self) -> None:
+        """
+        What passes in lenient mode can fail in exact mode.
+        """
+        status, lines = await self.perform("--exact", self.good)
+        self.assertEqual((status, lines[0], lines[-1]), (1, f"FAILED {self.good}", "0 passed, 1 failed"))
+        self.assertTrue(lines[1].startswith(f"  {self.good}:10: Romeo expected"), lines)
+
+    async def test_fileThatVanishes(self) -> None:
+        """
+        A file that cannot be read any more fails like a play.
+        """
+        chosen = options(["127.0.0.1", str(self.port), self.good])
+        os.remove(self.good)
+        said: list[str] = []
+        self.assertEqual(await run(reactor, chosen, said.append), 1)
+        self.assertIn(self.good, said[0])
+
+    async def test_process(self) -> None:
+        """
+        As a program it prints the lines and ends with the status.
+        """
+        for files, expected in (([self.good], 0), ([self.good, self.broken], 1)):
+            out, err, status = await getProcessOutputAndValue(
+                sys.executable,
+                ["-m", "muccore.testing.scansion", "127.0.0.1", str(self.port), *files],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "ascii"},
+            )
+            self.assertEqual(err, b"")
+            self.assertEqual(status, expected)
+            self.assertTrue(out.startswith(f"ok {self.good}\n".encode()), out)
+            self.assertTrue(out.endswith(f"passed, {expected} failed\n".encode()), out)

@@ -1,0 +1,447 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.testing.scansion.play}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from muccore import ns
+from muccore.testing.scansion.play import blocks, perform
+from muccore.testing.scansion.script import parse
+from muccore.testing.scansion.staging import PlayFailed, Staging
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.words.xish import domish
+
+from tests.testing.fakeserver import PASSWORD, FakeServer, FakeStream, forward
+
+CAST = f"""\
+[Client] Romeo
+\tjid: romeo@localhost/r
+\tpassword: {PASSWORD}
+[Client] Juliet
+\tjid: juliet@localhost
+\tpassword: {PASSWORD}
+-----
+"""
+
+BOTH = "Romeo connects\nJuliet connects\n"
+TWO = "Romeo sends:\n\t<iq id='two'/>\n"
+
+
+def answers(server: FakeServer, stream: FakeStream, element: domish.Element) -> None:
+    """
+    Answer what has one of these ids, and forward the rest.
+    """
+    known = {
+        "two": "<message id='a'/><message id='b'/>",
+        "rich": "<message from='x' type='chat' to='romeo@localhost/r'><body>b</body><thread>t</thread></message>",
+        "wrong": "<message to='somebody@localhost'/>",
+        "lookalike": "<message id='a' from='y'/><message id='a' from='x'/><message id='c'/>",
+        "end": f"<stream:error><conflict xmlns='{ns.STREAM_ERRORS}'/></stream:error></stream:stream>",
+        "cut": "</stream:stream>",
+        "room": f"<message from='{element.attributes.get('to')}'/>",
+        "x": "<message><x xmlns='x'><b/><a/></x></message>",
+    }
+    text = known.get(element.attributes.get("id"))
+    if text is None:
+        forward(server, stream, element)
+    else:
+        stream.write(text)
+
+
+class PlayTests(TestCase):
+    """
+    Performing scripts, on real sockets.
+    """
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        """
+        Start a server.
+        """
+        self.server = FakeServer(answers)
+        self.port = self.server.start()
+        self.addCleanup(self.server.stop)
+
+    async def passes(self, actions: str, **staging: Any) -> None:
+        """
+        Expect that actions of the usual cast go well, and that nobody is left on the stage.
+        """
+        staging.setdefault("timeout", 5.0)
+        await perform(reactor, parse(CAST + actions, "a.scs"), Staging("127.0.0.1", self.port, **staging))
+        await self.server.empty()
+
+    async def fails(self, actions: str, line: int, *words: str, **staging: Any) -> str:
+        """
+        Expect that they fail, at a line that counts from the first of them as 1, and with these words in order; then
+        nobody is left either.
+        """
+        staging.setdefault("timeout", 5.0)
+        with self.assertRaises(PlayFailed) as raised:
+            await perform(reactor, parse(CAST + actions, "a.scs"), Staging("127.0.0.1", self.port, **staging))
+        text = str(raised.exception)
+        self.assertTrue(text.startswith(f"a.scs:{line + CAST.count(chr(10))}: "), text)
+        at = 0
+        for word in words:
+            self.assertIn(word, text[at:])
+            at = text.index(word, at) + len(word)
+        await self.server.empty()
+        return text
+
+    async def test_nothing(self) -> None:
+        """
+        A play without actions passes, and so does one whose client comes, goes and comes again.
+        """
+        for exact in (False, True):
+            await self.passes("", exact=exact)
+            await self.passes("Romeo connects\nRomeo disconnects\nRomeo connects\n", exact=exact)
+
+    async def test_leavesPolitely(self) -> None:
+        """
+        At the end of a play the streams that are still open are closed, not dropped.
+        """
+        for exact in (False, True):
+            self.server.ended.clear()
+            await self.passes(BOTH, exact=exact)
+            self.assertEqual(len(self.server.ended), 2)
+
+    async def test_order(self) -> None:
+        """
+        Another order than the written one fails in exact mode and passes in lenient mode, in one block or in one
+        C{receives}.
+        """
+        for actions in (
+            f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='b'/>\nRomeo receives:\n\t<message id='a'/>\n",
+            f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='b'/>\n\t<message id='a'/>\n",
+        ):
+            await self.passes(actions)
+            await self.fails(
+                actions,
+                5,
+                "Romeo expected",
+                '<message id="b"/>',
+                "but next came",
+                '<message id="a"/>',
+                "first difference: message: attribute id is 'a', expected 'b'",
+                exact=True,
+            )
+
+    async def test_rightOrder(self) -> None:
+        """
+        The written order passes in exact mode, in one C{receives} or in two.
+        """
+        for join in ("", "Romeo receives:\n"):
+            actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n{join}\t<message id='b'/>\n"
+            await self.passes(actions, exact=True)
+
+    async def test_oneStanzaOnce(self) -> None:
+        """
+        One stanza does not do for two expected ones in lenient mode.
+        """
+        actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n\t<message id='a'/>\n"
+        await self.fails(actions, 6, "nothing more came within 0.2 s", '<message id="b"/>', timeout=0.2)
+
+    async def test_heldForLater(self) -> None:
+        """
+        In lenient mode what comes too early is held for a later block.
+        """
+        await self.passes(
+            f"{BOTH}{TWO}Romeo receives:\n\t<message id='b'/>\n"
+            "Juliet sends:\n\t<message to='romeo@localhost/r'/>\n"
+            "Romeo receives:\n\t<message id='a'/>\n\t<message from='${Juliet's full JID}'/>\n"
+        )
+
+    async def test_missing(self) -> None:
+        """
+        What does not come fails at its own line, with what came instead.
+        """
+        three = "\t<message id='a'/>\n\t<message id='b'/>\n\t<message id='c'/>\n"
+        actions = f"Romeo connects\n{TWO}Romeo receives:\n{three}"
+        words = ('<message id="c"/>', "nothing more came within 0.2 s")
+        await self.fails(actions, 7, *words, exact=True, timeout=0.2)
+        await self.fails(actions, 7, *words, "(nothing)", timeout=0.2)
+
+    async def test_nearest(self) -> None:
+        """
+        In lenient mode the first difference is that to the stanza of the same kind from the same sender.
+        """
+        await self.fails(
+            "Romeo connects\nRomeo sends:\n\t<iq id='lookalike'/>\nRomeo receives:\n\t<message id='b' from='x'/>\n",
+            5,
+            "Romeo expected",
+            '<message id="b" from="x"/>',
+            '<message id="c"/>',
+            '<message id="a" from="x"/>',
+            "first difference to the nearest: message: attribute id is 'a', expected 'b'",
+            timeout=0.2,
+        )
+
+    async def test_leftOver(self) -> None:
+        """
+        What nobody expects fails in exact mode at the end, and when its client leaves; in lenient mode it passes.
+        """
+        actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n"
+        await self.passes(actions)
+        await self.fails(actions, 5, "Romeo got", "does not expect", '<message id="b"/>', exact=True)
+        await self.fails(f"{actions}Romeo disconnects\n", 6, "Romeo got", '<message id="b"/>', exact=True)
+
+    async def test_leftOverAtAnother(self) -> None:
+        """
+        What one client's last stanza causes at another is found in exact mode.
+        """
+        actions = f"{BOTH}Romeo sends:\n\t<message to=\"${{Juliet's full JID}}\"/>\n"
+        await self.passes(actions)
+        await self.fails(actions, 3, "Juliet got", '<message to="juliet@localhost/made', exact=True)
+        await self.fails(f"{actions}Juliet disconnects\n", 5, "Juliet got", exact=True)
+
+    async def test_settling(self) -> None:
+        """
+        The stage is settled by a round of pings to everything that was sent to, and a round to the server.
+        """
+        await self.passes(
+            f"{BOTH}Romeo sends:\n\t<message id='room' to='room@localhost/nick'/><iq id='two' to='@'/>\n"
+            "Romeo receives:\n\t<message from='room@localhost/nick'/><message id='a'/><message id='b'/>\n",
+            exact=True,
+        )
+        juliet = ("juliet@localhost/made1", "localhost")
+        romeo = ("romeo@localhost/r", "localhost")
+        first, second = self.server.pings[:3], self.server.pings[3:]
+        self.assertEqual(sorted(first), sorted([juliet, romeo, ("romeo@localhost/r", "room@localhost")]))
+        self.assertEqual(sorted(second), sorted([juliet, romeo]))
+
+    async def test_noSettling(self) -> None:
+        """
+        A server that does not answer pings cannot show that nothing is left over; lenient mode needs none.
+        """
+        self.server.answersPings = False
+        await self.passes("Romeo connects\n", timeout=0.2)
+        await self.fails("Romeo connects\n", 1, "settling", "took more than 0.2 s", exact=True, timeout=0.2)
+
+    async def test_nothingExpected(self) -> None:
+        """
+        C{receives nothing} fails if something came: in lenient mode since the client's last step, in exact mode
+        anything that is not taken.
+        """
+        send = "Romeo sends:\n\t<message to=\"${Juliet's full JID}\"/>\n"
+        for exact in (False, True):
+            await self.passes(f"{BOTH}Romeo receives nothing\nJuliet receives: nothing\n", exact=exact)
+            await self.fails(f"{BOTH}{send}Juliet receives nothing\n", 5, "Juliet", "<message", exact=exact)
+            await self.passes(
+                f"{BOTH}{send}Juliet receives:\n\t<message from=\"${{Romeo's full JID}}\"/>\nJuliet receives nothing\n",
+                exact=exact,
+            )
+        held = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='b'/>\nRomeo receives nothing\n"
+        await self.passes(held)
+        await self.fails(
+            held.replace("'b'", "'a'"), 6, "Romeo got", '<message id="b"/>', exact=True
+        )
+
+    async def test_moreThanExpected(self) -> None:
+        """
+        Attributes and children that are not expected pass in lenient mode and fail in exact mode, where the script
+        does not allow them; the receiver's own address need not be expected.
+        """
+        actions = "Romeo connects\nRomeo sends:\n\t<iq id='rich'/>\nRomeo receives:\n\t"
+        await self.passes(f"{actions}<message><body>b</body></message>\n")
+        difference = "first difference: message: attribute type='chat' is not expected"
+        await self.fails(f"{actions}<message from='x'><body>b</body></message>\n", 5, difference, exact=True)
+        await self.passes(f"{actions}<message scansion:strict='false'><body>b</body></message>\n", exact=True)
+        whole = "<message from='x' type='chat'><thread>t</thread><body>b</body></message>\n"
+        await self.passes(f"{actions}{whole}", exact=True)
+
+    async def test_someoneElsesStanza(self) -> None:
+        """
+        A stanza that is addressed to somebody else fails in exact mode.
+        """
+        actions = "Romeo connects\nRomeo sends:\n\t<iq id='wrong'/>\nRomeo receives:\n\t<message/>\n"
+        await self.passes(actions)
+        await self.fails(actions, 5, "not its receiver's address", exact=True)
+
+    async def test_strictPayloads(self) -> None:
+        """
+        Scansion's own rule for payloads counts where it is asked for.
+        """
+        actions = (
+            "Romeo connects\nRomeo sends:\n\t<iq id='x'/>\n"
+            "Romeo receives:\n\t<message><x xmlns='x'>{}</x></message>\n"
+        )
+        await self.passes(actions.format("<a/>"))
+        await self.passes(actions.format("<b/><a/>"), strictPayloads=True)
+        await self.fails(actions.format("<a/><b/>"), 5, "the order counts", strictPayloads=True, timeout=0.2)
+
+    async def test_captures(self) -> None:
+        """
+        What one client captures another can send and expect, in the same block of the script as well.
+        """
+        for exact in (False, True):
+            await self.passes(
+                BOTH + "Juliet sends:\n\t<message to='romeo@localhost/r' id='i&lt;1'><body>1</body></message>\n"
+                "\t<message to='romeo@localhost/r' id='2'><body>i&lt;1</body></message>\n"
+                "Romeo receives:\n\t<message id='{scansion:capture:id}' from='{scansion:capture:who}'>"
+                "<body>1</body></message>\n"
+                "Romeo receives:\n\t<message from='${who}' id='2'><body>${id}</body></message>\n"
+                "Romeo sends:\n\t<message to='${who}' id='${id}'/>\n"
+                "Juliet receives:\n\t<message id='i&lt;1' from=\"${Romeo's full JID}\"/>\n",
+                exact=exact,
+            )
+
+    async def test_capturesOnlyWhatFits(self) -> None:
+        """
+        In lenient mode a stanza that was looked at and does not fit leaves nothing captured.
+        """
+        await self.passes(
+            "Romeo connects\nRomeo sends:\n\t<iq id='lookalike'/>\nRomeo receives:\n"
+            "\t<message id='{scansion:capture:i}' from='x'/>\n"
+            "Romeo sends:\n\t<message to='romeo@localhost/r' id='${i}!'/>\n"
+            "Romeo receives:\n\t<message id='a!'/>\n"
+        )
+
+    async def test_properties(self) -> None:
+        """
+        All that can be asked of a client is filled in; its JID is as the script writes it.
+        """
+        for exact in (False, True):
+            self.server.resources = 0
+            await self.passes(
+                BOTH + "Juliet sends:\n\t<message to=\"${Romeo's JID}\"><a>${Romeo's bare JID}</a><b>${Romeo's JID}</b>"
+                "<c>${Romeo's username} ${Romeo's resource}</c><d>${Juliet's JID}</d>"
+                "<e>${Juliet's full JID}</e></message>\n"
+                "Romeo receives:\n\t<message from='juliet@localhost/made1'><a>romeo@localhost</a>"
+                "<b>romeo@localhost/r</b><c>romeo r</c><d>juliet@localhost</d>"
+                "<e>juliet@localhost/made1</e></message>\n",
+                exact=exact,
+            )
+
+    async def test_fullJIDBeforeConnecting(self) -> None:
+        """
+        A full JID is known beforehand if the script says the resource, and asking for it otherwise fails.
+        """
+        ask = "{} connects\n{} sends:\n\t<iq id='two' a=\"${{{}'s full JID}}\"/>\n"
+        await self.passes(ask.format("Juliet", "Juliet", "Romeo"))
+        await self.fails(ask.format("Romeo", "Romeo", "Juliet"), 2, "Juliet has not connected yet")
+
+    async def test_mistakesOnStage(self) -> None:
+        """
+        Who is not connected can do nothing, and who is connected cannot connect.
+        """
+        await self.fails("Romeo sends:\n\t<iq/>\n", 1, "Romeo is not connected")
+        await self.fails("Romeo receives:\n\t<iq/>\n", 1, "Romeo is not connected")
+        await self.fails("Romeo receives nothing\n", 1, "Romeo is not connected")
+        await self.fails("Romeo disconnects\n", 1, "Romeo is not connected")
+        await self.fails("Romeo connects\nRomeo connects\n", 2, "connected already")
+
+    async def test_sendingAfterLeaving(self) -> None:
+        """
+        What somebody sends who has left goes nowhere in lenient mode, and fails in exact mode.
+        """
+        actions = f"Romeo connects\nRomeo disconnects\n{TWO}"
+        await self.passes(actions)
+        await self.fails(actions, 3, "Romeo is not connected", exact=True)
+        await self.passes(f"{actions}Romeo connects\n{TWO}Romeo receives:\n\t<message id='b'/>\n")
+
+    async def test_refusedLogIn(self) -> None:
+        """
+        A log-in that is refused is told.
+        """
+        self.server.features = ""
+        await self.fails("Romeo connects\n", 1, "Romeo cannot connect", "none of PLAIN")
+
+    async def test_silentServer(self) -> None:
+        """
+        A log-in that gets no answer is given up.
+        """
+        self.patch(self.server.protocol, "onStart", lambda stream, root: None)
+        await self.fails("Romeo connects\n", 1, "Romeo's log-in took more than 0.2 s", timeout=0.2)
+
+    async def test_noServer(self) -> None:
+        """
+        Where nobody listens, that is told; a script can name a place of its own.
+        """
+        other = FakeServer()
+        port = other.start()
+        await other.stop()
+        staging = Staging("127.0.0.1", port)
+        with self.assertRaises(PlayFailed) as raised:
+            await perform(reactor, parse(f"{CAST}Romeo connects\n"), staging)
+        self.assertIn("Romeo cannot connect: Connection was refused", str(raised.exception))
+        place = f"\tconnect_host: localhost\n\tconnect_port: {self.port}\n-----"
+        await perform(reactor, parse(CAST.replace("-----", place) + "Juliet connects\n"), staging)
+
+    async def test_connectionLost(self) -> None:
+        """
+        A connection that is lost while something is expected fails at once, with the reason.
+        """
+        cut = "Romeo connects\nRomeo sends:\n\t<iq id='cut'/>\nRomeo receives:\n\t<message/>\n"
+        end = cut.replace("cut", "end")
+        await self.fails(cut, 5, "Romeo expected", "but the server closed the stream", timeout=1000)
+        await self.fails(cut, 5, "Romeo expected", "but the server closed the stream", timeout=1000, exact=True)
+        await self.fails(end, 5, "Romeo expected", "stream error conflict", "conflict", timeout=1000)
+
+    async def test_unexpectedEnd(self) -> None:
+        """
+        In exact mode the server may not end a stream without the script's knowing; in lenient mode it may.
+        """
+        for reason in ("cut", "end"):
+            actions = f"Romeo connects\nRomeo sends:\n\t<iq id='{reason}'/>\n"
+            await self.passes(actions)
+            await self.fails(actions, 2, "Romeo", exact=True)
+
+    async def test_sendingAfterTheEnd(self) -> None:
+        """
+        Who has been thrown out cannot send any more.
+        """
+        await self.fails(
+            "Romeo connects\nRomeo sends:\n\t<iq id='cut'/>\nRomeo receives nothing\nRomeo sends:\n\t<iq id='two'/>\n",
+            5,
+            "Romeo cannot send: the server closed the stream",
+        )
+
+    async def test_expectedStreamError(self) -> None:
+        """
+        A stream error can be expected; then the client may connect again, or leave.
+        """
+        expect = (
+            "Romeo connects\nRomeo sends:\n\t<iq id='end'/>\n"
+            f"Romeo receives:\n\t<stream:error><conflict xmlns='{ns.STREAM_ERRORS}'/></stream:error>\n"
+        )
+        for exact in (False, True):
+            await self.passes(expect, exact=exact)
+            await self.passes(f"{expect}{expect}Romeo disconnects\n", exact=exact)
+
+    async def test_serverThatStays(self) -> None:
+        """
+        A server that does not end a stream in its turn fails in exact mode, and is left behind in lenient mode.
+        """
+        self.server.endsStreams = False
+        await self.passes("Romeo connects\nRomeo disconnects\nRomeo connects\n", timeout=0.2)
+        await self.fails(
+            "Romeo connects\nRomeo disconnects\n", 2, "the server's end of Romeo's stream", exact=True, timeout=0.2
+        )
+
+
+class BlockTests(SynchronousTestCase):
+    """
+    How actions make blocks.
+    """
+
+    def test_blocks(self) -> None:
+        """
+        What one client receives without a break is one block, as long as it needs nothing that the block captures.
+        """
+        actions = (
+            "Romeo connects\n"
+            "Romeo receives:\n\t<iq/>\n"
+            "Romeo receives:\n\t<iq id='{scansion:capture:x}'/>\n"
+            "Romeo receives:\n\t<iq id='${x}'/>\n"
+            "Juliet receives:\n\t<iq id='${x}'/>\n"
+            "Juliet receives nothing\n"
+            "Juliet receives:\n\t<iq/>\n"
+        )
+        found = [[type(action).__name__ for action in block] for block in blocks(parse(CAST + actions).actions)]
+        expected = [["Connects"], ["Receives"] * 2, ["Receives"], ["Receives"], ["ReceivesNothing"], ["Receives"]]
+        self.assertEqual(found, expected)
+        self.assertEqual(list(blocks([])), [])

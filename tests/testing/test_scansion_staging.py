@@ -1,0 +1,52 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.testing.scansion.staging}.
+"""
+
+from __future__ import annotations
+
+from lxml import etree
+from muccore.testing.scansion.compare import Rules
+from muccore.testing.scansion.language import parseStanzas
+from muccore.testing.scansion.staging import Staging, show, showAll
+from twisted.trial.unittest import SynchronousTestCase
+
+
+class ShowTests(SynchronousTestCase):
+    """
+    Stanzas for people.
+    """
+
+    def test_show(self) -> None:
+        """
+        Stanzas are shown indented, without the namespace that all have, and cut where they are huge.
+        """
+        (stanza,) = parseStanzas("a.scs", 1, "<iq><a xmlns='x'>b</a></iq>")
+        self.assertEqual(show(stanza), '    <iq>\n      <a xmlns="x">b</a>\n    </iq>')
+        stanza.text = "x" * 10_000
+        self.assertLess(len(show(stanza)), 5_000)
+        self.assertEqual(etree.tostring(stanza).count(b"x" * 10_000), 1)
+
+    def test_showAll(self) -> None:
+        """
+        Of many stanzas the first ones are shown, and how many there are besides; of none, that there are none.
+        """
+        stanzas = parseStanzas("a.scs", 1, "".join(f"<iq id='{i}'/>" for i in range(13)))
+        lines = showAll(stanzas).splitlines()
+        self.assertEqual(lines[:10], [f'    <iq id="{i}"/>' for i in range(10)])
+        self.assertEqual(lines[10:], ["    … and 3 more"])
+        self.assertEqual(showAll([]), "    (nothing)")
+
+
+class StagingTests(SynchronousTestCase):
+    """
+    How stanzas are compared.
+    """
+
+    def test_rules(self) -> None:
+        """
+        Each mode has its rules.
+        """
+        self.assertEqual(Staging("h", 1).rules, Rules.LENIENT)
+        self.assertEqual(Staging("h", 1, strictPayloads=True).rules, Rules.PAYLOADS)
+        self.assertEqual(Staging("h", 1, exact=True).rules, Rules.EXACT)
