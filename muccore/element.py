@@ -63,7 +63,7 @@ class Element(domish.Element):
         """
         return self.attributes.get(attribute)
 
-    def add(self, name: str, uri: str | None = None, text: str = "", **attributes: str) -> Element:
+    def add(self, name: str, /, uri: str | None = None, text: str = "", **attributes: str) -> Element:
         """
         Append a child element and return it.
 

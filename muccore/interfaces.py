@@ -19,7 +19,7 @@ from twisted.words.protocols.jabber.ijabber import IXMPPHandler, IXMPPHandlerCol
 from zope.interface import Attribute, Interface
 
 from muccore.credentials import ScramKeys
-from muccore.element import Element
+from muccore.element import Element, Rendered
 from muccore.errors import StreamError
 from muccore.jid import JID
 
@@ -31,14 +31,15 @@ class IRoute(Interface):
     Where a rendered stanza can go: a session here; later a link to a domain or to a node.
     """
 
-    def deliver(data: bytes) -> None:
+    def deliver(stanza: Rendered, to: bytes) -> None:
         """
-        Take stanzas for this route.
+        Take one stanza for this route.
 
         Never fails, never waits and never calls back into the caller: what becomes of a broken connection is found
         out later.
 
-        @param data: one or more whole stanzas, C{to} included.
+        @param stanza: rendered once, for however many.
+        @param to: the C{to} attribute for this one, from L{muccore.element.toAttribute}.
         """
 
 
@@ -74,9 +75,12 @@ class ISession(IRoute):
         @raise StreamError: if the stream has to end for it.
         """
 
-    def carrierLost() -> None:
+    def carrierLost(carrier: ICarrier, clean: bool) -> None:
         """
-        The carrier is gone, however that came about. Calling it again changes nothing.
+        A carrier is gone. Nothing happens if it is not the one that carries this session now, so calling it again
+        changes nothing.
+
+        @param clean: the client has closed its stream, rather than vanished.
         """
 
 
@@ -136,6 +140,19 @@ class IDomain(IXMPPHandlerCollection):
     def routeTo(jid: JID) -> IRoute | None:
         """
         See L{IRouter.routeTo}.
+        """
+
+    def request(request: Any) -> Deferred[Element]:
+        """
+        Send an IQ request and wait for its answer, as wokkel's C{StreamManager.request} does.
+
+        @param request: a C{wokkel.generic.Request}.
+        """
+
+    def shutDown() -> Deferred[None]:
+        """
+        The server is about to stop: let the handlers that have a C{shutDown} say goodbye to those whom they serve
+        (XEP-0045 §11.2), and wait for them.
         """
 
 
@@ -342,8 +359,8 @@ class IRoomStore(IStore):
     """
     Rooms with their configuration and affiliations. A room is named by its bare JID.
 
-    Calls are carried out in the order in which they were made. A write's Deferred fires when it is durable; when it
-    fails with L{StoreError}, nothing of it has been done.
+    Calls for one room are carried out in the order in which they were made. A write's Deferred fires when it is
+    durable; when it fails with L{StoreError}, nothing of it has been done.
     """
 
     def load(room: str) -> Deferred[RoomRecord | None]:

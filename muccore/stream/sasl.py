@@ -31,13 +31,11 @@ from muccore.xeps import XEP
 if TYPE_CHECKING:
     from muccore.stream.tls import ChannelBindings
 
-IMPLEMENTS: Final = (
+implements = (
     XEP(4616, "The PLAIN SASL Mechanism", series="RFC"),
     XEP(5802, "SCRAM SASL Mechanisms", note="Server's side; SCRAM-SHA-1 and SCRAM-SHA-1-PLUS.", series="RFC"),
     XEP(7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", series="RFC"),
 )
-"""What this module implements."""
-
 
 class SASL:
     """

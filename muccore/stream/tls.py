@@ -29,13 +29,11 @@ from zope.interface import implementer
 
 from muccore.xeps import XEP
 
-IMPLEMENTS: Final = (
+implements = (
     XEP(5929, "Channel Bindings for TLS", note="tls-server-end-point only.", series="RFC"),
     XEP(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
     XEP(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
 )
-"""What this module implements."""
-
 AnyPath = str | os.PathLike[str] | FilePath[str]
 """How a file may be named."""
 

@@ -1,0 +1,226 @@
+# -*- test-case-name: tests.muc.test_owner -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What an owner asks of his room in C{muc#owner}: the configuration form and what comes back in it, and its end
+(XEP-0045 §10.1, §10.2, §10.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from muccore import dataforms, ns
+from muccore.dataforms import Value
+from muccore.element import Element
+from muccore.errors import StanzaError
+from muccore.interfaces import RoomRecord
+from muccore.jid import JID, InvalidJID
+from muccore.jid import parse as parseJID
+from muccore.muc import changes
+from muccore.muc.affiliations import Affiliations
+from muccore.muc.options import Options
+from muccore.muc.privileges import Affiliation
+from muccore.muc.room import Room
+from muccore.muc.settings import FIELDS, MAX_USERS_CHOICES, Field, RoomSettings
+
+_PROTECTED = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "A password is needed to enter")
+_SECRET = dataforms.Field("text-private", "muc#roomconfig_roomsecret", "Password")
+_ADMINS = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Admins of the room")
+_OWNERS = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Owners of the room")
+
+_TEXT_LIMITS = {"name": 256, "description": 1024, "language": 64}
+_NO_LIMIT = "none"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """
+    A configuration that was submitted.
+
+    @ivar settings: what the room shall be.
+    @ivar plan: what the lists of owners and admins in the form change.
+    """
+
+    settings: RoomSettings
+    plan: changes.Plan = field(default_factory=changes.Plan)
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """
+    The owner does not want to configure the room.
+    """
+
+
+@dataclass(frozen=True)
+class Destruction:
+    """
+    The owner wants an end of the room.
+
+    @ivar reason: why, or C{None}.
+    @ivar venue: where to go instead, or C{None}.
+    @ivar password: what is needed to enter there, or C{None}.
+    """
+
+    reason: str | None = None
+    venue: JID | None = None
+    password: str | None = None
+
+
+def check(room: Room, sender: JID) -> None:
+    """
+    @raise StanzaError: C{forbidden} for one who is no owner.
+    """
+    if room.affiliations.of(sender) is not Affiliation.OWNER:
+        raise StanzaError("forbidden")
+
+
+def form(room: Room, options: Options) -> Element:
+    """
+    The configuration form, filled in with what holds now, in its C{<query/>}.
+    """
+    settings = room.settings
+    rows: list[tuple[dataforms.Field, Value]] = []
+    for row in FIELDS:
+        rows.append((_formField(row, settings, options), _shown(row, getattr(settings, row.setting))))
+        if row.setting == "allowInvites":
+            rows += [(_PROTECTED, bool(settings.password)), (_SECRET, settings.password)]
+    having = room.affiliations.having
+    rows.append((_ADMINS, [jid for jid, _ in having(Affiliation.ADMIN)]))
+    rows.append((_OWNERS, [jid for jid, _ in having(Affiliation.OWNER)]))
+    query = Element((ns.MUC_OWNER, "query"))
+    made = dataforms.form(
+        "form",
+        ns.MUC_ROOMCONFIG,
+        rows,
+        f"Configuration of {room.jid.bare}",
+        ["The room is new. Submit this form to open it." if room.locked else "Submit this form to change the room."],
+    )
+    query.children.append(made)
+    return query
+
+
+def _formField(row: Field, settings: RoomSettings, options: Options) -> dataforms.Field:
+    if row.setting != "maxUsers":
+        return dataforms.Field(row.kind, row.var, row.label, row.options)
+    limit = options.maxUsersLimit
+    offered = {choice for choice in MAX_USERS_CHOICES if not limit or choice <= limit}
+    offered |= {settings.maxUsers or limit, limit} - {0}
+    choices = [(str(choice), str(choice)) for choice in sorted(offered)]
+    if not limit:
+        choices.append((_NO_LIMIT, "No limit"))
+    return dataforms.Field(row.kind, row.var, row.label, tuple(choices), open=True)
+
+
+def _shown(row: Field, value: Any) -> Value:
+    if row.on:
+        return next(option for option, _ in row.options if (option == row.on) == value)
+    if row.setting == "maxUsers":
+        return str(value) if value else _NO_LIMIT
+    return value if isinstance(value, bool) else str(value)
+
+
+def parse(
+    room: Room, sender: JID, query: Element, options: Options
+) -> Configuration | Cancellation | Destruction:
+    """
+    Read a request of an owner.
+
+    @raise StanzaError: C{bad-request} if it is none, C{not-acceptable} for a value that may not be, C{conflict} if
+        it would leave no owner.
+    """
+    destroy = query.child("destroy")
+    if destroy is not None:
+        return _parseDestruction(destroy)
+    x = dataforms.find(query)
+    if x is None:
+        raise StanzaError("bad-request", text="A form or the wish to destroy the room is expected.")
+    fields = [_formField(row, room.settings, options) for row in FIELDS]
+    values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, [*fields, _PROTECTED, _SECRET, _ADMINS, _OWNERS])
+    if values is None:
+        return Cancellation()
+    settings = _settings(room.settings, values, options)
+    owners, admins = _jids(values, _OWNERS), _jids(values, _ADMINS)
+    plan = changes.Plan()
+    if owners is not None or admins is not None:
+        plan = changes.planOwnersAndAdmins(room, sender, owners, admins)
+    return Configuration(settings, plan)
+
+
+def _parseDestruction(destroy: Element) -> Destruction:
+    reason, password, address = destroy.child("reason"), destroy.child("password"), destroy.get("jid")
+    try:
+        venue = parseJID(address) if address else None
+    except InvalidJID as e:
+        raise StanzaError("jid-malformed", text=str(e)) from None
+    return Destruction(
+        (reason.text() or None) if reason is not None else None,
+        venue,
+        (password.text() or None) if password is not None else None,
+    )
+
+
+def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[JID] | None:
+    value = values.get(cast(str, formField.var))
+    return None if value is None else cast("tuple[JID, ...]", value)
+
+
+def _settings(current: RoomSettings, values: Mapping[str, Value], options: Options) -> RoomSettings:
+    """
+    The configuration with what was submitted put into it; what was left out stays.
+    """
+    wanted: dict[str, Any] = {}
+    for row in FIELDS:
+        if row.var in values:
+            wanted[row.setting] = _setting(row, values[row.var], options)
+    protected, secret = values.get(cast(str, _PROTECTED.var)), values.get(cast(str, _SECRET.var))
+    if protected is False:
+        wanted["password"] = ""
+    elif secret is not None:
+        wanted["password"] = secret
+    settings = replace(current, **wanted)
+    if protected is True and not settings.password:
+        raise StanzaError("not-acceptable", text="A room with a password needs a password.")
+    return settings
+
+
+def _setting(row: Field, value: Value, options: Options) -> Any:
+    if row.on:
+        return value == row.on
+    if row.setting == "maxUsers":
+        limit = options.maxUsersLimit
+        # COMPAT: "0" and "" stood for "no limit" before "none" did.
+        wanted = 0 if value in (_NO_LIMIT, "0", "") else _number(row, value)
+        return min(wanted or limit, limit) if limit else wanted
+    if row.setting == "historyLength":
+        return min(_number(row, value), options.historyLimit)
+    longest = _TEXT_LIMITS.get(row.setting)
+    if longest is not None and len(cast(str, value)) > longest:
+        raise StanzaError("not-acceptable", text=f"{row.var}: longer than {longest} characters")
+    return value
+
+
+def _number(row: Field, value: Value) -> int:
+    text = cast(str, value).strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise StanzaError("not-acceptable", text=f"{row.var}: not a number")
+    return int(text)
+
+
+def recordOf(room: Room, wanted: Configuration) -> RoomRecord:
+    """
+    A new room as it will be written down with its first configuration.
+    """
+    affiliations = Affiliations(room.affiliations.entries())
+    affiliations.update(wanted.plan.affiliates)
+    settings = wanted.settings
+    return RoomRecord(
+        settings.toMapping(),
+        affiliations.entries(),
+        room.subject,
+        settings.name,
+        settings.public,
+        not settings.persistent,
+    )

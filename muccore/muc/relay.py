@@ -1,0 +1,63 @@
+# -*- test-case-name: tests.muc.test_relay -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+IQs between occupants (XEP-0045 §17.4): passed on under occupant JIDs, so that neither learns the other's real JID.
+
+The answer comes from a real JID to an occupant JID, with an id that the room has made; what it stands for is
+remembered here, for a bounded number of requests.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+
+from muccore import ns
+from muccore.element import Element
+from muccore.muc.occupant import Occupant, Seat
+
+LIMIT = 10_000
+"""How many requests may be on their way at once; the eldest is forgotten beyond that."""
+
+
+class Relay:
+    """
+    The requests between occupants of one service that are on their way.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, tuple[str, str, str, str]] = OrderedDict()
+
+    def request(self, iq: Element, sender: Seat, target: Occupant) -> Element:
+        """
+        Turn a request to an occupant into one to his real JID: the one whose presence is shown, or his account for a
+        vCard.
+
+        @param iq: the request; it is changed and returned.
+        """
+        token = secrets.token_urlsafe(12)
+        payload = next(iq.childElements(), None)
+        to = target.shown.jid
+        if payload is not None and payload.uri == ns.VCARD_TEMP:
+            to = target.account.bare
+        self._waiting[token] = (to, sender.jid, iq.attributes.get("id", ""), target.address)
+        if len(self._waiting) > LIMIT:
+            self._waiting.popitem(last=False)
+        iq.attributes.update({"from": sender.occupant.address, "to": to, "id": token})
+        return iq
+
+    def answer(self, iq: Element) -> Element | None:
+        """
+        Turn an occupant's answer into the one for who asked.
+
+        @param iq: the answer; it is changed and returned.
+        @return: C{None} if nobody has asked the sender this.
+        """
+        token = iq.attributes.get("id", "")
+        waiting = self._waiting.get(token)
+        if waiting is None or waiting[0] != iq.attributes.get("from"):
+            return None
+        del self._waiting[token]
+        _, asker, id, address = waiting
+        iq.attributes.update({"from": address, "to": asker, "id": id})
+        return iq

@@ -1,0 +1,434 @@
+# -*- test-case-name: tests.muc.test_room -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A room: who is in it, and what everybody hears when that changes (XEP-0045 §7).
+
+A room is told things and calls C{deliver} on seats. It reads no stanza that it was not given, waits for nothing and
+knows no reactor. What is said in it is in L{muccore.muc.speech}, changes of roles and affiliations in
+L{muccore.muc.changes}, its configuration in L{muccore.muc.configuring}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from muccore import ns
+from muccore.datetimes import stamp
+from muccore.element import Element, Rendered, stanza
+from muccore.errors import StanzaError
+from muccore.interfaces import RoomRecord, Subject
+from muccore.jid import JID
+from muccore.muc.affiliations import Affiliations
+from muccore.muc.faces import Notice
+from muccore.muc.gate import Gate
+from muccore.muc.history import History, HistoryRequest
+from muccore.muc.occupant import Deliver, Occupant, Seat
+from muccore.muc.privileges import Affiliation, Role, initialRole
+from muccore.muc.settings import RoomSettings
+
+SPARE_SEATS = 10
+"""How many admins and owners find room in a full room (XEP-0045 §7.2.9)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    What somebody who wants to enter brings.
+
+    @ivar jid: his full JID.
+    @ivar nick: the nick that he shall have.
+    @ivar deliver: takes what the room sends him.
+    @ivar payload: his presence, from L{muccore.muc.faces.payloadOf}.
+    @ivar password: the password that he gave, or C{None}.
+    @ivar history: how much history he wants.
+    @ivar id: the id of his presence.
+    @ivar renamed: he asked for another nick than C{nick} (status 210).
+    """
+
+    jid: JID
+    nick: str
+    deliver: Deliver
+    payload: bytes
+    password: str | None = None
+    history: HistoryRequest = field(default_factory=HistoryRequest)
+    id: str | None = None
+    renamed: bool = False
+
+
+class Room:
+    """
+    One room.
+
+    @ivar jid: its bare JID.
+    @ivar settings: its configuration.
+    @ivar affiliations: who is what.
+    @ivar subject: its subject, or C{None} if it never had one.
+    @ivar occupants: who is in, by nick, in the order in which they came.
+    @ivar seats: their sessions, by full JID.
+    @ivar locked: its owner has not yet accepted a configuration; nobody else may enter (XEP-0045 §10.1).
+    @ivar gate: kept here for whoever brings stanzas to the room; the room itself does not look at it.
+    """
+
+    def __init__(
+        self,
+        jid: JID,
+        settings: RoomSettings,
+        affiliations: Affiliations,
+        now: Callable[[], float],
+        subject: Subject | None = None,
+        locked: bool = False,
+    ) -> None:
+        """
+        @param now: gives the time, in seconds since the epoch.
+        """
+        self.jid = jid
+        self.settings = settings
+        self.affiliations = affiliations
+        self.subject = subject
+        self.locked = locked
+        self.now = now
+        self.history = History(jid.bare, settings.historyLength)
+        self.occupants: dict[str, Occupant] = {}
+        self.seats: dict[str, Seat] = {}
+        self.gate = Gate()
+
+    def record(self) -> RoomRecord:
+        """
+        The room as it is written down.
+        """
+        settings = self.settings
+        return RoomRecord(
+            settings.toMapping(),
+            self.affiliations.entries(),
+            self.subject,
+            settings.name,
+            settings.public,
+            not settings.persistent,
+        )
+
+    # Who is who
+
+    def occupantOf(self, full: str) -> Occupant | None:
+        """
+        Who has a session with this full JID here.
+        """
+        seat = self.seats.get(full)
+        return seat.occupant if seat is not None else None
+
+    def occupantsOf(self, key: str) -> list[Occupant]:
+        """
+        Everybody here whose affiliation an entry for this bare JID or domain decides.
+        """
+        if "@" in key:
+            return [occupant for occupant in self.occupants.values() if occupant.account.bare == key]
+        entry = self.affiliations.entry
+        return [
+            occupant
+            for occupant in self.occupants.values()
+            if occupant.account.domain == key and (occupant.account.bare == key or entry(occupant.account.bare) is None)
+        ]
+
+    def maySeeJIDs(self, occupant: Occupant) -> bool:
+        """
+        Whether an occupant may see real JIDs (XEP-0045 §7.2.3, §7.2.4).
+        """
+        return self.settings.nonAnonymous or occupant.role is Role.MODERATOR
+
+    def reckon(self, occupant: Occupant) -> None:
+        """
+        Bring up to date what follows from an occupant's role and the room's configuration.
+        """
+        occupant.faces = None
+        sees = self.maySeeJIDs(occupant)
+        for seat in occupant.seats.values():
+            seat.seesJIDs = sees
+
+    # Telling
+
+    def tell(self, notice: Notice, but: Occupant | None = None) -> None:
+        """
+        Send a presence to everybody, each in the face that he may see.
+
+        @param but: who is left out.
+        """
+        anonymous, identified = notice.anonymous(), notice.identified()
+        for seat in self.seats.values():
+            if seat.occupant is not but:
+                seat.deliver(identified if seat.seesJIDs else anonymous, seat.to)
+
+    def tellPresence(
+        self,
+        occupant: Occupant,
+        codes: Iterable[int] = (),
+        ownCodes: Iterable[int] = (),
+        actor: str | None = None,
+        reason: str | None = None,
+        id: str | None = None,
+    ) -> None:
+        """
+        Send an occupant's presence, as it is now, to everybody, himself last.
+
+        @param codes: status codes for everybody.
+        @param ownCodes: status codes for himself.
+        """
+        notice = Notice(occupant, codes=codes, actor=actor, reason=reason)
+        self.tell(notice, occupant)
+        for seat in occupant.seats.values():
+            seat.deliver(notice.own(seat, ownCodes, id), seat.to)
+
+    def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
+        """
+        Send a message to everybody (or to moderators only).
+        """
+        rendered = Rendered.of(message)
+        if moderatorsOnly:
+            for seat in self.seats.values():
+                if seat.occupant.role is Role.MODERATOR:
+                    seat.deliver(rendered, seat.to)
+        else:
+            for seat in self.seats.values():
+                seat.deliver(rendered, seat.to)
+        return rendered
+
+    def broadcastTo(self, message: Element, occupants: Iterable[Occupant]) -> None:
+        """
+        Send a message to some occupants, with all their sessions.
+        """
+        rendered = Rendered.of(message)
+        for occupant in occupants:
+            for seat in occupant.seats.values():
+                seat.deliver(rendered, seat.to)
+
+    # Entering
+
+    def enter(self, entry: Entry, created: bool = False) -> Occupant:
+        """
+        Let somebody in and send everybody what XEP-0045 §7.1 says, in that order; or send one who is in already
+        everything again (§17.3).
+
+        @param created: he has just created the room (status 201).
+        @raise StanzaError: if he may not enter; nothing has been sent then.
+        """
+        seat = self.seats.get(entry.jid.full)
+        if seat is not None:
+            return self._resynchronise(seat, entry)
+        affiliation = self.affiliations.of(entry.jid)
+        occupant = self._admit(entry, affiliation)
+        if occupant is None:
+            role = initialRole(affiliation, self.settings.moderated)
+            occupant = Occupant(self.jid, entry.nick, entry.jid.bareJID(), affiliation, role)
+            self.occupants[entry.nick] = occupant
+        seat = self.seats[entry.jid.full] = occupant.seat(entry.jid.full, entry.deliver, entry.payload)
+        seat.seesJIDs = self.maySeeJIDs(occupant)
+        self._sendRoster(seat)
+        notice = Notice(occupant)
+        self.tell(notice, occupant)
+        for other in occupant.seats.values():
+            if other is not seat:
+                other.deliver(notice.own(other), other.to)
+        self._welcome(seat, notice, entry, created)
+        return occupant
+
+    def _admit(self, entry: Entry, affiliation: Affiliation) -> Occupant | None:
+        """
+        Check whether somebody may enter under his nick.
+
+        @return: the occupant whom he is already, by another session.
+        @raise StanzaError: see the table in XEP-0045 §7.2.17.
+        """
+        settings = self.settings
+        if affiliation is Affiliation.OUTCAST:
+            raise StanzaError("forbidden")
+        if self.locked and affiliation is not Affiliation.OWNER:
+            raise StanzaError("item-not-found", text="The room is not configured yet.")
+        if settings.membersOnly and affiliation is Affiliation.NONE:
+            raise StanzaError("registration-required")
+        if settings.password and entry.password != settings.password:
+            raise StanzaError("not-authorized")
+        occupant = self.checkNick(entry.jid, entry.nick)
+        if settings.maxUsers and occupant is None:
+            limit = settings.maxUsers + (SPARE_SEATS if affiliation >= Affiliation.ADMIN else 0)
+            if len(self.occupants) >= limit:
+                raise StanzaError("service-unavailable", "wait", "The room is full.")
+        return occupant
+
+    def checkNick(self, jid: JID, nick: str) -> Occupant | None:
+        """
+        Whether somebody may have a nick (XEP-0045 §7.2.8).
+
+        @return: the occupant of the same user who has it.
+        @raise StanzaError: C{conflict} if another user has it, or has it reserved.
+        """
+        occupant = self.occupants.get(nick)
+        if occupant is not None and occupant.account.bare != jid.bare:
+            raise StanzaError("conflict")
+        holder = self.affiliations.holderOf(nick)
+        if holder is not None and holder != jid.bare:
+            raise StanzaError("conflict", text="The nick is reserved.")
+        return occupant
+
+    def _resynchronise(self, seat: Seat, entry: Entry) -> Occupant:
+        occupant = seat.occupant
+        if entry.nick != occupant.nick:
+            self.rename(seat, entry.nick, entry.payload)
+        elif entry.payload != seat.payload or occupant.shown is not seat:
+            self._show(seat, entry.payload)
+            self.tell(Notice(occupant), occupant)
+        self._sendRoster(seat)
+        self._welcome(seat, Notice(occupant), entry, False)
+        return occupant
+
+    def _sendRoster(self, seat: Seat) -> None:
+        """
+        Send everybody else's presence to a newcomer.
+        """
+        deliver, to, index = seat.deliver, seat.to, int(seat.seesJIDs)
+        for occupant in self.occupants.values():
+            if occupant is not seat.occupant:
+                faces = occupant.faces
+                if faces is None:
+                    notice = Notice(occupant)
+                    faces = occupant.faces = (notice.anonymous(), notice.identified())
+                deliver(faces[index], to)
+
+    def _welcome(self, seat: Seat, notice: Notice, entry: Entry, created: bool) -> None:
+        """
+        Send a newcomer his own presence, then the history, then the subject.
+        """
+        codes = []
+        if self.settings.nonAnonymous:
+            codes.append(100)
+        if self.settings.logged:
+            codes.append(170)
+        if created:
+            codes.append(201)
+        if entry.renamed:
+            codes.append(210)
+        seat.deliver(notice.own(seat, codes, entry.id), seat.to)
+        for message in self.history.select(entry.history, seat.to):
+            seat.deliver(message, seat.to)
+        seat.deliver(Rendered.of(self.subjectMessage()), seat.to)
+
+    def subjectMessage(self) -> Element:
+        """
+        The message that tells the subject to one who enters (XEP-0045 §7.2.15).
+        """
+        subject = self.subject
+        if subject is None:
+            message = stanza("message", "groupchat", from_=self.jid.bare)
+            message.add("subject")
+            return message
+        sender = f"{self.jid.bare}/{subject.nick}" if subject.nick else self.jid.bare
+        message = stanza("message", "groupchat", from_=sender)
+        message.add("subject", text=subject.text)
+        delay = message.add("delay", ns.DELAY, stamp=stamp(subject.stamp))
+        delay.attributes["from"] = self.jid.bare
+        return message
+
+    # Presence of those who are in
+
+    def _show(self, seat: Seat, payload: bytes) -> None:
+        occupant = seat.occupant
+        seat.payload = payload
+        occupant.shown = seat
+        occupant.faces = None
+
+    def show(self, seat: Seat, nick: str) -> None:
+        """
+        Send one session an occupant's presence once more; nothing if nobody has the nick.
+        """
+        occupant = self.occupants.get(nick)
+        if occupant is not None:
+            notice = Notice(occupant)
+            if occupant is seat.occupant:
+                seat.deliver(notice.own(seat), seat.to)
+            else:
+                seat.deliver(notice.identified() if seat.seesJIDs else notice.anonymous(), seat.to)
+
+    def presence(self, seat: Seat, payload: bytes, id: str | None = None) -> None:
+        """
+        An occupant's session changes its presence (XEP-0045 §7.7).
+        """
+        self._show(seat, payload)
+        self.tellPresence(seat.occupant, id=id)
+
+    def rename(
+        self, seat: Seat, nick: str, payload: bytes, id: str | None = None, codes: Iterable[int] = ()
+    ) -> None:
+        """
+        An occupant takes another nick, with all his sessions (XEP-0045 §7.6).
+
+        @param payload: the presence with which he asked for it.
+        @param codes: status codes for himself in the new presence (210).
+        @raise StanzaError: C{conflict} if another user has the nick or has it reserved, or if he is in under it
+            himself with other sessions.
+        """
+        occupant = seat.occupant
+        if self.checkNick(occupant.account, nick) is not None:
+            raise StanzaError("conflict")
+        leaving = Notice(occupant, leaving=True, codes=(303,), nick=nick)
+        self.tell(leaving, occupant)
+        for own in occupant.seats.values():
+            own.deliver(leaving.own(own), own.to)
+        del self.occupants[occupant.nick]
+        occupant.rename(self.jid, nick)
+        self.occupants[nick] = occupant
+        self._show(seat, payload)
+        self.tellPresence(occupant, ownCodes=codes, id=id)
+
+    # Leaving
+
+    def leave(self, seat: Seat, payload: bytes = b"", codes: Iterable[int] = (), id: str | None = None) -> None:
+        """
+        A session leaves (XEP-0045 §7.14); the occupant goes with the last one.
+
+        @param payload: what it says as it leaves.
+        @param codes: status codes for everybody (333).
+        """
+        occupant = seat.occupant
+        notice = Notice(occupant, leaving=True, codes=codes, payload=payload)
+        del self.seats[seat.jid]
+        del occupant.seats[seat.jid]
+        seat.deliver(notice.own(seat, id=id), seat.to)
+        if not occupant.seats:
+            del self.occupants[occupant.nick]
+            self.tell(notice)
+        elif occupant.shown is seat:
+            # Others saw this session's presence; what they see now is the one that is left and spoke last.
+            remaining = next(reversed(occupant.seats.values()))
+            self._show(remaining, remaining.payload)
+            self.tellPresence(occupant)
+
+    def expel(
+        self,
+        occupant: Occupant,
+        codes: Iterable[int],
+        actor: str | None = None,
+        reason: str | None = None,
+        extra: bytes = b"",
+    ) -> Notice:
+        """
+        Put an occupant out with all his sessions and tell these.
+
+        @return: what the others are to be told, with L{tell}, when it is their turn.
+        """
+        notice = Notice(occupant, leaving=True, codes=codes, actor=actor, reason=reason, extra=extra)
+        del self.occupants[occupant.nick]
+        for seat in occupant.seats.values():
+            del self.seats[seat.jid]
+            seat.deliver(notice.own(seat), seat.to)
+        return notice
+
+    def empty(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
+        """
+        Put everybody out, telling each of himself alone: the room is destroyed (XEP-0045 §10.9) or the service shuts
+        down (§11.2).
+
+        @param affiliation: shown instead of each one's own.
+        """
+        occupants, self.occupants, self.seats = self.occupants, {}, {}
+        for occupant in occupants.values():
+            notice = Notice(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
+            for seat in occupant.seats.values():
+                seat.deliver(notice.own(seat), seat.to)

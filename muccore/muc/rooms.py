@@ -1,0 +1,253 @@
+# -*- test-case-name: tests.muc.test_rooms -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The rooms of one service: which are in memory, which are at rest in the store, and how they come and go.
+
+A room is in the store from the moment when its owner accepts its configuration. A temporary one is forgotten when
+its last occupant leaves; one that is found in the store at start was there when the server stopped or was killed,
+and is kept for a while so that its people can come back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from muccore.errors import StanzaError
+from muccore.interfaces import Affiliate, IRoomStore, RoomRecord, StoreError
+from muccore.jid import JID, parse
+from muccore.muc.affiliations import Affiliations
+from muccore.muc.options import Options
+from muccore.muc.privileges import Affiliation
+from muccore.muc.room import Room
+from muccore.muc.settings import RoomSettings
+
+
+def storeFailed(failure: Failure) -> None:
+    """
+    An errback that turns a store's trouble into the answer to a stanza.
+
+    @raise StanzaError: C{internal-server-error}, to be tried again.
+    """
+    failure.trap(StoreError)
+    Rooms.log.error("The store of rooms failed: {error}", error=failure.getErrorMessage())
+    raise StanzaError("internal-server-error", "wait", "The room could not be read or written.")
+
+
+class Rooms:
+    """
+    All rooms of one service.
+
+    @ivar live: the rooms in memory, by bare JID.
+    """
+
+    log = Logger()
+
+    def __init__(self, domain: str, store: IRoomStore, options: Options, clock: IReactorTime) -> None:
+        """
+        @param domain: the service's host.
+        """
+        self.domain = domain
+        self.store = IRoomStore(store)
+        self.options = options
+        self.clock = clock
+        self.live: dict[str, Room] = {}
+        self._opening: dict[str, list[Deferred[Room | None]]] = {}
+        self._idle: OrderedDict[str, Room] = OrderedDict()
+        self._creators: dict[str, str] = {}
+        self._created: Counter[str] = Counter()
+        self._locks: dict[str, IDelayedCall] = {}
+        self._orphans: set[str] = set()
+        self._orphanCall: IDelayedCall | None = None
+        self._changing: set[Deferred[None]] = set()
+        self._stopping = False
+
+    # Start and end
+
+    def start(self) -> Deferred[None]:
+        """
+        Look for temporary rooms that an earlier run has left, and give their people time to come back.
+        """
+
+        def found(bares: list[str]) -> None:
+            self._orphans = set(bares)
+            if bares:
+                self._orphanCall = self.clock.callLater(self.options.grace, self._endGrace)
+
+        return self.store.temporaryRooms(self.domain).addCallback(found)
+
+    def _endGrace(self) -> None:
+        self._orphanCall = None
+        orphans, self._orphans = self._orphans, set()
+        for bare in orphans:
+            room = self.live.get(bare)
+            if room is None:
+                self._forgetStored(bare)
+            else:
+                self.settle(room)
+
+    def shutDown(self) -> Deferred[None]:
+        """
+        When the changes that are on their way are durable and announced, tell everybody that the service shuts down
+        (status 332, XEP-0045 §11.2). Rooms stay in the store as they are.
+        """
+        self._stopping = True
+
+        def empty(_: object) -> None:
+            for call in (*self._locks.values(), self._orphanCall):
+                if call is not None and call.active():
+                    call.cancel()
+            for room in self.live.values():
+                room.empty(codes=(332,))
+
+        return DeferredList(list(self._changing), consumeErrors=True).addCallback(empty)
+
+    # Coming
+
+    def open(self, bare: str) -> Deferred[Room | None]:
+        """
+        Find a room, in memory or in the store; C{None} if there is none.
+
+        @raise StanzaError: (as failure) if the store cannot be read.
+        """
+        room = self.live.get(bare)
+        if room is not None:
+            return succeed(room)
+        waiting: Deferred[Room | None] = Deferred()
+        if bare in self._opening:
+            self._opening[bare].append(waiting)
+            return waiting
+        self._opening[bare] = [waiting]
+        loading = self.store.load(bare).addCallback(self._loaded, bare).addErrback(storeFailed)
+        loading.addBoth(self._opened, bare)
+        return waiting
+
+    def _loaded(self, record: RoomRecord | None, bare: str) -> Room | None:
+        if record is None:
+            return None
+        settings = RoomSettings.fromMapping(record.settings, self.options.defaults)
+        room = Room(parse(bare), settings, Affiliations(record.affiliates), self.clock.seconds, record.subject)
+        self.live[bare] = room
+        self.settle(room)
+        return room
+
+    def _opened(self, result: Room | Failure | None, bare: str) -> None:
+        for waiting in self._opening.pop(bare):
+            if isinstance(result, Failure):
+                waiting.errback(result)
+            else:
+                # An earlier one of those who waited may have created the room.
+                waiting.callback(self.live.get(bare))
+
+    def create(self, jid: JID, creator: JID) -> Room:
+        """
+        Create a room, locked until its owner accepts a configuration (XEP-0045 §10.1).
+
+        @param jid: its bare JID.
+        @param creator: its first owner.
+        @raise StanzaError: C{not-allowed} if he may not create rooms, C{resource-constraint} if he has too many.
+        """
+        options, bare, owner = self.options, jid.bare, creator.bare
+        local = creator.domain == options.localDomain
+        if options.creation == "nobody" or (options.creation == "local" and not local) or self._stopping:
+            raise StanzaError("not-allowed", text="You may not create rooms here.")
+        if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
+            raise StanzaError("resource-constraint", text="You have created too many rooms.")
+        affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.word)})
+        room = Room(jid, options.defaults, affiliations, self.clock.seconds, locked=True)
+        self.live[bare] = room
+        self._creators[bare] = owner
+        self._created[owner] += 1
+        return room
+
+    def awaitConfiguration(self, room: Room, giveUp: Callable[[], None]) -> None:
+        """
+        Call when a new room's owner has taken too long.
+        """
+        self._locks[room.jid.bare] = self.clock.callLater(self.options.lockTimeout, giveUp)
+
+    def configured(self, room: Room) -> None:
+        """
+        A new room has its configuration.
+        """
+        call = self._locks.pop(room.jid.bare, None)
+        if call is not None and call.active():
+            call.cancel()
+
+    def entered(self, room: Room) -> None:
+        """
+        Somebody has entered: the room is neither idle nor left over any more.
+        """
+        self._idle.pop(room.jid.bare, None)
+        self._orphans.discard(room.jid.bare)
+
+    # Changing
+
+    def durably(self, room: Room, sender: str, writing: Deferred[None]) -> Deferred[None]:
+        """
+        Close a room's gate while something about it is being written.
+
+        @param sender: the full JID of who asked for it.
+        @param writing: fires when it is durable and has been announced.
+        @return: C{writing}.
+        """
+        self._changing.add(writing)
+
+        def done(result: object) -> object:
+            self._changing.discard(writing)
+            return result
+
+        room.gate.close(sender, writing.addBoth(done))
+        writing.addBoth(self._settled, room)
+        return writing
+
+    def _settled(self, result: object, room: Room) -> object:
+        self.settle(room)
+        return result
+
+    # Going
+
+    def settle(self, room: Room) -> None:
+        """
+        See what becomes of a room, when somebody may have left it: an empty one is forgotten if it is temporary, and
+        else kept for a while.
+        """
+        bare = room.jid.bare
+        if room.occupants or room.gate.closed or self._stopping or self.live.get(bare) is not room:
+            return
+        if room.locked:
+            self.forget(room)
+        elif not room.settings.persistent and bare not in self._orphans:
+            self.forget(room)
+            self._forgetStored(bare)
+        else:
+            self._idle[bare] = room
+            self._idle.move_to_end(bare)
+            while len(self._idle) > self.options.idleRooms:
+                self.forget(next(iter(self._idle.values())))
+
+    def forget(self, room: Room) -> None:
+        """
+        Drop a room from memory.
+        """
+        bare = room.jid.bare
+        if self.live.get(bare) is room:
+            del self.live[bare]
+        self._idle.pop(bare, None)
+        self.configured(room)
+        creator = self._creators.pop(bare, None)
+        if creator is not None:
+            self._created[creator] -= 1
+            if not self._created[creator]:
+                del self._created[creator]
+
+    def _forgetStored(self, bare: str) -> None:
+        def failed(failure: Failure) -> None:
+            self.log.error("A temporary room stays in the store: {error}", error=failure.getErrorMessage())
+
+        self.store.destroy(bare).addErrback(failed)

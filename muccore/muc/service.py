@@ -1,0 +1,53 @@
+# -*- test-case-name: tests.muc.test_service -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Which rooms a chat service lists (XEP-0045 §6.3), page by page (XEP-0059).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from muccore import ns, rsm
+from muccore.element import Element
+from muccore.errors import StanzaError
+from muccore.interfaces import PublicRooms
+from muccore.muc.rooms import Rooms, storeFailed
+
+PAGE = 100
+"""How many rooms are listed to one who does not say how many he wants."""
+
+LIMIT = 1000
+"""How many rooms are listed at once to one who does."""
+
+
+def answerRooms(rooms: Rooms, query: Element) -> Deferred[Any]:
+    """
+    List the public rooms, or a page of them.
+
+    @param query: the payload of the request.
+    @raise StanzaError: C{item-not-found} for a node, C{bad-request} for a page that contradicts itself,
+        C{feature-not-implemented} for a page by its index.
+    """
+    if query.get("node"):
+        raise StanzaError("item-not-found")
+    page = rsm.parse(query)
+    asked = page or rsm.PageRequest()
+    if asked.index is not None:
+        raise StanzaError("feature-not-implemented", text="Rooms are not listed by index.")
+    limit = PAGE if asked.limit is None else min(asked.limit, LIMIT)
+    finding = rooms.store.publicRooms(rooms.domain, asked.after, asked.before, limit)
+    return finding.addCallbacks(_listed, storeFailed, callbackArgs=(page is not None,))
+
+
+def _listed(found: PublicRooms, paged: bool) -> Element:
+    answer = Element((ns.DISCO_ITEMS, "query"))
+    for room, name in found.rooms:
+        answer.add("item", jid=room, name=name or room.partition("@")[0])
+    if paged or len(found.rooms) < found.count:
+        rooms = found.rooms
+        first, last = (rooms[0][0], rooms[-1][0]) if rooms else (None, None)
+        answer.children.append(rsm.render(first, last, found.index, found.count))
+    return answer

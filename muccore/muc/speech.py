@@ -1,0 +1,136 @@
+# -*- test-case-name: tests.muc.test_speech -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What is said in a room: to everybody, to one occupant, and the subject (XEP-0045 §7.4, §7.5, §8.1).
+"""
+
+from __future__ import annotations
+
+from muccore import ns
+from muccore.element import Element, Rendered
+from muccore.errors import StanzaError
+from muccore.interfaces import Subject
+from muccore.muc.occupant import Occupant
+from muccore.muc.privileges import Affiliation, Role
+from muccore.muc.room import Room
+
+_MAY_PM = {
+    "anyone": Role.VISITOR,
+    "participants": Role.PARTICIPANT,
+    "moderators": Role.MODERATOR,
+}
+
+_DELIVERY_ERRORS = frozenset(
+    {
+        "gone",
+        "item-not-found",
+        "recipient-unavailable",
+        "redirect",
+        "remote-server-not-found",
+        "remote-server-timeout",
+    }
+)
+
+
+def isSubjectChange(message: Element) -> bool:
+    """
+    Whether a groupchat message sets the subject: it has a C{<subject/>} and neither C{<body/>} nor C{<thread/>}
+    (XEP-0045 §8.1).
+    """
+    return message.child("subject") is not None and message.child("body") is None and message.child("thread") is None
+
+
+def isDeliveryError(stanza: Element) -> bool:
+    """
+    Whether an error stanza says that its sender is not to be reached any more (XEP-0045 §18.1.2, ghost users).
+    """
+    error = stanza.child("error")
+    return error is not None and any(
+        child.uri == ns.STANZA_ERRORS and child.name in _DELIVERY_ERRORS for child in error.childElements()
+    )
+
+
+def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
+    """
+    Somebody speaks to everybody.
+
+    @raise StanzaError: C{forbidden} for one without voice.
+    """
+    if occupant.role < Role.PARTICIPANT:
+        raise StanzaError("forbidden", text="You have no voice in this room.")
+    delayed = _clean(room, message)
+    rendered = _reflect(room, occupant, message)
+    if message.child("body") is not None:
+        imported = delayed and occupant.affiliation is Affiliation.OWNER
+        room.history.add(rendered, room.now(), imported)
+
+
+def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
+    """
+    Check a change of the subject.
+
+    @raise StanzaError: C{forbidden} for one who may not (XEP-0045 §8.1).
+    """
+    needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
+    if occupant.role < needed:
+        raise StanzaError("forbidden", text="You may not change the subject.")
+    subject = message.child("subject")
+    return Subject(subject.text() if subject is not None else "", occupant.nick, room.now())
+
+
+def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:
+    """
+    Take over a subject that L{planSubject} gave, and tell everybody.
+    """
+    room.subject = subject
+    _clean(room, message)
+    _reflect(room, occupant, message)
+
+
+def _reflect(room: Room, occupant: Occupant, message: Element) -> Rendered:
+    message.attributes["from"] = occupant.address
+    return room.broadcast(message)
+
+
+def _clean(room: Room, message: Element) -> bool:
+    """
+    Take out what only the room may say: C{muc#user}, and a delay stamped by the room itself (XEP-0203 §5).
+
+    @return: whether a delay by someone else is left.
+    """
+    if len(message.children) == 1:
+        # The usual message has a body and nothing else.
+        return False
+    kept: list[Element | str] = []
+    delayed = False
+    for child in message.children:
+        if not isinstance(child, str):
+            if child.uri == ns.MUC_USER:
+                continue
+            if child.uri == ns.DELAY:
+                if child.attributes.get("from", room.jid.bare) == room.jid.bare:
+                    continue
+                delayed = True
+        kept.append(child)
+    message.children = kept
+    return delayed
+
+
+def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None:
+    """
+    Somebody speaks to one occupant, on all of whose sessions it arrives (XEP-0045 §7.5).
+
+    @raise StanzaError: C{forbidden} if the room does not let him, C{item-not-found} if nobody has the nick.
+    """
+    target = room.occupants.get(nick)
+    if target is None:
+        raise StanzaError("item-not-found")
+    allowed = _MAY_PM.get(room.settings.allowPM)
+    if message.get("type") != "error" and (allowed is None or occupant.role < allowed):
+        raise StanzaError("forbidden", text="Private messages are restricted in this room.")
+    message.children = [
+        child for child in message.children if isinstance(child, str) or child.uri != ns.MUC_USER
+    ]
+    message.add("x", ns.MUC_USER)
+    message.attributes["from"] = occupant.address
+    room.broadcastTo(message, (target,))

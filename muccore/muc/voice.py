@@ -1,0 +1,86 @@
+# -*- test-case-name: tests.muc.test_voice -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Asking for voice in a moderated room, and granting it (XEP-0045 §7.13, §8.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from muccore import ns
+from muccore.element import Element, stanza
+from muccore.errors import StanzaError
+from muccore.muc.admin import prepareNick
+from muccore.muc.changes import RoleItem
+from muccore.muc.occupant import Occupant
+from muccore.muc.privileges import Role
+from muccore.muc.room import Room
+
+_TRUE = frozenset({"1", "true"})
+
+
+def request(room: Room, occupant: Occupant) -> None:
+    """
+    Pass an occupant's wish to speak on to the moderators.
+
+    @raise StanzaError: C{not-acceptable} if he has voice already.
+    """
+    if occupant.role is not Role.VISITOR:
+        raise StanzaError("not-acceptable", text="You have voice.")
+    message = stanza("message", from_=room.jid.bare)
+    form = message.add("x", ns.DATA, type="form")
+    form.add("title", text="Voice request")
+    form.add("instructions", text="To let this person speak, check the box and submit the form; else dismiss it.")
+    for var, kind, label, value in (
+        ("FORM_TYPE", "hidden", "", ns.MUC_REQUEST),
+        ("muc#role", "list-single", "Requested role", Role.PARTICIPANT.word),
+        ("muc#jid", "jid-single", "User ID", occupant.shown.jid),
+        ("muc#roomnick", "text-single", "Room nickname", occupant.nick),
+        ("muc#request_allow", "boolean", "Let this person speak?", "0"),
+    ):
+        field = form.add("field", var=var, type=kind)
+        if label:
+            field.attributes["label"] = label
+        if kind == "list-single":
+            field.add("option", label="Participant").add("value", text=value)
+        field.add("value", text=value)
+    room.broadcast(message, moderatorsOnly=True)
+
+
+def approval(values: Mapping[str, str]) -> RoleItem | None:
+    """
+    What a moderator's answer asks for, or C{None} if he lets nobody speak.
+
+    @param values: the submitted form, by field.
+    @raise StanzaError: C{bad-request} if it does not say who is meant.
+    """
+    if values.get("muc#request_allow", "").strip() not in _TRUE:
+        return None
+    nick = values.get("muc#roomnick")
+    if not nick:
+        raise StanzaError("bad-request", text="It is not said who may speak.")
+    return RoleItem(prepareNick(nick), Role.PARTICIPANT)
+
+
+def isApproval(values: Mapping[str, str]) -> bool:
+    """
+    Whether a submitted form answers a request, rather than making one.
+    """
+    return "muc#request_allow" in values
+
+
+def formValues(x: Element) -> dict[str, str]:
+    """
+    The first value of each field of a submitted C{muc#request} form.
+
+    @raise StanzaError: C{bad-request} if it is no such form.
+    """
+    values: dict[str, str] = {}
+    for field in x.childElements():
+        if field.name == "field" and field.uri == ns.DATA:
+            value = field.child("value")
+            values[field.get("var") or ""] = value.text() if value is not None else ""
+    if x.get("type") != "submit" or values.get("FORM_TYPE") != ns.MUC_REQUEST:
+        raise StanzaError("bad-request", text="This form is not one that a room takes in a message.")
+    return values

@@ -1,0 +1,130 @@
+# -*- test-case-name: tests.muc -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A whole server without sockets: sessions, router, domains and rooms, for tests of handlers.
+
+    stage = Stage()
+    romeo = stage.client("romeo@localhost/orchard")
+    romeo.sends("<presence to='room@conference.localhost/Romeo'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    [own, subject] = romeo.hears()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import task
+from zope.interface import implementer
+
+from muccore import jid
+from muccore.delivery import UserDomain
+from muccore.domain import Domain
+from muccore.element import Element
+from muccore.errors import StreamError
+from muccore.handlers.disco import DiscoInfoHandler
+from muccore.interfaces import ICarrier, IRoomStore
+from muccore.muc.handler import MUCHandler
+from muccore.muc.options import Options
+from muccore.router import Router
+from muccore.session import Session, Sessions
+from muccore.storage.memory import MemoryRooms
+from muccore.stream.parser import StanzaParser
+
+_HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+
+
+def parseStanza(text: str) -> Element:
+    """
+    One stanza of the text of one.
+    """
+    [_, element] = StanzaParser().feed(_HEADER + text.encode("utf-8"))
+    assert isinstance(element, Element)
+    return element
+
+
+@implementer(ICarrier)
+class Client:
+    """
+    A client with one session.
+
+    @ivar address: its full JID.
+    @ivar closed: what its stream was closed with, once it was.
+    """
+
+    session: Session
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.closed: list[StreamError | None] = []
+        self._heard: list[bytes] = []
+
+    def sends(self, text: str) -> None:
+        """
+        Send one stanza.
+        """
+        self.session.received(parseStanza(text))
+
+    def hears(self) -> list[Element]:
+        """
+        What has come since the last time, parsed.
+        """
+        heard, self._heard = self._heard, []
+        return [parseStanza(data.decode("utf-8")) for data in heard]
+
+    def vanishes(self) -> None:
+        """
+        The connection is gone.
+        """
+        self.session.carrierLost(self, False)
+
+    def write(self, data: bytes) -> None:
+        """
+        See L{ICarrier}.
+        """
+        self._heard.append(data)
+
+    def close(self, error: StreamError | None) -> None:
+        """
+        See L{ICarrier}.
+        """
+        self.closed.append(error)
+
+
+class Stage:
+    """
+    The server.
+
+    @ivar clock: its time.
+    @ivar store: its store of rooms.
+    @ivar muc: its rooms, at C{conference.localhost}.
+    """
+
+    def __init__(self, store: IRoomStore | None = None, **options: Any) -> None:
+        """
+        @param store: where rooms are kept; in memory if it is left out.
+        @param options: of L{Options}.
+        """
+        self.clock = task.Clock()
+        self.clock.advance(1_000_000_000)
+        self.store: Any = MemoryRooms() if store is None else store
+        self.store.open()
+        self.sessions = Sessions()
+        self.router = Router(self.sessions)
+        self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
+        self.rooms = Domain("conference.localhost", self.router, self.clock)
+        self.router.addDomain(self.users)
+        self.router.addDomain(self.rooms)
+        DiscoInfoHandler().setHandlerParent(self.rooms)
+        self.muc = MUCHandler(self.store, Options(**options))
+        self.muc.setHandlerParent(self.rooms)
+
+    def client(self, address: str) -> Client:
+        """
+        Log somebody in.
+
+        @param address: the full JID.
+        """
+        client = Client(address)
+        full = jid.parse(address)
+        client.session = self.sessions.bind(full.bareJID(), full.resource, client)
+        return client
