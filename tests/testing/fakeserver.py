@@ -152,7 +152,7 @@ class FakeStream(Protocol):
             self.write(f"<failure xmlns='{ns.SASL}'><not-authorized/><text>no</text></failure>")
             return
         self.account = f"{user}@localhost"
-        self.write(f"<success xmlns='{ns.SASL}'>{base64.b64encode(data).decode()}</success>")
+        self.write(f"<success xmlns='{ns.SASL}'>{base64.b64encode(data).decode()}</success>{self.factory.behind}")
         self.restart()
 
     def onEnd(self) -> None:
@@ -190,6 +190,7 @@ class FakeServer(Factory):
     @ivar behaviour: called with this, the stream and each stanza that is no ping.
     @ivar streams: those that are bound, by full JID.
     @ivar pings: from whom and to whom there were pings.
+    @ivar behind: what stands behind C{<success/>} in the same packet.
     @ivar ended: the full JIDs whose clients have closed their stream.
     """
 
@@ -208,6 +209,7 @@ class FakeServer(Factory):
         self.certificate: Any = None
         self.challenge = b""
         self.signature = b""
+        self.behind = ""
         self.resources = 0
         self._empty: list[Deferred[None]] = []
 

@@ -175,6 +175,14 @@ class ClientTests(TestCase):
             client.send("<message/>")
             await self.coming(client)
 
+    async def test_nothingSurvivesARestart(self) -> None:
+        """
+        What the server sends behind the element that restarts the stream is not believed.
+        """
+        self.server.behind = "<message/>"
+        client = await self.client()
+        self.assertEqual((client.full, client.count), ("romeo@localhost/made1", 0))
+
     async def test_noTLS(self) -> None:
         """
         Where STARTTLS is asked for and not offered, the log-in fails.
