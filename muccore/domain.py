@@ -13,6 +13,7 @@ that it has answered.
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -60,6 +61,8 @@ class Domain:
         self._router = router
         self._stanzas: dict[StanzaKey, Method] = {}
         self._iqs: dict[IQKey, Method] = {}
+        self._busy = False
+        self._waitingRoom: deque[tuple[Element, JID]] = deque()
         self.xmlstream = HandlerStream(self.send, clock)
 
     def __repr__(self) -> str:
@@ -125,7 +128,23 @@ class Domain:
     def received(self, element: Element, to: JID) -> None:
         """
         See L{IDomain.received}.
+
+        What a handler sends may come back at once, as an error for example. It has to wait until the handler is
+        through: a room must not be asked something while it is in the middle of telling everybody about something
+        else.
         """
+        if self._busy:
+            self._waitingRoom.append((element, to))
+            return
+        self._busy = True
+        try:
+            self._dispatch(element, to)
+            while self._waitingRoom:
+                self._dispatch(*self._waitingRoom.popleft())
+        finally:
+            self._busy = False
+
+    def _dispatch(self, element: Element, to: JID) -> None:
         kind = (FULL if to.resource else BARE) if to.local else HOST
         attributes = element.attributes
         type = attributes.get("type")
@@ -165,7 +184,7 @@ class Domain:
         else:
             self.refuse(element, StanzaError("bad-request"))
             return
-        method = self._iqs.get((*key, payload.uri, payload.name))
+        method = self._iqs.get((*key, payload.uri, payload.name)) or self._stanzas.get(("iq", *key))
         if method is None:
             if not self._observe(element, to):
                 self.unhandled(element, to)

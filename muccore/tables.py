@@ -96,7 +96,10 @@ class ITables(IXMPPHandler):
         "or with one that RFC 6121 §5.2.2 does not know, has the type C{'normal'}; available presence has C{None}. "
         "L{ANY} stands for all types that have no line of their own."
     )
-    iqs = Attribute("C{{(type, Kind, namespace of the payload, its name): method name}} for IQs of type get and set.")
+    iqs = Attribute(
+        "C{{(type, Kind, namespace of the payload, its name): method name}} for IQs of type get and set. One whose payload "
+        "has no line here is looked up in C{stanzas} as C{('iq', type, Kind)}, for those who pass requests on."
+    )
 
 
 __all__ = [
