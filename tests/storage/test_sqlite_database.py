@@ -24,10 +24,15 @@ class GroupTests(DatabaseTestCase):
 
     async def test_oneCommitForOneTurn(self) -> None:
         """
-        A thousand writes of one turn are one transaction and one commit.
+        A thousand writes of one turn are one transaction and one commit: the thread begins with none before the turn
+        is over, however long that takes.
         """
         database = await self.opened()
-        await gatherResults([database.write(add(f"word {n}")) for n in range(1000)])
+        begun = threading.Event()
+        requests = [database.write(lambda connection: begun.set())]
+        self.assertFalse(begun.wait(0.05))
+        requests += [database.write(add(f"word {n}")) for n in range(1000)]
+        await gatherResults(requests)
         self.assertEqual((self.count("BEGIN IMMEDIATE"), self.count("COMMIT")), (1, 1))
         self.assertEqual(len(await database.read(words)), 1000)
 

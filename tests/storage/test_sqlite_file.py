@@ -169,6 +169,25 @@ class ConnectTests(SynchronousTestCase):
                 list(pool.map(fill, range(4)))
                 self.assertEqual(len(words(self.connect(path))), 4)
 
+    def test_lockedSwitching(self) -> None:
+        """
+        Switching to the write-ahead log, for which SQLite does not wait when another connection is at it, is tried
+        again, as long as our patience lasts.
+        """
+        busy = [sqliteError(sqlite3.SQLITE_BUSY, "database is locked")] * 3
+
+        class Switching(sqlite3.Connection):
+            def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
+                if "journal_mode" in sql and busy:
+                    raise busy.pop()
+                return super().execute(sql, *arguments)
+
+        connect(self.path, SCHEMA, 5.0, Switching).close()
+        self.assertEqual(busy, [])
+        busy += [sqliteError(sqlite3.SQLITE_BUSY, "database is locked")] * 3
+        refusal = self.assertRaises(StoreUnavailable, connect, self.path, SCHEMA, 0.0, Switching)
+        self.assertIn("locked by another process", str(refusal))
+
     def test_noPermission(self) -> None:
         """
         Where the server's user may not write, whether the file, its folder or what would be its folder, the line asks
