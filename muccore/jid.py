@@ -20,11 +20,24 @@ from twisted.words.protocols.jabber import xmpp_stringprep
 PART_LIMIT: Final = 1023
 """Longest localpart, domainpart or resourcepart, in bytes of UTF-8 (RFC 7622 §3.1)."""
 
-_CACHED_LENGTH: Final = 512
+_CACHED_LENGTH: Final = 256
 _CACHE_SIZE: Final = 16384
 
 _BAD_LOCAL: Final = re.compile("[\x00-\x20\x7f\"&'/:<>@]")
 _BAD_RESOURCE: Final = re.compile("[\x00-\x1f\x7f]")
+def _lenient(strict: xmpp_stringprep.Profile) -> xmpp_stringprep.Profile:
+    """
+    A profile that lets code points pass that Unicode 3.2 had not assigned: RFC 3454 §7 has servers do so, and
+    nobody's nick is refused for a face that was drawn after 2002.
+    """
+    return xmpp_stringprep.Profile(  # type: ignore[no-untyped-call]
+        mappings=strict.mappings, prohibiteds=strict.prohibiteds, check_unassigneds=False
+    )
+
+
+_NODEPREP: Final = _lenient(xmpp_stringprep.nodeprep)
+_RESOURCEPREP: Final = _lenient(xmpp_stringprep.resourceprep)
+
 _ASCII_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
 
 
@@ -102,7 +115,7 @@ def prepareLocal(text: str) -> str:
             raise InvalidJID("prohibited character in localpart")
         return text.lower()
     try:
-        return _checkLength("localpart", xmpp_stringprep.nodeprep.prepare(text))
+        return _checkLength("localpart", _NODEPREP.prepare(text))
     except UnicodeError as e:
         raise InvalidJID(f"prohibited character in localpart: {e}") from None
 
@@ -126,7 +139,8 @@ def prepareDomain(text: str) -> str:
         raise InvalidJID("domainpart is no host name")
     try:
         prepared: str = xmpp_stringprep.nameprep.prepare(text)
-    except UnicodeError as e:
+    except (UnicodeError, IndexError) as e:
+        # An IndexError is what Twisted has for an empty label.
         raise InvalidJID(f"domainpart is no host name: {e}") from None
     _checkLength("domainpart", prepared)
     if not all(prepared.split(".")):
@@ -146,7 +160,7 @@ def prepareResource(text: str) -> str:
             raise InvalidJID("prohibited character in resourcepart")
         return text
     try:
-        return _checkLength("resourcepart", xmpp_stringprep.resourceprep.prepare(text))
+        return _checkLength("resourcepart", _RESOURCEPREP.prepare(text))
     except UnicodeError as e:
         raise InvalidJID(f"prohibited character in resourcepart: {e}") from None
 
