@@ -198,6 +198,9 @@ class UserExists(StoreError):
 class IStore(Interface):
     """
     Something durable that is opened at start and closed at the end.
+
+    A store may have a method C{tryOut()} besides, without arguments: it is called before the server goes into the
+    background, and raises L{StoreError} if the store could not be opened. It must leave nothing running.
     """
 
     def open() -> Deferred[None]:

@@ -10,6 +10,7 @@ port. Only kinds that end in TCP connections are taken, because those have the t
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import Final
 
 from twisted.internet.endpoints import serverFromString
@@ -91,6 +92,21 @@ def isEphemeral(endpoint: str) -> bool:
     """
     port = _arguments(endpoint).get("port")
     return port is not None and int(port) == 0
+
+
+def socketAddress(endpoint: str) -> tuple[socket.AddressFamily, str, int] | None:
+    """
+    Where it listens: address family, interface (C{""} for all) and port; C{None} for a socket that is handed over.
+
+    @param endpoint: one that L{Endpoint.parse} has returned.
+    """
+    scheme = endpoint.partition(":")[0]
+    if scheme == "systemd":
+        return None
+    arguments = _arguments(endpoint)
+    interface = arguments.get("interface", "")
+    six = scheme == "tcp6" or _isAddress(interface, 6)
+    return socket.AF_INET6 if six else socket.AF_INET, interface, int(arguments["port"])
 
 
 def _isAddress(text: str, version: int) -> bool:

@@ -277,8 +277,16 @@ class MUC:
     )
     roomsPerUser: int = _key(
         Integer(0, 1000000),
+        "100",
+        """How many rooms that one account has created may be in use at the same time. 0: any number.""",
+    )
+    idleRooms: int = _key(
+        Integer(0, 1000000),
         "1000",
-        """In how many rooms one account may be at the same time. 0: any number.""",
+        """How many rooms in which nobody is stay in memory, with the last messages.""",
+    )
+    presenceSize: int = _key(
+        Size("512 B", "256 KiB"), "8 KiB", """The largest presence that a room passes on to everybody."""
     )
     history: int = _key(
         Integer(0, 10000), "20", """How many of its last messages a new room sends to those who enter."""

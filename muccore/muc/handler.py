@@ -75,6 +75,13 @@ class MUCHandler(Attendance, Talk, Requests):
         self._store = store
         self.relay = Relay()
 
+    def reconfigure(self, options: Options) -> None:
+        """
+        Run the service differently from now on; rooms that exist keep their configuration.
+        """
+        self.identities = (("conference", "text", options.name),)
+        self.options = self.rooms.options = options
+
     def connectionInitialized(self) -> None:
         """
         The service begins.

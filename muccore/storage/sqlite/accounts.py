@@ -55,6 +55,12 @@ class SQLiteAccounts(KeyedAccounts):
         super().__init__(reactor)
         self.database = Database(path, SCHEMA, reactor, patience)
 
+    def tryOut(self) -> None:
+        """
+        See L{Database.tryOut}.
+        """
+        self.database.tryOut()
+
     def open(self) -> Deferred[None]:
         """
         See L{KeyedAccounts.open}.

@@ -77,6 +77,12 @@ class SQLiteRooms:
         """
         self.database = Database(path, SCHEMA, reactor, patience)
 
+    def tryOut(self) -> None:
+        """
+        See L{Database.tryOut}.
+        """
+        self.database.tryOut()
+
     def open(self) -> Deferred[None]:
         """
         See L{IRoomStore.open}.

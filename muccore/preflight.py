@@ -1,0 +1,116 @@
+# -*- test-case-name: tests.test_preflight -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What can be found wrong before the server starts, and is better told then: while there still is a terminal to tell it
+to, before twistd has gone into the background.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from muccore.config.endpoints import socketAddress
+from muccore.config.problems import ConfigError, Problem
+from muccore.config.table import Settings
+from muccore.interfaces import IStore, StoreError
+from muccore.storage.choose import makeStore
+from muccore.stream.tls import ServerTLS, TLSConfigError
+
+
+def check(settings: Settings, reactor: Any) -> None:
+    """
+    Try out what the configuration names: certificate, databases, ports.
+
+    @param reactor: for the stores; nothing of it is used yet.
+    @raise ConfigError: with everything that does not work.
+    """
+    problems = [*_certificate(settings), *_stores(settings, reactor), *_ports(settings)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _certificate(settings: Settings) -> Iterator[Problem]:
+    if not usesTLS(settings):
+        return
+    try:
+        makeTLS(settings)
+    except TLSConfigError as e:
+        yield settings.problem("tls", "certificate", str(e))
+
+
+def usesTLS(settings: Settings) -> bool:
+    """
+    Whether there is anything for a certificate to do.
+    """
+    return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen)
+
+
+def makeTLS(settings: Settings) -> ServerTLS:
+    """
+    The TLS of the configured certificate.
+
+    @raise TLSConfigError: if it cannot be used.
+    """
+    certificate, key = settings.tls.certificate, settings.tls.privateKey
+    assert certificate is not None and key is not None, "the configuration's own checks say so"
+    return ServerTLS(certificate.path, key.path)
+
+
+def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
+    for purpose, section, key, description in (
+        ("accounts", "auth", "backend", settings.auth.backend),
+        ("rooms", "storage", "affiliations", settings.storage.affiliations),
+    ):
+        store: IStore = makeStore(purpose, description, settings.base, reactor)
+        tryOut = getattr(store, "tryOut", None)
+        if tryOut is None:
+            continue
+        try:
+            tryOut()
+        except StoreError as e:
+            yield settings.problem(section, key, str(e))
+
+
+def _ports(settings: Settings) -> Iterator[Problem]:
+    for key, endpoints in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
+        for endpoint in endpoints:
+            address = socketAddress(endpoint)
+            if address is None:
+                # A socket that the service manager hands over is open already.
+                continue
+            trouble = _tryListening(*address)
+            if trouble is not None:
+                yield settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")
+
+
+def _tryListening(family: socket.AddressFamily, interface: str, port: int) -> str | None:
+    """
+    What keeps us from listening on an address, or C{None}.
+    """
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            probe.bind((interface, port))
+            probe.listen(1)
+        except OSError as e:
+            return explain(e)
+    return None
+
+
+def explain(error: OSError) -> str:
+    """
+    Why a port cannot be had and what to do, in a clause.
+    """
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; end it, or choose another port"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); grant it, or choose another port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address"
+    return os.strerror(error.errno) if error.errno else str(error)
