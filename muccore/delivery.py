@@ -37,7 +37,9 @@ implements = (
     XEP(6121, "XMPP: Instant Messaging and Presence", note="Without rosters and subscriptions.", series="RFC"),
 )
 
-_TO_PRESENCE: Final = frozenset([None, "unavailable"])
+_TO_ACCOUNT: Final = frozenset([None, "unavailable"])
+_TO_SESSION: Final = frozenset([None, "unavailable", "error"])
+"""The types of presence that are delivered. Subscriptions and probes concern the account, and have no place yet."""
 
 
 class UserDomain(Domain):
@@ -79,21 +81,20 @@ class UserDomain(Domain):
         RFC 6121 §8.5.3
         """
         session = self.sessions.get(to)
+        name = element.name
         type = element.attributes.get("type")
-        if element.name == "presence":
-            # Subscriptions and probes concern the account and have no place yet; without a session all is dropped
-            # (§8.5.3.2.2).
-            if session is not None and (type in _TO_PRESENCE or type == "error"):
-                session.deliver(Rendered.of(element), toAttribute(element.attributes["to"]))
-        elif session is not None:
+        if name == "presence" and type not in _TO_SESSION:
+            return
+        if session is not None:
             session.deliver(Rendered.of(element), toAttribute(element.attributes["to"]))
-        elif element.name == "iq":
+        elif name == "iq":
             if type in ("get", "set"):
                 self._unavailable(element)
-        elif type == "chat":
-            self._toBare(element, to)
-        elif type not in ("error", "headline"):
-            self._unavailable(element)
+        elif name == "message":
+            if type == "chat":
+                self._toBare(element, to)
+            elif type not in ("error", "headline"):
+                self._unavailable(element)
 
     def _toBare(self, element: Element, to: JID) -> None:
         """
@@ -107,7 +108,7 @@ class UserDomain(Domain):
             return
         sessions = self.sessions.of(to.bare).values()
         if element.name == "presence":
-            if type not in _TO_PRESENCE:
+            if type not in _TO_ACCOUNT:
                 return
             recipients = [session for session in sessions if session.priority is not None]
         elif type == "error":

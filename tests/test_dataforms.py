@@ -8,12 +8,12 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
-
 from muccore import dataforms, jid, ns
 from muccore.dataforms import Field, submitted
 from muccore.element import Element
 from muccore.errors import StanzaError
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.routing import canonical, xml
 
 FIELDS = [
@@ -90,7 +90,8 @@ class BuildTests(SynchronousTestCase):
                 "<field type='text-single' var='name'><value>&lt;x></value><required/></field>"
                 "<field type='text-private' var='secret'/>"
                 "<field type='list-single' var='choice'><value>b</value>"
-                "<option label='First'><value>a</value></option><option label='Second'><value>b</value></option></field>"
+                "<option label='First'><value>a</value></option><option label='Second'><value>b</value></option>"
+                "</field>"
                 "<field type='jid-multi' var='who'><value>a@b</value><value>c@d</value></field></x>"
             ),
         )

@@ -5,9 +5,8 @@ Tests of L{muccore.datetimes}.
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
-
 from muccore.datetimes import parseStamp, stamp
+from twisted.trial.unittest import SynchronousTestCase
 
 
 class StampTests(SynchronousTestCase):
