@@ -302,6 +302,26 @@ class LifeTests(DatabaseTestCase):
             await database.read(words)
         self.assertNotIn(f"muccore tests {self.path.path}", [thread.name for thread in threading.enumerate()])
 
+    async def test_triedOut(self) -> None:
+        """
+        A database can be tried out before anything runs: it is made and closed again, no thread is left, and it can be
+        opened afterwards.
+        """
+        threads = threading.enumerate()
+        database = self.database()
+        database.tryOut()
+        self.assertEqual(threading.enumerate(), threads)
+        self.assertEqual(self.path.parent().globChildren(self.path.basename() + "*"), [self.path])
+        await database.open()
+        self.assertEqual(await database.read(words), [])
+
+    def test_triedOutInVain(self) -> None:
+        """
+        Trying out raises what opening would fail with.
+        """
+        self.path.makedirs()
+        self.assertIn("it is a folder", str(self.assertRaises(StoreUnavailable, self.database().tryOut)))
+
     async def test_bounded(self) -> None:
         """
         When too many requests wait, more are refused with a line that names the file; when some have been answered,

@@ -100,6 +100,14 @@ class Database:
         # One list for each turn; None asks the thread to end.
         self._inbox: SimpleQueue[list[_Request] | None] = SimpleQueue()
 
+    def tryOut(self) -> None:
+        """
+        Open the database and close it again, in this thread, before anything runs.
+
+        @raise StoreError: with a line that names the file.
+        """
+        connect(self.path, self._schema, self._patience).close()
+
     # In the reactor thread
 
     def open(self) -> Deferred[None]:
