@@ -20,7 +20,6 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.words.protocols.jabber.error import StanzaError as _AnyStanzaError
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
@@ -33,6 +32,7 @@ from muccore.errors import STANZA_CONDITIONS, StanzaError
 from muccore.handlerstream import HandlerStream, adopted
 from muccore.interfaces import IDomain, IRoute, IRouter
 from muccore.jid import JID, InvalidJID
+from muccore.log import Logger
 from muccore.refusal import refusal
 from muccore.tables import ANSWERED, ANY, BARE, FULL, HOST, IQKey, ITables, StanzaKey
 
@@ -62,6 +62,7 @@ class Domain:
         self._stanzas: dict[StanzaKey, Method] = {}
         self._iqs: dict[IQKey, Method] = {}
         self._busy = False
+        self._shown: Element | None = None
         self._waitingRoom: deque[tuple[Element, JID]] = deque()
         self.xmlstream = HandlerStream(self.send, clock)
 
@@ -260,7 +261,13 @@ class Domain:
         Let stock handlers see a stanza, and say whether one has taken it.
         """
         stream = self.xmlstream
-        return stream.observed and self.observable(element, to) and stream.observe(element)
+        if not stream.observed or not self.observable(element, to):
+            return False
+        self._shown = element
+        try:
+            return stream.observe(element)
+        finally:
+            self._shown = None
 
     def unhandled(self, element: Element, to: JID) -> None:
         """
@@ -289,8 +296,18 @@ class Domain:
         except InvalidJID:
             _log.warn("{domain}: a handler sent {name} without a valid address", domain=self.name, name=element.name)
             return
-        if element.name == "iq" and self.xmlstream.iqDeferreds:
-            self.xmlstream.asking(element, to)
+        if element.name == "iq":
+            shown = self._shown
+            if (
+                shown is not None
+                and attributes.get("type") in ("result", "error")
+                and attributes.get("id") == shown.attributes.get("id")
+                and attributes.get("to") == shown.attributes.get("from")
+            ):
+                # wokkel's FallbackHandler answers and does not say so.
+                shown.handled = True
+            if self.xmlstream.iqDeferreds:
+                self.xmlstream.asking(element, to)
         self._router.route(element, to)
 
     def routeTo(self, jid: JID) -> IRoute | None:
