@@ -1,0 +1,41 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+How muccore finds the handlers and the store of this package: every object here that provides a factory's interface.
+"""
+
+from hello.accounts import GuestAccounts
+from hello.protocol import Hello, WokkelHello
+from muccore.interfaces import BadDescription, IHandlerFactory
+from muccore.storage.factory import StoreFactory, filePath
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+
+@implementer(IPlugin, IHandlerFactory)
+class HelloFactory:
+    """
+    Makes one of the two handlers.
+    """
+
+    help = "what to greet with; Hello if there is nothing"
+
+    def __init__(self, name, handler):
+        self.name = name
+        self._handler = handler
+
+    def makeHandler(self, argument):
+        """
+        Called when the configuration is read, and for each domain that names it.
+        """
+        if len(argument) > 40:
+            raise BadDescription(f"{self.name}: greets with at most 40 characters, found {len(argument)}")
+        return self._handler(argument or "Hello")
+
+
+hello = HelloFactory("hello", Hello)
+
+wokkelHello = HelloFactory("wokkel-hello", WokkelHello)
+
+guestAccounts = StoreFactory(
+    "accounts", "guests", "PATH of a file with the guests' password", filePath("guests", GuestAccounts)
+)

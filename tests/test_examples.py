@@ -1,0 +1,246 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of C{docs/examples/hello} and C{docs/writing-a-handler.md}: a package that is installed extends muccore by a
+plugin and one line of configuration.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import ClassVar
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import tests
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tests.__file__)))
+EXAMPLE = os.path.join(ROOT, "docs", "examples", "hello")
+
+_PLUGINS = """
+import hello
+from twisted.plugin import getPlugins
+from muccore.interfaces import IHandlerFactory, IStoreFactory
+print(hello.__file__)
+print(sorted(factory.name for factory in getPlugins(IHandlerFactory)))
+print("guests" in [factory.scheme for factory in getPlugins(IStoreFactory)])
+"""
+
+_CONFIGURATION = """
+[server]
+domain = localhost
+extra_handlers = {handler}
+[c2s]
+tls = off
+[auth]
+backend = guests:password
+[muc]
+domain = conference.localhost
+[storage]
+affiliations = memory:
+"""
+
+_CONFIGURED = """
+from muccore.config.load import load
+from muccore.config.problems import ConfigError
+from muccore.handlers.disco import DiscoHandler
+from tests.routing import Server
+try:
+    settings = load("server.cfg")
+except ConfigError as e:
+    print(e)
+else:
+    server = Server()
+    for description in settings.server.extraHandlers:
+        server.add("localhost", description.make())
+    server.add("localhost", DiscoHandler())
+    romeo = server.connect("romeo@localhost/orchard")
+    for payload in "<hello xmlns='urn:example:hello'/>", "<query xmlns='http://jabber.org/protocol/disco#info'/>":
+        print(*romeo.ask(f"<iq type='get' id='1' to='localhost'>{payload}</iq>"))
+"""
+
+_STORE = """
+from muccore.storage.choose import makeStore
+from twisted.internet import reactor
+from twisted.python.filepath import FilePath
+FilePath("password").setContent(b"secret\\n")
+store = makeStore("accounts", "guests:password", FilePath("."), reactor)
+print([
+    store.open().result,
+    store.checkPassword("guest7", "secret").result,
+    store.checkPassword("guest7", "wrong").result,
+    store.checkPassword("guest7", chr(7)).result,
+    store.checkPassword("romeo", "secret").result,
+    store.scramKeys("guest7", "SHA-256").result,
+    store.close().result,
+])
+"""
+
+
+def _canBuild() -> bool:
+    """
+    Whether pip can build a package here without fetching anything.
+    """
+    installed = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
+    if not {"pip", "setuptools"} <= installed:
+        return False
+    # From 70.1 on, setuptools makes wheels by itself.
+    version = importlib.metadata.version("setuptools").split(".")
+    return "wheel" in installed or (int(version[0]), int(version[1])) >= (70, 1)
+
+
+def run(program: str, folder: str, path: str) -> list[str]:
+    """
+    Run a Python program in a folder; the lines that it printed.
+
+    @param path: where it finds modules, besides muccore's.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([path, ROOT])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+    )
+    output = done.stdout.decode()
+    if done.returncode:
+        raise AssertionError(output)
+    return output.splitlines()
+
+
+class ExampleTests(SynchronousTestCase):
+    """
+    The example package, installed into a folder of its own.
+    """
+
+    _places: ClassVar[list[str]] = []
+
+    def setUp(self) -> None:
+        """
+        Install it, once for all tests. Where there is nothing to build a package with, its folders are put there as
+        they are.
+        """
+        if not self._places:
+            self._places.append(self.install(os.path.abspath(self.mktemp())))
+        [self.place] = self._places
+
+    def install(self, place: str) -> str:
+        """
+        Install the package into C{installed} in that folder.
+        """
+        source, installed = os.path.join(place, "source"), os.path.join(place, "installed")
+        shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__", "*.cache", "build", "*.egg-info"))
+        if not _canBuild():
+            os.rename(source, installed)
+            return place
+        options = "--quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps --target"
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options.split(), installed, source],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+        return place
+
+    def python(self, program: str) -> list[str]:
+        """
+        Run a program that finds the installed package and muccore.
+        """
+        return run(program, self.place, os.path.join(self.place, "installed"))
+
+    def test_found(self) -> None:
+        """
+        C{getPlugins} finds the factories of the installed package.
+        """
+        file, handlers, store = self.python(_PLUGINS)
+        self.assertTrue(file.startswith(os.path.join(self.place, "installed")), file)
+        self.assertIn("'hello', 'wokkel-hello'", handlers)
+        self.assertEqual(store, "True")
+
+    def configured(self, handler: str) -> list[str]:
+        """
+        What a server with this handler in its configuration says.
+        """
+        with open(os.path.join(self.place, "server.cfg"), "w") as file:
+            file.write(_CONFIGURATION.format(handler=handler))
+        return self.python(_CONFIGURED)
+
+    def test_handlers(self) -> None:
+        """
+        One line of configuration adds a handler to a domain, of either kind: it answers, and disco tells of it.
+        """
+        for line, greeting in (("hello", "Hello, romeo!"), ("wokkel-hello:Good night", "Good night, romeo!")):
+            told = self.configured(line)
+            self.assertEqual(len(told), 2, told)
+            answer, info = told
+            self.assertIn(f'<hello xmlns="urn:example:hello">{greeting}</hello>', answer)
+            self.assertIn('<feature var="urn:example:hello">', info)
+
+    def test_badArgument(self) -> None:
+        """
+        An argument that the factory refuses is an error in the configuration, in its own words.
+        """
+        told = "\n".join(self.configured(f"hello:{'x' * 41}"))
+        self.assertIn("hello: greets with at most 40 characters, found 41", told)
+        self.assertIn("server.cfg", told)
+
+    def test_store(self) -> None:
+        """
+        Its store is chosen by its scheme, and does what it says.
+        """
+        self.assertEqual(self.python(_STORE), ["[None, True, False, False, False, None, None]"])
+
+
+_PAGE = """
+from muccore.config.plugged import HandlerDescription
+from tests.routing import Server
+server = Server("there.localhost")
+server.add("there.localhost", HandlerDescription("farewell", "").make())
+romeo = server.connect("romeo@localhost/orchard")
+for stanza in (
+    "<iq type='get' id='1' to='there.localhost'><farewell xmlns='urn:example:farewell'/></iq>",
+    "<iq type='get' id='2' to='there.localhost/x'><farewell xmlns='urn:example:farewell'/></iq>",
+    "<message type='chat' to='bot@there.localhost'><body>hi</body></message>",
+    "<message type='error' to='bot@there.localhost'/>",
+    "<presence to='bot@there.localhost'/>",
+):
+    print(*romeo.ask(stanza))
+"""
+
+
+class PageTests(SynchronousTestCase):
+    """
+    The code on the page is code that works.
+    """
+
+    def test_page(self) -> None:
+        """
+        The handler is found by its plugin and does what the page says.
+        """
+        place = os.path.abspath(self.mktemp())
+        with open(os.path.join(ROOT, "docs", "writing-a-handler.md")) as page:
+            files = re.findall(r"```python\n# (\S+)\n(.*?)```", page.read(), re.DOTALL)
+        self.assertEqual([name for name, _ in files], ["farewell.py", "twisted/plugins/farewell_plugin.py"])
+        for name, text in files:
+            os.makedirs(os.path.dirname(os.path.join(place, name)), exist_ok=True)
+            with open(os.path.join(place, name), "w") as file:
+                file.write(text)
+        answers = run(_PAGE, place, place)
+        self.assertIn("<item-not-found", answers.pop(1))
+        self.assertEqual(
+            answers,
+            [
+                '<iq xmlns="jabber:client" from="there.localhost" id="1" to="romeo@localhost/orchard" type="result">'
+                '<farewell xmlns="urn:example:farewell">Farewell!</farewell></iq>',
+                '<message xmlns="jabber:client" from="bot@there.localhost" to="romeo@localhost/orchard" type="chat">'
+                "<body>Farewell, romeo!</body></message>",
+                "",
+                "",
+            ],
+        )
