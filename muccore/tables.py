@@ -97,8 +97,8 @@ class ITables(IXMPPHandler):
         "L{ANY} stands for all types that have no line of their own."
     )
     iqs = Attribute(
-        "C{{(type, Kind, namespace of the payload, its name): method name}} for IQs of type get and set. One whose payload "
-        "has no line here is looked up in C{stanzas} as C{('iq', type, Kind)}, for those who pass requests on."
+        "C{{(type, Kind, namespace of the payload, its name): method name}} for IQs of type get and set. One whose "
+        "payload has no line here is looked up in C{stanzas} as C{('iq', type, Kind)}, for those who pass requests on."
     )
 
 

@@ -5,11 +5,18 @@ Tests of L{muccore.router}.
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from muccore import jid
 from muccore.domain import Domain
+from muccore.errors import StreamError
+from muccore.handlers.disco import AccountDiscoHandler, DiscoHandler
+from muccore.handlers.ping import AccountPingHandler, PingHandler
+from muccore.handlers.version import VersionHandler
 from muccore.interfaces import IRouter
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from wokkel.generic import VersionHandler as StockVersionHandler
 from zope.interface.verify import verifyObject
 
 from tests.routing import Server, error, xml
@@ -102,3 +109,75 @@ class RouterTests(SynchronousTestCase):
             self.assertIsNone(self.router.routeTo(jid.parse(other)))
         self.romeo.vanish()
         self.assertIsNone(self.router.routeTo(address))
+
+
+_ADDRESSES = [
+    "localhost",
+    "localhost/x",
+    "romeo@localhost",
+    "romeo@localhost/orchard",
+    "juliet@localhost",
+    "juliet@localhost/balcony",
+    "juliet@localhost/gone",
+    "nobody@localhost",
+    "there.localhost",
+    "a@there.localhost/b",
+    "a@example.org",
+    "a@b@c",
+    "",
+]
+_TYPES = ["get", "set", "result", "error", "chat", "groupchat", "headline", "unavailable", "subscribe", "probe", ""]
+_PAYLOADS = [
+    "<ping xmlns='urn:xmpp:ping'/>",
+    "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+    "<query xmlns='http://jabber.org/protocol/disco#items' node='x'/>",
+    "<query xmlns='jabber:iq:version'/>",
+    "<priority>300</priority>",
+    "text",
+]
+
+
+class AnyStanzaTests(SynchronousTestCase):
+    """
+    Whatever a client sends, it is stopped, answered or delivered, and nothing breaks.
+    """
+
+    @settings(max_examples=400, deadline=None)
+    @given(
+        st.sampled_from(["iq", "message", "presence"]),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "type": st.sampled_from(_TYPES),
+                "to": st.sampled_from(_ADDRESSES),
+                "from": st.sampled_from(_ADDRESSES),
+                "id": st.just("1"),
+            },
+        ),
+        st.lists(st.sampled_from(_PAYLOADS), max_size=2),
+    )
+    def test_anyStanza(self, name: str, attributes: dict[str, str], payloads: list[str]) -> None:
+        """
+        Only a wrong C{from} ends the stream. A request is answered once, or delivered once; what must not be
+        answered is not.
+        """
+        server = Server("there.localhost")
+        server.add("localhost", AccountDiscoHandler(), AccountPingHandler(), VersionHandler())
+        server.add("there.localhost", DiscoHandler(), PingHandler(), StockVersionHandler("n", "v"))
+        romeo = server.connect("romeo@localhost/orchard", "<presence/>")
+        juliet = server.connect("juliet@localhost/balcony", "<presence/>")
+        pairs = "".join(f" {key}='{value}'" for key, value in attributes.items())
+        try:
+            romeo.send(f"<{name}{pairs}>{''.join(payloads)}</{name}>")
+        except StreamError as e:
+            self.assertEqual(e.condition, "invalid-from")
+            self.assertNotIn(attributes.get("from"), (None, "romeo@localhost", "romeo@localhost/orchard"))
+            return
+        back, there = romeo.take(), juliet.take()
+        type = attributes.get("type")
+        if name == "iq" and type not in ("result", "error"):
+            self.assertEqual(len(back) + len(there), 1)
+        elif type == "error" or (name == "iq" and type == "result") or (name == "presence" and type == "unavailable"):
+            self.assertNotIn("<error ", "".join(back))
+        for stanza in there:
+            self.assertIn('from="romeo@localhost/orchard"', stanza)
