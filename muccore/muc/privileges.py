@@ -87,11 +87,12 @@ def initialRole(affiliation: Affiliation, moderated: bool) -> Role:
 
 def roleAfter(role: Role, old: Affiliation, new: Affiliation, moderated: bool) -> Role:
     """
-    An occupant's role after a change of affiliation: who rises keeps at least what he had; who falls starts as if he
-    entered now (XEP-0045 §5.1.3: what is gained is settled, what is lost is left to the implementation).
+    An occupant's role after a change of affiliation: who rises keeps at least what he had; who falls keeps at most
+    what he would enter with now (XEP-0045 §5.1.3: what is gained is settled, what is lost is left to the
+    implementation). So nobody gets his voice back by losing something.
     """
     initial = initialRole(new, moderated)
-    return max(role, initial) if new > old else initial
+    return max(role, initial) if new > old else min(role, initial)
 
 
 def checkAffiliationChange(actor: Affiliation, old: Affiliation, new: Affiliation) -> None:
