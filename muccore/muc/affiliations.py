@@ -49,11 +49,16 @@ class Affiliations:
         """
         Somebody's affiliation: his own entry, or his domain's, or none.
         """
-        entry = self._entries.get(jid.bare)
-        if entry is None or entry.affiliation == _NONE:
-            # An entry that only reserves a nick does not shield from what is said of the domain.
-            entry = self._entries.get(jid.domain)
+        entry = self._entries.get(jid.bare if self.stands(jid.bare) else jid.domain)
         return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
+
+    def stands(self, bare: str) -> bool:
+        """
+        Whether somebody's own entry decides his affiliation. One that only reserves a nick does not shield him from
+        what is said of his domain.
+        """
+        entry = self._entries.get(bare)
+        return entry is not None and entry.affiliation != _NONE
 
     def entry(self, key: str) -> Affiliate | None:
         """
