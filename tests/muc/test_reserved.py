@@ -1,0 +1,89 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.reserved}.
+"""
+
+from __future__ import annotations
+
+from muccore import ns
+from muccore.element import Element
+from muccore.jid import parse
+from muccore.muc.reserved import hideRefuser, isReserved
+from muccore.testing.stage import parseStanza
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOM = parse("room@conference.localhost")
+
+
+def child(text: str) -> Element:
+    """
+    One child of a message.
+    """
+    return next(parseStanza(f"<message>{text}</message>").childElements())
+
+
+class ReservedTests(SynchronousTestCase):
+    """
+    What only a room may say.
+    """
+
+    def delay(self, sender: str) -> bool:
+        """
+        Whether a delay with this C{from} is reserved.
+        """
+        return isReserved(child(f"<delay xmlns='{ns.DELAY}' from='{sender}' stamp='2002-09-10T23:08:25Z'/>"), ROOM)
+
+    def test_user(self) -> None:
+        """
+        Whatever is in C{muc#user} is the room's, by any name.
+        """
+        for name in ("x", "item", "y"):
+            self.assertTrue(isReserved(child(f"<{name} xmlns='{ns.MUC_USER}'/>"), ROOM))
+
+    def test_others(self) -> None:
+        """
+        Nothing else is.
+        """
+        for text in ("<body>a</body>", "<x xmlns='jabber:x:oob'/>", f"<x xmlns='{ns.DATA}' type='submit'/>"):
+            self.assertFalse(isReserved(child(text), ROOM), text)
+
+    def test_forged(self) -> None:
+        """
+        A delay that reads as the room's or its service's is forged, however the address is spelt (XEP-0203 §5).
+        """
+        for sender in (
+            "room@conference.localhost",
+            "ROOM@Conference.Localhost",
+            "room@conference.localhost./Romeo",
+            "room@conference.localhost/Romeo",
+            "conference.localhost",
+            "",
+            "@",
+        ):
+            self.assertTrue(self.delay(sender), sender)
+        self.assertTrue(isReserved(child(f"<delay xmlns='{ns.DELAY}' stamp='2002-09-10T23:08:25Z'/>"), ROOM))
+
+    def test_foreign(self) -> None:
+        """
+        A delay by somebody else is his own business.
+        """
+        for sender in ("romeo@localhost/orchard", "localhost", "other@conference.localhost"):
+            self.assertFalse(self.delay(sender), sender)
+
+
+class HideRefuserTests(SynchronousTestCase):
+    """
+    Who refuses.
+    """
+
+    def test_hidden(self) -> None:
+        """
+        The C{by} of an error goes, everything else stays; without an error nothing happens.
+        """
+        text = "<iq type='error' id='1'><error type='auth'{}><forbidden/></error></iq>"
+        stanza = parseStanza(text.format(" by='romeo@localhost'"))
+        hideRefuser(stanza)
+        self.assertEqual(stanza.toXml(), parseStanza(text.format("")).toXml())
+        plain = parseStanza("<iq type='result' id='1'/>")
+        hideRefuser(plain)
+        self.assertEqual(plain.children, [])
