@@ -222,7 +222,8 @@ class Domain:
         if result is not None:
             for payload in [result] if isinstance(result, domish.Element) else result:
                 if not isinstance(payload, domish.Element):
-                    raise TypeError(f"a method for an IQ returned {payload!r} for a payload")
+                    # Its type only: what is in it is for the one who asked.
+                    raise TypeError(f"a method for an IQ returned {type(payload).__name__} for a payload")
                 answer.children.append(payload)
         self.send(answer)
 

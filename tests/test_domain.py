@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from muccore import jid
 from muccore.element import Element
 from muccore.errors import StanzaError
 from muccore.handlers.base import ANSWERED, ANY, BARE, FULL, HOST, Handler
@@ -414,9 +415,10 @@ class AnswerTests(DomainTestCase):
         """
         A method that returns something else has a bug: that is logged, and one answer goes out.
         """
-        for what in ("text", 17, [xml("<a/>"), "text"], succeed("text")):
+        for what in ("secret", 17, [xml("<a/>"), "secret"], succeed("secret")):
             self.assertEqual(self.answer(what), self.error("internal-server-error", "cancel"))
-            self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+            [failure] = self.flushLoggedErrors(TypeError)
+            self.assertNotIn("secret", str(failure.value))
             self.domain.removeHandler(next(iter(self.domain)))
 
     def test_message(self) -> None:
@@ -453,6 +455,15 @@ class AnswerTests(DomainTestCase):
         self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["internal-server-error"])
         self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["internal-server-error"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_nobodyToTell(self) -> None:
+        """
+        A stanza without a sender, which no client can send, is refused in silence.
+        """
+        self.server.add(HERE, Answering(StanzaError("conflict")))
+        self.domain.received(xml(f"<message to='{HERE}'/>"), jid.parse(HERE))
+        self.domain.received(xml(f"<iq type='get' id='1' to='{HERE}'><q xmlns='urn:q'/></iq>"), jid.parse(HERE))
+        self.assertEqual(self.romeo.take(), [])
 
     def test_neverAnswered(self) -> None:
         """

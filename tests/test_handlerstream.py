@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from muccore import jid
 from muccore.handlers.base import Handler
 from muccore.handlerstream import REQUEST_TIMEOUT
 from twisted.internet.defer import CancelledError, Deferred
@@ -128,6 +129,19 @@ class RequestTests(SynchronousTestCase):
         for _ in range(2):
             self.romeo.send(f"<iq type='result' id='{id}' to='room@{HERE}'/>")
         self.successResultOf(waiting)
+
+    def test_otherAnswers(self) -> None:
+        """
+        Answers to something else, and from a sender that is no JID, are not what is waited for.
+        """
+        waiting = self.request()
+        id = self.asked()
+        domain = self.server.router.domains[HERE]
+        self.romeo.send(f"<iq type='result' id='other' to='room@{HERE}'/>")
+        for sender in ("", "from='a@b@c'"):
+            domain.received(xml(f"<iq type='result' id='{id}' to='{HERE}' {sender}/>"), jid.parse(HERE))
+        self.assertNoResult(waiting)
+        waiting.addErrback(lambda _: None)
 
     def test_idsCannotBeGuessed(self) -> None:
         """

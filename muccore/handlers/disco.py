@@ -205,7 +205,7 @@ def _info(found: list[Any], node: str) -> Element:
         elif isinstance(item, data_form.Form):
             rest.append(copyOf(item.toElement()))
         else:
-            raise TypeError(f"a handler gave {item!r} as disco#info")
+            raise TypeError(f"a handler gave {type(item).__name__} as disco#info")
     for feature in sorted(features):
         query.add("feature", var=feature)
     query.children.extend(rest)

@@ -10,9 +10,9 @@ from typing import Any
 from muccore import jid
 from muccore.errors import StanzaError
 from muccore.handlers.base import Handler
-from muccore.handlers.disco import AccountDiscoHandler, DiscoHandler, DiscoInfoHandler, wokkelJID
+from muccore.handlers.disco import AccountDiscoHandler, DiscoHandler, DiscoInfoHandler, _joined, wokkelJID
 from muccore.handlers.ping import PingHandler
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.jid import JID as TwistedJID
 from twisted.words.protocols.jabber.xmlstream import XMPPHandler
@@ -308,6 +308,28 @@ class StockTests(DiscoTestCase):
         """
         self.server.add(HERE, disco.DiscoHandler(), PingHandler())
         self.assertEqual(conditions(self.ask(INFO, node="node")), ["item-not-found"])
+
+
+class JoiningTests(SynchronousTestCase):
+    """
+    Joining what handlers say.
+    """
+
+    def test_nobody(self) -> None:
+        """
+        Where nobody is asked, nothing is the answer.
+        """
+        self.assertEqual(self.successResultOf(_joined([])), [])
+
+    def test_inOrder(self) -> None:
+        """
+        What all say comes in the order of the handlers, whoever is first to say it; C{None} is nothing.
+        """
+        first: Deferred[Any] = Deferred()
+        joined = _joined([first, succeed(["b"]), succeed(None)])
+        self.assertNoResult(joined)
+        first.callback({"a"})
+        self.assertEqual(self.successResultOf(joined), ["a", "b"])
 
 
 class AddressTests(SynchronousTestCase):
