@@ -95,8 +95,21 @@ def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) ->
             _planRole(room, made, occupant, item)
         else:
             _planAffiliation(room, made, actor, rank, item)
-    _checkOwners(room, made)
+    _checkTogether(room, made)
     return made
+
+
+def _checkTogether(room: Room, made: Plan) -> None:
+    """
+    Check what only all items together show.
+    """
+    if any(target.account.bare in made.affiliates for target, _, _ in made.roles):
+        # §17.4, in two items as in one: the role was checked against an affiliation that he will not have.
+        raise StanzaError("bad-request", text="Change somebody's role or his affiliation.")
+    for key, entry in made.affiliates.items():
+        if entry is not None and entry.nick is not None and entry.nick != room.affiliations.nickOf(key):
+            checkReservable(room, made.affiliates, key, entry.nick)
+    _checkOwners(room, made)
 
 
 def _planRole(room: Room, made: Plan, actor: Occupant | None, item: RoleItem) -> None:
@@ -117,10 +130,9 @@ def _planAffiliation(room: Room, made: Plan, actor: JID, rank: Affiliation, item
     if new is Affiliation.OUTCAST and key == actor.bare and rank >= Affiliation.ADMIN:
         raise StanzaError("conflict", text="You cannot ban yourself.")
     checkAffiliationChange(rank, held, new)
-    if not item.jid.local and new >= Affiliation.ADMIN:
-        raise StanzaError("not-acceptable", text="Admins and owners are users, not domains.")
-    nick = _plannedNick(room, made, key, old, item)
-    entry: Affiliate | None = Affiliate(new.word, nick, item.reason)
+    if not item.jid.local and (new >= Affiliation.ADMIN or item.nick):
+        raise StanzaError("not-acceptable", text="Admins, owners and those with a nick are users, not domains.")
+    entry: Affiliate | None = Affiliate(new.word, _plannedNick(old, item), item.reason)
     if new is Affiliation.NONE:
         entry = None
     _note(made, key, old, held, entry, new, item.reason)
@@ -146,7 +158,7 @@ def _note(
             made.reasons[key] = reason
 
 
-def _plannedNick(room: Room, made: Plan, key: str, old: Affiliate | None, item: AffiliationItem) -> str | None:
+def _plannedNick(old: Affiliate | None, item: AffiliationItem) -> str | None:
     """
     The nick that stays or becomes reserved (XEP-0045 §9.3, §9.5); an outcast has none (§9.1).
     """
@@ -154,10 +166,7 @@ def _plannedNick(room: Room, made: Plan, key: str, old: Affiliate | None, item: 
         return None
     if item.nick is None:
         return old.nick if old is not None else None
-    if not item.nick:
-        return None
-    checkReservable(room, made.affiliates, key, item.nick)
-    return item.nick
+    return item.nick or None
 
 
 def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: str, nick: str) -> None:
@@ -194,14 +203,11 @@ def planOwnersAndAdmins(
 
     @raise StanzaError: as L{plan}.
     """
-    items: list[AffiliationItem] = []
-    wanted: dict[str, Affiliation] = {}
+    wanted: dict[str, AffiliationItem] = {}
     for jids, affiliation in ((admins, Affiliation.ADMIN), (owners, Affiliation.OWNER)):
-        if jids is None:
-            continue
-        listed = {jid.bare: jid for jid in jids}
-        wanted.update(dict.fromkeys(listed, affiliation))
-        items += [AffiliationItem(jid.bareJID(), affiliation) for jid in listed.values()]
+        # Who stands in both lists is an owner.
+        wanted.update({jid.bare: AffiliationItem(jid.bareJID(), affiliation) for jid in jids or ()})
+    items = list(wanted.values())
     dropped = [
         (bare, affiliation)
         for jids, affiliation in ((owners, Affiliation.OWNER), (admins, Affiliation.ADMIN))
@@ -232,10 +238,11 @@ def apply(room: Room, made: Plan) -> Callable[[], None]:
     room.affiliations.update(made.affiliates)
     gone: list[Notice] = []
     changed: dict[str, tuple[Occupant, str | None]] = {}
+    absent = []
     for key, reason in made.reasons.items():
         present = room.occupantsOf(key)
         if not present:
-            _tellOfAbsent(room, key, reason)
+            absent.append((key, reason))
         for occupant in present:
             _reaffiliate(room, occupant, made.actor, reason, gone, changed)
     for occupant, role, reason in made.roles:
@@ -247,6 +254,8 @@ def apply(room: Room, made: Plan) -> Callable[[], None]:
                 occupant.role = role
                 room.reckon(occupant)
                 changed[occupant.address] = (occupant, reason)
+    for key, reason in absent:
+        _tellOfAbsent(room, key, reason)
 
     def tellEveryone() -> None:
         for notice in gone:
