@@ -28,11 +28,11 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IAddress, IConsumer, IDelayedCall, ISSLTransport, ITransport
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
+from muccore.log import Logger
 from muccore.stream.turn import Turn
 
 OUTBOX_LIMIT: Final = 4 * 1024 * 1024
@@ -148,8 +148,7 @@ class BoundedServer(tcp.Server):
         """
         Take bytes from the TLS layer.
         """
-        if not self._aborting:
-            FileDescriptor.write(self, data)
+        FileDescriptor.write(self, data)
 
     def startWriting(self) -> None:
         """
@@ -247,11 +246,13 @@ class BoundedServer(tcp.Server):
             if self.TLS:
                 # The TLS layer ends only when it has read the peer's close_notify.
                 FileDescriptor.startReading(self)
-            tcp.Server.loseConnection(self)
+                tcp.Server.loseConnection(self)
+            else:
+                self.loseBeneath()
 
     def loseBeneath(self) -> None:
         """
-        The TLS layer is done, in peace or not: end the connection when what it has put out is sent.
+        End the connection when what is buffered is sent: nothing is to come any more, from the TLS layer either.
         """
         if not self.connected or self._aborting:
             return

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 from zope.interface import implementer
+
+from muccore.log import Logger
 
 _T = TypeVar("_T")
 

@@ -295,6 +295,9 @@ class ConnectionContract:
         transport.registerProducer(producer, True)
         transport.write(b"x" * 1_000_000)
         self.turn.flush()
+        if self.tls and not self.opportunistic:
+            self.reactor.runUntilCurrent()
+        self.assertEqual((producer.log, self.reactor.getWriters()), (["pause"], []))
         self.untilLost(protocol)
         self.assertEqual((producer.log, len(protocol.reasons)), (["pause", "stop"], 1))
 
@@ -310,8 +313,12 @@ class ConnectionContract:
         transport.loseWriteConnection()
         self.until(lambda: peer.take() < 0 or peer.end)
         self.assertEqual((bytes(peer.received), peer.end), (b"last words", "eof"))
-        peer.sock.close()
         transport.loseConnection()
+        self.assertEqual(protocol.reasons, [])
+        if self.tls:
+            peer.sayGoodbye()
+            self.reactor.doIteration(5)
+            self.assertEqual(protocol.reasons, [])
         self.untilLost(protocol)
 
 

@@ -233,6 +233,60 @@ class SameTurnContract:
         self.until(lambda: peer.take() < 0 or len(peer.received) == 30_000)
         self.assertEqual(protocol.reasons, [])
 
+    def test_limitCountsTogether(self: Any) -> None:
+        """
+        What was written in this turn and what is buffered from earlier ones is together never more than the limit.
+        """
+        transport, protocol, spy, _ = self.make(outboxLimit=10_000)
+        spy.plan = [0] * 1000
+        for n in range(20):
+            transport.write(b"x" * 900)
+            self.assertTrue(sum(map(len, transport._outbox)) + transport._buffered() <= 10_000)
+            if n == 4:
+                self.turn.flush()
+        self.untilLost(protocol)
+
+    def test_joinedForEver(self: Any) -> None:
+        """
+        What has been sent counts no more: however much that was, the writes of a turn are still joined.
+        """
+        transport, _, spy, peer = self.make(outboxLimit=10_000)
+        for _ in range(30):
+            transport.write(b"x" * 1000)
+            self.turn.flush()
+            peer.takeSoon()
+        spy.sent.clear()
+        transport.write(b"one")
+        transport.write(b"two")
+        self.assertEqual(spy.sent, [])
+        self.turn.flush()
+        self.assertEqual(len(spy.sent), 1)
+
+    def test_joinedAfterProducer(self: Any) -> None:
+        """
+        When a producer has gone, the writes of a turn are joined as before it came, however large they are.
+        """
+        transport, _, spy, _ = self.make()
+        transport.registerProducer(Producer(), True)
+        transport.unregisterProducer()
+        for _ in range(100):
+            transport.write(b"x" * 1000)
+        self.assertEqual(spy.sent, [])
+        self.turn.flush()
+        self.assertEqual(len(spy.sent), 1)
+
+    def test_halfCloseSendsFirst(self: Any) -> None:
+        """
+        What was written goes out before the writing side is closed, also if the turn does not end in between.
+        """
+        transport, _, _, peer = self.make()
+        transport.write(b"last words")
+        transport.loseWriteConnection()
+        self.reactor.doIteration(5)
+        while not peer.end:
+            peer.takeSoon()
+        self.assertEqual((bytes(peer.received), peer.end), (b"last words", "eof"))
+
     def test_limitInsideOneTurn(self: Any) -> None:
         """
         Within one turn, too, an outbox does not grow beyond the limit: writing to it is over, though not the

@@ -122,7 +122,7 @@ class TurnTests(SynchronousTestCase):
         C{run} returns what the function returns, and what it wrote is flushed by then.
         """
         self.assertEqual(self.turn.run(lambda: self.writes("a").name), "a")
-        self.assertEqual(self.log, ["a"])
+        self.assertEqual((self.log, self.clock.getDelayedCalls()), (["a"], []))
 
     def test_runFlushesAfterError(self) -> None:
         """
@@ -174,9 +174,8 @@ class TurnTests(SynchronousTestCase):
         """
         One who notes himself in each flush does not hold the reactor: the flush ends, and he is served in later turns.
         """
-        writer = self.writes("a")
-        writer.then = lambda: self.turn.noteWriter(writer)
-        self.turn.flush()
+        writer = Flushed(self.log, "a", lambda: self.turn.noteWriter(writer))
+        self.turn.run(self.turn.noteWriter, writer)
         first = len(self.log)
         self.assertTrue(0 < first < 100)
         writer.then = lambda: None
