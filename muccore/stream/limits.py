@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -49,6 +50,7 @@ class TokenBucket:
         return -level / self._rate if level < 0 else 0.0
 
 
+@lru_cache(maxsize=1024)
 def addressOf(host: str) -> _Address | None:
     """
     The IP address of a peer; IPv4 also where it came in through an IPv6 socket. C{None} for what has none, such as a
@@ -68,9 +70,9 @@ class Networks:
     A set of IP networks.
     """
 
-    def __init__(self, networks: Iterable[str]) -> None:
+    def __init__(self, networks: Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
         """
-        @param networks: such as C{"127.0.0.0/8"} or C{"::1"}.
+        @param networks: such as C{"127.0.0.0/8"} or C{"::1"}, or networks of C{ipaddress}.
         @raise ValueError: if one of them is none.
         """
         self._networks = [ipaddress.ip_network(network) for network in networks]

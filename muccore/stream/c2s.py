@@ -1,0 +1,392 @@
+# -*- test-case-name: tests.stream.test_c2s -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The stream of a client: parser, negotiation, transport and session, joined.
+
+L{C2SStream} is the only thing here that is there once for each connection, so it is kept small: its negotiation goes
+when it is bound, its parser gives its memory back when nothing comes, its timeouts are on one wheel with all others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from muccore import ns
+from muccore.element import Element
+from muccore.errors import StreamError
+from muccore.interfaces import ICarrier, ISession
+from muccore.log import Logger
+from muccore.stream import parser
+from muccore.stream.limits import LOOPBACK, Networks, TokenBucket
+from muccore.stream.negotiation import Negotiation, lateAnswer
+from muccore.stream.parser import CLOSED, StanzaParser
+from muccore.stream.tls import ChannelBindings
+from muccore.stream.wheel import TICK
+
+if TYPE_CHECKING:
+    from muccore.stream.factory import C2SFactory
+
+PARSER_IDLE: Final = 15
+"""Ticks of silence after which the parser's memory is given back."""
+
+END: Final = b"</stream:stream>"
+"""What ends a stream."""
+
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    How streams are treated. Sizes are in bytes, times in seconds; 0 switches off what can be switched off.
+
+    @ivar stanzaSize: of a stanza, after the log-in.
+    @ivar stanzaSizeUnauthenticated: of an element, before the log-in.
+    @ivar depth: levels of elements in a stanza.
+    @ivar attributes: of one element.
+    @ivar elements: in one stanza.
+    @ivar loginTimeout: from the connection to a bound resource.
+    @ivar idleTimeout: after the client was last heard; 0 for none.
+    @ivar keepalive: after so much silence of the client it is sent a space; 0 for never.
+    @ivar rate: bytes a second that are read from one client in the long run; 0 for any number.
+    @ivar burst: bytes that are read at once beyond that.
+    @ivar connections: streams in all; 0 for any number.
+    @ivar connectionsPerAddress: streams from one address; 0 for any number.
+    @ivar exempt: from where C{rate} and C{connectionsPerAddress} do not count.
+    """
+
+    stanzaSize: int = parser.STANZA_SIZE
+    stanzaSizeUnauthenticated: int = 10_000
+    depth: int = parser.DEPTH
+    attributes: int = parser.ATTRIBUTES
+    elements: int = parser.ELEMENTS
+    loginTimeout: float = 60.0
+    idleTimeout: float = 24 * 60 * 60.0
+    keepalive: float = 180.0
+    rate: int = 64 * 1024
+    burst: int = 1024 * 1024
+    connections: int = 50_000
+    connectionsPerAddress: int = 50
+    exempt: Networks = LOOPBACK
+
+
+def _ticks(seconds: float) -> int:
+    return math.ceil(seconds / TICK)
+
+
+@implementer(ICarrier)
+class C2SStream(Protocol):
+    """
+    One client's connection.
+
+    Everything that comes is taken in L{dataReceived} and nowhere else, and whatever is raised under it ends there.
+
+    @ivar factory: whose it is.
+    @ivar session: the session it carries, once there is one.
+    @ivar write: the transport's own.
+    @ivar due: see L{muccore.stream.wheel.Watched}.
+    """
+
+    # Protocol has no slots, but a dictionary is only made when something else is set.
+    __slots__ = (
+        "_bucket", "_ended", "_heard", "_holding", "_host", "_negotiation", "_parser", "_pinged", "_slow",
+        "connected", "due", "factory", "session", "transport", "write",
+    )  # fmt: skip
+
+    factory: C2SFactory
+    transport: Any
+    write: Callable[[bytes], None]
+
+    def __init__(self, factory: C2SFactory, host: str, direct: bool) -> None:
+        """
+        @param host: the peer's address.
+        @param direct: whether TLS begins with the first byte.
+        """
+        settings = factory.settings
+        self.factory = factory
+        self.transport = None
+        self.connected = 0
+        self.session: ISession | None = None
+        self.due = 0
+        self._host = host
+        self._ended = False
+        self._holding = False
+        self._slow: IDelayedCall | None = None
+        self._bucket: TokenBucket | None = None
+        if settings.rate and host not in settings.exempt:
+            self._bucket = TokenBucket(settings.rate, settings.burst, factory.clock.seconds)
+        self._parser = StanzaParser(
+            settings.stanzaSizeUnauthenticated, settings.depth, settings.attributes, settings.elements, stepwise=True
+        )
+        self._negotiation: Negotiation | None = Negotiation(self, factory.offer, direct)
+        # Until there is a session, this is when the connection was made.
+        self._heard = self._pinged = factory.wheel.tick
+
+    def __repr__(self) -> str:
+        return f"<C2SStream {self._host} {self.session.jid.full if self.session is not None else '-'}>"
+
+    # The connection
+
+    def connectionMade(self) -> None:
+        """
+        Start TLS if that is how it begins.
+        """
+        factory = self.factory
+        factory.streams.add(self)
+        factory.wheel.put(self, _ticks(factory.settings.loginTimeout))
+        self.write = self.transport.write
+        if cast(Negotiation, self._negotiation).secure:
+            self._secure()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take what the client sends.
+        """
+        if self.session is not None:
+            self._heard = self.factory.wheel.tick
+        if self._bucket is not None:
+            delay = self._bucket.take(len(data))
+            if delay:
+                self._slowDown(delay)
+        if self._holding:
+            self._parser.hold(data)
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            for event in self._parser.feed(data):
+                session = self.session
+                if session is not None:
+                    self._boundReceived(session, event)
+                elif event is CLOSED:
+                    self._finish(None, clean=True)
+                else:
+                    cast(Negotiation, self._negotiation).received(cast(Element, event))
+                    if self._holding:
+                        return
+        except StreamError as e:
+            self._finish(e)
+        except Exception:
+            self.broken(Failure())
+
+    def _boundReceived(self, session: ISession, event: parser.Event) -> None:
+        if event is CLOSED:
+            self._finish(None, clean=True)
+            return
+        element = cast(Element, event)
+        if element.name == "iq":
+            answer = lateAnswer(element, session)
+            if answer is not None:
+                self.write(answer)
+                return
+        elif element.uri == ns.STREAM and element.name == "error":
+            self._finish(None)
+            return
+        session.received(element)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The connection is gone, however that came about.
+        """
+        factory = self.factory
+        self._ended = True
+        self._release()
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+        self._loseSession(False)
+        # The transport's holds the transport.
+        self.write = _discard
+        factory.gone(self, self._host)
+
+    # Ending
+
+    def close(self, error: StreamError | None) -> None:
+        """
+        See L{ICarrier.close}. The session hears of it when the connection is gone.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        negotiation = self._negotiation
+        preamble = b"" if negotiation is None else negotiation.preamble()
+        self.write(preamble + (b"" if error is None else error.render()) + END)
+        self.write = _discard
+        self._release()
+        self.transport.loseConnection()
+
+    def _finish(self, error: StreamError | None, clean: bool = False) -> None:
+        """
+        End the stream from below: the session is told at once.
+        """
+        self.close(error)
+        self._loseSession(clean)
+
+    def broken(self, failure: Failure) -> None:
+        """
+        See L{muccore.stream.states.Shell.broken}.
+        """
+        _log.failure("A stream failed by a fault of the server", failure)
+        self._finish(StreamError("internal-server-error"))
+
+    def _release(self) -> None:
+        """
+        Let go of everything that is for what the client still sends.
+        """
+        self._parser.kill()
+        self._holding = False
+        self.factory.wheel.remove(self)
+        negotiation, self._negotiation = self._negotiation, None
+        if negotiation is not None:
+            negotiation.lost()
+
+    def _loseSession(self, clean: bool) -> None:
+        session, self.session = self.session, None
+        if session is None:
+            return
+        _log.debug("{jid} logged out", jid=session.jid.full)
+        try:
+            session.carrierLost(self, clean)
+        except Exception:
+            _log.failure("A session failed at its end")
+
+    # What the negotiation needs
+
+    def startTLS(self) -> None:
+        """
+        See L{muccore.stream.states.Shell.startTLS}.
+        """
+        self._parser.restart(discard=True)
+        self._secure()
+
+    def _secure(self) -> None:
+        self.transport.startTLS(cast(Negotiation, self._negotiation).offer.tls)
+        # The transport may have another one now; the old one must not be used: it could send in the clear.
+        self.write = self.transport.write
+
+    def bindings(self) -> ChannelBindings | None:
+        """
+        See L{muccore.stream.states.Shell.bindings}.
+        """
+        negotiation = cast(Negotiation, self._negotiation)
+        tls = negotiation.offer.tls
+        return tls.channelBindings(self.transport) if negotiation.secure and tls is not None else None
+
+    def hold(self) -> None:
+        """
+        See L{muccore.stream.states.Shell.hold}.
+        """
+        if not self._ended:
+            self._holding = True
+            self._regulate()
+
+    def resume(self) -> None:
+        """
+        See L{muccore.stream.states.Shell.resume}.
+        """
+        if self._holding:
+            self._holding = False
+            self._regulate()
+            self._feed(b"")
+
+    def authenticated(self) -> None:
+        """
+        See L{muccore.stream.states.Shell.authenticated}.
+        """
+        self._parser.restart()
+        self._parser.stanzaSize = self.factory.settings.stanzaSize
+
+    def bound(self, session: ISession) -> None:
+        """
+        See L{muccore.stream.states.Shell.bound}.
+        """
+        negotiation = cast(Negotiation, self._negotiation)
+        _log.debug(
+            "{jid} logged in from {host} by {mechanism}, {tls}",
+            jid=session.jid.full,
+            host=self._host,
+            mechanism=negotiation.mechanism,
+            tls="with TLS" if negotiation.secure else "without TLS",
+        )
+        self.session = session
+        self._negotiation = None
+        self._parser.stepwise = False
+        self._heard = self._pinged = self.factory.wheel.tick
+        self.factory.wheel.put(self, PARSER_IDLE)
+
+    # Time
+
+    def look(self, tick: int) -> int:
+        """
+        See L{muccore.stream.wheel.Watched.look}.
+        """
+        settings = self.factory.settings
+        if self.session is None:
+            left = self._heard + _ticks(settings.loginTimeout) - tick
+            if left > 0:
+                return left
+            self._finish(StreamError("connection-timeout", "The log-in took too long."))
+            return 0
+        idle, keepalive = _ticks(settings.idleTimeout), _ticks(settings.keepalive)
+        silence = tick - self._heard
+        if idle and silence >= idle:
+            self._finish(StreamError("connection-timeout", "Nothing has come for too long."))
+            return 0
+        again = PARSER_IDLE
+        if idle:
+            again = min(again, idle - silence)
+        if keepalive:
+            unpinged = tick - max(self._heard, self._pinged)
+            if unpinged >= keepalive:
+                self._pinged = tick
+                unpinged = 0
+                self.write(b" ")
+            again = min(again, keepalive - unpinged)
+        if silence >= PARSER_IDLE:
+            self._parser.idle()
+        return again
+
+    def _slowDown(self, delay: float) -> None:
+        """
+        Read nothing more for a while; what has been read is not lost.
+        """
+        if self._slow is None and not self._ended:
+            self._slow = self.factory.clock.callLater(delay, self._speedUp)
+            self._regulate()
+
+    def _speedUp(self) -> None:
+        self._slow = None
+        delay = cast(TokenBucket, self._bucket).take(0)
+        if delay:
+            self._slowDown(delay)
+        else:
+            self._regulate()
+
+    def _regulate(self) -> None:
+        """
+        Read, or do not.
+        """
+        if self._ended:
+            return
+        if self._holding or self._slow is not None:
+            self.transport.pauseProducing()
+        else:
+            self.transport.resumeProducing()
+
+
+def _discard(data: bytes) -> None:
+    """
+    Write to a stream that has ended.
+    """
+
+
+__all__ = ["END", "PARSER_IDLE", "C2SStream", "Settings"]

@@ -1,0 +1,95 @@
+# -*- test-case-name: tests.stream.test_negotiation -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Where a negotiation stands, and what it needs around it. See L{muccore.stream.negotiation}.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.python.failure import Failure
+
+from muccore.errors import StreamError
+from muccore.interfaces import ISession
+from muccore.stream.tls import ChannelBindings
+
+
+class State(enum.Enum):
+    """
+    Where a negotiation stands.
+    """
+
+    OPENING = enum.auto()
+    """Nothing has come yet."""
+    UNSECURED = enum.auto()
+    """The header has been answered; there is no TLS."""
+    HANDSHAKE = enum.auto()
+    """TLS has begun; nothing has come through it yet."""
+    SECURED = enum.auto()
+    """The header has been answered under TLS."""
+    CHECKING = enum.auto()
+    """The accounts are asked."""
+    AUTHENTICATING = enum.auto()
+    """The client has to answer a challenge."""
+    RESTARTING = enum.auto()
+    """The client has been told that it is logged in; its header has not come yet."""
+    AUTHENTICATED = enum.auto()
+    """The header has been answered; no resource is bound."""
+    BOUND = enum.auto()
+    """There is a session; everything else is its business."""
+    CLOSED = enum.auto()
+    """It is over."""
+
+
+class Shell(Protocol):
+    """
+    What a negotiation needs around it: an L{ICarrier} that can do a little more.
+    """
+
+    write: Callable[[bytes], None]
+
+    def close(self, error: StreamError | None) -> None:
+        """
+        See L{ICarrier.close}.
+        """
+
+    def startTLS(self) -> None:
+        """
+        Go on under TLS, with a new stream. What has been received already is thrown away.
+        """
+
+    def bindings(self) -> ChannelBindings | None:
+        """
+        The channel bindings of this connection, or C{None} where there is no TLS.
+        """
+
+    def hold(self) -> None:
+        """
+        Hold back whatever comes, until L{resume}.
+        """
+
+    def resume(self) -> None:
+        """
+        Go on with what was held back.
+        """
+
+    def authenticated(self) -> None:
+        """
+        What comes now is a new stream, of somebody who is known.
+        """
+
+    def bound(self, session: ISession) -> None:
+        """
+        What comes now is for the session.
+        """
+
+    def broken(self, failure: Failure) -> None:
+        """
+        Something went wrong that is the server's fault.
+        """
+
+
+__all__ = ["Shell", "State"]

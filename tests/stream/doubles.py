@@ -1,0 +1,323 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What stands around streams in tests: accounts that answer when they are told to, sessions that keep what they get, a
+transport that keeps what is written.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+from muccore.credentials import ScramKeys
+from muccore.element import Element
+from muccore.errors import StanzaError, StreamError
+from muccore.interfaces import IAccounts, IBinder, ICarrier, ISession
+from muccore.jid import JID
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress
+from zope.interface import implementer
+
+from tests.stream.clients import Bindings
+
+DOMAIN = "example.org"
+PASSWORD = "secret"
+
+HEADER = (
+    b"<?xml version='1.0'?><stream:stream to='example.org' version='1.0' xml:lang='en' "
+    b"xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+)
+BIND = b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"
+STARTTLS = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+END = b"</stream:stream>"
+
+
+def auth(user: str = "romeo", password: str = PASSWORD, mechanism: str = "PLAIN") -> bytes:
+    """
+    The C{<auth/>} of PLAIN.
+    """
+    data = b64encode(f"\0{user}\0{password}".encode())
+    return f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>".encode() + data + b"</auth>"
+
+
+def sasl(name: str, text: str = "") -> bytes:
+    """
+    An element of SASL.
+    """
+    return f"<{name} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{text}</{name}>".encode()
+
+
+@implementer(IAccounts)
+class Accounts:
+    """
+    C{romeo} with his password.
+
+    @ivar waiting: if it is a list, answers are kept there until C{release} is called.
+    """
+
+    loopbackOnly = False
+    hashes = frozenset(["SHA-1"])
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Any]] | None = None
+        self.keys = ScramKeys.derive("SHA-1", PASSWORD, iterations=2)
+
+    def open(self) -> Deferred[None]:
+        """
+        Nothing to do.
+        """
+        return succeed(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Nothing to do.
+        """
+        return succeed(None)
+
+    def _answer(self, value: Any) -> Deferred[Any]:
+        if self.waiting is None:
+            return succeed(value)
+        answer: Deferred[Any] = Deferred()
+        self.waiting.append((answer, value))
+        return answer
+
+    def release(self) -> None:
+        """
+        Give the answers that wait.
+        """
+        waiting, self.waiting = self.waiting or [], []
+        for answer, value in waiting:
+            answer.callback(value)
+
+    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+        """
+        See L{IAccounts}.
+        """
+        return self._answer(self.keys if user == "romeo" else None)
+
+    def checkPassword(self, user: str, password: str) -> Deferred[bool]:
+        """
+        See L{IAccounts}.
+        """
+        return self._answer(user == "romeo" and password == PASSWORD)
+
+
+@implementer(ISession)
+class Session:
+    """
+    A session that keeps what it gets. What it receives may be told to raise something.
+    """
+
+    def __init__(self, jid: JID, carrier: ICarrier) -> None:
+        self.jid = jid
+        self.carrier: ICarrier | None = carrier
+        self.stanzas: list[Element] = []
+        self.lost: list[bool] = []
+        self.raises: Exception | None = None
+
+    def deliver(self, stanza: Any, to: bytes) -> None:
+        """
+        See L{ISession}.
+        """
+
+    def received(self, element: Element) -> None:
+        """
+        See L{ISession}.
+        """
+        if self.raises is not None:
+            raise self.raises
+        self.stanzas.append(element)
+
+    def carrierLost(self, carrier: ICarrier, clean: bool) -> None:
+        """
+        See L{ISession}.
+        """
+        assert carrier is self.carrier
+        self.lost.append(clean)
+
+
+@implementer(IBinder)
+class Binder:
+    """
+    Binds everything, unless it is told to raise something.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+        self.asked: list[str | None] = []
+        self.raises: Exception | None = None
+
+    def bind(self, account: JID, resource: str | None, carrier: ICarrier) -> Session:
+        """
+        See L{IBinder}.
+        """
+        self.asked.append(resource)
+        if self.raises is not None:
+            raise self.raises
+        if resource == "":
+            raise StanzaError("bad-request")
+        session = Session(account.withResource(resource or "made-up"), carrier)
+        self.sessions.append(session)
+        return session
+
+
+class TLS:
+    """
+    What makes TLS connections, and their bindings.
+    """
+
+    def __init__(self, **bindings: bytes) -> None:
+        self.made = Bindings(**(bindings or {"tls-exporter": b"x", "tls-server-end-point": b"y"}))
+
+    def channelBindings(self, transport: Any) -> Bindings:
+        """
+        See L{muccore.stream.tls.ServerTLS}.
+        """
+        return self.made
+
+
+@implementer(IAddress)
+class Address:
+    """
+    Where a connection comes from.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+
+class Transport:
+    """
+    A transport that keeps what is written.
+
+    @ivar log: what was called, in order: the written bytes, and the names of everything else.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+        self.paused = False
+        self.protocol: Any = None
+
+    def write(self, data: bytes) -> None:
+        """
+        Keep it, unless this is over.
+        """
+        assert isinstance(data, bytes)
+        if "lose" not in self.log and "abort" not in self.log:
+            self.log.append(data)
+
+    @property
+    def value(self) -> bytes:
+        """
+        Everything that was written.
+        """
+        return b"".join(entry for entry in self.log if isinstance(entry, bytes))
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether it has been told to end.
+        """
+        return "lose" in self.log or "abort" in self.log
+
+    def take(self) -> bytes:
+        """
+        What was written since the last time.
+        """
+        value = self.value
+        self.log = [entry for entry in self.log if not isinstance(entry, bytes)]
+        return value
+
+    def startTLS(self, context: Any) -> None:
+        """
+        Note it.
+        """
+        self.log.append(("startTLS", context))
+
+    def loseConnection(self) -> None:
+        """
+        Note it.
+        """
+        self.log.append("lose")
+
+    def abortConnection(self) -> None:
+        """
+        Note it.
+        """
+        self.log.append("abort")
+
+    def pauseProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.paused = False
+
+
+class Shell:
+    """
+    What is around a negotiation; keeps what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+        self.bound_: Any = None
+
+    def write(self, data: bytes) -> None:
+        """
+        Keep it.
+        """
+        self.log.append(data)
+
+    def close(self, error: StreamError | None) -> None:
+        """
+        Keep why.
+        """
+        self.log.append(("close", None if error is None else error.condition))
+
+    def startTLS(self) -> None:
+        """
+        Note it.
+        """
+        self.log.append("startTLS")
+
+    def bindings(self) -> Any:
+        """
+        Those of TLS.
+        """
+        return TLS().made if "startTLS" in self.log else None
+
+    def hold(self) -> None:
+        """
+        Note it.
+        """
+        self.log.append("hold")
+
+    def resume(self) -> None:
+        """
+        Note it.
+        """
+        self.log.append("resume")
+
+    def authenticated(self) -> None:
+        """
+        Note it.
+        """
+        self.log.append("authenticated")
+
+    def bound(self, session: Any) -> None:
+        """
+        Note whom.
+        """
+        self.log.append(("bound", session.jid.full))
+
+    def broken(self, failure: Any) -> None:
+        """
+        Note what.
+        """
+        self.log.append(("broken", failure.type))
