@@ -1,0 +1,74 @@
+# -*- test-case-name: tests.test_tap -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+muccore as a twistd plugin: the options, and the service that they make.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from muccore import __version__, preflight
+from muccore.config.load import load
+from muccore.config.problems import ConfigError
+from muccore.config.table import Settings
+from muccore.service import Server
+
+
+class Options(usage.Options):
+    """
+    The options of C{twistd muccore}.
+
+    @ivar settings: the configuration.
+    """
+
+    synopsis = "[--config=FILE]"
+    longdesc = "Runs an XMPP server for group chat. Everything it does is said in its configuration file."
+    optParameters = (
+        ("config", "c", "/etc/muccore/server.cfg", "The configuration file; relative paths in it start at its folder."),
+    )
+
+    settings: Settings
+
+    def opt_version(self) -> None:
+        """
+        Tell the version and exit.
+        """
+        print(f"muccore {__version__}")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """
+        Read the configuration.
+
+        @raise SystemExit: with status 1, if it cannot be used; what is wrong with it stands on standard error.
+        """
+        try:
+            self.settings = load(self["config"])
+        except ConfigError as e:
+            _end(e)
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the service, once what it needs has been tried out.
+
+    @raise SystemExit: with status 1, if it could not start; why stands on standard error.
+    """
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    try:
+        preflight.check(options.settings, clock)
+    except ConfigError as e:
+        _end(e)
+    return Server(options.settings, clock, tuned=True)
+
+
+def _end(error: ConfigError) -> None:
+    print(error, file=sys.stderr)
+    raise SystemExit(1)

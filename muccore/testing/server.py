@@ -1,0 +1,80 @@
+# -*- test-case-name: tests.test_service -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A whole server on a free loopback port, inside the test's own process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from muccore.config.load import parse
+from muccore.config.table import Settings
+from muccore.service import Server
+
+_SETTINGS = {
+    "server": {"domain": "localhost", "log_level": "warn"},
+    "c2s": {"listen": "tcp:0:interface=127.0.0.1", "tls": "off", "allow_plaintext_auth": "yes"},
+    "auth": {"backend": "open:"},
+    "storage": {"affiliations": "memory:"},
+    "muc": {"domain": "conference.localhost"},
+}
+
+
+def makeSettings(path: str = "test.cfg", **overrides: dict[str, str]) -> Settings:
+    """
+    The settings of a server without TLS that takes any user and forgets its rooms.
+
+    @param path: where the configuration is supposed to stand; relative paths in it start at its folder.
+    @param overrides: keys by section that shall be different, as they stand in the file.
+    """
+    sections = {name: dict(keys) for name, keys in _SETTINGS.items()}
+    for name, keys in overrides.items():
+        sections.setdefault(name, {}).update(keys)
+    lines = []
+    for name, keys in sections.items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {value}" for key, value in keys.items()]
+    return parse("\n".join(lines).encode("utf-8"), path)
+
+
+class RunningServer:
+    """
+    A server that serves.
+
+    @ivar host: where.
+    @ivar port: its port for clients; with several endpoints that of the first one in C{listen}.
+    @ivar server: the L{Server}.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.host = "127.0.0.1"
+        self.port = self.portOf("listen")
+
+    def portOf(self, key: str) -> int:
+        """
+        The first port of C{listen} or C{direct_tls_listen}.
+        """
+        listening: Any = next(port for (name, _), port in sorted(self.server.ports.items()) if name == key)
+        port: int = listening.getHost().port
+        return port
+
+    def stop(self) -> Deferred[None]:
+        """
+        End the server.
+        """
+        return self.server.stopService()
+
+
+def startServer(reactor: Any, path: str = "test.cfg", **overrides: dict[str, str]) -> Deferred[RunningServer]:
+    """
+    Start a server with L{makeSettings}.
+
+    @return: fires when it serves; fails with why it does not.
+    """
+    server = Server(makeSettings(path, **overrides), reactor)
+    server.startService()
+    return server.ready.addCallback(lambda _: RunningServer(server))
