@@ -175,10 +175,8 @@ class BoundedServer(tcp.Server):
         """
         if self.TLS:
             raise RuntimeError("TLS has been started already")
-        if not self.connected or self._closing is not None or self._aborting:
-            return
         self.flush()
-        if self._aborting:
+        if not self.connected or self._closing is not None or self._aborting:
             return
         producer, streaming = self.producer, self.streamingProducer
         if producer is not None:

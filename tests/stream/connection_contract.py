@@ -295,8 +295,6 @@ class ConnectionContract:
         transport.registerProducer(producer, True)
         transport.write(b"x" * 1_000_000)
         self.turn.flush()
-        if self.tls and not self.opportunistic:
-            self.reactor.runUntilCurrent()
         self.assertEqual((producer.log, self.reactor.getWriters()), (["pause"], []))
         self.untilLost(protocol)
         self.assertEqual((producer.log, len(protocol.reasons)), (["pause", "stop"], 1))
