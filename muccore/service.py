@@ -32,6 +32,9 @@ from muccore.stream import transport
 from muccore.stream.tls import TLSConfigError
 from muccore.systemd import READY, STOPPING, notify, reloading
 
+_BACKLOG = 1024
+"""How many connections may wait to be accepted at one endpoint, unless the endpoint says otherwise."""
+
 _RESTART_ONLY = ("transport", "auth", "storage")
 """Sections of which nothing can be taken over while the server runs."""
 
@@ -104,7 +107,7 @@ class Server(Service):
         }
         for key, endpoint in sorted(wanted - self.ports.keys()):
             try:
-                port = await serverFromString(self.reactor, endpoint).listen(self._factories[key])
+                port = await serverFromString(self.reactor, _withBacklog(endpoint)).listen(self._factories[key])
             except CannotListenError as e:
                 trouble = preflight.explain(e.socketError) if isinstance(e.socketError, OSError) else str(e)
                 text = f"cannot listen on {endpoint}: {trouble}"
@@ -254,6 +257,16 @@ class Server(Service):
         await house.streams.closeAll(StreamError("system-shutdown"))
         await DeferredList([store.close() for store in house.stores])
         self._log.info("muccore has ended")
+
+
+def _withBacklog(endpoint: str) -> str:
+    """
+    The endpoint with a queue for connections that are not accepted yet: with Twisted's default of 50, most of those
+    who come at once, after a restart for example, try again a second later.
+    """
+    if endpoint.startswith("systemd:") or ":backlog=" in endpoint:
+        return endpoint
+    return f"{endpoint}:backlog={_BACKLOG}"
 
 
 def _tuneCollector() -> None:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lxml import etree
+from twisted.internet.task import Clock
+from twisted.words.xish import domish
+from zope.interface import implementer
+
 from muccore import jid
 from muccore.delivery import UserDomain
 from muccore.domain import Domain
@@ -17,9 +21,6 @@ from muccore.errors import StreamError
 from muccore.interfaces import ICarrier, IXMPPHandler
 from muccore.router import Router
 from muccore.session import Session, Sessions
-from twisted.internet.task import Clock
-from twisted.words.xish import domish
-from zope.interface import implementer
 
 
 def xml(text: str) -> Element:

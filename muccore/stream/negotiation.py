@@ -49,7 +49,7 @@ from muccore.stream.offer import OFF, REQUIRED, Offer
 from muccore.stream.states import Shell, State
 from muccore.xeps import XEP
 
-IMPLEMENTS: Final = (
+implements: Final = (
     XEP(6120, "XMPP: Core", note="Client to server.", series="RFC"),
     XEP(3921, "XMPP: Instant Messaging and Presence", note="The session request, which does nothing.", series="RFC"),
 )
@@ -299,9 +299,9 @@ class Negotiation:
             self._shell.write(render(errorReply(iq, e)))
             self._checkTries()
             return
-        result = reply(iq, "result")
-        result.add("bind", ns.BIND).add("jid", None, session.jid.full)
-        self._shell.write(render(result))
+        result = render(reply(iq, "result")).removesuffix(b"/>")
+        bound = f"><bind xmlns='{ns.BIND}'><jid>{escapeText(session.jid.full)}</jid></bind></iq>"
+        self._shell.write(result + bound.encode())
         self._shell.bound(session)
 
 

@@ -17,7 +17,7 @@ from muccore.stream.sasl import SASL
 from muccore.stream.tls import ChannelBindings, ServerTLS
 from muccore.xeps import XEP
 
-IMPLEMENTS: Final = (XEP(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
+implements: Final = (XEP(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
 """What this module implements."""
 
 REQUIRED: Final = "required"

@@ -10,11 +10,12 @@ import re
 import sys
 from io import StringIO
 
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.config.document import EXAMPLE, example, main, reference
 from muccore.config.load import load, parse
 from muccore.config.table import TABLE
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = FilePath(__file__).parent().parent().parent()
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muccore.config.endpoints import Endpoint, isEphemeral, isLocal
-from muccore.config.problems import NotAllowed
 from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.config.endpoints import Endpoint, isEphemeral, isLocal
+from muccore.config.problems import NotAllowed
 
 BASE = FilePath("/srv/muccore/etc")
 ANY = Endpoint("tcp", "tcp6", "systemd")

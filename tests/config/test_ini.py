@@ -6,8 +6,9 @@ Tests of L{muccore.config.ini}.
 
 from __future__ import annotations
 
-from muccore.config.ini import Line, Section, read
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.config.ini import Line, Section, read
 
 
 class ReadTests(SynchronousTestCase):

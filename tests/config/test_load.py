@@ -10,12 +10,12 @@ import os
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muccore.config.load import load, parse
-from muccore.config.problems import ConfigError
-from muccore.config.table import TABLE
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.config.load import load, parse
+from muccore.config.problems import ConfigError
+from muccore.config.table import TABLE
 from tests.config import MINIMAL, PATH, problemsOf, settings, text
 
 

@@ -6,15 +6,16 @@ Tests of L{muccore.config.plugged}.
 
 from __future__ import annotations
 
-from muccore.config import plugged
-from muccore.config.plugged import Handler, HandlerDescription, Store
-from muccore.config.problems import NotAllowed
-from muccore.interfaces import BadDescription, IHandlerFactory
 from twisted.plugin import IPlugin
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.xmlstream import XMPPHandler
 from zope.interface import implementer
+
+from muccore.config import plugged
+from muccore.config.plugged import Handler, HandlerDescription, Store
+from muccore.config.problems import NotAllowed
+from muccore.interfaces import BadDescription, IHandlerFactory
 
 BASE = FilePath("/srv/muccore/etc")
 

@@ -6,8 +6,9 @@ Tests of L{muccore.config.problems}.
 
 from __future__ import annotations
 
-from muccore.config.problems import ConfigError, Problem, quoted, suggestion
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.config.problems import ConfigError, Problem, quoted, suggestion
 
 
 class ProblemTests(SynchronousTestCase):

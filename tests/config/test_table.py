@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
-from muccore.config.ini import Line
-from muccore.config.table import SECTIONS, TABLE, Settings
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.config.ini import Line
+from muccore.config.table import SECTIONS, TABLE, Settings
 from tests.config import settings, text
 
 PROMISED = {

@@ -11,6 +11,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.config.ini import Line
 from muccore.config.problems import NotAllowed
 from muccore.config.values import (
@@ -26,8 +29,6 @@ from muccore.config.values import (
     Size,
     Text,
 )
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase
 
 BASE = FilePath("/srv/muccore/etc")
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from muccore.element import Element
-from muccore.handlers.base import ANSWERED, HOST, Handler
-from muccore.jid import JID
-from muccore.tables import Answered, ITables
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.jid import JID as TwistedJID
 from wokkel.disco import DiscoFeature, DiscoIdentity
 from wokkel.iwokkel import IDisco
 from zope.interface.verify import verifyObject
 
+from muccore.element import Element
+from muccore.handlers.base import ANSWERED, HOST, Handler
+from muccore.jid import JID
+from muccore.tables import Answered, ITables
 from tests.routing import Server, canonical, xml
 
 HERE = "there.localhost"

@@ -7,11 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from muccore import jid
-from muccore.errors import StanzaError
-from muccore.handlers.base import Handler
-from muccore.handlers.disco import AccountDiscoHandler, DiscoHandler, DiscoInfoHandler, _joined, wokkelJID
-from muccore.handlers.ping import PingHandler
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.jid import JID as TwistedJID
@@ -21,6 +16,11 @@ from wokkel.generic import VersionHandler
 from wokkel.iwokkel import IDisco
 from zope.interface import implementer
 
+from muccore import jid
+from muccore.errors import StanzaError
+from muccore.handlers.base import Handler
+from muccore.handlers.disco import AccountDiscoHandler, DiscoHandler, DiscoInfoHandler, _joined, wokkelJID
+from muccore.handlers.ping import PingHandler
 from tests.routing import Server, canonical, conditions
 
 HERE = "there.localhost"

@@ -3,9 +3,9 @@
 Tests of L{muccore.handlers.ping}.
 """
 
-from muccore.handlers.ping import AccountPingHandler, PingHandler
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.handlers.ping import AccountPingHandler, PingHandler
 from tests.routing import Server, canonical, conditions
 
 ROMEO = "romeo@localhost/orchard"

@@ -5,10 +5,10 @@ Tests of L{muccore.handlers.time}.
 
 import time
 
-from muccore.datetimes import parseStamp
-from muccore.handlers.time import TimeHandler
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.datetimes import parseStamp
+from muccore.handlers.time import TimeHandler
 from tests.routing import Server, canonical, xml
 
 

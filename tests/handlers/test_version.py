@@ -3,10 +3,10 @@
 Tests of L{muccore.handlers.version}.
 """
 
-from muccore import __version__
-from muccore.handlers.version import VersionHandler
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore import __version__
+from muccore.handlers.version import VersionHandler
 from tests.routing import Server, canonical
 
 

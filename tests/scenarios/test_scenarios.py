@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
 from muccore.testing.scansion.play import perform
 from muccore.testing.scansion.script import load
 from muccore.testing.scansion.staging import Staging
 from muccore.testing.server import RunningServer, startServer
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
 
 
 class ScenarioTests(TestCase):

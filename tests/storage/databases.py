@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from muccore.storage.sqlite.database import Database
-from muccore.storage.sqlite.schema import Schema
 from twisted.internet import reactor
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
+
+from muccore.storage.sqlite.database import Database
+from muccore.storage.sqlite.schema import Schema
 
 SCHEMA = Schema("tests", (("CREATE TABLE word (text TEXT NOT NULL UNIQUE)",),))
 """One table of words."""

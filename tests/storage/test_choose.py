@@ -9,6 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from twisted.plugin import IPlugin
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
 from muccore.interfaces import BadDescription, IStoreFactory
 from muccore.storage import choose
 from muccore.storage.factory import StoreFactory
@@ -16,10 +21,6 @@ from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.open import OpenAccounts
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.rooms import SQLiteRooms
-from twisted.plugin import IPlugin
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 
 class ChooseTests(SynchronousTestCase):

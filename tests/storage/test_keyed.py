@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
 from muccore.credentials import ScramKeys
 from muccore.storage.keyed import CONCURRENT
 from muccore.storage.memory import MemoryAccounts
 from muccore.testing.doubles import ThreadlessReactor
-from twisted.internet import reactor
-from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 
 class DerivationTests(TestCase):

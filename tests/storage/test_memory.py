@@ -5,13 +5,14 @@ Tests for L{muccore.storage.memory}.
 
 from __future__ import annotations
 
+from twisted.internet import reactor
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
 from muccore.interfaces import RoomChange, RoomRecord
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.testing.contracts import AccountStoreContract, RoomStoreContract
 from muccore.testing.doubles import ThreadlessReactor
-from twisted.internet import reactor
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 
 class MemoryRoomsContractTests(RoomStoreContract, TestCase):

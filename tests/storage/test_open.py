@@ -5,10 +5,11 @@ Tests for L{muccore.storage.open}.
 
 from __future__ import annotations
 
-from muccore.interfaces import IAccounts
-from muccore.storage.open import OpenAccounts
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
+
+from muccore.interfaces import IAccounts
+from muccore.storage.open import OpenAccounts
 
 
 class OpenAccountsTests(SynchronousTestCase):

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 
-from muccore.interfaces import RoomRecord
-from muccore.storage.sqlite.accounts import SQLiteAccounts
-from muccore.storage.sqlite.rooms import SQLiteRooms
-from muccore.testing.contracts import AccountStoreContract
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
+
+from muccore.interfaces import RoomRecord
+from muccore.storage.sqlite.accounts import SQLiteAccounts
+from muccore.storage.sqlite.rooms import SQLiteRooms
+from muccore.testing.contracts import AccountStoreContract
 
 
 class SQLiteAccountsContractTests(AccountStoreContract, TestCase):

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 
-from muccore.interfaces import StoreUnavailable
-from muccore.storage.sqlite import database as databaseModule
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
+from muccore.interfaces import StoreUnavailable
+from muccore.storage.sqlite import database as databaseModule
 from tests.storage.databases import DatabaseTestCase, add, sqliteError, words
 
 

@@ -10,10 +10,10 @@ import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
-from muccore.interfaces import StoreUnavailable
-from muccore.storage.sqlite.file import connect, explain
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.interfaces import StoreUnavailable
+from muccore.storage.sqlite.file import connect, explain
 from tests.storage.databases import SCHEMA, add, sqliteError, words
 
 _NOBODY = 65534

@@ -14,6 +14,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet import reactor
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+import tests
 from muccore.interfaces import Affiliate, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
 from muccore.storage.memory import MemoryRooms
 from muccore.storage.sqlite import rooms as roomsModule
@@ -29,11 +34,6 @@ from muccore.storage.sqlite.rooms import (
     saveRoom,
 )
 from muccore.testing.contracts import RoomStoreContract
-from twisted.internet import reactor
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase, TestCase
-
-import tests
 
 
 class SQLiteRoomsContractTests(RoomStoreContract, TestCase):

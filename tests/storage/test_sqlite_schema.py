@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 
+from twisted.internet.defer import gatherResults
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
 from muccore.storage.sqlite.accounts import SCHEMA as ACCOUNTS
 from muccore.storage.sqlite.file import connect
 from muccore.storage.sqlite.rooms import SCHEMA as ROOMS
 from muccore.storage.sqlite.schema import Schema
-from twisted.internet.defer import gatherResults
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.storage.databases import DatabaseTestCase, add, words
 
 

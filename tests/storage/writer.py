@@ -10,11 +10,12 @@ import os
 import sys
 from typing import Any
 
-from muccore.interfaces import Affiliate, RoomChange, RoomRecord
-from muccore.storage.sqlite.rooms import SQLiteRooms
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 from twisted.python.filepath import FilePath
+
+from muccore.interfaces import Affiliate, RoomChange, RoomRecord
+from muccore.storage.sqlite.rooms import SQLiteRooms
 
 
 async def write(reactor: Any, path: str) -> None:

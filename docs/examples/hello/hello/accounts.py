@@ -5,10 +5,11 @@ A store of accounts: everybody whose name begins with C{guest} may log in with o
 
 import hmac
 
-from muccore.credentials import saslprep
-from muccore.interfaces import IAccounts, StoreUnavailable
 from twisted.internet.defer import fail, succeed
 from zope.interface import implementer
+
+from muccore.credentials import saslprep
+from muccore.interfaces import IAccounts, StoreUnavailable
 
 
 @implementer(IAccounts)

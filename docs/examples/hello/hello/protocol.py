@@ -9,15 +9,16 @@ It comes twice: as a wokkel handler, which knows nothing of muccore and would wo
 muccore's tables, which is shorter and faster.
 """
 
-from muccore.element import Element
-from muccore.handlers.base import HOST, Handler
-from muccore.jid import parse
 from twisted.words.protocols.jabber.jid import JID
 from twisted.words.xish import domish
 from wokkel import disco
 from wokkel.iwokkel import IDisco
 from wokkel.subprotocols import IQHandlerMixin, XMPPHandler
 from zope.interface import implementer
+
+from muccore.element import Element
+from muccore.handlers.base import HOST, Handler
+from muccore.jid import parse
 
 NS_HELLO = "urn:example:hello"
 HELLO = f"/iq[@type='get']/hello[@xmlns='{NS_HELLO}']"

@@ -5,10 +5,11 @@ How muccore finds the handlers and the store of this package: every object here 
 
 from hello.accounts import GuestAccounts
 from hello.protocol import Hello, WokkelHello
-from muccore.interfaces import BadDescription, IHandlerFactory
-from muccore.storage.factory import StoreFactory, filePath
 from twisted.plugin import IPlugin
 from zope.interface import implementer
+
+from muccore.interfaces import BadDescription, IHandlerFactory
+from muccore.storage.factory import StoreFactory, filePath
 
 
 @implementer(IPlugin, IHandlerFactory)
