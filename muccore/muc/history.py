@@ -62,7 +62,7 @@ class History:
     A bounded number of messages of one room, each kept as it was rendered.
     """
 
-    __slots__ = ("_delayed", "_length", "_messages", "_size")
+    __slots__ = ("_delay", "_length", "_messages", "_size")
 
     def __init__(self, room: str, length: int) -> None:
         """
@@ -71,7 +71,7 @@ class History:
             bytes.
         """
         self._size = 0
-        self._delayed = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}' stamp='%s'/></message>"
+        self._delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}'"
         self._length = length
         self._messages: deque[tuple[float, Rendered]] = deque()
 
@@ -94,8 +94,8 @@ class History:
         """
         if self._length and rendered.tail.endswith(_END):
             if not delayed:
-                tail = rendered.tail[: -len(_END)] + (self._delayed % stamp(now)).encode()
-                rendered = Rendered(rendered.head, tail)
+                delay = f"{self._delay} stamp='{stamp(now)}'/>".encode()
+                rendered = Rendered(rendered.head, rendered.tail[: -len(_END)] + delay + _END)
             self._messages.append((now, rendered))
             self._size += len(rendered.tail)
             self._trim()
