@@ -50,12 +50,15 @@ class Attendance(Entrance):
             return self._notInside(sender, to)
         if self.parent.routeTo(sender) is None:
             return None
-        room = self.rooms.create(to.bareJID(), sender)
         try:
-            self._enter(room, presence, to, sender, created=True)
+            room = self.rooms.create(to.bareJID(), sender)
+            try:
+                self._enter(room, presence, to, sender, created=True)
+            except StanzaError:
+                self.rooms.settle(room)
+                raise
         except StanzaError as e:
             e.by = to.bare
-            self.rooms.settle(room)
             raise
         self.rooms.awaitConfiguration(room, lambda: self._giveUp(room))
         return None
@@ -73,11 +76,11 @@ class Attendance(Entrance):
         elif seat is None or joining:
             self._enter(room, presence, to, sender)
         else:
-            nick, renamed = self._nick(room, presence, to)
-            payload = self._payload(presence)
+            nick, renamed = self._nick(presence, to)
+            payload = self._payload(presence, room)
             if nick == seat.occupant.nick:
                 room.presence(seat, payload, presence.get("id"))
-            elif room.settings.lockNicks and room.affiliations.nickOf(sender.bare) is not None:
+            elif room.settings.lockNicks and room.affiliations.nickOf(sender.bare) not in (None, nick):
                 raise StanzaError("not-acceptable", "cancel", "Only your registered nick is allowed here.")
             else:
                 room.rename(seat, nick, payload, presence.get("id"), (210,) if renamed else ())
@@ -87,7 +90,7 @@ class Attendance(Entrance):
         if route is None:
             # The session ended while its presence waited for the room.
             return
-        nick, renamed = self._nick(room, presence, to)
+        nick, renamed = self._nick(presence, to)
         reserved = room.affiliations.nickOf(sender.bare)
         if room.settings.lockNicks and reserved is not None and nick != reserved:
             nick, renamed = reserved, True
@@ -99,7 +102,7 @@ class Attendance(Entrance):
                 sender,
                 nick,
                 route.deliver,
-                self._payload(presence),
+                self._payload(presence, room),
                 password.text() if password is not None else None,
                 HistoryRequest.parse(x.child("history"), room.now()),
                 presence.get("id"),
@@ -109,7 +112,7 @@ class Attendance(Entrance):
         )
         self.rooms.entered(room)
 
-    def _nick(self, room: Room, presence: Element, to: JID) -> tuple[str, bool]:
+    def _nick(self, presence: Element, to: JID) -> tuple[str, bool]:
         """
         The nick that is asked for, prepared and without blanks around it, and whether that changed it (status 210).
 
@@ -120,11 +123,11 @@ class Attendance(Entrance):
             raise StanzaError("jid-malformed", text="A nick cannot be blank.")
         return nick, presence.attributes["to"].partition("/")[2] != nick
 
-    def _payload(self, presence: Element) -> bytes:
+    def _payload(self, presence: Element, room: Room) -> bytes:
         """
         @raise StanzaError: C{policy-violation} if it is more than a room passes on to everybody.
         """
-        payload = payloadOf(presence)
+        payload = payloadOf(presence, room.jid)
         if len(payload) > self.options.presenceSize:
             raise StanzaError("policy-violation", text="Your presence is too large for a room.")
         return payload
@@ -157,16 +160,20 @@ class Attendance(Entrance):
         """
         room = self.rooms.live.get(to.bare)
         if room is None:
-            return None
+            # The room may be on its way out of the store because he wants to enter; he leaves after that.
+            return self.rooms.open(to.bare).addCallback(self._leaveAtRest, presence, to)
         sender = presence.attributes["from"]
         gate = room.gate
         if gate.closed and gate.holds(sender):
             return gate.wait(sender, False, self.onLeave, presence, to)
         seat = room.seats.get(sender)
         if seat is not None:
-            payload = payloadOf(presence)
+            payload = payloadOf(presence, room.jid)
             self._leave(room, seat, payload if len(payload) <= self.options.presenceSize else b"", presence.get("id"))
         return None
+
+    def _leaveAtRest(self, room: Room | None, presence: Element, to: JID) -> Any:
+        return self.onLeave(presence, to) if room is not None else None
 
     def _leave(
         self, room: Room, seat: Seat, payload: bytes = b"", id: str | None = None, codes: tuple[int, ...] = ()

@@ -13,21 +13,32 @@ from collections.abc import Iterable
 
 from muccore import ns
 from muccore.element import Element, Rendered, escapeAttribute, escapeText, render
+from muccore.jid import JID
 from muccore.muc.occupant import Occupant, Seat
 from muccore.muc.privileges import Affiliation, Role
+from muccore.muc.reserved import isReserved
 
 _X_OPEN = f"<x xmlns='{ns.MUC_USER}'>".encode()
 _X_CLOSE = b"</x></presence>"
 _SELF = b"<status code='110'/>"
-_OURS = frozenset({ns.MUC, ns.MUC_USER})
+_LANG = (ns.XML, "lang")
+_LANGUAGELESS = frozenset({"show", "priority"})
 
 
-def payloadOf(presence: Element) -> bytes:
+def payloadOf(presence: Element, room: JID) -> bytes:
     """
-    What a room passes on of an occupant's presence: everything but what only the room itself may say (XEP-0045
-    §17.3).
+    What a room passes on of an occupant's presence: everything but what is said to the room, and what only the room
+    itself may say (XEP-0045 §17.3). The language of the stanza (§13) goes with the children that can have one.
     """
-    return b"".join(render(child) for child in presence.childElements() if child.uri not in _OURS)
+    language = presence.attributes.get(_LANG)
+    parts = []
+    for child in presence.childElements():
+        if child.uri == ns.MUC or isReserved(child, room):
+            continue
+        if language is not None and not (child.uri == ns.CLIENT and child.name in _LANGUAGELESS):
+            child.attributes.setdefault(_LANG, language)
+        parts.append(render(child))
+    return b"".join(parts)
 
 
 def statusCodes(codes: Iterable[int]) -> bytes:

@@ -122,11 +122,11 @@ class Room:
         """
         if "@" in key:
             return [occupant for occupant in self.occupants.values() if occupant.account.bare == key]
-        entry = self.affiliations.entry
+        stands = self.affiliations.stands
         return [
             occupant
             for occupant in self.occupants.values()
-            if occupant.account.domain == key and (occupant.account.bare == key or entry(occupant.account.bare) is None)
+            if occupant.account.domain == key and (occupant.account.bare == key or not stands(occupant.account.bare))
         ]
 
     def maySeeJIDs(self, occupant: Occupant) -> bool:
@@ -165,17 +165,20 @@ class Room:
         actor: str | None = None,
         reason: str | None = None,
         id: str | None = None,
+        but: Seat | None = None,
     ) -> None:
         """
         Send an occupant's presence, as it is now, to everybody, himself last.
 
         @param codes: status codes for everybody.
         @param ownCodes: status codes for himself.
+        @param but: the session of his that is left out, since it hears of it in another way.
         """
         notice = Notice(occupant, codes=codes, actor=actor, reason=reason)
         self.tell(notice, occupant)
         for seat in occupant.seats.values():
-            seat.deliver(notice.own(seat, ownCodes, id), seat.to)
+            if seat is not but:
+                seat.deliver(notice.own(seat, ownCodes, id), seat.to)
 
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
         """
@@ -221,13 +224,8 @@ class Room:
             self.occupants[entry.nick] = occupant
         seat = self.seats[entry.jid.full] = occupant.seat(entry.jid.full, entry.deliver, entry.payload)
         seat.seesJIDs = self.maySeeJIDs(occupant)
-        self._sendRoster(seat)
-        notice = Notice(occupant)
-        self.tell(notice, occupant)
-        for other in occupant.seats.values():
-            if other is not seat:
-                other.deliver(notice.own(other), other.to)
-        self._welcome(seat, notice, entry, created)
+        self.tellPresence(occupant, but=seat)
+        self._welcome(seat, entry, created)
         return occupant
 
     def _admit(self, entry: Entry, affiliation: Affiliation) -> Occupant | None:
@@ -269,14 +267,17 @@ class Room:
         return occupant
 
     def _resynchronise(self, seat: Seat, entry: Entry) -> Occupant:
+        """
+        Everybody else hears what is new; the session itself hears everything once, in the order of an entry.
+        """
         occupant = seat.occupant
         if entry.nick != occupant.nick:
-            self.rename(seat, entry.nick, entry.payload)
+            self._rename(seat, entry.nick, entry.payload)
+            self.tellPresence(occupant, but=seat)
         elif entry.payload != seat.payload or occupant.shown is not seat:
             self._show(seat, entry.payload)
-            self.tell(Notice(occupant), occupant)
-        self._sendRoster(seat)
-        self._welcome(seat, Notice(occupant), entry, False)
+            self.tellPresence(occupant, but=seat)
+        self._welcome(seat, entry, False)
         return occupant
 
     def _sendRoster(self, seat: Seat) -> None:
@@ -292,10 +293,11 @@ class Room:
                     faces = occupant.faces = (notice.anonymous(), notice.identified())
                 deliver(faces[index], to)
 
-    def _welcome(self, seat: Seat, notice: Notice, entry: Entry, created: bool) -> None:
+    def _welcome(self, seat: Seat, entry: Entry, created: bool) -> None:
         """
-        Send a newcomer his own presence, then the history, then the subject.
+        Send a newcomer everybody else's presence, then his own, then the history, then the subject.
         """
+        self._sendRoster(seat)
         codes = []
         if self.settings.nonAnonymous:
             codes.append(100)
@@ -305,7 +307,7 @@ class Room:
             codes.append(201)
         if entry.renamed:
             codes.append(210)
-        seat.deliver(notice.own(seat, codes, entry.id), seat.to)
+        seat.deliver(Notice(seat.occupant).own(seat, codes, entry.id), seat.to)
         for message in self.history.select(entry.history, seat.to):
             seat.deliver(message, seat.to)
         seat.deliver(Rendered.of(self.subjectMessage()), seat.to)
@@ -364,6 +366,13 @@ class Room:
         @raise StanzaError: C{conflict} if another user has the nick or has it reserved, or if he is in under it
             himself with other sessions.
         """
+        self._rename(seat, nick, payload)
+        self.tellPresence(seat.occupant, ownCodes=codes, id=id)
+
+    def _rename(self, seat: Seat, nick: str, payload: bytes) -> None:
+        """
+        The first half: everybody hears that the old nick is gone.
+        """
         occupant = seat.occupant
         if self.checkNick(occupant.account, nick) is not None:
             raise StanzaError("conflict")
@@ -375,7 +384,6 @@ class Room:
         occupant.rename(self.jid, nick)
         self.occupants[nick] = occupant
         self._show(seat, payload)
-        self.tellPresence(occupant, ownCodes=codes, id=id)
 
     # Leaving
 
@@ -395,7 +403,7 @@ class Room:
             del self.occupants[occupant.nick]
             self.tell(notice)
         elif occupant.shown is seat:
-            # Others saw this session's presence; what they see now is the one that is left and spoke last.
+            # Others saw this session's presence; what they see now is that of the youngest one left.
             remaining = next(reversed(occupant.seats.values()))
             self._show(remaining, remaining.payload)
             self.tellPresence(occupant)
