@@ -144,7 +144,10 @@ class C2SStream(Protocol):
         factory.wheel.put(self, _ticks(factory.settings.loginTimeout))
         self.write = self.transport.write
         if cast(Negotiation, self._negotiation).secure:
-            self._secure()
+            try:
+                self._secure()
+            except Exception:
+                self.broken(Failure())
 
     def dataReceived(self, data: bytes) -> None:
         """

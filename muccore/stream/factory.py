@@ -103,6 +103,9 @@ class C2SFactory(ServerFactory):
         """
         if self._ending is not None:
             return Refusal(self.offer, self._ending, direct)
+        if direct and self.offer.tls is None:
+            # There was a certificate when the listener was made.
+            return Refusal(self.offer, StreamError("internal-server-error"), direct)
         host: str = getattr(addr, "host", "")
         condition = self.limit.enter(host)
         if condition is not None:

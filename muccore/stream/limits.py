@@ -65,6 +65,17 @@ def addressOf(host: str) -> _Address | None:
     return address
 
 
+@lru_cache(maxsize=1024)
+def _keyOf(host: str) -> str:
+    """
+    What counts as one address.
+    """
+    address = addressOf(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(int(address) >> (address.max_prefixlen - _PREFIX))
+    return str(address)
+
+
 class Networks:
     """
     A set of IP networks.
@@ -114,7 +125,7 @@ class AddressLimit:
         """
         if self.total and self.count >= self.total:
             return "resource-constraint"
-        key = self._key(host)
+        key = _keyOf(host)
         here = self._counts.get(key, 0)
         if self.perAddress and here >= self.perAddress and host not in self.exempt:
             return "policy-violation"
@@ -126,19 +137,13 @@ class AddressLimit:
         """
         A connection that was not refused has ended.
         """
-        key = self._key(host)
+        key = _keyOf(host)
         here = self._counts[key] - 1
         if here:
             self._counts[key] = here
         else:
             del self._counts[key]
         self.count -= 1
-
-    def _key(self, host: str) -> str:
-        address = addressOf(host)
-        if isinstance(address, ipaddress.IPv6Address):
-            return str(int(address) >> (address.max_prefixlen - _PREFIX))
-        return str(address)
 
 
 __all__ = ["LOOPBACK", "AddressLimit", "Networks", "TokenBucket", "addressOf"]

@@ -41,7 +41,7 @@ from muccore import ns
 from muccore.element import Element
 from muccore.errors import StreamError
 from muccore.stream.namespaces import COMMON_NAMES, NO_PREFIXES, PLAIN_ATTRIBUTES, Scope
-from muccore.stream.tokens import TokenEnd, checkStart, refusal, xmlDeclared
+from muccore.stream.tokens import TokenEnd, checkStart, isEmptyTag, refusal, xmlDeclared
 
 STANZA_SIZE: Final = 256 * 1024
 """Bytes in a stanza."""
@@ -417,8 +417,7 @@ class StanzaParser:
         """
         Whether the tag that begins here is an empty-element tag.
         """
-        context: bytes = self._expat.GetInputContext()
-        return context.endswith(b"/>", 0, TokenEnd().find(context))
+        return isEmptyTag(self._expat.GetInputContext())
 
     def _step(self) -> None:
         """

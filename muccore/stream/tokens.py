@@ -14,6 +14,7 @@ from xml.parsers import expat
 from muccore.errors import StreamError
 
 _TAG_STOP: Final = re.compile(b"[>'\"]")
+_TAG: Final = re.compile(rb"<[^'\">]*+(?:'[^']*+'[^'\">]*+|\"[^\"]*+\"[^'\">]*+)*+>")
 _BOM: Final = 0xEF
 _NOT_UTF8: Final = frozenset([0x00, 0xFE, 0xFF])
 
@@ -66,6 +67,14 @@ class TokenEnd:
             if stop[0] == b">":
                 return at
             self._quote = stop[0]
+
+
+def isEmptyTag(data: bytes) -> bool:
+    """
+    Whether the tag that C{data} begins with, which is known to be complete, is an empty-element tag.
+    """
+    tag = _TAG.match(data)
+    return tag is not None and data[tag.end() - 2 : tag.end()] == b"/>"
 
 
 def checkStart(start: bytes) -> None:

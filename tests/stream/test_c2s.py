@@ -9,7 +9,18 @@ from __future__ import annotations
 import gc
 import weakref
 from base64 import b64decode, b64encode
+from itertools import pairwise
 from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from muccore import ns
 from muccore.element import Element
@@ -23,14 +34,6 @@ from muccore.stream.offer import OFF, REQUIRED, Offer
 from muccore.stream.parser import CLOSED, Opened, StanzaParser
 from muccore.stream.sasl import SASL
 from muccore.stream.tls import ServerTLS
-from twisted.internet.error import ConnectionLost
-from twisted.internet.protocol import Protocol
-from twisted.internet.task import Clock
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
-
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import (
     BIND,
@@ -51,6 +54,19 @@ from tests.stream.handshake import goodPair
 from tests.stream.sockets import Peer, SocketTestCase
 
 LOGIN = HEADER + auth() + HEADER + BIND
+VOCABULARY = (
+    *(HEADER, HEADER, auth(), auth(), BIND, BIND, END, STARTTLS, LOGIN, auth(password="x"), sasl("abort"), b" ", b"\n"),
+    *(sasl("response"), b"<message to='a@b'><body>x</body></message>", b"<presence/>", b"<iq type='set'/>"),
+    *(b"<", b"/>"),
+    b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>",
+)
+
+
+def form(event: Any) -> str:
+    """
+    As much of an event as can be compared whatever the order in which errors are found.
+    """
+    return "end" if event is CLOSED else "error" if event.name == "error" else event.name
 
 
 def streams(data: bytes) -> list[list[Any]]:
@@ -329,6 +345,40 @@ class LifeTests(Case):
             gc.enable()
             self.assertEqual((len(self.factory.streams), self.factory.limit.count), (0, 0))
             self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class FuzzTests(Case):
+    """
+    Arbitrary clients.
+    """
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.lists(st.one_of(st.sampled_from(VOCABULARY), st.binary(max_size=6)), max_size=12),
+        st.lists(st.integers(min_value=0, max_value=5000), max_size=8),
+    )
+    def test_anything(self, pieces: list[bytes], places: list[int]) -> None:
+        """
+        Whatever a client sends, and however it is cut, what it gets is XML, begins with a header, ends with the end
+        tag if it ends, and is the same; nothing is ever logged.
+        """
+        data = b"".join(pieces)
+        answers = []
+        for at in ([0], [0, *sorted(place for place in places if place < len(data))]):
+            self.setUp()
+            stream, transport = self.connect()
+            for begin, end in pairwise([*at, len(data)]):
+                stream.dataReceived(data[begin:end])
+            if transport.ended:
+                self.assertTrue(transport.value.endswith(END))
+            streams(transport.value)
+            answers.append((transport.ended, [[form(e) for e in events] for events in streams(transport.value)]))
+            self.lose(stream)
+            for session in self.binder.sessions:
+                self.assertEqual(len(session.lost), 1)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(*answers)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class ErrorTests(Case):
@@ -751,6 +801,31 @@ class TLSTests(Case):
         stream.dataReceived(LOGIN)
         self.assertIsNotNone(stream.session)
         self.assertIn(stream, self.factory.streams)
+
+    def test_fault(self) -> None:
+        """
+        TLS that cannot be started ends the connection, and is logged.
+        """
+
+        def startTLS(context: Any) -> None:
+            raise ZeroDivisionError
+
+        self.patch(Transport, "startTLS", lambda self, context: startTLS(context))
+        _, transport = self.connect(direct=True)
+        self.assertTrue(transport.ended)
+        stream, transport = self.connect()
+        stream.dataReceived(HEADER + STARTTLS)
+        self.assertTrue(transport.ended)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_noCertificate(self) -> None:
+        """
+        Where there is no certificate any more, nobody is let in under TLS.
+        """
+        self.tls = None
+        self.factory.configure(self.offer(OFF))
+        _, transport = self.connect(direct=True)
+        self.assertEqual(transport.log, ["abort"])
 
     def test_reconfigured(self) -> None:
         """
