@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
 
 from muccore.errors import StanzaError
 
@@ -65,20 +66,26 @@ class Gate:
 
         @param sender: who caused it.
         @param until: fires when it has happened or failed. Callbacks that it has by then run while the gate is
-            closed.
-        @return: C{until}.
+            closed; those that it gets later run when the gate has opened, and see neither result nor failure.
+        @return: fires with the result or the failure before the gate opens: C{sender} has his answer before those to
+            whatever waits (RFC 6120 §10.1).
         """
         assert not self.closed, "one change at a time"
         self.closed = True
         self._senders[sender] += 1
+        answer: Deferred[Any] = Deferred()
 
-        def open(result: Any) -> Any:
+        def open(result: Any) -> None:
+            if isinstance(result, Failure):
+                answer.errback(result)
+            else:
+                answer.callback(result)
             self._forget(sender)
             self.closed = False
             self._drain()
-            return result
 
-        return until.addBoth(open)
+        until.addBoth(open)
+        return answer
 
     def _forget(self, sender: str) -> None:
         self._senders[sender] -= 1

@@ -22,7 +22,7 @@ class Options:
     @ivar defaults: the configuration of a new room.
     @ivar historyLimit: the longest history that an owner can set, in messages.
     @ivar maxUsersLimit: the most occupants of any room; 0 for no limit.
-    @ivar idleRooms: how many rooms without occupants are kept in memory, with their history.
+    @ivar idleRooms: how many rooms without occupants are kept in memory, with their history; never less than one.
     @ivar grace: how long temporary rooms are kept for their people after a start, in seconds.
     @ivar lockTimeout: how long a new room waits for its configuration before it is given up, in seconds.
     @ivar presenceSize: the largest presence that a room passes on, in bytes.

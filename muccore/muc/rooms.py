@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muccore.errors import StanzaError
 from muccore.interfaces import Affiliate, IRoomStore, RoomRecord, StoreError
 from muccore.jid import JID, parse
+from muccore.log import Logger
 from muccore.muc.affiliations import Affiliations
 from muccore.muc.options import Options
 from muccore.muc.privileges import Affiliation
@@ -63,6 +64,7 @@ class Rooms:
         self._created: Counter[str] = Counter()
         self._locks: dict[str, IDelayedCall] = {}
         self._orphans: set[str] = set()
+        self._orphansKnown = False
         self._orphanCall: IDelayedCall | None = None
         self._changing: set[Deferred[None]] = set()
         self._stopping = False
@@ -75,8 +77,9 @@ class Rooms:
         """
 
         def found(bares: list[str]) -> None:
-            self._orphans = set(bares)
-            if bares:
+            self._orphansKnown = True
+            self._orphans.update(bare for bare in bares if bare not in self.live)
+            if self._orphans:
                 self._orphanCall = self.clock.callLater(self.options.grace, self._endGrace)
 
         return self.store.temporaryRooms(self.domain).addCallback(found)
@@ -98,14 +101,18 @@ class Rooms:
         """
         self._stopping = True
 
-        def empty(_: object) -> None:
+        def empty(_: object) -> Deferred[None] | None:
+            if self._changing:
+                # One that had waited for another one is on its way now.
+                return DeferredList(list(self._changing)).addCallback(empty)
             for call in (*self._locks.values(), self._orphanCall):
                 if call is not None and call.active():
                     call.cancel()
             for room in self.live.values():
                 room.empty(codes=(332,))
+            return None
 
-        return DeferredList(list(self._changing), consumeErrors=True).addCallback(empty)
+        return succeed(None).addCallback(empty)
 
     # Coming
 
@@ -130,19 +137,37 @@ class Rooms:
     def _loaded(self, record: RoomRecord | None, bare: str) -> Room | None:
         if record is None:
             return None
-        settings = RoomSettings.fromMapping(record.settings, self.options.defaults)
+        if record.temporary and bare not in self._orphans:
+            if self._orphansKnown:
+                # It has ended, but the store could not forget it then.
+                self._forgetStored(bare)
+                return None
+            self._orphans.add(bare)
+        settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.options.defaults))
         room = Room(parse(bare), settings, Affiliations(record.affiliates), self.clock.seconds, record.subject)
         self.live[bare] = room
-        self.settle(room)
         return room
 
+    def _withinLimits(self, settings: RoomSettings) -> RoomSettings:
+        """
+        What holds of a configuration that was made under other limits, or with none.
+        """
+        limit, longest = self.options.maxUsersLimit, self.options.historyLimit
+        if limit and not 0 < settings.maxUsers <= limit:
+            settings = replace(settings, maxUsers=limit)
+        return settings if settings.historyLength <= longest else replace(settings, historyLength=longest)
+
     def _opened(self, result: Room | Failure | None, bare: str) -> None:
-        for waiting in self._opening.pop(bare):
+        for waiting in self._opening[bare]:
             if isinstance(result, Failure):
                 waiting.errback(result)
             else:
                 # An earlier one of those who waited may have created the room.
                 waiting.callback(self.live.get(bare))
+        del self._opening[bare]
+        room = self.live.get(bare)
+        if room is not None:
+            self.settle(room)
 
     def create(self, jid: JID, creator: JID) -> Room:
         """
@@ -159,7 +184,7 @@ class Rooms:
         if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
             raise StanzaError("resource-constraint", text="You have created too many rooms.")
         affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.word)})
-        room = Room(jid, options.defaults, affiliations, self.clock.seconds, locked=True)
+        room = Room(jid, self._withinLimits(options.defaults), affiliations, self.clock.seconds, locked=True)
         self.live[bare] = room
         self._creators[bare] = owner
         self._created[owner] += 1
@@ -169,7 +194,15 @@ class Rooms:
         """
         Call when a new room's owner has taken too long.
         """
-        self._locks[room.jid.bare] = self.clock.callLater(self.options.lockTimeout, giveUp)
+
+        def late() -> None:
+            if room.gate.closed:
+                # The configuration is being written down; if that fails, he has time to try again.
+                self.awaitConfiguration(room, giveUp)
+            else:
+                giveUp()
+
+        self._locks[room.jid.bare] = self.clock.callLater(self.options.lockTimeout, late)
 
     def configured(self, room: Room) -> None:
         """
@@ -194,21 +227,17 @@ class Rooms:
 
         @param sender: the full JID of who asked for it.
         @param writing: fires when it is durable and has been announced.
-        @return: C{writing}.
+        @return: fires with its result or failure before the gate opens.
         """
         self._changing.add(writing)
 
-        def done(result: object) -> object:
+        def opened(_: object) -> None:
             self._changing.discard(writing)
-            return result
+            self.settle(room)
 
-        room.gate.close(sender, writing.addBoth(done))
-        writing.addBoth(self._settled, room)
-        return writing
-
-    def _settled(self, result: object, room: Room) -> object:
-        self.settle(room)
-        return result
+        answer = room.gate.close(sender, writing)
+        writing.addCallback(opened)
+        return answer
 
     # Going
 
@@ -225,10 +254,11 @@ class Rooms:
         elif not room.settings.persistent and bare not in self._orphans:
             self.forget(room)
             self._forgetStored(bare)
-        else:
+        elif bare not in self._opening:
             self._idle[bare] = room
             self._idle.move_to_end(bare)
-            while len(self._idle) > self.options.idleRooms:
+            # The last one stays in any case: whoever has opened it is about to look into it.
+            while len(self._idle) > max(1, self.options.idleRooms):
                 self.forget(next(iter(self._idle.values())))
 
     def forget(self, room: Room) -> None:

@@ -6,6 +6,8 @@ what in which order.
 
 from __future__ import annotations
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.errors import StanzaError
 from muccore.interfaces import Affiliate
 from muccore.jid import JID, parse
@@ -15,8 +17,6 @@ from muccore.muc.changes import RoleItem
 from muccore.muc.privileges import AFFILIATIONS, ROLES
 from muccore.muc.room import Entry, Room
 from muccore.muc.settings import RoomSettings
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.muc.theatre import Theatre, admin, affiliation, heard, role
 
 AFFILIATION_TABLE = """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from muccore.interfaces import Affiliate
 from muccore.testing.stage import Client
-
 from tests.muc.theatre import Theatre, admin, affiliation, configure, heard, join, register, role
 
 

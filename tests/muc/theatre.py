@@ -19,12 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import ns
 from muccore.element import Element, escapeAttribute, escapeText
 from muccore.interfaces import RoomRecord
 from muccore.muc.room import Room
 from muccore.testing.stage import Client, Stage
-from twisted.trial.unittest import SynchronousTestCase
 
 HOST = "conference.localhost"
 NAME = f"room@{HOST}"

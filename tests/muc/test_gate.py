@@ -1,0 +1,168 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.gate}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.errors import StanzaError
+from muccore.muc import gate
+from muccore.muc.gate import Gate
+
+
+class GateTests(SynchronousTestCase):
+    """
+    What waits, and what happens in which order when the gate opens.
+    """
+
+    def setUp(self) -> None:
+        """
+        An open gate and a log.
+        """
+        self.gate = Gate()
+        self.log: list[object] = []
+
+    def note(self, what: object) -> object:
+        """
+        Something that happens, and what it returns.
+        """
+        self.log.append(what)
+        return what
+
+    def test_open(self) -> None:
+        """
+        A new gate is open.
+        """
+        self.assertFalse(self.gate.closed)
+
+    def test_waiting(self) -> None:
+        """
+        What waits is called in the order in which it came, when that for which the gate was closed has happened; each
+        Deferred fires with what its call returned.
+        """
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        self.assertTrue(self.gate.closed)
+        waiting = [self.gate.wait(sender, True, self.note, sender) for sender in ("b", "c", "b")]
+        self.assertEqual(self.log, [])
+        until.callback(None)
+        self.assertFalse(self.gate.closed)
+        self.assertEqual(self.log, ["b", "c", "b"])
+        self.assertEqual([self.successResultOf(each) for each in waiting], ["b", "c", "b"])
+
+    def test_holds(self) -> None:
+        """
+        Who closed the gate and who waits at it is held, until all that he waits for is done.
+        """
+        first: Deferred[Any] = Deferred()
+        second: Deferred[Any] = Deferred()
+        self.gate.close("a", first)
+        self.gate.wait("b", True, self.gate.close, "b", second)
+        self.gate.wait("c", True, self.note, "c")
+        self.assertEqual([self.gate.holds(sender) for sender in "abcd"], [True, True, True, False])
+        first.callback(None)
+        self.assertEqual([self.gate.holds(sender) for sender in "abcd"], [False, True, True, False])
+        second.callback(None)
+        self.assertEqual([self.gate.holds(sender) for sender in "abcd"], [False, False, False, False])
+
+    def test_closedAgain(self) -> None:
+        """
+        One that waited may close the gate: the rest goes on waiting, in order.
+        """
+        first: Deferred[Any] = Deferred()
+        second: Deferred[Any] = Deferred()
+        self.gate.close("a", first)
+        self.gate.wait("b", True, self.gate.close, "b", second)
+        self.gate.wait("c", True, self.note, "c")
+        first.callback(None)
+        self.assertTrue(self.gate.closed)
+        self.gate.wait("b", True, self.note, "b")
+        self.assertEqual(self.log, [])
+        second.callback(None)
+        self.assertEqual(self.log, ["c", "b"])
+
+    def test_closedForNothing(self) -> None:
+        """
+        Where it has happened already the gate is open at once; many of these in a row do not pile up on the stack.
+        """
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        for number in range(3000):
+            self.gate.wait("b", True, lambda n: self.gate.close("b", succeed(self.note(n))), number)
+        until.callback(None)
+        self.assertEqual(self.log, list(range(3000)))
+        self.assertFalse(self.gate.closed)
+        self.assertEqual(self.successResultOf(self.gate.close("a", succeed("done"))), "done")
+        self.assertFalse(self.gate.closed)
+
+    def test_failure(self) -> None:
+        """
+        The gate opens also when it failed; the failure is the closer's, and nobody else's.
+        """
+        until: Deferred[Any] = Deferred()
+        closing = self.gate.close("a", until)
+        waiting = self.gate.wait("b", True, self.note, "b")
+        until.errback(StanzaError("conflict"))
+        self.failureResultOf(closing, StanzaError)
+        self.assertEqual(self.successResultOf(waiting), "b")
+        self.failureResultOf(self.gate.close("a", fail(StanzaError("conflict"))), StanzaError)
+        self.assertFalse(self.gate.closed)
+
+    def test_answerFirst(self) -> None:
+        """
+        Who closed the gate has his answer, good or bad, before anything of what waited happens (RFC 6120 §10.1).
+        """
+        for result in ("good", StanzaError("conflict")):
+            until: Deferred[Any] = Deferred()
+            closing = self.gate.close("a", until)
+            self.gate.wait("a", True, self.note, "later")
+            closing.addBoth(lambda _: self.note("answer") and None)
+            self.assertTrue(self.gate.closed)
+            until.callback(result) if isinstance(result, str) else until.errback(result)
+            self.assertEqual(self.log, ["answer", "later"])
+            self.log.clear()
+
+    def test_raises(self) -> None:
+        """
+        What a call raises is its own Deferred's, and the others are called.
+        """
+
+        def refuse() -> None:
+            raise StanzaError("forbidden")
+
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        refused = self.gate.wait("b", True, refuse)
+        self.gate.wait("c", True, self.note, "c")
+        until.callback(None)
+        self.failureResultOf(refused, StanzaError)
+        self.assertEqual(self.log, ["c"])
+
+    def test_limit(self) -> None:
+        """
+        So many wait at the most; beyond that a stanza is refused with C{resource-constraint}, unless it is one that
+        has to be heard.
+        """
+        self.patch(gate, "LIMIT", 2)
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        for sender in "bc":
+            self.gate.wait(sender, True, self.note, sender)
+        error = self.assertRaises(StanzaError, self.gate.wait, "d", True, self.note, "d")
+        self.assertEqual((error.condition, error.type), ("resource-constraint", "wait"))
+        self.assertFalse(self.gate.holds("d"))
+        self.gate.wait("e", False, self.note, "e")
+        until.callback(None)
+        self.assertEqual(self.log, ["b", "c", "e"])
+
+    def test_oneAtATime(self) -> None:
+        """
+        A gate that is closed is not closed again.
+        """
+        self.gate.close("a", Deferred())
+        self.assertRaises(AssertionError, self.gate.close, "b", Deferred())

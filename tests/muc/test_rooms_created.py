@@ -1,0 +1,188 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.rooms}: who may create rooms, and which are listed.
+"""
+
+from __future__ import annotations
+
+from muccore.storage.memory import MemoryRooms
+from muccore.testing.stage import Client
+from tests.muc.test_rooms import saved
+from tests.muc.theatre import HOST, NAME, Theatre, attributes, configure, heard, join, leave, owner
+
+
+def names(client: Client) -> list[str]:
+    """
+    Ask for the service's rooms.
+    """
+    client.sends(f"<iq type='get' id='q' to='{HOST}'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>")
+    [iq] = client.hears()
+    [query] = iq.childElements()
+    return [item["jid"] for item in attributes(child for child in query.childElements() if child.name == "item")]
+
+
+class CreateTests(Theatre):
+    """
+    Who may create rooms (§10.1.1).
+    """
+
+    def create(self, name: str, **options: object) -> list[str]:
+        """
+        Try it.
+        """
+        self.begin(**options)
+        client = self.client(name)
+        join(client, "Romeo")
+        return heard(client)
+
+    CREATED = "here Romeo owner/moderator +201 +110 as {}"
+
+    def test_anyone(self) -> None:
+        """
+        Anyone, unless the operator has decided otherwise.
+        """
+        self.assertEqual(
+            self.create("romeo"), [self.CREATED.format("romeo@localhost/a"), 'subject ""']
+        )
+
+    def test_nobody(self) -> None:
+        """
+        Nobody: C{not-allowed}, and there is no room.
+        """
+        self.assertEqual(self.create("romeo", creation="nobody"), ["refused Romeo cancel not-allowed"])
+        self.assertEqual(self.stage.muc.rooms.live, {})
+
+    def test_local(self) -> None:
+        """
+        Users of this server only.
+        """
+        self.assertEqual(
+            self.create("romeo", creation="local"), [self.CREATED.format("romeo@localhost/a"), 'subject ""']
+        )
+        self.assertEqual(
+            self.create("romeo", creation="local", localDomain="other.example"), ["refused Romeo cancel not-allowed"]
+        )
+
+    def test_enteringIsNotCreating(self) -> None:
+        """
+        Who may not create rooms may enter them.
+        """
+        store = MemoryRooms()
+        store.open()
+        self.successResultOf(store.save(NAME, saved(persistent=True)))
+        self.begin(store, creation="nobody")
+        juliet = self.client("juliet")
+        join(juliet, "Juliet")
+        self.assertIn("here Juliet none/participant +110 as juliet@localhost/a", heard(juliet))
+
+    def test_perUser(self) -> None:
+        """
+        One user has so many rooms open at a time, across his sessions; one that has ended makes place for another,
+        whatever way it ended.
+        """
+        self.begin(roomsPerUser=2)
+        romeo, second = self.client("romeo"), self.client("romeo@localhost/b")
+        join(romeo, "Romeo", to="a@conference.localhost")
+        self.open(second, to="b@conference.localhost")
+        self.quiet(romeo)
+        join(romeo, "Romeo", to="c@conference.localhost")
+        self.hear(romeo, "refused Romeo wait resource-constraint")
+        self.assertNotIn("c@conference.localhost", self.stage.muc.rooms.live)
+        juliet = self.client("juliet")
+        join(juliet, "Juliet", to="d@conference.localhost")
+        self.assertIn("+201", heard(juliet)[0])
+        ends = [
+            lambda room: leave(romeo, "Romeo", to=room),
+            lambda room: owner(romeo, "<x xmlns='jabber:x:data' type='cancel'/>", to=room),
+            lambda room: owner(romeo, "<destroy/>", to=room),
+            lambda room: self.stage.clock.advance(301),
+        ]
+        room = "a@conference.localhost"
+        for number, end in enumerate(ends):
+            end(room)
+            self.quiet(romeo)
+            room = f"{number}@conference.localhost"
+            join(romeo, "Romeo", to=room)
+            self.assertIn("+201", heard(romeo)[0])
+            join(romeo, "Romeo", to="z@conference.localhost")
+            self.hear(romeo, "refused Romeo wait resource-constraint")
+
+    def test_refusedDoesNotCount(self) -> None:
+        """
+        A room that came to nothing, since its creator could not enter, is not there and does not count.
+        """
+        self.begin(roomsPerUser=1, presenceSize=100)
+        romeo = self.client("romeo")
+        x = "<x xmlns='http://jabber.org/protocol/muc'/>"
+        romeo.sends(f"<presence to='{NAME}/Romeo'>{x}<status>{'x' * 100}</status></presence>")
+        self.hear(romeo, "refused Romeo modify policy-violation")
+        self.assertEqual(self.stage.muc.rooms.live, {})
+        join(romeo, "Romeo")
+        self.assertIn("+201", heard(romeo)[0])
+
+    def test_timeout(self) -> None:
+        """
+        A room that nobody configures is given up after a while (§10.1.1, §13.6), with a reason.
+        """
+        self.begin(lockTimeout=30)
+        romeo = self.client("romeo")
+        join(romeo, "Romeo")
+        self.quiet(romeo)
+        self.stage.clock.advance(29)
+        self.silent(romeo)
+        self.stage.clock.advance(2)
+        self.hear(
+            romeo,
+            "gone Romeo none/none +110 as romeo@localhost/a destroyed reason=The room was not configured in time.",
+        )
+        self.assertEqual(self.stage.muc.rooms.live, {})
+        self.assertIsNone(self.record())
+
+    def test_ownerLeaves(self) -> None:
+        """
+        §10.1.3: an owner who leaves before he has configured his room is told that it is destroyed.
+        """
+        romeo = self.client("romeo")
+        join(romeo, "Romeo")
+        self.quiet(romeo)
+        leave(romeo, "Romeo")
+        self.hear(romeo, "gone Romeo none/none +110 as romeo@localhost/a destroyed")
+        self.assertEqual(self.stage.muc.rooms.live, {})
+        self.assertEqual(self.stage.clock.getDelayedCalls(), [])
+
+    def test_ownerVanishes(self) -> None:
+        """
+        So is the room of one whose connection is lost.
+        """
+        romeo = self.client("romeo")
+        join(romeo, "Romeo")
+        romeo.vanishes()
+        self.assertEqual(self.stage.muc.rooms.live, {})
+        self.assertIsNone(self.record())
+
+
+class ListedTests(Theatre):
+    """
+    Which rooms the service lists as they come and go.
+    """
+
+    def test_listed(self) -> None:
+        """
+        A locked room is not listed, a configured one is, a hidden one is not, a destroyed one is not.
+        """
+        romeo = self.client("romeo")
+        join(romeo, "Romeo")
+        self.quiet(romeo)
+        self.assertEqual(names(romeo), [])
+        configure(romeo)
+        self.quiet(romeo)
+        self.assertEqual(names(romeo), [NAME])
+        configure(romeo, publicroom=False)
+        self.quiet(romeo)
+        self.assertEqual(names(romeo), [])
+        configure(romeo, publicroom=True)
+        self.quiet(romeo)
+        self.assertEqual(names(romeo), [NAME])
+        owner(romeo, "<destroy/>")
+        self.quiet(romeo)
+        self.assertEqual(names(romeo), [])
