@@ -13,9 +13,10 @@ from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import credentials
 from muccore.credentials import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys, saslprep
-from twisted.trial.unittest import SynchronousTestCase
 
 
 class SASLprepTests(SynchronousTestCase):

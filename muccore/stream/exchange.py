@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.logger import Logger
 
 from muccore import jid
 from muccore.interfaces import StoreError
+from muccore.log import Logger
 
 SASL_CONDITIONS: Final = frozenset(
     [
@@ -90,7 +90,8 @@ class Exchange:
     One log-in by one mechanism in which the client speaks first.
 
     A mechanism overrides L{first}; if that gives a L{Challenge}, it names the step that takes the answer as
-    C{self._next}. Steps raise L{SASLFailure}; what else they raise is the server's trouble and not told to the client.
+    C{self._next}. Steps raise L{SASLFailure}; what else they raise is the server's trouble and not told to the
+    client.
     """
 
     _log = Logger()

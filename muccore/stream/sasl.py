@@ -56,8 +56,9 @@ class SASL:
         table: Sequence[Mechanism] | None = None,
     ) -> None:
         """
-        @param secret: what the salts of users who do not exist are made from (see L{fakeKeys}). Without one, a new one
-            is drawn, and who tries a name before and after a restart learns whether it is taken: give one that is kept.
+        @param secret: what the salts of users who do not exist are made from (see L{fakeKeys}). Without one, a new
+            one is drawn, and who tries a name before and after a restart learns whether it is taken: give one that
+            is kept.
         @param table: the mechanisms, strongest first; L{MECHANISMS} unless given.
         """
         self.accounts = accounts

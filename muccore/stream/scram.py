@@ -3,8 +3,8 @@
 """
 The server's side of SCRAM (RFC 5802, RFC 7677) without I/O: text in, text out, keys by argument.
 
-Checked here: the syntax of RFC 5802 §7, the channel binding of §6 and the proof of §3. Whose keys they are and who may
-be whom is L{muccore.stream.sasl}'s.
+Checked here: the syntax of RFC 5802 §7, the channel binding of §6 and the proof of §3. Whose keys they are and who
+may be whom is L{muccore.stream.sasl}'s.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 NONCE_LENGTH: Final = 18
 """Random bytes in the server's part of the nonce."""
 
+# Only the one way to write a value: what would be left over of the last character is zero (RFC 4648 §3.5).
+_BASE64: Final = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
 # RFC 5802 §7. Attributes that come behind those we know are extensions that may be ignored, but they are part of what
 # is signed.
-_BASE64: Final = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _FIRST: Final = re.compile(
     r"(?P<header>(?:p=(?P<binding>[A-Za-z0-9.-]+)|(?P<flag>[ny])),(?:a=(?P<authzid>[^\0,]+))?,)"
     r"(?P<bare>n=(?P<user>[^\0,]+),r=(?P<nonce>[!-+\--~]+)(?:,[A-Za-z]=[^\0,]+)*)"
@@ -128,10 +129,8 @@ class Conversation:
         What the client has to prove that it sees of the channel (RFC 5802 §6).
         """
         if self._bindings is not None:
-            if binding is None:
-                raise SASLFailure("malformed-request", "This mechanism needs a channel binding.")
-            if binding not in self._bindings.types():
-                raise SASLFailure("malformed-request", "This type of channel binding is not supported.")
+            if binding is None or binding not in self._bindings.types():
+                raise SASLFailure("malformed-request", "The mechanism needs a channel binding of an announced type.")
             return self._bindings.data(binding)
         if binding is not None:
             raise SASLFailure("malformed-request", "This mechanism binds no channel.")

@@ -40,11 +40,14 @@ class ScramClient:
         """
         return self.header + self.bare
 
-    def final(self, challenge: bytes) -> bytes:
+    def final(self, challenge: bytes, claimed: bytes | None = None) -> bytes:
         """
         The last message.
+
+        @param claimed: another nonce than the challenge's.
         """
         nonce, salt, iterations = (part[2:] for part in challenge.split(b","))
+        nonce = nonce if claimed is None else claimed
         salted = hashlib.pbkdf2_hmac(self.algorithm, self.password, b64decode(salt), int(iterations))
         clientKey = hmac.digest(salted, b"Client Key", self.algorithm)
         storedKey = hashlib.new(self.algorithm, clientKey).digest()

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
+from tests import certificates
+
 SHA256 = hashes.SHA256()
 
 
@@ -67,8 +69,8 @@ def goodPair(folder: str) -> tuple[str, str]:
 
     @return: as L{writePair}.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
-    return writePair(folder, makeCertificate(key), key=key)
+    os.makedirs(folder, exist_ok=True)
+    return certificates.makeCertificate(folder)
 
 
 class Transport:

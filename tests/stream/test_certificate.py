@@ -14,11 +14,12 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from muccore.stream.certificate import VALIDITY, XMPP_ADDRESS, selfSigned
-from muccore.stream.tls import ServerTLS
 from pyasn1.codec.der import decoder
 from pyasn1.type.char import UTF8String
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.stream.certificate import VALIDITY, XMPP_ADDRESS, selfSigned
+from muccore.stream.tls import ServerTLS
 
 
 class SelfSignedTests(SynchronousTestCase):

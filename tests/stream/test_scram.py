@@ -11,11 +11,11 @@ from base64 import b64decode, b64encode
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.credentials import ITERATIONS, SALT_LENGTH, ScramKeys
 from muccore.stream.exchange import SASLFailure
 from muccore.stream.scram import NONCE_LENGTH, Conversation, fakeKeys
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.stream.clients import Bindings, ScramClient
 
 KEYS = ScramKeys.derive("SHA-256", "pencil", b"salt", 1)
@@ -237,6 +237,9 @@ class FinalTests(Asserts):
         challenge = conversation.challenge(KEYS)
         for other in (challenge.replace(b",s=", b"x,s="), challenge.replace(b"r=", b"r=x")):
             self.assertFails("not-authorized", conversation.final, client.final(other))
+        # Not even if the proof is right for the nonce that is claimed.
+        for claimed in ("clientnonce", "x"):
+            self.assertFails("not-authorized", conversation.final, client.final(challenge, claimed.encode()))
         client.verify(conversation.final(client.final(challenge)))
 
     def test_gs2Header(self) -> None:
@@ -266,6 +269,8 @@ class FinalTests(Asserts):
             b",".join([b"c=b", nonce, proof]),
             b",".join([b"c=bi=ws", nonce, proof]),
             b",".join([b"c=biws=", nonce, proof]),
+            b",".join([b"c=bix=", nonce, proof]),
+            b",".join([b"c=bh==", nonce, proof]),
             b",".join([b"c=biw s", nonce, proof]),
             b",".join([binding, b"r=", proof]),
             b",".join([binding, nonce, b"p"]),
@@ -286,7 +291,7 @@ class FinalTests(Asserts):
         conversation, final = self.exchange(ScramClient("sha256", "user", "pencil"))
         unproved = final[: final.rindex(b",p=")]
         for length in (0, 1, 20, 31, 33, 64):
-            message = unproved + b",p=" + b64encode(bytes(length))
+            message = unproved + b",p=" + b64encode(b"\xff" * length)
             self.assertFails("not-authorized", conversation.final, message)
 
     @settings(max_examples=300)

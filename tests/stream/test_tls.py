@@ -11,22 +11,14 @@ import hashlib
 import os
 import socket
 import ssl
+import struct
 from datetime import timedelta
+from unittest import mock
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from muccore.stream.certificate import selfSigned
-from muccore.stream.tls import (
-    END_POINT,
-    EXPORTER,
-    TICKET_LIFETIME,
-    ChannelBindings,
-    ServerTLS,
-    TLSConfigError,
-    endPointBinding,
-)
 from OpenSSL import SSL
 from twisted.internet import endpoints, reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -39,6 +31,17 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from muccore.stream import tls as module
+from muccore.stream.certificate import selfSigned
+from muccore.stream.tls import (
+    END_POINT,
+    EXPORTER,
+    TICKET_LIFETIME,
+    ChannelBindings,
+    ServerTLS,
+    TLSConfigError,
+    endPointBinding,
+)
 from tests.stream.handshake import (
     SHA256,
     Transport,
@@ -96,8 +99,10 @@ class HandshakeTests(SynchronousTestCase):
 
     def test_oldVersions(self) -> None:
         """
-        TLS 1.0 and 1.1 are refused by the server.
+        TLS 1.0 and 1.1 are refused by the server, though OpenSSL be told to put up with the weakest ciphers.
         """
+        with mock.patch.object(module, "_CIPHERS_12", b"ALL:@SECLEVEL=0"):
+            self.tls.reload()
         for version in (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION):
             context = clientContext(version, b"ALL:@SECLEVEL=0")
             with self.assertRaises(SSL.Error) as caught:
@@ -154,12 +159,16 @@ class HandshakeTests(SynchronousTestCase):
             client, _ = connect(self.tls, context)
             self.assertEqual(client.get_alpn_proto_negotiated(), chosen)
 
-    def test_releaseBuffers(self) -> None:
+    def test_settings(self) -> None:
         """
-        A connection gives its buffers back while nothing moves.
+        What OpenSSL might see to by itself is demanded all the same; and a connection gives its buffers back while
+        nothing moves.
         """
-        context = self.tls.serverConnectionForTLS(None).get_context()
-        self.assertTrue(SSL._lib.SSL_CTX_set_mode(context._context, 0) & SSL.MODE_RELEASE_BUFFERS)
+        context = self.tls.serverConnectionForTLS(None).get_context()._context
+        options = SSL._lib.SSL_CTX_get_options(context)
+        for option in (SSL.OP_NO_RENEGOTIATION, SSL.OP_NO_COMPRESSION, SSL.OP_CIPHER_SERVER_PREFERENCE):
+            self.assertTrue(options & option)
+        self.assertTrue(SSL._lib.SSL_CTX_set_mode(context, 0) & SSL.MODE_RELEASE_BUFFERS)
 
     def resume(self, version: int) -> bool:
         """
@@ -205,9 +214,13 @@ class HandshakeTests(SynchronousTestCase):
 
     def test_ticketKeysNeedNoFiles(self) -> None:
         """
-        New keys for tickets do not need the files again.
+        New keys for tickets do not need the files again, and go with the certificate that was loaded last.
         """
+        first, _ = connect(self.tls, clientContext())
+        goodPair(self.folder)
+        self.tls.reload()
         before, _ = connect(self.tls, clientContext())
+        self.assertNotEqual(presented(first), presented(before))
         for name in os.listdir(self.folder):
             os.unlink(os.path.join(self.folder, name))
         self.now += TICKET_LIFETIME
@@ -539,13 +552,14 @@ class Signed:
 @implementer(IHandshakeListener)
 class Greeter(Protocol):
     """
-    Begins TLS at the client's first byte, and then sends its channel bindings.
+    Agrees to TLS at the client's first byte, and then sends its channel bindings.
     """
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Begin TLS, once.
+        Say so and begin TLS, once.
         """
+        self.transport.write(b"y")
         self.transport.startTLS(self.factory.tls)
 
     def handshakeCompleted(self) -> None:
@@ -596,24 +610,31 @@ class LoopbackTests(TestCase):
         self.addCleanup(port.stopListening)
         self.address = ("127.0.0.1", port.getHost().port)
 
+    def ask(self) -> socket.socket:
+        """
+        A socket on which the server has agreed to TLS, and on which no reading takes forever.
+        """
+        plain = socket.create_connection(self.address, 10)
+        plain.sendall(b"x")
+        self.assertEqual(plain.recv(1), b"y")
+        plain.settimeout(None)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 10, 0))
+        return plain
+
     def standardClient(self) -> tuple[dict[str, bytes], bytes]:
         """
         Python's own client, which trusts the certificate and checks it as strictly as it can.
         """
         context = ssl.create_default_context(cafile=self.certificate)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        with socket.create_connection(self.address, 10) as plain:
-            plain.sendall(b"x")
-            with context.wrap_socket(plain, server_hostname="localhost") as secured:
-                return readBindings(secured.recv), hashlib.sha256(secured.getpeercert(True)).digest()
+        with self.ask() as plain, context.wrap_socket(plain, server_hostname="localhost") as secured:
+            return readBindings(secured.recv), hashlib.sha256(secured.getpeercert(True)).digest()
 
     def opensslClient(self) -> tuple[dict[str, bytes], bytes]:
         """
         A client that can export keying material.
         """
-        with socket.create_connection(self.address, 10) as plain:
-            plain.sendall(b"x")
-            plain.setblocking(True)
+        with self.ask() as plain:
             secured = SSL.Connection(clientContext(), plain)
             secured.set_connect_state()
             secured.do_handshake()
