@@ -31,6 +31,7 @@ _ADMINS = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Admins of t
 _OWNERS = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Owners of the room")
 
 _TEXT_LIMITS = {"name": 256, "description": 1024, "language": 64}
+_PASSWORD_LIMIT = 1024
 _NO_LIMIT = "none"
 
 
@@ -181,8 +182,11 @@ def _settings(current: RoomSettings, values: Mapping[str, Value], options: Optio
     elif secret is not None:
         wanted["password"] = secret
     settings = replace(current, **wanted)
-    if protected is True and not settings.password:
-        raise StanzaError("not-acceptable", text="A room with a password needs a password.")
+    password = settings.password
+    if (protected is True and not password) or (password and not password.strip()):
+        raise StanzaError("not-acceptable", text="A room with a password needs a password that is not blank.")
+    if len(password) > _PASSWORD_LIMIT:
+        raise StanzaError("not-acceptable", text=f"{_SECRET.var}: longer than {_PASSWORD_LIMIT} characters")
     return settings
 
 
