@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from lxml import etree
 from twisted.internet.task import Clock
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from twisted.words.xish import domish
 from zope.interface import implementer
 
@@ -18,7 +19,7 @@ from muccore.delivery import UserDomain
 from muccore.domain import Domain
 from muccore.element import Element, copyOf, render
 from muccore.errors import StreamError
-from muccore.interfaces import ICarrier, IXMPPHandler
+from muccore.interfaces import ICarrier
 from muccore.router import Router
 from muccore.session import Session, Sessions
 

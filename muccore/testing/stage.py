@@ -69,7 +69,8 @@ class Client:
         What has come since the last time, parsed.
         """
         heard, self._heard = self._heard, []
-        return [parseStanza(data.decode("utf-8")) for data in heard]
+        _, *elements = StanzaParser().feed(_HEADER + b"".join(heard))
+        return [element for element in elements if isinstance(element, Element)]
 
     def vanishes(self) -> None:
         """
