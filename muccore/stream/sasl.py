@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.stream.test_sasl -*-
+# -*- test-case-name: tests.stream.test_sasl,tests.stream.test_login -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 How a client may prove who it is (RFC 6120 §6): L{MECHANISMS} is the table, L{SASL} knows which of them a client is

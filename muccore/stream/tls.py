@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.stream.test_tls -*-
+# -*- test-case-name: tests.stream.test_tls,tests.stream.test_binding -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 TLS of the server's side: which versions and ciphers, with which certificate, and what of a connection a log-in can be

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 The client's side of SCRAM, written straight from RFC 5802, and what a log-in can be bound to, as tests need it.

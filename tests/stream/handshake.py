@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 TLS for tests: certificates of any kind, and handshakes in memory with an OpenSSL client.
@@ -144,3 +145,17 @@ def connect(tls: Any, context: SSL.Context, session: Any = None) -> tuple[SSL.Co
         client.set_session(session)
     shakeHands(server, client)
     return client, server
+
+
+def presented(client: SSL.Connection) -> bytes:
+    """
+    The hash of the certificate that the client was shown.
+    """
+    return client.get_peer_certificate(as_cryptography=True).fingerprint(SHA256)
+
+
+def reused(connection: SSL.Connection) -> bool:
+    """
+    Whether a connection was resumed.
+    """
+    return SSL._lib.SSL_session_reused(connection._ssl) == 1

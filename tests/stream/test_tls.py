@@ -1,46 +1,30 @@
 # -*- test-case-name: tests.stream.test_tls -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests of L{muccore.stream.tls}.
+Tests of L{muccore.stream.tls}. Channel bindings, and the whole on sockets, are in L{tests.stream.test_binding}.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import socket
-import ssl
-import struct
 from datetime import timedelta
 from unittest import mock
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from OpenSSL import SSL
-from twisted.internet import endpoints, reactor
-from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator
-from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.threads import deferToThread
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import globalLogPublisher
 from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase, TestCase
-from zope.interface import implementer
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muccore.stream import tls as module
-from muccore.stream.certificate import selfSigned
 from muccore.stream.tls import (
     END_POINT,
-    EXPORTER,
     TICKET_LIFETIME,
-    ChannelBindings,
     ServerTLS,
     TLSConfigError,
-    endPointBinding,
 )
 from tests.stream.handshake import (
     SHA256,
@@ -49,25 +33,11 @@ from tests.stream.handshake import (
     connect,
     goodPair,
     makeCertificate,
+    presented,
     pump,
+    reused,
     writePair,
 )
-
-EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
-
-
-def presented(client: SSL.Connection) -> bytes:
-    """
-    The hash of the certificate that the client was shown.
-    """
-    return client.get_peer_certificate(as_cryptography=True).fingerprint(SHA256)
-
-
-def reused(connection: SSL.Connection) -> bool:
-    """
-    Whether a connection was resumed.
-    """
-    return SSL._lib.SSL_session_reused(connection._ssl) == 1
 
 
 class HandshakeTests(SynchronousTestCase):
@@ -432,230 +402,3 @@ class ConfigurationTests(SynchronousTestCase):
 
         client, server = connect(Earlier(), clientContext())
         self.assertEqual(self.tls.channelBindings(Transport(server)).data(END_POINT), presented(client))
-
-
-class ChannelBindingTests(SynchronousTestCase):
-    """
-    Both sides see the same of a channel.
-    """
-
-    def bindings(self, version: int, key: object = None, algorithm: object = SHA256) -> ChannelBindings:
-        """
-        Shake hands, and give the server's view.
-        """
-        key = key or ec.generate_private_key(ec.SECP256R1())
-        tls = ServerTLS(*writePair(self.mktemp(), makeCertificate(key, algorithm), key=key))
-        self.client, server = connect(tls, clientContext(version))
-        return tls.channelBindings(Transport(server))
-
-    def test_tls13(self) -> None:
-        """
-        Under TLS 1.3 there are both types, C{tls-exporter} first, and the client computes the same.
-        """
-        bindings = self.bindings(SSL.TLS1_3_VERSION)
-        self.assertEqual(bindings.types(), (EXPORTER, END_POINT))
-        # RFC 9266 §2: no context is the same as an empty one here.
-        exported = self.client.export_keying_material(EXPORTER_LABEL, 32)
-        self.assertEqual(bindings.data(EXPORTER), exported)
-        self.assertEqual(bindings.data(END_POINT), presented(self.client))
-
-    def test_tls12(self) -> None:
-        """
-        Under TLS 1.2 there is C{tls-server-end-point} alone.
-        """
-        bindings = self.bindings(SSL.TLS1_2_VERSION)
-        self.assertEqual(bindings.types(), (END_POINT,))
-        self.assertEqual(bindings.data(END_POINT), presented(self.client))
-        for other in (EXPORTER, "tls-unique", ""):
-            with self.assertRaises(KeyError):
-                bindings.data(other)
-
-    def test_everyConnectionItsOwn(self) -> None:
-        """
-        The exporter tells connections apart, resumed ones too.
-        """
-        tls = ServerTLS(*goodPair(self.mktemp()))
-        context = clientContext()
-        client, server = connect(tls, context)
-        pump(client, server)
-        with self.assertRaises(SSL.WantReadError):
-            client.recv(1)
-        _, resumed = connect(tls, context, client.get_session())
-        self.assertTrue(reused(resumed))
-        first, second = (tls.channelBindings(Transport(c)) for c in (server, resumed))
-        self.assertNotEqual(first.data(EXPORTER), second.data(EXPORTER))
-        self.assertEqual(first.data(END_POINT), second.data(END_POINT))
-
-    def test_undefined(self) -> None:
-        """
-        Where C{tls-server-end-point} is undefined it is not offered: Ed25519 has no hash function to name.
-        """
-        key = ed25519.Ed25519PrivateKey.generate()
-        self.assertEqual(self.bindings(SSL.TLS1_3_VERSION, key, None).types(), (EXPORTER,))
-        self.assertEqual(self.bindings(SSL.TLS1_2_VERSION, key, None).types(), ())
-
-    def test_hashes(self) -> None:
-        """
-        The hash is the signature's own (RFC 5929 §4.1).
-        """
-        rsaKey = rsa.generate_private_key(65537, 2048)
-        ecKey = ec.generate_private_key(ec.SECP256R1())
-        pss = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
-        for certificate, algorithm in [
-            (makeCertificate(ecKey, hashes.SHA256()), "sha256"),
-            (makeCertificate(ecKey, hashes.SHA384()), "sha384"),
-            (makeCertificate(ecKey, hashes.SHA512()), "sha512"),
-            (makeCertificate(rsaKey, hashes.SHA512()), "sha512"),
-            (makeCertificate(rsaKey, hashes.SHA384(), padding=pss), "sha384"),
-        ]:
-            der = certificate.public_bytes(Encoding.DER)
-            self.assertEqual(endPointBinding(certificate), hashlib.new(algorithm, der).digest())
-
-    def test_oldHashes(self) -> None:
-        """
-        Instead of MD5 and SHA-1 it is SHA-256.
-        """
-        for old in (hashes.MD5(), hashes.SHA1()):
-            self.assertEqual(endPointBinding(Signed(old)), b"sha256")
-
-    def test_strangeSignatures(self) -> None:
-        """
-        A signature with two hash functions, or of a kind unknown, has none.
-        """
-        self.assertIsNone(endPointBinding(Signed(hashes.SHA256(), UnsupportedAlgorithm("two hashes"))))
-
-
-class Signed:
-    """
-    As much of a certificate as tells how it was signed: today's libraries do not sign with old hashes any more.
-    """
-
-    def __init__(self, algorithm: hashes.HashAlgorithm, trouble: Exception | None = None) -> None:
-        self.signature_hash_algorithm = algorithm
-        self._trouble = trouble
-
-    @property
-    def signature_algorithm_parameters(self) -> None:
-        """
-        Read the parameters.
-        """
-        if self._trouble is not None:
-            raise self._trouble
-
-    def fingerprint(self, algorithm: hashes.HashAlgorithm) -> bytes:
-        """
-        Say which hash was asked for.
-        """
-        return algorithm.name.encode()
-
-
-@implementer(IHandshakeListener)
-class Greeter(Protocol):
-    """
-    Agrees to TLS at the client's first byte, and then sends its channel bindings.
-    """
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Say so and begin TLS, once.
-        """
-        self.transport.write(b"y")
-        self.transport.startTLS(self.factory.tls)
-
-    def handshakeCompleted(self) -> None:
-        """
-        Send the bindings.
-        """
-        bindings = self.factory.tls.channelBindings(self.transport)
-        lines = [f"{type} {bindings.data(type).hex()}" for type in bindings.types()]
-        self.transport.write("\n".join([*lines, "\n"]).encode())
-
-    def connectionLost(self, reason: object) -> None:
-        """
-        Tell the test that it is over.
-        """
-        self.factory.over.callback(None)
-
-
-def readBindings(read: object) -> dict[str, bytes]:
-    """
-    What a L{Greeter} sends.
-    """
-    text = b""
-    while not text.endswith(b"\n\n"):
-        text += read(1000)
-    return {type: bytes.fromhex(data) for type, data in (line.split() for line in text.decode().split("\n") if line)}
-
-
-class LoopbackTests(TestCase):
-    """
-    The whole of it on a socket: C{startTLS}, and clients of two kinds.
-    """
-
-    timeout = 20
-
-    @inlineCallbacks
-    def setUp(self) -> None:
-        """
-        Listen, with a certificate that signed itself.
-        """
-        folder = self.mktemp()
-        os.mkdir(folder)
-        self.certificate, key = os.path.join(folder, "c.pem"), os.path.join(folder, "k.pem")
-        selfSigned(["localhost"], self.certificate, key)
-        factory = Factory.forProtocol(Greeter)
-        factory.tls = ServerTLS(self.certificate, key)
-        self.over = factory.over = Deferred()
-        port = yield endpoints.TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
-        self.addCleanup(port.stopListening)
-        self.address = ("127.0.0.1", port.getHost().port)
-
-    def ask(self) -> socket.socket:
-        """
-        A socket on which the server has agreed to TLS, and on which no reading takes forever.
-        """
-        plain = socket.create_connection(self.address, 10)
-        plain.sendall(b"x")
-        self.assertEqual(plain.recv(1), b"y")
-        plain.settimeout(None)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 10, 0))
-        return plain
-
-    def standardClient(self) -> tuple[dict[str, bytes], bytes]:
-        """
-        Python's own client, which trusts the certificate and checks it as strictly as it can.
-        """
-        context = ssl.create_default_context(cafile=self.certificate)
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        with self.ask() as plain, context.wrap_socket(plain, server_hostname="localhost") as secured:
-            return readBindings(secured.recv), hashlib.sha256(secured.getpeercert(True)).digest()
-
-    def opensslClient(self) -> tuple[dict[str, bytes], bytes]:
-        """
-        A client that can export keying material.
-        """
-        with self.ask() as plain:
-            secured = SSL.Connection(clientContext(), plain)
-            secured.set_connect_state()
-            secured.do_handshake()
-            bindings = readBindings(secured.recv)
-            secured.shutdown()
-            return bindings, secured.export_keying_material(EXPORTER_LABEL, 32)
-
-    @inlineCallbacks
-    def test_endPoint(self) -> None:
-        """
-        The certificate's hash is the same on both sides.
-        """
-        bindings, seen = yield deferToThread(self.standardClient)
-        self.assertEqual(bindings[END_POINT], seen)
-        yield self.over
-
-    @inlineCallbacks
-    def test_exporter(self) -> None:
-        """
-        The exported key is the same on both sides.
-        """
-        bindings, seen = yield deferToThread(self.opensslClient)
-        self.assertEqual(bindings[EXPORTER], seen)
-        yield self.over

@@ -1,0 +1,116 @@
+# -*- test-case-name: tests.stream -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Accounts and log-ins, as the tests of SASL need them.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import formatEventAsClassicLogText, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from muccore.credentials import HASHES, ScramKeys
+from muccore.interfaces import IAccounts
+from muccore.stream.sasl import SASL, Challenge, SASLFailure
+from muccore.stream.tls import END_POINT, EXPORTER
+from tests.stream.clients import Bindings, ScramClient
+
+PASSWORD = "p\u00e4ssword, =#1"
+BINDINGS = Bindings(**{EXPORTER: b"exported", END_POINT: b"hashed"})
+ALL = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]
+
+
+@implementer(IAccounts)
+class Accounts:
+    """
+    Accounts in memory: C{romeo} and C{j\u00fcrgen}, and what was asked about them.
+    """
+
+    loopbackOnly = False
+
+    def __init__(self, *hashNames: str) -> None:
+        self.hashes = frozenset(hashNames)
+        self.asked: list[tuple[str, ...]] = []
+        self.keys = {
+            (user, hashName): ScramKeys.derive(hashName, PASSWORD, iterations=3)
+            for user in ("romeo", "j\u00fcrgen")
+            for hashName in HASHES
+        }
+
+    def open(self) -> Deferred[None]:
+        """
+        Nothing to do.
+        """
+        return succeed(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Nothing to do.
+        """
+        return succeed(None)
+
+    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+        """
+        See L{IAccounts}.
+        """
+        self.asked.append(("scramKeys", user, hashName))
+        return succeed(self.keys.get((user, hashName)))
+
+    def checkPassword(self, user: str, password: str) -> Deferred[bool]:
+        """
+        See L{IAccounts}.
+        """
+        self.asked.append(("checkPassword", user))
+        keys = self.keys.get((user, "SHA-1"))
+        return succeed(keys is not None and keys.matches(password))
+
+
+class SASLTestCase(SynchronousTestCase):
+    """
+    What the tests here have in common.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a domain.
+        """
+        self.accounts = Accounts("SHA-1", "SHA-256")
+        self.sasl = SASL(self.accounts, "example.org", False)
+        self.logged: list[str] = []
+
+        def observe(event: dict) -> None:
+            self.logged.append(formatEventAsClassicLogText(event) or "")
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+
+    def assertFails(self, condition: str, outcome: Deferred[object]) -> SASLFailure:
+        """
+        An exchange has failed with one condition.
+        """
+        failure = self.failureResultOf(outcome, SASLFailure).value
+        self.assertEqual(failure.condition, condition)
+        return failure
+
+    def scram(
+        self, client: ScramClient, name: str = "SCRAM-SHA-256", bindings: object = None
+    ) -> tuple[bytes, Deferred[object]]:
+        """
+        Carry out an exchange.
+
+        @return: the challenge, and what became of it in the end.
+        """
+        exchange = self.sasl.begin(name, True, bindings)
+        challenge = self.successResultOf(exchange.start(client.first()))
+        self.assertIsInstance(challenge, Challenge)
+        return challenge.data, exchange.respond(client.final(challenge.data))
+
+    def plain(self, message: str | bytes) -> Deferred[object]:
+        """
+        Log in by PLAIN.
+        """
+        if isinstance(message, str):
+            message = message.encode()
+        return self.sasl.begin("PLAIN", True, None).start(message)
