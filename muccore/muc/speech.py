@@ -7,11 +7,13 @@ What is said in a room: to everybody, to one occupant, and the subject (XEP-0045
 from __future__ import annotations
 
 from muccore import ns
+from muccore.datetimes import parseStamp
 from muccore.element import Element, Rendered
 from muccore.errors import StanzaError
 from muccore.interfaces import Subject
 from muccore.muc.occupant import Occupant
 from muccore.muc.privileges import Affiliation, Role
+from muccore.muc.reserved import hideRefuser, isReserved
 from muccore.muc.room import Room
 
 _MAY_PM = {
@@ -58,10 +60,10 @@ def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
     """
     if occupant.role < Role.PARTICIPANT:
         raise StanzaError("forbidden", text="You have no voice in this room.")
-    delayed = _clean(room, message)
+    _clean(room, message)
     rendered = _reflect(room, occupant, message)
     if message.child("body") is not None:
-        imported = delayed and occupant.affiliation is Affiliation.OWNER
+        imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(message)
         room.history.add(rendered, room.now(), imported)
 
 
@@ -92,28 +94,27 @@ def _reflect(room: Room, occupant: Occupant, message: Element) -> Rendered:
     return room.broadcast(message)
 
 
-def _clean(room: Room, message: Element) -> bool:
+def _clean(room: Room, message: Element) -> None:
     """
-    Take out what only the room may say: C{muc#user}, and a delay stamped by the room itself (XEP-0203 §5).
+    Take out what only the room may say.
+    """
+    message.children = [
+        child for child in message.children if isinstance(child, str) or not isReserved(child, room.jid)
+    ]
 
-    @return: whether a delay by someone else is left.
+
+def _isDelayed(message: Element) -> bool:
     """
-    if len(message.children) == 1:
-        # The usual message has a body and nothing else.
+    Whether a cleaned message says itself when it was said, so that history can go by that (XEP-0045 §7.9).
+    """
+    delay = message.child("delay", ns.DELAY)
+    if delay is None:
         return False
-    kept: list[Element | str] = []
-    delayed = False
-    for child in message.children:
-        if not isinstance(child, str):
-            if child.uri == ns.MUC_USER:
-                continue
-            if child.uri == ns.DELAY:
-                if child.attributes.get("from", room.jid.bare) == room.jid.bare:
-                    continue
-                delayed = True
-        kept.append(child)
-    message.children = kept
-    return delayed
+    try:
+        parseStamp(delay.attributes["stamp"])
+    except (KeyError, ValueError):
+        return False
+    return True
 
 
 def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None:
@@ -126,11 +127,11 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
     if target is None:
         raise StanzaError("item-not-found")
     allowed = _MAY_PM.get(room.settings.allowPM)
-    if message.get("type") != "error" and (allowed is None or occupant.role < allowed):
+    if message.get("type") == "error":
+        hideRefuser(message)
+    elif allowed is None or occupant.role < allowed:
         raise StanzaError("forbidden", text="Private messages are restricted in this room.")
-    message.children = [
-        child for child in message.children if isinstance(child, str) or child.uri != ns.MUC_USER
-    ]
+    _clean(room, message)
     message.add("x", ns.MUC_USER)
     message.attributes["from"] = occupant.address
     room.broadcastTo(message, (target,))
