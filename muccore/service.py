@@ -63,6 +63,8 @@ class Server(Service):
         self.ports: dict[tuple[str, str], IListeningPort] = {}
         self.ready: Deferred[None] = Deferred()
         self._tuned = tuned
+        # twistd may go to another folder before the configuration is read again.
+        self._path = os.path.abspath(settings.path)
         self._factories: dict[str, Any] = {}
         self._stopped: Deferred[None] | None = None
 
@@ -190,7 +192,7 @@ class Server(Service):
         house = self.house
         if house is None or self._stopped is not None:
             return
-        settings = load(self.settings.path)
+        settings = load(self._path)
         self._checkRestart(settings)
         if house.tls is not None:
             try:
