@@ -36,8 +36,8 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
 
     @param x: the C{muc#user} element of the message.
     @raise StanzaError: C{not-acceptable} for one who is not in the room; C{forbidden} if he may not invite to a
-        members-only room; C{bad-request} or C{jid-malformed} if it is not said who is invited; C{not-allowed} for
-        one who is banned.
+        members-only room; C{bad-request} or C{jid-malformed} if it is not said who is invited; C{item-not-found} for
+        an address that can be nobody's; C{not-allowed} for one who is banned.
     """
     occupant = room.occupantOf(sender.full)
     rank = room.affiliations.of(sender)
@@ -55,11 +55,16 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
         if invite.name != "invite" or invite.uri != ns.MUC_USER:
             continue
         invited = _address(invite.get("to"))
+        if not invited.local or invited.domain == room.jid.domain:
+            # Whoever may invite must not make a whole domain members by it.
+            raise StanzaError("item-not-found", text="Who is invited has to be a user.")
         affiliation = room.affiliations.of(invited)
         if affiliation is Affiliation.OUTCAST:
             raise StanzaError("not-allowed", text="Who is banned cannot be invited.")
         if settings.membersOnly and affiliation is Affiliation.NONE:
-            made.affiliates[invited.bare] = Affiliate(Affiliation.MEMBER.word)
+            made.affiliates[invited.bare] = Affiliate(
+                Affiliation.MEMBER.word, room.affiliations.nickOf(invited.bare)
+            )
         made.messages.append(_invitation(room, inviter, invited, message, invite))
     return made
 
@@ -92,11 +97,15 @@ def decline(room: Room, sender: JID, message: Element, declined: Element) -> Non
     """
     Tell the one who invited that his invitation was declined.
 
-    It goes to occupants only, so that a room cannot be used to write to just anybody.
+    It goes to occupants only, so that a room cannot be used to write to just anybody; and by their real JID only
+    where that is no secret, so that nobody outside finds out who is in. An invitation from a semi-anonymous room
+    says who sent it by his occupant JID.
 
-    @raise StanzaError: C{bad-request} or C{jid-malformed} if it is not said to whom, C{item-not-found} if he is not
-        here any more.
+    @raise StanzaError: C{forbidden} for one who is banned, C{bad-request} or C{jid-malformed} if it is not said to
+        whom, C{item-not-found} if he is not here any more.
     """
+    if room.affiliations.of(sender) is Affiliation.OUTCAST:
+        raise StanzaError("forbidden", text="You are banned from this room.")
     to = _address(declined.get("to"))
     told = stanza("message", from_=room.jid.bare, id=message.get("id"))
     passed = told.add("x", ns.MUC_USER).add("decline")
@@ -106,7 +115,7 @@ def decline(room: Room, sender: JID, message: Element, declined: Element) -> Non
         occupant = room.occupants.get(to.resource)
         found = [occupant] if occupant is not None else []
     else:
-        found = room.occupantsOf(to.bare) if to.local else []
+        found = room.occupantsOf(to.bare) if to.local and room.settings.nonAnonymous else []
     if not found:
         raise StanzaError("item-not-found", text="Who invited you is not in the room.")
     room.broadcastTo(told, found)

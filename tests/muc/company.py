@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from muccore import ns
-from muccore.element import Element
+from muccore.element import Element, escapeText
 from muccore.muc.room import Room
 from muccore.testing.stage import Client, Stage
 
@@ -104,7 +104,7 @@ class Scene(Stage):
         """
         fields = {(name if "#" in name else f"muc#roomconfig_{name}"): value for name, value in settings.items()}
         fields["FORM_TYPE"] = ns.MUC_ROOMCONFIG
-        form = "".join(f"<field var='{var}'><value>{value}</value></field>" for var, value in fields.items())
+        form = "".join(f"<field var='{v}'><value>{escapeText(value)}</value></field>" for v, value in fields.items())
         self.asks(self.owner, f"<query xmlns='{ns.MUC_OWNER}'><x xmlns='{ns.DATA}' type='submit'>{form}</x></query>")
         self.forget()
 
