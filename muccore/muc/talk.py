@@ -105,13 +105,16 @@ class Talk(Entrance):
 
     def _voice(self, message: Element, room: Room, form: Element) -> None:
         sender = parse(message.attributes["from"])
-        occupant = room.occupantOf(sender.full)
-        if occupant is None:
+        seat = room.seats.get(sender.full)
+        if seat is None:
             raise StanzaError("not-acceptable", text="You are not in the room.")
+        if form.get("type") == "cancel":
+            # A moderator who does not want to decide (XEP-0045 §8.6).
+            return
         values = voice.formValues(form)
         if not voice.isApproval(values):
-            voice.request(room, occupant)
+            voice.request(room, seat, values)
             return
-        item = voice.approval(values)
+        item = voice.approval(room, seat.occupant, values)
         if item is not None:
             changes.apply(room, changes.plan(room, sender, [item]))()

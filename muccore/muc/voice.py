@@ -11,21 +11,28 @@ from collections.abc import Mapping
 from muccore import ns
 from muccore.element import Element, stanza
 from muccore.errors import StanzaError
+from muccore.jid import InvalidJID, parse
 from muccore.muc.admin import prepareNick
 from muccore.muc.changes import RoleItem
-from muccore.muc.occupant import Occupant
+from muccore.muc.occupant import Occupant, Seat
 from muccore.muc.privileges import Role
 from muccore.muc.room import Room
 
 _TRUE = frozenset({"1", "true"})
 
 
-def request(room: Room, occupant: Occupant) -> None:
+def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
     """
     Pass an occupant's wish to speak on to the moderators.
 
-    @raise StanzaError: C{not-acceptable} if he has voice already.
+    @param seat: the session that asks.
+    @param values: the submitted form, by field.
+    @raise StanzaError: C{bad-request} if he wants to be anything but a participant, C{not-acceptable} if he has voice
+        already.
     """
+    occupant = seat.occupant
+    if values.get("muc#role", "").strip() != Role.PARTICIPANT.word:
+        raise StanzaError("bad-request", text="The role of a participant can be asked for, and no other.")
     if occupant.role is not Role.VISITOR:
         raise StanzaError("not-acceptable", text="You have voice.")
     message = stanza("message", from_=room.jid.bare)
@@ -35,7 +42,7 @@ def request(room: Room, occupant: Occupant) -> None:
     for var, kind, label, value in (
         ("FORM_TYPE", "hidden", "", ns.MUC_REQUEST),
         ("muc#role", "list-single", "Requested role", Role.PARTICIPANT.word),
-        ("muc#jid", "jid-single", "User ID", occupant.shown.jid),
+        ("muc#jid", "jid-single", "User ID", seat.jid),
         ("muc#roomnick", "text-single", "Room nickname", occupant.nick),
         ("muc#request_allow", "boolean", "Let this person speak?", "0"),
     ):
@@ -48,19 +55,45 @@ def request(room: Room, occupant: Occupant) -> None:
     room.broadcast(message, moderatorsOnly=True)
 
 
-def approval(values: Mapping[str, str]) -> RoleItem | None:
+def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> RoleItem | None:
     """
     What a moderator's answer asks for, or C{None} if he lets nobody speak.
 
+    The answer may be old: somebody else may have the nick by now, and who asked may have more than voice, which is
+    not taken from him.
+
+    @param moderator: who answers.
     @param values: the submitted form, by field.
-    @raise StanzaError: C{bad-request} if it does not say who is meant.
+    @raise StanzaError: C{forbidden} if he is no moderator, C{bad-request} if it is not said who is meant,
+        C{item-not-found} if that one is not here.
     """
+    if moderator.role is not Role.MODERATOR:
+        # First of all, so that nobody can find out by forms who is who.
+        raise StanzaError("forbidden")
     if values.get("muc#request_allow", "").strip() not in _TRUE:
         return None
     nick = values.get("muc#roomnick")
     if not nick:
         raise StanzaError("bad-request", text="It is not said who may speak.")
-    return RoleItem(prepareNick(nick), Role.PARTICIPANT)
+    nick = prepareNick(nick)
+    occupant = room.occupants.get(nick)
+    if occupant is not None and not _isUser(occupant, values.get("muc#jid")):
+        raise StanzaError("item-not-found", text="Somebody else has that nick now.")
+    if occupant is not None and occupant.role > Role.PARTICIPANT:
+        return RoleItem(nick, occupant.role)
+    return RoleItem(nick, Role.PARTICIPANT)
+
+
+def _isUser(occupant: Occupant, address: str | None) -> bool:
+    """
+    Whether an occupant is the user whom a form names; it need not name any.
+    """
+    if not address:
+        return True
+    try:
+        return parse(address).bare == occupant.account.bare
+    except InvalidJID:
+        return False
 
 
 def isApproval(values: Mapping[str, str]) -> bool:
