@@ -15,6 +15,7 @@ from collections import OrderedDict
 from muccore import ns
 from muccore.element import Element
 from muccore.muc.occupant import Occupant, Seat
+from muccore.muc.reserved import hideRefuser
 
 LIMIT = 10_000
 """How many requests may be on their way at once; the eldest is forgotten beyond that."""
@@ -60,4 +61,5 @@ class Relay:
         del self._waiting[token]
         _, asker, id, address = waiting
         iq.attributes.update({"from": address, "to": asker, "id": id})
+        hideRefuser(iq)
         return iq
