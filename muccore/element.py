@@ -190,10 +190,16 @@ def _write(element: domish.Element, parts: list[str], inherited: str | None, ski
     append = parts.append
     name = element.name
     uri = element.uri
-    append(f"<{name}")
-    if uri is None:
+    if uri is None or uri == inherited:
+        append(f"<{name}")
         uri = inherited
-    elif uri != inherited:
+    elif uri == ns.XML:
+        # May not be the default namespace, and is always bound to this prefix (Namespaces in XML 1.0 §3).
+        name = f"xml:{name}"
+        append(f"<{name}")
+        uri = inherited
+    else:
+        append(f"<{name}")
         append(f" xmlns='{escapeAttribute(uri)}'")
     for key, value in element.attributes.items():
         if key == skip:
@@ -201,6 +207,8 @@ def _write(element: domish.Element, parts: list[str], inherited: str | None, ski
         if type(key) is tuple:
             if key[0] == ns.XML:
                 key = f"xml:{key[1]}"
+            elif not key[0]:
+                key = key[1]
             else:
                 prefix = f"a{len(parts)}"
                 append(f" xmlns:{prefix}='{escapeAttribute(key[0])}'")

@@ -30,7 +30,7 @@ def _lenient(strict: xmpp_stringprep.Profile) -> xmpp_stringprep.Profile:
     A profile that lets code points pass that Unicode 3.2 had not assigned: RFC 3454 §7 has servers do so, and
     nobody's nick is refused for a face that was drawn after 2002.
     """
-    return xmpp_stringprep.Profile(  # type: ignore[no-untyped-call]
+    return xmpp_stringprep.Profile(
         mappings=strict.mappings, prohibiteds=strict.prohibiteds, check_unassigneds=False
     )
 
@@ -98,7 +98,11 @@ class JID:
 def _checkLength(what: str, text: str) -> str:
     if not text:
         raise InvalidJID(f"empty {what}")
-    if len(text) > PART_LIMIT or len(text.encode("utf-8")) > PART_LIMIT:
+    try:
+        length = len(text) if text.isascii() or len(text) > PART_LIMIT else len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidJID(f"{what} is no Unicode text") from None
+    if length > PART_LIMIT:
         raise InvalidJID(f"{what} longer than {PART_LIMIT} bytes")
     return text
 
@@ -129,9 +133,13 @@ def prepareDomain(text: str) -> str:
     text = _checkLength("domainpart", text.removesuffix("."))
     if text.startswith("[") and text.endswith("]"):
         try:
-            return f"[{ipaddress.IPv6Address(text[1:-1])}]"
+            address = ipaddress.IPv6Address(text[1:-1])
         except ValueError:
             raise InvalidJID("domainpart is no IPv6 address") from None
+        if address.scope_id is not None:
+            # It may be any text, and means something on one machine only.
+            raise InvalidJID("domainpart is an IPv6 address with a zone")
+        return f"[{address}]"
     if text.isascii():
         text = text.lower()
         if all(_ASCII_LABEL.match(label) for label in text.split(".")):

@@ -9,6 +9,7 @@ short names, which fits into one stanza, would need gigabytes.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -19,6 +20,8 @@ from muccore.errors import StreamError
 
 _LANG: Final = (ns.XML, "lang")
 _XMLNS: Final = "http://www.w3.org/2000/xmlns/"
+_KNOWN: Final = frozenset(value for value in vars(ns).values() if isinstance(value, str))
+_URI: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _NAME_START: Final = frozenset(["Ll", "Lu", "Lt", "Lo", "Nl"])
 
 # Shared by all elements that declare none; a stray write raises.
@@ -161,8 +164,12 @@ class Scope:
 
     def _declare(self, prefix: str, uri: str) -> str:
         """
-        Check a declaration (§2.2, §3) and give the namespace that it means inside the server.
+        Check a declaration (§2.2, §3) and give the namespace that it means inside the server. That it is a URI is
+        checked because there are clients whose parser fails if it is none: they would lose their streams over what
+        others send.
         """
+        if uri not in _KNOWN and not _URI.fullmatch(uri):
+            raise StreamError("not-well-formed")
         if (prefix == "xml") != (uri == ns.XML) or prefix == "xmlns" or uri == _XMLNS or (prefix and not uri):
             raise StreamError("not-well-formed")
         return ns.CLIENT if uri == self._content else uri

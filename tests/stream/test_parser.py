@@ -16,12 +16,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import ns
 from muccore.element import Element, render
 from muccore.errors import StreamError
 from muccore.stream import parser as parserModule
 from muccore.stream.parser import CLOSED, RECYCLE, Opened, StanzaParser
-from twisted.trial.unittest import SynchronousTestCase
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream to='example.org' version='1.0' xml:lang='de' "
@@ -257,6 +258,11 @@ class NamespaceTests(Case):
             b"<a xmlns:p='u' p:-b=''/>",
             b"<p:\xcc\x80 xmlns:p='u'/>",
             b"<a xmlns:1='u'/>",
+            b"<a xmlns='a b'/>",
+            b"<a xmlns='urn:x&quot;'/>",
+            b"<a xmlns:p='urn:\xc3\xa4'/>",
+            b"<a xmlns='urn:%zz'/>",
+            b"<a xmlns='urn:x&#10;'/>",
         ):
             self.refused("not-well-formed", data)
 
