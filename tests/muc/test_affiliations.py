@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.interfaces import Affiliate
 from muccore.jid import parse
 from muccore.muc.affiliations import Affiliations
 from muccore.muc.privileges import AFFILIATIONS, Affiliation
-from twisted.trial.unittest import SynchronousTestCase
 
 ROMEO = parse("romeo@localhost/orchard")
 KEYS = ("romeo@localhost", "juliet@localhost", "tybalt@elsewhere", "localhost", "elsewhere")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.errors import StanzaError
 from muccore.muc.privileges import (
     Affiliation,
@@ -19,7 +21,6 @@ from muccore.muc.privileges import (
     parseRole,
     roleAfter,
 )
-from twisted.trial.unittest import SynchronousTestCase
 
 OUTCAST, NONE, MEMBER, ADMIN, OWNER = Affiliation
 NOBODY, VISITOR, PARTICIPANT, MODERATOR = Role

@@ -5,12 +5,13 @@ Tests for L{muccore.muc.reserved}.
 
 from __future__ import annotations
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import ns
 from muccore.element import Element
 from muccore.jid import parse
 from muccore.muc.reserved import hideRefuser, isReserved
 from muccore.testing.stage import parseStanza
-from twisted.trial.unittest import SynchronousTestCase
 
 ROOM = parse("room@conference.localhost")
 

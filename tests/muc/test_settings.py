@@ -9,8 +9,9 @@ import json
 from dataclasses import fields, replace
 from typing import Any
 
-from muccore.muc.settings import FIELDS, RoomSettings, features, statusCodes
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.muc.settings import FIELDS, RoomSettings, features, statusCodes
 
 PLAIN = RoomSettings()
 
