@@ -77,9 +77,11 @@ def plan(room: Room, sender: JID, query: Element) -> Plan:
     checkReservable(room, {}, key, nick)
     old = room.affiliations.entry(key)
     made = Plan()
-    if old is None:
+    if old is None or AFFILIATIONS[old.affiliation] is Affiliation.NONE:
         made.reasons[key] = None
-    entry = Affiliate(Affiliation.MEMBER.word, nick) if old is None else replace(old, nick=nick)
+        entry = Affiliate(Affiliation.MEMBER.word, nick)
+    else:
+        entry = replace(old, nick=nick)
     if entry != old:
         made.affiliates[key] = entry
     return made
