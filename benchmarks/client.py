@@ -1,0 +1,246 @@
+# -*- test-case-name: tests.test_benchmarks -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+One client of the load: a socket that does not block, what is said over it, and what is to be said next.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import selectors
+import socket
+import ssl
+from collections.abc import Generator
+from typing import Final
+
+from benchmarks.failure import BenchmarkFailed
+from benchmarks.tally import Tally, body, excerpt
+
+DOMAIN: Final = "localhost"
+"""The domain of the accounts."""
+
+ROOMS: Final = "conference.localhost"
+"""The domain of the rooms."""
+
+_CHUNK: Final = 65536
+
+_FEATURES: Final = re.compile(rb"</stream:features>")
+_PROCEED: Final = re.compile(rb"<proceed\b[^>]*>")
+_SUCCESS: Final = re.compile(rb"<success\b[^>]*>")
+_BOUND: Final = re.compile(rb"<jid>[^<]+</jid>.*</iq>")
+_REFUSED: Final = re.compile(rb"""<failure\b|<stream:error|<iq\b[^<>]* type=(?:'error'|"error")""")
+
+Wait = Generator[re.Pattern[bytes], None, None]
+"""A dialogue: it says something, and then gives what it waits for."""
+
+
+class Client:
+    """
+    A client that logs in and then is an occupant of a room.
+
+    @ivar number: which one.
+    @ivar tally: what it has received since the log-in.
+    @ivar ready: whether it has logged in.
+    @ivar sent: how many messages it has sent.
+    """
+
+    def __init__(self, number: int, address: tuple[str, int], selector: selectors.BaseSelector) -> None:
+        self.number = number
+        self.tally = Tally()
+        self.ready = False
+        self.sent = 0
+        self._selector = selector
+        self._outbox = b""
+        self._received = b""
+        self._awaited = _FEATURES
+        self._room = ""
+        try:
+            self._socket = socket.create_connection(address, timeout=10)
+        except OSError as e:
+            raise BenchmarkFailed(f"user {number} cannot connect: {e}") from None
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setblocking(False)
+        self._selector.register(self._socket, selectors.EVENT_READ, self)
+        self._dialogue: Wait | None = None
+        self._handshaking = False
+
+    # What it says
+
+    def logIn(self, tls: ssl.SSLContext | None) -> None:
+        """
+        Begin to log in.
+
+        @param tls: what to encrypt with, or C{None} to stay plain.
+        """
+        self._dialogue = self._loggingIn(tls)
+        self._awaited = next(self._dialogue)
+
+    def _loggingIn(self, tls: ssl.SSLContext | None) -> Wait:
+        header = (
+            f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' "
+            "xmlns:stream='http://etherx.jabber.org/streams'>"
+        ).encode()
+        self.send(header)
+        yield _FEATURES
+        if tls is not None:
+            self.send(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            yield _PROCEED
+            self._startTLS(tls)
+            self.send(header)
+            yield _FEATURES
+        initial = base64.b64encode(b"\0u%d\0pw" % self.number)
+        self.send(b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + initial + b"</auth>")
+        yield _SUCCESS
+        self.send(header)
+        yield _FEATURES
+        self.send(
+            b"<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+            b"<resource>r</resource></bind></iq>"
+        )
+        yield _BOUND
+        self.ready = True
+
+    def join(self, room: int) -> None:
+        """
+        Enter a room, without its history.
+        """
+        self._room = f"load{room}@{ROOMS}"
+        self.tally.restart()
+        self.send(
+            f"<presence to='{self._room}/n{self.number}'><x xmlns='http://jabber.org/protocol/muc'>"
+            "<history maxstanzas='0'/></x></presence>".encode()
+        )
+
+    def accept(self) -> None:
+        """
+        Accept the default configuration of the room that this client has created by entering it; the server's answer
+        is counted.
+        """
+        self.send(
+            f"<iq type='set' id='o' to='{self._room}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+            "<x xmlns='jabber:x:data' type='submit'/></query></iq>".encode()
+        )
+
+    def speak(self, size: int) -> None:
+        """
+        Send the room the next message.
+        """
+        self.send(
+            b"<message to='%s' type='groupchat' id='m%d'><body>%s</body></message>"
+            % (self._room.encode(), self.sent, body(self.number, self.sent, size))
+        )
+        self.sent += 1
+
+    def leave(self) -> None:
+        """
+        Leave the room.
+        """
+        self.tally.restart()
+        self.send(f"<presence type='unavailable' to='{self._room}/n{self.number}'/>".encode())
+
+    # How it gets there and back
+
+    def send(self, data: bytes) -> None:
+        """
+        Send, as soon as the kernel takes it.
+        """
+        self._outbox += data
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._outbox and not self._handshaking:
+                self._outbox = self._outbox[self._socket.send(self._outbox) :]
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass
+        except OSError as e:
+            raise BenchmarkFailed(f"user {self.number} cannot send: {e}") from None
+        self._watch(bool(self._outbox) and not self._handshaking)
+
+    def _watch(self, writing: bool) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
+        if self._selector.get_key(self._socket).events != events:
+            self._selector.modify(self._socket, events, self)
+
+    def _startTLS(self, tls: ssl.SSLContext) -> None:
+        self._selector.unregister(self._socket)
+        self._socket = tls.wrap_socket(self._socket, do_handshake_on_connect=False, server_hostname=DOMAIN)
+        self._selector.register(self._socket, selectors.EVENT_READ, self)
+        self._handshaking = True
+        self._shakeHands()
+
+    def _shakeHands(self) -> None:
+        assert isinstance(self._socket, ssl.SSLSocket)
+        try:
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._watch(False)
+        except ssl.SSLWantWriteError:
+            self._watch(True)
+        except OSError as e:
+            raise BenchmarkFailed(f"user {self.number}: the TLS handshake failed: {e}") from None
+        else:
+            self._handshaking = False
+            self._flush()
+
+    def onEvent(self, events: int) -> list[tuple[int, int]]:
+        """
+        Do what the selector has found to be possible.
+
+        @return: the messages that came, see L{Tally.feed}.
+        @raise BenchmarkFailed: if the server refuses something, sends something wrong, or hangs up.
+        """
+        if self._handshaking:
+            self._shakeHands()
+            if self._handshaking:
+                return []
+        if events & selectors.EVENT_WRITE:
+            self._flush()
+        data = self._receive()
+        if not self.ready:
+            self._converse(data)
+            return []
+        try:
+            return self.tally.feed(data) if data else []
+        except BenchmarkFailed as e:
+            raise BenchmarkFailed(f"user {self.number}: {e}") from None
+
+    def _receive(self) -> bytes:
+        parts = []
+        try:
+            while True:
+                part = self._socket.recv(_CHUNK)
+                if not part:
+                    raise BenchmarkFailed(f"user {self.number}: the server has closed the connection")
+                parts.append(part)
+                if len(part) < _CHUNK and not isinstance(self._socket, ssl.SSLSocket):
+                    break
+        except (BlockingIOError, ssl.SSLWantReadError):
+            pass
+        except OSError as e:
+            raise BenchmarkFailed(f"user {self.number}: the connection broke: {e}") from None
+        return b"".join(parts)
+
+    def _converse(self, data: bytes) -> None:
+        self._received += data
+        if _REFUSED.search(self._received):
+            raise BenchmarkFailed(f"user {self.number} may not log in: {excerpt(self._received)}")
+        if self._awaited.search(self._received) is None:
+            return
+        self._received = b""
+        assert self._dialogue is not None
+        try:
+            self._awaited = next(self._dialogue)
+        except StopIteration:
+            self._dialogue = None
+
+    def close(self) -> None:
+        """
+        Hang up.
+        """
+        self._selector.unregister(self._socket)
+        self._socket.close()
+
+
+__all__ = ["DOMAIN", "ROOMS", "Client"]

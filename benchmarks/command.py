@@ -1,0 +1,159 @@
+# -*- test-case-name: tests.test_benchmarks -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The command line: what is to be measured, and the table or the JSON that comes out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from benchmarks.failure import BenchmarkFailed
+from benchmarks.load import Plan
+from benchmarks.measure import Result, measure
+from benchmarks.server import Equipment
+from muccore import __version__
+
+ROOM_SIZE: Final = 10
+"""Occupants of a small room."""
+
+_QUICK: Final = {"users": 50, "messages": 4, "quiet": 0.05}
+_WHOLE: Final = {"users": 500, "messages": 40, "quiet": 0.2}
+
+_SPARE_FILES: Final = 64
+"""Open files that a process has besides its connections."""
+
+_COLUMNS: Final[tuple[tuple[str, Callable[[Result], str]], ...]] = (
+    ("writes", lambda r: "opportunistic" if r.opportunistic else "by the poller"),
+    ("", lambda r: "TLS" if r.tls else "plain"),
+    ("rooms", lambda r: f"{r.rooms} of {r.users // r.rooms}"),
+    ("log-in µs", lambda r: f"{r.logIn:.0f}"),
+    ("idle KiB", lambda r: f"{r.idle:.1f}"),
+    ("join µs", lambda r: f"{r.join:.2f}"),
+    ("message µs", lambda r: f"{r.message:.2f}"),
+    ("leave µs", lambda r: f"{r.leave:.2f}"),
+    ("messages/s", lambda r: f"{r.rate:.0f}"),
+)
+_LEFT: Final = 3
+"""How many columns are words."""
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text!r}")
+    return int(text)
+
+
+def options(argv: Sequence[str]) -> argparse.Namespace:
+    """
+    Read the command line.
+
+    @param argv: without the program's name.
+    @raise SystemExit: with status 2 if it is wrong, with 0 after C{--help}.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure what a server needs of the processor and of memory, per event. See docs/benchmarks.md.",
+    )
+    parser.add_argument("--users", type=_positive, help="how many clients (default: 500)")
+    parser.add_argument("--senders", type=_positive, default=5, help="how many talk in each room (default: 5)")
+    parser.add_argument("--messages", type=_positive, help="how many messages each of them sends (default: 40)")
+    parser.add_argument("--quick", action="store_true", help="50 users and 4 messages, unless told otherwise")
+    parser.add_argument("--writes", choices=("on", "off", "both"), default="both", help="opportunistic writes")
+    parser.add_argument("--security", choices=("plain", "tls", "both"), default="both", help="encrypt by STARTTLS")
+    parser.add_argument(
+        "--rooms", choices=("one", "many", "both"), default="both", help=f"one for all, or rooms of {ROOM_SIZE}"
+    )
+    parser.add_argument("--storage", choices=("memory", "sqlite"), default="memory", help="where rooms are kept")
+    parser.add_argument("--timeout", type=_positive, default=120, help="seconds for each phase (default: 120)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    chosen = parser.parse_args(argv)
+    for name, default in (_QUICK if chosen.quick else _WHOLE).items():
+        if getattr(chosen, name, None) is None:
+            setattr(chosen, name, default)
+    if not _allowFiles(chosen.users + _SPARE_FILES):
+        parser.error(f"{chosen.users} clients need as many open files; this system allows fewer (ulimit -Hn)")
+    return chosen
+
+
+def _allowFiles(needed: int) -> bool:
+    """
+    Have this process and those that it starts open so many files.
+
+    @return: whether that may be.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        return False
+    if soft != resource.RLIM_INFINITY and needed > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return True
+
+
+def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
+    """
+    What is to be measured, one after the other.
+    """
+    many = max(1, chosen.users // ROOM_SIZE)
+    for security in ("plain", "tls"):
+        for rooms in {"one": (1,), "many": (many,), "both": dict.fromkeys((1, many))}[chosen.rooms]:
+            for writes in ("on", "off"):
+                if chosen.writes in (writes, "both") and chosen.security in (security, "both"):
+                    yield (
+                        Equipment(writes == "on", security == "tls", chosen.storage, chosen.users),
+                        Plan(chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet),
+                    )
+
+
+def line(cells: Sequence[str]) -> str:
+    """
+    One line of the table.
+    """
+    widths = [max(len(title), 14 if at < 1 else 9) for at, (title, _) in enumerate(_COLUMNS)]
+    return "  ".join(
+        cell.ljust(width) if at < _LEFT else cell.rjust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ).rstrip()
+
+
+def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write) -> int:
+    """
+    The command.
+
+    @param write: takes what is to be printed.
+    @return: the exit status: 0, or 1 if the server did not do what it has to.
+    """
+    chosen = options(argv)
+    results = []
+    try:
+        if not chosen.json:
+            write(line([title for title, _ in _COLUMNS]) + "\n")
+        for equipment, plan in cases(chosen):
+            result = measure(equipment, plan)
+            results.append(result)
+            if not chosen.json:
+                write(line([show(result) for _, show in _COLUMNS]) + "\n")
+                sys.stdout.flush()
+    except BenchmarkFailed as e:
+        print(f"benchmarks: {e}", file=sys.stderr)
+        return 1
+    if chosen.json:
+        about = {
+            "muccore": __version__,
+            "python": platform.python_version(),
+            "machine": platform.platform(),
+            "senders": chosen.senders,
+            "messages": chosen.messages,
+            "results": [vars(result) for result in results],
+        }
+        write(json.dumps(about, indent=2) + "\n")
+    return 0
+
+
+__all__ = ["ROOM_SIZE", "cases", "main", "options"]

@@ -1,0 +1,263 @@
+# -*- test-case-name: tests.test_benchmarks -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The load: clients that log in, enter rooms, talk and leave, all of them together in each of these phases.
+
+Nothing is estimated: who is in a room of I{n} receives I{n} presences while it fills, every message of every sender in
+order, and all I{n} together I{n} (I{n} + 1) / 2 presences while it empties. A phase ends when exactly that has come;
+whatever is missing or too much is an error.
+"""
+
+from __future__ import annotations
+
+import selectors
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.client import Client
+from benchmarks.failure import BenchmarkFailed
+
+LOGGING_IN: Final = 32
+"""How many log in at the same time: fewer than a listening socket's queue takes, or the kernel makes them wait."""
+
+JOINING: Final = 64
+"""How many enter at the same time."""
+
+MESSAGE_SIZE: Final = 64
+"""Characters of a message beside its number."""
+
+QUIET: Final = 0.2
+"""Seconds for which a phase is watched after its end, for what is too much."""
+
+React = Callable[[Client, list[tuple[int, int]]], None]
+"""Takes the messages (sender, sequence number) that a client has received."""
+
+
+def _ignore(client: Client, messages: list[tuple[int, int]]) -> None:
+    """
+    Do nothing about what came: it is counted.
+    """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What the load does.
+
+    @ivar users: how many clients.
+    @ivar rooms: how many rooms they are spread over.
+    @ivar senders: how many occupants of each room talk; each has one message under way at a time.
+    @ivar messages: how many messages each of them sends.
+    @ivar timeout: seconds that one phase may take.
+    @ivar quiet: see L{QUIET}.
+    """
+
+    users: int
+    rooms: int
+    senders: int
+    messages: int
+    timeout: float = 120.0
+    quiet: float = QUIET
+
+    def occupants(self, room: int) -> range:
+        """
+        The numbers of the users of a room; the first ones talk.
+        """
+        return range(room, self.users, self.rooms)
+
+
+class Load:
+    """
+    The clients. Use it in C{with}, so that they hang up.
+    """
+
+    def __init__(self, plan: Plan, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
+        self._plan = plan
+        self._address = address
+        self._tls = tls
+        self._selector = selectors.DefaultSelector()
+        self._clients: list[Client] = []
+        self._members = [plan.occupants(room) for room in range(plan.rooms)]
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients:
+            client.close()
+        self._selector.close()
+
+    # The phases
+
+    def logIn(self) -> int:
+        """
+        Let all connect and log in.
+
+        @return: how many.
+        """
+        clients = self._clients
+        waiting: list[Client] = []
+
+        def ready() -> bool:
+            waiting[:] = [client for client in waiting if not client.ready]
+            while len(waiting) < LOGGING_IN and len(clients) < self._plan.users:
+                client = Client(len(clients), self._address, self._selector)
+                clients.append(client)
+                waiting.append(client)
+                client.logIn(self._tls)
+            return not waiting
+
+        self._until(ready, lambda: f"{len(waiting)} clients are still logging in")
+        return len(clients)
+
+    def join(self) -> int:
+        """
+        Fill the rooms: first one user each, who accepts the default configuration, then the others.
+
+        @return: how many presences were delivered.
+        """
+        plan = self._plan
+        self._enter([members[0] for members in self._members])
+        creators = [self._clients[members[0]] for members in self._members]
+        for creator in creators:
+            creator.accept()
+        self._until(
+            lambda: all(creator.tally.answers == 1 for creator in creators), lambda: "not every room was unlocked"
+        )
+        self._enter(range(plan.rooms, plan.users))
+        wanted = {number: len(members) for members in self._members for number in members}
+        return self._exactly("presences", wanted, lambda client: client.tally.presences)
+
+    def _enter(self, numbers: Iterable[int]) -> None:
+        """
+        Let users enter, so many at a time. Each is in when the first presence has come: the room begins with those
+        who are there.
+        """
+        queue = iter(numbers)
+        entering: list[Client] = []
+
+        def entered() -> bool:
+            entering[:] = [client for client in entering if not client.tally.presences]
+            while len(entering) < JOINING and (number := next(queue, None)) is not None:
+                client = self._clients[number]
+                client.join(number % self._plan.rooms)
+                entering.append(client)
+            return not entering
+
+        self._until(entered, lambda: f"{len(entering)} clients are still entering")
+
+    def speak(self) -> int:
+        """
+        Let the senders of every room talk.
+
+        @return: how many messages were delivered.
+        """
+        plan = self._plan
+        talking = {
+            number: self._clients[number] for members in self._members for number in members[: plan.senders]
+        }
+        wanted = {}
+        for members in self._members:
+            count = len(members[: plan.senders]) * plan.messages
+            wanted.update(dict.fromkeys(members, count))
+        left = sum(wanted.values())
+
+        def react(client: Client, messages: list[tuple[int, int]]) -> None:
+            nonlocal left
+            left -= len(messages)
+            if client.number in talking and client.sent < plan.messages:
+                for sender, _ in messages:
+                    if sender == client.number:
+                        client.speak(MESSAGE_SIZE)
+
+        for client in talking.values():
+            client.speak(MESSAGE_SIZE)
+        self._until(lambda: left <= 0, lambda: f"{left} of {sum(wanted.values())} deliveries are missing", react)
+        return self._exactly("messages", wanted, lambda client: client.tally.messages)
+
+    def leave(self) -> int:
+        """
+        Empty the rooms.
+
+        @return: how many presences were delivered.
+        """
+        clients = self._clients
+        for client in clients:
+            client.leave()
+        wanted = sum(len(members) * (len(members) + 1) // 2 for members in self._members)
+
+        def received() -> int:
+            return sum(client.tally.presences for client in clients)
+
+        self._until(
+            lambda: received() >= wanted, lambda: f"{wanted - received()} of {wanted} presences are missing"
+        )
+        self._settle()
+        for room, members in enumerate(self._members):
+            count = sum(clients[number].tally.presences for number in members)
+            if count != len(members) * (len(members) + 1) // 2:
+                raise BenchmarkFailed(f"room {room}: {count} presences came while its {len(members)} occupants left")
+        return wanted
+
+    def rest(self, seconds: float) -> None:
+        """
+        Let some time go by; nobody may be thrown out in it.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._poll(left, _ignore)
+
+    # How they go on
+
+    def _poll(self, seconds: float, react: React) -> None:
+        for key, events in self._selector.select(seconds):
+            messages = key.data.onEvent(events)
+            if messages:
+                react(key.data, messages)
+
+    def _until(
+        self,
+        done: Callable[[], bool],
+        missing: Callable[[], str],
+        react: React = _ignore,
+    ) -> None:
+        """
+        Go on until something is the case.
+
+        @param missing: tells what is not, if it takes too long.
+        """
+        end = time.monotonic() + self._plan.timeout
+        while not done():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise BenchmarkFailed(f"after {self._plan.timeout:g} seconds {missing()}")
+            self._poll(left, react)
+
+    def _settle(self) -> None:
+        self.rest(self._plan.quiet)
+
+    def _exactly(self, what: str, wanted: dict[int, int], count: Callable[[Client], int]) -> int:
+        """
+        Wait until every user has received exactly so many, and see that nothing more comes.
+
+        @return: how many that is in all.
+        """
+        short = list(wanted)
+
+        def complete() -> bool:
+            short[:] = [number for number in short if count(self._clients[number]) < wanted[number]]
+            return not short
+
+        self._until(complete, lambda: f"{len(short)} clients do not have all their {what}")
+        self._settle()
+        for number, expected in wanted.items():
+            received = count(self._clients[number])
+            if received != expected:
+                raise BenchmarkFailed(f"user {number}: {received} {what} came instead of {expected}")
+        return sum(wanted.values())
+
+
+__all__ = ["JOINING", "LOGGING_IN", "MESSAGE_SIZE", "QUIET", "Load", "Plan"]

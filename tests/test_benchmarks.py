@@ -1,0 +1,466 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for C{benchmarks}: that nothing is counted wrong. How fast something is, no test says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks import command, server
+from benchmarks.failure import BenchmarkFailed
+from benchmarks.load import Load, Plan
+from benchmarks.meter import Meter
+from benchmarks.server import Equipment, Server
+from benchmarks.tally import Tally, body, wholeStanzas
+
+PRESENCE = b"<presence to='a'><x xmlns='http://jabber.org/protocol/muc#user'><item role='none'/></x></presence>"
+SUBJECT = b"<message to='a' type='groupchat'><subject/></message>"
+ANSWER = b"<iq to='a' id='o' type='result'/>"
+
+
+def message(sender: int, sequence: int) -> bytes:
+    """
+    A message of the load, as a room passes it on.
+    """
+    return b"<message to='a' type='groupchat'><body>%s</body></message>" % body(sender, sequence, 3)
+
+
+class TallyTests(SynchronousTestCase):
+    """
+    What a client receives is counted exactly.
+    """
+
+    def test_counts(self) -> None:
+        """
+        Presences, messages of the load and results are counted; other messages are not.
+        """
+        tally = Tally()
+        found = tally.feed(PRESENCE + SUBJECT + ANSWER + message(7, 0) + message(8, 0) + message(7, 1) + PRESENCE)
+        self.assertEqual(found, [(7, 0), (8, 0), (7, 1)])
+        self.assertEqual((tally.presences, tally.messages, tally.answers), (2, 3, 1))
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.integers(0, 1000)))
+    def test_anyPieces(self, cuts: list[int]) -> None:
+        """
+        However the network cuts it, the same is found.
+        """
+        stream = ANSWER + PRESENCE + message(1, 0) + ANSWER + ANSWER + SUBJECT + message(1, 1) + message(2, 0) + ANSWER
+        places = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
+        tally = Tally()
+        found = []
+        for begin, end in itertools.pairwise(places):
+            found += tally.feed(stream[begin:end])
+        self.assertEqual(found, [(1, 0), (1, 1), (2, 0)])
+        self.assertEqual((tally.presences, tally.messages, tally.answers), (1, 3, 4))
+
+    def test_wholeStanzas(self) -> None:
+        """
+        What is not whole waits: a stanza without its end, and an empty element of which a part is missing.
+        """
+        self.assertEqual(wholeStanzas(b""), 0)
+        self.assertEqual(wholeStanzas(ANSWER), len(ANSWER))
+        self.assertEqual(wholeStanzas(PRESENCE + ANSWER[:-1]), len(PRESENCE))
+        self.assertEqual(wholeStanzas(ANSWER + message(1, 0)[:-1]), len(ANSWER))
+        self.assertEqual(wholeStanzas(b"<message><body>"), 0)
+
+    def test_missing(self) -> None:
+        """
+        A message that is left out is an error when the next one of its sender comes.
+        """
+        tally = Tally()
+        tally.feed(message(7, 0))
+        error = self.assertRaises(BenchmarkFailed, tally.feed, message(7, 2))
+        self.assertEqual(str(error), "of sender 7, message 2 came instead of 1")
+
+    def test_twice(self) -> None:
+        """
+        A message that comes twice is an error.
+        """
+        tally = Tally()
+        self.assertRaises(BenchmarkFailed, tally.feed, message(7, 0) + message(7, 0))
+
+    def test_errors(self) -> None:
+        """
+        An error stanza and a stream error are errors, with either quotation marks, and are shown.
+        """
+        for text in (
+            b"<presence from='r@c' type='error'><error/></presence>",
+            b'<iq id="o" type="error"/>',
+            b"<message type='error'><body>b:1:0;</body></message>",
+            b"<stream:error><conflict/></stream:error>",
+        ):
+            error = self.assertRaises(BenchmarkFailed, Tally().feed, PRESENCE + text)
+            self.assertEqual(str(error), f"an error came: {text.decode()}")
+
+    def test_restart(self) -> None:
+        """
+        A new phase counts from zero.
+        """
+        tally = Tally()
+        tally.feed(PRESENCE + message(7, 0) + ANSWER)
+        tally.restart()
+        self.assertEqual((tally.presences, tally.messages, tally.answers), (0, 0, 0))
+        self.assertEqual(tally.feed(message(7, 0)), [(7, 0)])
+
+
+class MeterTests(SynchronousTestCase):
+    """
+    What a process has used is read as the system tells it.
+    """
+
+    def test_cpu(self) -> None:
+        """
+        The processor time of a process that works grows, and is its own.
+        """
+        meter = Meter(os.getpid())
+        before = os.times()
+        first = meter.cpu()
+        # os.times counts hundredths of a second.
+        self.assertGreaterEqual(first, before.user + before.system - 0.02)
+        sum(range(10_000))
+        self.assertGreater(meter.cpu(), first)
+
+    def test_memory(self) -> None:
+        """
+        What a process fills counts as its memory.
+        """
+        meter = Meter(os.getpid())
+        before = meter.memory()
+        kept = os.urandom(16 * 1024 * 1024)
+        grown = meter.memory() - before
+        self.assertGreater(grown, 12 * 1024, len(kept))
+
+    def test_noProcess(self) -> None:
+        """
+        A process that is not there is an error of the benchmark.
+        """
+        # Beyond the most that Linux ever gives.
+        meter = Meter(2**22 + 1)
+        self.assertRaises(BenchmarkFailed, meter.cpu)
+        self.assertRaises(BenchmarkFailed, meter.memory)
+
+
+class FalseServer:
+    """
+    A server of one room that knows just what the load says, and makes one mistake.
+    """
+
+    def __init__(self, mistake: Callable[[int, int, bytes], bytes]) -> None:
+        """
+        @param mistake: takes the number of the receiver, how many stanzas of this kind he was sent before, and a
+            stanza; gives what he is sent.
+        """
+        self._mistake = mistake
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.settimeout(10)
+        self.address = self._listening.getsockname()
+        self._lock = threading.Lock()
+        self._clients: list[socket.socket] = []
+        self._inside: list[int] = []
+        self._sent: dict[tuple[int, bytes], int] = {}
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        """
+        End it, and wait until it has ended.
+        """
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        with self._lock:
+            for client in self._clients:
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for client in self._clients:
+            client.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            with self._lock:
+                number = len(self._clients)
+                self._clients.append(client)
+                self._threads.append(threading.Thread(target=self._serve, args=(number, client)))
+            self._threads[-1].start()
+
+    def _serve(self, number: int, client: socket.socket) -> None:
+        while True:
+            try:
+                data = client.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            with self._lock:
+                self._received(number, client, data)
+
+    def _received(self, number: int, client: socket.socket, data: bytes) -> None:
+        for text, answer in (
+            (b"<stream:stream", b"<stream:features></stream:features>"),
+            (b"<auth", b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"),
+            (b"<bind", b"<iq type='result'><bind><jid>u@localhost/r</jid></bind></iq>"),
+            (b"jabber:x:data", ANSWER),
+        ):
+            if text in data:
+                client.sendall(answer)
+        if b"/muc'" in data:
+            for _ in self._inside:
+                self._tell(number, PRESENCE)
+            self._inside.append(number)
+            self._tellAll(PRESENCE)
+        while b"<body>" in data:
+            said, _, data = data.partition(b"</body>")
+            self._tellAll(b"<message><body>%s</body></message>" % said.partition(b"<body>")[2])
+        if b"unavailable" in data:
+            self._tellAll(PRESENCE)
+            self._inside.remove(number)
+
+    def _tellAll(self, stanza: bytes) -> None:
+        for number in self._inside:
+            self._tell(number, stanza)
+
+    def _tell(self, number: int, stanza: bytes) -> None:
+        kind = stanza[:4]
+        before = self._sent.get((number, kind), 0)
+        self._sent[number, kind] = before + 1
+        with contextlib.suppress(OSError):
+            self._clients[number].sendall(self._mistake(number, before, stanza))
+
+
+def faultless(number: int, before: int, stanza: bytes) -> bytes:
+    """
+    No mistake.
+    """
+    return stanza
+
+
+class LoadTests(SynchronousTestCase):
+    """
+    The load notices whatever is missing, too much or in disorder.
+    """
+
+    @contextlib.contextmanager
+    def load(self, mistake: Callable[[int, int, bytes], bytes], timeout: float = 10) -> Iterator[Load]:
+        """
+        A load of three users in one room, two of whom say three things each.
+        """
+        false = FalseServer(mistake)
+        try:
+            with Load(Plan(3, 1, 2, 3, timeout, 0.02), false.address, None) as load:
+                yield load
+        finally:
+            false.close()
+
+    def test_faultless(self) -> None:
+        """
+        With a server that does everything right the phases give the numbers of what was delivered.
+        """
+        with self.load(faultless) as load:
+            self.assertEqual(load.logIn(), 3)
+            self.assertEqual(load.join(), 9)
+            self.assertEqual(load.speak(), 18)
+            self.assertEqual(load.leave(), 6)
+
+    def assertMistake(self, mistake: Callable[[int, int, bytes], bytes], words: str, timeout: float = 10) -> None:
+        """
+        Assert that a mistake is noticed, and told by certain words.
+        """
+        with self.load(mistake, timeout) as load:
+            load.logIn()
+
+            def phases() -> None:
+                load.join()
+                load.speak()
+                load.leave()
+
+            error = self.assertRaises(BenchmarkFailed, phases)
+        self.assertIn(words, str(error))
+
+    def test_lastMissing(self) -> None:
+        """
+        The last message to one of them, which nothing follows, is missed when the time is over.
+        """
+
+        def mistake(number: int, before: int, stanza: bytes) -> bytes:
+            return b"" if number == 2 and before == 5 and b"<body>" in stanza else stanza
+
+        self.assertMistake(mistake, "1 of 18 deliveries are missing", timeout=0.5)
+
+    def test_twice(self) -> None:
+        """
+        The last message, sent twice, is noticed behind the end of the phase.
+        """
+
+        def mistake(number: int, before: int, stanza: bytes) -> bytes:
+            return stanza * 2 if number == 2 and before == 5 and b"<body>" in stanza else stanza
+
+        self.assertMistake(mistake, "user 2: of sender")
+
+    def test_presenceTooMany(self) -> None:
+        """
+        A presence too many while the room fills is noticed.
+        """
+
+        def mistake(number: int, before: int, stanza: bytes) -> bytes:
+            return stanza * 2 if number == 0 and before == 2 and b"<presence" in stanza else stanza
+
+        self.assertMistake(mistake, "user 0: 4 presences came instead of 3")
+
+    def test_presenceTooManyAtTheEnd(self) -> None:
+        """
+        A presence too many while the room empties is noticed.
+        """
+
+        def mistake(number: int, before: int, stanza: bytes) -> bytes:
+            return stanza * 2 if number == 2 and before == 3 and b"<presence" in stanza else stanza
+
+        self.assertMistake(mistake, "room 0: ")
+
+    def test_error(self) -> None:
+        """
+        An error stanza ends it and tells whom it was sent to.
+        """
+
+        def mistake(number: int, before: int, stanza: bytes) -> bytes:
+            return b"<presence type='error'/>" if number == 1 else stanza
+
+        self.assertMistake(mistake, "user 1: an error came: <presence type='error'/>")
+
+    def test_hangsUp(self) -> None:
+        """
+        A server that closes a connection ends it.
+        """
+        false = FalseServer(faultless)
+        with Load(Plan(1, 1, 1, 1, 10, 0.02), false.address, None) as load:
+            load.logIn()
+            false.close()
+            error = self.assertRaises(BenchmarkFailed, load.join)
+        self.assertIn("user 0", str(error))
+
+    def test_nobodyThere(self) -> None:
+        """
+        A server that is not there is an error of the benchmark.
+        """
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            with Load(Plan(1, 1, 1, 1, 10, 0.02), unused.getsockname(), None) as load:
+                self.assertRaises(BenchmarkFailed, load.logIn)
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    The command, with a server of its own.
+    """
+
+    def run_(self, *argv: str) -> str:
+        """
+        Run it with few clients; it has to end with status 0.
+
+        @return: what it printed.
+        """
+        printed = io.StringIO()
+        few = ("--users", "6", "--messages", "2", "--senders", "2", "--quick")
+        self.assertEqual(command.main([*few, *argv], printed.write), 0)
+        return printed.getvalue()
+
+    def test_json(self) -> None:
+        """
+        One JSON object tells what was done and each measurement; everything was delivered, and everything cost
+        something.
+        """
+        printed = json.loads(self.run_("--json", "--writes", "on", "--security", "tls", "--storage", "sqlite"))
+        self.assertEqual((printed["senders"], printed["messages"]), (2, 2))
+        (result,) = printed["results"]
+        self.assertEqual(
+            {key: result[key] for key in ("opportunistic", "tls", "storage", "users", "rooms", "deliveries")},
+            {"opportunistic": True, "tls": True, "storage": "sqlite", "users": 6, "rooms": 1, "deliveries": 24},
+        )
+        for key in ("logIn", "join", "message", "leave", "rate", "total"):
+            self.assertGreater(result[key], 0, key)
+
+    def test_table(self) -> None:
+        """
+        Without C{--json} there is one line for each measurement, below a line of titles.
+        """
+        lines = self.run_("--writes", "off", "--security", "plain", "--rooms", "one").splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertEqual(lines[0].split()[:2], ["writes", "rooms"])
+        self.assertTrue(lines[1].startswith("by the poller   plain      1 of 6 "), lines[1])
+
+    def test_serverCannotStart(self) -> None:
+        """
+        If the server does not start, the status is 1 and its own words stand on standard error.
+        """
+        self.patch(server, "_CONFIGURATION", "[server]\ndomain = {domain}\nnonsense = 1\n")
+        complaints = io.StringIO()
+        with contextlib.redirect_stderr(complaints):
+            status = command.main(["--quick", "--json"], self.fail)
+        self.assertEqual(status, 1)
+        self.assertIn("nonsense", complaints.getvalue())
+
+    def test_logged(self) -> None:
+        """
+        A fault that the server logged is an error, even if everything was delivered.
+        """
+        with Server(Equipment(True, False, "memory", 1)) as running:
+            running.checkLog()
+            log = os.path.join(running._folder.name, "server.log")
+            with open(log, "a") as file:
+                file.write("Traceback (most recent call last):\n")
+            self.assertRaises(BenchmarkFailed, running.checkLog)
+            pid = running.pid
+        self.assertRaises(ProcessLookupError, os.kill, pid, 0)
+
+    def test_arguments(self) -> None:
+        """
+        A command line that makes no sense ends with status 2 before anything is started.
+        """
+        for argv in (["--users", "0"], ["--messages", "many"], ["--security", "none"], ["--users", "99999999"]):
+            with contextlib.redirect_stderr(io.StringIO()):
+                error = self.assertRaises(SystemExit, command.options, argv)
+            self.assertEqual(error.code, 2, argv)
+
+    def test_cases(self) -> None:
+        """
+        What is measured is writes on and off, plain and TLS, one room and many; and each choice leaves out the rest.
+        """
+
+        def chosen(*argv: str) -> list[tuple[bool, bool, int]]:
+            found: list[tuple[Equipment, Plan]] = list(command.cases(command.options([*argv, "--users", "50"])))
+            return [(equipment.opportunistic, equipment.tls, plan.rooms) for equipment, plan in found]
+
+        everything = [(w, tls, rooms) for tls in (False, True) for rooms in (1, 5) for w in (True, False)]
+        self.assertEqual(chosen(), everything)
+        self.assertEqual(chosen("--writes", "off", "--security", "tls", "--rooms", "many"), [(False, True, 5)])
+
+    def test_quick(self) -> None:
+        """
+        C{--quick} makes little of what is not said otherwise.
+        """
+
+        def sizes(*argv: str) -> tuple[Any, ...]:
+            chosen = command.options(argv)
+            return (chosen.users, chosen.messages)
+
+        self.assertEqual(sizes(), (500, 40))
+        self.assertEqual(sizes("--quick"), (50, 4))
+        self.assertEqual(sizes("--quick", "--users", "20"), (20, 4))
