@@ -9,15 +9,15 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress
+from zope.interface import implementer
+
 from muccore.credentials import ScramKeys
 from muccore.element import Element
 from muccore.errors import StanzaError, StreamError
 from muccore.interfaces import IAccounts, IBinder, ICarrier, ISession
 from muccore.jid import JID
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress
-from zope.interface import implementer
-
 from tests.stream.clients import Bindings
 
 DOMAIN = "example.org"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muccore.stream.limits import LOOPBACK, AddressLimit, Networks, TokenBucket, addressOf
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.stream.limits import LOOPBACK, AddressLimit, Networks, TokenBucket, addressOf
 
 
 class TokenBucketTests(SynchronousTestCase):

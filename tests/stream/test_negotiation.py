@@ -10,6 +10,9 @@ import re
 from base64 import b64decode, b64encode
 from typing import Any
 
+from twisted.internet.defer import fail
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import ns
 from muccore.element import Element
 from muccore.errors import StanzaError, StreamError
@@ -19,9 +22,6 @@ from muccore.stream.offer import OFF, OPTIONAL, REQUIRED, Offer
 from muccore.stream.parser import StanzaParser
 from muccore.stream.sasl import SASL
 from muccore.stream.states import State
-from twisted.internet.defer import fail
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import (
     BIND,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from muccore.stream.wheel import TICK, Wheel
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.stream.wheel import TICK, Wheel
 
 
 class Thing:
