@@ -1,0 +1,160 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.handler}: the entrance as a whole.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+from zope.interface.verify import verifyObject
+
+from muccore import ns
+from muccore.muc.handler import MUCHandler
+from muccore.muc.options import Options
+from muccore.storage.memory import MemoryRooms
+from muccore.tables import ITables
+from muccore.testing.stage import Stage
+from tests.muc.theatre import HOST, NAME, Theatre, affiliation, ask, attributes, heard, join, role
+
+
+class TableTests(SynchronousTestCase):
+    """
+    The two tables.
+    """
+
+    def test_methods(self) -> None:
+        """
+        Every entry names a method.
+        """
+        handler = MUCHandler(MemoryRooms(), Options())
+        for name in [*handler.stanzas.values(), *handler.iqs.values()]:
+            self.assertTrue(callable(getattr(handler, name)), name)
+
+    def test_interfaces(self) -> None:
+        """
+        It is a handler with tables, and says what it implements.
+        """
+        handler = MUCHandler(MemoryRooms(), Options())
+        self.assertTrue(verifyObject(ITables, handler))
+        self.assertTrue(verifyObject(IXMPPHandler, handler))
+        self.assertEqual([xep.number for xep in handler.implements], [45, 128, 203, 249, 410])
+
+
+class ServiceTests(Theatre):
+    """
+    What the service says of itself (§6.2).
+    """
+
+    def test_info(self) -> None:
+        """
+        It is a text conference, by the name that the operator gave it, and does MUC.
+        """
+        self.begin(name="Verona")
+        juliet = self.client("juliet")
+        ask(juliet, "get", f"<query xmlns='{ns.DISCO_INFO}'/>", to=HOST)
+        children = list(self.answer(juliet).childElements())
+        self.assertEqual(
+            attributes(child for child in children if child.name == "identity"),
+            [{"category": "conference", "type": "text", "name": "Verona"}],
+        )
+        features = {child.get("var") for child in children if child.name == "feature"}
+        self.assertEqual(
+            features, {ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM}
+        )
+
+
+_PAYLOADS = [
+    "",
+    f"<query xmlns='{ns.DISCO_INFO}'/>",
+    f"<query xmlns='{ns.DISCO_ITEMS}'/>",
+    f"<query xmlns='{ns.MUC_ADMIN}'/>",
+    f"<query xmlns='{ns.MUC_ADMIN}'><item/></query>",
+    f"<query xmlns='{ns.MUC_ADMIN}'>{affiliation('juliet@localhost', 'outcast')}</query>",
+    f"<query xmlns='{ns.MUC_ADMIN}'>{affiliation('', 'member')}{role('', '')}</query>",
+    f"<query xmlns='{ns.MUC_ADMIN}'>{role('Juliet', 'none')}</query>",
+    f"<query xmlns='{ns.MUC_OWNER}'/>",
+    f"<query xmlns='{ns.MUC_OWNER}'><destroy jid=''/></query>",
+    f"<query xmlns='{ns.MUC_OWNER}'><x xmlns='{ns.DATA}' type='submit'/></query>",
+    f"<query xmlns='{ns.MUC_OWNER}'><x xmlns='{ns.DATA}' type='cancel'/></query>",
+    f"<query xmlns='{ns.MUC_OWNER}'><x xmlns='{ns.DATA}' type='submit'><field/></x></query>",
+    f"<query xmlns='{ns.REGISTER}'/>",
+    f"<query xmlns='{ns.REGISTER}'><remove/></query>",
+    f"<query xmlns='{ns.REGISTER}'><x xmlns='{ns.DATA}' type='submit'/></query>",
+    f"<x xmlns='{ns.MUC}'/>",
+    f"<x xmlns='{ns.MUC}'><history maxstanzas='x'/><password/></x>",
+    f"<x xmlns='{ns.MUC_USER}'/>",
+    f"<x xmlns='{ns.MUC_USER}'><invite/></x>",
+    f"<x xmlns='{ns.MUC_USER}'><decline to='@'/></x>",
+    f"<x xmlns='{ns.DATA}' type='submit'/>",
+    "<subject/>",
+    "<subject>S</subject><body>B</body>",
+    "<body/>",
+    f"<ping xmlns='{ns.PING}'/>",
+    "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
+    "<error/>",
+]
+
+_STANZAS = st.tuples(
+    st.sampled_from(["romeo", "juliet", "nurse"]),
+    st.sampled_from(["message", "presence", "iq"]),
+    st.sampled_from(
+        [None, "get", "set", "result", "error", "groupchat", "chat", "headline", "unavailable", "probe", "other"]
+    ),
+    st.sampled_from([HOST, f"{HOST}/x", NAME, f"{NAME}/Romeo", f"{NAME}/Juliet", f"{NAME}/ ", f"other@{HOST}/A"]),
+    st.sampled_from(_PAYLOADS),
+)
+
+
+class AnythingTests(SynchronousTestCase):
+    """
+    Whatever people send.
+    """
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(_STANZAS, max_size=25))
+    def test_noTraceback(self, stanzas: list[tuple[str, str, str | None, str, str]]) -> None:
+        """
+        Nothing that people send, in whatever order, makes a room stumble: no internal error, one answer to each
+        request, and who is in agrees with who has a seat.
+        """
+        stage = Stage()
+        clients = {name: stage.client(f"{name}@localhost/a") for name in ("romeo", "juliet", "nurse")}
+        for number, (name, kind, type, to, payload) in enumerate(stanzas):
+            attribute = f" type='{type}'" if type is not None else ""
+            clients[name].sends(f"<{kind} id='{number}' to='{to}'{attribute}>{payload}</{kind}>")
+            for client in clients.values():
+                for stanza in client.hears():
+                    error = stanza.child("error")
+                    self.assertTrue(
+                        error is None or error.child("internal-server-error", ns.STANZA_ERRORS) is None,
+                        stanza.toXml(),
+                    )
+            for room in stage.muc.rooms.live.values():
+                seats = {jid: seat for occupant in room.occupants.values() for jid, seat in occupant.seats.items()}
+                self.assertEqual(seats, room.seats)
+                self.assertEqual([o.nick for o in room.occupants.values()], list(room.occupants))
+                self.assertTrue(all(occupant.seats for occupant in room.occupants.values()))
+                self.assertFalse(room.gate.closed)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_answers(self) -> None:
+        """
+        Each request is answered exactly once, whatever it is.
+        """
+        for type in ("get", "set"):
+            for to in (HOST, NAME, f"{NAME}/Romeo", f"{NAME}/Nobody", f"nowhere@{HOST}"):
+                for payload in _PAYLOADS:
+                    if payload.count("xmlns") == 0 or payload.startswith("<error"):
+                        continue
+                    stage = Stage()
+                    romeo = stage.client("romeo@localhost/a")
+                    join(romeo, "Romeo")
+                    heard(romeo)
+                    romeo.sends(f"<iq type='{type}' id='once' to='{to}'>{payload}</iq>")
+                    # A request to himself comes back to him first.
+                    answers = [iq for iq in romeo.hears() if iq.name == "iq" and iq.get("type") in ("result", "error")]
+                    relayed = to.endswith("/Romeo") and ns.PING not in payload
+                    self.assertEqual(len(answers), 0 if relayed else 1, (type, to, payload))

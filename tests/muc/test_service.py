@@ -1,0 +1,165 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.service}: the list of rooms, page by page (XEP-0045 §6.3, XEP-0059).
+"""
+
+from __future__ import annotations
+
+from muccore import ns
+from muccore.element import Element
+from muccore.interfaces import RoomRecord
+from muccore.muc import service
+from muccore.storage.memory import MemoryRooms
+from muccore.testing.doubles import FailingRoomStore
+from tests.muc.theatre import HOST, Theatre, ask, attributes
+
+
+class ListTests(Theatre):
+    """
+    C{disco#items} of the service.
+    """
+
+    def setUp(self) -> None:
+        """
+        So many rooms are in the store.
+        """
+        super().setUp()
+        self.rooms(5)
+
+    def rooms(self, count: int) -> None:
+        """
+        Write some rooms down, and start.
+        """
+        self.memory = MemoryRooms()
+        self.memory.open()
+        for number in range(count):
+            self.memory.save(self.jid(number), RoomRecord({"persistent": True}, {}, name=f"Room {number}"))
+        self.memory.save(f"a-hidden@{HOST}", RoomRecord({"persistent": True}, {}, public=False))
+        self.memory.save("x@elsewhere.localhost", RoomRecord({"persistent": True}, {}))
+        self.store = FailingRoomStore(self.memory)
+        self.begin(self.store)
+        self.juliet = self.client("juliet")
+
+    def jid(self, number: int) -> str:
+        """
+        The address of one of them.
+        """
+        return f"r{number:04}@{HOST}"
+
+    def page(self, inside: str | None = None) -> tuple[list[str], Element | None]:
+        """
+        Ask for rooms: the addresses, and the C{<set/>}.
+        """
+        rsm = f"<set xmlns='{ns.RSM}'>{inside}</set>" if inside is not None else ""
+        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'>{rsm}</query>", to=HOST)
+        query = self.answer(self.juliet)
+        found = [child.attributes["jid"] for child in query.childElements() if child.name == "item"]
+        return found, query.child("set", ns.RSM)
+
+    def expect(self, inside: str | None, rooms: list[int], count: int | None) -> None:
+        """
+        A page has these rooms, and says of itself what XEP-0059 §2.2 asks for.
+        """
+        found, about = self.page(inside)
+        self.assertEqual(found, [self.jid(number) for number in rooms])
+        if count is None:
+            self.assertIsNone(about)
+            return
+        assert about is not None
+        told = {child.name: (child.text(), child.get("index")) for child in about.childElements()}
+        expected: dict[str, tuple[str, str | None]] = {"count": (str(count), None)}
+        if rooms:
+            expected |= {"first": (found[0], str(rooms[0])), "last": (found[-1], None)}
+        self.assertEqual(told, expected)
+
+    def test_all(self) -> None:
+        """
+        All public rooms of this service with their names, in order, and nothing else.
+        """
+        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
+        self.assertEqual(
+            attributes(self.answer(self.juliet).childElements()),
+            [{"jid": self.jid(number), "name": f"Room {number}"} for number in range(5)],
+        )
+        self.expect(None, [0, 1, 2, 3, 4], None)
+
+    def test_nameless(self) -> None:
+        """
+        A room without a name is listed by its localpart.
+        """
+        self.memory.save(f"zoo@{HOST}", RoomRecord({"persistent": True}, {}))
+        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
+        [*_, last] = attributes(self.answer(self.juliet).childElements())
+        self.assertEqual(last["name"], "zoo")
+
+    def test_pages(self) -> None:
+        """
+        XEP-0059 §2.2 to §2.7: forwards, backwards, the last page, an empty page behind the end, the count alone.
+        """
+        after, before = f"<after>{self.jid(1)}</after>", f"<before>{self.jid(3)}</before>"
+        self.expect("<max>2</max>", [0, 1], 5)
+        self.expect(f"<max>2</max>{after}", [2, 3], 5)
+        self.expect(f"<max>2</max><after>{self.jid(3)}</after>", [4], 5)
+        self.expect(f"<max>2</max><after>{self.jid(4)}</after>", [], 5)
+        self.expect(f"<max>2</max>{before}", [1, 2], 5)
+        self.expect(f"<max>2</max><before>{self.jid(1)}</before>", [0], 5)
+        self.expect("<max>2</max><before/>", [3, 4], 5)
+        self.expect("<max>0</max>", [], 5)
+        self.expect("", [0, 1, 2, 3, 4], 5)
+        self.expect(after, [2, 3, 4], 5)
+        self.expect("<max>2</max><after/>", [0, 1], 5)
+
+    def test_gone(self) -> None:
+        """
+        XEP-0059 §2.5: where a room that a page began or ended with is no more, its place in the order is enough.
+        """
+        self.memory.destroy(self.jid(1))
+        found, _ = self.page(f"<max>2</max><after>{self.jid(1)}</after>")
+        self.assertEqual(found, [self.jid(2), self.jid(3)])
+
+    def test_none(self) -> None:
+        """
+        Without rooms the list is empty.
+        """
+        self.rooms(0)
+        self.expect(None, [], None)
+        self.expect("<max>10</max>", [], 0)
+
+    def test_many(self) -> None:
+        """
+        §6.3: of a long list one who does not say how many gets a part, and is told that it is one; one who says so
+        gets no more than there may be at once.
+        """
+        self.rooms(service.LIMIT + 1)
+        found, about = self.page()
+        self.assertEqual(len(found), service.PAGE)
+        assert about is not None
+        count = about.child("count")
+        assert count is not None
+        self.assertEqual(count.text(), str(service.LIMIT + 1))
+        found, about = self.page("<max>999999</max>")
+        self.assertEqual(len(found), service.LIMIT)
+
+    def test_refused(self) -> None:
+        """
+        What contradicts itself is a bad request; pages by index are not offered; there is no such node.
+        """
+        for inside, condition in (
+            ("<max>x</max>", "modify bad-request"),
+            ("<max>-1</max>", "modify bad-request"),
+            ("<after>a</after><before>b</before>", "modify bad-request"),
+            ("<max>2</max><index>1</index>", "cancel feature-not-implemented"),
+        ):
+            query = f"<query xmlns='{ns.DISCO_ITEMS}'><set xmlns='{ns.RSM}'>{inside}</set></query>"
+            ask(self.juliet, "get", query, to=HOST)
+            self.refused(self.juliet, condition)
+        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}' node='x'/>", to=HOST)
+        self.refused(self.juliet, "cancel item-not-found")
+
+    def test_storeFails(self) -> None:
+        """
+        If the store cannot tell, who asked is told to wait.
+        """
+        self.store.failing = frozenset({"publicRooms"})
+        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
+        self.refused(self.juliet, "wait internal-server-error")
