@@ -14,6 +14,11 @@ import select
 import subprocess
 import sys
 
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
 from muccore import ctl
 from muccore.config import plugged
 from muccore.credentials import ScramKeys
@@ -21,10 +26,6 @@ from muccore.interfaces import StoreUnavailable
 from muccore.storage.memory import MemoryAccounts
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.testing.doubles import ThreadlessReactor
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 CONFIGURATION = """\
 [server]

@@ -8,12 +8,12 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import dataforms, jid, ns
 from muccore.dataforms import Field, submitted
 from muccore.element import Element
 from muccore.errors import StanzaError
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.routing import canonical, xml
 
 FIELDS = [

@@ -5,8 +5,9 @@ Tests of L{muccore.datetimes}.
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muccore.datetimes import parseStamp, stamp
 from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.datetimes import parseStamp, stamp
 
 
 class StampTests(SynchronousTestCase):

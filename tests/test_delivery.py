@@ -5,12 +5,12 @@ Tests of L{muccore.delivery}: RFC 6121 §8.5, clause by clause.
 
 from __future__ import annotations
 
-from muccore.handlers.base import FULL, Handler
-from muccore.interfaces import IDomain
 from twisted.trial.unittest import SynchronousTestCase
 from wokkel.generic import VersionHandler
 from zope.interface.verify import verifyObject
 
+from muccore.handlers.base import FULL, Handler
+from muccore.interfaces import IDomain
 from tests.routing import Client, Server, canonical, conditions
 
 JULIET = "juliet@localhost/balcony"

@@ -7,12 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from muccore import jid
-from muccore.element import Element
-from muccore.errors import StanzaError
-from muccore.handlers.base import ANSWERED, ANY, BARE, FULL, HOST, Handler
-from muccore.interfaces import IDomain
-from muccore.jid import JID
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.error import StanzaError as TwistedStanzaError
@@ -24,6 +18,12 @@ from wokkel.subprotocols import XMPPHandler
 from wokkel.xmppim import MessageProtocol, PresenceProtocol
 from zope.interface.verify import verifyObject
 
+from muccore import jid
+from muccore.element import Element
+from muccore.errors import StanzaError
+from muccore.handlers.base import ANSWERED, ANY, BARE, FULL, HOST, Handler
+from muccore.interfaces import IDomain
+from muccore.jid import JID
 from tests.routing import Server, canonical, conditions, error, xml
 
 ROMEO = "romeo@localhost/orchard"

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from muccore import jid
-from muccore.handlers.base import Handler
-from muccore.handlerstream import REQUEST_TIMEOUT
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.error import StanzaError
@@ -22,6 +19,9 @@ from wokkel.generic import Request, Stanza
 from wokkel.ping import PingClientProtocol
 from zope.interface.verify import verifyObject
 
+from muccore import jid
+from muccore.handlers.base import Handler
+from muccore.handlerstream import REQUEST_TIMEOUT
 from tests.routing import Server, xml
 
 ROMEO = "romeo@localhost/orchard"

@@ -3,10 +3,10 @@
 Tests of L{muccore.refusal}.
 """
 
-from muccore.errors import StanzaError
-from muccore.refusal import answerable, refusal
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.errors import StanzaError
+from muccore.refusal import answerable, refusal
 from tests.routing import canonical, error, xml
 
 

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from wokkel.generic import VersionHandler as StockVersionHandler
+from zope.interface.verify import verifyObject
+
 from muccore import jid
 from muccore.domain import Domain
 from muccore.errors import StreamError
@@ -14,11 +19,6 @@ from muccore.handlers.disco import AccountDiscoHandler, DiscoHandler
 from muccore.handlers.ping import AccountPingHandler, PingHandler
 from muccore.handlers.version import VersionHandler
 from muccore.interfaces import IRouter
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
-from wokkel.generic import VersionHandler as StockVersionHandler
-from zope.interface.verify import verifyObject
-
 from tests.routing import Server, error, xml
 
 

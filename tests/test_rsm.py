@@ -5,12 +5,12 @@ Tests of L{muccore.rsm}.
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import rsm
 from muccore.element import Element
 from muccore.errors import StanzaError
 from muccore.rsm import PageRequest
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.routing import canonical, xml
 
 

@@ -5,16 +5,16 @@ Tests of L{muccore.session}.
 
 from __future__ import annotations
 
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
 from muccore import jid
 from muccore.element import Element, Rendered, render, toAttribute
 from muccore.errors import StanzaError, StreamError
 from muccore.interfaces import IBinder, IRouter, ISession
 from muccore.jid import JID
 from muccore.session import Session, Sessions
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
-from zope.interface.verify import verifyObject
-
 from tests.routing import Client, FakeCarrier, canonical, conditions, error, xml
 
 ROMEO = "romeo@localhost/orchard"

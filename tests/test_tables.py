@@ -3,10 +3,10 @@
 Tests of L{muccore.tables}.
 """
 
-from muccore import jid
-from muccore.tables import ANSWERED, BARE, FULL, HOST, fromOwner, kindOf
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore import jid
+from muccore.tables import ANSWERED, BARE, FULL, HOST, fromOwner, kindOf
 from tests.routing import xml
 
 

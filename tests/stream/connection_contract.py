@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from muccore.stream.transport import BoundedServer
 from twisted.internet import error
 
+from muccore.stream.transport import BoundedServer
 from tests.stream.sockets import Peer, Producer, Recorder, Spy
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from muccore.stream.transport import BoundedServer, Turn, adopt, transportClass
 from twisted.internet import reactor as theReactor
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.protocol import Protocol
@@ -24,6 +23,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from muccore.stream.transport import BoundedServer, Turn, adopt, transportClass
 from tests.certificates import makeCertificate
 
 PATIENCE = 10.0

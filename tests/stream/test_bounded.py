@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 
 from muccore.stream.transport import adopt, transportClass
-
 from tests.stream.connection_contract import ConnectionContract
 from tests.stream.sockets import Recorder, SocketTestCase
 from tests.stream.tls_contract import TLSContract

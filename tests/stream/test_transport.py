@@ -12,11 +12,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from muccore.stream.transport import OpportunisticServer, adopt, install, transportClass
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
+from muccore.stream.transport import OpportunisticServer, adopt, install, transportClass
 from tests.stream.connection_contract import ConnectionContract
 from tests.stream.sockets import Peer, Producer, Recorder, SocketTestCase, Spy, reset, serverContext
 from tests.stream.tls_contract import TLSContract

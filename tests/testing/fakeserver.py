@@ -11,13 +11,14 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-from muccore import ns
-from muccore.credentials import ScramKeys
-from muccore.element import escapeText, render
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.protocol import Factory, Protocol
 from twisted.words.xish import domish
+
+from muccore import ns
+from muccore.credentials import ScramKeys
+from muccore.element import escapeText, render
 
 PLAIN = "<mechanism>PLAIN</mechanism>"
 PASSWORD = "secret"

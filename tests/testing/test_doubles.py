@@ -5,14 +5,15 @@ Tests for L{muccore.testing.doubles}.
 
 from __future__ import annotations
 
-from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError, StoreUnavailable
-from muccore.storage.memory import MemoryRooms
-from muccore.testing.contracts import RoomStoreContract
-from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore, ThreadlessReactor
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
+
+from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError, StoreUnavailable
+from muccore.storage.memory import MemoryRooms
+from muccore.testing.contracts import RoomStoreContract
+from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore, ThreadlessReactor
 
 EMPTY = RoomRecord({}, {})
 CHANGE = RoomChange({"hag66@shakespeare.lit": Affiliate("member")})

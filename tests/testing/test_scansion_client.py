@@ -12,15 +12,15 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from muccore import ns
-from muccore.testing.scansion.client import STREAM_ERROR, Client, ClientFailed, connect
-from muccore.testing.scansion.language import Character
-from muccore.testing.scansion.scram import ScramClient, ScramRefused
 from twisted.internet import reactor, ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from muccore import ns
+from muccore.testing.scansion.client import STREAM_ERROR, Client, ClientFailed, connect
+from muccore.testing.scansion.language import Character
+from muccore.testing.scansion.scram import ScramClient, ScramRefused
 from tests.testing.fakeserver import PASSWORD, PLAIN, FakeServer, mechanisms
 
 

@@ -9,11 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-from muccore.testing.scansion.__main__ import options, run
 from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from muccore.testing.scansion.__main__ import options, run
 from tests.testing.fakeserver import PASSWORD, FakeServer
 
 SCRIPT = f"""\

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from muccore import ns
-from muccore.testing.scansion.play import blocks, perform
-from muccore.testing.scansion.script import parse
-from muccore.testing.scansion.staging import PlayFailed, Staging
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.words.xish import domish
 
+from muccore import ns
+from muccore.testing.scansion.play import blocks, perform
+from muccore.testing.scansion.script import parse
+from muccore.testing.scansion.staging import PlayFailed, Staging
 from tests.testing.fakeserver import PASSWORD, FakeServer, FakeStream, forward
 
 CAST = f"""\

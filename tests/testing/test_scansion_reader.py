@@ -6,9 +6,10 @@ Tests for L{muccore.testing.scansion.reader}.
 from __future__ import annotations
 
 from lxml import etree
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import ns
 from muccore.testing.scansion.reader import StreamReader
-from twisted.trial.unittest import SynchronousTestCase
 
 HEADER = f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' version='1.0'>".encode()
 

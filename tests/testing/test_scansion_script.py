@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore import ns
 from muccore.testing.scansion import script
 from muccore.testing.scansion.language import (
@@ -24,7 +26,6 @@ from muccore.testing.scansion.language import (
     capturedName,
 )
 from muccore.testing.scansion.script import parse
-from twisted.trial.unittest import SynchronousTestCase
 
 CAST = """\
 # Of two lovers

@@ -6,10 +6,11 @@ Tests for L{muccore.testing.scansion.staging}.
 from __future__ import annotations
 
 from lxml import etree
+from twisted.trial.unittest import SynchronousTestCase
+
 from muccore.testing.scansion.compare import Rules
 from muccore.testing.scansion.language import parseStanzas
 from muccore.testing.scansion.staging import Staging, show, showAll
-from twisted.trial.unittest import SynchronousTestCase
 
 
 class ShowTests(SynchronousTestCase):
