@@ -135,8 +135,8 @@ class C2S:
     keepalive: float = _key(
         Duration("0 s", "24 h"),
         "3 min",
-        """A client to which nothing has been sent for so long is sent one space, so that the network keeps the
-        connection and a dead one is found out. 0: never.""",
+        """A client that has been silent for so long is sent one space, so that the network keeps the connection and a
+        dead one is found out. 0: never.""",
     )
     loginTries: int = _key(
         Integer(1, 100), "5", """After so many failed attempts to log in, the connection is ended."""

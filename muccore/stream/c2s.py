@@ -308,6 +308,18 @@ class C2SStream(Protocol):
         self._parser.restart()
         self._parser.stanzaSize = self.factory.settings.stanzaSize
 
+    def refused(self, condition: str) -> None:
+        """
+        See L{muccore.stream.states.Shell.refused}. Told at a level at which whoever bans addresses can read it.
+        """
+        mechanism = cast(Negotiation, self._negotiation).mechanism
+        _log.info(
+            "log-in from {host} failed: {condition} ({mechanism})",
+            host=self._host,
+            condition=condition,
+            mechanism=mechanism,
+        )
+
     def bound(self, session: ISession) -> None:
         """
         See L{muccore.stream.states.Shell.bound}.

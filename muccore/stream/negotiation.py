@@ -274,6 +274,7 @@ class Negotiation:
         self._tries += 1
         text = "" if error.text is None else f"<text xml:lang='en'>{escapeText(error.text)}</text>"
         self._shell.write(f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode())
+        self._shell.refused(error.condition)
         self._checkTries()
 
     def _checkTries(self) -> None:

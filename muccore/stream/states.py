@@ -81,6 +81,13 @@ class Shell(Protocol):
         What comes now is a new stream, of somebody who is known.
         """
 
+    def refused(self, condition: str) -> None:
+        """
+        A try to log in has failed.
+
+        @param condition: why, as the client was told (RFC 6120 §6.5).
+        """
+
     def bound(self, session: ISession) -> None:
         """
         What comes now is for the session.

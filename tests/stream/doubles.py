@@ -266,6 +266,7 @@ class Shell:
 
     def __init__(self) -> None:
         self.log: list[Any] = []
+        self.refusals: list[str] = []
         self.bound_: Any = None
 
     def write(self, data: bytes) -> None:
@@ -309,6 +310,12 @@ class Shell:
         Note it.
         """
         self.log.append("authenticated")
+
+    def refused(self, condition: str) -> None:
+        """
+        Keep it.
+        """
+        self.refusals.append(condition)
 
     def bound(self, session: Any) -> None:
         """

@@ -1032,3 +1032,19 @@ class LogTests(Case):
         stream.dataReceived(LOGIN + sasl("abort"))
         self.lose(stream)
         self.assertEqual(events, [])
+
+    def test_refused(self) -> None:
+        """
+        A log-in that fails is a line at the usual threshold, with the address that whoever bans addresses needs, and without the
+        password or the name.
+        """
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        stream, _ = self.connect()
+        stream.dataReceived(HEADER + auth(password="guessed"))
+        self.assertEqual(
+            [formatEvent(event) for event in events], ["log-in from 127.0.0.1 failed: not-authorized (PLAIN)"]
+        )
+        for secret in ("guessed", "romeo", b64encode(b"\0romeo\0guessed").decode()):
+            self.assertNotIn(secret, repr(events))
