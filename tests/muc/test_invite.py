@@ -307,6 +307,14 @@ class MembersOnlyTests(InviteTestCase):
         self.silent()
         slow.release()
         self.assertEqual(told(self.hecate), ["room normal x invite"])
+        self.scene.forget()
+        # One who is invited while another one is being stored waits for that.
+        for jid in ("a@localhost", "b@localhost"):
+            invite(self.owner, f"<invite to='{jid}'/>")
+        self.assertEqual(slow.held, ["change"])
+        slow.release()
+        slow.release()
+        self.assertEqual([self.affiliation(jid) for jid in ("a@localhost", "b@localhost")], ["member", "member"])
         failing = FailingRoomStore()
         self.begin(Scene(None, failing))
         self.scene.configure(membersonly="1")

@@ -225,6 +225,33 @@ class SubjectTests(TalkTestCase):
             ["Owner groupchat subject:Fire", "Owner groupchat body:b", "Owner unavailable owner/none"],
         )
 
+    def test_oneAtATime(self) -> None:
+        """
+        Two who change it at once do so one after the other, and the last one stays.
+        """
+        store = DelayedRoomStore()
+        store.holding = frozenset()
+        self.begin(Scene({"changesubject": "1"}, store))
+        store.holding = frozenset(["change"])
+        self.owner.sends(f"<message to='{ROOM}' type='groupchat'><subject>Fire</subject></message>")
+        self.member.sends(f"<message to='{ROOM}' type='groupchat'><subject>Ice</subject></message>")
+        self.assertEqual(store.held, ["change"])
+        while store.held:
+            store.release()
+        self.assertEqual(told(self.visitor), ["Owner groupchat subject:Fire", "Member groupchat subject:Ice"])
+        self.assertEqual((self.subject(), self.stored()), ("Ice", "Ice"))
+
+    def test_reserved(self) -> None:
+        """
+        What only the room may say does not pass with a subject either.
+        """
+        self.owner.sends(
+            f"<message to='{ROOM}' type='groupchat'><subject>Fire</subject>"
+            f"<x xmlns='{ns.MUC_USER}'><status code='104'/></x>"
+            f"<delay xmlns='{ns.DELAY}' from='{ROOM}' stamp='2002-09-10T23:08:25Z'/></message>"
+        )
+        self.assertEqual(told(self.member), ["Owner groupchat subject:Fire"])
+
     def test_failed(self) -> None:
         """
         If it cannot be stored, its sender gets it back as he sent it, nobody hears of it, and it stays as it was.
