@@ -309,8 +309,8 @@ class MembersOnlyTests(InviteTestCase):
         self.assertEqual(told(self.hecate), ["room normal x invite"])
         self.scene.forget()
         # One who is invited while another one is being stored waits for that.
-        for jid in ("a@localhost", "b@localhost"):
-            invite(self.owner, f"<invite to='{jid}'/>")
+        for client, jid in ((self.owner, "a@localhost"), (self.admin, "b@localhost")):
+            invite(client, f"<invite to='{jid}'/>")
         self.assertEqual(slow.held, ["change"])
         slow.release()
         slow.release()
