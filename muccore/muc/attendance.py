@@ -64,9 +64,8 @@ class Attendance(Entrance):
         return None
 
     def _giveUp(self, room: Room) -> None:
-        if room.locked and not room.gate.closed:
-            configuring.destroy(room, "The room was not configured in time.")
-            self.rooms.settle(room)
+        configuring.destroy(room, "The room was not configured in time.")
+        self.rooms.settle(room)
 
     def _presenceIn(self, room: Room, presence: Element, to: JID, sender: JID) -> None:
         seat = room.seats.get(sender.full)
