@@ -51,7 +51,7 @@ class CrowdTests(TestCase):
         # Nothing comes after that: neither anybody else nor anybody twice.
         witness.stanzas.clear()
         witness.say("Nobody.")
-        while not bodyOf(element := await bounded(witness.next())) == "Nobody.":
+        while bodyOf(element := await bounded(witness.next())) != "Nobody.":
             self.assertFalse(isPresence(element))
         answer = await bounded(witness.ask("get", f"<query xmlns='{ns.DISCO_ITEMS}'/>"))
         there = [item.get("jid") for item in answer.iter(f"{{{ns.DISCO_ITEMS}}}item")]

@@ -101,7 +101,10 @@ class TermTests(TestCase):
         """
         server = ServerProcess(self, c2s=ENCRYPTED)
         await server.start()
-        people = [await arrive(self, server.port, "romeo"), await arrive(self, server.directPort, "juliet", direct=True)]
+        people = [
+            await arrive(self, server.port, "romeo"),
+            await arrive(self, server.directPort, "juliet", direct=True),
+        ]
         for person in people:
             await bounded(person.enter(person.full))
             if person is people[0]:
