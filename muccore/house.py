@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -34,7 +34,11 @@ from muccore.stream.factory import C2SFactory
 from muccore.stream.limits import Networks
 from muccore.stream.offer import Offer
 from muccore.stream.sasl import SASL
+from muccore.stream.tls import ServerTLS
 from muccore.stream.turn import Turn
+
+STORES: Final = (("auth", "backend"), ("storage", "affiliations"))
+"""Which section and key each store comes from, in the order of L{House.stores}."""
 
 
 class House:
@@ -89,7 +93,7 @@ class House:
         """
         Open the stores, and then let the handlers in.
 
-        @raise StoreError: (as failure) if a store cannot be opened.
+        @raise FirstError: (as failure) if a store cannot be opened: which of L{stores}, and why (L{StoreError}).
         """
         opening = gatherResults([store.open() for store in self.stores], consumeErrors=True)
         return opening.addCallback(lambda _: self._furnish())
@@ -113,10 +117,13 @@ class House:
         ):
             handler.setHandlerParent(self.chat)
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, settings: Settings, tls: ServerTLS | None) -> None:
         """
         Take over what of a new configuration can be taken over while the server runs.
+
+        @param tls: its certificate.
         """
+        self.tls = tls
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.sessions.limit = settings.limits.sessionsPerAccount
         self.sessions.directedLimit = settings.limits.directedPresences

@@ -11,7 +11,10 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
+
+from twisted.internet.endpoints import serverFromString
 
 from muccore.config.endpoints import socketAddress
 from muccore.config.problems import ConfigError, Problem
@@ -25,10 +28,10 @@ def check(settings: Settings, reactor: Any) -> None:
     """
     Try out what the configuration names: certificate, databases, ports.
 
-    @param reactor: for the stores; nothing of it is used yet.
+    @param reactor: for the stores and endpoints; nothing of it is used yet.
     @raise ConfigError: with everything that does not work.
     """
-    problems = [*_certificate(settings), *_stores(settings, reactor), *_ports(settings)]
+    problems = [*_certificate(settings), *_stores(settings, reactor), *_ports(settings, reactor)]
     if problems:
         raise ConfigError(problems)
 
@@ -75,31 +78,42 @@ def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
             yield settings.problem(section, key, str(e))
 
 
-def _ports(settings: Settings) -> Iterator[Problem]:
-    for key, endpoints in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
-        for endpoint in endpoints:
-            address = socketAddress(endpoint)
-            if address is None:
-                # A socket that the service manager hands over is open already.
-                continue
-            trouble = _tryListening(*address)
-            if trouble is not None:
-                yield settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")
+def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:
+    # All of them are held until the last one is tried: they could be in each other's way.
+    with ExitStack() as probes:
+        for key, endpoints in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
+            for endpoint in endpoints:
+                address = socketAddress(endpoint)
+                if address is None:
+                    try:
+                        serverFromString(reactor, endpoint)
+                    except LookupError:
+                        yield notHandedOver(settings, key, endpoint)
+                    continue
+                trouble = _tryListening(probes, *address)
+                if trouble is not None:
+                    yield settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")
 
 
-def _tryListening(family: socket.AddressFamily, interface: str, port: int) -> str | None:
+def notHandedOver(settings: Settings, key: str, endpoint: str) -> Problem:
+    """
+    What is wrong with an endpoint whose socket the service manager should have opened.
+    """
+    text = f"cannot listen on {endpoint}: no such socket has been handed over; have systemd start the server by it"
+    return settings.problem("c2s", key, text)
+
+
+def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: str, port: int) -> str | None:
     """
     What keeps us from listening on an address, or C{None}.
     """
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        try:
-            probe.bind((interface, port))
-            probe.listen(1)
-        except OSError as e:
-            return explain(e)
+    probe = probes.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((interface, port))
+        probe.listen(1)
+    except OSError as e:
+        return explain(e)
     return None
 
 
@@ -113,4 +127,6 @@ def explain(error: OSError) -> str:
         return "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); grant it, or choose another port"
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine does not have that address"
+    if isinstance(error, socket.gaierror):
+        return "its interface is no address of this machine, and no name of one"
     return os.strerror(error.errno) if error.errno else str(error)

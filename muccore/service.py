@@ -11,12 +11,11 @@ import gc
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, FirstError, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, FirstError, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
 
@@ -25,15 +24,13 @@ from muccore.config.load import load
 from muccore.config.problems import ConfigError
 from muccore.config.table import Settings
 from muccore.errors import StreamError
-from muccore.house import House
+from muccore.house import STORES, House
 from muccore.interfaces import StoreError
+from muccore.listeners import Listeners, places
 from muccore.log import Logger, setThreshold
 from muccore.stream import transport
 from muccore.stream.tls import TLSConfigError
 from muccore.systemd import READY, STOPPING, notify, reloading
-
-_BACKLOG = 1024
-"""How many connections may wait to be accepted at one endpoint, unless the endpoint says otherwise."""
 
 _RESTART_ONLY = ("transport", "auth", "storage")
 """Sections of which nothing can be taken over while the server runs."""
@@ -45,7 +42,7 @@ class Server(Service):
 
     @ivar settings: the configuration that holds.
     @ivar house: its parts; C{None} before it has started.
-    @ivar ports: what it listens on, by key and endpoint.
+    @ivar listeners: what it listens on; C{None} before it has started.
     @ivar ready: fires when it serves, or fails with why it does not.
     """
 
@@ -60,12 +57,13 @@ class Server(Service):
         self.settings = settings
         self.reactor = reactor
         self.house: House | None = None
-        self.ports: dict[tuple[str, str], IListeningPort] = {}
+        self.listeners: Listeners | None = None
         self.ready: Deferred[None] = Deferred()
         self._tuned = tuned
         # twistd may go to another folder before the configuration is read again.
         self._path = os.path.abspath(settings.path)
-        self._factories: dict[str, Any] = {}
+        self._serving = False
+        self._step = DeferredLock()
         self._stopped: Deferred[None] | None = None
 
     # Starting
@@ -76,48 +74,40 @@ class Server(Service):
         """
         super().startService()  # type: ignore[no-untyped-call]
         setThreshold(self.settings.server.logLevel)
-        starting = Deferred.fromCoroutine(self._start())
+        if self._tuned:
+            signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
+        starting = self._inTurn(self._start)
         starting.addErrback(self._startFailed)
         starting.chainDeferred(self.ready)
         if self._tuned:
             self.ready.addErrback(self._giveUp)
 
+    def _inTurn(self, step: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
+        """
+        Do one of starting, reloading and ending when the one before is done.
+        """
+        return cast("Deferred[None]", self._step.run(lambda: Deferred.fromCoroutine(step())))
+
     async def _start(self) -> None:
         try:
-            self.house = House(self.settings, self.reactor)
+            house = self.house = House(self.settings, self.reactor)
         except TLSConfigError as e:
-            raise ConfigError([self.settings.problem("tls", "certificate", str(e))]) from None
-        await self.house.open()
-        streams = self.house.streams
-        self._factories = {"listen": streams, "direct_tls_listen": streams.directTLS}
-        await self._listen(self.settings)
+            raise self._badCertificate(self.settings, e) from None
+        await house.open()
+        if self._stopped is not None:
+            raise CancelledError()
+        factories = {"listen": house.streams, "direct_tls_listen": house.streams.directTLS}
+        self.listeners = Listeners(self.reactor, factories, self._equip)
+        await self.listeners.adopt(self.settings)
         if self._tuned:
-            signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
             _tuneCollector()
+        self._serving = True
         self._announce()
         notify(READY)
 
-    async def _listen(self, settings: Settings) -> None:
-        """
-        Listen where a configuration says so, and nowhere else.
-
-        @raise ConfigError: for the first endpoint that cannot be had; those before it stay.
-        """
-        wanted = {
-            *(("listen", endpoint) for endpoint in settings.c2s.listen),
-            *(("direct_tls_listen", endpoint) for endpoint in settings.c2s.directTlsListen),
-        }
-        for key, endpoint in sorted(wanted - self.ports.keys()):
-            try:
-                port = await serverFromString(self.reactor, _withBacklog(endpoint)).listen(self._factories[key])
-            except CannotListenError as e:
-                trouble = preflight.explain(e.socketError) if isinstance(e.socketError, OSError) else str(e)
-                text = f"cannot listen on {endpoint}: {trouble}"
-                raise ConfigError([settings.problem("c2s", key, text)]) from None
-            self._equip(port, settings)
-            self.ports[key, endpoint] = port
-        for gone in self.ports.keys() - wanted:
-            await maybeDeferred(self.ports.pop(gone).stopListening)
+    @staticmethod
+    def _badCertificate(settings: Settings, error: TLSConfigError) -> ConfigError:
+        return ConfigError([settings.problem("tls", "certificate", str(error))])
 
     def _equip(self, port: IListeningPort, settings: Settings) -> None:
         house = self.house
@@ -135,7 +125,7 @@ class Server(Service):
         self._log.info(
             "muccore serves {domain} on {endpoints}; rooms are at {rooms}",
             domain=settings.server.domain,
-            endpoints=", ".join(sorted(endpoint for _, endpoint in self.ports)),
+            endpoints=", ".join(endpoint for _, endpoint in places(settings)),
             rooms=settings.muc.domain,
         )
         self._log.info("accounts are made with: muccorectl -c {path} adduser NAME", path=settings.path)
@@ -146,11 +136,14 @@ class Server(Service):
         """
         error = failure.value
         if isinstance(error, FirstError):
-            failure = error.subFailure
+            failure, place = error.subFailure, STORES[error.index]
             error = failure.value
-        if isinstance(error, StoreError):
-            error = ConfigError([self.settings.problem("storage", "affiliations", str(error))])
-            failure = Failure(error)
+            if isinstance(error, StoreError):
+                error = ConfigError([self.settings.problem(*place, str(error))])
+                failure = Failure(error)
+        if isinstance(error, CancelledError):
+            # It has been told to end before it served; nothing is wrong.
+            return failure
         if isinstance(error, ConfigError):
             for problem in error.problems:
                 self._log.critical("{problem}", problem=problem)
@@ -162,10 +155,13 @@ class Server(Service):
         """
         End the process with status 1.
         """
+        if failure.check(CancelledError) is not None:
+            return
         print(failure.getErrorMessage(), file=sys.stderr, flush=True)
         # twistd has its own way out, on which it removes its pid file, and no word for a status.
         atexit.register(os._exit, 1)
-        self.reactor.stop()
+        # It may not have begun to run.
+        self.reactor.callWhenRunning(self.reactor.stop)
 
     # Reloading
 
@@ -174,6 +170,9 @@ class Server(Service):
         Read the configuration and the certificate again, without dropping a stream. What is wrong is logged and
         changes nothing.
         """
+        if not self._serving:
+            # What is being started has only just been read; what is ending does not matter any more.
+            return succeed(None)
         notify(reloading())
 
         def failed(failure: Failure) -> None:
@@ -184,25 +183,27 @@ class Server(Service):
                 self._log.failure("not reloaded", failure)
 
         def done(_: object) -> None:
-            notify(READY)
+            if self._serving:
+                notify(READY)
 
-        return Deferred.fromCoroutine(self._reload()).addErrback(failed).addBoth(done)
+        return self._inTurn(self._reload).addErrback(failed).addBoth(done)
 
     async def _reload(self) -> None:
-        house = self.house
-        if house is None or self._stopped is not None:
+        house, listeners = self.house, self.listeners
+        if house is None or listeners is None or not self._serving:
             return
         settings = load(self._path)
-        self._checkRestart(settings)
-        if house.tls is not None:
-            try:
-                house.tls.reload()
-            except TLSConfigError as e:
-                raise ConfigError([settings.problem("tls", "certificate", str(e))]) from None
+        try:
+            tls = preflight.makeTLS(settings) if preflight.usesTLS(settings) else None
+        except TLSConfigError as e:
+            raise self._badCertificate(settings, e) from None
+        # From here on nothing fails but the ports, and that undoes itself.
+        closeOthers = await listeners.adopt(settings)
+        house.adopt(settings, tls)
         setThreshold(settings.server.logLevel)
-        house.adopt(settings)
-        await self._listen(settings)
+        self._checkRestart(settings)
         self.settings = settings
+        await closeOthers()
         self._log.info("reloaded {path}", path=settings.path)
 
     def _checkRestart(self, settings: Settings) -> None:
@@ -216,8 +217,6 @@ class Server(Service):
             ("server", "extra_handlers", "extraHandlers"),
             ("muc", "domain", "domain"),
             ("muc", "extra_handlers", "extraHandlers"),
-            ("tls", "certificate", "certificate"),
-            ("tls", "private_key", "privateKey"),
         ):
             if getattr(getattr(old, section), attribute) != getattr(getattr(settings, section), attribute):
                 waiting.append(f"[{section}] {key}")
@@ -234,41 +233,40 @@ class Server(Service):
         if self._stopped is None:
             notify(STOPPING)
             super().stopService()  # type: ignore[no-untyped-call]
-            self._stopped = Deferred.fromCoroutine(self._stop())
+            self._serving = False
+            # Marked first: what is on its way has to notice.
+            self._stopped = Deferred()
+            self._inTurn(self._stop).chainDeferred(self._stopped)
         waiting: Deferred[None] = Deferred()
 
-        def stopped(result: object) -> object:
-            if isinstance(result, Failure):
-                self._log.failure("The server did not end as it should", result)
+        def stopped(result: None) -> None:
             waiting.callback(None)
-            return None
 
-        self._stopped.addBoth(stopped)
+        self._stopped.addCallback(stopped)
         return waiting
 
     async def _stop(self) -> None:
-        for port in self.ports.values():
-            await maybeDeferred(port.stopListening)
-        self.ports.clear()
-        house = self.house
+        house, listeners = self.house, self.listeners
+        if listeners is not None:
+            await self._try(listeners.closeAll)
         if house is None:
             return
         for domain in (house.chat, house.users):
-            await domain.shutDown()
-        house.turn.flush()
-        await house.streams.closeAll(StreamError("system-shutdown"))
-        await DeferredList([store.close() for store in house.stores])
+            await self._try(domain.shutDown)
+        await self._try(house.turn.flush)
+        await self._try(lambda: house.streams.closeAll(StreamError("system-shutdown")))
+        for store in house.stores:
+            await self._try(store.close)
         self._log.info("muccore has ended")
 
-
-def _withBacklog(endpoint: str) -> str:
-    """
-    The endpoint with a queue for connections that are not accepted yet: with Twisted's default of 50, most of those
-    who come at once, after a restart for example, try again a second later.
-    """
-    if endpoint.startswith("systemd:") or ":backlog=" in endpoint:
-        return endpoint
-    return f"{endpoint}:backlog={_BACKLOG}"
+    async def _try(self, step: Callable[[], Any]) -> None:
+        """
+        Do one step of the end. If it fails, those behind it are done all the same.
+        """
+        try:
+            await maybeDeferred(step)
+        except Exception:
+            self._log.failure("The server did not end as it should")
 
 
 def _tuneCollector() -> None:

@@ -58,7 +58,9 @@ class RunningServer:
         """
         The first port of C{listen} or C{direct_tls_listen}.
         """
-        listening: Any = next(port for (name, _), port in sorted(self.server.ports.items()) if name == key)
+        listeners = self.server.listeners
+        assert listeners is not None, "it serves"
+        listening: Any = next(port for (name, _), port in listeners.ports.items() if name == key)
         port: int = listening.getHost().port
         return port
 
