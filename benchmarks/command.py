@@ -127,7 +127,7 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
     The command.
 
     @param write: takes what is to be printed.
-    @return: the exit status: 0, or 1 if the server did not do what it has to.
+    @return: the exit status: 0, 1 if the server did not do what it has to, 130 if it was interrupted.
     """
     chosen = options(argv)
     results = []
@@ -143,6 +143,9 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
     except BenchmarkFailed as e:
         print(f"benchmarks: {e}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted", file=sys.stderr)
+        return 130
     if chosen.json:
         about = {
             "muccore": __version__,

@@ -417,6 +417,23 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(status, 1)
         self.assertIn("nonsense", complaints.getvalue())
 
+    def test_interrupted(self) -> None:
+        """
+        Who interrupts it sees no traceback, and the server is gone.
+        """
+        pids = []
+
+        def interrupt(self: Server) -> None:
+            pids.append(self.pid)
+            raise KeyboardInterrupt
+
+        self.patch(Server, "_awaitService", interrupt)
+        complaints = io.StringIO()
+        with contextlib.redirect_stderr(complaints):
+            self.assertEqual(command.main(["--quick", "--json"], self.fail), 130)
+        self.assertEqual(complaints.getvalue(), "benchmarks: interrupted\n")
+        self.assertRaises(ProcessLookupError, os.kill, *pids, 0)
+
     def test_logged(self) -> None:
         """
         A fault that the server logged is an error, even if everything was delivered.
