@@ -13,7 +13,7 @@ from muccore.element import Element, Rendered, stanza, toAttribute
 from muccore.errors import StanzaError
 from muccore.jid import JID, parse
 from muccore.muc import configuring, speech
-from muccore.muc.entrance import Entrance
+from muccore.muc.entrance import Entrance, refusedBy
 from muccore.muc.faces import payloadOf
 from muccore.muc.history import HistoryRequest
 from muccore.muc.occupant import Seat
@@ -32,11 +32,12 @@ class Attendance(Entrance):
         sender = presence.attributes["from"]
         room = self.rooms.live.get(to.bare)
         if room is None:
-            return self.rooms.open(to.bare).addCallback(self._presenceAtRest, presence, to)
+            opening = self.rooms.open(to.bare).addCallback(self._presenceAtRest, presence, to)
+            return opening.addErrback(refusedBy, to.bare)
         gate = room.gate
-        if gate.closed and (room.locked or gate.holds(sender)):
-            return gate.wait(sender, True, self.onPresence, presence, to)
         try:
+            if gate.closed and (room.locked or gate.holds(sender)):
+                return gate.wait(sender, True, self.onPresence, presence, to)
             return self._presenceIn(room, presence, to, parse(sender))
         except StanzaError as e:
             e.by = to.bare
@@ -50,15 +51,11 @@ class Attendance(Entrance):
             return self._notInside(sender, to)
         if self.parent.routeTo(sender) is None:
             return None
+        room = self.rooms.create(to.bareJID(), sender)
         try:
-            room = self.rooms.create(to.bareJID(), sender)
-            try:
-                self._enter(room, presence, to, sender, created=True)
-            except StanzaError:
-                self.rooms.settle(room)
-                raise
-        except StanzaError as e:
-            e.by = to.bare
+            self._enter(room, presence, to, sender, created=True)
+        except StanzaError:
+            self.rooms.settle(room)
             raise
         self.rooms.awaitConfiguration(room, lambda: self._giveUp(room))
         return None

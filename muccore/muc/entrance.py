@@ -15,6 +15,7 @@ from functools import wraps
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from muccore.element import Element
 from muccore.errors import StanzaError
@@ -94,13 +95,31 @@ def affiliatesOf(plan: changes.Plan) -> RoomChange | None:
     return RoomChange(plan.affiliates) if plan.affiliates else None
 
 
-def inRoom(changing: bool = False) -> Callable[[_Inside], _Outside]:
+def noSuchRoom(element: Element) -> StanzaError:
+    """
+    The refusal of what is for a room that does not exist, or not yet (XEP-0045 §17.2).
+    """
+    return StanzaError("item-not-found")
+
+
+def refusedBy(failure: Failure, room: str) -> Failure:
+    """
+    An errback: it is the room that refuses (RFC 6120 §8.3.2).
+    """
+    if isinstance(failure.value, StanzaError):
+        failure.value.by = room
+    return failure
+
+
+def inRoom(
+    changing: bool = False, missing: Callable[[Element], StanzaError] = noSuchRoom
+) -> Callable[[_Inside], _Outside]:
     """
     Make an entrance of a method that needs a room.
 
     @param changing: it may change what is stored of the room, so that it waits for every change before it.
-    @raise StanzaError: C{item-not-found} (by the entrance) if there is no such room, or it is not for the sender yet
-        (XEP-0045 §17.2); C{by} the room, whatever the method raises.
+    @param missing: makes the refusal if there is no such room, or it is not for the sender yet.
+    @raise StanzaError: C{by} the room: that refusal, or whatever the method raises or fails with.
     """
 
     def decorate(method: _Inside) -> _Outside:
@@ -108,22 +127,23 @@ def inRoom(changing: bool = False) -> Callable[[_Inside], _Outside]:
         def entrance(self: Entrance, element: Element, to: JID) -> Any:
             room = self.rooms.live.get(to.bare)
             if room is None:
-                return self.rooms.open(to.bare).addCallback(opened, self, element, to)
+                return self.rooms.open(to.bare).addCallback(opened, self, element, to).addErrback(refusedBy, to.bare)
             sender = element.attributes["from"]
             gate = room.gate
-            if gate.closed and (changing or gate.holds(sender)):
-                return gate.wait(sender, True, entrance, self, element, to)
             try:
+                if gate.closed and (changing or gate.holds(sender)):
+                    return gate.wait(sender, True, entrance, self, element, to)
                 if room.locked and sender not in room.seats:
-                    raise StanzaError("item-not-found")
-                return method(self, element, to, room)
+                    raise missing(element)
+                result = method(self, element, to, room)
             except StanzaError as e:
                 e.by = to.bare
                 raise
+            return result.addErrback(refusedBy, to.bare) if isinstance(result, Deferred) else result
 
         def opened(room: Room | None, self: Entrance, element: Element, to: JID) -> Any:
             if room is None:
-                raise StanzaError("item-not-found")
+                raise missing(element)
             return entrance(self, element, to)
 
         return entrance

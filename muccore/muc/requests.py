@@ -17,11 +17,23 @@ from muccore.errors import StanzaError
 from muccore.interfaces import RoomChange
 from muccore.jid import JID, parse
 from muccore.muc import admin, changes, configuring, information, owner, register
-from muccore.muc.entrance import Entrance, affiliatesOf, inRoom
+from muccore.muc.entrance import Entrance, affiliatesOf, inRoom, noSuchRoom
 from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
 from muccore.muc.service import answerRooms
 from muccore.tables import ANSWERED
+
+_OUTSIDE = "You are not in the room."
+
+
+def _notInside(iq: Element) -> StanzaError:
+    """
+    The refusal of a request to somebody in a room that is not there. To one who asks whether he is in, it must not
+    look as if only the nick were wrong (XEP-0410 §3.2, §3.3).
+    """
+    if iq.child("ping", ns.PING) is None:
+        return noSuchRoom(iq)
+    return StanzaError("not-acceptable", "cancel", _OUTSIDE)
 
 
 class Requests(Entrance):
@@ -127,7 +139,7 @@ class Requests(Entrance):
         plan = register.plan(room, sender, _query(iq, ns.REGISTER))
         return self.carryOut(iq, room, affiliatesOf(plan), lambda: changes.apply(room, plan))
 
-    @inRoom()
+    @inRoom(missing=_notInside)
     def onRequest(self, iq: Element, to: JID, room: Room) -> Any:
         """
         An occupant asks another one something, or himself whether he is still in (§17.4, XEP-0410).
@@ -135,8 +147,9 @@ class Requests(Entrance):
         seat = room.seats.get(iq.attributes["from"])
         payload = next(iq.childElements(), None)
         if seat is None:
-            disco = payload is not None and payload.uri in (ns.DISCO_INFO, ns.DISCO_ITEMS)
-            raise StanzaError("bad-request" if disco else "not-acceptable", text="You are not in the room.")
+            if payload is not None and payload.uri in (ns.DISCO_INFO, ns.DISCO_ITEMS):
+                raise StanzaError("bad-request", text=_OUTSIDE)
+            raise StanzaError("not-acceptable", "cancel", _OUTSIDE)
         target = room.occupants.get(to.resource)
         if target is None:
             raise StanzaError("item-not-found")

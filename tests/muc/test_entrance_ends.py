@@ -230,6 +230,37 @@ class SenderTests(Theatre):
         assert error is not None
         self.assertEqual((error.get("by"), iq.get("from")), (NAME, NAME))
 
+    def test_byWithoutRoom(self) -> None:
+        """
+        So it is where there is no room, where the store cannot say whether there is one, and where it cannot keep a
+        change.
+        """
+        store = FailingRoomStore()
+        self.begin(store)
+        romeo, juliet = self.client("romeo"), self.client("juliet")
+        self.open(romeo)
+
+        def refused() -> None:
+            [*_, stanza] = juliet.hears()
+            error = stanza.child("error")
+            assert error is not None, stanza.toXml()
+            self.assertEqual(error.get("by"), "nowhere@conference.localhost")
+
+        for failing in (frozenset[str](), frozenset({"load"})):
+            store.failing = failing
+            say(juliet, "Hello", to="nowhere@conference.localhost")
+            refused()
+            owner(juliet, type="get", to="nowhere@conference.localhost")
+            refused()
+        join(juliet, "Juliet", to="nowhere@conference.localhost")
+        refused()
+        store.failing = WRITES
+        admin(romeo, affiliation("x@localhost", "member"))
+        [iq] = romeo.hears()
+        error = iq.child("error")
+        assert error is not None
+        self.assertEqual(error.get("by"), NAME)
+
     def test_noRoom(self) -> None:
         """
         Everything that is asked of a room that is not there finds nothing (§7.10: notfound).

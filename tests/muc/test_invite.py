@@ -320,7 +320,7 @@ class MembersOnlyTests(InviteTestCase):
         self.scene.configure(membersonly="1")
         failing.failing = frozenset(["change"])
         invite(self.owner, "<invite to='hecate@localhost'/>")
-        self.assertEqual(told(self.owner), ["room message error internal-server-error wait None"])
+        self.assertEqual(told(self.owner), ["room message error internal-server-error wait room@conference.localhost"])
         self.silent()
         self.assertIsNone(self.affiliation())
 

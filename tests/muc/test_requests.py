@@ -7,7 +7,7 @@ kind does is in the tests of the module that reads it.
 from __future__ import annotations
 
 from muccore import ns
-from tests.muc.theatre import HOST, NAME, Theatre, admin, affiliation, ask, form, heard
+from tests.muc.theatre import HOST, NAME, Theatre, admin, affiliation, ask, form, heard, join
 
 
 class AnswerTests(Theatre):
@@ -101,12 +101,12 @@ class OccupantTests(Occupied):
         for kind, condition in (
             (ns.DISCO_INFO, "modify bad-request"),
             (ns.DISCO_ITEMS, "modify bad-request"),
-            (ns.VERSION, "modify not-acceptable"),
+            (ns.VERSION, "cancel not-acceptable"),
         ):
             ask(self.stranger, "get", f"<query xmlns='{kind}'/>", to=f"{NAME}/Romeo")
             self.refused(self.stranger, condition)
         ask(self.stranger, "set", "<query xmlns='other'/>", to=f"{NAME}/Romeo")
-        self.refused(self.stranger, "modify not-acceptable")
+        self.refused(self.stranger, "cancel not-acceptable")
         self.silent(self.romeo)
 
     def test_nobody(self) -> None:
@@ -127,7 +127,21 @@ class OccupantTests(Occupied):
         self.hear(self.romeo, "result q")
         self.silent(second)
         ask(self.stranger, "get", f"<ping xmlns='{ns.PING}'/>", to=f"{NAME}/Romeo")
-        self.refused(self.stranger, "modify not-acceptable")
+        self.refused(self.stranger, "cancel not-acceptable")
+
+    def test_selfPingNoRoom(self) -> None:
+        """
+        XEP-0410 §3.3: so does one who pings himself in a room that has ended, or is not open yet: C{item-not-found},
+        which he gets for any other request, would tell him that he is in.
+        """
+        join(self.romeo, "Romeo", to=f"locked@{HOST}")
+        self.quiet(self.romeo)
+        for room in (f"ended@{HOST}", f"locked@{HOST}"):
+            ask(self.stranger, "get", f"<ping xmlns='{ns.PING}'/>", to=f"{room}/Stranger")
+            self.refused(self.stranger, "cancel not-acceptable")
+            ask(self.stranger, "get", f"<query xmlns='{ns.VERSION}'/>", to=f"{room}/Stranger")
+            self.refused(self.stranger, "cancel item-not-found")
+        self.silent(self.romeo)
 
     def test_passedOn(self) -> None:
         """
