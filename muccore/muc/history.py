@@ -57,9 +57,27 @@ def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
+class _Said:
+    """
+    A message that is kept.
+
+    @ivar when: when it was said.
+    @ivar rendered: as it was sent, until somebody enters; stamped from then on.
+    @ivar stamped: whether it says when it was said.
+    """
+
+    __slots__ = ("rendered", "stamped", "when")
+
+    def __init__(self, when: float, rendered: Rendered, stamped: bool) -> None:
+        self.when = when
+        self.rendered = rendered
+        self.stamped = stamped
+
+
 class History:
     """
-    A bounded number of messages of one room, each kept as it was rendered.
+    A bounded number of messages of one room, each kept as it was rendered. Most are forgotten before anybody enters,
+    so a message is stamped when it is first asked for.
     """
 
     __slots__ = ("_delay", "_length", "_messages", "_size")
@@ -73,7 +91,7 @@ class History:
         self._size = 0
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}'"
         self._length = length
-        self._messages: deque[tuple[float, Rendered]] = deque()
+        self._messages: deque[_Said] = deque()
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -93,17 +111,23 @@ class History:
         @param delayed: it says itself when it was said (an owner's import, XEP-0045 §7.9): no stamp of ours is added.
         """
         if self._length and rendered.tail.endswith(_END):
-            if not delayed:
-                delay = f"{self._delay} stamp='{stamp(now)}'/>".encode()
-                rendered = Rendered(rendered.head, rendered.tail[: -len(_END)] + delay + _END)
-            self._messages.append((now, rendered))
+            self._messages.append(_Said(now, rendered, delayed))
             self._size += len(rendered.tail)
             self._trim()
 
     def _trim(self) -> None:
         messages = self._messages
         while len(messages) > self._length or self._size > SIZE_LIMIT:
-            self._size -= len(messages.popleft()[1].tail)
+            self._size -= len(messages.popleft().rendered.tail)
+
+    def _stamped(self, said: _Said) -> Rendered:
+        if not said.stamped:
+            plain = said.rendered
+            delay = f"{self._delay} stamp='{stamp(said.when)}'/>".encode()
+            said.rendered = Rendered(plain.head, plain.tail[: -len(_END)] + delay + _END)
+            said.stamped = True
+            self._size += len(delay)
+        return said.rendered
 
     def select(self, request: HistoryRequest, to: bytes) -> Sequence[Rendered]:
         """
@@ -113,11 +137,12 @@ class History:
         """
         chosen: list[Rendered] = []
         left = request.maxchars
-        for when, rendered in reversed(self._messages):
+        for said in reversed(self._messages):
             if request.maxstanzas is not None and len(chosen) >= request.maxstanzas:
                 break
-            if request.since is not None and when < request.since:
+            if request.since is not None and said.when < request.since:
                 break
+            rendered = self._stamped(said)
             if left is not None:
                 # XEP-0045 §7.2.14 counts characters, not bytes.
                 left -= len(rendered.addressed(to).decode("utf-8"))

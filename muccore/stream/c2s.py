@@ -335,6 +335,8 @@ class C2SStream(Protocol):
         self.session = session
         self._negotiation = None
         self._parser.stepwise = False
+        # Many a client logs in and is silent. Whoever is not gets another expat for some 3 µs.
+        self._parser.idle()
         self._heard = self._pinged = self.factory.wheel.tick
         self.factory.wheel.put(self, PARSER_IDLE)
 
