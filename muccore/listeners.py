@@ -118,7 +118,7 @@ def places(settings: Settings) -> list[Place]:
     """
     found = [("listen", endpoint) for endpoint in settings.c2s.listen]
     found += [("direct_tls_listen", endpoint) for endpoint in settings.c2s.directTlsListen]
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _number(place: Place) -> int | None:

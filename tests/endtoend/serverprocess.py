@@ -5,7 +5,6 @@ C{twistd muccore} as a process, its log, and the end of both.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
@@ -20,33 +19,15 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.certificates import makeCertificate
+from tests.configuration import ENVIRONMENT, ConfigurationFile
 
 PATIENCE = 60.0
 """Seconds after which whatever is waited for is held to be lost; nothing takes so long."""
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-"""Lets a process of its own find the same modules."""
 
 CLEAN = -signal.SIGTERM
 """How a server ends that has been asked to: twistd does what is to be done and then ends by the same signal."""
 
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
-
-_DEFAULTS: Mapping[str, Mapping[str, str]] = {
-    "server": {"domain": "localhost"},
-    "c2s": {"listen": "tcp:0:interface=127.0.0.1", "tls": "off", "allow_plaintext_auth": "yes"},
-    "auth": {"backend": "open:"},
-    "storage": {"affiliations": "memory:"},
-    "muc": {"domain": "conference.localhost"},
-}
-
-ENCRYPTED: Mapping[str, str] = {
-    "tls": "required",
-    "allow_plaintext_auth": "no",
-    "direct_tls_listen": "tcp:0:interface=127.0.0.1",
-}
-"""The section C{[c2s]} of a server that is only spoken to under TLS."""
 
 _TROUBLE = re.compile(r"#(?:warn|error|critical)\]|Traceback|Unhandled|Exception")
 
@@ -118,13 +99,10 @@ class _Process(ProcessProtocol):
         return done
 
 
-class ServerProcess:
+class ServerProcess(ConfigurationFile):
     """
     A server with its configuration, which can be started again and again.
 
-    @ivar path: its configuration file, in a folder of its own.
-    @ivar sections: what stands in it.
-    @ivar certificate: the certificate, where TLS is used.
     @ivar port: where clients connect.
     @ivar directPort: where clients connect with TLS from the first byte on, if there is such a place.
     """
@@ -132,30 +110,11 @@ class ServerProcess:
     def __init__(self, test: TestCase, **overrides: Mapping[str, str]) -> None:
         """
         @param test: kills at its end what it has left running.
-        @param overrides: keys by section that differ from those of a server without TLS that takes any user and
-            forgets its rooms.
+        @param overrides: see L{ConfigurationFile}.
         """
-        folder = os.path.abspath(test.mktemp())
-        os.makedirs(folder)
-        self.folder = folder
-        self.path = os.path.join(folder, "server.cfg")
-        self.sections = {name: dict(keys) for name, keys in _DEFAULTS.items()}
-        self.configure(**overrides)
-        if self.sections["c2s"]["tls"] != "off":
-            self.certificate, key = makeCertificate(folder)
-            self.configure(tls={"certificate": os.path.basename(self.certificate), "private_key": key})
+        super().__init__(test, **overrides)
         self._process: _Process | None = None
         test.addCleanup(self._kill)
-
-    def configure(self, **overrides: Mapping[str, str]) -> None:
-        """
-        Write another configuration.
-        """
-        for name, keys in overrides.items():
-            self.sections.setdefault(name, {}).update(keys)
-        with open(self.path, "w", encoding="utf-8") as file:
-            for name, section in self.sections.items():
-                print(f"[{name}]", *(f"{key} = {value}" for key, value in section.items()), sep="\n", file=file)
 
     async def start(self) -> None:
         """

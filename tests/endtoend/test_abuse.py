@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from muccore import ns
 from muccore.testing.scansion.client import STREAM_ERROR
+from tests.configuration import ENCRYPTED
 from tests.endtoend.people import (
     HEADER,
     Person,
@@ -23,7 +24,7 @@ from tests.endtoend.people import (
     isPresence,
     nickOf,
 )
-from tests.endtoend.serverprocess import ENCRYPTED, PATIENCE, ServerProcess
+from tests.endtoend.serverprocess import PATIENCE, ServerProcess
 
 EVERYONE_COUNTS = {"exempt": ""}
 """The section C{[limits]} of a server that takes clients on its own machine for strangers."""

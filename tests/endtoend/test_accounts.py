@@ -13,8 +13,9 @@ from twisted.trial.unittest import TestCase
 
 from muccore import ns
 from muccore.testing.scansion.client import ClientFailed
+from tests.configuration import ENCRYPTED
 from tests.endtoend.people import HEADER, Person, arrive, bounded, call
-from tests.endtoend.serverprocess import ENCRYPTED, ServerProcess, ctl
+from tests.endtoend.serverprocess import ServerProcess, ctl
 from tests.stream.clients import ScramClient
 
 

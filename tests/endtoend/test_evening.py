@@ -12,8 +12,9 @@ from slixmpp import JID
 from slixmpp.exceptions import XMPPError
 from twisted.trial.unittest import TestCase
 
+from tests.configuration import ENCRYPTED
 from tests.endtoend.asyncioside import ROOM, AsyncioSide, Slixmpp, statuses
-from tests.endtoend.serverprocess import CLEAN, ENCRYPTED, ServerProcess, ctl
+from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
 
 BALCONY = "balcony@conference.localhost"
 

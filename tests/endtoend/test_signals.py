@@ -14,8 +14,9 @@ from twisted.trial.unittest import TestCase
 from muccore import ns
 from muccore.testing.scansion.client import STREAM_ERROR, Client
 from tests.certificates import makeCertificate
+from tests.configuration import ENCRYPTED
 from tests.endtoend.people import Person, arrive, bounded, codes, isPresence
-from tests.endtoend.serverprocess import CLEAN, ENCRYPTED, PATIENCE, ServerProcess
+from tests.endtoend.serverprocess import CLEAN, PATIENCE, ServerProcess
 
 
 def certificateOf(person: Client) -> int:

@@ -12,7 +12,8 @@ import sqlite3
 
 from twisted.trial.unittest import TestCase
 
-from tests.endtoend.serverprocess import ENCRYPTED, TWISTD, ServerProcess, run
+from tests.configuration import ENCRYPTED
+from tests.endtoend.serverprocess import TWISTD, ServerProcess, run
 
 
 class StartUpTests(TestCase):
@@ -37,12 +38,6 @@ class StartUpTests(TestCase):
                 self.assertRegex(line, rf"\A{server.path}:(?:\d+:)? {problem}\Z")
             self.assertFalse(os.path.exists(os.path.join(server.folder, "twistd.pid")))
             self.assertFalse(os.path.exists(os.path.join(server.folder, "twistd.log")))
-
-    def fileIn(self, server: ServerProcess, name: str) -> str:
-        """
-        The path of a file beside a server's configuration.
-        """
-        return os.path.join(server.folder, name)
 
     async def test_configuration(self) -> None:
         """
@@ -92,7 +87,7 @@ class StartUpTests(TestCase):
         A certificate or key that is missing, may not be read or is none is named.
         """
         server = ServerProcess(self, c2s=ENCRYPTED)
-        key = self.fileIn(server, "key.pem")
+        key = server.file("key.pem")
         with open(key, "w") as file:
             print("nothing", file=file)
         line = r"\[tls\] (?:certificate|private_key): "
@@ -114,7 +109,7 @@ class StartUpTests(TestCase):
         server = ServerProcess(
             self, auth={"backend": "sqlite:accounts.db"}, storage={"affiliations": "sqlite:rooms.db"}
         )
-        accounts, rooms = self.fileIn(server, "accounts.db"), self.fileIn(server, "rooms.db")
+        accounts, rooms = server.file("accounts.db"), server.file("rooms.db")
         with open(accounts, "w") as file:
             print("This is no database. " * 1000, file=file)
         os.mkdir(rooms)
@@ -131,7 +126,7 @@ class StartUpTests(TestCase):
         server = ServerProcess(self, storage={"affiliations": "sqlite:rooms.db"})
         await server.start()
         await server.stop()
-        path = self.fileIn(server, "rooms.db")
+        path = server.file("rooms.db")
         connection = sqlite3.connect(path)
         self.addCleanup(connection.close)
         connection.execute("UPDATE muccore_schema SET version = 1000 WHERE purpose = 'rooms'")
