@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -55,6 +56,7 @@ class House:
     @ivar users: the domain of the accounts.
     @ivar chat: the domain of the rooms.
     @ivar muc: the rooms.
+    @ivar discovery: tells what the domain of the accounts is.
     @ivar streams: the streams of clients.
     """
 
@@ -73,6 +75,9 @@ class House:
         self.users = UserDomain(domain, self.router, self.turn, self.sessions)
         self.chat = Domain(settings.muc.domain, self.router, self.turn)
         self.muc = MUCHandler(self.rooms, mucOptions(settings))
+        self.discovery = AccountDiscoHandler(
+            lambda: [(self.chat.name, self.muc.options.name)], settings.server.name
+        )
         for made in (self.users, self.chat):
             self.router.addDomain(made)
         self.streams = C2SFactory(self.turn, self._offer(settings), streamSettings(settings))
@@ -80,7 +85,7 @@ class House:
 
     def _offer(self, settings: Settings) -> Offer:
         c2s = settings.c2s
-        return Offer(settings.server.domain, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries)
+        return Offer(self.users.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries)
 
     @property
     def stores(self) -> tuple[IStore, IStore]:
@@ -101,7 +106,7 @@ class House:
     def _furnish(self) -> None:
         settings = self._settings
         for handler in (
-            AccountDiscoHandler(lambda: [(self.chat.name, self.muc.options.name)]),
+            self.discovery,
             AccountPingHandler(),
             VersionHandler("muccore", __version__),
             TimeHandler(),
@@ -119,7 +124,7 @@ class House:
 
     def adopt(self, settings: Settings, tls: ServerTLS | None) -> None:
         """
-        Take over what of a new configuration can be taken over while the server runs.
+        Take over what of a new configuration can be taken over while the server runs. The domains stay.
 
         @param tls: its certificate.
         """
@@ -127,7 +132,8 @@ class House:
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.sessions.limit = settings.limits.sessionsPerAccount
         self.sessions.directedLimit = settings.limits.directedPresences
-        self.muc.reconfigure(mucOptions(settings))
+        self.discovery.rename(settings.server.name)
+        self.muc.reconfigure(replace(mucOptions(settings), localDomain=self.users.name))
         self.streams.configure(self._offer(settings), streamSettings(settings))
 
 

@@ -115,7 +115,7 @@ class DiscoHandler(DiscoInfoHandler):
 
 class AccountDiscoHandler(DiscoHandler):
     """
-    Answers for the domain, and for an account to its owner.
+    Answers for the domain of the accounts, which is a server for instant messaging, and for an account to its owner.
     """
 
     iqs = {
@@ -123,6 +123,20 @@ class AccountDiscoHandler(DiscoHandler):
         ("get", BARE, ns.DISCO_INFO, "query"): "onAccountInfo",
         ("get", BARE, ns.DISCO_ITEMS, "query"): "onAccountItems",
     }
+
+    def __init__(self, items: Items = tuple, name: str | None = None) -> None:
+        """
+        @param items: see L{DiscoHandler}.
+        @param name: see L{rename}.
+        """
+        super().__init__(items)
+        self.rename(name)
+
+    def rename(self, name: str | None) -> None:
+        """
+        Give the server another natural-language name, or C{None}.
+        """
+        self.identities = (("server", "im", name),)
 
     def onAccountInfo(self, element: Element, to: JID) -> Deferred[Element]:
         """

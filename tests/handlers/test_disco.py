@@ -270,12 +270,17 @@ class AccountTests(DiscoTestCase):
 
     def test_server(self) -> None:
         """
-        The domain itself is answered for as well.
+        The domain itself is answered for as well; it is a server for instant messaging (§3.1: every entity has an
+        identity), with the name that it was given last.
         """
-        self.assertEqual(
-            self.ask(INFO, "localhost"),
-            self.result(INFO, f"<feature var='{INFO}'/><feature var='{ITEMS}'/>", "localhost"),
-        )
+        features = f"<feature var='{INFO}'/><feature var='{ITEMS}'/>"
+        [handler] = self.server.router.domains["localhost"]
+        for name, shown in ((None, ""), ("Verona", "name='Verona' ")):
+            handler.rename(name)
+            self.assertEqual(
+                self.ask(INFO, "localhost"),
+                self.result(INFO, f"<identity category='server' {shown}type='im'/>{features}", "localhost"),
+            )
         self.assertEqual(
             self.ask(ITEMS, "localhost"), self.result(ITEMS, "<item jid='conference.localhost'/>", "localhost")
         )
