@@ -220,7 +220,8 @@ class HouseTests(SynchronousTestCase):
             makeSettings(
                 c2s={"allow_plaintext_auth": "no", "login_tries": "2", "login_timeout": "7 s"},
                 limits={"sessions_per_account": "3", "directed_presences": "10", "connections": "5"},
-                muc={"name": "Verona"},
+                muc={"name": "Verona", "domain": "rooms.example.org"},
+                server={"domain": "example.org"},
             ),
             None,
         )
@@ -230,6 +231,8 @@ class HouseTests(SynchronousTestCase):
         self.assertEqual(made.streams.offer.tries, 2)
         self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))
         self.assertEqual(made.muc.options.name, "Verona")
+        # The domains can only change by a restart.
+        self.assertEqual((made.streams.offer.domain, made.muc.options.localDomain), ("localhost", "localhost"))
 
     def test_adoptTLS(self) -> None:
         """
