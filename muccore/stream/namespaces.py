@@ -64,9 +64,13 @@ _USUAL: Final = {"xml": ns.XML, "stream": ns.STREAM}
 class Scope:
     """
     The prefixes that are bound at some place of a stream.
+
+    @ivar written: characters of the namespaces that have to be written to render the elements that were entered.
+        Whoever parses sets it back and looks that it does not get too large: each of many short names with a prefix
+        costs a whole namespace when it is rendered.
     """
 
-    __slots__ = ("_bound", "_content", "_shadowed")
+    __slots__ = ("_bound", "_content", "_shadowed", "written")
 
     def __init__(self, content: str) -> None:
         """
@@ -75,6 +79,7 @@ class Scope:
         self._content = content
         self._bound = _USUAL
         self._shadowed: list[dict[str, str | None]] = []
+        self.written = 0
 
     def begin(self, root: Element, name: str, attributes: dict[str, str], around: Element) -> None:
         """
@@ -107,9 +112,12 @@ class Scope:
                 resolved = self._resolved(attributes)
                 break
         if ":" in name:
-            element.uri, name = self._resolve(name)
+            uri, name = self._resolve(name)
         else:
-            element.uri = default
+            uri = cast(str, default)
+        if uri != parent.uri:
+            self.written += len(uri)
+        element.uri = uri
         element.name = COMMON_NAMES.get(name, name)
         element.attributes = resolved
         element.defaultUri = default
@@ -159,6 +167,7 @@ class Scope:
                 qualified = self._resolve(key)
                 if qualified in resolved:
                     raise StreamError("not-well-formed")
+                self.written += len(qualified[0])
                 resolved[qualified] = value
         return resolved
 

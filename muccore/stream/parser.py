@@ -20,7 +20,8 @@ tag comes in small pieces. Beyond L{LONG_TOKEN} bytes the parser therefore holds
 token is among them.
 
 B{Namespaces} are resolved in L{muccore.stream.namespaces}. Names without a prefix cost nothing: the default namespace
-in scope is an element's C{defaultUri}.
+in scope is an element's C{defaultUri}. What the namespaces of a stanza come to when it is rendered, one for each
+element that is not in its parent's, is bounded by the size of a stanza too.
 
 B{One expat after the other.} Expat never forgets a name. Between stanzas an expat parser can be dropped and another one
 be put into the same state by giving it the root's start tag: that is what happens every L{RECYCLE} bytes, and for a
@@ -34,7 +35,7 @@ bytes that follow wait in C{_rest} and are given to another expat when the itera
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 from xml.parsers import expat
 
 from muccore import ns
@@ -365,7 +366,7 @@ class StanzaParser:
             if text and not self._isBlank():
                 raise StreamError("bad-format", "Text between stanzas.")
             self._begin = self._expat.CurrentByteIndex
-            self._count = self._level = 0
+            self._count = self._level = self._scope.written = 0
             self._bare = (self.stepwise or self._fed > RECYCLE) and self._isBare()
         elif text:
             parent.children.append(text[0] if len(text) == 1 else "".join(text))
@@ -378,18 +379,29 @@ class StanzaParser:
             raise StreamError("policy-violation", "Too many attributes.")
         element = _new(Element)
         if ":" not in name and PLAIN_ATTRIBUTES.issuperset(attributes):
-            element.uri = element.defaultUri = parent.defaultUri
+            uri = element.uri = element.defaultUri = parent.defaultUri
             element.name = COMMON_NAMES.get(name, name)
             element.attributes = attributes
             element.localPrefixes = NO_PREFIXES
             element.children = []
             element.parent = parent
             element.handled = False
+            if uri is not parent.uri and parent is not self._root:
+                self._scope.written += len(cast(str, uri))
+                self._checkWritten()
         else:
             self._scope.enter(element, name, attributes, parent)
+            self._checkWritten()
         if parent is not self._root:
             parent.children.append(element)
         self._current = element
+
+    def _checkWritten(self) -> None:
+        """
+        A stanza must not get much longer than it was when it is passed on.
+        """
+        if self._scope.written > self.stanzaSize:
+            raise StreamError("policy-violation", "Too many namespaces.")
 
     def _endElement(self, name: str) -> None:
         element = self._current

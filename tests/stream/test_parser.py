@@ -313,7 +313,7 @@ class NamespaceTests(Case):
         A long namespace on many names costs no more than one copy of it.
         """
         uri = b"u" * 100_000
-        data = b"<a xmlns:p='%s'>%s</a>" % (uri, b"<p:b p:c='' p:d=''/>" * 5000)
+        data = b"<p:a xmlns:p='%s'>%s</p:a>" % (uri, b"<p:b/>" * 5000)
         parser = self.opened()
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
@@ -462,6 +462,31 @@ class LimitTests(Case):
         data = b"<a><b/><b><c/></b></a>"
         self.assertEqual(len(list(self.opened(elements=4).feed(data * 3))), 3)
         self.refused("policy-violation", data, elements=3)
+
+    def test_namespaces(self) -> None:
+        """
+        All the namespaces that have to be written to pass a stanza on are no longer than a stanza may be, whether they
+        come with prefixes, with attributes or from further out; an element that is in its parent's is free of charge.
+        """
+        uri = b"u" * 100
+        for start, child, end in (
+            (b"<a xmlns:p='%s'>" % uri, b"<p:b/>", b"</a>"),
+            (b"<a xmlns:p='%s'>" % uri, b"<b p:c=''/>", b"</a>"),
+            (b"<p:a xmlns:p='urn:p' xmlns='%s'>" % uri, b"<b/>", b"</p:a>"),
+            (b"<p:a xmlns:p='urn:p' xmlns='%s'>" % uri, b"<b c=''/>", b"</p:a>"),
+        ):
+            for count in (20, 21):
+                parser = self.opened(stanzaSize=2050)
+                events, condition = collect(parser, [start + child * count + end])
+                if count == 20:
+                    self.assertEqual((len(events), condition), (1, None), child)
+                else:
+                    self.assertEqual((events, condition), ([], "policy-violation"), child)
+                    continue
+                # Another stanza begins at nothing.
+                self.assertEqual(collect(parser, [start + child * count + end]), (events, None), child)
+        inside = b"<p:a xmlns:p='%s'>%s</p:a>" % (uri, b"<p:b/>" * 50)
+        self.assertEqual(collect(self.opened(stanzaSize=2050), [inside])[1], None)
 
     def test_longTokens(self) -> None:
         """
