@@ -1,0 +1,85 @@
+# What can be done with muccore from its checkout; "make" alone lists it. Everything is installed in $(VENV).
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= etc/server.cfg
+TESTS ?= tests
+
+RUN = $(VENV)/bin/python
+PIP = $(RUN) -m pip --disable-pip-version-check install --quiet
+
+help:
+	@echo "make serve    run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
+	@echo "make test     run the tests (TESTS=tests.muc: some of them)"
+	@echo "make lint     look for mistakes with ruff"
+	@echo "make types    check the types with mypy"
+	@echo "make check    test, lint and types"
+	@echo "make wheel    build a wheel in dist/"
+	@echo "make bench    measure what the server needs of the processor and of memory"
+	@echo "make docs     write those documents anew that are made from the program"
+	@echo "make clean    remove what these have made, var/ excepted"
+
+# The environment: one stamp for what runs the server, one with what the tests need, one with the tools.
+
+$(VENV)/.made:
+	@command -v $(PYTHON) > /dev/null 2>&1 || { \
+	    echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "muccore needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) --version 2>&1`." >&2; \
+	    echo "Name another one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { \
+	    echo "$(PYTHON) cannot make virtual environments: its module venv is missing or incomplete." >&2; \
+	    echo "On Debian and Ubuntu the package python3-venv brings it: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.made setup.cfg pyproject.toml
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made setup.cfg pyproject.toml
+	$(PIP) -e '.[test]'
+	@touch $(VENV)/.serve $@
+
+$(VENV)/.dev: $(VENV)/.made setup.cfg pyproject.toml
+	$(PIP) -e '.[test,dev]'
+	@touch $(VENV)/.serve $(VENV)/.test $@
+
+serve: $(VENV)/.serve
+	@mkdir -p -m 700 var
+	@$(RUN) -m muccore.firststart $(CONFIG)
+	@exec $(VENV)/bin/twistd --nodaemon --pidfile= muccore -c $(CONFIG)
+
+test: $(VENV)/.test
+	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TESTS)
+
+lint: $(VENV)/.dev
+	$(RUN) -m ruff check .
+
+types: $(VENV)/.dev
+	$(RUN) -m mypy
+
+check: test lint types
+
+# What an earlier build has left there would get into the wheel.
+wheel: $(VENV)/.serve
+	rm -rf build dist
+	$(RUN) -m pip --disable-pip-version-check wheel --no-deps --wheel-dir dist .
+
+bench: $(VENV)/.serve
+	$(RUN) -m benchmarks
+
+docs: $(VENV)/.serve
+	$(RUN) -m muccore.config.document reference > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
+	$(RUN) -m muccore.config.document example > etc/server.cfg.new
+	mv etc/server.cfg.new etc/server.cfg
+	$(RUN) -m muccore.implemented > docs/xeps.md.new
+	mv docs/xeps.md.new docs/xeps.md
+
+clean:
+	rm -rf $(VENV) build dist muccore.egg-info .hypothesis .mypy_cache .ruff_cache _trial_temp*
+	rm -f twisted/plugins/dropin.cache twistd.log twistd.pid
+	find . -name __pycache__ -type d -prune -exec rm -rf '{}' +
+
+.PHONY: help serve test lint types check wheel bench docs clean

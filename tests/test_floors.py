@@ -1,0 +1,355 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The drawing of the house, C{docs/design/0001-the-house.md}, held against what the modules import.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST = 450
+
+FLOORS: dict[str, int] = {
+    # The words.
+    "muccore": 0,
+    "muccore.compat": 0,
+    "muccore.credentials": 0,
+    "muccore.dataforms": 0,
+    "muccore.datetimes": 0,
+    "muccore.element": 0,
+    "muccore.errors": 0,
+    "muccore.interfaces.*": 0,
+    "muccore.jid": 0,
+    "muccore.log": 0,
+    "muccore.ns": 0,
+    "muccore.refusal": 0,
+    "muccore.rsm": 0,
+    "muccore.tables": 0,
+    "muccore.xeps": 0,
+    # Streams.
+    "muccore.stream.*": 1,
+    # Sessions.
+    "muccore.session": 2,
+    # Domains and the way to them.
+    "muccore.delivery": 3,
+    "muccore.domain": 3,
+    "muccore.handlerstream": 3,
+    "muccore.router": 3,
+    # Handlers and, beside them, storage.
+    "muccore.handlers.*": 4,
+    "muccore.muc.*": 4,
+    "muccore.storage.*": 4,
+    # The roof.
+    "muccore.config.*": 5,
+    "muccore.ctl": 5,
+    "muccore.firststart": 5,
+    "muccore.house": 5,
+    "muccore.implemented": 5,
+    "muccore.listeners": 5,
+    "muccore.preflight": 5,
+    "muccore.service": 5,
+    "muccore.systemd": 5,
+    "muccore.tap": 5,
+    "muccore.testing.*": 5,
+}
+"""
+On which floor a module is. A name that ends in C{.*} is a package with all that is in it.
+"""
+
+ROOMS: dict[str, tuple[str, ...]] = {
+    "muccore.handlers.*": ("muccore.handlers.base",),
+    "muccore.muc.*": ("muccore.handlers.base", "muccore.muc.*"),
+    "muccore.storage.*": ("muccore.storage.*",),
+}
+"""
+What the modules of floor 4 may import besides floor 0: neither each other nor the floors between.
+"""
+
+
+def covers(pattern: str, name: str) -> bool:
+    """
+    Whether an entry of a table speaks of a module.
+    """
+    package = pattern.removesuffix(".*")
+    return name == package or (package != pattern and name.startswith(package + "."))
+
+
+def modules() -> dict[str, Path]:
+    """
+    Every module of the package: its name and its file.
+    """
+    found = {}
+    for path in sorted(ROOT.joinpath("muccore").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def package() -> tuple[dict[str, Path], dict[str, str], dict[str, ast.Module]]:
+    """
+    The package: of every module its file, its text and its syntax tree.
+    """
+    files = modules()
+    sources = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    return files, sources, {name: ast.parse(source) for name, source in sources.items()}
+
+
+def imported(tree: ast.AST, known: dict[str, Path], running: bool = False) -> Iterator[tuple[int, str]]:
+    """
+    Which modules of the package a module names in an import, wherever in it that stands.
+
+    @param running: leave out what is imported for annotations only, and never when the program runs.
+    @return: line numbers and names.
+    """
+    idle: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if running and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            idle.update(each for statement in node.body for each in ast.walk(statement))
+        if node in idle:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            names = [name if name in known else base for name in names]
+        else:
+            continue
+        for name in names:
+            if name.startswith((".", "muccore.")) or name == "muccore":
+                yield node.lineno, name
+
+
+def refusal(importer: str, target: str, floors: dict[str, int]) -> str | None:
+    """
+    Why a module may not import another one.
+
+    @param floors: the floor of each module.
+    @return: C{None} if it may.
+    """
+    if target not in floors:
+        return "which is no module (relative imports are not used)"
+    if floors[target] > floors[importer]:
+        return f"from floor {floors[target]} to floor {floors[importer]}: upward"
+    for room, doors in ROOMS.items():
+        if covers(room, importer) and floors[target] > 0 and not any(covers(door, target) for door in doors):
+            return f"but of {room} only floor 0 and {', '.join(doors)} are seen"
+    return None
+
+
+def cycle(edges: dict[str, set[str]]) -> list[str]:
+    """
+    Some modules that import each other in a circle.
+
+    @return: the circle, its first module again at its end; nothing if there is none.
+    """
+    done: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return []
+        for target in sorted(edges.get(name, ())):
+            found = walk(target, [*path, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    for name in sorted(edges):
+        found = walk(name, [])
+        if found:
+            return found
+    return []
+
+
+class FloorTests(SynchronousTestCase):
+    """
+    The package as it stands.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read every module, once for all tests.
+        """
+        self.files, self.sources, self.trees = package()
+        self.floors = {
+            name: floor for name in self.files for pattern, floor in FLOORS.items() if covers(pattern, name)
+        }
+
+    def test_everyModuleHasAFloor(self) -> None:
+        """
+        Each module is on a floor: who adds one says on which.
+        """
+        self.assertEqual(sorted(self.files.keys() - self.floors.keys()), [])
+
+    def test_nothingIsLeftInTheTable(self) -> None:
+        """
+        Each entry of the tables speaks of a module that there is.
+        """
+        patterns = {*FLOORS, *ROOMS, *(door for doors in ROOMS.values() for door in doors)}
+        self.assertEqual([each for each in patterns if not any(covers(each, name) for name in self.files)], [])
+
+    def test_noUpwardImports(self) -> None:
+        """
+        A module imports from its own floor and from those below only; handlers, rooms and stores see even less.
+        """
+        wrong = [
+            f"{self.files[name].relative_to(ROOT)}:{line}: imports {target}, {why}"
+            for name, tree in self.trees.items()
+            for line, target in imported(tree, self.files)
+            if name in self.floors and (why := refusal(name, target, self.floors)) is not None
+        ]
+        self.assertEqual(wrong, [])
+
+    def test_noCycles(self) -> None:
+        """
+        No modules import each other in a circle, not even from within functions. Annotations may name each other.
+        """
+        edges = {name: {each for _, each in imported(tree, self.files, True)} for name, tree in self.trees.items()}
+        self.assertEqual(cycle(edges), [])
+
+    def test_noLongModules(self) -> None:
+        """
+        No module has more than 450 lines.
+        """
+        lengths = {name: len(source.splitlines()) for name, source in self.sources.items()}
+        self.assertEqual({name: length for name, length in lengths.items() if length > LONGEST}, {})
+
+    def test_everyModuleSaysWhatItIsFor(self) -> None:
+        """
+        Each module has a docstring and says under whose licence it is.
+        """
+        self.assertEqual([name for name, tree in self.trees.items() if not ast.get_docstring(tree)], [])
+        notice = "# Copyright (c) The muccore authors. See LICENSE for details."
+        self.assertEqual([name for name, source in self.sources.items() if notice not in source.split("\n")[:2]], [])
+
+    def test_testCaseNames(self) -> None:
+        """
+        Where a module names its tests, they are there; where there are tests under its name, it names its tests.
+        """
+        wrong = []
+        for name, source in self.sources.items():
+            package, _, last = name.removeprefix("muccore").rpartition(".")
+            mirror = ROOT.joinpath("tests", *package.split("."), f"test_{last}.py")
+            first = source.split("\n", 1)[0]
+            if first.startswith("# -*- test-case-name: ") and first.endswith(" -*-"):
+                for each in first.removeprefix("# -*- test-case-name: ").removesuffix(" -*-").split(","):
+                    tests = ROOT.joinpath(*each.strip().split("."))
+                    if not tests.with_suffix(".py").is_file() and not tests.joinpath("__init__.py").is_file():
+                        wrong.append(f"{name}: there is no {each}")
+            elif "test-case-name" in first:
+                wrong.append(f"{name}: cannot read {first!r}")
+            elif mirror.is_file():
+                wrong.append(f"{name}: does not name {mirror.relative_to(ROOT)}")
+        self.assertEqual(wrong, [])
+
+    def test_reactorOnTheRoofOnly(self) -> None:
+        """
+        Below the roof no module imports the reactor, wherever in it.
+        """
+        wrong = []
+        for name, tree in self.trees.items():
+            if self.floors.get(name) == 5:
+                continue
+            for node in ast.walk(tree):
+                names = [alias.name for alias in getattr(node, "names", ()) if isinstance(alias, ast.alias)]
+                wanted = "reactor" if getattr(node, "module", "") == "twisted.internet" else "twisted.internet.reactor"
+                if wanted in names or getattr(node, "module", "") == "twisted.internet.reactor":
+                    wrong.append(f"{name}:{node.lineno}")
+        self.assertEqual(wrong, [])
+
+    def test_importingInstallsNoReactor(self) -> None:
+        """
+        Importing everything below the roof does not install a reactor either: who embeds it chooses one.
+        """
+        names = [name for name in self.files if self.floors.get(name, 5) < 5]
+        self.assertIn("muccore.muc.handler", names)
+        script = "import importlib, json, sys\n" + "".join(f"importlib.import_module({name!r})\n" for name in names)
+        script += "print(json.dumps('twisted.internet.reactor' in sys.modules))"
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True
+        )
+        self.assertIs(json.loads(done.stdout), False)
+
+
+class WatchfulnessTests(SynchronousTestCase):
+    """
+    What is looked for would be seen.
+    """
+
+    def test_imports(self) -> None:
+        """
+        Every way to write an import is read, in functions as well; other packages are not of interest. Those for
+        annotations can be told apart.
+        """
+        known = dict.fromkeys(["muccore", "muccore.jid", "muccore.muc", "muccore.muc.room"], ROOT)
+        source = (
+            "import os, muccore.jid\n"
+            "from muccore import jid, __version__\n"
+            "from muccore.muc.room import Room, Seat\n"
+            "from twisted.internet import defer\n"
+            "def f():\n"
+            "    from . import jid\n"
+        )
+        running = [(1, "muccore.jid"), (2, "muccore"), (2, "muccore.jid"), (3, "muccore.muc.room"), (6, ".")]
+        self.assertEqual(sorted(set(imported(ast.parse(source), known))), running)
+        tree = ast.parse(f"{source}if TYPE_CHECKING:\n    import muccore.muc\n")
+        self.assertEqual(sorted(set(imported(tree, known, running=True))), running)
+        self.assertEqual(sorted(set(imported(tree, known))), [*running, (8, "muccore.muc")])
+
+    def test_refusals(self) -> None:
+        """
+        Upward imports, and those between the rooms of floor 4, are refused; those downward are not.
+        """
+        floors = {
+            "muccore.jid": 0,
+            "muccore.stream.c2s": 1,
+            "muccore.session": 2,
+            "muccore.handlers.base": 4,
+            "muccore.handlers.disco": 4,
+            "muccore.muc.room": 4,
+            "muccore.storage.memory": 4,
+            "muccore.service": 5,
+        }
+        allowed = [
+            (importer, target)
+            for importer in floors
+            for target in floors
+            if importer != target and refusal(importer, target, floors) is None
+        ]
+        self.assertEqual(
+            allowed,
+            [
+                ("muccore.stream.c2s", "muccore.jid"),
+                ("muccore.session", "muccore.jid"),
+                ("muccore.session", "muccore.stream.c2s"),
+                ("muccore.handlers.base", "muccore.jid"),
+                ("muccore.handlers.disco", "muccore.jid"),
+                ("muccore.handlers.disco", "muccore.handlers.base"),
+                ("muccore.muc.room", "muccore.jid"),
+                ("muccore.muc.room", "muccore.handlers.base"),
+                ("muccore.storage.memory", "muccore.jid"),
+                *(("muccore.service", target) for target in floors if target != "muccore.service"),
+            ],
+        )
+        self.assertIsNotNone(refusal("muccore.jid", ".", floors))
+
+    def test_cycle(self) -> None:
+        """
+        A circle is found however long it is and wherever one has to start; where there is none, none is found.
+        """
+        self.assertEqual(cycle({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}), [])
+        self.assertEqual(cycle({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}), ["b", "c", "d", "b"])
+        self.assertEqual(cycle({"a": {"a"}}), ["a", "a"])
