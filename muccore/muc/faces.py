@@ -23,6 +23,8 @@ _X_CLOSE = b"</x></presence>"
 _SELF = b"<status code='110'/>"
 _LANG = (ns.XML, "lang")
 _LANGUAGELESS = frozenset({"show", "priority"})
+_LANGUAGE_LIMIT = 64
+"""Longer than any tag that means something (RFC 5646 §4.4.1): it is written once for each child."""
 
 
 def payloadOf(presence: Element, room: JID) -> bytes:
@@ -31,6 +33,8 @@ def payloadOf(presence: Element, room: JID) -> bytes:
     itself may say (XEP-0045 §17.3). The language of the stanza (§13) goes with the children that can have one.
     """
     language = presence.attributes.get(_LANG)
+    if language is not None and len(language) > _LANGUAGE_LIMIT:
+        language = None
     parts = []
     for child in presence.childElements():
         if child.uri == ns.MUC or isReserved(child, room):

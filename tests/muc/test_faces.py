@@ -67,6 +67,13 @@ class PayloadTests(SynchronousTestCase):
             "<priority>1</priority><nick xmlns='http://jabber.org/protocol/nick' xml:lang='de'>x</nick>",
         )
 
+    def test_noLanguage(self) -> None:
+        """
+        What is longer than any language's tag is none, so that it is not multiplied by many children.
+        """
+        for length, expected in ((64, f"<status xml:lang='{'x' * 64}'/>"), (65, "<status/>")):
+            self.assertEqual(self.payload("<status/>", f" xml:lang='{'x' * length}'"), expected)
+
 
 class ItemTests(SynchronousTestCase):
     """
