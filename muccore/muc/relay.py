@@ -10,7 +10,7 @@ remembered here, for a bounded number of requests.
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 from muccore import ns
 from muccore.element import Element
@@ -20,6 +20,9 @@ from muccore.muc.reserved import hideRefuser
 LIMIT = 10_000
 """How many requests may be on their way at once; the eldest is forgotten beyond that."""
 
+ACCOUNT_LIMIT = 100
+"""How many of them may be of one account; its eldest is forgotten beyond that, so that nobody makes others' be."""
+
 
 class Relay:
     """
@@ -27,7 +30,8 @@ class Relay:
     """
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, tuple[str, str, str, str]] = OrderedDict()
+        self._waiting: OrderedDict[str, tuple[str, str, str, str, str]] = OrderedDict()
+        self._tokens: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
 
     def request(self, iq: Element, sender: Seat, target: Occupant) -> Element:
         """
@@ -41,9 +45,14 @@ class Relay:
         to = target.shown.jid
         if payload is not None and payload.uri == ns.VCARD_TEMP:
             to = target.account.bare
-        self._waiting[token] = (to, sender.jid, iq.attributes.get("id", ""), target.address)
-        if len(self._waiting) > LIMIT:
-            self._waiting.popitem(last=False)
+        account = sender.occupant.account.bare
+        self._waiting[token] = (to, sender.jid, iq.attributes.get("id", ""), target.address, account)
+        tokens = self._tokens[account]
+        tokens[token] = None
+        if len(tokens) > ACCOUNT_LIMIT:
+            self._forget(next(iter(tokens)))
+        elif len(self._waiting) > LIMIT:
+            self._forget(next(iter(self._waiting)))
         iq.attributes.update({"from": sender.occupant.address, "to": to, "id": token})
         return iq
 
@@ -58,8 +67,15 @@ class Relay:
         waiting = self._waiting.get(token)
         if waiting is None or waiting[0] != iq.attributes.get("from"):
             return None
-        del self._waiting[token]
-        _, asker, id, address = waiting
+        self._forget(token)
+        _, asker, id, address, _ = waiting
         iq.attributes.update({"from": address, "to": asker, "id": id})
         hideRefuser(iq)
         return iq
+
+    def _forget(self, token: str) -> None:
+        account = self._waiting.pop(token)[-1]
+        tokens = self._tokens[account]
+        del tokens[token]
+        if not tokens:
+            del self._tokens[account]

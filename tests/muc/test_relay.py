@@ -84,6 +84,26 @@ class RelayTests(SynchronousTestCase):
         for id in ids[1:]:
             self.assertIsNotNone(self.answer(id))
 
+    def test_oneAccount(self) -> None:
+        """
+        An account that asks and asks makes its own eldest requests be forgotten, with whatever session it asks, and
+        nobody else's; what has been answered does not count.
+        """
+        hecate = Occupant(parse(ROOM), "Hecate", parse("hecate@localhost"), Affiliation.NONE, Role.PARTICIPANT)
+        seats = [hecate.seat(f"hecate@localhost/{n}", Listener().deliver, b"") for n in range(2)]
+        waiting = self.ask().attributes["id"]
+        with patch.object(relay, "ACCOUNT_LIMIT", 3):
+            ids = []
+            for n in range(4):
+                iq = parseStanza(f"<iq type='get' id='{n}'>{VERSION}</iq>")
+                ids.append(self.relay.request(iq, seats[n % 2], self.juliet).attributes["id"])
+            self.assertIsNone(self.answer(ids[0]))
+            self.assertIsNotNone(self.answer(ids[1]))
+            iq = parseStanza(f"<iq type='get' id='4'>{VERSION}</iq>")
+            ids.append(self.relay.request(iq, seats[0], self.juliet).attributes["id"])
+        for id in (waiting, *ids[2:]):
+            self.assertIsNotNone(self.answer(id))
+
 
 class RelayedTests(SynchronousTestCase):
     """
