@@ -16,6 +16,9 @@ from muccore.jid import JID, InvalidJID, parse
 from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
 
+LIMIT = 100
+"""How many people one message may invite: everybody gets a message of his own for it."""
+
 
 @dataclass(frozen=True)
 class Invitations:
@@ -37,7 +40,7 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
     @param x: the C{muc#user} element of the message.
     @raise StanzaError: C{not-acceptable} for one who is not in the room; C{forbidden} if he may not invite to a
         members-only room; C{bad-request} or C{jid-malformed} if it is not said who is invited; C{item-not-found} for
-        an address that can be nobody's; C{not-allowed} for one who is banned.
+        an address that can be nobody's; C{not-allowed} for one who is banned; C{policy-violation} for too many at once.
     """
     occupant = room.occupantOf(sender.full)
     rank = room.affiliations.of(sender)
@@ -54,6 +57,8 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
     for invite in x.childElements():
         if invite.name != "invite" or invite.uri != ns.MUC_USER:
             continue
+        if len(made.messages) == LIMIT:
+            raise StanzaError("policy-violation", text=f"One message invites {LIMIT} people at the most.")
         invited = _address(invite.get("to"))
         if not invited.local or invited.domain == room.jid.domain:
             # Whoever may invite must not make a whole domain members by it.

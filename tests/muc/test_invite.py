@@ -12,7 +12,7 @@ from muccore.element import render
 from muccore.interfaces import Affiliate
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.stage import Client
-from tests.muc.company import ROOM, Scene, join, told
+from tests.muc.company import ROOM, Scene, errorOf, join, told
 
 
 def invite(client: Client, inside: str, attributes: str = "") -> None:
@@ -88,6 +88,19 @@ class InvitationTests(InviteTestCase):
         )
         self.silent()
         self.assertIsNone(self.affiliation())
+
+    def test_tooMany(self) -> None:
+        """
+        One message invites a hundred people at the most; with one more it invites nobody.
+        """
+        one = "<invite to='hecate@localhost'/>"
+        invite(self.guest, one * 100)
+        self.assertEqual(len(list(self.hecate.hears())), 100)
+        self.silent()
+        invite(self.guest, one * 101)
+        [refused] = self.guest.hears()
+        self.assertEqual(errorOf(refused), f"policy-violation modify {ROOM}")
+        self.silent()
 
     def test_nothingElse(self) -> None:
         """
