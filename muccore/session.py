@@ -41,6 +41,9 @@ _SUBSCRIPTION: Final = frozenset(["subscribe", "subscribed", "unsubscribe", "uns
 _PRIORITY: Final = re.compile(r"[+-]?[0-9]{1,4}")
 _RESOURCE_BYTES: Final = 15
 
+_ID_LIMIT: Final = 1023
+"""Longest id of a stanza. It comes back with every answer and goes along with whatever a stanza causes."""
+
 _SHARED: Final = 4096
 """Bytes of a rendered stanza from which on it is not copied for each recipient."""
 
@@ -133,6 +136,9 @@ class Session:
             if sender is not None:
                 self._checkSender(sender)
             attributes["from"] = self.fullText
+        if len(attributes.get("id", "")) > _ID_LIMIT:
+            self._refuse(element, StanzaError("policy-violation", text="the id is too long"), self.jid.domain)
+            return
         address = attributes.get("to")
         to = None
         if address is not None:

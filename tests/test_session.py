@@ -138,6 +138,20 @@ class ReceivedTests(SessionTestCase):
         """
         self.assertStreamError("invalid-namespace", "<message xmlns='jabber:server' to='a@b'/>")
 
+    def test_longId(self) -> None:
+        """
+        An id that is longer than anything sensible is refused by the server, of whatever stanza: it would be kept, and
+        sent along with every answer.
+        """
+        for text in ("<message to='romeo@localhost' id='{}'/>", "<presence id='{}'/>"):
+            [heard] = self.romeo.ask(text.format("i" * 1024))
+            self.assertIn("<policy-violation", heard)
+            self.assertIn('by="localhost"', heard)
+        # An answer is not answered.
+        self.assertEqual(self.romeo.ask(f"<iq type='result' to='{ROMEO}' id='{'i' * 1024}'/>"), [])
+        [presence] = self.romeo.ask(f"<presence id='{'i' * 1023}'/>")
+        self.assertNotIn("policy-violation", presence)
+
     def test_malformedTo(self) -> None:
         """
         A C{to} that is no JID is answered with C{jid-malformed} by the server (RFC 6120 §8.3.3.8).
