@@ -44,6 +44,13 @@ _RESOURCE_BYTES: Final = 15
 _ID_LIMIT: Final = 1023
 """Longest id of a stanza. It comes back with every answer and goes along with whatever a stanza causes."""
 
+_PRESENCE_LIMIT: Final = 16 * 1024
+"""Bytes of the presence that a session broadcasts, which is kept."""
+
+_FAREWELL_LIMIT: Final = 20_000
+"""What it may cost to say goodbye to all to whom presence stands directed, in tags and quarters of a KiB: each of them
+gets a copy of what the client says with it. Beyond that, each is told that it has gone and no more."""
+
 _SHARED: Final = 4096
 """Bytes of a rendered stanza from which on it is not copied for each recipient."""
 
@@ -82,7 +89,7 @@ class Session:
         self.fullText = jid.full
         self.carrier: ICarrier | None = carrier
         self.priority: int | None = None
-        self.presence: Element | None = None
+        self.presence: Rendered | None = None
         self.ended = False
         self._sessions = sessions
         self._router = router
@@ -255,11 +262,10 @@ class Session:
         directed[full] = to
         return True
 
-    def _broadcast(self, element: Element) -> None:
+    def _broadcast(self, rendered: Rendered) -> None:
         """
         Send presence to the available resources of this account.
         """
-        rendered = Rendered.of(element)
         for session in self._sessions.of(self.account.bare).values():
             if session.priority is not None:
                 session.deliver(rendered, toAttribute(session.fullText))
@@ -277,25 +283,33 @@ class Session:
                 self._bad(element, "the priority of presence is one number from -128 to 127")
                 return
             priority = int(text)
+        presence = Rendered.of(element)
+        if len(presence.tail) > _PRESENCE_LIMIT:
+            self._refuse(element, StanzaError("policy-violation", text="the presence is too large"))
+            return
         initial = self.priority is None
         self.priority = priority
-        self.presence = element
-        self._broadcast(element)
+        self.presence = presence
+        self._broadcast(presence)
         if initial:
             address = toAttribute(self.fullText)
             for session in self._sessions.of(self.account.bare).values():
                 if session is not self and session.presence is not None:
-                    self.deliver(Rendered.of(session.presence), address)
+                    self.deliver(session.presence, address)
 
     def _unavailable(self, element: Element) -> None:
         """
         Unavailable presence: to every available resource of the account, this one too (RFC 6121 §4.5.2), and to
         everyone to whom presence stands directed (RFC 6121 §4.6.3).
         """
+        rendered = Rendered.of(element)
         if self.priority is not None:
-            self._broadcast(element)
+            self._broadcast(rendered)
             self.priority = None
             self.presence = None
+        cost = rendered.tail.count(b"<") + len(rendered.tail) // 256
+        if cost * len(self.directed) > _FAREWELL_LIMIT:
+            element = stanza("presence", "unavailable", from_=self.fullText)
         self._undirect(element)
 
     def _undirect(self, element: Element) -> None:
@@ -328,7 +342,7 @@ class Session:
         self._sessions.remove(self)
         gone = stanza("presence", "unavailable", from_=self.fullText)
         if available:
-            self._broadcast(gone)
+            self._broadcast(Rendered.of(gone))
         self._undirect(gone)
 
 

@@ -10,7 +10,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muccore import jid
-from muccore.element import Element, Rendered, render, toAttribute
+from muccore.element import Element, Rendered, toAttribute
 from muccore.errors import StanzaError, StreamError
 from muccore.interfaces import IBinder, IRouter, ISession
 from muccore.jid import JID
@@ -324,6 +324,19 @@ class BroadcastTests(SessionTestCase):
         assert self.romeo.session.presence is not None
         self.assertEqual(self.take(), [])
 
+    def test_tooLarge(self) -> None:
+        """
+        Presence that is broadcast is kept, so it must not be large; that of before holds.
+        """
+        garden = self.connect("romeo@localhost/garden", "<presence/>")
+        self.romeo.ask("<presence><show>away</show></presence>")
+        for size, expected in ((16_300, ROMEO), (16_400, "policy-violation")):
+            garden.take()
+            [answer] = self.romeo.ask(f"<presence><priority>1</priority><status>{'x' * size}</status></presence>")
+            self.assertIn(expected, answer)
+            self.assertEqual(len(garden.take()), int(size == 16_300))
+        self.assertEqual(self.romeo.session.priority, 1)
+
     def test_toOtherResources(self) -> None:
         """
         §4.2.2, §4.4.2: initial and updated presence goes to the account's available resources, and to no others.
@@ -490,6 +503,23 @@ class DirectedTests(SessionTestCase):
         self.assertRouted(self.goodbye("room@conf/nick", bye), self.goodbye("juliet@localhost", bye))
         self.romeo.vanish()
         self.assertEqual(self.take(), [])
+
+    def test_longFarewell(self) -> None:
+        """
+        What is said with unavailable presence goes along as long as all copies of it together cost little; if they
+        would hold everybody up, everyone hears that it is over and nothing else.
+        """
+        self.sessions.directedLimit = 1000
+        for count, inside in (
+            (10, "<x/>" * 1960),
+            (10, f"<status>{'x' * 256 * 1900}</status>"),
+            (500, "<status>bye</status><c xmlns='urn:c'/>" + "<x/>" * 35),
+        ):
+            friends = [f"friend{n}@elsewhere" for n in range(count)]
+            for more in ("", "<x/>" * 200):
+                self.direct(*friends)
+                self.romeo.send(f"<presence type='unavailable'>{inside}{more}</presence>")
+                self.assertRouted(*(self.goodbye(friend, "" if more else inside) for friend in friends))
 
     def test_undoneByDirected(self) -> None:
         """
@@ -703,7 +733,7 @@ class RenderingTests(SessionTestCase):
         self.romeo.ask("<presence><show>dnd</show></presence>")
         presence = self.romeo.session.presence
         assert presence is not None
-        before = render(presence)
+        before = presence.addressed(b"")
         self.connect("romeo@localhost/garden", "<presence/>")
-        self.assertEqual(render(presence), before)
+        self.assertEqual(presence.addressed(b""), before)
         self.assertEqual(canonical(before), canonical(xml(f"<presence from='{ROMEO}'><show>dnd</show></presence>")))
