@@ -238,13 +238,15 @@ def apply(room: Room, made: Plan) -> Callable[[], None]:
     room.affiliations.update(made.affiliates)
     gone: list[Notice] = []
     changed: dict[str, tuple[Occupant, str | None]] = {}
+    sighted: dict[str, Occupant] = {}
     absent = []
     for key, reason in made.reasons.items():
         present = room.occupantsOf(key)
         if not present:
             absent.append((key, reason))
         for occupant in present:
-            _reaffiliate(room, occupant, made.actor, reason, gone, changed)
+            if _reaffiliate(room, occupant, made.actor, reason, gone, changed):
+                sighted[occupant.address] = occupant
     for occupant, role, reason in made.roles:
         # He may have left, or an earlier item of the same request has put him out.
         if room.occupants.get(occupant.nick) is occupant and occupant.role is not role:
@@ -252,7 +254,8 @@ def apply(room: Room, made: Plan) -> Callable[[], None]:
                 gone.append(room.expel(occupant, (307,), made.actor, reason))
             else:
                 occupant.role = role
-                room.reckon(occupant)
+                if room.reckon(occupant):
+                    sighted[occupant.address] = occupant
                 changed[occupant.address] = (occupant, reason)
     for key, reason in absent:
         _tellOfAbsent(room, key, reason)
@@ -263,6 +266,11 @@ def apply(room: Room, made: Plan) -> Callable[[], None]:
         for occupant, reason in changed.values():
             if room.occupants.get(occupant.nick) is occupant:
                 room.tellPresence(occupant, actor=made.actor, reason=reason)
+        for occupant in sighted.values():
+            # A new moderator learns by presence who everybody is (§8).
+            for seat in occupant.seats.values():
+                if room.seats.get(seat.jid) is seat and seat.seesJIDs:
+                    room.sendRoster(seat)
 
     return tellEveryone
 
@@ -274,10 +282,15 @@ def _reaffiliate(
     reason: str | None,
     gone: list[Notice],
     changed: dict[str, tuple[Occupant, str | None]],
-) -> None:
+) -> bool:
+    """
+    Bring an occupant's affiliation up to date, and his role with it.
+
+    @return: as L{Room.reckon}.
+    """
     old, new = occupant.affiliation, room.affiliations.of(occupant.account)
     if new is old:
-        return
+        return False
     occupant.affiliation = new
     if new is Affiliation.OUTCAST:
         gone.append(room.expel(occupant, (301,), actor, reason))
@@ -285,8 +298,9 @@ def _reaffiliate(
         gone.append(room.expel(occupant, (321,), actor, reason))
     else:
         occupant.role = roleAfter(occupant.role, old, new, room.settings.moderated)
-        room.reckon(occupant)
         changed[occupant.address] = (occupant, reason)
+        return room.reckon(occupant)
+    return False
 
 
 def _tellOfAbsent(room: Room, key: str, reason: str | None) -> None:

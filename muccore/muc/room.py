@@ -135,14 +135,17 @@ class Room:
         """
         return self.settings.nonAnonymous or occupant.role is Role.MODERATOR
 
-    def reckon(self, occupant: Occupant) -> None:
+    def reckon(self, occupant: Occupant) -> bool:
         """
         Bring up to date what follows from an occupant's role and the room's configuration.
+
+        @return: whether he may see real JIDs now and could not before.
         """
         occupant.faces = None
-        sees = self.maySeeJIDs(occupant)
+        saw, sees = occupant.shown.seesJIDs, self.maySeeJIDs(occupant)
         for seat in occupant.seats.values():
             seat.seesJIDs = sees
+        return sees and not saw
 
     # Telling
 
@@ -280,9 +283,9 @@ class Room:
         self._welcome(seat, entry, False)
         return occupant
 
-    def _sendRoster(self, seat: Seat) -> None:
+    def sendRoster(self, seat: Seat) -> None:
         """
-        Send everybody else's presence to a newcomer.
+        Send everybody else's presence to one session, in the faces that it may see now.
         """
         deliver, to, index = seat.deliver, seat.to, int(seat.seesJIDs)
         for occupant in self.occupants.values():
@@ -297,7 +300,7 @@ class Room:
         """
         Send a newcomer everybody else's presence, then his own, then the history, then the subject.
         """
-        self._sendRoster(seat)
+        self.sendRoster(seat)
         codes = []
         if self.settings.nonAnonymous:
             codes.append(100)

@@ -159,12 +159,22 @@ class TellingTests(Theatre):
         """
         self.play()
         admin(self.romeo, affiliation("juliet@localhost", "admin"))
-        self.hear(self.juliet, "here Juliet admin/moderator +110 as juliet@localhost/a by Romeo")
+        self.hear(
+            self.juliet,
+            "here Juliet admin/moderator +110 as juliet@localhost/a by Romeo",
+            "here Romeo owner/moderator as romeo@localhost/a",
+            "here Tybalt none/participant as tybalt@localhost/a",
+        )
         self.hear(self.tybalt, "here Juliet admin/moderator by Romeo")
         self.quiet(self.romeo)
         admin(self.romeo, affiliation("tybalt@localhost", "owner"))
         self.hear(self.juliet, "here Tybalt owner/moderator as tybalt@localhost/a by Romeo")
-        self.hear(self.tybalt, "here Tybalt owner/moderator +110 as tybalt@localhost/a by Romeo")
+        self.hear(
+            self.tybalt,
+            "here Tybalt owner/moderator +110 as tybalt@localhost/a by Romeo",
+            "here Romeo owner/moderator as romeo@localhost/a",
+            "here Juliet admin/moderator as juliet@localhost/a",
+        )
 
     def test_fall(self) -> None:
         """
@@ -227,7 +237,12 @@ class TellingTests(Theatre):
         self.play()
         before = self.record()
         admin(self.romeo, role("Juliet", "moderator"))
-        self.hear(self.juliet, "here Juliet none/moderator +110 as juliet@localhost/a by Romeo")
+        self.hear(
+            self.juliet,
+            "here Juliet none/moderator +110 as juliet@localhost/a by Romeo",
+            "here Romeo owner/moderator as romeo@localhost/a",
+            "here Tybalt none/participant as tybalt@localhost/a",
+        )
         admin(self.juliet, role("Tybalt", "visitor"))
         self.hear(self.juliet, "result q", "here Tybalt none/visitor as tybalt@localhost/a by Juliet")
         admin(self.romeo, role("Juliet", "participant"))
@@ -235,6 +250,49 @@ class TellingTests(Theatre):
         admin(self.romeo, role("Tybalt", "participant"))
         self.hear(self.juliet, "here Tybalt none/participant by Romeo")
         self.assertEqual(self.record(), before)
+
+    def test_moderatorSees(self) -> None:
+        """
+        §8: a new moderator learns by presence who everybody is, on all his sessions, as everybody is when the request
+        has been carried out; who could see that before is not told again.
+        """
+        self.play()
+        second = self.client("juliet@localhost/b")
+        self.admit((second, "Juliet"))
+        self.quiet(self.romeo, self.juliet, self.tybalt)
+        admin(self.romeo, role("Juliet", "moderator"), role("Tybalt", "visitor"))
+        for client in (self.juliet, second):
+            self.hear(
+                client,
+                f"here Juliet none/moderator +110 as {client.address} by Romeo",
+                "here Tybalt none/visitor as tybalt@localhost/a by Romeo",
+                "here Romeo owner/moderator as romeo@localhost/a",
+                "here Tybalt none/visitor as tybalt@localhost/a",
+            )
+        admin(self.romeo, affiliation("juliet@localhost", "admin"))
+        self.hear(self.juliet, "here Juliet admin/moderator +110 as juliet@localhost/a by Romeo")
+
+    def test_moderatorSaw(self) -> None:
+        """
+        In a non-anonymous room there is nothing that he does not know.
+        """
+        self.play(whois="anyone")
+        admin(self.romeo, role("Juliet", "moderator"))
+        self.hear(self.juliet, "here Juliet none/moderator +110 as juliet@localhost/a by Romeo")
+
+    def test_moderatorForAMoment(self) -> None:
+        """
+        Who is put out or made a participant again by the same request learns nothing.
+        """
+        self.play()
+        admin(self.romeo, role("Juliet", "moderator"), role("Juliet", "none"))
+        self.hear(self.juliet, "gone Juliet none/none +307 +110 as juliet@localhost/a by Romeo")
+        admin(self.romeo, role("Tybalt", "moderator"), role("Tybalt", "participant"))
+        self.hear(
+            self.tybalt,
+            "gone Juliet none/none +307 by Romeo",
+            "here Tybalt none/participant +110 as tybalt@localhost/a by Romeo",
+        )
 
     def test_absent(self) -> None:
         """

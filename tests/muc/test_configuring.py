@@ -196,6 +196,8 @@ class MembersOnlyTests(Configured):
             self.nurse,
             "gone Tybalt none/none +322 as tybalt@localhost/a",
             "here Nurse admin/moderator +110 as nurse@localhost/a by Romeo",
+            "here Romeo owner/moderator as romeo@localhost/a",
+            "here Juliet member/participant as juliet@localhost/a",
             "room: +104",
         )
 
