@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.muc -*-
+# -*- test-case-name: tests.testing.test_stage -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 A whole server without sockets: sessions, router, domains and rooms, for tests of handlers.

@@ -70,10 +70,10 @@ class CrowdTests(TestCase):
         """
         It is the same where everything is sent by the poller.
         """
-        return self.tearAway(ServerProcess(self, transport={"opportunistic_writes": "no"}), 500)
+        return self.tearAway(ServerProcess(self, transport={"opportunistic_writes": "no"}), 300)
 
     def test_TLS(self) -> None:
         """
         It is the same under TLS.
         """
-        return self.tearAway(ServerProcess(self, c2s=ENCRYPTED), 300)
+        return self.tearAway(ServerProcess(self, c2s=ENCRYPTED), 200)

@@ -10,8 +10,11 @@ import os
 import socket
 import sqlite3
 
+from twisted.internet import reactor
+from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
 
+from muccore.storage.sqlite.rooms import SQLiteRooms
 from tests.configuration import ENCRYPTED
 from tests.endtoend.serverprocess import TWISTD, ServerProcess, run
 
@@ -62,79 +65,45 @@ class StartUpTests(TestCase):
             server, "cannot be read: No such file or directory; give the path of a configuration file"
         )
 
-    async def test_portInUse(self) -> None:
+    async def test_everything(self) -> None:
         """
-        A port that another program has is named, and each of several.
+        Ports that another program has, a private key that may not be read, a database that is none and one that a newer
+        program has written are told all at once, and left as they are.
         """
         taken = []
         for _ in range(2):
             listening = socket.create_server(("127.0.0.1", 0))
             self.addCleanup(listening.close)
-            taken.append(listening.getsockname()[1])
-        endpoints = [f"tcp:{port}:interface=127.0.0.1" for port in taken]
-        server = ServerProcess(self, c2s={"listen": "\n  ".join(endpoints)})
-        await self.assertRefused(
-            server,
-            *(
-                rf"\[c2s\] listen: cannot listen on {endpoint}: another program listens there; "
-                "end it, or choose another port"
-                for endpoint in endpoints
-            ),
+            taken.append(f"tcp:{listening.getsockname()[1]}:interface=127.0.0.1")
+        server = ServerProcess(
+            self,
+            c2s={**ENCRYPTED, "listen": taken[0], "direct_tls_listen": taken[1]},
+            auth={"backend": "sqlite:accounts.db"},
+            storage={"affiliations": "sqlite:rooms.db"},
         )
-
-    async def test_certificate(self) -> None:
-        """
-        A certificate or key that is missing, may not be read or is none is named.
-        """
-        server = ServerProcess(self, c2s=ENCRYPTED)
-        key = server.file("key.pem")
-        with open(key, "w") as file:
-            print("nothing", file=file)
-        line = r"\[tls\] (?:certificate|private_key): "
-        await self.assertRefused(server, f"{line}{key}: is no PEM file of a private key")
+        key, accounts, rooms = (server.file(name) for name in ("key.pem", "accounts.db", "rooms.db"))
         os.remove(key)
         os.mkdir(key)
-        await self.assertRefused(server, f"{line}{key}: cannot be read \\(Is a directory\\); .*")
-        os.remove(server.certificate)
-        await self.assertRefused(
-            server,
-            f"{line}{server.certificate}: cannot be read \\(No such file or directory\\); "
-            "let the server's user read it, or correct its name",
-        )
-
-    async def test_database(self) -> None:
-        """
-        A database that is none, or cannot be opened, is named, for accounts and for rooms.
-        """
-        server = ServerProcess(
-            self, auth={"backend": "sqlite:accounts.db"}, storage={"affiliations": "sqlite:rooms.db"}
-        )
-        accounts, rooms = server.file("accounts.db"), server.file("rooms.db")
         with open(accounts, "w") as file:
             print("This is no database. " * 1000, file=file)
-        os.mkdir(rooms)
-        await self.assertRefused(
-            server,
-            rf"\[auth\] backend: {accounts}: it is not an SQLite database; .*",
-            rf"\[storage\] affiliations: {rooms}: it .*; .*",
-        )
-
-    async def test_newerDatabase(self) -> None:
-        """
-        A database that a newer program has written is named, and left as it is.
-        """
-        server = ServerProcess(self, storage={"affiliations": "sqlite:rooms.db"})
-        await server.start()
-        await server.stop()
-        path = server.file("rooms.db")
-        connection = sqlite3.connect(path)
+        store = SQLiteRooms(FilePath(rooms), reactor)
+        await store.open()
+        await store.close()
+        connection = sqlite3.connect(rooms)
         self.addCleanup(connection.close)
         connection.execute("UPDATE muccore_schema SET version = 1000 WHERE purpose = 'rooms'")
         connection.commit()
         await self.assertRefused(
             server,
-            rf"\[storage\] affiliations: {path}: its schema for rooms is version 1000 and this muccore knows "
+            rf"\[tls\] certificate: {key}: cannot be read \(Is a directory\); let the server's user read it, .*",
+            rf"\[auth\] backend: {accounts}: it is not an SQLite database; name another file, .*",
+            rf"\[storage\] affiliations: {rooms}: its schema for rooms is version 1000 and this muccore knows "
             r"\d+ at the most; run the newer muccore that wrote it, or put a backup in its place",
+            *(
+                rf"\[c2s\] {name}: cannot listen on {endpoint}: another program listens there; "
+                "end it, or choose another port"
+                for name, endpoint in zip(("listen", "direct_tls_listen"), taken, strict=True)
+            ),
         )
         self.assertEqual(list(connection.execute("SELECT version FROM muccore_schema")), [(1000,)])
 
