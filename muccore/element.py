@@ -28,7 +28,9 @@ class Element(domish.Element):
     """
     An XML element: C{uri}, C{name}, C{attributes}, C{children}; read C{domish.Element} for the rest.
 
-    Attribute keys are names, or C{(uri, name)} for attributes in a namespace.
+    Attribute keys are names, or C{(uri, name)} for attributes in a namespace. C{parent} is not set by what is here, nor
+    by the parser: with it each stanza would be a cycle, and the collector does not come often. Who needs it calls
+    L{setParents}.
     """
 
     __slots__ = ("attributes", "children", "defaultUri", "handled", "localPrefixes", "name", "parent", "uri")
@@ -75,7 +77,6 @@ class Element(domish.Element):
         child = Element((self.uri if uri is None else uri, name), None, attributes)
         if text:
             child.children.append(text)
-        child.parent = self
         self.children.append(child)
         return child
 
@@ -109,6 +110,16 @@ class Element(domish.Element):
         return copyOf(self)
 
 
+def setParents(element: domish.Element) -> None:
+    """
+    Let all elements inside know what they are in, as some of wokkel's handlers expect of a request.
+    """
+    for child in element.children:
+        if not isinstance(child, str):
+            child.parent = element
+            setParents(child)
+
+
 def copyOf(element: domish.Element) -> Element:
     """
     Copy any C{domish.Element} into an L{Element}; nothing is shared.
@@ -117,10 +128,7 @@ def copyOf(element: domish.Element) -> Element:
         (element.uri, element.name), element.defaultUri, dict(element.attributes), dict(element.localPrefixes)
     )
     for child in element.children:
-        if not isinstance(child, str):
-            child = copyOf(child)
-            child.parent = copied
-        copied.children.append(child)
+        copied.children.append(child if isinstance(child, str) else copyOf(child))
     return copied
 
 

@@ -21,7 +21,7 @@ from twisted.words.xish.utility import EventDispatcher
 from zope.interface import implementer
 
 from muccore import jid, ns
-from muccore.element import Element, copyOf
+from muccore.element import Element, copyOf, setParents
 from muccore.jid import JID, InvalidJID
 
 REQUEST_TIMEOUT: Final = 60.0
@@ -116,6 +116,7 @@ class HandlerStream(EventDispatcher):
         @return: whether one has taken it: has set C{handled} on an IQ, or observes such a message or presence.
             wokkel's handlers of messages do not say more than that.
         """
+        setParents(element)
         found = bool(self.dispatch(element))  # type: ignore[no-untyped-call]
         return bool(element.handled) or (found and element.name != "iq")
 

@@ -23,6 +23,7 @@ from muccore.element import (
     escapeText,
     render,
     reply,
+    setParents,
     stanza,
     toAttribute,
 )
@@ -134,8 +135,22 @@ class ElementTests(SynchronousTestCase):
         self.assertEqual((one.uri, two.uri), ("urn:x", "urn:y"))
         self.assertEqual(one.attributes, {"name": "n", "to": "t"})
         self.assertEqual(one.text(), "text")
-        self.assertIs(one.parent, element)
         self.assertEqual(element.children, [one, two])
+
+    def test_parents(self) -> None:
+        """
+        What is built or copied knows nothing of what it is in, so that it is gone with its last reference, until
+        somebody wants it to.
+        """
+        element = Element(("urn:x", "a"))
+        one = element.add("b", text="text")
+        two = one.add("c")
+        copied = element.copy()
+        for child in (one, two, copied.child("b")):
+            assert child is not None
+            self.assertIsNone(child.parent)
+        setParents(element)
+        self.assertEqual((element.parent, one.parent, two.parent), (None, element, one))
 
     def test_child(self) -> None:
         """
@@ -177,8 +192,6 @@ class ElementTests(SynchronousTestCase):
         while pending:
             one = pending.pop()
             self.assertFalse({id(one), id(one.attributes), id(one.children)} & originals)
-            for child in one.childElements():
-                self.assertIs(child.parent, one)
             pending += list(one.childElements())
 
     def test_copyOfDomish(self) -> None:

@@ -276,6 +276,15 @@ class ObserverTests(SynchronousTestCase):
         self.assertTrue(self.stream.observe(xml("<iq><b/></iq>")))
         self.assertEqual(len(self.seen), 2)
 
+    def test_parents(self) -> None:
+        """
+        An observer may ask an element what it is in, as wokkel's publish-subscribe does.
+        """
+        self.stream.addObserver("/iq/a", self.seen.append)
+        self.stream.observe(xml("<iq><a><b/></a></iq>"))
+        [iq] = self.seen
+        self.assertIs(iq.a.b.parent.parent, iq)
+
     def test_once(self) -> None:
         """
         An observer for once sees one stanza.

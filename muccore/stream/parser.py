@@ -417,10 +417,11 @@ class StanzaParser:
         if element.localPrefixes:
             self._scope.leave()
         parent = element.parent
+        # With it, each stanza would be a cycle and stay in memory until the collector comes by.
+        element.parent = None
         self._current = parent
         self._level -= 1
         if parent is self._root:
-            element.parent = None
             self._events.append(element)
             if self.stepwise or self._fed > RECYCLE:
                 self._step()
