@@ -39,6 +39,7 @@ SESSIONS_LIMIT: Final = 50
 
 _SUBSCRIPTION: Final = frozenset(["subscribe", "subscribed", "unsubscribe", "unsubscribed"])
 _PRIORITY: Final = re.compile(r"[+-]?[0-9]{1,4}")
+_LANG: Final = (ns.XML, "lang")
 _RESOURCE_BYTES: Final = 15
 
 _ID_LIMIT: Final = 1023
@@ -64,6 +65,7 @@ class Session:
     @ivar account: the bare JID.
     @ivar fullText: C{jid} as text, stamped on everything the client sends.
     @ivar carrier: what carries it, or C{None}.
+    @ivar language: see L{ISession}.
     @ivar priority: the priority of its presence; C{None} while it is not available.
     @ivar presence: the presence it broadcast last, or C{None} while it is not available.
     @ivar ended: whether it is over.
@@ -79,6 +81,7 @@ class Session:
         "ended",
         "fullText",
         "jid",
+        "language",
         "presence",
         "priority",
     )
@@ -88,6 +91,7 @@ class Session:
         self.account = jid.bareJID()
         self.fullText = jid.full
         self.carrier: ICarrier | None = carrier
+        self.language: str | None = None
         self.priority: int | None = None
         self.presence: Rendered | None = None
         self.ended = False
@@ -143,6 +147,8 @@ class Session:
             if sender is not None:
                 self._checkSender(sender)
             attributes["from"] = self.fullText
+        if self.language is not None:
+            attributes.setdefault(_LANG, self.language)
         if len(attributes.get("id", "")) > _ID_LIMIT:
             self._refuse(element, StanzaError("policy-violation", text="the id is too long"), self.jid.domain)
             return

@@ -107,6 +107,16 @@ class ReceivedTests(SessionTestCase):
         self.romeo.send("<message to='a@b'/>")
         self.assertRouted(("a@b", f"<message to='a@b' from='{ROMEO}'/>"))
 
+    def test_language(self) -> None:
+        """
+        If the client's stream has a language, its stanzas that have none of their own get it (RFC 6120 §8.1.5).
+        """
+        self.romeo.session.language = "de"
+        for stanza in ("<message to='a@b'%s/>", "<presence to='a@b'%s/>", "<iq type='result' id='1' to='a@b'%s/>"):
+            for own, stamped in (("", "de"), (" xml:lang='it'", "it")):
+                self.romeo.send(stanza % own)
+                self.assertRouted(("a@b", stanza % f" from='{ROMEO}' xml:lang='{stamped}'"))
+
     def test_ownFromReplaced(self) -> None:
         """
         The bare JID and other spellings of the session's own are accepted, and replaced by the full JID.

@@ -56,6 +56,9 @@ class ISession(IRoute):
 
     jid = Attribute("The full L{JID}.")
     carrier = Attribute("The L{ICarrier}, or C{None} while there is none.")
+    language = Attribute(
+        "The C{xml:lang} for stanzas of the client that have none (RFC 6120 §8.1.5), or C{None}; the carrier sets it."
+    )
 
     def received(element: Element) -> None:
         """

@@ -45,7 +45,7 @@ from muccore.errors import StanzaError, StreamError, errorReply
 from muccore.interfaces import ICarrier, ISession
 from muccore.jid import JID, InvalidJID
 from muccore.stream.exchange import Challenge, Exchange, Outcome, SASLFailure, Success
-from muccore.stream.offer import OFF, REQUIRED, Offer
+from muccore.stream.offer import LANGUAGE, OFF, REQUIRED, Offer
 from muccore.stream.states import Shell, State
 from muccore.xeps import XEP
 
@@ -57,6 +57,9 @@ implements: Final = (
 
 STANZAS: Final = frozenset(["iq", "message", "presence"])
 """What a stream is for."""
+
+_LANGUAGE: Final = re.compile(r"(?=.{1,35}\Z)[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+"""A language tag (RFC 5646 §2.1), and as long as one has to be expected (§4.4.1)."""
 
 _VERSION: Final = re.compile(r"0*([0-9]{1,9})\.[0-9]{1,9}")
 
@@ -74,8 +77,8 @@ class Negotiation:
     """
 
     __slots__ = (
-        "_exchange", "_holding", "_peer", "_pending", "_shell", "_tries", "account", "greeted", "mechanism", "offer",
-        "secure", "state",
+        "_exchange", "_holding", "_language", "_peer", "_pending", "_shell", "_tries", "account", "greeted",
+        "mechanism", "offer", "secure", "state",
     )  # fmt: skip
 
     def __init__(self, shell: Shell, offer: Offer, direct: bool = False) -> None:
@@ -89,6 +92,7 @@ class Negotiation:
         self.greeted = False
         self.account: JID | None = None
         self.mechanism = ""
+        self._language: str | None = None
         self._peer: str | None = None
         self._exchange: Exchange | None = None
         self._pending: Deferred[Outcome] | None = None
@@ -148,6 +152,7 @@ class Negotiation:
         self._checkHeader(header)
         if self.state is State.AUTHENTICATED:
             features = self.offer.bindFeatures
+            self._language = _languageOf(header)
         else:
             features = self.offer.loginFeatures(self.secure, self._shell.bindings())
         self._shell.write(self.preamble() + features)
@@ -300,10 +305,22 @@ class Negotiation:
             self._shell.write(render(errorReply(iq, e)))
             self._checkTries()
             return
+        session.language = self._language
         result = render(reply(iq, "result")).removesuffix(b"/>")
         bound = f"><bind xmlns='{ns.BIND}'><jid>{escapeText(session.jid.full)}</jid></bind></iq>"
         self._shell.write(result + bound.encode())
         self._shell.bound(session)
+
+
+def _languageOf(header: Element) -> str | None:
+    """
+    The language that a client's header gives for all that follows (RFC 6120 §4.7.4), or C{None} if that is no news to
+    anybody: it is what the server's own headers say of all that they do not say otherwise.
+    """
+    language = header.attributes.get((ns.XML, "lang"))
+    if language is None or _LANGUAGE.fullmatch(language) is None or language.lower() == LANGUAGE:
+        return None
+    return language
 
 
 def _content(element: Element) -> str:

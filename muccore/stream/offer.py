@@ -29,6 +29,9 @@ OPTIONAL: Final = "optional"
 OFF: Final = "off"
 """TLS: there is none."""
 
+LANGUAGE: Final = "en"
+"""The language of a stream where nothing else is said."""
+
 TRIES: Final = 5
 """How often a client may fail to log in, unless configured."""
 
@@ -71,7 +74,7 @@ class Offer:
         self.tries = tries
         self._header = (
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
-            f"from='{escapeAttribute(domain)}' version='1.0' xml:lang='en'"
+            f"from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
         )
         features = _features()
         features.add("bind", ns.BIND)
@@ -125,4 +128,4 @@ def _features() -> Element:
     return Element((None, "stream:features"))
 
 
-__all__ = ["OFF", "OPTIONAL", "REQUIRED", "TRIES", "Offer"]
+__all__ = ["LANGUAGE", "OFF", "OPTIONAL", "REQUIRED", "TRIES", "Offer"]

@@ -111,6 +111,7 @@ class Session:
     def __init__(self, jid: JID, carrier: ICarrier) -> None:
         self.jid = jid
         self.carrier: ICarrier | None = carrier
+        self.language: str | None = None
         self.stanzas: list[Element] = []
         self.lost: list[bool] = []
         self.raises: Exception | None = None

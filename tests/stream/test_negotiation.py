@@ -624,6 +624,29 @@ class BindTests(Case):
         self.assertIs(self.negotiation.state, State.BOUND)
         self.assertIs(self.binder.sessions[0].carrier, self.shell)
 
+    def test_language(self) -> None:
+        """
+        The session is told the language that the last header gives (RFC 6120 §4.7.4), unless it is the server's own,
+        or no language tag, or longer than any: it goes with every stanza.
+        """
+        for given, told in (
+            (None, None),
+            ("de", "de"),
+            ("zh-Hant-TW", "zh-Hant-TW"),
+            ("en", None),
+            ("EN", None),
+            ("", None),
+            ("a b", None),
+            ("de-" + "abcdefgh-" * 3 + "abcde", "de-" + "abcdefgh-" * 3 + "abcde"),
+            ("de-" + "abcdefgh-" * 3 + "abcdef", None),
+            ("de&#10;", None),
+        ):
+            self.setUp()
+            said = b"" if given is None else f" xml:lang='{given}'".encode()
+            first, last = (HEADER.replace(b" xml:lang='en'", lang) for lang in (b" xml:lang='fr'", said))
+            self.send(first, auth(), last, BIND)
+            self.assertEqual(self.binder.sessions[0].language, told, given)
+
     def test_generated(self) -> None:
         """
         Who asks for no resource gets one.
