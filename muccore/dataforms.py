@@ -33,6 +33,7 @@ Value = bool | str | JID | Sequence[str] | Sequence[JID] | None
 
 _LISTS: Final = frozenset(["jid-multi", "list-multi", "text-multi"])
 _TYPES: Final = _LISTS | {"boolean", "fixed", "hidden", "jid-single", "list-single", "text-private", "text-single"}
+_FIELD_ORDER: Final = {"desc": 0, "required": 1, "value": 2, "option": 3}
 _BOOLEANS: Final = {"0": False, "false": False, "1": True, "true": True}
 
 
@@ -95,7 +96,17 @@ def form(
         made.addField(
             _Typed(field.type, field.var, None, values, options, field.label, field.desc, field.required)
         )
-    return copyOf(made.toElement())
+    element = copyOf(made.toElement())
+    for child in element.childElements():
+        child.children.sort(key=_inField)
+    return element
+
+
+def _inField(child: Element) -> int:
+    """
+    Where a child of a field stands by the schema (XEP-0004 §9); wokkel writes them in another order.
+    """
+    return _FIELD_ORDER.get(child.name, len(_FIELD_ORDER)) if isinstance(child, Element) else -1
 
 
 class _Typed(data_form.Field):  # type: ignore[misc]

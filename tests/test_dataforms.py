@@ -61,7 +61,7 @@ class BuildTests(SynchronousTestCase):
 
     def test_form(self) -> None:
         """
-        A form to be filled in has everything that a client shows (XEP-0004 §3).
+        A form to be filled in has everything that a client shows (XEP-0004 §3), in the order of the schema.
         """
         made = dataforms.form(
             "form",
@@ -85,9 +85,9 @@ class BuildTests(SynchronousTestCase):
                 "<instructions>Do</instructions><instructions>this</instructions>"
                 "<field type='hidden' var='FORM_TYPE'><value>ns</value></field>"
                 "<field type='fixed'><value>Heading</value></field>"
-                "<field type='boolean' var='flag' label='A flag'><value>1</value><desc>Why</desc></field>"
+                "<field type='boolean' var='flag' label='A flag'><desc>Why</desc><value>1</value></field>"
                 "<field type='boolean' var='other'><value>0</value></field>"
-                "<field type='text-single' var='name'><value>&lt;x></value><required/></field>"
+                "<field type='text-single' var='name'><required/><value>&lt;x></value></field>"
                 "<field type='text-private' var='secret'/>"
                 "<field type='list-single' var='choice'><value>b</value>"
                 "<option label='First'><value>a</value></option><option label='Second'><value>b</value></option>"

@@ -49,9 +49,9 @@ def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
         field = form.add("field", var=var, type=kind)
         if label:
             field.attributes["label"] = label
+        field.add("value", text=value)
         if kind == "list-single":
             field.add("option", label="Participant").add("value", text=value)
-        field.add("value", text=value)
     room.broadcast(message, moderatorsOnly=True)
 
 
