@@ -181,6 +181,18 @@ async def call(test: TestCase, port: int, direct: bool = False) -> Person:
     return person
 
 
+async def meet(test: TestCase, port: int) -> tuple[Person, Person]:
+    """
+    Have Romeo create the room and Juliet enter it.
+    """
+    romeo = await arrive(test, port, "romeo")
+    await bounded(romeo.enter("Romeo"))
+    await bounded(romeo.configure())
+    juliet = await arrive(test, port, "juliet")
+    await bounded(juliet.enter("Juliet"))
+    return romeo, juliet
+
+
 def bounded(waiting: Coroutine[Any, Any, _T]) -> Deferred[_T]:
     """
     Wait for something, but not for ever.

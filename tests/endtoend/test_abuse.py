@@ -22,6 +22,7 @@ from tests.endtoend.people import (
     bounded,
     call,
     isPresence,
+    meet,
     nickOf,
 )
 from tests.endtoend.serverprocess import PATIENCE, ServerProcess
@@ -53,11 +54,7 @@ class SlowReaderTests(TestCase):
         Talk until he is cut off.
         """
         await server.start()
-        romeo = await arrive(self, server.port, "romeo")
-        await bounded(romeo.enter("Romeo"))
-        await bounded(romeo.configure())
-        juliet = await arrive(self, server.port, "juliet")
-        await bounded(juliet.enter("Juliet"))
+        romeo, juliet = await meet(self, server.port)
         slow = await arrive(self, server.port, "slow")
         await bounded(slow.enter("Slow"))
         for person in (romeo, juliet):
@@ -252,11 +249,7 @@ class RateTests(TestCase):
         """
         server = ServerProcess(self, limits={**EVERYONE_COUNTS, "rate": "64 KiB", "burst": "64 KiB"})
         await server.start()
-        romeo = await arrive(self, server.port, "romeo")
-        await bounded(romeo.enter("Romeo"))
-        await bounded(romeo.configure())
-        juliet = await arrive(self, server.port, "juliet")
-        await bounded(juliet.enter("Juliet"))
+        romeo, juliet = await meet(self, server.port)
         # It is read 64 KiB at a time, so all but the first two portions have to wait.
         count, size = 256, 1024
         for n in range(count):

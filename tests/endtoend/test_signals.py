@@ -15,7 +15,7 @@ from muccore import ns
 from muccore.testing.scansion.client import STREAM_ERROR, Client
 from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED
-from tests.endtoend.people import Person, arrive, bounded, codes, isPresence
+from tests.endtoend.people import Person, arrive, bounded, codes, isPresence, meet
 from tests.endtoend.serverprocess import CLEAN, PATIENCE, ServerProcess
 
 
@@ -56,11 +56,7 @@ class TermTests(TestCase):
         """
         server = ServerProcess(self, storage={"affiliations": "sqlite:rooms.db"})
         await server.start()
-        romeo = await arrive(self, server.port, "romeo")
-        await bounded(romeo.enter("Romeo"))
-        await bounded(romeo.configure())
-        juliet = await arrive(self, server.port, "juliet")
-        await bounded(juliet.enter("Juliet"))
+        romeo, juliet = await meet(self, server.port)
         outsider = await arrive(self, server.port, "paris")
         silent = socket.create_connection(("127.0.0.1", server.port))
         self.addCleanup(silent.close)
