@@ -6,6 +6,7 @@ Clients that take more than is theirs.
 from __future__ import annotations
 
 import socket
+import time
 
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
@@ -250,8 +251,8 @@ class RateTests(TestCase):
         server = ServerProcess(self, limits={**EVERYONE_COUNTS, "rate": "64 KiB", "burst": "64 KiB"})
         await server.start()
         romeo, juliet = await meet(self, server.port)
-        # It is read 64 KiB at a time, so all but the first two portions have to wait.
         count, size = 256, 1024
+        began = time.monotonic()
         for n in range(count):
             romeo.say(f"{n} {'x' * size}")
         await bounded(juliet.until(lambda e: (bodyOf(e) or "").startswith("0 ")))
@@ -261,5 +262,8 @@ class RateTests(TestCase):
         for n in range(1, count):
             message = await bounded(juliet.next())
             self.assertEqual((bodyOf(message) or "").partition(" ")[0], str(n))
+        # It is read 64 KiB at a time, so all but the first two portions have to wait: the last one for two seconds at
+        # least. However slow the machine is, it cannot be less.
+        self.assertGreaterEqual(time.monotonic() - began, (count - 128) / 64)
         await romeo.ping("localhost").addTimeout(PATIENCE, reactor)
         self.assertEqual(server.troubles, [])
