@@ -10,7 +10,7 @@ when it is bound, its parser gives its memory back when nothing comes, its timeo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 PARSER_IDLE: Final = 15
 """Ticks of silence after which the parser's memory is given back."""
+
+SPELL: Final = 0.02
+"""Seconds after which one client is no longer listened to in a turn of the reactor, though there is more of what it
+has sent: then it is the others' turn, and if it has been cut off meanwhile, that was all."""
 
 END: Final = b"</stream:stream>"
 """What ends a stream."""
@@ -165,11 +169,20 @@ class C2SStream(Protocol):
             self._feed(data)
 
     def _feed(self, data: bytes) -> None:
+        self._take(self._parser.feed(data))
+
+    def _take(self, events: Iterator[parser.Event]) -> None:
+        seconds = self.factory.clock.seconds
+        until = seconds() + SPELL
         try:
-            for event in self._parser.feed(data):
+            for event in events:
                 session = self.session
                 if session is not None:
                     self._boundReceived(session, event)
+                    if seconds() > until and not self._ended:
+                        self.hold()
+                        self.factory.clock.callLater(0, self._goOn, events)
+                        return
                 elif event is CLOSED:
                     self._finish(None, clean=True)
                 else:
@@ -180,6 +193,16 @@ class C2SStream(Protocol):
             self._finish(e)
         except Exception:
             self.broken(Failure())
+
+    def _goOn(self, events: Iterator[parser.Event]) -> None:
+        """
+        Take what is left, unless the connection has ended.
+        """
+        if not self._ended:
+            self._holding = False
+            self._take(events)
+            if not self._holding:
+                self._regulate()
 
     def _boundReceived(self, session: ISession, event: parser.Event) -> None:
         if event is CLOSED:
@@ -406,4 +429,4 @@ def _discard(data: bytes) -> None:
     """
 
 
-__all__ = ["END", "PARSER_IDLE", "C2SStream", "Settings"]
+__all__ = ["END", "PARSER_IDLE", "SPELL", "C2SStream", "Settings"]

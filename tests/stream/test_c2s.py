@@ -27,7 +27,7 @@ from muccore.element import Element
 from muccore.errors import STREAM_CONDITIONS, StreamError
 from muccore.interfaces import ICarrier
 from muccore.log import Logger
-from muccore.stream.c2s import PARSER_IDLE, C2SStream, Settings
+from muccore.stream.c2s import PARSER_IDLE, SPELL, C2SStream, Settings
 from muccore.stream.factory import C2SFactory, Refusal
 from muccore.stream.limits import Networks
 from muccore.stream.offer import OFF, REQUIRED, Offer
@@ -170,7 +170,8 @@ class LifeTests(Case):
 
     def test_pieces(self) -> None:
         """
-        A client may send everything ahead, or byte by byte: the answers are the same, and so is what the session gets.
+        A client may send everything ahead, or byte by byte: the answers are the same, and so is what the session
+        gets.
         """
         data = LOGIN + b"<message to='a@b'><body>1</body></message>\n<presence/>" + END
         for size in (len(data), 1, 50):
@@ -266,7 +267,8 @@ class LifeTests(Case):
 
     def test_ourEnd(self) -> None:
         """
-        What a session closes with an error is told to the client; the session hears of it when the connection is gone.
+        What a session closes with an error is told to the client; the session hears of it when the connection is
+        gone.
         """
         stream, transport = self.connect()
         stream.dataReceived(LOGIN)
@@ -706,6 +708,70 @@ class RateTests(Case):
             self.lose(stream)
 
 
+class SpellTests(Case):
+    """
+    One client does not keep the reactor to itself.
+    """
+
+    def setUp(self) -> None:
+        """
+        A client whose every stanza takes long.
+        """
+        super().setUp()
+        self.stream, self.transport = self.login()
+        self.session = self.binder.sessions[-1]
+        received = self.session.received
+        self.order = ""
+
+        def slowly(element: Element) -> None:
+            received(element)
+            self.note(element.attributes["id"])
+            self.clock.callLater(0, self.note, "|")
+            self.clock.rightNow += SPELL * 1.5
+
+        self.session.received = slowly
+
+    def note(self, what: str) -> None:
+        """
+        Note the id of what has been handled, or the end of the turn.
+        """
+        self.order += what
+
+    def test_others(self) -> None:
+        """
+        When it has been listened to for a while, it is the others' turn; nothing more of it is read meanwhile, and
+        what it has sent is neither lost nor overtaken.
+        """
+        self.stream.dataReceived(b"<iq id='1'/><iq id='2'/><iq id='3'/><iq i")
+        self.assertEqual((self.order, self.transport.paused), ("1", True))
+        self.stream.dataReceived(b"d='4'/>")
+        self.assertEqual(self.order, "1")
+        self.clock.advance(0)
+        self.assertEqual((self.order, self.transport.paused), ("1|2|3|4|", False))
+        self.stream.dataReceived(b"<iq id='5'/>")
+        self.assertEqual(self.order, "1|2|3|4|5")
+
+    def test_end(self) -> None:
+        """
+        An end that was put off like this comes.
+        """
+        self.stream.dataReceived(b"<iq id='1'/>" + END)
+        self.assertEqual(self.session.lost, [])
+        self.clock.advance(0)
+        self.assertEqual(self.session.lost, [True])
+        self.assertEqual(self.transport.log, [END, "lose"])
+
+    def test_cutOff(self) -> None:
+        """
+        If the connection has ended meanwhile, nothing more of it is handled.
+        """
+        self.stream.dataReceived(b"<iq id='1'/><iq id='2'/>")
+        self.lose(self.stream)
+        self.clock.advance(0)
+        self.assertEqual(self.order, "1|")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class LimitTests(Case):
     """
     Connections.
@@ -1035,8 +1101,8 @@ class LogTests(Case):
 
     def test_refused(self) -> None:
         """
-        A log-in that fails is a line at the usual threshold, with the address that whoever bans addresses needs, and without the
-        password or the name.
+        A log-in that fails is a line at the usual threshold, with the address that whoever bans addresses needs, and
+        without the password or the name.
         """
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
