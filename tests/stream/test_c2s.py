@@ -1063,6 +1063,13 @@ class LogTests(Case):
     What is logged.
     """
 
+    def setUp(self) -> None:
+        """
+        The usual threshold, whatever a server that another test has started has set.
+        """
+        super().setUp()
+        self.patch(Logger, "threshold", LogLevel.info)
+
     def test_lines(self) -> None:
         """
         A log-in and a log-out are a line each, with nothing in them that is secret.
