@@ -34,7 +34,7 @@ from muccore.xeps import XEP
 
 implements = (
     XEP(6120, "XMPP Core", note="Without server-to-server streams.", series="RFC"),
-    XEP(6121, "XMPP: Instant Messaging and Presence", note="Without rosters and subscriptions.", series="RFC"),
+    XEP(6121, "XMPP: Instant Messaging and Presence", note="Delivery of stanzas (§8.5).", series="RFC"),
 )
 
 _TO_ACCOUNT: Final = frozenset([None, "unavailable"])

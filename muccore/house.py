@@ -21,6 +21,7 @@ from muccore.delivery import UserDomain
 from muccore.domain import Domain
 from muccore.handlers.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.handlers.ping import AccountPingHandler, PingHandler
+from muccore.handlers.roster import RosterHandler
 from muccore.handlers.time import TimeHandler
 from muccore.handlers.version import VersionHandler
 from muccore.interfaces import IAccounts, IRoomStore, IStore
@@ -108,6 +109,7 @@ class House:
         for handler in (
             self.discovery,
             AccountPingHandler(),
+            RosterHandler(),
             VersionHandler("muccore", __version__),
             TimeHandler(),
             *_extra(settings.server.extraHandlers),
@@ -184,6 +186,7 @@ def mucOptions(settings: Settings) -> MUCOptions:
         name=muc.name,
         localDomain=settings.server.domain,
         creation=muc.roomCreation,
+        lockNewRooms=muc.lockNewRooms,
         roomsPerUser=muc.roomsPerUser,
         defaults=RoomSettings(
             public=muc.defaultPublic,

@@ -18,6 +18,7 @@ from muccore.config.load import load
 from muccore.config.table import Settings
 from muccore.handlers.disco import DiscoInfoHandler
 from muccore.handlers.ping import PingHandler
+from muccore.handlers.roster import RosterHandler
 from muccore.handlers.time import TimeHandler
 from muccore.handlers.version import VersionHandler
 from muccore.interfaces import StoreUnavailable
@@ -91,6 +92,7 @@ class SettingsTests(SynchronousTestCase):
                 muc={
                     "name": "Verona",
                     "room_creation": "local",
+                    "lock_new_rooms": "no",
                     "rooms_per_user": "3",
                     "idle_rooms": "4",
                     "presence_size": "5 KiB",
@@ -114,6 +116,7 @@ class SettingsTests(SynchronousTestCase):
                 "name": "Verona",
                 "localDomain": "example.org",
                 "creation": "local",
+                "lockNewRooms": False,
                 "roomsPerUser": 3,
                 "historyLimit": 7,
                 "maxUsersLimit": 8,
@@ -189,7 +192,7 @@ class HouseTests(SynchronousTestCase):
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         for domain, kinds in (
-            (made.users, (DiscoInfoHandler, PingHandler, VersionHandler, TimeHandler)),
+            (made.users, (DiscoInfoHandler, PingHandler, RosterHandler, VersionHandler, TimeHandler)),
             (made.chat, (DiscoInfoHandler, PingHandler, VersionHandler, type(made.muc))),
         ):
             handlers = list(domain)

@@ -275,6 +275,12 @@ class MUC:
         "anyone",
         """Who may create rooms: anyone who can reach the server, accounts of this server only, or nobody.""",
     )
+    lockNewRooms: bool = _key(
+        Boolean(),
+        "yes",
+        """Whether a new room waits for its owner to accept a configuration before anybody else may enter (XEP-0045
+        §10.1). "no" is for clients that do not know of this, such as Dino: the room is open from the start.""",
+    )
     roomsPerUser: int = _key(
         Integer(0, 1000000),
         "100",

@@ -18,6 +18,7 @@ from muccore.muc.faces import payloadOf
 from muccore.muc.history import HistoryRequest
 from muccore.muc.occupant import Seat
 from muccore.muc.room import Entry, Room
+from muccore.muc.rooms import storeFailed
 
 
 class Attendance(Entrance):
@@ -52,6 +53,8 @@ class Attendance(Entrance):
         if self.parent.routeTo(sender) is None:
             return None
         room = self.rooms.create(to.bareJID(), sender)
+        if not self.options.lockNewRooms:
+            return self._createOpen(room, presence, to, sender)
         try:
             self._enter(room, presence, to, sender, created=True)
         except StanzaError:
@@ -59,6 +62,20 @@ class Attendance(Entrance):
             raise
         self.rooms.awaitConfiguration(room, lambda: self._giveUp(room))
         return None
+
+    def _createOpen(self, room: Room, presence: Element, to: JID, creator: JID) -> Any:
+        """
+        Create a room that is open from the start, with the default configuration; it is written down before its
+        creator hears of it.
+        """
+
+        def enter(_: object) -> None:
+            room.locked = False
+            self._enter(room, presence, to, creator, created=True)
+
+        writing = self.rooms.store.save(room.jid.bare, room.record())
+        writing.addCallbacks(enter, storeFailed)
+        return self.rooms.durably(room, creator.full, writing)
 
     def _giveUp(self, room: Room) -> None:
         configuring.destroy(room, "The room was not configured in time.")

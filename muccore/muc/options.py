@@ -18,6 +18,7 @@ class Options:
     @ivar name: its natural-language name.
     @ivar localDomain: the host of the users of this server.
     @ivar creation: who may create rooms: C{anyone}, C{local} (users of C{localDomain}) or C{nobody}.
+    @ivar lockNewRooms: whether a new room waits for its configuration before anybody but its owner may enter.
     @ivar roomsPerUser: how many rooms that one user has created may be open at a time; 0 for no limit.
     @ivar defaults: the configuration of a new room.
     @ivar historyLimit: the longest history that an owner can set, in messages.
@@ -31,6 +32,7 @@ class Options:
     name: str = "Chat rooms"
     localDomain: str = "localhost"
     creation: str = "anyone"
+    lockNewRooms: bool = True
     roomsPerUser: int = 100
     defaults: RoomSettings = field(default_factory=RoomSettings)
     historyLimit: int = 100

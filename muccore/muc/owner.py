@@ -85,6 +85,8 @@ def form(room: Room, options: Options) -> Element:
     settings = room.settings
     rows: list[tuple[dataforms.Field, Value]] = []
     for row in FIELDS:
+        if row.quiet and not getattr(settings, row.setting):
+            continue
         rows.append((_formField(row, settings, options), _shown(row, getattr(settings, row.setting))))
         if row.setting == "allowInvites":
             rows += [(_PROTECTED, bool(settings.password)), (_SECRET, settings.password)]

@@ -80,6 +80,7 @@ class Field:
     @ivar label: its label.
     @ivar options: for lists: value and label of each choice.
     @ivar on: for C{list-single} fields over a boolean setting: the value that means true.
+    @ivar quiet: the field is taken when it is submitted, but not offered while the setting is off.
     """
 
     setting: str
@@ -88,6 +89,7 @@ class Field:
     label: str
     options: tuple[tuple[str, str], ...] = ()
     on: str = ""
+    quiet: bool = False
 
 
 FIELDS: tuple[Field, ...] = (
@@ -128,6 +130,9 @@ FIELDS: tuple[Field, ...] = (
         "muc#roomconfig_enablelogging",
         "boolean",
         "The discussion is logged for the public by someone; warn whoever enters",
+        # There is no log of ours. Clients check the box of every new room if they see it, and everybody would be
+        # warned of nothing.
+        quiet=True,
     ),
 )
 """

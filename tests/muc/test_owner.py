@@ -86,11 +86,24 @@ class FormTests(Owned):
                 "maxusers": ["7"],
                 "muc#maxhistoryfetch": ["20"],
                 "x-muc#roomconfig_reservednick": ["0"],
-                "enablelogging": ["0"],
                 "roomadmins": ["juliet@localhost"],
                 "roomowners": ["romeo@localhost", "nurse@localhost"],
             },
         )
+
+    def test_logging(self) -> None:
+        """
+        That somebody logs the room is not offered, since clients check whatever box they see; it is taken all the
+        same, and can then be taken back.
+        """
+        var = CONFIG + "enablelogging"
+        self.assertNotIn(var, values(self.form()))
+        configure(self.romeo, enablelogging="1")
+        self.quiet(self.romeo)
+        self.assertEqual(values(self.form())[var], ["1"])
+        configure(self.romeo, enablelogging="0")
+        self.quiet(self.romeo)
+        self.assertNotIn(var, values(self.form()))
 
     def test_wellFormed(self) -> None:
         """

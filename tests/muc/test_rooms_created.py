@@ -6,6 +6,7 @@ Tests for L{muccore.muc.rooms}: who may create rooms, and which are listed.
 from __future__ import annotations
 
 from muccore.storage.memory import MemoryRooms
+from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from muccore.testing.stage import Client
 from tests.muc.test_rooms import saved
 from tests.muc.theatre import HOST, NAME, Theatre, attributes, configure, heard, join, leave, owner
@@ -159,6 +160,82 @@ class CreateTests(Theatre):
         romeo.vanishes()
         self.assertEqual(self.stage.muc.rooms.live, {})
         self.assertIsNone(self.record())
+
+
+class OpenTests(Theatre):
+    """
+    Rooms that need no configuration, where the operator has decided so.
+    """
+
+    def test_open(self) -> None:
+        """
+        The creator still hears 201; others enter at once, and nothing takes the room back.
+        """
+        self.begin(lockNewRooms=False)
+        romeo, juliet = self.client("romeo"), self.client("juliet")
+        join(romeo, "Romeo")
+        self.hear(romeo, "here Romeo owner/moderator +201 +110 as romeo@localhost/a", 'subject ""')
+        self.assertIsNotNone(self.successResultOf(self.stage.store.load(NAME)))
+        join(juliet, "Juliet")
+        self.hear(
+            juliet,
+            "here Romeo owner/moderator",
+            "here Juliet none/participant +110 as juliet@localhost/a",
+            'subject ""',
+        )
+        self.stage.clock.advance(1000)
+        self.assertEqual(heard(romeo), ["here Juliet none/participant as juliet@localhost/a"])
+
+    def test_durable(self) -> None:
+        """
+        The creator hears of his room when it is written down, not before; who comes meanwhile waits.
+        """
+        store = DelayedRoomStore(MemoryRooms())
+        store.holding = WRITES
+        self.begin(store, lockNewRooms=False)
+        romeo, juliet = self.client("romeo"), self.client("juliet")
+        join(romeo, "Romeo")
+        join(juliet, "Juliet")
+        self.assertEqual((heard(romeo), heard(juliet)), ([], []))
+        store.release()
+        self.assertEqual(
+            heard(romeo)[:2], ["here Romeo owner/moderator +201 +110 as romeo@localhost/a", 'subject ""']
+        )
+        self.assertEqual(
+            heard(juliet)[:2], ["here Romeo owner/moderator", "here Juliet none/participant +110 as juliet@localhost/a"]
+        )
+
+    def test_fails(self) -> None:
+        """
+        If it cannot be written down there is no room, and the next one to come may try.
+        """
+        store = FailingRoomStore()
+        self.begin(store, lockNewRooms=False)
+        romeo = self.client("romeo")
+        store.failing = WRITES
+        join(romeo, "Romeo")
+        self.assertEqual(heard(romeo), ["refused Romeo wait internal-server-error"])
+        self.assertEqual(self.stage.muc.rooms.live, {})
+        store.failing = frozenset()
+        join(romeo, "Romeo")
+        self.assertEqual(heard(romeo)[0], "here Romeo owner/moderator +201 +110 as romeo@localhost/a")
+        self.flushLoggedErrors()
+
+    def test_vanished(self) -> None:
+        """
+        A creator who is gone before his room is written down leaves none.
+        """
+        store = DelayedRoomStore(MemoryRooms())
+        store.holding = WRITES
+        self.begin(store, lockNewRooms=False)
+        romeo = self.client("romeo")
+        join(romeo, "Romeo")
+        romeo.vanishes()
+        while store.held:
+            store.release()
+        self.assertEqual(self.stage.muc.rooms.live, {})
+        store.holding = frozenset()
+        self.assertIsNone(self.successResultOf(store.load(NAME)))
 
 
 class ListedTests(Theatre):
