@@ -41,6 +41,7 @@ from xml.parsers import expat
 from muccore import ns
 from muccore.element import Element
 from muccore.errors import StreamError
+from muccore.stream.events import CLOSED, Closed, Event, Opened
 from muccore.stream.namespaces import COMMON_NAMES, NO_PREFIXES, PLAIN_ATTRIBUTES, Scope
 from muccore.stream.tokens import TokenEnd, checkStart, isEmptyTag, refusal, xmlDeclared
 
@@ -71,29 +72,6 @@ _PROLOG: Final = Element(("", ""))
 
 _ROOTS: Final = {content: Element((ns.STREAM, "stream"), content) for content in (ns.CLIENT, ns.STREAM, "")}
 """What is current between stanzas, by the default namespace there; never changed, so all streams share it."""
-
-
-class Opened(Element):
-    """
-    The stream's header: its root with attributes and, in C{localPrefixes}, the prefixes it declares; no children.
-    """
-
-    __slots__ = ()
-
-
-class Closed:
-    """
-    The stream's end tag.
-    """
-
-    __slots__ = ()
-
-
-CLOSED: Final = Closed()
-"""The only L{Closed}."""
-
-Event = Element | Closed
-"""What a parser gives: L{Opened}, then L{Element}s, then L{CLOSED}."""
 
 
 class _Stop(Exception):

@@ -204,7 +204,8 @@ class StreamTests(Case):
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
-        for event in parser.feed(b"<message><x xmlns='urn:x'><p:y xmlns:p='urn:p' p:z=''/></x><body>1</body></message>"):
+        message = b"<message><x xmlns='urn:x'><p:y xmlns:p='urn:p' p:z=''/></x><body>1</body></message>"
+        for event in parser.feed(message):
             answer = errorReply(cast(Element, event), StanzaError("bad-request"))
             answer.add("x").add("y")
         del event, answer
