@@ -171,7 +171,7 @@ class Requests(Entrance):
         """
         The public rooms (§6.3).
         """
-        return answerRooms(self.rooms, _query(iq, ns.DISCO_ITEMS))
+        return answerRooms(self.rooms, parse(iq.attributes["from"]).bare, _query(iq, ns.DISCO_ITEMS))
 
 
 def _query(iq: Element, uri: str) -> Element:

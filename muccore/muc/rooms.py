@@ -45,6 +45,7 @@ class Rooms:
     All rooms of one service.
 
     @ivar live: the rooms in memory, by bare JID.
+    @ivar listing: how many lists of rooms somebody waits for, by bare JID.
     """
 
     log = Logger()
@@ -58,6 +59,7 @@ class Rooms:
         self.options = options
         self.clock = clock
         self.live: dict[str, Room] = {}
+        self.listing: Counter[str] = Counter()
         self._opening: dict[str, list[Deferred[Room | None]]] = {}
         self._idle: OrderedDict[str, Room] = OrderedDict()
         self._creators: dict[str, str] = {}

@@ -22,14 +22,18 @@ PAGE = 100
 LIMIT = 1000
 """How many rooms are listed at once to one who does."""
 
+WAITING = 4
+"""How many lists one account may be waiting for: whoever reads or changes a room waits behind them."""
 
-def answerRooms(rooms: Rooms, query: Element) -> Deferred[Any]:
+
+def answerRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     """
     List the public rooms, or a page of them.
 
+    @param account: the bare JID of who asks.
     @param query: the payload of the request.
     @raise StanzaError: C{item-not-found} for a node, C{bad-request} for a page that contradicts itself,
-        C{feature-not-implemented} for a page by its index.
+        C{feature-not-implemented} for a page by its index, C{resource-constraint} for one who asks without waiting.
     """
     if query.get("node"):
         raise StanzaError("item-not-found")
@@ -38,7 +42,17 @@ def answerRooms(rooms: Rooms, query: Element) -> Deferred[Any]:
     if asked.index is not None:
         raise StanzaError("feature-not-implemented", text="Rooms are not listed by index.")
     limit = PAGE if asked.limit is None else min(asked.limit, LIMIT)
-    finding = rooms.store.publicRooms(rooms.domain, asked.after, asked.before, limit)
+    if rooms.listing[account] >= WAITING:
+        raise StanzaError("resource-constraint", text="You wait for so many lists already.")
+    rooms.listing[account] += 1
+
+    def found(result: Any) -> Any:
+        rooms.listing[account] -= 1
+        if not rooms.listing[account]:
+            del rooms.listing[account]
+        return result
+
+    finding = rooms.store.publicRooms(rooms.domain, asked.after, asked.before, limit).addBoth(found)
     return finding.addCallbacks(_listed, storeFailed, callbackArgs=(page is not None,))
 
 

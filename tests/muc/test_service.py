@@ -10,7 +10,7 @@ from muccore.element import Element
 from muccore.interfaces import RoomRecord
 from muccore.muc import service
 from muccore.storage.memory import MemoryRooms
-from muccore.testing.doubles import FailingRoomStore
+from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from tests.muc.theatre import HOST, Theatre, ask, attributes
 
 
@@ -155,6 +155,27 @@ class ListTests(Theatre):
             self.refused(self.juliet, condition)
         ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}' node='x'/>", to=HOST)
         self.refused(self.juliet, "cancel item-not-found")
+
+    def test_impatient(self) -> None:
+        """
+        Everybody who reads a room waits behind a list, so nobody may wait for many of them, with whatever session;
+        others still can, and who has his lists can ask again.
+        """
+        delayed = DelayedRoomStore(self.store)
+        delayed.holding = frozenset({"publicRooms"})
+        self.begin(delayed)
+        one, two, romeo = self.client("juliet"), self.client("juliet@localhost/b"), self.client("romeo")
+        query = f"<query xmlns='{ns.DISCO_ITEMS}'/>"
+        for _ in range(2):
+            for number in range(service.WAITING):
+                ask((one, two)[number % 2], "get", query, to=HOST)
+            ask(one, "get", query, to=HOST)
+            self.refused(one, "wait resource-constraint")
+            ask(romeo, "get", query, to=HOST)
+            self.assertEqual(len(delayed.held), service.WAITING + 1)
+            delayed.release()
+            answers = [*one.hears(), *two.hears(), *romeo.hears()]
+            self.assertEqual([answer.get("type") for answer in answers], ["result"] * (service.WAITING + 1))
 
     def test_storeFails(self) -> None:
         """
