@@ -15,6 +15,9 @@ from muccore.muc.changes import AffiliationItem, RoleItem
 from muccore.muc.privileges import Affiliation, Role, parseAffiliation, parseRole
 from muccore.muc.room import Room
 
+REASON_LIMIT = 1024
+"""Characters of a reason: it is kept, and told to everybody."""
+
 
 def parseItems(room: Room, query: Element) -> list[AffiliationItem | RoleItem]:
     """
@@ -56,7 +59,10 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
 
 def _reason(item: Element) -> str | None:
     reason = item.child("reason")
-    return (reason.text() or None) if reason is not None else None
+    text = reason.text() if reason is not None else ""
+    if len(text) > REASON_LIMIT:
+        raise StanzaError("not-acceptable", text=f"A reason has {REASON_LIMIT} characters at the most.")
+    return text or None
 
 
 def prepareNick(nick: str) -> str:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from muccore.errors import StanzaError
 from muccore.interfaces import Affiliate
 from muccore.jid import JID
 from muccore.muc.privileges import AFFILIATIONS, Affiliation
+
+LIMIT = 200_000
+"""How many entries a room's list has at the most: all of it is in memory while the room is."""
 
 _NONE = Affiliation.NONE.word
 
@@ -94,6 +98,16 @@ class Affiliations:
         if any(entry is not None and entry.affiliation == owner for entry in changes.values()):
             return True
         return any(jid not in changes for jid, _ in self.having(Affiliation.OWNER))
+
+    def checkSize(self, changes: Changes) -> None:
+        """
+        Whether the list can take changes without growing out of all bounds.
+
+        @raise StanzaError: C{resource-constraint} if it would.
+        """
+        added = sum(entry is not None and jid not in self._entries for jid, entry in changes.items())
+        if added and len(self._entries) + added > LIMIT:
+            raise StanzaError("resource-constraint", text="The room's list is full.")
 
     def entries(self) -> Mapping[str, Affiliate]:
         """

@@ -103,6 +103,7 @@ def _checkTogether(room: Room, made: Plan) -> None:
     """
     Check what only all items together show.
     """
+    room.affiliations.checkSize(made.affiliates)
     if any(target.account.bare in made.affiliates for target, _, _ in made.roles):
         # §17.4, in two items as in one: the role was checked against an affiliation that he will not have.
         raise StanzaError("bad-request", text="Change somebody's role or his affiliation.")

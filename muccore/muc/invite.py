@@ -49,10 +49,8 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
     settings = room.settings
     if settings.membersOnly and rank < (Affiliation.MEMBER if settings.allowInvites else Affiliation.ADMIN):
         raise StanzaError("forbidden", text="You may not invite to this room.")
-    # In a semi-anonymous room an invitation tells no more of who sends it than his nick.
+    # In a semi-anonymous room an invitation tells no more of who sends it than his nick, if he has one there.
     inviter = occupant.address if occupant is not None and not settings.nonAnonymous else sender.bare
-    if occupant is None and not settings.nonAnonymous:
-        inviter = room.jid.bare
     made = Invitations([], {})
     for invite in x.childElements():
         if invite.name != "invite" or invite.uri != ns.MUC_USER:
@@ -71,6 +69,7 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
                 Affiliation.MEMBER.word, room.affiliations.nickOf(invited.bare)
             )
         made.messages.append(_invitation(room, inviter, invited, message, invite))
+    room.affiliations.checkSize(made.affiliates)
     return made
 
 

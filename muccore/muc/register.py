@@ -84,6 +84,7 @@ def plan(room: Room, sender: JID, query: Element) -> Plan:
         entry = replace(old, nick=nick)
     if entry != old:
         made.affiliates[key] = entry
+    room.affiliations.checkSize(made.affiliates)
     return made
 
 

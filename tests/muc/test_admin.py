@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from muccore import ns
 from muccore.element import Element
+from muccore.muc import affiliations
 from muccore.testing.stage import Client
-from tests.muc.theatre import Theatre, admin, affiliation, ask, attributes, configure, heard, role
+from tests.muc.theatre import Theatre, admin, affiliation, ask, attributes, configure, heard, register, role
 
 LISTS = ["outcast", "member", "admin", "owner"]
 
@@ -49,6 +50,31 @@ class Company(Theatre):
         words = " ".join(f"{name}='{value}'" for name, value in wanted.items())
         admin(client, f"<item {words}/>", type="get")
         return list(self.answer(client).childElements())
+
+
+class BoundTests(Company):
+    """
+    What one request may bring.
+    """
+
+    def test_reason(self) -> None:
+        """
+        A reason is kept and told to everybody, so it is bounded; one that is too long changes nothing.
+        """
+        admin(self.romeo, affiliation("abraham@localhost", "outcast", "x" * 1025))
+        self.hear(self.romeo, "error q modify not-acceptable")
+        admin(self.romeo, affiliation("abraham@localhost", "outcast", "x" * 1024))
+        self.assertEqual(heard(self.romeo)[-1], "result q")
+
+    def test_full(self) -> None:
+        """
+        However somebody would get onto a list that is full: C{resource-constraint}.
+        """
+        self.patch(affiliations, "LIMIT", 7)
+        admin(self.romeo, affiliation("abraham@localhost", "outcast"))
+        self.hear(self.romeo, "error q wait resource-constraint")
+        register(self.nurse, "Nurse")
+        self.hear(self.nurse, "error q wait resource-constraint")
 
 
 class AffiliationListTests(Company):

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.errors import StanzaError
 from muccore.interfaces import Affiliate
 from muccore.jid import parse
+from muccore.muc import affiliations
 from muccore.muc.affiliations import Affiliations
 from muccore.muc.privileges import AFFILIATIONS, Affiliation
 
@@ -52,6 +54,18 @@ class AffiliationsTests(SynchronousTestCase):
         self.assertFalse(list.stands("juliet@localhost"))
         list.update({"romeo@localhost": Affiliate("member", "Romeo")})
         self.assertTrue(list.stands("romeo@localhost"))
+
+    def test_full(self) -> None:
+        """
+        A list that is full takes nobody new: C{resource-constraint}; those who are on it can still change, or go.
+        """
+        self.patch(affiliations, "LIMIT", 2)
+        list = Affiliations({"a@x": Affiliate("member"), "b@x": Affiliate("member")})
+        error = self.assertRaises(StanzaError, list.checkSize, {"c@x": Affiliate("outcast")})
+        self.assertEqual((error.condition, error.type), ("resource-constraint", "wait"))
+        list.checkSize({"a@x": Affiliate("outcast"), "b@x": None})
+        list.update({"b@x": None})
+        list.checkSize({"c@x": Affiliate("outcast")})
 
     def test_nicksSwapped(self) -> None:
         """

@@ -121,12 +121,12 @@ class InvitationTests(InviteTestCase):
 
     def test_inviter(self) -> None:
         """
-        In a semi-anonymous room the inviter is his occupant JID, or the room itself for an admin who is not in; in a
-        non-anonymous room he is his bare JID.
+        In a semi-anonymous room the inviter is his occupant JID; in a non-anonymous room, or for an admin who is not
+        in and has none, he is his bare JID (§7.8.2).
         """
         for client, whois, expected in (
             (self.owner, "moderators", f"{ROOM}/Owner"),
-            (self.admin, "moderators", ROOM),
+            (self.admin, "moderators", "admin@localhost"),
             (self.guest, "anyone", "guest@localhost"),
             (self.admin, "anyone", "admin@localhost"),
         ):
