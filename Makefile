@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= etc/server.cfg
 TESTS ?= tests
+TRIALFLAGS ?=
 
 RUN = $(VENV)/bin/python
 PIP = $(RUN) -m pip --disable-pip-version-check install --quiet
 
 help:
 	@echo "make serve    run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
-	@echo "make test     run the tests (TESTS=tests.muc: some of them)"
+	@echo "make test     run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j2: two at a time)"
 	@echo "make lint     look for mistakes with ruff"
 	@echo "make types    check the types with mypy"
 	@echo "make check    test, lint and types"
@@ -51,7 +52,7 @@ serve: $(VENV)/.serve
 	@exec $(VENV)/bin/twistd --nodaemon --pidfile= muccore -c $(CONFIG)
 
 test: $(VENV)/.test
-	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TESTS)
+	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TRIALFLAGS) $(TESTS)
 
 lint: $(VENV)/.dev
 	$(RUN) -m ruff check .
