@@ -146,13 +146,26 @@ class KeyedAccounts(ABC):
         See L{IAccountStore.checkPassword}.
         """
 
-        async def checkPassword() -> bool:
-            keys = await self.scramKeys(user, _CHECKED)
-            return await self._inThread(_matches, keys, password)
+        turn = self._derivations.acquire()
 
-        # Not to be cancelled itself: the thread would work on, and another one be let in beside it.
-        answer: Deferred[bool] = Deferred()
-        Deferred.fromCoroutine(checkPassword()).chainDeferred(answer)
+        async def checkPassword() -> bool:
+            await turn
+            try:
+                keys = await self.scramKeys(user, _CHECKED)
+                return await self._inPool(_matches, keys, password)
+            finally:
+                self._derivations.release()
+
+        # Whoever hangs up while he waits for his turn has none, so that those who still wait do not do so behind the
+        # guesses of people who have gone. Later it is not to be cancelled: the thread would work on, and another one
+        # be let in beside it.
+        answer: Deferred[bool] = Deferred(lambda _: turn.cancel())
+
+        def checked(result: Any) -> None:
+            if not answer.called:
+                answer.callback(result)
+
+        Deferred.fromCoroutine(checkPassword()).addBoth(checked)
         return answer
 
     def close(self) -> Deferred[None]:
@@ -188,6 +201,7 @@ class KeyedAccounts(ABC):
         return answer
 
     def _inThread(self, work: Callable[..., _T], *arguments: object) -> Deferred[_T]:
-        return self._derivations.run(
-            deferToThreadPool, self._reactor, self._reactor.getThreadPool(), work, *arguments
-        )
+        return self._derivations.run(self._inPool, work, *arguments)
+
+    def _inPool(self, work: Callable[..., _T], *arguments: object) -> Deferred[_T]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work, *arguments)

@@ -41,6 +41,9 @@ SPELL: Final = 0.02
 """Seconds after which one client is no longer listened to in a turn of the reactor, though there is more of what it
 has sent: then it is the others' turn, and if it has been cut off meanwhile, that was all."""
 
+AHEAD: Final = 64 * 1024
+"""Bytes that a client may send ahead while the accounts are being asked."""
+
 END: Final = b"</stream:stream>"
 """What ends a stream."""
 
@@ -164,7 +167,9 @@ class C2SStream(Protocol):
             if delay:
                 self._slowDown(delay)
         if self._holding:
-            self._parser.hold(data)
+            ahead = self._parser.hold(data)
+            if ahead > AHEAD and self.session is None:
+                self._finish(StreamError("policy-violation", "Too much was sent ahead."))
         else:
             self._feed(data)
 
@@ -413,11 +418,12 @@ class C2SStream(Protocol):
 
     def _regulate(self) -> None:
         """
-        Read, or do not.
+        Read, or do not. While the accounts are being asked reading goes on: it would not be noticed otherwise that
+        somebody has hung up, and he would keep others waiting.
         """
         if self._ended:
             return
-        if self._holding or self._slow is not None:
+        if self._slow is not None or (self._holding and self.session is not None):
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
@@ -429,4 +435,4 @@ def _discard(data: bytes) -> None:
     """
 
 
-__all__ = ["END", "PARSER_IDLE", "SPELL", "C2SStream", "Settings"]
+__all__ = ["AHEAD", "END", "PARSER_IDLE", "SPELL", "C2SStream", "Settings"]

@@ -199,12 +199,15 @@ class StanzaParser:
 
     # Bytes
 
-    def hold(self, data: bytes) -> None:
+    def hold(self, data: bytes) -> int:
         """
         Take bytes without parsing them; they come before those of the next L{feed}.
+
+        @return: how many there are by now.
         """
         if not self._dead:
             self._rest += data
+        return len(self._rest)
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.credentials import ScramKeys
@@ -133,6 +134,22 @@ class BoundTests(SynchronousTestCase):
         while self.reactor.waiting:
             self.reactor.waiting.pop(0)()
         self.assertEqual([self.successResultOf(check) for check in checks[CONCURRENT:]], [False] * 2)
+
+    def test_cancelledInTime(self) -> None:
+        """
+        A check that is cancelled before its turn has come is not carried out, so that guesses of people who have hung
+        up keep nobody waiting.
+        """
+        checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 3)]
+        for check in checks[CONCURRENT:-1]:
+            check.cancel()
+            self.failureResultOf(check, CancelledError)
+        done = 0
+        while self.reactor.waiting:
+            self.reactor.waiting.pop(0)()
+            done += 1
+        self.assertEqual(done, CONCURRENT + 1)
+        self.assertEqual([self.successResultOf(check) for check in (*checks[:CONCURRENT], checks[-1])], [False] * done)
 
     def test_closeWaits(self) -> None:
         """

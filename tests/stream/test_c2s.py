@@ -27,7 +27,7 @@ from muccore.element import Element
 from muccore.errors import STREAM_CONDITIONS, StreamError
 from muccore.interfaces import ICarrier
 from muccore.log import Logger
-from muccore.stream.c2s import PARSER_IDLE, SPELL, C2SStream, Settings
+from muccore.stream.c2s import AHEAD, PARSER_IDLE, SPELL, C2SStream, Settings
 from muccore.stream.factory import C2SFactory, Refusal
 from muccore.stream.limits import Networks
 from muccore.stream.offer import OFF, REQUIRED, Offer
@@ -190,7 +190,7 @@ class LifeTests(Case):
 
     def test_slowAccounts(self) -> None:
         """
-        While the accounts are being asked, nothing is read, and what is there already is neither lost nor overtaken.
+        While the accounts are being asked, nothing that comes is looked at, and it is neither lost nor overtaken.
         """
         self.accounts.waiting = []
         for size in (1000, 1):
@@ -201,12 +201,25 @@ class LifeTests(Case):
             while at < len(data):
                 stream.dataReceived(data[at : at + size])
                 at += size
-            self.assertTrue(transport.paused)
             self.assertEqual(len(streams(transport.value)), 1)
             self.accounts.release()
-            self.assertFalse(transport.paused)
             self.assertEqual(len(streams(transport.value)), 2)
             self.assertEqual([stanza.name for stanza in self.binder.sessions[-1].stanzas], ["presence"])
+
+    def test_tooMuchAhead(self) -> None:
+        """
+        Reading goes on meanwhile, so that it is noticed who hangs up; so what may be sent ahead is bounded.
+        """
+        self.accounts.waiting = []
+        for more, condition in ((0, None), (1, "policy-violation")):
+            stream, transport = self.connect()
+            stream.dataReceived(HEADER + auth())
+            stream.dataReceived(b" " * (AHEAD + more))
+            self.assertFalse(transport.paused)
+            if condition is None:
+                self.assertFalse(transport.ended)
+            else:
+                self.assertEnded(transport, condition)
 
     def test_lostMeanwhile(self) -> None:
         """
@@ -690,20 +703,16 @@ class RateTests(Case):
 
     def test_twoReasons(self) -> None:
         """
-        Who is slowed down while the accounts are being asked is read when both are over.
+        Who is slowed down while the accounts are being asked is read when that is over, whatever they say meanwhile.
         """
-        for first in ("accounts", "rate"):
+        for released in (True, False):
             self.accounts.waiting = []
             stream, transport = self.connect(self.host)
             stream.dataReceived(HEADER + auth() + b" " * 3000)
-            if first == "accounts":
+            if released:
                 self.accounts.release()
-                self.assertTrue(transport.paused)
-                self.clock.advance(10)
-            else:
-                self.clock.advance(10)
-                self.assertTrue(transport.paused)
-                self.accounts.release()
+            self.assertTrue(transport.paused)
+            self.clock.advance(10)
             self.assertFalse(transport.paused)
             self.lose(stream)
 
