@@ -14,6 +14,7 @@ import ipaddress
 import re
 from functools import lru_cache
 from typing import Final
+from unicodedata import ucd_3_2_0
 
 from twisted.words.protocols.jabber import xmpp_stringprep
 
@@ -25,6 +26,15 @@ _CACHE_SIZE: Final = 16384
 
 _BAD_LOCAL: Final = re.compile("[\x00-\x20\x7f\"&'/:<>@]")
 _BAD_RESOURCE: Final = re.compile("[\x00-\x1f\x7f]")
+
+# What shows nothing (Default_Ignorable_Code_Point): fillers, and what Unicode has added since 3.2. It goes the way of
+# what stringprep knew of that kind (RFC 3454, table B.1); otherwise "Romeo" and "Romeo" would be two people.
+_INVISIBLE: Final = re.compile(
+    "[\u061c\u115f\u1160\u17b4\u17b5\u180f\u2064-\u2069\u3164\uffa0\ufff0-\ufff8"
+    "\U0001bca0-\U0001bca3\U000e0080-\U000e0fff]+"
+)
+
+
 def _lenient(strict: xmpp_stringprep.Profile) -> xmpp_stringprep.Profile:
     """
     A profile that lets code points pass that Unicode 3.2 had not assigned: RFC 3454 §7 has servers do so, and
@@ -107,6 +117,21 @@ def _checkLength(what: str, text: str) -> str:
     return text
 
 
+def _prepare(what: str, profile: xmpp_stringprep.Profile, text: str) -> str:
+    """
+    Prepare what is not ASCII.
+    """
+    visible = _INVISIBLE.sub("", text)
+    # There are characters of three bytes that become 18: to look at each of those costs milliseconds. What is mapped
+    # to nothing counts here as well, and is never longer than the text.
+    if len(ucd_3_2_0.normalize("NFKC", visible)) > 2 * PART_LIMIT:
+        raise InvalidJID(f"{what} longer than {PART_LIMIT} bytes")
+    try:
+        return _checkLength(what, profile.prepare(visible))
+    except UnicodeError as e:
+        raise InvalidJID(f"prohibited character in {what}: {e}") from None
+
+
 def prepareLocal(text: str) -> str:
     """
     Prepare a localpart (nodeprep).
@@ -118,10 +143,7 @@ def prepareLocal(text: str) -> str:
         if _BAD_LOCAL.search(text):
             raise InvalidJID("prohibited character in localpart")
         return text.lower()
-    try:
-        return _checkLength("localpart", _NODEPREP.prepare(text))
-    except UnicodeError as e:
-        raise InvalidJID(f"prohibited character in localpart: {e}") from None
+    return _prepare("localpart", _NODEPREP, text)
 
 
 def prepareDomain(text: str) -> str:
@@ -167,10 +189,7 @@ def prepareResource(text: str) -> str:
         if _BAD_RESOURCE.search(text):
             raise InvalidJID("prohibited character in resourcepart")
         return text
-    try:
-        return _checkLength("resourcepart", _RESOURCEPREP.prepare(text))
-    except UnicodeError as e:
-        raise InvalidJID(f"prohibited character in resourcepart: {e}") from None
+    return _prepare("resourcepart", _RESOURCEPREP, text)
 
 
 def make(local: str, domain: str, resource: str = "") -> JID:

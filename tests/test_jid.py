@@ -63,6 +63,38 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertEqual(jid.parse(text).full, full)
 
+    def test_invisible(self) -> None:
+        """
+        What shows nothing is nothing, whenever Unicode got it: nobody looks like somebody else by it, and nobody has a
+        name of nothing else.
+        """
+        for code in (0xAD, 0x200D, 0xFE0F, 0x61C, 0x115F, 0x180F, 0x2064, 0x2066, 0x3164, 0xFFA0, 0xE0100, 0xE01EF):
+            text = chr(code)
+            self.assertEqual(jid.parse(f"ro{text}meo@b/Ro{text}meo{text}").full, "romeo@b/Romeo", hex(code))
+            self.assertRaises(InvalidJID, jid.prepareResource, text * 2)
+            self.assertRaises(InvalidJID, jid.prepareLocal, text)
+
+    def test_expanding(self) -> None:
+        """
+        What is longer than it may be once it is normalised is not prepared, since that would take milliseconds.
+        """
+
+        class Untouched:
+            """
+            A profile that must not be used.
+            """
+
+            def prepare(self, text: str) -> str:
+                """
+                Fail.
+                """
+                raise AssertionError(len(text))
+
+        self.patch(jid, "_RESOURCEPREP", Untouched())
+        self.patch(jid, "_NODEPREP", Untouched())
+        for prepare in (jid.prepareLocal, jid.prepareResource):
+            self.assertRaises(InvalidJID, prepare, "\ufdfa" * 341)
+
     def test_invalid(self) -> None:
         """
         What is no address is refused, and nothing else is raised.
