@@ -40,7 +40,8 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
     @param x: the C{muc#user} element of the message.
     @raise StanzaError: C{not-acceptable} for one who is not in the room; C{forbidden} if he may not invite to a
         members-only room; C{bad-request} or C{jid-malformed} if it is not said who is invited; C{item-not-found} for
-        an address that can be nobody's; C{not-allowed} for one who is banned; C{policy-violation} for too many at once.
+        an address that can be nobody's; C{not-allowed} for one who is banned; C{policy-violation} for too many at
+        once.
     """
     occupant = room.occupantOf(sender.full)
     rank = room.affiliations.of(sender)
@@ -105,11 +106,16 @@ def decline(room: Room, sender: JID, message: Element, declined: Element) -> Non
     where that is no secret, so that nobody outside finds out who is in. An invitation from a semi-anonymous room
     says who sent it by his occupant JID.
 
-    @raise StanzaError: C{forbidden} for one who is banned, C{bad-request} or C{jid-malformed} if it is not said to
-        whom, C{item-not-found} if he is not here any more.
+    Into a members-only room only members are invited: nobody else finds out by it who is in.
+
+    @raise StanzaError: C{forbidden} for one who may not enter, C{bad-request} or C{jid-malformed} if it is not said
+        to whom, C{item-not-found} if he is not here any more.
     """
-    if room.affiliations.of(sender) is Affiliation.OUTCAST:
+    affiliation = room.affiliations.of(sender)
+    if affiliation is Affiliation.OUTCAST:
         raise StanzaError("forbidden", text="You are banned from this room.")
+    if affiliation is Affiliation.NONE and room.settings.membersOnly:
+        raise StanzaError("forbidden", text="You have not been invited.")
     to = _address(declined.get("to"))
     told = stanza("message", from_=room.jid.bare, id=message.get("id"))
     passed = told.add("x", ns.MUC_USER).add("decline")

@@ -414,3 +414,19 @@ class DeclineTests(InviteTestCase):
         self.decline(f" to='{ROOM}/Guest'", "<reason>spam</reason>")
         self.assertEqual(told(self.hecate), [f"room message error forbidden auth {ROOM}"])
         self.silent()
+
+    def test_membersOnly(self) -> None:
+        """
+        Who is no member has not been invited to a members-only room, and does not find out who is in; who is may
+        decline.
+        """
+        self.scene.configure(membersonly="1")
+        self.scene.forget()
+        for nick in ("Owner", "Nobody"):
+            self.decline(f" to='{ROOM}/{nick}'")
+            self.assertEqual(told(self.hecate), [f"room message error forbidden auth {ROOM}"])
+        self.silent()
+        self.scene.admin(jid="hecate@localhost", affiliation="member")
+        self.scene.forget()
+        self.decline(f" to='{ROOM}/Owner'")
+        self.assertEqual(told(self.scene.owner), ["room normal x decline"])
