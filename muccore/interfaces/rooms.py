@@ -58,7 +58,7 @@ class RoomRecord:
     @ivar temporary: whether it ends when its last occupant leaves.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(repr=False)
     affiliates: Mapping[str, Affiliate]
     subject: Subject | None = None
     name: str = ""
@@ -78,7 +78,7 @@ class RoomChange:
     """
 
     affiliates: Mapping[str, Affiliate | None] = field(default_factory=dict)
-    settings: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] | None = field(default=None, repr=False)
     name: str = ""
     public: bool = True
     temporary: bool = False

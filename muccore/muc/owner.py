@@ -67,7 +67,7 @@ class Destruction:
 
     reason: str | None = None
     venue: JID | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 def check(room: Room, sender: JID) -> None:

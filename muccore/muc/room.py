@@ -50,7 +50,7 @@ class Entry:
     nick: str
     deliver: Deliver
     payload: bytes
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     history: HistoryRequest = field(default_factory=HistoryRequest)
     id: str | None = None
     renamed: bool = False

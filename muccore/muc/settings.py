@@ -8,7 +8,7 @@ room's features and what occupants hear when it changes (XEP-0045 §10.1.3, §10
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 
@@ -40,7 +40,7 @@ class RoomSettings:
     language: str = ""
     persistent: bool = False
     public: bool = True
-    password: str = ""
+    password: str = field(default="", repr=False)
     membersOnly: bool = False
     moderated: bool = False
     nonAnonymous: bool = False

@@ -11,6 +11,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.interfaces import RoomChange, RoomRecord
+from muccore.jid import parse
+from muccore.muc.owner import Configuration, Destruction
+from muccore.muc.room import Entry
 from muccore.muc.settings import FIELDS, RoomSettings, features, statusCodes
 
 PLAIN = RoomSettings()
@@ -104,3 +108,20 @@ class StatusCodeTests(SynchronousTestCase):
                 self.assertEqual(statusCodes(PLAIN, changed), [104], f.name)
         several = replace(PLAIN, name="x", moderated=True, logged=True)
         self.assertEqual(statusCodes(PLAIN, several), [170, 104])
+
+    def test_secret(self) -> None:
+        """
+        A password is in no C{repr()}: not in that of a configuration, as it is stored or submitted either, nor in that
+        of what people send along who enter or destroy a room.
+        """
+        settings = RoomSettings(name="Balcony", password="r0m30")
+        for value in (
+            settings,
+            Configuration(settings),
+            RoomRecord(settings.toMapping(), {}),
+            RoomChange({}, settings.toMapping()),
+            Entry(parse("romeo@localhost/orchard"), "Romeo", lambda rendered, to: None, b"", "r0m30"),
+            Destruction(password="r0m30"),
+        ):
+            self.assertNotIn("r0m30", repr(value))
+        self.assertIn("Balcony", repr(settings))
