@@ -197,7 +197,7 @@ class Limits:
     stanzaSizeUnauthenticated: int = _key(
         Size("1 KiB", "64 MiB"), "10000 B", """The largest element of a client that is not logged in yet."""
     )
-    depth: int = _key(Integer(4, 1000), "64", """How deep elements may be nested in a stanza.""")
+    depth: int = _key(Integer(4, 500), "64", """How deep elements may be nested in a stanza.""")
     attributes: int = _key(Integer(8, 10000), "64", """How many attributes one element may have.""")
     elements: int = _key(Integer(16, 1000000), "8192", """How many elements one stanza may have, itself included.""")
     connections: int = _key(

@@ -7,12 +7,15 @@ Tests of L{muccore.config.table}.
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.ini import Line
 from muccore.config.table import SECTIONS, TABLE, Settings
+from muccore.config.values import Integer
+from muccore.element import Element, render, setParents
 from tests.config import settings, text
 
 PROMISED = {
@@ -79,6 +82,26 @@ class TableTests(SynchronousTestCase):
         """
         units = {name: key.type.unit for (_, name), key in TABLE.items()}
         self.assertEqual((units["outbox_limit"], units["idle_timeout"], units["tls"]), ("bytes", "seconds", ""))
+
+    def test_depth(self) -> None:
+        """
+        A stanza as deep as can be allowed can be copied and rendered, which goes down into it step by step, with room
+        on the stack for whoever asks for it.
+        """
+        (key,) = (key for key in TABLE.values() if key.name == "depth")
+        depth = cast(Integer, key.type).most
+        inner = outer = Element(("urn:x", "a"))
+        for _ in range(depth - 1):
+            inner = inner.add("a")
+
+        def far(frames: int) -> bytes:
+            if frames:
+                return far(frames - 1)
+            copied = outer.copy()
+            setParents(copied)
+            return render(copied)
+
+        self.assertEqual(far(300).count(b"</a>"), depth - 1)
 
     def test_sectionsAreAttributes(self) -> None:
         """
