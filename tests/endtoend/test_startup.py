@@ -52,7 +52,7 @@ class StartUpTests(TestCase):
             server,
             r"\[server\] domian: no such key; allowed: .* \(did you mean 'domain'\?\)",
             r"\[c2s\] tls: found 'maybe'; allowed: required, optional, off",
-            r"\[limits\] depth: found '1'.*; allowed: a whole number from 4 to 1000",
+            r"\[limits\] depth: found '1'.*; allowed: a whole number from 4 to 500",
         )
 
     async def test_noConfiguration(self) -> None:
