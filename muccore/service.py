@@ -19,7 +19,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredLock, First
 from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
 
-from muccore import preflight
+from muccore import descriptors, preflight
 from muccore.config.load import load
 from muccore.config.problems import ConfigError
 from muccore.config.table import Settings
@@ -100,6 +100,7 @@ class Server(Service):
         self.listeners = Listeners(self.reactor, factories, self._equip)
         await self.listeners.adopt(self.settings)
         if self._tuned:
+            self._provideDescriptors()
             _tuneCollector()
         self._serving = True
         self._announce()
@@ -119,6 +120,17 @@ class Server(Service):
             settings.transport.outboxLimit,
             settings.c2s.closeTimeout,
         )
+
+    def _provideDescriptors(self) -> None:
+        wanted = self.settings.limits.connections
+        possible = descriptors.provide(wanted)
+        if possible < wanted:
+            self._log.info(
+                "{possible} clients can be connected, not {wanted}: raise the limit of open files (LimitNOFILE) "
+                "or lower [limits] connections",
+                possible=possible,
+                wanted=wanted,
+            )
 
     def _announce(self) -> None:
         settings = self.settings

@@ -57,6 +57,7 @@ FLOORS: dict[str, int] = {
     "muccore.listeners": 5,
     "muccore.preflight": 5,
     "muccore.service": 5,
+    "muccore.descriptors": 5,
     "muccore.systemd": 5,
     "muccore.tap": 5,
     "muccore.testing.*": 5,

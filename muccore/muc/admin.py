@@ -15,6 +15,9 @@ from muccore.muc.changes import AffiliationItem, RoleItem
 from muccore.muc.privileges import Affiliation, Role, parseAffiliation, parseRole
 from muccore.muc.room import Room
 
+NICK_LIMIT = 256
+"""Bytes of a nick, in UTF-8."""
+
 REASON_LIMIT = 1024
 """Characters of a reason: it is kept, and told to everybody."""
 
@@ -77,7 +80,17 @@ def prepareNick(nick: str) -> str:
         raise StanzaError("not-acceptable", "modify", str(e)) from None
     if not prepared:
         raise StanzaError("not-acceptable", "modify", "A nick cannot be blank.")
+    checkLength(prepared)
     return prepared
+
+
+def checkLength(nick: str) -> None:
+    """
+    @raise StanzaError: C{not-acceptable} for a nick that is longer than anybody's name: it is sent to everybody with
+        whatever he does.
+    """
+    if len(nick.encode("utf-8")) > NICK_LIMIT:
+        raise StanzaError("not-acceptable", "modify", f"A nick has {NICK_LIMIT} bytes at the most.")
 
 
 def answerList(room: Room, sender: JID, query: Element) -> Element:

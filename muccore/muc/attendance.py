@@ -13,6 +13,7 @@ from muccore.element import Element, Rendered, stanza, toAttribute
 from muccore.errors import StanzaError
 from muccore.jid import JID, parse
 from muccore.muc import configuring, speech
+from muccore.muc.admin import checkLength
 from muccore.muc.entrance import Entrance, refusedBy
 from muccore.muc.faces import payloadOf
 from muccore.muc.history import HistoryRequest
@@ -129,11 +130,12 @@ class Attendance(Entrance):
         """
         The nick that is asked for, prepared and without blanks around it, and whether that changed it (status 210).
 
-        @raise StanzaError: C{jid-malformed} if nothing but blanks is left (§17.1).
+        @raise StanzaError: C{jid-malformed} if nothing but blanks is left (§17.1), C{not-acceptable} if it is too long.
         """
         nick = to.resource.strip()
         if not nick:
             raise StanzaError("jid-malformed", text="A nick cannot be blank.")
+        checkLength(nick)
         return nick, presence.attributes["to"].partition("/")[2] != nick
 
     def _payload(self, presence: Element, room: Room) -> bytes:

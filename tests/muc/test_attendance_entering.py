@@ -222,6 +222,18 @@ class NickTests(SynchronousTestCase):
         self.assertIn("jid-malformed", told(self.juliet)[0])
         self.assertEqual(told(self.scene.owner), [])
 
+    def test_long(self) -> None:
+        """
+        Nobody's name is longer than 256 bytes, on entering and on changing it: it is sent to everybody again and again.
+        """
+        join(self.juliet, "é" * 129)
+        self.assertEqual(told(self.juliet), [f"{'é' * 129}  presence error not-acceptable modify {ROOM}"])
+        join(self.juliet, "é" * 128)
+        self.scene.forget()
+        self.juliet.sends(f"<presence to='{ROOM}/{'x' * 257}'/>")
+        self.assertIn("not-acceptable", told(self.juliet)[0])
+        self.assertEqual(told(self.scene.owner), [])
+
     def test_mimicry(self) -> None:
         """
         Blanks around a nick make no other nick of it (§14.6: mimicking another occupant).
