@@ -227,7 +227,7 @@ class NickTests(SynchronousTestCase):
         Nobody's name is longer than 256 bytes, on entering and on changing it: it is sent to everybody again and again.
         """
         join(self.juliet, "é" * 129)
-        self.assertEqual(told(self.juliet), [f"{'é' * 129}  presence error not-acceptable modify {ROOM}"])
+        self.assertEqual(told(self.juliet), [f"{'é' * 129} presence error not-acceptable modify {ROOM}"])
         join(self.juliet, "é" * 128)
         self.scene.forget()
         self.juliet.sends(f"<presence to='{ROOM}/{'x' * 257}'/>")
