@@ -99,8 +99,8 @@ class Server(Service):
         factories = {"listen": house.streams, "direct_tls_listen": house.streams.directTLS}
         self.listeners = Listeners(self.reactor, factories, self._equip)
         await self.listeners.adopt(self.settings)
+        self._provideDescriptors()
         if self._tuned:
-            self._provideDescriptors()
             _tuneCollector()
         self._serving = True
         self._announce()
@@ -122,6 +122,8 @@ class Server(Service):
         )
 
     def _provideDescriptors(self) -> None:
+        if not self._tuned:
+            return
         wanted = self.settings.limits.connections
         possible = descriptors.provide(wanted)
         if possible < wanted:
@@ -215,6 +217,7 @@ class Server(Service):
         setThreshold(settings.server.logLevel)
         self._checkRestart(settings)
         self.settings = settings
+        self._provideDescriptors()
         await closeOthers()
         self._log.info("reloaded {path}", path=settings.path)
 

@@ -31,7 +31,7 @@ from muccore.refusal import refusal
 
 STANZAS: Final = frozenset(["message", "presence", "iq"])
 
-DIRECTED_LIMIT: Final = 500
+DIRECTED_LIMIT: Final = 1000
 """To how many addresses a session's presence may stand directed, unless L{Sessions} is told otherwise."""
 
 SESSIONS_LIMIT: Final = 50
@@ -363,8 +363,6 @@ class Sessions:
     @ivar router: where sessions send; L{muccore.router.Router} puts itself here.
     @ivar limit: how many sessions one account may have.
     @ivar directedLimit: to how many addresses the presence of one session may stand directed.
-    @ivar opened: how many sessions there have been.
-    @ivar replaced: how many of them ended because another one took their resource.
     """
 
     router: IRouter
@@ -372,8 +370,6 @@ class Sessions:
     def __init__(self, limit: int = SESSIONS_LIMIT, directedLimit: int = DIRECTED_LIMIT) -> None:
         self.limit = limit
         self.directedLimit = directedLimit
-        self.opened = 0
-        self.replaced = 0
         self._accounts: dict[str, dict[str, Session]] = {}
         self._count = 0
 
@@ -420,7 +416,6 @@ class Sessions:
                 raise StanzaError("bad-request", text=str(e)) from None
             old = bound.get(prepared)
             if old is not None:
-                self.replaced += 1
                 if old.carrier is not None:
                     old.carrier.close(StreamError("conflict"))
                 old.end()
@@ -429,7 +424,6 @@ class Sessions:
         session = Session(self, self.router, account.withResource(prepared), carrier)
         self._accounts.setdefault(account.bare, {})[prepared] = session
         self._count += 1
-        self.opened += 1
         return session
 
     def _tooMany(self) -> StanzaError:

@@ -19,17 +19,12 @@ class VersionHandler(Handler):
     """
 
     iqs = {("get", HOST, ns.VERSION, "query"): "onVersion"}
-    implements = (XEP(92, "Software Version", "1.1", "The operating system is told only if it is configured (§5)."),)
+    implements = (XEP(92, "Software Version", "1.1", "The operating system is not told (§5)."),)
     features = (ns.VERSION,)
 
-    def __init__(self, name: str = "muccore", version: str = __version__, os: str | None = None) -> None:
-        """
-        @param os: the operating system, or C{None} to keep it to ourselves.
-        """
+    def __init__(self, name: str = "muccore", version: str = __version__) -> None:
         super().__init__()
         self._told = [("name", name), ("version", version)]
-        if os is not None:
-            self._told.append(("os", os))
 
     def onVersion(self, element: Element, to: JID) -> Element:
         """

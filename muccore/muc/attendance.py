@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.python.failure import Failure
+
 from muccore import ns
 from muccore.element import Element, Rendered, stanza, toAttribute
 from muccore.errors import StanzaError
@@ -74,8 +76,20 @@ class Attendance(Entrance):
             room.locked = False
             self._enter(room, presence, to, creator, created=True)
 
+        def failed(failure: Failure) -> None:
+            # Who waits finds no room then, and may create it himself.
+            self.rooms.forget(room)
+            storeFailed(failure)
+
+        try:
+            # Whatever would keep him out has to show before anything is written.
+            self._nick(presence, to)
+            self._payload(presence, room)
+        except StanzaError:
+            self.rooms.settle(room)
+            raise
         writing = self.rooms.store.save(room.jid.bare, room.record())
-        writing.addCallbacks(enter, storeFailed)
+        writing.addCallbacks(enter, failed)
         return self.rooms.durably(room, creator.full, writing)
 
     def _giveUp(self, room: Room) -> None:

@@ -65,6 +65,11 @@ class Entrance(Handler):
     def announced(
         self, iq: Element, room: Room, writing: Deferred[Any], apply: Callable[[], Callable[[], None]]
     ) -> Any:
+        """
+        Carry out and announce what is being written, as L{carryOut} does, as soon as it is durable.
+
+        @param writing: fires when it is.
+        """
         writing.addCallbacks(self._announce, storeFailed, callbackArgs=(iq, apply))
         return self.rooms.durably(room, iq.attributes["from"], writing)
 

@@ -28,6 +28,7 @@ class MUCHandler(Attendance, Talk, Requests):
 
     implements = (
         XEP(45, "Multi-User Chat", "1.35.5", "No approval of registrations (§9.9), no presence broadcast by role."),
+        XEP(77, "In-Band Registration", "2.4", "With rooms; accounts are made by the operator."),
         XEP(128, "Service Discovery Extensions", "1.0.1"),
         XEP(203, "Delayed Delivery", "2.0"),
         XEP(249, "Direct MUC Invitations", "1.2", "Passed on between users; nothing is asked of a server."),

@@ -3,9 +3,10 @@
 """
 The rooms of one service: which are in memory, which are at rest in the store, and how they come and go.
 
-A room is in the store from the moment when its owner accepts its configuration. A temporary one is forgotten when
-its last occupant leaves; one that is found in the store at start was there when the server stopped or was killed,
-and is kept for a while so that its people can come back.
+A room is in the store from the moment when its owner accepts its configuration (or, where new rooms are not locked,
+before its creator hears that he is in). A temporary one is forgotten when its last occupant leaves; one that is
+found in the store at start was there when the server stopped or was killed, and is kept for a while so that its
+people can come back.
 """
 
 from __future__ import annotations

@@ -42,10 +42,10 @@ class VersionTests(SynchronousTestCase):
 
     def test_configured(self) -> None:
         """
-        All three can be set.
+        Both can be set.
         """
-        expected = self.result("<name>a</name><version>1</version><os>c&amp;d</os>")
-        self.assertEqual(self.ask(VersionHandler("a", "1", "c&d")), expected)
+        expected = self.result("<name>a&amp;b</name><version>1</version>")
+        self.assertEqual(self.ask(VersionHandler("a&b", "1")), expected)
 
     def test_declared(self) -> None:
         """

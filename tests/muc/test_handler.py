@@ -40,7 +40,7 @@ class TableTests(SynchronousTestCase):
         handler = MUCHandler(MemoryRooms(), Options())
         self.assertTrue(verifyObject(ITables, handler))
         self.assertTrue(verifyObject(IXMPPHandler, handler))
-        self.assertEqual([xep.number for xep in handler.implements], [45, 128, 203, 249, 410])
+        self.assertEqual([xep.number for xep in handler.implements], [45, 77, 128, 203, 249, 410])
 
 
 class ServiceTests(Theatre):

@@ -5,6 +5,7 @@ Tests for L{muccore.muc.rooms}: who may create rooms, and which are listed.
 
 from __future__ import annotations
 
+from muccore.muc.settings import RoomSettings
 from muccore.storage.memory import MemoryRooms
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from muccore.testing.stage import Client
@@ -204,6 +205,39 @@ class OpenTests(Theatre):
         self.assertEqual(
             heard(juliet)[:2], ["here Romeo owner/moderator", "here Juliet none/participant +110 as juliet@localhost/a"]
         )
+
+    def test_refused(self) -> None:
+        """
+        A creator who may not be in as he wants to leaves no room, neither here nor in the store.
+        """
+        self.begin(lockNewRooms=False, defaults=RoomSettings(persistent=True))
+        romeo = self.client("romeo")
+        for nick, payload in (("x" * 300, ""), ("Romeo", f"<status>{'x' * 9000}</status>")):
+            romeo.sends(f"<presence to='{NAME}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/>{payload}</presence>")
+            self.assertEqual(len(heard(romeo)), 1)
+            self.assertEqual(self.stage.muc.rooms.live, {})
+            self.assertIsNone(self.successResultOf(self.stage.store.load(NAME)))
+
+    def test_failsForOne(self) -> None:
+        """
+        If it cannot be written down, those who waited find no room: the first of them creates it.
+        """
+        failing = FailingRoomStore()
+        store = DelayedRoomStore(failing)
+        store.holding = WRITES
+        self.begin(store, lockNewRooms=False)
+        romeo, juliet = self.client("romeo"), self.client("juliet")
+        failing.failing = WRITES
+        join(romeo, "Romeo")
+        join(juliet, "Juliet")
+        store.release()
+        failing.failing = frozenset()
+        while store.held:
+            store.release()
+        self.assertEqual(heard(romeo), ["refused Romeo wait internal-server-error"])
+        self.assertEqual(heard(juliet)[0], "here Juliet owner/moderator +201 +110 as juliet@localhost/a")
+        self.assertFalse(self.room().locked)
+        self.flushLoggedErrors()
 
     def test_fails(self) -> None:
         """

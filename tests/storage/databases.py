@@ -51,6 +51,10 @@ class DatabaseTestCase(TestCase):
         case = self
 
         class NotingConnection(sqlite3.Connection):
+            """
+            Notes what it is asked, and fails where it is told to.
+            """
+
             def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
                 case.statements.append(sql)
                 if sql in case.broken:

@@ -177,6 +177,10 @@ class ConnectTests(SynchronousTestCase):
         busy = [sqliteError(sqlite3.SQLITE_BUSY, "database is locked")] * 3
 
         class Switching(sqlite3.Connection):
+            """
+            Finds the database locked when it switches the journal.
+            """
+
             def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
                 if "journal_mode" in sql and busy:
                     raise busy.pop()
@@ -210,6 +214,10 @@ class ConnectTests(SynchronousTestCase):
         """
 
         class Elsewhere(sqlite3.Connection):
+            """
+            Cannot keep a write-ahead log.
+            """
+
             def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
                 return super().execute("SELECT 'delete'" if "journal_mode" in sql else sql, *arguments)
 

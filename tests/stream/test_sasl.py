@@ -76,6 +76,10 @@ class OfferTests(SASLTestCase):
         """
 
         class Guest(Exchange):
+            """
+            Lets everybody in as a guest.
+            """
+
             async def first(self, data: bytes) -> Success:
                 return Success("guest", data)
 

@@ -397,6 +397,10 @@ class ConfigurationTests(SynchronousTestCase):
         self.tls.reload()
 
         class Earlier:
+            """
+            Makes the connection that was made before.
+            """
+
             def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
                 return old
 

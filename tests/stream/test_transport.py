@@ -469,6 +469,10 @@ class InstallTests(SocketTestCase):
         protocols: list[Recorder] = []
 
         class Accepting(Factory):
+            """
+            Accepts whoever comes.
+            """
+
             noisy = False
 
             def buildProtocol(self, addr: object) -> Recorder:

@@ -192,6 +192,10 @@ class TLSContract:
 
         @implementer(IOpenSSLContextFactory)
         class Context:
+            """
+            A context that cannot be had.
+            """
+
             def getContext(self) -> Any:
                 raise OSError("no such file")
 
