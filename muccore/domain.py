@@ -163,17 +163,15 @@ class Domain:
             if not self._observe(element, to):
                 self.unhandled(element, to)
             return
-        # A room makes the stanza its own before it is through with all rules: keep where an error goes.
-        sender, address = attributes.get("from"), attributes.get("to")
         try:
             result = method(element, to)
         except Exception:
-            self._failed(Failure(), element, sender, address)
+            self._failed(Failure(), element)
             return
         if result is not None:
             result = self._waiting(result)
             if isinstance(result, Deferred):
-                result.addErrback(self._failed, element, sender, address)
+                result.addErrback(self._failed, element)
 
     def _request(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
         """
@@ -190,7 +188,6 @@ class Domain:
             if not self._observe(element, to):
                 self.unhandled(element, to)
             return
-        sender, address = element.attributes.get("from"), element.attributes.get("to")
         try:
             result = method(element, to)
             if result is ANSWERED:
@@ -200,10 +197,10 @@ class Domain:
                 self._answer(result, element)
                 return
         except Exception:
-            self._failed(Failure(), element, sender, address)
+            self._failed(Failure(), element)
             return
         result.addCallback(self._answer, element)
-        result.addErrback(self._failed, element, sender, address)
+        result.addErrback(self._failed, element)
 
     @staticmethod
     def _waiting(result: Any) -> Any:
@@ -227,7 +224,7 @@ class Domain:
                 answer.children.append(payload)
         self.send(answer)
 
-    def _failed(self, failure: Failure, element: Element, sender: str | None, address: str | None) -> None:
+    def _failed(self, failure: Failure, element: Element) -> None:
         """
         Turn what a method raised into an error stanza.
         """
@@ -236,11 +233,6 @@ class Domain:
             # What is in the stanza is nobody's business; the traceback says where to look.
             _log.failure("{domain}: a handler failed", failure=failure, domain=self.name)
             error = StanzaError("internal-server-error")
-        for key, value in (("from", sender), ("to", address)):
-            if value is None:
-                element.attributes.pop(key, None)
-            else:
-                element.attributes[key] = value
         self.refuse(element, error)
 
     def refuse(self, element: Element, error: _AnyStanzaError) -> None:

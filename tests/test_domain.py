@@ -282,12 +282,8 @@ class Answering(Handler):
         """
         Do so.
         """
-        element["from"] = "somebody@else"
-        element["to"] = "and@another"
         if isinstance(self.what, Exception):
             raise self.what
-        element["from"] = ROMEO
-        element["to"] = HERE
         return self.what
 
 
@@ -366,7 +362,7 @@ class AnswerTests(DomainTestCase):
 
     def test_refused(self) -> None:
         """
-        L{StanzaError} is the error, and goes to the sender even if the method has made the stanza its own.
+        L{StanzaError} is the error, and goes to the sender.
         """
         refused = StanzaError("forbidden", text="no")
         self.assertEqual(self.answer(refused), self.error("forbidden", "auth", "no"))

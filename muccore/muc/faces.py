@@ -16,7 +16,7 @@ from muccore.element import Element, Rendered, escapeAttribute, escapeText, rend
 from muccore.jid import JID
 from muccore.muc.occupant import Occupant, Seat
 from muccore.muc.privileges import Affiliation, Role
-from muccore.muc.reserved import isReserved
+from muccore.muc.reserved import isReserved, withAttributes
 
 _X_OPEN = f"<x xmlns='{ns.MUC_USER}'>".encode()
 _X_CLOSE = b"</x></presence>"
@@ -39,8 +39,12 @@ def payloadOf(presence: Element, room: JID) -> bytes:
     for child in presence.childElements():
         if child.uri == ns.MUC or isReserved(child, room):
             continue
-        if language is not None and not (child.uri == ns.CLIENT and child.name in _LANGUAGELESS):
-            child.attributes.setdefault(_LANG, language)
+        if (
+            language is not None
+            and _LANG not in child.attributes
+            and not (child.uri == ns.CLIENT and child.name in _LANGUAGELESS)
+        ):
+            child = withAttributes(child, {_LANG: language})
         parts.append(render(child))
     return b"".join(parts)
 

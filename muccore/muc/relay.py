@@ -15,7 +15,7 @@ from collections import OrderedDict, defaultdict
 from muccore import ns
 from muccore.element import Element
 from muccore.muc.occupant import Occupant, Seat
-from muccore.muc.reserved import hideRefuser
+from muccore.muc.reserved import hideRefuser, withAttributes
 
 LIMIT = 10_000
 """How many requests may be on their way at once; the eldest is forgotten beyond that."""
@@ -35,10 +35,8 @@ class Relay:
 
     def request(self, iq: Element, sender: Seat, target: Occupant) -> Element:
         """
-        Turn a request to an occupant into one to his real JID: the one whose presence is shown, or his account for a
+        Make of a request to an occupant one to their real JID: the one whose presence is shown, or the account for a
         vCard.
-
-        @param iq: the request; it is changed and returned.
         """
         token = secrets.token_urlsafe(12)
         payload = next(iq.childElements(), None)
@@ -53,14 +51,12 @@ class Relay:
             self._forget(next(iter(tokens)))
         elif len(self._waiting) > LIMIT:
             self._forget(next(iter(self._waiting)))
-        iq.attributes.update({"from": sender.occupant.address, "to": to, "id": token})
-        return iq
+        return withAttributes(iq, {"from": sender.occupant.address, "to": to, "id": token})
 
     def answer(self, iq: Element) -> Element | None:
         """
-        Turn an occupant's answer into the one for who asked.
+        Make of an occupant's answer the one to the sender of the request.
 
-        @param iq: the answer; it is changed and returned.
         @return: C{None} if nobody has asked the sender this.
         """
         token = iq.attributes.get("id", "")
@@ -69,9 +65,9 @@ class Relay:
             return None
         self._forget(token)
         _, asker, id, address, _ = waiting
-        iq.attributes.update({"from": address, "to": asker, "id": id})
-        hideRefuser(iq)
-        return iq
+        answer = withAttributes(iq, {"from": address, "to": asker, "id": id})
+        hideRefuser(answer)
+        return answer
 
     def _forget(self, token: str) -> None:
         account = self._waiting.pop(token)[-1]

@@ -1,10 +1,14 @@
 # -*- test-case-name: tests.muc.test_reserved -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What only a room may say: nobody else's stanza carries it through the room.
+What a room passes on of a stanza: a stanza of the room's own, without what only the room may send. The one that came
+in stays as it was, since an error goes back to its sender with what they sent.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from muccore import ns
 from muccore.element import Element
@@ -31,11 +35,35 @@ def isReserved(child: Element, room: JID) -> bool:
     return child.uri == ns.MUC_USER or (child.uri == ns.DELAY and isForged(child, room))
 
 
-def hideRefuser(stanza: Element) -> None:
+def withAttributes(element: Element, attributes: Mapping[Any, str]) -> Element:
     """
-    Take out of an error stanza the address of who refuses (RFC 6120 §8.3.2): between occupants it would tell a real
-    JID or where somebody has his account (XEP-0045 §17.4).
+    A copy of an element with other attributes. It has a list of children of its own; the children are shared.
     """
-    error = stanza.child("error")
-    if error is not None:
-        error.attributes.pop("by", None)
+    made = Element((element.uri, element.name), None, {**element.attributes, **attributes})
+    made.children = [*element.children]
+    return made
+
+
+def fromOccupant(stanza: Element, address: str, room: JID) -> Element:
+    """
+    A stanza as the room sends it on behalf of an occupant.
+
+    @param address: the occupant JID.
+    """
+    made = Element((stanza.uri, stanza.name), None, {**stanza.attributes, "from": address})
+    made.children = [child for child in stanza.children if isinstance(child, str) or not isReserved(child, room)]
+    return made
+
+
+def hideRefuser(outgoing: Element) -> None:
+    """
+    Take the address of the entity that refuses (RFC 6120 §8.3.2) out of an error that is about to be sent: between
+    occupants it would tell a real JID or the domain of an account (XEP-0045 §17.4).
+
+    @param outgoing: a stanza of the room's own; its C{<error/>} may be shared and is replaced.
+    """
+    error = outgoing.child("error")
+    if error is not None and "by" in error.attributes:
+        bare = withAttributes(error, {})
+        del bare.attributes["by"]
+        outgoing.children = [bare if child is error else child for child in outgoing.children]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from muccore import ns
 from muccore.datetimes import parseStamp
-from muccore.element import Element, Rendered
+from muccore.element import Element
 from muccore.errors import StanzaError
 from muccore.interfaces import Subject
 from muccore.muc.occupant import Occupant
 from muccore.muc.privileges import Affiliation, Role
-from muccore.muc.reserved import hideRefuser, isReserved
+from muccore.muc.reserved import fromOccupant, hideRefuser
 from muccore.muc.room import Room
 
 _MAY_PM = {
@@ -60,10 +60,10 @@ def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
     """
     if occupant.role < Role.PARTICIPANT:
         raise StanzaError("forbidden", text="You have no voice in this room.")
-    _clean(room, message)
-    rendered = _reflect(room, occupant, message)
+    reflected = fromOccupant(message, occupant.address, room.jid)
+    rendered = room.broadcast(reflected)
     if message.child("body") is not None:
-        imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(message)
+        imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(reflected)
         room.history.add(rendered, room.now(), imported)
 
 
@@ -85,27 +85,12 @@ def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subj
     Take over a subject that L{planSubject} gave, and tell everybody.
     """
     room.subject = subject
-    _clean(room, message)
-    _reflect(room, occupant, message)
-
-
-def _reflect(room: Room, occupant: Occupant, message: Element) -> Rendered:
-    message.attributes["from"] = occupant.address
-    return room.broadcast(message)
-
-
-def _clean(room: Room, message: Element) -> None:
-    """
-    Take out what only the room may say.
-    """
-    message.children = [
-        child for child in message.children if isinstance(child, str) or not isReserved(child, room.jid)
-    ]
+    room.broadcast(fromOccupant(message, occupant.address, room.jid))
 
 
 def _isDelayed(message: Element) -> bool:
     """
-    Whether a cleaned message says itself when it was said, so that history can go by that (XEP-0045 §7.9).
+    Whether a message (without forged delays) says itself when it was said; history then goes by that (XEP-0045 §7.9).
     """
     delay = message.child("delay", ns.DELAY)
     if delay is None:
@@ -127,11 +112,11 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
     if target is None:
         raise StanzaError("item-not-found")
     allowed = _MAY_PM.get(room.settings.allowPM)
-    if message.get("type") == "error":
-        hideRefuser(message)
-    elif allowed is None or occupant.role < allowed:
+    bounced = message.get("type") == "error"
+    if not bounced and (allowed is None or occupant.role < allowed):
         raise StanzaError("forbidden", text="Private messages are restricted in this room.")
-    _clean(room, message)
-    message.add("x", ns.MUC_USER)
-    message.attributes["from"] = occupant.address
-    room.broadcastTo(message, (target,))
+    outgoing = fromOccupant(message, occupant.address, room.jid)
+    if bounced:
+        hideRefuser(outgoing)
+    outgoing.add("x", ns.MUC_USER)
+    room.broadcastTo(outgoing, (target,))

@@ -5,6 +5,8 @@ Tests for L{muccore.muc.handler}: the entrance as a whole.
 
 from __future__ import annotations
 
+from itertools import product
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,11 +14,12 @@ from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface.verify import verifyObject
 
 from muccore import ns
+from muccore.element import render
 from muccore.muc.handler import MUCHandler
 from muccore.muc.options import Options
 from muccore.storage.memory import MemoryRooms
 from muccore.tables import ITables
-from muccore.testing.stage import Stage
+from muccore.testing.stage import Stage, parseStanza
 from tests.muc.theatre import HOST, NAME, Theatre, affiliation, ask, attributes, heard, join, role
 
 
@@ -97,13 +100,15 @@ _PAYLOADS = [
     "<error/>",
 ]
 
+_KINDS = ["message", "presence", "iq"]
+_TYPES = [None, "get", "set", "result", "error", "groupchat", "chat", "headline", "unavailable", "probe", "other"]
+_ADDRESSES = [HOST, f"{HOST}/x", NAME, f"{NAME}/Romeo", f"{NAME}/Juliet", f"{NAME}/ ", f"other@{HOST}/A"]
+
 _STANZAS = st.tuples(
     st.sampled_from(["romeo", "juliet", "nurse"]),
-    st.sampled_from(["message", "presence", "iq"]),
-    st.sampled_from(
-        [None, "get", "set", "result", "error", "groupchat", "chat", "headline", "unavailable", "probe", "other"]
-    ),
-    st.sampled_from([HOST, f"{HOST}/x", NAME, f"{NAME}/Romeo", f"{NAME}/Juliet", f"{NAME}/ ", f"other@{HOST}/A"]),
+    st.sampled_from(_KINDS),
+    st.sampled_from(_TYPES),
+    st.sampled_from(_ADDRESSES),
     st.sampled_from(_PAYLOADS),
 )
 
@@ -139,6 +144,24 @@ class AnythingTests(SynchronousTestCase):
                 self.assertTrue(all(occupant.seats for occupant in room.occupants.values()))
                 self.assertFalse(room.gate.closed)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_unchanged(self) -> None:
+        """
+        A stanza is after its handling what it was before: an error takes its addresses and its payload from it.
+        """
+        stage = Stage()
+        clients = [stage.client(f"{name}@localhost/a") for name in ("romeo", "juliet")]
+        for kind, type, to, payload in product(_KINDS, _TYPES, _ADDRESSES, _PAYLOADS):
+            for client, nick in zip(clients, ("Romeo", "Juliet"), strict=True):
+                join(client, nick)
+            attribute = f" type='{type}'" if type is not None else ""
+            inside = payload.replace("<error type='cancel'", "<error by='juliet@localhost' type='cancel'")
+            stanza = parseStanza(
+                f"<{kind} id='1' to='{to}' from='juliet@localhost/a' xml:lang='it'{attribute}>{inside}</{kind}>"
+            )
+            before = render(stanza)
+            clients[1].session.received(stanza)
+            self.assertEqual(render(stanza), before)
 
     def test_answers(self) -> None:
         """
