@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MethodType
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -106,12 +107,12 @@ class Domain:
                 self._join(iqs, handler, handler.iqs)
         self._stanzas, self._iqs = stanzas, iqs
 
-    def _join(self, methods: dict[Any, Method], handler: Any, table: Mapping[Any, str]) -> None:
+    def _join(self, methods: dict[Any, Method], handler: Any, table: Mapping[Any, Any]) -> None:
         for key, method in table.items():
             if key in methods:
                 other = getattr(methods[key], "__self__", methods[key])
                 raise ValueError(f"{self.name}: {handler!r} and {other!r} both handle {key!r}")
-            methods[key] = getattr(handler, method)
+            methods[key] = getattr(handler, method) if isinstance(method, str) else MethodType(method, handler)
 
     def shutDown(self) -> Deferred[None]:
         """

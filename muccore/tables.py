@@ -8,9 +8,9 @@ They stand on floor 0, because a handler (floor 4) writes them and a domain (flo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import Attribute
@@ -81,8 +81,11 @@ ANSWERED: Final = Answered()
 
 StanzaKey = tuple[str, "str | None", Kind]
 IQKey = tuple[str, Kind, str, str]
-StanzaTable = Mapping[StanzaKey, str]
-IQTable = Mapping[IQKey, str]
+Entry = str | Callable[..., Any]
+"""A method of the handler by its name, or a function that gets the handler first."""
+
+StanzaTable = Mapping[StanzaKey, Entry]
+IQTable = Mapping[IQKey, Entry]
 
 
 class ITables(IXMPPHandler):

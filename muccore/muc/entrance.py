@@ -3,9 +3,10 @@
 """
 How a stanza finds its room, and how what it changes becomes durable.
 
-Methods that are about a room are written for the room, and decorated with L{inRoom}: it opens the room if it is at
-rest, and lets the stanza wait at the room's gate where it must. What changes a room goes through
-L{Entrance.carryOut}.
+The functions in the handler's tables get C{(handler, element, to)}. Those that are about a room are written for
+C{(handler, element, to, room)} and decorated with L{inRoom}: it loads the room if it is not in memory, and queues the
+stanza behind a change that is being committed where it must wait. What changes a room goes through
+L{Entrance.commitAndReply} or L{Entrance.commitThenAnnounce}.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _Outside = Callable[[Any, Element, JID], Any]
 
 class Entrance(Handler):
     """
-    What the entries of every kind have in common.
+    What the functions in the handler's tables are given as their C{handler}.
 
     @ivar options: how the service is run.
     @ivar rooms: its rooms.
@@ -46,51 +47,58 @@ class Entrance(Handler):
     rooms: Rooms
     relay: Relay
 
-    def carryOut(
-        self, iq: Element, room: Room, change: RoomChange | None, apply: Callable[[], Callable[[], None]]
-    ) -> Any:
+    def storeChange(self, room: Room, change: RoomChange | None) -> Deferred[Any] | None:
         """
-        Make a change durable, carry it out, answer, and tell everyone else, in this order.
+        Begin to write a change. Nothing is written of a locked room, which is not in the store yet: it will be written
+        as a whole.
 
         @param change: what to store, or C{None} for nothing.
-        @param apply: carries it out; what it returns tells everyone else.
+        @return: fires when it is durable; C{None} if nothing is written.
         """
-        if change is None or room.locked:
-            # A locked room is not in the store yet; it will be written whole.
-            self._announce(None, iq, apply)
-            self.rooms.settle(room)
-            return ANSWERED
-        return self.announced(iq, room, self.rooms.store.change(room.jid.bare, change), apply)
+        return None if change is None or room.locked else self.rooms.store.change(room.jid.bare, change)
 
-    def announced(
-        self, iq: Element, room: Room, writing: Deferred[Any], apply: Callable[[], Callable[[], None]]
+    def commitThenAnnounce(
+        self,
+        room: Room,
+        sender: str,
+        writing: Deferred[Any] | None,
+        announce: Callable[[], Any],
+        failed: Callable[[Failure], Any] = storeFailed,
     ) -> Any:
         """
-        Carry out and announce what is being written, as L{carryOut} does, as soon as it is durable.
+        Announce a change as soon as it is durable. Until then other changes of the room wait, and so does what else
+        comes from the sender.
 
-        @param writing: fires when it is.
+        @param sender: the full JID of who asked for it.
+        @param writing: fires when it is durable; C{None} if it is not stored.
+        @param announce: carries the change out and tells everyone.
+        @param failed: the errback for a store that has failed.
+        @return: what C{announce} returns, or a L{Deferred} that fires with it.
         """
-        writing.addCallbacks(self._announce, storeFailed, callbackArgs=(iq, apply))
-        return self.rooms.durably(room, iq.attributes["from"], writing)
-
-    def _announce(self, _: object, iq: Element, apply: Callable[[], Callable[[], None]]) -> object:
-        tellEveryone = apply()
-        self.reply(iq)
-        tellEveryone()
-        return ANSWERED
-
-    def storing(
-        self, room: Room, sender: str, change: RoomChange | None, announce: Callable[[object], None]
-    ) -> Deferred[None] | None:
-        """
-        Make durable what a message changes, and then announce it.
-        """
-        if change is None or room.locked:
-            announce(None)
-            return None
-        writing = self.rooms.store.change(room.jid.bare, change)
-        writing.addCallbacks(announce, storeFailed)
+        if writing is None:
+            result = announce()
+            self.rooms.settle(room)
+            return result
+        writing.addCallbacks(lambda _: announce(), failed)
         return self.rooms.durably(room, sender, writing)
+
+    def commitAndReply(
+        self, iq: Element, room: Room, writing: Deferred[Any] | None, apply: Callable[[], Callable[[], None]]
+    ) -> Any:
+        """
+        As soon as a change is durable, carry it out, send the result, and tell everyone else, in this order.
+
+        @param writing: as in L{commitThenAnnounce}.
+        @param apply: carries the change out; what it returns tells everyone else.
+        """
+
+        def announce() -> object:
+            tellEveryone = apply()
+            self.reply(iq)
+            tellEveryone()
+            return ANSWERED
+
+        return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce)
 
 
 def affiliatesOf(plan: changes.Plan) -> RoomChange | None:
@@ -100,11 +108,11 @@ def affiliatesOf(plan: changes.Plan) -> RoomChange | None:
     return RoomChange(plan.affiliates) if plan.affiliates else None
 
 
-def noSuchRoom(element: Element) -> StanzaError:
+def noSuchRoom(handler: Entrance, element: Element, to: JID) -> Any:
     """
-    The refusal of what is for a room that does not exist, or not yet (XEP-0045 §17.2).
+    Refuse what is for a room that does not exist, or not yet (XEP-0045 §17.2).
     """
-    return StanzaError("item-not-found")
+    raise StanzaError("item-not-found")
 
 
 def refusedBy(failure: Failure, room: str) -> Failure:
@@ -117,39 +125,55 @@ def refusedBy(failure: Failure, room: str) -> Failure:
 
 
 def inRoom(
-    changing: bool = False, missing: Callable[[Element], StanzaError] = noSuchRoom
+    changing: bool | Callable[[Element], bool] = False,
+    entering: bool = False,
+    leaving: bool = False,
+    missing: _Outside = noSuchRoom,
 ) -> Callable[[_Inside], _Outside]:
     """
-    Make an entrance of a method that needs a room.
+    Make a function for the handler's tables of one that needs a room.
 
-    @param changing: it may change what is stored of the room, so that it waits for every change before it.
-    @param missing: makes the refusal if there is no such room, or it is not for the sender yet.
-    @raise StanzaError: C{by} the room: that refusal, or whatever the method raises or fails with.
+    While a change of the room is being committed, a stanza waits if something of its sender waits already, so that one
+    sender's stanzas stay in order (RFC 6120 §10.1). What else waits is said here:
+
+    @param changing: whether it may change what is stored of the room, or a predicate of the stanza that tells: such
+        a stanza waits for every change before it.
+    @param entering: it enters: into a room whose first configuration is being committed it waits for that, and a
+        locked room is not hidden from it.
+    @param leaving: it leaves: it may wait, but is not refused because too many wait.
+    @param missing: handles the stanza if there is no such room, or none for the sender yet.
+    @raise StanzaError: C{by} the room: whatever the function or C{missing} raises or fails with.
     """
 
-    def decorate(method: _Inside) -> _Outside:
-        @wraps(method)
-        def entrance(self: Entrance, element: Element, to: JID) -> Any:
-            room = self.rooms.live.get(to.bare)
+    def admit(room: Room, element: Element, sender: str) -> bool:
+        """
+        Whether a stanza may pass while a change is being committed.
+        """
+        if room.gate.holds(sender) or (entering and room.locked):
+            return False
+        return not (changing(element) if callable(changing) else changing)
+
+    def decorate(function: _Inside) -> _Outside:
+        @wraps(function)
+        def entrance(handler: Entrance, element: Element, to: JID) -> Any:
+            room = handler.rooms.live.get(to.bare)
             if room is None:
-                return self.rooms.open(to.bare).addCallback(opened, self, element, to).addErrback(refusedBy, to.bare)
+                opening = handler.rooms.open(to.bare).addCallback(opened, handler, element, to)
+                return opening.addErrback(refusedBy, to.bare)
             sender = element.attributes["from"]
-            gate = room.gate
             try:
-                if gate.closed and (changing or gate.holds(sender)):
-                    return gate.wait(sender, True, entrance, self, element, to)
-                if room.locked and sender not in room.seats:
-                    raise missing(element)
-                result = method(self, element, to, room)
+                if room.gate.closed and not admit(room, element, sender):
+                    return room.gate.wait(sender, not leaving, entrance, handler, element, to)
+                if room.locked and not entering and sender not in room.seats:
+                    return missing(handler, element, to)
+                result = function(handler, element, to, room)
             except StanzaError as e:
                 e.by = to.bare
                 raise
             return result.addErrback(refusedBy, to.bare) if isinstance(result, Deferred) else result
 
-        def opened(room: Room | None, self: Entrance, element: Element, to: JID) -> Any:
-            if room is None:
-                raise missing(element)
-            return entrance(self, element, to)
+        def opened(room: Room | None, handler: Entrance, element: Element, to: JID) -> Any:
+            return (missing if room is None else entrance)(handler, element, to)
 
         return entrance
 

@@ -1,8 +1,7 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Multi-User Chat as a handler: the whole entrance of the protocol in two tables, and for each entry the way from a
-stanza to a room.
+Multi-User Chat as a handler: all that it handles in two tables.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ from twisted.internet.defer import Deferred
 
 from muccore import ns
 from muccore.interfaces import IRoomStore
-from muccore.muc.attendance import Attendance
+from muccore.muc import attendance, requests, talk
+from muccore.muc.entrance import Entrance
 from muccore.muc.options import Options
 from muccore.muc.relay import Relay
-from muccore.muc.requests import Requests
 from muccore.muc.rooms import Rooms
-from muccore.muc.talk import Talk
 from muccore.tables import ANY, Kind
 from muccore.xeps import XEP
 
 
-class MUCHandler(Attendance, Talk, Requests):
+class MUCHandler(Entrance):
     """
     A service of chat rooms.
     """
@@ -38,35 +36,35 @@ class MUCHandler(Attendance, Talk, Requests):
     features = (ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM)
 
     stanzas = {
-        ("presence", None, Kind.FULL): "onPresence",
-        ("presence", None, Kind.BARE): "onNicklessPresence",
-        ("presence", "unavailable", Kind.FULL): "onLeave",
-        ("presence", "unavailable", Kind.BARE): "onLeave",
-        ("presence", "probe", Kind.FULL): "onProbe",
-        ("presence", "error", Kind.FULL): "onBounce",
-        ("presence", "error", Kind.BARE): "onBounce",
-        ("message", "groupchat", Kind.BARE): "onGroupchat",
-        ("message", "groupchat", Kind.FULL): "onGroupchatToOne",
-        ("message", "error", Kind.BARE): "onBounce",
-        ("message", "error", Kind.FULL): "onPrivateBounce",
-        ("message", ANY, Kind.BARE): "onMessage",
-        ("message", ANY, Kind.FULL): "onPrivate",
-        ("iq", "get", Kind.FULL): "onRequest",
-        ("iq", "set", Kind.FULL): "onRequest",
-        ("iq", "result", Kind.FULL): "onAnswer",
-        ("iq", "error", Kind.FULL): "onAnswer",
+        ("presence", None, Kind.FULL): attendance.available,
+        ("presence", None, Kind.BARE): attendance.nickless,
+        ("presence", "unavailable", Kind.FULL): attendance.unavailable,
+        ("presence", "unavailable", Kind.BARE): attendance.unavailable,
+        ("presence", "probe", Kind.FULL): attendance.probe,
+        ("presence", "error", Kind.FULL): attendance.bounce,
+        ("presence", "error", Kind.BARE): attendance.bounce,
+        ("message", "groupchat", Kind.BARE): talk.groupchat,
+        ("message", "groupchat", Kind.FULL): talk.groupchatToOccupant,
+        ("message", "error", Kind.BARE): attendance.bounce,
+        ("message", "error", Kind.FULL): talk.privateBounce,
+        ("message", ANY, Kind.BARE): talk.toRoom,
+        ("message", ANY, Kind.FULL): talk.private,
+        ("iq", "get", Kind.FULL): requests.toOccupant,
+        ("iq", "set", Kind.FULL): requests.toOccupant,
+        ("iq", "result", Kind.FULL): requests.fromOccupant,
+        ("iq", "error", Kind.FULL): requests.fromOccupant,
     }
 
     iqs = {
-        ("get", Kind.BARE, ns.DISCO_INFO, "query"): "onInfo",
-        ("get", Kind.BARE, ns.DISCO_ITEMS, "query"): "onItems",
-        ("get", Kind.BARE, ns.MUC_ADMIN, "query"): "onList",
-        ("set", Kind.BARE, ns.MUC_ADMIN, "query"): "onAdmin",
-        ("get", Kind.BARE, ns.MUC_OWNER, "query"): "onForm",
-        ("set", Kind.BARE, ns.MUC_OWNER, "query"): "onOwner",
-        ("get", Kind.BARE, ns.REGISTER, "query"): "onRegistrationForm",
-        ("set", Kind.BARE, ns.REGISTER, "query"): "onRegister",
-        ("get", Kind.HOST, ns.DISCO_ITEMS, "query"): "onRooms",
+        ("get", Kind.BARE, ns.DISCO_INFO, "query"): requests.roomInfo,
+        ("get", Kind.BARE, ns.DISCO_ITEMS, "query"): requests.roomItems,
+        ("get", Kind.BARE, ns.MUC_ADMIN, "query"): requests.adminGet,
+        ("set", Kind.BARE, ns.MUC_ADMIN, "query"): requests.adminSet,
+        ("get", Kind.BARE, ns.MUC_OWNER, "query"): requests.ownerGet,
+        ("set", Kind.BARE, ns.MUC_OWNER, "query"): requests.ownerSet,
+        ("get", Kind.BARE, ns.REGISTER, "query"): requests.registerGet,
+        ("set", Kind.BARE, ns.REGISTER, "query"): requests.registerSet,
+        ("get", Kind.HOST, ns.DISCO_ITEMS, "query"): requests.listRooms,
     }
 
     def __init__(self, store: IRoomStore, options: Options) -> None:

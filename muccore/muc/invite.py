@@ -33,6 +33,14 @@ class Invitations:
     affiliates: dict[str, Affiliate | None]
 
 
+def isInvitation(message: Element) -> bool:
+    """
+    Whether a message asks the room to invite somebody.
+    """
+    x = message.child("x", ns.MUC_USER)
+    return x is not None and x.child("invite") is not None
+
+
 def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
     """
     Check invitations and make the messages for those who are invited.

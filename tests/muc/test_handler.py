@@ -28,14 +28,6 @@ class TableTests(SynchronousTestCase):
     The two tables.
     """
 
-    def test_methods(self) -> None:
-        """
-        Every entry names a method.
-        """
-        handler = MUCHandler(MemoryRooms(), Options())
-        for name in [*handler.stanzas.values(), *handler.iqs.values()]:
-            self.assertTrue(callable(getattr(handler, name)), name)
-
     def test_interfaces(self) -> None:
         """
         It is a handler with tables, and says what it implements.
