@@ -22,8 +22,8 @@ from muccore.handlers.roster import RosterHandler
 from muccore.handlers.time import TimeHandler
 from muccore.handlers.version import VersionHandler
 from muccore.interfaces import StoreUnavailable
-from muccore.muc.options import Options
 from muccore.stream.c2s import Settings as StreamSettings
+from muccore.testing.defaults import defaultOptions
 from muccore.testing.server import makeSettings
 from tests.configuration import ENCRYPTED, ConfigurationFile
 
@@ -109,7 +109,7 @@ class SettingsTests(SynchronousTestCase):
                 },
             )
         )
-        self.assertEqual(differing(made, Options()), {field.name for field in dataclasses.fields(Options)})
+        self.assertEqual(differing(made, defaultOptions()), {field.name for field in dataclasses.fields(made)})
         self.assertEqual(
             {name: value for name, value in vars(made).items() if name != "defaults"},
             {

@@ -5,7 +5,7 @@ How a chat service is run, as its operator has decided.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from muccore.muc.settings import RoomSettings
 
@@ -13,7 +13,7 @@ from muccore.muc.settings import RoomSettings
 @dataclass(frozen=True)
 class Options:
     """
-    The options of one service.
+    The options of one service. Their defaults stand in the configuration's table.
 
     @ivar name: its natural-language name.
     @ivar localDomain: the host of the users of this server.
@@ -29,15 +29,15 @@ class Options:
     @ivar presenceSize: the largest presence that a room passes on, in bytes.
     """
 
-    name: str = "Chat rooms"
-    localDomain: str = "localhost"
-    creation: str = "anyone"
-    lockNewRooms: bool = True
-    roomsPerUser: int = 100
-    defaults: RoomSettings = field(default_factory=RoomSettings)
-    historyLimit: int = 100
-    maxUsersLimit: int = 0
-    idleRooms: int = 1000
-    grace: float = 600.0
-    lockTimeout: float = 300.0
-    presenceSize: int = 8192
+    name: str
+    localDomain: str
+    creation: str
+    lockNewRooms: bool
+    roomsPerUser: int
+    defaults: RoomSettings
+    historyLimit: int
+    maxUsersLimit: int
+    idleRooms: int
+    grace: float
+    lockTimeout: float
+    presenceSize: int

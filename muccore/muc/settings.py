@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoomSettings:
     """
-    One configuration of a room. Values are what JSON can hold, since stores keep them so.
+    One configuration of a room. Values are what JSON can hold, since stores keep them so. What an operator can give a
+    default has it in the configuration's table; the other defaults stand here.
 
     @ivar name: natural-language name.
     @ivar description: short description.
@@ -38,19 +39,19 @@ class RoomSettings:
     name: str = ""
     description: str = ""
     language: str = ""
-    persistent: bool = False
-    public: bool = True
+    persistent: bool
+    public: bool
     password: str = field(default="", repr=False)
-    membersOnly: bool = False
-    moderated: bool = False
-    nonAnonymous: bool = False
+    membersOnly: bool
+    moderated: bool
+    nonAnonymous: bool
     changeSubject: bool = False
     allowInvites: bool = False
     allowPM: str = "anyone"
     logged: bool = False
     lockNicks: bool = False
     maxUsers: int = 0
-    historyLength: int = 20
+    historyLength: int
 
     def toMapping(self) -> dict[str, Any]:
         """

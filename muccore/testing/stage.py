@@ -24,11 +24,11 @@ from muccore.errors import StreamError
 from muccore.handlers.disco import DiscoInfoHandler
 from muccore.interfaces import ICarrier, IRoomStore
 from muccore.muc.handler import MUCHandler
-from muccore.muc.options import Options
 from muccore.router import Router
 from muccore.session import Session, Sessions
 from muccore.storage.memory import MemoryRooms
 from muccore.stream.parser import StanzaParser
+from muccore.testing.defaults import defaultOptions
 
 _HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
 
@@ -103,7 +103,7 @@ class Stage:
     def __init__(self, store: IRoomStore | None = None, **options: Any) -> None:
         """
         @param store: where rooms are kept; in memory if it is left out.
-        @param options: of L{Options}.
+        @param options: of L{muccore.muc.options.Options}, where they differ from the defaults.
         """
         self.clock = task.Clock()
         self.clock.advance(1_000_000_000)
@@ -116,7 +116,7 @@ class Stage:
         self.router.addDomain(self.users)
         self.router.addDomain(self.rooms)
         DiscoInfoHandler().setHandlerParent(self.rooms)
-        self.muc = MUCHandler(self.store, Options(**options))
+        self.muc = MUCHandler(self.store, defaultOptions(**options))
         self.muc.setHandlerParent(self.rooms)
 
     def client(self, address: str) -> Client:

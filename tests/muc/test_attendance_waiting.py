@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore import ns
 from muccore.interfaces import RoomRecord
-from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import DelayedRoomStore
 from muccore.testing.stage import Stage
 from tests.muc.company import ROOM, Scene, X, codesOf, join, told
@@ -26,7 +26,7 @@ class SlowStoreTests(SynchronousTestCase):
         """
         self.store = DelayedRoomStore()
         self.store.holding = frozenset(["load"])
-        self.store.inner.save(ROOM, RoomRecord(RoomSettings(persistent=True).toMapping(), {}, name="Orchard"))
+        self.store.inner.save(ROOM, RoomRecord(defaultRoom(persistent=True).toMapping(), {}, name="Orchard"))
         self.stage = Stage(self.store)
         self.romeo = self.stage.client("romeo@localhost/a")
 
@@ -87,7 +87,7 @@ class SlowStoreTests(SynchronousTestCase):
         store.holding = frozenset()
         names = [f"r{n}@conference.localhost" for n in range(2)]
         for name in names:
-            store.inner.save(name, RoomRecord(RoomSettings(persistent=True).toMapping(), {}))
+            store.inner.save(name, RoomRecord(defaultRoom(persistent=True).toMapping(), {}))
         stage = Stage(store, idleRooms=1)
         romeo, juliet = stage.client("romeo@localhost/a"), stage.client("juliet@localhost/b")
         romeo.sends(f"<presence to='{names[0]}/Romeo'>{X}</presence>")

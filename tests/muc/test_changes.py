@@ -16,7 +16,7 @@ from muccore.muc.affiliations import Affiliations
 from muccore.muc.changes import RoleItem
 from muccore.muc.privileges import AFFILIATIONS, ROLES
 from muccore.muc.room import Entry, Room
-from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from tests.muc.theatre import Theatre, admin, affiliation, heard, role
 
 AFFILIATION_TABLE = """
@@ -162,7 +162,7 @@ class RoleMatrixTests(SynchronousTestCase):
         for name, word in (("actor", actor), ("target", target)):
             if word != "none":
                 entries[f"{name}@localhost"] = Affiliate(word)
-        room = Room(parse("room@conference.localhost"), RoomSettings(), Affiliations(entries), lambda: 0.0)
+        room = Room(parse("room@conference.localhost"), defaultRoom(), Affiliations(entries), lambda: 0.0)
         self.enter(room, "actor", moderator)
         self.enter(room, "target", now)
         return changes.plan(room, parse("actor@localhost/a"), [RoleItem("target", ROLES[wanted])])
@@ -365,7 +365,7 @@ class ApplyTests(SynchronousTestCase):
         """
         self.heard: list[tuple[str, bytes]] = []
         entries = {"romeo@localhost": Affiliate("owner")}
-        self.room = Room(parse("room@conference.localhost"), RoomSettings(), Affiliations(entries), lambda: 0.0)
+        self.room = Room(parse("room@conference.localhost"), defaultRoom(), Affiliations(entries), lambda: 0.0)
         self.romeo = parse("romeo@localhost/a")
         self.enter(self.romeo, "Romeo")
         self.guest = parse("guest@localhost/a")

@@ -6,7 +6,7 @@ Tests for L{muccore.muc.configuring}: what people hear when a room gets another 
 from __future__ import annotations
 
 from muccore import ns
-from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from tests.muc.theatre import NAME, Theatre, admin, affiliation, configure, heard, join, owner, role, say
 
 CANCEL = f"<x xmlns='{ns.DATA}' type='cancel'/>"
@@ -381,7 +381,7 @@ class NewRoomTests(Theatre):
         """
         owner(self.romeo, INSTANT)
         self.hear(self.romeo, "result q")
-        self.assertEqual(self.room().settings, RoomSettings())
+        self.assertEqual(self.room().settings, defaultRoom(maxUsers=self.stage.muc.options.maxUsersLimit))
         join(self.juliet, "Juliet")
         self.assertIn("here Juliet none/participant +110 as juliet@localhost/a", heard(self.juliet))
 

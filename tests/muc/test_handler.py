@@ -16,9 +16,9 @@ from zope.interface.verify import verifyObject
 from muccore import ns
 from muccore.element import render
 from muccore.muc.handler import MUCHandler
-from muccore.muc.options import Options
 from muccore.storage.memory import MemoryRooms
 from muccore.tables import ITables
+from muccore.testing.defaults import defaultOptions
 from muccore.testing.stage import Stage, parseStanza
 from tests.muc.theatre import HOST, NAME, Theatre, affiliation, ask, attributes, heard, join, role
 
@@ -32,7 +32,7 @@ class TableTests(SynchronousTestCase):
         """
         It is a handler with tables, and says what it implements.
         """
-        handler = MUCHandler(MemoryRooms(), Options())
+        handler = MUCHandler(MemoryRooms(), defaultOptions())
         self.assertTrue(verifyObject(ITables, handler))
         self.assertTrue(verifyObject(IXMPPHandler, handler))
         self.assertEqual([xep.number for xep in handler.implements], [45, 77, 128, 203, 249, 410])

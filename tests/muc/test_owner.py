@@ -10,6 +10,7 @@ from typing import Any
 from muccore import ns
 from muccore.element import Element
 from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.stage import Client
 from tests.muc.theatre import (
     CONFIG,
@@ -184,7 +185,7 @@ class SubmitTests(Owned):
         settings = self.room().settings
         record = self.record()
         assert record is not None
-        self.assertEqual(RoomSettings.fromMapping(record.settings, RoomSettings()), settings)
+        self.assertEqual(RoomSettings.fromMapping(record.settings, defaultRoom()), settings)
         return settings
 
     def test_partial(self) -> None:
@@ -228,7 +229,7 @@ class SubmitTests(Owned):
         )
         self.assertEqual(
             self.settings(),
-            RoomSettings(
+            defaultRoom(
                 name="Tomb",
                 description="Cold",
                 language="it",
@@ -346,6 +347,9 @@ class SubmitTests(Owned):
         """
         Any number of occupants may be set, or none; the operator's limit holds above it.
         """
+        self.begin(maxUsersLimit=0)
+        self.romeo = self.client("romeo")
+        self.open(self.romeo)
         for given, limit in (("13", 13), ("none", 0), ("5", 5), ("0", 0), ("", 0), (" 8 ", 8)):
             configure(self.romeo, maxusers=given)
             self.assertEqual(self.settings().maxUsers, limit, given)

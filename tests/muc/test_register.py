@@ -10,8 +10,8 @@ from typing import Any
 from muccore import ns
 from muccore.element import Element
 from muccore.interfaces import Affiliate, RoomRecord
-from muccore.muc.settings import RoomSettings
 from muccore.storage.memory import MemoryRooms
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.stage import Client
 from tests.muc.theatre import NAME, Theatre, admin, affiliation, ask, configure, form, heard, join, register, values
 
@@ -230,7 +230,7 @@ class RegisterTests(Registry):
         """
         store = MemoryRooms()
         store.open()
-        settings = RoomSettings(persistent=True)
+        settings = defaultRoom(persistent=True)
         affiliates = {"romeo@localhost": Affiliate("owner"), "other@localhost": Affiliate("none", "Old")}
         store.save(NAME, RoomRecord(settings.toMapping(), affiliates))
         self.begin(store)

@@ -17,6 +17,7 @@ from muccore.muc.occupant import Seat
 from muccore.muc.privileges import Affiliation, Role
 from muccore.muc.room import Entry, Room
 from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.stage import parseStanza
 from tests.muc.company import ROOM, Listener, codesOf, itemOf, short
 
@@ -26,7 +27,7 @@ class RoomTestCase(SynchronousTestCase):
     A room with an owner's entry, in which nobody is.
     """
 
-    settings = RoomSettings()
+    settings = defaultRoom()
 
     def setUp(self) -> None:
         """
@@ -104,10 +105,10 @@ class WhoTests(RoomTestCase):
         """
         What is written down of a room is all that it needs to be itself again.
         """
-        self.room.settings = RoomSettings(name="Orchard", public=False, persistent=True)
+        self.room.settings = defaultRoom(name="Orchard", public=False, persistent=True)
         self.room.subject = Subject("Fire", "Owner", 5.0)
         record = self.room.record()
-        self.assertEqual(RoomSettings.fromMapping(record.settings, RoomSettings()), self.room.settings)
+        self.assertEqual(RoomSettings.fromMapping(record.settings, defaultRoom()), self.room.settings)
         self.assertEqual(record.affiliates, {"owner@localhost": Affiliate("owner")})
         self.assertEqual(
             (record.subject, record.name, record.public, record.temporary), (self.room.subject, "Orchard", False, False)
@@ -125,7 +126,7 @@ class WhoTests(RoomTestCase):
         romeo.occupant.role = Role.PARTICIPANT
         self.room.reckon(romeo.occupant)
         self.assertFalse(romeo.seesJIDs)
-        self.room.settings = RoomSettings(nonAnonymous=True)
+        self.room.settings = defaultRoom(nonAnonymous=True)
         self.room.reckon(romeo.occupant)
         self.assertTrue(romeo.seesJIDs)
 
@@ -165,7 +166,7 @@ class ModeratedTests(RoomTestCase):
     A moderated room.
     """
 
-    settings = RoomSettings(moderated=True)
+    settings = defaultRoom(moderated=True)
 
     def test_roles(self) -> None:
         """

@@ -7,7 +7,7 @@ after a restart.
 from __future__ import annotations
 
 from muccore.interfaces import Affiliate, IRoomStore, RoomRecord, Subject
-from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from tests.muc.theatre import (
     HOST,
@@ -29,7 +29,7 @@ def saved(*members: str, owner: str = "romeo@localhost", **settings: object) -> 
     """
     A room as it stands in a store.
     """
-    made = RoomSettings(**settings)  # type: ignore[arg-type]
+    made = defaultRoom(**settings)  # type: ignore[arg-type]
     affiliates = {owner: Affiliate("owner"), **{member: Affiliate("member") for member in members}}
     return RoomRecord(
         made.toMapping(), affiliates, Subject("Love", "Romeo", 0.0), made.name, made.public, not made.persistent

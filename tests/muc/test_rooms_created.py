@@ -5,8 +5,8 @@ Tests for L{muccore.muc.rooms}: who may create rooms, and which are listed.
 
 from __future__ import annotations
 
-from muccore.muc.settings import RoomSettings
 from muccore.storage.memory import MemoryRooms
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from muccore.testing.stage import Client
 from tests.muc.test_rooms import saved
@@ -210,7 +210,7 @@ class OpenTests(Theatre):
         """
         A creator who may not be in as he wants to leaves no room, neither here nor in the store.
         """
-        self.begin(lockNewRooms=False, defaults=RoomSettings(persistent=True))
+        self.begin(lockNewRooms=False, defaults=defaultRoom(persistent=True))
         romeo = self.client("romeo")
         for nick, payload in (("x" * 300, ""), ("Romeo", f"<status>{'x' * 9000}</status>")):
             romeo.sends(f"<presence to='{NAME}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/>{payload}</presence>")

@@ -16,8 +16,9 @@ from muccore.jid import parse
 from muccore.muc.owner import Configuration, Destruction
 from muccore.muc.room import Entry
 from muccore.muc.settings import FIELDS, RoomSettings, features, statusCodes
+from muccore.testing.defaults import defaultRoom
 
-PLAIN = RoomSettings()
+PLAIN = defaultRoom()
 
 
 def another(value: Any) -> Any:
@@ -38,7 +39,7 @@ class SettingsTests(SynchronousTestCase):
         """
         A configuration survives JSON unchanged, every setting of it.
         """
-        changed = RoomSettings(**{f.name: another(getattr(PLAIN, f.name)) for f in fields(RoomSettings)})
+        changed = defaultRoom(**{f.name: another(getattr(PLAIN, f.name)) for f in fields(RoomSettings)})
         back = RoomSettings.fromMapping(json.loads(json.dumps(changed.toMapping())), PLAIN)
         self.assertEqual(back, changed)
 
@@ -66,7 +67,7 @@ class SettingsTests(SynchronousTestCase):
             features(PLAIN),
             ["muc_unsecured", "muc_public", "muc_temporary", "muc_open", "muc_unmoderated", "muc_semianonymous"],
         )
-        other = RoomSettings(
+        other = defaultRoom(
             password="x", public=False, persistent=True, membersOnly=True, moderated=True, nonAnonymous=True
         )
         self.assertEqual(
@@ -114,7 +115,7 @@ class StatusCodeTests(SynchronousTestCase):
         A password is in no C{repr()}: not in that of a configuration, as it is stored or submitted either, nor in that
         of what people send along who enter or destroy a room.
         """
-        settings = RoomSettings(name="Balcony", password="r0m30")
+        settings = defaultRoom(name="Balcony", password="r0m30")
         for value in (
             settings,
             Configuration(settings),

@@ -18,7 +18,7 @@ from muccore.muc.history import HistoryRequest
 from muccore.muc.occupant import Seat
 from muccore.muc.privileges import Role
 from muccore.muc.room import Entry, Room
-from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.stage import parseStanza
 from tests.muc.company import ROOM, Listener, short
 
@@ -79,7 +79,7 @@ class SpeechTests(SynchronousTestCase):
         Romeo and Juliet are in.
         """
         self.now = 1_000_000_000.0
-        self.room = Room(parse(ROOM), RoomSettings(), Affiliations({}), lambda: self.now)
+        self.room = Room(parse(ROOM), defaultRoom(), Affiliations({}), lambda: self.now)
         self.ears: dict[str, Listener] = {}
         self.romeo, self.juliet = self.enter("romeo@localhost/a", "Romeo"), self.enter("juliet@localhost/b", "Juliet")
 
@@ -134,7 +134,7 @@ class SpeechTests(SynchronousTestCase):
         A visitor is refused, nobody hears him and history does not know him (§7.4).
         """
         for moderated in (True, False):
-            self.room.settings = RoomSettings(moderated=moderated)
+            self.room.settings = defaultRoom(moderated=moderated)
             self.romeo.occupant.role = Role.VISITOR
             error = self.assertRaises(StanzaError, self.speak, "<body>a</body>")
             self.assertEqual(error.condition, "forbidden")
@@ -206,7 +206,7 @@ class SpeechTests(SynchronousTestCase):
         """
         message = parseStanza("<message type='groupchat'><subject>Fire</subject></message>")
         for change, role in product((False, True), (Role.VISITOR, Role.PARTICIPANT, Role.MODERATOR)):
-            self.room.settings = RoomSettings(changeSubject=change)
+            self.room.settings = defaultRoom(changeSubject=change)
             self.romeo.occupant.role = role
             if role is Role.MODERATOR or (change and role is Role.PARTICIPANT):
                 subject = speech.planSubject(self.room, self.romeo.occupant, message)
@@ -229,7 +229,7 @@ class SpeechTests(SynchronousTestCase):
             "none": (),
         }
         for rule, role in product(allowed, (Role.VISITOR, Role.PARTICIPANT, Role.MODERATOR)):
-            self.room.settings = RoomSettings(allowPM=rule)
+            self.room.settings = defaultRoom(allowPM=rule)
             self.romeo.occupant.role = role
             message = parseStanza("<message type='chat'><body>a</body></message>")
             if role in allowed[rule]:

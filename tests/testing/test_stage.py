@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore import ns
 from muccore.errors import StreamError
-from muccore.muc.settings import RoomSettings
+from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import DelayedRoomStore
 from muccore.testing.stage import Client, Stage, parseStanza
 
@@ -95,6 +95,6 @@ class StageTests(SynchronousTestCase):
         The rooms have the options and the store that they are given.
         """
         store = DelayedRoomStore()
-        stage = Stage(store, defaults=RoomSettings(moderated=True))
+        stage = Stage(store, defaults=defaultRoom(moderated=True))
         self.assertIs(stage.store, store)
         self.assertTrue(stage.muc.options.defaults.moderated)

@@ -1,0 +1,34 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The options of rooms as a configuration without any has them, for tests: the defaults stand in L{muccore.config.table}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from muccore.house import mucOptions
+from muccore.muc.options import Options
+from muccore.muc.settings import RoomSettings
+from muccore.testing.server import makeSettings
+
+_DEFAULTS: Final = mucOptions(makeSettings())
+
+
+def defaultOptions(**changes: Any) -> Options:
+    """
+    The options of a chat service.
+
+    @param changes: what differs from the defaults.
+    """
+    return replace(_DEFAULTS, **changes)
+
+
+def defaultRoom(**changes: Any) -> RoomSettings:
+    """
+    The configuration of a new room.
+
+    @param changes: what differs from the defaults.
+    """
+    return replace(_DEFAULTS.defaults, **changes)
