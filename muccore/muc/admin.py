@@ -7,6 +7,8 @@ and what is to change in them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from muccore import ns
 from muccore.element import Element
 from muccore.errors import StanzaError
@@ -15,10 +17,10 @@ from muccore.muc.changes import AffiliationItem, RoleItem
 from muccore.muc.privileges import Affiliation, Role, parseAffiliation, parseRole
 from muccore.muc.room import Room
 
-NICK_LIMIT = 256
+NICK_LIMIT: Final = 256
 """Bytes of a nick, in UTF-8."""
 
-REASON_LIMIT = 1024
+REASON_LIMIT: Final = 1024
 """Characters of a reason: it is kept, and told to everybody."""
 
 

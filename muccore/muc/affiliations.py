@@ -7,16 +7,17 @@ A room's list of affiliations and reserved nicks, in memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from muccore.errors import StanzaError
 from muccore.interfaces import Affiliate
 from muccore.jid import JID
 from muccore.muc.privileges import AFFILIATIONS, Affiliation
 
-LIMIT = 200_000
+LIMIT: Final = 200_000
 """How many entries a room's list has at the most: all of it is in memory while the room is."""
 
-_NONE = Affiliation.NONE.word
+_NONE: Final = Affiliation.NONE.word
 
 Changes = Mapping[str, Affiliate | None]
 

@@ -10,6 +10,7 @@ himself (status 110). The first two are rendered once, however many look at them
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from muccore import ns
 from muccore.element import Element, Rendered, escapeAttribute, escapeText, render
@@ -18,12 +19,12 @@ from muccore.muc.occupant import Occupant, Seat
 from muccore.muc.privileges import Affiliation, Role
 from muccore.muc.reserved import isReserved, withAttributes
 
-_X_OPEN = f"<x xmlns='{ns.MUC_USER}'>".encode()
-_X_CLOSE = b"</x></presence>"
-_SELF = b"<status code='110'/>"
-_LANG = (ns.XML, "lang")
-_LANGUAGELESS = frozenset({"show", "priority"})
-_LANGUAGE_LIMIT = 64
+_X_OPEN: Final = f"<x xmlns='{ns.MUC_USER}'>".encode()
+_X_CLOSE: Final = b"</x></presence>"
+_SELF: Final = b"<status code='110'/>"
+_LANG: Final = (ns.XML, "lang")
+_LANGUAGELESS: Final = frozenset({"show", "priority"})
+_LANGUAGE_LIMIT: Final = 64
 """Longer than any tag that means something (RFC 5646 §4.4.1): it is written once for each child."""
 
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from muccore.errors import StanzaError
 
-LIMIT = 10_000
+LIMIT: Final = 10_000
 """How many stanzas may wait at one gate."""
 
 

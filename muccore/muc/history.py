@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from muccore import ns
 from muccore.datetimes import parseStamp, stamp
 from muccore.element import Element, Rendered, escapeAttribute
 
-SIZE_LIMIT = 512 * 1024
+SIZE_LIMIT: Final = 512 * 1024
 """Most bytes of history that a room keeps, so that nobody can make it more than a newcomer's connection will hold."""
 
-_END = b"</message>"
+_END: Final = b"</message>"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ What a room tells about itself (XEP-0045 §6.4 to §6.6, §7.12, §18.1.1; XEP-0
 
 from __future__ import annotations
 
+from typing import Final
+
 from muccore import ns
 from muccore.element import Element
 from muccore.errors import StanzaError
@@ -14,12 +16,12 @@ from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
 from muccore.muc.settings import features
 
-NICK_NODE = "x-roomuser-item"
+NICK_NODE: Final = "x-roomuser-item"
 """Where somebody finds the nick that is reserved for him (§7.12)."""
 
-TRAFFIC_NODE = f"{ns.MUC}#traffic"
+TRAFFIC_NODE: Final = f"{ns.MUC}#traffic"
 
-ROOM_FEATURES = (
+ROOM_FEATURES: Final = (
     ns.DISCO_INFO,
     ns.DISCO_ITEMS,
     ns.MUC,

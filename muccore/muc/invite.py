@@ -7,6 +7,7 @@ Invitations that a room passes on, and their refusal (XEP-0045 §7.8.2, §9.5).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from muccore import ns
 from muccore.element import Element, copyOf, stanza
@@ -16,7 +17,7 @@ from muccore.jid import JID, InvalidJID, parse
 from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
 
-LIMIT = 100
+LIMIT: Final = 100
 """How many people one message may invite: everybody gets a message of his own for it."""
 
 

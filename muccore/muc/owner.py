@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from muccore import dataforms, ns
 from muccore.dataforms import Value
@@ -25,14 +25,14 @@ from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
 from muccore.muc.settings import FIELDS, MAX_USERS_CHOICES, Field, RoomSettings
 
-_PROTECTED = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "A password is needed to enter")
-_SECRET = dataforms.Field("text-private", "muc#roomconfig_roomsecret", "Password")
-_ADMINS = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Admins of the room")
-_OWNERS = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Owners of the room")
+_PROTECTED: Final = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "A password is needed to enter")
+_SECRET: Final = dataforms.Field("text-private", "muc#roomconfig_roomsecret", "Password")
+_ADMINS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Admins of the room")
+_OWNERS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Owners of the room")
 
-_TEXT_LIMITS = {"name": 256, "description": 1024, "language": 64}
-_PASSWORD_LIMIT = 1024
-_NO_LIMIT = "none"
+_TEXT_LIMITS: Final = {"name": 256, "description": 1024, "language": 64}
+_PASSWORD_LIMIT: Final = 1024
+_NO_LIMIT: Final = "none"
 
 
 @dataclass(frozen=True)

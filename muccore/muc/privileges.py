@@ -9,6 +9,7 @@ The checks raise the L{StanzaError} that the text asks for; they know no room an
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from muccore.errors import StanzaError
 
@@ -50,8 +51,8 @@ class Role(IntEnum):
         return self.name.lower()
 
 
-AFFILIATIONS = {affiliation.word: affiliation for affiliation in Affiliation}
-ROLES = {role.word: role for role in Role}
+AFFILIATIONS: Final = {affiliation.word: affiliation for affiliation in Affiliation}
+ROLES: Final = {role.word: role for role in Role}
 
 
 def parseAffiliation(word: str) -> Affiliation:

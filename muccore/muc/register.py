@@ -7,7 +7,7 @@ Registering with a room: becoming a member, with a nick of one's own (XEP-0045 Â
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Final, cast
 
 from muccore import dataforms, ns
 from muccore.element import Element
@@ -19,7 +19,7 @@ from muccore.muc.changes import Plan, checkReservable
 from muccore.muc.privileges import AFFILIATIONS, Affiliation
 from muccore.muc.room import Room
 
-_NICK = dataforms.Field("text-single", "muc#register_roomnick", "Nick", required=True)
+_NICK: Final = dataforms.Field("text-single", "muc#register_roomnick", "Nick", required=True)
 
 
 def form(room: Room, sender: JID) -> Element:

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict, defaultdict
+from typing import Final
 
 from muccore import ns
 from muccore.element import Element
 from muccore.muc.occupant import Occupant, Seat
 from muccore.muc.reserved import hideRefuser, withAttributes
 
-LIMIT = 10_000
+LIMIT: Final = 10_000
 """How many requests may be on their way at once; the eldest is forgotten beyond that."""
 
-ACCOUNT_LIMIT = 100
+ACCOUNT_LIMIT: Final = 100
 """How many of them may be of one account; its eldest is forgotten beyond that, so that nobody makes others' be."""
 
 

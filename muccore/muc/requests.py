@@ -7,7 +7,7 @@ The IQs that people send to rooms, and to each other in a room.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
@@ -23,7 +23,7 @@ from muccore.muc.room import Room
 from muccore.muc.service import answerRooms
 from muccore.tables import ANSWERED
 
-_OUTSIDE = "You are not in the room."
+_OUTSIDE: Final = "You are not in the room."
 
 
 @inRoom()

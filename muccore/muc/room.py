@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from muccore import ns
 from muccore.datetimes import stamp
@@ -27,7 +28,7 @@ from muccore.muc.occupant import Deliver, Occupant, Seat
 from muccore.muc.privileges import Affiliation, Role, initialRole
 from muccore.muc.settings import RoomSettings
 
-SPARE_SEATS = 10
+SPARE_SEATS: Final = 10
 """How many admins and owners find room in a full room (XEP-0045 §7.2.9)."""
 
 

@@ -6,7 +6,7 @@ Which rooms a chat service lists (XEP-0045 §6.3), page by page (XEP-0059).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
@@ -16,13 +16,13 @@ from muccore.errors import StanzaError
 from muccore.interfaces import PublicRooms
 from muccore.muc.rooms import Rooms, storeFailed
 
-PAGE = 100
+PAGE: Final = 100
 """How many rooms are listed to one who does not say how many he wants."""
 
-LIMIT = 1000
+LIMIT: Final = 1000
 """How many rooms are listed at once to one who does."""
 
-WAITING = 4
+WAITING: Final = 4
 """How many lists one account may be waiting for: whoever reads or changes a room waits behind them."""
 
 

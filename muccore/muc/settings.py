@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class Field:
     quiet: bool = False
 
 
-FIELDS: tuple[Field, ...] = (
+FIELDS: Final[tuple[Field, ...]] = (
     Field("name", "muc#roomconfig_roomname", "text-single", "Name of the room"),
     Field("description", "muc#roomconfig_roomdesc", "text-single", "Description of the room"),
     Field("language", "muc#roomconfig_lang", "text-single", "Language of the discussion"),
@@ -141,10 +141,10 @@ The settings that map to one form field each. The password has two (C{passwordpr
 the lists of owners and admins are affiliations: L{muccore.muc.owner} adds these.
 """
 
-MAX_USERS_CHOICES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+MAX_USERS_CHOICES: Final = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 """What the form offers as limits, besides none and the room's own."""
 
-_FEATURES: tuple[tuple[str, str, str], ...] = (
+_FEATURES: Final[tuple[tuple[str, str, str], ...]] = (
     ("password", "muc_passwordprotected", "muc_unsecured"),
     ("public", "muc_public", "muc_hidden"),
     ("persistent", "muc_persistent", "muc_temporary"),

@@ -6,6 +6,8 @@ What is said in a room: to everybody, to one occupant, and the subject (XEP-0045
 
 from __future__ import annotations
 
+from typing import Final
+
 from muccore import ns
 from muccore.datetimes import parseStamp
 from muccore.element import Element
@@ -16,13 +18,13 @@ from muccore.muc.privileges import Affiliation, Role
 from muccore.muc.reserved import fromOccupant, hideRefuser
 from muccore.muc.room import Room
 
-_MAY_PM = {
+_MAY_PM: Final = {
     "anyone": Role.VISITOR,
     "participants": Role.PARTICIPANT,
     "moderators": Role.MODERATOR,
 }
 
-_DELIVERY_ERRORS = frozenset(
+_DELIVERY_ERRORS: Final = frozenset(
     {
         "gone",
         "item-not-found",

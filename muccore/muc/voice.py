@@ -7,6 +7,7 @@ Asking for voice in a moderated room, and granting it (XEP-0045 §7.13, §8.6).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from muccore import ns
 from muccore.element import Element, stanza
@@ -18,7 +19,7 @@ from muccore.muc.occupant import Occupant, Seat
 from muccore.muc.privileges import Role
 from muccore.muc.room import Room
 
-_TRUE = frozenset({"1", "true"})
+_TRUE: Final = frozenset({"1", "true"})
 
 
 def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
