@@ -33,7 +33,7 @@ def parseItems(room: Room, query: Element) -> list[AffiliationItem | RoleItem]:
     """
     items = [_parseItem(room, item) for item in query.childElements() if item.name == "item" and item.uri == query.uri]
     if not items:
-        raise StanzaError("bad-request", text="There is no item in the request.")
+        raise StanzaError("bad-request", text="The request contains no items.")
     return items
 
 
@@ -41,10 +41,10 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
     affiliation, role, nick = item.get("affiliation"), item.get("role"), item.get("nick")
     reason = _reason(item)
     if (affiliation is None) == (role is None):
-        raise StanzaError("bad-request", text="An item has to name a role or an affiliation.")
+        raise StanzaError("bad-request", text="An item must contain either a role or an affiliation.")
     if role is not None:
         if not nick:
-            raise StanzaError("bad-request", text="A role is given to a nick.")
+            raise StanzaError("bad-request", text="To change a role, give the occupant's nickname.")
         return RoleItem(prepareNick(nick), parseRole(role), reason)
     assert affiliation is not None
     wanted = parseAffiliation(affiliation)
@@ -53,7 +53,8 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
         # COMPAT: some clients name an occupant by his nick alone.
         occupant = room.occupants.get(prepareNick(nick)) if nick else None
         if occupant is None:
-            raise StanzaError("item-not-found" if nick else "bad-request", text="An affiliation is given to a JID.")
+            condition = "item-not-found" if nick else "bad-request"
+            raise StanzaError(condition, text="To change an affiliation, give the user's address.")
         return AffiliationItem(occupant.account, wanted, None, reason)
     try:
         jid = parse(address).bareJID()
@@ -66,7 +67,7 @@ def _reason(item: Element) -> str | None:
     reason = item.child("reason")
     text = reason.text() if reason is not None else ""
     if len(text) > REASON_LIMIT:
-        raise StanzaError("not-acceptable", text=f"A reason has {REASON_LIMIT} characters at the most.")
+        raise StanzaError("not-acceptable", text=f"A reason may be at most {REASON_LIMIT} characters long.")
     return text or None
 
 
@@ -81,7 +82,7 @@ def prepareNick(nick: str) -> str:
     except InvalidJID as e:
         raise StanzaError("not-acceptable", "modify", str(e)) from None
     if not prepared:
-        raise StanzaError("not-acceptable", "modify", "A nick cannot be blank.")
+        raise StanzaError("not-acceptable", "modify", "A nickname must not be blank.")
     checkLength(prepared)
     return prepared
 
@@ -92,7 +93,7 @@ def checkLength(nick: str) -> None:
         whatever he does.
     """
     if len(nick.encode("utf-8")) > NICK_LIMIT:
-        raise StanzaError("not-acceptable", "modify", f"A nick has {NICK_LIMIT} bytes at the most.")
+        raise StanzaError("not-acceptable", "modify", f"A nickname may be at most {NICK_LIMIT} bytes long.")
 
 
 def answerList(room: Room, sender: JID, query: Element) -> Element:
@@ -103,10 +104,10 @@ def answerList(room: Room, sender: JID, query: Element) -> Element:
     """
     items = [item for item in query.childElements() if item.name == "item" and item.uri == query.uri]
     if len(items) != 1:
-        raise StanzaError("bad-request", text="Ask for one list.")
+        raise StanzaError("bad-request", text="A request must ask for exactly one list.")
     affiliation, role = items[0].get("affiliation"), items[0].get("role")
     if (affiliation is None) == (role is None):
-        raise StanzaError("bad-request", text="Ask for a role or for an affiliation.")
+        raise StanzaError("bad-request", text="A list is requested by either a role or an affiliation.")
     answer = Element((ns.MUC_ADMIN, "query"))
     if role is not None:
         _listRole(room, sender, parseRole(role), answer)
@@ -123,7 +124,7 @@ def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
     if rank < Affiliation.ADMIN and (not moderator or role is Role.MODERATOR):
         raise StanzaError("forbidden")
     if role is Role.NONE:
-        raise StanzaError("bad-request", text="Nobody here has no role.")
+        raise StanzaError("bad-request", text="Every occupant of a room has a role.")
     for other in room.occupants.values():
         if other.role is role:
             answer.add(
@@ -133,7 +134,7 @@ def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
 
 def _listAffiliation(room: Room, sender: JID, affiliation: Affiliation, answer: Element) -> None:
     if affiliation is Affiliation.NONE:
-        raise StanzaError("bad-request", text="There is no list of those without an affiliation.")
+        raise StanzaError("bad-request", text="Users without an affiliation are not listed.")
     if not _maySeeList(room, sender, affiliation):
         raise StanzaError("forbidden")
     for jid, entry in room.affiliations.having(affiliation):

@@ -108,7 +108,7 @@ class Affiliations:
         """
         added = sum(entry is not None and jid not in self._entries for jid, entry in changes.items())
         if added and len(self._entries) + added > LIMIT:
-            raise StanzaError("resource-constraint", text="The room's list is full.")
+            raise StanzaError("resource-constraint", text="The room's list of affiliations is full.")
 
     def entries(self) -> Mapping[str, Affiliate]:
         """

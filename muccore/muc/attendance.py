@@ -94,7 +94,7 @@ def available(handler: Entrance, presence: Element, to: JID, room: Room) -> None
         if nick == seat.occupant.nick:
             room.presence(seat, payload, presence.get("id"))
         elif room.settings.lockNicks and room.affiliations.nickOf(sender.bare) not in (None, nick):
-            raise StanzaError("not-acceptable", "cancel", "Only your registered nick is allowed here.")
+            raise StanzaError("not-acceptable", "cancel", "You must use your registered nickname in this room.")
         else:
             room.rename(seat, nick, payload, presence.get("id"), (210,) if renamed else ())
 
@@ -135,7 +135,7 @@ def _nick(presence: Element, to: JID) -> tuple[str, bool]:
     """
     nick = to.resource.strip()
     if not nick:
-        raise StanzaError("jid-malformed", text="A nick cannot be blank.")
+        raise StanzaError("jid-malformed", text="A nickname must not be blank.")
     checkLength(nick)
     return nick, presence.attributes["to"].partition("/")[2] != nick
 
@@ -146,7 +146,7 @@ def _payload(handler: Entrance, presence: Element, room: Room) -> bytes:
     """
     payload = payloadOf(presence, room.jid)
     if len(payload) > handler.options.presenceSize:
-        raise StanzaError("policy-violation", text="Your presence is too large for a room.")
+        raise StanzaError("policy-violation", text="Your presence is too large to be sent to a room.")
     return payload
 
 
@@ -169,7 +169,7 @@ def nickless(handler: Entrance, presence: Element, to: JID) -> None:
     """
     Refuse to let somebody enter without a nick (§7.2.1).
     """
-    error = StanzaError("jid-malformed", text="A nick is needed to enter a room.")
+    error = StanzaError("jid-malformed", text="A nickname is required to enter a room.")
     error.by = to.bare
     raise error
 

@@ -106,7 +106,7 @@ def _checkTogether(room: Room, made: Plan) -> None:
     room.affiliations.checkSize(made.affiliates)
     if any(target.account.bare in made.affiliates for target, _, _ in made.roles):
         # §17.4, in two items as in one: the role was checked against an affiliation that he will not have.
-        raise StanzaError("bad-request", text="Change somebody's role or his affiliation.")
+        raise StanzaError("bad-request", text="Change either the role or the affiliation, not both.")
     for key, entry in made.affiliates.items():
         if entry is not None and entry.nick is not None and entry.nick != room.affiliations.nickOf(key):
             checkReservable(room, made.affiliates, key, entry.nick)
@@ -118,7 +118,7 @@ def _planRole(room: Room, made: Plan, actor: Occupant | None, item: RoleItem) ->
         raise StanzaError("forbidden")
     target = room.occupants.get(item.nick)
     if target is None:
-        raise StanzaError("item-not-found", text=f"Nobody here is called {item.nick[:64]!r}.")
+        raise StanzaError("item-not-found", text=f"There is no occupant with the nickname {item.nick[:64]!r}.")
     oneself = target is actor
     checkRoleChange(actor.role, actor.affiliation, target.role, target.affiliation, item.role, oneself)
     made.roles.append((target, item.role, item.reason))
@@ -132,7 +132,7 @@ def _planAffiliation(room: Room, made: Plan, actor: JID, rank: Affiliation, item
         raise StanzaError("conflict", text="You cannot ban yourself.")
     checkAffiliationChange(rank, held, new)
     if not item.jid.local and (new >= Affiliation.ADMIN or item.nick):
-        raise StanzaError("not-acceptable", text="Admins, owners and those with a nick are users, not domains.")
+        raise StanzaError("not-acceptable", text="A domain cannot be an admin or owner or have a reserved nickname.")
     entry: Affiliate | None = Affiliate(new.word, _plannedNick(old, item), item.reason)
     if new is Affiliation.NONE:
         entry = None
@@ -179,12 +179,12 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
     """
     holder = room.affiliations.holderOf(nick)
     if holder is not None and holder not in pending and holder != key:
-        raise StanzaError("conflict", text="The nick is reserved.")
+        raise StanzaError("conflict", text="This nickname is reserved by another user.")
     if any(jid != key and entry is not None and entry.nick == nick for jid, entry in pending.items()):
-        raise StanzaError("conflict", text="The nick is reserved.")
+        raise StanzaError("conflict", text="This nickname is reserved by another user.")
     occupant = room.occupants.get(nick)
     if occupant is not None and occupant.account.bare != key:
-        raise StanzaError("conflict", text="Somebody is using the nick.")
+        raise StanzaError("conflict", text="This nickname is in use by another occupant.")
 
 
 def _checkOwners(room: Room, made: Plan) -> None:
@@ -192,7 +192,7 @@ def _checkOwners(room: Room, made: Plan) -> None:
     @raise StanzaError: C{conflict} if no owner would be left (XEP-0045 §10.4).
     """
     if made.affiliates and not room.affiliations.ownersAfter(made.affiliates):
-        raise StanzaError("conflict", text="The room needs an owner.")
+        raise StanzaError("conflict", text="A room must have at least one owner.")
 
 
 def planOwnersAndAdmins(

@@ -54,7 +54,7 @@ class Gate:
         @raise StanzaError: C{resource-constraint} if too many wait already.
         """
         if refusable and len(self._queue) >= LIMIT:
-            raise StanzaError("resource-constraint", text="The room is busy.")
+            raise StanzaError("resource-constraint", text="The room is too busy; try again later.")
         waiting: Deferred[Any] = Deferred()
         self._queue.append((sender, waiting, call, args))
         self._senders[sender] += 1

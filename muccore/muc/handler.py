@@ -87,7 +87,7 @@ class MUCHandler(Entrance):
         """
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock)
-        self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("Looking for rooms left over", failure))
+        self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("Cannot list temporary rooms", failure))
 
     def shutDown(self) -> Deferred[None]:
         """

@@ -66,15 +66,15 @@ def _addForm(room: Room, sender: JID, answer: Element) -> None:
     form = answer.add("x", ns.DATA, type="result")
     rows = [
         ("FORM_TYPE", "hidden", "", ns.MUC_ROOMINFO),
-        ("muc#roominfo_description", "text-single", "Description", settings.description),
-        ("muc#roominfo_lang", "text-single", "Language of the discussion", settings.language),
+        ("muc#roominfo_description", "text-single", "Room description", settings.description),
+        ("muc#roominfo_lang", "text-single", "Room language", settings.language),
         ("muc#roominfo_occupants", "text-single", "Number of occupants", str(len(room.occupants))),
         ("muc#roominfo_subjectmod", "boolean", "Participants may change the subject", subjectMod),
         ("muc#roomconfig_changesubject", "boolean", "Participants may change the subject", subjectMod),
-        ("muc#maxhistoryfetch", "text-single", "Most messages of history", str(settings.historyLength)),
+        ("muc#maxhistoryfetch", "text-single", "Maximum number of history messages", str(settings.historyLength)),
     ]
     if room.subject is not None and _mayKnowSubject(room, sender):
-        rows.append(("muc#roominfo_subject", "text-single", "Subject", room.subject.text))
+        rows.append(("muc#roominfo_subject", "text-single", "Room subject", room.subject.text))
     for var, kind, label, value in rows:
         field = form.add("field", var=var, type=kind)
         if label:

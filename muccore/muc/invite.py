@@ -58,7 +58,7 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
         raise StanzaError("not-acceptable", text="You are not in the room.")
     settings = room.settings
     if settings.membersOnly and rank < (Affiliation.MEMBER if settings.allowInvites else Affiliation.ADMIN):
-        raise StanzaError("forbidden", text="You may not invite to this room.")
+        raise StanzaError("forbidden", text="You are not allowed to invite users to this room.")
     # In a semi-anonymous room an invitation tells no more of who sends it than his nick, if he has one there.
     inviter = occupant.address if occupant is not None and not settings.nonAnonymous else sender.bare
     made = Invitations([], {})
@@ -66,14 +66,14 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
         if invite.name != "invite" or invite.uri != ns.MUC_USER:
             continue
         if len(made.messages) == LIMIT:
-            raise StanzaError("policy-violation", text=f"One message invites {LIMIT} people at the most.")
+            raise StanzaError("policy-violation", text=f"One message may invite at most {LIMIT} users.")
         invited = _address(invite.get("to"))
         if not invited.local or invited.domain == room.jid.domain:
             # Whoever may invite must not make a whole domain members by it.
-            raise StanzaError("item-not-found", text="Who is invited has to be a user.")
+            raise StanzaError("item-not-found", text="Only users can be invited, not domains or rooms.")
         affiliation = room.affiliations.of(invited)
         if affiliation is Affiliation.OUTCAST:
-            raise StanzaError("not-allowed", text="Who is banned cannot be invited.")
+            raise StanzaError("not-allowed", text="This user is banned from the room.")
         if settings.membersOnly and affiliation is Affiliation.NONE:
             made.affiliates[invited.bare] = Affiliate(
                 Affiliation.MEMBER.word, room.affiliations.nickOf(invited.bare)
@@ -85,7 +85,7 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
 
 def _address(text: str | None) -> JID:
     if text is None:
-        raise StanzaError("bad-request", text="It is not said who is invited.")
+        raise StanzaError("bad-request", text="The address of the other user is missing.")
     try:
         return parse(text)
     except InvalidJID as e:
@@ -124,7 +124,7 @@ def decline(room: Room, sender: JID, message: Element, declined: Element) -> Non
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("forbidden", text="You are banned from this room.")
     if affiliation is Affiliation.NONE and room.settings.membersOnly:
-        raise StanzaError("forbidden", text="You have not been invited.")
+        raise StanzaError("forbidden", text="You have not been invited to this room.")
     to = _address(declined.get("to"))
     told = stanza("message", from_=room.jid.bare, id=message.get("id"))
     passed = told.add("x", ns.MUC_USER).add("decline")
@@ -136,5 +136,5 @@ def decline(room: Room, sender: JID, message: Element, declined: Element) -> Non
     else:
         found = room.occupantsOf(to.bare) if to.local and room.settings.nonAnonymous else []
     if not found:
-        raise StanzaError("item-not-found", text="Who invited you is not in the room.")
+        raise StanzaError("item-not-found", text="The user who invited you is not in the room.")
     room.broadcastTo(told, found)

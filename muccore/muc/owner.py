@@ -25,10 +25,10 @@ from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
 from muccore.muc.settings import FIELDS, MAX_USERS_CHOICES, Field, RoomSettings
 
-_PROTECTED: Final = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "A password is needed to enter")
+_PROTECTED: Final = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "Require a password to enter")
 _SECRET: Final = dataforms.Field("text-private", "muc#roomconfig_roomsecret", "Password")
-_ADMINS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Admins of the room")
-_OWNERS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Owners of the room")
+_ADMINS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Room admins")
+_OWNERS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Room owners")
 
 _TEXT_LIMITS: Final = {"name": 256, "description": 1024, "language": 64}
 _PASSWORD_LIMIT: Final = 1024
@@ -99,7 +99,7 @@ def form(room: Room, options: Options) -> Element:
         ns.MUC_ROOMCONFIG,
         rows,
         f"Configuration of {room.jid.bare}",
-        ["The room is new. Submit this form to open it." if room.locked else "Submit this form to change the room."],
+        ["Complete this form to open the new room." if room.locked else "Complete this form to change the room."],
     )
     query.children.append(made)
     return query
@@ -139,7 +139,7 @@ def parse(
         return _parseDestruction(destroy)
     x = dataforms.find(query)
     if x is None:
-        raise StanzaError("bad-request", text="A form or the wish to destroy the room is expected.")
+        raise StanzaError("bad-request", text="The request must contain a form or <destroy/>.")
     fields = [_formField(row, room.settings, options) for row in FIELDS]
     values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, [*fields, _PROTECTED, _SECRET, _ADMINS, _OWNERS])
     if values is None:
@@ -186,7 +186,7 @@ def _settings(current: RoomSettings, values: Mapping[str, Value], options: Optio
     settings = replace(current, **wanted)
     password = settings.password
     if (protected is True and not password) or (password and not password.strip()):
-        raise StanzaError("not-acceptable", text="A room with a password needs a password that is not blank.")
+        raise StanzaError("not-acceptable", text="A password-protected room needs a password that is not blank.")
     if len(password) > _PASSWORD_LIMIT:
         raise StanzaError("not-acceptable", text=f"{_SECRET.var}: longer than {_PASSWORD_LIMIT} characters")
     return settings

@@ -62,7 +62,7 @@ def parseAffiliation(word: str) -> Affiliation:
     try:
         return AFFILIATIONS[word]
     except KeyError:
-        raise StanzaError("bad-request", text=f"There is no affiliation {word[:32]!r}.") from None
+        raise StanzaError("bad-request", text=f"Unknown affiliation: {word[:32]!r}.") from None
 
 
 def parseRole(word: str) -> Role:
@@ -72,7 +72,7 @@ def parseRole(word: str) -> Role:
     try:
         return ROLES[word]
     except KeyError:
-        raise StanzaError("bad-request", text=f"There is no role {word[:32]!r}.") from None
+        raise StanzaError("bad-request", text=f"Unknown role: {word[:32]!r}.") from None
 
 
 def initialRole(affiliation: Affiliation, moderated: bool) -> Role:

@@ -19,7 +19,7 @@ from muccore.muc.changes import Plan, checkReservable
 from muccore.muc.privileges import AFFILIATIONS, Affiliation
 from muccore.muc.room import Room
 
-_NICK: Final = dataforms.Field("text-single", "muc#register_roomnick", "Nick", required=True)
+_NICK: Final = dataforms.Field("text-single", "muc#register_roomnick", "Nickname", required=True)
 
 
 def form(room: Room, sender: JID) -> Element:
@@ -35,8 +35,8 @@ def form(room: Room, sender: JID) -> Element:
         query.add("registered")
         query.add("username", text=nick)
     else:
-        query.add("instructions", text="Choose the nick that shall be yours in this room.")
-    query.children.append(dataforms.form("form", ns.MUC_REGISTER, [(_NICK, nick)], "Registration with the room"))
+        query.add("instructions", text="Choose the nickname to reserve for you in this room.")
+    query.children.append(dataforms.form("form", ns.MUC_REGISTER, [(_NICK, nick)], "Room registration"))
     return query
 
 
@@ -48,7 +48,7 @@ def _check(room: Room, sender: JID) -> None:
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("not-allowed", text="You are banned from this room.")
     if affiliation is Affiliation.NONE and room.settings.membersOnly:
-        raise StanzaError("not-allowed", text="The admins of this room decide who is a member.")
+        raise StanzaError("not-allowed", text="Only an admin of this room can make you a member.")
 
 
 def plan(room: Room, sender: JID, query: Element) -> Plan:
@@ -61,17 +61,17 @@ def plan(room: Room, sender: JID, query: Element) -> Plan:
     """
     if query.child("remove") is not None:
         if sum(1 for _ in query.childElements()) > 1:
-            raise StanzaError("bad-request", text="To unregister, send nothing else.")
+            raise StanzaError("bad-request", text="A request to unregister must contain nothing but <remove/>.")
         return _planRemoval(room, sender)
     _check(room, sender)
     x = dataforms.find(query)
     if x is None:
-        raise StanzaError("bad-request", text="A form is expected.")
+        raise StanzaError("bad-request", text="The request must contain a registration form.")
     values = dataforms.submitted(x, ns.MUC_REGISTER, [_NICK])
     if values is None:
         return Plan()
     if not values:
-        raise StanzaError("bad-request", text="A nick is expected.")
+        raise StanzaError("bad-request", text="The form must contain a nickname.")
     nick = prepareNick(cast(str, values[cast(str, _NICK.var)]))
     key = sender.bare
     checkReservable(room, {}, key, nick)

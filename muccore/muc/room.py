@@ -243,7 +243,7 @@ class Room:
         if affiliation is Affiliation.OUTCAST:
             raise StanzaError("forbidden")
         if self.locked and affiliation is not Affiliation.OWNER:
-            raise StanzaError("item-not-found", text="The room is not configured yet.")
+            raise StanzaError("item-not-found", text="The room has not been configured yet.")
         if settings.membersOnly and affiliation is Affiliation.NONE:
             raise StanzaError("registration-required")
         if settings.password and entry.password != settings.password:
@@ -267,7 +267,7 @@ class Room:
             raise StanzaError("conflict")
         holder = self.affiliations.holderOf(nick)
         if holder is not None and holder != jid.bare:
-            raise StanzaError("conflict", text="The nick is reserved.")
+            raise StanzaError("conflict", text="This nickname is reserved by another user.")
         return occupant
 
     def _resynchronise(self, seat: Seat, entry: Entry) -> Occupant:

@@ -37,8 +37,8 @@ def storeFailed(failure: Failure) -> None:
     @raise StanzaError: C{internal-server-error}, to be tried again.
     """
     failure.trap(StoreError)
-    Rooms.log.error("The store of rooms failed: {error}", error=failure.getErrorMessage())
-    raise StanzaError("internal-server-error", "wait", "The room could not be read or written.")
+    Rooms.log.error("The room store failed: {error}", error=failure.getErrorMessage())
+    raise StanzaError("internal-server-error", "wait", "The room could not be loaded or saved; try again later.")
 
 
 class Rooms:
@@ -183,7 +183,7 @@ class Rooms:
         options, bare, owner = self.options, jid.bare, creator.bare
         local = creator.domain == options.localDomain
         if options.creation == "nobody" or (options.creation == "local" and not local) or self._stopping:
-            raise StanzaError("not-allowed", text="You may not create rooms here.")
+            raise StanzaError("not-allowed", text="You are not allowed to create rooms here.")
         if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
             raise StanzaError("resource-constraint", text="You have created too many rooms.")
         affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.word)})
@@ -281,6 +281,6 @@ class Rooms:
 
     def _forgetStored(self, bare: str) -> None:
         def failed(failure: Failure) -> None:
-            self.log.error("A temporary room stays in the store: {error}", error=failure.getErrorMessage())
+            self.log.error("Cannot remove a temporary room from the store: {error}", error=failure.getErrorMessage())
 
         self.store.destroy(bare).addErrback(failed)

@@ -40,10 +40,10 @@ def answerRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     page = rsm.parse(query)
     asked = page or rsm.PageRequest()
     if asked.index is not None:
-        raise StanzaError("feature-not-implemented", text="Rooms are not listed by index.")
+        raise StanzaError("feature-not-implemented", text="Pages of the room list cannot be requested by index.")
     limit = PAGE if asked.limit is None else min(asked.limit, LIMIT)
     if rooms.listing[account] >= WAITING:
-        raise StanzaError("resource-constraint", text="You wait for so many lists already.")
+        raise StanzaError("resource-constraint", text="Too many of your room list requests are still being answered.")
     rooms.listing[account] += 1
 
     def found(result: Any) -> Any:

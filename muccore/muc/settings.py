@@ -94,23 +94,23 @@ class Field:
 
 
 FIELDS: Final[tuple[Field, ...]] = (
-    Field("name", "muc#roomconfig_roomname", "text-single", "Name of the room"),
-    Field("description", "muc#roomconfig_roomdesc", "text-single", "Description of the room"),
-    Field("language", "muc#roomconfig_lang", "text-single", "Language of the discussion"),
-    Field("persistent", "muc#roomconfig_persistentroom", "boolean", "The room stays when the last one leaves"),
-    Field("public", "muc#roomconfig_publicroom", "boolean", "The room is listed"),
-    Field("membersOnly", "muc#roomconfig_membersonly", "boolean", "Only members may enter"),
-    Field("allowInvites", "muc#roomconfig_allowinvites", "boolean", "Members may invite others to a members-only room"),
-    Field("moderated", "muc#roomconfig_moderatedroom", "boolean", "Newcomers need a moderator's permission to speak"),
+    Field("name", "muc#roomconfig_roomname", "text-single", "Room name"),
+    Field("description", "muc#roomconfig_roomdesc", "text-single", "Room description"),
+    Field("language", "muc#roomconfig_lang", "text-single", "Room language"),
+    Field("persistent", "muc#roomconfig_persistentroom", "boolean", "Keep the room when the last occupant leaves"),
+    Field("public", "muc#roomconfig_publicroom", "boolean", "List the room publicly"),
+    Field("membersOnly", "muc#roomconfig_membersonly", "boolean", "Make the room members-only"),
+    Field("allowInvites", "muc#roomconfig_allowinvites", "boolean", "Allow members to invite to a members-only room"),
+    Field("moderated", "muc#roomconfig_moderatedroom", "boolean", "Only occupants with voice may speak"),
     Field(
         "nonAnonymous",
         "muc#roomconfig_whois",
         "list-single",
-        "Who may see real addresses",
+        "Who may see the real addresses of occupants",
         (("moderators", "Moderators only"), ("anyone", "Anyone")),
         "anyone",
     ),
-    Field("changeSubject", "muc#roomconfig_changesubject", "boolean", "Participants may change the subject"),
+    Field("changeSubject", "muc#roomconfig_changesubject", "boolean", "Allow participants to change the subject"),
     Field(
         "allowPM",
         "muc#roomconfig_allowpm",
@@ -118,19 +118,19 @@ FIELDS: Final[tuple[Field, ...]] = (
         "Who may send private messages",
         (
             ("anyone", "Anyone"),
-            ("participants", "Anyone with voice"),
+            ("participants", "Participants and moderators"),
             ("moderators", "Moderators only"),
             ("none", "Nobody"),
         ),
     ),
-    Field("maxUsers", "muc#roomconfig_maxusers", "list-single", "Most occupants"),
-    Field("historyLength", "muc#maxhistoryfetch", "text-single", "Most messages of history for who enters"),
-    Field("lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Who has reserved a nick here can use no other one"),
+    Field("maxUsers", "muc#roomconfig_maxusers", "list-single", "Maximum number of occupants"),
+    Field("historyLength", "muc#maxhistoryfetch", "text-single", "Maximum number of history messages"),
+    Field("lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Registered users must use their reserved nickname"),
     Field(
         "logged",
         "muc#roomconfig_enablelogging",
         "boolean",
-        "The discussion is logged for the public by someone; warn whoever enters",
+        "Warn new occupants that conversations are logged publicly",
         # There is no log of ours. Clients check the box of every new room if they see it, and everybody would be
         # warned of nothing.
         quiet=True,

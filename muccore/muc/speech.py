@@ -61,7 +61,7 @@ def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
     @raise StanzaError: C{forbidden} for one without voice.
     """
     if occupant.role < Role.PARTICIPANT:
-        raise StanzaError("forbidden", text="You have no voice in this room.")
+        raise StanzaError("forbidden", text="You need voice to speak in this room.")
     reflected = fromOccupant(message, occupant.address, room.jid)
     rendered = room.broadcast(reflected)
     if message.child("body") is not None:
@@ -77,7 +77,7 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
     """
     needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
     if occupant.role < needed:
-        raise StanzaError("forbidden", text="You may not change the subject.")
+        raise StanzaError("forbidden", text="You are not allowed to change the subject.")
     subject = message.child("subject")
     return Subject(subject.text() if subject is not None else "", occupant.nick, room.now())
 

@@ -50,7 +50,7 @@ def groupchatToOccupant(handler: Entrance, message: Element, to: JID) -> None:
     """
     Refuse a groupchat message to one occupant (§7.5).
     """
-    error = StanzaError("bad-request", text="A message to one occupant is not of type groupchat.")
+    error = StanzaError("bad-request", text="A message to a single occupant must not be of type groupchat.")
     error.by = to.bare
     raise error
 
@@ -93,7 +93,7 @@ def toRoom(handler: Entrance, message: Element, to: JID, room: Room) -> Any:
         return _voice(message, room, form)
     if message.get("type") == "headline":
         return None
-    raise StanzaError("bad-request", text="A message to the room is of type groupchat.")
+    raise StanzaError("bad-request", text="A message to the room must be of type groupchat.")
 
 
 def _invite(handler: Entrance, message: Element, room: Room, x: Element) -> Any:

@@ -33,19 +33,19 @@ def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
     """
     occupant = seat.occupant
     if values.get("muc#role", "").strip() != Role.PARTICIPANT.word:
-        raise StanzaError("bad-request", text="The role of a participant can be asked for, and no other.")
+        raise StanzaError("bad-request", text="Only the role of participant can be requested.")
     if occupant.role is not Role.VISITOR:
-        raise StanzaError("not-acceptable", text="You have voice.")
+        raise StanzaError("not-acceptable", text="You already have voice.")
     message = stanza("message", from_=room.jid.bare)
     form = message.add("x", ns.DATA, type="form")
     form.add("title", text="Voice request")
-    form.add("instructions", text="To let this person speak, check the box and submit the form; else dismiss it.")
+    form.add("instructions", text="To grant voice, check the box and submit the form.")
     for var, kind, label, value in (
         ("FORM_TYPE", "hidden", "", ns.MUC_REQUEST),
         ("muc#role", "list-single", "Requested role", Role.PARTICIPANT.word),
-        ("muc#jid", "jid-single", "User ID", seat.jid),
-        ("muc#roomnick", "text-single", "Room nickname", occupant.nick),
-        ("muc#request_allow", "boolean", "Let this person speak?", "0"),
+        ("muc#jid", "jid-single", "User address", seat.jid),
+        ("muc#roomnick", "text-single", "Nickname", occupant.nick),
+        ("muc#request_allow", "boolean", "Grant voice to this user?", "0"),
     ):
         field = form.add("field", var=var, type=kind)
         if label:
@@ -75,11 +75,11 @@ def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> Role
         return None
     nick = values.get("muc#roomnick")
     if not nick:
-        raise StanzaError("bad-request", text="It is not said who may speak.")
+        raise StanzaError("bad-request", text="The form must name the occupant who is to get voice.")
     nick = prepareNick(nick)
     occupant = room.occupants.get(nick)
     if occupant is not None and not _isUser(occupant, values.get("muc#jid")):
-        raise StanzaError("item-not-found", text="Somebody else has that nick now.")
+        raise StanzaError("item-not-found", text="This nickname is now used by another user.")
     if occupant is not None and occupant.role > Role.PARTICIPANT:
         return RoleItem(nick, occupant.role)
     return RoleItem(nick, Role.PARTICIPANT)
@@ -116,5 +116,5 @@ def formValues(x: Element) -> dict[str, str]:
             value = field.child("value")
             values[field.get("var") or ""] = value.text() if value is not None else ""
     if x.get("type") != "submit" or values.get("FORM_TYPE") != ns.MUC_REQUEST:
-        raise StanzaError("bad-request", text="This form is not one that a room takes in a message.")
+        raise StanzaError("bad-request", text="A room accepts only voice request forms in messages.")
     return values
