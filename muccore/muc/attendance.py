@@ -11,13 +11,13 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from muccore import ns
-from muccore.element import Element, Rendered, stanza, toAttribute
+from muccore.element import Element, toAttribute
 from muccore.errors import StanzaError
 from muccore.jid import JID, parse
 from muccore.muc import configuring, speech
 from muccore.muc.admin import checkLength
 from muccore.muc.entrance import Entrance, inRoom
-from muccore.muc.faces import payloadOf
+from muccore.muc.faces import notInside, payloadOf
 from muccore.muc.history import HistoryRequest
 from muccore.muc.occupant import Seat
 from muccore.muc.room import Entry, Room
@@ -156,13 +156,7 @@ def _notInside(handler: Entrance, sender: JID, to: JID) -> None:
     """
     route = handler.parent.routeTo(sender)
     if route is not None:
-        presence = stanza("presence", "unavailable", from_=to.full)
-        x = presence.add("x", ns.MUC_USER)
-        item = x.add("item", affiliation="none", role="none")
-        item.add("reason", text="You are not in the room.")
-        for code in ("110", "307", "333"):
-            x.add("status", code=code)
-        route.deliver(Rendered.of(presence), toAttribute(sender.full))
+        route.deliver(notInside(to.full), toAttribute(sender.full))
 
 
 def nickless(handler: Entrance, presence: Element, to: JID) -> None:

@@ -89,6 +89,30 @@ def item(
     return "".join(parts).encode("utf-8")
 
 
+def _presence(
+    head: bytes, codes: Iterable[int], item: bytes, last: bytes = b"", payload: bytes = b"", identity: bytes = b""
+) -> Rendered:
+    """
+    @param head: the C{from} attribute and what follows it in the tag.
+    @param last: further children of C{<x/>}.
+    @param identity: the C{id} attribute.
+    """
+    return Rendered(
+        b"<presence", b"".join((identity, head, payload, _X_OPEN, statusCodes(codes), item, last, _X_CLOSE))
+    )
+
+
+def notInside(address: str) -> Rendered:
+    """
+    The presence that tells somebody that they are not in the room (XEP-0045 §7.2.18).
+
+    @param address: the occupant JID to which they have sent presence.
+    """
+    head = f" from='{escapeAttribute(address)}' type='unavailable'>".encode()
+    told = item(Affiliation.NONE, Role.NONE, reason="You are not in the room.")
+    return _presence(head, (), told, statusCodes((110, 307, 333)))
+
+
 class Notice:
     """
     One presence of one occupant, as he is at this moment, in its faces.
@@ -145,20 +169,8 @@ class Notice:
         self._extra = extra
 
     def _render(self, jid: str | None, codes: Iterable[int], last: bytes, identity: bytes = b"") -> Rendered:
-        tail = b"".join(
-            (
-                identity,
-                self._head,
-                self._payload,
-                _X_OPEN,
-                statusCodes(codes),
-                item(self._affiliation, self._role, jid, self._nick, self._actor, self._reason),
-                self._extra,
-                last,
-                _X_CLOSE,
-            )
-        )
-        return Rendered(b"<presence", tail)
+        rendered = item(self._affiliation, self._role, jid, self._nick, self._actor, self._reason)
+        return _presence(self._head, codes, rendered, self._extra + last, self._payload, identity)
 
     def anonymous(self) -> Rendered:
         """
@@ -181,3 +193,13 @@ class Notice:
         """
         identity = b"" if id is None else f" id='{escapeAttribute(id)}'".encode()
         return self._render(seat.jid, {*self._codes, *codes}, _SELF, identity)
+
+
+def facesOf(occupant: Occupant) -> tuple[Rendered, Rendered]:
+    """
+    An occupant's presence as others see it, without and with their real JID; rendered when it is first asked for.
+    """
+    if occupant.faces is None:
+        notice = Notice(occupant)
+        occupant.faces = (notice.anonymous(), notice.identified())
+    return occupant.faces

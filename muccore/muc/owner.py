@@ -15,11 +15,9 @@ from muccore import dataforms, ns
 from muccore.dataforms import Value
 from muccore.element import Element
 from muccore.errors import StanzaError
-from muccore.interfaces import RoomRecord
 from muccore.jid import JID, InvalidJID
 from muccore.jid import parse as parseJID
 from muccore.muc import changes
-from muccore.muc.affiliations import Affiliations
 from muccore.muc.options import Options
 from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
@@ -213,20 +211,3 @@ def _number(row: Field, value: Value) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise StanzaError("not-acceptable", text=f"{row.var}: not a number")
     return int(text)
-
-
-def recordOf(room: Room, wanted: Configuration) -> RoomRecord:
-    """
-    A new room as it will be written down with its first configuration.
-    """
-    affiliations = Affiliations(room.affiliations.entries())
-    affiliations.update(wanted.plan.affiliates)
-    settings = wanted.settings
-    return RoomRecord(
-        settings.toMapping(),
-        affiliations.entries(),
-        room.subject,
-        settings.name,
-        settings.public,
-        not settings.persistent,
-    )

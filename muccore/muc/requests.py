@@ -95,15 +95,11 @@ def _configure(handler: Entrance, iq: Element, room: Room, wanted: owner.Configu
         handler.rooms.configured(room)
         return configuring.apply(room, wanted.settings, wanted.plan)
 
-    settings = wanted.settings
     writing: Deferred[Any] | None = None
     if room.locked:
-        writing = handler.rooms.store.save(room.jid.bare, owner.recordOf(room, wanted))
-    elif settings != room.settings or wanted.plan.affiliates:
-        change = RoomChange(
-            wanted.plan.affiliates, settings.toMapping(), settings.name, settings.public, not settings.persistent
-        )
-        writing = handler.storeChange(room, change)
+        writing = handler.rooms.store.save(room.jid.bare, room.record(wanted.settings, wanted.plan.affiliates))
+    elif wanted.settings != room.settings or wanted.plan.affiliates:
+        writing = handler.storeChange(room, RoomChange(wanted.plan.affiliates, **wanted.settings.stored()))
     return handler.commitAndReply(iq, room, writing, apply)
 
 

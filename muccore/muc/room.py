@@ -20,8 +20,8 @@ from muccore.element import Element, Rendered, stanza
 from muccore.errors import StanzaError
 from muccore.interfaces import RoomRecord, Subject
 from muccore.jid import JID
-from muccore.muc.affiliations import Affiliations
-from muccore.muc.faces import Notice
+from muccore.muc.affiliations import Affiliations, Changes
+from muccore.muc.faces import Notice, facesOf
 from muccore.muc.gate import Gate
 from muccore.muc.history import History, HistoryRequest
 from muccore.muc.occupant import Deliver, Occupant, Seat
@@ -94,18 +94,18 @@ class Room:
         self.seats: dict[str, Seat] = {}
         self.gate = Gate()
 
-    def record(self) -> RoomRecord:
+    def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:
         """
-        The room as it is written down.
+        The room as it is stored.
+
+        @param settings: a new configuration, or C{None} for the room's own.
+        @param changes: changes of affiliations that come with it.
         """
-        settings = self.settings
+        affiliates = {**self.affiliations.entries(), **(changes or {})}
         return RoomRecord(
-            settings.toMapping(),
-            self.affiliations.entries(),
-            self.subject,
-            settings.name,
-            settings.public,
-            not settings.persistent,
+            affiliates={jid: entry for jid, entry in affiliates.items() if entry is not None},
+            subject=self.subject,
+            **(settings or self.settings).stored(),
         )
 
     # Who is who
@@ -180,9 +180,19 @@ class Room:
         """
         notice = Notice(occupant, codes=codes, actor=actor, reason=reason)
         self.tell(notice, occupant)
+        self._tellSelf(occupant, notice, ownCodes, id, but)
+
+    def _tellSelf(
+        self,
+        occupant: Occupant,
+        notice: Notice,
+        codes: Iterable[int] = (),
+        id: str | None = None,
+        but: Seat | None = None,
+    ) -> None:
         for seat in occupant.seats.values():
             if seat is not but:
-                seat.deliver(notice.own(seat, ownCodes, id), seat.to)
+                seat.deliver(notice.own(seat, codes, id), seat.to)
 
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
         """
@@ -291,11 +301,7 @@ class Room:
         deliver, to, index = seat.deliver, seat.to, int(seat.seesJIDs)
         for occupant in self.occupants.values():
             if occupant is not seat.occupant:
-                faces = occupant.faces
-                if faces is None:
-                    notice = Notice(occupant)
-                    faces = occupant.faces = (notice.anonymous(), notice.identified())
-                deliver(faces[index], to)
+                deliver((occupant.faces or facesOf(occupant))[index], to)
 
     def _welcome(self, seat: Seat, entry: Entry, created: bool) -> None:
         """
@@ -346,11 +352,10 @@ class Room:
         """
         occupant = self.occupants.get(nick)
         if occupant is not None:
-            notice = Notice(occupant)
             if occupant is seat.occupant:
-                seat.deliver(notice.own(seat), seat.to)
+                seat.deliver(Notice(occupant).own(seat), seat.to)
             else:
-                seat.deliver(notice.identified() if seat.seesJIDs else notice.anonymous(), seat.to)
+                seat.deliver(facesOf(occupant)[seat.seesJIDs], seat.to)
 
     def presence(self, seat: Seat, payload: bytes, id: str | None = None) -> None:
         """
@@ -382,8 +387,7 @@ class Room:
             raise StanzaError("conflict")
         leaving = Notice(occupant, leaving=True, codes=(303,), nick=nick)
         self.tell(leaving, occupant)
-        for own in occupant.seats.values():
-            own.deliver(leaving.own(own), own.to)
+        self._tellSelf(occupant, leaving)
         del self.occupants[occupant.nick]
         occupant.rename(self.jid, nick)
         self.occupants[nick] = occupant
@@ -427,9 +431,9 @@ class Room:
         """
         notice = Notice(occupant, leaving=True, codes=codes, actor=actor, reason=reason, extra=extra)
         del self.occupants[occupant.nick]
-        for seat in occupant.seats.values():
-            del self.seats[seat.jid]
-            seat.deliver(notice.own(seat), seat.to)
+        for jid in occupant.seats:
+            del self.seats[jid]
+        self._tellSelf(occupant, notice)
         return notice
 
     def empty(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
@@ -441,6 +445,4 @@ class Room:
         """
         occupants, self.occupants, self.seats = self.occupants, {}, {}
         for occupant in occupants.values():
-            notice = Notice(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
-            for seat in occupant.seats.values():
-                seat.deliver(notice.own(seat), seat.to)
+            self._tellSelf(occupant, Notice(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra))

@@ -59,6 +59,18 @@ class RoomSettings:
         """
         return asdict(self)
 
+    def stored(self) -> dict[str, Any]:
+        """
+        What stands of it in a L{RoomRecord<muccore.interfaces.RoomRecord>} or
+        L{RoomChange<muccore.interfaces.RoomChange>}, by attribute.
+        """
+        return {
+            "settings": self.toMapping(),
+            "name": self.name,
+            "public": self.public,
+            "temporary": not self.persistent,
+        }
+
     @classmethod
     def fromMapping(cls, stored: Mapping[str, Any], defaults: RoomSettings) -> RoomSettings:
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from muccore import ns
+from muccore import dataforms, ns
 from muccore.element import Element, stanza
 from muccore.errors import StanzaError
 from muccore.jid import InvalidJID, parse
@@ -19,6 +19,12 @@ from muccore.muc.occupant import Occupant, Seat
 from muccore.muc.privileges import Role
 from muccore.muc.room import Room
 
+_FORM: Final = (
+    dataforms.Field("list-single", "muc#role", "Requested role", ((Role.PARTICIPANT.word, "Participant"),)),
+    dataforms.Field("jid-single", "muc#jid", "User address"),
+    dataforms.Field("text-single", "muc#roomnick", "Nickname"),
+    dataforms.Field("boolean", "muc#request_allow", "Grant voice to this user?"),
+)
 _TRUE: Final = frozenset({"1", "true"})
 
 
@@ -37,22 +43,10 @@ def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
     if occupant.role is not Role.VISITOR:
         raise StanzaError("not-acceptable", text="You already have voice.")
     message = stanza("message", from_=room.jid.bare)
-    form = message.add("x", ns.DATA, type="form")
-    form.add("title", text="Voice request")
-    form.add("instructions", text="To grant voice, check the box and submit the form.")
-    for var, kind, label, value in (
-        ("FORM_TYPE", "hidden", "", ns.MUC_REQUEST),
-        ("muc#role", "list-single", "Requested role", Role.PARTICIPANT.word),
-        ("muc#jid", "jid-single", "User address", seat.jid),
-        ("muc#roomnick", "text-single", "Nickname", occupant.nick),
-        ("muc#request_allow", "boolean", "Grant voice to this user?", "0"),
-    ):
-        field = form.add("field", var=var, type=kind)
-        if label:
-            field.attributes["label"] = label
-        field.add("value", text=value)
-        if kind == "list-single":
-            field.add("option", label="Participant").add("value", text=value)
+    given: tuple[dataforms.Value, ...] = (Role.PARTICIPANT.word, seat.jid, occupant.nick, False)
+    rows = zip(_FORM, given, strict=True)
+    instructions = ["To grant voice, check the box and submit the form."]
+    message.children.append(dataforms.form("form", ns.MUC_REQUEST, rows, "Voice request", instructions))
     room.broadcast(message, moderatorsOnly=True)
 
 
