@@ -160,14 +160,16 @@ class Negotiation:
     def _checkHeader(self, header: Element) -> None:
         """
         RFC 6120 §4.7, §4.9.3.
+
+        C{from} is a hint (§4.7.1): it is answered with C{to} (§4.7.2), and proves and refuses nothing. XML::Stream,
+        and sendxmpp with it, puts the name of its machine there. Who the client is, SASL says.
         """
         attributes = header.attributes
         sender = attributes.get("from")
         try:
-            claimed = None if sender is None else jid.parse(sender)
+            self._peer = None if sender is None else jid.parse(sender).bare
         except InvalidJID:
             raise StreamError("invalid-from") from None
-        self._peer = None if claimed is None else claimed.full
         try:
             to = jid.parse(attributes.get("to", "")).full
         except InvalidJID:
@@ -177,8 +179,6 @@ class Negotiation:
         version = _VERSION.fullmatch(attributes.get("version", "0.9"))
         if version is None or version[1] == "0":
             raise StreamError("unsupported-version")
-        if claimed is not None and self.account is not None and claimed.bare != self.account.bare:
-            raise StreamError("invalid-from")
 
     # STARTTLS (RFC 6120 §5)
 
