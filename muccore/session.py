@@ -7,7 +7,7 @@ A session takes what its client sends, checks that it is a stanza (RFC 6120 §8)
 presence of its resource (RFC 6121 §4) and remembers to whom it was directed, so that it can be undone however the
 session ends. Where a stanza goes is the router's business.
 
-The place of the roster: L{Session} answers the four subscription types itself, since nobody keeps subscriptions yet,
+The place of the roster: L{Session} sees to the four subscription types itself, since nobody keeps subscriptions yet,
 and broadcasts presence to the account's own resources only. The place of resumption (XEP-0198): a session without a
 carrier has not ended; L{Session.deliver} and L{Session.received} are where stanzas would be counted and kept.
 """
@@ -234,7 +234,9 @@ class Session:
         elif type in _SUBSCRIPTION:
             if to is None:
                 self._bad(element, f"presence of type {type} has to have an address")
-            else:
+            elif not to.local or to.domain != self.jid.domain:
+                # RFC 6121 §8.5.1 has the server ignore these for accounts that do not exist. Those that do exist are
+                # treated alike, as if nobody had answered yet, so that nobody learns which they are.
                 self._refuse(element, StanzaError("service-unavailable", text="subscriptions are not supported"))
         elif type == "probe" or type == "error":
             # Both are about one entity: without an address there is none, and a client has no business to probe

@@ -429,12 +429,16 @@ class BroadcastTests(SessionTestCase):
 
     def test_subscriptions(self) -> None:
         """
-        Nobody keeps subscriptions yet: they are answered with C{service-unavailable}, and are C{bad-request} without
-        C{to}.
+        Nobody keeps subscriptions yet: rooms and the server are answered for with C{service-unavailable}, accounts
+        with silence whether they exist or not (RFC 6121 §8.5.1). Without C{to} they are C{bad-request}.
         """
+        self.connect("juliet@localhost/balcony", "<presence/>")
         for type in ("subscribe", "subscribed", "unsubscribe", "unsubscribed"):
-            answer = self.romeo.ask(f"<presence type='{type}' to='a@b'/>")
-            self.assertEqual(conditions(answer), ["service-unavailable"])
+            for to in ("room@conference.localhost", "a@b/c", "b", "localhost", "localhost/x"):
+                answer = self.romeo.ask(f"<presence type='{type}' to='{to}'/>")
+                self.assertEqual(conditions(answer), ["service-unavailable"])
+            for to in ("nobody@localhost", "juliet@localhost", "juliet@localhost/balcony", "romeo@localhost"):
+                self.assertEqual(self.romeo.ask(f"<presence type='{type}' to='{to}'/>"), [])
             self.assertEqual(conditions(self.romeo.ask(f"<presence type='{type}'/>")), ["bad-request"])
         self.assertEqual(self.take(), [])
 
