@@ -23,7 +23,7 @@ from typing import Final
 from zope.interface import implementer
 
 from muccore import jid, ns
-from muccore.element import Element, Rendered, render, stanza, toAttribute
+from muccore.element import Element, Rendered, stanza, toAttribute
 from muccore.errors import StanzaError, StreamError
 from muccore.interfaces import IBinder, ICarrier, IRouter, ISession
 from muccore.jid import JID, InvalidJID
@@ -51,9 +51,6 @@ _PRESENCE_LIMIT: Final = 16 * 1024
 _FAREWELL_LIMIT: Final = 20_000
 """What it may cost to say goodbye to all to whom presence stands directed, in tags and quarters of a KiB: each of them
 gets a copy of what the client says with it. Beyond that, each is told that it has gone and no more."""
-
-_SHARED: Final = 4096
-"""Bytes of a rendered stanza from which on it is not copied for each recipient."""
 
 
 @implementer(ISession)
@@ -116,18 +113,7 @@ class Session:
         """
         carrier = self.carrier
         if carrier is not None:
-            tail = stanza.tail
-            if len(tail) > _SHARED:
-                # A large stanza for many is kept once, not once for each of them.
-                carrier.write(stanza.head + to)
-                carrier.write(tail)
-            else:
-                carrier.write(stanza.head + to + tail)
-
-    def _answer(self, element: Element) -> None:
-        carrier = self.carrier
-        if carrier is not None:
-            carrier.write(render(element))
+            carrier.send(stanza, to)
 
     def received(self, element: Element) -> None:
         """
@@ -184,7 +170,7 @@ class Session:
     def _refuse(self, element: Element, error: StanzaError, by: str | None = None) -> None:
         answer = refusal(element, error, by)
         if answer is not None:
-            self._answer(answer)
+            self.deliver(Rendered.of(answer), toAttribute(self.fullText))
 
     def _bad(self, element: Element, text: str) -> None:
         self._refuse(element, StanzaError("bad-request", text=text))

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from muccore import jid
 from muccore.delivery import UserDomain
 from muccore.domain import Domain
-from muccore.element import Element, copyOf, render
+from muccore.element import Element, Rendered, copyOf, render
 from muccore.errors import StreamError
 from muccore.interfaces import ICarrier
 from muccore.router import Router
@@ -64,12 +64,12 @@ class FakeCarrier:
         self.closed: list[StreamError | None] = []
         self.log = log
 
-    def write(self, data: bytes) -> None:
+    def send(self, stanza: Rendered, to: bytes) -> None:
         """
-        See L{ICarrier.write}.
+        See L{ICarrier.send}.
         """
         assert not self.closed, "written to after its end"
-        self.data += data
+        self.data += stanza.addressed(to)
 
     def close(self, error: StreamError | None) -> None:
         """

@@ -292,15 +292,6 @@ class DeliverTests(SessionTestCase):
         self.romeo.session.deliver(Rendered.of(xml("<message id='1'/>")), toAttribute("a&b"))
         self.assertEqual(self.romeo.carrier.data, b"<message to='a&amp;b' id='1'/>")
 
-    def test_large(self) -> None:
-        """
-        A large stanza is written whole too.
-        """
-        stanza = xml(f"<message><body>{'x' * 10000}</body></message>")
-        self.romeo.session.deliver(Rendered.of(stanza), toAttribute("a@b"))
-        stanza.attributes["to"] = "a@b"
-        self.assertEqual(self.romeo.take(), canonical(stanza))
-
     def test_afterTheEnd(self) -> None:
         """
         A room that still holds the session may deliver to it.

@@ -38,9 +38,11 @@ class ICarrier(Interface):
     What carries a session: a client's stream.
     """
 
-    def write(data: bytes) -> None:
+    def send(stanza: Rendered, to: bytes) -> None:
         """
-        Send whole stanzas.
+        Send one stanza: the only way out of a session. After the end nothing happens.
+
+        @param to: as in L{IRoute.deliver}.
         """
 
     def close(error: StreamError | None) -> None:

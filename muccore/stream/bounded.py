@@ -135,9 +135,11 @@ class BoundedServer(tcp.Server):
 
     def writeSequence(self, iovec: Any) -> None:
         """
-        Send several pieces as one L{write}.
+        Send several pieces, in one turn and with nothing in between, without joining them: what is large and goes to
+        many is kept once.
         """
-        self.write(b"".join(iovec))
+        for data in iovec:
+            self.write(data)
 
     def flush(self) -> None:
         """

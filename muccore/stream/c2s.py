@@ -10,9 +10,9 @@ when it is bound, its parser gives its memory back when nothing comes, its timeo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
@@ -28,6 +28,7 @@ from muccore.stream import parser
 from muccore.stream.limits import LOOPBACK, Networks, TokenBucket
 from muccore.stream.negotiation import Negotiation, lateAnswer
 from muccore.stream.parser import CLOSED, StanzaParser
+from muccore.stream.sending import StanzaSender
 from muccore.stream.tls import ChannelBindings
 from muccore.stream.wheel import TICK
 
@@ -90,7 +91,7 @@ def _ticks(seconds: float) -> int:
 
 
 @implementer(ICarrier)
-class C2SStream(Protocol):
+class C2SStream(StanzaSender, Protocol):
     """
     One client's connection.
 
@@ -109,8 +110,6 @@ class C2SStream(Protocol):
     )  # fmt: skip
 
     factory: C2SFactory
-    transport: Any
-    write: Callable[[bytes], None]
 
     def __init__(self, factory: C2SFactory, host: str, direct: bool) -> None:
         """

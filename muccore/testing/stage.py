@@ -19,7 +19,7 @@ from zope.interface import implementer
 from muccore import jid
 from muccore.delivery import UserDomain
 from muccore.domain import Domain
-from muccore.element import Element
+from muccore.element import Element, Rendered
 from muccore.errors import StreamError
 from muccore.handlers.disco import DiscoInfoHandler
 from muccore.interfaces import ICarrier, IRoomStore
@@ -78,11 +78,11 @@ class Client:
         """
         self.session.carrierLost(self, False)
 
-    def write(self, data: bytes) -> None:
+    def send(self, stanza: Rendered, to: bytes) -> None:
         """
         See L{ICarrier}.
         """
-        self._heard.append(data)
+        self._heard.append(stanza.addressed(to))
 
     def close(self, error: StreamError | None) -> None:
         """

@@ -7,6 +7,7 @@ transport that keeps what is written.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -206,6 +207,13 @@ class Transport:
         assert isinstance(data, bytes)
         if "lose" not in self.log and "abort" not in self.log:
             self.log.append(data)
+
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+        """
+        Keep them as they are.
+        """
+        for data in pieces:
+            self.write(data)
 
     @property
     def value(self) -> bytes:

@@ -23,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muccore import ns
-from muccore.element import Element
+from muccore.element import Element, Rendered
 from muccore.errors import STREAM_CONDITIONS, StreamError
 from muccore.interfaces import ICarrier
 from muccore.log import Logger
@@ -33,6 +33,7 @@ from muccore.stream.limits import Networks
 from muccore.stream.offer import OFF, REQUIRED, Offer
 from muccore.stream.parser import CLOSED, Opened, StanzaParser
 from muccore.stream.sasl import SASL
+from muccore.stream.sending import SHARED
 from muccore.stream.tls import ServerTLS
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import (
@@ -335,12 +336,22 @@ class LifeTests(Case):
         self.assertEnded(transport, None, headers=2)
         self.assertEqual(self.binder.sessions[0].lost, [False])
 
-    def test_writeIsTheTransports(self) -> None:
+    def test_send(self) -> None:
         """
-        Nothing stands between a session and the transport.
+        A stanza is one write; a large one goes to all its recipients without a copy. Behind the end goes nothing.
         """
+        small = Rendered(b"<message", b"/>")
+        large = Rendered(b"<message", b"><body>" + b"x" * SHARED + b"</body></message>")
         stream, transport = self.login()
-        self.assertEqual(stream.write, transport.write)
+        for stanza in (small, large, small):
+            stream.send(stanza, b" to='a@b'")
+        [first, head, tail, last] = transport.log
+        self.assertEqual((first, head, last), (b"<message to='a@b'/>", b"<message to='a@b'", b"<message to='a@b'/>"))
+        self.assertIs(tail, large.tail)
+        stream.close(None)
+        stream.send(small, b"")
+        stream.send(large, b"")
+        self.assertEqual(transport.log[4:], [END, "lose"])
 
     def test_nothingKept(self) -> None:
         """

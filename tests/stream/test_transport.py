@@ -145,6 +145,18 @@ class SameTurnContract:
         self.until(lambda: peer.take() < 0 or len(peer.received) == 80_000)
         self.assertEqual(peer.received, b"x" * 40_000 + b"y" * 40_000)
 
+    def test_sequenceNotCopied(self: Any) -> None:
+        """
+        The pieces of a sequence wait as they are, so that what goes to many is kept once.
+        """
+        transport, _, spy, peer = self.make()
+        shared = b"x" * 10_000
+        transport.writeSequence((b"a", shared))
+        self.assertIs(transport._outbox[-1], shared)
+        self.turn.flush()
+        self.assertEqual(len(spy.sent), 1)
+        self.until(lambda: peer.take() < 0 or peer.received == b"a" + shared)
+
     def test_nothingWritten(self: Any) -> None:
         """
         Without a write, or with an empty one, nothing is sent.

@@ -1,0 +1,42 @@
+# -*- test-case-name: tests.stream.test_c2s -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+How a stanza leaves by a stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from muccore.element import Rendered
+
+SHARED: Final = 4096
+"""Bytes of a rendered stanza above which it is kept once for all recipients, not copied for each."""
+
+
+class StanzaSender:
+    """
+    The part of a stream that sends for its session.
+
+    @ivar transport: what it is written to.
+    @ivar write: the transport's own.
+    """
+
+    __slots__ = ()
+
+    transport: Any
+    write: Callable[[bytes], None]
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
+        """
+        See L{muccore.interfaces.ICarrier.send}.
+        """
+        tail = stanza.tail
+        if len(tail) <= SHARED:
+            self.write(stanza.head + to + tail)
+        else:
+            self.transport.writeSequence((stanza.head + to, tail))
+
+
+__all__ = ["SHARED", "StanzaSender"]
