@@ -86,7 +86,7 @@ class House:
 
     def _offer(self, settings: Settings) -> Offer:
         c2s = settings.c2s
-        return Offer(self.users.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries)
+        return Offer(self.users.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries, c2s.channelBinding)
 
     @property
     def stores(self) -> tuple[IStore, IStore]:

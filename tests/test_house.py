@@ -221,7 +221,7 @@ class HouseTests(SynchronousTestCase):
         offer = made.streams.offer
         made.adopt(
             makeSettings(
-                c2s={"allow_plaintext_auth": "no", "login_tries": "2", "login_timeout": "7 s"},
+                c2s={"allow_plaintext_auth": "no", "login_tries": "2", "login_timeout": "7 s", "channel_binding": "no"},
                 limits={"sessions_per_account": "3", "directed_presences": "10", "connections": "5"},
                 muc={"name": "Verona", "domain": "rooms.example.org"},
                 server={"domain": "example.org"},
@@ -231,7 +231,7 @@ class HouseTests(SynchronousTestCase):
         self.assertFalse(made.sasl.plainWithoutTLS)
         self.assertEqual((made.sessions.limit, made.sessions.directedLimit), (3, 10))
         self.assertIsNot(made.streams.offer, offer)
-        self.assertEqual(made.streams.offer.tries, 2)
+        self.assertEqual((made.streams.offer.tries, made.streams.offer.channelBinding), (2, False))
         self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))
         self.assertEqual(made.muc.options.name, "Verona")
         # The domains can only change by a restart.

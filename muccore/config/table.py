@@ -139,7 +139,18 @@ class C2S:
         dead one is found out. 0: never.""",
     )
     loginTries: int = _key(
-        Integer(1, 100), "5", """After so many failed attempts to log in, the connection is ended."""
+        Integer(1, 100),
+        "5",
+        """After so many failed attempts to log in, the connection is ended. Everything counts that is answered
+        with a failure (a wrong password, a request that is malformed or cancelled), except for a channel binding that
+        is refused.""",
+    )
+    channelBinding: bool = _key(
+        Boolean(),
+        "yes",
+        """Whether a log-in can be bound to its TLS connection (the SCRAM mechanisms whose names end in -PLUS), so
+        that nobody can sit in between. "no" is for a proxy in front of muccore that ends TLS itself, and for clients
+        that offer it and fail.""",
     )
     closeTimeout: float = _key(
         Duration("1 s", "5 min"),

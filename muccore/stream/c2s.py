@@ -308,7 +308,7 @@ class C2SStream(StanzaSender, Protocol):
         See L{muccore.stream.states.Shell.bindings}.
         """
         negotiation = cast(Negotiation, self._negotiation)
-        tls = negotiation.offer.tls
+        tls = negotiation.offer.tls if negotiation.offer.channelBinding else None
         return tls.channelBindings(self.transport) if negotiation.secure and tls is not None else None
 
     def hold(self) -> None:

@@ -58,6 +58,12 @@ class SASLFailure(Exception):
         self.text = text
 
 
+class BindingRefused(SASLFailure):
+    """
+    Client and server do not agree on a channel binding. Says nothing about the password, right or wrong.
+    """
+
+
 @dataclass(frozen=True)
 class Challenge:
     """
@@ -185,6 +191,7 @@ def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
 __all__ = [
     "MESSAGE_LIMIT",
     "SASL_CONDITIONS",
+    "BindingRefused",
     "Challenge",
     "Exchange",
     "Outcome",

@@ -44,8 +44,9 @@ from muccore.element import Element, escapeText, render, reply
 from muccore.errors import StanzaError, StreamError, errorReply
 from muccore.interfaces import ICarrier, ISession
 from muccore.jid import JID, InvalidJID
-from muccore.stream.exchange import Challenge, Exchange, Outcome, SASLFailure, Success
-from muccore.stream.offer import LANGUAGE, OFF, REQUIRED, Offer
+from muccore.log import Logger
+from muccore.stream.exchange import BindingRefused, Challenge, Exchange, Outcome, SASLFailure, Success
+from muccore.stream.offer import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, Offer
 from muccore.stream.states import Shell, State
 from muccore.xeps import XEP
 
@@ -64,6 +65,9 @@ _LANGUAGE: Final = re.compile(r"(?=.{1,35}\Z)[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*
 _VERSION: Final = re.compile(r"0*([0-9]{1,9})\.[0-9]{1,9}")
 
 
+_log = Logger()
+
+
 class Negotiation:
     """
     The negotiation of one connection.
@@ -77,7 +81,7 @@ class Negotiation:
     """
 
     __slots__ = (
-        "_exchange", "_holding", "_language", "_peer", "_pending", "_shell", "_tries", "account", "greeted",
+        "_exchange", "_holding", "_language", "_peer", "_pending", "_shell", "_tries", "_unbound", "account", "greeted",
         "mechanism", "offer", "secure", "state",
     )  # fmt: skip
 
@@ -98,6 +102,7 @@ class Negotiation:
         self._pending: Deferred[Outcome] | None = None
         self._holding = False
         self._tries = 0
+        self._unbound = 0
 
     def received(self, element: Element) -> None:
         """
@@ -204,12 +209,12 @@ class Negotiation:
                 raise SASLFailure("encryption-required")
             mechanism = element.attributes.get("mechanism", "")
             exchange = self.offer.sasl.begin(mechanism, self.secure, self._shell.bindings())
+            self.mechanism = mechanism
             text = _content(element)
             initial = _decode(text) if text else None
         except SASLFailure as e:
             self._fail(e)
             return
-        self.mechanism = mechanism
         self._exchange = exchange
         self._follow(exchange.start(initial))
 
@@ -269,6 +274,8 @@ class Negotiation:
         self.account = JID(success.user, self.offer.domain, "")
         self._exchange = None
         self._peer = None
+        # What was mistyped has no part in how often the client may fail to bind a resource.
+        self._tries = 0
         self._shell.write(_sasl("success", success.data))
         self.greeted = False
         self._shell.authenticated()
@@ -276,14 +283,18 @@ class Negotiation:
     def _fail(self, error: SASLFailure) -> None:
         self.state = State.SECURED if self.secure else State.UNSECURED
         self._exchange = None
-        self._tries += 1
         text = "" if error.text is None else f"<text xml:lang='en'>{escapeText(error.text)}</text>"
         self._shell.write(f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode())
-        self._shell.refused(error.condition)
+        if isinstance(error, BindingRefused):
+            self._unbound += 1
+            _log.debug("{stream}: channel binding refused: {error}", stream=self._shell, error=str(error))
+        else:
+            self._tries += 1
+            self._shell.refused(error.condition)
         self._checkTries()
 
     def _checkTries(self) -> None:
-        if self._tries >= self.offer.tries:
+        if self._tries >= self.offer.tries or self._unbound >= BINDING_TRIES:
             self._shell.close(StreamError("policy-violation", "Too many attempts."))
 
     # Binding (RFC 6120 §7)

@@ -35,6 +35,9 @@ LANGUAGE: Final = "en"
 TRIES: Final = 5
 """How often a client may fail to log in, unless configured."""
 
+BINDING_TRIES: Final = 8
+"""After so many refused channel bindings the stream ends: a client has no reason for more than one a mechanism."""
+
 _ID_BYTES: Final = 12
 _PLUS: Final = "-PLUS"
 
@@ -49,6 +52,7 @@ class Offer:
     @ivar tls: makes TLS connections, or C{None}.
     @ivar tlsMode: L{REQUIRED}, L{OPTIONAL} or L{OFF}, for STARTTLS.
     @ivar tries: after so many failures to log in the stream ends.
+    @ivar channelBinding: whether a log-in may be bound to its TLS connection.
     @ivar bindFeatures: what is offered after the log-in, rendered.
     """
 
@@ -60,6 +64,7 @@ class Offer:
         tls: ServerTLS | None = None,
         tlsMode: str = REQUIRED,
         tries: int = TRIES,
+        channelBinding: bool = True,
     ) -> None:
         """
         @raise ValueError: if TLS is needed and there is none.
@@ -72,6 +77,7 @@ class Offer:
         self.tls = tls
         self.tlsMode = tlsMode
         self.tries = tries
+        self.channelBinding = channelBinding
         self._header = (
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
             f"from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
@@ -128,4 +134,4 @@ def _features() -> Element:
     return Element((None, "stream:features"))
 
 
-__all__ = ["LANGUAGE", "OFF", "OPTIONAL", "REQUIRED", "TRIES", "Offer"]
+__all__ = ["BINDING_TRIES", "LANGUAGE", "OFF", "OPTIONAL", "REQUIRED", "TRIES", "Offer"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from muccore.interfaces import IAccounts
 from muccore.stream.exchange import (
+    BindingRefused,
     Challenge,
     Exchange,
     Outcome,
@@ -85,12 +86,15 @@ class SASL:
         @param secure: as for L{mechanisms}.
         @param bindings: as for L{mechanisms}.
         @raise SASLFailure: C{invalid-mechanism}, or C{encryption-required} if it would be offered under TLS.
+        @raise BindingRefused: C{invalid-mechanism} if it would have bound the channel.
         """
         mechanism = self._table.get(name)
+        if mechanism is None:
+            raise SASLFailure("invalid-mechanism")
         channel = Channel(secure, bindings)
-        refusal = "invalid-mechanism" if mechanism is None else mechanism.refusal(self, channel)
-        if mechanism is None or refusal is not None:
-            raise SASLFailure(refusal or "invalid-mechanism")
+        refusal = mechanism.refusal(self, channel)
+        if refusal is not None:
+            raise BindingRefused(refusal, f"{name} is not offered.") if mechanism.binds else SASLFailure(refusal)
         return mechanism.exchange(self, channel)
 
     def offersBinding(self, channel: Channel) -> bool:
@@ -235,6 +239,7 @@ MECHANISMS: Final = (
 __all__ = [
     "MECHANISMS",
     "SASL",
+    "BindingRefused",
     "Challenge",
     "Channel",
     "Exchange",

@@ -17,7 +17,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from muccore.credentials import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys
-from muccore.stream.exchange import SASLFailure, decoded
+from muccore.stream.exchange import BindingRefused, SASLFailure, decoded
 
 if TYPE_CHECKING:
     from muccore.stream.tls import ChannelBindings
@@ -110,8 +110,9 @@ class Conversation:
         """
         Take the client's first message; sets L{user} and L{authzid}.
 
-        @raise SASLFailure: C{malformed-request}; C{not-authorized} if somebody has hidden from the client that the
-            server can bind the channel.
+        @raise SASLFailure: C{malformed-request}.
+        @raise BindingRefused: C{malformed-request}; C{not-authorized} if somebody has hidden from the client that
+            the server can bind the channel.
         """
         text = decoded(data)
         _checkExtensions(text)
@@ -129,13 +130,16 @@ class Conversation:
         What the client has to prove that it sees of the channel (RFC 5802 §6).
         """
         if self._bindings is not None:
-            if binding is None or binding not in self._bindings.types():
-                raise SASLFailure("malformed-request", "The mechanism needs a channel binding of an announced type.")
-            return self._bindings.data(binding)
+            try:
+                return self._bindings.data(binding or "")
+            except KeyError:
+                text = "The mechanism needs a channel binding of an announced type."
+                raise BindingRefused("malformed-request", text) from None
         if binding is not None:
-            raise SASLFailure("malformed-request", "This mechanism binds no channel.")
+            raise BindingRefused("malformed-request", "This mechanism binds no channel.")
         if flag == "y" and self._bindingOffered:
-            raise SASLFailure("not-authorized", "The server does support channel binding: somebody has hidden that.")
+            text = "The server does support channel binding: somebody has hidden that."
+            raise BindingRefused("not-authorized", text)
         return b""
 
     def challenge(self, keys: ScramKeys) -> bytes:
@@ -154,8 +158,9 @@ class Conversation:
         Take the client's proof.
 
         @return: the server's last message, which proves to the client that the server knows its keys.
-        @raise SASLFailure: C{malformed-request}; C{not-authorized} if the client does not know the password, sees
-            another channel or answers another challenge.
+        @raise SASLFailure: C{malformed-request}; C{not-authorized} if the client does not know the password or
+            answers another challenge.
+        @raise BindingRefused: C{not-authorized} if the client sees another channel, whatever its password.
         """
         text = decoded(data)
         _checkExtensions(text)
@@ -169,7 +174,7 @@ class Conversation:
         right = self._proves(proof, signed)
         right &= hmac.compare_digest(match["nonce"], self._nonce)
         if not hmac.compare_digest(binding, self._expectedBinding):
-            raise SASLFailure("not-authorized", "The channel bindings do not match.")
+            raise BindingRefused("not-authorized", "The channel bindings do not match.")
         if not right:
             raise SASLFailure("not-authorized")
         signature = hmac.digest(self._keys.serverKey, signed, self._algorithm)

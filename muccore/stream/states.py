@@ -63,7 +63,7 @@ class Shell(Protocol):
 
     def bindings(self) -> ChannelBindings | None:
         """
-        The channel bindings of this connection, or C{None} where there is no TLS.
+        The channel bindings of this connection, or C{None} where there is no TLS or they are switched off.
         """
 
     def hold(self) -> None:

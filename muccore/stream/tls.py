@@ -42,6 +42,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 EXPORTER: Final = "tls-exporter"
 END_POINT: Final = "tls-server-end-point"
+UNIQUE: Final = "tls-unique"
 
 TICKET_LIFETIME: Final = 24 * 60 * 60
 """Seconds for which session tickets are made with the same key. Who steals the key can read whatever TLS 1.2
@@ -99,9 +100,17 @@ class ChannelBindings:
         """
         The binding's data.
 
-        @param type: one of L{types}.
+        @param type: one of L{types}, or L{UNIQUE}: what clients choose that do not read which types there are, since
+            RFC 5802 §6.1 makes it the default. It is not announced: it does not hold for a resumed session, where a
+            client takes the server's Finished message for it, and where it binds nothing without an extension
+            (RFC 7627 §1). RFC 9266 leaves it undefined under TLS 1.3; clients that go by CPython's ssl use it there
+            as well, and the client's Finished message tells connections apart there too.
         @raise KeyError: if it is none of them.
         """
+        if type == UNIQUE:
+            finished: bytes | None = self._connection.get_peer_finished()
+            if finished is not None:
+                return finished
         if type not in self.types():
             raise KeyError(type)
         if type == EXPORTER:
@@ -309,6 +318,7 @@ __all__ = [
     "END_POINT",
     "EXPORTER",
     "TICKET_LIFETIME",
+    "UNIQUE",
     "AnyPath",
     "ChannelBindings",
     "ServerTLS",

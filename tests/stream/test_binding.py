@@ -29,6 +29,7 @@ from muccore.stream.certificate import selfSigned
 from muccore.stream.tls import (
     END_POINT,
     EXPORTER,
+    UNIQUE,
     ChannelBindings,
     ServerTLS,
     endPointBinding,
@@ -81,9 +82,24 @@ class ChannelBindingTests(SynchronousTestCase):
         bindings = self.bindings(SSL.TLS1_2_VERSION)
         self.assertEqual(bindings.types(), (END_POINT,))
         self.assertEqual(bindings.data(END_POINT), presented(self.client))
-        for other in (EXPORTER, "tls-unique", ""):
+        for other in (EXPORTER, ""):
             with self.assertRaises(KeyError):
                 bindings.data(other)
+
+    def test_unique(self) -> None:
+        """
+        C{tls-unique} is there without being announced. Where a session is resumed, a client that takes the server's
+        Finished message for it (RFC 5929 §3.1) does not get in.
+        """
+        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            bindings = self.bindings(version)
+            self.assertNotIn(UNIQUE, bindings.types())
+            self.assertEqual(bindings.data(UNIQUE), self.client.get_finished())
+        tls, context = ServerTLS(*goodPair(self.mktemp())), clientContext(SSL.TLS1_2_VERSION)
+        client, _ = connect(tls, context)
+        client, server = connect(tls, context, client.get_session())
+        self.assertTrue(reused(server))
+        self.assertNotEqual(tls.channelBindings(Transport(server)).data(UNIQUE), client.get_peer_finished())
 
     def test_everyConnectionItsOwn(self) -> None:
         """
@@ -182,7 +198,7 @@ class Greeter(Protocol):
         Send the bindings.
         """
         bindings = self.factory.tls.channelBindings(self.transport)
-        lines = [f"{type} {bindings.data(type).hex()}" for type in bindings.types()]
+        lines = [f"{type} {bindings.data(type).hex()}" for type in (*bindings.types(), UNIQUE)]
         self.transport.write("\n".join([*lines, "\n"]).encode())
 
     def connectionLost(self, reason: object) -> None:
@@ -236,14 +252,16 @@ class LoopbackTests(TestCase):
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 10, 0))
         return plain
 
-    def standardClient(self) -> tuple[dict[str, bytes], bytes]:
+    def standardClient(self, version: ssl.TLSVersion) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """
         Python's own client, which trusts the certificate and checks it as strictly as it can.
         """
         context = ssl.create_default_context(cafile=self.certificate)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
+        context.maximum_version = version
         with self.ask() as plain, context.wrap_socket(plain, server_hostname="localhost") as secured:
-            return readBindings(secured.recv), hashlib.sha256(secured.getpeercert(True)).digest()
+            hashed = hashlib.sha256(secured.getpeercert(True)).digest()
+            return readBindings(secured.recv), {END_POINT: hashed, UNIQUE: secured.get_channel_binding()}
 
     def opensslClient(self) -> tuple[dict[str, bytes], bytes]:
         """
@@ -258,13 +276,26 @@ class LoopbackTests(TestCase):
             return bindings, secured.export_keying_material(EXPORTER_LABEL, 32)
 
     @inlineCallbacks
-    def test_endPoint(self) -> None:
+    def standard(self, version: ssl.TLSVersion) -> object:
         """
-        The certificate's hash is the same on both sides.
+        Both sides see the same, as far as Python's client can see it.
         """
-        bindings, seen = yield deferToThread(self.standardClient)
-        self.assertEqual(bindings[END_POINT], seen)
+        bindings, seen = yield deferToThread(self.standardClient, version)
+        bindings.pop(EXPORTER, None)
+        self.assertEqual(bindings, seen)
         yield self.over
+
+    def test_standard12(self) -> object:
+        """
+        The certificate's hash and what Python takes for C{tls-unique} are the same on both sides, under TLS 1.2.
+        """
+        return self.standard(ssl.TLSVersion.TLSv1_2)
+
+    def test_standard13(self) -> object:
+        """
+        And under TLS 1.3, where slixmpp up to 1.8.3 binds to it as well.
+        """
+        return self.standard(ssl.TLSVersion.TLSv1_3)
 
     @inlineCallbacks
     def test_exporter(self) -> None:

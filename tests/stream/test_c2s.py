@@ -927,6 +927,19 @@ class TLSTests(Case):
         self.assertNotIn(b"<starttls ", transport.value)
 
 
+    def test_bindingOff(self) -> None:
+        """
+        Channel binding can be switched off: then nothing of it is offered, and a client may say so.
+        """
+        self.factory.offer.channelBinding = False
+        stream, transport = self.connect(direct=True)
+        first = b64encode(b"y,,n=romeo,r=x").decode()
+        stream.dataReceived(HEADER + f"<auth xmlns='{ns.SASL}' mechanism='SCRAM-SHA-1'>{first}</auth>".encode())
+        self.assertNotIn(b"-PLUS", transport.value)
+        self.assertNotIn(b"<sasl-channel-binding", transport.value)
+        self.assertIn(b"<challenge ", transport.value)
+
+
 class RealTLSTests(SocketTestCase):
     """
     STARTTLS and direct TLS with real sockets and certificates.
@@ -959,7 +972,7 @@ class RealTLSTests(SocketTestCase):
         peer.received.clear()
         return received
 
-    def login(self, stream: Any, peer: Peer) -> None:
+    def login(self, stream: Any, peer: Peer, type: str = "tls-server-end-point") -> None:
         """
         Log in by SCRAM with channel binding.
         """
@@ -968,8 +981,8 @@ class RealTLSTests(SocketTestCase):
         features = self.expect(peer, b"</stream:features>")
         self.assertIn(b"<mechanism>SCRAM-SHA-1-PLUS</mechanism>", features)
         self.assertIn(b"<channel-binding type='tls-server-end-point'/>", features)
-        binding = self.tls.channelBindings(stream.transport).data("tls-server-end-point")
-        client = ScramClient("sha1", "romeo", PASSWORD, b"p=tls-server-end-point,,", binding)
+        binding = self.tls.channelBindings(stream.transport).data(type)
+        client = ScramClient("sha1", "romeo", PASSWORD, f"p={type},,".encode(), binding)
         first = b64encode(client.first())
         peer.send(f"<auth xmlns='{ns.SASL}' mechanism='SCRAM-SHA-1-PLUS'>".encode() + first + b"</auth>")
         challenge = self.expect(peer, b"</challenge>")
@@ -1003,11 +1016,11 @@ class RealTLSTests(SocketTestCase):
 
     def test_direct(self) -> None:
         """
-        Direct TLS.
+        Direct TLS; the client is one that does not read which types of channel binding there are (RFC 5802 §6.1).
         """
         stream, peer = self.client(direct=True)
         peer.startTLS()
-        self.login(stream, peer)
+        self.login(stream, peer, "tls-unique")
         self.assertNotIn(b"stream", bytes(peer.raw))
 
     def test_noHandshake(self) -> None:

@@ -369,6 +369,27 @@ class TLSTests(Case):
         self.assertTrue(self.send(auth())[0].startswith(failure("encryption-required")))
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
+    def test_refusedBindings(self) -> None:
+        """
+        A channel binding that is refused is no try, whatever it is refused for; but there is an end to it.
+        """
+        first = {
+            "SCRAM-SHA-256-PLUS": b"p=tls-unique,,n=romeo,r=x",
+            "SCRAM-SHA-1-PLUS": b"p=tls-unique,,n=romeo,r=x",
+            "SCRAM-SHA-1": b"y,,n=romeo,r=x",
+        }
+        refused = [
+            f"<auth xmlns='{ns.SASL}' mechanism='{name}'>{b64encode(message).decode()}</auth>".encode()
+            for name, message in first.items()
+        ]
+        self.open()
+        self.send(STARTTLS)
+        self.open()
+        self.assertEqual(len(self.send(auth(password="x"), auth(password="x"), *refused)), 6)
+        self.assertEqual(self.shell.refusals, ["not-authorized"] * 2)
+        self.assertEqual(len(self.send(*refused, refused[0])), 5)
+        self.assertEqual(self.send(refused[2])[2:], [("close", "policy-violation")])
+
     def test_direct(self) -> None:
         """
         With direct TLS the first header is under TLS already.
@@ -503,6 +524,18 @@ class SASLTests(Case):
         log = self.send(auth(password="x"))
         self.assertTrue(log[0].startswith(failure("not-authorized")))
         self.assertEqual(log[1:], [("close", "policy-violation")])
+
+    def test_bindFailures(self) -> None:
+        """
+        Failures to log in have no part in how often binding a resource may fail.
+        """
+        self.open()
+        self.send(auth(password="x"), auth(password="x"), auth(), HEADER)
+        refused = BIND.replace(b">r<", b"><")
+        for _ in range(2):
+            [answer] = self.send(refused)
+            self.assertIn(b"<bad-request ", answer)
+        self.assertEqual(self.send(refused)[1:], [("close", "policy-violation")])
 
     def test_failureText(self) -> None:
         """

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.credentials import ITERATIONS, SALT_LENGTH, ScramKeys
-from muccore.stream.exchange import SASLFailure
+from muccore.stream.exchange import BindingRefused, SASLFailure
 from muccore.stream.scram import NONCE_LENGTH, Conversation, fakeKeys
 from tests.stream.clients import Bindings, ScramClient
 
@@ -342,13 +342,15 @@ class BindingTests(Asserts):
         ]:
             failure = self.assertFails("not-authorized", self.logIn, header, seen)
             self.assertIn("do not match", failure.text)
+            self.assertIsInstance(failure, BindingRefused)
 
     def test_types(self) -> None:
         """
         A type that is not to be had is refused, and so is none at all with a mechanism that binds.
         """
         for header in (b"p=tls-unique,,", b"p=TLS-EXPORTER,,", b"n,,", b"y,,"):
-            self.assertFails("malformed-request", self.logIn, header, b"exported")
+            failure = self.assertFails("malformed-request", self.logIn, header, b"exported")
+            self.assertIsInstance(failure, BindingRefused)
 
     def test_withoutPlus(self) -> None:
         """
