@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
+from xml.parsers import expat
 
 from twisted.internet.endpoints import serverFromString
 
@@ -22,18 +24,25 @@ from muccore.config.table import Settings
 from muccore.interfaces import IStore, StoreError
 from muccore.storage.choose import makeStore
 from muccore.stream.tls import ServerTLS, TLSConfigError
+from muccore.stream.tokens import hasReparseDeferral
 
 
 def check(settings: Settings, reactor: Any) -> None:
     """
-    Try out what the configuration names: certificate, databases, ports.
+    Try out the XML parser of this Python and what the configuration names: certificate, databases, ports.
 
     @param reactor: for the stores and endpoints; nothing of it is used yet.
     @raise ConfigError: with everything that does not work.
     """
-    problems = [*_certificate(settings), *_stores(settings, reactor), *_ports(settings, reactor)]
+    problems = [*_expat(), *_certificate(settings), *_stores(settings, reactor), *_ports(settings, reactor)]
     if problems:
         raise ConfigError(problems)
+
+
+def _expat() -> Iterator[Problem]:
+    if hasReparseDeferral():
+        text = f"its {expat.EXPAT_VERSION} would keep stanzas back; use Python 3.11.9, 3.12.3 or newer"
+        yield Problem(sys.executable, text)
 
 
 def _certificate(settings: Settings) -> Iterator[Problem]:

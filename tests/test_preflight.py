@@ -141,6 +141,21 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(os.listdir(file.folder), ["server.cfg"])
 
 
+class ExpatTests(SynchronousTestCase):
+    """
+    The XML parser of this Python.
+    """
+
+    def test_keepsStanzasBack(self) -> None:
+        """
+        One that would keep stanzas back until more data comes is refused in one line, which says what to use.
+        """
+        file = ConfigurationFile(self)
+        self.patch(preflight, "hasReparseDeferral", lambda: True)
+        error = self.assertRaises(ConfigError, preflight.check, load(file.path), reactor)
+        self.assertRegex(str(error), r"\A/.*: its expat_[0-9.]+ would keep stanzas back; use Python .* or newer\Z")
+
+
 class TLSTests(SynchronousTestCase):
     """
     Whether a certificate is needed.

@@ -16,8 +16,8 @@ C{CurrentByteIndex} says where expat stands: at the beginning of the token that 
 behind is I{pending} and counts already for the stanza it begins.
 
 B{Long tokens.} Expat looks at a pending token anew each time it is given more, which is quadratic if a long start
-tag comes in small pieces. Beyond L{LONG_TOKEN} bytes the parser therefore holds the pieces back until the end of the
-token is among them.
+tag comes in small pieces. Its own remedy, reparse deferral, keeps complete stanzas back and is switched off. Beyond
+L{LONG_TOKEN} bytes the parser therefore holds the pieces back until the end of the token is among them.
 
 B{Namespaces} are resolved in L{muccore.stream.namespaces}. Names without a prefix cost nothing: the default namespace
 in scope is an element's C{defaultUri}. What the namespaces of a stanza come to when it is rendered, one for each
@@ -43,7 +43,7 @@ from muccore.element import Element
 from muccore.errors import StreamError
 from muccore.stream.events import CLOSED, Closed, Event, Opened
 from muccore.stream.namespaces import COMMON_NAMES, NO_PREFIXES, PLAIN_ATTRIBUTES, Scope
-from muccore.stream.tokens import TokenEnd, checkStart, isEmptyTag, refusal, xmlDeclared
+from muccore.stream.tokens import TokenEnd, checkStart, createExpat, isEmptyTag, refusal, xmlDeclared
 
 STANZA_SIZE: Final = 256 * 1024
 """Bytes in a stanza."""
@@ -178,7 +178,7 @@ class StanzaParser:
         """
         Make an expat parser that stands where the stream stands: before the header or between stanzas.
         """
-        parser = expat.ParserCreate("utf-8", intern=None)
+        parser = createExpat()
         parser.buffer_size = _TEXT_BUFFER
         parser.buffer_text = True
         header = self._header

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.stream.test_parser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What the parser has to know of XML below the elements: where a token ends that is not complete, in which encoding the
-bytes are, and which stream error an error of expat is (RFC 6120 §4.9.3, §11).
+What the parser has to know of XML below the elements: how expat is set up, where a token ends that is not complete, in
+which encoding the bytes are, and which stream error an error of expat is (RFC 6120 §4.9.3, §11).
 """
 
 from __future__ import annotations
@@ -17,6 +17,34 @@ _TAG_STOP: Final = re.compile(b"[>'\"]")
 _TAG: Final = re.compile(rb"<[^'\">]*+(?:'[^']*+'[^'\">]*+|\"[^\"]*+\"[^'\">]*+)*+>")
 _BOM: Final = 0xEF
 _NOT_UTF8: Final = frozenset([0x00, 0xFE, 0xFF])
+
+
+def createExpat(separator: str | None = None) -> expat.XMLParserType:
+    """
+    Create an expat parser that reports a token as soon as its last byte is there.
+
+    By default expat 2.6 and later puts off looking at an incomplete token again until its bytes have doubled, so a
+    stanza could stay inside until the client sends another one.
+
+    @param separator: what to put between namespace and local name; with C{None} expat leaves namespaces alone.
+    """
+    parser = expat.ParserCreate("utf-8", separator, intern=None)
+    if hasattr(parser, "SetReparseDeferralEnabled"):
+        parser.SetReparseDeferralEnabled(False)
+    return parser
+
+
+def hasReparseDeferral() -> bool:
+    """
+    Whether expat puts tokens off all the same: Python before 3.11.9 or 3.12.3 cannot switch that off. Tried rather than
+    concluded from a version, because distributions may have added it to an older expat.
+    """
+    parser = createExpat()
+    reported: list[str] = []
+    parser.StartElementHandler = lambda name, attributes: reported.append(name)
+    parser.Parse(b"<stream")
+    parser.Parse(b">")
+    return not reported
 
 
 class TokenEnd:

@@ -10,9 +10,10 @@ import gc
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import combinations, pairwise, product
 from typing import Any, cast
+from unittest.mock import Mock, call
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from muccore import ns
 from muccore.element import Element, render
 from muccore.errors import StanzaError, StreamError, errorReply
 from muccore.stream import parser as parserModule
+from muccore.stream import tokens
 from muccore.stream.parser import CLOSED, RECYCLE, Opened, StanzaParser
 
 HEADER = (
@@ -132,6 +134,27 @@ class StreamTests(Case):
         self.assertIsNone(body.parent)
         self.assertEqual((x.uri, x.name, x.children[0].uri), ("urn:x", "x", "urn:x"))
         self.assertEqual(x.addElement("z").uri, "urn:x")
+
+    def test_cutAnywhere(self) -> None:
+        """
+        The header and a stanza in two or three pieces are given with their last byte, wherever they are cut, and by
+        every expat parser: the first one, and those that take over from it.
+        """
+
+        def check(parser: StanzaParser, data: bytes, places: Sequence[int]) -> None:
+            pieces = cut(data, places)
+            self.assertEqual([len(list(parser.feed(piece))) for piece in pieces], [0] * len(places) + [1], pieces)
+
+        for place in range(1, len(HEADER)):
+            check(StanzaParser(), HEADER, [place])
+        stanza = b"<message to='lobby@chat.example' type='groupchat' id='a1'><body>Good evening!</body></message>"
+        for stepwise, idle in product((False, True), repeat=2):
+            parser = self.opened(stepwise=stepwise)
+            for count in (1, 2):
+                for places in combinations(range(1, len(stanza)), count):
+                    if idle:
+                        parser.idle()
+                    check(parser, stanza, places)
 
     def test_end(self) -> None:
         """
@@ -400,6 +423,30 @@ class RestrictedTests(Case):
         """
         self.refused("not-well-formed", b"", b"\xef\xbb\xbf" + HEADER)
         self.assertEqual(self.parse(b"<a>\xef\xbb\xbf</a>").text(), "\ufeff")
+
+
+class ReparseDeferralTests(SynchronousTestCase):
+    """
+    Expat libraries that put tokens off.
+    """
+
+    def test_switchedOff(self) -> None:
+        """
+        An expat parser is told not to where Python can tell it, and used as it is where Python cannot.
+        """
+        for methods in (["SetReparseDeferralEnabled"], []):
+            expat = Mock(spec=methods)
+            self.patch(tokens.expat, "ParserCreate", lambda *_, made=expat, **__: made)
+            self.assertIs(tokens.createExpat(), expat)
+            self.assertEqual(expat.mock_calls, [call.SetReparseDeferralEnabled(False)] * len(methods))
+
+    def test_noticed(self) -> None:
+        """
+        A parser that reports nothing with the last byte of a token is noticed; this Python's is none.
+        """
+        self.assertFalse(tokens.hasReparseDeferral())
+        self.patch(tokens, "createExpat", Mock)
+        self.assertTrue(tokens.hasReparseDeferral())
 
 
 class LimitTests(Case):

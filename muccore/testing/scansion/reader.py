@@ -16,6 +16,7 @@ from xml.parsers import expat
 from lxml import etree
 
 from muccore import ns
+from muccore.stream.tokens import createExpat
 
 _PREFIXES: Final = {ns.STREAM: "stream"}
 
@@ -43,7 +44,7 @@ class StreamReader:
         self._open: list[etree._Element] = []
         self._depth = 0
         self._found: list[etree._Element | None] = []
-        parser = expat.ParserCreate("utf-8", " ")
+        parser = createExpat(" ")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -51,9 +52,6 @@ class StreamReader:
         parser.StartDoctypeDeclHandler = self._restricted("a document type")
         parser.CommentHandler = self._restricted("a comment")
         parser.ProcessingInstructionHandler = self._restricted("a processing instruction")
-        # Where expat puts off reading what may not be complete, stanzas would come late.
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            parser.SetReparseDeferralEnabled(False)
         self._parser = parser
 
     def feed(self, data: bytes) -> list[etree._Element | None]:
