@@ -70,19 +70,6 @@ def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) 
     name = x509.Name(common)
     # A day back, for clients whose clock is slow.
     begins = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
-    usage = dict.fromkeys(
-        [
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ],
-        False,
-    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -96,7 +83,8 @@ def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) 
             critical=not common,
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=True, **usage), critical=True)
+        # No KeyUsage: it is its own issuer, so NSS and GnuTLS would ask for keyCertSign (RFC 5280 §4.2.1.3), which a
+        # certificate with CA:FALSE must not have (§4.2.1.9).
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())

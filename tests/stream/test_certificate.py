@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pyasn1.codec.der import decoder
 from pyasn1.type.char import UTF8String
 from twisted.trial.unittest import SynchronousTestCase
@@ -100,6 +100,18 @@ class SelfSignedTests(SynchronousTestCase):
         self.assertLess(begins, datetime.now(UTC))
         self.assertEqual(ends - begins, VALIDITY)
         self.assertLessEqual(VALIDITY, timedelta(days=825))
+
+    def test_usages(self) -> None:
+        """
+        It is for a server and for no authority. It restricts no use of its key: NSS and GnuTLS refuse, as issuer, a
+        key that may not sign certificates, and this one is its own issuer.
+        """
+        extensions = self.make("localhost").extensions
+        self.assertFalse(extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+        self.assertEqual(
+            list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value), [ExtendedKeyUsageOID.SERVER_AUTH]
+        )
+        self.assertRaises(x509.ExtensionNotFound, extensions.get_extension_for_class, x509.KeyUsage)
 
     def test_modes(self) -> None:
         """
