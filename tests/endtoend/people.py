@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from muccore import ns
 from muccore.testing.scansion.client import Client
-from muccore.testing.scansion.language import Character
+from muccore.testing.scansion.language import ClientDefinition
 from tests.endtoend.serverprocess import PATIENCE
 
 ROOM = "orchard@conference.localhost"
@@ -160,7 +160,7 @@ async def arrive(
     @param direct: the port speaks TLS from the first byte on.
     """
     person = await call(test, port, direct)
-    await bounded(person.login(Character(user, f"{user}@localhost", password, "r", None, None, 0), tls))
+    await bounded(person.login(ClientDefinition(user, f"{user}@localhost", password, "r", None, None, 0), tls))
     return person
 
 

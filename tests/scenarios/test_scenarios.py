@@ -12,9 +12,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from muccore.testing.scansion.play import perform
+from muccore.testing.scansion.options import RunOptions
+from muccore.testing.scansion.runner import perform
 from muccore.testing.scansion.script import load
-from muccore.testing.scansion.staging import Staging
 from muccore.testing.server import RunningServer, startServer
 
 
@@ -45,7 +45,7 @@ def _performing(path: Path) -> Callable[[ScenarioTests], Deferred[None]]:
     script = load(str(path))
 
     def test(self: ScenarioTests) -> Deferred[None]:
-        return perform(reactor, script, Staging(self.server.host, self.server.port, exact=True))
+        return perform(reactor, script, RunOptions(self.server.host, self.server.port, exact=True))
 
     test.__doc__ = f"{script.title}."
     return test

@@ -19,16 +19,16 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore import ns
 from muccore.testing.scansion.client import STREAM_ERROR, Client, ClientFailed, connect
-from muccore.testing.scansion.language import Character
+from muccore.testing.scansion.language import ClientDefinition
 from muccore.testing.scansion.scram import ScramClient, ScramRefused
 from tests.testing.fakeserver import PASSWORD, PLAIN, FakeServer, mechanisms
 
 
-def character(resource: str | None = None, password: str = PASSWORD) -> Character:
+def character(resource: str | None = None, password: str = PASSWORD) -> ClientDefinition:
     """
     Somebody who can log in.
     """
-    return Character("Romeo", "romeo@localhost", password, resource, None, None, 1)
+    return ClientDefinition("Romeo", "romeo@localhost", password, resource, None, None, 1)
 
 
 def certificate() -> Any:

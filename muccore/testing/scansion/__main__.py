@@ -20,9 +20,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from muccore.testing.scansion.language import ScriptError
-from muccore.testing.scansion.play import perform
+from muccore.testing.scansion.options import RunOptions, ScenarioFailed
+from muccore.testing.scansion.runner import perform
 from muccore.testing.scansion.script import load
-from muccore.testing.scansion.staging import PlayFailed, Staging
 
 
 def _port(text: str) -> int:
@@ -56,7 +56,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(
         prog="python -m muccore.testing.scansion",
-        description="Perform plays (scansion scripts) against an XMPP server. See docs/plays.md.",
+        description="Perform plays (scansion scripts) against an XMPP server. See docs/scenarios.md.",
     )
     parser.add_argument("host", metavar="HOST", help="where the server listens, whatever domain it serves")
     parser.add_argument("port", metavar="PORT", type=_port)
@@ -78,14 +78,14 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 async def _run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> int:
-    staging = Staging(
+    options = RunOptions(
         chosen.host, chosen.port, chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls
     )
     failed = 0
     for path in chosen.files:
         try:
-            await perform(reactor, load(path), staging)
-        except (PlayFailed, ScriptError, OSError) as e:
+            await perform(reactor, load(path), options)
+        except (ScenarioFailed, ScriptError, OSError) as e:
             failed += 1
             write(f"FAILED {path}\n")
             write("".join(f"  {line}\n" for line in str(e).splitlines()))

@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 
 from muccore import ns
 from muccore.element import escapeAttribute, escapeText
-from muccore.testing.scansion.language import Character
+from muccore.testing.scansion.language import ClientDefinition
 from muccore.testing.scansion.reader import StreamReader
 from muccore.testing.scansion.scram import ScramClient, ScramRefused
 
@@ -209,7 +209,7 @@ class Client(Protocol):
 
     # Logging in
 
-    async def login(self, character: Character, tls: bool = False) -> None:
+    async def login(self, character: ClientDefinition, tls: bool = False) -> None:
         """
         Log in and bind a resource. It is up to the caller to bound the time.
 

@@ -3,7 +3,7 @@
 """
 The words of the language, and what a script is once it has been read.
 
-The language is that of Prosody's test tool, scansion; C{docs/plays.md} describes what is understood of it here.
+The language is that of Prosody's test tool, scansion; C{docs/scenarios.md} describes what is understood of it here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ScriptError(ValueError):
 
 
 @dataclass(frozen=True)
-class Character:
+class ClientDefinition:
     """
     One client of the play.
 
@@ -186,7 +186,7 @@ class Script:
 
     source: str
     title: str
-    characters: dict[str, Character]
+    characters: dict[str, ClientDefinition]
     actions: Sequence[Action]
 
 

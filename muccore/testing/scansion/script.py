@@ -20,7 +20,7 @@ from muccore.testing.scansion.language import (
     STRICT_VALUES,
     VARIABLE,
     Action,
-    Character,
+    ClientDefinition,
     Connects,
     Disconnects,
     Markup,
@@ -54,7 +54,7 @@ class _Reader:
         self.lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
         self.at = 0
         self.title = ""
-        self.characters: dict[str, Character] = {}
+        self.characters: dict[str, ClientDefinition] = {}
         self.actions: list[Action] = []
         self.captured: set[str] = set()
 
@@ -132,7 +132,7 @@ class _Reader:
             found[key] = number, value.strip()
         self.characters[name] = self.character(name, line, found)
 
-    def character(self, name: str, line: int, found: dict[str, tuple[int, str]]) -> Character:
+    def character(self, name: str, line: int, found: dict[str, tuple[int, str]]) -> ClientDefinition:
         for required in ("jid", "password"):
             if not found.get(required, (0, ""))[1]:
                 raise self.error(found.get(required, (line, ""))[0], f"client {name!r} has no {required}")
@@ -153,7 +153,7 @@ class _Reader:
         number, text = found.get("connect_port", (line, ""))
         if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
             raise self.error(number, f"expected a port number, found {text!r}")
-        return Character(
+        return ClientDefinition(
             name,
             address,
             found["password"][1],

@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.testing.scansion.staging}.
+Tests for L{muccore.testing.scansion.options}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.testing.scansion.compare import Rules
 from muccore.testing.scansion.language import parseStanzas
-from muccore.testing.scansion.staging import Staging, show, showAll
+from muccore.testing.scansion.options import RunOptions, show, showAll
 
 
 class ShowTests(SynchronousTestCase):
@@ -48,6 +48,6 @@ class StagingTests(SynchronousTestCase):
         """
         Each mode has its rules.
         """
-        self.assertEqual(Staging("h", 1).rules, Rules.LENIENT)
-        self.assertEqual(Staging("h", 1, strictPayloads=True).rules, Rules.PAYLOADS)
-        self.assertEqual(Staging("h", 1, exact=True).rules, Rules.EXACT)
+        self.assertEqual(RunOptions("h", 1).rules, Rules.LENIENT)
+        self.assertEqual(RunOptions("h", 1, strictPayloads=True).rules, Rules.PAYLOADS)
+        self.assertEqual(RunOptions("h", 1, exact=True).rules, Rules.EXACT)

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_scansion_play -*-
+# -*- test-case-name: tests.testing.test_scansion_runner -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 Performing a script against a server.
@@ -38,7 +38,7 @@ from muccore.testing.scansion.language import (
     Sends,
     askedOf,
 )
-from muccore.testing.scansion.staging import PlayFailed, Role, Staging, StepFailed, show, showAll
+from muccore.testing.scansion.options import RunOptions, ScenarioFailed, ScriptClient, StepFailed, show, showAll
 
 _T = TypeVar("_T")
 
@@ -65,16 +65,16 @@ def blocks(actions: Sequence[Action]) -> Iterator[list[Action]]:
         yield block
 
 
-class _Performance:
+class _Run:
     """
     One performance of one script.
     """
 
-    def __init__(self, reactor: Any, script: Script, staging: Staging) -> None:
+    def __init__(self, reactor: Any, script: Script, options: RunOptions) -> None:
         self.reactor = reactor
         self.script = script
-        self.staging = staging
-        self.roles = {name: Role(character) for name, character in script.characters.items()}
+        self.options = options
+        self.roles = {name: ScriptClient(character) for name, character in script.characters.items()}
         self.captured: dict[str, str] = {}
         self.line = 1
 
@@ -83,13 +83,13 @@ class _Performance:
             for block in blocks(self.script.actions):
                 self.line = block[0].line
                 await self.perform(block)
-            if self.staging.exact:
+            if self.options.exact:
                 await self.settle()
                 for role in self.roles.values():
                     self.nothingLeft(role)
             await self.clear()
         except StepFailed as failure:
-            raise PlayFailed(f"{self.script.source}:{failure.line}: {failure.what}") from None
+            raise ScenarioFailed(f"{self.script.source}:{failure.line}: {failure.what}") from None
         finally:
             for client in self.clients():
                 client.abort()
@@ -109,7 +109,7 @@ class _Performance:
         def late(_: object, timeout: float) -> _T:
             raise StepFailed(self.line, f"{what} took more than {timeout:g} s")
 
-        return await waiting.addTimeout(self.staging.timeout, self.reactor, late)
+        return await waiting.addTimeout(self.options.timeout, self.reactor, late)
 
     async def perform(self, block: Sequence[Action]) -> None:
         action = block[0]
@@ -124,7 +124,7 @@ class _Performance:
             await self.receiveNothing(role)
         else:
             receives = [each for each in block if isinstance(each, Receives)]
-            if self.staging.exact:
+            if self.options.exact:
                 await self.receiveInOrder(role, receives)
             else:
                 await self.receiveAll(role, receives)
@@ -133,7 +133,7 @@ class _Performance:
 
     # Coming and going
 
-    async def connect(self, role: Role) -> None:
+    async def connect(self, role: ScriptClient) -> None:
         name, character = role.character.name, role.character
         if role.client is not None:
             if role.client.lost is None and not role.endExpected:
@@ -141,21 +141,21 @@ class _Performance:
             await self.bounded(role.client.closed(), f"the end of {name}'s earlier connection")
         role.left = role.endExpected = False
         role.sentTo.clear()
-        staging = self.staging
+        options = self.options
         try:
             role.client = await connect(
-                self.reactor, character.host or staging.host, character.port or staging.port, staging.timeout
+                self.reactor, character.host or options.host, character.port or options.port, options.timeout
             )
             await self.bounded(
-                Deferred.fromCoroutine(role.client.login(character, staging.tls)), f"{name}'s log-in"
+                Deferred.fromCoroutine(role.client.login(character, options.tls)), f"{name}'s log-in"
             )
         except (ClientFailed, error.ConnectError, error.DNSLookupError) as e:
             raise StepFailed(self.line, f"{name} cannot connect: {e}") from None
         role.full = role.client.full
 
-    async def disconnect(self, role: Role) -> None:
+    async def disconnect(self, role: ScriptClient) -> None:
         client = role.onStage(self.line)
-        if self.staging.exact:
+        if self.options.exact:
             await self.settle()
             self.nothingLeft(role)
             await self.bounded(client.close(), f"the server's end of {role.character.name}'s stream")
@@ -169,7 +169,7 @@ class _Performance:
         End a stream, with patience that ends.
         """
         waiting = client.close()
-        waiting.addTimeout(self.staging.timeout, self.reactor, lambda *_: None)
+        waiting.addTimeout(self.options.timeout, self.reactor, lambda *_: None)
         await waiting
         client.abort()
         await client.closed()
@@ -203,8 +203,8 @@ class _Performance:
             raise StepFailed(self.line, f"nothing has been captured as {variable!r}")
         return self.captured[variable]
 
-    def send(self, role: Role, action: Sends) -> None:
-        if role.left and not self.staging.exact:
+    def send(self, role: ScriptClient, action: Sends) -> None:
+        if role.left and not self.options.exact:
             # There are scripts that go on speaking behind the stage.
             return
         client = role.onStage(action.line)
@@ -233,22 +233,22 @@ class _Performance:
         await waiting
         return client.count > before
 
-    def silence(self, role: Role, client: Client) -> str:
+    def silence(self, role: ScriptClient, client: Client) -> str:
         """
         Why nothing (more) has come.
         """
         if client.lost is not None:
             return client.lost
-        return f"nothing more came within {self.staging.timeout:g} s"
+        return f"nothing more came within {self.options.timeout:g} s"
 
-    async def receiveInOrder(self, role: Role, receives: Sequence[Receives]) -> None:
+    async def receiveInOrder(self, role: ScriptClient, receives: Sequence[Receives]) -> None:
         """
         The next stanzas are those, one after the other.
         """
         client = role.onStage(self.line)
         name = role.character.name
         for action in receives:
-            deadline = self.reactor.seconds() + self.staging.timeout
+            deadline = self.reactor.seconds() + self.options.timeout
             for line, expected in zip(action.markup.lines, action.markup.stanzas(self.lookup), strict=True):
                 self.line = line
                 while not client.stanzas:
@@ -267,13 +267,13 @@ class _Performance:
                 self.captured.update(comparison.captures)
                 role.endExpected = received.tag == STREAM_ERROR
 
-    def addresses(self, role: Role) -> tuple[str, str]:
+    def addresses(self, role: ScriptClient) -> tuple[str, str]:
         """
         What may stand in C{to} of a stanza for that client.
         """
         return role.full, role.full.partition("/")[0]
 
-    async def receiveAll(self, role: Role, receives: Sequence[Receives]) -> None:
+    async def receiveAll(self, role: ScriptClient, receives: Sequence[Receives]) -> None:
         """
         All of those come, in whatever order, and others may come between them.
         """
@@ -283,10 +283,10 @@ class _Performance:
             for action in receives
             for line, stanza in zip(action.markup.lines, action.markup.stanzas(self.lookup), strict=True)
         ]
-        deadline = self.reactor.seconds() + self.staging.timeout
+        deadline = self.reactor.seconds() + self.options.timeout
         while True:
             held = list(client.stanzas)
-            compared = [[compare(stanza, each, self.staging.rules) for each in held] for _, stanza in wanted]
+            compared = [[compare(stanza, each, self.options.rules) for each in held] for _, stanza in wanted]
             places = assign(len(wanted), len(held), _fitting(compared))
             if None not in places:
                 break
@@ -301,7 +301,7 @@ class _Performance:
         client.stanzas.clear()
         client.stanzas.extend(each for j, each in enumerate(held) if j not in places)
 
-    def missed(self, role: Role, client: Client, stanza: etree._Element, taken: set[int | None]) -> str:
+    def missed(self, role: ScriptClient, client: Client, stanza: etree._Element, taken: set[int | None]) -> str:
         """
         What to say when an expected stanza has not come.
         """
@@ -314,19 +314,19 @@ class _Performance:
         alike = [each for each in others if each.tag == stanza.tag]
         alike.sort(key=lambda each: each.get("from") == stanza.get("from"))
         if alike:
-            text += f"\n  first difference to the nearest: {compare(stanza, alike[-1], self.staging.rules).difference}"
+            text += f"\n  first difference to the nearest: {compare(stanza, alike[-1], self.options.rules).difference}"
         return text
 
-    async def receiveNothing(self, role: Role) -> None:
+    async def receiveNothing(self, role: ScriptClient) -> None:
         client = role.onStage(self.line)
         await self.settle()
-        if self.staging.exact:
+        if self.options.exact:
             self.nothingLeft(role)
         elif client.count > role.seen:
             news = list(client.stanzas)[role.seen - client.count :]
             raise StepFailed(self.line, f"{role.character.name} expected nothing, but there came\n{showAll(news)}")
 
-    def nothingLeft(self, role: Role) -> None:
+    def nothingLeft(self, role: ScriptClient) -> None:
         """
         @raise StepFailed: if a client has got something that the script has not spoken of.
         """
@@ -349,7 +349,7 @@ class _Performance:
         await self.round([(role, role.sentTo | {role.character.address.domain}) for role in here])
         await self.round([(role, {role.character.address.domain}) for role in here])
 
-    async def round(self, pings: Iterable[tuple[Role, Iterable[str]]]) -> None:
+    async def round(self, pings: Iterable[tuple[ScriptClient, Iterable[str]]]) -> None:
         """
         One round of pings. Who is gone does not answer, and will get nothing either.
         """
@@ -364,11 +364,11 @@ class _Performance:
         )
 
 
-def perform(reactor: Any, script: Script, staging: Staging) -> Deferred[None]:
+def perform(reactor: Any, script: Script, options: RunOptions) -> Deferred[None]:
     """
     Perform a script.
 
     @param reactor: for connections and time.
-    @return: fires when everybody has left; fails with L{PlayFailed}.
+    @return: fires when everybody has left; fails with L{ScenarioFailed}.
     """
-    return Deferred.fromCoroutine(_Performance(reactor, script, staging).run())
+    return Deferred.fromCoroutine(_Run(reactor, script, options).run())

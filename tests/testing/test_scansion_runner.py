@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.testing.scansion.play}.
+Tests for L{muccore.testing.scansion.runner}.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.words.xish import domish
 
 from muccore import ns
-from muccore.testing.scansion.play import blocks, perform
+from muccore.testing.scansion.options import RunOptions, ScenarioFailed
+from muccore.testing.scansion.runner import blocks, perform
 from muccore.testing.scansion.script import parse
-from muccore.testing.scansion.staging import PlayFailed, Staging
 from tests.testing.fakeserver import PASSWORD, FakeServer, FakeStream, forward
 
 CAST = f"""\
@@ -67,22 +67,22 @@ class PlayTests(TestCase):
         self.port = self.server.start()
         self.addCleanup(self.server.stop)
 
-    async def passes(self, actions: str, **staging: Any) -> None:
+    async def passes(self, actions: str, **options: Any) -> None:
         """
         Expect that actions of the usual cast go well, and that nobody is left on the stage.
         """
-        staging.setdefault("timeout", 5.0)
-        await perform(reactor, parse(CAST + actions, "a.scs"), Staging("127.0.0.1", self.port, **staging))
+        options.setdefault("timeout", 5.0)
+        await perform(reactor, parse(CAST + actions, "a.scs"), RunOptions("127.0.0.1", self.port, **options))
         await self.server.empty()
 
-    async def fails(self, actions: str, line: int, *words: str, **staging: Any) -> str:
+    async def fails(self, actions: str, line: int, *words: str, **options: Any) -> str:
         """
         Expect that they fail, at a line that counts from the first of them as 1, and with these words in order; then
         nobody is left either.
         """
-        staging.setdefault("timeout", 5.0)
-        with self.assertRaises(PlayFailed) as raised:
-            await perform(reactor, parse(CAST + actions, "a.scs"), Staging("127.0.0.1", self.port, **staging))
+        options.setdefault("timeout", 5.0)
+        with self.assertRaises(ScenarioFailed) as raised:
+            await perform(reactor, parse(CAST + actions, "a.scs"), RunOptions("127.0.0.1", self.port, **options))
         text = str(raised.exception)
         self.assertTrue(text.startswith(f"a.scs:{line + CAST.count(chr(10))}: "), text)
         at = 0
@@ -364,12 +364,12 @@ class PlayTests(TestCase):
         other = FakeServer()
         port = other.start()
         await other.stop()
-        staging = Staging("127.0.0.1", port)
-        with self.assertRaises(PlayFailed) as raised:
-            await perform(reactor, parse(f"{CAST}Romeo connects\n"), staging)
+        options = RunOptions("127.0.0.1", port)
+        with self.assertRaises(ScenarioFailed) as raised:
+            await perform(reactor, parse(f"{CAST}Romeo connects\n"), options)
         self.assertIn("Romeo cannot connect: Connection was refused", str(raised.exception))
         place = f"\tconnect_host: localhost\n\tconnect_port: {self.port}\n-----"
-        await perform(reactor, parse(CAST.replace("-----", place) + "Juliet connects\n"), staging)
+        await perform(reactor, parse(CAST.replace("-----", place) + "Juliet connects\n"), options)
 
     async def test_connectionLost(self) -> None:
         """

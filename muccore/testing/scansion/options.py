@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_scansion_staging -*-
+# -*- test-case-name: tests.testing.test_scansion_options -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 Where and how plays are performed, who is on the stage, and how failures are told.
@@ -13,20 +13,20 @@ from lxml import etree
 
 from muccore.testing.scansion.client import Client
 from muccore.testing.scansion.compare import Rules
-from muccore.testing.scansion.language import Character
+from muccore.testing.scansion.language import ClientDefinition
 
 _SHOWN_STANZAS = 10
 _SHOWN_LENGTH = 4000
 
 
-class PlayFailed(Exception):
+class ScenarioFailed(Exception):
     """
     The play did not go as its script says; C{str()} of it tells where and what, over several lines.
     """
 
 
 @dataclass(frozen=True)
-class Staging:
+class RunOptions:
     """
     Where and how plays are performed.
 
@@ -78,7 +78,7 @@ def showAll(stanzas: Iterable[etree._Element]) -> str:
     return "\n".join(shown) or "    (nothing)"
 
 
-class Role:
+class ScriptClient:
     """
     One character with its connection.
 
@@ -90,7 +90,7 @@ class Role:
     @ivar endExpected: the script has seen the stream error that ends its stream.
     """
 
-    def __init__(self, character: Character) -> None:
+    def __init__(self, character: ClientDefinition) -> None:
         self.character = character
         self.client: Client | None = None
         self.full = ""
