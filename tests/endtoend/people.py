@@ -160,7 +160,7 @@ async def arrive(
     @param direct: the port speaks TLS from the first byte on.
     """
     person = await call(test, port, direct)
-    await bounded(person.login(ClientDefinition(user, f"{user}@localhost", password, "r", None, None, 0), tls))
+    await bounded(person.login(ClientDefinition(user, f"{user}@localhost", password, "r"), tls))
     return person
 
 

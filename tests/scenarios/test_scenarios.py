@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Performs every play in this folder, in exact mode, each against a whole server of its own.
+Run every scenario of this folder in exact mode, each against a whole server of its own.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from muccore.testing.scansion.options import RunOptions
-from muccore.testing.scansion.runner import perform
+from muccore.testing.scansion.runner import run
 from muccore.testing.scansion.script import load
 from muccore.testing.server import RunningServer, startServer
 
 
 class ScenarioTests(TestCase):
     """
-    One test for each play; its name is the file's.
+    One test for each scenario, named after its file.
     """
 
     timeout = 60
@@ -38,20 +38,19 @@ class ScenarioTests(TestCase):
         return startServer(reactor).addCallback(started)
 
 
-def _performing(path: Path) -> Callable[[ScenarioTests], Deferred[None]]:
+def _testOf(path: Path) -> Callable[[ScenarioTests], Deferred[None]]:
     """
-    Make the test of one play.
+    Return the test of one scenario.
     """
     script = load(str(path))
 
     def test(self: ScenarioTests) -> Deferred[None]:
-        return perform(reactor, script, RunOptions(self.server.host, self.server.port, exact=True))
+        return run(reactor, script, RunOptions(self.server.host, self.server.port, exact=True))
 
+    test.__name__ = f"test_{path.stem}"
     test.__doc__ = f"{script.title}."
     return test
 
 
 for _path in sorted(Path(__file__).parent.glob("*.scs")):
-    _test = _performing(_path)
-    _test.__name__ = f"test_{_path.stem}"
-    setattr(ScenarioTests, _test.__name__, _test)
+    setattr(ScenarioTests, f"test_{_path.stem}", _testOf(_path))

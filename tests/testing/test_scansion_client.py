@@ -24,11 +24,11 @@ from muccore.testing.scansion.scram import ScramClient, ScramRefused
 from tests.testing.fakeserver import PASSWORD, PLAIN, FakeServer, mechanisms
 
 
-def character(resource: str | None = None, password: str = PASSWORD) -> ClientDefinition:
+def definition(resource: str | None = None, password: str = PASSWORD) -> ClientDefinition:
     """
     Somebody who can log in.
     """
-    return ClientDefinition("Romeo", "romeo@localhost", password, resource, None, None, 1)
+    return ClientDefinition("Romeo", "romeo@localhost", password, resource)
 
 
 def certificate() -> Any:
@@ -80,7 +80,7 @@ class ClientTests(TestCase):
             return client.closed()
 
         self.addCleanup(drop)
-        await client.login(character(**properties), tls)
+        await client.login(definition(**properties), tls)
         return client
 
     async def refused(self, tls: bool = False, **properties: Any) -> str:
@@ -208,7 +208,7 @@ class ClientTests(TestCase):
         A server that does not speak XML is told so.
         """
         self.patch(self.server.protocol, "onStart", lambda stream, root: stream.write("HTTP/1.1 400 Bad Request\r\n"))
-        self.assertIn("no XML", await self.refused())
+        self.assertIn("not XML", await self.refused())
 
     async def test_connectionLostAtLogIn(self) -> None:
         """
@@ -236,7 +236,7 @@ class ClientTests(TestCase):
         stream.write("<message/><message>this & that</message>")
         await client.closed()
         self.assertEqual([stanza.tag for stanza in client.stanzas], [f"{{{ns.CLIENT}}}message"])
-        self.assertIn("no XML", client.lost)
+        self.assertIn("not XML", client.lost)
 
     async def test_ping(self) -> None:
         """

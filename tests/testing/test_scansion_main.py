@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from muccore.testing.scansion.__main__ import options, run
+from muccore.testing.scansion.__main__ import parseArguments, run
 from tests.testing.fakeserver import PASSWORD, FakeServer
 
 SCRIPT = f"""\
@@ -30,23 +30,23 @@ Romeo receives:
 """
 
 
-class OptionsTests(SynchronousTestCase):
+class ArgumentTests(SynchronousTestCase):
     """
     The command line.
     """
 
     def setUp(self) -> None:
         """
-        Have a file.
+        Write a script.
         """
         self.path = self.mktemp()
         Path(self.path).write_text(SCRIPT)
 
     def test_defaults(self) -> None:
         """
-        Plays are performed in lenient mode, with five seconds for each step and without TLS.
+        Scenarios run in lenient mode, with five seconds for each step and without TLS.
         """
-        chosen = options(["127.0.0.1", "5222", self.path])
+        chosen = parseArguments(["127.0.0.1", "5222", self.path])
         self.assertEqual((chosen.host, chosen.port, chosen.files), ("127.0.0.1", 5222, [self.path]))
         self.assertEqual(
             (chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls), (False, False, 5.0, False)
@@ -54,7 +54,7 @@ class OptionsTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """
-        A wrong command line ends with status 2 and a line that names what is wrong.
+        A wrong command line exits with status 2 and a message that names the mistake.
         """
         missing = self.mktemp()
         for argv, word in (
@@ -70,14 +70,14 @@ class OptionsTests(SynchronousTestCase):
         ):
             said: list[str] = []
             self.patch(sys, "stderr", type("Said", (), {"write": staticmethod(said.append)}))
-            error = self.assertRaises(SystemExit, options, argv)
+            error = self.assertRaises(SystemExit, parseArguments, argv)
             self.assertEqual(error.code, 2)
             self.assertIn(word, "".join(said))
 
 
 class RunTests(TestCase):
     """
-    Performing files.
+    Running files.
     """
 
     timeout = 30
@@ -96,32 +96,32 @@ class RunTests(TestCase):
 
     def write(self, name: str, text: str) -> str:
         """
-        Write a script; its path.
+        Write a script; return its path.
         """
         path = os.path.join(self.folder, name)
         Path(path).write_text(text)
         return path
 
-    async def perform(self, *arguments: str) -> tuple[int, list[str]]:
+    async def scansion(self, *arguments: str) -> tuple[int, list[str]]:
         """
-        The status and the lines that are printed.
+        Return the status and the printed lines.
         """
         said: list[str] = []
-        status = await run(reactor, options(["127.0.0.1", str(self.port), *arguments]), said.append)
+        status = await run(reactor, parseArguments(["127.0.0.1", str(self.port), *arguments]), said.append)
         return status, "".join(said).splitlines()
 
     async def test_allPass(self) -> None:
         """
-        If all plays pass, each has its line, and the status is 0.
+        If all scenarios pass, each has its line, and the status is 0.
         """
-        status, lines = await self.perform(self.good, self.good)
+        status, lines = await self.scansion(self.good, self.good)
         self.assertEqual((status, lines), (0, [f"ok {self.good}", f"ok {self.good}", "2 passed, 0 failed"]))
 
     async def test_someFail(self) -> None:
         """
-        A play that fails, or that is not understood, is told with its place; the others are performed.
+        A script that fails or is not valid is reported with its position; the others run.
         """
-        status, lines = await self.perform(self.broken, self.good)
+        status, lines = await self.scansion(self.broken, self.good)
         self.assertEqual(status, 1)
         self.assertEqual(lines[0], f"FAILED {self.broken}")
         self.assertTrue(lines[1].startswith(f"  {self.broken}:5: "), lines)
@@ -131,15 +131,15 @@ class RunTests(TestCase):
         """
         What passes in lenient mode can fail in exact mode.
         """
-        status, lines = await self.perform("--exact", self.good)
+        status, lines = await self.scansion("--exact", self.good)
         self.assertEqual((status, lines[0], lines[-1]), (1, f"FAILED {self.good}", "0 passed, 1 failed"))
         self.assertTrue(lines[1].startswith(f"  {self.good}:10: Romeo expected"), lines)
 
     async def test_fileThatVanishes(self) -> None:
         """
-        A file that cannot be read any more fails like a play.
+        A file that can no longer be read counts as failed.
         """
-        chosen = options(["127.0.0.1", str(self.port), self.good])
+        chosen = parseArguments(["127.0.0.1", str(self.port), self.good])
         os.remove(self.good)
         said: list[str] = []
         self.assertEqual(await run(reactor, chosen, said.append), 1)
@@ -147,7 +147,7 @@ class RunTests(TestCase):
 
     async def test_process(self) -> None:
         """
-        As a program it prints the lines and ends with the status.
+        The program prints the lines and exits with the status.
         """
         for files, expected in (([self.good], 0), ([self.good, self.broken], 1)):
             out, err, status = await getProcessOutputAndValue(

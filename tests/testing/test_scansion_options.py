@@ -9,20 +9,20 @@ from lxml import etree
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.testing.scansion.compare import Rules
-from muccore.testing.scansion.language import parseStanzas
+from muccore.testing.scansion.language import Position, parseStanzas
 from muccore.testing.scansion.options import RunOptions, show, showAll
 
 
 class ShowTests(SynchronousTestCase):
     """
-    Stanzas for people.
+    Formatting stanzas.
     """
 
     def test_show(self) -> None:
         """
-        Stanzas are shown indented, without the namespace that all have, and cut where they are huge.
+        A stanza is indented, without the common namespace, and cut if it is long.
         """
-        (stanza,) = parseStanzas("a.scs", 1, "<iq><a xmlns='x'>b</a></iq>")
+        (stanza,) = parseStanzas(Position("a.scs", 1), "<iq><a xmlns='x'>b</a></iq>")
         self.assertEqual(show(stanza), '    <iq>\n      <a xmlns="x">b</a>\n    </iq>')
         stanza.text = "x" * 10_000
         self.assertLess(len(show(stanza)), 5_000)
@@ -30,9 +30,9 @@ class ShowTests(SynchronousTestCase):
 
     def test_showAll(self) -> None:
         """
-        Of many stanzas the first ones are shown, and how many there are besides; of none, that there are none.
+        Of many stanzas only the first ones are shown, with the number of the others; none are shown as nothing.
         """
-        stanzas = parseStanzas("a.scs", 1, "".join(f"<iq id='{i}'/>" for i in range(13)))
+        stanzas = parseStanzas(Position("a.scs", 1), "".join(f"<iq id='{i}'/>" for i in range(13)))
         lines = showAll(stanzas).splitlines()
         self.assertEqual(lines[:10], [f'    <iq id="{i}"/>' for i in range(10)])
         self.assertEqual(lines[10:], ["    … and 3 more"])
@@ -41,7 +41,7 @@ class ShowTests(SynchronousTestCase):
 
 class StagingTests(SynchronousTestCase):
     """
-    How stanzas are compared.
+    Options of a run.
     """
 
     def test_rules(self) -> None:

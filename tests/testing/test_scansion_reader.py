@@ -67,7 +67,7 @@ class StreamReaderTests(SynchronousTestCase):
         for text in ("<b> & </b>", "<b></c>", "<x:b/>", "<b c=d/>", "<b>&foo;</b>", "\0", "<b c='1' c='2'/>"):
             found, error = self.read(f"<a/>{text}<c/>")
             self.assertEqual([element.tag for element in found], [f"{{{ns.CLIENT}}}a"], text)
-            self.assertIn("is no XML", error)
+            self.assertIn("is not XML", error)
         reader = StreamReader()
         reader.feed(HEADER + b"<a></b>")
         self.assertEqual(reader.feed(b"<c/>"), [])

@@ -5,6 +5,7 @@ Tests for L{muccore.testing.scansion.runner}.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -13,11 +14,11 @@ from twisted.words.xish import domish
 
 from muccore import ns
 from muccore.testing.scansion.options import RunOptions, ScenarioFailed
-from muccore.testing.scansion.runner import blocks, perform
+from muccore.testing.scansion.runner import blocks, run
 from muccore.testing.scansion.script import parse
 from tests.testing.fakeserver import PASSWORD, FakeServer, FakeStream, forward
 
-CAST = f"""\
+CLIENTS = f"""\
 [Client] Romeo
 \tjid: romeo@localhost/r
 \tpassword: {PASSWORD}
@@ -33,7 +34,7 @@ TWO = "Romeo sends:\n\t<iq id='two'/>\n"
 
 def answers(server: FakeServer, stream: FakeStream, element: domish.Element) -> None:
     """
-    Answer what has one of these ids, and forward the rest.
+    Answer stanzas with these ids, and forward the rest.
     """
     known = {
         "two": "<message id='a'/><message id='b'/>",
@@ -52,9 +53,9 @@ def answers(server: FakeServer, stream: FakeStream, element: domish.Element) -> 
         stream.write(text)
 
 
-class PlayTests(TestCase):
+class RunnerTests(TestCase):
     """
-    Performing scripts, on real sockets.
+    Running scripts, on real sockets.
     """
 
     timeout = 30
@@ -69,22 +70,22 @@ class PlayTests(TestCase):
 
     async def passes(self, actions: str, **options: Any) -> None:
         """
-        Expect that actions of the usual cast go well, and that nobody is left on the stage.
+        Expect that actions of the usual clients pass, and that no connection is left.
         """
         options.setdefault("timeout", 5.0)
-        await perform(reactor, parse(CAST + actions, "a.scs"), RunOptions("127.0.0.1", self.port, **options))
+        await run(reactor, parse(CLIENTS + actions, "a.scs"), RunOptions("127.0.0.1", self.port, **options))
         await self.server.empty()
 
     async def fails(self, actions: str, line: int, *words: str, **options: Any) -> str:
         """
-        Expect that they fail, at a line that counts from the first of them as 1, and with these words in order; then
-        nobody is left either.
+        Expect that they fail, at a line counted from the first of them as 1, with these words in order; no connection
+        is left either.
         """
         options.setdefault("timeout", 5.0)
         with self.assertRaises(ScenarioFailed) as raised:
-            await perform(reactor, parse(CAST + actions, "a.scs"), RunOptions("127.0.0.1", self.port, **options))
+            await run(reactor, parse(CLIENTS + actions, "a.scs"), RunOptions("127.0.0.1", self.port, **options))
         text = str(raised.exception)
-        self.assertTrue(text.startswith(f"a.scs:{line + CAST.count(chr(10))}: "), text)
+        self.assertTrue(text.startswith(f"a.scs:{line + CLIENTS.count(chr(10))}: "), text)
         at = 0
         for word in words:
             self.assertIn(word, text[at:])
@@ -94,15 +95,15 @@ class PlayTests(TestCase):
 
     async def test_nothing(self) -> None:
         """
-        A play without actions passes, and so does one whose client comes, goes and comes again.
+        A script without actions passes, and so does one whose client connects, disconnects and connects again.
         """
         for exact in (False, True):
             await self.passes("", exact=exact)
             await self.passes("Romeo connects\nRomeo disconnects\nRomeo connects\n", exact=exact)
 
-    async def test_leavesPolitely(self) -> None:
+    async def test_closesStreams(self) -> None:
         """
-        At the end of a play the streams that are still open are closed, not dropped.
+        At the end, streams that are still open are closed, not dropped.
         """
         for exact in (False, True):
             self.server.ended.clear()
@@ -140,14 +141,14 @@ class PlayTests(TestCase):
 
     async def test_oneStanzaOnce(self) -> None:
         """
-        One stanza does not do for two expected ones in lenient mode.
+        One stanza cannot match two expected ones in lenient mode.
         """
         actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n\t<message id='a'/>\n"
         await self.fails(actions, 6, "nothing more came within 0.2 s", '<message id="b"/>', timeout=0.2)
 
     async def test_heldForLater(self) -> None:
         """
-        In lenient mode what comes too early is held for a later block.
+        In lenient mode what arrives too early is kept for a later block.
         """
         await self.passes(
             f"{BOTH}{TWO}Romeo receives:\n\t<message id='b'/>\n"
@@ -157,7 +158,7 @@ class PlayTests(TestCase):
 
     async def test_missing(self) -> None:
         """
-        What does not come fails at its own line, with what came instead.
+        What does not arrive fails at its own line, with what arrived instead.
         """
         three = "\t<message id='a'/>\n\t<message id='b'/>\n\t<message id='c'/>\n"
         actions = f"Romeo connects\n{TWO}Romeo receives:\n{three}"
@@ -182,11 +183,11 @@ class PlayTests(TestCase):
 
     async def test_leftOver(self) -> None:
         """
-        What nobody expects fails in exact mode at the end, and when its client leaves; in lenient mode it passes.
+        An unexpected stanza fails in exact mode at the end and when its client disconnects; in lenient mode it passes.
         """
         actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n"
         await self.passes(actions)
-        await self.fails(actions, 5, "Romeo got", "does not expect", '<message id="b"/>', exact=True)
+        await self.fails(actions, 5, "Romeo got", "unexpected", '<message id="b"/>', exact=True)
         await self.fails(f"{actions}Romeo disconnects\n", 6, "Romeo got", '<message id="b"/>', exact=True)
 
     async def test_leftOverAtAnother(self) -> None:
@@ -198,9 +199,9 @@ class PlayTests(TestCase):
         await self.fails(actions, 3, "Juliet got", '<message to="juliet@localhost/made', exact=True)
         await self.fails(f"{actions}Juliet disconnects\n", 5, "Juliet got", exact=True)
 
-    async def test_settling(self) -> None:
+    async def test_synchronizing(self) -> None:
         """
-        The stage is settled by a round of pings to everything that was sent to, and a round to the server.
+        Synchronizing takes a round of pings to everything that was sent to, and a round to the server.
         """
         await self.passes(
             f"{BOTH}Romeo sends:\n\t<message id='room' to='room@localhost/nick'/><iq id='two' to='@'/>\n"
@@ -213,18 +214,18 @@ class PlayTests(TestCase):
         self.assertEqual(sorted(first), sorted([juliet, romeo, ("romeo@localhost/r", "room@localhost")]))
         self.assertEqual(sorted(second), sorted([juliet, romeo]))
 
-    async def test_noSettling(self) -> None:
+    async def test_noAnswerToPings(self) -> None:
         """
         A server that does not answer pings cannot show that nothing is left over; lenient mode needs none.
         """
         self.server.answersPings = False
         await self.passes("Romeo connects\n", timeout=0.2)
-        await self.fails("Romeo connects\n", 1, "settling", "took more than 0.2 s", exact=True, timeout=0.2)
+        await self.fails("Romeo connects\n", 1, "synchronizing", "took more than 0.2 s", exact=True, timeout=0.2)
 
     async def test_nothingExpected(self) -> None:
         """
-        C{receives nothing} fails if something came: in lenient mode since the client's last step, in exact mode
-        anything that is not taken.
+        C{receives nothing} fails if something has arrived: in lenient mode since the client's last step, in exact mode
+        anything not yet expected.
         """
         send = "Romeo sends:\n\t<message to=\"${Juliet's full JID}\"/>\n"
         for exact in (False, True):
@@ -242,8 +243,8 @@ class PlayTests(TestCase):
 
     async def test_moreThanExpected(self) -> None:
         """
-        Attributes and children that are not expected pass in lenient mode and fail in exact mode, where the script
-        does not allow them; the receiver's own address need not be expected.
+        Unexpected attributes and children pass in lenient mode and fail in exact mode, unless the script allows them;
+        the receiver's own address need not be written.
         """
         actions = "Romeo connects\nRomeo sends:\n\t<iq id='rich'/>\nRomeo receives:\n\t"
         await self.passes(f"{actions}<message><body>b</body></message>\n")
@@ -255,7 +256,7 @@ class PlayTests(TestCase):
 
     async def test_someoneElsesStanza(self) -> None:
         """
-        A stanza that is addressed to somebody else fails in exact mode.
+        A stanza addressed to somebody else fails in exact mode.
         """
         actions = "Romeo connects\nRomeo sends:\n\t<iq id='wrong'/>\nRomeo receives:\n\t<message/>\n"
         await self.passes(actions)
@@ -263,7 +264,7 @@ class PlayTests(TestCase):
 
     async def test_strictPayloads(self) -> None:
         """
-        Scansion's own rule for payloads counts where it is asked for.
+        Scansion's own rule for payloads applies if it is selected.
         """
         actions = (
             "Romeo connects\nRomeo sends:\n\t<iq id='x'/>\n"
@@ -275,7 +276,7 @@ class PlayTests(TestCase):
 
     async def test_captures(self) -> None:
         """
-        What one client captures another can send and expect, in the same block of the script as well.
+        What one client captures, another can send and expect.
         """
         for exact in (False, True):
             await self.passes(
@@ -291,7 +292,7 @@ class PlayTests(TestCase):
 
     async def test_capturesOnlyWhatFits(self) -> None:
         """
-        In lenient mode a stanza that was looked at and does not fit leaves nothing captured.
+        In lenient mode a stanza that does not match captures nothing.
         """
         await self.passes(
             "Romeo connects\nRomeo sends:\n\t<iq id='lookalike'/>\nRomeo receives:\n"
@@ -302,7 +303,7 @@ class PlayTests(TestCase):
 
     async def test_properties(self) -> None:
         """
-        All that can be asked of a client is filled in; its JID is as the script writes it.
+        Every property of a client has its value; its JID is as written in the script.
         """
         for exact in (False, True):
             self.server.resources = 0
@@ -318,62 +319,75 @@ class PlayTests(TestCase):
 
     async def test_fullJIDBeforeConnecting(self) -> None:
         """
-        A full JID is known beforehand if the script says the resource, and asking for it otherwise fails.
+        A full JID is known before connecting if the script has its resource; otherwise using it fails.
         """
         ask = "{} connects\n{} sends:\n\t<iq id='two' a=\"${{{}'s full JID}}\"/>\n"
         await self.passes(ask.format("Juliet", "Juliet", "Romeo"))
         await self.fails(ask.format("Romeo", "Romeo", "Juliet"), 2, "Juliet has not connected yet")
 
-    async def test_mistakesOnStage(self) -> None:
+    async def test_notConnected(self) -> None:
         """
-        Who is not connected can do nothing, and who is connected cannot connect.
+        Only a connected client can act, and only a disconnected one can connect.
         """
         await self.fails("Romeo sends:\n\t<iq/>\n", 1, "Romeo is not connected")
         await self.fails("Romeo receives:\n\t<iq/>\n", 1, "Romeo is not connected")
         await self.fails("Romeo receives nothing\n", 1, "Romeo is not connected")
         await self.fails("Romeo disconnects\n", 1, "Romeo is not connected")
-        await self.fails("Romeo connects\nRomeo connects\n", 2, "connected already")
+        await self.fails("Romeo connects\nRomeo connects\n", 2, "already connected")
 
     async def test_sendingAfterLeaving(self) -> None:
         """
-        What somebody sends who has left goes nowhere in lenient mode, and fails in exact mode.
+        Sending after disconnecting is ignored in lenient mode and fails in exact mode.
         """
         actions = f"Romeo connects\nRomeo disconnects\n{TWO}"
         await self.passes(actions)
         await self.fails(actions, 3, "Romeo is not connected", exact=True)
         await self.passes(f"{actions}Romeo connects\n{TWO}Romeo receives:\n\t<message id='b'/>\n")
 
+    async def test_failureInAnIncludedFile(self) -> None:
+        """
+        A failure in an included file is reported with its own line and with that of the include.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        folder.joinpath("part.scs").write_text("-----\nRomeo receives:\n\t<iq/>\n")
+        script = parse(f"{CLIENTS}Romeo connects\n[Include] part.scs\n", f"{folder}/a.scs")
+        with self.assertRaises(ScenarioFailed) as raised:
+            await run(reactor, script, RunOptions("127.0.0.1", self.port, timeout=0.2))
+        place = f"{folder}/part.scs:3 (included at {folder}/a.scs:9): Romeo expected\n"
+        self.assertTrue(str(raised.exception).startswith(place), str(raised.exception))
+
     async def test_refusedLogIn(self) -> None:
         """
-        A log-in that is refused is told.
+        A refused login is reported.
         """
         self.server.features = ""
         await self.fails("Romeo connects\n", 1, "Romeo cannot connect", "none of PLAIN")
 
     async def test_silentServer(self) -> None:
         """
-        A log-in that gets no answer is given up.
+        A login without an answer times out.
         """
         self.patch(self.server.protocol, "onStart", lambda stream, root: None)
-        await self.fails("Romeo connects\n", 1, "Romeo's log-in took more than 0.2 s", timeout=0.2)
+        await self.fails("Romeo connects\n", 1, "Romeo's login took more than 0.2 s", timeout=0.2)
 
     async def test_noServer(self) -> None:
         """
-        Where nobody listens, that is told; a script can name a place of its own.
+        A refused connection is reported; a script can set a client's host and port.
         """
         other = FakeServer()
         port = other.start()
         await other.stop()
         options = RunOptions("127.0.0.1", port)
         with self.assertRaises(ScenarioFailed) as raised:
-            await perform(reactor, parse(f"{CAST}Romeo connects\n"), options)
+            await run(reactor, parse(f"{CLIENTS}Romeo connects\n"), options)
         self.assertIn("Romeo cannot connect: Connection was refused", str(raised.exception))
         place = f"\tconnect_host: localhost\n\tconnect_port: {self.port}\n-----"
-        await perform(reactor, parse(CAST.replace("-----", place) + "Juliet connects\n"), options)
+        await run(reactor, parse(CLIENTS.replace("-----", place) + "Juliet connects\n"), options)
 
     async def test_connectionLost(self) -> None:
         """
-        A connection that is lost while something is expected fails at once, with the reason.
+        A connection lost while something is expected fails at once, with the reason.
         """
         cut = "Romeo connects\nRomeo sends:\n\t<iq id='cut'/>\nRomeo receives:\n\t<message/>\n"
         end = cut.replace("cut", "end")
@@ -383,7 +397,7 @@ class PlayTests(TestCase):
 
     async def test_unexpectedEnd(self) -> None:
         """
-        In exact mode the server may not end a stream without the script's knowing; in lenient mode it may.
+        In exact mode the server may close a stream only where the script expects it; in lenient mode always.
         """
         for reason in ("cut", "end"):
             actions = f"Romeo connects\nRomeo sends:\n\t<iq id='{reason}'/>\n"
@@ -392,7 +406,7 @@ class PlayTests(TestCase):
 
     async def test_sendingAfterTheEnd(self) -> None:
         """
-        Who has been thrown out cannot send any more.
+        A client whose stream was closed cannot send.
         """
         await self.fails(
             "Romeo connects\nRomeo sends:\n\t<iq id='cut'/>\nRomeo receives nothing\nRomeo sends:\n\t<iq id='two'/>\n",
@@ -402,7 +416,7 @@ class PlayTests(TestCase):
 
     async def test_expectedStreamError(self) -> None:
         """
-        A stream error can be expected; then the client may connect again, or leave.
+        A stream error can be expected; then the client may connect again, or disconnect.
         """
         expect = (
             "Romeo connects\nRomeo sends:\n\t<iq id='end'/>\n"
@@ -414,7 +428,7 @@ class PlayTests(TestCase):
 
     async def test_serverThatStays(self) -> None:
         """
-        A server that does not end a stream in its turn fails in exact mode, and is left behind in lenient mode.
+        A server that does not close its stream in turn fails in exact mode; in lenient mode the connection is dropped.
         """
         self.server.endsStreams = False
         await self.passes("Romeo connects\nRomeo disconnects\nRomeo connects\n", timeout=0.2)
@@ -425,12 +439,12 @@ class PlayTests(TestCase):
 
 class BlockTests(SynchronousTestCase):
     """
-    How actions make blocks.
+    Grouping actions into blocks.
     """
 
     def test_blocks(self) -> None:
         """
-        What one client receives without a break is one block, as long as it needs nothing that the block captures.
+        Consecutive receives of one client are one block, as long as they need nothing that the block captures.
         """
         actions = (
             "Romeo connects\n"
@@ -441,7 +455,7 @@ class BlockTests(SynchronousTestCase):
             "Juliet receives nothing\n"
             "Juliet receives:\n\t<iq/>\n"
         )
-        found = [[type(action).__name__ for action in block] for block in blocks(parse(CAST + actions).actions)]
+        found = [[type(action).__name__ for action in block] for block in blocks(parse(CLIENTS + actions).actions)]
         expected = [["Connects"], ["Receives"] * 2, ["Receives"], ["Receives"], ["ReceivesNothing"], ["Receives"]]
         self.assertEqual(found, expected)
         self.assertEqual(list(blocks([])), [])

@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore import ns
-from muccore.testing.scansion import script
 from muccore.testing.scansion.language import (
     STRICT,
     Connects,
     Disconnects,
+    Position,
     Receives,
     ReceivesNothing,
     Script,
     ScriptError,
     Sends,
-    askedOf,
     capturedName,
+    requestedProperty,
 )
-from muccore.testing.scansion.script import parse
+from muccore.testing.scansion.script import load, parse
 
-CAST = """\
+CLIENTS = """\
 # Of two lovers
 
 [Client] Romeo
@@ -45,8 +45,8 @@ CAST = """\
 -----
 """
 
-BODY = len(CAST.splitlines()) + 1
-"""The number of the first line below L{CAST}."""
+BODY = len(CLIENTS.splitlines()) + 1
+"""The number of the first line below L{CLIENTS}."""
 
 
 class ParseTests(SynchronousTestCase):
@@ -56,9 +56,9 @@ class ParseTests(SynchronousTestCase):
 
     def parse(self, actions: str) -> Script:
         """
-        Parse actions of the usual cast.
+        Parse actions of the usual clients.
         """
-        return parse(CAST + actions, "a.scs")
+        return parse(CLIENTS + actions, "a.scs")
 
     def fails(self, text: str, line: int, *words: str) -> None:
         """
@@ -71,9 +71,9 @@ class ParseTests(SynchronousTestCase):
 
     def actionFails(self, actions: str, line: int, *words: str) -> None:
         """
-        Expect that actions of the usual cast are refused, at a line that counts from the first of them as 1.
+        Expect that actions of the usual clients are refused, at a line that counts from the first of them as 1.
         """
-        self.fails(CAST + actions, BODY - 1 + line, *words)
+        self.fails(CLIENTS + actions, BODY - 1 + line, *words)
 
     def test_cast(self) -> None:
         """
@@ -81,10 +81,10 @@ class ParseTests(SynchronousTestCase):
         """
         found = self.parse("")
         self.assertEqual(found.title, "Of two lovers")
-        self.assertEqual(list(found.characters), ["Romeo", "Romeo's phone"])
-        romeo, phone = found.characters.values()
+        self.assertEqual(list(found.clients), ["Romeo", "Romeo's phone"])
+        romeo, phone = found.clients.values()
         self.assertEqual((romeo.jid, romeo.password, romeo.resource), ("romeo@localhost", "pass:word # one", None))
-        self.assertEqual((romeo.host, romeo.port, romeo.line), (None, None, 3))
+        self.assertEqual((romeo.host, romeo.port), (None, None))
         self.assertEqual((phone.jid, phone.resource), ("romeo@localhost/phone", "phone"))
         self.assertEqual((phone.host, phone.port, phone.address.full), ("127.0.0.2", 5299, "romeo@localhost"))
 
@@ -92,14 +92,14 @@ class ParseTests(SynchronousTestCase):
         """
         The representation of a character has no password in it.
         """
-        self.assertNotIn("pass:word", repr(self.parse("").characters["Romeo"]))
+        self.assertNotIn("pass:word", repr(self.parse("").clients["Romeo"]))
 
     def test_resourceProperty(self) -> None:
         """
         The resource can be a property of its own.
         """
         found = parse("[Client] A\n\tjid: a@b\n\tresource: r\n\tpassword: p\n------\n")
-        self.assertEqual(found.characters["A"].resource, "r")
+        self.assertEqual(found.clients["A"].resource, "r")
 
     def test_titleAndTags(self) -> None:
         """
@@ -119,7 +119,7 @@ class ParseTests(SynchronousTestCase):
         )
         kinds = [Connects, Connects, Sends, Receives, ReceivesNothing, ReceivesNothing, Disconnects]
         self.assertEqual([type(action) for action in found.actions], kinds)
-        self.assertEqual([action.line - BODY for action in found.actions], [0, 2, 3, 6, 7, 8, 9])
+        self.assertEqual([action.position.line - BODY for action in found.actions], [0, 2, 3, 6, 7, 8, 9])
         names = [action.name for action in found.actions[:4]]
         self.assertEqual(names, ["Romeo", "Romeo's phone", "Romeo", "Romeo's phone"])
 
@@ -131,7 +131,7 @@ class ParseTests(SynchronousTestCase):
             "Romeo receives:\n\n\t<presence>\n\n\t<show>away</show></presence>\n# more\n\t<iq/> <message/>\n"
         )
         markup = found.actions[0].markup
-        self.assertEqual([line - BODY for line in markup.lines], [2, 6, 6])
+        self.assertEqual([position.line - BODY for position in markup.positions], [2, 6, 6])
         stanzas = markup.stanzas(lambda variable: variable)
         tags = [f"{{{ns.CLIENT}}}{name}" for name in ("presence", "iq", "message")]
         self.assertEqual([stanza.tag for stanza in stanzas], tags)
@@ -156,10 +156,10 @@ class ParseTests(SynchronousTestCase):
         """
         Only newlines end lines, with or without a carriage return; what else Unicode knows stays in the text.
         """
-        found = parse((CAST + "Romeo sends:\n\t<a>x\u2028y\x85z</a>\n").replace("\n", "\r\n"))
+        found = parse((CLIENTS + "Romeo sends:\n\t<a>x\u2028y\x85z</a>\n").replace("\n", "\r\n"))
         (stanza,) = found.actions[0].markup.stanzas(str)
         self.assertEqual(stanza.text, "x\u2028y\x85z")
-        self.assertEqual(found.actions[0].markup.lines, [BODY + 1])
+        self.assertEqual(found.actions[0].markup.positions, [Position("script", BODY + 1)])
 
     def test_captures(self) -> None:
         """
@@ -182,7 +182,23 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(stanza.tag, f"{{{ns.STREAM}}}error")
         self.assertEqual(stanza.get(STRICT), "false")
 
-    def test_badCast(self) -> None:
+    def test_severalSubjects(self) -> None:
+        """
+        Several clients can connect, disconnect and receive the same; names are joined by commas and C{and}.
+        """
+        found = self.parse(
+            "Romeo and Romeo's phone connect\nRomeo's phone, Romeo receive:\n\t<presence/>\n"
+            "Romeo and Romeo's phone receive nothing\nRomeo and Romeo's phone disconnect\n"
+        )
+        kinds = [kind for kind in (Connects, Receives, ReceivesNothing, Disconnects) for _ in range(2)]
+        self.assertEqual([type(action) for action in found.actions], kinds)
+        names = ["Romeo", "Romeo's phone"]
+        self.assertEqual([action.name for action in found.actions], [*names, *names[::-1], *names, *names])
+        self.actionFails("Romeo and Romeo's phone send:\n\t<presence/>\n", 1, "'send:'")
+        self.actionFails("Romeo connect\n", 1, "'connect'")
+        self.actionFails("Romeo and Juliet connect\n", 1, "'Juliet connect'")
+
+    def test_badClients(self) -> None:
         """
         What is wrong above the line of dashes is told with its line.
         """
@@ -198,7 +214,7 @@ class ParseTests(SynchronousTestCase):
         self.fails("[Client] A\n\tjid: a@b\n\tpassword:\n-----\n", 3, "no password")
         self.fails("[Client] A\n\tjid a@b\n-----\n", 2, "PROPERTY: VALUE", "jid a@b")
         self.fails("[Client] A\n\tjit: a@b\n-----\n", 2, "'jit'", "connect_port")
-        self.fails("[Client] A\n\tjid: a@b\n\tjid: a@b\n-----\n", 3, "twice")
+        self.fails("[Client] A\n\tjid: a@b\n\tjid: a@b\n-----\n", 3, "duplicate")
         self.fails("[Client] A\n\tpassword: p\n\tjid: @b\n-----\n", 3, "'A'", "empty localpart")
         self.fails("[Client] A\n\tpassword: p\n\tjid: b\n-----\n", 3, "no localpart")
         self.fails("[Client] A\n\tjid: a@b\n\tpassword: p\n\tresource: \x07\n-----\n", 4, "resourcepart")
@@ -206,7 +222,7 @@ class ParseTests(SynchronousTestCase):
         for port in ("0", "65536", "x", "-1", "٣"):
             self.fails(f"[Client] A\n\tjid: a@b\n\tpassword: p\n\tconnect_port: {port}\n-----\n", 4, "port")
         one = "[Client] A\n\tjid: a@b\n\tpassword: p\n"
-        self.fails(f"{one}{one}-----\n", 4, "'A' already")
+        self.fails(f"{one}{one}-----\n", 4, "duplicate client 'A'")
 
     def test_badActions(self) -> None:
         """
@@ -226,11 +242,11 @@ class ParseTests(SynchronousTestCase):
         """
         Broken XML is told with the line inside the block; text outside of stanzas is no XML to send.
         """
-        self.actionFails("Romeo sends:\n\t<presence>\n\t<x></y>\n\t</presence>\n", 3, "no XML")
-        self.actionFails("Romeo sends:\n# comment\n\t<presence>\n", 3, "no XML")
-        self.actionFails("Romeo sends:\n\t<a:b/>\n", 2, "no XML", "a")
-        self.actionFails("Romeo sends:\n\t<a>&foo;</a>\n", 2, "no XML")
-        self.actionFails("Romeo sends:\n\t</play>\n", 2, "no XML")
+        self.actionFails("Romeo sends:\n\t<presence>\n\t<x></y>\n\t</presence>\n", 3, "not XML")
+        self.actionFails("Romeo sends:\n# comment\n\t<presence>\n", 3, "not XML")
+        self.actionFails("Romeo sends:\n\t<a:b/>\n", 2, "not XML", "a")
+        self.actionFails("Romeo sends:\n\t<a>&foo;</a>\n", 2, "not XML")
+        self.actionFails("Romeo sends:\n\t</script>\n", 2, "not XML")
         self.actionFails("Romeo receives: something\n", 1, "outside")
         self.actionFails("Romeo receives:\n\t<a/> and <b/>\n", 2, "outside")
         self.actionFails("Romeo sends:\n\t<!-- nothing -->\n", 2, "no stanza")
@@ -241,7 +257,7 @@ class ParseTests(SynchronousTestCase):
         """
         self.actionFails("Romeo sends:\n\t<a\n\tb='${Julia's JID}'/>\n", 3, "${Julia's JID}")
         self.actionFails("Romeo sends:\n\t<a b='${Romeo's shoe}'/>\n", 2, "${Romeo's shoe}")
-        self.actionFails("Romeo sends:\n\t<a b='${x}'/>\n", 2, "${x}", "captures")
+        self.actionFails("Romeo sends:\n\t<a b='${x}'/>\n", 2, "${x}", "captured")
         self.actionFails("Romeo sends:\n\t<a b='${x'/>\n", 2, "without its '}'")
         self.actionFails("Romeo receives:\n\t<a b='{scansion:capture:x}' c='${x}'/>\n", 2, "${x}")
 
@@ -262,7 +278,7 @@ class ParseTests(SynchronousTestCase):
     @given(
         st.lists(
             st.sampled_from(
-                [*CAST.splitlines(), "Romeo sends:", "Romeo receives: nothing", "\t<a>", "\t</a>", "\t<b c='${x}'/>"]
+                [*CLIENTS.splitlines(), "Romeo sends:", "Romeo receives: nothing", "\t<a>", "\t</a>", "\t<b c='${x}'/>"]
             )
             | st.text(max_size=20),
             max_size=12,
@@ -276,7 +292,7 @@ class ParseTests(SynchronousTestCase):
         try:
             parse(text)
         except ScriptError as e:
-            self.assertTrue(1 <= e.line <= text.count("\n") + 1, str(e))
+            self.assertTrue(1 <= e.position.line <= text.count("\n") + 1, str(e))
 
 
 class NameTests(SynchronousTestCase):
@@ -284,15 +300,15 @@ class NameTests(SynchronousTestCase):
     The small words of the language.
     """
 
-    def test_askedOf(self) -> None:
+    def test_requestedProperty(self) -> None:
         """
         A variable asks one character for one property.
         """
-        self.assertEqual(askedOf("A", "A's full JID"), "full JID")
-        self.assertEqual(askedOf("A", "A's JID"), "JID")
-        self.assertEqual(askedOf("A's b", "A's b's resource"), "resource")
-        self.assertIsNone(askedOf("A", "A's b's resource"))
-        self.assertIsNone(askedOf("A", "x"))
+        self.assertEqual(requestedProperty("A", "A's full JID"), "full JID")
+        self.assertEqual(requestedProperty("A", "A's JID"), "JID")
+        self.assertEqual(requestedProperty("A's b", "A's b's resource"), "resource")
+        self.assertIsNone(requestedProperty("A", "A's b's resource"))
+        self.assertIsNone(requestedProperty("A", "x"))
 
     def test_capturedName(self) -> None:
         """
@@ -303,36 +319,130 @@ class NameTests(SynchronousTestCase):
             self.assertIsNone(capturedName(value))
 
 
-class LoadTests(SynchronousTestCase):
+class FileTests(SynchronousTestCase):
     """
-    Reading files.
+    Reading files, and files that include others.
     """
+
+    def setUp(self) -> None:
+        """
+        Create a folder.
+        """
+        self.folder = Path(self.mktemp())
+        self.folder.joinpath("shared").mkdir(parents=True)
+
+    def write(self, name: str, text: str | bytes) -> str:
+        """
+        Write a file; return its path.
+        """
+        path = self.folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    def fails(self, text: str, *words: str) -> str:
+        """
+        Expect that the script C{a.scs} is refused with these words. Return the message.
+        """
+        path = self.write("a.scs", text)
+        message = str(self.assertRaises(ScriptError, load, path))
+        for word in words:
+            self.assertIn(word, message)
+        return message.replace(f"{self.folder}/", "")
 
     def test_load(self) -> None:
         """
         A file is read as UTF-8, with or without a byte order mark.
         """
-        path = self.mktemp()
-        Path(path).write_bytes(b"\xef\xbb\xbf" + CAST.replace("lovers", "l\u00f8vers").encode())
-        found = script.load(path)
+        path = self.write("a.scs", b"\xef\xbb\xbf" + CLIENTS.replace("lovers", "l\u00f8vers").encode())
+        found = load(path)
         self.assertEqual((found.source, found.title), (path, "Of two l\u00f8vers"))
 
     def test_notUTF8(self) -> None:
         """
-        Bytes that are no UTF-8 are told with their line.
+        Bytes that are not UTF-8 are reported with their line.
         """
-        path = self.mktemp()
-        Path(path).write_bytes(b"# a\n# \xff\n")
-        error = self.assertRaises(ScriptError, script.load, path)
-        self.assertEqual(error.line, 2)
+        self.assertTrue(self.fails(b"# a\n# \xff\n").startswith("a.scs:2: "))
 
-    def test_ownPlays(self) -> None:
+    def test_include(self) -> None:
         """
-        Every play of this project is understood and has a title.
+        The clients and actions of included files are the script's, in its order; paths are relative to the including
+        file, and each action knows where it stands and what included it.
         """
-        folder = Path(__file__).parent.parent / "scenarios"
-        plays = sorted(folder.glob("*.scs"))
-        self.assertTrue(plays)
-        for play in plays:
-            found = script.load(str(play))
-            self.assertTrue(found.title and found.actions, play.name)
+        self.write("shared/clients.scs", CLIENTS.partition("-----")[0])
+        self.write("shared/both.scs", "# Shared\n[Include] clients.scs\n-----\nRomeo connects\n[Include] sent.scs\n")
+        self.write("shared/sent.scs", "-----\nRomeo's phone connects\nRomeo's phone sends:\n\t<presence/>\n")
+        path = self.write(
+            "a.scs", "# Title\n[Include] shared/both.scs\n------\nRomeo disconnects\n[Include] shared/sent.scs\n"
+        )
+        found = load(path)
+        self.assertEqual((found.title, list(found.clients)), ("Title", ["Romeo", "Romeo's phone"]))
+        places = [str(action.position).replace(f"{self.folder}/", "") for action in found.actions]
+        both = "shared/both.scs:{} (included at a.scs:2)"
+        sent = f"shared/sent.scs:{{}} (included at {both.format(5)})"
+        self.assertEqual(
+            places,
+            [
+                both.format(4),
+                sent.format(2),
+                sent.format(3),
+                "a.scs:4",
+                "shared/sent.scs:2 (included at a.scs:5)",
+                "shared/sent.scs:3 (included at a.scs:5)",
+            ],
+        )
+        self.assertEqual(found.actions[2].markup.positions[0].line, 4)
+
+    def test_parameters(self) -> None:
+        """
+        The properties of an include replace variables in the included file, of clients as well.
+        """
+        self.write(
+            "shared/enters.scs",
+            "-----\n${who} sends:\n\t<presence to=\"${room}@localhost/${who}\"><a>${who's full JID}</a></presence>\n",
+        )
+        path = self.write(
+            "a.scs", f"{CLIENTS}[Include] shared/enters.scs\n\twho: Romeo's phone\n\t# comment\n\troom: hall\n"
+        )
+        (action,) = load(path).actions
+        (stanza,) = action.markup.stanzas(lambda variable: f"<{variable}>")
+        self.assertEqual((action.name, stanza.get("to")), ("Romeo's phone", "hall@localhost/Romeo's phone"))
+        self.assertEqual(stanza[0].text, "<Romeo's phone's full JID>")
+
+    def test_capturesOfIncluded(self) -> None:
+        """
+        Values captured in an included file can be used behind it.
+        """
+        self.write("shared/captures.scs", "-----\nRomeo receives:\n\t<iq id='{scansion:capture:x}'/>\n")
+        path = self.write("a.scs", f"{CLIENTS}[Include] shared/captures.scs\nRomeo sends:\n\t<iq id='${{x}}'/>\n")
+        self.assertEqual(load(path).actions[1].markup.uses, {"x"})
+
+    def test_badIncludes(self) -> None:
+        """
+        A file that is missing, includes itself, or lacks a parameter is reported at the line of the include; a mistake
+        inside it at its own line.
+        """
+        self.write("shared/b.scs", "-----\n[Include] ../a.scs\n")
+        self.write("shared/c.scs", "[Client] Romeo\n\tjid: a@b\n\tpassword: p\n-----\nRomeo sleeps\n")
+        self.write("shared/d.scs", "-----\n${who} connects\n")
+        self.assertTrue(self.fails("\n[Include] missing.scs\n").startswith("a.scs:2: cannot read missing.scs: "))
+        self.assertEqual(self.fails("[Include]\n"), "a.scs:1: no file to include")
+        self.assertEqual(self.fails(f"[Include] a.scs\n{CLIENTS}"), "a.scs:1: a.scs includes itself")
+        message = self.fails(f"[Include] shared/b.scs\n{CLIENTS}")
+        self.assertEqual(message, "shared/b.scs:2 (included at a.scs:1): ../a.scs includes itself")
+        message = self.fails("[Include] shared/c.scs\n-----\n", "'sleeps'")
+        self.assertTrue(message.startswith("shared/c.scs:5 (included at a.scs:1): "), message)
+        message = self.fails(f"{CLIENTS}[Include] shared/c.scs\n", "duplicate client 'Romeo'")
+        self.assertTrue(message.startswith(f"shared/c.scs:1 (included at a.scs:{BODY}): "), message)
+        self.fails(f"{CLIENTS}[Include] shared/d.scs\n", "'${who} connects'")
+        message = self.fails(f"{CLIENTS}[Include] shared/d.scs\n\twho: Romeo\n\troom: hall\n")
+        self.assertEqual(message, f"a.scs:{BODY + 2}: shared/d.scs has no ${{room}}")
+
+    def test_scenarios(self) -> None:
+        """
+        Every scenario of this project is valid and has a title.
+        """
+        paths = sorted(Path(__file__).parent.parent.joinpath("scenarios").glob("*.scs"))
+        self.assertTrue(paths)
+        for path in paths:
+            found = load(str(path))
+            self.assertTrue(found.title and found.actions, path.name)

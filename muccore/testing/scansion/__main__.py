@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.testing.test_scansion_main -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-C{python -m muccore.testing.scansion HOST PORT FILES}: perform plays, one after the other, against one server.
+C{python -m muccore.testing.scansion HOST PORT FILES}: run scenarios, one after the other, against one server.
 
-The exit status is 0 if all passed, 1 if one failed, 2 if the arguments are wrong.
+The exit status is 0 if all passed, 1 if any failed, 2 if the arguments are wrong.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from muccore.testing.scansion import runner
 from muccore.testing.scansion.language import ScriptError
 from muccore.testing.scansion.options import RunOptions, ScenarioFailed
-from muccore.testing.scansion.runner import perform
 from muccore.testing.scansion.script import load
 
 
@@ -47,18 +47,17 @@ def _file(text: str) -> str:
     return text
 
 
-def options(argv: Sequence[str]) -> argparse.Namespace:
+def parseArguments(argv: Sequence[str]) -> argparse.Namespace:
     """
-    Read the command line.
+    Parse the command line, C{argv} being without the program's name.
 
-    @param argv: without the program's name.
-    @raise SystemExit: with status 2 if it is wrong, with 0 after C{--help}.
+    @raise SystemExit: with status 2 if it is wrong, 0 after C{--help}.
     """
     parser = argparse.ArgumentParser(
         prog="python -m muccore.testing.scansion",
-        description="Perform plays (scansion scripts) against an XMPP server. See docs/scenarios.md.",
+        description="Run scenarios (scansion scripts) against an XMPP server. See docs/scenarios.md.",
     )
-    parser.add_argument("host", metavar="HOST", help="where the server listens, whatever domain it serves")
+    parser.add_argument("host", metavar="HOST", help="the server's address, whatever domain it serves")
     parser.add_argument("port", metavar="PORT", type=_port)
     parser.add_argument("files", metavar="FILE", nargs="+", type=_file, help="a script (.scs)")
     mode = parser.add_mutually_exclusive_group()
@@ -73,7 +72,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
         help="compare elements outside of jabber:client as scansion does: attributes, children and their order",
     )
     parser.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="for each step (default: 5)")
-    parser.add_argument("--tls", action="store_true", help="use STARTTLS (any certificate is believed)")
+    parser.add_argument("--tls", action="store_true", help="use STARTTLS (any certificate is accepted)")
     return parser.parse_args(argv)
 
 
@@ -84,7 +83,7 @@ async def _run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], 
     failed = 0
     for path in chosen.files:
         try:
-            await perform(reactor, load(path), options)
+            await runner.run(reactor, load(path), options)
         except (ScenarioFailed, ScriptError, OSError) as e:
             failed += 1
             write(f"FAILED {path}\n")
@@ -97,10 +96,10 @@ async def _run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], 
 
 def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> Deferred[int]:
     """
-    Perform all plays.
+    Run all scenarios.
 
-    @param chosen: from L{options}.
-    @param write: takes what is to be printed.
+    @param chosen: from L{parseArguments}.
+    @param write: called with what is to be printed.
     @return: fires with the exit status.
     """
     return Deferred.fromCoroutine(_run(reactor, chosen, write))
@@ -108,7 +107,7 @@ def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]
 
 def main(argv: Sequence[str]) -> None:
     """
-    The command. Does not return.
+    Run the command. Does not return.
     """
 
     def write(text: str) -> None:
@@ -118,8 +117,8 @@ def main(argv: Sequence[str]) -> None:
     async def whole(reactor: Any) -> None:
         sys.exit(await run(reactor, chosen, write))
 
-    chosen = options(argv)
-    # Failures show what servers sent; no terminal's encoding shall hide them behind an error of its own.
+    chosen = parseArguments(argv)
+    # Failures show what servers sent: characters that the terminal cannot encode must not raise.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))

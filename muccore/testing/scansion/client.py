@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.testing.test_scansion_client -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A small XMPP client over TCP for plays: it logs in, binds, sends text and keeps what comes.
+A small XMPP client over TCP for scenarios: it logs in, binds, sends text and keeps what arrives.
 
-A tool for tests: it believes any certificate, and it sends a password over an unencrypted connection where the server
-takes it. What comes is kept without any limit, so point it at servers under test only.
+Only for servers under test: it accepts any certificate, sends the password over an unencrypted connection if the server
+lets it, and keeps what arrives without any limit.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ STREAM_ERROR = f"{{{ns.STREAM}}}error"
 
 class ClientFailed(Exception):
     """
-    A client could not do its part; C{str()} of it says why.
+    The connection or the login failed; C{str()} of it says why.
     """
 
 
 def _condition(error: etree._Element, namespace: str) -> str:
     """
-    The condition of a stream error, SASL failure or stanza error.
+    Return the condition of a stream error, SASL failure or stanza error.
     """
     for child in error.iterchildren(etree.Element):
         name = etree.QName(child)
@@ -56,10 +56,10 @@ class Client(Protocol):
     """
     One connection.
 
-    @ivar stanzas: what has come and nobody has taken yet; stream errors are among them.
-    @ivar count: how many have come in all since the log-in.
+    @ivar stanzas: those that have arrived and are not taken yet, stream errors among them.
+    @ivar count: how many have arrived since the login.
     @ivar full: the full JID, once it is bound.
-    @ivar lost: why the connection is gone, or C{None}.
+    @ivar lost: why the connection is lost, or C{None}.
     """
 
     transport: ITCPTransport
@@ -74,12 +74,12 @@ class Client(Protocol):
         self._waiting: Deferred[None] | None = None
         self._finished: list[Deferred[None]] = []
         self._pings: dict[str, Deferred[None]] = {}
-        self._pingPrefix = f"play-{secrets.token_hex(8)}-"
+        self._pingPrefix = f"ping-{secrets.token_hex(8)}-"
         self._pingCount = 0
         self._domain = ""
         self._reader = StreamReader()
 
-    # What comes
+    # Receiving
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -88,7 +88,7 @@ class Client(Protocol):
         reader = self._reader
         for element in reader.feed(data):
             if reader is not self._reader:
-                # The stream has been restarted: nothing that came before counts any more.
+                # The stream has been restarted: what came before it does not count.
                 return
             if element is not None:
                 self._elementReceived(element)
@@ -131,7 +131,7 @@ class Client(Protocol):
 
     def changed(self) -> Deferred[None]:
         """
-        Wait until something comes or the connection is lost. Only one may wait at a time.
+        Wait until something arrives or the connection is lost. Only one caller may wait at a time.
         """
         if self.lost is not None:
             return succeed(None)
@@ -144,7 +144,7 @@ class Client(Protocol):
 
     def closed(self) -> Deferred[None]:
         """
-        Wait until the connection is gone.
+        Wait until the connection is lost.
         """
         waiting: Deferred[None] = Deferred()
         if self.lost is None:
@@ -163,7 +163,7 @@ class Client(Protocol):
             raise ClientFailed(self._ended)
         return element
 
-    # What goes
+    # Sending
 
     def send(self, text: str) -> None:
         """
@@ -173,9 +173,9 @@ class Client(Protocol):
 
     def ping(self, to: str) -> Deferred[None]:
         """
-        Wait until an address has answered, in whatever way, to an IQ (XEP-0199). Its answer is not among C{stanzas}.
+        Ping an address (XEP-0199); fires with any answer, which is not added to C{stanzas}.
 
-        @raise ClientFailed: (as failure) if the connection is gone.
+        @return: fails with L{ClientFailed} if the connection is lost.
         """
         answered: Deferred[None] = Deferred()
         if self.lost is not None:
@@ -194,7 +194,7 @@ class Client(Protocol):
 
     def close(self) -> Deferred[None]:
         """
-        End the stream, and wait until the server has ended it, too.
+        Close the stream, and wait until the server has closed it, too.
         """
         if self.lost is None:
             self._sendClosing()
@@ -209,14 +209,14 @@ class Client(Protocol):
 
     # Logging in
 
-    async def login(self, character: ClientDefinition, tls: bool = False) -> None:
+    async def login(self, definition: ClientDefinition, tls: bool = False) -> None:
         """
-        Log in and bind a resource. It is up to the caller to bound the time.
+        Log in and bind a resource. The caller limits the time.
 
-        @param tls: use STARTTLS; without it that is done only where nothing else is possible.
-        @raise ClientFailed: if that is not possible.
+        @param tls: use STARTTLS even if logging in is possible without it.
+        @raise ClientFailed: if the server refuses.
         """
-        address = character.address
+        address = definition.address
         self._domain = address.domain
         features = await self._open()
         offer = features.find(f"{{{ns.TLS}}}starttls")
@@ -226,9 +226,9 @@ class Client(Protocol):
             tls or offer.find(f"{{{ns.TLS}}}required") is not None or not self._mechanisms(features)
         ):
             features = await self._startTLS()
-        await self._authenticate(self._mechanisms(features), address.local, character.password)
+        await self._authenticate(self._mechanisms(features), address.local, definition.password)
         await self._open()
-        await self._bind(character.resource)
+        await self._bind(definition.resource)
         self.count = len(self.stanzas)
 
     async def _open(self) -> etree._Element:
@@ -253,7 +253,7 @@ class Client(Protocol):
     @staticmethod
     def _mechanisms(features: etree._Element) -> list[str]:
         """
-        The mechanisms that the server offers and this client knows.
+        Return the mechanisms that both the server and this client support, the preferred one first.
         """
         offered = {str(found.text).strip() for found in features.iter(f"{{{ns.SASL}}}mechanism")}
         return [known for known in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-1") if known in offered]
@@ -274,7 +274,11 @@ class Client(Protocol):
 
     async def _exchange(self, name: str, data: bytes, expected: str, mechanism: str | None = None) -> bytes:
         """
-        One step of SASL: what to send, and what has to come back.
+        Do one step of SASL.
+
+        @param name: the element to send.
+        @param expected: the element that has to be the answer.
+        @return: the answer's data.
         """
         attribute = "" if mechanism is None else f" mechanism='{mechanism}'"
         encoded = base64.b64encode(data).decode("ascii")
@@ -287,7 +291,7 @@ class Client(Protocol):
         try:
             return base64.b64decode((answer.text or "").strip(), validate=True)
         except binascii.Error:
-            raise ClientFailed(f"what the server sent in <{expected}> is no base64") from None
+            raise ClientFailed(f"<{expected}> is not valid base64") from None
 
     async def _bind(self, resource: str | None) -> None:
         wanted = "" if resource is None else f"<resource>{escapeText(resource)}</resource>"
@@ -307,7 +311,7 @@ def connect(reactor: Any, host: str, port: int, timeout: float) -> Deferred[Clie
     Connect.
 
     @param host: a name or an address.
-    @return: a L{Client} that is not logged in; fails as endpoints do.
+    @return: fires with a L{Client} that is not logged in; fails as endpoints do.
     """
     kind: Callable[..., Any] = (
         TCP4ClientEndpoint if isIPAddress(host) else TCP6ClientEndpoint if isIPv6Address(host) else HostnameEndpoint

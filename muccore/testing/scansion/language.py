@@ -1,16 +1,16 @@
 # -*- test-case-name: tests.testing.test_scansion_script -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The words of the language, and what a script is once it has been read.
+The script language's constants, and a script as objects.
 
-The language is that of Prosody's test tool, scansion; C{docs/scenarios.md} describes what is understood of it here.
+The language is that of Prosody's test tool scansion, with extensions; see C{docs/scenarios.md}.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from lxml import etree
@@ -20,60 +20,80 @@ from muccore.jid import JID
 from muccore.jid import parse as parseJID
 
 SCANSION: Final = "https://matthewwild.co.uk/projects/scansion"
-"""The namespace that the prefix C{scansion} stands for inside a script's XML."""
+"""The namespace of the prefix C{scansion} in a script's XML."""
 
 ANY: Final = "{scansion:any}"
 """Stands for any value."""
 
 STRICT: Final = f"{{{SCANSION}}}strict"
-"""The attribute that says how closely an element is compared."""
+"""The attribute that sets how closely an element is compared."""
 
 STRICT_VALUES: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-"""What L{STRICT} may say."""
+"""The values of L{STRICT}."""
 
 VARIABLE: Final = re.compile(r"\$\{([^}\n]*)(\}?)")
-"""A variable; the second group is empty if its end is missing."""
+"""A variable; the second group is empty if the closing brace is missing."""
 
 PROPERTIES: Final = ("full JID", "bare JID", "JID", "username", "resource")
-"""What can be asked of a client: C{${NAME's full JID}} and so on."""
+"""The properties of a client that a variable can name: C{${NAME's full JID}} and so on."""
 
 _CAPTURE: Final = re.compile(r"\{scansion:capture:([A-Za-z_][\w.-]*)\}\Z")
 
-_OPENING: Final = f"<play xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' xmlns:scansion='{SCANSION}'>"
-_CLOSING: Final = "</play>"
+_OPENING: Final = f"<script xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' xmlns:scansion='{SCANSION}'>"
+_CLOSING: Final = "</script>"
+
+
+@dataclass(frozen=True)
+class Position:
+    """
+    A line of a script.
+
+    @ivar includedAt: the line that includes the file, or C{None} for the script's own lines.
+    """
+
+    source: str
+    line: int
+    includedAt: Position | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line}"
+        return place if self.includedAt is None else f"{place} (included at {self.includedAt})"
+
+    def at(self, line: int) -> Position:
+        """
+        Return the position of another line of the same file.
+        """
+        return replace(self, line=line)
 
 
 class ScriptError(ValueError):
     """
-    A script is not understood; C{str()} of it is C{file:line: what}.
+    A script is not valid; C{str()} of it is C{file:line: what}.
     """
 
-    def __init__(self, source: str, line: int, what: str) -> None:
-        ValueError.__init__(self, f"{source}:{line}: {what}")
-        self.source = source
-        self.line = line
-        self.what = what
+    def __init__(self, position: Position, what: str) -> None:
+        ValueError.__init__(self, f"{position}: {what}")
+        self.position = position
 
 
 @dataclass(frozen=True)
 class ClientDefinition:
     """
-    One client of the play.
+    One client of the script.
 
-    @ivar name: how the script calls it; may have blanks in it.
-    @ivar jid: its address as the script writes it.
-    @ivar resource: the resource to ask for, or C{None}: the server makes one up.
-    @ivar host: where to connect instead of where the whole play does, or C{None}.
+    @ivar name: its name in the script; may contain spaces.
+    @ivar jid: its address as written in the script.
+    @ivar resource: the resource to request; C{None}: the server generates one.
+    @ivar host: where this client connects, if not where the others do.
     @ivar port: likewise.
     """
 
     name: str
     jid: str
     password: str = field(repr=False)
-    resource: str | None
-    host: str | None
-    port: int | None
-    line: int
+    resource: str | None = None
+    host: str | None = None
+    port: int | None = None
 
     @property
     def address(self) -> JID:
@@ -84,93 +104,85 @@ class ClientDefinition:
 
 
 Lookup: TypeAlias = Callable[[str], str]
-"""Gives the value of a variable: C{NAME's JID} or the name of something captured."""
+"""Returns the value of a variable: C{NAME's JID} or the name of a captured value."""
 
 
 @dataclass(frozen=True)
 class Markup:
     """
-    The stanzas of one block, with variables still in them.
+    The stanzas of one block, variables not yet replaced.
 
-    @ivar line: where its first line stands.
-    @ivar lines: for each stanza the line on which it begins.
+    @ivar position: of the first line.
+    @ivar positions: of the first line of each stanza.
     @ivar uses: the captured values that it needs.
     @ivar captures: the names of the values that it captures.
     """
 
-    source: str
-    line: int
+    position: Position
     text: str
-    lines: Sequence[int]
+    positions: Sequence[Position]
     uses: frozenset[str]
     captures: frozenset[str]
 
     def written(self, lookup: Lookup) -> str:
         """
-        The XML as it goes to the server: as the script writes it, with the variables' values.
+        Return the XML to send: as written in the script, with the variables' values.
         """
         return VARIABLE.sub(lambda match: _escaped(lookup(match[1])), self.text).strip()
 
     def stanzas(self, lookup: Lookup) -> list[etree._Element]:
         """
-        The stanzas, with the variables' values.
+        Return the stanzas, with the variables' values.
         """
-        return parseStanzas(self.source, self.line, self.written(lookup))
+        return parseStanzas(self.position, self.written(lookup))
 
 
 @dataclass(frozen=True)
-class Connects:
+class Action:
     """
-    A client connects, logs in and binds; it sends no presence.
+    One step of one client.
+
+    @ivar name: the client's.
     """
 
     name: str
-    line: int
+    position: Position
+
+
+class Connects(Action):
+    """
+    Connect, log in and bind; no presence is sent.
+    """
+
+
+class Disconnects(Action):
+    """
+    Close the stream.
+    """
 
 
 @dataclass(frozen=True)
-class Disconnects:
+class Sends(Action):
     """
-    A client ends its stream.
-    """
-
-    name: str
-    line: int
-
-
-@dataclass(frozen=True)
-class Sends:
-    """
-    A client sends stanzas.
+    Send stanzas.
     """
 
-    name: str
-    line: int
     markup: Markup
 
 
 @dataclass(frozen=True)
-class Receives:
+class Receives(Action):
     """
-    A client receives stanzas.
+    Wait for stanzas.
     """
 
-    name: str
-    line: int
     markup: Markup
 
 
-@dataclass(frozen=True)
-class ReceivesNothing:
+class ReceivesNothing(Action):
     """
-    Nothing has come for a client.
+    Check that nothing has arrived.
     """
-
-    name: str
-    line: int
-
-
-Action: TypeAlias = Connects | Disconnects | Sends | Receives | ReceivesNothing
 
 
 @dataclass(frozen=True)
@@ -180,13 +192,13 @@ class Script:
 
     @ivar source: its file's name, for messages.
     @ivar title: its first comment line, or C{""}.
-    @ivar characters: by name.
-    @ivar actions: in order.
+    @ivar clients: by name.
+    @ivar actions: in order, those of included files among them.
     """
 
     source: str
     title: str
-    characters: dict[str, ClientDefinition]
+    clients: dict[str, ClientDefinition]
     actions: Sequence[Action]
 
 
@@ -197,23 +209,24 @@ def _escaped(value: str) -> str:
     )
 
 
-def parseStanzas(source: str, line: int, text: str) -> list[etree._Element]:
+def parseStanzas(position: Position, text: str) -> list[etree._Element]:
     """
     Parse stanzas.
 
-    @raise ScriptError: if they are no XML, or there is text between them.
+    @param position: of the text's first line.
+    @raise ScriptError: if they are not XML, or there is text between them.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
     try:
-        # The opening tag stands on the text's first line, so that libxml2 counts lines as the script does.
-        play = etree.fromstring(f"{_OPENING}{text}\n{_CLOSING}", parser)
+        # The opening tag stands on the text's first line, so that libxml2's line numbers match.
+        root = etree.fromstring(f"{_OPENING}{text}\n{_CLOSING}", parser)
     except etree.XMLSyntaxError as e:
-        # Where the text ends inside an element, libxml2 complains of the line behind it.
-        last = line + text.count("\n")
-        raise ScriptError(source, min(line + (e.lineno or 1) - 1, last), f"this is no XML: {e.msg}") from None
-    stanzas = list(play)
-    if "".join([play.text or "", *(stanza.tail or "" for stanza in stanzas)]).strip():
-        raise ScriptError(source, line, "text outside of any stanza")
+        # If the text ends inside an element, libxml2 reports the line after it.
+        line = position.line + min((e.lineno or 1) - 1, text.count("\n"))
+        raise ScriptError(position.at(line), f"not XML: {e.msg}") from None
+    stanzas = list(root)
+    if "".join([root.text or "", *(stanza.tail or "" for stanza in stanzas)]).strip():
+        raise ScriptError(position, "text outside of any stanza")
     for stanza in stanzas:
         stanza.tail = None
     return stanzas
@@ -221,17 +234,17 @@ def parseStanzas(source: str, line: int, text: str) -> list[etree._Element]:
 
 def capturedName(value: str) -> str | None:
     """
-    The C{x} of C{{scansion:capture:x}}, or C{None} for any other text.
+    Return the C{x} of C{{scansion:capture:x}}, or C{None} for any other text.
     """
     match = _CAPTURE.match(value)
     return match[1] if match else None
 
 
-def askedOf(character: str, variable: str) -> str | None:
+def requestedProperty(client: str, variable: str) -> str | None:
     """
-    The one of L{PROPERTIES} that C{variable} asks of a character, or C{None} if it asks nothing of this one.
+    Return the one of L{PROPERTIES} that C{variable} names of this client, or C{None}.
     """
     for wanted in PROPERTIES:
-        if variable == f"{character}'s {wanted}":
+        if variable == f"{client}'s {wanted}":
             return wanted
     return None

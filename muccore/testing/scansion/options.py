@@ -1,40 +1,44 @@
 # -*- test-case-name: tests.testing.test_scansion_options -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Where and how plays are performed, who is on the stage, and how failures are told.
+The options of a run, the state of its clients, and the formatting of failures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lxml import etree
 
 from muccore.testing.scansion.client import Client
 from muccore.testing.scansion.compare import Rules
-from muccore.testing.scansion.language import ClientDefinition
+from muccore.testing.scansion.language import ClientDefinition, Position
 
-_SHOWN_STANZAS = 10
-_SHOWN_LENGTH = 4000
+_SHOWN_STANZAS: Final = 10
+_SHOWN_LENGTH: Final = 4000
 
 
 class ScenarioFailed(Exception):
     """
-    The play did not go as its script says; C{str()} of it tells where and what, over several lines.
+    The conversation differed from the script; C{str()} of it says where and how, in several lines.
     """
+
+    def __init__(self, position: Position, what: str) -> None:
+        Exception.__init__(self, f"{position}: {what}")
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """
-    Where and how plays are performed.
+    The server and the mode of a run.
 
-    @ivar exact: in exact mode.
+    @ivar exact: use exact mode.
     @ivar strictPayloads: in lenient mode, compare elements outside of C{jabber:client} as scansion itself does:
-        with their attributes, children and order of children exactly as written.
-    @ivar timeout: how many seconds a block or any other step may take.
-    @ivar tls: use STARTTLS also where the server does not ask for it.
+        attributes, children and order of children exactly as written.
+    @ivar timeout: for each step, in seconds.
+    @ivar tls: use STARTTLS even if the server does not require it.
     """
 
     host: str
@@ -56,7 +60,7 @@ class RunOptions:
 
 def show(stanza: etree._Element) -> str:
     """
-    A stanza for people: indented, and cut if it is huge.
+    Format a stanza for people: indented, and cut if it is long.
     """
     shown = etree.fromstring(etree.tostring(stanza, with_tail=False))
     etree.cleanup_namespaces(shown)
@@ -67,11 +71,10 @@ def show(stanza: etree._Element) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-def showAll(stanzas: Iterable[etree._Element]) -> str:
+def showAll(stanzas: Sequence[etree._Element]) -> str:
     """
-    Stanzas for people, the first few of them if they are many.
+    Format stanzas for people, only the first of them if they are many.
     """
-    stanzas = list(stanzas)
     shown = [show(stanza) for stanza in stanzas[:_SHOWN_STANZAS]]
     if len(stanzas) > _SHOWN_STANZAS:
         shown.append(f"    … and {len(stanzas) - _SHOWN_STANZAS} more")
@@ -80,45 +83,35 @@ def showAll(stanzas: Iterable[etree._Element]) -> str:
 
 class ScriptClient:
     """
-    One character with its connection.
+    One client of the script and its connection.
 
-    @ivar client: while it is connected.
+    @ivar connection: while it is connected.
     @ivar full: its latest full JID, or C{""}.
     @ivar sentTo: the bare addresses that it has sent to.
-    @ivar seen: how many stanzas had come when it last did something.
-    @ivar left: it has been there and has left.
-    @ivar endExpected: the script has seen the stream error that ends its stream.
+    @ivar seen: how many stanzas had arrived at its latest step.
+    @ivar left: it was connected and has disconnected.
+    @ivar endExpected: the script expected the stream error that closes its stream.
     """
 
-    def __init__(self, character: ClientDefinition) -> None:
-        self.character = character
-        self.client: Client | None = None
+    def __init__(self, definition: ClientDefinition) -> None:
+        self.definition = definition
+        self.name = definition.name
+        self.connection: Client | None = None
         self.full = ""
-        if character.resource is not None:
-            self.full = character.address.withResource(character.resource).full
+        if definition.resource is not None:
+            self.full = definition.address.withResource(definition.resource).full
         self.sentTo: set[str] = set()
         self.seen = 0
         self.left = False
         self.endExpected = False
 
-    def onStage(self, line: int) -> Client:
+    def connected(self, position: Position) -> Client:
         """
-        Its connection.
+        Return its connection.
 
-        @param line: where the script wants it to be there.
-        @raise StepFailed: if it is not.
+        @param position: of the step that needs it.
+        @raise ScenarioFailed: if it is not connected.
         """
-        if self.client is None:
-            raise StepFailed(line, f"{self.character.name} is not connected")
-        return self.client
-
-
-class StepFailed(Exception):
-    """
-    A failure and the line of the script that it belongs to.
-    """
-
-    def __init__(self, line: int, what: str) -> None:
-        Exception.__init__(self, line, what)
-        self.line = line
-        self.what = what
+        if self.connection is None:
+            raise ScenarioFailed(position, f"{self.name} is not connected")
+        return self.connection

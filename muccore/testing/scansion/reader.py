@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.testing.test_scansion_reader -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Reading a server's stream into lxml's elements, and being strict about it.
+A strict parser of a server's stream into lxml elements.
 
-It is expat that parses: lxml's own pull parser goes on, without a word, behind some of the mistakes that a test has
-to find (a bare ampersand, a prefix without a namespace).
+It uses expat: lxml's own pull parser silently continues after some of the mistakes that a test has to find (a bare
+ampersand, an undeclared prefix).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PREFIXES: Final = {ns.STREAM: "stream"}
 
 class _Restricted(Exception):
     """
-    XML that may not be in a stream (RFC 6120 §11.1).
+    XML that is not allowed in a stream (RFC 6120 §11.1).
     """
 
 
@@ -36,7 +36,7 @@ class StreamReader:
     """
     Reads one stream, from its header to its end.
 
-    @ivar error: why what came is no XMPP stream, or C{None}; nothing is read behind it.
+    @ivar error: why this is not an XMPP stream, or C{None}; nothing is read after an error.
     """
 
     def __init__(self) -> None:
@@ -56,18 +56,17 @@ class StreamReader:
 
     def feed(self, data: bytes) -> list[etree._Element | None]:
         """
-        Read on.
+        Parse more bytes.
 
-        @return: the elements that are complete now, and C{None} for the stream's end. Those before an error are among
-            them.
+        @return: the elements that are complete now, also those before an error, and C{None} for the stream's end.
         """
         if self.error is None:
             try:
                 self._parser.Parse(data, False)
             except expat.ExpatError as e:
-                self.error = f"what the server sent is no XML: {e}"
+                self.error = f"what the server sent is not XML: {e}"
             except _Restricted as e:
-                self.error = f"the server sent {e}, which may not be in a stream"
+                self.error = f"the server sent {e}, which is not allowed in a stream"
         found, self._found = self._found, []
         return found
 
@@ -89,7 +88,7 @@ class StreamReader:
         element = etree.Element(
             _name(name),
             {_name(key): value for key, value in attributes.items()},
-            # The stubs know of no default namespace here.
+            # The stubs do not know default namespaces.
             nsmap=cast(dict[str, str], prefixes),
         )
         if self._open:
@@ -108,7 +107,7 @@ class StreamReader:
 
     def _text(self, text: str) -> None:
         if not self._open:
-            # White space between stanzas keeps connections alive; anything else is no text of theirs.
+            # White space between stanzas is a keepalive.
             if text.strip():
                 raise _Restricted("text outside of any stanza")
             return

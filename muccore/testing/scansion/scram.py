@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.testing.test_scansion_client -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-SCRAM from the client's side (RFC 5802), for servers that do not offer PLAIN.
+The client's side of SCRAM (RFC 5802), for servers that do not offer PLAIN.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from muccore.credentials import HASHES, saslprep
 
 class ScramRefused(Exception):
     """
-    The server's part of the exchange is wrong; C{str()} of it says what.
+    The server's part of the exchange is wrong; C{str()} of it says how.
     """
 
 
@@ -42,16 +42,16 @@ class ScramClient:
 
     def first(self) -> bytes:
         """
-        The client's first message.
+        Return the client's first message.
         """
         return f"n,,{self._bare}".encode()
 
     def final(self, challenge: bytes) -> bytes:
         """
-        The client's final message.
+        Return the client's final message.
 
         @param challenge: the server's first message.
-        @raise ScramRefused: if the challenge is not what the protocol says.
+        @raise ScramRefused: if the challenge is not valid.
         """
         try:
             text = challenge.decode("utf-8")
