@@ -5,6 +5,7 @@ A theatre whose store takes its time and may fail.
 
 from __future__ import annotations
 
+from muccore.element import Rendered
 from muccore.interfaces import RoomRecord
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from muccore.testing.stage import Client
@@ -57,13 +58,13 @@ class Slow(Theatre):
         """
 
         def watched(client: Client) -> None:
-            write = client.write
+            send = client.send
 
-            def noted(data: bytes) -> None:
+            def noted(stanza: Rendered, to: bytes) -> None:
                 seen.append(self.record())
-                write(data)
+                send(stanza, to)
 
-            client.write = noted  # type: ignore[method-assign]
+            client.send = noted  # type: ignore[method-assign]
 
         for client in (self.romeo, self.juliet):
             watched(client)

@@ -5,6 +5,7 @@ Tests for L{muccore.muc.changes}: who hears what of a change, in which order.
 
 from __future__ import annotations
 
+from muccore.element import Rendered
 from muccore.interfaces import Affiliate
 from muccore.testing.stage import Client
 from tests.muc.theatre import Theatre, admin, affiliation, configure, heard, join, register, role
@@ -37,13 +38,13 @@ class TellingTests(Theatre):
         log: list[tuple[str, str]] = []
 
         def watch(client: Client) -> None:
-            write = client.write
+            send = client.send
 
-            def noted(data: bytes) -> None:
-                log.append((client.session.jid.local, data.split(b" ", 1)[0].decode()[1:]))
-                write(data)
+            def noted(stanza: Rendered, to: bytes) -> None:
+                log.append((client.session.jid.local, stanza.head.decode()[1:]))
+                send(stanza, to)
 
-            client.write = noted  # type: ignore[method-assign]
+            client.send = noted  # type: ignore[method-assign]
 
         for client in (self.romeo, self.juliet, self.tybalt):
             watch(client)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from muccore import ns
-from muccore.element import Element
+from muccore.element import Element, Rendered
 from muccore.interfaces import Affiliate, RoomRecord
 from muccore.storage.memory import MemoryRooms
 from muccore.testing.defaults import defaultRoom
@@ -352,13 +352,13 @@ class MembersOnlyTests(Registry):
         """
         Note in which order stanzas go out.
         """
-        write = client.write
+        send = client.send
 
-        def noted(data: bytes) -> None:
-            order.append(f"{client.address} {data.split(b' ', 1)[0].decode()[1:]}")
-            write(data)
+        def noted(stanza: Rendered, to: bytes) -> None:
+            order.append(f"{client.address} {stanza.head.decode()[1:]}")
+            send(stanza, to)
 
-        client.write = noted  # type: ignore[method-assign]
+        client.send = noted  # type: ignore[method-assign]
 
     def test_fromElsewhere(self) -> None:
         """
