@@ -230,7 +230,9 @@ class Limits:
     exempt: tuple[Network, ...] = _key(
         ListOf(NetworkAddress()),
         "127.0.0.0/8\n::1/128",
-        """Networks from which connections_per_address, rate and burst do not count.""",
+        """Networks from which connections_per_address, rate and burst do not count, and from which passwords may be
+        guessed as fast as one likes: elsewhere wrong passwords slow down their address, and the account they are
+        for.""",
     )
     sessionsPerAccount: int = _key(
         Integer(1, 10000), "50", """How many clients of one account may be logged in at the same time."""

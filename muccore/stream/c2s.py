@@ -132,7 +132,7 @@ class C2SStream(StanzaSender, Protocol):
         self._parser = StanzaParser(
             settings.stanzaSizeUnauthenticated, settings.depth, settings.attributes, settings.elements, stepwise=True
         )
-        self._negotiation: Negotiation | None = Negotiation(self, factory.offer, direct)
+        self._negotiation: Negotiation | None = Negotiation(self, factory.offer, direct, factory.throttle.bind(host))
         # Until there is a session, this is when the connection was made.
         self._heard = self._pinged = factory.wheel.tick
 

@@ -64,6 +64,15 @@ class BindingRefused(SASLFailure):
     """
 
 
+class WrongCredentials(SASLFailure):
+    """
+    The password is wrong, or nobody has that name: a guess.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("not-authorized")
+
+
 @dataclass(frozen=True)
 class Challenge:
     """
@@ -89,6 +98,20 @@ class Success:
 
 
 Outcome = Challenge | Success
+
+Check = Callable[[], Awaitable[Success]]
+"""Checks a password; raises L{WrongCredentials}."""
+
+Attempt = Callable[[str, Check], Awaitable[Success]]
+"""Has a password checked that is for the user of that name, when the time for it has come."""
+
+
+async def attemptNow(user: str, check: Check) -> Success:
+    """
+    The L{Attempt} that never waits.
+    """
+    return await check()
+
 
 
 class Exchange:
@@ -191,12 +214,16 @@ def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
 __all__ = [
     "MESSAGE_LIMIT",
     "SASL_CONDITIONS",
+    "Attempt",
     "BindingRefused",
     "Challenge",
+    "Check",
     "Exchange",
     "Outcome",
     "SASLFailure",
     "Success",
+    "WrongCredentials",
+    "attemptNow",
     "checkAuthzid",
     "decoded",
     "userNamed",

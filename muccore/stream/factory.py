@@ -16,6 +16,7 @@ from muccore.errors import StreamError
 from muccore.stream.c2s import END, C2SStream, Settings
 from muccore.stream.limits import AddressLimit
 from muccore.stream.offer import Offer
+from muccore.stream.throttle import ACCOUNT_DELAY, LoginThrottle
 from muccore.stream.wheel import Wheel
 
 CLOSE_TIMEOUT: Final = 10.0
@@ -56,6 +57,7 @@ class C2SFactory(ServerFactory):
     @ivar offer: what streams are offered.
     @ivar streams: all that are connected.
     @ivar limit: counts them.
+    @ivar throttle: slows down guessing on them.
     @ivar wheel: their timeouts.
     @ivar directTLS: the factory for listeners on which TLS begins with the first byte; its streams are among these.
     """
@@ -66,6 +68,7 @@ class C2SFactory(ServerFactory):
         self.clock = clock
         self.streams: set[C2SStream] = set()
         self.limit = AddressLimit(0)
+        self.throttle = LoginThrottle(clock)
         self.wheel = Wheel(clock)
         self.directTLS = _DirectTLSFactory(self)
         self._ending: StreamError | None = None
@@ -88,6 +91,9 @@ class C2SFactory(ServerFactory):
             settings.connections,
             settings.exempt,
         )
+        self.throttle.exempt = settings.exempt
+        # So that the owner of an account gets in while others guess, whatever time there is for it.
+        self.throttle.accountDelay = min(ACCOUNT_DELAY, settings.loginTimeout / 4)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """

@@ -66,9 +66,9 @@ def addressOf(host: str) -> _Address | None:
 
 
 @lru_cache(maxsize=1024)
-def _keyOf(host: str) -> str:
+def addressKey(host: str) -> str:
     """
-    What counts as one address.
+    What counts as one address: one of IPv4 or one /64 of IPv6.
     """
     address = addressOf(host)
     if isinstance(address, ipaddress.IPv6Address):
@@ -125,7 +125,7 @@ class AddressLimit:
         """
         if self.total and self.count >= self.total:
             return "resource-constraint"
-        key = _keyOf(host)
+        key = addressKey(host)
         here = self._counts.get(key, 0)
         if self.perAddress and here >= self.perAddress and host not in self.exempt:
             return "policy-violation"
@@ -137,7 +137,7 @@ class AddressLimit:
         """
         A connection that was not refused has ended.
         """
-        key = _keyOf(host)
+        key = addressKey(host)
         here = self._counts[key] - 1
         if here:
             self._counts[key] = here
@@ -146,4 +146,4 @@ class AddressLimit:
         self.count -= 1
 
 
-__all__ = ["LOOPBACK", "AddressLimit", "Networks", "TokenBucket", "addressOf"]
+__all__ = ["LOOPBACK", "AddressLimit", "Networks", "TokenBucket", "addressKey", "addressOf"]

@@ -45,7 +45,7 @@ from muccore.errors import StanzaError, StreamError, errorReply
 from muccore.interfaces import ICarrier, ISession
 from muccore.jid import JID, InvalidJID
 from muccore.log import Logger
-from muccore.stream.exchange import BindingRefused, Challenge, Exchange, Outcome, SASLFailure, Success
+from muccore.stream.exchange import Attempt, BindingRefused, Challenge, Exchange, Outcome, SASLFailure, Success
 from muccore.stream.offer import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, Offer
 from muccore.stream.states import Shell, State
 from muccore.xeps import XEP
@@ -81,15 +81,17 @@ class Negotiation:
     """
 
     __slots__ = (
-        "_exchange", "_holding", "_language", "_peer", "_pending", "_shell", "_tries", "_unbound", "account", "greeted",
-        "mechanism", "offer", "secure", "state",
+        "_attempt", "_exchange", "_holding", "_language", "_peer", "_pending", "_shell", "_tries", "_unbound",
+        "account", "greeted", "mechanism", "offer", "secure", "state",
     )  # fmt: skip
 
-    def __init__(self, shell: Shell, offer: Offer, direct: bool = False) -> None:
+    def __init__(self, shell: Shell, offer: Offer, direct: bool = False, attempt: Attempt | None = None) -> None:
         """
         @param direct: whether the shell has started TLS already.
+        @param attempt: what has passwords checked; at once unless given.
         """
         self._shell = shell
+        self._attempt = attempt
         self.offer = offer
         self.state = State.HANDSHAKE if direct else State.OPENING
         self.secure = direct
@@ -208,7 +210,7 @@ class Negotiation:
             if not self.secure and self.offer.tlsMode == REQUIRED:
                 raise SASLFailure("encryption-required")
             mechanism = element.attributes.get("mechanism", "")
-            exchange = self.offer.sasl.begin(mechanism, self.secure, self._shell.bindings())
+            exchange = self.offer.sasl.begin(mechanism, self.secure, self._shell.bindings(), self._attempt)
             self.mechanism = mechanism
             text = _content(element)
             initial = _decode(text) if text else None

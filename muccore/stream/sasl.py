@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Final
 
 from muccore.interfaces import IAccounts
 from muccore.stream.exchange import (
+    Attempt,
     BindingRefused,
     Challenge,
     Exchange,
     Outcome,
     SASLFailure,
     Success,
+    WrongCredentials,
+    attemptNow,
     checkAuthzid,
     decoded,
     userNamed,
@@ -78,20 +81,23 @@ class SASL:
         channel = Channel(secure, bindings)
         return [name for name, mechanism in self._table.items() if mechanism.refusal(self, channel) is None]
 
-    def begin(self, name: str, secure: bool, bindings: ChannelBindings | None) -> Exchange:
+    def begin(
+        self, name: str, secure: bool, bindings: ChannelBindings | None, attempt: Attempt | None = None
+    ) -> Exchange:
         """
         Begin a log-in.
 
         @param name: the mechanism that the client chose.
         @param secure: as for L{mechanisms}.
         @param bindings: as for L{mechanisms}.
+        @param attempt: what has passwords checked; at once unless given.
         @raise SASLFailure: C{invalid-mechanism}, or C{encryption-required} if it would be offered under TLS.
         @raise BindingRefused: C{invalid-mechanism} if it would have bound the channel.
         """
         mechanism = self._table.get(name)
         if mechanism is None:
             raise SASLFailure("invalid-mechanism")
-        channel = Channel(secure, bindings)
+        channel = Channel(secure, bindings, attempt or attemptNow)
         refusal = mechanism.refusal(self, channel)
         if refusal is not None:
             raise BindingRefused(refusal, f"{name} is not offered.") if mechanism.binds else SASLFailure(refusal)
@@ -111,10 +117,12 @@ class Channel:
 
     @ivar secure: whether that is TLS.
     @ivar bindings: its channel bindings, or C{None}.
+    @ivar attempt: what has the passwords checked that come over it.
     """
 
     secure: bool
     bindings: ChannelBindings | None
+    attempt: Attempt = attemptNow
 
     @property
     def bindable(self) -> bool:
@@ -146,10 +154,13 @@ class ScramExchange(Exchange):
     SCRAM by the keys that L{IAccounts.scramKeys} gives.
     """
 
-    def __init__(self, sasl: SASL, hashName: str, conversation: Conversation) -> None:
+    def __init__(
+        self, sasl: SASL, hashName: str, conversation: Conversation, attempt: Attempt = attemptNow
+    ) -> None:
         super().__init__()
         self._sasl = sasl
         self._hashName = hashName
+        self._attempt = attempt
         self._conversation = conversation
         self._user: str | None = None
 
@@ -172,10 +183,13 @@ class ScramExchange(Exchange):
         return Challenge(conversation.challenge(keys))
 
     async def _final(self, data: bytes) -> Outcome:
-        proof = self._conversation.final(data)
-        if self._user is None:
-            raise SASLFailure("not-authorized")
-        return Success(self._user, proof)
+        async def check() -> Success:
+            proof = self._conversation.final(data)
+            if self._user is None:
+                raise WrongCredentials
+            return Success(self._user, proof)
+
+        return await self._attempt(userNamed(self._conversation.user) or self._conversation.user, check)
 
 
 class PlainExchange(Exchange):
@@ -184,9 +198,10 @@ class PlainExchange(Exchange):
     does not exist.
     """
 
-    def __init__(self, sasl: SASL) -> None:
+    def __init__(self, sasl: SASL, attempt: Attempt = attemptNow) -> None:
         super().__init__()
         self._sasl = sasl
+        self._attempt = attempt
 
     async def first(self, data: bytes) -> Outcome:
         """
@@ -198,9 +213,13 @@ class PlainExchange(Exchange):
         authzid, name, password = parts
         user = userNamed(name)
         checkAuthzid(authzid, user, self._sasl.domain)
-        if user is None or not await self._sasl.accounts.checkPassword(user, password):
-            raise SASLFailure("not-authorized")
-        return Success(user)
+
+        async def check() -> Success:
+            if user is None or not await self._sasl.accounts.checkPassword(user, password):
+                raise WrongCredentials
+            return Success(user)
+
+        return await self._attempt(user or name, check)
 
 
 def scram(hashName: str, binds: bool) -> Mechanism:
@@ -217,7 +236,9 @@ def scram(hashName: str, binds: bool) -> Mechanism:
 
     def exchange(sasl: SASL, channel: Channel) -> Exchange:
         bindings = channel.bindings if binds else None
-        return ScramExchange(sasl, hashName, Conversation(hashName, bindings, sasl.offersBinding(channel)))
+        return ScramExchange(
+            sasl, hashName, Conversation(hashName, bindings, sasl.offersBinding(channel)), channel.attempt
+        )
 
     return Mechanism(f"SCRAM-{hashName}{'-PLUS' if binds else ''}", refusal, exchange, binds)
 
@@ -231,7 +252,7 @@ MECHANISMS: Final = (
     scram("SHA-1", True),
     scram("SHA-256", False),
     scram("SHA-1", False),
-    Mechanism("PLAIN", _plainRefusal, lambda sasl, channel: PlainExchange(sasl)),
+    Mechanism("PLAIN", _plainRefusal, lambda sasl, channel: PlainExchange(sasl, channel.attempt)),
 )
 """Every mechanism, strongest first."""
 

@@ -17,7 +17,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from muccore.credentials import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys
-from muccore.stream.exchange import BindingRefused, SASLFailure, decoded
+from muccore.stream.exchange import BindingRefused, SASLFailure, WrongCredentials, decoded
 
 if TYPE_CHECKING:
     from muccore.stream.tls import ChannelBindings
@@ -158,8 +158,8 @@ class Conversation:
         Take the client's proof.
 
         @return: the server's last message, which proves to the client that the server knows its keys.
-        @raise SASLFailure: C{malformed-request}; C{not-authorized} if the client does not know the password or
-            answers another challenge.
+        @raise SASLFailure: C{malformed-request}.
+        @raise WrongCredentials: if the client does not know the password or answers another challenge.
         @raise BindingRefused: C{not-authorized} if the client sees another channel, whatever its password.
         """
         text = decoded(data)
@@ -176,7 +176,7 @@ class Conversation:
         if not hmac.compare_digest(binding, self._expectedBinding):
             raise BindingRefused("not-authorized", "The channel bindings do not match.")
         if not right:
-            raise SASLFailure("not-authorized")
+            raise WrongCredentials
         signature = hmac.digest(self._keys.serverKey, signed, self._algorithm)
         return b"v=" + binascii.b2a_base64(signature, newline=False)
 

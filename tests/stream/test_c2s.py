@@ -842,6 +842,72 @@ class LimitTests(Case):
         self.assertEqual(transport.log, ["abort"])
 
 
+class GuessingTests(Case):
+    """
+    L{LoginThrottle} on streams.
+    """
+
+    def guess(self, count: int) -> None:
+        """
+        Guess so often, on connections of two tries each.
+        """
+        for _ in range(count // 2):
+            stream, _ = self.connect("192.0.2.1")
+            stream.dataReceived(HEADER + auth(password="x") * 2)
+
+    def ask(self, host: str) -> tuple[C2SStream, Transport]:
+        """
+        Log in by PLAIN and by SCRAM, of which the last message is answered when the password may be checked.
+        """
+        stream, transport = self.connect(host)
+        client = ScramClient("sha1", "romeo", PASSWORD)
+        first = b64encode(client.first())
+        stream.dataReceived(HEADER + f"<auth xmlns='{ns.SASL}' mechanism='SCRAM-SHA-1'>".encode() + first + b"</auth>")
+        text = transport.take().partition(b"<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>")[2].partition(b"<")[0]
+        stream.dataReceived(sasl("response", b64encode(client.final(b64decode(text))).decode()) + HEADER + BIND)
+        return stream, transport
+
+    def test_held(self) -> None:
+        """
+        After wrong passwords the next one is not even looked at before its time, and the stream waits. Others do not.
+        """
+        self.guess(10)
+        asked: list[str] = []
+        check = self.accounts.checkPassword
+        self.patch(self.accounts, "checkPassword", lambda user, password: asked.append(user) or check(user, password))
+        plain, transport = self.connect("192.0.2.1")
+        plain.dataReceived(LOGIN)
+        scram, answer = self.ask("192.0.2.1")
+        self.assertEqual((asked, answer.value), ([], b""))
+        self.assertNotIn(b"<success", transport.value)
+        other, _ = self.ask("198.51.100.1")
+        self.assertIsNotNone(other.session)
+        self.clock.pump([1] * 12)
+        self.assertEqual(asked[0], "romeo")
+        self.assertIsNotNone(plain.session)
+        self.assertIsNotNone(scram.session)
+
+    def test_lost(self) -> None:
+        """
+        Nothing is left of a client that hangs up while it waits.
+        """
+        self.guess(12)
+        for stream in list(self.factory.streams):
+            self.lose(stream)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_configured(self) -> None:
+        """
+        Networks that are exempt do not wait, and nobody waits longer for an account than there is time to log in.
+        """
+        self.factory.configure(self.offer(), Settings(exempt=Networks(["192.0.2.0/24"]), loginTimeout=4))
+        self.guess(40)
+        stream, _ = self.connect("192.0.2.1")
+        stream.dataReceived(LOGIN)
+        self.assertIsNotNone(stream.session)
+        self.assertEqual(self.factory.throttle.accountDelay, 1)
+
+
 class TLSTests(Case):
     """
     STARTTLS and direct TLS, as far as they need no bytes. Those are in L{RealTLSTests}.

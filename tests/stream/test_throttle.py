@@ -1,0 +1,239 @@
+# -*- test-case-name: tests.stream.test_throttle -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.stream.throttle}.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.stream.exchange import Success, WrongCredentials
+from muccore.stream.limits import Networks
+from muccore.stream.throttle import ACCOUNT_DELAY, FREE, HIGHEST_PRICE, TABLE_LIMIT, LoginThrottle
+
+ATTACKER = "192.0.2.1"
+OWNER = "198.51.100.7"
+
+
+class ThrottleTests(SynchronousTestCase):
+    """
+    L{LoginThrottle}
+    """
+
+    def setUp(self) -> None:
+        """
+        Make one, and note when passwords are checked.
+        """
+        self.clock = Clock()
+        self.throttle = LoginThrottle(self.clock, Networks(["10.0.0.0/8"]))
+        self.checked: list[float] = []
+
+    def attempt(self, host: str = ATTACKER, user: str = "romeo", right: bool = False) -> Deferred[Success]:
+        """
+        Have a password checked.
+        """
+
+        async def check() -> Success:
+            self.checked.append(self.clock.seconds())
+            if not right:
+                raise WrongCredentials
+            return Success(user)
+
+        return Deferred.fromCoroutine(self.throttle.attempt(host, user, check))
+
+    def guess(self, seconds: float, host: str = ATTACKER, user: str = "romeo") -> Deferred[None]:
+        """
+        Guess one password after the other, as fast as they are answered.
+        """
+        until = self.clock.seconds() + seconds
+
+        async def guessing() -> None:
+            while self.clock.seconds() < until:
+                await self.attempt(host, user).addErrback(lambda failure: failure.trap(WrongCredentials))
+
+        return Deferred.fromCoroutine(guessing())
+
+    def passes(self, seconds: float) -> None:
+        """
+        Time passes, in tenths of a second.
+        """
+        self.clock.pump([0.1] * round(seconds * 10))
+
+    def gaps(self) -> list[float]:
+        """
+        The times between checks, of those since the last time.
+        """
+        times, self.checked = self.checked, []
+        return [later - earlier for earlier, later in pairwise(times)]
+
+    def waits(self, **attempt: str) -> float:
+        """
+        How long the owner of the account waits with the right password.
+        """
+        before = self.clock.seconds()
+        admitted = self.attempt(attempt.pop("host", OWNER), right=True, **attempt)
+        while not admitted.called:
+            self.clock.advance(0.1)
+        self.successResultOf(admitted)
+        return self.clock.seconds() - before
+
+    def test_growing(self) -> None:
+        """
+        A few wrong passwords cost no time; then each has to wait for longer, up to a limit.
+        """
+        self.guess(120)
+        self.passes(120)
+        gaps = self.gaps()
+        free = [gap for gap in gaps if not gap]
+        slow = gaps[len(free) :]
+        self.assertTrue(3 <= len(free) < FREE, gaps)
+        # The first one finds something left in the bucket. The clock goes by tenths.
+        for earlier, later in pairwise(slow[1:]):
+            self.assertGreaterEqual(later, earlier - 0.2)
+        self.assertTrue(HIGHEST_PRICE - 0.2 < slow[-1] < HIGHEST_PRICE + 0.2, gaps)
+
+    def test_connections(self) -> None:
+        """
+        With twenty connections nobody guesses faster than with one, or with other names.
+        """
+        for number in range(20):
+            self.guess(60, user=f"user{number}")
+        self.passes(10)
+        self.assertLessEqual(len(self.checked), FREE + 10)
+        self.gaps()
+        self.passes(50)
+        self.assertLessEqual(len(self.checked), 50 / HIGHEST_PRICE + 1)
+
+    def test_forgotten(self) -> None:
+        """
+        After some minutes without a wrong password all is as before.
+        """
+        for _ in range(2):
+            self.guess(30)
+            self.passes(35)
+            gaps = self.gaps()
+            self.assertEqual(gaps[:3], [0, 0, 0])
+            self.passes(310)
+
+    def test_right(self) -> None:
+        """
+        Right passwords cost nothing, however many come at once and however long they are looked at: others wait for
+        answers then, not for time.
+        """
+        checking: list[Deferred[Success]] = []
+
+        async def check() -> Success:
+            checking.append(Deferred())
+            return await checking[-1]
+
+        done = [Deferred.fromCoroutine(self.throttle.attempt(OWNER, "romeo", check)) for _ in range(50)]
+        self.assertEqual(len(checking), FREE)
+        for at in range(50):
+            checking[at].callback(Success("romeo"))
+        for outcome in done:
+            self.successResultOf(outcome)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_many(self) -> None:
+        """
+        Thousands who wait in line are let in one after the other, not one within the other.
+        """
+        held: Deferred[Success] = Deferred()
+
+        async def check() -> Success:
+            return await held
+
+        first = [Deferred.fromCoroutine(self.throttle.attempt(OWNER, "romeo", check)) for _ in range(FREE)]
+        waiting = [self.attempt(OWNER, right=True) for _ in range(5000)]
+        held.callback(Success("romeo"))
+        for outcome in first + waiting:
+            self.successResultOf(outcome)
+
+    def test_others(self) -> None:
+        """
+        Other addresses wait for nothing. A /64 of IPv6 is one address.
+        """
+        self.guess(60, "2001:db8::1", "juliet")
+        self.passes(60)
+        self.assertEqual(self.waits(host="2001:db8:0:1::1"), 0)
+        self.assertEqual(self.waits(), 0)
+        self.assertGreater(self.waits(host="2001:db8::ffff"), 0)
+
+    def test_account(self) -> None:
+        """
+        An account that is guessed at from everywhere slows down, but its owner gets in soon, during the attack and
+        after it. Another account has no part in it.
+        """
+        for number in range(100):
+            self.guess(60, f"192.0.2.{number}")
+        self.passes(10)
+        self.assertEqual(self.waits(user="juliet"), 0)
+        self.assertTrue(1 <= self.waits() <= ACCOUNT_DELAY + 0.2)
+        self.passes(120)
+        self.assertEqual(self.waits(), 0)
+
+    def test_accountGrowing(self) -> None:
+        """
+        Each wrong password too many for an account adds a second.
+        """
+        for number in range(FREE + 1):
+            self.failureResultOf(self.attempt(f"192.0.2.{number}"), WrongCredentials)
+        self.assertTrue(0.5 < self.waits() <= 1.1)
+        for number in range(3):
+            self.guess(0.1, f"203.0.113.{number}")
+        self.passes(2)
+        self.assertTrue(2 < self.waits() < 4)
+
+    def test_exempt(self) -> None:
+        """
+        Guesses from exempt networks do not count.
+        """
+        for _ in range(100):
+            self.failureResultOf(self.attempt("10.1.2.3"), WrongCredentials)
+        self.assertEqual(self.waits(), 0)
+
+    def test_otherFailures(self) -> None:
+        """
+        What is no guess costs nothing.
+        """
+
+        async def check() -> Success:
+            raise ZeroDivisionError
+
+        for _ in range(100):
+            outcome = Deferred.fromCoroutine(self.throttle.attempt(ATTACKER, "romeo", check))
+            self.failureResultOf(outcome, ZeroDivisionError)
+        self.assertEqual(self.waits(host=ATTACKER), 0)
+
+    def test_cancelled(self) -> None:
+        """
+        Who hangs up while waiting, for the address or for the account, is not waited for.
+        """
+        self.guess(20, user="juliet")
+        self.passes(21)
+        for number in range(FREE + 1):
+            self.failureResultOf(self.attempt(f"198.51.100.{number}"), WrongCredentials)
+        self.checked.clear()
+        waiting = [self.attempt("203.0.113.1"), *(self.attempt(user="tybalt") for _ in range(5))]
+        self.passes(0.5)
+        for outcome in waiting:
+            outcome.cancel()
+            outcome.addErrback(lambda failure: None)
+        self.passes(30)
+        self.assertEqual((self.checked, self.clock.getDelayedCalls()), ([], []))
+
+    def test_bounded(self) -> None:
+        """
+        However many addresses guess at however many accounts, what is kept is bounded; who has got in is not kept.
+        """
+        self.waits()
+        self.assertEqual(len(self.throttle._addresses), 0)
+        for number in range(TABLE_LIMIT + 100):
+            outcome = self.attempt(f"2001:db8:{number >> 8:x}:{number & 255:x}::1", f"user{number}")
+            self.failureResultOf(outcome, WrongCredentials)
+        self.assertEqual((len(self.throttle._addresses), len(self.throttle._accounts)), (TABLE_LIMIT, TABLE_LIMIT))
