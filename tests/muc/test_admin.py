@@ -1,34 +1,29 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.admin}: reading requests, and the lists.
+Tests for L{muccore.muc.admin}: parsing requests, and lists of affiliations and roles.
 """
 
 from __future__ import annotations
 
-from muccore import ns
 from muccore.element import Element
 from muccore.muc import affiliations
 from muccore.testing.stage import Client
-from tests.muc.theatre import Theatre, admin, affiliation, ask, attributes, configure, heard, register, role
+from tests.muc.muchelpers import MUCTestCase, affiliation, attributes, configure, register, role, sendAdmin, summaries
 
 LISTS = ["outcast", "member", "admin", "owner"]
 
 
-class Company(Theatre):
-    """
-    A room with everybody in it that a list could show.
-    """
+class AdminTestCase(MUCTestCase):
+    """A room with somebody for every list."""
 
     def setUp(self) -> None:
-        """
-        An owner, an admin, a member, a moderator and a stranger are in; an outcast, a member and an admin are not.
-        """
+        """An owner, an admin, a member, a moderator and a visitor are in; an outcast, a member and an admin are not."""
         super().setUp()
-        self.romeo, self.lawrence = self.client("romeo"), self.client("lawrence")
-        self.juliet, self.prince = self.client("juliet"), self.client("prince")
+        self.romeo, self.lawrence = self.login("romeo", "lawrence")
+        self.juliet, self.prince = self.login("juliet", "prince")
         self.nurse = self.client("nurse")
-        self.open(self.romeo)
-        admin(
+        self.createRoom(self.romeo)
+        sendAdmin(
             self.romeo,
             affiliation("lawrence@localhost", "admin"),
             affiliation("montague@localhost", "admin"),
@@ -37,55 +32,41 @@ class Company(Theatre):
             affiliation("tybalt@localhost", "outcast", "Brawls"),
             affiliation("verona.example", "outcast"),
         )
-        self.admit(
-            (self.lawrence, "Lawrence"), (self.juliet, "Juliet"), (self.prince, "Prince"), (self.nurse, "Nurse")
-        )
-        admin(self.romeo, role("Prince", "moderator"), role("Nurse", "visitor"))
-        self.quiet(self.romeo, self.lawrence, self.juliet, self.prince, self.nurse)
+        self.enterAll(self.lawrence, self.juliet, self.prince, self.nurse)
+        sendAdmin(self.romeo, role("Prince", "moderator"), role("Nurse", "visitor"))
+        self.discardReceived()
 
     def list(self, client: Client, **wanted: str) -> list[Element]:
-        """
-        The items of a list.
-        """
+        """The items of a list."""
         words = " ".join(f"{name}='{value}'" for name, value in wanted.items())
-        admin(client, f"<item {words}/>", type="get")
-        return list(self.answer(client).childElements())
+        sendAdmin(client, f"<item {words}/>", type="get")
+        return list(self.result(client).childElements())
 
 
-class BoundTests(Company):
-    """
-    What one request may bring.
-    """
+class BoundTests(AdminTestCase):
+    """Limits of one request."""
 
     def test_reason(self) -> None:
-        """
-        A reason is kept and told to everybody, so it is bounded; one that is too long changes nothing.
-        """
-        admin(self.romeo, affiliation("abraham@localhost", "outcast", "x" * 1025))
-        self.hear(self.romeo, "error q modify not-acceptable")
-        admin(self.romeo, affiliation("abraham@localhost", "outcast", "x" * 1024))
-        self.assertEqual(heard(self.romeo)[-1], "result q")
+        """A reason that is too long is refused and changes nothing."""
+        sendAdmin(self.romeo, affiliation("abraham@localhost", "outcast", "x" * 1025))
+        self.assertReceived(self.romeo, "error q modify not-acceptable")
+        sendAdmin(self.romeo, affiliation("abraham@localhost", "outcast", "x" * 1024))
+        self.assertEqual(summaries(self.romeo)[-1], "result q")
 
     def test_full(self) -> None:
-        """
-        However somebody would get onto a list that is full: C{resource-constraint}.
-        """
+        """Whatever would add an entry to a full list of affiliations is refused with C{resource-constraint}."""
         self.patch(affiliations, "LIMIT", 7)
-        admin(self.romeo, affiliation("abraham@localhost", "outcast"))
-        self.hear(self.romeo, "error q wait resource-constraint")
+        sendAdmin(self.romeo, affiliation("abraham@localhost", "outcast"))
+        self.assertReceived(self.romeo, "error q wait resource-constraint")
         register(self.nurse, "Nurse")
-        self.hear(self.nurse, "error q wait resource-constraint")
+        self.assertReceived(self.nurse, "error q wait resource-constraint")
 
 
-class AffiliationListTests(Company):
-    """
-    Lists of affiliations (§9.2, §9.5, §10.5, §10.8).
-    """
+class AffiliationListTests(AdminTestCase):
+    """Lists of affiliations (§9.2, §9.5, §10.5, §10.8)."""
 
     def test_owner(self) -> None:
-        """
-        §17.4: each item has affiliation and bare JID, the nick where one is reserved, never a role; and the reason.
-        """
+        """Each item has affiliation, bare JID, reserved nick and reason, but no role (§17.4)."""
         for word, expected in (
             ("owner", [{"jid": "romeo@localhost"}]),
             ("admin", [{"jid": "lawrence@localhost"}, {"jid": "montague@localhost"}]),
@@ -100,13 +81,11 @@ class AffiliationListTests(Company):
         self.assertEqual((reason.text(), list(verona.childElements())), ("Brawls", []))
 
     def may(self, client: Client) -> list[str]:
-        """
-        Which lists somebody gets; the others are C{forbidden}.
-        """
+        """The lists that a client gets; the others are C{forbidden}."""
         got = []
         for word in LISTS:
-            admin(client, f"<item affiliation='{word}'/>", type="get")
-            [line] = heard(client)
+            sendAdmin(client, f"<item affiliation='{word}'/>", type="get")
+            [line] = summaries(client)
             self.assertIn(line, ("result q", "error q auth forbidden"))
             if line == "result q":
                 got.append(word)
@@ -114,8 +93,8 @@ class AffiliationListTests(Company):
 
     def test_semiAnonymous(self) -> None:
         """
-        Where JIDs are hidden only owners see the lists of owners and admins, and only admins those of members and
-        outcasts.
+        In a semi-anonymous room only owners see the lists of owners and admins, and only admins and owners those of
+        members and outcasts.
         """
         outside = self.client("montague")
         for client, lists in (
@@ -133,11 +112,11 @@ class AffiliationListTests(Company):
 
     def test_nonAnonymous(self) -> None:
         """
-        §9.5: where they are not, members and occupants see all lists but that of outcasts; outcasts and strangers
-        outside none.
+        In a non-anonymous room members and occupants see all lists but that of outcasts; outcasts and strangers outside
+        see none (§9.5).
         """
         configure(self.romeo, whois="anyone")
-        self.quiet(self.romeo, self.lawrence, self.juliet, self.prince, self.nurse)
+        self.discardReceived()
         three = ["member", "admin", "owner"]
         for client, lists in (
             (self.romeo, LISTS),
@@ -151,23 +130,17 @@ class AffiliationListTests(Company):
             self.assertEqual(self.may(client), lists, client.address)
 
     def test_empty(self) -> None:
-        """
-        A list with nobody in it is empty.
-        """
-        admin(self.romeo, affiliation("tybalt@localhost", "none"), affiliation("verona.example", "none"))
-        self.quiet(self.romeo)
+        """A list without entries is empty."""
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "none"), affiliation("verona.example", "none"))
+        self.discardReceived()
         self.assertEqual(self.list(self.romeo, affiliation="outcast"), [])
 
 
-class RoleListTests(Company):
-    """
-    Lists of roles (§8.5, §9.8).
-    """
+class RoleListTests(AdminTestCase):
+    """Lists of roles (§8.5, §9.8)."""
 
     def test_items(self) -> None:
-        """
-        §17.4: each item has nick, role, affiliation and full JID.
-        """
+        """Each item has nick, role, affiliation and full JID (§17.4)."""
         self.assertEqual(
             attributes(self.list(self.romeo, role="participant")),
             [{"nick": "Juliet", "role": "participant", "affiliation": "member", "jid": "juliet@localhost/a"}],
@@ -182,9 +155,7 @@ class RoleListTests(Company):
         )
 
     def test_who(self) -> None:
-        """
-        Moderators see who has voice and who has not; who is a moderator admins and owners only. Others see nothing.
-        """
+        """Moderators see the lists of participants and visitors; only admins and owners see that of moderators."""
         for client, roles in (
             (self.romeo, {"visitor", "participant", "moderator"}),
             (self.lawrence, {"visitor", "participant", "moderator"}),
@@ -192,24 +163,20 @@ class RoleListTests(Company):
             (self.prince, {"visitor", "participant"}),
             (self.juliet, set()),
             (self.nurse, set()),
-            (self.client("prince@localhost/b"), set()),
+            (self.client("prince/b"), set()),
             (self.client("stranger"), set()),
         ):
             for word in ("visitor", "participant", "moderator"):
-                admin(client, f"<item role='{word}'/>", type="get")
+                sendAdmin(client, f"<item role='{word}'/>", type="get")
                 expected = "result q" if word in roles else "error q auth forbidden"
-                self.assertEqual(heard(client), [expected], (client.address, word))
+                self.assertEqual(summaries(client), [expected], (client.address, word))
 
 
-class MalformedTests(Company):
-    """
-    Requests that are none.
-    """
+class MalformedTests(AdminTestCase):
+    """Malformed requests."""
 
     def test_lists(self) -> None:
-        """
-        A request for a list names one list, by a word that there is.
-        """
+        """A request for a list names exactly one known affiliation or role."""
         for inside in (
             "",
             "<item/>",
@@ -223,69 +190,48 @@ class MalformedTests(Company):
             "<other affiliation='member'/>",
             "<item xmlns='other' affiliation='member'/>",
         ):
-            admin(self.romeo, inside, type="get")
-            self.assertEqual(heard(self.romeo), ["error q modify bad-request"], inside)
+            sendAdmin(self.romeo, inside, type="get")
+            self.assertEqual(summaries(self.romeo), ["error q modify bad-request"], inside)
 
     def test_changes(self) -> None:
-        """
-        A request for changes names at least one, in items of its own namespace.
-        """
+        """A request for changes has at least one item of its own namespace."""
         for inside in ("", "<other/>", "<item xmlns='other' affiliation='member' jid='x@localhost'/>"):
-            admin(self.romeo, inside)
-            self.assertEqual(heard(self.romeo), ["error q modify bad-request"], inside)
+            sendAdmin(self.romeo, inside)
+            self.assertEqual(summaries(self.romeo), ["error q modify bad-request"], inside)
 
     def test_forbiddenFirst(self) -> None:
-        """
-        One who has no say from outside the room learns nothing of what is wrong with his request.
-        """
+        """A stranger is refused with C{forbidden} whatever else is wrong with the request."""
         stranger = self.client("stranger")
         for inside in ("", "<item affiliation='king' jid='x@localhost'/>", role("Juliet", "none")):
-            admin(stranger, inside)
-            self.refused(stranger, "auth forbidden")
+            sendAdmin(stranger, inside)
+            self.assertReceived(stranger, "error q auth forbidden")
 
     def test_outsideKicks(self) -> None:
-        """
-        Roles are given by occupants who are moderators: an owner who is not in cannot.
-        """
-        second = self.client("romeo@localhost/b")
-        admin(second, role("Juliet", "none"))
-        self.refused(second, "auth forbidden")
+        """Only an occupant who is a moderator changes roles: an owner outside cannot."""
+        second = self.client("romeo/b")
+        sendAdmin(second, role("Juliet", "none"))
+        self.assertReceived(second, "error q auth forbidden")
         self.assertIn("Juliet", self.room().occupants)
 
     def test_nickAlone(self) -> None:
-        """
-        An affiliation may be given to the nick of somebody who is in: some clients do so.
-        """
-        admin(self.romeo, "<item affiliation='outcast' nick=' Nurse '><reason>Gossip</reason></item>")
-        self.hear(
-            self.nurse, 'gone Nurse outcast/none +301 +110 as nurse@localhost/a by Romeo because "Gossip"'
+        """An affiliation may be given to the nick of an occupant, as some clients do."""
+        sendAdmin(self.romeo, "<item affiliation='outcast' nick=' Nurse '><reason>Gossip</reason></item>")
+        self.assertReceived(
+            self.nurse, "Nurse unavailable outcast/none jid=nurse@localhost/a by=Romeo reason=Gossip 301 110"
         )
-        self.assertIn("nurse@localhost", self.stored())
+        self.assertIn("nurse@localhost", self.storedAffiliations())
 
     def test_nicks(self) -> None:
-        """
-        Nicks are prepared as in addresses; one that nobody could have is not acceptable.
-        """
-        admin(self.romeo, role(" Nurse ", "participant"))
-        self.hear(self.romeo, "result q", "here Nurse none/participant as nurse@localhost/a by Romeo")
+        """Nicks in items are prepared like resourceparts; an impossible one is C{not-acceptable}."""
+        sendAdmin(self.romeo, role(" Nurse ", "participant"))
+        self.assertReceived(self.romeo, "result q", "Nurse available none/participant jid=nurse@localhost/a by=Romeo")
         for nick in (" ", "x" * 1024, "\ue000"):
-            admin(self.romeo, role(nick, "participant"))
-            self.assertEqual(heard(self.romeo), ["error q modify not-acceptable"], nick)
-        admin(self.romeo, "<item nick='' role='none'/>")
-        self.refused(self.romeo, "modify bad-request")
+            sendAdmin(self.romeo, role(nick, "participant"))
+            self.assertEqual(summaries(self.romeo), ["error q modify not-acceptable"], nick)
+        sendAdmin(self.romeo, "<item nick='' role='none'/>")
+        self.assertReceived(self.romeo, "error q modify bad-request")
 
     def test_emptyReason(self) -> None:
-        """
-        An empty reason is none.
-        """
-        admin(self.romeo, role("Nurse", "none", ""))
-        self.hear(self.nurse, "gone Nurse none/none +307 +110 as nurse@localhost/a by Romeo")
-
-    def test_otherPayload(self) -> None:
-        """
-        What a room does not know it does not answer with silence.
-        """
-        ask(self.romeo, "get", "<query xmlns='other'/>")
-        self.refused(self.romeo, "cancel service-unavailable")
-        ask(self.romeo, "set", f"<other xmlns='{ns.MUC_ADMIN}'/>")
-        self.refused(self.romeo, "cancel service-unavailable")
+        """An empty reason is not passed on."""
+        sendAdmin(self.romeo, role("Nurse", "none", ""))
+        self.assertReceived(self.nurse, "Nurse unavailable none/none jid=nurse@localhost/a by=Romeo 307 110")

@@ -1,23 +1,14 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.changes}, mostly through the whole server: who may change what, all or nothing, and who hears
-what in which order.
+Tests for L{muccore.muc.changes}: who may change what, and all or nothing.
 """
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
+from itertools import product
 
-from muccore.errors import StanzaError
-from muccore.interfaces import Affiliate
-from muccore.jid import JID, parse
-from muccore.muc import changes
-from muccore.muc.affiliations import Affiliations
-from muccore.muc.changes import RoleItem
-from muccore.muc.privileges import AFFILIATIONS, ROLES
-from muccore.muc.room import Entry, Room
-from muccore.testing.defaults import defaultRoom
-from tests.muc.theatre import Theatre, admin, affiliation, heard, role
+from muccore.muc.privileges import ROLES
+from tests.muc.muchelpers import MUCTestCase, RoomTestCase, affiliation, role, sendAdmin, summaries
 
 AFFILIATION_TABLE = """
           now      outcast      none       member     admin      owner
@@ -37,8 +28,8 @@ none      none     forbidden    forbidden  forbidden  forbidden  forbidden
 none      outcast  forbidden    forbidden  forbidden  forbidden  forbidden
 """
 """
-XEP-0045 §5.2.2 (state chart), §9.1 (not-allowed), §10.3 to §10.8 (forbidden): actor, what the target is, and the
-outcome for each thing that he could become.
+XEP-0045 §5.2.2 (state chart), §9.1 (not-allowed), §10.3 to §10.8 (forbidden): the affiliations of actor and target, and
+the outcome for each new affiliation.
 """
 
 ROLE_TABLE = """
@@ -67,180 +58,150 @@ admin   member  participant  ok           ok           ok           ok
 admin   member  moderator    ok           ok           ok           ok
 admin   admin   moderator    ok           not-allowed  not-allowed  ok
 admin   owner   moderator    not-allowed  not-allowed  not-allowed  ok
+owner   none    visitor      ok           ok           ok           ok
 owner   none    participant  ok           ok           ok           ok
 owner   none    moderator    ok           ok           ok           ok
+owner   member  visitor      ok           ok           ok           ok
 owner   member  participant  ok           ok           ok           ok
+owner   member  moderator    ok           ok           ok           ok
 owner   admin   moderator    ok           not-allowed  not-allowed  ok
 owner   owner   moderator    ok           not-allowed  not-allowed  ok
 """
 """
-XEP-0045 §5.1.3, §8.2 (nobody is kicked from below, a moderator by admins and owners only), §8.3, §8.4 (not from one at
-or above one's own level, where "none" is no level), §9.6, §9.7: a moderator's affiliation, the target's affiliation and
-role, and the outcome for each role.
+XEP-0045 §5.1.3, §8.2 (no kick of a higher affiliation; moderators are kicked by admins and owners only), §8.3, §8.4
+(voice is not revoked from one of the same or a higher affiliation, where "none" does not count), §9.6, §9.7: a
+moderator's affiliation, the target's affiliation and role, and the outcome for each new role.
 """
 
 ERROR_TYPES = {"forbidden": "auth", "not-allowed": "cancel", "conflict": "cancel"}
 
 
 def rows(table: str) -> list[tuple[list[str], dict[str, str]]]:
-    """
-    The lines of a table: the words in front, and the outcome by column.
-    """
+    """The lines of a table: the words in front, and the outcome by column."""
     head, *lines = (line.split() for line in table.strip("\n").splitlines())
     columns = head[1:] if head[0] == "now" else head[2:]
     return [(line[: -len(columns)], dict(zip(columns, line[-len(columns) :], strict=True))) for line in lines]
 
 
-class AffiliationMatrixTests(Theatre):
-    """
-    Every actor, every target, every new affiliation, against L{AFFILIATION_TABLE}.
-    """
+class AffiliationMatrixTests(MUCTestCase):
+    """Every actor, every target, every new affiliation, against L{AFFILIATION_TABLE}."""
 
     def test_matrix(self) -> None:
-        """
-        What may be is done and stored; what may not is refused with its condition, and nothing changes.
-        """
+        """A permitted change is stored; a forbidden one is refused with its condition and changes nothing."""
         for (actor, now), outcomes in rows(AFFILIATION_TABLE):
             for wanted, outcome in outcomes.items():
-                self.begin()
-                romeo, someone = self.client("romeo"), self.client("someone")
-                self.open(romeo)
-                admin(romeo, affiliation("someone@localhost", actor), affiliation("target@localhost", now))
-                self.admit((someone, "Someone"))
-                self.quiet(romeo)
-                before = self.stored()
-                admin(someone, affiliation("target@localhost", wanted))
-                story = f"{actor} makes {now} {wanted}"
+                self.startServer()
+                romeo, someone = self.login("romeo", "someone")
+                self.createRoom(romeo)
+                sendAdmin(romeo, affiliation("someone@localhost", actor), affiliation("target@localhost", now))
+                self.enter(someone)
+                before = self.storedAffiliations()
+                sendAdmin(someone, affiliation("target@localhost", wanted))
+                case = f"{actor} makes {now} {wanted}"
                 if outcome == "ok":
-                    self.assertEqual(heard(someone)[-1], "result q", story)
-                    self.assertEqual(self.stored().get("target@localhost", "none"), wanted, story)
+                    self.assertEqual(summaries(someone)[-1], "result q", case)
+                    self.assertEqual(self.storedAffiliations().get("target@localhost", "none"), wanted, case)
                 else:
-                    self.assertEqual(heard(someone), [f"error q {ERROR_TYPES[outcome]} {outcome}"], story)
-                    self.assertEqual(self.stored(), before, story)
-                    self.assertEqual(heard(romeo), [], story)
+                    self.assertEqual(summaries(someone), [f"error q {ERROR_TYPES[outcome]} {outcome}"], case)
+                    self.assertEqual(self.storedAffiliations(), before, case)
+                    self.assertEqual(summaries(romeo), [], case)
 
     def test_outcastsAskFromOutside(self) -> None:
-        """
-        One who is banned, and one who is a member but not in, are refused with C{forbidden}, whatever they ask.
-        """
-        romeo, outcast, member = self.client("romeo"), self.client("outcast"), self.client("member")
-        self.open(romeo)
-        admin(romeo, affiliation("outcast@localhost", "outcast"), affiliation("member@localhost", "member"))
+        """Outcasts, and members who are not in, are refused with C{forbidden}."""
+        romeo, outcast, member = self.login("romeo", "outcast", "member")
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("outcast@localhost", "outcast"), affiliation("member@localhost", "member"))
         for someone in (outcast, member):
-            admin(someone, affiliation("outcast@localhost", "none"))
-            self.refused(someone, "auth forbidden")
+            sendAdmin(someone, affiliation("outcast@localhost", "none"))
+            self.assertReceived(someone, "error q auth forbidden")
 
     def test_adminOutside(self) -> None:
-        """
-        An admin need not be in the room to change affiliations (§9: his bare JID decides).
-        """
-        romeo, someone = self.client("romeo"), self.client("someone")
-        self.open(romeo)
-        admin(romeo, affiliation("someone@localhost", "admin"))
-        admin(someone, affiliation("target@localhost", "outcast"))
-        self.hear(someone, "result q")
-        self.assertEqual(self.stored()["target@localhost"], "outcast")
+        """An admin need not be in the room to change affiliations: the bare JID decides (§9)."""
+        romeo, someone = self.login("romeo", "someone")
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("someone@localhost", "admin"))
+        sendAdmin(someone, affiliation("target@localhost", "outcast"))
+        self.assertReceived(someone, "result q")
+        self.assertEqual(self.storedAffiliations()["target@localhost"], "outcast")
 
 
-class RoleMatrixTests(SynchronousTestCase):
-    """
-    Every moderator, every target, every new role, against L{ROLE_TABLE}.
-    """
+class RoleMatrixTests(RoomTestCase):
+    """Every moderator, every target, every new role, against L{ROLE_TABLE}."""
 
-    def enter(self, room: Room, name: str, role: str) -> None:
+    def request(self, actor: str, target: str, now: str, wanted: str, actorRole: str = "moderator") -> list[str]:
         """
-        Somebody enters and has a role.
-        """
-        occupant = room.enter(Entry(parse(f"{name}@localhost/a"), name, lambda stanza, to: None, b""))
-        occupant.role = ROLES[role]
+        Let an actor, who has an affiliation and a role, request a role for a target, who has an affiliation and a role.
 
-    def plan(self, actor: str, target: str, now: str, wanted: str, moderator: str = "moderator") -> changes.Plan:
+        @return: what the actor receives.
         """
-        Ask for one role in a new room.
-        """
-        entries = {"romeo@localhost": Affiliate("owner")}
-        for name, word in (("actor", actor), ("target", target)):
-            if word != "none":
-                entries[f"{name}@localhost"] = Affiliate(word)
-        room = Room(parse("room@conference.localhost"), defaultRoom(), Affiliations(entries), lambda: 0.0)
-        self.enter(room, "actor", moderator)
-        self.enter(room, "target", now)
-        return changes.plan(room, parse("actor@localhost/a"), [RoleItem("target", ROLES[wanted])])
+        self.openRoom()
+        self.change(affiliation("actor@localhost", actor), affiliation("target@localhost", target))
+        someone = self.enter("actor")
+        self.enter("target")
+        self.change(role("Actor", actorRole), role("Target", now))
+        sendAdmin(someone, role("Target", wanted))
+        return summaries(someone)
 
     def test_matrix(self) -> None:
-        """
-        What may be is planned, what may not is refused with its condition.
-        """
+        """A permitted change takes effect; a forbidden one is refused with its condition."""
         for (actor, target, now), outcomes in rows(ROLE_TABLE):
             for wanted, outcome in outcomes.items():
-                story = f"{actor} makes {target} who is {now} {wanted}"
-                try:
-                    plan = self.plan(actor, target, now, wanted)
-                except StanzaError as e:
-                    self.assertEqual((e.condition, e.type), (outcome, ERROR_TYPES[e.condition]), story)
+                case = f"{actor} makes {target} who is {now} {wanted}"
+                received = self.request(actor, target, now, wanted)
+                occupant = self.room().occupants.get("Target")
+                found = occupant.role.word if occupant is not None else "none"
+                if outcome == "ok":
+                    self.assertIn("result q", received, case)
+                    self.assertEqual(found, wanted, case)
                 else:
-                    self.assertEqual("ok", outcome, story)
-                    self.assertEqual([(o.nick, r.word) for o, r, _ in plan.roles], [("target", wanted)], story)
+                    self.assertEqual(received, [f"error q {ERROR_TYPES[outcome]} {outcome}"], case)
+                    self.assertEqual(found, now, case)
 
     def test_notModerators(self) -> None:
+        """Visitors and participants change nobody's role, whatever their affiliation (§8)."""
+        for actor, actorRole, wanted in product(("none", "member"), ("visitor", "participant"), ROLES):
+            received = self.request(actor, "none", "visitor", wanted, actorRole)
+            self.assertEqual(received, ["error q auth forbidden"], (actor, actorRole, wanted))
+
+    def test_oneself(self) -> None:
         """
-        Visitors and participants change nobody's role, whatever their affiliation (§8).
+        Moderators may give their own role up or kick themselves, but admins and owners remain moderators while they are
+        in (§8.4, §9.7).
         """
-        for affiliation_ in ("none", "member"):
-            for lower in ("visitor", "participant"):
-                for wanted in ROLES:
-                    error = self.assertRaises(StanzaError, self.plan, affiliation_, "none", "visitor", wanted, lower)
-                    self.assertEqual(error.condition, "forbidden")
+        for word, wanted in product(("none", "member", "admin", "owner"), ROLES):
+            self.openRoom()
+            self.change(affiliation("actor@localhost", word))
+            actor = self.enter("actor")
+            self.change(role("Actor", "moderator"))
+            sendAdmin(actor, role("Actor", wanted))
+            kept = word in ("admin", "owner") and wanted in ("visitor", "participant")
+            expected = "error q cancel not-allowed" if kept else "result q"
+            self.assertIn(expected, summaries(actor), (word, wanted))
 
 
-def bad(name: str) -> tuple[str, str]:
-    """
-    An item that an admin called Someone may not send, and its refusal.
-    """
-    return {
-        "unknown nick": (role("Nobody", "visitor"), "cancel item-not-found"),
-        "unknown nick for an affiliation": ("<item nick='Nobody' affiliation='member'/>", "cancel item-not-found"),
-        "malformed": (affiliation("@@", "member"), "modify jid-malformed"),
-        "nobody": ("<item affiliation='member'/>", "modify bad-request"),
-        "no nick": ("<item role='visitor'/>", "modify bad-request"),
-        "both": ("<item nick='Juliet' jid='juliet@localhost' role='none' affiliation='none'/>", "modify bad-request"),
-        "neither": ("<item nick='Juliet'/>", "modify bad-request"),
-        "no such role": (role("Juliet", "king"), "modify bad-request"),
-        "no such affiliation": (affiliation("x@localhost", "king"), "modify bad-request"),
-        "blank nick": (affiliation("x@localhost", "member", nick=" "), "modify not-acceptable"),
-        "reserved nick": (affiliation("x@localhost", "member", nick="Taken"), "cancel conflict"),
-        "used nick": (affiliation("x@localhost", "member", nick="Juliet"), "cancel conflict"),
-        "myself": (affiliation("someone@localhost", "outcast"), "cancel conflict"),
-        "owner": (affiliation("romeo@localhost", "outcast"), "cancel not-allowed"),
-        "owner's list": (affiliation("x@localhost", "owner"), "auth forbidden"),
-        "kick the owner": (role("Romeo", "none"), "cancel not-allowed"),
-    }[name]
+BAD = {
+    "unknown nick": (role("Nobody", "visitor"), "cancel item-not-found"),
+    "unknown nick for an affiliation": ("<item nick='Nobody' affiliation='member'/>", "cancel item-not-found"),
+    "malformed": (affiliation("@@", "member"), "modify jid-malformed"),
+    "nobody": ("<item affiliation='member'/>", "modify bad-request"),
+    "no nick": ("<item role='visitor'/>", "modify bad-request"),
+    "both": ("<item nick='Juliet' jid='juliet@localhost' role='none' affiliation='none'/>", "modify bad-request"),
+    "neither": ("<item nick='Juliet'/>", "modify bad-request"),
+    "no such role": (role("Juliet", "king"), "modify bad-request"),
+    "no such affiliation": (affiliation("x@localhost", "king"), "modify bad-request"),
+    "blank nick": (affiliation("x@localhost", "member", nick=" "), "modify not-acceptable"),
+    "reserved nick": (affiliation("x@localhost", "member", nick="Taken"), "cancel conflict"),
+    "used nick": (affiliation("x@localhost", "member", nick="Juliet"), "cancel conflict"),
+    "myself": (affiliation("someone@localhost", "outcast"), "cancel conflict"),
+    "owner": (affiliation("romeo@localhost", "outcast"), "cancel not-allowed"),
+    "owner's list": (affiliation("x@localhost", "owner"), "auth forbidden"),
+    "kick the owner": (role("Romeo", "none"), "cancel not-allowed"),
+}
+"""Items that an admin called Someone may not send, and how they are refused."""
 
 
-BAD = [
-    "unknown nick",
-    "unknown nick for an affiliation",
-    "malformed",
-    "nobody",
-    "no nick",
-    "both",
-    "neither",
-    "no such role",
-    "no such affiliation",
-    "blank nick",
-    "reserved nick",
-    "used nick",
-    "myself",
-    "owner",
-    "owner's list",
-    "kick the owner",
-]
-
-
-class AllOrNothingTests(Theatre):
-    """
-    Many items in one request (§9.2: "SHOULD NOT apply any of the requested changes").
-    """
+class AllOrNothingTests(MUCTestCase):
+    """Many items in one request (§9.2: "SHOULD NOT apply any of the requested changes")."""
 
     GOOD = (
         affiliation("juliet@localhost", "outcast"),
@@ -250,60 +211,52 @@ class AllOrNothingTests(Theatre):
     )
 
     def test_oneBadItem(self) -> None:
-        """
-        With one bad item anywhere in a request nothing is changed, nothing is stored and nobody is told anything;
-        the bad item decides the error.
-        """
-        romeo, someone = self.client("romeo"), self.client("someone")
-        juliet, tybalt = self.client("juliet"), self.client("tybalt")
-        self.open(romeo)
-        admin(
-            romeo,
-            affiliation("someone@localhost", "admin"),
-            affiliation("taken@localhost", "member", nick="Taken"),
+        """One bad item anywhere in a request decides the error; nothing is changed, stored or announced."""
+        romeo, someone = self.login("romeo", "someone")
+        juliet, tybalt = self.login("juliet", "tybalt")
+        self.createRoom(romeo)
+        sendAdmin(
+            romeo, affiliation("someone@localhost", "admin"), affiliation("taken@localhost", "member", nick="Taken")
         )
-        self.admit((someone, "Someone"), (juliet, "Juliet"), (tybalt, "Tybalt"))
-        everybody = (romeo, someone, juliet, tybalt)
+        self.enterAll(someone, juliet, tybalt)
         room = self.room()
-        for name in BAD:
-            item, condition = bad(name)
+        for name, (item, condition) in BAD.items():
             for place in range(len(self.GOOD) + 1):
-                self.quiet(*everybody)
+                self.discardReceived()
                 before = (self.record(), room.record())
                 roles = {nick: occupant.role for nick, occupant in room.occupants.items()}
-                admin(someone, *self.GOOD[:place], item, *self.GOOD[place:])
-                self.assertEqual(heard(someone), [f"error q {condition}"], (name, place))
-                self.silent(romeo, juliet, tybalt)
+                sendAdmin(someone, *self.GOOD[:place], item, *self.GOOD[place:])
+                self.assertEqual(summaries(someone), [f"error q {condition}"], (name, place))
+                self.assertNothingReceived(romeo, juliet, tybalt)
                 self.assertEqual((self.record(), room.record()), before, (name, place))
                 self.assertEqual({nick: o.role for nick, o in room.occupants.items()}, roles, (name, place))
 
     def test_allGood(self) -> None:
         """
-        Without the bad item all of them are carried out, in one go, and in the order: who is put out, notices of
-        absent users, the result, everyone else.
+        Without a bad item all are carried out: those removed receive their presence first, then come notices of absent
+        users, the result, and the presences of the others.
         """
-        romeo, someone = self.client("romeo"), self.client("someone")
-        juliet, tybalt = self.client("juliet"), self.client("tybalt")
-        self.open(romeo)
-        admin(romeo, affiliation("someone@localhost", "admin"))
-        self.admit((someone, "Someone"), (juliet, "Juliet"), (tybalt, "Tybalt"))
-        self.quiet(romeo, someone, juliet, tybalt)
-        admin(someone, *reversed(self.GOOD))
-        self.hear(juliet, "gone Juliet outcast/none +301 +110 as juliet@localhost/a by Someone")
+        romeo, someone = self.login("romeo", "someone")
+        juliet, tybalt = self.login("juliet", "tybalt")
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("someone@localhost", "admin"))
+        self.enterAll(someone, juliet, tybalt)
+        sendAdmin(someone, *reversed(self.GOOD))
+        self.assertReceived(juliet, "Juliet unavailable outcast/none jid=juliet@localhost/a by=Someone 301 110")
         news = [
-            "gone Juliet outcast/none +301 as juliet@localhost/a by Someone",
-            "here Tybalt none/visitor as tybalt@localhost/a by Someone",
+            "Juliet unavailable outcast/none jid=juliet@localhost/a by=Someone 301",
+            "Tybalt available none/visitor jid=tybalt@localhost/a by=Someone",
         ]
-        absent = ["room: else.example is outcast", "room: nurse@localhost is member"]
-        self.hear(someone, *absent, "result q", *news)
-        self.hear(romeo, *absent, *news)
-        self.hear(
+        absent = ["room normal item else.example outcast", "room normal item nurse@localhost member"]
+        self.assertReceived(someone, *absent, "result q", *news)
+        self.assertReceived(romeo, *absent, *news)
+        self.assertReceived(
             tybalt,
-            "gone Juliet outcast/none +301 by Someone",
-            "here Tybalt none/visitor +110 as tybalt@localhost/a by Someone",
+            "Juliet unavailable outcast/none by=Someone 301",
+            "Tybalt available none/visitor jid=tybalt@localhost/a by=Someone 110",
         )
         self.assertEqual(
-            self.stored(),
+            self.storedAffiliations(),
             {
                 "romeo@localhost": "owner",
                 "someone@localhost": "admin",
@@ -314,92 +267,35 @@ class AllOrNothingTests(Theatre):
         )
 
     def test_nothingToChange(self) -> None:
-        """
-        A request for what is so already is answered, and nobody hears of it.
-        """
-        romeo, juliet = self.client("romeo"), self.client("juliet")
-        self.open(romeo)
-        self.admit((juliet, "Juliet"))
-        self.quiet(romeo)
-        admin(romeo, affiliation("juliet@localhost", "none"), role("Juliet", "participant"))
-        self.hear(romeo, "result q")
-        self.silent(juliet)
+        """A request that changes nothing is answered and announced to nobody."""
+        romeo, juliet = self.login("romeo", "juliet")
+        self.createRoom(romeo)
+        self.enter(juliet)
+        sendAdmin(romeo, affiliation("juliet@localhost", "none"), role("Juliet", "participant"))
+        self.assertReceived(romeo, "result q")
+        self.assertNothingReceived(juliet)
 
     def test_lastWordCounts(self) -> None:
-        """
-        Of several items for one user the last one counts, and it is checked like the first.
-        """
+        """Of several items for one user the last one counts, and is checked like the first."""
         romeo = self.client("romeo")
-        self.open(romeo)
-        admin(romeo, affiliation("x@localhost", "outcast"), affiliation("x@localhost", "member"))
-        self.hear(romeo, "room: x@localhost is member", "result q")
-        admin(romeo, affiliation("x@localhost", "none"), affiliation("x@localhost", "member"))
-        self.hear(romeo, "result q")
-        self.assertEqual(self.stored()["x@localhost"], "member")
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("x@localhost", "outcast"), affiliation("x@localhost", "member"))
+        self.assertReceived(romeo, "room normal item x@localhost member", "result q")
+        sendAdmin(romeo, affiliation("x@localhost", "none"), affiliation("x@localhost", "member"))
+        self.assertReceived(romeo, "result q")
+        self.assertEqual(self.storedAffiliations()["x@localhost"], "member")
 
     def test_roleAndAffiliationOfOne(self) -> None:
         """
-        Role and affiliation of the same user in one request are refused (§17.4), in two items as in one: the role
-        would be checked against an affiliation that he has no more.
+        Role and affiliation of one user in one request are refused (§17.4), also in two items: the role would be
+        checked against an affiliation that no longer holds.
         """
-        romeo, juliet = self.client("romeo"), self.client("juliet")
-        self.open(romeo)
-        self.admit((juliet, "Juliet"))
-        self.quiet(romeo)
+        romeo, juliet = self.login("romeo", "juliet")
+        self.createRoom(romeo)
+        self.enter(juliet)
         items = [affiliation("juliet@localhost", "admin"), role("Juliet", "visitor")]
         for order in (items, items[::-1]):
-            admin(romeo, *order)
-            self.refused(romeo, "modify bad-request")
-            self.silent(juliet)
-            self.assertNotIn("juliet@localhost", self.stored())
-
-
-class ApplyTests(SynchronousTestCase):
-    """
-    A plan meets a room that has changed while it became durable.
-    """
-
-    def setUp(self) -> None:
-        """
-        A room, an owner and a guest.
-        """
-        self.heard: list[tuple[str, bytes]] = []
-        entries = {"romeo@localhost": Affiliate("owner")}
-        self.room = Room(parse("room@conference.localhost"), defaultRoom(), Affiliations(entries), lambda: 0.0)
-        self.romeo = parse("romeo@localhost/a")
-        self.enter(self.romeo, "Romeo")
-        self.guest = parse("guest@localhost/a")
-        self.enter(self.guest, "Guest")
-
-    def enter(self, jid: JID, nick: str) -> None:
-        """
-        Somebody enters.
-        """
-        self.room.enter(Entry(jid, nick, lambda stanza, to: self.heard.append((nick, stanza.tail)), b""))
-
-    def test_left(self) -> None:
-        """
-        A role of somebody who has left meanwhile is nobody's, also if another one has his nick now.
-        """
-        plan = changes.plan(self.room, self.romeo, [RoleItem("Guest", ROLES["none"])])
-        self.room.leave(self.room.seats[self.guest.full])
-        self.enter(parse("other@localhost/a"), "Guest")
-        self.heard.clear()
-        changes.apply(self.room, plan)()
-        self.assertEqual(self.heard, [])
-        self.assertIn("Guest", self.room.occupants)
-
-    def test_entered(self) -> None:
-        """
-        Who enters while his ban becomes durable is put out by it.
-        """
-        late = parse("late@localhost/a")
-        item = changes.AffiliationItem(late.bareJID(), AFFILIATIONS["outcast"])
-        plan = changes.plan(self.room, self.romeo, [item])
-        self.enter(late, "Late")
-        self.heard.clear()
-        tell = changes.apply(self.room, plan)
-        self.assertEqual([nick for nick, _ in self.heard], ["Late"])
-        tell()
-        self.assertEqual([nick for nick, _ in self.heard], ["Late", "Romeo", "Guest"])
-        self.assertNotIn("Late", self.room.occupants)
+            sendAdmin(romeo, *order)
+            self.assertReceived(romeo, "error q modify bad-request")
+            self.assertNothingReceived(juliet)
+            self.assertNotIn("juliet@localhost", self.storedAffiliations())

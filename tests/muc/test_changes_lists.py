@@ -5,348 +5,269 @@ Tests for L{muccore.muc.changes}: domains, reserved nicks, the last owner, and t
 
 from __future__ import annotations
 
-from tests.muc.theatre import Theatre, admin, affiliation, configure, heard, join
+from tests.muc.muchelpers import MUCTestCase, affiliation, configure, join, sendAdmin, summaries
 
 
-class DomainTests(Theatre):
-    """
-    Affiliations of whole domains (§9.2).
-    """
+class DomainTests(MUCTestCase):
+    """Affiliations of whole domains (§9.2)."""
 
     def setUp(self) -> None:
-        """
-        A room whose owner stands alone, with people of the same domain.
-        """
+        """An owner, a member with an entry of their own, and somebody of the same domain without one."""
         super().setUp()
-        self.romeo, self.juliet, self.nurse = self.client("romeo"), self.client("juliet"), self.client("nurse")
-        self.open(self.romeo)
-        admin(self.romeo, affiliation("nurse@localhost", "member"))
-        self.admit((self.juliet, "Juliet"), (self.nurse, "Nurse"))
-        self.quiet(self.romeo, self.juliet, self.nurse)
+        self.romeo, self.juliet, self.nurse = self.login("romeo", "juliet", "nurse")
+        self.createRoom(self.romeo)
+        sendAdmin(self.romeo, affiliation("nurse@localhost", "member"))
+        self.enterAll(self.juliet, self.nurse)
 
     def test_ban(self) -> None:
-        """
-        Those of the domain without an entry of their own go and cannot come back; the others stay.
-        """
-        admin(self.romeo, affiliation("localhost", "outcast", "Noise"))
-        self.hear(
-            self.juliet, 'gone Juliet outcast/none +301 +110 as juliet@localhost/a by Romeo because "Noise"'
+        """Users of a banned domain without an entry of their own are removed and cannot come back; the others stay."""
+        sendAdmin(self.romeo, affiliation("localhost", "outcast", "Noise"))
+        self.assertReceived(
+            self.juliet, "Juliet unavailable outcast/none jid=juliet@localhost/a by=Romeo reason=Noise 301 110"
         )
-        self.hear(self.nurse, 'gone Juliet outcast/none +301 by Romeo because "Noise"')
+        self.assertReceived(self.nurse, "Juliet unavailable outcast/none by=Romeo reason=Noise 301")
         join(self.juliet, "Juliet")
-        self.hear(self.juliet, "refused Juliet auth forbidden")
+        self.assertReceived(self.juliet, "Juliet presence error auth forbidden")
         tybalt = self.client("tybalt")
         join(tybalt, "Tybalt")
-        self.hear(tybalt, "refused Tybalt auth forbidden")
+        self.assertReceived(tybalt, "Tybalt presence error auth forbidden")
         self.assertEqual(list(self.room().occupants), ["Romeo", "Nurse"])
 
     def test_ownEntryFirst(self) -> None:
-        """
-        A user's own entry is matched before that of his domain (§9.2), also where it is given later.
-        """
-        admin(self.romeo, affiliation("localhost", "outcast"))
-        admin(self.romeo, affiliation("juliet@localhost", "member"))
-        self.quiet(self.juliet)
+        """A user's own entry is matched before that of the domain (§9.2), also where it is given later."""
+        sendAdmin(self.romeo, affiliation("localhost", "outcast"))
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "member"))
+        self.discardReceived()
         join(self.juliet, "Juliet")
-        self.assertIn("here Juliet member/participant +110 as juliet@localhost/a", heard(self.juliet))
+        self.assertIn("Juliet available member/participant jid=juliet@localhost/a 110", summaries(self.juliet))
 
     def test_ownEntryGoes(self) -> None:
-        """
-        Who loses the entry that has kept him from his domain's ban is out.
-        """
-        admin(self.romeo, affiliation("localhost", "outcast"))
-        self.quiet(self.nurse)
-        admin(self.romeo, affiliation("nurse@localhost", "none"))
-        self.hear(self.nurse, "gone Nurse outcast/none +301 +110 as nurse@localhost/a by Romeo")
+        """Whoever loses the entry that overrode a ban of the domain is removed."""
+        sendAdmin(self.romeo, affiliation("localhost", "outcast"))
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("nurse@localhost", "none"))
+        self.assertReceived(self.nurse, "Nurse unavailable outcast/none jid=nurse@localhost/a by=Romeo 301 110")
 
     def test_domainOfMembers(self) -> None:
-        """
-        A domain can be a member of a members-only room; when it is no more, its users go, and nobody else.
-        """
-        admin(self.romeo, affiliation("localhost", "member"))
-        self.hear(self.juliet, "here Juliet member/participant +110 as juliet@localhost/a by Romeo")
+        """A domain can be a member of a members-only room; when it no longer is, its users are removed."""
+        sendAdmin(self.romeo, affiliation("localhost", "member"))
+        self.assertReceived(self.juliet, "Juliet available member/participant jid=juliet@localhost/a by=Romeo 110")
         configure(self.romeo, membersonly=True)
-        self.quiet(self.juliet, self.nurse)
-        admin(self.romeo, affiliation("localhost", "none"))
-        self.hear(self.juliet, "gone Juliet none/none +321 +110 as juliet@localhost/a by Romeo")
-        self.hear(self.nurse, "gone Juliet none/none +321 by Romeo")
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("localhost", "none"))
+        self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a by=Romeo 321 110")
+        self.assertReceived(self.nurse, "Juliet unavailable none/none by=Romeo 321")
 
     def test_notAdmins(self) -> None:
-        """
-        A whole domain is neither admin nor owner, and no nick is reserved for it.
-        """
+        """A domain cannot be admin or owner, nor have a reserved nick."""
         for item in (
             affiliation("localhost", "admin"),
             affiliation("localhost", "owner"),
             affiliation("localhost", "member", nick="Anyone"),
         ):
-            admin(self.romeo, item)
-            self.refused(self.romeo, "modify not-acceptable")
-            self.assertNotIn("localhost", self.stored())
+            sendAdmin(self.romeo, item)
+            self.assertReceived(self.romeo, "error q modify not-acceptable")
+            self.assertNotIn("localhost", self.storedAffiliations())
 
 
-class ReservedNickTests(Theatre):
-    """
-    Nicks that admins reserve (§9.3, §9.5).
-    """
+class ReservedNickTests(MUCTestCase):
+    """Nicks that admins reserve (§9.3, §9.5)."""
 
     def setUp(self) -> None:
-        """
-        A room with an owner, and two members of whom one has a nick.
-        """
+        """An owner, a member with a reserved nick, and one without."""
         super().setUp()
         self.romeo = self.client("romeo")
-        self.open(self.romeo)
-        admin(
-            self.romeo,
-            affiliation("juliet@localhost", "member", nick="Rose"),
-            affiliation("nurse@localhost", "member"),
+        self.createRoom(self.romeo)
+        sendAdmin(
+            self.romeo, affiliation("juliet@localhost", "member", nick="Rose"), affiliation("nurse@localhost", "member")
         )
-        self.quiet(self.romeo)
+        self.discardReceived()
 
     def test_given(self) -> None:
-        """
-        The nick in an item becomes reserved: nobody else may take it.
-        """
-        self.assertEqual(self.nicks(), {"juliet@localhost": "Rose"})
+        """The nick in an item becomes reserved: nobody else may use it."""
+        self.assertEqual(self.storedNicks(), {"juliet@localhost": "Rose"})
         nurse = self.client("nurse")
         join(nurse, "Rose")
-        self.hear(nurse, "refused Rose cancel conflict")
+        self.assertReceived(nurse, "Rose presence error cancel conflict")
 
     def test_stays(self) -> None:
-        """
-        Without a nick in the item the reserved one stays, also as she rises; with an empty one it is free (§9.5).
-        """
-        admin(self.romeo, affiliation("juliet@localhost", "admin"))
-        self.assertEqual(self.nicks(), {"juliet@localhost": "Rose"})
-        admin(self.romeo, affiliation("juliet@localhost", "admin", nick=""))
-        self.assertEqual(self.nicks(), {})
+        """An item without a nick keeps the reserved one, also on promotion; an empty nick frees it (§9.5)."""
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
+        self.assertEqual(self.storedNicks(), {"juliet@localhost": "Rose"})
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin", nick=""))
+        self.assertEqual(self.storedNicks(), {})
 
     def test_goesWithMembership(self) -> None:
-        """
-        With the membership the nick goes.
-        """
-        admin(self.romeo, affiliation("juliet@localhost", "none"))
-        self.assertEqual(self.nicks(), {})
-        self.assertEqual(self.room().affiliations.holderOf("Rose"), None)
+        """The nick is freed with the membership."""
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "none"))
+        self.assertEqual(self.storedNicks(), {})
+        self.enter("nurse", "Rose")
 
     def test_conflicts(self) -> None:
-        """
-        A nick that is another one's, or that somebody else is using, is not given.
-        """
+        """A nick that another user has reserved or is using is refused."""
         tybalt = self.client("tybalt")
-        self.admit((tybalt, "Tybalt"))
-        self.quiet(self.romeo)
+        self.enter(tybalt)
         for nick in ("Rose", "Tybalt"):
-            admin(self.romeo, affiliation("nurse@localhost", "member", nick=nick))
-            self.refused(self.romeo, "cancel conflict")
-        admin(self.romeo, affiliation("tybalt@localhost", "member", nick="Tybalt"))
-        self.assertIn("result q", heard(self.romeo))
-        self.assertEqual(self.nicks(), {"juliet@localhost": "Rose", "tybalt@localhost": "Tybalt"})
+            sendAdmin(self.romeo, affiliation("nurse@localhost", "member", nick=nick))
+            self.assertReceived(self.romeo, "error q cancel conflict")
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "member", nick="Tybalt"))
+        self.assertIn("result q", summaries(self.romeo))
+        self.assertEqual(self.storedNicks(), {"juliet@localhost": "Rose", "tybalt@localhost": "Tybalt"})
 
     def test_twoWantOne(self) -> None:
-        """
-        One request cannot give one nick to two.
-        """
-        admin(
+        """One request cannot reserve one nick for two users."""
+        sendAdmin(
             self.romeo,
             affiliation("x@localhost", "member", nick="Lily"),
             affiliation("y@localhost", "member", nick="Lily"),
         )
-        self.refused(self.romeo, "cancel conflict")
-        self.assertEqual(self.nicks(), {"juliet@localhost": "Rose"})
+        self.assertReceived(self.romeo, "error q cancel conflict")
+        self.assertEqual(self.storedNicks(), {"juliet@localhost": "Rose"})
 
     def test_passedOn(self) -> None:
-        """
-        One request can pass a nick on, in whatever order its items stand.
-        """
+        """One request can pass a nick on, whatever the order of its items."""
         items = [
             affiliation("nurse@localhost", "member", nick="Rose"),
             affiliation("juliet@localhost", "member", nick="Lily"),
         ]
-        admin(self.romeo, *items)
-        self.hear(self.romeo, "result q")
-        self.assertEqual(self.nicks(), {"juliet@localhost": "Lily", "nurse@localhost": "Rose"})
-        admin(
+        sendAdmin(self.romeo, *items)
+        self.assertReceived(self.romeo, "result q")
+        self.assertEqual(self.storedNicks(), {"juliet@localhost": "Lily", "nurse@localhost": "Rose"})
+        sendAdmin(
             self.romeo,
             affiliation("nurse@localhost", "member", nick=""),
             affiliation("juliet@localhost", "member", nick="Rose"),
         )
-        self.assertEqual(self.nicks(), {"juliet@localhost": "Rose"})
+        self.assertEqual(self.storedNicks(), {"juliet@localhost": "Rose"})
 
     def test_givenUpAndTakenBack(self) -> None:
-        """
-        Who gives a nick up and takes it back in one request keeps it: nobody else gets it in between.
-        """
-        admin(
+        """A nick that is given up and taken back in one request cannot go to somebody else in between."""
+        sendAdmin(
             self.romeo,
             affiliation("juliet@localhost", "none"),
             affiliation("nurse@localhost", "member", nick="Rose"),
             affiliation("juliet@localhost", "member"),
         )
-        self.refused(self.romeo, "cancel conflict")
-        self.assertEqual(self.nicks(), {"juliet@localhost": "Rose"})
+        self.assertReceived(self.romeo, "error q cancel conflict")
+        self.assertEqual(self.storedNicks(), {"juliet@localhost": "Rose"})
 
 
-class ListTests(Theatre):
-    """
-    The full lists of owners and admins in the configuration form (§10.2).
-    """
+class ListTests(MUCTestCase):
+    """The complete lists of owners and admins in the configuration form (§10.2)."""
 
     def setUp(self) -> None:
-        """
-        A room with an owner, another owner and an admin.
-        """
+        """Two owners and an admin are in."""
         super().setUp()
-        self.romeo, self.juliet, self.nurse = self.client("romeo"), self.client("juliet"), self.client("nurse")
-        self.open(self.romeo)
-        admin(self.romeo, affiliation("juliet@localhost", "owner"), affiliation("nurse@localhost", "admin"))
-        self.admit((self.juliet, "Juliet"), (self.nurse, "Nurse"))
-        self.quiet(self.romeo, self.juliet, self.nurse)
+        self.romeo, self.juliet, self.nurse = self.login("romeo", "juliet", "nurse")
+        self.createRoom(self.romeo)
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "owner"), affiliation("nurse@localhost", "admin"))
+        self.enterAll(self.juliet, self.nurse)
 
     def test_dropped(self) -> None:
-        """
-        An owner who is left out becomes an admin, an admin a member, and everybody hears of it.
-        """
+        """An owner who is left out becomes an admin, an admin a member, and everybody is informed."""
         configure(self.romeo, roomowners=["romeo@localhost"])
-        self.hear(self.juliet, "here Juliet admin/moderator +110 as juliet@localhost/a by Romeo")
-        self.hear(self.nurse, "here Juliet admin/moderator as juliet@localhost/a by Romeo")
+        self.assertReceived(self.juliet, "Juliet available admin/moderator jid=juliet@localhost/a by=Romeo 110")
+        self.assertReceived(self.nurse, "Juliet available admin/moderator jid=juliet@localhost/a by=Romeo")
         configure(self.romeo, roomadmins=["juliet@localhost"])
-        self.hear(self.nurse, "here Nurse member/participant +110 as nurse@localhost/a by Romeo")
+        self.assertReceived(self.nurse, "Nurse available member/participant jid=nurse@localhost/a by=Romeo 110")
         self.assertEqual(
-            self.stored(),
+            self.storedAffiliations(),
             {"romeo@localhost": "owner", "juliet@localhost": "admin", "nurse@localhost": "member"},
         )
 
     def test_bothLists(self) -> None:
-        """
-        With both lists given, who stands in neither is a member at the most.
-        """
+        """With both lists given, a user in neither becomes a member."""
         configure(self.romeo, roomowners=["romeo@localhost"], roomadmins=["nurse@localhost"])
-        self.assertEqual(self.stored()["juliet@localhost"], "member")
+        self.assertEqual(self.storedAffiliations()["juliet@localhost"], "member")
 
     def test_swapped(self) -> None:
-        """
-        Two can change places in one form.
-        """
-        configure(
-            self.romeo,
-            roomowners=["romeo@localhost", "nurse@localhost"],
-            roomadmins=["juliet@localhost"],
-        )
+        """Two users can change places in one form."""
+        configure(self.romeo, roomowners=["romeo@localhost", "nurse@localhost"], roomadmins=["juliet@localhost"])
         self.assertEqual(
-            self.stored(),
+            self.storedAffiliations(),
             {"romeo@localhost": "owner", "juliet@localhost": "admin", "nurse@localhost": "owner"},
         )
 
     def test_inBoth(self) -> None:
-        """
-        Who stands in both lists is an owner: also who was one before.
-        """
+        """A user in both lists is an owner."""
         configure(
             self.romeo,
             roomowners=["romeo@localhost", "juliet@localhost", "nurse@localhost"],
             roomadmins=["romeo@localhost", "juliet@localhost", "nurse@localhost"],
         )
-        self.assertIn("result q", heard(self.romeo))
-        self.assertEqual(set(self.stored().values()), {"owner"})
+        self.assertIn("result q", summaries(self.romeo))
+        self.assertEqual(set(self.storedAffiliations().values()), {"owner"})
 
     def test_noOwner(self) -> None:
-        """
-        A list without any owner is refused with C{conflict}, and nothing else of the form holds (§10.2).
-        """
+        """A list without an owner is refused with C{conflict}, and nothing else in the form applies (§10.2)."""
         for owners in ([], [""]):
             configure(self.romeo, roomowners=owners, roomname="Other")
-            self.refused(self.romeo, "cancel conflict")
-        self.silent(self.juliet, self.nurse)
+            self.assertReceived(self.romeo, "error q cancel conflict")
+        self.assertNothingReceived(self.juliet, self.nurse)
         self.assertEqual(self.room().settings.name, "")
 
     def test_bad(self) -> None:
-        """
-        What is no address, or no user's, is not acceptable.
-        """
+        """Malformed addresses, and those that are not of users, are C{not-acceptable}."""
         for jids in (["@"], ["localhost"]):
             configure(self.romeo, roomadmins=jids, roomname="Other")
-            self.refused(self.romeo, "modify not-acceptable")
+            self.assertReceived(self.romeo, "error q modify not-acceptable")
         self.assertEqual(self.room().settings.name, "")
 
     def test_oneselfDown(self) -> None:
-        """
-        An owner can leave himself out where there is another one.
-        """
+        """An owner can leave themselves out where there is another owner."""
         configure(self.romeo, roomowners=["juliet@localhost"])
-        self.hear(
-            self.romeo, "result q", "here Romeo admin/moderator +110 as romeo@localhost/a by Romeo"
+        self.assertReceived(
+            self.romeo, "result q", "Romeo available admin/moderator jid=romeo@localhost/a by=Romeo 110"
         )
         configure(self.romeo, roomname="Mine")
-        self.refused(self.romeo, "auth forbidden")
+        self.assertReceived(self.romeo, "error q auth forbidden")
 
     def test_noChange(self) -> None:
-        """
-        The lists as they are change nothing and tell nobody.
-        """
-        configure(
-            self.romeo,
-            roomowners=["juliet@localhost", "romeo@localhost"],
-            roomadmins=["nurse@localhost/a"],
-        )
-        self.hear(self.romeo, "result q")
-        self.silent(self.juliet, self.nurse)
+        """Unchanged lists are announced to nobody."""
+        configure(self.romeo, roomowners=["juliet@localhost", "romeo@localhost"], roomadmins=["nurse@localhost/a"])
+        self.assertReceived(self.romeo, "result q")
+        self.assertNothingReceived(self.juliet, self.nurse)
 
 
-class LastOwnerTests(Theatre):
-    """
-    A room has an owner at any time (§10, §10.4).
-    """
+class LastOwnerTests(MUCTestCase):
+    """A room always has an owner (§10, §10.4)."""
 
     def test_oneselfDown(self) -> None:
-        """
-        The only owner cannot become anything else; with C{conflict} nothing changes.
-        """
+        """The only owner cannot give ownership up: C{conflict}, and nothing changes."""
         romeo = self.client("romeo")
-        self.open(romeo)
+        self.createRoom(romeo)
         for word in ("admin", "member", "none", "outcast"):
-            admin(romeo, affiliation("romeo@localhost", word))
-            self.refused(romeo, "cancel conflict")
-            self.assertEqual(self.stored(), {"romeo@localhost": "owner"})
+            sendAdmin(romeo, affiliation("romeo@localhost", word))
+            self.assertReceived(romeo, "error q cancel conflict")
+            self.assertEqual(self.storedAffiliations(), {"romeo@localhost": "owner"})
 
     def test_withSuccessor(self) -> None:
-        """
-        With a successor in the same request, or another owner, he can (§10.4).
-        """
+        """With a successor in the same request they can (§10.4)."""
         romeo = self.client("romeo")
-        self.open(romeo)
-        admin(romeo, affiliation("romeo@localhost", "none"), affiliation("juliet@localhost", "owner"))
-        self.hear(
-            romeo,
-            "result q",
-            "here Romeo none/participant +110 as romeo@localhost/a by Romeo",
-        )
-        self.assertEqual(self.stored(), {"juliet@localhost": "owner"})
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("romeo@localhost", "none"), affiliation("juliet@localhost", "owner"))
+        self.assertReceived(romeo, "result q", "Romeo available none/participant jid=romeo@localhost/a by=Romeo 110")
+        self.assertEqual(self.storedAffiliations(), {"juliet@localhost": "owner"})
 
     def test_twoDropEachOther(self) -> None:
-        """
-        Two owners in one request cannot both go.
-        """
+        """Two owners cannot both be removed by one request."""
         romeo = self.client("romeo")
-        self.open(romeo)
-        admin(romeo, affiliation("juliet@localhost", "owner"))
-        self.quiet(romeo)
-        admin(romeo, affiliation("romeo@localhost", "admin"), affiliation("juliet@localhost", "none"))
-        self.refused(romeo, "cancel conflict")
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("juliet@localhost", "owner"))
+        self.discardReceived()
+        sendAdmin(romeo, affiliation("romeo@localhost", "admin"), affiliation("juliet@localhost", "none"))
+        self.assertReceived(romeo, "error q cancel conflict")
 
     def test_selfBan(self) -> None:
-        """
-        Nobody bans himself, also where there is another owner (§9.1).
-        """
-        romeo, juliet = self.client("romeo"), self.client("juliet")
-        self.open(romeo)
-        admin(romeo, affiliation("juliet@localhost", "owner"), affiliation("nurse@localhost", "admin"))
-        self.quiet(romeo)
-        admin(romeo, affiliation("romeo@localhost", "outcast"))
-        self.refused(romeo, "cancel conflict")
-        admin(juliet, affiliation("juliet@localhost/elsewhere", "outcast"))
-        self.refused(juliet, "cancel conflict")
+        """Nobody can ban themselves, even where there is another owner (§9.1)."""
+        romeo, juliet = self.login("romeo", "juliet")
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("juliet@localhost", "owner"), affiliation("nurse@localhost", "admin"))
+        self.discardReceived()
+        sendAdmin(romeo, affiliation("romeo@localhost", "outcast"))
+        self.assertReceived(romeo, "error q cancel conflict")
+        sendAdmin(juliet, affiliation("juliet@localhost/elsewhere", "outcast"))
+        self.assertReceived(juliet, "error q cancel conflict")
         nurse = self.client("nurse")
-        admin(nurse, affiliation("nurse@localhost", "outcast"))
-        self.refused(nurse, "cancel conflict")
+        sendAdmin(nurse, affiliation("nurse@localhost", "outcast"))
+        self.assertReceived(nurse, "error q cancel conflict")

@@ -1,334 +1,273 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.changes}: who hears what of a change, in which order.
+Tests for L{muccore.muc.changes}: who receives what of a change, in which order.
 """
 
 from __future__ import annotations
 
 from muccore.element import Rendered
 from muccore.interfaces import Affiliate
-from muccore.testing.stage import Client
-from tests.muc.theatre import Theatre, admin, affiliation, configure, heard, join, register, role
+from tests.muc.muchelpers import (
+    MUCTestCase,
+    affiliation,
+    configure,
+    deliveryOrder,
+    join,
+    register,
+    role,
+    sendAdmin,
+    summaries,
+)
 
 
-class TellingTests(Theatre):
-    """
-    Who hears what, in which order.
-    """
+class AnnouncementTests(MUCTestCase):
+    """What the owner Romeo, and Juliet and Tybalt, receive of changes."""
 
     def setUp(self) -> None:
-        """
-        A room with its owner and two others.
-        """
         super().setUp()
-        self.romeo, self.juliet, self.tybalt = self.client("romeo"), self.client("juliet"), self.client("tybalt")
+        self.romeo, self.juliet, self.tybalt = self.login("romeo", "juliet", "tybalt")
 
-    def play(self, **fields: object) -> None:
+    def openRoom(self, **fields: object) -> None:
+        """Let everybody in; as members where only members may enter."""
+        self.createRoom(self.romeo, **fields)
+        if fields.get("membersonly"):
+            sendAdmin(self.romeo, affiliation("juliet@localhost", "member"), affiliation("tybalt@localhost", "member"))
+        self.enter(self.juliet)
+        self.enter(self.tybalt)
+
+    def assertAnnounced(self, announcement: str, codes: str = "") -> None:
         """
-        Everybody is in.
+        Romeo has the result, and everybody has received one presence of Juliet.
+
+        @param announcement: its summary with C{{jid}}, which Tybalt does not see, and without codes.
         """
-        self.open(self.romeo, **fields)
-        self.admit((self.juliet, "Juliet"), (self.tybalt, "Tybalt"))
-        self.quiet(self.romeo, self.juliet, self.tybalt)
+        jid = " jid=juliet@localhost/a"
+        self.assertReceived(self.romeo, "result q", announcement.format(jid=jid) + codes)
+        self.assertReceived(self.juliet, announcement.format(jid=jid) + codes + " 110")
+        self.assertReceived(self.tybalt, announcement.format(jid="") + codes)
 
-    def order(self) -> list[tuple[str, str]]:
+    def test_removal(self) -> None:
         """
-        Note from now on in which order stanzas go out, across all clients.
+        Those removed receive their presence first, then the moderator has the result, then the others are informed:
+        307 for a kick (§8.2), 301 for a ban (§9.1), 321 for a lost membership of a members-only room (§9.4).
         """
-        log: list[tuple[str, str]] = []
-
-        def watch(client: Client) -> None:
-            send = client.send
-
-            def noted(stanza: Rendered, to: bytes) -> None:
-                log.append((client.session.jid.local, stanza.head.decode()[1:]))
-                send(stanza, to)
-
-            client.send = noted  # type: ignore[method-assign]
-
-        for client in (self.romeo, self.juliet, self.tybalt):
-            watch(client)
-        return log
-
-    def test_kick(self) -> None:
-        """
-        §8.2: who is kicked first, then the result, then everyone else; 307, reason and actor for all.
-        """
-        self.play()
-        log = self.order()
-        admin(self.romeo, role("Juliet", "none", "Avaunt"))
-        self.assertEqual(log, [("juliet", "presence"), ("romeo", "iq"), ("romeo", "presence"), ("tybalt", "presence")])
-        told = 'gone Juliet none/none +307{} by Romeo because "Avaunt"'
-        self.hear(self.juliet, told.format(" +110 as juliet@localhost/a"))
-        self.hear(self.romeo, "result q", told.format(" as juliet@localhost/a"))
-        self.hear(self.tybalt, told.format(""))
-        join(self.juliet, "Juliet")
-        self.assertIn("here Juliet none/participant +110 as juliet@localhost/a", heard(self.juliet))
+        for fields, item, announcement, codes, rejoined in (
+            ({}, role("Juliet", "none", "Avaunt"), "none/none{jid} by=Romeo reason=Avaunt", " 307", None),
+            (
+                {},
+                affiliation("juliet@localhost", "outcast", "Treason"),
+                "outcast/none{jid} by=Romeo reason=Treason",
+                " 301",
+                "auth forbidden",
+            ),
+            (
+                {"membersonly": True},
+                affiliation("juliet@localhost", "none", "Enough"),
+                "none/none{jid} by=Romeo reason=Enough",
+                " 321",
+                "auth registration-required",
+            ),
+        ):
+            self.setUp()
+            self.openRoom(**fields)
+            order = deliveryOrder(self.romeo, self.juliet, self.tybalt)
+            sendAdmin(self.romeo, item)
+            self.assertEqual(
+                order,
+                [
+                    "juliet@localhost/a presence",
+                    "romeo@localhost/a iq",
+                    "romeo@localhost/a presence",
+                    "tybalt@localhost/a presence",
+                ],
+            )
+            self.assertAnnounced(f"Juliet unavailable {announcement}", codes)
+            join(self.juliet, "Juliet")
+            if rejoined is None:
+                self.assertIn("Juliet available none/participant jid=juliet@localhost/a 110", summaries(self.juliet))
+            else:
+                self.assertReceived(self.juliet, f"Juliet presence error {rejoined}")
 
     def test_kickAllSessions(self) -> None:
-        """
-        A kick reaches all sessions of the occupant, and nobody else of the same name.
-        """
-        self.play()
-        second = self.client("juliet@localhost/b")
-        self.admit((second, "Juliet"))
-        self.quiet(self.romeo, self.juliet, self.tybalt)
-        admin(self.romeo, role("Juliet", "none"))
-        self.hear(self.juliet, "gone Juliet none/none +307 +110 as juliet@localhost/a by Romeo")
-        self.hear(second, "gone Juliet none/none +307 +110 as juliet@localhost/b by Romeo")
-        self.hear(self.tybalt, "gone Juliet none/none +307 by Romeo")
+        """A kick removes all sessions of the occupant."""
+        self.openRoom()
+        second = self.enter("juliet/b", "Juliet")
+        sendAdmin(self.romeo, role("Juliet", "none"))
+        for client in (self.juliet, second):
+            self.assertReceived(client, f"Juliet unavailable none/none jid={client.address} by=Romeo 307 110")
+        self.assertReceived(self.tybalt, "Juliet unavailable none/none by=Romeo 307")
 
     def test_kickOneself(self) -> None:
-        """
-        §8.2: kicking oneself is not refused here; his result still comes after he is out.
-        """
-        self.play()
-        admin(self.romeo, role("Romeo", "none"))
-        self.hear(self.romeo, "gone Romeo owner/none +307 +110 as romeo@localhost/a by Romeo", "result q")
-        self.hear(self.tybalt, "gone Romeo owner/none +307 by Romeo")
+        """Moderators may kick themselves, and have their result after they are out (§8.2)."""
+        self.openRoom()
+        sendAdmin(self.romeo, role("Romeo", "none"))
+        self.assertReceived(
+            self.romeo, "Romeo unavailable owner/none jid=romeo@localhost/a by=Romeo 307 110", "result q"
+        )
+        self.assertReceived(self.tybalt, "Romeo unavailable owner/none by=Romeo 307")
 
-    def test_ban(self) -> None:
-        """
-        §9.1: 301 with reason and actor; then he cannot enter any more.
-        """
-        self.play()
-        log = self.order()
-        admin(self.romeo, affiliation("juliet@localhost", "outcast", "Treason"))
-        self.assertEqual(log, [("juliet", "presence"), ("romeo", "iq"), ("romeo", "presence"), ("tybalt", "presence")])
-        told = 'gone Juliet outcast/none +301{} by Romeo because "Treason"'
-        self.hear(self.juliet, told.format(" +110 as juliet@localhost/a"))
-        self.hear(self.romeo, "result q", told.format(" as juliet@localhost/a"))
-        self.hear(self.tybalt, told.format(""))
-        join(self.juliet, "Juliet")
-        self.hear(self.juliet, "refused Juliet auth forbidden")
-        record = self.record()
-        assert record is not None
-        self.assertEqual(record.affiliates["juliet@localhost"], Affiliate("outcast", None, "Treason"))
-
-    def test_banFrees(self) -> None:
-        """
-        §9.1: one who is banned loses his reserved nick, whatever the item says of a nick.
-        """
-        self.play()
+    def test_banStored(self) -> None:
+        """A ban is stored with its reason and frees the reserved nick, whatever nick its item names (§9.1)."""
+        self.openRoom()
         register(self.juliet, "Capulet")
-        self.quiet(self.juliet)
-        admin(self.romeo, affiliation("juliet@localhost", "outcast", nick="Montague"))
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "outcast", "Treason", nick="Montague"))
+        self.assertEqual(self.storedRecord().affiliates["juliet@localhost"], Affiliate("outcast", None, "Treason"))
+        self.discardReceived()
         register(self.tybalt, "Capulet")
-        self.assertIn("result q", heard(self.tybalt))
-        record = self.record()
-        assert record is not None
-        self.assertEqual(record.affiliates["juliet@localhost"].nick, None)
+        self.assertIn("result q", summaries(self.tybalt))
 
     def test_fullJID(self) -> None:
-        """
-        §10.3: a full JID in an item stands for its bare JID.
-        """
-        self.play()
-        admin(self.romeo, affiliation("juliet@localhost/elsewhere", "outcast"))
-        self.hear(self.juliet, "gone Juliet outcast/none +301 +110 as juliet@localhost/a by Romeo")
-        self.assertIn("juliet@localhost", self.stored())
+        """A full JID in an item stands for its bare JID (§10.3)."""
+        self.openRoom()
+        sendAdmin(self.romeo, affiliation("juliet@localhost/elsewhere", "outcast"))
+        self.assertAnnounced("Juliet unavailable outcast/none{jid} by=Romeo", " 301")
+        self.assertIn("juliet@localhost", self.storedAffiliations())
 
-    def test_membership(self) -> None:
+    def test_privileges(self) -> None:
         """
-        §9.3, §9.4: membership given and taken is told with a presence to everybody, after the result.
+        Membership (§9.3, §9.4) and voice (§8.3, §8.4) given and taken are announced after the result. In a moderated
+        room membership brings voice, and losing it takes voice away (§5.1.3).
         """
-        self.play()
-        admin(self.romeo, affiliation("juliet@localhost", "member", "Worthy"))
-        told = 'here Juliet member/participant{} by Romeo because "Worthy"'
-        self.hear(self.romeo, "result q", told.format(" as juliet@localhost/a"))
-        self.hear(self.juliet, told.format(" +110 as juliet@localhost/a"))
-        self.hear(self.tybalt, told.format(""))
-        admin(self.romeo, affiliation("juliet@localhost", "none"))
-        told = "here Juliet none/participant{} by Romeo"
-        self.hear(self.romeo, "result q", told.format(" as juliet@localhost/a"))
-        self.hear(self.juliet, told.format(" +110 as juliet@localhost/a"))
-        self.hear(self.tybalt, told.format(""))
+        member, none = (affiliation("juliet@localhost", word, "Worthy") for word in ("member", "none"))
+        voice, visitor = (role("Juliet", word, "Worthy") for word in ("participant", "visitor"))
+        for moderated, *steps in (
+            (False, (member, "member/participant"), (none, "none/participant")),
+            (True, (member, "member/participant"), (none, "none/visitor")),
+            (True, (voice, "none/participant"), (visitor, "none/visitor")),
+        ):
+            self.setUp()
+            self.openRoom(moderatedroom=moderated)
+            for item, privileges in steps:
+                sendAdmin(self.romeo, item)
+                self.assertAnnounced(f"Juliet available {privileges}{{jid}} by=Romeo reason=Worthy")
 
-    def test_membershipModerated(self) -> None:
-        """
-        §5.1.3: becoming a member gives voice in a moderated room; losing that takes it.
-        """
-        self.play(moderatedroom=True)
-        admin(self.romeo, affiliation("juliet@localhost", "member"))
-        self.hear(self.tybalt, "here Juliet member/participant by Romeo")
-        admin(self.romeo, affiliation("juliet@localhost", "none"))
-        self.hear(self.tybalt, "here Juliet none/visitor by Romeo")
-
-    def test_rise(self) -> None:
-        """
-        §10.3, §10.6: admins and owners are moderators at once, and see real JIDs from then on.
-        """
-        self.play()
-        admin(self.romeo, affiliation("juliet@localhost", "admin"))
-        self.hear(
+    def test_promoted(self) -> None:
+        """Admins and owners are moderators at once, and see real JIDs from then on (§10.3, §10.6)."""
+        self.openRoom()
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
+        self.assertReceived(
             self.juliet,
-            "here Juliet admin/moderator +110 as juliet@localhost/a by Romeo",
-            "here Romeo owner/moderator as romeo@localhost/a",
-            "here Tybalt none/participant as tybalt@localhost/a",
+            "Juliet available admin/moderator jid=juliet@localhost/a by=Romeo 110",
+            "Romeo available owner/moderator jid=romeo@localhost/a",
+            "Tybalt available none/participant jid=tybalt@localhost/a",
         )
-        self.hear(self.tybalt, "here Juliet admin/moderator by Romeo")
-        self.quiet(self.romeo)
-        admin(self.romeo, affiliation("tybalt@localhost", "owner"))
-        self.hear(self.juliet, "here Tybalt owner/moderator as tybalt@localhost/a by Romeo")
-        self.hear(
+        self.assertReceived(self.tybalt, "Juliet available admin/moderator by=Romeo")
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "owner"))
+        self.assertReceived(self.juliet, "Tybalt available owner/moderator jid=tybalt@localhost/a by=Romeo")
+        self.assertReceived(
             self.tybalt,
-            "here Tybalt owner/moderator +110 as tybalt@localhost/a by Romeo",
-            "here Romeo owner/moderator as romeo@localhost/a",
-            "here Juliet admin/moderator as juliet@localhost/a",
+            "Tybalt available owner/moderator jid=tybalt@localhost/a by=Romeo 110",
+            "Romeo available owner/moderator jid=romeo@localhost/a",
+            "Juliet available admin/moderator jid=juliet@localhost/a",
         )
 
-    def test_fall(self) -> None:
-        """
-        §10.4, §10.7: who is an admin or an owner no more is told, and sees no more real JIDs.
-        """
-        self.play()
-        admin(self.romeo, affiliation("juliet@localhost", "owner"))
-        self.quiet(self.romeo, self.juliet, self.tybalt)
-        admin(self.romeo, affiliation("juliet@localhost", "admin"))
-        self.hear(self.tybalt, "here Juliet admin/moderator by Romeo")
-        admin(self.romeo, affiliation("juliet@localhost", "member"))
-        self.hear(self.tybalt, "here Juliet member/participant by Romeo")
-        self.quiet(self.juliet)
-        admin(self.romeo, affiliation("tybalt@localhost", "member"))
-        self.hear(self.juliet, "here Tybalt member/participant by Romeo")
+    def test_demoted(self) -> None:
+        """A former admin or owner no longer sees real JIDs (§10.4, §10.7)."""
+        self.openRoom()
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "owner"))
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
+        self.assertReceived(self.tybalt, "Juliet available admin/moderator by=Romeo")
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "member"))
+        self.assertReceived(self.tybalt, "Juliet available member/participant by=Romeo")
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "member"))
+        self.assertReceived(self.juliet, "Tybalt available member/participant by=Romeo")
 
-    def test_membersOnly(self) -> None:
-        """
-        §9.4: in a members-only room who is a member no more is out, with 321, and there is no other presence of it.
-        """
-        self.open(self.romeo, membersonly=True)
-        admin(self.romeo, affiliation("juliet@localhost", "member"), affiliation("tybalt@localhost", "member"))
-        self.admit((self.juliet, "Juliet"), (self.tybalt, "Tybalt"))
-        self.quiet(self.romeo, self.juliet)
-        admin(self.romeo, affiliation("juliet@localhost", "none", "Enough"))
-        told = 'gone Juliet none/none +321{} by Romeo because "Enough"'
-        self.hear(self.juliet, told.format(" +110 as juliet@localhost/a"))
-        self.hear(self.romeo, "result q", told.format(" as juliet@localhost/a"))
-        self.hear(self.tybalt, told.format(""))
-        join(self.juliet, "Juliet")
-        self.hear(self.juliet, "refused Juliet auth registration-required")
-
-    def test_adminFallsToNothingInMembersOnly(self) -> None:
-        """
-        An admin who becomes nothing has no place in a members-only room either.
-        """
-        self.open(self.romeo, membersonly=True)
-        admin(self.romeo, affiliation("juliet@localhost", "admin"))
-        self.admit((self.juliet, "Juliet"))
-        admin(self.romeo, affiliation("juliet@localhost", "none"))
-        self.hear(self.juliet, "gone Juliet none/none +321 +110 as juliet@localhost/a by Romeo")
-
-    def test_voice(self) -> None:
-        """
-        §8.3, §8.4: voice given and taken, with a reason; the result comes first.
-        """
-        self.play(moderatedroom=True)
-        admin(self.romeo, role("Juliet", "participant", "Worthy"))
-        told = 'here Juliet none/participant{} by Romeo because "Worthy"'
-        self.hear(self.romeo, "result q", told.format(" as juliet@localhost/a"))
-        self.hear(self.juliet, told.format(" +110 as juliet@localhost/a"))
-        self.hear(self.tybalt, told.format(""))
-        admin(self.romeo, role("Juliet", "visitor"))
-        self.hear(self.romeo, "result q", "here Juliet none/visitor as juliet@localhost/a by Romeo")
+    def test_adminWithoutMembership(self) -> None:
+        """An admin who loses every affiliation is removed from a members-only room."""
+        self.openRoom(membersonly=True)
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "none"))
+        self.assertAnnounced("Juliet unavailable none/none{jid} by=Romeo", " 321")
 
     def test_moderator(self) -> None:
-        """
-        §9.6, §9.7: a moderator sees real JIDs as long as he is one; nothing is stored.
-        """
-        self.play()
+        """Moderators see real JIDs as long as they are moderators; nothing of it is stored (§9.6, §9.7)."""
+        self.openRoom()
         before = self.record()
-        admin(self.romeo, role("Juliet", "moderator"))
-        self.hear(
+        sendAdmin(self.romeo, role("Juliet", "moderator"))
+        self.assertReceived(
             self.juliet,
-            "here Juliet none/moderator +110 as juliet@localhost/a by Romeo",
-            "here Romeo owner/moderator as romeo@localhost/a",
-            "here Tybalt none/participant as tybalt@localhost/a",
+            "Juliet available none/moderator jid=juliet@localhost/a by=Romeo 110",
+            "Romeo available owner/moderator jid=romeo@localhost/a",
+            "Tybalt available none/participant jid=tybalt@localhost/a",
         )
-        admin(self.juliet, role("Tybalt", "visitor"))
-        self.hear(self.juliet, "result q", "here Tybalt none/visitor as tybalt@localhost/a by Juliet")
-        admin(self.romeo, role("Juliet", "participant"))
-        self.hear(self.juliet, "here Juliet none/participant +110 as juliet@localhost/a by Romeo")
-        admin(self.romeo, role("Tybalt", "participant"))
-        self.hear(self.juliet, "here Tybalt none/participant by Romeo")
+        sendAdmin(self.juliet, role("Tybalt", "visitor"))
+        self.assertReceived(self.juliet, "result q", "Tybalt available none/visitor jid=tybalt@localhost/a by=Juliet")
+        sendAdmin(self.romeo, role("Juliet", "participant"))
+        self.assertReceived(self.juliet, "Juliet available none/participant jid=juliet@localhost/a by=Romeo 110")
+        sendAdmin(self.romeo, role("Tybalt", "participant"))
+        self.assertReceived(self.juliet, "Tybalt available none/participant by=Romeo")
         self.assertEqual(self.record(), before)
 
     def test_moderatorSees(self) -> None:
         """
-        §8: a new moderator learns by presence who everybody is, on all his sessions, as everybody is when the request
-        has been carried out; who could see that before is not told again.
+        A new moderator receives, on every session, the presence of everybody with real JIDs, as it is when the request
+        has been carried out; whoever could see them before does not (§8).
         """
-        self.play()
-        second = self.client("juliet@localhost/b")
-        self.admit((second, "Juliet"))
-        self.quiet(self.romeo, self.juliet, self.tybalt)
-        admin(self.romeo, role("Juliet", "moderator"), role("Tybalt", "visitor"))
+        self.openRoom()
+        second = self.enter("juliet/b", "Juliet")
+        sendAdmin(self.romeo, role("Juliet", "moderator"), role("Tybalt", "visitor"))
         for client in (self.juliet, second):
-            self.hear(
+            self.assertReceived(
                 client,
-                f"here Juliet none/moderator +110 as {client.address} by Romeo",
-                "here Tybalt none/visitor as tybalt@localhost/a by Romeo",
-                "here Romeo owner/moderator as romeo@localhost/a",
-                "here Tybalt none/visitor as tybalt@localhost/a",
+                f"Juliet available none/moderator jid={client.address} by=Romeo 110",
+                "Tybalt available none/visitor jid=tybalt@localhost/a by=Romeo",
+                "Romeo available owner/moderator jid=romeo@localhost/a",
+                "Tybalt available none/visitor jid=tybalt@localhost/a",
             )
-        admin(self.romeo, affiliation("juliet@localhost", "admin"))
-        self.hear(self.juliet, "here Juliet admin/moderator +110 as juliet@localhost/a by Romeo")
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
+        self.assertReceived(self.juliet, "Juliet available admin/moderator jid=juliet@localhost/a by=Romeo 110")
 
     def test_moderatorSaw(self) -> None:
-        """
-        In a non-anonymous room there is nothing that he does not know.
-        """
-        self.play(whois="anyone")
-        admin(self.romeo, role("Juliet", "moderator"))
-        self.hear(self.juliet, "here Juliet none/moderator +110 as juliet@localhost/a by Romeo")
+        """In a non-anonymous room a new moderator receives no presences again."""
+        self.openRoom(whois="anyone")
+        sendAdmin(self.romeo, role("Juliet", "moderator"))
+        self.assertReceived(self.juliet, "Juliet available none/moderator jid=juliet@localhost/a by=Romeo 110")
 
-    def test_moderatorForAMoment(self) -> None:
-        """
-        Who is put out or made a participant again by the same request learns nothing.
-        """
-        self.play()
-        admin(self.romeo, role("Juliet", "moderator"), role("Juliet", "none"))
-        self.hear(self.juliet, "gone Juliet none/none +307 +110 as juliet@localhost/a by Romeo")
-        admin(self.romeo, role("Tybalt", "moderator"), role("Tybalt", "participant"))
-        self.hear(
+    def test_moderatorWithinRequest(self) -> None:
+        """Whoever is a moderator only in the middle of a request sees no real JIDs."""
+        self.openRoom()
+        sendAdmin(self.romeo, role("Juliet", "moderator"), role("Juliet", "none"))
+        self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a by=Romeo 307 110")
+        sendAdmin(self.romeo, role("Tybalt", "moderator"), role("Tybalt", "participant"))
+        self.assertReceived(
             self.tybalt,
-            "gone Juliet none/none +307 by Romeo",
-            "here Tybalt none/participant +110 as tybalt@localhost/a by Romeo",
+            "Juliet unavailable none/none by=Romeo 307",
+            "Tybalt available none/participant jid=tybalt@localhost/a by=Romeo 110",
         )
 
     def test_absent(self) -> None:
         """
-        §10.3: the affiliation of somebody who is not in is told to moderators only where JIDs are hidden, to
-        everybody where they are not, before the result.
+        The affiliation of an absent user is announced before the result: to moderators in a semi-anonymous room, to
+        everybody in a non-anonymous one (§10.3).
         """
-        self.play()
-        admin(self.romeo, affiliation("nurse@localhost", "member", "Kin"))
-        self.hear(self.romeo, 'room: nurse@localhost is member because "Kin"', "result q")
-        self.silent(self.juliet, self.tybalt)
+        self.openRoom()
+        sendAdmin(self.romeo, affiliation("nurse@localhost", "member", "Kin"))
+        self.assertReceived(self.romeo, "room normal item nurse@localhost member reason=Kin", "result q")
+        self.assertNothingReceived()
         configure(self.romeo, whois="anyone")
-        self.quiet(self.romeo, self.juliet, self.tybalt)
-        admin(self.romeo, affiliation("nurse@localhost", "none"))
-        self.hear(self.romeo, "room: nurse@localhost is none", "result q")
-        self.hear(self.juliet, "room: nurse@localhost is none")
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("nurse@localhost", "none"))
+        self.assertReceived(self.romeo, "room normal item nurse@localhost none", "result q")
+        self.assertReceived(self.juliet, "room normal item nurse@localhost none")
 
-    def test_absentAfterThoseWhoGo(self) -> None:
-        """
-        Who is put out by a request does not hear of the rest of it, in whatever order its items stand.
-        """
-        self.play(whois="anyone")
-        admin(self.romeo, affiliation("nurse@localhost", "member"), affiliation("juliet@localhost", "outcast"))
-        self.hear(self.juliet, "gone Juliet outcast/none +301 +110 as juliet@localhost/a by Romeo")
-        self.hear(
+    def test_absentAfterRemoved(self) -> None:
+        """Whoever is removed by a request receives nothing of the rest of it, whatever the order of its items."""
+        self.openRoom(whois="anyone")
+        sendAdmin(self.romeo, affiliation("nurse@localhost", "member"), affiliation("juliet@localhost", "outcast"))
+        self.assertReceived(self.juliet, "Juliet unavailable outcast/none jid=juliet@localhost/a by=Romeo 301 110")
+        self.assertReceived(
             self.tybalt,
-            "room: nurse@localhost is member",
-            "gone Juliet outcast/none +301 as juliet@localhost/a by Romeo",
+            "room normal item nurse@localhost member",
+            "Juliet unavailable outcast/none jid=juliet@localhost/a by=Romeo 301",
         )
 
     def test_actorOutside(self) -> None:
-        """
-        Who is not in the room is not named as the actor.
-        """
-        self.play()
-        second = self.client("romeo@localhost/b")
-        admin(second, affiliation("juliet@localhost", "outcast"))
-        self.hear(self.juliet, "gone Juliet outcast/none +301 +110 as juliet@localhost/a")
-        self.hear(second, "result q")
+        """An owner who is not in the room is not named as the actor."""
+        self.openRoom()
+        second = self.client("romeo/b")
+        sendAdmin(second, affiliation("juliet@localhost", "outcast"))
+        self.assertReceived(self.juliet, "Juliet unavailable outcast/none jid=juliet@localhost/a 301 110")
+        self.assertReceived(second, "result q")
