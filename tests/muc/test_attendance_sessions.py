@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.attendance}: several sessions under one nick, and those who go (XEP-0045 §7.2.8, §7.14, §11.1,
+Tests for L{muccore.muc.attendance}: several sessions under one nick, and leaving (XEP-0045 §7.2.8, §7.14, §11.1,
 §18.1.2).
 """
 
@@ -8,262 +8,197 @@ from __future__ import annotations
 
 from itertools import product
 
-from twisted.trial.unittest import SynchronousTestCase
+from muccore.errors import STANZA_CONDITIONS
+from tests.muc.muchelpers import (
+    ROOM,
+    RoomTestCase,
+    affiliation,
+    codesOf,
+    itemOf,
+    join,
+    leave,
+    role,
+    say,
+    sendError,
+    sendPresence,
+    summaries,
+)
 
-from muccore import ns
-from muccore.testing.stage import Client
-from tests.muc.company import ROOM, Scene, codesOf, itemOf, join, told
 
-SUBJECT = "room groupchat subject:"
-
-
-class SessionTests(SynchronousTestCase):
-    """
-    Several sessions under one nick (§7.2.8).
-    """
+class SessionTests(RoomTestCase):
+    """Several sessions under one nick (§7.2.8): Romeo is in with one, and Juliet."""
 
     def setUp(self) -> None:
-        """
-        Romeo is in with one, and Juliet.
-        """
-        self.scene = Scene()
-        self.romeo = self.scene.guest("romeo/a", "Romeo", "<show>away</show>")
-        self.juliet = self.scene.guest("juliet", "Juliet")
+        super().setUp()
+        self.romeo = self.enter("romeo", children="<show>away</show>")
+        self.juliet = self.enter("juliet")
 
     def test_second(self) -> None:
-        """
-        Another session gets everything that one who enters gets; the first one and the others hear what is shown now.
-        """
-        phone = self.scene.person("romeo/b")
+        """Another session receives all that those who enter receive; the others see its presence from then on."""
+        phone = self.client("romeo/b")
         join(phone, "Romeo", "<show>dnd</show>")
-        self.assertEqual(
-            told(phone),
-            [
-                "Owner available owner/moderator",
-                "Juliet available none/participant",
-                "Romeo available none/participant jid=romeo@localhost/b show:dnd 110",
-                SUBJECT,
-            ],
+        self.assertReceived(
+            phone,
+            "Owner available owner/moderator",
+            "Juliet available none/participant",
+            "Romeo available none/participant jid=romeo@localhost/b show:dnd 110",
+            "room groupchat subject:",
         )
-        self.assertEqual(told(self.romeo), ["Romeo available none/participant jid=romeo@localhost/a show:dnd 110"])
-        self.assertEqual(told(self.juliet), ["Romeo available none/participant show:dnd"])
-        self.assertEqual(told(self.scene.owner), ["Romeo available none/participant jid=romeo@localhost/b show:dnd"])
+        self.assertReceived(self.romeo, "Romeo available none/participant jid=romeo@localhost/a show:dnd 110")
+        self.assertReceived(self.juliet, "Romeo available none/participant show:dnd")
+        self.assertReceived(self.owner, "Romeo available none/participant jid=romeo@localhost/b show:dnd")
 
     def test_role(self) -> None:
-        """
-        It has the role that the first one has, not that with which one enters.
-        """
-        self.scene.admin(nick="Romeo", role="moderator")
-        phone = self.scene.person("romeo/b")
+        """It has the occupant's role, not that of somebody who enters."""
+        self.change(role("Romeo", "moderator"))
+        phone = self.client("romeo/b")
         join(phone, "Romeo")
-        self.assertEqual(
-            told(phone)[:3],
-            [
-                "Owner available owner/moderator jid=owner@localhost/o",
-                "Juliet available none/participant jid=juliet@localhost/r",
-                "Romeo available none/moderator jid=romeo@localhost/b 110",
-            ],
+        self.assertReceived(
+            phone,
+            "Owner available owner/moderator jid=owner@localhost/a",
+            "Juliet available none/participant jid=juliet@localhost/a",
+            "Romeo available none/moderator jid=romeo@localhost/b 110",
+            "room groupchat subject:",
         )
 
     def test_shownLeaves(self) -> None:
-        """
-        When the session that is shown leaves, it hears so, and everybody sees what the other one last said.
-        """
-        phone = self.scene.guest("romeo/b", "Romeo", "<show>dnd</show>")
-        phone.sends(f"<presence type='unavailable' to='{ROOM}/Romeo'><status>bye</status></presence>")
-        self.assertEqual(
-            told(phone), ["Romeo unavailable none/none jid=romeo@localhost/b status:bye 110"]
-        )
-        self.assertEqual(told(self.romeo), ["Romeo available none/participant jid=romeo@localhost/a show:away 110"])
-        self.assertEqual(told(self.juliet), ["Romeo available none/participant show:away"])
-        self.assertEqual(
-            told(self.scene.owner), ["Romeo available none/participant jid=romeo@localhost/a show:away"]
-        )
+        """When the session that is shown leaves, the others see the last presence of the remaining one."""
+        phone = self.enter("romeo/b", children="<show>dnd</show>")
+        leave(phone, "Romeo", "<status>bye</status>")
+        self.assertReceived(phone, "Romeo unavailable none/none jid=romeo@localhost/b status:bye 110")
+        self.assertReceived(self.romeo, "Romeo available none/participant jid=romeo@localhost/a show:away 110")
+        self.assertReceived(self.juliet, "Romeo available none/participant show:away")
+        self.assertReceived(self.owner, "Romeo available none/participant jid=romeo@localhost/a show:away")
 
     def test_otherLeaves(self) -> None:
-        """
-        When another one leaves, only it hears so.
-        """
-        phone = self.scene.guest("romeo/b", "Romeo")
-        self.romeo.sends(f"<presence type='unavailable' to='{ROOM}/Romeo'/>")
-        self.assertEqual(told(self.romeo), ["Romeo unavailable none/none jid=romeo@localhost/a 110"])
-        self.assertEqual([told(client) for client in (phone, self.juliet, self.scene.owner)], [[], [], []])
-        phone.sends(f"<presence type='unavailable' to='{ROOM}/Romeo'/>")
-        self.assertEqual(told(self.juliet), ["Romeo unavailable none/none"])
+        """When another session leaves, only that one receives it."""
+        phone = self.enter("romeo/b")
+        leave(self.romeo, "Romeo")
+        self.assertReceived(self.romeo, "Romeo unavailable none/none jid=romeo@localhost/a 110")
+        self.assertNothingReceived()
+        leave(phone, "Romeo")
+        self.assertReceived(self.juliet, "Romeo unavailable none/none")
 
     def test_newcomer(self) -> None:
-        """
-        One who enters sees somebody with several sessions once, as the one that is shown.
-        """
-        self.scene.guest("romeo/b", "Romeo", "<show>dnd</show>")
-        self.romeo.sends(f"<presence to='{ROOM}/Romeo'><show>chat</show></presence>")
-        self.scene.admin(jid="nurse@localhost", affiliation="admin")
-        nurse = self.scene.person("nurse")
+        """Whoever enters sees the occupant once, as the session that is shown."""
+        self.enter("romeo/b", children="<show>dnd</show>")
+        sendPresence(self.romeo, "Romeo", "<show>chat</show>")
+        self.change(affiliation("nurse@localhost", "admin"))
+        nurse = self.client("nurse")
         join(nurse, "Nurse")
         self.assertEqual(
-            [line for line in told(nurse) if line.startswith("Romeo")],
+            [line for line in summaries(nurse) if line.startswith("Romeo")],
             ["Romeo available none/participant jid=romeo@localhost/a show:chat"],
         )
 
     def test_messages(self) -> None:
-        """
-        All of them hear what is said, and all of them may say something (§7.2.8: MUST).
-        """
-        phone = self.scene.guest("romeo/b", "Romeo")
+        """All sessions receive messages, private ones too, and may send them (§7.2.8)."""
+        phone = self.enter("romeo/b")
         for speaker in (self.romeo, phone):
-            speaker.sends(f"<message to='{ROOM}' type='groupchat'><body>a</body></message>")
+            say(speaker, "a")
             for client in (self.romeo, phone, self.juliet):
-                self.assertEqual(told(client), ["Romeo groupchat body:a"])
-
-    def test_privately(self) -> None:
-        """
-        A private message goes to all of them (§7.2.8: RECOMMENDED).
-        """
-        phone = self.scene.guest("romeo/b", "Romeo")
+                self.assertReceived(client, "Romeo groupchat body:a")
         self.juliet.sends(f"<message to='{ROOM}/Romeo' type='chat'><body>a</body></message>")
         for client in (self.romeo, phone):
-            self.assertEqual(told(client), ["Juliet chat body:a x"])
-        self.assertEqual(told(self.juliet), [])
+            self.assertReceived(client, "Juliet chat body:a x")
+        self.assertNothingReceived(self.juliet)
 
 
-class LeavingTests(SynchronousTestCase):
-    """
-    Who goes (§7.14).
-    """
+class LeavingTests(RoomTestCase):
+    """Leaving (§7.14): Romeo and Juliet are in."""
 
     def setUp(self) -> None:
-        """
-        Romeo and Juliet are in.
-        """
-        self.scene = Scene()
-        self.romeo = self.scene.guest("romeo", "Romeo", "<show>xa</show>")
-        self.juliet = self.scene.guest("juliet", "Juliet")
+        super().setUp()
+        self.romeo, self.juliet = self.enter("romeo", children="<show>xa</show>"), self.enter("juliet")
 
     def test_leave(self) -> None:
         """
-        He hears it first, with 110; the others see his affiliation and the role none, and what he says as he goes.
+        The one who leaves receives 110 and the id of the request; the others see the affiliation, the role none, and
+        the status sent.
         """
         self.romeo.sends(f"<presence type='unavailable' to='{ROOM}/Romeo' id='6'><status>bye</status></presence>")
         [own] = self.romeo.hears()
-        self.assertEqual(own.get("id"), "6")
-        self.assertEqual(codesOf(own), [110])
-        self.assertEqual(itemOf(own).attributes, {"affiliation": "none", "role": "none", "jid": "romeo@localhost/r"})
-        self.assertEqual(told(self.juliet), ["Romeo unavailable none/none status:bye"])
-        self.assertEqual(told(self.scene.owner), ["Romeo unavailable none/none jid=romeo@localhost/r status:bye"])
-        self.juliet.sends(f"<message to='{ROOM}' type='groupchat'><body>a</body></message>")
-        self.assertEqual(told(self.romeo), [])
+        self.assertEqual((own.get("id"), codesOf(own)), ("6", [110]))
+        self.assertEqual(itemOf(own).attributes, {"affiliation": "none", "role": "none", "jid": "romeo@localhost/a"})
+        self.assertReceived(self.juliet, "Romeo unavailable none/none status:bye")
+        self.assertReceived(self.owner, "Romeo unavailable none/none jid=romeo@localhost/a status:bye")
+        say(self.juliet, "a")
+        self.assertNothingReceived(self.romeo)
 
-    def test_fromTheRoom(self) -> None:
-        """
-        He may say it to the room itself too.
-        """
-        self.romeo.sends(f"<presence type='unavailable' to='{ROOM}'/>")
-        self.assertEqual(told(self.juliet), ["Romeo unavailable none/none"])
-
-    def test_vanished(self) -> None:
-        """
-        Whose session ends leaves, once, even if he has used several nicks.
-        """
-        self.romeo.sends(f"<presence to='{ROOM}/R'/>")
-        self.scene.forget()
-        self.romeo.vanishes()
-        self.assertEqual(told(self.juliet), ["R unavailable none/none"])
-
-    def test_offline(self) -> None:
-        """
-        Who becomes unavailable to all leaves too.
-        """
-        self.romeo.sends("<presence type='unavailable'><status>night</status></presence>")
-        self.assertEqual(told(self.juliet), ["Romeo unavailable none/none status:night"])
+    def test_ways(self) -> None:
+        """Unavailable presence to the room, or to everybody, and the end of the session are leaves too."""
+        for goes, status in (
+            (lambda: self.romeo.sends(f"<presence type='unavailable' to='{ROOM}'/>"), ""),
+            (lambda: self.romeo.sends("<presence type='unavailable'><status>bye</status></presence>"), " status:bye"),
+            (lambda: self.romeo.vanishes(), ""),
+        ):
+            self.setUp()
+            sendPresence(self.romeo, "R")
+            self.discardReceived()
+            goes()
+            self.assertReceived(self.juliet, f"R unavailable none/none{status}")
 
     def test_notInside(self) -> None:
-        """
-        Unavailable presence from one who is not in is ignored in silence (§17.3), with whatever nick.
-        """
-        stranger = self.scene.person("stranger")
+        """Unavailable presence from strangers is ignored (§17.3), with whatever nick."""
+        stranger = self.client("stranger")
         for to in (f"{ROOM}/Romeo", f"{ROOM}/Nobody", ROOM, "other@conference.localhost/x"):
             stranger.sends(f"<presence type='unavailable' to='{to}'/>")
-        self.assertEqual(told(stranger) + told(self.romeo) + told(self.juliet), [])
+        self.assertNothingReceived()
 
     def test_last(self) -> None:
-        """
-        With the last one a temporary room is gone, also from the store (§7.14).
-        """
-        for client in (self.romeo, self.juliet, self.scene.owner):
+        """When the last occupant leaves, a temporary room is destroyed, in the store as well (§7.14)."""
+        for client in self.clients:
             client.vanishes()
-        self.assertEqual(self.scene.muc.rooms.live, {})
-        self.assertIsNone(self.successResultOf(self.scene.store.load(ROOM)))
+        self.assertEqual(self.server.muc.rooms.live, {})
+        self.assertIsNone(self.record())
 
 
-class GhostTests(SynchronousTestCase):
-    """
-    Who cannot be reached any more (§18.1.2, §11.1).
-    """
+DELIVERY_ERRORS = {
+    "gone",
+    "item-not-found",
+    "recipient-unavailable",
+    "redirect",
+    "remote-server-not-found",
+    "remote-server-timeout",
+}
+"""The conditions that say that an occupant is unreachable (§18.1.2)."""
+
+
+class UnreachableTests(RoomTestCase):
+    """Occupants to whom nothing can be delivered (§18.1.2, §11.1): Romeo, who has two sessions, or Juliet."""
 
     def setUp(self) -> None:
-        """
-        Romeo is in with two sessions, and Juliet.
-        """
-        self.scene = Scene()
-        self.romeo = self.scene.guest("romeo/a", "Romeo")
-        self.phone = self.scene.guest("romeo/b", "Romeo")
-        self.juliet = self.scene.guest("juliet", "Juliet")
+        super().setUp()
+        self.romeo, self.phone = self.enter("romeo"), self.enter("romeo/b")
+        self.juliet = self.enter("juliet")
 
-    def bounce(self, client: Client, condition: str, name: str = "message", to: str = f"{ROOM}/Owner") -> None:
-        """
-        Let something come back from somebody.
-        """
-        client.sends(
-            f"<{name} type='error' to='{to}'><error type='cancel'><{condition} xmlns='{ns.STANZA_ERRORS}'/>"
-            f"</error></{name}>"
-        )
-
-    def test_gone(self) -> None:
-        """
-        Each error that says so puts the session out, with 333 and without 307, which everybody hears.
-        """
-        for condition in (
-            "gone",
-            "item-not-found",
-            "recipient-unavailable",
-            "redirect",
-            "remote-server-not-found",
-            "remote-server-timeout",
-        ):
-            for name, to in product(("message", "presence"), (ROOM, f"{ROOM}/Owner")):
-                self.bounce(self.juliet, condition, name, to)
-                self.assertEqual(
-                    told(self.juliet), ["Juliet unavailable none/none jid=juliet@localhost/r 333 110"], condition
-                )
-                self.assertEqual(told(self.romeo), ["Juliet unavailable none/none 333"])
-                join(self.juliet, "Juliet")
-                self.scene.forget()
+    def test_removed(self) -> None:
+        """Each delivery error removes the session, with 333 and without 307, for everybody to see."""
+        for condition, name, to in product(DELIVERY_ERRORS, ("message", "presence"), (ROOM, f"{ROOM}/Owner")):
+            sendError(self.juliet, condition, name, to)
+            self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a 333 110")
+            self.assertReceived(self.romeo, "Juliet unavailable none/none 333")
+            self.enter(self.juliet)
 
     def test_stays(self) -> None:
-        """
-        No other error does.
-        """
-        for condition in ("service-unavailable", "forbidden", "feature-not-implemented", "policy-violation"):
+        """No other error does, nor one without a condition."""
+        for condition in set(STANZA_CONDITIONS) - DELIVERY_ERRORS:
             for name, to in (("message", ROOM), ("presence", ROOM), ("presence", f"{ROOM}/Owner")):
-                self.bounce(self.juliet, condition, name, to)
-        self.juliet.sends(f"<message type='error' to='{ROOM}'/>")
-        self.assertEqual(told(self.juliet) + told(self.romeo), [])
+                sendError(self.juliet, condition, name, to)
+        for inside in ("", "<error><gone/></error>"):
+            self.juliet.sends(f"<message type='error' to='{ROOM}'>{inside}</message>")
+        self.assertNothingReceived()
 
     def test_oneSession(self) -> None:
-        """
-        The other sessions stay, and nobody else hears of a code.
-        """
-        self.bounce(self.phone, "gone")
-        self.assertEqual(told(self.phone), ["Romeo unavailable none/none jid=romeo@localhost/b 333 110"])
-        self.assertEqual(told(self.juliet), ["Romeo available none/participant"])
+        """The occupant's other sessions stay; the others receive no code."""
+        sendError(self.phone, "gone")
+        self.assertReceived(self.phone, "Romeo unavailable none/none jid=romeo@localhost/b 333 110")
+        self.assertReceived(self.juliet, "Romeo available none/participant")
 
     def test_stranger(self) -> None:
-        """
-        What comes back from one who is not in is nothing.
-        """
-        stranger = self.scene.person("stranger")
-        for name in ("message", "presence"):
-            for to in (ROOM, f"{ROOM}/Romeo", "other@conference.localhost", "other@conference.localhost/x"):
-                self.bounce(stranger, "gone", name, to)
-                self.bounce(stranger, "forbidden", name, to)
-        self.assertEqual(told(stranger) + told(self.romeo), [])
+        """Errors from strangers are ignored."""
+        stranger = self.client("stranger")
+        rooms = (ROOM, f"{ROOM}/Romeo", "other@conference.localhost", "other@conference.localhost/x")
+        for name, to, condition in product(("message", "presence"), rooms, ("gone", "forbidden")):
+            sendError(stranger, condition, name, to)
+        self.assertNothingReceived()
