@@ -17,40 +17,30 @@ ROOM = parse("room@conference.localhost")
 
 
 def child(text: str) -> Element:
-    """
-    One child of a message.
-    """
+    """One child of a message."""
     return next(parseStanza(f"<message>{text}</message>").childElements())
 
 
 class ReservedTests(SynchronousTestCase):
-    """
-    What only a room may say.
-    """
+    """What only a room may send."""
 
     def delay(self, sender: str) -> bool:
-        """
-        Whether a delay with this C{from} is reserved.
-        """
+        """Whether a delay with this C{from} is reserved."""
         return isReserved(child(f"<delay xmlns='{ns.DELAY}' from='{sender}' stamp='2002-09-10T23:08:25Z'/>"), ROOM)
 
     def test_user(self) -> None:
-        """
-        Whatever is in C{muc#user} is the room's, by any name.
-        """
+        """Everything in C{muc#user} is reserved."""
         for name in ("x", "item", "y"):
             self.assertTrue(isReserved(child(f"<{name} xmlns='{ns.MUC_USER}'/>"), ROOM))
 
     def test_others(self) -> None:
-        """
-        Nothing else is.
-        """
+        """Nothing else is."""
         for text in ("<body>a</body>", "<x xmlns='jabber:x:oob'/>", f"<x xmlns='{ns.DATA}' type='submit'/>"):
             self.assertFalse(isReserved(child(text), ROOM), text)
 
     def test_forged(self) -> None:
         """
-        A delay that reads as the room's or its service's is forged, however the address is spelt (XEP-0203 §5).
+        A delay that reads as that of the room or its service is forged, however the address is spelt (XEP-0203 §5).
         """
         for sender in (
             "room@conference.localhost",
@@ -65,22 +55,16 @@ class ReservedTests(SynchronousTestCase):
         self.assertTrue(isReserved(child(f"<delay xmlns='{ns.DELAY}' stamp='2002-09-10T23:08:25Z'/>"), ROOM))
 
     def test_foreign(self) -> None:
-        """
-        A delay by somebody else is his own business.
-        """
+        """Delays by others are not reserved."""
         for sender in ("romeo@localhost/orchard", "localhost", "other@conference.localhost"):
             self.assertFalse(self.delay(sender), sender)
 
 
 class HideRefuserTests(SynchronousTestCase):
-    """
-    Who refuses.
-    """
+    """The C{by} of errors."""
 
     def test_hidden(self) -> None:
-        """
-        The C{by} of an error goes, everything else stays; without an error nothing happens.
-        """
+        """C{by} is removed and everything else kept; stanzas without an error stay as they are."""
         text = "<iq type='error' id='1'><error type='auth'{}><forbidden/></error></iq>"
         stanza = parseStanza(text.format(" by='romeo@localhost'"))
         hideRefuser(stanza)
