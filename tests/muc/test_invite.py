@@ -1,128 +1,90 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.invite}, through a whole server (XEP-0045 §7.8.2, §9.5).
+Tests for L{muccore.muc.invite} (XEP-0045 §7.8.2, §9.5).
 """
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
+from typing import Any
 
 from muccore import ns
 from muccore.element import render
 from muccore.interfaces import Affiliate
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.stage import Client
-from tests.muc.company import ROOM, Scene, errorOf, join, told
+from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, affiliation, leave, role, sendAdmin, summaries
+
+INVITE = "<invite to='hecate@localhost'/>"
 
 
 def invite(client: Client, inside: str, attributes: str = "") -> None:
-    """
-    Let somebody invite.
-    """
+    """Send an invitation through the room."""
     client.sends(f"<message to='{ROOM}'{attributes}><x xmlns='{ns.MUC_USER}'>{inside}</x></message>")
 
 
-class InviteTestCase(SynchronousTestCase):
-    """
-    A room with its owner, an admin outside, a member and a participant; and one who may be invited.
-    """
+class InviteTestCase(RoomTestCase):
+    """The owner, a member and a guest are in; an admin, and Hecate who may be invited, are outside."""
 
-    def setUp(self) -> None:
-        """
-        Begin with a plain room.
-        """
-        self.begin(Scene())
-
-    def begin(self, scene: Scene, password: str = "") -> None:
-        """
-        Let them into a scene.
-        """
-        self.scene = scene
-        self.owner = scene.owner
-        x = f"<password>{password}</password>" if password else ""
-        scene.admin(jid="admin@localhost", affiliation="admin")
-        scene.admin(jid="member@localhost", affiliation="member")
-        self.member = scene.person("member")
-        self.guest = scene.person("guest")
-        for client, nick in ((self.member, "Member"), (self.guest, "Guest")):
-            join(client, nick, x=x)
-        self.admin = scene.person("admin")
-        self.hecate = scene.person("hecate/broom")
+    def openRoom(self, store: Any = None, options: dict[str, Any] | None = None, **fields: Any) -> None:
+        """Open the room, and let them enter."""
+        super().openRoom(store, options, **fields)
+        self.change(affiliation("admin@localhost", "admin"), affiliation("member@localhost", "member"))
+        password = fields.get("roomsecret")
+        self.member = self.enter("member", password=password)
+        if not fields.get("membersonly"):
+            self.guest = self.enter("guest", password=password)
+        self.admin, self.hecate = self.login("admin", "hecate")
         self.hecate.sends("<presence/>")
-        scene.forget()
+        self.discardReceived()
 
-    def affiliation(self, jid: str = "hecate@localhost") -> str | None:
-        """
-        Somebody's entry, in the room as in the store.
-        """
-        entry = self.scene.room.affiliations.entry(jid)
-        record = self.successResultOf(self.scene.store.load(ROOM))
-        self.assertEqual(record.affiliates.get(jid), entry)
+    def affiliationOf(self, jid: str = "hecate@localhost") -> str | None:
+        """An entry in the list of affiliations, in memory as in the store."""
+        entry = self.room().affiliations.entry(jid)
+        self.assertEqual(self.storedRecord().affiliates.get(jid), entry)
         return entry.affiliation if entry is not None else None
 
-    def silent(self) -> None:
-        """
-        See that nobody has heard anything.
-        """
-        for client in self.scene.clients.values():
-            self.assertEqual(told(client), [], client.address)
+    def assertInvited(self, inside: str, attributes: str = "") -> None:
+        """Hecate, addressed by bare JID, has received exactly this message from the room."""
+        self.assertMessage(self.hecate, "hecate@localhost", inside, attributes)
+
+    def assertMessage(self, client: Client, to: str, inside: str, attributes: str = "") -> None:
+        """A client has received exactly this message from the room."""
+        message = f"<message to='{to}' from='{ROOM}'{attributes}><x xmlns='{ns.MUC_USER}'>{inside}</x></message>"
+        self.assertEqual([render(stanza).decode() for stanza in client.hears()], [message])
 
 
 class InvitationTests(InviteTestCase):
-    """
-    Who is invited.
-    """
+    """Invitations."""
 
     def test_sent(self) -> None:
-        """
-        It comes from the room, with the id and the reason, and says who invites; nobody else hears of it.
-        """
+        """It comes from the room, with id and reason, and names the inviter; nobody else receives anything."""
         reason = "<reason xml:lang='en'>Hey Hecate!</reason>"
         invite(self.guest, f"<invite to='hecate@localhost'>{reason}</invite>", " id='nzd143v8'")
-        self.assertEqual(
-            [render(stanza).decode() for stanza in self.hecate.hears()],
-            [
-                f"<message to='hecate@localhost' from='{ROOM}' id='nzd143v8'><x xmlns='{ns.MUC_USER}'>"
-                f"<invite from='{ROOM}/Guest'>{reason}</invite></x></message>"
-            ],
-        )
-        self.silent()
-        self.assertIsNone(self.affiliation())
+        self.assertInvited(f"<invite from='{ROOM}/Guest'>{reason}</invite>", " id='nzd143v8'")
+        self.assertNothingReceived()
+        self.assertIsNone(self.affiliationOf())
 
     def test_tooMany(self) -> None:
-        """
-        One message invites a hundred people at the most; with one more it invites nobody.
-        """
-        one = "<invite to='hecate@localhost'/>"
-        invite(self.guest, one * 100)
-        self.assertEqual(len(list(self.hecate.hears())), 100)
-        self.silent()
-        invite(self.guest, one * 101)
-        [refused] = self.guest.hears()
-        self.assertEqual(errorOf(refused), f"policy-violation modify {ROOM}")
-        self.silent()
+        """One message invites up to 100 users; with more it is C{policy-violation} and invites nobody."""
+        invite(self.guest, INVITE * 100)
+        self.assertEqual(len(summaries(self.hecate)), 100)
+        invite(self.guest, INVITE * 101)
+        self.assertReceived(self.guest, "room message error modify policy-violation")
+        self.assertNothingReceived()
 
     def test_nothingElse(self) -> None:
-        """
-        What else is in the message is not passed on: not its body, not a C{from}, not a status.
-        """
+        """What else is in the message is not passed on: body, C{from}, status."""
         invite(
             self.guest,
             "<status code='104'/><item affiliation='owner'/><invite to='hecate@localhost' from='king@localhost'>"
             "<y xmlns='urn:y'/><password>x</password></invite><password>x</password>",
         )
-        self.assertEqual(
-            [render(stanza).decode() for stanza in self.hecate.hears()],
-            [
-                f"<message to='hecate@localhost' from='{ROOM}'><x xmlns='{ns.MUC_USER}'>"
-                f"<invite from='{ROOM}/Guest'/></x></message>"
-            ],
-        )
+        self.assertInvited(f"<invite from='{ROOM}/Guest'/>")
 
     def test_inviter(self) -> None:
         """
-        In a semi-anonymous room the inviter is his occupant JID; in a non-anonymous room, or for an admin who is not
-        in and has none, he is his bare JID (§7.8.2).
+        In a semi-anonymous room the inviter is an occupant JID; in a non-anonymous room, or for an admin outside, a
+        bare JID (§7.8.2).
         """
         for client, whois, expected in (
             (self.owner, "moderators", f"{ROOM}/Owner"),
@@ -130,303 +92,220 @@ class InvitationTests(InviteTestCase):
             (self.guest, "anyone", "guest@localhost"),
             (self.admin, "anyone", "admin@localhost"),
         ):
-            self.scene.configure(whois=whois)
-            invite(client, "<invite to='hecate@localhost'/>")
-            [sent] = self.hecate.hears()
-            self.assertIn(f"<invite from='{expected}'/>", render(sent).decode())
+            self.configureRoom(whois=whois)
+            invite(client, INVITE)
+            self.assertInvited(f"<invite from='{expected}'/>")
 
     def test_several(self) -> None:
-        """
-        Several are invited by one message, each with his own reason and C{<continue/>} (§7.9); one may be a full JID.
-        """
-        nurse = self.scene.person("nurse")
+        """One message invites several, each with reason and C{<continue/>} (§7.9), also by full JID."""
+        nurse = self.client("nurse")
         invite(
             self.guest,
-            "<invite to='hecate@localhost/broom'><reason>a</reason><continue thread='t1'/></invite>"
-            "<invite to='nurse@localhost/r'><reason>b</reason><continue/></invite>",
+            "<invite to='hecate@localhost/a'><reason>a</reason><continue thread='t1'/></invite>"
+            "<invite to='nurse@localhost/a'><reason>b</reason><continue/></invite>",
             " id='1'",
         )
         for client, inside in (
             (self.hecate, "<reason>a</reason><continue thread='t1'/>"),
             (nurse, "<reason>b</reason><continue/>"),
         ):
-            self.assertEqual(
-                [render(stanza).decode() for stanza in client.hears()],
-                [
-                    f"<message to='{client.address}' from='{ROOM}' id='1'><x xmlns='{ns.MUC_USER}'>"
-                    f"<invite from='{ROOM}/Guest'>{inside}</invite></x></message>"
-                ],
-            )
+            self.assertMessage(client, client.address, f"<invite from='{ROOM}/Guest'>{inside}</invite>", " id='1'")
 
     def test_password(self) -> None:
-        """
-        The password is in it if there is one (§7.8.2), the room's.
-        """
-        self.begin(Scene({"passwordprotectedroom": "1", "roomsecret": "cauldron<burn"}), "cauldron&lt;burn")
-        invite(self.guest, "<invite to='hecate@localhost'/><password>x</password>")
-        [sent] = self.hecate.hears()
-        self.assertEqual(
-            render(sent).decode(),
-            f"<message to='hecate@localhost' from='{ROOM}'><x xmlns='{ns.MUC_USER}'><invite from='{ROOM}/Guest'/>"
-            "<password>cauldron&lt;burn</password></x></message>",
-        )
+        """The room's password is in it (§7.8.2)."""
+        self.openRoom(passwordprotectedroom=True, roomsecret="cauldron<burn")
+        invite(self.guest, f"{INVITE}<password>x</password>")
+        self.assertInvited(f"<invite from='{ROOM}/Guest'/><password>cauldron&lt;burn</password>")
 
     def test_visitor(self) -> None:
-        """
-        A visitor may invite (§5.1.1, the default).
-        """
-        self.scene.admin(nick="Guest", role="visitor")
-        invite(self.guest, "<invite to='hecate@localhost'/>")
-        self.assertEqual(told(self.hecate), ["room normal x invite"])
+        """Visitors may invite (§5.1.1, the default)."""
+        self.change(role("Guest", "visitor"))
+        invite(self.guest, INVITE)
+        self.assertReceived(self.hecate, "room normal invite")
 
 
 class RefusedTests(InviteTestCase):
-    """
-    Invitations that are not sent: none of the message is.
-    """
+    """Invitations that are refused as a whole."""
 
-    def refused(self, client: Client, inside: str, error: str) -> None:
-        """
-        See that nobody is invited.
-        """
+    def assertRefused(self, client: Client, inside: str, condition: str) -> None:
+        """Nobody is invited."""
         invite(client, inside)
-        self.assertEqual(told(client), [f"room message error {error} {ROOM}"])
-        self.silent()
+        self.assertReceived(client, f"room message error {condition}")
+        self.assertNothingReceived()
 
     def test_stranger(self) -> None:
-        """
-        From one who is not in: C{not-acceptable}; a member too.
-        """
-        self.refused(self.hecate, "<invite to='guest@localhost'/>", "not-acceptable modify")
-        self.member.sends(f"<presence type='unavailable' to='{ROOM}/Member'/>")
-        self.scene.forget()
-        self.refused(self.member, "<invite to='hecate@localhost'/>", "not-acceptable modify")
+        """From outside: C{not-acceptable}, for members too."""
+        self.assertRefused(self.hecate, "<invite to='guest@localhost'/>", "modify not-acceptable")
+        leave(self.member, "Member")
+        self.discardReceived()
+        self.assertRefused(self.member, INVITE, "modify not-acceptable")
 
     def test_noAddress(self) -> None:
         """
-        To nobody: C{bad-request}. To what is no address: C{jid-malformed}. To what can be no user, such as a whole
-        domain or a room: C{item-not-found}.
+        Without an address: C{bad-request}; to a malformed one: C{jid-malformed}; to one that is not of a user, such as
+        a domain or a room: C{item-not-found}.
         """
-        good = "<invite to='hecate@localhost'/>"
-        self.refused(self.guest, f"{good}<invite/>", "bad-request modify")
-        for bad in ("", "@", "a@b@c/", "hecate@"):
-            self.refused(self.guest, f"{good}<invite to='{bad}'/>", "jid-malformed modify")
-        for nobody in ("localhost", "localhost/x", "conference.localhost", "other@conference.localhost/Nick"):
-            self.refused(self.guest, f"{good}<invite to='{nobody}'/>", "item-not-found cancel")
+        for condition, *addresses in (
+            ("modify bad-request", None),
+            ("modify jid-malformed", "", "@", "a@b@c/", "hecate@"),
+            ("cancel item-not-found", "localhost", "localhost/x", HOST, f"other@{HOST}/Nick"),
+        ):
+            for address in addresses:
+                bad = "<invite/>" if address is None else f"<invite to='{address}'/>"
+                self.assertRefused(self.guest, INVITE + bad, condition)
 
     def test_banned(self) -> None:
-        """
-        To one who is banned, by his own entry or his domain's: C{not-allowed}.
-        """
-        self.scene.admin(jid="hecate@localhost", affiliation="outcast")
-        self.scene.admin(jid="elsewhere", affiliation="outcast")
+        """To a user who is banned, or whose domain is: C{not-allowed}."""
+        self.change(affiliation("hecate@localhost", "outcast"), affiliation("elsewhere", "outcast"))
         for jid in ("hecate@localhost", "witch@elsewhere"):
-            self.refused(self.owner, f"<invite to='{jid}'/>", "not-allowed cancel")
+            self.assertRefused(self.owner, f"<invite to='{jid}'/>", "cancel not-allowed")
 
-    def test_unknownServer(self) -> None:
-        """
-        An invitation that does not arrive puts nobody out.
-        """
+    def test_undeliverable(self) -> None:
+        """An invitation that cannot be delivered removes nobody."""
         invite(self.guest, "<invite to='witch@elsewhere'/><invite to='nobody@localhost'/>")
-        self.silent()
-        self.assertEqual(len(self.scene.room.seats), 3)
+        self.assertNothingReceived()
+        self.assertEqual(len(self.room().seats), 3)
 
 
 class MembersOnlyTests(InviteTestCase):
-    """
-    In a members-only room who is invited becomes a member, so not everybody may invite (§7.8.2, §9.5).
-    """
+    """Inviting to a members-only room makes the user a member (§7.8.2, §9.5)."""
 
-    def setUp(self) -> None:
-        """
-        Begin with such a room.
-        """
-        self.begin(Scene())
-        self.scene.configure(membersonly="1")
+    fields = {"membersonly": True}
 
     def test_admin(self) -> None:
-        """
-        An admin may: it is stored and told before the invitation is on its way, and who is invited can enter.
-        """
-        invite(self.owner, "<invite to='hecate@localhost'/>")
-        self.assertEqual(self.affiliation(), "member")
-        self.assertEqual(told(self.owner), ["room normal x item"])
-        self.assertEqual(told(self.member), [])
-        self.assertEqual(told(self.hecate), ["room normal x invite"])
-        join(self.hecate, "Hecate")
-        self.assertIn("hecate@localhost/broom", self.scene.room.seats)
+        """An admin may invite: the membership is stored and announced first; then the user can enter."""
+        invite(self.owner, INVITE)
+        self.assertEqual(self.affiliationOf(), "member")
+        self.assertReceived(self.owner, "room normal item hecate@localhost member")
+        self.assertReceived(self.hecate, "room normal invite")
+        self.assertNothingReceived()
+        self.enter(self.hecate)
 
     def test_member(self) -> None:
-        """
-        A member may not, C{forbidden}, unless the room allows it.
-        """
-        invite(self.member, "<invite to='hecate@localhost'/>")
-        self.assertEqual(told(self.member), [f"room message error forbidden auth {ROOM}"])
-        self.assertIsNone(self.affiliation())
-        self.silent()
-        self.scene.configure(allowinvites="1")
-        invite(self.member, "<invite to='hecate@localhost'/>")
-        self.assertEqual(told(self.hecate), ["room normal x invite"])
-        self.assertEqual(self.affiliation(), "member")
-
-    def test_wholeDomain(self) -> None:
-        """
-        Nobody makes a whole domain members by inviting it.
-        """
-        self.scene.configure(allowinvites="1")
+        """A member may not: C{forbidden}, unless the room allows it; and never a whole domain."""
+        invite(self.member, INVITE)
+        self.assertReceived(self.member, "room message error auth forbidden")
+        self.assertIsNone(self.affiliationOf())
+        self.assertNothingReceived()
+        self.configureRoom(allowinvites=True)
         invite(self.member, "<invite to='localhost'/>")
-        self.assertEqual(told(self.member), [f"room message error item-not-found cancel {ROOM}"])
-        self.assertIsNone(self.affiliation("localhost"))
+        self.assertReceived(self.member, "room message error cancel item-not-found")
+        self.assertIsNone(self.affiliationOf("localhost"))
+        invite(self.member, INVITE)
+        self.assertReceived(self.hecate, "room normal invite")
+        self.assertEqual(self.affiliationOf(), "member")
 
     def test_alreadyIn(self) -> None:
-        """
-        Who is more than nothing stays what he is.
-        """
+        """Members and admins keep their affiliation."""
         for jid, word in (("admin@localhost", "admin"), ("member@localhost", "member")):
             invite(self.owner, f"<invite to='{jid}'/>")
-            self.assertEqual(self.affiliation(jid), word)
-        self.assertEqual(told(self.owner), [])
+            self.assertEqual(self.affiliationOf(jid), word)
+        self.assertNothingReceived(self.owner)
 
     def test_allOrNothing(self) -> None:
-        """
-        If one of several cannot be invited, no other one becomes a member.
-        """
-        self.scene.admin(jid="nurse@localhost", affiliation="outcast")
-        invite(self.owner, "<invite to='hecate@localhost'/><invite to='nurse@localhost'/>")
-        self.assertEqual(told(self.owner), [f"room message error not-allowed cancel {ROOM}"])
-        self.assertIsNone(self.affiliation())
-        self.silent()
+        """If one of several cannot be invited, none becomes a member."""
+        self.change(affiliation("nurse@localhost", "outcast"))
+        invite(self.owner, f"{INVITE}<invite to='nurse@localhost'/>")
+        self.assertReceived(self.owner, "room message error cancel not-allowed")
+        self.assertIsNone(self.affiliationOf())
+        self.assertNothingReceived()
 
     def test_nickKept(self) -> None:
-        """
-        A nick that is reserved for him stays so.
-        """
-        change = {"hecate@localhost": Affiliate("none", "Hecate")}
-        self.scene.room.affiliations.update(change)
-        invite(self.owner, "<invite to='hecate@localhost'/>")
-        self.assertEqual(self.affiliation(), "member")
-        self.assertEqual(self.scene.room.affiliations.nickOf("hecate@localhost"), "Hecate")
+        """A reserved nick is kept by a user who becomes a member."""
+        self.room().affiliations.update({"hecate@localhost": Affiliate("none", "Hecate")})
+        invite(self.owner, INVITE)
+        self.assertEqual(self.affiliationOf(), "member")
+        self.assertEqual(self.storedNicks(), {"hecate@localhost": "Hecate"})
 
     def test_durable(self) -> None:
-        """
-        Nothing is sent before the member is stored, and nothing if he cannot be.
-        """
-        slow = DelayedRoomStore()
+        """Nothing is sent before the membership is stored, and nothing if it cannot be; invitations wait in line."""
+        failing = FailingRoomStore()
+        slow = DelayedRoomStore(failing)
         slow.holding = frozenset()
-        self.begin(Scene(None, slow))
-        self.scene.configure(membersonly="1")
+        self.openRoom(slow, **self.fields)
         slow.holding = frozenset(["change"])
-        invite(self.owner, "<invite to='hecate@localhost'/>")
-        self.silent()
+        invite(self.owner, INVITE)
+        self.assertNothingReceived()
         slow.release()
-        self.assertEqual(told(self.hecate), ["room normal x invite"])
-        self.scene.forget()
-        # One who is invited while another one is being stored waits for that.
+        self.assertReceived(self.hecate, "room normal invite")
+        self.discardReceived()
         for client, jid in ((self.owner, "a@localhost"), (self.admin, "b@localhost")):
             invite(client, f"<invite to='{jid}'/>")
         self.assertEqual(slow.held, ["change"])
         slow.release()
         slow.release()
-        self.assertEqual([self.affiliation(jid) for jid in ("a@localhost", "b@localhost")], ["member", "member"])
-        failing = FailingRoomStore()
-        self.begin(Scene(None, failing))
-        self.scene.configure(membersonly="1")
+        self.assertEqual([self.affiliationOf(jid) for jid in ("a@localhost", "b@localhost")], ["member", "member"])
+        self.discardReceived()
         failing.failing = frozenset(["change"])
-        invite(self.owner, "<invite to='hecate@localhost'/>")
-        self.assertEqual(told(self.owner), ["room message error internal-server-error wait room@conference.localhost"])
-        self.silent()
-        self.assertIsNone(self.affiliation())
+        invite(self.owner, "<invite to='c@localhost'/>")
+        slow.release()
+        self.assertReceived(self.owner, "room message error wait internal-server-error")
+        self.assertNothingReceived()
+        self.assertIsNone(self.affiliationOf("c@localhost"))
 
 
 class DeclineTests(InviteTestCase):
-    """
-    Who declines.
-    """
+    """Declined invitations (§7.8.2)."""
 
-    def decline(self, to: str, inside: str = "", client: Client | None = None) -> None:
-        """
-        Let Hecate decline.
-        """
-        (client or self.hecate).sends(
-            f"<message to='{ROOM}' id='jk2vs61v'><x xmlns='{ns.MUC_USER}'><decline{to}>{inside}</decline></x></message>"
-        )
+    def decline(self, to: str | None, inside: str = "") -> None:
+        """Let Hecate decline."""
+        address = "" if to is None else f" to='{to}'"
+        invite(self.hecate, f"<decline{address}>{inside}</decline>", " id='jk2vs61v'")
 
-    def test_told(self) -> None:
-        """
-        Who invited hears of it, from the room, with the reason, in all his sessions; nobody else does.
-        """
-        phone = self.scene.guest("guest/phone", "Guest")
-        self.decline(f" to='{ROOM}/Guest'", "<reason>Too busy.</reason><y xmlns='urn:y'/>")
+    def assertDeclineRefused(self, condition: str, *addresses: str | None) -> None:
+        """None of these can be declined to, and nobody else receives anything."""
+        for to in addresses:
+            self.decline(to)
+            self.assertReceived(self.hecate, f"room message error {condition}")
+            self.assertNothingReceived()
+
+    def test_declined(self) -> None:
+        """All sessions of the inviter, and nobody else, receive it from the room with the reason."""
+        phone = self.enter("guest/phone")
+        self.decline(f"{ROOM}/Guest", "<reason>Too busy.</reason><y xmlns='urn:y'/>")
         for client in (self.guest, phone):
-            self.assertEqual(
-                [render(stanza).decode() for stanza in client.hears()],
-                [
-                    f"<message to='{client.address}' from='{ROOM}' id='jk2vs61v'><x xmlns='{ns.MUC_USER}'>"
-                    "<decline from='hecate@localhost'><reason>Too busy.</reason></decline></x></message>"
-                ],
+            self.assertMessage(
+                client,
+                client.address,
+                "<decline from='hecate@localhost'><reason>Too busy.</reason></decline>",
+                " id='jk2vs61v'",
             )
-        self.silent()
+        self.assertNothingReceived()
 
     def test_realJID(self) -> None:
-        """
-        In a non-anonymous room it may be addressed to the inviter's real JID.
-        """
-        self.scene.configure(whois="anyone")
-        for to in ("guest@localhost", "guest@localhost/r"):
-            self.decline(f" to='{to}'")
-            self.assertEqual(told(self.guest), ["room normal x decline"])
-        self.silent()
+        """In a non-anonymous room it may be addressed to the inviter's real JID."""
+        self.configureRoom(whois="anyone")
+        for to in ("guest@localhost", "guest@localhost/a"):
+            self.decline(to)
+            self.assertReceived(self.guest, "room normal decline")
+        self.assertNothingReceived()
 
     def test_noOracle(self) -> None:
-        """
-        In a semi-anonymous room nobody finds out by it who is in: the answer is the same.
-        """
-        for to in ("guest@localhost", "nobody@localhost"):
-            self.decline(f" to='{to}'")
-            self.assertEqual(told(self.hecate), [f"room message error item-not-found cancel {ROOM}"])
-        self.silent()
+        """In a semi-anonymous room a real JID is C{item-not-found}, whether it is in the room or not."""
+        self.assertDeclineRefused("cancel item-not-found", "guest@localhost", "nobody@localhost")
 
     def test_notHere(self) -> None:
-        """
-        One who is not here, or not a user, is C{item-not-found}: a room does not write to just anybody.
-        """
-        self.scene.configure(whois="anyone")
-        for to in ("admin@localhost", "localhost", f"{ROOM}/Nobody", ROOM, "other@conference.localhost/Guest"):
-            self.decline(f" to='{to}'")
-            self.assertEqual(told(self.hecate), [f"room message error item-not-found cancel {ROOM}"], to)
-        self.silent()
+        """Addresses that are not of occupants are C{item-not-found}: a room does not write to just anybody."""
+        self.configureRoom(whois="anyone")
+        self.assertDeclineRefused(
+            "cancel item-not-found", "admin@localhost", "localhost", f"{ROOM}/Nobody", ROOM, f"other@{HOST}/Guest"
+        )
 
     def test_noAddress(self) -> None:
-        """
-        Without an address it is C{bad-request}, with what is none C{jid-malformed}.
-        """
-        self.decline("")
-        self.assertEqual(told(self.hecate), [f"room message error bad-request modify {ROOM}"])
-        self.decline(" to='@'")
-        self.assertEqual(told(self.hecate), [f"room message error jid-malformed modify {ROOM}"])
-        self.silent()
+        """Without an address it is C{bad-request}, with a malformed one C{jid-malformed}."""
+        self.assertDeclineRefused("modify bad-request", None)
+        self.assertDeclineRefused("modify jid-malformed", "@")
 
     def test_banned(self) -> None:
-        """
-        Who is banned cannot write to occupants in this way either.
-        """
-        self.scene.admin(jid="hecate@localhost", affiliation="outcast")
-        self.decline(f" to='{ROOM}/Guest'", "<reason>spam</reason>")
-        self.assertEqual(told(self.hecate), [f"room message error forbidden auth {ROOM}"])
-        self.silent()
+        """Outcasts cannot write to occupants in this way either."""
+        self.change(affiliation("hecate@localhost", "outcast"))
+        self.assertDeclineRefused("auth forbidden", f"{ROOM}/Guest")
 
     def test_membersOnly(self) -> None:
-        """
-        Who is no member has not been invited to a members-only room, and does not find out who is in; who is may
-        decline.
-        """
-        self.scene.configure(membersonly="1")
-        self.scene.forget()
-        for nick in ("Owner", "Nobody"):
-            self.decline(f" to='{ROOM}/{nick}'")
-            self.assertEqual(told(self.hecate), [f"room message error forbidden auth {ROOM}"])
-        self.silent()
-        self.scene.admin(jid="hecate@localhost", affiliation="member")
-        self.scene.forget()
-        self.decline(f" to='{ROOM}/Owner'")
-        self.assertEqual(told(self.scene.owner), ["room normal x decline"])
+        """Strangers to a members-only room were not invited, and cannot find out who is in; members may decline."""
+        self.openRoom(membersonly=True)
+        self.assertDeclineRefused("auth forbidden", f"{ROOM}/Owner", f"{ROOM}/Nobody")
+        sendAdmin(self.owner, affiliation("hecate@localhost", "member"))
+        self.discardReceived()
+        self.decline(f"{ROOM}/Owner")
+        self.assertReceived(self.owner, "room normal decline")

@@ -5,251 +5,198 @@ Tests for L{muccore.muc.relay}: IQs between occupants (XEP-0045 §6.6, §17.4, X
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
-from twisted.trial.unittest import SynchronousTestCase
-
 from muccore import ns
 from muccore.element import Element, render
-from muccore.jid import parse
 from muccore.muc import relay
-from muccore.muc.occupant import Occupant
-from muccore.muc.privileges import Affiliation, Role
-from muccore.muc.relay import Relay
-from muccore.testing.stage import Client, parseStanza
-from tests.muc.company import ROOM, Listener, Scene, told
+from muccore.testing.stage import Client
+from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, join, sendIQ, sendPresence, summaries
 
 VERSION = f"<query xmlns='{ns.VERSION}'/>"
+PING = f"<ping xmlns='{ns.PING}'/>"
 
 
-class RelayTests(SynchronousTestCase):
-    """
-    What is remembered of requests.
-    """
+class RelayTestCase(RoomTestCase):
+    """Romeo, and Juliet with two sessions, are in."""
 
     def setUp(self) -> None:
-        """
-        Romeo and Juliet are in a room.
-        """
-        self.relay = Relay()
-        self.romeo, self.juliet = (
-            Occupant(parse(ROOM), name.title(), parse(f"{name}@localhost"), Affiliation.NONE, Role.PARTICIPANT)
-            for name in ("romeo", "juliet")
-        )
-        self.seat = self.romeo.seat("romeo@localhost/a", Listener().deliver, b"")
-        self.juliet.seat("juliet@localhost/b", Listener().deliver, b"")
+        super().setUp()
+        self.romeo = self.enter("romeo")
+        self.phone, self.juliet = self.enter("juliet/phone"), self.enter("juliet")
 
-    def ask(self, id: str = "1", payload: str = VERSION) -> Element:
-        """
-        Let Romeo ask Juliet.
-        """
-        iq = parseStanza(f"<iq type='get' id='{id}' from='romeo@localhost/a' to='{ROOM}/Juliet'>{payload}</iq>")
-        return self.relay.request(iq, self.seat, self.juliet)
+    def ask(self, client: Client, nick: str, payload: str = VERSION, type: str = "get", id: str = "7") -> None:
+        """Send an IQ to an occupant."""
+        sendIQ(client, type, payload, id, f"{ROOM}/{nick}")
 
-    def answer(self, id: str, sender: str = "juliet@localhost/b") -> str | None:
+    def asked(self, id: str = "7", client: Client | None = None) -> str:
+        """Let Romeo, or another client, ask Juliet; the id under which Juliet receives it."""
+        self.ask(client or self.romeo, "Juliet", id=id)
+        [iq] = self.juliet.hears()
+        return iq.attributes["id"]
+
+    def answer(self, id: str, client: Client | None = None, payload: str = "", nick: str = "Romeo") -> None:
+        """Let Juliet, or another client, answer."""
+        sendIQ(client or self.juliet, "result", payload, id, f"{ROOM}/{nick}")
+
+
+class RelayTests(RelayTestCase):
+    """Requests and their answers."""
+
+    def received(self, client: Client) -> Element:
+        """The one stanza that a client has received."""
+        [stanza] = client.hears()
+        return stanza
+
+    def test_bothWays(self) -> None:
         """
-        Let somebody answer.
+        The request goes to the session that is shown, from the sender's occupant JID; the answer to whoever asked,
+        from the occupant JID that was asked. Neither sees a real JID of the other.
         """
-        iq = parseStanza(f"<iq type='result' id='{id}' from='{sender}' to='{ROOM}/Romeo'/>")
-        answer = self.relay.answer(iq)
-        return render(answer).decode() if answer is not None else None
+        payload = f"<query xmlns='{ns.VERSION}'><name>x</name></query>"
+        for type in ("get", "set"):
+            self.ask(self.romeo, "Juliet", type=type)
+            iq = self.received(self.juliet)
+            self.assertEqual(
+                (iq.get("from"), iq.get("to"), iq.get("type")), (f"{ROOM}/Romeo", "juliet@localhost/a", type)
+            )
+            self.assertNotIn("romeo@", render(iq).decode())
+            self.answer(iq.attributes["id"], payload=payload)
+            self.assertEqual(
+                render(self.received(self.romeo)).decode(),
+                f"<iq to='romeo@localhost/a' type='result' id='7' from='{ROOM}/Juliet'>{payload}</iq>",
+            )
+        self.assertNothingReceived()
+
+    def test_error(self) -> None:
+        """An error is returned likewise, without the real JID in C{by}."""
+        id = self.asked()
+        error = f"<error type='auth' by='juliet@localhost/a'><forbidden xmlns='{ns.STANZA_ERRORS}'/></error>"
+        sendIQ(self.juliet, "error", error, id, f"{ROOM}/Romeo")
+        self.assertReceived(self.romeo, "Juliet error 7 auth forbidden by=None")
+
+    def test_vCard(self) -> None:
+        """A vCard is requested from the account, and the answer shows no real JID."""
+        self.ask(self.romeo, "Juliet", f"<vCard xmlns='{ns.VCARD_TEMP}'/>")
+        answer = self.received(self.romeo)
+        self.assertEqual((answer.get("id"), answer.get("from"), answer.get("type")), ("7", f"{ROOM}/Juliet", "error"))
+        self.assertNotIn("juliet@", render(answer).decode())
+        self.assertNothingReceived()
+
+    def test_renamedMeanwhile(self) -> None:
+        """The answer comes from the address that was asked, whatever the nick is by then."""
+        id = self.asked()
+        sendPresence(self.juliet, "J")
+        self.discardReceived()
+        self.answer(id)
+        self.assertReceived(self.romeo, "Juliet result 7")
+
+    def test_notAsked(self) -> None:
+        """Answers without a request are dropped."""
+        for type in ("result", "error"):
+            for room in (ROOM, f"other@{HOST}"):
+                sendIQ(self.juliet, type, "", "x", f"{room}/Romeo")
+        self.assertNothingReceived()
+
+    def test_nobody(self) -> None:
+        """A request to an unused nick is C{item-not-found}."""
+        self.ask(self.romeo, "Nobody")
+        self.assertReceived(self.romeo, "Nobody error 7 cancel item-not-found")
+
+    def test_stranger(self) -> None:
+        """
+        Strangers are refused, whether the nick is used or not: C{bad-request} for service discovery (§6.6),
+        C{not-acceptable} otherwise.
+        """
+        stranger = self.client("stranger")
+        for nick in ("Juliet", "Nobody"):
+            for uri, condition in (
+                (ns.DISCO_INFO, "modify bad-request"),
+                (ns.DISCO_ITEMS, "modify bad-request"),
+                (ns.VERSION, "cancel not-acceptable"),
+            ):
+                self.ask(stranger, nick, f"<query xmlns='{uri}'/>")
+                self.assertReceived(stranger, f"{nick} error 7 {condition}")
+        self.ask(stranger, "Juliet", "<query xmlns='other'/>", "set")
+        self.assertReceived(stranger, "Juliet error 7 cancel not-acceptable")
+        self.assertNothingReceived()
+
+    def test_selfPing(self) -> None:
+        """The room answers pings to oneself (XEP-0410 §3.2): C{not-acceptable} for a session that is not in."""
+        for client in (self.phone, self.juliet):
+            self.ask(client, "Juliet", PING)
+            self.assertReceived(client, "Juliet result 7")
+        tablet = self.client("juliet/c")
+        self.ask(tablet, "Juliet", PING)
+        self.assertReceived(tablet, "Juliet error 7 cancel not-acceptable")
+        self.assertNothingReceived()
+
+    def test_selfPingNoRoom(self) -> None:
+        """
+        A ping to a room that has ended, or is locked, is C{not-acceptable} (XEP-0410 §3.3): C{item-not-found}, the
+        answer to any other request, would mean that the sender is in.
+        """
+        join(self.romeo, "Romeo", to=f"locked@{HOST}")
+        self.discardReceived()
+        for room in (f"ended@{HOST}", f"locked@{HOST}"):
+            for payload, condition in ((PING, "not-acceptable"), (VERSION, "item-not-found")):
+                sendIQ(self.juliet, "get", payload, to=f"{room}/Juliet")
+                self.assertReceived(self.juliet, f"Juliet error q cancel {condition}")
+        self.assertNothingReceived()
+
+    def test_otherPing(self) -> None:
+        """A ping to another occupant is relayed."""
+        self.ask(self.romeo, "Juliet", PING)
+        self.assertIsNotNone(self.received(self.juliet).child("ping", ns.PING))
+        self.assertNothingReceived()
+
+    def test_oneself(self) -> None:
+        """Any other request to oneself goes to the session that is shown."""
+        self.ask(self.phone, "Juliet")
+        self.assertEqual(self.received(self.juliet).get("from"), f"{ROOM}/Juliet")
+
+
+class PendingTests(RelayTestCase):
+    """Requests that wait for their answers."""
+
+    def answered(self, ids: list[str]) -> list[str]:
+        """Let Juliet answer requests; what Romeo receives."""
+        for id in ids:
+            self.answer(id)
+        return summaries(self.romeo)
 
     def test_once(self) -> None:
-        """
-        An answer passes once, and only from who was asked.
-        """
-        id = self.ask().attributes["id"]
-        self.assertIsNone(self.answer(id, "paris@localhost/c"))
-        self.assertIsNone(self.answer("1"))
-        self.assertEqual(
-            self.answer(id), f"<iq type='result' id='1' from='{ROOM}/Juliet' to='romeo@localhost/a'/>"
-        )
-        self.assertIsNone(self.answer(id))
+        """An answer passes once, and only from whoever was asked."""
+        id = self.asked()
+        self.answer(id, self.enter("paris"))
+        self.answer("7")
+        self.assertNothingReceived()
+        self.assertEqual(self.answered([id, id]), ["Juliet result 7"])
 
     def test_ids(self) -> None:
-        """
-        Nobody can guess by the id what another one was given; equal ids of the askers are kept apart.
-        """
-        ids = {self.ask().attributes["id"] for _ in range(100)}
+        """Ids are unique, and too long to be guessed."""
+        ids = {self.asked() for _ in range(100)}
         self.assertEqual(len(ids), 100)
         self.assertGreaterEqual(min(map(len, ids)), 16)
 
     def test_bounded(self) -> None:
-        """
-        No more than so many requests are remembered; the eldest is forgotten first.
-        """
-        with patch.object(relay, "LIMIT", 3):
-            ids = [self.ask(str(n)).attributes["id"] for n in range(4)]
-        self.assertIsNone(self.answer(ids[0]))
-        for id in ids[1:]:
-            self.assertIsNotNone(self.answer(id))
+        """Beyond the limit the oldest request is forgotten."""
+        self.patch(relay, "LIMIT", 3)
+        ids = [self.asked(str(number)) for number in range(4)]
+        self.assertEqual(self.answered(ids), [f"Juliet result {number}" for number in (1, 2, 3)])
 
     def test_oneAccount(self) -> None:
         """
-        An account that asks and asks makes its own eldest requests be forgotten, with whatever session it asks, and
-        nobody else's; what has been answered does not count.
+        An account that asks too often, with whatever session, loses its own oldest requests and nobody else's; what
+        has been answered does not count.
         """
-        hecate = Occupant(parse(ROOM), "Hecate", parse("hecate@localhost"), Affiliation.NONE, Role.PARTICIPANT)
-        seats = [hecate.seat(f"hecate@localhost/{n}", Listener().deliver, b"") for n in range(2)]
-        waiting = self.ask().attributes["id"]
-        with patch.object(relay, "ACCOUNT_LIMIT", 3):
-            ids = []
-            for n in range(4):
-                iq = parseStanza(f"<iq type='get' id='{n}'>{VERSION}</iq>")
-                ids.append(self.relay.request(iq, seats[n % 2], self.juliet).attributes["id"])
-            self.assertIsNone(self.answer(ids[0]))
-            self.assertIsNotNone(self.answer(ids[1]))
-            iq = parseStanza(f"<iq type='get' id='4'>{VERSION}</iq>")
-            ids.append(self.relay.request(iq, seats[0], self.juliet).attributes["id"])
-        for id in (waiting, *ids[2:]):
-            self.assertIsNotNone(self.answer(id))
-
-
-class RelayedTests(SynchronousTestCase):
-    """
-    Requests through a whole server.
-    """
-
-    def setUp(self) -> None:
-        """
-        Romeo, and Juliet with two sessions, are in.
-        """
-        self.scene = Scene()
-        self.romeo = self.scene.guest("romeo", "Romeo")
-        self.phone = self.scene.guest("juliet/a", "Juliet")
-        self.juliet = self.scene.guest("juliet/b", "Juliet")
-
-    def ask(self, client: Client, to: str, payload: str = VERSION, type: str = "get") -> None:
-        """
-        Let somebody ask something.
-        """
-        client.sends(f"<iq type='{type}' id='7' to='{ROOM}/{to}'>{payload}</iq>")
-
-    def asked(self, client: Client) -> Element:
-        """
-        What somebody was asked.
-        """
-        [iq] = client.hears()
-        return iq
-
-    def test_bothWays(self) -> None:
-        """
-        The question comes to the session that is shown, from the asker's occupant JID; the answer to who asked, from
-        the occupant JID that he asked. Neither sees a real JID of the other.
-        """
-        for type in ("get", "set"):
-            self.ask(self.romeo, "Juliet", type=type)
-            iq = self.asked(self.juliet)
-            self.assertEqual(
-                (iq.get("from"), iq.get("to"), iq.get("type")), (f"{ROOM}/Romeo", "juliet@localhost/b", type)
-            )
-            self.assertNotIn("romeo@", render(iq).decode())
-            self.juliet.sends(
-                f"<iq type='result' id='{iq.get('id')}' to='{iq.get('from')}'>"
-                f"<query xmlns='{ns.VERSION}'><name>x</name></query></iq>"
-            )
-            self.assertEqual(
-                [render(stanza).decode() for stanza in self.romeo.hears()],
-                [
-                    f"<iq to='romeo@localhost/r' type='result' id='7' from='{ROOM}/Juliet'>"
-                    f"<query xmlns='{ns.VERSION}'><name>x</name></query></iq>"
-                ],
-            )
-        self.assertEqual(told(self.phone), [])
-
-    def test_error(self) -> None:
-        """
-        An error comes back likewise, and does not say who refuses.
-        """
-        self.ask(self.romeo, "Juliet")
-        iq = self.asked(self.juliet)
-        self.juliet.sends(
-            f"<iq type='error' id='{iq.get('id')}' to='{ROOM}/Romeo'><error type='auth' by='juliet@localhost/b'>"
-            f"<forbidden xmlns='{ns.STANZA_ERRORS}'/></error></iq>"
-        )
-        [answer] = self.romeo.hears()
-        self.assertEqual((answer.get("id"), answer.get("from"), answer.get("type")), ("7", f"{ROOM}/Juliet", "error"))
-        self.assertNotIn("juliet@", render(answer).decode())
-
-    def test_vCard(self) -> None:
-        """
-        A vCard is asked of the account, and the answer, here that there is none, shows no real JID.
-        """
-        self.ask(self.romeo, "Juliet", f"<vCard xmlns='{ns.VCARD_TEMP}'/>")
-        [answer] = self.romeo.hears()
-        self.assertEqual((answer.get("id"), answer.get("from"), answer.get("type")), ("7", f"{ROOM}/Juliet", "error"))
-        self.assertNotIn("juliet@", render(answer).decode())
-        self.assertEqual(told(self.juliet) + told(self.phone), [])
-
-    def test_renamedMeanwhile(self) -> None:
-        """
-        The answer comes from the address that was asked, whatever the nick is by then.
-        """
-        self.ask(self.romeo, "Juliet")
-        iq = self.asked(self.juliet)
-        self.juliet.sends(f"<presence to='{ROOM}/J'/>")
-        self.romeo.hears()
-        self.juliet.sends(f"<iq type='result' id='{iq.get('id')}' to='{ROOM}/Romeo'/>")
-        self.assertEqual(told(self.romeo), ["Juliet result 7"])
-
-    def test_notAsked(self) -> None:
-        """
-        An answer to what nobody has asked is dropped.
-        """
-        for type in ("result", "error"):
-            self.juliet.sends(f"<iq type='{type}' id='x' to='{ROOM}/Romeo'/>")
-            self.juliet.sends(f"<iq type='{type}' id='x' to='other@conference.localhost/Romeo'/>")
-        self.assertEqual(told(self.romeo) + told(self.juliet), [])
-
-    def test_nobody(self) -> None:
-        """
-        To ask a nick that nobody has is C{item-not-found}.
-        """
-        self.ask(self.romeo, "Nobody")
-        self.assertEqual(told(self.romeo), [f"Nobody iq error item-not-found cancel {ROOM}"])
-
-    def test_stranger(self) -> None:
-        """
-        Who is not in asks nobody: C{bad-request} for service discovery (§6.6), C{not-acceptable} else; and does not
-        learn who is in.
-        """
-        stranger = self.scene.person("stranger")
-        for nick in ("Juliet", "Nobody"):
-            for uri in (ns.DISCO_INFO, ns.DISCO_ITEMS):
-                self.ask(stranger, nick, f"<query xmlns='{uri}'/>")
-                self.assertEqual(told(stranger), [f"{nick} iq error bad-request modify {ROOM}"])
-            self.ask(stranger, nick)
-            [line] = told(stranger)
-            self.assertIn("iq error not-acceptable", line)
-        self.assertEqual(told(self.juliet) + told(self.phone), [])
-
-    def test_selfPing(self) -> None:
-        """
-        Who pings himself is answered by the room (XEP-0410 §3.2): it is he who is in, not just his nick.
-        """
-        ping = f"<ping xmlns='{ns.PING}'/>"
-        for client in (self.phone, self.juliet):
-            self.ask(client, "Juliet", ping)
-            self.assertEqual(told(client), ["Juliet result 7"])
-        tablet = self.scene.person("juliet/c")
-        self.ask(tablet, "Juliet", ping)
-        [line] = told(tablet)
-        self.assertTrue(line.startswith("Juliet iq error not-acceptable "), line)
-        self.assertTrue(line.endswith(f" {ROOM}"), line)
-        self.assertEqual(told(self.juliet) + told(self.phone), [])
-
-    def test_otherPing(self) -> None:
-        """
-        To ping somebody else is to ask him.
-        """
-        self.ask(self.romeo, "Juliet", f"<ping xmlns='{ns.PING}'/>")
-        iq = self.asked(self.juliet)
-        self.assertIsNotNone(iq.child("ping", ns.PING))
-        self.assertEqual(told(self.romeo), [])
-
-    def test_oneself(self) -> None:
-        """
-        Anything else that one asks oneself goes to the session that is shown.
-        """
-        self.ask(self.phone, "Juliet")
-        self.assertEqual(self.asked(self.juliet).get("from"), f"{ROOM}/Juliet")
+        self.patch(relay, "ACCOUNT_LIMIT", 3)
+        sessions = [self.enter("hecate"), self.enter("hecate/b")]
+        waiting = self.asked("romeo")
+        ids = [self.asked(str(number), sessions[number % 2]) for number in range(4)]
+        for id in ids[:2]:
+            self.answer(id, nick="Hecate")
+        ids.append(self.asked("4", sessions[0]))
+        for id in ids[2:]:
+            self.answer(id, nick="Hecate")
+        self.assertReceived(sessions[0], "Juliet result 2", "Juliet result 4")
+        self.assertReceived(sessions[1], "Juliet result 1", "Juliet result 3")
+        self.assertEqual(self.answered([waiting]), ["Juliet result romeo"])
