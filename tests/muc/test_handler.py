@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.handler}: the entrance as a whole.
+Tests for L{muccore.muc.handler}: the handler as a whole.
 """
 
 from __future__ import annotations
@@ -20,45 +20,35 @@ from muccore.storage.memory import MemoryRooms
 from muccore.tables import ITables
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.stage import Stage, parseStanza
-from tests.muc.theatre import HOST, NAME, Theatre, affiliation, ask, attributes, heard, join, role
+from tests.muc.muchelpers import HOST, ROOM, MUCTestCase, affiliation, attributes, join, role, sendIQ, summaries
 
 
 class TableTests(SynchronousTestCase):
-    """
-    The two tables.
-    """
+    """The handler and its tables."""
 
     def test_interfaces(self) -> None:
-        """
-        It is a handler with tables, and says what it implements.
-        """
+        """The handler provides its interfaces."""
         handler = MUCHandler(MemoryRooms(), defaultOptions())
         self.assertTrue(verifyObject(ITables, handler))
         self.assertTrue(verifyObject(IXMPPHandler, handler))
         self.assertEqual([xep.number for xep in handler.implements], [45, 77, 128, 203, 249, 410])
 
 
-class ServiceTests(Theatre):
-    """
-    What the service says of itself (§6.2).
-    """
+class ServiceTests(MUCTestCase):
+    """Service discovery of the service (§6.2)."""
 
     def test_info(self) -> None:
-        """
-        It is a text conference, by the name that the operator gave it, and does MUC.
-        """
-        self.begin(name="Verona")
+        """The service is a text conference under the configured name, and supports MUC."""
+        self.startServer(name="Verona")
         juliet = self.client("juliet")
-        ask(juliet, "get", f"<query xmlns='{ns.DISCO_INFO}'/>", to=HOST)
-        children = list(self.answer(juliet).childElements())
+        sendIQ(juliet, "get", f"<query xmlns='{ns.DISCO_INFO}'/>", to=HOST)
+        children = list(self.result(juliet).childElements())
         self.assertEqual(
             attributes(child for child in children if child.name == "identity"),
             [{"category": "conference", "type": "text", "name": "Verona"}],
         )
         features = {child.get("var") for child in children if child.name == "feature"}
-        self.assertEqual(
-            features, {ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM}
-        )
+        self.assertEqual(features, {ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM})
 
 
 _PAYLOADS = [
@@ -94,7 +84,7 @@ _PAYLOADS = [
 
 _KINDS = ["message", "presence", "iq"]
 _TYPES = [None, "get", "set", "result", "error", "groupchat", "chat", "headline", "unavailable", "probe", "other"]
-_ADDRESSES = [HOST, f"{HOST}/x", NAME, f"{NAME}/Romeo", f"{NAME}/Juliet", f"{NAME}/ ", f"other@{HOST}/A"]
+_ADDRESSES = [HOST, f"{HOST}/x", ROOM, f"{ROOM}/Romeo", f"{ROOM}/Juliet", f"{ROOM}/ ", f"other@{HOST}/A"]
 
 _STANZAS = st.tuples(
     st.sampled_from(["romeo", "juliet", "nurse"]),
@@ -106,17 +96,12 @@ _STANZAS = st.tuples(
 
 
 class AnythingTests(SynchronousTestCase):
-    """
-    Whatever people send.
-    """
+    """Arbitrary stanzas."""
 
     @settings(max_examples=150, deadline=None)
     @given(st.lists(_STANZAS, max_size=25))
     def test_noTraceback(self, stanzas: list[tuple[str, str, str | None, str, str]]) -> None:
-        """
-        Nothing that people send, in whatever order, makes a room stumble: no internal error, one answer to each
-        request, and who is in agrees with who has a seat.
-        """
+        """No sequence of stanzas causes an internal error, and occupants and sessions always agree."""
         stage = Stage()
         clients = {name: stage.client(f"{name}@localhost/a") for name in ("romeo", "juliet", "nurse")}
         for number, (name, kind, type, to, payload) in enumerate(stanzas):
@@ -126,8 +111,7 @@ class AnythingTests(SynchronousTestCase):
                 for stanza in client.hears():
                     error = stanza.child("error")
                     self.assertTrue(
-                        error is None or error.child("internal-server-error", ns.STANZA_ERRORS) is None,
-                        stanza.toXml(),
+                        error is None or error.child("internal-server-error", ns.STANZA_ERRORS) is None, stanza.toXml()
                     )
             for room in stage.muc.rooms.live.values():
                 seats = {jid: seat for occupant in room.occupants.values() for jid, seat in occupant.seats.items()}
@@ -138,9 +122,7 @@ class AnythingTests(SynchronousTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_unchanged(self) -> None:
-        """
-        A stanza is after its handling what it was before: an error takes its addresses and its payload from it.
-        """
+        """Handling a stanza does not change it: errors take their addresses and payload from it."""
         stage = Stage()
         clients = [stage.client(f"{name}@localhost/a") for name in ("romeo", "juliet")]
         for kind, type, to, payload in product(_KINDS, _TYPES, _ADDRESSES, _PAYLOADS):
@@ -156,20 +138,18 @@ class AnythingTests(SynchronousTestCase):
             self.assertEqual(render(stanza), before)
 
     def test_answers(self) -> None:
-        """
-        Each request is answered exactly once, whatever it is.
-        """
+        """Each request is answered exactly once."""
         for type in ("get", "set"):
-            for to in (HOST, NAME, f"{NAME}/Romeo", f"{NAME}/Nobody", f"nowhere@{HOST}"):
+            for to in (HOST, ROOM, f"{ROOM}/Romeo", f"{ROOM}/Nobody", f"nowhere@{HOST}"):
                 for payload in _PAYLOADS:
                     if payload.count("xmlns") == 0 or payload.startswith("<error"):
                         continue
                     stage = Stage()
                     romeo = stage.client("romeo@localhost/a")
                     join(romeo, "Romeo")
-                    heard(romeo)
+                    summaries(romeo)
                     romeo.sends(f"<iq type='{type}' id='once' to='{to}'>{payload}</iq>")
-                    # A request to himself comes back to him first.
+                    # A request to oneself comes back as a request first.
                     answers = [iq for iq in romeo.hears() if iq.name == "iq" and iq.get("type") in ("result", "error")]
                     relayed = to.endswith("/Romeo") and ns.PING not in payload
                     self.assertEqual(len(answers), 0 if relayed else 1, (type, to, payload))

@@ -11,25 +11,18 @@ from muccore.interfaces import RoomRecord
 from muccore.muc import service
 from muccore.storage.memory import MemoryRooms
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
-from tests.muc.theatre import HOST, Theatre, ask, attributes
+from tests.muc.muchelpers import HOST, MUCTestCase, attributes, sendIQ
 
 
-class ListTests(Theatre):
-    """
-    C{disco#items} of the service.
-    """
+class ListTests(MUCTestCase):
+    """C{disco#items} of the service."""
 
     def setUp(self) -> None:
-        """
-        So many rooms are in the store.
-        """
         super().setUp()
         self.rooms(5)
 
     def rooms(self, count: int) -> None:
-        """
-        Write some rooms down, and start.
-        """
+        """Store some rooms and start the server."""
         self.memory = MemoryRooms()
         self.memory.open()
         for number in range(count):
@@ -37,29 +30,23 @@ class ListTests(Theatre):
         self.memory.save(f"a-hidden@{HOST}", RoomRecord({"persistent": True}, {}, public=False))
         self.memory.save("x@elsewhere.localhost", RoomRecord({"persistent": True}, {}))
         self.store = FailingRoomStore(self.memory)
-        self.begin(self.store)
+        self.startServer(self.store)
         self.juliet = self.client("juliet")
 
     def jid(self, number: int) -> str:
-        """
-        The address of one of them.
-        """
+        """The address of one of the rooms."""
         return f"r{number:04}@{HOST}"
 
     def page(self, inside: str | None = None) -> tuple[list[str], Element | None]:
-        """
-        Ask for rooms: the addresses, and the C{<set/>}.
-        """
+        """The addresses in a page, and its C{<set/>}."""
         rsm = f"<set xmlns='{ns.RSM}'>{inside}</set>" if inside is not None else ""
-        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'>{rsm}</query>", to=HOST)
-        query = self.answer(self.juliet)
+        sendIQ(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'>{rsm}</query>", to=HOST)
+        query = self.result(self.juliet)
         found = [child.attributes["jid"] for child in query.childElements() if child.name == "item"]
         return found, query.child("set", ns.RSM)
 
     def expect(self, inside: str | None, rooms: list[int], count: int | None) -> None:
-        """
-        A page has these rooms, and says of itself what XEP-0059 §2.2 asks for.
-        """
+        """A page has these rooms and describes itself as XEP-0059 §2.2 asks for."""
         found, about = self.page(inside)
         self.assertEqual(found, [self.jid(number) for number in rooms])
         if count is None:
@@ -73,29 +60,23 @@ class ListTests(Theatre):
         self.assertEqual(told, expected)
 
     def test_all(self) -> None:
-        """
-        All public rooms of this service with their names, in order, and nothing else.
-        """
-        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
+        """All public rooms of this service are listed with their names, in order."""
+        sendIQ(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
         self.assertEqual(
-            attributes(self.answer(self.juliet).childElements()),
+            attributes(self.result(self.juliet).childElements()),
             [{"jid": self.jid(number), "name": f"Room {number}"} for number in range(5)],
         )
         self.expect(None, [0, 1, 2, 3, 4], None)
 
     def test_nameless(self) -> None:
-        """
-        A room without a name is listed by its localpart.
-        """
+        """A room without a name is listed by its localpart."""
         self.memory.save(f"zoo@{HOST}", RoomRecord({"persistent": True}, {}))
-        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
-        [*_, last] = attributes(self.answer(self.juliet).childElements())
+        sendIQ(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
+        [*_, last] = attributes(self.result(self.juliet).childElements())
         self.assertEqual(last["name"], "zoo")
 
     def test_pages(self) -> None:
-        """
-        XEP-0059 §2.2 to §2.7: forwards, backwards, the last page, an empty page behind the end, the count alone.
-        """
+        """Forwards, backwards, the last page, an empty page behind the end, the count alone (XEP-0059 §2.2 to §2.7)."""
         after, before = f"<after>{self.jid(1)}</after>", f"<before>{self.jid(3)}</before>"
         self.expect("<max>2</max>", [0, 1], 5)
         self.expect(f"<max>2</max>{after}", [2, 3], 5)
@@ -110,25 +91,21 @@ class ListTests(Theatre):
         self.expect("<max>2</max><after/>", [0, 1], 5)
 
     def test_gone(self) -> None:
-        """
-        XEP-0059 §2.5: where a room that a page began or ended with is no more, its place in the order is enough.
-        """
+        """A page continues from the place of a room that has been destroyed (XEP-0059 §2.5)."""
         self.memory.destroy(self.jid(1))
         found, _ = self.page(f"<max>2</max><after>{self.jid(1)}</after>")
         self.assertEqual(found, [self.jid(2), self.jid(3)])
 
     def test_none(self) -> None:
-        """
-        Without rooms the list is empty.
-        """
+        """Without rooms the list is empty."""
         self.rooms(0)
         self.expect(None, [], None)
         self.expect("<max>10</max>", [], 0)
 
     def test_many(self) -> None:
         """
-        §6.3: of a long list one who does not say how many gets a part, and is told that it is one; one who says so
-        gets no more than there may be at once.
+        A request without a limit gets a part of a long list, marked as such; one with a limit no more than a maximum
+        (§6.3).
         """
         self.rooms(service.LIMIT + 1)
         found, about = self.page()
@@ -141,9 +118,7 @@ class ListTests(Theatre):
         self.assertEqual(len(found), service.LIMIT)
 
     def test_refused(self) -> None:
-        """
-        What contradicts itself is a bad request; pages by index are not offered; there is no such node.
-        """
+        """Contradictory requests are C{bad-request}; paging by index is not offered; there are no nodes."""
         for inside, condition in (
             ("<max>x</max>", "modify bad-request"),
             ("<max>-1</max>", "modify bad-request"),
@@ -151,36 +126,34 @@ class ListTests(Theatre):
             ("<max>2</max><index>1</index>", "cancel feature-not-implemented"),
         ):
             query = f"<query xmlns='{ns.DISCO_ITEMS}'><set xmlns='{ns.RSM}'>{inside}</set></query>"
-            ask(self.juliet, "get", query, to=HOST)
-            self.refused(self.juliet, condition)
-        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}' node='x'/>", to=HOST)
-        self.refused(self.juliet, "cancel item-not-found")
+            sendIQ(self.juliet, "get", query, to=HOST)
+            self.assertReceived(self.juliet, f"error q {condition}")
+        sendIQ(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}' node='x'/>", to=HOST)
+        self.assertReceived(self.juliet, "error q cancel item-not-found")
 
     def test_impatient(self) -> None:
         """
-        Everybody who reads a room waits behind a list, so nobody may wait for many of them, with whatever session;
-        others still can, and who has his lists can ask again.
+        One account cannot wait for many lists at once, with whatever session; others still can, and an account whose
+        lists have arrived can ask again.
         """
         delayed = DelayedRoomStore(self.store)
         delayed.holding = frozenset({"publicRooms"})
-        self.begin(delayed)
-        one, two, romeo = self.client("juliet"), self.client("juliet@localhost/b"), self.client("romeo")
+        self.startServer(delayed)
+        one, two, romeo = self.login("juliet", "juliet/b", "romeo")
         query = f"<query xmlns='{ns.DISCO_ITEMS}'/>"
         for _ in range(2):
             for number in range(service.WAITING):
-                ask((one, two)[number % 2], "get", query, to=HOST)
-            ask(one, "get", query, to=HOST)
-            self.refused(one, "wait resource-constraint")
-            ask(romeo, "get", query, to=HOST)
+                sendIQ((one, two)[number % 2], "get", query, to=HOST)
+            sendIQ(one, "get", query, to=HOST)
+            self.assertReceived(one, "error q wait resource-constraint")
+            sendIQ(romeo, "get", query, to=HOST)
             self.assertEqual(len(delayed.held), service.WAITING + 1)
             delayed.release()
             answers = [*one.hears(), *two.hears(), *romeo.hears()]
             self.assertEqual([answer.get("type") for answer in answers], ["result"] * (service.WAITING + 1))
 
     def test_storeFails(self) -> None:
-        """
-        If the store cannot tell, who asked is told to wait.
-        """
+        """If the store fails, the request is refused, to be tried again."""
         self.store.failing = frozenset({"publicRooms"})
-        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
-        self.refused(self.juliet, "wait internal-server-error")
+        sendIQ(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
+        self.assertReceived(self.juliet, "error q wait internal-server-error")
