@@ -1,7 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.entrance}: nothing is announced before it is durable, nothing happens if it cannot be, and what
-comes meanwhile has its order.
+Tests for L{muccore.muc.entrance}: changes are stored before they are announced; what comes meanwhile keeps its order.
 """
 
 from __future__ import annotations
@@ -9,338 +8,310 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from muccore import ns
-from muccore.interfaces import RoomRecord
 from muccore.testing.doubles import WRITES
 from muccore.testing.stage import Client
-from tests.muc.slow import Slow
-from tests.muc.theatre import (
-    NAME,
-    admin,
+from tests.muc.muchelpers import (
+    ROOM,
     affiliation,
     configure,
-    heard,
+    deliveryOrder,
     join,
     leave,
-    owner,
     register,
     role,
     say,
+    sendAdmin,
+    sendOwner,
     setSubject,
+    summaries,
 )
-
-Change = Callable[[Client], None]
+from tests.muc.slowstore import SlowStoreTestCase
 
 
 def invite(client: Client) -> None:
-    """
-    Invite somebody, who becomes a member by it.
-    """
-    client.sends(
-        f"<message to='{NAME}' id='q'><x xmlns='{ns.MUC_USER}'><invite to='nurse@localhost'/></x></message>"
-    )
+    """Invite somebody, who becomes a member by that."""
+    client.sends(f"<message to='{ROOM}' id='q'><x xmlns='{ns.MUC_USER}'><invite to='nurse@localhost'/></x></message>")
 
 
-CHANGES: dict[str, Change] = {
-    "ban": lambda romeo: admin(romeo, affiliation("juliet@localhost", "outcast")),
-    "rise": lambda romeo: admin(romeo, affiliation("juliet@localhost", "owner")),
-    "fall": lambda romeo: admin(romeo, affiliation("juliet@localhost", "none")),
-    "absent": lambda romeo: admin(romeo, affiliation("nurse@localhost", "member")),
-    "ban and role": lambda romeo: admin(romeo, affiliation("nurse@localhost", "outcast"), role("Juliet", "none")),
+CHANGES: dict[str, Callable[[Client], None]] = {
+    "ban": lambda romeo: sendAdmin(romeo, affiliation("juliet@localhost", "outcast")),
+    "rise": lambda romeo: sendAdmin(romeo, affiliation("juliet@localhost", "owner")),
+    "fall": lambda romeo: sendAdmin(romeo, affiliation("juliet@localhost", "none")),
+    "absent": lambda romeo: sendAdmin(romeo, affiliation("nurse@localhost", "member")),
+    "ban and role": lambda romeo: sendAdmin(romeo, affiliation("nurse@localhost", "outcast"), role("Juliet", "none")),
     "name": lambda romeo: configure(romeo, roomname="Orchard"),
     "whois": lambda romeo: configure(romeo, whois="anyone", enablelogging=True),
     "lists": lambda romeo: configure(romeo, roomadmins=["juliet@localhost"]),
     "nick": lambda romeo: register(romeo, "Montague"),
-    "destroy": lambda romeo: owner(romeo, "<destroy/>"),
+    "destroy": lambda romeo: sendOwner(romeo, "<destroy/>"),
     "subject": lambda romeo: setSubject(romeo, "Love"),
     "invitation": invite,
 }
 """Everything that an owner can change in a room in which Juliet is a member."""
 
 
-class DurableFirstTests(Slow):
-    """
-    Nothing is announced before the store has answered.
-    """
+class DurableFirstTests(SlowStoreTestCase):
+    """Nothing is announced before it is stored."""
 
     def test_silence(self) -> None:
         """
-        Until the store has answered nobody hears of a change, the one who asked for it included, and nothing of it
-        holds; then it is stored before the first one hears of it.
+        Until the store has answered nobody is informed of a change, not even its sender, and nothing of it holds; then
+        it is stored before the first stanza goes out.
         """
         for name, change in CHANGES.items():
-            self.restart()
+            self.setUp()
             before = self.state()
             change(self.romeo)
             self.assertEqual(len(self.store.held), 1, name)
             self.assertEqual(self.state(), before, name)
-            self.silent(self.romeo, self.juliet)
-            seen: list[RoomRecord | None] = []
-            self.watch(seen)
+            self.assertNothingReceived(self.romeo, self.juliet)
+            seen = self.recordsOnDelivery()
             self.store.release()
-            self.assertNotEqual(heard(self.romeo), [], name)
+            self.assertNotEqual(summaries(self.romeo), [], name)
             self.assertNotIn(before[0], seen, name)
 
     def test_failure(self) -> None:
         """
-        If the store fails, who asked is told so, to try again; nothing has changed, nobody else hears anything, and
-        the next change goes through.
+        If the store fails, the sender is told to try again; nothing has changed, nobody else is informed, and the next
+        change succeeds.
         """
         for name, change in CHANGES.items():
-            self.restart()
+            self.setUp()
             before = self.state()
             change(self.romeo)
             self.failing.failing = WRITES
             self.store.release()
-            self.expectError()
-            self.silent(self.juliet)
+            self.assertStoreError()
+            self.assertNothingReceived(self.juliet)
             self.assertEqual(self.state(), before, name)
             self.assertFalse(self.room().gate.closed, name)
             self.failing.failing = frozenset()
             change(self.romeo)
             self.store.release()
-            self.assertNotIn("wait internal-server-error", " ".join(heard(self.romeo)), name)
-        self.assertEqual(len(self.flushLoggedErrors()), 0)
+            self.assertNotIn("wait internal-server-error", " ".join(summaries(self.romeo)), name)
 
     def test_failsAtOnce(self) -> None:
-        """
-        Likewise where the store fails without delay.
-        """
+        """So it is where the store fails without delay."""
         for name, change in CHANGES.items():
-            self.restart()
+            self.setUp()
             self.store.holding = frozenset()
             self.failing.failing = WRITES
             before = self.state()
             change(self.romeo)
-            self.expectError()
-            self.silent(self.juliet)
+            self.assertStoreError()
+            self.assertNothingReceived(self.juliet)
             self.assertEqual(self.state(), before, name)
             self.assertFalse(self.room().gate.closed, name)
 
     def test_nothingToStore(self) -> None:
-        """
-        A change of roles needs no store and waits for none.
-        """
-        admin(self.romeo, role("Juliet", "visitor"))
-        self.hear(self.romeo, "result q", "here Juliet member/visitor as juliet@localhost/a by Romeo")
+        """A change of roles is not stored and does not wait."""
+        sendAdmin(self.romeo, role("Juliet", "visitor"))
+        self.assertReceived(self.romeo, "result q", "Juliet available member/visitor jid=juliet@localhost/a by=Romeo")
         self.assertEqual(self.store.held, [])
 
 
-class MeanwhileTests(Slow):
-    """
-    What happens while a change is on its way to the disk.
-    """
+class MeanwhileTests(SlowStoreTestCase):
+    """What happens while a change is being stored."""
 
     fields = {}
 
     def setUp(self) -> None:
-        """
-        A ban of somebody absent is on its way.
-        """
+        """A ban of an absent user is being stored."""
         super().setUp()
         self.nurse = self.client("nurse")
-        self.admit((self.nurse, "Nurse"))
-        self.quiet(self.romeo, self.juliet)
-        admin(self.romeo, affiliation("tybalt@localhost", "outcast"), id="ban")
-        self.silent(self.romeo)
+        self.enter(self.nurse)
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "outcast"), id="ban")
+        self.assertNothingReceived(self.romeo)
 
     def test_othersTalk(self) -> None:
-        """
-        Others go on talking, and the actor hears them.
-        """
+        """Others speak, and the actor receives it."""
         say(self.juliet, "Hello")
         for client in (self.romeo, self.juliet, self.nurse):
-            self.hear(client, "Juliet: Hello")
+            self.assertReceived(client, "Juliet groupchat body:Hello")
 
     def test_othersComeAndGo(self) -> None:
-        """
-        Others enter, take another nick and leave, without waiting.
-        """
+        """Others enter and leave without waiting."""
         peter = self.client("peter")
         join(peter, "Peter")
-        self.assertIn("here Peter none/participant +110 as peter@localhost/a", heard(peter))
+        self.assertIn("Peter available none/participant jid=peter@localhost/a 110", summaries(peter))
         leave(self.nurse, "Nurse")
-        self.assertEqual(heard(self.nurse)[-1], "gone Nurse none/none +110 as nurse@localhost/a")
-        self.hear(self.juliet, "here Peter none/participant", "gone Nurse none/none")
+        self.assertEqual(summaries(self.nurse)[-1], "Nurse unavailable none/none jid=nurse@localhost/a 110")
+        self.assertReceived(self.juliet, "Peter available none/participant", "Nurse unavailable none/none")
 
     def test_othersAsk(self) -> None:
-        """
-        Others see the lists as they are.
-        """
-        second = self.client("romeo@localhost/b")
-        admin(second, "<item affiliation='outcast'/>", type="get")
-        self.assertEqual(list(self.answer(second).childElements()), [])
+        """Others receive lists as they are."""
+        second = self.client("romeo/b")
+        sendAdmin(second, "<item affiliation='outcast'/>", type="get")
+        self.assertEqual(list(self.result(second).childElements()), [])
 
     def test_ownOrder(self) -> None:
-        """
-        What the actor sends meanwhile is handled after his change, in order (RFC 6120 §10.1).
-        """
+        """What the actor sends meanwhile is handled after the change, in order (RFC 6120 §10.1)."""
         say(self.romeo, "first")
-        admin(self.romeo, "<item affiliation='outcast'/>", type="get", id="list")
-        self.romeo.sends(f"<presence to='{NAME}/Montague'/>")
+        sendAdmin(self.romeo, "<item affiliation='outcast'/>", type="get", id="list")
+        self.romeo.sends(f"<presence to='{ROOM}/Montague'/>")
         say(self.romeo, "second")
-        self.silent(self.romeo, self.juliet)
+        self.assertNothingReceived(self.romeo, self.juliet)
         self.store.release()
-        self.hear(
+        self.assertReceived(
             self.romeo,
-            "room: tybalt@localhost is outcast",
+            "room normal item tybalt@localhost outcast",
             "result ban",
-            "Romeo: first",
+            "Romeo groupchat body:first",
             "result list",
-            "gone Romeo owner/moderator +303 +110 as romeo@localhost/a now Montague",
-            "here Montague owner/moderator +110 as romeo@localhost/a",
-            "Montague: second",
+            "Romeo unavailable owner/moderator jid=romeo@localhost/a nick=Montague 303 110",
+            "Montague available owner/moderator jid=romeo@localhost/a 110",
+            "Montague groupchat body:second",
         )
 
     def test_ownOrderAfterFailure(self) -> None:
-        """
-        The order holds also if the change fails: its error comes first.
-        """
+        """The order holds also if the change fails: its error comes first."""
         say(self.romeo, "first")
-        admin(self.romeo, affiliation("juliet@localhost", "admin"), id="second")
-        admin(self.romeo, "<item affiliation='outcast'/>", type="get", id="third")
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"), id="second")
+        sendAdmin(self.romeo, "<item affiliation='outcast'/>", type="get", id="third")
         self.failing.failing = WRITES
         self.store.release()
-        self.hear(self.romeo, "error ban wait internal-server-error", "Romeo: first")
+        self.assertReceived(self.romeo, "error ban wait internal-server-error", "Romeo groupchat body:first")
         self.store.release()
-        self.hear(self.romeo, "error second wait internal-server-error", "result third")
+        self.assertReceived(self.romeo, "error second wait internal-server-error", "result third")
 
     def test_otherChangesWait(self) -> None:
-        """
-        Another change waits, and is decided on what this one has left.
-        """
-        second = self.client("romeo@localhost/b")
-        admin(second, affiliation("tybalt@localhost", "member", nick="Tybalt"), id="other")
+        """Another change waits, and is decided on the state that this one leaves."""
+        second = self.client("romeo/b")
+        sendAdmin(second, affiliation("tybalt@localhost", "member", nick="Tybalt"), id="other")
         self.assertEqual(self.store.held, ["change"])
         self.store.release(1)
         self.assertEqual(self.store.held, ["change"])
-        self.silent(second)
+        self.assertNothingReceived(second)
         self.store.release()
-        self.hear(second, "result other")
-        self.assertEqual(self.stored()["tybalt@localhost"], "member")
+        self.assertReceived(second, "result other")
+        self.assertEqual(self.storedAffiliations()["tybalt@localhost"], "member")
 
     def test_lastOwnerTwice(self) -> None:
-        """
-        Two owners who step down at the same time do not leave a room without one.
-        """
+        """Two owners who resign at the same time do not leave a room without one."""
         self.store.release()
-        admin(self.romeo, affiliation("juliet@localhost", "owner"))
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "owner"))
         self.store.release()
-        self.quiet(self.romeo, self.juliet)
-        admin(self.romeo, affiliation("romeo@localhost", "none"), id="down")
-        admin(self.juliet, affiliation("juliet@localhost", "none"), id="down")
-        self.silent(self.romeo, self.juliet)
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("romeo@localhost", "none"), id="down")
+        sendAdmin(self.juliet, affiliation("juliet@localhost", "none"), id="down")
+        self.assertNothingReceived(self.romeo, self.juliet)
         self.store.release()
-        self.assertIn("result down", heard(self.romeo))
-        self.assertEqual(heard(self.juliet)[-1], "error down cancel conflict")
-        self.assertEqual(self.stored()["juliet@localhost"], "owner")
+        self.assertIn("result down", summaries(self.romeo))
+        self.assertEqual(summaries(self.juliet)[-1], "error down cancel conflict")
+        self.assertEqual(self.storedAffiliations()["juliet@localhost"], "owner")
 
     def test_actorFalls(self) -> None:
-        """
-        One who has lost his rights by the change that he waited for has none.
-        """
+        """An actor demoted by the change they waited for is refused."""
         self.store.release()
-        admin(self.romeo, affiliation("juliet@localhost", "admin"))
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
         self.store.release()
-        self.quiet(self.romeo, self.juliet)
-        admin(self.romeo, affiliation("juliet@localhost", "none"), id="down")
-        admin(self.juliet, affiliation("nurse@localhost", "outcast"), id="ban")
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "none"), id="down")
+        sendAdmin(self.juliet, affiliation("nurse@localhost", "outcast"), id="ban")
         self.store.release()
-        self.assertEqual(heard(self.juliet)[-1], "error ban auth forbidden")
-        self.assertNotIn("nurse@localhost", self.stored())
+        self.assertEqual(summaries(self.juliet)[-1], "error ban auth forbidden")
+        self.assertNotIn("nurse@localhost", self.storedAffiliations())
 
     def test_subjectWaits(self) -> None:
-        """
-        A subject is stored too, so that it waits for the change before it, and what its author says next waits for
-        it.
-        """
+        """A change of subject is stored too: it waits, and what its sender says next waits for it."""
         configure(self.romeo, changesubject=True)
         self.store.release(1)
         self.store.release()
-        self.quiet(self.romeo, self.juliet, self.nurse)
-        admin(self.romeo, affiliation("x@localhost", "outcast"))
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("x@localhost", "outcast"))
         setSubject(self.juliet, "Balcony")
         say(self.juliet, "Look")
-        self.silent(self.juliet, self.nurse)
+        self.assertNothingReceived(self.juliet, self.nurse)
         self.store.release(1)
-        self.silent(self.juliet, self.nurse)
+        self.assertNothingReceived(self.juliet, self.nurse)
         self.store.release()
-        self.hear(self.nurse, 'subject "Balcony"', "Juliet: Look")
+        self.assertReceived(self.nurse, "Juliet groupchat subject:Balcony", "Juliet groupchat body:Look")
 
     def test_actorLeaves(self) -> None:
-        """
-        The actor's leave waits for his change; he has his result, then he is out.
-        """
+        """The actor's leave waits for the change: its result comes first."""
         leave(self.romeo, "Romeo")
-        self.silent(self.romeo, self.juliet)
+        self.assertNothingReceived(self.romeo, self.juliet)
         self.store.release()
-        self.hear(
+        self.assertReceived(
             self.romeo,
-            "room: tybalt@localhost is outcast",
+            "room normal item tybalt@localhost outcast",
             "result ban",
-            "gone Romeo owner/none +110 as romeo@localhost/a",
+            "Romeo unavailable owner/none jid=romeo@localhost/a 110",
         )
-        self.hear(self.juliet, "gone Romeo owner/none")
+        self.assertReceived(self.juliet, "Romeo unavailable owner/none")
 
     def test_actorVanishes(self) -> None:
-        """
-        An actor whose connection is lost goes when his change is done, which holds.
-        """
+        """An actor whose connection is lost leaves when the change is stored, which holds."""
         self.romeo.vanishes()
-        self.silent(self.juliet)
+        self.assertNothingReceived(self.juliet)
         self.store.release()
-        self.hear(self.juliet, "gone Romeo owner/none")
-        self.assertEqual(self.stored()["tybalt@localhost"], "outcast")
+        self.assertReceived(self.juliet, "Romeo unavailable owner/none")
+        self.assertEqual(self.storedAffiliations()["tybalt@localhost"], "outcast")
 
     def test_actorReplaced(self) -> None:
         """
-        A new session under the actor's full JID waits behind what the old one has left behind: the room sees the old
-        one go, then the new one come.
+        A new session under the actor's full JID waits for the old one: the room sees the old one leave, then the new
+        one enter.
         """
-        again = self.client("romeo@localhost/a")
+        again = self.client("romeo/a")
         self.assertEqual([error.condition for error in self.romeo.closed if error is not None], ["conflict"])
         join(again, "Romeo")
-        self.silent(self.juliet)
+        self.assertNothingReceived(self.juliet)
         self.store.release()
-        self.hear(self.juliet, "gone Romeo owner/none", "here Romeo owner/moderator")
+        self.assertReceived(self.juliet, "Romeo unavailable owner/none", "Romeo available owner/moderator")
         self.assertEqual(
-            [line for line in heard(again) if "Romeo" in line],
-            ["here Romeo owner/moderator +110 as romeo@localhost/a"],
+            [line for line in summaries(again) if "Romeo" in line],
+            ["Romeo available owner/moderator jid=romeo@localhost/a 110"],
         )
         say(self.juliet, "Welcome")
-        self.hear(again, "Juliet: Welcome")
+        self.assertReceived(again, "Juliet groupchat body:Welcome")
 
     def test_targetGoes(self) -> None:
-        """
-        One who is banned while he is in, and leaves before it is durable, leaves of his own accord; then he is out
-        for good.
-        """
+        """Whoever leaves before their ban is stored leaves of their own accord; afterwards they cannot enter."""
         self.store.release()
-        self.quiet(self.romeo, self.juliet, self.nurse)
-        admin(self.romeo, affiliation("nurse@localhost", "outcast"))
+        self.discardReceived()
+        sendAdmin(self.romeo, affiliation("nurse@localhost", "outcast"))
         leave(self.nurse, "Nurse")
-        self.hear(self.nurse, "gone Nurse none/none +110 as nurse@localhost/a")
+        self.assertReceived(self.nurse, "Nurse unavailable none/none jid=nurse@localhost/a 110")
         self.store.release()
-        self.hear(
+        self.assertReceived(
             self.romeo,
-            "gone Nurse none/none as nurse@localhost/a",
-            "room: nurse@localhost is outcast",
+            "Nurse unavailable none/none jid=nurse@localhost/a",
+            "room normal item nurse@localhost outcast",
             "result q",
         )
-        self.hear(self.juliet, "gone Nurse none/none")
+        self.assertReceived(self.juliet, "Nurse unavailable none/none")
         join(self.nurse, "Nurse")
-        self.hear(self.nurse, "refused Nurse auth forbidden")
+        self.assertReceived(self.nurse, "Nurse presence error auth forbidden")
 
     def test_strangerComes(self) -> None:
-        """
-        Who enters while the room becomes members-only is put out with the others, with 322.
-        """
+        """Whoever enters while the room becomes members-only is removed with the others, with 322."""
         self.store.release()
         configure(self.romeo, membersonly=True)
         peter = self.client("peter")
-        self.admit((peter, "Peter"))
-        self.quiet(self.juliet)
+        self.enter(peter)
         self.store.release()
-        self.hear(peter, "gone Peter none/none +322 +110 as peter@localhost/a")
-        self.hear(
-            self.juliet, "gone Nurse none/none +322", "gone Peter none/none +322", "room: +104"
+        self.assertReceived(peter, "Peter unavailable none/none jid=peter@localhost/a 322 110")
+        self.assertReceived(
+            self.juliet, "Nurse unavailable none/none 322", "Peter unavailable none/none 322", "room groupchat 104"
         )
+
+    def test_bannedEnters(self) -> None:
+        """Whoever enters while their ban is being stored is removed by it, before the others are informed."""
+        self.store.release()
+        sendAdmin(self.romeo, affiliation("peter@localhost", "outcast"))
+        peter = self.enter("peter")
+        order = deliveryOrder(peter, self.juliet)
+        self.store.release()
+        self.assertReceived(peter, "Peter unavailable outcast/none jid=peter@localhost/a by=Romeo 301 110")
+        self.assertReceived(self.juliet, "Peter unavailable outcast/none by=Romeo 301")
+        self.assertEqual(order, ["peter@localhost/a presence", "juliet@localhost/a presence"])
+
+    def test_targetReplaced(self) -> None:
+        """A role waiting with a stored change is not given to somebody who has taken the nick meanwhile."""
+        self.store.release()
+        sendAdmin(self.romeo, affiliation("x@localhost", "outcast"), role("Nurse", "none"))
+        leave(self.nurse, "Nurse")
+        peter = self.enter("peter", "Nurse")
+        self.store.release()
+        self.assertNothingReceived(peter, self.juliet)

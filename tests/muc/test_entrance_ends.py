@@ -1,270 +1,218 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.muc.entrance}: rooms that begin or end while others wait, and rooms that are not there.
+Tests for L{muccore.muc.entrance}: rooms that begin or end while others wait, and rooms that do not exist.
 """
 
 from __future__ import annotations
 
 from muccore import ns
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
-from tests.muc.slow import Slow
-from tests.muc.theatre import (
-    NAME,
-    Theatre,
-    admin,
+from tests.muc.muchelpers import (
+    HOST,
+    ROOM,
+    MUCTestCase,
     affiliation,
-    ask,
     configure,
-    heard,
     join,
-    owner,
     register,
     say,
+    sendAdmin,
+    sendIQ,
+    sendOwner,
     setSubject,
+    summaries,
 )
+from tests.muc.slowstore import SlowStoreTestCase
 
 
-class DestroyedTests(Slow):
-    """
-    A room is being destroyed.
-    """
+class DestroyedTests(SlowStoreTestCase):
+    """A room is being destroyed."""
 
     fields = {}
 
     def setUp(self) -> None:
-        """
-        The destruction is on its way.
-        """
+        """The destruction is being stored."""
         super().setUp()
-        admin(self.romeo, affiliation("juliet@localhost", "owner"))
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "owner"))
         self.store.release()
-        self.quiet(self.romeo, self.juliet)
-        owner(self.romeo, "<destroy/>", id="end")
+        self.discardReceived()
+        sendOwner(self.romeo, "<destroy/>", id="end")
 
     def test_changesFindNothing(self) -> None:
-        """
-        Changes that waited find no room, and change nothing.
-        """
-        admin(self.juliet, affiliation("x@localhost", "outcast"), id="ban")
+        """Changes that waited find no room: C{item-not-found}."""
+        sendAdmin(self.juliet, affiliation("x@localhost", "outcast"), id="ban")
         configure(self.juliet, id="name", roomname="Mine")
         register(self.juliet, "Julia", id="nick")
         setSubject(self.juliet, "Mine")
         self.store.release()
-        self.hear(
+        self.assertReceived(
             self.juliet,
-            "gone Juliet none/none +110 as juliet@localhost/a destroyed",
+            "Juliet unavailable none/none jid=juliet@localhost/a destroy 110",
             "error ban cancel item-not-found",
             "error name cancel item-not-found",
             "error nick cancel item-not-found",
-            "bounced cancel item-not-found",
+            "room message error cancel item-not-found",
         )
-        self.hear(self.romeo, "gone Romeo none/none +110 as romeo@localhost/a destroyed", "result end")
+        self.assertReceived(self.romeo, "Romeo unavailable none/none jid=romeo@localhost/a destroy 110", "result end")
         self.assertIsNone(self.record())
-        self.assertNotIn(NAME, self.stage.muc.rooms.live)
+        self.assertNotIn(ROOM, self.server.muc.rooms.live)
 
     def test_actorCreatesAgain(self) -> None:
-        """
-        The actor can create it anew in the next stanza.
-        """
+        """The actor can create the room anew with the next stanza."""
         join(self.romeo, "Romeo")
         configure(self.romeo, id="new", roomname="New")
         self.store.release()
-        self.hear(
+        self.assertReceived(
             self.romeo,
-            "gone Romeo none/none +110 as romeo@localhost/a destroyed",
+            "Romeo unavailable none/none jid=romeo@localhost/a destroy 110",
             "result end",
-            "here Romeo owner/moderator +201 +110 as romeo@localhost/a",
-            'subject ""',
+            "Romeo available owner/moderator jid=romeo@localhost/a 201 110",
+            "room groupchat subject:",
         )
         self.store.release()
-        self.hear(self.romeo, "result new")
-        record = self.record()
-        assert record is not None
+        self.assertReceived(self.romeo, "result new")
+        record = self.storedRecord()
         self.assertEqual((record.name, list(record.affiliates)), ("New", ["romeo@localhost"]))
 
     def test_failure(self) -> None:
-        """
-        If it cannot be destroyed, all is as before, and what waited is done.
-        """
-        admin(self.juliet, affiliation("x@localhost", "outcast"), id="ban")
+        """If the room cannot be destroyed it stays as it was, and what waited is carried out."""
+        sendAdmin(self.juliet, affiliation("x@localhost", "outcast"), id="ban")
         self.failing.failing = frozenset({"destroy"})
         self.store.release()
         self.store.release()
-        self.hear(
-            self.romeo, "error end wait internal-server-error", "room: x@localhost is outcast"
-        )
-        self.hear(self.juliet, "room: x@localhost is outcast", "result ban")
+        self.assertReceived(self.romeo, "error end wait internal-server-error", "room normal item x@localhost outcast")
+        self.assertReceived(self.juliet, "room normal item x@localhost outcast", "result ban")
 
     def test_newcomer(self) -> None:
-        """
-        Who enters while it goes down is put out with the others.
-        """
+        """Whoever enters meanwhile is removed with the others."""
         peter = self.client("peter")
-        self.admit((peter, "Peter"))
+        self.enter(peter)
         self.store.release()
-        self.hear(peter, "gone Peter none/none +110 as peter@localhost/a destroyed")
+        self.assertReceived(peter, "Peter unavailable none/none jid=peter@localhost/a destroy 110")
 
 
-class LockedTests(Slow):
-    """
-    A room is being written down for the first time.
-    """
+class LockedTests(SlowStoreTestCase):
+    """A room is being stored for the first time."""
 
     def setUp(self) -> None:
-        """
-        The first configuration is on its way.
-        """
+        """The first configuration is being stored."""
         self.failing = FailingRoomStore()
         self.store = DelayedRoomStore(self.failing)
-        self.begin(self.store, lockTimeout=60)
-        self.romeo, self.juliet = self.client("romeo"), self.client("juliet")
+        self.startServer(self.store, lockTimeout=60)
+        self.romeo, self.juliet = self.login("romeo", "juliet")
         join(self.romeo, "Romeo")
-        self.quiet(self.romeo)
+        self.discardReceived()
         configure(self.romeo, roomname="Orchard", persistentroom=True)
 
     def test_locked(self) -> None:
-        """
-        It is locked until then: others wait at the door and come in when it is open.
-        """
+        """The room is locked until then: others wait, and enter when it is unlocked."""
         join(self.juliet, "Juliet")
-        ask(self.juliet, "get", f"<query xmlns='{ns.DISCO_INFO}'/>", id="info")
-        self.silent(self.romeo)
+        sendIQ(self.juliet, "get", f"<query xmlns='{ns.DISCO_INFO}'/>", id="info")
+        self.assertNothingReceived(self.romeo)
         self.store.release()
-        self.hear(self.romeo, "result q", "here Juliet none/participant as juliet@localhost/a")
-        self.assertIn("here Juliet none/participant +110 as juliet@localhost/a", heard(self.juliet))
+        self.assertReceived(self.romeo, "result q", "Juliet available none/participant jid=juliet@localhost/a")
+        self.assertIn("Juliet available none/participant jid=juliet@localhost/a 110", summaries(self.juliet))
         self.assertNotEqual(self.record(), None)
 
     def test_failure(self) -> None:
-        """
-        If it cannot be written down it stays locked, and nobody else gets in; its owner can try again.
-        """
+        """If it cannot be stored it stays locked, and nobody else enters; its owner can try again."""
         join(self.juliet, "Juliet")
         self.failing.failing = WRITES
         self.store.release()
-        self.refused(self.romeo, "wait internal-server-error")
-        self.hear(self.juliet, "refused Juliet cancel item-not-found")
+        self.assertReceived(self.romeo, "error q wait internal-server-error")
+        self.assertReceived(self.juliet, "Juliet presence error cancel item-not-found")
         self.assertTrue(self.room().locked)
         self.failing.failing = frozenset()
         configure(self.romeo, roomname="Orchard")
         self.store.release()
-        self.hear(self.romeo, "result q")
+        self.assertReceived(self.romeo, "result q")
         self.assertFalse(self.room().locked)
 
     def test_ownerVanishes(self) -> None:
-        """
-        An owner who vanishes meanwhile leaves an unlocked room, empty or not.
-        """
+        """An owner whose connection is lost meanwhile leaves an unlocked room."""
         self.romeo.vanishes()
         self.store.release()
-        record = self.record()
-        assert record is not None
+        record = self.storedRecord()
         self.assertEqual(record.name, "Orchard")
         join(self.juliet, "Juliet")
-        self.assertIn("here Juliet none/participant +110 as juliet@localhost/a", heard(self.juliet))
+        self.assertIn("Juliet available none/participant jid=juliet@localhost/a 110", summaries(self.juliet))
 
     def test_timeout(self) -> None:
-        """
-        The time for the configuration does not end while it is being written down; it starts anew if that fails.
-        """
-        self.stage.clock.advance(61)
-        self.silent(self.romeo)
+        """The time limit for the configuration does not end while it is being stored; it starts anew if that fails."""
+        self.server.clock.advance(61)
+        self.assertNothingReceived(self.romeo)
         self.failing.failing = WRITES
         self.store.release()
-        self.refused(self.romeo, "wait internal-server-error")
-        self.stage.clock.advance(59)
-        self.silent(self.romeo)
-        self.stage.clock.advance(2)
-        [line] = heard(self.romeo)
-        self.assertIn("gone Romeo none/none +110 as romeo@localhost/a destroyed reason=", line)
-        self.assertNotIn(NAME, self.stage.muc.rooms.live)
+        self.assertReceived(self.romeo, "error q wait internal-server-error")
+        self.server.clock.advance(59)
+        self.assertNothingReceived(self.romeo)
+        self.server.clock.advance(2)
+        self.assertReceived(
+            self.romeo,
+            "Romeo unavailable none/none jid=romeo@localhost/a destroy reason=The room was not configured in time. 110",
+        )
+        self.assertNotIn(ROOM, self.server.muc.rooms.live)
 
     def test_inTime(self) -> None:
-        """
-        A room that was configured in time is not given up.
-        """
+        """A room that is configured in time stays."""
         self.store.release()
-        self.quiet(self.romeo)
-        self.stage.clock.advance(1000)
-        self.silent(self.romeo)
-        self.assertEqual(self.stage.clock.getDelayedCalls(), [])
+        self.discardReceived()
+        self.server.clock.advance(1000)
+        self.assertNothingReceived(self.romeo)
+        self.assertEqual(self.server.clock.getDelayedCalls(), [])
 
     def test_membersFirst(self) -> None:
-        """
-        Affiliations given before the first configuration are written down with it.
-        """
-        self.begin(self.store)
+        """Affiliations and a subject set before the first configuration are stored with it."""
+        self.startServer(self.store)
         self.store.release()
         self.romeo = self.client("romeo")
         join(self.romeo, "Romeo", to="b@conference.localhost")
-        admin(self.romeo, affiliation("juliet@localhost", "member", nick="Julia"), to="b@conference.localhost")
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "member", nick="Julia"), to="b@conference.localhost")
         self.assertEqual(self.store.held, [])
         setSubject(self.romeo, "Early", to="b@conference.localhost")
         configure(self.romeo, to="b@conference.localhost")
         self.store.release()
         record = self.record("b@conference.localhost")
         assert record is not None and record.subject is not None
-        self.assertEqual(self.stored("b@conference.localhost")["juliet@localhost"], "member")
+        self.assertEqual(self.storedAffiliations("b@conference.localhost")["juliet@localhost"], "member")
         self.assertEqual(record.subject.text, "Early")
 
 
-class SenderTests(Theatre):
-    """
-    What waits is bounded, and errors say who refuses.
-    """
+class SenderTests(MUCTestCase):
+    """Who refuses, and where there is no room."""
 
     def test_by(self) -> None:
         """
-        An error is C{by} the room (RFC 6120 §8.3.2), also after the stanza has waited for the store.
+        Errors are C{by} the room (RFC 6120 §8.3.2), which L{summary} checks: after waiting for the store, where the
+        store fails, and where there is no room.
         """
-        store = DelayedRoomStore()
+        failing = FailingRoomStore()
+        store = DelayedRoomStore(failing)
         store.holding = frozenset()
-        self.begin(store)
-        romeo, juliet = self.client("romeo"), self.client("juliet")
-        self.open(romeo)
+        self.startServer(store)
+        romeo, juliet = self.login("romeo", "juliet")
+        self.createRoom(romeo)
         store.holding = WRITES
-        admin(romeo, affiliation("x@localhost", "member"))
-        admin(juliet, affiliation("y@localhost", "member"))
+        sendAdmin(romeo, affiliation("x@localhost", "member"))
+        sendAdmin(juliet, affiliation("y@localhost", "member"))
+        failing.failing = WRITES
         store.release()
-        [iq] = juliet.hears()
-        error = iq.child("error")
-        assert error is not None
-        self.assertEqual((error.get("by"), iq.get("from")), (NAME, NAME))
-
-    def test_byWithoutRoom(self) -> None:
-        """
-        So it is where there is no room, where the store cannot say whether there is one, and where it cannot keep a
-        change.
-        """
-        store = FailingRoomStore()
-        self.begin(store)
-        romeo, juliet = self.client("romeo"), self.client("juliet")
-        self.open(romeo)
-
-        def refused() -> None:
-            [*_, stanza] = juliet.hears()
-            error = stanza.child("error")
-            assert error is not None, stanza.toXml()
-            self.assertEqual(error.get("by"), "nowhere@conference.localhost")
-
-        for failing in (frozenset[str](), frozenset({"load"})):
-            store.failing = failing
-            say(juliet, "Hello", to="nowhere@conference.localhost")
-            refused()
-            owner(juliet, type="get", to="nowhere@conference.localhost")
-            refused()
-        join(juliet, "Juliet", to="nowhere@conference.localhost")
-        refused()
-        store.failing = WRITES
-        admin(romeo, affiliation("x@localhost", "member"))
-        [iq] = romeo.hears()
-        error = iq.child("error")
-        assert error is not None
-        self.assertEqual(error.get("by"), NAME)
+        self.assertReceived(romeo, "error q wait internal-server-error")
+        self.assertReceived(juliet, "error q auth forbidden")
+        nowhere = f"nowhere@{HOST}"
+        for methods, condition in (
+            (frozenset[str](), "cancel item-not-found"),
+            ({"load"}, "wait internal-server-error"),
+        ):
+            failing.failing = frozenset(methods)
+            say(juliet, "Hello", to=nowhere)
+            sendOwner(juliet, type="get", to=nowhere)
+            self.assertReceived(juliet, f"room message error {condition}", f"error q {condition}")
+        join(juliet, "Juliet", to=nowhere)
+        self.assertReceived(juliet, "Juliet presence error wait internal-server-error")
 
     def test_noRoom(self) -> None:
-        """
-        Everything that is asked of a room that is not there finds nothing (§7.10: notfound).
-        """
+        """Requests to a room that does not exist are C{item-not-found} (§7.10)."""
         juliet = self.client("juliet")
         for type, payload in (
             ("get", f"<query xmlns='{ns.DISCO_INFO}'/>"),
@@ -276,18 +224,16 @@ class SenderTests(Theatre):
             ("get", f"<query xmlns='{ns.REGISTER}'/>"),
             ("set", f"<query xmlns='{ns.REGISTER}'><remove/></query>"),
         ):
-            ask(juliet, type, payload)
-            self.refused(juliet, "cancel item-not-found")
+            sendIQ(juliet, type, payload)
+            self.assertReceived(juliet, "error q cancel item-not-found")
         say(juliet, "Hello")
-        self.hear(juliet, "bounced cancel item-not-found")
-        self.assertEqual(self.stage.muc.rooms.live, {})
+        self.assertReceived(juliet, "room message error cancel item-not-found")
+        self.assertEqual(self.server.muc.rooms.live, {})
 
     def test_lockedForOthers(self) -> None:
-        """
-        A locked room is not there for anybody but those in it (§17.2), its owner's other sessions included.
-        """
-        romeo, juliet = self.client("romeo"), self.client("juliet")
-        second = self.client("romeo@localhost/b")
+        """A locked room does not exist for anybody who is not in it (§17.2), the owner's other sessions included."""
+        romeo, juliet = self.login("romeo", "juliet")
+        second = self.client("romeo/b")
         join(romeo, "Romeo")
         for other in (juliet, second):
             for type, payload in (
@@ -295,10 +241,10 @@ class SenderTests(Theatre):
                 ("get", f"<query xmlns='{ns.MUC_OWNER}'/>"),
                 ("set", f"<query xmlns='{ns.MUC_ADMIN}'>{affiliation('x@localhost', 'member')}</query>"),
             ):
-                ask(other, type, payload)
-                self.refused(other, "cancel item-not-found")
+                sendIQ(other, type, payload)
+                self.assertReceived(other, "error q cancel item-not-found")
         join(juliet, "Juliet")
-        self.hear(juliet, "refused Juliet cancel item-not-found")
-        self.quiet(romeo)
-        ask(romeo, "get", f"<query xmlns='{ns.DISCO_INFO}'/>")
-        self.hear(romeo, "result q")
+        self.assertReceived(juliet, "Juliet presence error cancel item-not-found")
+        self.discardReceived()
+        sendIQ(romeo, "get", f"<query xmlns='{ns.DISCO_INFO}'/>")
+        self.assertReceived(romeo, "result q")

@@ -16,35 +16,20 @@ from muccore.muc.gate import Gate
 
 
 class GateTests(SynchronousTestCase):
-    """
-    What waits, and what happens in which order when the gate opens.
-    """
+    """What waits, and in which order it is called."""
 
     def setUp(self) -> None:
-        """
-        An open gate and a log.
-        """
+        """An open gate and a log."""
         self.gate = Gate()
         self.log: list[object] = []
 
     def note(self, what: object) -> object:
-        """
-        Something that happens, and what it returns.
-        """
+        """Log a call, and return what it was called with."""
         self.log.append(what)
         return what
 
-    def test_open(self) -> None:
-        """
-        A new gate is open.
-        """
-        self.assertFalse(self.gate.closed)
-
     def test_waiting(self) -> None:
-        """
-        What waits is called in the order in which it came, when that for which the gate was closed has happened; each
-        Deferred fires with what its call returned.
-        """
+        """What waits is called in order when the change is done; each Deferred fires with the result of its call."""
         until: Deferred[Any] = Deferred()
         self.gate.close("a", until)
         self.assertTrue(self.gate.closed)
@@ -56,9 +41,7 @@ class GateTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(each) for each in waiting], ["b", "c", "b"])
 
     def test_holds(self) -> None:
-        """
-        Who closed the gate and who waits at it is held, until all that he waits for is done.
-        """
+        """Whoever closed the gate or waits at it is held until all that they wait for is done."""
         first: Deferred[Any] = Deferred()
         second: Deferred[Any] = Deferred()
         self.gate.close("a", first)
@@ -71,9 +54,7 @@ class GateTests(SynchronousTestCase):
         self.assertEqual([self.gate.holds(sender) for sender in "abcd"], [False, False, False, False])
 
     def test_closedAgain(self) -> None:
-        """
-        One that waited may close the gate: the rest goes on waiting, in order.
-        """
+        """A call that waited may close the gate: the rest goes on waiting, in order."""
         first: Deferred[Any] = Deferred()
         second: Deferred[Any] = Deferred()
         self.gate.close("a", first)
@@ -87,9 +68,7 @@ class GateTests(SynchronousTestCase):
         self.assertEqual(self.log, ["c", "b"])
 
     def test_closedForNothing(self) -> None:
-        """
-        Where it has happened already the gate is open at once; many of these in a row do not pile up on the stack.
-        """
+        """For a change that is done already the gate opens at once; many of these do not pile up on the stack."""
         until: Deferred[Any] = Deferred()
         self.gate.close("a", until)
         for number in range(3000):
@@ -101,9 +80,7 @@ class GateTests(SynchronousTestCase):
         self.assertFalse(self.gate.closed)
 
     def test_failure(self) -> None:
-        """
-        The gate opens also when it failed; the failure is the closer's, and nobody else's.
-        """
+        """The gate opens also after a failure, which is the closer's alone."""
         until: Deferred[Any] = Deferred()
         closing = self.gate.close("a", until)
         waiting = self.gate.wait("b", True, self.note, "b")
@@ -114,9 +91,7 @@ class GateTests(SynchronousTestCase):
         self.assertFalse(self.gate.closed)
 
     def test_answerFirst(self) -> None:
-        """
-        Who closed the gate has his answer, good or bad, before anything of what waited happens (RFC 6120 §10.1).
-        """
+        """The closer has the answer, good or bad, before anything that waited is called (RFC 6120 §10.1)."""
         for result in ("good", StanzaError("conflict")):
             until: Deferred[Any] = Deferred()
             closing = self.gate.close("a", until)
@@ -128,9 +103,7 @@ class GateTests(SynchronousTestCase):
             self.log.clear()
 
     def test_raises(self) -> None:
-        """
-        What a call raises is its own Deferred's, and the others are called.
-        """
+        """An exception of a call goes to its own Deferred; the others are called."""
 
         def refuse() -> None:
             raise StanzaError("forbidden")
@@ -144,10 +117,7 @@ class GateTests(SynchronousTestCase):
         self.assertEqual(self.log, ["c"])
 
     def test_limit(self) -> None:
-        """
-        So many wait at the most; beyond that a stanza is refused with C{resource-constraint}, unless it is one that
-        has to be heard.
-        """
+        """Beyond the limit a stanza is refused with C{resource-constraint}, unless it must be handled."""
         self.patch(gate, "LIMIT", 2)
         until: Deferred[Any] = Deferred()
         self.gate.close("a", until)
@@ -161,8 +131,6 @@ class GateTests(SynchronousTestCase):
         self.assertEqual(self.log, ["b", "c", "e"])
 
     def test_oneAtATime(self) -> None:
-        """
-        A gate that is closed is not closed again.
-        """
+        """A closed gate cannot be closed again."""
         self.gate.close("a", Deferred())
         self.assertRaises(AssertionError, self.gate.close, "b", Deferred())

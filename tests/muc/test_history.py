@@ -21,25 +21,19 @@ NOW = 1_000_000_000.0
 
 
 def said(text: str) -> Rendered:
-    """
-    A message as a room sends it.
-    """
+    """A message as a room sends it."""
     message = stanza("message", "groupchat", from_=f"{ROOM}/Juliet")
     message.add("body", text=text)
     return Rendered.of(message)
 
 
 def whole(rendered: Rendered) -> Element:
-    """
-    What one who enters gets.
-    """
+    """A message as one who enters receives it."""
     return parseStanza(rendered.addressed(TO).decode("utf-8"))
 
 
 def bodies(chosen: list[Rendered]) -> list[str]:
-    """
-    What was said in some messages.
-    """
+    """The bodies of messages."""
     found = []
     for rendered in chosen:
         body = whole(rendered).child("body")
@@ -49,43 +43,29 @@ def bodies(chosen: list[Rendered]) -> list[str]:
 
 
 class RequestTests(SynchronousTestCase):
-    """
-    What somebody asks for.
-    """
+    """Limits that clients ask for (§7.2.14)."""
 
     def parse(self, attributes: str) -> HistoryRequest:
-        """
-        Parse a C{<history/>} with these attributes.
-        """
+        """Parse a C{<history/>} with these attributes."""
         [history] = parseStanza(f"<presence><history {attributes}/></presence>").childElements()
         return HistoryRequest.parse(history, NOW)
 
     def test_absent(self) -> None:
-        """
-        Who asks for nothing sets no limit.
-        """
+        """Without a request there is no limit."""
         self.assertEqual(HistoryRequest.parse(None, NOW), HistoryRequest(None, None, None))
         self.assertEqual(self.parse(""), HistoryRequest())
 
     def test_limits(self) -> None:
-        """
-        All four attributes are understood; of C{seconds} and C{since} the later moment counts.
-        """
+        """All four attributes are understood; of C{seconds} and C{since} the later moment counts."""
         self.assertEqual(self.parse("maxchars='65000'"), HistoryRequest(maxchars=65000))
         self.assertEqual(self.parse("maxchars='0' maxstanzas='20'"), HistoryRequest(0, 20))
         self.assertEqual(self.parse("seconds='180'"), HistoryRequest(since=NOW - 180))
         self.assertEqual(self.parse("since='1970-01-01T00:00:00Z'"), HistoryRequest(since=0.0))
-        self.assertEqual(
-            self.parse(f"seconds='180' since='{stamp(NOW - 60)}'"), HistoryRequest(since=NOW - 60)
-        )
-        self.assertEqual(
-            self.parse(f"seconds='180' since='{stamp(NOW - 600)}'"), HistoryRequest(since=NOW - 180)
-        )
+        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 60)}'"), HistoryRequest(since=NOW - 60))
+        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 600)}'"), HistoryRequest(since=NOW - 180))
 
     def test_nonsense(self) -> None:
-        """
-        Nobody is kept out, or gets less, for an attribute that says nothing.
-        """
+        """Malformed attributes are ignored."""
         for value in ("", "-1", "x", "1.5", "9" * 16, "\u0663", " 1"):
             for name in ("maxchars", "maxstanzas", "seconds"):
                 self.assertEqual(self.parse(f"{name}='{value}'"), HistoryRequest(), (name, value))
@@ -93,21 +73,15 @@ class RequestTests(SynchronousTestCase):
             self.assertEqual(self.parse(f"since='{value}'"), HistoryRequest(), value)
 
     def test_longAgo(self) -> None:
-        """
-        More seconds than there have been are no trouble.
-        """
+        """More seconds than have ever passed are accepted."""
         self.assertEqual(self.parse("seconds='999999999999999'"), HistoryRequest(since=NOW - 999999999999999))
 
 
 class HistoryTests(SynchronousTestCase):
-    """
-    What a room keeps.
-    """
+    """The history of a room."""
 
     def test_stamped(self) -> None:
-        """
-        A message of the past is what it was, with a delay at its end that names the room and the moment in UTC.
-        """
+        """A past message ends with a delay by the room that has the time in UTC."""
         history = History(ROOM, 5)
         history.add(said("Ay me"), NOW)
         [rendered] = history.select(HistoryRequest(), TO)
@@ -118,9 +92,7 @@ class HistoryTests(SynchronousTestCase):
         )
 
     def test_anyRoomName(self) -> None:
-        """
-        A room may be called by anything that a JID can be, such as a percent sign.
-        """
+        """The name of the room may contain characters that are special in formats."""
         for room in ("100%s@conference.localhost", "%@conference.localhost", "{}@conference.localhost"):
             history = History(room, 5)
             history.add(said("Ay me"), NOW)
@@ -130,18 +102,14 @@ class HistoryTests(SynchronousTestCase):
             self.assertEqual(delay.attributes, {"from": room, "stamp": "2001-09-09T01:46:40Z"})
 
     def test_imported(self) -> None:
-        """
-        A message that says itself when it was said gets no second delay.
-        """
+        """A message with a delay of its own gets no second one."""
         history = History(ROOM, 5)
         message = said("Thrice")
         history.add(message, NOW, True)
         self.assertEqual(history.select(HistoryRequest(), TO), [message])
 
     def test_length(self) -> None:
-        """
-        A room keeps as many as it is told, the last ones; fewer when it is told so later.
-        """
+        """The last messages are kept, up to the configured number; fewer when that is reduced."""
         history = History(ROOM, 3)
         for text in "abcde":
             history.add(said(text), NOW)
@@ -153,25 +121,19 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(bodies(history.select(HistoryRequest(), TO)), ["d", "e", "f"])
 
     def test_none(self) -> None:
-        """
-        A room without history keeps nothing.
-        """
+        """A room without history keeps nothing."""
         history = History(ROOM, 0)
         history.add(said("a"), NOW)
         self.assertEqual(len(history), 0)
 
     def test_empty(self) -> None:
-        """
-        A message without anything in it is no history.
-        """
+        """A message without children is not kept."""
         history = History(ROOM, 5)
         history.add(Rendered.of(stanza("message", "groupchat", from_=f"{ROOM}/Juliet")), NOW)
         self.assertEqual(len(history), 0)
 
     def test_size(self) -> None:
-        """
-        However many messages a room keeps, they are never more than the limit in bytes, and the last ones stay.
-        """
+        """The size in bytes is limited, however many messages are kept."""
         history = History(ROOM, 1000)
         for n in range(20):
             history.add(said(f"{n} " + "\u00e4" * 50_000), NOW)
@@ -203,8 +165,8 @@ class HistoryTests(SynchronousTestCase):
         since: int | None,
     ) -> None:
         """
-        Who enters gets the longest run of last messages that satisfies every limit at once: counted in characters of
-        whole stanzas as he gets them, in stanzas, and by time.
+        Whoever enters receives the longest run of last messages that satisfies every limit: in characters of whole
+        stanzas, in stanzas, and by time.
         """
         history, model, now = History(ROOM, length), [], 0
         for later, text in messages:
