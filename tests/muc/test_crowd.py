@@ -1,7 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A crowd in a room that does anything in any order, through a whole server. Whatever happens, what each client has heard
-adds up to what is true.
+Occupants of a room do anything in any order: what each client receives adds up to the state of the room.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore import ns
 from muccore.element import Element, render
 from muccore.muc.privileges import Affiliation, Role
-from muccore.testing.stage import Client
-from tests.muc.company import ROOM, Scene, codesOf, itemOf, join
+from muccore.muc.room import Room
+from muccore.testing.stage import Client, Stage
+from tests.muc.muchelpers import ROOM, codesOf, configure, form, itemOf, join, leave, sendAdmin, sendError, sendPresence
 
 ACCOUNTS = ("ann", "ben", "eve")
 ADDRESSES = tuple(f"{account}@localhost/{resource}" for account in ACCOUNTS for resource in "xy")
@@ -30,11 +30,11 @@ STATUS = st.sampled_from(("", "<status>s1</status>", "<status>s2</status>"))
 @dataclass
 class View:
     """
-    What one client believes, by what it has heard.
+    The room as one client sees it.
 
     @ivar nick: its own nick; C{None} if it is out.
-    @ivar roster: for each nick its affiliation, role, real JID and status.
-    @ivar entering: it has asked to enter and not yet heard that it is in.
+    @ivar roster: affiliation, role, real JID and status by nick.
+    @ivar entering: it has asked to enter and has not received its own presence yet.
     """
 
     nick: str | None = None
@@ -42,38 +42,40 @@ class View:
     entering: bool = False
 
 
-class Crowd(RuleBasedStateMachine):
-    """
-    The owner, who stays, and three users with two sessions each.
-    """
+class OccupantsMachine(RuleBasedStateMachine):
+    """The owner, who stays, and three users with two sessions each."""
 
     @initialize(nonAnonymous=st.booleans(), moderated=st.booleans())
     def begin(self, nonAnonymous: bool, moderated: bool) -> None:
-        """
-        Open a room.
-        """
+        """Create the room."""
+        self.server = Stage()
+        self.owner = self.server.client("owner@localhost/a")
+        join(self.owner, "Owner")
         whois = "anyone" if nonAnonymous else "moderators"
-        self.scene = Scene({"whois": whois, "moderatedroom": str(int(moderated)), "changesubject": "1"})
-        self.owner = self.scene.owner
-        self.views = {"owner@localhost/o": View("Owner", {"Owner": ("owner", "moderator", "owner@localhost/o", "")})}
+        configure(self.owner, whois=whois, moderatedroom=moderated, changesubject=True)
+        self.owner.hears()
+        self.views = {self.owner.address: View("Owner", {"Owner": ("owner", "moderator", self.owner.address, "")})}
         self.clients: dict[str, Client] = {self.owner.address: self.owner}
         for address in ADDRESSES:
             self.login(address)
 
+    @property
+    def room(self) -> Room:
+        """The room."""
+        return self.server.muc.rooms.live[ROOM]
+
     def login(self, address: str) -> None:
-        """
-        Let a client connect.
-        """
-        self.clients[address] = self.scene.client(address)
+        """Connect a client."""
+        self.clients[address] = self.server.client(address)
         self.views[address] = View()
 
-    # What is heard
+    # What clients receive
 
-    def hear(self) -> dict[str, list[Element]]:
+    def receive(self) -> dict[str, list[Element]]:
         """
-        Let everybody listen, and check each stanza.
+        Let all clients receive, and check each stanza.
 
-        @return: the room's presence about themselves that each has heard.
+        @return: the presence of themselves that each has received.
         """
         own: dict[str, list[Element]] = {}
         for address, client in self.clients.items():
@@ -84,7 +86,7 @@ class Crowd(RuleBasedStateMachine):
                 if stanza.get("type") == "error":
                     continue
                 if stanza.name == "presence":
-                    if self.hearPresence(address, stanza):
+                    if self.receivePresence(address, stanza):
                         own[address].append(stanza)
                 elif stanza.name == "message":
                     view = self.views[address]
@@ -95,31 +97,29 @@ class Crowd(RuleBasedStateMachine):
         return own
 
     def checkSecrecy(self, address: str, stanza: Element) -> None:
-        """
-        A real JID of somebody else is only for those who may see it.
-        """
-        seat = self.scene.room.seats.get(address)
-        if self.scene.room.settings.nonAnonymous or (seat is not None and seat.occupant.role is Role.MODERATOR):
+        """Other users' real JIDs are only for those who may see them."""
+        seat = self.room.seats.get(address)
+        if self.room.settings.nonAnonymous or (seat is not None and seat.occupant.role is Role.MODERATOR):
             return
         text = render(stanza).decode().replace(address, "")
         for account in (*ACCOUNTS, "owner"):
             assert f"{account}@localhost" not in text, (address, text)
 
-    def hearPresence(self, address: str, stanza: Element) -> bool:
+    def receivePresence(self, address: str, stanza: Element) -> bool:
         """
-        Believe a presence.
+        Update the view of a client.
 
-        @return: whether it is about oneself.
+        @return: whether the presence is of that client.
         """
         view = self.views[address]
         nick = stanza.attributes["from"].partition("/")[2]
         codes, item = codesOf(stanza), itemOf(stanza)
-        oneself = 110 in codes
-        if oneself and 333 in codes and 307 in codes:
+        isSelf = 110 in codes
+        if isSelf and 333 in codes and 307 in codes:
             assert view.nick is None, (address, "told to be out")
             return False
         assert view.nick is not None or view.entering, (address, stanza.toXml())
-        if not oneself:
+        if not isSelf:
             self.checkSecrecy(address, stanza)
         elif 333 not in codes:
             assert item.get("jid") == address
@@ -128,12 +128,12 @@ class Crowd(RuleBasedStateMachine):
             if 303 not in codes:
                 assert item.get("role") == "none"
             del view.roster[nick]
-            if oneself:
+            if isSelf:
                 assert view.nick == nick, (address, stanza.toXml())
                 view.nick = item.get("nick") if 303 in codes else None
                 if view.nick is None:
                     view.roster.clear()
-            return oneself
+            return isSelf
         status = stanza.child("status")
         view.roster[nick] = (
             item.get("affiliation"),
@@ -141,18 +141,16 @@ class Crowd(RuleBasedStateMachine):
             item.get("jid"),
             status.text() if status is not None else "",
         )
-        if oneself:
+        if isSelf:
             view.nick, view.entering = nick, False
-        return oneself
+        return isSelf
 
     @invariant()
-    def believe(self) -> None:
-        """
-        What everybody believes is true.
-        """
-        if not hasattr(self, "scene"):
+    def viewsAreTrue(self) -> None:
+        """The view of each client agrees with the room."""
+        if not hasattr(self, "server"):
             return
-        room = self.scene.room
+        room = self.room
         for address, view in self.views.items():
             seat = room.seats.get(address)
             assert (seat.occupant.nick if seat is not None else None) == view.nick, (address, view)
@@ -179,44 +177,40 @@ class Crowd(RuleBasedStateMachine):
                 assert seat.occupant is occupant
                 assert seat.seesJIDs == room.maySeeJIDs(occupant)
 
-    # What is done
+    # What clients do
 
     @rule(who=WHO, nick=NICKS, status=STATUS)
     def enter(self, who: str, nick: str, status: str) -> None:
         """
-        Somebody asks to enter: he is in, by one presence of himself, or hears why not; who was in already is sent
-        everything anew.
+        Ask to enter: a client that enters, or was in already, receives everything and its own presence once; one that
+        is refused stays as it was.
         """
         view = self.views[who]
         before, old = view.nick, dict(view.roster)
         join(self.clients[who], nick, status)
-        if self.scene.room.seats.get(who) is not None and self.scene.room.seats[who].occupant.nick == nick:
+        if self.room.seats.get(who) is not None and self.room.seats[who].occupant.nick == nick:
             view.entering = True
-            own = self.hear()
+            own = self.receive()
             wanted = 2 if before not in (None, nick) else 1
             assert len(own[who]) == wanted, own[who]
             assert not view.entering
         else:
-            own = self.hear()
+            own = self.receive()
             assert own[who] == [] and (view.nick, view.roster) == (before, old)
         self.onlyAbout(own, who)
 
     def onlyAbout(self, own: dict[str, list[Element]], who: str) -> None:
-        """
-        Nobody hears of himself because of what another user has done.
-        """
+        """Nobody receives presence of themselves because of what another user has done."""
         account = who.partition("/")[0]
-        assert not any(heard for address, heard in own.items() if address.partition("/")[0] != account)
+        assert not any(received for address, received in own.items() if address.partition("/")[0] != account)
 
     @rule(who=WHO, nick=NICKS, status=STATUS)
     def presence(self, who: str, nick: str, status: str) -> None:
-        """
-        Somebody sends presence without asking to enter: another status, another nick, or he is not in.
-        """
+        """Send presence without asking to enter: another status, another nick, or from outside."""
         view = self.views[who]
         before = view.nick
-        self.clients[who].sends(f"<presence to='{ROOM}/{nick}'>{status}</presence>")
-        own = self.hear()
+        sendPresence(self.clients[who], nick, status)
+        own = self.receive()
         if before is None:
             assert own[who] == [] and view.nick is None
         elif view.nick == nick:
@@ -227,111 +221,80 @@ class Crowd(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def update(self, who: str) -> None:
-        """
-        Somebody changes his status under the nick that he has; every session of his hears it once.
-        """
+        """Change the status under the current nick; every session of the occupant receives it once."""
         view = self.views[who]
         if view.nick is not None:
-            occupant = self.scene.room.seats[who].occupant
-            self.clients[who].sends(f"<presence to='{ROOM}/{view.nick}'><status>s3</status></presence>")
-            own = self.hear()
-            assert {address for address, heard in own.items() if heard} == set(occupant.seats)
-            assert all(len(heard) <= 1 for heard in own.values())
+            occupant = self.room.seats[who].occupant
+            sendPresence(self.clients[who], view.nick, "<status>s3</status>")
+            own = self.receive()
+            assert {address for address, received in own.items() if received} == set(occupant.seats)
+            assert all(len(received) <= 1 for received in own.values())
 
     @rule(who=WHO, nick=NICKS)
     def leave(self, who: str, nick: str) -> None:
-        """
-        Somebody leaves; if he was in, he hears it once.
-        """
+        """Leave; an occupant receives it once."""
         inside = self.views[who].nick is not None
-        self.clients[who].sends(f"<presence type='unavailable' to='{ROOM}/{nick}'/>")
-        own = self.hear()
+        leave(self.clients[who], nick)
+        own = self.receive()
         assert [codesOf(stanza) for stanza in own[who]] == ([[110]] if inside else [])
         self.onlyAbout(own, who)
 
     @rule(who=WHO)
     def vanish(self, who: str) -> None:
-        """
-        Somebody's connection is gone, and he connects anew.
-        """
+        """Lose the connection, and connect again."""
         self.clients[who].vanishes()
         assert self.clients[who].hears() == []
         self.login(who)
-        self.onlyAbout(self.hear(), who)
+        self.onlyAbout(self.receive(), who)
 
     @rule(who=WHO)
     def replaced(self, who: str) -> None:
-        """
-        Somebody's session is taken over by another one of the same resource.
-        """
+        """Replace a session by another one of the same resource."""
         old = self.clients[who]
         self.login(who)
         assert len(old.closed) == 1
         assert old.hears() == []
-        self.onlyAbout(self.hear(), who)
+        self.onlyAbout(self.receive(), who)
 
     @rule(who=WHO, to=NICKS)
-    def bounce(self, who: str, to: str) -> None:
-        """
-        Something cannot be delivered to somebody.
-        """
+    def returned(self, who: str, to: str) -> None:
+        """Return something as undeliverable."""
         inside = self.views[who].nick is not None
-        self.clients[who].sends(
-            f"<message type='error' to='{ROOM}/{to}'><error type='cancel'><gone xmlns='{ns.STANZA_ERRORS}'/></error>"
-            "</message>"
-        )
-        own = self.hear()
+        sendError(self.clients[who], "gone", to=f"{ROOM}/{to}")
+        own = self.receive()
         assert [codesOf(stanza) for stanza in own[who]] == ([[333, 110]] if inside else [])
         self.onlyAbout(own, who)
 
     @rule(who=WHO, nick=NICKS, role=st.sampled_from(Role), owner=st.booleans())
     def role(self, who: str, nick: str, role: Role, owner: bool) -> None:
-        """
-        Somebody changes a role.
-        """
+        """Change a role."""
         self.change(self.owner if owner else self.clients[who], f"<item nick='{nick}' role='{role.word}'/>")
 
     @rule(who=WHO, account=WHOM, affiliation=st.sampled_from(Affiliation), owner=st.booleans())
     def affiliate(self, who: str, account: str, affiliation: Affiliation, owner: bool) -> None:
-        """
-        Somebody changes an affiliation.
-        """
+        """Change an affiliation."""
         jid = account if account == "localhost" else f"{account}@localhost"
-        self.change(
-            self.owner if owner else self.clients[who], f"<item jid='{jid}' affiliation='{affiliation.word}'/>"
-        )
+        self.change(self.owner if owner else self.clients[who], f"<item jid='{jid}' affiliation='{affiliation.word}'/>")
 
     def change(self, client: Client, item: str) -> None:
-        """
-        Ask for a change; who is put out hears it once.
-        """
+        """Request a change; whoever is removed receives it once."""
         before = {address for address, view in self.views.items() if view.nick is not None}
-        client.sends(f"<iq type='set' id='1' to='{ROOM}'><query xmlns='{ns.MUC_ADMIN}'>{item}</query></iq>")
-        own = self.hear()
-        for address, heard in own.items():
-            assert len(heard) <= 1
+        sendAdmin(client, item)
+        own = self.receive()
+        for address, received in own.items():
+            assert len(received) <= 1
             if address in before and self.views[address].nick is None:
-                assert codesOf(heard[0])[0] in (301, 307, 321)
+                assert codesOf(received[0])[0] in (301, 307, 321)
 
     @rule(field=st.sampled_from(("whois", "membersonly", "moderatedroom")), on=st.booleans())
-    def configure(self, field: str, on: bool) -> None:
-        """
-        The owner configures the room.
-        """
-        value = ("anyone" if on else "moderators") if field == "whois" else str(int(on))
-        self.owner.sends(
-            f"<iq type='set' id='1' to='{ROOM}'><query xmlns='{ns.MUC_OWNER}'><x xmlns='{ns.DATA}' type='submit'>"
-            f"<field var='FORM_TYPE'><value>{ns.MUC_ROOMCONFIG}</value></field>"
-            f"<field var='muc#roomconfig_{field}'><value>{value}</value></field></x></query></iq>"
-        )
-        self.hear()
+    def configured(self, field: str, on: bool) -> None:
+        """Let the owner configure the room."""
+        configure(self.owner, **{field: ("anyone" if on else "moderators") if field == "whois" else on})
+        self.receive()
 
     @rule(who=WHO, to=NICKS, kind=st.sampled_from(("groupchat", "subject", "private", "iq", "invite", "voice")))
     def speak(self, who: str, to: str, kind: str) -> None:
-        """
-        Somebody says or asks something; nobody hears of himself by it.
-        """
-        form = f"<field var='FORM_TYPE'><value>{ns.MUC_REQUEST}</value></field>"
+        """Send messages and requests; nobody receives presence of themselves by that."""
         invite = f"<x xmlns='{ns.MUC_USER}'><invite to='nobody@localhost'/></x>"
         self.clients[who].sends(
             {
@@ -340,25 +303,22 @@ class Crowd(RuleBasedStateMachine):
                 "private": f"<message to='{ROOM}/{to}' type='chat'><body>a</body></message>",
                 "iq": f"<iq to='{ROOM}/{to}' type='get' id='1'><query xmlns='{ns.VERSION}'/></iq>",
                 "invite": f"<message to='{ROOM}'>{invite}</message>",
-                "voice": f"<message to='{ROOM}'><x xmlns='{ns.DATA}' type='submit'>{form}"
-                "<field var='muc#role'><value>participant</value></field></x></message>",
+                "voice": f"<message to='{ROOM}'>{form(ns.MUC_REQUEST, {'muc#role': 'participant'})}</message>",
             }[kind]
         )
-        assert not any(self.hear().values())
+        assert not any(self.receive().values())
 
 
-class CrowdTests(SynchronousTestCase):
-    """
-    The crowd.
-    """
+class OccupantsTests(SynchronousTestCase):
+    """The machine at work."""
 
-    def test_crowd(self) -> None:
+    def test_occupants(self) -> None:
         """
-        What each client hears adds up to the room; nobody sees a real JID that he may not; nobody who is out hears
-        anything; of himself one hears once; nothing fails.
+        What each client receives adds up to the room; nobody sees real JIDs without permission; nobody outside receives
+        anything; own presence comes once; nothing fails.
         """
         run_state_machine_as_test(
-            Crowd,
+            OccupantsMachine,
             settings=settings(
                 max_examples=60,
                 stateful_step_count=30,

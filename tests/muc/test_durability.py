@@ -1,7 +1,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A crowd, a room, and a store that takes its time, fails, and is cut off: whatever happens, what is stored, what holds in
-the room and what people have heard is the same.
+Users of a room, and a store that is slow, fails, and is cut off: what is stored, the state of the room and what
+occupants have received agree.
 """
 
 from __future__ import annotations
@@ -18,36 +18,49 @@ from hypothesis.stateful import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
 from muccore.element import Element
 from muccore.interfaces import RoomRecord
 from muccore.muc.affiliations import Affiliations
 from muccore.muc.rooms import Rooms
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from muccore.testing.stage import Client, Stage
-from tests.muc.theatre import NAME, admin, affiliation, brief, configure, join, leave, owner, register, role, say
-from tests.muc.theatre import setSubject as changeSubject
+from tests.muc.muchelpers import (
+    ROOM,
+    affiliation,
+    codesOf,
+    configure,
+    itemOf,
+    join,
+    leave,
+    register,
+    role,
+    say,
+    sendAdmin,
+    sendOwner,
+    setSubject,
+    summary,
+)
 
-PEOPLE = ["romeo", "juliet", "nurse", "tybalt"]
+USERS = ["romeo", "juliet", "nurse", "tybalt"]
 
 WORDS = ["outcast", "none", "member", "admin", "owner"]
 
-person = st.sampled_from(PEOPLE)
+user = st.sampled_from(USERS)
 
-ruler = st.sampled_from(["romeo", "romeo", "juliet"])
+powerful = st.sampled_from(["romeo", "romeo", "juliet"])
 
 word = st.sampled_from(WORDS)
 
 seldom = st.sampled_from([False, False, False, True])
 
 
-class Listener:
+class SessionView:
     """
-    A session, and the room as it must look to one who believes what he hears.
+    A session, and the room as it must look by what the session has received.
 
-    @ivar inside: whether it has heard that it is in.
+    @ivar inside: whether it has received that it is in.
     @ivar seen: affiliation and role by nick.
-    @ivar asked: the ids of its requests that are not answered yet, in order.
+    @ivar asked: the ids of its unanswered requests, in order.
     """
 
     def __init__(self, client: Client) -> None:
@@ -56,30 +69,26 @@ class Listener:
         self.seen: dict[str, tuple[str, str]] = {}
         self.asked: list[str] = []
 
-    def listen(self) -> list[str]:
+    def receive(self) -> list[str]:
         """
-        Believe what was heard.
+        Update the view.
 
-        @return: the ids of the requests that succeeded.
+        @return: the ids of the requests that had a result.
         """
         done = []
         for stanza in self.client.hears():
             if stanza.name == "presence" and stanza.get("type") != "error":
                 self._presence(stanza)
             elif stanza.name == "iq" and stanza.get("id") in self.asked:
-                # One sender's requests are answered in the order in which he has sent them.
-                assert stanza.get("id") == self.asked.pop(0), brief(stanza)
+                # The requests of one sender are answered in order.
+                assert stanza.get("id") == self.asked.pop(0), summary(stanza)
                 if stanza.get("type") == "result":
                     done.append(stanza.attributes["id"])
         return done
 
     def _presence(self, presence: Element) -> None:
         nick = presence.attributes["from"].partition("/")[2]
-        x = presence.child("x", ns.MUC_USER)
-        assert x is not None
-        item = x.child("item")
-        assert item is not None
-        own = any(child.get("code") == "110" for child in x.childElements() if child.name == "status")
+        item, own = itemOf(presence), 110 in codesOf(presence)
         if presence.get("type") == "unavailable":
             if own and not self.inside:
                 return
@@ -93,10 +102,8 @@ class Listener:
             self.inside = self.inside or own
 
 
-class Crowd(RuleBasedStateMachine):
-    """
-    What people, the store and the clock can do. One write at the most reaches the store in one step.
-    """
+class StoreMachine(RuleBasedStateMachine):
+    """What users, the store and the clock can do. At most one write reaches the store in a step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,127 +113,99 @@ class Crowd(RuleBasedStateMachine):
         self.begin()
 
     def begin(self) -> None:
-        """
-        Start the server over what is stored.
-        """
+        """Start the server on what is stored."""
         self.store = DelayedRoomStore(self.failing)
         self.store.holding = WRITES | {"load"}
-        self.stage = Stage(self.store, grace=60, lockTimeout=60, idleRooms=1)
-        self.people = {name: Listener(self.stage.client(f"{name}@localhost/a")) for name in PEOPLE}
+        self.server = Stage(self.store, grace=60, lockTimeout=60, idleRooms=1)
+        self.sessions = {name: SessionView(self.server.client(f"{name}@localhost/a")) for name in USERS}
 
     @property
     def rooms(self) -> Rooms:
-        """
-        The rooms.
-        """
-        return self.stage.muc.rooms
+        """The rooms."""
+        return self.server.muc.rooms
 
     def record(self) -> RoomRecord | None:
-        """
-        The room as it is stored.
-        """
+        """The room as it is stored."""
         found: list[RoomRecord | None] = []
-        self.failing.inner.load(NAME).addCallback(found.append)
+        self.failing.inner.load(ROOM).addCallback(found.append)
         return found[0]
 
     def ask(self, name: str) -> str:
-        """
-        The id of a new request.
-        """
+        """The id of a new request."""
         self.number += 1
         id = str(self.number)
-        self.people[name].asked.append(id)
+        self.sessions[name].asked.append(id)
         return id
 
-    # What people do
+    # What users do
 
     @initialize(persistent=st.booleans(), membersOnly=st.booleans())
     def opened(self, persistent: bool, membersOnly: bool) -> None:
-        """
-        There is a room to begin with.
-        """
-        client = self.people["romeo"].client
+        """Create the room."""
+        client = self.sessions["romeo"].client
         join(client, "romeo")
         self.store.release()
         configure(client, persistentroom=persistent, membersonly=membersOnly)
         self.store.release()
-        admin(client, *(affiliation(f"{name}@localhost", "member") for name in PEOPLE[1:]))
+        sendAdmin(client, *(affiliation(f"{name}@localhost", "member") for name in USERS[1:]))
         self.store.release()
-        for name in PEOPLE[1:]:
+        for name in USERS[1:]:
             self.joins(name)
 
-    @rule(name=person)
+    @rule(name=user)
     def joins(self, name: str) -> None:
-        """
-        Somebody enters, creates the room, or gets its presences once more.
-        """
-        join(self.people[name].client, name)
+        """Enter, create the room, or receive its presences once more."""
+        join(self.sessions[name].client, name)
 
-    @rule(name=person)
+    @rule(name=user)
     def leaves(self, name: str) -> None:
-        """
-        Somebody leaves.
-        """
-        leave(self.people[name].client, name)
+        """Leave."""
+        leave(self.sessions[name].client, name)
 
-    @rule(name=person, lost=st.booleans())
+    @rule(name=user, lost=st.booleans())
     def replaced(self, name: str, lost: bool) -> None:
-        """
-        Somebody logs in again under his full JID, with his connection lost or not.
-        """
+        """Log in again under the same full JID, with the connection lost or not."""
         if lost:
-            self.people[name].client.vanishes()
-        self.people[name] = Listener(self.stage.client(f"{name}@localhost/a"))
+            self.sessions[name].client.vanishes()
+        self.sessions[name] = SessionView(self.server.client(f"{name}@localhost/a"))
 
-    @rule(name=person)
+    @rule(name=user)
     def speaks(self, name: str) -> None:
-        """
-        Somebody speaks.
-        """
-        say(self.people[name].client, "Hello")
+        """Send a message."""
+        say(self.sessions[name].client, "Hello")
 
-    @rule(name=person, text=st.sampled_from(["Love", "Death", ""]))
+    @rule(name=user, text=st.sampled_from(["Love", "Death", ""]))
     def changesSubject(self, name: str, text: str) -> None:
-        """
-        Somebody changes the subject.
-        """
-        changeSubject(self.people[name].client, text)
+        """Change the subject."""
+        setSubject(self.sessions[name].client, text)
 
-    @rule(name=ruler, whom=person, word=word)
+    @rule(name=powerful, whom=user, word=word)
     def affiliates(self, name: str, whom: str, word: str) -> None:
-        """
-        Somebody gives an affiliation.
-        """
+        """Give an affiliation."""
         id = self.ask(name)
         self.wanted[id] = (f"{whom}@localhost", word)
-        admin(self.people[name].client, affiliation(f"{whom}@localhost", word), id=id)
+        sendAdmin(self.sessions[name].client, affiliation(f"{whom}@localhost", word), id=id)
 
-    @rule(name=ruler, first=person, second=person, words=st.tuples(word, word))
+    @rule(name=powerful, first=user, second=user, words=st.tuples(word, word))
     def affiliatesTwo(self, name: str, first: str, second: str, words: tuple[str, str]) -> None:
-        """
-        Somebody gives several.
-        """
+        """Give several affiliations."""
         items = [affiliation(f"{first}@localhost", words[0]), affiliation(f"{second}@localhost", words[1])]
         id = self.ask(name)
         self.wanted[id] = (f"{second}@localhost", words[1])
-        admin(self.people[name].client, *items, affiliation("localhost", "none"), id=id)
+        sendAdmin(self.sessions[name].client, *items, affiliation("localhost", "none"), id=id)
 
-    @rule(name=ruler, word=st.sampled_from(["outcast", "none", "member"]))
+    @rule(name=powerful, word=st.sampled_from(["outcast", "none", "member"]))
     def affiliatesDomain(self, name: str, word: str) -> None:
-        """
-        Somebody gives an affiliation to the whole domain.
-        """
-        admin(self.people[name].client, affiliation("localhost", word), id=self.ask(name))
+        """Give an affiliation to the whole domain."""
+        sendAdmin(self.sessions[name].client, affiliation("localhost", word), id=self.ask(name))
 
-    @rule(name=ruler, whom=person, word=st.sampled_from(["none", "visitor", "moderator"]))
+    @rule(name=powerful, whom=user, word=st.sampled_from(["none", "visitor", "moderator"]))
     def givesRole(self, name: str, whom: str, word: str) -> None:
-        """
-        Somebody gives a role.
-        """
-        admin(self.people[name].client, role(whom, word), id=self.ask(name))
+        """Give a role."""
+        sendAdmin(self.sessions[name].client, role(whom, word), id=self.ask(name))
 
     @rule(
-        name=ruler,
+        name=powerful,
         fields=st.fixed_dictionaries(
             {},
             optional={
@@ -235,46 +214,36 @@ class Crowd(RuleBasedStateMachine):
                 "moderatedroom": st.booleans(),
                 "roomname": st.sampled_from(["Orchard", "Tomb"]),
                 "whois": st.sampled_from(["anyone", "moderators"]),
-                "roomowners": st.lists(st.sampled_from([f"{name}@localhost" for name in PEOPLE]), max_size=3),
+                "roomowners": st.lists(st.sampled_from([f"{name}@localhost" for name in USERS]), max_size=3),
             },
         ),
     )
     def configures(self, name: str, fields: dict[str, object]) -> None:
-        """
-        Somebody configures the room.
-        """
-        configure(self.people[name].client, id=self.ask(name), **fields)
+        """Configure the room."""
+        configure(self.sessions[name].client, id=self.ask(name), **fields)
 
-    @rule(name=person, nick=st.sampled_from([*PEOPLE, None, None]))
+    @rule(name=user, nick=st.sampled_from([*USERS, None, None]))
     def registers(self, name: str, nick: str | None) -> None:
-        """
-        Somebody registers, or unregisters.
-        """
-        register(self.people[name].client, nick, id=self.ask(name))
+        """Register, or unregister."""
+        register(self.sessions[name].client, nick, id=self.ask(name))
 
-    @rule(name=ruler, really=seldom)
+    @rule(name=powerful, really=seldom)
     def destroys(self, name: str, really: bool) -> None:
-        """
-        Somebody destroys the room.
-        """
+        """Destroy the room."""
         if really:
-            owner(self.people[name].client, "<destroy/>", id=self.ask(name))
+            sendOwner(self.sessions[name].client, "<destroy/>", id=self.ask(name))
 
-    @rule(name=person)
+    @rule(name=user)
     def lists(self, name: str) -> None:
-        """
-        Somebody asks for what needs no change.
-        """
-        admin(self.people[name].client, "<item affiliation='member'/>", type="get", id=self.ask(name))
+        """Request something that changes nothing."""
+        sendAdmin(self.sessions[name].client, "<item affiliation='member'/>", type="get", id=self.ask(name))
 
-    # What the world does
+    # What happens besides
 
     @precondition(lambda self: self.store.held)
     @rule(failures=st.lists(st.sampled_from([False, False, False, True]), min_size=1, max_size=5))
     def answers(self, failures: list[bool]) -> None:
-        """
-        The store has done one thing after another, or failed to.
-        """
+        """The store answers, or fails."""
         for fails in failures:
             if self.store.held:
                 self.failing.failing = WRITES | {"load"} if fails else frozenset()
@@ -285,25 +254,19 @@ class Crowd(RuleBasedStateMachine):
     @precondition(lambda self: self.store.held)
     @rule()
     def settles(self) -> None:
-        """
-        The store has done everything.
-        """
+        """The store answers everything."""
         while self.store.held:
             self.store.release(1)
             self.agreed()
 
     @rule(seconds=st.sampled_from([1, 61]))
     def waits(self, seconds: int) -> None:
-        """
-        Time goes by.
-        """
-        self.stage.clock.advance(seconds)
+        """Time passes."""
+        self.server.clock.advance(seconds)
 
     @rule(really=seldom)
     def killed(self, really: bool) -> None:
-        """
-        The server is killed and started again: what is on its way to the store never arrives.
-        """
+        """Kill the server and start it again: what is on its way to the store never arrives."""
         if really:
             self.begin()
 
@@ -312,16 +275,16 @@ class Crowd(RuleBasedStateMachine):
     @invariant()
     def agreed(self) -> None:
         """
-        The store has what holds in the room, and everybody in the room has heard exactly that; what was answered with
-        success is stored.
+        The store agrees with the room, and so does what occupants have received; what was answered with a result is
+        stored.
         """
         record = self.record()
-        for listener in self.people.values():
-            for id in listener.listen():
+        for session in self.sessions.values():
+            for id in session.receive():
                 if id in self.wanted:
                     jid, word = self.wanted.pop(id)
                     self.isStored(record, jid, word)
-        room = self.rooms.live.get(NAME)
+        room = self.rooms.live.get(ROOM)
         if room is not None and not room.locked:
             assert record == room.record(), (record, room.record())
             assert any(entry.affiliation == "owner" for entry in room.record().affiliates.values())
@@ -332,58 +295,50 @@ class Crowd(RuleBasedStateMachine):
             assert all(listed.of(o.account) is o.affiliation for o in room.occupants.values())
             if room.settings.membersOnly and not room.locked:
                 assert all(affiliation != "none" for affiliation, _ in truth.values())
-        for name, listener in self.people.items():
+        for name, session in self.sessions.items():
             seated = room is not None and f"{name}@localhost/a" in room.seats
-            if listener.inside:
-                assert seated and listener.seen == truth, (name, listener.seen, truth)
+            if session.inside:
+                assert seated and session.seen == truth, (name, session.seen, truth)
             elif seated:
-                # The old session's leave waits at the gate, and nobody else has taken its seat.
+                # The leave of the old session waits, and nobody else is in under its JID.
                 assert room is not None and room.gate.closed, name
 
     def isStored(self, record: RoomRecord | None, jid: str, word: str) -> None:
-        """
-        An affiliation that was answered for is stored: but for a room that is locked, or has ended at once.
-        """
-        room = self.rooms.live.get(NAME)
+        """An affiliation whose request had a result is stored, unless the room is locked or has ended since."""
+        room = self.rooms.live.get(ROOM)
         if record is not None and room is not None and not room.locked:
             entry = record.affiliates.get(jid)
             assert (entry.affiliation if entry is not None else "none") == word, (jid, word, record)
 
     def teardown(self) -> None:
-        """
-        When the store has done everything, everything is answered and nothing waits any more.
-        """
+        """When the store has answered everything, every request is answered and nothing waits."""
         while self.store.held:
             self.store.release(1)
             self.agreed()
-        assert all(not listener.asked for listener in self.people.values())
+        assert all(not session.asked for session in self.sessions.values())
         assert all(not room.gate.closed for room in self.rooms.live.values())
-        for listener in self.people.values():
-            listener.client.vanishes()
+        for session in self.sessions.values():
+            session.client.vanishes()
         while self.store.held:
             self.store.release(1)
         record = self.record()
         if record is not None and record.temporary:
-            # Only one that nobody has entered since the last start may wait for its people.
-            self.stage.clock.advance(61)
+            # Only one that nobody has entered since the last start may wait for its occupants.
+            self.server.clock.advance(61)
             self.store.release()
             assert self.record() is None or self.failedToForget, record
 
     @property
     def failedToForget(self) -> bool:
-        """
-        Whether the store has refused to forget a room, which then is there until it is asked for.
-        """
-        return ("destroy", NAME) in self.store.calls
+        """Whether the store has failed to destroy the room, which stays there until it is asked for."""
+        return ("destroy", ROOM) in self.store.calls
 
 
 class DurabilityTests(SynchronousTestCase):
-    """
-    The crowd at work.
-    """
+    """The machine at work."""
 
-    def test_crowd(self) -> None:
-        """
-        After every step the store, the room and what people have heard say the same.
-        """
-        run_state_machine_as_test(Crowd, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))
+    def test_agreement(self) -> None:
+        """After every step the store, the room and what occupants have received agree."""
+        run_state_machine_as_test(
+            StoreMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+        )
