@@ -17,9 +17,10 @@ from typing import Any, cast
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, FirstError, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from muccore import descriptors, preflight
+from muccore import descriptors, eventlog, preflight
 from muccore.config.load import load
 from muccore.config.problems import ConfigError
 from muccore.config.table import Settings
@@ -65,6 +66,8 @@ class Server(Service):
         self._serving = False
         self._step = DeferredLock()
         self._stopped: Deferred[None] | None = None
+        self._reporting = LoopingCall(lambda: eventlog.limit.expire())
+        self._reporting.clock = reactor
 
     # Starting
 
@@ -103,6 +106,7 @@ class Server(Service):
         if self._tuned:
             _tuneCollector()
         self._serving = True
+        self._reporting.start(eventlog.PERIOD, now=False)
         self._announce()
         notify(READY)
 
@@ -272,6 +276,9 @@ class Server(Service):
         await self._try(lambda: house.streams.closeAll(StreamError("system-shutdown")))
         for store in house.stores:
             await self._try(store.close)
+        if self._reporting.running:
+            self._reporting.stop()
+        eventlog.limit.expire(everything=True)
         self._log.info("muccore has ended")
 
     async def _try(self, step: Callable[[], Any]) -> None:

@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
     "muccore.errors": 0,
     "muccore.interfaces.*": 0,
     "muccore.jid": 0,
+    "muccore.eventlog": 0,
     "muccore.log": 0,
     "muccore.ns": 0,
     "muccore.refusal": 0,

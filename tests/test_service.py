@@ -17,10 +17,11 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import deferLater
 from twisted.logger import LogLevel
 from twisted.trial.unittest import TestCase
 
-from muccore import house, ns, service
+from muccore import eventlog, house, ns, service
 from muccore.config.load import load
 from muccore.config.problems import ConfigError
 from muccore.interfaces import StoreUnavailable
@@ -94,7 +95,7 @@ class StartTests(ServerTestCase):
         self.assertEqual(await self.nameOf(romeo), "Chat rooms")
         self.assertEqual(self.told, [READY])
         self.assertEqual(
-            self.logged.lines(LogLevel.info),
+            self.logged.lines(LogLevel.info)[:2],
             [
                 "muccore serves localhost on tcp:0:interface=127.0.0.1, tcp:0:interface=127.0.0.2; "
                 "rooms are at conference.localhost",
@@ -554,6 +555,27 @@ class StopTests(ServerTestCase):
             socket.create_connection(("127.0.0.1", running.port))
         self.assertEqual(self.told, [READY, STOPPING])
         self.assertEqual(self.logged.lines(LogLevel.info)[-1], "muccore has ended")
+
+    async def test_suppressedEvents(self) -> None:
+        """
+        How many events were not logged is told when their minute is over, without another event, and at the end.
+        """
+        self.patch(eventlog, "limit", eventlog.RateLimit())
+        self.patch(eventlog, "PERIOD", 0.01)
+
+        def crowd() -> None:
+            for _ in range(eventlog.LINE_LIMIT + 1):
+                eventlog.ROOM_CREATED.log("romeo@localhost", room="orchard")
+
+        running = await self.serve(ConfigurationFile(self))
+        crowd()
+        expected = "events-suppressed from romeo@localhost: 1 more room-created in the last minute were not logged"
+        while expected not in self.logged.lines(LogLevel.info):
+            await deferLater(reactor, 0.01)
+        self.patch(eventlog, "PERIOD", 60)
+        crowd()
+        await running.stop()
+        self.assertEqual(self.logged.lines(LogLevel.info)[-2:], [expected, "muccore has ended"])
 
     async def test_twice(self) -> None:
         """

@@ -32,7 +32,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from muccore.log import Logger
+from muccore.eventlog import OUTBOX_OVERFLOW
 from muccore.stream.turn import Turn
 
 OUTBOX_LIMIT: Final = 4 * 1024 * 1024
@@ -110,7 +110,6 @@ class BoundedServer(tcp.Server):
 
     _opportunistic: ClassVar[bool] = False
     _tlsFactory: ClassVar[_TLSFactory | None] = None
-    _log = Logger()
 
     _aborting: bool
     _closing: IDelayedCall | None = None
@@ -321,9 +320,7 @@ class BoundedServer(tcp.Server):
     def _overflow(self) -> None:
         if self._aborting:
             return
-        self._log.info(
-            "Cut off {peer}: it has left more than {limit} bytes unread", peer=self.hostname, limit=self.outboxLimit
-        )
+        OUTBOX_OVERFLOW.log(str(self.hostname), limit=self.outboxLimit)
         self._end(ConnectionAborted(f"left more than {self.outboxLimit} bytes unread"))
 
     def _release(self) -> None:

@@ -22,9 +22,10 @@ from zope.interface import implementer
 from muccore import ns
 from muccore.element import Element
 from muccore.errors import StreamError
+from muccore.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, Phrase
 from muccore.interfaces import ICarrier, ISession
 from muccore.log import Logger
-from muccore.stream import parser
+from muccore.stream import parser, streamlog
 from muccore.stream.limits import LOOPBACK, Networks, TokenBucket
 from muccore.stream.negotiation import Negotiation, lateAnswer
 from muccore.stream.parser import CLOSED, StanzaParser
@@ -44,6 +45,9 @@ has sent: then it is the others' turn, and if it has been cut off meanwhile, tha
 
 AHEAD: Final = 64 * 1024
 """Bytes that a client may send ahead while the accounts are being asked."""
+
+EPISODE: Final = 60
+"""Ticks after which a client that is slowed down again is worth another line in the log."""
 
 END: Final = b"</stream:stream>"
 """What ends a stream."""
@@ -105,8 +109,8 @@ class C2SStream(StanzaSender, Protocol):
 
     # Protocol has no slots, but a dictionary is only made when something else is set.
     __slots__ = (
-        "_bucket", "_ended", "_heard", "_holding", "_host", "_negotiation", "_parser", "_pinged", "_slow",
-        "connected", "due", "factory", "session", "transport", "write",
+        "_bucket", "_ended", "_error", "_heard", "_holding", "_host", "_negotiation", "_parser", "_pinged", "_since",
+        "_slow", "_throttled", "connected", "due", "factory", "session", "transport", "write",
     )  # fmt: skip
 
     factory: C2SFactory
@@ -124,6 +128,8 @@ class C2SStream(StanzaSender, Protocol):
         self.due = 0
         self._host = host
         self._ended = False
+        self._error: Phrase | None = None
+        self._throttled = -EPISODE
         self._holding = False
         self._slow: IDelayedCall | None = None
         self._bucket: TokenBucket | None = None
@@ -134,10 +140,13 @@ class C2SStream(StanzaSender, Protocol):
         )
         self._negotiation: Negotiation | None = Negotiation(self, factory.offer, direct, factory.throttle.bind(host))
         # Until there is a session, this is when the connection was made.
-        self._heard = self._pinged = factory.wheel.tick
+        self._heard = self._pinged = self._since = factory.wheel.tick
 
     def __repr__(self) -> str:
-        return f"<C2SStream {self._host} {self.session.jid.full if self.session is not None else '-'}>"
+        return f"<C2SStream {self._host} {self._user()}>"
+
+    def _user(self) -> str:
+        return "-" if self.session is None else self.session.jid.full
 
     # The connection
 
@@ -227,13 +236,13 @@ class C2SStream(StanzaSender, Protocol):
         """
         The connection is gone, however that came about.
         """
-        factory = self.factory
+        factory, lost = self.factory, None if self._ended else reason
         self._ended = True
         self._release()
         if self._slow is not None:
             self._slow.cancel()
             self._slow = None
-        self._loseSession(False)
+        self._loseSession(False, lost)
         # The transport's holds the transport.
         self.write = _discard
         factory.gone(self, self._host)
@@ -247,6 +256,11 @@ class C2SStream(StanzaSender, Protocol):
         if self._ended:
             return
         self._ended = True
+        if error is not None:
+            # Not the error itself: its traceback would keep this stream.
+            self._error = streamlog.describeError(error)
+            if error.condition not in streamlog.ORDERLY:
+                STREAM_ERROR.log(self._host, error=self._error, jid=self._user())
         negotiation = self._negotiation
         preamble = b"" if negotiation is None else negotiation.preamble()
         self.write(preamble + (b"" if error is None else error.render()) + END)
@@ -279,11 +293,12 @@ class C2SStream(StanzaSender, Protocol):
         if negotiation is not None:
             negotiation.lost()
 
-    def _loseSession(self, clean: bool) -> None:
+    def _loseSession(self, clean: bool, lost: Failure | None = None) -> None:
         session, self.session = self.session, None
         if session is None:
             return
-        _log.debug("{jid} logged out", jid=session.jid.full)
+        why = streamlog.describeEnd(self._error, clean, lost)
+        LOGOUT.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._since, why=why)
         try:
             session.carrierLost(self, clean)
         except Exception:
@@ -337,34 +352,22 @@ class C2SStream(StanzaSender, Protocol):
 
     def refused(self, condition: str) -> None:
         """
-        See L{muccore.stream.states.Shell.refused}. Told at a level at which whoever bans addresses can read it.
+        See L{muccore.stream.states.Shell.refused}.
         """
-        mechanism = cast(Negotiation, self._negotiation).mechanism
-        _log.info(
-            "log-in from {host} failed: {condition} ({mechanism})",
-            host=self._host,
-            condition=condition,
-            mechanism=mechanism,
-        )
+        streamlog.logLoginFailed(self._host, self.transport, cast(Negotiation, self._negotiation), condition)
 
     def bound(self, session: ISession) -> None:
         """
         See L{muccore.stream.states.Shell.bound}.
         """
         negotiation = cast(Negotiation, self._negotiation)
-        _log.debug(
-            "{jid} logged in from {host} by {mechanism}, {tls}",
-            jid=session.jid.full,
-            host=self._host,
-            mechanism=negotiation.mechanism,
-            tls="with TLS" if negotiation.secure else "without TLS",
-        )
+        streamlog.logLogin(self._host, self.transport, negotiation, session.jid.full)
         self.session = session
         self._negotiation = None
         self._parser.stepwise = False
         # Many a client logs in and is silent. Whoever is not gets another expat for some 3 µs.
         self._parser.idle()
-        self._heard = self._pinged = self.factory.wheel.tick
+        self._heard = self._pinged = self._since = self.factory.wheel.tick
         self.factory.wheel.put(self, PARSER_IDLE)
 
     # Time
@@ -404,6 +407,10 @@ class C2SStream(StanzaSender, Protocol):
         Read nothing more for a while; what has been read is not lost.
         """
         if self._slow is None and not self._ended:
+            tick = self.factory.wheel.tick
+            if tick - self._throttled >= EPISODE:
+                CLIENT_THROTTLED.log(self._host, rate=self.factory.settings.rate, jid=self._user())
+            self._throttled = tick + _ticks(delay)
             self._slow = self.factory.clock.callLater(delay, self._speedUp)
             self._regulate()
 

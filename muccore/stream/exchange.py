@@ -121,11 +121,14 @@ class Exchange:
     A mechanism overrides L{first}; if that gives a L{Challenge}, it names the step that takes the answer as
     C{self._next}. Steps raise L{SASLFailure}; what else they raise is the server's trouble and not told to the
     client.
+
+    @ivar claimed: the user name that the client has sent, as it sent it; C{None} before.
     """
 
     _log = Logger()
 
     def __init__(self) -> None:
+        self.claimed: str | None = None
         self._next: Callable[[bytes], Awaitable[Outcome]] | None = self.first
 
     async def first(self, data: bytes) -> Outcome:

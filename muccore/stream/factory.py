@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from muccore.errors import StreamError
+from muccore.eventlog import CONNECTION_REFUSED, Phrase
 from muccore.stream.c2s import END, C2SStream, Settings
 from muccore.stream.limits import AddressLimit
 from muccore.stream.offer import Offer
@@ -115,6 +116,8 @@ class C2SFactory(ServerFactory):
         host: str = getattr(addr, "host", "")
         condition = self.limit.enter(host)
         if condition is not None:
+            total, here = f"{self.limit.total} connections in all", f"{self.limit.perAddress} connections per address"
+            CONNECTION_REFUSED.log(host, limit=Phrase(total if condition == "resource-constraint" else here))
             return Refusal(self.offer, StreamError(condition, "Too many connections."), direct)
         return C2SStream(self, host, direct)
 

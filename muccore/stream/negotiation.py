@@ -77,12 +77,13 @@ class Negotiation:
     @ivar secure: whether there is TLS.
     @ivar greeted: whether the header of the present stream has been answered.
     @ivar account: the bare JID, once it is proved.
-    @ivar mechanism: the SASL mechanism that was used last, C{""} for none.
+    @ivar mechanism: the SASL mechanism that the client named last, C{""} for none.
+    @ivar claimed: the user name in the log-in that failed last, see L{Exchange.claimed}.
     """
 
     __slots__ = (
         "_attempt", "_exchange", "_holding", "_language", "_peer", "_pending", "_shell", "_tries", "_unbound",
-        "account", "greeted", "mechanism", "offer", "secure", "state",
+        "account", "claimed", "greeted", "mechanism", "offer", "secure", "state",
     )  # fmt: skip
 
     def __init__(self, shell: Shell, offer: Offer, direct: bool = False, attempt: Attempt | None = None) -> None:
@@ -98,6 +99,7 @@ class Negotiation:
         self.greeted = False
         self.account: JID | None = None
         self.mechanism = ""
+        self.claimed: str | None = None
         self._language: str | None = None
         self._peer: str | None = None
         self._exchange: Exchange | None = None
@@ -206,12 +208,11 @@ class Negotiation:
     # SASL (RFC 6120 §6)
 
     def _auth(self, element: Element) -> None:
+        self.mechanism = mechanism = element.attributes.get("mechanism", "")
         try:
             if not self.secure and self.offer.tlsMode == REQUIRED:
                 raise SASLFailure("encryption-required")
-            mechanism = element.attributes.get("mechanism", "")
             exchange = self.offer.sasl.begin(mechanism, self.secure, self._shell.bindings(), self._attempt)
-            self.mechanism = mechanism
             text = _content(element)
             initial = _decode(text) if text else None
         except SASLFailure as e:
@@ -284,6 +285,7 @@ class Negotiation:
 
     def _fail(self, error: SASLFailure) -> None:
         self.state = State.SECURED if self.secure else State.UNSECURED
+        self.claimed = None if self._exchange is None else self._exchange.claimed
         self._exchange = None
         text = "" if error.text is None else f"<text xml:lang='en'>{escapeText(error.text)}</text>"
         self._shell.write(f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode())

@@ -170,6 +170,7 @@ class ScramExchange(Exchange):
         """
         conversation = self._conversation
         conversation.first(data)
+        self.claimed = conversation.user
         user = userNamed(conversation.user)
         checkAuthzid(conversation.authzid, user, self._sasl.domain)
         # Made for everyone, so that it takes as long for everyone.
@@ -211,6 +212,7 @@ class PlainExchange(Exchange):
         if len(parts) != 3 or not parts[1] or not parts[2]:
             raise SASLFailure("malformed-request", "The PLAIN message is malformed.")
         authzid, name, password = parts
+        self.claimed = name
         user = userNamed(name)
         checkAuthzid(authzid, user, self._sasl.domain)
 

@@ -78,7 +78,7 @@ class SlowReaderTests(TestCase):
         romeo.say("He is gone.")
         for person in (romeo, juliet):
             await bounded(person.until(lambda e: bodyOf(e) == "He is gone."))
-        self.assertIn("Cut off 127.0.0.1: it has left more than 262144 bytes unread", server.output)
+        self.assertIn("outbox-overflow from 127.0.0.1: more than 262144 bytes unread", server.output)
         self.assertEqual(server.troubles, [])
         # He finds out as soon as he reads again.
         slow.transport.resumeProducing()

@@ -5,7 +5,6 @@ Tests for L{muccore.muc.changes}: who receives what of a change, in which order.
 
 from __future__ import annotations
 
-from muccore.element import Rendered
 from muccore.interfaces import Affiliate
 from tests.muc.muchelpers import (
     MUCTestCase,

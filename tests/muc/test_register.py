@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from muccore import ns
-from muccore.element import Element, Rendered
+from muccore.element import Element
 from muccore.interfaces import Affiliate, RoomRecord
 from muccore.storage.memory import MemoryRooms
 from muccore.testing.defaults import defaultRoom

@@ -243,6 +243,24 @@ class Transport:
         """
         self.log.append(("startTLS", context))
 
+    def getHandle(self) -> Transport:
+        """
+        Be the TLS connection as well.
+        """
+        return self
+
+    def get_protocol_version_name(self) -> str:
+        """
+        See L{OpenSSL.SSL.Connection}.
+        """
+        return "TLSv1.3"
+
+    def get_cipher_name(self) -> str:
+        """
+        See L{OpenSSL.SSL.Connection}.
+        """
+        return "TLS_AES_128_GCM_SHA256"
+
     def loseConnection(self) -> None:
         """
         Note it.

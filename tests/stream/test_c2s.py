@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -26,7 +25,6 @@ from muccore import ns
 from muccore.element import Element, Rendered
 from muccore.errors import STREAM_CONDITIONS, StreamError
 from muccore.interfaces import ICarrier
-from muccore.log import Logger
 from muccore.stream.c2s import AHEAD, PARSER_IDLE, SPELL, C2SStream, Settings
 from muccore.stream.factory import C2SFactory, Refusal
 from muccore.stream.limits import Networks
@@ -1155,68 +1153,3 @@ class ClosingTests(Case):
         for done in both:
             self.assertIsNone(self.successResultOf(done))
         self.assertEqual(self.clock.getDelayedCalls(), [])
-
-
-class LogTests(Case):
-    """
-    What is logged.
-    """
-
-    def setUp(self) -> None:
-        """
-        The usual threshold, whatever a server that another test has started has set.
-        """
-        super().setUp()
-        self.patch(Logger, "threshold", LogLevel.info)
-
-    def test_lines(self) -> None:
-        """
-        A log-in and a log-out are a line each, with nothing in them that is secret.
-        """
-        self.patch(Logger, "threshold", LogLevel.debug)
-        events: list[Any] = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
-        stream, _ = self.connect()
-        stream.dataReceived(LOGIN + b"<message><body>private</body></message>")
-        self.lose(stream)
-        lines = [formatEvent(event) for event in events]
-        self.assertEqual(
-            lines,
-            [
-                "romeo@example.org/r logged in from 127.0.0.1 by PLAIN, without TLS",
-                "romeo@example.org/r logged out",
-            ],
-        )
-        for event in events:
-            for secret in (PASSWORD, b64encode(b"\0romeo\0secret").decode(), "private"):
-                self.assertNotIn(secret, repr(event))
-        self.assertNotIn(PASSWORD, repr(stream))
-
-    def test_quiet(self) -> None:
-        """
-        At the usual threshold nothing is.
-        """
-        events: list[Any] = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
-        stream, _ = self.connect()
-        stream.dataReceived(LOGIN + sasl("abort"))
-        self.lose(stream)
-        self.assertEqual(events, [])
-
-    def test_refused(self) -> None:
-        """
-        A log-in that fails is a line at the usual threshold, with the address that whoever bans addresses needs, and
-        without the password or the name.
-        """
-        events: list[Any] = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
-        stream, _ = self.connect()
-        stream.dataReceived(HEADER + auth(password="guessed"))
-        self.assertEqual(
-            [formatEvent(event) for event in events], ["log-in from 127.0.0.1 failed: not-authorized (PLAIN)"]
-        )
-        for secret in ("guessed", "romeo", b64encode(b"\0romeo\0guessed").decode()):
-            self.assertNotIn(secret, repr(events))

@@ -1,0 +1,80 @@
+# -*- test-case-name: tests.stream.test_streamlog -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The words in which log lines speak of a stream: its TLS, its log-in, and why it has ended.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.python.failure import Failure
+
+from muccore.errors import StreamError
+from muccore.eventlog import LOGIN, LOGIN_FAILED, EventKind, Phrase
+from muccore.stream.negotiation import Negotiation
+
+ORDERLY: Final = frozenset(["conflict", "reset", "system-shutdown"])
+"""Conditions with which streams end through no fault of theirs."""
+
+
+def describeTLS(transport: Any, secure: bool) -> Phrase:
+    """
+    Version and cipher of a connection.
+
+    @param secure: whether it is under TLS.
+    """
+    if not secure:
+        return Phrase("no TLS")
+    connection = transport.getHandle()
+    return Phrase(f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}")
+
+
+def describeError(error: StreamError) -> Phrase:
+    """
+    Condition and text of a stream error.
+    """
+    return Phrase(error.condition if error.text is None else f"{error.condition} ({error.text.rstrip('.')})")
+
+
+def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None) -> Phrase:
+    """
+    Why a stream has ended.
+
+    @param error: the error that the server sent, if any, as L{describeError} has it.
+    @param clean: whether the client closed the stream.
+    @param lost: how the connection was lost, if it was lost while the stream was open.
+    """
+    if error is not None:
+        return error
+    if clean:
+        return Phrase("closed by the client")
+    if lost is None:
+        return Phrase("stream error from the client")
+    if isinstance(lost.value, ConnectionAborted) and lost.value.args:
+        return Phrase(lost.value.args[0])
+    return Phrase("disconnected" if isinstance(lost.value, ConnectionDone) else "connection lost")
+
+
+def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str) -> None:
+    """
+    Log that a client has logged in.
+    """
+    _log(LOGIN, host, transport, negotiation, jid=jid)
+
+
+def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, condition: str) -> None:
+    """
+    Log that a log-in was refused.
+    """
+    _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=negotiation.claimed or "-")
+
+
+def _log(kind: EventKind, host: str, transport: Any, negotiation: Negotiation, **fields: str) -> None:
+    if kind.wanted():
+        tls = describeTLS(transport, negotiation.secure)
+        kind.log(host, mechanism=negotiation.mechanism or "-", tls=tls, **fields)
+
+
+__all__ = ["ORDERLY", "describeEnd", "describeError", "describeTLS", "logLogin", "logLoginFailed"]
