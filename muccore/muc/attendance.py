@@ -14,7 +14,7 @@ from muccore import ns
 from muccore.element import Element, toAttribute
 from muccore.errors import StanzaError
 from muccore.jid import JID, parse
-from muccore.muc import configuring, speech
+from muccore.muc import configuring, roomlog, speech
 from muccore.muc.admin import checkLength
 from muccore.muc.entrance import Entrance, inRoom
 from muccore.muc.faces import notInside, payloadOf
@@ -41,8 +41,10 @@ def _create(handler: Entrance, presence: Element, to: JID) -> Any:
     except StanzaError:
         handler.rooms.settle(room)
         raise
+    roomlog.logCreated(room.jid, sender)
 
     def giveUp() -> None:
+        roomlog.logDestroyed(room.jid.bare, "not configured in time")
         configuring.destroy(room, "The room was not configured in time.")
         handler.rooms.settle(room)
 
@@ -58,6 +60,7 @@ def _createOpen(handler: Entrance, room: Room, presence: Element, to: JID, creat
 
     def enter() -> None:
         room.locked = False
+        roomlog.logCreated(room.jid, creator)
         _enter(handler, room, presence, to, creator, created=True)
 
     def failed(failure: Failure) -> None:
@@ -194,6 +197,7 @@ def _leave(
 ) -> None:
     if room.locked and len(room.seats) == 1:
         # The owner left before configuring it: discard the room (§10.1.3).
+        roomlog.logDestroyed(room.jid.bare, "left before it was configured", seat.jid)
         configuring.destroy(room)
     else:
         room.leave(seat, payload, codes, id)

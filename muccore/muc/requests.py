@@ -16,7 +16,7 @@ from muccore.element import Element
 from muccore.errors import StanzaError
 from muccore.interfaces import RoomChange
 from muccore.jid import JID, parse
-from muccore.muc import admin, changes, configuring, information, owner, register
+from muccore.muc import admin, changes, configuring, information, owner, register, roomlog
 from muccore.muc.entrance import Entrance, affiliatesOf, inRoom, noSuchRoom
 from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
@@ -62,8 +62,11 @@ def adminSet(handler: Entrance, iq: Element, to: JID, room: Room) -> Any:
 
 
 def _carryOut(handler: Entrance, iq: Element, room: Room, plan: changes.Plan) -> Any:
-    writing = handler.storeChange(room, affiliatesOf(plan))
-    return handler.commitAndReply(iq, room, writing, lambda: changes.apply(room, plan))
+    def apply() -> Callable[[], None]:
+        roomlog.logChanges(room, iq.attributes["from"], plan)
+        return changes.apply(room, plan)
+
+    return handler.commitAndReply(iq, room, handler.storeChange(room, affiliatesOf(plan)), apply)
 
 
 @inRoom()
@@ -93,6 +96,7 @@ def ownerSet(handler: Entrance, iq: Element, to: JID, room: Room) -> Any:
 def _configure(handler: Entrance, iq: Element, room: Room, wanted: owner.Configuration) -> Any:
     def apply() -> Callable[[], None]:
         handler.rooms.configured(room)
+        roomlog.logConfigured(room, iq.attributes["from"], wanted.settings)
         return configuring.apply(room, wanted.settings, wanted.plan)
 
     writing: Deferred[Any] | None = None
@@ -105,6 +109,7 @@ def _configure(handler: Entrance, iq: Element, room: Room, wanted: owner.Configu
 
 def _destroy(handler: Entrance, iq: Element, room: Room, wanted: owner.Destruction) -> Any:
     def apply() -> Callable[[], None]:
+        roomlog.logDestroyed(room.jid.bare, "on request", iq.attributes["from"])
         configuring.destroy(room, wanted.reason, wanted.venue, wanted.password)
         handler.rooms.forget(room)
         return lambda: None

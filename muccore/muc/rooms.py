@@ -27,6 +27,7 @@ from muccore.muc.affiliations import Affiliations
 from muccore.muc.options import Options
 from muccore.muc.privileges import Affiliation
 from muccore.muc.room import Room
+from muccore.muc.roomlog import logDestroyed
 from muccore.muc.settings import RoomSettings
 
 
@@ -280,6 +281,8 @@ class Rooms:
                 del self._created[creator]
 
     def _forgetStored(self, bare: str) -> None:
+        logDestroyed(bare, "temporary and empty")
+
         def failed(failure: Failure) -> None:
             self.log.error("Cannot remove a temporary room from the store: {error}", error=failure.getErrorMessage())
 
