@@ -10,9 +10,10 @@ import sys
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.logger import LogLevel
 from twisted.python import usage
 
-from muccore import __version__, preflight
+from muccore import __version__, preflight, systemd
 from muccore.config.load import load
 from muccore.config.problems import ConfigError
 from muccore.config.table import Settings
@@ -70,5 +71,5 @@ def makeService(options: Options) -> IService:
 
 
 def _end(error: ConfigError) -> None:
-    print(error, file=sys.stderr)
+    print(systemd.prioritized(str(error), LogLevel.error) if systemd.isJournal(sys.stderr) else error, file=sys.stderr)
     raise SystemExit(1)

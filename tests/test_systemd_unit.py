@@ -14,9 +14,12 @@ import subprocess
 import sys
 
 from twisted.python.filepath import FilePath
+from twisted.python.reflect import namedAny
 from twisted.python.usage import UsageError
 from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from muccore.systemd import logObserver
 
 UNIT = FilePath(__file__).parent().parent().descendant(["etc", "muccore.service"])
 EXPOSURE = 2.0
@@ -86,8 +89,8 @@ class UnitTests(SynchronousTestCase):
 
     def test_command(self) -> None:
         """
-        It starts twistd in the foreground, without a pid file, with the configuration in C{/etc/muccore}: words that
-        twistd understands.
+        It starts twistd in the foreground, without a pid file, with the log in the journal and the configuration in
+        C{/etc/muccore}: words that twistd understands.
         """
         program, *arguments = self.service["ExecStart"].split()
         self.assertEqual(program.rpartition("/")[2], "twistd")
@@ -99,6 +102,7 @@ class UnitTests(SynchronousTestCase):
         except UsageError as e:
             self.fail(str(e))
         self.assertEqual((options["nodaemon"], options["pidfile"], options.subCommand), (True, "", "muccore"))
+        self.assertIs(namedAny(options["logger"]), logObserver)
         self.assertEqual(options.subOptions["config"], "/etc/muccore/server.cfg")
 
     def test_life(self) -> None:
@@ -108,6 +112,7 @@ class UnitTests(SynchronousTestCase):
         """
         for key, value in (
             ("Type", "notify"),
+            ("SyslogIdentifier", "muccore"),
             ("Restart", "on-failure"),
             ("ExecReload", "/bin/kill -HUP $MAINPID"),
             ("User", "muccore"),
