@@ -30,6 +30,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
+SHARED = ("server.cfg", "muccore.service", "fail2ban/filter.d/muccore.conf", "fail2ban/jail.d/muccore.conf")
+"""What of C{etc} is installed in C{share/muccore}."""
+
 PATIENCE = 60.0
 """Seconds after which whatever is waited for is held to be lost."""
 
@@ -207,15 +210,15 @@ class WheelTests(SynchronousTestCase):
 
     def test_content(self) -> None:
         """
-        In it is each module, each plugin among Twisted's own, the example configuration and the unit, and nothing else:
-        no cache of plugins, which would name those of the machine that it was built on, and nothing that makes
-        C{twisted} a package of ours.
+        In it is each module, each plugin among Twisted's own, what is to be copied, and nothing else: no cache of
+        plugins, which would name those of the machine that it was built on, and nothing that makes C{twisted} a
+        package of ours.
         """
         modules = {path.relative_to(ROOT).as_posix() for path in ROOT.joinpath("muccore").rglob("*.py")}
         plugins = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("twisted/plugins/*.py")}
         self.assertIn("twisted/plugins/muccore_plugin.py", plugins)
         data = self.wheel.info.replace(".dist-info", ".data/data/share/muccore")
-        shared = {f"{data}/server.cfg", f"{data}/muccore.service"}
+        shared = {f"{data}/{name}" for name in SHARED}
         content = {name for name in self.wheel.names if not name.startswith(self.wheel.info)}
         self.assertEqual(content, modules | plugins | shared)
         self.assertFalse(ROOT.joinpath("twisted", "__init__.py").exists())
@@ -327,8 +330,8 @@ class WheelTests(SynchronousTestCase):
 
     def test_examples(self) -> None:
         """
-        The configuration and the unit that are to be copied lie in C{share/muccore}.
+        The configuration, the unit and fail2ban's files, which are to be copied, lie in C{share/muccore}.
         """
-        for name in ("server.cfg", "muccore.service"):
+        for name in SHARED:
             installed = self.wheel.bare.joinpath("share", "muccore", name)
             self.assertEqual(installed.read_bytes(), ROOT.joinpath("etc", name).read_bytes())
