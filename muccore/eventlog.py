@@ -189,8 +189,8 @@ LOGOUT: Final = EventKind(
 CONNECTION_REFUSED: Final = EventKind(
     "connection-refused",
     "address",
-    "{limit}",
-    "There are too many connections: in all, or from that address (`[limits]`).",
+    "limit of {limit}",
+    "There are too many connections, in all or from that address: which key of `[limits]`, and its value.",
 )
 STREAM_ERROR: Final = EventKind(
     "stream-error",

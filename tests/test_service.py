@@ -17,7 +17,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.logger import LogLevel
 from twisted.trial.unittest import TestCase
 
@@ -560,7 +560,8 @@ class StopTests(ServerTestCase):
         """
         How many events were not logged is told when their minute is over, without another event, and at the end.
         """
-        self.patch(eventlog, "limit", eventlog.RateLimit())
+        clock = Clock()
+        self.patch(eventlog, "limit", eventlog.RateLimit(clock.seconds))
         self.patch(eventlog, "PERIOD", 0.01)
 
         def crowd() -> None:
@@ -569,10 +570,10 @@ class StopTests(ServerTestCase):
 
         running = await self.serve(ConfigurationFile(self))
         crowd()
+        clock.advance(1)
         expected = "events-suppressed from romeo@localhost: 1 more room-created in the last minute were not logged"
         while expected not in self.logged.lines(LogLevel.info):
             await deferLater(reactor, 0.01)
-        self.patch(eventlog, "PERIOD", 60)
         crowd()
         await running.stop()
         self.assertEqual(self.logged.lines(LogLevel.info)[-2:], [expected, "muccore has ended"])

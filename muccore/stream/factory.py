@@ -116,7 +116,7 @@ class C2SFactory(ServerFactory):
         host: str = getattr(addr, "host", "")
         condition = self.limit.enter(host)
         if condition is not None:
-            total, here = f"{self.limit.total} connections in all", f"{self.limit.perAddress} connections per address"
+            total, here = f"connections ({self.limit.total})", f"connections_per_address ({self.limit.perAddress})"
             CONNECTION_REFUSED.log(host, limit=Phrase(total if condition == "resource-constraint" else here))
             return Refusal(self.offer, StreamError(condition, "Too many connections."), direct)
         return C2SStream(self, host, direct)

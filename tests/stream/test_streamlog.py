@@ -187,8 +187,8 @@ class StreamLogTests(Case):
         self.assertEqual(
             self.lines(),
             [
-                "connection-refused from 192.0.2.1: 1 connections per address",
-                "connection-refused from 192.0.2.3: 2 connections in all",
+                "connection-refused from 192.0.2.1: limit of connections_per_address (1)",
+                "connection-refused from 192.0.2.3: limit of connections (2)",
             ],
         )
 
