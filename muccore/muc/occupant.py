@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.muc.test_occupant -*-
+# -*- test-case-name: tests.muc.test_attendance_sessions -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 Who is in a room: an occupant, and each of his sessions in it.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.muc.test_room -*-
+# -*- test-case-name: tests.muc.test_attendance -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 A room: who is in it, and what everybody hears when that changes (XEP-0045 §7).

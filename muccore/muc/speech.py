@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.muc.test_speech -*-
+# -*- test-case-name: tests.muc.test_talk -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 What is said in a room: to everybody, to one occupant, and the subject (XEP-0045 §7.4, §7.5, §8.1).
