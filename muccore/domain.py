@@ -35,7 +35,7 @@ from muccore.interfaces import IDomain, IRoute, IRouter
 from muccore.jid import JID, InvalidJID
 from muccore.log import Logger
 from muccore.refusal import refusal
-from muccore.tables import ANSWERED, ANY, BARE, FULL, HOST, IQKey, ITables, StanzaKey
+from muccore.tables import ANSWERED, ANY, BARE, FULL, HOST, Function, IQKey, ITables, StanzaKey
 
 _MESSAGE_TYPES: Final = {type: type for type in ("chat", "error", "groupchat", "headline", "normal")}
 
@@ -107,12 +107,14 @@ class Domain:
                 self._join(iqs, handler, handler.iqs)
         self._stanzas, self._iqs = stanzas, iqs
 
-    def _join(self, methods: dict[Any, Method], handler: Any, table: Mapping[Any, Any]) -> None:
-        for key, method in table.items():
+    def _join(self, methods: dict[Any, Method], handler: Any, table: Mapping[Any, Function]) -> None:
+        for key, function in table.items():
             if key in methods:
                 other = getattr(methods[key], "__self__", methods[key])
                 raise ValueError(f"{self.name}: {handler!r} and {other!r} both handle {key!r}")
-            methods[key] = getattr(handler, method) if isinstance(method, str) else MethodType(method, handler)
+            if not callable(function):
+                raise ValueError(f"{self.name}: {handler!r} has {function!r} for {key!r}; a table holds functions")
+            methods[key] = MethodType(function, handler)
 
     def shutDown(self) -> Deferred[None]:
         """

@@ -81,26 +81,30 @@ ANSWERED: Final = Answered()
 
 StanzaKey = tuple[str, "str | None", Kind]
 IQKey = tuple[str, Kind, str, str]
-Entry = str | Callable[..., Any]
-"""A method of the handler by its name, or a function that gets the handler first."""
+Function = Callable[..., Any]
+"""Called with the handler, the stanza and its address: what C{def} in the handler's class has made."""
 
-StanzaTable = Mapping[StanzaKey, Entry]
-IQTable = Mapping[IQKey, Entry]
+StanzaTable = Mapping[StanzaKey, Function]
+IQTable = Mapping[IQKey, Function]
 
 
 class ITables(IXMPPHandler):
     """
     A handler that says by tables what it handles. One without them is a stock wokkel handler: it observes the
     domain's C{xmlstream}.
+
+    A table holds functions, not names: in a class body it stands below the methods. The domain binds them to the
+    handler. A subclass that overrides a method needs a table of its own, since that of the base class holds the
+    function of the base class.
     """
 
     stanzas = Attribute(
-        "C{{(name, type, Kind): method name}} for messages, presence and the answers to IQs. A message without a type, "
+        "C{{(name, type, Kind): function}} for messages, presence and the answers to IQs. A message without a type, "
         "or with one that RFC 6121 §5.2.2 does not know, has the type C{'normal'}; available presence has C{None}. "
         "L{ANY} stands for all types that have no line of their own."
     )
     iqs = Attribute(
-        "C{{(type, Kind, namespace of the payload, its name): method name}} for IQs of type get and set. One whose "
+        "C{{(type, Kind, namespace of the payload, its name): function}} for IQs of type get and set. One whose "
         "payload has no line here is looked up in C{stanzas} as C{('iq', type, Kind)}, for those who pass requests on."
     )
 

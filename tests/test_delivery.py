@@ -344,12 +344,12 @@ class Nosy(Handler):
     A handler for something that is addressed to sessions.
     """
 
-    stanzas = {("message", "chat", FULL): "onChat"}
-
     def onChat(self, element: object, to: object) -> None:
         """
         Swallow it.
         """
+
+    stanzas = {("message", "chat", FULL): onChat}
 
 
 class HandlerTests(DeliveryTestCase):

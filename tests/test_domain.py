@@ -122,7 +122,7 @@ class DispatchTests(DomainTestCase):
             (FULL, [f"a@{HERE}/b"]),
         ):
             self.setUp()
-            handler = self.recorder(stanzas={("message", "chat", kind): "onExact"})
+            handler = self.recorder(stanzas={("message", "chat", kind): Recorder.onExact})
             for address in (HERE, f"{HERE}/x", f"a@{HERE}", f"a@{HERE}/b"):
                 self.ask(f"<message type='chat' to='{address}'/>")
             self.assertEqual(handler.got, [("exact", address) for address in addresses])
@@ -132,7 +132,7 @@ class DispatchTests(DomainTestCase):
         A type with a line of its own goes there, all others to C{ANY}.
         """
         handler = self.recorder(
-            stanzas={("presence", ANY, FULL): "onAny", ("presence", "unavailable", FULL): "onExact"}
+            stanzas={("presence", ANY, FULL): Recorder.onAny, ("presence", "unavailable", FULL): Recorder.onExact}
         )
         for type in ("", "type='unavailable'", "type='error'"):
             self.ask(f"<presence to='a@{HERE}/b' {type}/>")
@@ -142,7 +142,7 @@ class DispatchTests(DomainTestCase):
         """
         A message without a type, or of one that is not known, is C{normal} (RFC 6121 §5.2.2).
         """
-        handler = self.recorder(stanzas={("message", "normal", BARE): "onExact"})
+        handler = self.recorder(stanzas={("message", "normal", BARE): Recorder.onExact})
         for type in ("", "type='normal'", "type='shout'", "type='chat'"):
             self.ask(f"<message to='a@{HERE}' {type}/>")
         self.assertEqual(len(handler.got), 3)
@@ -151,7 +151,7 @@ class DispatchTests(DomainTestCase):
         """
         Available presence has the type C{None}.
         """
-        handler = self.recorder(stanzas={("presence", None, BARE): "onExact"})
+        handler = self.recorder(stanzas={("presence", None, BARE): Recorder.onExact})
         self.ask(f"<presence to='a@{HERE}'/>")
         self.ask(f"<presence to='a@{HERE}' type='unavailable'/>")
         self.assertEqual(len(handler.got), 1)
@@ -160,7 +160,7 @@ class DispatchTests(DomainTestCase):
         """
         A request goes by type, kind of address, and namespace and name of its payload.
         """
-        handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): "onExact"})
+        handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
         self.assertEqual(self.iq(), self.result())
         for other in ({"name": "p"}, {"uri": "urn:p"}, {"type": "set"}, {"to": f"a@{HERE}"}):
             self.assertEqual(conditions(self.iq(**other)), ["service-unavailable"])
@@ -171,7 +171,7 @@ class DispatchTests(DomainTestCase):
         A request whose payload has no line goes by type and kind of address, for those who pass requests on.
         """
         handler = self.recorder(
-            iqs={("get", FULL, "urn:q", "q"): "onExact"}, stanzas={("iq", "get", FULL): "onAny"}
+            iqs={("get", FULL, "urn:q", "q"): Recorder.onExact}, stanzas={("iq", "get", FULL): Recorder.onAny}
         )
         self.iq(to=f"a@{HERE}/b")
         self.iq("p", to=f"a@{HERE}/b")
@@ -181,7 +181,8 @@ class DispatchTests(DomainTestCase):
         """
         Results and errors that nobody waits for go by the table of stanzas.
         """
-        handler = self.recorder(stanzas={("iq", "result", FULL): "onExact", ("iq", "error", FULL): "onAny"})
+        on = {("iq", "result", FULL): Recorder.onExact, ("iq", "error", FULL): Recorder.onAny}
+        handler = self.recorder(stanzas=on)
         self.ask(f"<iq type='result' id='1' to='a@{HERE}/b'/>")
         self.ask(f"<iq type='error' id='1' to='a@{HERE}/b'/>")
         self.assertEqual([name for name, _ in handler.got], ["exact", "any"])
@@ -197,10 +198,10 @@ class DispatchTests(DomainTestCase):
         """
         Two handlers with the same line are found when the second is added, by name, and nothing of it is.
         """
-        first = self.recorder(stanzas={("message", "chat", HOST): "onExact"})
+        first = self.recorder(stanzas={("message", "chat", HOST): Recorder.onExact})
         for tables in (
-            {"stanzas": {("message", "chat", HOST): "onAny"}},
-            {"stanzas": {("presence", None, HOST): "onAny", ("message", "chat", HOST): "onAny"}},
+            {"stanzas": {("message", "chat", HOST): Recorder.onAny}},
+            {"stanzas": {("presence", None, HOST): Recorder.onAny, ("message", "chat", HOST): Recorder.onAny}},
         ):
             raised = self.assertRaises(ValueError, self.recorder, **tables)
             self.assertEqual(str(raised).count("Recorder"), 2)
@@ -213,21 +214,22 @@ class DispatchTests(DomainTestCase):
         """
         So are two with the same request.
         """
-        self.recorder(iqs={("get", HOST, "urn:q", "q"): "onExact"})
-        self.assertRaises(ValueError, self.recorder, iqs={("get", HOST, "urn:q", "q"): "onAny"})
+        self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
+        self.assertRaises(ValueError, self.recorder, iqs={("get", HOST, "urn:q", "q"): Recorder.onAny})
 
-    def test_noSuchMethod(self) -> None:
+    def test_noFunction(self) -> None:
         """
-        A table that names a method that is not there is found when the handler is added.
+        A table that holds anything but functions, such as a method's name, is refused when the handler is added.
         """
-        self.assertRaises(AttributeError, self.recorder, stanzas={("message", "chat", HOST): "onNothing"})
+        raised = self.assertRaises(ValueError, self.recorder, stanzas={("message", "chat", HOST): "onExact"})
+        self.assertIn("a table holds functions", str(raised))
         self.assertEqual(list(self.domain), [])
 
     def test_removed(self) -> None:
         """
         A handler that is removed handles nothing more, and hears that its stream is gone.
         """
-        handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): "onExact"})
+        handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
         self.assertIs(handler.xmlstream, self.domain.xmlstream)
         handler.disownHandlerParent(self.domain)
         self.assertEqual(conditions(self.iq()), ["service-unavailable"])
@@ -244,7 +246,6 @@ class DispatchTests(DomainTestCase):
             Sends to itself.
             """
 
-            stanzas = {("message", "chat", HOST): "onChat", ("message", "normal", HOST): "onNormal"}
 
             def onChat(self, element: Element, to: JID) -> None:
                 """
@@ -261,6 +262,8 @@ class DispatchTests(DomainTestCase):
                 """
                 log.append(element["id"])
 
+            stanzas = {("message", "chat", HOST): onChat, ("message", "normal", HOST): onNormal}
+
         self.server.add(HERE, Talker())
         self.ask(f"<message type='chat' to='{HERE}'/>")
         self.assertEqual(log, ["begin", "end", "1", "2"])
@@ -270,9 +273,6 @@ class Answering(Handler):
     """
     Returns or raises what it is told to.
     """
-
-    iqs = {("get", HOST, "urn:q", "q"): "on", ("set", HOST, "urn:q", "q"): "on"}
-    stanzas = {("message", ANY, HOST): "on", ("presence", ANY, HOST): "on", ("iq", "result", HOST): "on"}
 
     def __init__(self, what: Any) -> None:
         super().__init__()
@@ -285,6 +285,9 @@ class Answering(Handler):
         if isinstance(self.what, Exception):
             raise self.what
         return self.what
+
+    iqs = {("get", HOST, "urn:q", "q"): on, ("set", HOST, "urn:q", "q"): on}
+    stanzas = {("message", ANY, HOST): on, ("presence", ANY, HOST): on, ("iq", "result", HOST): on}
 
 
 class AnswerTests(DomainTestCase):
@@ -539,7 +542,7 @@ class SendTests(DomainTestCase):
         What a handler sends to another server comes back to it as an error.
         """
         handler = Recorder()
-        handler.stanzas = {("message", "error", BARE): "onExact"}
+        handler.stanzas = {("message", "error", BARE): Recorder.onExact}
         handler.setHandlerParent(self.domain)
         self.domain.send(xml(f"<message from='a@{HERE}' to='b@example.org'/>"))
         self.assertEqual(handler.got, [("exact", f"a@{HERE}")])
@@ -688,7 +691,7 @@ class StockTests(DomainTestCase):
         What a table takes no stock handler sees.
         """
         handler = Recorder()
-        handler.stanzas = {("message", "chat", BARE): "onExact"}
+        handler.stanzas = {("message", "chat", BARE): Recorder.onExact}
         self.server.add(HERE, Echo(), handler)
         self.assertEqual(self.ask(f"<message type='chat' to='bot@{HERE}'><body>hi</body></message>"), [])
         self.assertEqual(len(handler.got), 1)

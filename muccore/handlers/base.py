@@ -4,10 +4,12 @@
 The shape of a handler: wokkel's C{XMPPHandler}, with tables of what it handles.
 
 A handler sees its C{parent}, which is an L{muccore.interfaces.IDomain}, and nothing else of the server. Its methods
-get C{(element, to)}: the stanza, which is the handler's own from then on, and its C{to}, parsed. They refuse by
-raising L{StanzaError}. A method for an IQ returns what goes into the result: C{None} for nothing, an element or a
-list of them, a Deferred (or a coroutine) of one of these, or L{ANSWERED} if it answers by itself. What the other
-methods return is ignored, except that a Deferred may fail with L{StanzaError} later.
+get C{(element, to)}: the stanza and its C{to}, parsed. The stanza stays the domain's until the method has returned and
+the Deferred that it may have returned has fired: the error that answers it is made from it, and another handler may be
+asked. A handler leaves it as it is and builds what it sends. Methods refuse by raising L{StanzaError}. A method for an
+IQ returns what goes into the result: C{None} for nothing, an element or a list of them, a Deferred (or a coroutine) of
+one of these, or L{ANSWERED} if it answers by itself. What the other methods return is ignored, except that a Deferred
+may fail with L{StanzaError} later.
 """
 
 from __future__ import annotations

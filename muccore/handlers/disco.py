@@ -47,7 +47,6 @@ class DiscoInfoHandler(Handler):
     Answers C{disco#info} to the domain. For a domain with a handler that answers C{disco#items} itself.
     """
 
-    iqs = {("get", HOST, ns.DISCO_INFO, "query"): "onInfo"}
     implements = (XEP(30, "Service Discovery", "2.5.0", "Of accounts only their owners learn anything."),)
     features = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
@@ -71,13 +70,13 @@ class DiscoInfoHandler(Handler):
         node = _node(element)
         return self._gather("getDiscoInfo", element, to, node).addCallback(_info, node)
 
+    iqs = {("get", HOST, ns.DISCO_INFO, "query"): onInfo}
+
 
 class DiscoHandler(DiscoInfoHandler):
     """
     Answers C{disco#info} and C{disco#items} to the domain.
     """
-
-    iqs = {**DiscoInfoHandler.iqs, ("get", HOST, ns.DISCO_ITEMS, "query"): "onItems"}
 
     def __init__(self, items: Items = tuple) -> None:
         """
@@ -112,17 +111,13 @@ class DiscoHandler(DiscoInfoHandler):
 
         return self._gather("getDiscoItems", element, to, node).addCallback(answer)
 
+    iqs = {**DiscoInfoHandler.iqs, ("get", HOST, ns.DISCO_ITEMS, "query"): onItems}
+
 
 class AccountDiscoHandler(DiscoHandler):
     """
     Answers for the domain of the accounts, which is a server for instant messaging, and for an account to its owner.
     """
-
-    iqs = {
-        **DiscoHandler.iqs,
-        ("get", BARE, ns.DISCO_INFO, "query"): "onAccountInfo",
-        ("get", BARE, ns.DISCO_ITEMS, "query"): "onAccountItems",
-    }
 
     def __init__(self, items: Items = tuple, name: str | None = None) -> None:
         """
@@ -164,6 +159,12 @@ class AccountDiscoHandler(DiscoHandler):
         if target.user and not target.resource and not nodeIdentifier:
             return [disco.DiscoIdentity("account", "registered"), *map(disco.DiscoFeature, DiscoHandler.features)]
         return list(super().getDiscoInfo(requestor, target, nodeIdentifier))
+
+    iqs = {
+        **DiscoHandler.iqs,
+        ("get", BARE, ns.DISCO_INFO, "query"): onAccountInfo,
+        ("get", BARE, ns.DISCO_ITEMS, "query"): onAccountItems,
+    }
 
 
 def _node(element: Element) -> str:

@@ -18,7 +18,6 @@ class PingHandler(Handler):
     Answers pings of the domain.
     """
 
-    iqs = {("get", HOST, ns.PING, "ping"): "onPing"}
     implements = (XEP(199, "XMPP Ping", "2.0.1", "The server answers pings and sends none."),)
     features = (ns.PING,)
 
@@ -27,16 +26,18 @@ class PingHandler(Handler):
         XEP-0199 §4.2
         """
 
+    iqs = {("get", HOST, ns.PING, "ping"): onPing}
+
 
 class AccountPingHandler(PingHandler):
     """
     Answers pings of the domain, and those of an account by its owner: a client may leave C{to} out (XEP-0199 §4.2).
     """
 
-    iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): "onAccountPing"}
-
     def onAccountPing(self, element: Element, to: JID) -> None:
         """
         XEP-0199 §4.2
         """
         forOwnerOnly(element, to)
+
+    iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): onAccountPing}

@@ -21,10 +21,6 @@ class RosterHandler(Handler):
     Answers an account's owner about the account's roster.
     """
 
-    iqs = {
-        ("get", BARE, ns.ROSTER, "query"): "onGet",
-        ("set", BARE, ns.ROSTER, "query"): "onSet",
-    }
     implements = (
         XEP(
             6121,
@@ -47,3 +43,8 @@ class RosterHandler(Handler):
         """
         forOwnerOnly(element, to)
         raise StanzaError("feature-not-implemented", text="There is no roster to be changed on this server.")
+
+    iqs = {
+        ("get", BARE, ns.ROSTER, "query"): onGet,
+        ("set", BARE, ns.ROSTER, "query"): onSet,
+    }

@@ -22,7 +22,6 @@ class TimeHandler(Handler):
     Tells the time, in UTC: the time zone of a server is no concern of its users.
     """
 
-    iqs = {("get", HOST, ns.TIME, "time"): "onTime"}
     implements = (XEP(202, "Entity Time", "2.0", "The offset from UTC is always zero."),)
     features = (ns.TIME,)
 
@@ -41,3 +40,5 @@ class TimeHandler(Handler):
         answer.add("tzo", text="+00:00")
         answer.add("utc", text=stamp(self._now()))
         return answer
+
+    iqs = {("get", HOST, ns.TIME, "time"): onTime}

@@ -18,7 +18,6 @@ class VersionHandler(Handler):
     Tells what software this is.
     """
 
-    iqs = {("get", HOST, ns.VERSION, "query"): "onVersion"}
     implements = (XEP(92, "Software Version", "1.1", "The operating system is not told (§5)."),)
     features = (ns.VERSION,)
 
@@ -34,3 +33,5 @@ class VersionHandler(Handler):
         for name, text in self._told:
             query.add(name, text=text)
         return query
+
+    iqs = {("get", HOST, ns.VERSION, "query"): onVersion}

@@ -27,7 +27,6 @@ class Early(Handler):
     Answers before it is through.
     """
 
-    iqs = {("get", HOST, "urn:q", "q"): "on", ("set", HOST, "urn:q", "q"): "onSet"}
     identities = (("conference", "text", "Rooms"), ("hierarchy", "branch", None))
     features = ("urn:q",)
 
@@ -45,6 +44,8 @@ class Early(Handler):
         """
         self.reply(element)
         return ANSWERED
+
+    iqs = {("get", HOST, "urn:q", "q"): on, ("set", HOST, "urn:q", "q"): onSet}
 
 
 class HandlerTests(SynchronousTestCase):

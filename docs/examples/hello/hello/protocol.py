@@ -68,7 +68,6 @@ class Hello(Handler):
     Greets, with muccore's tables.
     """
 
-    iqs = {("get", HOST, NS_HELLO, "hello"): "onHello"}
     features = (NS_HELLO,)
 
     def __init__(self, word):
@@ -82,3 +81,5 @@ class Hello(Handler):
         answer = Element((NS_HELLO, "hello"))
         answer.children.append(f"{self.word}, {parse(element['from']).local}!")
         return answer
+
+    iqs = {("get", HOST, NS_HELLO, "hello"): onHello}
