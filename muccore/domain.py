@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from types import MethodType
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from twisted.words.xish import domish
 from zope.interface import implementer
 
 from muccore import jid
+from muccore.dispatchtable import Method, merge
 from muccore.element import Element, reply
 from muccore.errors import STANZA_CONDITIONS, StanzaError
 from muccore.handlerstream import HandlerStream, adopted
@@ -35,13 +36,22 @@ from muccore.interfaces import IDomain, IRoute, IRouter
 from muccore.jid import JID, InvalidJID
 from muccore.log import Logger
 from muccore.refusal import refusal
-from muccore.tables import ANSWERED, ANY, BARE, FULL, HOST, Function, IQKey, ITables, StanzaKey
+from muccore.tables import ANSWERED, ANY, BARE, FULL, HOST, NOT_HANDLED, Function, IQKey, Key, StanzaKey
 
 _MESSAGE_TYPES: Final = {type: type for type in ("chat", "error", "groupchat", "headline", "normal")}
 
-Method = Callable[[Element, JID], Any]
-
 _log = Logger()
+
+
+def _taken(result: Any) -> Any:
+    """
+    Let through what a method returned.
+
+    @raise TypeError: if it has declined without being declared with L{muccore.tables.mayDecline}, or too late.
+    """
+    if result is NOT_HANDLED:
+        raise TypeError("NOT_HANDLED from a method that is not declared with mayDecline, or from a Deferred")
+    return result
 
 
 @implementer(IDomain)
@@ -79,7 +89,8 @@ class Domain:
         """
         Add a handler. Called by its C{setHandlerParent}.
 
-        @raise ValueError: if another handler has one of its keys; then nothing is added.
+        @raise InvalidHandler: if another handler has one of its keys (see L{muccore.dispatchtable}), or one of them is
+            not for this domain; then nothing is added.
         """
         self._merge([*self.handlers, handler])
         self.handlers.append(handler)
@@ -95,26 +106,17 @@ class Domain:
         self.xmlstream.forget(handler)
         handler.connectionLost(Failure(ConnectionDone()))
 
-    def _merge(self, handlers: Iterable[IXMPPHandler]) -> None:
+    @staticmethod
+    def bind(handler: Any, key: Key, function: Function) -> Method:
         """
-        Make one dictionary of all handlers' stanzas and one of all their IQs.
-        """
-        stanzas: dict[StanzaKey, Method] = {}
-        iqs: dict[IQKey, Method] = {}
-        for handler in handlers:
-            if ITables.providedBy(handler):
-                self._join(stanzas, handler, handler.stanzas)
-                self._join(iqs, handler, handler.iqs)
-        self._stanzas, self._iqs = stanzas, iqs
+        Make a method of the handler out of a line of its tables.
 
-    def _join(self, methods: dict[Any, Method], handler: Any, table: Mapping[Any, Function]) -> None:
-        for key, function in table.items():
-            if key in methods:
-                other = getattr(methods[key], "__self__", methods[key])
-                raise ValueError(f"{self.name}: {handler!r} and {other!r} both handle {key!r}")
-            if not callable(function):
-                raise ValueError(f"{self.name}: {handler!r} has {function!r} for {key!r}; a table holds functions")
-            methods[key] = MethodType(function, handler)
+        @raise InvalidHandler: if this kind of domain has no such key.
+        """
+        return MethodType(function, handler)
+
+    def _merge(self, handlers: Iterable[IXMPPHandler]) -> None:
+        self._stanzas, self._iqs = merge(handlers, self.bind, self._untaken)
 
     def shutDown(self) -> Deferred[None]:
         """
@@ -163,18 +165,16 @@ class Domain:
                 return
         method = self._stanzas.get((name, type, kind)) or self._stanzas.get((name, ANY, kind))
         if method is None:
-            if not self._observe(element, to):
-                self.unhandled(element, to)
+            self._untaken(element, to)
             return
         try:
             result = method(element, to)
+            if result is not None:
+                result = self._waiting(result)
+                if isinstance(result, Deferred):
+                    result.addCallback(_taken).addErrback(self._failed, element)
         except Exception:
             self._failed(Failure(), element)
-            return
-        if result is not None:
-            result = self._waiting(result)
-            if isinstance(result, Deferred):
-                result.addErrback(self._failed, element)
 
     def _request(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
         """
@@ -188,8 +188,7 @@ class Domain:
             return
         method = self._iqs.get((*key, payload.uri, payload.name)) or self._stanzas.get(("iq", *key))
         if method is None:
-            if not self._observe(element, to):
-                self.unhandled(element, to)
+            self._untaken(element, to)
             return
         try:
             result = method(element, to)
@@ -210,13 +209,13 @@ class Domain:
         """
         A Deferred, if the method was a coroutine function; otherwise what it returned.
         """
-        return Deferred.fromCoroutine(result) if inspect.iscoroutine(result) else result
+        return Deferred.fromCoroutine(result) if inspect.iscoroutine(result) else _taken(result)
 
     def _answer(self, result: Any, request: Element) -> None:
         """
         Answer an IQ with what its method returned.
         """
-        if result is ANSWERED:
+        if _taken(result) is ANSWERED:
             return
         answer = reply(request, "result")
         if result is not None:
@@ -245,6 +244,13 @@ class Domain:
         answer = refusal(element, error)
         if answer is not None:
             self.send(answer)
+
+    def _untaken(self, element: Element, to: JID) -> None:
+        """
+        No table takes a stanza: stock handlers may.
+        """
+        if not self._observe(element, to):
+            self.unhandled(element, to)
 
     def observable(self, element: Element, to: JID) -> bool:
         """

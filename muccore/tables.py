@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import Attribute
@@ -79,13 +79,72 @@ ANSWERED: Final = Answered()
 """What a method for an IQ returns when it has answered, or will answer, by itself."""
 
 
+class NotHandled:
+    """
+    The class of L{NOT_HANDLED}.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NOT_HANDLED"
+
+
+NOT_HANDLED: Final = NotHandled()
+"""What a method that is declared with L{mayDecline} returns at once for a stanza that is not its own: the next handler
+with that key is asked, then stock handlers; in the end the domain does what it does without handlers."""
+
+
 StanzaKey = tuple[str, "str | None", Kind]
 IQKey = tuple[str, Kind, str, str]
+Key = StanzaKey | IQKey
 Function = Callable[..., Any]
 """Called with the handler, the stanza and its address: what C{def} in the handler's class has made."""
 
 StanzaTable = Mapping[StanzaKey, Function]
 IQTable = Mapping[IQKey, Function]
+
+_F = TypeVar("_F", bound=Function)
+
+
+def mayDecline(function: _F) -> _F:
+    """
+    Declare (as a decorator) that a method may return L{NOT_HANDLED}, which lets other handlers have the same key.
+
+    It decides at once: what a L{Deferred} fires with is too late, since what the sender sends next must not overtake
+    the stanza (RFC 6120 §10.1).
+    """
+    function.__dict__["mayDecline"] = True
+    return function
+
+
+def answersAnyone(function: _F) -> _F:
+    """
+    Declare (as a decorator) that a method for IQs to accounts answers others than the account's owner too. It must not
+    let them find out whether there is such an account.
+    """
+    function.__dict__["answersAnyone"] = True
+    return function
+
+
+def canDecline(function: Function) -> bool:
+    """
+    Whether a function is declared with L{mayDecline}.
+    """
+    return getattr(function, "mayDecline", False)
+
+
+def shownKey(key: Key) -> str:
+    """
+    A key of a table as its author has written it.
+    """
+    return f"({', '.join(part.name if isinstance(part, Kind) else repr(part) for part in key)})"
+
+
+class InvalidHandler(ValueError):
+    """
+    A handler cannot be added to a domain; C{str()} of it is one line that says why.
+    """
 
 
 class ITables(IXMPPHandler):
@@ -96,6 +155,10 @@ class ITables(IXMPPHandler):
     A table holds functions, not names: in a class body it stands below the methods. The domain binds them to the
     handler. A subclass that overrides a method needs a table of its own, since that of the base class holds the
     function of the base class.
+
+    At the accounts' domain the keys are those with L{HOST}, and those of IQs with L{BARE}, which get what accounts send
+    to themselves unless the method is declared with L{answersAnyone}. What users send each other no handler takes: it
+    is delivered (RFC 6121 §8.5).
     """
 
     stanzas = Attribute(
@@ -115,13 +178,22 @@ __all__ = [
     "BARE",
     "FULL",
     "HOST",
+    "NOT_HANDLED",
     "Answered",
+    "Function",
     "IQKey",
     "IQTable",
     "ITables",
+    "InvalidHandler",
+    "Key",
     "Kind",
+    "NotHandled",
     "StanzaKey",
     "StanzaTable",
+    "answersAnyone",
+    "canDecline",
     "fromOwner",
     "kindOf",
+    "mayDecline",
+    "shownKey",
 ]

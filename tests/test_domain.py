@@ -210,13 +210,6 @@ class DispatchTests(DomainTestCase):
         self.ask(f"<presence to='{HERE}'/>")
         self.assertEqual(first.got, [])
 
-    def test_conflictOfIQs(self) -> None:
-        """
-        So are two with the same request.
-        """
-        self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
-        self.assertRaises(ValueError, self.recorder, iqs={("get", HOST, "urn:q", "q"): Recorder.onAny})
-
     def test_noFunction(self) -> None:
         """
         A table that holds anything but functions, such as a method's name, is refused when the handler is added.

@@ -42,6 +42,7 @@ FLOORS: dict[str, int] = {
     "muccore.session": 2,
     # Domains and the way to them.
     "muccore.delivery": 3,
+    "muccore.dispatchtable": 3,
     "muccore.domain": 3,
     "muccore.handlerstream": 3,
     "muccore.router": 3,
