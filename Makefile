@@ -48,7 +48,7 @@ $(VENV)/.dev: $(VENV)/.made setup.cfg pyproject.toml
 
 serve: $(VENV)/.serve
 	@mkdir -p -m 700 var
-	@$(RUN) -m muccore.firststart $(CONFIG)
+	@$(RUN) -m muccore.server.quickstart $(CONFIG)
 	@exec $(VENV)/bin/twistd --nodaemon --pidfile= muccore -c $(CONFIG)
 
 test: $(VENV)/.test
@@ -71,11 +71,11 @@ bench: $(VENV)/.serve
 	$(RUN) -m benchmarks
 
 docs: $(VENV)/.serve
-	$(RUN) -m muccore.config.document reference > docs/configuration.md.new
+	$(RUN) -m muccore.config.docgen reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
-	$(RUN) -m muccore.config.document example > etc/server.cfg.new
+	$(RUN) -m muccore.config.docgen example > etc/server.cfg.new
 	mv etc/server.cfg.new etc/server.cfg
-	$(RUN) -m muccore.implemented > docs/xeps.md.new
+	$(RUN) -m muccore.tools.speclist > docs/xeps.md.new
 	mv docs/xeps.md.new docs/xeps.md
 
 clean:

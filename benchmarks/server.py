@@ -20,7 +20,7 @@ from typing import Final
 import muccore
 from benchmarks.client import DOMAIN, ROOMS
 from benchmarks.failure import BenchmarkFailed
-from muccore.stream.certificate import selfSigned
+from muccore.net.selfsigned import selfSigned
 
 STARTING: Final = 30.0
 """Seconds that the server may take to serve."""

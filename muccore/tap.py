@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_tap -*-
+# -*- test-case-name: tests.server.test_tap -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 muccore as a twistd plugin: the options, and the service that they make.
@@ -13,11 +13,12 @@ from twisted.application.service import IService
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from muccore import __version__, preflight, systemd
+from muccore import __version__
+from muccore.config.errors import ConfigError
 from muccore.config.load import load
-from muccore.config.problems import ConfigError
-from muccore.config.table import Settings
-from muccore.service import Server
+from muccore.config.schema import Settings
+from muccore.server import preflight, systemd
+from muccore.server.service import Server
 
 
 class Options(usage.Options):

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.log import Logger
+from muccore.log.logger import Logger
 from tests.certificates import makeCertificate
 
 _DEFAULTS: Mapping[str, Mapping[str, str]] = {

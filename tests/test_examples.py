@@ -46,9 +46,9 @@ affiliations = memory:
 
 _CONFIGURED = """
 from muccore.config.load import load
-from muccore.config.problems import ConfigError
-from muccore.handlers.disco import DiscoHandler
-from tests.routing import Server
+from muccore.config.errors import ConfigError
+from muccore.services.disco import DiscoHandler
+from tests.routing.helpers import Server
 try:
     settings = load("server.cfg")
 except ConfigError as e:
@@ -64,7 +64,7 @@ else:
 """
 
 _STORE = """
-from muccore.storage.choose import makeStore
+from muccore.storage.registry import makeStore
 from twisted.internet import reactor
 from twisted.python.filepath import FilePath
 FilePath("password").setContent(b"secret\\n")
@@ -198,8 +198,8 @@ class ExampleTests(SynchronousTestCase):
 
 
 _PAGE = """
-from muccore.config.plugged import HandlerDescription
-from tests.routing import Server
+from muccore.config.plugins import HandlerDescription
+from tests.routing.helpers import Server
 server = Server("there.localhost")
 server.add("there.localhost", HandlerDescription("farewell", "").make())
 romeo = server.connect("romeo@localhost/orchard")

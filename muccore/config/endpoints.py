@@ -16,8 +16,8 @@ from typing import Final
 from twisted.internet.endpoints import serverFromString
 from twisted.python.filepath import FilePath
 
-from muccore.config.problems import NotAllowed, suggestion
-from muccore.config.values import Type
+from muccore.config.errors import NotAllowed, suggestion
+from muccore.config.types import Type
 
 _ARGUMENTS: Final = {
     "tcp": ("port", "interface", "backlog"),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from muccore.config.problems import quoted
+from muccore.config.errors import quoted
 
 _SECTION: Final = re.compile(r"\[\s*([^\[\]]*?)\s*\]\Z")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")

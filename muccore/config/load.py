@@ -13,9 +13,9 @@ from typing import Any, cast
 from twisted.python.filepath import FilePath
 
 from muccore.config import ini
-from muccore.config.checks import CHECKS
-from muccore.config.problems import ConfigError, NotAllowed, Problem, quoted, suggestion
-from muccore.config.table import SECTIONS, TABLE, Key, Settings
+from muccore.config.errors import ConfigError, NotAllowed, Problem, quoted, suggestion
+from muccore.config.schema import SECTIONS, TABLE, Key, Settings
+from muccore.config.validation import CHECKS
 
 
 class _NotRead(Exception):

@@ -5,7 +5,10 @@ The interfaces between the floors, each with what it promises and the errors tha
 Whatever may have to wait answers with a L{Deferred}, in memory too.
 """
 
-from muccore.interfaces.accounts import (
+from muccore.interfaces.plugins import IHandlerFactory, IStoreFactory
+from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
+from muccore.interfaces.routing import IBinder, ICarrier, IDomain, IRoute, IRouter, ISession
+from muccore.interfaces.stores import (
     BadDescription,
     IAccounts,
     IAccountStore,
@@ -16,9 +19,6 @@ from muccore.interfaces.accounts import (
     StoreUnavailable,
     UserExists,
 )
-from muccore.interfaces.delivery import IBinder, ICarrier, IDomain, IRoute, IRouter, ISession
-from muccore.interfaces.plugins import IHandlerFactory, IStoreFactory
-from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
 
 __all__ = [
     "Affiliate",

@@ -12,7 +12,7 @@ from twisted.python.filepath import FilePath
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import Attribute
 
-from muccore.interfaces.accounts import IStore
+from muccore.interfaces.stores import IStore
 
 
 class IStoreFactory(IPlugin):

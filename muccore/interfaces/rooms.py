@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from muccore.interfaces.accounts import IStore
+from muccore.interfaces.stores import IStore
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class RoomRecord:
     """
     A room as it is written down.
 
-    @ivar settings: its configuration: names of L{muccore.muc.settings} to JSON values (C{str}, C{int}, C{bool},
-        lists of C{str}).
+    @ivar settings: its configuration: names of L{muccore.muc.model.roomsettings} to JSON values (C{str}, C{int},
+        C{bool}, lists of C{str}).
     @ivar affiliates: bare JID or domain to L{Affiliate}.
     @ivar subject: its subject, or C{None} if it never had one.
     @ivar name: its natural-language name, for listing without reading the settings.

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from muccore import ns
 from muccore.interfaces import IRoomStore
-from muccore.muc import attendance, requests, talk
-from muccore.muc.entrance import Entrance
-from muccore.muc.options import Options
-from muccore.muc.relay import Relay
-from muccore.muc.rooms import Rooms
-from muccore.tables import ANY, Kind
-from muccore.xeps import XEP
+from muccore.interfaces.handlers import ANY, Kind
+from muccore.muc.protocol import iq, messages, presence
+from muccore.muc.protocol.base import Entrance
+from muccore.muc.protocol.iqrelay import Relay
+from muccore.muc.service.rooms import Rooms
+from muccore.muc.service.servicesettings import Options
+from muccore.xmpp import ns
+from muccore.xmpp.specs import XEP
 
 
 class MUCHandler(Entrance):
@@ -36,35 +36,35 @@ class MUCHandler(Entrance):
     features = (ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM)
 
     stanzas = {
-        ("presence", None, Kind.FULL): attendance.available,
-        ("presence", None, Kind.BARE): attendance.nickless,
-        ("presence", "unavailable", Kind.FULL): attendance.unavailable,
-        ("presence", "unavailable", Kind.BARE): attendance.unavailable,
-        ("presence", "probe", Kind.FULL): attendance.probe,
-        ("presence", "error", Kind.FULL): attendance.bounce,
-        ("presence", "error", Kind.BARE): attendance.bounce,
-        ("message", "groupchat", Kind.BARE): talk.groupchat,
-        ("message", "groupchat", Kind.FULL): talk.groupchatToOccupant,
-        ("message", "error", Kind.BARE): attendance.bounce,
-        ("message", "error", Kind.FULL): talk.privateBounce,
-        ("message", ANY, Kind.BARE): talk.toRoom,
-        ("message", ANY, Kind.FULL): talk.private,
-        ("iq", "get", Kind.FULL): requests.toOccupant,
-        ("iq", "set", Kind.FULL): requests.toOccupant,
-        ("iq", "result", Kind.FULL): requests.fromOccupant,
-        ("iq", "error", Kind.FULL): requests.fromOccupant,
+        ("presence", None, Kind.FULL): presence.available,
+        ("presence", None, Kind.BARE): presence.nickless,
+        ("presence", "unavailable", Kind.FULL): presence.unavailable,
+        ("presence", "unavailable", Kind.BARE): presence.unavailable,
+        ("presence", "probe", Kind.FULL): presence.probe,
+        ("presence", "error", Kind.FULL): presence.bounce,
+        ("presence", "error", Kind.BARE): presence.bounce,
+        ("message", "groupchat", Kind.BARE): messages.groupchat,
+        ("message", "groupchat", Kind.FULL): messages.groupchatToOccupant,
+        ("message", "error", Kind.BARE): presence.bounce,
+        ("message", "error", Kind.FULL): messages.privateBounce,
+        ("message", ANY, Kind.BARE): messages.toRoom,
+        ("message", ANY, Kind.FULL): messages.private,
+        ("iq", "get", Kind.FULL): iq.toOccupant,
+        ("iq", "set", Kind.FULL): iq.toOccupant,
+        ("iq", "result", Kind.FULL): iq.fromOccupant,
+        ("iq", "error", Kind.FULL): iq.fromOccupant,
     }
 
     iqs = {
-        ("get", Kind.BARE, ns.DISCO_INFO, "query"): requests.roomInfo,
-        ("get", Kind.BARE, ns.DISCO_ITEMS, "query"): requests.roomItems,
-        ("get", Kind.BARE, ns.MUC_ADMIN, "query"): requests.adminGet,
-        ("set", Kind.BARE, ns.MUC_ADMIN, "query"): requests.adminSet,
-        ("get", Kind.BARE, ns.MUC_OWNER, "query"): requests.ownerGet,
-        ("set", Kind.BARE, ns.MUC_OWNER, "query"): requests.ownerSet,
-        ("get", Kind.BARE, ns.REGISTER, "query"): requests.registerGet,
-        ("set", Kind.BARE, ns.REGISTER, "query"): requests.registerSet,
-        ("get", Kind.HOST, ns.DISCO_ITEMS, "query"): requests.listRooms,
+        ("get", Kind.BARE, ns.DISCO_INFO, "query"): iq.roomInfo,
+        ("get", Kind.BARE, ns.DISCO_ITEMS, "query"): iq.roomItems,
+        ("get", Kind.BARE, ns.MUC_ADMIN, "query"): iq.adminGet,
+        ("set", Kind.BARE, ns.MUC_ADMIN, "query"): iq.adminSet,
+        ("get", Kind.BARE, ns.MUC_OWNER, "query"): iq.ownerGet,
+        ("set", Kind.BARE, ns.MUC_OWNER, "query"): iq.ownerSet,
+        ("get", Kind.BARE, ns.REGISTER, "query"): iq.registerGet,
+        ("set", Kind.BARE, ns.REGISTER, "query"): iq.registerSet,
+        ("get", Kind.HOST, ns.DISCO_ITEMS, "query"): iq.listRooms,
     }
 
     def __init__(self, store: IRoomStore, options: Options) -> None:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.storage.test_choose -*-
+# -*- test-case-name: tests.storage.test_registry -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 The plugin that makes stores, for whoever has a class or a function that makes one.

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from zope.interface import implementer
 
-from muccore.credentials import ScramKeys
 from muccore.interfaces import (
     Affiliate,
     IRoomStore,
@@ -30,7 +29,8 @@ from muccore.interfaces import (
     Subject,
     UserExists,
 )
-from muccore.storage.keyed import KeyedAccounts
+from muccore.storage.scramaccounts import KeyedAccounts
+from muccore.xmpp.scramkeys import ScramKeys
 
 _T = TypeVar("_T")
 

@@ -1,4 +1,4 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Floor 1: one connection, from bytes to elements and back: parser, transport, TLS, SASL, negotiation.
+Floor 1: XML streams: parser, negotiation, SASL, the streams of clients.
 """

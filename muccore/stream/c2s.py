@@ -19,19 +19,20 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muccore import ns
-from muccore.element import Element
-from muccore.errors import StreamError
-from muccore.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, Phrase
 from muccore.interfaces import ICarrier, ISession
-from muccore.log import Logger
-from muccore.stream import parser, streamlog
-from muccore.stream.limits import LOOPBACK, Networks, TokenBucket
+from muccore.log.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, Phrase
+from muccore.log.logger import Logger
+from muccore.net.limits import LOOPBACK, Networks, TokenBucket
+from muccore.net.timingwheel import TICK
+from muccore.net.tls import ChannelBindings
+from muccore.stream import streamlog
 from muccore.stream.negotiation import Negotiation, lateAnswer
-from muccore.stream.parser import CLOSED, StanzaParser
+from muccore.stream.parser import parser
+from muccore.stream.parser.parser import CLOSED, StanzaParser
 from muccore.stream.sending import StanzaSender
-from muccore.stream.tls import ChannelBindings
-from muccore.stream.wheel import TICK
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StreamError
 
 if TYPE_CHECKING:
     from muccore.stream.factory import C2SFactory
@@ -104,7 +105,7 @@ class C2SStream(StanzaSender, Protocol):
     @ivar factory: whose it is.
     @ivar session: the session it carries, once there is one.
     @ivar write: the transport's own.
-    @ivar due: see L{muccore.stream.wheel.Watched}.
+    @ivar due: see L{muccore.net.timingwheel.Watched}.
     """
 
     # Protocol has no slots, but a dictionary is only made when something else is set.
@@ -374,7 +375,7 @@ class C2SStream(StanzaSender, Protocol):
 
     def look(self, tick: int) -> int:
         """
-        See L{muccore.stream.wheel.Watched.look}.
+        See L{muccore.net.timingwheel.Watched.look}.
         """
         settings = self.factory.settings
         if self.session is None:

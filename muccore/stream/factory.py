@@ -12,13 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
 
-from muccore.errors import StreamError
-from muccore.eventlog import CONNECTION_REFUSED, Phrase
+from muccore.log.eventlog import CONNECTION_REFUSED, Phrase
+from muccore.net.limits import AddressLimit
+from muccore.net.timingwheel import Wheel
 from muccore.stream.c2s import END, C2SStream, Settings
-from muccore.stream.limits import AddressLimit
-from muccore.stream.offer import Offer
+from muccore.stream.features import Offer
 from muccore.stream.throttle import ACCOUNT_DELAY, LoginThrottle
-from muccore.stream.wheel import Wheel
+from muccore.xmpp.errors import StreamError
 
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds that closing all streams may take, unless told otherwise."""
@@ -53,7 +53,7 @@ class C2SFactory(ServerFactory):
     """
     Makes the streams of clients, for listeners on which TLS comes by STARTTLS or not at all.
 
-    @ivar clock: tells the time; the reactor's L{muccore.stream.turn.Turn}.
+    @ivar clock: tells the time; the reactor's L{muccore.net.flush.Turn}.
     @ivar settings: how streams are treated.
     @ivar offer: what streams are offered.
     @ivar streams: all that are connected.

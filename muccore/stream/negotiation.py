@@ -39,16 +39,16 @@ from typing import Any, Final, cast
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from muccore import jid, ns
-from muccore.element import Element, escapeText, render, reply
-from muccore.errors import StanzaError, StreamError, errorReply
 from muccore.interfaces import ICarrier, ISession
-from muccore.jid import JID, InvalidJID
-from muccore.log import Logger
-from muccore.stream.exchange import Attempt, BindingRefused, Challenge, Exchange, Outcome, SASLFailure, Success
-from muccore.stream.offer import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, Offer
+from muccore.log.logger import Logger
+from muccore.stream.features import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, Offer
+from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Exchange, Outcome, SASLFailure, Success
 from muccore.stream.states import Shell, State
-from muccore.xeps import XEP
+from muccore.xmpp import jid, ns
+from muccore.xmpp.element import Element, escapeText, render, reply
+from muccore.xmpp.errors import StanzaError, StreamError, errorReply
+from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.specs import XEP
 
 implements: Final = (
     XEP(6120, "XMPP: Core", note="Client to server.", series="RFC"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from muccore.element import Rendered
+from muccore.xmpp.element import Rendered
 
 SHARED: Final = 4096
 """Bytes of a rendered stanza above which it is kept once for all recipients, not copied for each."""

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from twisted.python.failure import Failure
 
-from muccore.errors import StreamError
 from muccore.interfaces import ISession
-from muccore.stream.tls import ChannelBindings
+from muccore.net.tls import ChannelBindings
+from muccore.xmpp.errors import StreamError
 
 
 class State(enum.Enum):

@@ -11,9 +11,9 @@ from typing import Any, Final
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.python.failure import Failure
 
-from muccore.errors import StreamError
-from muccore.eventlog import LOGIN, LOGIN_FAILED, EventKind, Phrase
+from muccore.log.eventlog import LOGIN, LOGIN_FAILED, EventKind, Phrase
 from muccore.stream.negotiation import Negotiation
+from muccore.xmpp.errors import StreamError
 
 ORDERLY: Final = frozenset(["conflict", "reset", "system-shutdown"])
 """Conditions with which streams end through no fault of theirs."""

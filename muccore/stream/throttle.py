@@ -29,8 +29,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 
-from muccore.stream.exchange import Attempt, Check, Success, WrongCredentials
-from muccore.stream.limits import LOOPBACK, Networks, TokenBucket, addressKey
+from muccore.net.limits import LOOPBACK, Networks, TokenBucket, addressKey
+from muccore.stream.sasl.exchange import Attempt, Check, Success, WrongCredentials
 
 FREE: Final = 10
 """Tokens that an address has, and wrong passwords that an account takes, before anybody waits."""

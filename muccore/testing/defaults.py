@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The options of rooms as a configuration without any has them, for tests: the defaults stand in L{muccore.config.table}.
+The options of rooms as a configuration without any has them, for tests: the defaults stand in L{muccore.config.schema}.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from muccore.house import mucOptions
-from muccore.muc.options import Options
-from muccore.muc.settings import RoomSettings
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.service.servicesettings import Options
+from muccore.server.assembly import mucOptions
 from muccore.testing.server import makeSettings
 
 _DEFAULTS: Final = mucOptions(makeSettings())

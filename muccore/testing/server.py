@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_service -*-
+# -*- test-case-name: tests.server.test_service -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 A whole server on a free loopback port, inside the test's own process.
@@ -11,8 +11,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from muccore.config.load import parse
-from muccore.config.table import Settings
-from muccore.service import Server
+from muccore.config.schema import Settings
+from muccore.server.service import Server
 
 _SETTINGS = {
     "server": {"domain": "localhost", "log_level": "warn"},

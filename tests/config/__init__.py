@@ -6,9 +6,9 @@ Tests of L{muccore.config}, and what they share.
 
 from __future__ import annotations
 
+from muccore.config.errors import ConfigError
 from muccore.config.load import parse
-from muccore.config.problems import ConfigError
-from muccore.config.table import Settings
+from muccore.config.schema import Settings
 
 PATH = "/srv/muccore/etc/server.cfg"
 """The path that the tests' configurations have; there is no such file."""

@@ -13,7 +13,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.endpoints import Endpoint, isEphemeral, isLocal
-from muccore.config.problems import NotAllowed
+from muccore.config.errors import NotAllowed
 
 BASE = FilePath("/srv/muccore/etc")
 ANY = Endpoint("tcp", "tcp6", "systemd")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.config.errors import ConfigError
 from muccore.config.load import load, parse
-from muccore.config.problems import ConfigError
-from muccore.config.table import TABLE
+from muccore.config.schema import TABLE
 from tests.config import MINIMAL, PATH, problemsOf, settings, text
 
 

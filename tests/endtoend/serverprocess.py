@@ -211,4 +211,4 @@ async def ctl(server: ServerProcess, *arguments: str, password: str | None = Non
     @return: exit status, output, errors.
     """
     stdin = None if password is None else f"{password}\n".encode()
-    return await run(sys.executable, "-m", "muccore.ctl", "-c", server.path, *arguments, stdin=stdin)
+    return await run(sys.executable, "-m", "muccore.operations.ctl", "-c", server.path, *arguments, stdin=stdin)

@@ -13,10 +13,10 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from muccore import ns
 from muccore.testing.scansion.client import STREAM_ERROR, ClientFailed
+from muccore.xmpp import ns
 from tests.configuration import ENCRYPTED
-from tests.endtoend.people import (
+from tests.endtoend.clients import (
     HEADER,
     Person,
     arrive,

@@ -11,10 +11,10 @@ from typing import Any
 from lxml import etree
 from twisted.trial.unittest import TestCase
 
-from muccore import ns
 from muccore.testing.scansion.client import ClientFailed
+from muccore.xmpp import ns
 from tests.configuration import ENCRYPTED
-from tests.endtoend.people import HEADER, Person, arrive, bounded, call
+from tests.endtoend.clients import HEADER, Person, arrive, bounded, call
 from tests.endtoend.serverprocess import ServerProcess, ctl
 from tests.stream.clients import ScramClient
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import TestCase
 
-from muccore import ns
+from muccore.xmpp import ns
 from tests.configuration import ENCRYPTED
-from tests.endtoend.people import ROOM, arrive, bodyOf, bounded, disperse, gather, isPresence, nickOf
+from tests.endtoend.clients import ROOM, arrive, bodyOf, bounded, disperse, gather, isPresence, nickOf
 from tests.endtoend.serverprocess import ServerProcess
 
 

@@ -10,8 +10,8 @@ import signal
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
-from muccore import ns
-from tests.endtoend.people import ROOM, Person, arrive, bounded
+from muccore.xmpp import ns
+from tests.endtoend.clients import ROOM, Person, arrive, bounded
 from tests.endtoend.serverprocess import PATIENCE, ServerProcess
 
 CHANGES = 400

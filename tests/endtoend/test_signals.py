@@ -11,11 +11,11 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
-from muccore import ns
 from muccore.testing.scansion.client import STREAM_ERROR, Client
+from muccore.xmpp import ns
 from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED
-from tests.endtoend.people import Person, arrive, bounded, codes, isPresence, meet
+from tests.endtoend.clients import Person, arrive, bounded, codes, isPresence, meet
 from tests.endtoend.serverprocess import CLEAN, PATIENCE, ServerProcess
 
 

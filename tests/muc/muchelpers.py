@@ -26,11 +26,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
-from muccore.element import Element, Rendered, escapeAttribute, escapeText
 from muccore.interfaces import RoomRecord
-from muccore.muc.room import Room
-from muccore.testing.stage import Client, Stage
+from muccore.muc.model.room import Room
+from muccore.testing.inmemory import Client, Stage
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, Rendered, escapeAttribute, escapeText
 
 HOST = "conference.localhost"
 ROOM = f"room@{HOST}"

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
-from muccore.element import Element, render
-from muccore.muc.privileges import Affiliation, Role
-from muccore.muc.room import Room
-from muccore.testing.stage import Client, Stage
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.room import Room
+from muccore.testing.inmemory import Client, Stage
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, render
 from tests.muc.muchelpers import ROOM, codesOf, configure, form, itemOf, join, leave, sendAdmin, sendError, sendPresence
 
 ACCOUNTS = ("ann", "ben", "eve")

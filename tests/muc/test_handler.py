@@ -13,13 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface.verify import verifyObject
 
-from muccore import ns
-from muccore.element import render
+from muccore.interfaces.handlers import ITables
 from muccore.muc.handler import MUCHandler
 from muccore.storage.memory import MemoryRooms
-from muccore.tables import ITables
 from muccore.testing.defaults import defaultOptions
-from muccore.testing.stage import Stage, parseStanza
+from muccore.testing.inmemory import Stage, parseStanza
+from muccore.xmpp import ns
+from muccore.xmpp.element import render
 from tests.muc.muchelpers import HOST, ROOM, MUCTestCase, affiliation, attributes, join, role, sendIQ, summaries
 
 

@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(tests.__file__)))
 _CHOOSE = """
 from twisted.internet import reactor
 from twisted.python.filepath import FilePath
-from muccore.storage.choose import makeStore
+from muccore.storage.registry import makeStore
 print(type(makeStore("accounts", "file:accounts.json", FilePath("."), reactor)))
 """
 

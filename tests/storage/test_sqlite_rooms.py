@@ -22,7 +22,7 @@ import tests
 from muccore.interfaces import Affiliate, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
 from muccore.storage.memory import MemoryRooms
 from muccore.storage.sqlite import rooms as roomsModule
-from muccore.storage.sqlite.file import connect
+from muccore.storage.sqlite.connection import connect
 from muccore.storage.sqlite.rooms import (
     SCHEMA,
     SQLiteRooms,

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
 from muccore.storage.sqlite.accounts import SCHEMA as ACCOUNTS
-from muccore.storage.sqlite.file import connect
+from muccore.storage.sqlite.connection import connect
 from muccore.storage.sqlite.rooms import SCHEMA as ROOMS
 from muccore.storage.sqlite.schema import Schema
 from tests.storage.databases import DatabaseTestCase, add, words

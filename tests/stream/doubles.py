@@ -14,11 +14,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
-from muccore.credentials import ScramKeys
-from muccore.element import Element
-from muccore.errors import StanzaError, StreamError
 from muccore.interfaces import IAccounts, IBinder, ICarrier, ISession
-from muccore.jid import JID
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError, StreamError
+from muccore.xmpp.jid import JID
+from muccore.xmpp.scramkeys import ScramKeys
 from tests.stream.clients import Bindings
 
 DOMAIN = "example.org"
@@ -173,7 +173,7 @@ class TLS:
 
     def channelBindings(self, transport: Any) -> Bindings:
         """
-        See L{muccore.stream.tls.ServerTLS}.
+        See L{muccore.net.tls.ServerTLS}.
         """
         return self.made
 

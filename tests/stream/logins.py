@@ -11,10 +11,10 @@ from twisted.logger import formatEventAsClassicLogText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from muccore.credentials import HASHES, ScramKeys
 from muccore.interfaces import IAccounts
-from muccore.stream.sasl import SASL, Challenge, SASLFailure
-from muccore.stream.tls import END_POINT, EXPORTER
+from muccore.net.tls import END_POINT, EXPORTER
+from muccore.stream.sasl.mechanisms import SASL, Challenge, SASLFailure
+from muccore.xmpp.scramkeys import HASHES, ScramKeys
 from tests.stream.clients import Bindings, ScramClient
 
 PASSWORD = "p\u00e4ssword, =#1"

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.stream.test_binding -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests of what a log-in can be bound to: L{muccore.stream.tls.ChannelBindings}, in memory and on sockets.
+Tests of what a log-in can be bound to: L{muccore.net.tls.ChannelBindings}, in memory and on sockets.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from muccore.stream.certificate import selfSigned
-from muccore.stream.tls import (
+from muccore.net.selfsigned import selfSigned
+from muccore.net.tls import (
     END_POINT,
     EXPORTER,
     UNIQUE,
@@ -34,7 +34,7 @@ from muccore.stream.tls import (
     ServerTLS,
     endPointBinding,
 )
-from tests.stream.handshake import (
+from tests.net.handshake import (
     SHA256,
     Transport,
     clientContext,

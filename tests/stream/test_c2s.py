@@ -21,18 +21,20 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muccore import ns
-from muccore.element import Element, Rendered
-from muccore.errors import STREAM_CONDITIONS, StreamError
 from muccore.interfaces import ICarrier
+from muccore.net.limits import Networks
+from muccore.net.tls import ServerTLS
 from muccore.stream.c2s import AHEAD, PARSER_IDLE, SPELL, C2SStream, Settings
 from muccore.stream.factory import C2SFactory, Refusal
-from muccore.stream.limits import Networks
-from muccore.stream.offer import OFF, REQUIRED, Offer
-from muccore.stream.parser import CLOSED, Opened, StanzaParser
-from muccore.stream.sasl import SASL
+from muccore.stream.features import OFF, REQUIRED, Offer
+from muccore.stream.parser.parser import CLOSED, Opened, StanzaParser
+from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sending import SHARED
-from muccore.stream.tls import ServerTLS
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, Rendered
+from muccore.xmpp.errors import STREAM_CONDITIONS, StreamError
+from tests.net.handshake import goodPair
+from tests.net.sockets import Peer, SocketTestCase
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import (
     BIND,
@@ -49,8 +51,6 @@ from tests.stream.doubles import (
     auth,
     sasl,
 )
-from tests.stream.handshake import goodPair
-from tests.stream.sockets import Peer, SocketTestCase
 
 LOGIN = HEADER + auth() + HEADER + BIND
 VOCABULARY = (

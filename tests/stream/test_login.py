@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.stream.test_login -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests of logging in by SCRAM with accounts behind it: L{muccore.stream.sasl} and L{muccore.stream.scram} together.
+Tests of logging in by SCRAM with accounts behind it: L{muccore.stream.sasl.mechanisms} and
+L{muccore.stream.sasl.scram} together.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from OpenSSL import SSL
 from slixmpp.util.sasl import mechanisms as slixmpp
 from twisted.internet.defer import Deferred, fail
 
-from muccore.credentials import ITERATIONS, SALT_LENGTH, ScramKeys
 from muccore.interfaces import StoreUnavailable
-from muccore.stream import sasl
-from muccore.stream.sasl import SASL, Challenge, SASLFailure
-from muccore.stream.tls import ServerTLS
+from muccore.net.tls import ServerTLS
+from muccore.stream.sasl import mechanisms
+from muccore.stream.sasl.mechanisms import SASL, Challenge, SASLFailure
+from muccore.xmpp.scramkeys import ITERATIONS, SALT_LENGTH, ScramKeys
+from tests.net.handshake import SHA256, Transport, clientContext, connect, goodPair
 from tests.stream.clients import Bindings, ScramClient
-from tests.stream.handshake import SHA256, Transport, clientContext, connect, goodPair
 from tests.stream.logins import ALL, BINDINGS, PASSWORD, SASLTestCase
 
 
@@ -128,7 +129,7 @@ class ScramTests(SASLTestCase):
         """
         for user in ("romeo", "nobody"):
             self.accounts.asked.clear()
-            with mock.patch.object(sasl, "fakeKeys", wraps=sasl.fakeKeys) as faked:
+            with mock.patch.object(mechanisms, "fakeKeys", wraps=mechanisms.fakeKeys) as faked:
                 self.scram(ScramClient("sha256", user, "wrong"))[1].addErrback(lambda failure: None)
             self.assertEqual([call.args[1:] for call in faked.call_args_list], [("SHA-256", user)])
             self.assertEqual(self.accounts.asked, [("scramKeys", user, "SHA-256")])
@@ -138,7 +139,7 @@ class ScramTests(SASLTestCase):
         Even if somebody had a proof that fits the made-up keys, nobody would be logged in by it.
         """
         keys = ScramKeys.derive("SHA-256", "guessed", bytes(SALT_LENGTH), 1)
-        with mock.patch.object(sasl, "fakeKeys", lambda *arguments: keys):
+        with mock.patch.object(mechanisms, "fakeKeys", lambda *arguments: keys):
             _, outcome = self.scram(ScramClient("sha256", "nobody", "guessed"))
         self.assertFails("not-authorized", outcome)
 

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.stream.negotiation} and L{muccore.stream.offer}.
+Tests for L{muccore.stream.negotiation} and L{muccore.stream.features}.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
-from muccore.element import Element
-from muccore.errors import StanzaError, StreamError
-from muccore.jid import JID
+from muccore.stream.features import OFF, OPTIONAL, REQUIRED, Offer
 from muccore.stream.negotiation import TABLE, Negotiation, lateAnswer
-from muccore.stream.offer import OFF, OPTIONAL, REQUIRED, Offer
-from muccore.stream.parser import StanzaParser
-from muccore.stream.sasl import SASL
+from muccore.stream.parser.parser import StanzaParser
+from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.states import State
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError, StreamError
+from muccore.xmpp.jid import JID
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import (
     BIND,

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.stream.test_parser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests for L{muccore.stream.parser}, L{muccore.stream.namespaces} and L{muccore.stream.tokens}.
+Tests for L{muccore.stream.parser.parser}, L{muccore.stream.parser.namespaces} and L{muccore.stream.parser.xmlsyntax}.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
-from muccore.element import Element, render
-from muccore.errors import StanzaError, StreamError, errorReply
-from muccore.stream import parser as parserModule
-from muccore.stream import tokens
-from muccore.stream.parser import CLOSED, RECYCLE, Opened, StanzaParser
+from muccore.stream.parser import parser as parserModule
+from muccore.stream.parser import xmlsyntax
+from muccore.stream.parser.parser import CLOSED, RECYCLE, Opened, StanzaParser
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, render
+from muccore.xmpp.errors import StanzaError, StreamError, errorReply
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream to='example.org' version='1.0' xml:lang='de' "
@@ -436,17 +436,17 @@ class ReparseDeferralTests(SynchronousTestCase):
         """
         for methods in (["SetReparseDeferralEnabled"], []):
             expat = Mock(spec=methods)
-            self.patch(tokens.expat, "ParserCreate", lambda *_, made=expat, **__: made)
-            self.assertIs(tokens.createExpat(), expat)
+            self.patch(xmlsyntax.expat, "ParserCreate", lambda *_, made=expat, **__: made)
+            self.assertIs(xmlsyntax.createExpat(), expat)
             self.assertEqual(expat.mock_calls, [call.SetReparseDeferralEnabled(False)] * len(methods))
 
     def test_noticed(self) -> None:
         """
         A parser that reports nothing with the last byte of a token is noticed; this Python's is none.
         """
-        self.assertFalse(tokens.hasReparseDeferral())
-        self.patch(tokens, "createExpat", Mock)
-        self.assertTrue(tokens.hasReparseDeferral())
+        self.assertFalse(xmlsyntax.hasReparseDeferral())
+        self.patch(xmlsyntax, "createExpat", Mock)
+        self.assertTrue(xmlsyntax.hasReparseDeferral())
 
 
 class LimitTests(Case):
@@ -619,7 +619,7 @@ class MemoryTests(Case):
         """
         program = (
             "import resource, sys\n"
-            "from muccore.stream.parser import StanzaParser\n"
+            "from muccore.stream.parser.parser import StanzaParser\n"
             "p = StanzaParser()\n"
             "assert len(list(p.feed(sys.argv[1].encode()))) == 1\n"
             "size = lambda: int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()\n"

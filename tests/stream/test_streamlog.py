@@ -11,13 +11,13 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
-from muccore import eventlog
-from muccore.errors import StreamError
-from muccore.eventlog import RateLimit
-from muccore.log import setThreshold
+from muccore.log import eventlog
+from muccore.log.eventlog import RateLimit
+from muccore.log.logger import setThreshold
+from muccore.net.limits import Networks
 from muccore.stream.c2s import EPISODE, Settings
-from muccore.stream.limits import Networks
-from muccore.stream.offer import REQUIRED
+from muccore.stream.features import REQUIRED
+from muccore.xmpp.errors import StreamError
 from tests.configuration import Logged
 from tests.stream.doubles import BIND, END, HEADER, PASSWORD, STARTTLS, auth, sasl
 from tests.stream.test_c2s import LOGIN, Case

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.stream.exchange import Success, WrongCredentials
-from muccore.stream.limits import Networks
+from muccore.net.limits import Networks
+from muccore.stream.sasl.exchange import Success, WrongCredentials
 from muccore.stream.throttle import ACCOUNT_DELAY, FREE, HIGHEST_PRICE, TABLE_LIMIT, LoginThrottle
 
 ATTACKER = "192.0.2.1"

@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succe
 from twisted.internet.protocol import Factory, Protocol
 from twisted.words.xish import domish
 
-from muccore import ns
-from muccore.credentials import ScramKeys
-from muccore.element import escapeText, render
+from muccore.xmpp import ns
+from muccore.xmpp.element import escapeText, render
+from muccore.xmpp.scramkeys import ScramKeys
 
 PLAIN = "<mechanism>PLAIN</mechanism>"
 PASSWORD = "secret"

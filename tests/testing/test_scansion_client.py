@@ -17,10 +17,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from muccore import ns
 from muccore.testing.scansion.client import STREAM_ERROR, Client, ClientFailed, connect
 from muccore.testing.scansion.language import ClientDefinition
 from muccore.testing.scansion.scram import ScramClient, ScramRefused
+from muccore.xmpp import ns
 from tests.testing.fakeserver import PASSWORD, PLAIN, FakeServer, mechanisms
 
 

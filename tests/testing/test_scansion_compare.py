@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lxml import etree
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
 from muccore.testing.scansion.compare import Rules, assign, compare
 from muccore.testing.scansion.language import SCANSION
+from muccore.xmpp import ns
 
 EVERY = (Rules.LENIENT, Rules.PAYLOADS, Rules.EXACT)
 CLOSER = (Rules.PAYLOADS, Rules.EXACT)

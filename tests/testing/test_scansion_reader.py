@@ -8,8 +8,8 @@ from __future__ import annotations
 from lxml import etree
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
 from muccore.testing.scansion.reader import StreamReader
+from muccore.xmpp import ns
 
 HEADER = f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' version='1.0'>".encode()
 

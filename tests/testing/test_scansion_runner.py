@@ -12,10 +12,10 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.words.xish import domish
 
-from muccore import ns
 from muccore.testing.scansion.options import RunOptions, ScenarioFailed
 from muccore.testing.scansion.runner import blocks, run
 from muccore.testing.scansion.script import parse
+from muccore.xmpp import ns
 from tests.testing.fakeserver import PASSWORD, FakeServer, FakeStream, forward
 
 CLIENTS = f"""\

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore import ns
 from muccore.testing.scansion.language import (
     STRICT,
     Connects,
@@ -26,6 +25,7 @@ from muccore.testing.scansion.language import (
     requestedProperty,
 )
 from muccore.testing.scansion.script import load, parse
+from muccore.xmpp import ns
 
 CLIENTS = """\
 # Of two lovers

@@ -1,12 +1,12 @@
-# -*- test-case-name: tests.storage.test_choose -*-
+# -*- test-case-name: tests.storage.test_registry -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 The stores that come with muccore, as plugins.
 """
 
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
+from muccore.storage.insecure import OpenAccounts
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
-from muccore.storage.open import OpenAccounts
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.rooms import SQLiteRooms
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.filepath import FilePath
 
-from muccore.credentials import ScramKeys
 from muccore.interfaces import NoSuchUser, UserExists
-from muccore.storage.keyed import KeyedAccounts
+from muccore.storage.scramaccounts import KeyedAccounts
 from muccore.storage.sqlite.database import PATIENCE, Database
 from muccore.storage.sqlite.schema import Schema
+from muccore.xmpp.scramkeys import ScramKeys
 
 SCHEMA: Final = Schema(
     "accounts",

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 
 from muccore.interfaces import StoreUnavailable
-from muccore.storage.sqlite.file import connect, explain
+from muccore.storage.sqlite.connection import connect, explain
 from muccore.storage.sqlite.schema import Schema
 
 PATIENCE: Final = 5.0

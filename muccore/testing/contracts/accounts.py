@@ -11,9 +11,9 @@ from typing import Any
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
-from muccore.credentials import ScramKeys
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreUnavailable, UserExists
 from muccore.testing.contracts.base import Contract
+from muccore.xmpp.scramkeys import ScramKeys
 
 
 class AccountStoreContract(Contract):

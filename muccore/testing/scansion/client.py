@@ -25,11 +25,11 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from muccore import ns
-from muccore.element import escapeAttribute, escapeText
 from muccore.testing.scansion.language import ClientDefinition
 from muccore.testing.scansion.reader import StreamReader
 from muccore.testing.scansion.scram import ScramClient, ScramRefused
+from muccore.xmpp import ns
+from muccore.xmpp.element import escapeAttribute, escapeText
 
 STREAM_ERROR = f"{{{ns.STREAM}}}error"
 """The tag of a stream error."""

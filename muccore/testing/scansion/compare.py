@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 
 from lxml import etree
 
-from muccore import ns
 from muccore.testing.scansion.language import ANY, STRICT, STRICT_VALUES, capturedName
+from muccore.xmpp import ns
 
 _UNWRITTEN: Final = frozenset(["id", "to", f"{{{ns.XML}}}lang"])
 """Attributes of a stanza that need not be written down in exact mode."""

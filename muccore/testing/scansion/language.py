@@ -15,9 +15,9 @@ from typing import Final, TypeAlias
 
 from lxml import etree
 
-from muccore import ns
-from muccore.jid import JID
-from muccore.jid import parse as parseJID
+from muccore.xmpp import ns
+from muccore.xmpp.jid import JID
+from muccore.xmpp.jid import parse as parseJID
 
 SCANSION: Final = "https://matthewwild.co.uk/projects/scansion"
 """The namespace of the prefix C{scansion} in a script's XML."""

@@ -15,8 +15,8 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from muccore import ns
-from muccore.stream.tokens import createExpat
+from muccore.stream.parser.xmlsyntax import createExpat
+from muccore.xmpp import ns
 
 _PREFIXES: Final = {ns.STREAM: "stream"}
 

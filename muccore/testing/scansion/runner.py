@@ -23,7 +23,6 @@ from lxml import etree
 from twisted.internet import defer, error
 from twisted.internet.defer import Deferred
 
-from muccore import jid
 from muccore.testing.scansion.client import STREAM_ERROR, Client, ClientFailed, connect
 from muccore.testing.scansion.compare import Rules, assign, compare
 from muccore.testing.scansion.language import (
@@ -38,6 +37,7 @@ from muccore.testing.scansion.language import (
     requestedProperty,
 )
 from muccore.testing.scansion.options import RunOptions, ScenarioFailed, ScriptClient, show, showAll
+from muccore.xmpp import jid
 
 _T = TypeVar("_T")
 

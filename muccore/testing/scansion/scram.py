@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 
-from muccore.credentials import HASHES, saslprep
+from muccore.xmpp.scramkeys import HASHES, saslprep
 
 
 class ScramRefused(Exception):

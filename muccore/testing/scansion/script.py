@@ -13,8 +13,6 @@ from typing import Final, TypeAlias, cast
 
 from lxml import etree
 
-from muccore.jid import InvalidJID, prepareResource
-from muccore.jid import parse as parseJID
 from muccore.testing.scansion.language import (
     ANY,
     STRICT,
@@ -35,6 +33,8 @@ from muccore.testing.scansion.language import (
     parseStanzas,
     requestedProperty,
 )
+from muccore.xmpp.jid import InvalidJID, prepareResource
+from muccore.xmpp.jid import parse as parseJID
 
 _PLACEHOLDER: Final = re.compile(r"\{scansion:([^}]*)\}?")
 _SEPARATOR: Final = re.compile(r"-{5,}\Z")

@@ -8,8 +8,8 @@ import hmac
 from twisted.internet.defer import fail, succeed
 from zope.interface import implementer
 
-from muccore.credentials import saslprep
 from muccore.interfaces import IAccounts, StoreUnavailable
+from muccore.xmpp.scramkeys import saslprep
 
 
 @implementer(IAccounts)

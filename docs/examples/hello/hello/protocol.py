@@ -16,9 +16,9 @@ from wokkel.iwokkel import IDisco
 from wokkel.subprotocols import IQHandlerMixin, XMPPHandler
 from zope.interface import implementer
 
-from muccore.element import Element
-from muccore.handlers.base import HOST, Handler
-from muccore.jid import parse
+from muccore.routing.handler import HOST, Handler
+from muccore.xmpp.element import Element
+from muccore.xmpp.jid import parse
 
 NS_HELLO = "urn:example:hello"
 HELLO = f"/iq[@type='get']/hello[@xmlns='{NS_HELLO}']"

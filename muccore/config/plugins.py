@@ -1,0 +1,113 @@
+# -*- test-case-name: tests.config.test_plugins -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Configuration values that name plugins: stores by C{scheme:argument}, handlers by C{name[:argument]}.
+
+Both are tried out while the configuration is read, so that a mistake in an argument is told together with all others.
+Making a store touches no file, and a handler that nobody parents does nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.plugin import getPlugins
+from twisted.python.filepath import FilePath
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+
+from muccore.config.errors import NotAllowed, suggestion
+from muccore.config.types import Type
+from muccore.interfaces import BadDescription, IHandlerFactory
+from muccore.storage.registry import makeStore
+
+
+class Store(Type[str]):
+    """
+    The describing string of a store.
+    """
+
+    def __init__(self, purpose: str, allowed: str) -> None:
+        """
+        @param purpose: see L{muccore.interfaces.IStoreFactory}.
+        @param allowed: the kinds that muccore itself brings.
+        """
+        self.purpose = purpose
+        self.allowed = allowed
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """
+        See L{Type.parse}.
+        """
+        try:
+            makeStore(self.purpose, text, base, theReactor())
+        except BadDescription as e:
+            raise NotAllowed(str(e)) from None
+        return text
+
+
+@dataclass(frozen=True)
+class HandlerDescription:
+    """
+    A handler that the configuration names.
+
+    @ivar name: the C{name} of an L{IHandlerFactory}.
+    @ivar argument: what stands behind the colon, or C{""}.
+    """
+
+    name: str
+    argument: str
+
+    def make(self) -> IXMPPHandler:
+        """
+        Make the handler.
+
+        @raise BadDescription: if there is none of that name, or the argument is not understood.
+        """
+        factories = handlerFactories()
+        if self.name not in factories:
+            raise BadDescription(f"no handler {self.name!r} is installed")
+        return factories[self.name].makeHandler(self.argument)
+
+
+def handlerFactories() -> dict[str, IHandlerFactory]:
+    """
+    The handler factories that are installed, by name; of two with one name the first counts.
+    """
+    factories: dict[str, IHandlerFactory] = {}
+    for factory in getPlugins(IHandlerFactory):
+        factories.setdefault(factory.name, factory)
+    return factories
+
+
+class Handler(Type[HandlerDescription]):
+    """
+    The description of a handler.
+    """
+
+    allowed = "name or name:argument of an installed Twisted plugin for IHandlerFactory"
+
+    def parse(self, text: str, base: FilePath[str]) -> HandlerDescription:
+        """
+        See L{Type.parse}.
+        """
+        name, _, argument = text.partition(":")
+        description = HandlerDescription(name.rstrip(), argument.lstrip())
+        try:
+            description.make()
+        except BadDescription as e:
+            names = handlerFactories()
+            hint = "" if description.name in names else suggestion(description.name, names)
+            if not hint and description.name not in names:
+                hint = f"installed: {', '.join(sorted(names)) or 'none'}"
+            raise NotAllowed(str(e), hint) from None
+        return description
+
+
+def theReactor() -> Any:
+    """
+    The process's reactor. Importing it installs one, so that is not done before somebody needs it.
+    """
+    from twisted.internet import reactor
+
+    return reactor

@@ -1,0 +1,299 @@
+# -*- test-case-name: tests.config.test_types -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The types of configuration values: each reads text, and says in words what it allows.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+from twisted.python.filepath import FilePath
+
+from muccore.config.errors import NotAllowed, suggestion
+from muccore.config.ini import Line
+from muccore.xmpp.jid import InvalidJID, prepareDomain
+
+T = TypeVar("T")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+Refuse = Callable[[int, str, NotAllowed], None]
+"""Takes line, what was found there and why it is refused."""
+
+_NUMBER: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]*)\Z")
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+
+
+class Type(ABC, Generic[T]):
+    """
+    A type of values.
+
+    @ivar allowed: what it takes, in words that go behind "allowed: ".
+    @ivar unit: the unit of its values, for the reference; C{""} for none.
+    """
+
+    allowed: str
+    unit = ""
+
+    @abstractmethod
+    def parse(self, text: str, base: FilePath[str]) -> T:
+        """
+        Read one line of text.
+
+        @param text: never with white space around it; C{""} where nothing was given.
+        @param base: the folder that relative paths start from.
+        @raise NotAllowed: if it is not one of the values.
+        """
+
+    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Refuse) -> T | None:
+        """
+        Read a key's whole value.
+
+        @param lines: the lines of the value, none of them empty.
+        @param number: the line of the key.
+        @param refuse: called for everything that is wrong.
+        @return: the value; C{None} may also mean that something was refused.
+        """
+        if len(lines) > 1:
+            refuse(
+                lines[1].number,
+                lines[1].text,
+                NotAllowed("a line that begins with white space continues the value above; this key takes one line"),
+            )
+            return None
+        text = lines[0].text if lines else ""
+        try:
+            return self.parse(text, base)
+        except NotAllowed as e:
+            refuse(lines[0].number if lines else number, text, e)
+            return None
+
+
+class ListOf(Type[tuple[T, ...]]):
+    """
+    Any number of values, one a line.
+    """
+
+    def __init__(self, item: Type[T]) -> None:
+        self.item = item
+        self.allowed = f"one a line: {item.allowed}"
+        self.unit = item.unit
+
+    def parse(self, text: str, base: FilePath[str]) -> tuple[T, ...]:
+        """
+        See L{Type.parse}.
+        """
+        return tuple(self.item.parse(line.strip(), base) for line in text.split("\n") if line.strip())
+
+    def read(
+        self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Refuse
+    ) -> tuple[T, ...] | None:
+        """
+        See L{Type.read}; every line is looked at.
+        """
+        values = []
+        for line in lines:
+            try:
+                values.append(self.item.parse(line.text, base))
+            except NotAllowed as e:
+                refuse(line.number, line.text, e)
+        return tuple(values)
+
+
+class Boolean(Type[bool]):
+    """
+    Yes or no.
+    """
+
+    allowed = "yes, no"
+    _yes: Final = frozenset(["yes", "true", "on", "1"])
+    _no: Final = frozenset(["no", "false", "off", "0"])
+
+    def parse(self, text: str, base: FilePath[str]) -> bool:
+        """
+        See L{Type.parse}. The words that C{configparser} takes are taken as well.
+        """
+        word = text.lower()
+        if word not in self._yes and word not in self._no:
+            raise NotAllowed()
+        return word in self._yes
+
+
+class Choice(Type[str]):
+    """
+    One of some words.
+    """
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.allowed = ", ".join(words)
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """
+        See L{Type.parse}.
+        """
+        if text not in self.words:
+            raise NotAllowed(hint=suggestion(text, self.words))
+        return text
+
+
+class Integer(Type[int]):
+    """
+    A whole number.
+    """
+
+    def __init__(self, least: int, most: int, unit: str = "") -> None:
+        self.least = least
+        self.most = most
+        self.unit = unit
+        self.allowed = f"a whole number from {least} to {most}"
+
+    def parse(self, text: str, base: FilePath[str]) -> int:
+        """
+        See L{Type.parse}.
+        """
+        if not (text.isascii() and text.isdigit()) or len(text) > 20 or not self.least <= int(text) <= self.most:
+            raise NotAllowed()
+        return int(text)
+
+
+class _Measure(Type[T]):
+    """
+    A number with a unit behind it.
+    """
+
+    factors: ClassVar[dict[str, int]]
+    default: ClassVar[str]
+
+    def __init__(self, least: str, most: str) -> None:
+        self.least = self._measure(least)
+        self.most = self._measure(most)
+        units = ", ".join(self.factors)
+        self.allowed = f"from {least} to {most}; a number, then one of {units} (none: {self.default})"
+
+    def _measure(self, text: str) -> Decimal:
+        match = _NUMBER.match(text)
+        if match is None or len(match[1]) > 20:
+            raise NotAllowed()
+        unit = match[2] or self.default
+        if unit not in self.factors:
+            raise NotAllowed(f"no unit {unit!r}", suggestion(unit, self.factors))
+        return Decimal(match[1]) * self.factors[unit]
+
+    def _within(self, text: str) -> Decimal:
+        value = self._measure(text)
+        if not self.least <= value <= self.most:
+            raise NotAllowed()
+        return value
+
+
+class Size(_Measure[int]):
+    """
+    A number of bytes.
+    """
+
+    unit = "bytes"
+    factors = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+    default = "B"
+
+    def parse(self, text: str, base: FilePath[str]) -> int:
+        """
+        See L{Type.parse}.
+        """
+        value = self._within(text)
+        if value != int(value):
+            raise NotAllowed("no whole number of bytes")
+        return int(value)
+
+
+class Duration(_Measure[float]):
+    """
+    A number of seconds.
+    """
+
+    unit = "seconds"
+    factors = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+    default = "s"
+
+    def parse(self, text: str, base: FilePath[str]) -> float:
+        """
+        See L{Type.parse}.
+        """
+        return float(self._within(text))
+
+
+class HostName(Type[str]):
+    """
+    The domainpart of an address, prepared.
+    """
+
+    allowed = "a host name such as example.org"
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """
+        See L{Type.parse}.
+        """
+        try:
+            return prepareDomain(text)
+        except (InvalidJID, UnicodeError) as e:
+            raise NotAllowed(str(e)) from None
+
+
+class Text(Type[str]):
+    """
+    Any text that XML can carry, of one line.
+    """
+
+    allowed = "text of one line, without control characters"
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """
+        See L{Type.parse}.
+        """
+        if _CONTROL.search(text):
+            raise NotAllowed()
+        return text
+
+
+class Path(Type[FilePath[str] | None]):
+    """
+    A file; nothing for none. A relative path starts at the folder of the configuration file.
+    """
+
+    allowed = "the path of a file"
+
+    def parse(self, text: str, base: FilePath[str]) -> FilePath[str] | None:
+        """
+        See L{Type.parse}.
+        """
+        if "\x00" in text:
+            raise NotAllowed()
+        return FilePath(os.path.join(base.path, text)) if text else None
+
+
+class NetworkAddress(Type[Network]):
+    """
+    An IP network.
+    """
+
+    allowed = "an IP network such as 192.0.2.0/24 or 2001:db8::/32, or an address"
+
+    def parse(self, text: str, base: FilePath[str]) -> Network:
+        """
+        See L{Type.parse}.
+        """
+        try:
+            return ipaddress.ip_network(text)
+        except ValueError as e:
+            raise NotAllowed(str(e)) from None
+
+
+AnyType = Type[Any]
+"""A type of whatever values."""

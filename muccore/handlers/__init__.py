@@ -1,4 +1,0 @@
-# Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Subprotocol handlers, one protocol each.
-"""

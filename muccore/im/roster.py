@@ -1,0 +1,50 @@
+# -*- test-case-name: tests.im.test_roster -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The roster of an account (RFC 6121 §2): there is nobody on it, since there are no subscriptions yet.
+
+Clients ask for it before anything else, and some go no further until they are answered.
+"""
+
+from __future__ import annotations
+
+from muccore.routing.handler import BARE, Handler, forOwnerOnly
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+from muccore.xmpp.specs import XEP
+
+
+class RosterHandler(Handler):
+    """
+    Answers an account's owner about the account's roster.
+    """
+
+    implements = (
+        XEP(
+            6121,
+            "XMPP: Instant Messaging and Presence",
+            note="The roster is empty and cannot be changed; there are no subscriptions.",
+            series="RFC",
+        ),
+    )
+
+    def onGet(self, element: Element, to: JID) -> Element:
+        """
+        The roster (RFC 6121 §2.1.4): empty.
+        """
+        forOwnerOnly(element, to)
+        return Element((ns.ROSTER, "query"))
+
+    def onSet(self, element: Element, to: JID) -> None:
+        """
+        A change of the roster (RFC 6121 §2.3): it cannot be kept, and nobody is told that it was.
+        """
+        forOwnerOnly(element, to)
+        raise StanzaError("feature-not-implemented", text="There is no roster to be changed on this server.")
+
+    iqs = {
+        ("get", BARE, ns.ROSTER, "query"): onGet,
+        ("set", BARE, ns.ROSTER, "query"): onSet,
+    }

@@ -1,0 +1,130 @@
+# -*- test-case-name: tests.im.test_userdomain -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The domain of the accounts: stanzas to users of this server, by RFC 6121 §8.5.
+
+Where the text leaves a choice:
+
+  - C{normal} and C{chat} messages to a bare JID go to all available resources that share the highest priority, if it
+    is not negative (§8.5.2.1.1, the example it gives for "most available").
+  - A C{chat} message to a full JID that nobody has is treated as one to the bare JID; C{normal} and C{groupchat} ones
+    are answered with C{service-unavailable}, C{headline} is dropped (§8.5.3.2.1).
+  - There are no offline messages: where they could be stored, C{service-unavailable} is the answer (§8.5.2.2.1). An
+    account that does not exist is answered like one whose user is away (§8.5.1), so that nobody learns which it is.
+  - An IQ to a full JID is delivered to whoever has it. §8.5.3.1 advises against doing so between users who do not
+    share presence; who does is known when there are subscriptions.
+
+C{to} stays as it was, so a stanza for several resources is rendered once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+
+from muccore.interfaces import IRouter
+from muccore.interfaces.handlers import fromOwner
+from muccore.routing.domain import Domain
+from muccore.session.session import Sessions
+from muccore.xmpp.element import Element, Rendered, toAttribute
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+from muccore.xmpp.specs import XEP
+
+implements = (
+    XEP(6120, "XMPP Core", note="Without server-to-server streams.", series="RFC"),
+    XEP(6121, "XMPP: Instant Messaging and Presence", note="Delivery of stanzas (§8.5).", series="RFC"),
+)
+
+_TO_ACCOUNT: Final = frozenset([None, "unavailable"])
+_TO_SESSION: Final = frozenset([None, "unavailable", "error"])
+"""The types of presence that are delivered. Subscriptions and probes concern the account, and have no place yet."""
+
+
+class UserDomain(Domain):
+    """
+    The domain at which users of this server have their accounts.
+
+    @ivar sessions: who is on line.
+    """
+
+    def __init__(self, name: str, router: IRouter, clock: IReactorTime, sessions: Sessions) -> None:
+        super().__init__(name, router, clock)
+        self.sessions = sessions
+
+    def observable(self, element: Element, to: JID) -> bool:
+        """
+        Stock handlers answer for the server, and to a user for his own account; what users send to each other is none
+        of their business.
+        """
+        if not to.local:
+            return True
+        return element.name == "iq" and not to.resource and fromOwner(element, to)
+
+    def unhandled(self, element: Element, to: JID) -> None:
+        """
+        Deliver a stanza that no handler has taken.
+        """
+        if not to.local:
+            super().unhandled(element, to)
+        elif to.resource:
+            self._toFull(element, to)
+        else:
+            self._toBare(element, to)
+
+    def _unavailable(self, element: Element) -> None:
+        self.refuse(element, StanzaError("service-unavailable"))
+
+    def _toFull(self, element: Element, to: JID) -> None:
+        """
+        RFC 6121 §8.5.3
+        """
+        session = self.sessions.get(to)
+        name = element.name
+        type = element.attributes.get("type")
+        if name == "presence" and type not in _TO_SESSION:
+            return
+        if session is not None:
+            session.deliver(Rendered.of(element), toAttribute(element.attributes["to"]))
+        elif name == "iq":
+            if type in ("get", "set"):
+                self._unavailable(element)
+        elif name == "message":
+            if type == "chat":
+                self._toBare(element, to)
+            elif type not in ("error", "headline"):
+                self._unavailable(element)
+
+    def _toBare(self, element: Element, to: JID) -> None:
+        """
+        RFC 6121 §8.5.2
+        """
+        type = element.attributes.get("type")
+        if element.name == "iq":
+            # What no handler answers on behalf of the account (§8.5.2.1.3).
+            if type in ("get", "set"):
+                self._unavailable(element)
+            return
+        sessions = self.sessions.of(to.bare).values()
+        if element.name == "presence":
+            if type not in _TO_ACCOUNT:
+                return
+            recipients = [session for session in sessions if session.priority is not None]
+        elif type == "error":
+            return
+        elif type == "groupchat":
+            self._unavailable(element)
+            return
+        else:
+            recipients = [session for session in sessions if session.priority is not None and session.priority >= 0]
+            if type != "headline":
+                if not recipients:
+                    self._unavailable(element)
+                    return
+                highest = max(session.priority or 0 for session in recipients)
+                recipients = [session for session in recipients if session.priority == highest]
+        if recipients:
+            rendered, address = Rendered.of(element), toAttribute(element.attributes["to"])
+            for session in recipients:
+                session.deliver(rendered, address)

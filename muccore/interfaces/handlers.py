@@ -1,0 +1,199 @@
+# -*- test-case-name: tests.interfaces.test_handlers -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The words in which a handler says what it handles: two tables that a domain merges and looks stanzas up in.
+
+They stand on floor 0, because a handler (floor 4) writes them and a domain (floor 3) reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, Final, TypeVar
+
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+from zope.interface import Attribute
+
+from muccore.xmpp import jid
+from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID, InvalidJID
+
+
+class Kind(IntEnum):
+    """
+    What a stanza is addressed to, seen from the domain that handles it.
+
+    @cvar HOST: the domain itself. An address such as C{domain/resource} counts as it too: RFC 6120 §10.5.2 treats
+        both alike, and a handler that cares finds the resource in the address it is given.
+    @cvar BARE: an account, a room: C{local@domain}.
+    @cvar FULL: a session of an account, an occupant of a room: C{local@domain/resource}.
+    """
+
+    HOST = 0
+    BARE = 1
+    FULL = 2
+
+
+HOST: Final = Kind.HOST
+BARE: Final = Kind.BARE
+FULL: Final = Kind.FULL
+
+
+def kindOf(to: JID) -> Kind:
+    """
+    Which kind of address it is.
+    """
+    if not to.local:
+        return HOST
+    return FULL if to.resource else BARE
+
+
+def fromOwner(element: Element, to: JID) -> bool:
+    """
+    Whether a stanza to an account comes from that account itself: a client that speaks to its own server about
+    itself.
+    """
+    try:
+        return jid.parse(element.attributes.get("from", "")).bare == to.bare
+    except InvalidJID:
+        return False
+
+
+ANY: Final = "*"
+"""In a table of stanzas: whatever type has no line of its own."""
+
+
+class Answered:
+    """
+    The class of L{ANSWERED}.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ANSWERED"
+
+
+ANSWERED: Final = Answered()
+"""What a method for an IQ returns when it has answered, or will answer, by itself."""
+
+
+class NotHandled:
+    """
+    The class of L{NOT_HANDLED}.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NOT_HANDLED"
+
+
+NOT_HANDLED: Final = NotHandled()
+"""What a method that is declared with L{mayDecline} returns at once for a stanza that is not its own: the next handler
+with that key is asked, then stock handlers; in the end the domain does what it does without handlers."""
+
+
+StanzaKey = tuple[str, "str | None", Kind]
+IQKey = tuple[str, Kind, str, str]
+Key = StanzaKey | IQKey
+Function = Callable[..., Any]
+"""Called with the handler, the stanza and its address: what C{def} in the handler's class has made."""
+
+StanzaTable = Mapping[StanzaKey, Function]
+IQTable = Mapping[IQKey, Function]
+
+_F = TypeVar("_F", bound=Function)
+
+
+def mayDecline(function: _F) -> _F:
+    """
+    Declare (as a decorator) that a method may return L{NOT_HANDLED}, which lets other handlers have the same key.
+
+    It decides at once: what a L{Deferred} fires with is too late, since what the sender sends next must not overtake
+    the stanza (RFC 6120 §10.1).
+    """
+    function.__dict__["mayDecline"] = True
+    return function
+
+
+def answersAnyone(function: _F) -> _F:
+    """
+    Declare (as a decorator) that a method for IQs to accounts answers others than the account's owner too. It must not
+    let them find out whether there is such an account.
+    """
+    function.__dict__["answersAnyone"] = True
+    return function
+
+
+def canDecline(function: Function) -> bool:
+    """
+    Whether a function is declared with L{mayDecline}.
+    """
+    return getattr(function, "mayDecline", False)
+
+
+def shownKey(key: Key) -> str:
+    """
+    A key of a table as its author has written it.
+    """
+    return f"({', '.join(part.name if isinstance(part, Kind) else repr(part) for part in key)})"
+
+
+class InvalidHandler(ValueError):
+    """
+    A handler cannot be added to a domain; C{str()} of it is one line that says why.
+    """
+
+
+class ITables(IXMPPHandler):
+    """
+    A handler that says by tables what it handles. One without them is a stock wokkel handler: it observes the
+    domain's C{xmlstream}.
+
+    A table holds functions, not names: in a class body it stands below the methods. The domain binds them to the
+    handler. A subclass that overrides a method needs a table of its own, since that of the base class holds the
+    function of the base class.
+
+    At the accounts' domain the keys are those with L{HOST}, and those of IQs with L{BARE}, which get what accounts send
+    to themselves unless the method is declared with L{answersAnyone}. What users send each other no handler takes: it
+    is delivered (RFC 6121 §8.5).
+    """
+
+    stanzas = Attribute(
+        "C{{(name, type, Kind): function}} for messages, presence and the answers to IQs. A message without a type, "
+        "or with one that RFC 6121 §5.2.2 does not know, has the type C{'normal'}; available presence has C{None}. "
+        "L{ANY} stands for all types that have no line of their own."
+    )
+    iqs = Attribute(
+        "C{{(type, Kind, namespace of the payload, its name): function}} for IQs of type get and set. One whose "
+        "payload has no line here is looked up in C{stanzas} as C{('iq', type, Kind)}, for those who pass requests on."
+    )
+
+
+__all__ = [
+    "ANSWERED",
+    "ANY",
+    "BARE",
+    "FULL",
+    "HOST",
+    "NOT_HANDLED",
+    "Answered",
+    "Function",
+    "IQKey",
+    "IQTable",
+    "ITables",
+    "InvalidHandler",
+    "Key",
+    "Kind",
+    "NotHandled",
+    "StanzaKey",
+    "StanzaTable",
+    "answersAnyone",
+    "canDecline",
+    "fromOwner",
+    "kindOf",
+    "mayDecline",
+    "shownKey",
+]

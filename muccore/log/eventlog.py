@@ -1,0 +1,245 @@
+# -*- test-case-name: tests.log.test_eventlog -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The events that an operator must see, one line each: C{login-failed from 192.0.2.7: not-authorized, ...}.
+
+A line begins with the name of its kind and with its source, which is an address of the network or the bare JID of the
+actor. Users choose neither, so that scripts and fail2ban can match them; what users do choose (nicks, resources, names)
+comes behind, and L{clean} keeps it from looking like anything else. Names of kinds and the beginnings of their lines
+are stable; docs/operating.md lists them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+from constantly import NamedConstant
+from twisted.logger import LogLevel
+
+from muccore.log.logger import Logger
+
+LINE_LIMIT: Final = 30
+"""Lines of one kind from one source in a L{PERIOD}; the rest is counted."""
+
+PERIOD: Final = 60.0
+"""Seconds."""
+
+SOURCE_LIMIT: Final = 2048
+"""Pairs of kind and source that are counted apart in a L{PERIOD}; the rest is counted together, by kind."""
+
+VALUE_LIMIT: Final = 128
+"""Characters of one value in a line."""
+
+OTHERS: Final = "others"
+"""The source under which the rest is counted."""
+
+_PLAIN: Final = re.compile(r"[^\s\"\\]+")
+
+
+class Phrase(str):
+    """
+    Text of the server's own, which is not quoted in a line though it has spaces.
+    """
+
+    __slots__ = ()
+
+
+def escape(text: str) -> str:
+    """
+    Replace control characters, line separators and invisible characters by backslash escapes, as Python writes them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def clean(value: object) -> str:
+    """
+    Make a value fit for a line: printable, bounded, and in quotes unless it is one word without quotes or backslashes.
+    """
+    text = str(value)
+    if len(text) > VALUE_LIMIT:
+        text = text[: VALUE_LIMIT - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    if (not isinstance(value, Phrase) and _PLAIN.fullmatch(text) is None) or not text.isprintable():
+        text = '"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+    return text
+
+
+class RateLimit:
+    """
+    Limits the lines of each kind from each source. What was not logged is counted, and told at the end of its period.
+    """
+
+    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        # Kind and source: end of the period, and events in it. Ordered by the end.
+        self._counts: dict[tuple[str, str], list[float]] = {}
+
+    def admits(self, kind: str, source: str) -> bool:
+        """
+        Count an event.
+
+        @return: whether to log it.
+        """
+        self.expire()
+        key = (kind, source)
+        count = self._counts.get(key)
+        if count is None and len(self._counts) >= SOURCE_LIMIT:
+            key = (kind, OTHERS)
+            count = self._counts.get(key)
+        if count is None:
+            self._counts[key] = [self._seconds() + PERIOD, 1]
+            return True
+        count[1] += 1
+        return count[1] <= LINE_LIMIT
+
+    def expire(self, everything: bool = False) -> None:
+        """
+        Forget the periods that have ended, and log how many events were not logged in them.
+
+        @param everything: end those that have not ended, too.
+        """
+        counts = self._counts
+        now = self._seconds()
+        while counts:
+            key = next(iter(counts))
+            until, count = counts[key]
+            if until > now and not everything:
+                break
+            del counts[key]
+            if count > LINE_LIMIT:
+                EVENTS_SUPPRESSED.write(key[1], count=int(count) - LINE_LIMIT, kind=key[0])
+
+
+limit = RateLimit()
+"""The limit of the process. The server calls L{RateLimit.expire} from time to time."""
+
+_log = Logger(namespace="muccore.events")
+
+
+class EventKind:
+    """
+    A kind of event.
+
+    @ivar name: what its lines begin with.
+    @ivar key: what its source is: C{address} or C{actor}.
+    @ivar format: its lines, as C{str.format} understands it.
+    @ivar meaning: what has happened, for the documentation.
+    @ivar level: the level at which it is logged.
+    """
+
+    def __init__(
+        self, name: str, key: str, text: str, meaning: str, level: NamedConstant = LogLevel.info
+    ) -> None:
+        """
+        @param text: the line behind name and source.
+        """
+        self.name = name
+        self.key = key
+        self.format = f"{name} {'from' if key == 'address' else 'by'} {{{key}}}: {text}"
+        self.meaning = meaning
+        self.level = level
+        KINDS.append(self)
+
+    def wanted(self) -> bool:
+        """
+        Whether events of this kind are logged at the present threshold, for callers to whom their fields cost
+        something.
+        """
+        return bool(self.level >= Logger.threshold)
+
+    def log(self, source: str, **fields: object) -> None:
+        """
+        Log an event. Below the threshold this costs one comparison.
+
+        @param source: where it comes from; L{RateLimit} counts by it.
+        @param fields: what the format has.
+        """
+        if self.level >= Logger.threshold and limit.admits(self.name, source):
+            self.write(source, **fields)
+
+    def write(self, source: str, **fields: object) -> None:
+        """
+        Log an event, however many there have been.
+        """
+        values = {name: value if isinstance(value, int) else clean(value) for name, value in fields.items()}
+        values[self.key] = clean(source or "-")
+        _log.emit(self.level, self.format, event=self.name, **values)
+
+
+KINDS: Final[list[EventKind]] = []
+"""Every kind, in the order of the documentation."""
+
+LOGIN: Final = EventKind(
+    "login", "address", "{jid} by {mechanism}, {tls}", "A client has logged in and bound a resource."
+)
+LOGIN_FAILED: Final = EventKind(
+    "login-failed",
+    "address",
+    "{condition}, account {account}, {mechanism}, {tls}",
+    "A log-in was refused. The condition is that of RFC 6120 \N{SECTION SIGN}6.5: `not-authorized` is a wrong name or "
+    "password. The account is what the client has claimed, `-` if it has not come so far.",
+)
+LOGOUT: Final = EventKind(
+    "logout", "address", "{jid} after {seconds} s, {why}", "The stream of a client that was logged in has ended."
+)
+CONNECTION_REFUSED: Final = EventKind(
+    "connection-refused",
+    "address",
+    "limit of {limit}",
+    "There are too many connections, in all or from that address: which key of `[limits]`, and its value.",
+)
+STREAM_ERROR: Final = EventKind(
+    "stream-error",
+    "address",
+    "{error}, {jid}",
+    "The server has ended a stream: what came was no XML or no XMPP, or exceeded a limit, which is named. "
+    "The JID is `-` before the log-in.",
+)
+CLIENT_THROTTLED: Final = EventKind(
+    "client-throttled",
+    "address",
+    "more than {rate} bytes/s, {jid}",
+    "A client sends faster than `[limits] rate`, and is read more slowly. Once until it has kept to it for a minute.",
+)
+OUTBOX_OVERFLOW: Final = EventKind(
+    "outbox-overflow",
+    "address",
+    "more than {limit} bytes unread",
+    "A client has not read what it was sent (`[transport] outbox_limit`), and was disconnected.",
+)
+ROOM_CREATED: Final = EventKind("room-created", "actor", "{room}", "A room was created.")
+ROOM_CONFIGURED: Final = EventKind(
+    "room-configured",
+    "actor",
+    "{room}, changed: {changed}",
+    "An owner has submitted the configuration form. Which settings it changed, not to what.",
+)
+ROOM_DESTROYED: Final = EventKind(
+    "room-destroyed",
+    "actor",
+    "{room}, {why}",
+    "A room is no more. The actor is the domain of the rooms where the server has done it by itself.",
+)
+OCCUPANT_KICKED: Final = EventKind(
+    "occupant-kicked", "actor", "{target} from {room}, nick {nick}", "A moderator has put an occupant out of a room."
+)
+OCCUPANT_BANNED: Final = EventKind(
+    "occupant-banned",
+    "actor",
+    "{target} from {room}",
+    "An admin or owner has banned an account, or a whole domain, from a room.",
+)
+EVENTS_SUPPRESSED: Final = EventKind(
+    "events-suppressed",
+    "address",
+    "{count} more {kind} in the last minute were not logged",
+    f"There were more than {LINE_LIMIT} events of one kind from one source (an address, or the actor's JID) within "
+    f"a minute. From `{OTHERS}`: there were more than {SOURCE_LIMIT} sources, and these are the rest.",
+)
+
+
+__all__ = ["KINDS", "EventKind", "Phrase", "RateLimit", "clean", "escape", "limit"]

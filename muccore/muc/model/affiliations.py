@@ -1,0 +1,117 @@
+# -*- test-case-name: tests.muc.model.test_affiliations -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A room's list of affiliations and reserved nicks, in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from muccore.interfaces import Affiliate
+from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+
+LIMIT: Final = 200_000
+"""How many entries a room's list has at the most: all of it is in memory while the room is."""
+
+_NONE: Final = Affiliation.NONE.word
+
+Changes = Mapping[str, Affiliate | None]
+
+
+class Affiliations:
+    """
+    Who is what in a room. Keys are bare JIDs, or domains: an entry for a domain counts for all its users without an
+    entry of their own (XEP-0045 §9.2).
+    """
+
+    __slots__ = ("_entries", "_nicks")
+
+    def __init__(self, entries: Mapping[str, Affiliate]) -> None:
+        self._entries: dict[str, Affiliate] = {}
+        self._nicks: dict[str, str] = {}
+        self.update(entries)
+
+    def update(self, changes: Changes) -> None:
+        """
+        Take changes over; C{None} removes an entry.
+        """
+        entries, nicks = self._entries, self._nicks
+        for jid in changes:
+            old = entries.pop(jid, None)
+            if old is not None and old.nick is not None:
+                nicks.pop(old.nick, None)
+        for jid, entry in changes.items():
+            if entry is not None:
+                entries[jid] = entry
+                if entry.nick is not None:
+                    nicks[entry.nick] = jid
+
+    def of(self, jid: JID) -> Affiliation:
+        """
+        Somebody's affiliation: his own entry, or his domain's, or none.
+        """
+        entry = self._entries.get(jid.bare if self.stands(jid.bare) else jid.domain)
+        return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
+
+    def stands(self, bare: str) -> bool:
+        """
+        Whether somebody's own entry decides his affiliation. One that only reserves a nick does not shield him from
+        what is said of his domain.
+        """
+        entry = self._entries.get(bare)
+        return entry is not None and entry.affiliation != _NONE
+
+    def entry(self, key: str) -> Affiliate | None:
+        """
+        The entry of exactly this bare JID or domain.
+        """
+        return self._entries.get(key)
+
+    def nickOf(self, bare: str) -> str | None:
+        """
+        The nick that is reserved for somebody, or C{None}.
+        """
+        entry = self._entries.get(bare)
+        return entry.nick if entry is not None else None
+
+    def holderOf(self, nick: str) -> str | None:
+        """
+        The bare JID for which a nick is reserved, or C{None}.
+        """
+        return self._nicks.get(nick)
+
+    def having(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
+        """
+        All entries with an affiliation, in the order in which they were made.
+        """
+        word = affiliation.word
+        return ((jid, entry) for jid, entry in self._entries.items() if entry.affiliation == word)
+
+    def ownersAfter(self, changes: Changes) -> bool:
+        """
+        Whether there would still be an owner after some changes.
+        """
+        owner = Affiliation.OWNER.word
+        if any(entry is not None and entry.affiliation == owner for entry in changes.values()):
+            return True
+        return any(jid not in changes for jid, _ in self.having(Affiliation.OWNER))
+
+    def checkSize(self, changes: Changes) -> None:
+        """
+        Whether the list can take changes without growing out of all bounds.
+
+        @raise StanzaError: C{resource-constraint} if it would.
+        """
+        added = sum(entry is not None and jid not in self._entries for jid, entry in changes.items())
+        if added and len(self._entries) + added > LIMIT:
+            raise StanzaError("resource-constraint", text="The room's list of affiliations is full.")
+
+    def entries(self) -> Mapping[str, Affiliate]:
+        """
+        All entries, for writing them down.
+        """
+        return dict(self._entries)

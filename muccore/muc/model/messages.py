@@ -1,0 +1,124 @@
+# -*- test-case-name: tests.muc.protocol.test_messages -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What is said in a room: to everybody, to one occupant, and the subject (XEP-0045 §7.4, §7.5, §8.1).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from muccore.interfaces import Subject
+from muccore.muc.model.occupant import Occupant
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.room import Room
+from muccore.muc.model.sanitize import fromOccupant, hideRefuser
+from muccore.xmpp import ns
+from muccore.xmpp.datetimes import parseStamp
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+
+_MAY_PM: Final = {
+    "anyone": Role.VISITOR,
+    "participants": Role.PARTICIPANT,
+    "moderators": Role.MODERATOR,
+}
+
+_DELIVERY_ERRORS: Final = frozenset(
+    {
+        "gone",
+        "item-not-found",
+        "recipient-unavailable",
+        "redirect",
+        "remote-server-not-found",
+        "remote-server-timeout",
+    }
+)
+
+
+def isSubjectChange(message: Element) -> bool:
+    """
+    Whether a groupchat message sets the subject: it has a C{<subject/>} and neither C{<body/>} nor C{<thread/>}
+    (XEP-0045 §8.1).
+    """
+    return message.child("subject") is not None and message.child("body") is None and message.child("thread") is None
+
+
+def isDeliveryError(stanza: Element) -> bool:
+    """
+    Whether an error stanza says that its sender is not to be reached any more (XEP-0045 §18.1.2, ghost users).
+    """
+    error = stanza.child("error")
+    return error is not None and any(
+        child.uri == ns.STANZA_ERRORS and child.name in _DELIVERY_ERRORS for child in error.childElements()
+    )
+
+
+def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
+    """
+    Somebody speaks to everybody.
+
+    @raise StanzaError: C{forbidden} for one without voice.
+    """
+    if occupant.role < Role.PARTICIPANT:
+        raise StanzaError("forbidden", text="You need voice to speak in this room.")
+    reflected = fromOccupant(message, occupant.address, room.jid)
+    rendered = room.broadcast(reflected)
+    if message.child("body") is not None:
+        imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(reflected)
+        room.history.add(rendered, room.now(), imported)
+
+
+def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
+    """
+    Check a change of the subject.
+
+    @raise StanzaError: C{forbidden} for one who may not (XEP-0045 §8.1).
+    """
+    needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
+    if occupant.role < needed:
+        raise StanzaError("forbidden", text="You are not allowed to change the subject.")
+    subject = message.child("subject")
+    return Subject(subject.text() if subject is not None else "", occupant.nick, room.now())
+
+
+def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:
+    """
+    Take over a subject that L{planSubject} gave, and tell everybody.
+    """
+    room.subject = subject
+    room.broadcast(fromOccupant(message, occupant.address, room.jid))
+
+
+def _isDelayed(message: Element) -> bool:
+    """
+    Whether a message (without forged delays) says itself when it was said; history then goes by that (XEP-0045 §7.9).
+    """
+    delay = message.child("delay", ns.DELAY)
+    if delay is None:
+        return False
+    try:
+        parseStamp(delay.attributes["stamp"])
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
+def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None:
+    """
+    Somebody speaks to one occupant, on all of whose sessions it arrives (XEP-0045 §7.5).
+
+    @raise StanzaError: C{forbidden} if the room does not let him, C{item-not-found} if nobody has the nick.
+    """
+    target = room.occupants.get(nick)
+    if target is None:
+        raise StanzaError("item-not-found")
+    allowed = _MAY_PM.get(room.settings.allowPM)
+    bounced = message.get("type") == "error"
+    if not bounced and (allowed is None or occupant.role < allowed):
+        raise StanzaError("forbidden", text="Private messages are restricted in this room.")
+    outgoing = fromOccupant(message, occupant.address, room.jid)
+    if bounced:
+        hideRefuser(outgoing)
+    outgoing.add("x", ns.MUC_USER)
+    room.broadcastTo(outgoing, (target,))

@@ -1,0 +1,85 @@
+# -*- test-case-name: tests.muc.protocol.test_presence_sessions -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Who is in a room: an occupant, and each of his sessions in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.xmpp.element import Rendered, escapeAttribute, toAttribute
+from muccore.xmpp.jid import JID
+
+Deliver = Callable[[Rendered, bytes], None]
+"""The C{deliver} of a route (L{muccore.interfaces.IRoute})."""
+
+
+class Seat:
+    """
+    One session of an occupant.
+
+    @ivar jid: its full JID.
+    @ivar to: its C{to} attribute, rendered.
+    @ivar deliver: takes what the room sends it; the C{deliver} of its route.
+    @ivar occupant: whose it is.
+    @ivar payload: what it last said in its presence, rendered.
+    @ivar seesJIDs: whether it may see real JIDs.
+    """
+
+    __slots__ = ("deliver", "jid", "occupant", "payload", "seesJIDs", "to")
+
+    def __init__(self, jid: str, deliver: Deliver, occupant: Occupant, payload: bytes) -> None:
+        self.jid = jid
+        self.to = toAttribute(jid)
+        self.deliver = deliver
+        self.occupant = occupant
+        self.payload = payload
+        self.seesJIDs = False
+
+
+class Occupant:
+    """
+    A user in a room under one nick, with one session or several (XEP-0045 §7.2.8).
+
+    @ivar nick: his nick.
+    @ivar address: his occupant JID.
+    @ivar fromAttribute: C{b" from='...'"} of it.
+    @ivar account: his bare JID.
+    @ivar affiliation: as the room's list has it.
+    @ivar role: his role.
+    @ivar seats: his sessions by full JID, the eldest first.
+    @ivar shown: the session whose presence and real JID others see: the one that last sent presence.
+    @ivar faces: his presence as others see it, without and with his real JID, for newcomers; C{None} until it is
+        asked for.
+    """
+
+    __slots__ = ("account", "address", "affiliation", "faces", "fromAttribute", "nick", "role", "seats", "shown")
+
+    shown: Seat
+
+    def __init__(self, room: JID, nick: str, account: JID, affiliation: Affiliation, role: Role) -> None:
+        self.account = account
+        self.affiliation = affiliation
+        self.role = role
+        self.seats: dict[str, Seat] = {}
+        self.faces: tuple[Rendered, Rendered] | None = None
+        self.rename(room, nick)
+
+    def rename(self, room: JID, nick: str) -> None:
+        """
+        Take another nick.
+        """
+        self.nick = nick
+        self.address = f"{room.bare}/{nick}"
+        self.fromAttribute = f" from='{escapeAttribute(self.address)}'".encode()
+        self.faces = None
+
+    def seat(self, jid: str, deliver: Deliver, payload: bytes) -> Seat:
+        """
+        Add a session; it is the one that is shown from now on.
+        """
+        seat = self.seats[jid] = self.shown = Seat(jid, deliver, self, payload)
+        self.faces = None
+        return seat

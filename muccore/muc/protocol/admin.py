@@ -1,0 +1,158 @@
+# -*- test-case-name: tests.muc.protocol.test_admin -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The requests of moderators, admins and owners in C{muc#admin}: lists (XEP-0045 §8.5, §9.2, §9.5, §9.8, §10.5, §10.8)
+and what is to change in them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from muccore.muc.model.privilegechanges import AffiliationItem, RoleItem
+from muccore.muc.model.privileges import Affiliation, Role, parseAffiliation, parseRole
+from muccore.muc.model.room import Room
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID, InvalidJID, parse, prepareResource
+
+NICK_LIMIT: Final = 256
+"""Bytes of a nick, in UTF-8."""
+
+REASON_LIMIT: Final = 1024
+"""Characters of a reason: it is kept, and told to everybody."""
+
+
+def parseItems(room: Room, query: Element) -> list[AffiliationItem | RoleItem]:
+    """
+    What a request wants changed.
+
+    @raise StanzaError: C{bad-request} if there is nothing in it, or an item names both a role and an affiliation
+        (§17.4) or neither; C{jid-malformed} for an address that is none.
+    """
+    items = [_parseItem(room, item) for item in query.childElements() if item.name == "item" and item.uri == query.uri]
+    if not items:
+        raise StanzaError("bad-request", text="The request contains no items.")
+    return items
+
+
+def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
+    affiliation, role, nick = item.get("affiliation"), item.get("role"), item.get("nick")
+    reason = _reason(item)
+    if (affiliation is None) == (role is None):
+        raise StanzaError("bad-request", text="An item must contain either a role or an affiliation.")
+    if role is not None:
+        if not nick:
+            raise StanzaError("bad-request", text="To change a role, give the occupant's nickname.")
+        return RoleItem(prepareNick(nick), parseRole(role), reason)
+    assert affiliation is not None
+    wanted = parseAffiliation(affiliation)
+    address = item.get("jid")
+    if address is None:
+        # COMPAT: some clients name an occupant by his nick alone.
+        occupant = room.occupants.get(prepareNick(nick)) if nick else None
+        if occupant is None:
+            condition = "item-not-found" if nick else "bad-request"
+            raise StanzaError(condition, text="To change an affiliation, give the user's address.")
+        return AffiliationItem(occupant.account, wanted, None, reason)
+    try:
+        jid = parse(address).bareJID()
+    except InvalidJID as e:
+        raise StanzaError("jid-malformed", text=str(e)) from None
+    return AffiliationItem(jid, wanted, prepareNick(nick) if nick else nick, reason)
+
+
+def _reason(item: Element) -> str | None:
+    reason = item.child("reason")
+    text = reason.text() if reason is not None else ""
+    if len(text) > REASON_LIMIT:
+        raise StanzaError("not-acceptable", text=f"A reason may be at most {REASON_LIMIT} characters long.")
+    return text or None
+
+
+def prepareNick(nick: str) -> str:
+    """
+    Prepare a nick that stands in an attribute or a form.
+
+    @raise StanzaError: C{not-acceptable} for one that nobody could have.
+    """
+    try:
+        prepared = prepareResource(nick).strip()
+    except InvalidJID as e:
+        raise StanzaError("not-acceptable", "modify", str(e)) from None
+    if not prepared:
+        raise StanzaError("not-acceptable", "modify", "A nickname must not be blank.")
+    checkLength(prepared)
+    return prepared
+
+
+def checkLength(nick: str) -> None:
+    """
+    @raise StanzaError: C{not-acceptable} for a nick that is longer than anybody's name: it is sent to everybody with
+        whatever he does.
+    """
+    if len(nick.encode("utf-8")) > NICK_LIMIT:
+        raise StanzaError("not-acceptable", "modify", f"A nickname may be at most {NICK_LIMIT} bytes long.")
+
+
+def answerList(room: Room, sender: JID, query: Element) -> Element:
+    """
+    A list of everybody with a role, or with an affiliation.
+
+    @raise StanzaError: C{bad-request} if not exactly one list is asked for, C{forbidden} for one who may not see it.
+    """
+    items = [item for item in query.childElements() if item.name == "item" and item.uri == query.uri]
+    if len(items) != 1:
+        raise StanzaError("bad-request", text="A request must ask for exactly one list.")
+    affiliation, role = items[0].get("affiliation"), items[0].get("role")
+    if (affiliation is None) == (role is None):
+        raise StanzaError("bad-request", text="A list is requested by either a role or an affiliation.")
+    answer = Element((ns.MUC_ADMIN, "query"))
+    if role is not None:
+        _listRole(room, sender, parseRole(role), answer)
+    else:
+        assert affiliation is not None
+        _listAffiliation(room, sender, parseAffiliation(affiliation), answer)
+    return answer
+
+
+def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
+    occupant = room.occupantOf(sender.full)
+    rank = room.affiliations.of(sender)
+    moderator = occupant is not None and occupant.role is Role.MODERATOR
+    if rank < Affiliation.ADMIN and (not moderator or role is Role.MODERATOR):
+        raise StanzaError("forbidden")
+    if role is Role.NONE:
+        raise StanzaError("bad-request", text="Every occupant of a room has a role.")
+    for other in room.occupants.values():
+        if other.role is role:
+            answer.add(
+                "item", nick=other.nick, role=role.word, affiliation=other.affiliation.word, jid=other.shown.jid
+            )
+
+
+def _listAffiliation(room: Room, sender: JID, affiliation: Affiliation, answer: Element) -> None:
+    if affiliation is Affiliation.NONE:
+        raise StanzaError("bad-request", text="Users without an affiliation are not listed.")
+    if not _maySeeList(room, sender, affiliation):
+        raise StanzaError("forbidden")
+    for jid, entry in room.affiliations.having(affiliation):
+        item = answer.add("item", affiliation=affiliation.word, jid=jid)
+        if entry.nick is not None:
+            item.attributes["nick"] = entry.nick
+        if entry.reason:
+            item.add("reason", text=entry.reason)
+
+
+def _maySeeList(room: Room, sender: JID, affiliation: Affiliation) -> bool:
+    """
+    Outcasts: admins (§9.2). Members: admins, and in a non-anonymous room members and occupants (§9.5). Owners and
+    admins: owners, and in a non-anonymous room likewise (§10.5, §10.8).
+    """
+    rank = room.affiliations.of(sender)
+    if rank is Affiliation.OWNER or (rank is Affiliation.ADMIN and affiliation <= Affiliation.MEMBER):
+        return True
+    if affiliation is Affiliation.OUTCAST or not room.settings.nonAnonymous:
+        return False
+    return rank >= Affiliation.MEMBER or (rank is Affiliation.NONE and sender.full in room.seats)

@@ -1,0 +1,107 @@
+# -*- test-case-name: tests.muc.protocol.test_disco -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What a room tells about itself (XEP-0045 §6.4 to §6.6, §7.12, §18.1.1; XEP-0128).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.room import Room
+from muccore.muc.model.roomsettings import features
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+
+NICK_NODE: Final = "x-roomuser-item"
+"""Where somebody finds the nick that is reserved for him (§7.12)."""
+
+TRAFFIC_NODE: Final = f"{ns.MUC}#traffic"
+
+ROOM_FEATURES: Final = (
+    ns.DISCO_INFO,
+    ns.DISCO_ITEMS,
+    ns.MUC,
+    ns.MUC_STABLE_ID,
+    ns.MUC_SELF_PING,
+    ns.MUC_REQUEST,
+    ns.REGISTER,
+)
+"""What every room supports."""
+
+
+def info(room: Room, sender: JID, query: Element) -> Element:
+    """
+    Answer a C{disco#info} query.
+
+    @raise StanzaError: C{service-unavailable} for the traffic node, since nothing is held back; C{item-not-found}
+        for any other unknown node.
+    """
+    node = query.get("node") or ""
+    answer = Element((ns.DISCO_INFO, "query"))
+    if node:
+        answer.attributes["node"] = node
+        if node == TRAFFIC_NODE:
+            raise StanzaError("service-unavailable")
+        if node != NICK_NODE:
+            raise StanzaError("item-not-found")
+        nick = room.affiliations.nickOf(sender.bare)
+        if nick is not None:
+            answer.add("identity", category="conference", type="text", name=nick)
+        return answer
+    settings = room.settings
+    answer.add("identity", category="conference", type="text", name=settings.name or room.jid.local)
+    for feature in (*ROOM_FEATURES, *features(settings)):
+        answer.add("feature", var=feature)
+    _addForm(room, sender, answer)
+    return answer
+
+
+def _addForm(room: Room, sender: JID, answer: Element) -> None:
+    settings = room.settings
+    subjectMod = str(int(settings.changeSubject))
+    form = answer.add("x", ns.DATA, type="result")
+    rows = [
+        ("FORM_TYPE", "hidden", "", ns.MUC_ROOMINFO),
+        ("muc#roominfo_description", "text-single", "Room description", settings.description),
+        ("muc#roominfo_lang", "text-single", "Room language", settings.language),
+        ("muc#roominfo_occupants", "text-single", "Number of occupants", str(len(room.occupants))),
+        ("muc#roominfo_subjectmod", "boolean", "Participants may change the subject", subjectMod),
+        ("muc#roomconfig_changesubject", "boolean", "Participants may change the subject", subjectMod),
+        ("muc#maxhistoryfetch", "text-single", "Maximum number of history messages", str(settings.historyLength)),
+    ]
+    if room.subject is not None and _mayKnowSubject(room, sender):
+        rows.append(("muc#roominfo_subject", "text-single", "Room subject", room.subject.text))
+    for var, kind, label, value in rows:
+        field = form.add("field", var=var, type=kind)
+        if label:
+            field.attributes["label"] = label
+        field.add("value", text=value)
+
+
+def _mayKnowSubject(room: Room, sender: JID) -> bool:
+    """
+    What is talked about in a room that not everybody may enter or find is not told to everybody (XEP-0045 §13.4).
+    """
+    settings = room.settings
+    if settings.public and not settings.membersOnly and not settings.password:
+        return room.affiliations.of(sender) is not Affiliation.OUTCAST
+    return sender.full in room.seats or room.affiliations.of(sender) >= Affiliation.MEMBER
+
+
+def items(room: Room, sender: JID, query: Element) -> Element:
+    """
+    Answer a C{disco#items} query: the occupants, for an occupant; nothing for anybody else (§6.5).
+
+    @raise StanzaError: C{item-not-found} for any node.
+    """
+    if query.get("node"):
+        raise StanzaError("item-not-found")
+    answer = Element((ns.DISCO_ITEMS, "query"))
+    if sender.full in room.seats:
+        for occupant in room.occupants.values():
+            answer.add("item", jid=occupant.address)
+    return answer

@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.muc.test_handler -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The messages that people send to rooms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from muccore.interfaces import RoomChange
+from muccore.muc.model import messages, privilegechanges
+from muccore.muc.model.occupant import Seat
+from muccore.muc.model.room import Room
+from muccore.muc.protocol import invite, presence, voice
+from muccore.muc.protocol.base import Entrance, affiliatesOf, inRoom
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID, parse
+
+
+def _seat(room: Room, message: Element) -> Seat:
+    """
+    @raise StanzaError: C{not-acceptable} if the sender is not in the room.
+    """
+    seat = room.seats.get(message.attributes["from"])
+    if seat is None:
+        raise StanzaError("not-acceptable", text="You are not in the room.")
+    return seat
+
+
+@inRoom(changing=messages.isSubjectChange)
+def groupchat(handler: Entrance, message: Element, to: JID, room: Room) -> Any:
+    """
+    Send a message to everybody, or change the subject (§7.4, §8.1).
+    """
+    seat = _seat(room, message)
+    occupant = seat.occupant
+    if not messages.isSubjectChange(message):
+        messages.groupchat(room, occupant, message)
+        return None
+    subject = messages.planSubject(room, occupant, message)
+    writing = handler.storeChange(room, RoomChange(subject=subject))
+    return handler.commitThenAnnounce(
+        room, seat.jid, writing, lambda: messages.applySubject(room, occupant, message, subject)
+    )
+
+
+def groupchatToOccupant(handler: Entrance, message: Element, to: JID) -> None:
+    """
+    Refuse a groupchat message to one occupant (§7.5).
+    """
+    error = StanzaError("bad-request", text="A message to a single occupant must not be of type groupchat.")
+    error.by = to.bare
+    raise error
+
+
+@inRoom()
+def private(handler: Entrance, message: Element, to: JID, room: Room) -> None:
+    """
+    Send a message to one occupant (§7.5).
+    """
+    messages.private(room, _seat(room, message).occupant, to.resource, message)
+
+
+def privateBounce(handler: Entrance, bounced: Element, to: JID) -> Any:
+    """
+    Return a private message that could not be delivered, or was refused, to the occupant who wrote it.
+    """
+    if messages.isDeliveryError(bounced):
+        return presence.bounce(handler, bounced, to)
+    room = handler.rooms.live.get(to.bare)
+    occupant = room.occupantOf(bounced.attributes["from"]) if room is not None else None
+    if room is not None and occupant is not None and to.resource in room.occupants:
+        messages.private(room, occupant, to.resource, bounced)
+    return None
+
+
+@inRoom(changing=invite.isInvitation)
+def toRoom(handler: Entrance, message: Element, to: JID, room: Room) -> Any:
+    """
+    Handle an invitation, its refusal, or a form about voice (§7.8, §7.13, §8.6).
+    """
+    x = message.child("x", ns.MUC_USER)
+    if x is not None:
+        if x.child("invite") is not None:
+            return _invite(handler, message, room, x)
+        declined = x.child("decline")
+        if declined is not None:
+            return invite.decline(room, parse(message.attributes["from"]), message, declined)
+    form = message.child("x", ns.DATA)
+    if form is not None:
+        return _voice(message, room, form)
+    if message.get("type") == "headline":
+        return None
+    raise StanzaError("bad-request", text="A message to the room must be of type groupchat.")
+
+
+def _invite(handler: Entrance, message: Element, room: Room, x: Element) -> Any:
+    sender = parse(message.attributes["from"])
+    invitations = invite.plan(room, sender, message, x)
+    occupant = room.occupantOf(sender.full)
+    plan = privilegechanges.Plan(occupant.nick if occupant is not None else None, invitations.affiliates)
+    plan.reasons = dict.fromkeys(invitations.affiliates)
+
+    def announce() -> None:
+        tellEveryone = privilegechanges.apply(room, plan)
+        for invitation in invitations.messages:
+            handler.send(invitation)
+        tellEveryone()
+
+    return handler.commitThenAnnounce(room, sender.full, handler.storeChange(room, affiliatesOf(plan)), announce)
+
+
+def _voice(message: Element, room: Room, form: Element) -> None:
+    seat = _seat(room, message)
+    if form.get("type") == "cancel":
+        # A moderator who does not want to decide (§8.6).
+        return
+    values = voice.formValues(form)
+    if not voice.isApproval(values):
+        voice.request(room, seat, values)
+        return
+    item = voice.approval(room, seat.occupant, values)
+    if item is not None:
+        privilegechanges.apply(room, privilegechanges.plan(room, parse(seat.jid), [item]))()

@@ -1,0 +1,213 @@
+# -*- test-case-name: tests.muc.protocol.test_owner -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What an owner asks of his room in C{muc#owner}: the configuration form and what comes back in it, and its end
+(XEP-0045 §10.1, §10.2, §10.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+from muccore.muc.model import privilegechanges
+from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.room import Room
+from muccore.muc.model.roomsettings import FIELDS, MAX_USERS_CHOICES, Field, RoomSettings
+from muccore.muc.service.servicesettings import Options
+from muccore.xmpp import dataforms, ns
+from muccore.xmpp.dataforms import Value
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.jid import parse as parseJID
+
+_PROTECTED: Final = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "Require a password to enter")
+_SECRET: Final = dataforms.Field("text-private", "muc#roomconfig_roomsecret", "Password")
+_ADMINS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Room admins")
+_OWNERS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Room owners")
+
+_TEXT_LIMITS: Final = {"name": 256, "description": 1024, "language": 64}
+_PASSWORD_LIMIT: Final = 1024
+_NO_LIMIT: Final = "none"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """
+    A configuration that was submitted.
+
+    @ivar settings: what the room shall be.
+    @ivar plan: what the lists of owners and admins in the form change.
+    """
+
+    settings: RoomSettings
+    plan: privilegechanges.Plan = field(default_factory=privilegechanges.Plan)
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """
+    The owner does not want to configure the room.
+    """
+
+
+@dataclass(frozen=True)
+class Destruction:
+    """
+    The owner wants an end of the room.
+
+    @ivar reason: why, or C{None}.
+    @ivar venue: where to go instead, or C{None}.
+    @ivar password: what is needed to enter there, or C{None}.
+    """
+
+    reason: str | None = None
+    venue: JID | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def check(room: Room, sender: JID) -> None:
+    """
+    @raise StanzaError: C{forbidden} for one who is no owner.
+    """
+    if room.affiliations.of(sender) is not Affiliation.OWNER:
+        raise StanzaError("forbidden")
+
+
+def form(room: Room, options: Options) -> Element:
+    """
+    The configuration form, filled in with what holds now, in its C{<query/>}.
+    """
+    settings = room.settings
+    rows: list[tuple[dataforms.Field, Value]] = []
+    for row in FIELDS:
+        if row.quiet and not getattr(settings, row.setting):
+            continue
+        rows.append((_formField(row, settings, options), _shown(row, getattr(settings, row.setting))))
+        if row.setting == "allowInvites":
+            rows += [(_PROTECTED, bool(settings.password)), (_SECRET, settings.password)]
+    having = room.affiliations.having
+    rows.append((_ADMINS, [jid for jid, _ in having(Affiliation.ADMIN)]))
+    rows.append((_OWNERS, [jid for jid, _ in having(Affiliation.OWNER)]))
+    query = Element((ns.MUC_OWNER, "query"))
+    made = dataforms.form(
+        "form",
+        ns.MUC_ROOMCONFIG,
+        rows,
+        f"Configuration of {room.jid.bare}",
+        ["Complete this form to open the new room." if room.locked else "Complete this form to change the room."],
+    )
+    query.children.append(made)
+    return query
+
+
+def _formField(row: Field, settings: RoomSettings, options: Options) -> dataforms.Field:
+    if row.setting != "maxUsers":
+        return dataforms.Field(row.kind, row.var, row.label, row.options)
+    limit = options.maxUsersLimit
+    offered = {choice for choice in MAX_USERS_CHOICES if not limit or choice <= limit}
+    offered |= {settings.maxUsers or limit, limit} - {0}
+    choices = [(str(choice), str(choice)) for choice in sorted(offered)]
+    if not limit:
+        choices.append((_NO_LIMIT, "No limit"))
+    return dataforms.Field(row.kind, row.var, row.label, tuple(choices), open=True)
+
+
+def _shown(row: Field, value: Any) -> Value:
+    if row.on:
+        return next(option for option, _ in row.options if (option == row.on) == value)
+    if row.setting == "maxUsers":
+        return str(value) if value else _NO_LIMIT
+    return value if isinstance(value, bool) else str(value)
+
+
+def parse(
+    room: Room, sender: JID, query: Element, options: Options
+) -> Configuration | Cancellation | Destruction:
+    """
+    Read a request of an owner.
+
+    @raise StanzaError: C{bad-request} if it is none, C{not-acceptable} for a value that may not be, C{conflict} if
+        it would leave no owner.
+    """
+    destroy = query.child("destroy")
+    if destroy is not None:
+        return _parseDestruction(destroy)
+    x = dataforms.find(query)
+    if x is None:
+        raise StanzaError("bad-request", text="The request must contain a form or <destroy/>.")
+    fields = [_formField(row, room.settings, options) for row in FIELDS]
+    values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, [*fields, _PROTECTED, _SECRET, _ADMINS, _OWNERS])
+    if values is None:
+        return Cancellation()
+    settings = _settings(room.settings, values, options)
+    owners, admins = _jids(values, _OWNERS), _jids(values, _ADMINS)
+    plan = privilegechanges.Plan()
+    if owners is not None or admins is not None:
+        plan = privilegechanges.planOwnersAndAdmins(room, sender, owners, admins)
+    return Configuration(settings, plan)
+
+
+def _parseDestruction(destroy: Element) -> Destruction:
+    reason, password, address = destroy.child("reason"), destroy.child("password"), destroy.get("jid")
+    try:
+        venue = parseJID(address) if address else None
+    except InvalidJID as e:
+        raise StanzaError("jid-malformed", text=str(e)) from None
+    return Destruction(
+        (reason.text() or None) if reason is not None else None,
+        venue,
+        (password.text() or None) if password is not None else None,
+    )
+
+
+def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[JID] | None:
+    value = values.get(cast(str, formField.var))
+    return None if value is None else cast("tuple[JID, ...]", value)
+
+
+def _settings(current: RoomSettings, values: Mapping[str, Value], options: Options) -> RoomSettings:
+    """
+    The configuration with what was submitted put into it; what was left out stays.
+    """
+    wanted: dict[str, Any] = {}
+    for row in FIELDS:
+        if row.var in values:
+            wanted[row.setting] = _setting(row, values[row.var], options)
+    protected, secret = values.get(cast(str, _PROTECTED.var)), values.get(cast(str, _SECRET.var))
+    if protected is False:
+        wanted["password"] = ""
+    elif secret is not None:
+        wanted["password"] = secret
+    settings = replace(current, **wanted)
+    password = settings.password
+    if (protected is True and not password) or (password and not password.strip()):
+        raise StanzaError("not-acceptable", text="A password-protected room needs a password that is not blank.")
+    if len(password) > _PASSWORD_LIMIT:
+        raise StanzaError("not-acceptable", text=f"{_SECRET.var}: longer than {_PASSWORD_LIMIT} characters")
+    return settings
+
+
+def _setting(row: Field, value: Value, options: Options) -> Any:
+    if row.on:
+        return value == row.on
+    if row.setting == "maxUsers":
+        limit = options.maxUsersLimit
+        # COMPAT: "0" and "" stood for "no limit" before "none" did.
+        wanted = 0 if value in (_NO_LIMIT, "0", "") else _number(row, value)
+        return min(wanted or limit, limit) if limit else wanted
+    if row.setting == "historyLength":
+        return min(_number(row, value), options.historyLimit)
+    longest = _TEXT_LIMITS.get(row.setting)
+    if longest is not None and len(cast(str, value)) > longest:
+        raise StanzaError("not-acceptable", text=f"{row.var}: longer than {longest} characters")
+    return value
+
+
+def _number(row: Field, value: Value) -> int:
+    text = cast(str, value).strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise StanzaError("not-acceptable", text=f"{row.var}: not a number")
+    return int(text)

@@ -1,0 +1,106 @@
+# -*- test-case-name: tests.muc.protocol.test_register -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Registering with a room: becoming a member, with a nick of one's own (XEP-0045 §7.10, XEP-0077 §3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final, cast
+
+from muccore.interfaces import Affiliate
+from muccore.muc.model.privilegechanges import Plan, checkReservable
+from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
+from muccore.muc.model.room import Room
+from muccore.muc.protocol.admin import prepareNick
+from muccore.xmpp import dataforms, ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+
+_NICK: Final = dataforms.Field("text-single", "muc#register_roomnick", "Nickname", required=True)
+
+
+def form(room: Room, sender: JID) -> Element:
+    """
+    What is needed to register; or what is registered already.
+
+    @raise StanzaError: C{not-allowed} for one who may not register.
+    """
+    _check(room, sender)
+    query = Element((ns.REGISTER, "query"))
+    nick = room.affiliations.nickOf(sender.bare)
+    if nick is not None:
+        query.add("registered")
+        query.add("username", text=nick)
+    else:
+        query.add("instructions", text="Choose the nickname to reserve for you in this room.")
+    query.children.append(dataforms.form("form", ns.MUC_REGISTER, [(_NICK, nick)], "Room registration"))
+    return query
+
+
+def _check(room: Room, sender: JID) -> None:
+    """
+    Outcasts may not register, and nobody lets himself into a members-only room.
+    """
+    affiliation = room.affiliations.of(sender)
+    if affiliation is Affiliation.OUTCAST:
+        raise StanzaError("not-allowed", text="You are banned from this room.")
+    if affiliation is Affiliation.NONE and room.settings.membersOnly:
+        raise StanzaError("not-allowed", text="Only an admin of this room can make you a member.")
+
+
+def plan(room: Room, sender: JID, query: Element) -> Plan:
+    """
+    Read a registration, or its end.
+
+    @raise StanzaError: C{not-allowed} for one who may not register, C{registration-required} for one who ends what
+        never began, C{bad-request} or C{not-acceptable} if no nick is given, C{conflict} if it belongs to someone
+        else.
+    """
+    if query.child("remove") is not None:
+        if sum(1 for _ in query.childElements()) > 1:
+            raise StanzaError("bad-request", text="A request to unregister must contain nothing but <remove/>.")
+        return _planRemoval(room, sender)
+    _check(room, sender)
+    x = dataforms.find(query)
+    if x is None:
+        raise StanzaError("bad-request", text="The request must contain a registration form.")
+    values = dataforms.submitted(x, ns.MUC_REGISTER, [_NICK])
+    if values is None:
+        return Plan()
+    if not values:
+        raise StanzaError("bad-request", text="The form must contain a nickname.")
+    nick = prepareNick(cast(str, values[cast(str, _NICK.var)]))
+    key = sender.bare
+    checkReservable(room, {}, key, nick)
+    old = room.affiliations.entry(key)
+    made = Plan()
+    if old is None or AFFILIATIONS[old.affiliation] is Affiliation.NONE:
+        made.reasons[key] = None
+        entry = Affiliate(Affiliation.MEMBER.word, nick)
+    else:
+        entry = replace(old, nick=nick)
+    if entry != old:
+        made.affiliates[key] = entry
+    room.affiliations.checkSize(made.affiliates)
+    return made
+
+
+def _planRemoval(room: Room, sender: JID) -> Plan:
+    """
+    A member is one no more; admins and owners stay what they are and give their nick back.
+    """
+    key = sender.bare
+    old = room.affiliations.entry(key)
+    held = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
+    made = Plan()
+    if old is None or held <= Affiliation.NONE or (held >= Affiliation.ADMIN and old.nick is None):
+        raise StanzaError("registration-required", text="You are not registered with this room.")
+    if held is Affiliation.MEMBER:
+        made.affiliates[key] = None
+        made.reasons[key] = None
+    else:
+        made.affiliates[key] = replace(old, nick=None)
+    return made

@@ -1,0 +1,114 @@
+# -*- test-case-name: tests.muc.protocol.test_voice -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Asking for voice in a moderated room, and granting it (XEP-0045 §7.13, §8.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from muccore.muc.model.occupant import Occupant, Seat
+from muccore.muc.model.privilegechanges import RoleItem
+from muccore.muc.model.privileges import Role
+from muccore.muc.model.room import Room
+from muccore.muc.protocol.admin import prepareNick
+from muccore.xmpp import dataforms, ns
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import InvalidJID, parse
+
+_FORM: Final = (
+    dataforms.Field("list-single", "muc#role", "Requested role", ((Role.PARTICIPANT.word, "Participant"),)),
+    dataforms.Field("jid-single", "muc#jid", "User address"),
+    dataforms.Field("text-single", "muc#roomnick", "Nickname"),
+    dataforms.Field("boolean", "muc#request_allow", "Grant voice to this user?"),
+)
+_TRUE: Final = frozenset({"1", "true"})
+
+
+def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
+    """
+    Pass an occupant's wish to speak on to the moderators.
+
+    @param seat: the session that asks.
+    @param values: the submitted form, by field.
+    @raise StanzaError: C{bad-request} if he wants to be anything but a participant, C{not-acceptable} if he has voice
+        already.
+    """
+    occupant = seat.occupant
+    if values.get("muc#role", "").strip() != Role.PARTICIPANT.word:
+        raise StanzaError("bad-request", text="Only the role of participant can be requested.")
+    if occupant.role is not Role.VISITOR:
+        raise StanzaError("not-acceptable", text="You already have voice.")
+    message = stanza("message", from_=room.jid.bare)
+    given: tuple[dataforms.Value, ...] = (Role.PARTICIPANT.word, seat.jid, occupant.nick, False)
+    rows = zip(_FORM, given, strict=True)
+    instructions = ["To grant voice, check the box and submit the form."]
+    message.children.append(dataforms.form("form", ns.MUC_REQUEST, rows, "Voice request", instructions))
+    room.broadcast(message, moderatorsOnly=True)
+
+
+def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> RoleItem | None:
+    """
+    What a moderator's answer asks for, or C{None} if he lets nobody speak.
+
+    The answer may be old: somebody else may have the nick by now, and who asked may have more than voice, which is
+    not taken from him.
+
+    @param moderator: who answers.
+    @param values: the submitted form, by field.
+    @raise StanzaError: C{forbidden} if he is no moderator, C{bad-request} if it is not said who is meant,
+        C{item-not-found} if that one is not here.
+    """
+    if moderator.role is not Role.MODERATOR:
+        # First of all, so that nobody can find out by forms who is who.
+        raise StanzaError("forbidden")
+    if values.get("muc#request_allow", "").strip() not in _TRUE:
+        return None
+    nick = values.get("muc#roomnick")
+    if not nick:
+        raise StanzaError("bad-request", text="The form must name the occupant who is to get voice.")
+    nick = prepareNick(nick)
+    occupant = room.occupants.get(nick)
+    if occupant is not None and not _isUser(occupant, values.get("muc#jid")):
+        raise StanzaError("item-not-found", text="This nickname is now used by another user.")
+    if occupant is not None and occupant.role > Role.PARTICIPANT:
+        return RoleItem(nick, occupant.role)
+    return RoleItem(nick, Role.PARTICIPANT)
+
+
+def _isUser(occupant: Occupant, address: str | None) -> bool:
+    """
+    Whether an occupant is the user whom a form names; it need not name any.
+    """
+    if not address:
+        return True
+    try:
+        return parse(address).bare == occupant.account.bare
+    except InvalidJID:
+        return False
+
+
+def isApproval(values: Mapping[str, str]) -> bool:
+    """
+    Whether a submitted form answers a request, rather than making one.
+    """
+    return "muc#request_allow" in values
+
+
+def formValues(x: Element) -> dict[str, str]:
+    """
+    The first value of each field of a submitted C{muc#request} form.
+
+    @raise StanzaError: C{bad-request} if it is no such form.
+    """
+    values: dict[str, str] = {}
+    for field in x.childElements():
+        if field.name == "field" and field.uri == ns.DATA:
+            value = field.child("value")
+            values[field.get("var") or ""] = value.text() if value is not None else ""
+    if x.get("type") != "submit" or values.get("FORM_TYPE") != ns.MUC_REQUEST:
+        raise StanzaError("bad-request", text="A room accepts only voice request forms in messages.")
+    return values

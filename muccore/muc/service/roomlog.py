@@ -1,0 +1,73 @@
+# -*- test-case-name: tests.muc.service.test_roomlog -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The log lines of rooms: who has created, configured and destroyed them, and whom they have put out. Reasons, values of
+settings and passwords are not logged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from muccore.log.eventlog import (
+    OCCUPANT_BANNED,
+    OCCUPANT_KICKED,
+    ROOM_CONFIGURED,
+    ROOM_CREATED,
+    ROOM_DESTROYED,
+    Phrase,
+)
+from muccore.muc.model.privilegechanges import Plan
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.room import Room
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.xmpp.jid import JID, parse
+
+
+def logCreated(room: JID, actor: JID) -> None:
+    """
+    Log that a room was created.
+    """
+    ROOM_CREATED.log(actor.bare, room=room.bare)
+
+
+def logConfigured(room: Room, actor: str, wanted: RoomSettings) -> None:
+    """
+    Log that a room gets another configuration than it has, or the first one.
+
+    @param actor: the full JID.
+    """
+    if ROOM_CONFIGURED.wanted():
+        names = [field.name for field in fields(wanted)]
+        changed = [name for name in names if getattr(wanted, name) != getattr(room.settings, name)]
+        ROOM_CONFIGURED.log(
+            parse(actor).bare, room=room.jid.bare, changed=Phrase(" ".join(changed) or "nothing")
+        )
+
+
+def logDestroyed(room: str, why: str, actor: str | None = None) -> None:
+    """
+    Log that a room is no more.
+
+    @param room: its bare JID.
+    @param why: in the server's own words.
+    @param actor: the full JID of who has destroyed it; the service itself unless given.
+    """
+    by = parse(room).domain if actor is None else parse(actor).bare
+    ROOM_DESTROYED.log(by, room=room, why=Phrase(why))
+
+
+def logChanges(room: Room, actor: str, plan: Plan) -> None:
+    """
+    Log whom a plan bans and kicks. Call it before the plan is applied.
+
+    @param actor: the full JID.
+    """
+    by = parse(actor).bare
+    for key in plan.reasons:
+        entry = plan.affiliates[key]
+        if entry is not None and entry.affiliation == Affiliation.OUTCAST.word:
+            OCCUPANT_BANNED.log(by, target=key, room=room.jid.bare)
+    for occupant, role, _ in plan.roles:
+        if role is Role.NONE and room.occupants.get(occupant.nick) is occupant:
+            OCCUPANT_KICKED.log(by, target=occupant.account.bare, room=room.jid.bare, nick=occupant.nick)

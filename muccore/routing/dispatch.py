@@ -1,0 +1,140 @@
+# -*- test-case-name: tests.routing.test_dispatch -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The tables of a domain's handlers, merged: one or two lookups find what handles a stanza.
+
+A stanza is offered to the handlers that have its exact key and then to those that have a wider one: L{ANY} for the
+type or, for a request, C{("iq", type, kind)} without the payload. Among those with one key, the methods that are
+declared with L{muccore.interfaces.handlers.mayDecline} come first, in the order in which the handlers were added, and
+the one that is not declared comes last and ends it: it takes whatever it gets. Two handlers that both take whatever
+they get, and could get the same stanza, are a conflict, because one of them would never be asked and nothing would
+show it. So who shares a key says so at the method, and the order in the configuration changes nothing about who is
+reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+
+from muccore.interfaces.handlers import (
+    ANSWERED,
+    ANY,
+    NOT_HANDLED,
+    Function,
+    InvalidHandler,
+    IQKey,
+    ITables,
+    Key,
+    Kind,
+    StanzaKey,
+    canDecline,
+    shownKey,
+)
+from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID
+
+Method = Callable[[Element, JID], Any]
+Bind = Callable[[Any, Key, Function], Method]
+"""Binds the function of a key to its handler; raises L{InvalidHandler} for a key that the domain does not have."""
+
+_STANZAS: Final = frozenset(["message", "presence", "iq"])
+_REQUESTS: Final = frozenset(["get", "set"])
+
+
+class _Entry(NamedTuple):
+    handler: Any
+    method: Method
+    declines: bool
+
+
+class _Chain:
+    """
+    Offers a stanza to one method after the other until one does not decline.
+    """
+
+    __slots__ = ("_methods", "_otherwise")
+
+    def __init__(self, methods: Sequence[Method], otherwise: Callable[[Element, JID], None]) -> None:
+        self._methods = methods
+        self._otherwise = otherwise
+
+    def __call__(self, element: Element, to: JID) -> Any:
+        for method in self._methods:
+            result = method(element, to)
+            if result is not NOT_HANDLED:
+                return result
+        self._otherwise(element, to)
+        return ANSWERED
+
+
+def merge(
+    handlers: Iterable[IXMPPHandler], bind: Bind, otherwise: Callable[[Element, JID], None]
+) -> tuple[dict[StanzaKey, Method], dict[IQKey, Method]]:
+    """
+    Merge the tables of handlers, in the order in which they were added. Nothing of the handlers is called.
+
+    @param bind: called for each line of their tables.
+    @param otherwise: takes what all that were asked have declined.
+    @return: what handles stanzas, and what handles requests by their payload.
+    @raise InvalidHandler: if a line cannot be used, or two handlers are in conflict.
+    """
+    entries: dict[Key, list[_Entry]] = {}
+    for handler in handlers:
+        if not ITables.providedBy(handler):
+            continue
+        for table, isValid in ((handler.stanzas, _isStanzaKey), (handler.iqs, _isIQKey)):
+            for key, function in table.items():
+                if not isValid(key):
+                    raise InvalidHandler(f"{type(handler).__name__} has {key!r} in a table, which is no key of it")
+                if not callable(function):
+                    raise InvalidHandler(
+                        f"{type(handler).__name__} has {function!r} for {shownKey(key)}; a table holds functions"
+                    )
+                entry = _Entry(handler, bind(handler, key, function), canDecline(function))
+                entries.setdefault(key, []).append(entry)
+    stanzas: dict[Any, Method] = {}
+    iqs: dict[Any, Method] = {}
+    for key in entries:
+        asked = _asked(entries, key)
+        # What takes all that it gets costs no more than its own call.
+        method = _Chain([entry.method for entry in asked], otherwise) if asked[0].declines else asked[0].method
+        (iqs if _isIQKey(key) else stanzas)[key] = method
+    return stanzas, iqs
+
+
+def _asked(entries: dict[Key, list[_Entry]], key: Key) -> list[_Entry]:
+    """
+    Who is asked about stanzas with a key, in order.
+
+    @raise InvalidHandler: if two handlers both take what has this key.
+    """
+    own, wider = entries[key], entries.get(_wider(key), [])
+    taking = [entry for entry in (*own, *wider) if not entry.declines]
+    for entry in taking[1:]:
+        if entry.handler is not taking[0].handler:
+            names = f"{type(taking[0].handler).__name__} and {type(entry.handler).__name__}"
+            raise InvalidHandler(f"{names} both handle {shownKey(key)}, and neither is declared with mayDecline")
+    asked = sorted(own, key=lambda entry: not entry.declines)
+    return asked if not asked[-1].declines else asked + sorted(wider, key=lambda entry: not entry.declines)
+
+
+def _isStanzaKey(key: Any) -> bool:
+    return isinstance(key, tuple) and len(key) == 3 and key[0] in _STANZAS and isinstance(key[2], Kind)
+
+
+def _isIQKey(key: Any) -> bool:
+    return isinstance(key, tuple) and len(key) == 4 and key[0] in _REQUESTS and isinstance(key[1], Kind)
+
+
+def _wider(key: Any) -> Any:
+    """
+    The key under which a stanza is looked up if nobody has this one.
+    """
+    if len(key) == 4:
+        return ("iq", key[0], key[1])
+    name, type, kind = key
+    # ANY stands for the answers among the IQs.
+    return None if type == ANY or (name == "iq" and type in _REQUESTS) else (name, ANY, kind)

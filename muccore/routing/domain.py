@@ -1,0 +1,327 @@
+# -*- test-case-name: tests.routing.test_domain -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A domain: the handlers of one host, and how a stanza finds the one that it is for.
+
+A handler of muccore's own says by tables (L{muccore.interfaces.handlers}) what it handles; they are merged when it is
+added, and a stanza costs one or two lookups. What a method returns or raises becomes the answer here, and nowhere
+else.
+
+A stock wokkel handler observes C{xmlstream} instead. It sees what no table has taken, and sets C{handled} on an IQ
+that it has answered.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import MethodType
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.words.protocols.jabber.error import StanzaError as _AnyStanzaError
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+from twisted.words.xish import domish
+from zope.interface import implementer
+
+from muccore.interfaces import IDomain, IRoute, IRouter
+from muccore.interfaces.handlers import ANSWERED, ANY, BARE, FULL, HOST, NOT_HANDLED, Function, IQKey, Key, StanzaKey
+from muccore.log.logger import Logger
+from muccore.routing.dispatch import Method, merge
+from muccore.routing.wokkelstream import HandlerStream, adopted
+from muccore.xmpp import jid
+from muccore.xmpp.element import Element, reply
+from muccore.xmpp.errors import STANZA_CONDITIONS, StanzaError
+from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.refusal import refusal
+
+_MESSAGE_TYPES: Final = {type: type for type in ("chat", "error", "groupchat", "headline", "normal")}
+
+_log = Logger()
+
+
+def _taken(result: Any) -> Any:
+    """
+    Let through what a method returned.
+
+    @raise TypeError: if it has declined without being declared with L{muccore.interfaces.handlers.mayDecline}, or too
+        late.
+    """
+    if result is NOT_HANDLED:
+        raise TypeError("NOT_HANDLED from a method that is not declared with mayDecline, or from a Deferred")
+    return result
+
+
+@implementer(IDomain)
+class Domain:
+    """
+    One host of this server and its handlers.
+
+    @ivar name: the host name.
+    @ivar clock: for timeouts.
+    @ivar xmlstream: see L{HandlerStream}.
+    @ivar handlers: its handlers in the order in which they were added.
+    """
+
+    def __init__(self, name: str, router: IRouter, clock: IReactorTime) -> None:
+        self.name = name
+        self.clock = clock
+        self.handlers: list[IXMPPHandler] = []
+        self._router = router
+        self._stanzas: dict[StanzaKey, Method] = {}
+        self._iqs: dict[IQKey, Method] = {}
+        self._busy = False
+        self._shown: Element | None = None
+        self._waitingRoom: deque[tuple[Element, JID]] = deque()
+        self.xmlstream = HandlerStream(self.send, clock)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    # Handlers
+
+    def __iter__(self) -> Iterator[IXMPPHandler]:
+        return iter(list(self.handlers))
+
+    def addHandler(self, handler: IXMPPHandler) -> None:
+        """
+        Add a handler. Called by its C{setHandlerParent}.
+
+        @raise InvalidHandler: if another handler has one of its keys (see L{muccore.routing.dispatch}), or one of
+            them is not for this domain; then nothing is added.
+        """
+        self._merge([*self.handlers, handler])
+        self.handlers.append(handler)
+        handler.makeConnection(self.xmlstream)
+        handler.connectionInitialized()
+
+    def removeHandler(self, handler: IXMPPHandler) -> None:
+        """
+        Remove a handler. Called by its C{disownHandlerParent}.
+        """
+        self.handlers.remove(handler)
+        self._merge(self.handlers)
+        self.xmlstream.forget(handler)
+        handler.connectionLost(Failure(ConnectionDone()))
+
+    @staticmethod
+    def bind(handler: Any, key: Key, function: Function) -> Method:
+        """
+        Make a method of the handler out of a line of its tables.
+
+        @raise InvalidHandler: if this kind of domain has no such key.
+        """
+        return MethodType(function, handler)
+
+    def _merge(self, handlers: Iterable[IXMPPHandler]) -> None:
+        self._stanzas, self._iqs = merge(handlers, self.bind, self._untaken)
+
+    def shutDown(self) -> Deferred[None]:
+        """
+        See L{IDomain.shutDown}. A handler that fails to say goodbye does not keep the others from it.
+        """
+        goodbyes = [maybeDeferred(handler.shutDown) for handler in self if hasattr(handler, "shutDown")]
+        for goodbye in goodbyes:
+            goodbye.addErrback(
+                lambda failure: _log.failure("{domain}: a handler failed to shut down", failure, domain=self.name)
+            )
+        return DeferredList(goodbyes).addCallback(lambda _: None)
+
+    # Incoming
+
+    def received(self, element: Element, to: JID) -> None:
+        """
+        See L{IDomain.received}.
+
+        What a handler sends may come back at once, as an error for example. It has to wait until the handler is
+        through: a room must not be asked something while it is in the middle of telling everybody about something
+        else.
+        """
+        if self._busy:
+            self._waitingRoom.append((element, to))
+            return
+        self._busy = True
+        try:
+            self._dispatch(element, to)
+            while self._waitingRoom:
+                self._dispatch(*self._waitingRoom.popleft())
+        finally:
+            self._busy = False
+
+    def _dispatch(self, element: Element, to: JID) -> None:
+        kind = (FULL if to.resource else BARE) if to.local else HOST
+        attributes = element.attributes
+        type = attributes.get("type")
+        name = element.name
+        if name == "message":
+            type = _MESSAGE_TYPES.get(type, "normal")  # type: ignore[arg-type]
+        elif name == "iq":
+            if type == "get" or type == "set":
+                self._request(element, to, (type, kind))
+                return
+            if self.xmlstream.iqDeferreds and self.xmlstream.answered(element):
+                return
+        method = self._stanzas.get((name, type, kind)) or self._stanzas.get((name, ANY, kind))
+        if method is None:
+            self._untaken(element, to)
+            return
+        try:
+            result = method(element, to)
+            if result is not None:
+                result = self._waiting(result)
+                if isinstance(result, Deferred):
+                    result.addCallback(_taken).addErrback(self._failed, element)
+        except Exception:
+            self._failed(Failure(), element)
+
+    def _request(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
+        """
+        An IQ of type get or set: whatever happens, it gets one answer (RFC 6120 §8.2.3).
+        """
+        for payload in element.children:
+            if not isinstance(payload, str):
+                break
+        else:
+            self.refuse(element, StanzaError("bad-request"))
+            return
+        method = self._iqs.get((*key, payload.uri, payload.name)) or self._stanzas.get(("iq", *key))
+        if method is None:
+            self._untaken(element, to)
+            return
+        try:
+            result = method(element, to)
+            if result is ANSWERED:
+                return
+            result = self._waiting(result)
+            if not isinstance(result, Deferred):
+                self._answer(result, element)
+                return
+        except Exception:
+            self._failed(Failure(), element)
+            return
+        result.addCallback(self._answer, element)
+        result.addErrback(self._failed, element)
+
+    @staticmethod
+    def _waiting(result: Any) -> Any:
+        """
+        A Deferred, if the method was a coroutine function; otherwise what it returned.
+        """
+        return Deferred.fromCoroutine(result) if inspect.iscoroutine(result) else _taken(result)
+
+    def _answer(self, result: Any, request: Element) -> None:
+        """
+        Answer an IQ with what its method returned.
+        """
+        if _taken(result) is ANSWERED:
+            return
+        answer = reply(request, "result")
+        if result is not None:
+            for payload in [result] if isinstance(result, domish.Element) else result:
+                if not isinstance(payload, domish.Element):
+                    # Its type only: what is in it is for the one who asked.
+                    raise TypeError(f"a method for an IQ returned {type(payload).__name__} for a payload")
+                answer.children.append(payload)
+        self.send(answer)
+
+    def _failed(self, failure: Failure, element: Element) -> None:
+        """
+        Turn what a method raised into an error stanza.
+        """
+        error = failure.value
+        if not isinstance(error, _AnyStanzaError) or not (error.type or error.condition in STANZA_CONDITIONS):
+            # What is in the stanza is nobody's business; the traceback says where to look.
+            _log.failure("{domain}: a handler failed", failure=failure, domain=self.name)
+            error = StanzaError("internal-server-error")
+        self.refuse(element, error)
+
+    def refuse(self, element: Element, error: _AnyStanzaError) -> None:
+        """
+        Answer a stanza with an error, unless it is one that is not answered (L{muccore.xmpp.refusal.answerable}).
+        """
+        answer = refusal(element, error)
+        if answer is not None:
+            self.send(answer)
+
+    def _untaken(self, element: Element, to: JID) -> None:
+        """
+        No table takes a stanza: stock handlers may.
+        """
+        if not self._observe(element, to):
+            self.unhandled(element, to)
+
+    def observable(self, element: Element, to: JID) -> bool:
+        """
+        Whether stock handlers may see a stanza.
+        """
+        return True
+
+    def _observe(self, element: Element, to: JID) -> bool:
+        """
+        Let stock handlers see a stanza, and say whether one has taken it.
+        """
+        stream = self.xmlstream
+        if not stream.observed or not self.observable(element, to):
+            return False
+        self._shown = element
+        try:
+            return stream.observe(element)
+        finally:
+            self._shown = None
+
+    def unhandled(self, element: Element, to: JID) -> None:
+        """
+        Nobody handles a stanza: a request and a message are refused, except a headline, which nobody waits for;
+        presence and the answers to requests that nobody has made are dropped.
+        """
+        type = element.attributes.get("type")
+        if (element.name == "iq" and type in ("get", "set")) or (
+            element.name == "message" and type not in ("error", "headline")
+        ):
+            self.refuse(element, StanzaError("service-unavailable"))
+
+    # Outgoing
+
+    def send(self, element: domish.Element) -> None:
+        """
+        See L{IDomain.send}. Without C{from} it comes from the domain itself.
+        """
+        if type(element) is not Element or element.uri is None:
+            element = adopted(element)
+        attributes = element.attributes
+        if "from" not in attributes:
+            attributes["from"] = self.name
+        try:
+            to = jid.parse(attributes.get("to", ""))
+        except InvalidJID:
+            _log.warn("{domain}: a handler sent {name} without a valid address", domain=self.name, name=element.name)
+            return
+        if element.name == "iq":
+            shown = self._shown
+            if (
+                shown is not None
+                and attributes.get("type") in ("result", "error")
+                and attributes.get("id") == shown.attributes.get("id")
+                and attributes.get("to") == shown.attributes.get("from")
+            ):
+                # wokkel's FallbackHandler answers and does not say so.
+                shown.handled = True
+            if self.xmlstream.iqDeferreds:
+                self.xmlstream.asking(element, to)
+        self._router.route(element, to)
+
+    def routeTo(self, jid: JID) -> IRoute | None:
+        """
+        See L{IRouter.routeTo}.
+        """
+        return self._router.routeTo(jid)
+
+    def request(self, request: Any) -> Deferred[Any]:
+        """
+        See L{IDomain.request} and L{HandlerStream.request}.
+        """
+        return self.xmlstream.request(request)

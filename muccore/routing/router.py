@@ -1,0 +1,75 @@
+# -*- test-case-name: tests.routing.test_router -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The router: which domain answers for an address, and which route leads to one.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from muccore.interfaces import IDomain, IRoute, IRouter
+from muccore.session.session import Sessions
+from muccore.xmpp import jid
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.refusal import refusal
+
+
+@implementer(IRouter)
+class Router:
+    """
+    Finds the way for a stanza.
+
+    @ivar domains: the domains of this server by host name.
+    @ivar sessions: who is bound here.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        """
+        @param sessions: gets this router.
+        """
+        self.domains: dict[str, IDomain] = {}
+        self.sessions = sessions
+        sessions.router = self
+
+    def addDomain(self, domain: IDomain) -> None:
+        """
+        Take on a domain.
+
+        @raise ValueError: if there is one of that name.
+        """
+        if domain.name in self.domains:
+            raise ValueError(f"domain {domain.name} is there already")
+        self.domains[domain.name] = domain
+
+    def route(self, element: Element, to: JID) -> None:
+        """
+        See L{IRouter.route}.
+        """
+        domain = self.domains.get(to.domain)
+        if domain is not None:
+            domain.received(element, to)
+        else:
+            self._elsewhere(element)
+
+    def _elsewhere(self, element: Element) -> None:
+        """
+        The address is at no domain of this server. Links to other servers will be asked here.
+        """
+        answer = refusal(element, StanzaError("remote-server-not-found"))
+        if answer is None:
+            return
+        try:
+            sender = jid.parse(answer.attributes["to"])
+        except InvalidJID:
+            return
+        # An error is never answered: should the sender be elsewhere too, this ends here.
+        self.route(answer, sender)
+
+    def routeTo(self, jid: JID) -> IRoute | None:
+        """
+        See L{IRouter.routeTo}.
+        """
+        return self.sessions.get(jid)

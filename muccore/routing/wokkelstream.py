@@ -1,0 +1,199 @@
+# -*- test-case-name: tests.routing.test_wokkelstream -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What stock wokkel handlers take for their XML stream, and the requests that handlers have sent and wait for.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.words.protocols.jabber.error import exceptionFromStanza
+from twisted.words.protocols.jabber.ijabber import IIQResponseTracker, IXMPPHandler
+from twisted.words.protocols.jabber.xmlstream import TimeoutError as IQTimeout
+from twisted.words.xish import domish
+from twisted.words.xish.utility import EventDispatcher
+from zope.interface import implementer
+
+from muccore.xmpp import jid, ns
+from muccore.xmpp.element import Element, copyOf, setParents
+from muccore.xmpp.jid import JID, InvalidJID
+
+REQUEST_TIMEOUT: Final = 60.0
+"""Seconds that a request waits for its answer unless it says otherwise."""
+
+
+def adopted(element: domish.Element) -> Element:
+    """
+    A stanza as it is inside the server: an L{Element} in C{jabber:client}. wokkel's handlers make theirs as
+    C{domish.Element}s without a namespace.
+    """
+    if type(element) is not Element:
+        element = copyOf(element)
+    if element.uri is None:
+        _inClient(element)
+    return element
+
+
+def _inClient(element: Element) -> None:
+    element.uri = element.defaultUri = ns.CLIENT
+    for child in element.childElements():
+        if child.uri is None:
+            _inClient(child)
+
+
+@implementer(IIQResponseTracker)
+class HandlerStream(EventDispatcher):
+    """
+    A domain's stanzas as an C{EventDispatcher}, with C{send} and with requests as Twisted's C{IQ} makes them.
+
+    @ivar iqDeferreds: the requests that wait for an answer, by id.
+    @ivar iqDefaultTimeout: how many seconds they wait.
+    @ivar observed: whether anyone has observed stanzas yet.
+    """
+
+    def __init__(self, send: Callable[[domish.Element], None], clock: IReactorTime) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.send = send
+        self.iqDeferreds: dict[str, Deferred[Any]] = {}
+        self.iqDefaultTimeout = REQUEST_TIMEOUT
+        self.observed = False
+        # Twisted's IQ calls it by this name.
+        self._callLater = clock.callLater
+        self._asked: dict[str, str] = {}
+        self._observers: list[tuple[Any, Callable[..., Any]]] = []
+
+    # Observers
+
+    def _noteObserver(self, event: Any) -> None:
+        if not (isinstance(event, str) and event.startswith(self.prefix)):
+            self.observed = True
+
+    def addObserver(
+        self, event: Any, observerfn: Callable[..., Any], priority: int = 0, *args: Any, **kwargs: Any
+    ) -> None:
+        """
+        See C{EventDispatcher.addObserver}.
+        """
+        self._noteObserver(event)
+        self._observers.append((event, observerfn))
+        super().addObserver(event, observerfn, priority, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def addOnetimeObserver(
+        self, event: Any, observerfn: Callable[..., Any], priority: int = 0, *args: Any, **kwargs: Any
+    ) -> None:
+        """
+        See C{EventDispatcher.addOnetimeObserver}.
+        """
+        self._noteObserver(event)
+        super().addOnetimeObserver(event, observerfn, priority, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def removeObserver(self, event: Any, observerfn: Callable[..., Any]) -> None:
+        """
+        See C{EventDispatcher.removeObserver}.
+        """
+        if (event, observerfn) in self._observers:
+            self._observers.remove((event, observerfn))
+        super().removeObserver(event, observerfn)  # type: ignore[no-untyped-call]
+
+    def forget(self, handler: IXMPPHandler) -> None:
+        """
+        Remove the observers that are methods of a handler.
+        """
+        for event, observer in list(self._observers):
+            if getattr(observer, "__self__", None) is handler:
+                self.removeObserver(event, observer)
+
+    def observe(self, element: Element) -> bool:
+        """
+        Let the observers see a stanza.
+
+        @return: whether one has taken it: has set C{handled} on an IQ, or observes such a message or presence.
+            wokkel's handlers of messages do not say more than that.
+        """
+        setParents(element)
+        found = bool(self.dispatch(element))  # type: ignore[no-untyped-call]
+        return bool(element.handled) or (found and element.name != "iq")
+
+    # Requests
+
+    def request(self, request: Any) -> Deferred[Any]:
+        """
+        Send an IQ and wait for its answer, as wokkel's C{StreamManager} does.
+
+        Only the entity that was asked can answer. An id that the request does not bring is made up and cannot be
+        guessed. If the request says nothing of a timeout, L{iqDefaultTimeout} holds.
+
+        @param request: a C{wokkel.generic.Request}.
+        @return: fires with the result; fails with the error, or with C{xmlstream.TimeoutError}.
+        """
+        if request.stanzaKind != "iq" or request.stanzaType not in ("get", "set") or request.recipient is None:
+            return defer.fail(ValueError("Not a request"))
+        if not request.stanzaID:
+            request.stanzaID = secrets.token_urlsafe(12)
+        element = request.toElement()
+        id = element["id"]
+        if id in self.iqDeferreds:
+            return defer.fail(ValueError("A request with this id is waiting already"))
+
+        def onTimeout() -> None:
+            del self.iqDeferreds[id]
+            deferred.errback(IQTimeout("IQ timed out"))
+
+        def cancelTimeout(result: Any) -> Any:
+            if call.active():
+                call.cancel()
+            return result
+
+        def cancelled(_: object) -> None:
+            self.iqDeferreds.pop(id, None)
+
+        deferred: Deferred[Any] = Deferred(cancelled)
+        timeout = getattr(request, "timeout", None)
+        call = self._callLater(self.iqDefaultTimeout if timeout is None else timeout, onTimeout)
+        deferred.addBoth(cancelTimeout)
+        self.iqDeferreds[id] = deferred
+        self.send(element)
+        return deferred
+
+    def asking(self, element: Element, to: JID) -> None:
+        """
+        An IQ is being sent: if it is a request that waits for an answer, note who is asked.
+        """
+        id = element.attributes.get("id", "")
+        waiting = self.iqDeferreds.get(id)
+        if waiting is not None and id not in self._asked and element.attributes.get("type") in ("get", "set"):
+            self._asked[id] = to.full
+            waiting.addBoth(self._forgetAsked, id)
+
+    def _forgetAsked(self, result: Any, id: str) -> Any:
+        self._asked.pop(id, None)
+        return result
+
+    def answered(self, element: Element) -> bool:
+        """
+        An IQ of type result or error has come.
+
+        @return: whether it is what a request has waited for.
+        """
+        id = element.attributes.get("id", "")
+        if id not in self.iqDeferreds:
+            return False
+        try:
+            sender = jid.parse(element.attributes.get("from", "")).full
+        except InvalidJID:
+            return False
+        if sender != self._asked.get(id):
+            return False
+        element.handled = True
+        deferred = self.iqDeferreds.pop(id)
+        if element.attributes.get("type") == "error":
+            deferred.errback(exceptionFromStanza(element))
+        else:
+            deferred.callback(element)
+        return True

@@ -1,0 +1,206 @@
+# -*- test-case-name: tests.server.test_assembly -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What a server consists of, made from a configuration and joined together; nothing runs yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from muccore import __version__
+from muccore.config.plugins import HandlerDescription
+from muccore.config.schema import Settings
+from muccore.im.roster import RosterHandler
+from muccore.im.userdomain import UserDomain
+from muccore.interfaces import IAccounts, IRoomStore, IStore
+from muccore.muc.handler import MUCHandler
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.service.servicesettings import Options as MUCOptions
+from muccore.net.flush import Turn
+from muccore.net.limits import Networks
+from muccore.net.tls import ServerTLS
+from muccore.routing.domain import Domain
+from muccore.routing.router import Router
+from muccore.server import preflight
+from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
+from muccore.services.ping import AccountPingHandler, PingHandler
+from muccore.services.time import TimeHandler
+from muccore.services.version import VersionHandler
+from muccore.session.session import Sessions
+from muccore.storage.registry import makeStore
+from muccore.stream.c2s import Settings as StreamSettings
+from muccore.stream.factory import C2SFactory
+from muccore.stream.features import Offer
+from muccore.stream.sasl.mechanisms import SASL
+
+STORES: Final = (("auth", "backend"), ("storage", "affiliations"))
+"""Which section and key each store comes from, in the order of L{House.stores}."""
+
+
+class House:
+    """
+    The parts of one server.
+
+    @ivar turn: the clock of everything, and who is flushed at the end of a reactor turn.
+    @ivar accounts: who may log in.
+    @ivar rooms: the store of rooms.
+    @ivar tls: the certificate, or C{None} if nothing needs one.
+    @ivar sasl: how clients log in.
+    @ivar sessions: who is logged in.
+    @ivar router: who answers for an address.
+    @ivar users: the domain of the accounts.
+    @ivar chat: the domain of the rooms.
+    @ivar muc: the rooms.
+    @ivar discovery: tells what the domain of the accounts is.
+    @ivar streams: the streams of clients.
+    """
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        """
+        @raise TLSConfigError: if there is no certificate where one is needed.
+        """
+        self.turn = Turn(reactor)
+        self.accounts = cast(IAccounts, makeStore("accounts", settings.auth.backend, settings.base, reactor))
+        self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
+        self.tls = preflight.makeTLS(settings) if preflight.usesTLS(settings) else None
+        domain = settings.server.domain
+        self.sasl = SASL(self.accounts, domain, settings.c2s.allowPlaintextAuth, keptSecret(settings))
+        self.sessions = Sessions(settings.limits.sessionsPerAccount, settings.limits.directedPresences)
+        self.router = Router(self.sessions)
+        self.users = UserDomain(domain, self.router, self.turn, self.sessions)
+        self.chat = Domain(settings.muc.domain, self.router, self.turn)
+        self.muc = MUCHandler(self.rooms, mucOptions(settings))
+        self.discovery = AccountDiscoHandler(
+            lambda: [(self.chat.name, self.muc.options.name)], settings.server.name
+        )
+        for made in (self.users, self.chat):
+            self.router.addDomain(made)
+        self.streams = C2SFactory(self.turn, self._offer(settings), streamSettings(settings))
+        self._settings = settings
+
+    def _offer(self, settings: Settings) -> Offer:
+        c2s = settings.c2s
+        return Offer(self.users.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries, c2s.channelBinding)
+
+    @property
+    def stores(self) -> tuple[IStore, IStore]:
+        """
+        What is opened at start and closed at the end.
+        """
+        return (self.accounts, self.rooms)
+
+    def open(self) -> Deferred[Any]:
+        """
+        Open the stores, and then let the handlers in.
+
+        @raise FirstError: (as failure) if a store cannot be opened: which of L{stores}, and why (L{StoreError}).
+        """
+        opening = gatherResults([store.open() for store in self.stores], consumeErrors=True)
+        return opening.addCallback(lambda _: self._furnish())
+
+    def _furnish(self) -> None:
+        settings = self._settings
+        for handler in (
+            self.discovery,
+            AccountPingHandler(),
+            RosterHandler(),
+            VersionHandler("muccore", __version__),
+            TimeHandler(),
+            *_extra(settings.server.extraHandlers),
+        ):
+            handler.setHandlerParent(self.users)
+        for handler in (
+            DiscoInfoHandler(),
+            PingHandler(),
+            VersionHandler("muccore", __version__),
+            self.muc,
+            *_extra(settings.muc.extraHandlers),
+        ):
+            handler.setHandlerParent(self.chat)
+
+    def adopt(self, settings: Settings, tls: ServerTLS | None) -> None:
+        """
+        Take over what of a new configuration can be taken over while the server runs. The domains stay.
+
+        @param tls: its certificate.
+        """
+        self.tls = tls
+        self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
+        self.sessions.limit = settings.limits.sessionsPerAccount
+        self.sessions.directedLimit = settings.limits.directedPresences
+        self.discovery.rename(settings.server.name)
+        self.muc.reconfigure(replace(mucOptions(settings), localDomain=self.users.name))
+        self.streams.configure(self._offer(settings), streamSettings(settings))
+
+
+def _extra(descriptions: Iterable[HandlerDescription]) -> Iterator[Any]:
+    return (description.make() for description in descriptions)
+
+
+def keptSecret(settings: Settings) -> bytes | None:
+    """
+    A secret that stays the same over restarts, for the salts of users who do not exist: made from the private key of
+    the certificate. C{None} if there is none.
+    """
+    key = settings.tls.privateKey
+    if key is None or not preflight.usesTLS(settings):
+        return None
+    with open(key.path, "rb") as file:
+        return hmac.digest(hashlib.sha256(file.read()).digest(), b"muccore: salts of unknown users", "sha256")
+
+
+def streamSettings(settings: Settings) -> StreamSettings:
+    """
+    What the configuration says about streams.
+    """
+    c2s, limits = settings.c2s, settings.limits
+    return StreamSettings(
+        stanzaSize=limits.stanzaSize,
+        stanzaSizeUnauthenticated=limits.stanzaSizeUnauthenticated,
+        depth=limits.depth,
+        attributes=limits.attributes,
+        elements=limits.elements,
+        loginTimeout=c2s.loginTimeout,
+        idleTimeout=c2s.idleTimeout,
+        keepalive=c2s.keepalive,
+        rate=limits.rate,
+        burst=limits.burst,
+        connections=limits.connections,
+        connectionsPerAddress=limits.connectionsPerAddress,
+        exempt=Networks(str(network) for network in limits.exempt),
+    )
+
+
+def mucOptions(settings: Settings) -> MUCOptions:
+    """
+    What the configuration says about rooms.
+    """
+    muc = settings.muc
+    return MUCOptions(
+        name=muc.name,
+        localDomain=settings.server.domain,
+        creation=muc.roomCreation,
+        lockNewRooms=muc.lockNewRooms,
+        roomsPerUser=muc.roomsPerUser,
+        defaults=RoomSettings(
+            public=muc.defaultPublic,
+            persistent=muc.defaultPersistent,
+            membersOnly=muc.defaultMembersOnly,
+            moderated=muc.defaultModerated,
+            nonAnonymous=muc.defaultWhois == "anyone",
+            historyLength=muc.history,
+        ),
+        historyLimit=muc.historyLimit,
+        maxUsersLimit=muc.maxUsersLimit,
+        idleRooms=muc.idleRooms,
+        grace=muc.temporaryRoomGrace,
+        lockTimeout=muc.roomLockTimeout,
+        presenceSize=muc.presenceSize,
+    )

@@ -1,0 +1,141 @@
+# -*- test-case-name: tests.server.test_preflight -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What can be found wrong before the server starts, and is better told then: while there still is a terminal to tell it
+to, before twistd has gone into the background.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from xml.parsers import expat
+
+from twisted.internet.endpoints import serverFromString
+
+from muccore.config.endpoints import socketAddress
+from muccore.config.errors import ConfigError, Problem
+from muccore.config.schema import Settings
+from muccore.interfaces import IStore, StoreError
+from muccore.net.tls import ServerTLS, TLSConfigError
+from muccore.storage.registry import makeStore
+from muccore.stream.parser.xmlsyntax import hasReparseDeferral
+
+
+def check(settings: Settings, reactor: Any) -> None:
+    """
+    Try out the XML parser of this Python and what the configuration names: certificate, databases, ports.
+
+    @param reactor: for the stores and endpoints; nothing of it is used yet.
+    @raise ConfigError: with everything that does not work.
+    """
+    problems = [*_expat(), *_certificate(settings), *_stores(settings, reactor), *_ports(settings, reactor)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _expat() -> Iterator[Problem]:
+    if hasReparseDeferral():
+        text = f"its {expat.EXPAT_VERSION} would keep stanzas back; use Python 3.11.9, 3.12.3 or newer"
+        yield Problem(sys.executable, text)
+
+
+def _certificate(settings: Settings) -> Iterator[Problem]:
+    if not usesTLS(settings):
+        return
+    try:
+        makeTLS(settings)
+    except TLSConfigError as e:
+        yield settings.problem("tls", "certificate", str(e))
+
+
+def usesTLS(settings: Settings) -> bool:
+    """
+    Whether there is anything for a certificate to do.
+    """
+    return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen)
+
+
+def makeTLS(settings: Settings) -> ServerTLS:
+    """
+    The TLS of the configured certificate.
+
+    @raise TLSConfigError: if it cannot be used.
+    """
+    certificate, key = settings.tls.certificate, settings.tls.privateKey
+    assert certificate is not None and key is not None, "the configuration's own checks say so"
+    return ServerTLS(certificate.path, key.path)
+
+
+def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
+    for purpose, section, key, description in (
+        ("accounts", "auth", "backend", settings.auth.backend),
+        ("rooms", "storage", "affiliations", settings.storage.affiliations),
+    ):
+        store: IStore = makeStore(purpose, description, settings.base, reactor)
+        tryOut = getattr(store, "tryOut", None)
+        if tryOut is None:
+            continue
+        try:
+            tryOut()
+        except StoreError as e:
+            yield settings.problem(section, key, str(e))
+
+
+def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:
+    # All of them are held until the last one is tried: they could be in each other's way.
+    with ExitStack() as probes:
+        for key, endpoints in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
+            for endpoint in endpoints:
+                address = socketAddress(endpoint)
+                if address is None:
+                    try:
+                        serverFromString(reactor, endpoint)
+                    except LookupError:
+                        yield notHandedOver(settings, key, endpoint)
+                    continue
+                trouble = _tryListening(probes, *address)
+                if trouble is not None:
+                    yield settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")
+
+
+def notHandedOver(settings: Settings, key: str, endpoint: str) -> Problem:
+    """
+    What is wrong with an endpoint whose socket the service manager should have opened.
+    """
+    text = f"cannot listen on {endpoint}: no such socket has been handed over; have systemd start the server by it"
+    return settings.problem("c2s", key, text)
+
+
+def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: str, port: int) -> str | None:
+    """
+    What keeps us from listening on an address, or C{None}.
+    """
+    probe = probes.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((interface, port))
+        probe.listen(1)
+    except OSError as e:
+        return explain(e)
+    return None
+
+
+def explain(error: OSError) -> str:
+    """
+    Why a port cannot be had and what to do, in a clause.
+    """
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; end it, or choose another port"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); grant it, or choose another port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address"
+    if isinstance(error, socket.gaierror):
+        return "its interface is no address of this machine, and no name of one"
+    return os.strerror(error.errno) if error.errno else str(error)

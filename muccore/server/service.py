@@ -1,0 +1,302 @@
+# -*- test-case-name: tests.server.test_service -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A server that starts, is reloaded, and ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, FirstError, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from muccore.config.errors import ConfigError
+from muccore.config.load import load
+from muccore.config.schema import Settings
+from muccore.interfaces import StoreError
+from muccore.log import eventlog
+from muccore.log.logger import Logger, setThreshold
+from muccore.net import transport
+from muccore.net.tls import TLSConfigError
+from muccore.server import preflight, rlimits
+from muccore.server.assembly import STORES, House
+from muccore.server.listeners import Listeners, places
+from muccore.server.systemd import READY, STOPPING, notify, reloading
+from muccore.xmpp.errors import StreamError
+
+_RESTART_ONLY = ("transport", "auth", "storage")
+"""Sections of which nothing can be taken over while the server runs."""
+
+
+class Server(Service):
+    """
+    One server.
+
+    @ivar settings: the configuration that holds.
+    @ivar house: its parts; C{None} before it has started.
+    @ivar listeners: what it listens on; C{None} before it has started.
+    @ivar ready: fires when it serves, or fails with why it does not.
+    """
+
+    name = "muccore"
+    _log = Logger()
+
+    def __init__(self, settings: Settings, reactor: Any, tuned: bool = False) -> None:
+        """
+        @param tuned: the process is ours alone: handle SIGHUP, tune the collector, end the process if the start
+            fails.
+        """
+        self.settings = settings
+        self.reactor = reactor
+        self.house: House | None = None
+        self.listeners: Listeners | None = None
+        self.ready: Deferred[None] = Deferred()
+        self._tuned = tuned
+        # twistd may go to another folder before the configuration is read again.
+        self._path = os.path.abspath(settings.path)
+        self._serving = False
+        self._step = DeferredLock()
+        self._stopped: Deferred[None] | None = None
+        self._reporting = LoopingCall(lambda: eventlog.limit.expire())
+        self._reporting.clock = reactor
+
+    # Starting
+
+    def startService(self) -> None:
+        """
+        Begin. What cannot be done at once is told by L{ready}.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        setThreshold(self.settings.server.logLevel)
+        if self._tuned:
+            signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
+        starting = self._inTurn(self._start)
+        starting.addErrback(self._startFailed)
+        starting.chainDeferred(self.ready)
+        if self._tuned:
+            self.ready.addErrback(self._giveUp)
+
+    def _inTurn(self, step: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
+        """
+        Do one of starting, reloading and ending when the one before is done.
+        """
+        return cast("Deferred[None]", self._step.run(lambda: Deferred.fromCoroutine(step())))
+
+    async def _start(self) -> None:
+        try:
+            house = self.house = House(self.settings, self.reactor)
+        except TLSConfigError as e:
+            raise self._badCertificate(self.settings, e) from None
+        await house.open()
+        if self._stopped is not None:
+            raise CancelledError()
+        factories = {"listen": house.streams, "direct_tls_listen": house.streams.directTLS}
+        self.listeners = Listeners(self.reactor, factories, self._equip)
+        await self.listeners.adopt(self.settings)
+        self._provideDescriptors()
+        if self._tuned:
+            _tuneCollector()
+        self._serving = True
+        self._reporting.start(eventlog.PERIOD, now=False)
+        self._announce()
+        notify(READY)
+
+    @staticmethod
+    def _badCertificate(settings: Settings, error: TLSConfigError) -> ConfigError:
+        return ConfigError([settings.problem("tls", "certificate", str(error))])
+
+    def _equip(self, port: IListeningPort, settings: Settings) -> None:
+        house = self.house
+        assert house is not None
+        transport.install(
+            port,
+            house.turn,
+            settings.transport.opportunisticWrites,
+            settings.transport.outboxLimit,
+            settings.c2s.closeTimeout,
+        )
+
+    def _provideDescriptors(self) -> None:
+        if not self._tuned:
+            return
+        wanted = self.settings.limits.connections
+        possible = rlimits.provide(wanted)
+        if possible < wanted:
+            self._log.info(
+                "{possible} clients can be connected, not {wanted}: raise the limit of open files (LimitNOFILE) "
+                "or lower [limits] connections",
+                possible=possible,
+                wanted=wanted,
+            )
+
+    def _announce(self) -> None:
+        settings = self.settings
+        self._log.info(
+            "muccore serves {domain} on {endpoints}; rooms are at {rooms}",
+            domain=settings.server.domain,
+            endpoints=", ".join(endpoint for _, endpoint in places(settings)),
+            rooms=settings.muc.domain,
+        )
+        self._log.info("accounts are made with: muccorectl -c {path} adduser NAME", path=settings.path)
+
+    def _startFailed(self, failure: Failure) -> Failure:
+        """
+        Turn what went wrong into lines for the operator.
+        """
+        error = failure.value
+        if isinstance(error, FirstError):
+            failure, place = error.subFailure, STORES[error.index]
+            error = failure.value
+            if isinstance(error, StoreError):
+                error = ConfigError([self.settings.problem(*place, str(error))])
+                failure = Failure(error)
+        if isinstance(error, CancelledError):
+            # It has been told to end before it served; nothing is wrong.
+            return failure
+        if isinstance(error, ConfigError):
+            for problem in error.problems:
+                self._log.critical("{problem}", problem=problem)
+        else:
+            self._log.failure("The server cannot start", failure)
+        return failure
+
+    def _giveUp(self, failure: Failure) -> None:
+        """
+        End the process with status 1.
+        """
+        if failure.check(CancelledError) is not None:
+            return
+        print(failure.getErrorMessage(), file=sys.stderr, flush=True)
+        # twistd has its own way out, on which it removes its pid file, and no word for a status.
+        atexit.register(os._exit, 1)
+        # It may not have begun to run.
+        self.reactor.callWhenRunning(self.reactor.stop)
+
+    # Reloading
+
+    def reload(self) -> Deferred[None]:
+        """
+        Read the configuration and the certificate again, without dropping a stream. What is wrong is logged and
+        changes nothing.
+        """
+        if not self._serving:
+            # What is being started has only just been read; what is ending does not matter any more.
+            return succeed(None)
+        notify(reloading())
+
+        def failed(failure: Failure) -> None:
+            if isinstance(failure.value, ConfigError):
+                for problem in failure.value.problems:
+                    self._log.error("not reloaded: {problem}", problem=problem)
+            else:
+                self._log.failure("not reloaded", failure)
+
+        def done(_: object) -> None:
+            if self._serving:
+                notify(READY)
+
+        return self._inTurn(self._reload).addErrback(failed).addBoth(done)
+
+    async def _reload(self) -> None:
+        house, listeners = self.house, self.listeners
+        if house is None or listeners is None or not self._serving:
+            return
+        settings = load(self._path)
+        try:
+            tls = preflight.makeTLS(settings) if preflight.usesTLS(settings) else None
+        except TLSConfigError as e:
+            raise self._badCertificate(settings, e) from None
+        # From here on nothing fails but the ports, and that undoes itself.
+        closeOthers = await listeners.adopt(settings)
+        house.adopt(settings, tls)
+        setThreshold(settings.server.logLevel)
+        self._checkRestart(settings)
+        self.settings = settings
+        self._provideDescriptors()
+        await closeOthers()
+        self._log.info("reloaded {path}", path=settings.path)
+
+    def _checkRestart(self, settings: Settings) -> None:
+        """
+        Tell what will hold at the next start only.
+        """
+        old = self.settings
+        waiting = [f"[{section}]" for section in _RESTART_ONLY if getattr(old, section) != getattr(settings, section)]
+        for section, key, attribute in (
+            ("server", "domain", "domain"),
+            ("server", "extra_handlers", "extraHandlers"),
+            ("muc", "domain", "domain"),
+            ("muc", "extra_handlers", "extraHandlers"),
+        ):
+            if getattr(getattr(old, section), attribute) != getattr(getattr(settings, section), attribute):
+                waiting.append(f"[{section}] {key}")
+        if waiting:
+            self._log.warn("these changes take effect at the next start: {keys}", keys=", ".join(waiting))
+
+    # Ending
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End: take nobody in any more, let rooms and streams say goodbye, and put everything on disk. Calling it again
+        waits for the same end.
+        """
+        if self._stopped is None:
+            notify(STOPPING)
+            super().stopService()  # type: ignore[no-untyped-call]
+            self._serving = False
+            # Marked first: what is on its way has to notice.
+            self._stopped = Deferred()
+            self._inTurn(self._stop).chainDeferred(self._stopped)
+        waiting: Deferred[None] = Deferred()
+
+        def stopped(result: None) -> None:
+            waiting.callback(None)
+
+        self._stopped.addCallback(stopped)
+        return waiting
+
+    async def _stop(self) -> None:
+        house, listeners = self.house, self.listeners
+        if listeners is not None:
+            await self._try(listeners.closeAll)
+        if house is None:
+            return
+        for domain in (house.chat, house.users):
+            await self._try(domain.shutDown)
+        await self._try(house.turn.flush)
+        await self._try(lambda: house.streams.closeAll(StreamError("system-shutdown")))
+        for store in house.stores:
+            await self._try(store.close)
+        if self._reporting.running:
+            self._reporting.stop()
+        eventlog.limit.expire(everything=True)
+        self._log.info("muccore has ended")
+
+    async def _try(self, step: Callable[[], Any]) -> None:
+        """
+        Do one step of the end. If it fails, those behind it are done all the same.
+        """
+        try:
+            await maybeDeferred(step)
+        except Exception:
+            self._log.failure("The server did not end as it should")
+
+
+def _tuneCollector() -> None:
+    """
+    What has been made by now stays; and collections over tens of thousands of live sessions, which find nothing, get
+    rarer.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)

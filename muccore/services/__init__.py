@@ -1,0 +1,4 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Floor 4: small protocols of the server itself, one a module.
+"""

@@ -1,0 +1,227 @@
+# -*- test-case-name: tests.services.test_disco -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Service discovery (XEP-0030): a domain tells what it is, what it can do and what belongs to it.
+
+The handlers of the domain are asked through wokkel's C{IDisco}, stock ones like muccore's own. wokkel's
+C{DiscoHandler} may stand in the place of L{DiscoHandler}; it lacks C{item-not-found} for items, and the two features
+of XEP-0030 §3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.words.protocols.jabber.jid import JID as WokkelJID
+from twisted.words.xish import domish
+from wokkel import data_form, disco
+from wokkel.iwokkel import IDisco
+
+from muccore.interfaces.handlers import fromOwner
+from muccore.routing.handler import BARE, HOST, Handler, forOwnerOnly
+from muccore.xmpp import jid, ns
+from muccore.xmpp.element import Element, copyOf
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+from muccore.xmpp.specs import XEP
+
+Items = Callable[[], Iterable[tuple[str, "str | None"]]]
+
+
+def wokkelJID(address: JID) -> WokkelJID:
+    """
+    The same address as Twisted's JID, which is what C{IDisco} speaks. Ours is prepared already: Twisted would
+    prepare it again.
+    """
+    made = WokkelJID.__new__(WokkelJID)
+    made.user = address.local or None
+    made.host = address.domain
+    made.resource = address.resource or None
+    return made
+
+
+class DiscoInfoHandler(Handler):
+    """
+    Answers C{disco#info} to the domain. For a domain with a handler that answers C{disco#items} itself.
+    """
+
+    implements = (XEP(30, "Service Discovery", "2.5.0", "Of accounts only their owners learn anything."),)
+    features = (ns.DISCO_INFO, ns.DISCO_ITEMS)
+
+    def _gather(self, method: str, element: Element, to: JID, node: str) -> Deferred[list[Any]]:
+        """
+        Ask all handlers; they may take their time.
+        """
+        requestor, target = wokkelJID(jid.parse(element.attributes["from"])), wokkelJID(to)
+        waiting = [
+            maybeDeferred(getattr(handler, method), requestor, target, node)
+            for handler in self.parent
+            if IDisco.providedBy(handler)
+        ]
+        # gatherResults() costs more than all the rest where, as nearly always, nobody has anything to wait for.
+        return _joined(waiting)
+
+    def onInfo(self, element: Element, to: JID) -> Deferred[Element]:
+        """
+        XEP-0030 §3
+        """
+        node = _node(element)
+        return self._gather("getDiscoInfo", element, to, node).addCallback(_info, node)
+
+    iqs = {("get", HOST, ns.DISCO_INFO, "query"): onInfo}
+
+
+class DiscoHandler(DiscoInfoHandler):
+    """
+    Answers C{disco#info} and C{disco#items} to the domain.
+    """
+
+    def __init__(self, items: Items = tuple) -> None:
+        """
+        @param items: gives the domain's own items, such as the server's other domains, as C{(JID, name)}.
+        """
+        super().__init__()
+        self._items = items
+
+    def onItems(self, element: Element, to: JID) -> Deferred[Element]:
+        """
+        XEP-0030 §4
+        """
+        node = _node(element)
+
+        def answer(items: list[Any]) -> Any:
+            query = Element((ns.DISCO_ITEMS, "query"))
+            if node:
+                query.attributes["node"] = node
+            elif not to.local:
+                for address, name in self._items():
+                    query.add("item", jid=address, **({"name": name} if name else {}))
+            query.children.extend(copyOf(item.toElement()) for item in items)
+            if node and not items:
+                # Nothing in it, or no such node? Who knows the node knows what it is.
+                return self._gather("getDiscoInfo", element, to, node).addCallback(exists, query)
+            return query
+
+        def exists(info: list[Any], query: Element) -> Element:
+            if not info:
+                raise StanzaError("item-not-found")
+            return query
+
+        return self._gather("getDiscoItems", element, to, node).addCallback(answer)
+
+    iqs = {**DiscoInfoHandler.iqs, ("get", HOST, ns.DISCO_ITEMS, "query"): onItems}
+
+
+class AccountDiscoHandler(DiscoHandler):
+    """
+    Answers for the domain of the accounts, which is a server for instant messaging, and for an account to its owner.
+    """
+
+    def __init__(self, items: Items = tuple, name: str | None = None) -> None:
+        """
+        @param items: see L{DiscoHandler}.
+        @param name: see L{rename}.
+        """
+        super().__init__(items)
+        self.rename(name)
+
+    def rename(self, name: str | None) -> None:
+        """
+        Give the server another natural-language name, or C{None}.
+        """
+        self.identities = (("server", "im", name),)
+
+    def onAccountInfo(self, element: Element, to: JID) -> Deferred[Element]:
+        """
+        What the account is. Others learn nothing: there are no subscriptions that would allow them to (XEP-0030 §8).
+        """
+        forOwnerOnly(element, to)
+        return self.onInfo(element, to)
+
+    def onAccountItems(self, element: Element, to: JID) -> Element | Deferred[Element]:
+        """
+        What belongs to the account. To others nothing does, whether there is such an account or not (XEP-0030 §8).
+        """
+        if fromOwner(element, to):
+            return self.onItems(element, to)
+        query = Element((ns.DISCO_ITEMS, "query"))
+        node = _node(element)
+        if node:
+            query.attributes["node"] = node
+        return query
+
+    def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> list[Any]:
+        """
+        Also C{account/registered} for an account.
+        """
+        if target.user and not target.resource and not nodeIdentifier:
+            return [disco.DiscoIdentity("account", "registered"), *map(disco.DiscoFeature, DiscoHandler.features)]
+        return list(super().getDiscoInfo(requestor, target, nodeIdentifier))
+
+    iqs = {
+        **DiscoHandler.iqs,
+        ("get", BARE, ns.DISCO_INFO, "query"): onAccountInfo,
+        ("get", BARE, ns.DISCO_ITEMS, "query"): onAccountItems,
+    }
+
+
+def _node(element: Element) -> str:
+    for query in element.childElements():
+        return query.get("node") or ""
+    return ""
+
+
+def _joined(waiting: list[Deferred[Any]]) -> Deferred[list[Any]]:
+    """
+    The results of all, in one list. Fails with the first failure and lets none of the others get lost in a log.
+    """
+    gathered: Deferred[list[Any]] = Deferred()
+    results: list[Any] = [None] * len(waiting)
+    missing = len(waiting)
+
+    def got(result: Any, index: int) -> None:
+        nonlocal missing
+        results[index] = list(result or ())
+        missing -= 1
+        if not missing and not gathered.called:
+            gathered.callback([item for result in results for item in result])
+
+    def failed(failure: Any) -> None:
+        if not gathered.called:
+            gathered.errback(failure)
+
+    for index, deferred in enumerate(waiting):
+        deferred.addCallback(got, index).addErrback(failed)
+    if not waiting:
+        gathered.callback([])
+    return gathered
+
+
+def _info(found: list[Any], node: str) -> Element:
+    """
+    Render what the handlers say: identities as they come, features once each and sorted, then forms (XEP-0128).
+
+    @raise StanzaError: C{item-not-found} if nobody knows the node.
+    """
+    if node and not found:
+        raise StanzaError("item-not-found")
+    query = Element((ns.DISCO_INFO, "query"))
+    if node:
+        query.attributes["node"] = node
+    features: set[str] = set()
+    rest: list[domish.Element] = []
+    for item in found:
+        if isinstance(item, disco.DiscoFeature):
+            features.add(str(item))
+        elif isinstance(item, disco.DiscoIdentity):
+            query.children.append(copyOf(item.toElement()))
+        elif isinstance(item, data_form.Form):
+            rest.append(copyOf(item.toElement()))
+        else:
+            raise TypeError(f"a handler gave {type(item).__name__} as disco#info")
+    for feature in sorted(features):
+        query.add("feature", var=feature)
+    query.children.extend(rest)
+    return query

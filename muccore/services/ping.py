@@ -1,0 +1,43 @@
+# -*- test-case-name: tests.services.test_ping -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Ping (XEP-0199): is the server still there?
+"""
+
+from __future__ import annotations
+
+from muccore.routing.handler import BARE, HOST, Handler, forOwnerOnly
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID
+from muccore.xmpp.specs import XEP
+
+
+class PingHandler(Handler):
+    """
+    Answers pings of the domain.
+    """
+
+    implements = (XEP(199, "XMPP Ping", "2.0.1", "The server answers pings and sends none."),)
+    features = (ns.PING,)
+
+    def onPing(self, element: Element, to: JID) -> None:
+        """
+        XEP-0199 §4.2
+        """
+
+    iqs = {("get", HOST, ns.PING, "ping"): onPing}
+
+
+class AccountPingHandler(PingHandler):
+    """
+    Answers pings of the domain, and those of an account by its owner: a client may leave C{to} out (XEP-0199 §4.2).
+    """
+
+    def onAccountPing(self, element: Element, to: JID) -> None:
+        """
+        XEP-0199 §4.2
+        """
+        forOwnerOnly(element, to)
+
+    iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): onAccountPing}

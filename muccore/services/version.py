@@ -1,0 +1,38 @@
+# -*- test-case-name: tests.services.test_version -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Software version (XEP-0092).
+"""
+
+from __future__ import annotations
+
+from muccore import __version__
+from muccore.routing.handler import HOST, Handler
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID
+from muccore.xmpp.specs import XEP
+
+
+class VersionHandler(Handler):
+    """
+    Tells what software this is.
+    """
+
+    implements = (XEP(92, "Software Version", "1.1", "The operating system is not told (§5)."),)
+    features = (ns.VERSION,)
+
+    def __init__(self, name: str = "muccore", version: str = __version__) -> None:
+        super().__init__()
+        self._told = [("name", name), ("version", version)]
+
+    def onVersion(self, element: Element, to: JID) -> Element:
+        """
+        XEP-0092 §2
+        """
+        query = Element((ns.VERSION, "query"))
+        for name, text in self._told:
+            query.add(name, text=text)
+        return query
+
+    iqs = {("get", HOST, ns.VERSION, "query"): onVersion}

@@ -1,0 +1,137 @@
+# -*- test-case-name: tests.stream.test_negotiation -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What a client's stream is offered: the header that answers the client's, and features by what the stream has reached.
+Rendered once for each configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from muccore.interfaces import IBinder
+from muccore.net.tls import ChannelBindings, ServerTLS
+from muccore.stream.sasl.mechanisms import SASL
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, escapeAttribute, render
+from muccore.xmpp.specs import XEP
+
+implements: Final = (XEP(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
+"""What this module implements."""
+
+REQUIRED: Final = "required"
+"""TLS: nothing else is to be had without it."""
+
+OPTIONAL: Final = "optional"
+"""TLS: it is there for those who want it."""
+
+OFF: Final = "off"
+"""TLS: there is none."""
+
+LANGUAGE: Final = "en"
+"""The language of a stream where nothing else is said."""
+
+TRIES: Final = 5
+"""How often a client may fail to log in, unless configured."""
+
+BINDING_TRIES: Final = 8
+"""After so many refused channel bindings the stream ends: a client has no reason for more than one a mechanism."""
+
+_ID_BYTES: Final = 12
+_PLUS: Final = "-PLUS"
+
+
+class Offer:
+    """
+    What all streams of one configuration have in common. Never changed: a new configuration is a new one.
+
+    @ivar domain: the prepared domain of the accounts.
+    @ivar sasl: the log-in.
+    @ivar binder: where sessions come from.
+    @ivar tls: makes TLS connections, or C{None}.
+    @ivar tlsMode: L{REQUIRED}, L{OPTIONAL} or L{OFF}, for STARTTLS.
+    @ivar tries: after so many failures to log in the stream ends.
+    @ivar channelBinding: whether a log-in may be bound to its TLS connection.
+    @ivar bindFeatures: what is offered after the log-in, rendered.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        sasl: SASL,
+        binder: IBinder,
+        tls: ServerTLS | None = None,
+        tlsMode: str = REQUIRED,
+        tries: int = TRIES,
+        channelBinding: bool = True,
+    ) -> None:
+        """
+        @raise ValueError: if TLS is needed and there is none.
+        """
+        if tls is None and tlsMode != OFF:
+            raise ValueError("STARTTLS needs a certificate")
+        self.domain = domain
+        self.sasl = sasl
+        self.binder = binder
+        self.tls = tls
+        self.tlsMode = tlsMode
+        self.tries = tries
+        self.channelBinding = channelBinding
+        self._header = (
+            f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
+            f"from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
+        )
+        features = _features()
+        features.add("bind", ns.BIND)
+        # COMPAT: clients of RFC 3921 ask for a session, unless they are told that they need not.
+        features.add("session", ns.SESSION).add("optional")
+        self.bindFeatures = render(features)
+        self._loginFeatures: dict[tuple[bool, tuple[str, ...] | None], bytes] = {}
+
+    def header(self, to: str | None) -> bytes:
+        """
+        The header of one stream, with an id that nobody can guess (RFC 6120 §4.7).
+
+        @param to: whom the client says it is.
+        """
+        addressed = "" if to is None else f" to='{escapeAttribute(to)}'"
+        return f"{self._header} id='{os.urandom(_ID_BYTES).hex()}'{addressed}>".encode()
+
+    def loginFeatures(self, secure: bool, bindings: ChannelBindings | None) -> bytes:
+        """
+        What is offered before the log-in, rendered.
+
+        @param secure: whether the stream is under TLS.
+        @param bindings: the channel bindings of that TLS connection.
+        """
+        key = (secure, None if bindings is None else bindings.types())
+        rendered = self._loginFeatures.get(key)
+        if rendered is None:
+            rendered = self._loginFeatures[key] = self._renderLogin(secure, bindings)
+        return rendered
+
+    def _renderLogin(self, secure: bool, bindings: ChannelBindings | None) -> bytes:
+        features = _features()
+        if not secure and self.tlsMode != OFF:
+            starttls = features.add("starttls", ns.TLS)
+            if self.tlsMode == REQUIRED:
+                starttls.add("required")
+        if secure or self.tlsMode != REQUIRED:
+            names = self.sasl.mechanisms(secure, bindings)
+            if names:
+                mechanisms = features.add("mechanisms", ns.SASL)
+                for name in names:
+                    mechanisms.add("mechanism", None, name)
+            if bindings is not None and any(name.endswith(_PLUS) for name in names):
+                types = features.add("sasl-channel-binding", ns.SASL_CHANNEL_BINDING)
+                for type in bindings.types():
+                    types.add("channel-binding", type=type)
+        return render(features)
+
+
+def _features() -> Element:
+    return Element((None, "stream:features"))
+
+
+__all__ = ["BINDING_TRIES", "LANGUAGE", "OFF", "OPTIONAL", "REQUIRED", "TRIES", "Offer"]

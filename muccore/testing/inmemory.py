@@ -1,0 +1,131 @@
+# -*- test-case-name: tests.testing.test_inmemory -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+A whole server without sockets: sessions, router, domains and rooms, for tests of handlers.
+
+    stage = Stage()
+    romeo = stage.client("romeo@localhost/orchard")
+    romeo.sends("<presence to='room@conference.localhost/Romeo'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    [own, subject] = romeo.hears()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import task
+from zope.interface import implementer
+
+from muccore.im.userdomain import UserDomain
+from muccore.interfaces import ICarrier, IRoomStore
+from muccore.muc.handler import MUCHandler
+from muccore.routing.domain import Domain
+from muccore.routing.router import Router
+from muccore.services.disco import DiscoInfoHandler
+from muccore.session.session import Session, Sessions
+from muccore.storage.memory import MemoryRooms
+from muccore.stream.parser.parser import StanzaParser
+from muccore.testing.defaults import defaultOptions
+from muccore.xmpp import jid
+from muccore.xmpp.element import Element, Rendered
+from muccore.xmpp.errors import StreamError
+
+_HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+
+
+def parseStanza(text: str) -> Element:
+    """
+    One stanza of the text of one.
+    """
+    [_, element] = StanzaParser().feed(_HEADER + text.encode("utf-8"))
+    assert isinstance(element, Element)
+    return element
+
+
+@implementer(ICarrier)
+class Client:
+    """
+    A client with one session.
+
+    @ivar address: its full JID.
+    @ivar closed: what its stream was closed with, once it was.
+    """
+
+    session: Session
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.closed: list[StreamError | None] = []
+        self._heard: list[bytes] = []
+
+    def sends(self, text: str) -> None:
+        """
+        Send one stanza.
+        """
+        self.session.received(parseStanza(text))
+
+    def hears(self) -> list[Element]:
+        """
+        What has come since the last time, parsed.
+        """
+        heard, self._heard = self._heard, []
+        _, *elements = StanzaParser().feed(_HEADER + b"".join(heard))
+        return [element for element in elements if isinstance(element, Element)]
+
+    def vanishes(self) -> None:
+        """
+        The connection is gone.
+        """
+        self.session.carrierLost(self, False)
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
+        """
+        See L{ICarrier}.
+        """
+        self._heard.append(stanza.addressed(to))
+
+    def close(self, error: StreamError | None) -> None:
+        """
+        See L{ICarrier}.
+        """
+        self.closed.append(error)
+
+
+class Stage:
+    """
+    The server.
+
+    @ivar clock: its time.
+    @ivar store: its store of rooms.
+    @ivar muc: its rooms, at C{conference.localhost}.
+    """
+
+    def __init__(self, store: IRoomStore | None = None, **options: Any) -> None:
+        """
+        @param store: where rooms are kept; in memory if it is left out.
+        @param options: of L{muccore.muc.service.servicesettings.Options}, where they differ from the defaults.
+        """
+        self.clock = task.Clock()
+        self.clock.advance(1_000_000_000)
+        self.store: Any = MemoryRooms() if store is None else store
+        self.store.open()
+        self.sessions = Sessions()
+        self.router = Router(self.sessions)
+        self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
+        self.rooms = Domain("conference.localhost", self.router, self.clock)
+        self.router.addDomain(self.users)
+        self.router.addDomain(self.rooms)
+        DiscoInfoHandler().setHandlerParent(self.rooms)
+        self.muc = MUCHandler(self.store, defaultOptions(**options))
+        self.muc.setHandlerParent(self.rooms)
+
+    def client(self, address: str) -> Client:
+        """
+        Log somebody in.
+
+        @param address: the full JID.
+        """
+        client = Client(address)
+        full = jid.parse(address)
+        client.session = self.sessions.bind(full.bareJID(), full.resource, client)
+        return client

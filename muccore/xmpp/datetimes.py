@@ -1,0 +1,65 @@
+# -*- test-case-name: tests.xmpp.test_datetimes -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Date and time as text (XEP-0082, the DateTime profile).
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from datetime import datetime
+from math import floor
+from time import gmtime
+from typing import Final
+
+from muccore.xmpp.specs import XEP
+
+implements = (XEP(82, "XMPP Date and Time Profiles", "1.1.1", "The DateTime profile."),)
+
+_STAMP: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,32})?"
+    r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))",
+)
+_FURTHEST_OFFSET: Final = 14 * 60
+"""Minutes; XML Schema part 2, §3.2.7.3."""
+
+_LAST: Final = 253402300799
+"""The last second of the year 9999."""
+
+_FIRST: Final = -62135596800
+"""The first second of the year 1."""
+
+
+def stamp(seconds: float) -> str:
+    """
+    A moment in UTC, to the second.
+
+    @param seconds: since the epoch.
+    @raise ValueError: if it is outside the years 1 to 9999.
+    """
+    if not _FIRST <= seconds < _LAST + 1:
+        raise ValueError("moment outside the years 1 to 9999")
+    year, month, day, hour, minute, second = gmtime(floor(seconds))[:6]
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
+
+
+def parseStamp(text: str) -> float:
+    """
+    The seconds since the epoch of a moment, given in UTC or with an offset, with or without fractions of a second.
+
+    @raise ValueError: if the text is not of this profile or names no moment.
+    """
+    match = _STAMP.fullmatch(text)
+    if match is None:
+        raise ValueError("not an XEP-0082 DateTime")
+    moment, fraction, sign, hours, minutes = match.groups()
+    seconds = float(timegm(datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S").timetuple()))
+    if fraction:
+        seconds += float(fraction)
+    if sign:
+        offset = int(hours) * 60 + int(minutes)
+        if int(minutes) > 59 or offset > _FURTHEST_OFFSET:
+            raise ValueError("no such offset from UTC")
+        seconds -= offset * 60 if sign == "+" else -offset * 60
+    return seconds

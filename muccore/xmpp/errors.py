@@ -1,0 +1,161 @@
+# -*- test-case-name: tests.xmpp.test_errors -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Stanza errors (RFC 6120 §8.3) and stream errors (RFC 6120 §4.9), by condition.
+
+L{StanzaError} is Twisted's own, so that what wokkel's handlers raise is the same thing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.words.protocols.jabber.error import StanzaError as _TwistedStanzaError
+from twisted.words.xish import domish
+
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, copyOf, render, reply
+
+STANZA_CONDITIONS: Final[dict[str, str]] = {
+    "bad-request": "modify",
+    "conflict": "cancel",
+    "feature-not-implemented": "cancel",
+    "forbidden": "auth",
+    "gone": "cancel",
+    "internal-server-error": "cancel",
+    "item-not-found": "cancel",
+    "jid-malformed": "modify",
+    "not-acceptable": "modify",
+    "not-allowed": "cancel",
+    "not-authorized": "auth",
+    "policy-violation": "modify",
+    "recipient-unavailable": "wait",
+    "redirect": "modify",
+    "registration-required": "auth",
+    "remote-server-not-found": "cancel",
+    "remote-server-timeout": "wait",
+    "resource-constraint": "wait",
+    "service-unavailable": "cancel",
+    "subscription-required": "auth",
+    "undefined-condition": "cancel",
+    "unexpected-request": "wait",
+}
+"""Every condition of RFC 6120 §8.3.3 with the type that goes with it unless another is given."""
+
+STREAM_CONDITIONS: Final = frozenset(
+    [
+        "bad-format",
+        "bad-namespace-prefix",
+        "conflict",
+        "connection-timeout",
+        "host-gone",
+        "host-unknown",
+        "improper-addressing",
+        "internal-server-error",
+        "invalid-from",
+        "invalid-namespace",
+        "invalid-xml",
+        "not-authorized",
+        "not-well-formed",
+        "policy-violation",
+        "remote-connection-failed",
+        "reset",
+        "resource-constraint",
+        "restricted-xml",
+        "see-other-host",
+        "system-shutdown",
+        "undefined-condition",
+        "unsupported-encoding",
+        "unsupported-feature",
+        "unsupported-stanza-type",
+        "unsupported-version",
+    ]
+)
+"""Every condition of RFC 6120 §4.9.3."""
+
+
+class StanzaError(_TwistedStanzaError):
+    """
+    A stanza was refused; raised by whoever handles it, turned into an error stanza in one place.
+
+    @ivar condition: one of L{STANZA_CONDITIONS}.
+    @ivar type: C{auth}, C{cancel}, C{continue}, C{modify} or C{wait}.
+    @ivar text: a sentence for people, or C{None}.
+    @ivar appCondition: an application-specific condition element, or C{None}.
+    @ivar by: the address of the entity that refuses, where it is not the one that was addressed, or C{None}.
+    """
+
+    by: str | None = None
+    condition: str
+    type: str
+    text: str | None
+    appCondition: Element | None
+
+    def __init__(
+        self,
+        condition: str,
+        type: str | None = None,
+        text: str | None = None,
+        appCondition: Element | None = None,
+    ) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            condition, type or STANZA_CONDITIONS[condition], text, None, appCondition
+        )
+
+
+class StreamError(Exception):
+    """
+    A stream was refused or has to end.
+
+    @ivar condition: one of L{STREAM_CONDITIONS}.
+    @ivar text: a sentence for people, or C{None}.
+    """
+
+    def __init__(self, condition: str, text: str | None = None) -> None:
+        if condition not in STREAM_CONDITIONS:
+            raise ValueError(f"no stream error condition: {condition}")
+        super().__init__(condition, text)
+        self.condition = condition
+        self.text = text
+
+    def render(self) -> bytes:
+        """
+        C{<stream:error>}, for a stream whose header bound the prefix C{stream}.
+        """
+        error = Element((None, "stream:error"))
+        error.add(self.condition, ns.STREAM_ERRORS)
+        if self.text:
+            error.add("text", ns.STREAM_ERRORS, self.text).attributes[ns.XML, "lang"] = "en"
+        return render(error)
+
+
+def errorElement(error: _TwistedStanzaError, by: str | None = None) -> Element:
+    """
+    The C{<error/>} child of an error stanza.
+
+    @param by: the address of the entity that refuses (RFC 6120 §8.3.2), where it is not the stanza's C{from}.
+    """
+    element = Element((ns.CLIENT, "error"))
+    by = by or getattr(error, "by", None)
+    if by is not None:
+        element.attributes["by"] = by
+    element.attributes["type"] = error.type or STANZA_CONDITIONS[error.condition]
+    element.add(error.condition, ns.STANZA_ERRORS)
+    if error.text:
+        element.add("text", ns.STANZA_ERRORS, error.text).attributes[ns.XML, "lang"] = "en"
+    if error.appCondition is not None:
+        element.children.append(error.appCondition)
+    return element
+
+
+def errorReply(refused: domish.Element, error: _TwistedStanzaError, by: str | None = None) -> Element:
+    """
+    The error stanza that answers a refused one: addresses swapped, its children sent along, C{<error/>} last.
+
+    Never call it for a stanza of type C{error} or C{result}: those are not answered.
+    """
+    answer = reply(refused, "error")
+    for child in refused.children:
+        answer.children.append(child if isinstance(child, str) else copyOf(child))
+    answer.children.append(errorElement(error, by))
+    return answer

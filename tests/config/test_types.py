@@ -1,0 +1,212 @@
+# -*- test-case-name: tests.config.test_types -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.config.types}.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.config.errors import NotAllowed
+from muccore.config.ini import Line
+from muccore.config.types import (
+    AnyType,
+    Boolean,
+    Choice,
+    Duration,
+    HostName,
+    Integer,
+    ListOf,
+    NetworkAddress,
+    Path,
+    Size,
+    Text,
+)
+
+BASE = FilePath("/srv/muccore/etc")
+
+
+class ParseTests(SynchronousTestCase):
+    """
+    Reading one value.
+    """
+
+    def assertParses(self, type: AnyType, expected: dict[str, Any]) -> None:
+        """
+        Each text is read as the value beside it.
+        """
+        self.assertEqual({text: type.parse(text, BASE) for text in expected}, expected)
+
+    def assertRefused(self, type: AnyType, *texts: str) -> None:
+        """
+        Each text is refused.
+        """
+        for text in texts:
+            with self.assertRaises(NotAllowed, msg=text):
+                type.parse(text, BASE)
+
+    def test_boolean(self) -> None:
+        """
+        The words for yes and no, in any case.
+        """
+        self.assertParses(
+            Boolean(), {"yes": True, "On": True, "TRUE": True, "1": True, "no": False, "off": False, "0": False}
+        )
+        self.assertRefused(Boolean(), "", "maybe", "2", "y")
+
+    def test_choice(self) -> None:
+        """
+        One of the words; a word that is nearly one gets a hint.
+        """
+        choice = Choice("required", "off")
+        self.assertParses(choice, {"required": "required", "off": "off"})
+        self.assertRefused(choice, "", "Off")
+        self.assertEqual(self.assertRaises(NotAllowed, choice.parse, "requird", BASE).hint, "did you mean 'required'?")
+        self.assertEqual(self.assertRaises(NotAllowed, choice.parse, "zzz", BASE).hint, "")
+
+    def test_integer(self) -> None:
+        """
+        Whole numbers within their bounds, in ASCII digits.
+        """
+        self.assertParses(Integer(1, 100), {"1": 1, "100": 100, "007": 7})
+        self.assertRefused(Integer(1, 100), "", "0", "101", "-1", "1.0", "1e1", "٣", "²", "9" * 5000)
+
+    def test_size(self) -> None:
+        """
+        Bytes, with and without units.
+        """
+        self.assertParses(
+            Size("1 B", "1 GiB"),
+            {"1": 1, "10000": 10000, "10 B": 10, "256 KiB": 262144, "4MiB": 4 << 20, "1.5 KiB": 1536, "1 GiB": 1 << 30},
+        )
+        self.assertRefused(Size("1 B", "1 GiB"), "", "0", "2 GiB", "-1", "KiB", "1 2", "1.5", "0.3 KiB", "9" * 5000)
+        self.assertEqual(
+            self.assertRaises(NotAllowed, Size("1 B", "1 GiB").parse, "1 kib", BASE).hint, "did you mean 'KiB'?"
+        )
+
+    def test_duration(self) -> None:
+        """
+        Seconds, with and without units.
+        """
+        self.assertParses(
+            Duration("0 s", "10 d"),
+            {"0": 0.0, "60": 60.0, "0.5 s": 0.5, "5 min": 300.0, "24h": 86400.0, "1 d": 86400.0},
+        )
+        self.assertRefused(Duration("0 s", "10 d"), "", "11 d", "5 m", "-1", "s", "1 min 5 s", "nan", "inf")
+
+    @given(st.integers(0, 2**40))
+    def test_sizesReadBack(self, size: int) -> None:
+        """
+        Whatever is written in bytes is read as it was written.
+        """
+        self.assertEqual(Size("0 B", "1024 GiB").parse(f"{size} B", BASE), size)
+
+    def test_hostName(self) -> None:
+        """
+        Host names are prepared as domainparts of addresses.
+        """
+        self.assertParses(HostName(), {"Example.ORG": "example.org", "bücher.example": "bücher.example"})
+        self.assertRefused(HostName(), "", "a..b", "romeo@example.org", "exa mple", "-a.example", "x" * 2000)
+
+    def test_text(self) -> None:
+        """
+        Text that an XML stanza can carry.
+        """
+        self.assertParses(Text(), {"": "", "Räume & mehr": "Räume & mehr"})
+        self.assertRefused(Text(), "a\x00", "a\x1bb", "a\tb", "\x7f", "\ufffe")
+
+    def test_path(self) -> None:
+        """
+        A relative path starts at the base and may lead out of it, an absolute one stands for itself, nothing is none.
+        """
+        self.assertParses(
+            Path(),
+            {
+                "server.crt": FilePath("/srv/muccore/etc/server.crt"),
+                "../var/server.crt": FilePath("/srv/muccore/var/server.crt"),
+                "/etc/ssl/server.crt": FilePath("/etc/ssl/server.crt"),
+                "": None,
+            },
+        )
+        self.assertRefused(Path(), "a\x00b")
+
+    def test_network(self) -> None:
+        """
+        IP networks, and addresses as networks of one.
+        """
+        self.assertParses(
+            NetworkAddress(),
+            {
+                "10.0.0.0/8": IPv4Network("10.0.0.0/8"),
+                "::1": IPv6Network("::1/128"),
+                "192.0.2.1": IPv4Network("192.0.2.1"),
+            },
+        )
+        self.assertRefused(NetworkAddress(), "", "10.0.0.1/8", "localhost", "10.0.0.0/33")
+
+    def test_defaultOfList(self) -> None:
+        """
+        A list's default has its items one a line.
+        """
+        self.assertParses(ListOf(Integer(0, 9)), {"": (), "1": (1,), "1\n2": (1, 2)})
+
+
+class ReadTests(SynchronousTestCase):
+    """
+    Reading the lines of a value.
+    """
+
+    def read(self, type: AnyType, *texts: str) -> Any:
+        """
+        Read a value whose key is in line 10.
+        """
+        self.refused: list[tuple[int, str, str]] = []
+        return type.read(
+            [Line(number, text) for number, text in enumerate(texts, 10)],
+            10,
+            BASE,
+            lambda line, found, refusal: self.refused.append((line, found, refusal.why)),
+        )
+
+    def test_one(self) -> None:
+        """
+        A value of one line.
+        """
+        self.assertEqual(self.read(Integer(0, 9), "7"), 7)
+        self.assertEqual(self.refused, [])
+
+    def test_nothing(self) -> None:
+        """
+        A key without a value is told at the key's own line.
+        """
+        self.assertIsNone(self.read(Integer(0, 9)))
+        self.assertEqual(self.refused, [(10, "", "")])
+
+    def test_tooManyLines(self) -> None:
+        """
+        A second line is told where the key takes one.
+        """
+        self.assertIsNone(self.read(Integer(0, 9), "7", "8"))
+        self.assertEqual([(line, found) for line, found, _ in self.refused], [(11, "8")])
+
+    def test_list(self) -> None:
+        """
+        A list has one item a line.
+        """
+        self.assertEqual(self.read(ListOf(Integer(0, 9)), "7", "8"), (7, 8))
+        self.assertEqual(self.read(ListOf(Integer(0, 9))), ())
+        self.assertEqual(self.refused, [])
+
+    def test_listTellsEveryItem(self) -> None:
+        """
+        Every bad item of a list is told, at its own line.
+        """
+        self.read(ListOf(Integer(0, 9)), "a", "8", "c")
+        self.assertEqual(self.refused, [(10, "a", ""), (12, "c", "")])

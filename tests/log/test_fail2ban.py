@@ -1,0 +1,154 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of C{etc/fail2ban}: the filter finds failed log-ins in what the server logs, and nothing that clients make up.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from twisted.logger import LogPublisher, globalLogPublisher, textFileLogObserver
+
+from muccore.log import eventlog
+from muccore.log.eventlog import RateLimit
+from muccore.log.logger import Logger, setThreshold
+from muccore.server.systemd import JournalObserver
+from tests.log.test_eventlog import EVIL
+from tests.stream.doubles import BIND, HEADER, auth, sasl
+from tests.stream.test_c2s import Case
+
+FOLDER = Path(__file__).resolve().parents[2] / "etc" / "fail2ban"
+GUESSERS = ("192.0.2.7", "2001:db8::1", "::ffff:192.0.2.9", "fd00::7:8")
+FORGED = (
+    *(evil.encode("utf-8", "ignore").decode().replace("\0", "") for evil in EVIL[:4]),
+    "romeo login-failed from 6.6.6.6: not-authorized, account x",
+    "romeo\n2026-01-01T00:00:00+0000 [muccore.events#info] login-failed from 6.6.6.6: not-authorized, account x",
+    "muccore[1]: login-failed from 6.6.6.6: not-authorized, account x",
+    "romeo\nhost muccore[1]: login-failed from 6.6.6.6: not-authorized, account x",
+)
+
+
+def options(name: str) -> configparser.SectionProxy:
+    """
+    The only section of one of the files.
+    """
+    parser = configparser.RawConfigParser()
+    parser.read(FOLDER / name)
+    [section] = parser.sections()
+    return parser[section]
+
+
+class FilterTests(Case):
+    """
+    The filter.
+    """
+
+    def setUp(self) -> None:
+        """
+        Log as twistd does to a file, and as the observer for the journal does.
+        """
+        super().setUp()
+        self.patch(eventlog, "limit", RateLimit(self.clock.seconds))
+        self.patch(Logger, "threshold", Logger.threshold)
+        setThreshold("info")
+        self.file, self.journal = io.StringIO(), io.StringIO()
+        publisher = LogPublisher(textFileLogObserver(self.file), JournalObserver(self.journal))
+        globalLogPublisher.addObserver(publisher)
+        self.addCleanup(globalLogPublisher.removeObserver, publisher)
+        self.patterns = [re.compile(each.replace("<ADDR>", "(?P<host>[0-9a-f.:]+)")) for each in self.failregex()]
+
+    def failregex(self) -> list[str]:
+        """
+        The filter's expressions.
+        """
+        return options("filter.d/muccore.conf")["failregex"].split("\n")
+
+    def found(self) -> list[str]:
+        """
+        The addresses that the filter finds in the log file. They are those that it finds in the journal.
+        """
+        # fail2ban takes the time out first.
+        file = [re.sub(r"\A\S+T\S+\+0000(?= )|\A\S+T\S+[+-]\d{4}(?= )", "", line) for line in self.lines(self.file)]
+        journal = [f"host muccore[1]: {line[3:]}" for line in self.lines(self.journal)]
+        found = [
+            [match["host"] for line in lines for pattern in self.patterns if (match := pattern.search(line))]
+            for lines in (file, journal)
+        ]
+        self.assertEqual(*found)
+        return found[0]
+
+    def lines(self, stream: io.StringIO) -> list[str]:
+        """
+        What a log file has.
+        """
+        return stream.getvalue().rstrip("\n").split("\n")
+
+    def fail2ban(self) -> list[str]:
+        """
+        The addresses that fail2ban finds in the log file, if it is installed; otherwise what L{found} says.
+        """
+        command = shutil.which("fail2ban-regex")
+        if command is None:
+            return self.found()
+        log = Path(self.mktemp())
+        log.write_text(self.file.getvalue(), encoding="utf-8")
+        arguments = ("--out", "id", str(log), str(FOLDER / "filter.d" / "muccore.conf"))
+        done = subprocess.run([command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        return done.stdout.split()
+
+    def guess(self, host: str, name: str) -> None:
+        """
+        Log in with a wrong password.
+        """
+        stream, _ = self.connect(host)
+        stream.dataReceived(HEADER + auth(name, "wrong"))
+        # Guesses are slowed down; this is long enough for the slowest.
+        self.clock.advance(30)
+
+    def test_guesses(self) -> None:
+        """
+        Who has a wrong name or password is found, with an address of IPv4 or IPv6, also where the name pretends to be
+        a line about another address.
+        """
+        expected = []
+        for host in GUESSERS:
+            for name in ("romeo", *FORGED):
+                self.guess(host, name)
+                expected.append(host)
+        self.assertEqual(self.found(), expected)
+        # fail2ban knows that these are addresses of IPv4.
+        self.assertEqual(self.fail2ban(), [host.removeprefix("::ffff:") for host in expected])
+
+    def test_others(self) -> None:
+        """
+        Nobody else is found: who logs in, whatever their resource, who tries a mechanism that there is not, who sends
+        nonsense; nor what an exception says.
+        """
+        self.login("192.0.2.1")
+        for evil in FORGED:
+            stream, _ = self.connect("192.0.2.1")
+            text = "".join(f"&#{ord(c)};" for c in evil if c == "\n" or "\x20" <= c < "\ud800")
+            stream.dataReceived(HEADER + auth() + HEADER + BIND.replace(b">r<", f">{text}<".encode()))
+            stream.dataReceived(b"<!-- -->")
+            stream, _ = self.connect("192.0.2.1")
+            stream.dataReceived(HEADER + auth(mechanism="X-OTHER") + sasl("abort"))
+            Logger().warn("{text}", text=evil)
+        self.assertEqual(self.found(), [])
+        self.assertEqual(self.fail2ban(), [])
+        self.assertGreater(len(self.lines(self.file)), 5 * len(FORGED))
+
+    def test_jail(self) -> None:
+        """
+        The jail uses the filter, and so few failures are enough that those that are not logged do not matter.
+        """
+        jail = options("jail.d/muccore.conf")
+        self.assertEqual((jail["filter"], jail["backend"]), ("muccore", "systemd"))
+        self.assertLess(int(jail["maxretry"]), eventlog.LINE_LIMIT)
+        self.assertEqual(
+            options("filter.d/muccore.conf")["journalmatch"], "_SYSTEMD_UNIT=muccore.service"
+        )

@@ -1,0 +1,93 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.model.affiliations}.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.interfaces import Affiliate
+from muccore.muc.model import affiliations
+from muccore.muc.model.affiliations import Affiliations
+from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import parse
+
+ROMEO = parse("romeo@localhost/orchard")
+KEYS = ("romeo@localhost", "juliet@localhost", "tybalt@elsewhere", "localhost", "elsewhere")
+ENTRY = st.none() | st.builds(Affiliate, st.sampled_from(sorted(AFFILIATIONS)), st.none() | st.sampled_from("NMO"))
+
+
+class AffiliationsTests(SynchronousTestCase):
+    """The list of affiliations of a room."""
+
+    def test_domain(self) -> None:
+        """A domain's entry applies to its users and nobody else; a user's own entry comes first (§9.2)."""
+        list = Affiliations({"localhost": Affiliate("outcast"), "romeo@localhost": Affiliate("member")})
+        self.assertIs(list.of(ROMEO), Affiliation.MEMBER)
+        self.assertIs(list.of(parse("juliet@localhost")), Affiliation.OUTCAST)
+        self.assertIs(list.of(parse("juliet@sub.localhost")), Affiliation.NONE)
+
+    def test_nickOnly(self) -> None:
+        """An entry that only reserves a nick does not override that of the domain."""
+        list = Affiliations({"localhost": Affiliate("outcast"), "romeo@localhost": Affiliate("none", "Romeo")})
+        self.assertIs(list.of(ROMEO), Affiliation.OUTCAST)
+        self.assertFalse(list.stands("romeo@localhost"))
+        self.assertFalse(list.stands("juliet@localhost"))
+        list.update({"romeo@localhost": Affiliate("member", "Romeo")})
+        self.assertTrue(list.stands("romeo@localhost"))
+
+    def test_full(self) -> None:
+        """A full list takes nobody new: C{resource-constraint}; its entries can still change or go."""
+        self.patch(affiliations, "LIMIT", 2)
+        list = Affiliations({"a@x": Affiliate("member"), "b@x": Affiliate("member")})
+        error = self.assertRaises(StanzaError, list.checkSize, {"c@x": Affiliate("outcast")})
+        self.assertEqual((error.condition, error.type), ("resource-constraint", "wait"))
+        list.checkSize({"a@x": Affiliate("outcast"), "b@x": None})
+        list.update({"b@x": None})
+        list.checkSize({"c@x": Affiliate("outcast")})
+
+    def test_ownersAfter(self) -> None:
+        """Whether a change leaves the room an owner is known in advance."""
+        list = Affiliations({"a@x": Affiliate("owner"), "b@x": Affiliate("owner"), "c@x": Affiliate("member")})
+        self.assertTrue(list.ownersAfter({"a@x": None}))
+        self.assertFalse(list.ownersAfter({"a@x": None, "b@x": Affiliate("admin")}))
+        self.assertTrue(list.ownersAfter({"a@x": None, "b@x": None, "c@x": Affiliate("owner")}))
+        self.assertIs(list.of(parse("a@x")), Affiliation.OWNER)
+
+    def test_entriesAreACopy(self) -> None:
+        """The entries handed out for storing do not change with the list."""
+        list = Affiliations({"a@x": Affiliate("owner")})
+        entries = list.entries()
+        list.update({"a@x": None})
+        self.assertEqual(entries, {"a@x": Affiliate("owner")})
+        self.assertIsNone(list.entry("a@x"))
+
+    @given(st.lists(st.dictionaries(st.sampled_from(KEYS), ENTRY, max_size=3), max_size=6))
+    @settings(max_examples=100, deadline=None)
+    def test_model(self, changes: list[dict[str, Affiliate | None]]) -> None:
+        """After any changes all answers agree with a plain dictionary, as long as no nick is reserved twice."""
+        list = Affiliations({})
+        model: dict[str, Affiliate] = {}
+        for change in changes:
+            after = {key: entry for key, entry in ({**model, **change}).items() if entry is not None}
+            nicks = [entry.nick for entry in after.values() if entry.nick]
+            if len(nicks) != len(set(nicks)):
+                continue
+            list.update(change)
+            model = after
+            self.assertEqual(list.entries(), model)
+            for nick in "NMO":
+                holder = [key for key, entry in model.items() if entry.nick == nick]
+                self.assertEqual(list.holderOf(nick), holder[0] if holder else None)
+            for key in KEYS:
+                own = model.get(key)
+                self.assertEqual(list.nickOf(key), own.nick if own is not None else None)
+                jid = parse(key)
+                if own is None or own.affiliation == "none":
+                    own = model.get(jid.domain)
+                expected = AFFILIATIONS[own.affiliation] if own is not None else Affiliation.NONE
+                self.assertIs(list.of(jid), expected)

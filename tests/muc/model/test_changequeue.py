@@ -1,0 +1,136 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.model.changequeue}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.muc.model import changequeue
+from muccore.muc.model.changequeue import Gate
+from muccore.xmpp.errors import StanzaError
+
+
+class GateTests(SynchronousTestCase):
+    """What waits, and in which order it is called."""
+
+    def setUp(self) -> None:
+        """An open gate and a log."""
+        self.gate = Gate()
+        self.log: list[object] = []
+
+    def note(self, what: object) -> object:
+        """Log a call, and return what it was called with."""
+        self.log.append(what)
+        return what
+
+    def test_waiting(self) -> None:
+        """What waits is called in order when the change is done; each Deferred fires with the result of its call."""
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        self.assertTrue(self.gate.closed)
+        waiting = [self.gate.wait(sender, True, self.note, sender) for sender in ("b", "c", "b")]
+        self.assertEqual(self.log, [])
+        until.callback(None)
+        self.assertFalse(self.gate.closed)
+        self.assertEqual(self.log, ["b", "c", "b"])
+        self.assertEqual([self.successResultOf(each) for each in waiting], ["b", "c", "b"])
+
+    def test_holds(self) -> None:
+        """Whoever closed the gate or waits at it is held until all that they wait for is done."""
+        first: Deferred[Any] = Deferred()
+        second: Deferred[Any] = Deferred()
+        self.gate.close("a", first)
+        self.gate.wait("b", True, self.gate.close, "b", second)
+        self.gate.wait("c", True, self.note, "c")
+        self.assertEqual([self.gate.holds(sender) for sender in "abcd"], [True, True, True, False])
+        first.callback(None)
+        self.assertEqual([self.gate.holds(sender) for sender in "abcd"], [False, True, True, False])
+        second.callback(None)
+        self.assertEqual([self.gate.holds(sender) for sender in "abcd"], [False, False, False, False])
+
+    def test_closedAgain(self) -> None:
+        """A call that waited may close the gate: the rest goes on waiting, in order."""
+        first: Deferred[Any] = Deferred()
+        second: Deferred[Any] = Deferred()
+        self.gate.close("a", first)
+        self.gate.wait("b", True, self.gate.close, "b", second)
+        self.gate.wait("c", True, self.note, "c")
+        first.callback(None)
+        self.assertTrue(self.gate.closed)
+        self.gate.wait("b", True, self.note, "b")
+        self.assertEqual(self.log, [])
+        second.callback(None)
+        self.assertEqual(self.log, ["c", "b"])
+
+    def test_closedForNothing(self) -> None:
+        """For a change that is done already the gate opens at once; many of these do not pile up on the stack."""
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        for number in range(3000):
+            self.gate.wait("b", True, lambda n: self.gate.close("b", succeed(self.note(n))), number)
+        until.callback(None)
+        self.assertEqual(self.log, list(range(3000)))
+        self.assertFalse(self.gate.closed)
+        self.assertEqual(self.successResultOf(self.gate.close("a", succeed("done"))), "done")
+        self.assertFalse(self.gate.closed)
+
+    def test_failure(self) -> None:
+        """The gate opens also after a failure, which is the closer's alone."""
+        until: Deferred[Any] = Deferred()
+        closing = self.gate.close("a", until)
+        waiting = self.gate.wait("b", True, self.note, "b")
+        until.errback(StanzaError("conflict"))
+        self.failureResultOf(closing, StanzaError)
+        self.assertEqual(self.successResultOf(waiting), "b")
+        self.failureResultOf(self.gate.close("a", fail(StanzaError("conflict"))), StanzaError)
+        self.assertFalse(self.gate.closed)
+
+    def test_answerFirst(self) -> None:
+        """The closer has the answer, good or bad, before anything that waited is called (RFC 6120 §10.1)."""
+        for result in ("good", StanzaError("conflict")):
+            until: Deferred[Any] = Deferred()
+            closing = self.gate.close("a", until)
+            self.gate.wait("a", True, self.note, "later")
+            closing.addBoth(lambda _: self.note("answer") and None)
+            self.assertTrue(self.gate.closed)
+            until.callback(result) if isinstance(result, str) else until.errback(result)
+            self.assertEqual(self.log, ["answer", "later"])
+            self.log.clear()
+
+    def test_raises(self) -> None:
+        """An exception of a call goes to its own Deferred; the others are called."""
+
+        def refuse() -> None:
+            raise StanzaError("forbidden")
+
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        refused = self.gate.wait("b", True, refuse)
+        self.gate.wait("c", True, self.note, "c")
+        until.callback(None)
+        self.failureResultOf(refused, StanzaError)
+        self.assertEqual(self.log, ["c"])
+
+    def test_limit(self) -> None:
+        """Beyond the limit a stanza is refused with C{resource-constraint}, unless it must be handled."""
+        self.patch(changequeue, "LIMIT", 2)
+        until: Deferred[Any] = Deferred()
+        self.gate.close("a", until)
+        for sender in "bc":
+            self.gate.wait(sender, True, self.note, sender)
+        error = self.assertRaises(StanzaError, self.gate.wait, "d", True, self.note, "d")
+        self.assertEqual((error.condition, error.type), ("resource-constraint", "wait"))
+        self.assertFalse(self.gate.holds("d"))
+        self.gate.wait("e", False, self.note, "e")
+        until.callback(None)
+        self.assertEqual(self.log, ["b", "c", "e"])
+
+    def test_oneAtATime(self) -> None:
+        """A closed gate cannot be closed again."""
+        self.gate.close("a", Deferred())
+        self.assertRaises(AssertionError, self.gate.close, "b", Deferred())

@@ -1,0 +1,191 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.model.history} (XEP-0045 §7.2.13, §7.2.14).
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.muc.model.history import SIZE_LIMIT, History, HistoryRequest
+from muccore.testing.inmemory import parseStanza
+from muccore.xmpp import ns
+from muccore.xmpp.datetimes import stamp
+from muccore.xmpp.element import Element, Rendered, stanza, toAttribute
+
+ROOM = "room@conference.localhost"
+TO = toAttribute("romeo@localhost/orchard")
+NOW = 1_000_000_000.0
+
+
+def said(text: str) -> Rendered:
+    """A message as a room sends it."""
+    message = stanza("message", "groupchat", from_=f"{ROOM}/Juliet")
+    message.add("body", text=text)
+    return Rendered.of(message)
+
+
+def whole(rendered: Rendered) -> Element:
+    """A message as one who enters receives it."""
+    return parseStanza(rendered.addressed(TO).decode("utf-8"))
+
+
+def bodies(chosen: list[Rendered]) -> list[str]:
+    """The bodies of messages."""
+    found = []
+    for rendered in chosen:
+        body = whole(rendered).child("body")
+        assert body is not None
+        found.append(body.text())
+    return found
+
+
+class RequestTests(SynchronousTestCase):
+    """Limits that clients ask for (§7.2.14)."""
+
+    def parse(self, attributes: str) -> HistoryRequest:
+        """Parse a C{<history/>} with these attributes."""
+        [history] = parseStanza(f"<presence><history {attributes}/></presence>").childElements()
+        return HistoryRequest.parse(history, NOW)
+
+    def test_absent(self) -> None:
+        """Without a request there is no limit."""
+        self.assertEqual(HistoryRequest.parse(None, NOW), HistoryRequest(None, None, None))
+        self.assertEqual(self.parse(""), HistoryRequest())
+
+    def test_limits(self) -> None:
+        """All four attributes are understood; of C{seconds} and C{since} the later moment counts."""
+        self.assertEqual(self.parse("maxchars='65000'"), HistoryRequest(maxchars=65000))
+        self.assertEqual(self.parse("maxchars='0' maxstanzas='20'"), HistoryRequest(0, 20))
+        self.assertEqual(self.parse("seconds='180'"), HistoryRequest(since=NOW - 180))
+        self.assertEqual(self.parse("since='1970-01-01T00:00:00Z'"), HistoryRequest(since=0.0))
+        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 60)}'"), HistoryRequest(since=NOW - 60))
+        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 600)}'"), HistoryRequest(since=NOW - 180))
+
+    def test_nonsense(self) -> None:
+        """Malformed attributes are ignored."""
+        for value in ("", "-1", "x", "1.5", "9" * 16, "\u0663", " 1"):
+            for name in ("maxchars", "maxstanzas", "seconds"):
+                self.assertEqual(self.parse(f"{name}='{value}'"), HistoryRequest(), (name, value))
+        for value in ("", "yesterday", "2002-13-01T00:00:00Z", "1970-01-01", "0000-01-01T00:00:00Z"):
+            self.assertEqual(self.parse(f"since='{value}'"), HistoryRequest(), value)
+
+    def test_longAgo(self) -> None:
+        """More seconds than have ever passed are accepted."""
+        self.assertEqual(self.parse("seconds='999999999999999'"), HistoryRequest(since=NOW - 999999999999999))
+
+
+class HistoryTests(SynchronousTestCase):
+    """The history of a room."""
+
+    def test_stamped(self) -> None:
+        """A past message ends with a delay by the room that has the time in UTC."""
+        history = History(ROOM, 5)
+        history.add(said("Ay me"), NOW)
+        [rendered] = history.select(HistoryRequest(), TO)
+        self.assertEqual(
+            rendered.addressed(TO).decode(),
+            f"<message to='romeo@localhost/orchard' from='{ROOM}/Juliet' type='groupchat'><body>Ay me</body>"
+            f"<delay xmlns='{ns.DELAY}' from='{ROOM}' stamp='2001-09-09T01:46:40Z'/></message>",
+        )
+
+    def test_anyRoomName(self) -> None:
+        """The name of the room may contain characters that are special in formats."""
+        for room in ("100%s@conference.localhost", "%@conference.localhost", "{}@conference.localhost"):
+            history = History(room, 5)
+            history.add(said("Ay me"), NOW)
+            [rendered] = history.select(HistoryRequest(), TO)
+            delay = whole(rendered).child("delay", ns.DELAY)
+            assert delay is not None
+            self.assertEqual(delay.attributes, {"from": room, "stamp": "2001-09-09T01:46:40Z"})
+
+    def test_imported(self) -> None:
+        """A message with a delay of its own gets no second one."""
+        history = History(ROOM, 5)
+        message = said("Thrice")
+        history.add(message, NOW, True)
+        self.assertEqual(history.select(HistoryRequest(), TO), [message])
+
+    def test_length(self) -> None:
+        """The last messages are kept, up to the configured number; fewer when that is reduced."""
+        history = History(ROOM, 3)
+        for text in "abcde":
+            history.add(said(text), NOW)
+        self.assertEqual(bodies(history.select(HistoryRequest(), TO)), ["c", "d", "e"])
+        history.resize(2)
+        self.assertEqual(bodies(history.select(HistoryRequest(), TO)), ["d", "e"])
+        history.resize(3)
+        history.add(said("f"), NOW)
+        self.assertEqual(bodies(history.select(HistoryRequest(), TO)), ["d", "e", "f"])
+
+    def test_none(self) -> None:
+        """A room without history keeps nothing."""
+        history = History(ROOM, 0)
+        history.add(said("a"), NOW)
+        self.assertEqual(len(history), 0)
+
+    def test_empty(self) -> None:
+        """A message without children is not kept."""
+        history = History(ROOM, 5)
+        history.add(Rendered.of(stanza("message", "groupchat", from_=f"{ROOM}/Juliet")), NOW)
+        self.assertEqual(len(history), 0)
+
+    def test_size(self) -> None:
+        """The size in bytes is limited, however many messages are kept."""
+        history = History(ROOM, 1000)
+        for n in range(20):
+            history.add(said(f"{n} " + "\u00e4" * 50_000), NOW)
+        kept = bodies(history.select(HistoryRequest(), TO))
+        self.assertEqual([text.split()[0] for text in kept], [str(n) for n in range(15, 20)])
+        self.assertLessEqual(sum(len(text.encode()) for text in kept), SIZE_LIMIT)
+        history.resize(1)
+        for _ in range(20):
+            history.add(said("short"), NOW)
+        history.resize(20)
+        for _ in range(19):
+            history.add(said("short"), NOW)
+        self.assertEqual(len(history), 20)
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 20), st.text("a\u00e4\u20ac<&", max_size=30)), max_size=12),
+        st.integers(0, 10),
+        st.none() | st.integers(0, 2000),
+        st.none() | st.integers(0, 12),
+        st.none() | st.integers(-5, 130),
+    )
+    @settings(max_examples=200, deadline=None)
+    def test_selection(
+        self,
+        messages: list[tuple[int, str]],
+        length: int,
+        maxchars: int | None,
+        maxstanzas: int | None,
+        since: int | None,
+    ) -> None:
+        """
+        Whoever enters receives the longest run of last messages that satisfies every limit: in characters of whole
+        stanzas, in stanzas, and by time.
+        """
+        history, model, now = History(ROOM, length), [], 0
+        for later, text in messages:
+            now += later
+            history.add(said(text), now)
+            model.append((now, text))
+        model = model[len(model) - min(length, len(model)) :]
+        chosen = history.select(HistoryRequest(maxchars, maxstanzas, since), TO)
+
+        whole = history.select(HistoryRequest(), TO)
+        self.assertEqual(bodies(list(whole)), [text for _, text in model])
+        fitting = [
+            start
+            for start in range(len(model) + 1)
+            if (maxstanzas is None or len(model) - start <= maxstanzas)
+            and (since is None or all(when >= since for when, _ in model[start:]))
+            and (
+                maxchars is None
+                or sum(len(rendered.addressed(TO).decode("utf-8")) for rendered in whole[start:]) <= maxchars
+            )
+        ]
+        self.assertEqual(list(chosen), list(whole[min(fitting) :]))

@@ -1,0 +1,128 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.model.rendering}: presence as a room sends it, byte for byte.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.muc.model.occupant import Occupant
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.rendering import Notice, item, payloadOf, statusCodes
+from muccore.testing.inmemory import parseStanza
+from muccore.xmpp import ns
+from muccore.xmpp.element import Rendered
+from muccore.xmpp.jid import parse
+
+ROOM = parse("room@conference.localhost")
+TO = b" to='x@y/z'"
+
+
+def ignore(stanza: Rendered, to: bytes) -> None:
+    """Deliver to nobody."""
+
+
+class PayloadTests(SynchronousTestCase):
+    """What is passed on of presence."""
+
+    def payload(self, inside: str, attributes: str = "") -> str:
+        """What is passed on of a presence with these children."""
+        return payloadOf(parseStanza(f"<presence{attributes}>{inside}</presence>"), ROOM).decode()
+
+    def test_everything(self) -> None:
+        """All children are passed on in order, known or not; white space between them is not (§17.3)."""
+        inside = (
+            "<show>xa</show><status>gone &amp; away</status><priority>5</priority>"
+            "<c xmlns='http://jabber.org/protocol/caps' node='n' ver='v'/><y xmlns='urn:y'><z/></y>"
+        )
+        self.assertEqual(self.payload(inside.replace("><c", "> <c")), inside)
+
+    def test_language(self) -> None:
+        """
+        The language of the stanza is added to children that contain text and have none of their own (§13; RFC 6120
+        §8.1.5).
+        """
+        self.assertEqual(
+            self.payload(
+                "<show>xa</show><status>weg</status><status xml:lang='en'>gone</status><priority>1</priority>"
+                "<nick xmlns='http://jabber.org/protocol/nick'>x</nick>",
+                " xml:lang='de'",
+            ),
+            "<show>xa</show><status xml:lang='de'>weg</status><status xml:lang='en'>gone</status>"
+            "<priority>1</priority><nick xmlns='http://jabber.org/protocol/nick' xml:lang='de'>x</nick>",
+        )
+
+    def test_noLanguage(self) -> None:
+        """A language longer than any tag is dropped, so that it is not repeated for many children."""
+        for length, expected in ((64, f"<status xml:lang='{'x' * 64}'/>"), (65, "<status/>")):
+            self.assertEqual(self.payload("<status/>", f" xml:lang='{'x' * length}'"), expected)
+
+
+class ItemTests(SynchronousTestCase):
+    """The item and the codes."""
+
+    def test_item(self) -> None:
+        """An item has what is known and nothing else, escaped."""
+        self.assertEqual(item(Affiliation.NONE), b"<item affiliation='none'/>")
+        self.assertEqual(
+            item(Affiliation.OUTCAST, Role.NONE, "a'b@x/<", "n'", "A'", "1 < 2 & 3"),
+            b"<item affiliation='outcast' role='none' jid='a&apos;b@x/&lt;' nick='n&apos;'>"
+            b"<actor nick='A&apos;'/><reason>1 &lt; 2 &amp; 3</reason></item>",
+        )
+
+    def test_codes(self) -> None:
+        """Codes are in ascending order."""
+        self.assertEqual(statusCodes({210, 100}), b"<status code='100'/><status code='210'/>")
+        self.assertEqual(statusCodes(()), b"")
+
+
+class NoticeTests(SynchronousTestCase):
+    """One presence as different occupants receive it."""
+
+    def setUp(self) -> None:
+        """Romeo is in with two sessions."""
+        self.romeo = Occupant(ROOM, "Romeo", parse("romeo@localhost"), Affiliation.MEMBER, Role.PARTICIPANT)
+        self.first = self.romeo.seat("romeo@localhost/a", ignore, b"<show>away</show>")
+        self.second = self.romeo.seat("romeo@localhost/b", ignore, b"<show>dnd</show>")
+
+    def assertPresence(self, rendered: Rendered, attributes: str, inside: str) -> None:
+        """A rendered presence is exactly this."""
+        self.assertEqual(rendered.addressed(TO).decode(), f"<presence to='x@y/z'{attributes}>{inside}</presence>")
+
+    def test_available(self) -> None:
+        """
+        Others see the presence of the session that is shown, with its full JID or without; each own session sees its
+        own full JID, 110, and the id of its request.
+        """
+        notice = Notice(self.romeo)
+        x = f"<show>dnd</show><x xmlns='{ns.MUC_USER}'><item affiliation='member' role='participant'"
+        sender = " from='room@conference.localhost/Romeo'"
+        self.assertPresence(notice.anonymous(), sender, f"{x}/></x>")
+        self.assertPresence(notice.identified(), sender, f"{x} jid='romeo@localhost/b'/></x>")
+        own = f"{x} jid='romeo@localhost/a'/><status code='110'/></x>"
+        self.assertPresence(notice.own(self.first), sender, own)
+        self.assertPresence(notice.own(self.first, id="1'"), f" id='1&apos;'{sender}", own)
+
+    def test_codes(self) -> None:
+        """Public codes go to everybody, private ones to the occupant alone."""
+        notice = Notice(self.romeo, codes=(307,), payload=b"")
+        x = f"<x xmlns='{ns.MUC_USER}'><status code='%s'/><item affiliation='member' role='participant'"
+        sender = " from='room@conference.localhost/Romeo'"
+        self.assertPresence(notice.anonymous(), sender, f"{x % 307}/></x>")
+        self.assertPresence(
+            notice.own(self.second, (201, 100)),
+            sender,
+            f"{x % '100'} jid='romeo@localhost/b'/><status code='110'/></x>".replace(
+                "<item", "<status code='201'/><status code='307'/><item"
+            ),
+        )
+
+    def test_moment(self) -> None:
+        """A notice keeps the state of the moment in which it was made."""
+        notice = Notice(self.romeo)
+        before = notice.identified().tail
+        self.romeo.rename(ROOM, "R")
+        self.romeo.role = Role.VISITOR
+        self.romeo.seat("romeo@localhost/c", ignore, b"")
+        self.assertEqual(notice.identified().tail, before)

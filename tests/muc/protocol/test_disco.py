@@ -1,0 +1,180 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.muc.protocol.disco}: service discovery of rooms.
+"""
+
+from __future__ import annotations
+
+from muccore.testing.inmemory import Client
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from tests.muc.muchelpers import (
+    ROOM,
+    MUCTestCase,
+    affiliation,
+    attributes,
+    configure,
+    register,
+    sendAdmin,
+    sendIQ,
+    setSubject,
+    values,
+)
+
+FIXED = {ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.MUC_REQUEST, ns.REGISTER}
+"""What every room supports."""
+
+DEFAULT = {"muc_unsecured", "muc_public", "muc_temporary", "muc_open", "muc_unmoderated", "muc_semianonymous"}
+"""What a room is that was configured with the defaults."""
+
+
+class InformationTestCase(MUCTestCase):
+    """A room, its owner and a stranger."""
+
+    fields: dict[str, object] = {}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo, self.stranger = self.login("romeo", "stranger")
+        self.createRoom(self.romeo, **self.fields)
+
+    def info(self, client: Client, node: str | None = None, to: str = ROOM) -> Element:
+        """The answer to C{disco#info}."""
+        at = f" node='{node}'" if node is not None else ""
+        sendIQ(client, "get", f"<query xmlns='{ns.DISCO_INFO}'{at}/>", to=to)
+        return self.result(client)
+
+    def features(self, client: Client, to: str = ROOM) -> set[str]:
+        """The features of a room, each listed once."""
+        children = self.info(client, to=to).childElements()
+        found = [child.attributes["var"] for child in children if child.name == "feature"]
+        self.assertEqual(len(found), len(set(found)))
+        return set(found)
+
+    def roominfo(self, client: Client) -> dict[str, list[str]]:
+        """The values of the form in C{disco#info}."""
+        x = self.info(client).child("x", ns.DATA)
+        assert x is not None
+        self.assertEqual(x.get("type"), "result")
+        return values(x)
+
+
+class InfoTests(InformationTestCase):
+    """C{disco#info} of a room (§6.4, §16.3)."""
+
+    def test_identity(self) -> None:
+        """A room is a text conference under its configured name, or its localpart."""
+        for name in ("room", "Orchard"):
+            identities = [child for child in self.info(self.stranger).childElements() if child.name == "identity"]
+            self.assertEqual(attributes(identities), [{"category": "conference", "type": "text", "name": name}])
+            configure(self.romeo, roomname="Orchard")
+            self.discardReceived()
+
+    def test_features(self) -> None:
+        """One feature of each pair as the room is configured, and those that every room has."""
+        self.assertEqual(self.features(self.stranger), FIXED | DEFAULT)
+        for fields, off, on in (
+            ({"roomsecret": "rose"}, "muc_unsecured", "muc_passwordprotected"),
+            ({"publicroom": False}, "muc_public", "muc_hidden"),
+            ({"persistentroom": True}, "muc_temporary", "muc_persistent"),
+            ({"membersonly": True}, "muc_open", "muc_membersonly"),
+            ({"moderatedroom": True}, "muc_unmoderated", "muc_moderated"),
+            ({"whois": "anyone"}, "muc_semianonymous", "muc_nonanonymous"),
+        ):
+            self.fields = fields
+            self.setUp()
+            self.assertEqual(self.features(self.stranger), FIXED | (DEFAULT - {off} | {on}), fields)
+
+    def test_form(self) -> None:
+        """The form of C{muc#roominfo} shows the current values (XEP-0128)."""
+        expected = {
+            "FORM_TYPE": [ns.MUC_ROOMINFO],
+            "muc#roominfo_description": [""],
+            "muc#roominfo_lang": [""],
+            "muc#roominfo_occupants": ["1"],
+            "muc#roominfo_subjectmod": ["0"],
+            "muc#roomconfig_changesubject": ["0"],
+            "muc#maxhistoryfetch": ["20"],
+        }
+        self.assertEqual(self.roominfo(self.stranger), expected)
+        configure(self.romeo, roomdesc="A wall", lang="it", changesubject=True)
+        self.enter("juliet")
+        expected |= {
+            "muc#roominfo_description": ["A wall"],
+            "muc#roominfo_lang": ["it"],
+            "muc#roominfo_occupants": ["2"],
+            "muc#roominfo_subjectmod": ["1"],
+            "muc#roomconfig_changesubject": ["1"],
+        }
+        self.assertEqual(self.roominfo(self.stranger), expected)
+
+    def test_subject(self) -> None:
+        """The subject is shown to everybody where everybody may enter, otherwise only to those who may (§13.4)."""
+        setSubject(self.romeo, "Love")
+        sendAdmin(self.romeo, affiliation("member@localhost", "member"), affiliation("outcast@localhost", "outcast"))
+        member, outcast = self.login("member", "outcast")
+        guest = self.client("guest")
+        self.enter(guest)
+        for fields, told in (
+            ({}, {"romeo", "member", "guest", "stranger"}),
+            ({"publicroom": False}, {"romeo", "member", "guest"}),
+            ({"publicroom": True, "roomsecret": "rose"}, {"romeo", "member", "guest"}),
+            ({"roomsecret": "", "membersonly": True}, {"romeo", "member"}),
+        ):
+            configure(self.romeo, **fields)
+            self.discardReceived()
+            for client in (self.romeo, member, outcast, guest, self.stranger):
+                name = client.session.jid.local
+                subject = self.roominfo(client).get("muc#roominfo_subject")
+                self.assertEqual(subject, ["Love"] if name in told else None, (fields, name))
+
+
+class NodeTests(InformationTestCase):
+    """The well-known nodes (§7.12, §16.4, §18.1.1)."""
+
+    def test_reservedNick(self) -> None:
+        """A user finds their reserved nick, inside and outside; without one the answer is empty (§7.12)."""
+        register(self.stranger, "Mercutio")
+        self.discardReceived()
+        for entered in (False, True):
+            if entered:
+                self.enter(self.stranger, "Somebody")
+            query = self.info(self.stranger, "x-roomuser-item")
+            self.assertEqual(query.get("node"), "x-roomuser-item")
+            self.assertEqual(
+                attributes(query.childElements()), [{"category": "conference", "type": "text", "name": "Mercutio"}]
+            )
+        self.discardReceived()
+        query = self.info(self.romeo, "x-roomuser-item")
+        self.assertEqual((query.get("node"), list(query.childElements())), ("x-roomuser-item", []))
+
+    def test_traffic(self) -> None:
+        """A room that filters nothing answers C{service-unavailable} (§18.1.1)."""
+        sendIQ(self.stranger, "get", f"<query xmlns='{ns.DISCO_INFO}' node='{ns.MUC}#traffic'/>")
+        self.assertReceived(self.stranger, "error q cancel service-unavailable")
+
+    def test_unknown(self) -> None:
+        """Unknown nodes are C{item-not-found}; an empty node is none."""
+        for kind in (ns.DISCO_INFO, ns.DISCO_ITEMS):
+            sendIQ(self.romeo, "get", f"<query xmlns='{kind}' node='other'/>")
+            self.assertReceived(self.romeo, "error q cancel item-not-found")
+            sendIQ(self.romeo, "get", f"<query xmlns='{kind}' node=''/>")
+            self.assertReceived(self.romeo, "result q")
+
+
+class ItemsTests(InformationTestCase):
+    """C{disco#items} of a room (§6.5)."""
+
+    def items(self, client: Client) -> list[dict[str, str]]:
+        """The answer to C{disco#items}."""
+        sendIQ(client, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>")
+        return attributes(self.result(client).childElements())
+
+    def test_occupants(self) -> None:
+        """Occupants see the addresses of occupants; to everybody else, an owner outside included, the list is empty."""
+        juliet = self.client("juliet")
+        self.enter(juliet)
+        for client in (self.romeo, juliet):
+            self.assertEqual(self.items(client), [{"jid": f"{ROOM}/Romeo"}, {"jid": f"{ROOM}/Juliet"}])
+        for client in (self.stranger, self.client("romeo/b")):
+            self.assertEqual(self.items(client), [])

@@ -1,0 +1,4 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of C{muccore.muc.service}.
+"""

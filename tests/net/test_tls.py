@@ -1,0 +1,408 @@
+# -*- test-case-name: tests.net.test_tls -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.net.tls}. Channel bindings, and the whole on sockets, are in L{tests.stream.test_binding}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import timedelta
+from unittest import mock
+
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.logger import globalLogPublisher
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from muccore.net import tls as module
+from muccore.net.tls import (
+    END_POINT,
+    TICKET_LIFETIME,
+    ServerTLS,
+    TLSConfigError,
+)
+from tests.net.handshake import (
+    SHA256,
+    Transport,
+    clientContext,
+    connect,
+    goodPair,
+    makeCertificate,
+    presented,
+    pump,
+    reused,
+    writePair,
+)
+
+
+class HandshakeTests(SynchronousTestCase):
+    """
+    What the server agrees to.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a server with a certificate of its own.
+        """
+        self.now = 1000.0
+        self.folder = self.mktemp()
+        self.tls = ServerTLS(*goodPair(self.folder), seconds=lambda: self.now)
+
+    def test_interface(self) -> None:
+        """
+        It is what C{startTLS} takes.
+        """
+        verifyObject(IOpenSSLServerConnectionCreator, self.tls)
+
+    def test_versions(self) -> None:
+        """
+        TLS 1.2 and 1.3 are spoken, and the newer one is preferred.
+        """
+        for version in (None, SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION):
+            _, server = connect(self.tls, clientContext(version))
+            self.assertEqual(server.get_protocol_version(), version or SSL.TLS1_3_VERSION)
+
+    def test_oldVersions(self) -> None:
+        """
+        TLS 1.0 and 1.1 are refused by the server, though OpenSSL be told to put up with the weakest ciphers.
+        """
+        with mock.patch.object(module, "_CIPHERS_12", b"ALL:@SECLEVEL=0"):
+            self.tls.reload()
+        for version in (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION):
+            context = clientContext(version, b"ALL:@SECLEVEL=0")
+            with self.assertRaises(SSL.Error) as caught:
+                connect(self.tls, context)
+            self.assertIn("unsupported protocol", str(caught.exception))
+
+    def test_ciphers(self) -> None:
+        """
+        Ciphers without forward secrecy or without authenticated encryption are refused.
+        """
+        for cipher in (b"AES128-GCM-SHA256", b"ECDHE-ECDSA-AES128-SHA256", b"ECDHE-ECDSA-AES128-SHA"):
+            with self.assertRaises(SSL.Error) as caught:
+                connect(self.tls, clientContext(SSL.TLS1_2_VERSION, cipher + b":@SECLEVEL=0"))
+            self.assertIn("no shared cipher", str(caught.exception))
+
+    def test_serverChooses(self) -> None:
+        """
+        The server's order of ciphers counts.
+        """
+        offer = b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
+        _, server = connect(self.tls, clientContext(SSL.TLS1_2_VERSION, offer))
+        self.assertEqual(server.get_cipher_name(), "ECDHE-ECDSA-AES128-GCM-SHA256")
+        context = clientContext(SSL.TLS1_3_VERSION)
+        context.set_tls13_ciphersuites(b"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256")
+        _, server = connect(self.tls, context)
+        self.assertEqual(server.get_cipher_name(), "TLS_AES_128_GCM_SHA256")
+
+    def test_noRenegotiation(self) -> None:
+        """
+        A client cannot make the server shake hands again.
+        """
+        client, server = connect(self.tls, clientContext(SSL.TLS1_2_VERSION))
+        client.renegotiate()
+        with self.assertRaises(SSL.Error) as caught:
+            for _ in range(5):
+                for connection in (client, server):
+                    with contextlib.suppress(SSL.WantReadError):
+                        connection.do_handshake() if connection is client else connection.recv(1)
+                pump(client, server)
+        self.assertIn("no renegotiation", str(caught.exception))
+
+    def test_protocolName(self) -> None:
+        """
+        C{xmpp-client} is chosen where it is offered (XEP-0368 §2), and nothing is refused for its absence.
+        """
+        for offered, chosen in [
+            ([b"h2", b"xmpp-client"], b"xmpp-client"),
+            ([b"h2", b"xmpp-server"], b""),
+            ([], b""),
+        ]:
+            context = clientContext()
+            if offered:
+                context.set_alpn_protos(offered)
+            client, _ = connect(self.tls, context)
+            self.assertEqual(client.get_alpn_proto_negotiated(), chosen)
+
+    def test_settings(self) -> None:
+        """
+        What OpenSSL might see to by itself is demanded all the same; and a connection gives its buffers back while
+        nothing moves.
+        """
+        context = self.tls.serverConnectionForTLS(None).get_context()._context
+        options = SSL._lib.SSL_CTX_get_options(context)
+        for option in (SSL.OP_NO_RENEGOTIATION, SSL.OP_NO_COMPRESSION, SSL.OP_CIPHER_SERVER_PREFERENCE):
+            self.assertTrue(options & option)
+        self.assertTrue(SSL._lib.SSL_CTX_set_mode(context, 0) & SSL.MODE_RELEASE_BUFFERS)
+
+    def resume(self, version: int) -> bool:
+        """
+        Connect once, do what C{self.between} does, and say whether connecting again resumes.
+        """
+        context = clientContext(version)
+        client, server = connect(self.tls, context)
+        pump(client, server)
+        with self.assertRaises(SSL.WantReadError):
+            # TLS 1.3 sends its tickets behind the handshake.
+            client.recv(1)
+        session = client.get_session()
+        self.between()
+        _, server = connect(self.tls, context, session)
+        return reused(server)
+
+    def between(self) -> None:
+        """
+        Nothing, unless a test says otherwise.
+        """
+
+    def test_tickets(self) -> None:
+        """
+        A client can resume, in both versions.
+        """
+        self.assertTrue(self.resume(SSL.TLS1_3_VERSION))
+        self.assertTrue(self.resume(SSL.TLS1_2_VERSION))
+
+    def test_ticketKeys(self) -> None:
+        """
+        A ticket is good for as long as its key: a day, not the life of the server.
+        """
+        self.now += TICKET_LIFETIME - 1
+        self.assertTrue(self.resume(SSL.TLS1_2_VERSION))
+
+        def later() -> None:
+            self.now += 1
+
+        self.between = later
+        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            self.now = self.tls._made + TICKET_LIFETIME - 1
+            self.assertFalse(self.resume(version))
+
+    def test_ticketKeysNeedNoFiles(self) -> None:
+        """
+        New keys for tickets do not need the files again, and go with the certificate that was loaded last.
+        """
+        first, _ = connect(self.tls, clientContext())
+        goodPair(self.folder)
+        self.tls.reload()
+        before, _ = connect(self.tls, clientContext())
+        self.assertNotEqual(presented(first), presented(before))
+        for name in os.listdir(self.folder):
+            os.unlink(os.path.join(self.folder, name))
+        self.now += TICKET_LIFETIME
+        after, _ = connect(self.tls, clientContext())
+        self.assertEqual(presented(before), presented(after))
+
+    def test_chain(self) -> None:
+        """
+        The certificates of the issuers are sent along.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        chain = [makeCertificate(key), makeCertificate(), makeCertificate()]
+        tls = ServerTLS(*writePair(self.mktemp(), *chain, key=key))
+        client, _ = connect(tls, clientContext())
+        self.assertEqual(client.get_peer_cert_chain(as_cryptography=True), chain)
+
+    def test_keys(self) -> None:
+        """
+        Every kind of key that TLS signs with is good for both versions.
+        """
+        for key, algorithm in [
+            (rsa.generate_private_key(65537, 2048), SHA256),
+            (ec.generate_private_key(ec.SECP384R1()), SHA256),
+            (ed25519.Ed25519PrivateKey.generate(), None),
+        ]:
+            tls = ServerTLS(*writePair(self.mktemp(), makeCertificate(key, algorithm), key=key))
+            for version in (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION):
+                _, server = connect(tls, clientContext(version))
+                self.assertEqual(server.get_protocol_version(), version)
+
+
+class ConfigurationTests(SynchronousTestCase):
+    """
+    Files that cannot be used are named in one line, and those that were in use stay in use.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a server with a certificate of its own.
+        """
+        self.folder = self.mktemp()
+        self.certificate, self.key = goodPair(self.folder)
+        self.tls = ServerTLS(self.certificate, self.key)
+
+    def assertRefused(self, path: str, *words: str) -> None:
+        """
+        The files as they are cannot be used, neither at start nor later, and the old ones stay in use.
+        """
+        old = self.tls.serverConnectionForTLS(None).get_context()
+        for attempt in (self.tls.reload, lambda: ServerTLS(self.certificate, self.key)):
+            with self.assertRaises(TLSConfigError) as caught:
+                attempt()
+            line = str(caught.exception)
+            self.assertTrue(line.startswith(f"{path}: "), line)
+            self.assertEqual(caught.exception.path, path)
+            self.assertNotIn("\n", line)
+            for word in words:
+                self.assertIn(word, line)
+        self.assertIs(self.tls.serverConnectionForTLS(None).get_context(), old)
+        connect(self.tls, clientContext())
+
+    def test_missing(self) -> None:
+        """
+        A file that is not there.
+        """
+        os.unlink(self.key)
+        self.assertRefused(self.key, "cannot be read", "No such file")
+        os.unlink(self.certificate)
+        self.assertRefused(self.certificate, "cannot be read", "No such file")
+
+    def test_unreadable(self) -> None:
+        """
+        A file that cannot be read: here, since it is a folder.
+        """
+        os.unlink(self.key)
+        os.mkdir(self.key)
+        self.assertRefused(self.key, "cannot be read", "directory")
+
+    def test_garbage(self) -> None:
+        """
+        Files that hold something else, or nothing.
+        """
+        for data in (
+            b"",
+            b"garbage",
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            bytes(range(256)),
+        ):
+            good = FilePath(self.certificate).getContent()
+            FilePath(self.certificate).setContent(data)
+            self.assertRefused(self.certificate, "no PEM file of certificates")
+            FilePath(self.certificate).setContent(good)
+            good = FilePath(self.key).getContent()
+            FilePath(self.key).setContent(data)
+            self.assertRefused(self.key, "no PEM file of a private key")
+            FilePath(self.key).setContent(good)
+
+    def test_mismatch(self) -> None:
+        """
+        A key that belongs to another certificate, or one that is not the first.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        writePair(self.folder, makeCertificate(), makeCertificate(key), key=key)
+        self.assertRefused(self.key, "does not belong", self.certificate)
+        writePair(self.folder, makeCertificate(), key=rsa.generate_private_key(65537, 2048))
+        self.assertRefused(self.key, "does not belong", self.certificate)
+
+    def test_passphrase(self) -> None:
+        """
+        A key that would need a passphrase: nobody is there to type it.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        writePair(self.folder, makeCertificate(key), key=key, passphrase=b"opensesame")
+        self.assertRefused(self.key, "passphrase")
+
+    def test_uselessKeys(self) -> None:
+        """
+        Keys that are too weak for OpenSSL, or of a kind that TLS does not know.
+        """
+        weak = rsa.generate_private_key(65537, 1024)
+        writePair(self.folder, makeCertificate(weak), key=weak)
+        self.assertRefused(self.certificate, "ee key too small")
+        strange = dsa.generate_private_key(2048)
+        writePair(self.folder, makeCertificate(strange), key=strange)
+        self.assertRefused(self.key, "cannot use")
+
+    def test_nothingSecret(self) -> None:
+        """
+        An error does not quote the key.
+        """
+        text = FilePath(self.key).getContent()
+        FilePath(self.key).setContent(text.replace(b"-----END PRIVATE KEY-----", b""))
+        with self.assertRaises(TLSConfigError) as caught:
+            self.tls.reload()
+        for line in text.decode().splitlines()[1:-1]:
+            self.assertNotIn(line, str(caught.exception))
+        self.assertIsNone(caught.exception.__cause__)
+
+    def test_paths(self) -> None:
+        """
+        Files may be named by C{str}, C{os.PathLike} and C{FilePath}.
+        """
+        ServerTLS(FilePath(self.certificate), FilePath(self.key))
+        directory = os.scandir(self.folder)
+        entries = {entry.name: entry for entry in directory}
+        ServerTLS(entries["certificate.pem"], entries["key.pem"])
+
+    def warnings(self, begins: int, ends: int) -> list[str]:
+        """
+        What is logged when a certificate is loaded that is valid between two days as seen from today.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = makeCertificate(key, begins=timedelta(days=begins), ends=timedelta(days=ends))
+        writePair(self.folder, certificate, key=key)
+        heard: list[str] = []
+
+        def observe(event: dict) -> None:
+            heard.append(event["log_format"].format(**event))
+
+        globalLogPublisher.addObserver(observe)
+        try:
+            self.tls.reload()
+        finally:
+            globalLogPublisher.removeObserver(observe)
+        client, _ = connect(self.tls, clientContext())
+        self.assertEqual(presented(client), certificate.fingerprint(SHA256))
+        return heard
+
+    def test_expired(self) -> None:
+        """
+        A certificate out of its time is used, since no log-in at all would be worse, but it is complained about.
+        """
+        self.assertEqual(self.warnings(-1, 1), [])
+        [late] = self.warnings(-2, -1)
+        self.assertIn(self.certificate, late)
+        self.assertIn("expired", late)
+        [early] = self.warnings(1, 2)
+        self.assertIn(self.certificate, early)
+        self.assertIn("not valid before", early)
+
+    def test_reload(self) -> None:
+        """
+        New connections get the new certificate; old ones go on and are bound to the one they were made with.
+        """
+        client, server = connect(self.tls, clientContext())
+        old = presented(client)
+        goodPair(self.folder)
+        self.tls.reload()
+        newClient, newServer = connect(self.tls, clientContext())
+        self.assertNotEqual(presented(newClient), old)
+        self.assertEqual(self.tls.channelBindings(Transport(newServer)).data(END_POINT), presented(newClient))
+        self.assertEqual(self.tls.channelBindings(Transport(server)).data(END_POINT), old)
+        server.send(b"still here")
+        pump(client, server)
+        self.assertEqual(client.recv(100), b"still here")
+
+    def test_reloadInHandshake(self) -> None:
+        """
+        A handshake that is under way ends with the certificate it began with.
+        """
+        old = self.tls.serverConnectionForTLS(None)
+        goodPair(self.folder)
+        self.tls.reload()
+
+        class Earlier:
+            """
+            Makes the connection that was made before.
+            """
+
+            def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
+                return old
+
+        client, server = connect(Earlier(), clientContext())
+        self.assertEqual(self.tls.channelBindings(Transport(server)).data(END_POINT), presented(client))

@@ -1,0 +1,179 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What the tests of sessions, the router, domains and handlers share: carriers that keep what they are given, and a small
+server without streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lxml import etree
+from twisted.internet.task import Clock
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+from twisted.words.xish import domish
+from zope.interface import implementer
+
+from muccore.im.userdomain import UserDomain
+from muccore.interfaces import ICarrier
+from muccore.routing.domain import Domain
+from muccore.routing.router import Router
+from muccore.session.session import Session, Sessions
+from muccore.xmpp import jid
+from muccore.xmpp.element import Element, Rendered, copyOf, render
+from muccore.xmpp.errors import StreamError
+
+
+def xml(text: str) -> Element:
+    """
+    One element of C{jabber:client} from its text.
+    """
+    found: list[domish.Element] = []
+    stream = domish.elementStream()
+    stream.DocumentStartEvent = lambda root: None
+    stream.ElementEvent = found.append
+    stream.DocumentEndEvent = lambda: None
+    stream.parse(f"<stream xmlns='jabber:client'>{text}</stream>".encode())
+    [element] = found
+    return copyOf(element)
+
+
+def canonical(xml: str | bytes | Element) -> list[str]:
+    """
+    The stanzas in some XML, each in a form that is equal when they are.
+    """
+    if isinstance(xml, domish.Element):
+        xml = render(xml)
+    if isinstance(xml, str):
+        xml = xml.encode()
+    root = etree.fromstring(b"<stream xmlns='jabber:client'>" + xml + b"</stream>")
+    return [etree.tostring(child, method="c14n", exclusive=True, with_tail=False).decode() for child in root]
+
+
+@implementer(ICarrier)
+class FakeCarrier:
+    """
+    Keeps what it is given.
+
+    @ivar data: all that was written and not yet L{taken<take>}.
+    @ivar closed: the errors with which it was closed.
+    """
+
+    def __init__(self, log: list[object] | None = None) -> None:
+        self.data = b""
+        self.closed: list[StreamError | None] = []
+        self.log = log
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
+        """
+        See L{ICarrier.send}.
+        """
+        assert not self.closed, "written to after its end"
+        self.data += stanza.addressed(to)
+
+    def close(self, error: StreamError | None) -> None:
+        """
+        See L{ICarrier.close}.
+        """
+        self.closed.append(error)
+        if self.log is not None:
+            self.log.append(("closed", error.condition if error else None))
+
+    def take(self) -> list[str]:
+        """
+        The stanzas written since the last time, canonical.
+        """
+        data, self.data = self.data, b""
+        return canonical(data)
+
+
+class Server:
+    """
+    Sessions, a router, the accounts' domain C{localhost}, and any other domains.
+    """
+
+    def __init__(self, *hosts: str, limit: int = 5, directedLimit: int = 4) -> None:
+        self.clock = Clock()
+        self.sessions = Sessions(limit, directedLimit)
+        self.router = Router(self.sessions)
+        self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
+        self.router.addDomain(self.users)
+        for host in hosts:
+            self.router.addDomain(Domain(host, self.router, self.clock))
+
+    def add(self, host: str, *handlers: IXMPPHandler) -> None:
+        """
+        Add handlers to a domain.
+        """
+        for handler in handlers:
+            handler.setHandlerParent(self.router.domains[host])
+
+    def connect(self, address: str, presence: str | None = None) -> Client:
+        """
+        Bind a session and, if presence is given, send it and forget what comes back.
+        """
+        full = jid.parse(address)
+        carrier = FakeCarrier()
+        client = Client(self.sessions.bind(full.bareJID(), full.resource or None, carrier), carrier)
+        if presence is not None:
+            client.send(presence)
+            client.take()
+        return client
+
+
+class Client:
+    """
+    A session and its carrier.
+    """
+
+    def __init__(self, session: Session, carrier: FakeCarrier) -> None:
+        self.session = session
+        self.carrier = carrier
+        self.take = carrier.take
+
+    def send(self, text: str) -> None:
+        """
+        Send a stanza as the client.
+        """
+        self.session.received(xml(text))
+
+    def ask(self, text: str) -> list[str]:
+        """
+        Send a stanza; what has come back.
+        """
+        self.take()
+        self.send(text)
+        return self.take()
+
+    def vanish(self) -> None:
+        """
+        The connection is gone.
+        """
+        self.session.carrierLost(self.carrier, False)
+
+
+def error(stanza: str, condition: str, type: str, by: str | None = None, text: str | None = None) -> list[str]:
+    """
+    An error stanza as L{canonical} has it.
+
+    @param stanza: the error stanza without C{<error/>}.
+    """
+    element = xml(stanza)
+    child = element.add("error", type=type, **({"by": by} if by else {}))
+    child.add(condition, "urn:ietf:params:xml:ns:xmpp-stanzas")
+    if text is not None:
+        child.add("text", "urn:ietf:params:xml:ns:xmpp-stanzas", text).attributes[
+            "http://www.w3.org/XML/1998/namespace", "lang"
+        ] = "en"
+    return canonical(element)
+
+
+def conditions(stanzas: Iterable[str]) -> list[str]:
+    """
+    The error conditions of stanzas; C{""} for one that is no error.
+    """
+    found = []
+    for stanza in stanzas:
+        element = xml(stanza).child("error")
+        found.append("" if element is None else next(element.childElements()).name)
+    return found

@@ -1,0 +1,110 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.routing.handler}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.words.protocols.jabber.jid import JID as TwistedJID
+from wokkel.disco import DiscoFeature, DiscoIdentity
+from wokkel.iwokkel import IDisco
+from zope.interface.verify import verifyObject
+
+from muccore.interfaces.handlers import Answered, ITables
+from muccore.routing.handler import ANSWERED, HOST, Handler
+from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID
+from tests.routing.helpers import Server, canonical, xml
+
+HERE = "there.localhost"
+
+
+class Early(Handler):
+    """
+    Answers before it is through.
+    """
+
+    identities = (("conference", "text", "Rooms"), ("hierarchy", "branch", None))
+    features = ("urn:q",)
+
+    def on(self, element: Element, to: JID) -> Answered:
+        """
+        The result, then a message.
+        """
+        self.reply(element, xml("<a xmlns='urn:a'/>"))
+        self.send(xml(f"<message to='{element['from']}'/>"))
+        return ANSWERED
+
+    def onSet(self, element: Element, to: JID) -> Answered:
+        """
+        An empty result.
+        """
+        self.reply(element)
+        return ANSWERED
+
+    iqs = {("get", HOST, "urn:q", "q"): on, ("set", HOST, "urn:q", "q"): onSet}
+
+
+class HandlerTests(SynchronousTestCase):
+    """
+    What every handler has.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        A handler has tables, and tells of itself.
+        """
+        self.assertTrue(verifyObject(ITables, Handler()))
+        self.assertTrue(verifyObject(IDisco, Handler()))
+
+    def test_reply(self) -> None:
+        """
+        A result can be sent before other things are.
+        """
+        server = Server(HERE)
+        server.add(HERE, Early())
+        romeo = server.connect("romeo@localhost/orchard")
+        self.assertEqual(
+            romeo.ask(f"<iq type='get' id='1' to='{HERE}'><q xmlns='urn:q'/></iq>"),
+            canonical(
+                f"<iq type='result' id='1' from='{HERE}' to='romeo@localhost/orchard'><a xmlns='urn:a'/></iq>"
+                f"<message from='{HERE}' to='romeo@localhost/orchard'/>"
+            ),
+        )
+        self.assertEqual(
+            romeo.ask(f"<iq type='set' id='2' to='{HERE}'><q xmlns='urn:q'/></iq>"),
+            canonical(f"<iq type='result' id='2' from='{HERE}' to='romeo@localhost/orchard'/>"),
+        )
+
+    def info(self, target: str, node: str = "") -> list[Any]:
+        """
+        What a handler says of itself.
+        """
+        return list(Early().getDiscoInfo(TwistedJID("romeo@localhost"), TwistedJID(target), node))
+
+    def test_disco(self) -> None:
+        """
+        Identities and features are those of the domain itself.
+        """
+        *identities, feature = self.info(HERE)
+        self.assertEqual(
+            [(type(i), i.category, i.type, i.name) for i in identities],
+            [(DiscoIdentity, "conference", "text", "Rooms"), (DiscoIdentity, "hierarchy", "branch", None)],
+        )
+        self.assertEqual((type(feature), feature), (DiscoFeature, "urn:q"))
+
+    def test_discoOfOthers(self) -> None:
+        """
+        They are not those of a node or of an address at the domain; and a handler has no items.
+        """
+        self.assertEqual((self.info(HERE, "node"), self.info(f"a@{HERE}")), ([], []))
+        self.assertEqual(Early().getDiscoItems(TwistedJID("a@b"), TwistedJID(HERE)), [])
+
+    def test_shutDown(self) -> None:
+        """
+        A handler has no goodbye to say, unless it says so.
+        """
+        self.assertIsNone(Handler().shutDown())

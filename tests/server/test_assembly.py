@@ -1,0 +1,262 @@
+# -*- test-case-name: tests.server.test_assembly -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.server.assembly}.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from twisted.internet.defer import FirstError, fail
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.config.load import load
+from muccore.config.schema import Settings
+from muccore.im.roster import RosterHandler
+from muccore.interfaces import StoreUnavailable
+from muccore.server import assembly
+from muccore.services.disco import DiscoInfoHandler
+from muccore.services.ping import PingHandler
+from muccore.services.time import TimeHandler
+from muccore.services.version import VersionHandler
+from muccore.stream.c2s import Settings as StreamSettings
+from muccore.testing.defaults import defaultOptions
+from muccore.testing.server import makeSettings
+from tests.configuration import ENCRYPTED, ConfigurationFile
+
+
+def differing(one: Any, other: Any) -> set[str]:
+    """
+    In which fields two instances of a data class differ.
+    """
+    names = {field.name for field in dataclasses.fields(one)}
+    return {name for name in names if getattr(one, name) != getattr(other, name)}
+
+
+class SettingsTests(SynchronousTestCase):
+    """
+    What becomes of the configuration.
+    """
+
+    def test_streams(self) -> None:
+        """
+        Every setting of streams comes from the configuration, in its own units.
+        """
+        settings = makeSettings(
+            c2s={"login_timeout": "7 s", "idle_timeout": "2 h", "keepalive": "5 min"},
+            limits={
+                "stanza_size": "20 KiB",
+                "stanza_size_unauthenticated": "2 KiB",
+                "depth": "10",
+                "attributes": "11",
+                "elements": "17",
+                "rate": "3 KiB",
+                "burst": "5 KiB",
+                "connections": "13",
+                "connections_per_address": "12",
+                "exempt": "192.0.2.0/24",
+            },
+        )
+        made = assembly.streamSettings(settings)
+        self.assertEqual(differing(made, StreamSettings()), {each.name for each in dataclasses.fields(StreamSettings)})
+        self.assertEqual(
+            {name: value for name, value in vars(made).items() if name != "exempt"},
+            {
+                "stanzaSize": 20 * 1024,
+                "stanzaSizeUnauthenticated": 2 * 1024,
+                "depth": 10,
+                "attributes": 11,
+                "elements": 17,
+                "loginTimeout": 7,
+                "idleTimeout": 7200,
+                "keepalive": 300,
+                "rate": 3 * 1024,
+                "burst": 5 * 1024,
+                "connections": 13,
+                "connectionsPerAddress": 12,
+            },
+        )
+        self.assertIn("192.0.2.77", made.exempt)
+        self.assertNotIn("127.0.0.1", made.exempt)
+
+    def test_rooms(self) -> None:
+        """
+        Every option of the rooms comes from the configuration.
+        """
+        made = assembly.mucOptions(
+            makeSettings(
+                server={"domain": "example.org"},
+                muc={
+                    "name": "Verona",
+                    "room_creation": "local",
+                    "lock_new_rooms": "no",
+                    "rooms_per_user": "3",
+                    "idle_rooms": "4",
+                    "presence_size": "5 KiB",
+                    "history": "6",
+                    "history_limit": "7",
+                    "max_users_limit": "8",
+                    "temporary_room_grace": "9 s",
+                    "room_lock_timeout": "10 s",
+                    "default_public": "no",
+                    "default_persistent": "yes",
+                    "default_members_only": "yes",
+                    "default_moderated": "yes",
+                    "default_whois": "anyone",
+                },
+            )
+        )
+        self.assertEqual(differing(made, defaultOptions()), {field.name for field in dataclasses.fields(made)})
+        self.assertEqual(
+            {name: value for name, value in vars(made).items() if name != "defaults"},
+            {
+                "name": "Verona",
+                "localDomain": "example.org",
+                "creation": "local",
+                "lockNewRooms": False,
+                "roomsPerUser": 3,
+                "historyLimit": 7,
+                "maxUsersLimit": 8,
+                "idleRooms": 4,
+                "grace": 9,
+                "lockTimeout": 10,
+                "presenceSize": 5 * 1024,
+            },
+        )
+        defaults = made.defaults
+        self.assertEqual((defaults.public, defaults.historyLength), (False, 6))
+        for name in ("persistent", "membersOnly", "moderated", "nonAnonymous"):
+            self.assertIs(getattr(defaults, name), True, name)
+
+
+class SecretTests(SynchronousTestCase):
+    """
+    The secret for the salts of users who do not exist.
+    """
+
+    def test_kept(self) -> None:
+        """
+        It is the same as long as the key is, another one for another key, and says nothing of the key.
+        """
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        settings = load(file.path)
+        secret = assembly.keptSecret(settings)
+        assert secret is not None
+        self.assertEqual(len(secret), 32)
+        self.assertEqual(assembly.keptSecret(settings), secret)
+        with open(file.file("key.pem"), "rb") as key:
+            self.assertNotIn(secret, key.read())
+        file.certify()
+        self.assertNotEqual(assembly.keptSecret(settings), secret)
+
+    def test_none(self) -> None:
+        """
+        Without TLS there is none, though there may be a key.
+        """
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        self.assertIsNone(assembly.keptSecret(makeSettings()))
+        file.configure(c2s={"tls": "off", "direct_tls_listen": ""})
+        self.assertIsNone(assembly.keptSecret(load(file.path)))
+
+
+class HouseTests(SynchronousTestCase):
+    """
+    A house that is made and opened.
+    """
+
+    def make(self, settings: Settings) -> assembly.House:
+        """
+        Make one on a clock.
+        """
+        return assembly.House(settings, Clock())
+
+    def test_made(self) -> None:
+        """
+        A new house answers for both domains and has neither handlers nor open stores yet; the places of its stores in
+        the configuration are told in their order.
+        """
+        made = self.make(makeSettings(auth={"backend": "memory:"}))
+        self.assertEqual((made.users.name, made.chat.name), ("localhost", "conference.localhost"))
+        self.assertEqual([list(made.users), list(made.chat)], [[], []])
+        self.assertEqual(made.stores, (made.accounts, made.rooms))
+        self.assertEqual(assembly.STORES, (("auth", "backend"), ("storage", "affiliations")))
+        self.assertIsNone(made.tls)
+
+    def test_open(self) -> None:
+        """
+        When the stores are open, the handlers are in.
+        """
+        made = self.make(makeSettings())
+        self.successResultOf(made.open())
+        for domain, kinds in (
+            (made.users, (DiscoInfoHandler, PingHandler, RosterHandler, VersionHandler, TimeHandler)),
+            (made.chat, (DiscoInfoHandler, PingHandler, VersionHandler, type(made.muc))),
+        ):
+            handlers = list(domain)
+            for kind in kinds:
+                self.assertEqual(len([handler for handler in handlers if isinstance(handler, kind)]), 1, kind)
+            self.assertEqual(len(handlers), len(kinds))
+
+    def test_storeFails(self) -> None:
+        """
+        If a store cannot be opened it is told which, and there are no handlers.
+        """
+        for position in range(2):
+            made = self.make(makeSettings(auth={"backend": "memory:"}))
+            self.patch(made.stores[position], "open", lambda: fail(StoreUnavailable("x")))
+            failure = self.failureResultOf(made.open(), FirstError)
+            self.assertEqual(failure.value.index, position)
+            self.assertIsInstance(failure.value.subFailure.value, StoreUnavailable)
+            self.assertEqual(list(made.chat), [])
+
+    def test_adopt(self) -> None:
+        """
+        What a new configuration says about log-ins, limits, streams and rooms holds from then on.
+        """
+        made = self.make(makeSettings())
+        self.successResultOf(made.open())
+        offer = made.streams.offer
+        made.adopt(
+            makeSettings(
+                c2s={"allow_plaintext_auth": "no", "login_tries": "2", "login_timeout": "7 s", "channel_binding": "no"},
+                limits={"sessions_per_account": "3", "directed_presences": "10", "connections": "5"},
+                muc={"name": "Verona", "domain": "rooms.example.org"},
+                server={"domain": "example.org"},
+            ),
+            None,
+        )
+        self.assertFalse(made.sasl.plainWithoutTLS)
+        self.assertEqual((made.sessions.limit, made.sessions.directedLimit), (3, 10))
+        self.assertIsNot(made.streams.offer, offer)
+        self.assertEqual((made.streams.offer.tries, made.streams.offer.channelBinding), (2, False))
+        self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))
+        self.assertEqual(made.muc.options.name, "Verona")
+        # The domains can only change by a restart.
+        self.assertEqual((made.streams.offer.domain, made.muc.options.localDomain), ("localhost", "localhost"))
+
+    def test_adoptTLS(self) -> None:
+        """
+        A certificate that was not needed before is used from then on.
+        """
+        made = self.make(makeSettings())
+        self.successResultOf(made.open())
+        settings = load(ConfigurationFile(self, c2s=ENCRYPTED).path)
+        tls = assembly.preflight.makeTLS(settings)
+        made.adopt(settings, tls)
+        self.assertIs(made.streams.offer.tls, tls)
+        self.assertEqual(made.streams.offer.tlsMode, "required")
+        self.assertIs(made.tls, tls)
+
+    def test_rooms(self) -> None:
+        """
+        The accounts' domain lists the rooms' among its items, by the name that is configured, a new one as well.
+        """
+        made = self.make(makeSettings(muc={"name": "Verona"}))
+        self.successResultOf(made.open())
+        [disco] = [handler for handler in made.users if isinstance(handler, DiscoInfoHandler)]
+        for name in ("Verona", "Mantua"):
+            made.adopt(makeSettings(muc={"name": name}), None)
+            self.assertIn(("conference.localhost", name), list(disco._items()))

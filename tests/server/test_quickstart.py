@@ -1,0 +1,195 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.server.quickstart}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import subprocess
+import sys
+
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.config.load import load
+from muccore.server import quickstart
+from muccore.server.preflight import makeTLS
+
+ROOT = FilePath(__file__).parent().parent().parent()
+
+CONFIGURATION = """\
+[server]
+domain = localhost
+[c2s]
+listen =
+    tcp:15222:interface=127.0.0.1
+    tcp6:15222:interface=\\:\\:1
+direct_tls_listen = tcp:15223:interface=127.0.0.1
+[tls]
+certificate = ../keys/new/the.crt
+private_key = ../keys/new/the.key
+[auth]
+backend = sqlite:../var/muccore.db
+[storage]
+affiliations = memory:
+[muc]
+domain = conference.localhost
+"""
+
+
+class FirstStartTests(SynchronousTestCase):
+    """
+    C{python -m muccore.server.quickstart}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Configure a server of which nothing is there yet.
+        """
+        self.folder = FilePath(self.mktemp())
+        self.folder.child("etc").makedirs()
+        self.file = self.folder.descendant(["etc", "server.cfg"])
+        self.file.setContent(CONFIGURATION.encode())
+        keys = self.folder.descendant(["keys", "new"])
+        self.certificate, self.key = keys.child("the.crt"), keys.child("the.key")
+
+    def configure(self, old: str, new: str) -> None:
+        """
+        Change the configuration.
+        """
+        self.assertIn(old, CONFIGURATION)
+        self.file.setContent(CONFIGURATION.replace(old, new).encode())
+
+    def command(self, *arguments: str) -> tuple[int, str, str]:
+        """
+        Run the command.
+
+        @return: its status, and what it wrote to standard output and to standard error.
+        """
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+            status = quickstart.main(arguments or [self.file.path])
+        return status, out.getvalue(), err.getvalue()
+
+    def test_certificate(self) -> None:
+        """
+        Where a certificate is configured and none is there, one is written that the server can use, with its folder;
+        its key can be read by nobody else.
+        """
+        status, out, err = self.command()
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("the.crt, a certificate that signs itself", out.splitlines()[0])
+        makeTLS(load(self.file.path))
+        self.assertEqual(stat.S_IMODE(os.stat(self.key.path).st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(self.key.parent().path).st_mode), 0o700)
+
+    def test_again(self) -> None:
+        """
+        What is there stays as it is.
+        """
+        self.command()
+        before = self.certificate.getContent(), self.key.getContent()
+        status, out, _ = self.command()
+        self.assertEqual(status, 0)
+        self.assertNotIn("signs itself", out)
+        self.assertEqual((self.certificate.getContent(), self.key.getContent()), before)
+
+    def test_halfThere(self) -> None:
+        """
+        Of half a pair it is said which half is missing; nothing is written.
+        """
+        for half, missing, name in (
+            (self.key, self.certificate, "certificate"),
+            (self.certificate, self.key, "private_key"),
+        ):
+            self.command()
+            missing.remove()
+            kept = half.getContent()
+            status, out, err = self.command()
+            self.assertEqual((status, out), (1, ""))
+            self.assertEqual(len(err.splitlines()), 1)
+            self.assertIn(f"[tls] {name}: {missing.path} is missing", err)
+            self.assertEqual(half.getContent(), kept)
+            self.assertFalse(missing.exists())
+            half.remove()
+
+    def test_notNeeded(self) -> None:
+        """
+        Without TLS, and without a certificate in the configuration, none is written.
+        """
+        self.configure("direct_tls_listen = tcp:15223:interface=127.0.0.1", "tls = off\nallow_plaintext_auth = yes")
+        status, out, _ = self.command()
+        self.assertEqual(status, 0)
+        self.assertIn("127.0.0.1:15222  no TLS", out)
+        self.assertFalse(self.certificate.exists())
+
+    def test_notWritable(self) -> None:
+        """
+        If it cannot be written, that is one line that names the file.
+        """
+        self.folder.child("keys").setContent(b"no folder")
+        status, out, err = self.command()
+        self.assertEqual((status, out), (1, ""))
+        self.assertEqual(len(err.splitlines()), 1)
+        self.assertIn("[tls] certificate: ", err)
+        self.assertIn("cannot be written", err)
+
+    def test_description(self) -> None:
+        """
+        It says where the server will listen and how, where things are kept, and how the first account is made.
+        """
+        _, out, _ = self.command()
+        lines = out.splitlines()
+        for line in (
+            "muccore serves localhost, with rooms at conference.localhost:",
+            "  127.0.0.1:15222  STARTTLS required",
+            "  [::1]:15222  STARTTLS required",
+            "  127.0.0.1:15223  direct TLS",
+            "Accounts are in sqlite:../var/muccore.db, rooms in memory:;",
+            "then log in as romeo@localhost and enter lobby@conference.localhost.",
+        ):
+            self.assertIn(line, lines)
+        (command,) = (line for line in lines if "adduser romeo" in line)
+        self.assertEqual(os.path.abspath(command.split()[2]), self.file.path)
+
+    def test_systemdSocket(self) -> None:
+        """
+        A socket that will be handed over is named as it is configured.
+        """
+        self.configure("    tcp:15222:interface=127.0.0.1\n", "    systemd:domain=INET:index=0\n")
+        _, out, _ = self.command()
+        self.assertIn("  systemd:domain=INET:index=0  STARTTLS required", out)
+
+    def test_badConfiguration(self) -> None:
+        """
+        What is wrong with the configuration is said as the server says it, and nothing is written.
+        """
+        self.configure("domain = localhost", "domian = localhost")
+        status, out, err = self.command()
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("domian", err)
+        self.assertFalse(self.certificate.exists())
+
+    def test_usage(self) -> None:
+        """
+        Without a configuration it says how it is called.
+        """
+        self.assertEqual(self.command("one", "two"), (2, "", "usage: python -m muccore.server.quickstart FILE\n"))
+
+    def test_module(self) -> None:
+        """
+        It is a command.
+        """
+        environment = {**os.environ, "PYTHONPATH": ROOT.path}
+        done = subprocess.run(
+            [sys.executable, "-m", "muccore.server.quickstart", self.file.path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("muccore serves localhost", done.stdout)

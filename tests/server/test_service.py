@@ -1,0 +1,662 @@
+# -*- test-case-name: tests.server.test_service -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.server.service}, and of L{muccore.testing.server}, which starts one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import io
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import Clock, deferLater
+from twisted.logger import LogLevel
+from twisted.trial.unittest import TestCase
+
+from muccore.config.errors import ConfigError
+from muccore.config.load import load
+from muccore.interfaces import StoreUnavailable
+from muccore.log import eventlog
+from muccore.net.connection import BoundedServer
+from muccore.net.transport import OpportunisticServer
+from muccore.server import assembly, service
+from muccore.server.service import Server
+from muccore.server.systemd import READY, STOPPING
+from muccore.storage.memory import MemoryAccounts, MemoryRooms
+from muccore.testing.server import RunningServer, makeSettings, startServer
+from muccore.xmpp import ns
+from tests.configuration import ENCRYPTED, ConfigurationFile, Logged
+from tests.endtoend.clients import Person, arrive, bounded, codes, isPresence
+
+CHAT = "conference.localhost"
+
+
+class ServerTestCase(TestCase):
+    """
+    Servers in this process.
+    """
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        """
+        Listen to what is logged and to what the service manager is told.
+        """
+        self.logged = Logged(self)
+        self.told: list[str] = []
+        self.patch(service, "notify", lambda state: self.told.append(state.partition("\n")[0]))
+
+    def server(self, file: ConfigurationFile, tuned: bool = False) -> Server:
+        """
+        A server that is stopped when the test ends.
+        """
+        server = Server(load(file.path), reactor, tuned)
+        self.addCleanup(server.stopService)
+        return server
+
+    async def serve(self, file: ConfigurationFile) -> RunningServer:
+        """
+        Start a server.
+        """
+        server = self.server(file)
+        server.startService()
+        await server.ready
+        return RunningServer(server)
+
+    async def nameOf(self, person: Person) -> str | None:
+        """
+        What somebody hears the rooms are called.
+        """
+        info = await bounded(person.ask("get", f"<query xmlns='{ns.DISCO_INFO}'/>", CHAT))
+        [identity] = info.iter(f"{{{ns.DISCO_INFO}}}identity")
+        return identity.get("name")
+
+
+class StartTests(ServerTestCase):
+    """
+    Starting.
+    """
+
+    async def test_serves(self) -> None:
+        """
+        When it is ready it serves, has said so in the log, with the endpoints and the way to make an account, and to
+        the service manager.
+        """
+        file = ConfigurationFile(self, c2s={"listen": "tcp:0:interface=127.0.0.1\n  tcp:0:interface=127.0.0.2"})
+        running = await self.serve(file)
+        self.assertTrue(running.server.running)
+        romeo = await arrive(self, running.port, "romeo")
+        self.assertEqual(await self.nameOf(romeo), "Chat rooms")
+        self.assertEqual(self.told, [READY])
+        self.assertEqual(
+            self.logged.lines(LogLevel.info)[:2],
+            [
+                "muccore serves localhost on tcp:0:interface=127.0.0.1, tcp:0:interface=127.0.0.2; "
+                "rooms are at conference.localhost",
+                f"accounts are made with: muccorectl -c {file.path} adduser NAME",
+            ],
+        )
+
+    async def test_transports(self) -> None:
+        """
+        Connections are made as the configuration says: opportunistic or not, with its limits.
+        """
+        for word, kind in (("yes", OpportunisticServer), ("no", BoundedServer)):
+            running = await startServer(
+                reactor,
+                transport={"opportunistic_writes": word, "outbox_limit": "300 KiB"},
+                c2s={"close_timeout": "2 s"},
+            )
+            self.addCleanup(running.stop)
+            await arrive(self, running.port, "romeo")
+            assert running.server.house is not None
+            [stream] = running.server.house.streams.streams
+            transport = stream.transport
+            self.assertEqual(isinstance(transport, OpportunisticServer), kind is OpportunisticServer)
+            self.assertIsInstance(transport, kind)
+            self.assertEqual((transport.outboxLimit, transport.closeTimeout), (300 * 1024, 2))
+
+    async def test_ports(self) -> None:
+        """
+        The server for tests tells its ports.
+        """
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        running = await self.serve(file)
+        self.assertEqual(running.portOf("listen"), running.port)
+        person = await arrive(self, running.portOf("direct_tls_listen"), "romeo", direct=True)
+        await bounded(person.enter("Romeo"))
+
+    async def assertFails(self, server: Server, *places: tuple[str, str]) -> str:
+        """
+        Check that a server does not start.
+
+        @param places: section and key of each problem.
+        @return: what is told.
+        """
+        server.startService()
+        error = await self.assertFailure(server.ready, ConfigError)
+        self.assertEqual([(problem.section, problem.key) for problem in error.problems], list(places))
+        self.assertEqual(self.logged.lines(LogLevel.critical), str(error).splitlines())
+        self.assertNotIn(READY, self.told)
+        return str(error)
+
+    async def test_portTaken(self) -> None:
+        """
+        A port that somebody has taken since it was tried out is told.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            endpoint = f"tcp:{listening.getsockname()[1]}:interface=127.0.0.1"
+            told = await self.assertFails(
+                self.server(ConfigurationFile(self, c2s={"listen": endpoint})), ("c2s", "listen")
+            )
+        self.assertIn(f"cannot listen on {endpoint}: another program listens there", told)
+
+    async def test_certificate(self) -> None:
+        """
+        A certificate that cannot be used is told.
+        """
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        os.remove(file.certificate)
+        self.assertIn(file.certificate, await self.assertFails(self.server(file), ("tls", "certificate")))
+
+    async def test_stores(self) -> None:
+        """
+        A store that cannot be opened is told at its own place.
+        """
+        for section, key in (("auth", "backend"), ("storage", "affiliations")):
+            self.logged.events.clear()
+            file = ConfigurationFile(self, **{section: {key: "sqlite:x.db"}})
+            os.mkdir(file.file("x.db"))
+            self.assertIn(file.file("x.db"), await self.assertFails(self.server(file), (section, key)))
+
+    async def test_fault(self) -> None:
+        """
+        What is nobody's mistake but a fault is logged as one.
+        """
+
+        def fault(self: object) -> None:
+            raise ZeroDivisionError
+
+        self.patch(assembly.House, "_furnish", fault)
+        server = self.server(ConfigurationFile(self))
+        server.startService()
+        await self.assertFailure(server.ready, ZeroDivisionError)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.told, [])
+
+
+class RunsReactor:
+    """
+    A reactor that has not begun to run.
+
+    @ivar waiting: what it will do then.
+    @ivar stopped: whether it has been told to stop.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+        self.stopped = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+    def callWhenRunning(self, function: Any) -> None:
+        """
+        Keep it.
+        """
+        self.waiting.append(function)
+
+    def stop(self) -> None:
+        """
+        Stop.
+        """
+        self.stopped = True
+
+
+class TunedTests(ServerTestCase):
+    """
+    A server that has the process for itself.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let the test's process stay as it is.
+        """
+        super().setUp()
+        self.atExit: list[Any] = []
+        self.patch(atexit, "register", lambda *call: self.atExit.append(call))
+        self.patch(gc, "freeze", lambda: None)
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        self.err = io.StringIO()
+        self.patch(sys, "stderr", self.err)
+
+    async def test_startFails(self) -> None:
+        """
+        If the start fails, though the reactor does not run yet, what is wrong stands on standard error, one line each,
+        the reactor is stopped as soon as it runs, and the process ends with status 1.
+        """
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        file = ConfigurationFile(self, c2s={"listen": f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"})
+        waiting = RunsReactor()
+        server = Server(load(file.path), waiting, True)
+        self.addCleanup(server.stopService)
+        server.startService()
+        await server.ready
+        self.assertRegex(self.err.getvalue(), rf"\A{file.path}:\d+: \[c2s\] listen: cannot listen on [^\n]+\n\Z")
+        self.assertEqual(self.atExit, [(os._exit, 1)])
+        self.assertFalse(waiting.stopped)
+        for function in waiting.waiting:
+            function()
+        self.assertTrue(waiting.stopped)
+
+    async def test_hangUp(self) -> None:
+        """
+        SIGHUP reloads; the collector looks less often at what is there.
+        """
+        file = ConfigurationFile(self)
+        server = self.server(file, True)
+        server.startService()
+        await server.ready
+        self.assertEqual(gc.get_threshold(), (50_000, 50, 100))
+        reloaded: Deferred[None] = Deferred()
+        self.patch(server, "reload", lambda: reloaded.callback(None))
+        os.kill(os.getpid(), signal.SIGHUP)
+        await reloaded
+
+    async def test_stoppedEarly(self) -> None:
+        """
+        A server that is told to end before it served has not failed.
+        """
+        server = self.server(ConfigurationFile(self, storage={"affiliations": "sqlite:rooms.db"}), True)
+        server.startService()
+        await server.stopService()
+        await server.ready
+        self.assertEqual((self.err.getvalue(), self.atExit), ("", []))
+
+
+class ReloadTests(ServerTestCase):
+    """
+    Reloading.
+    """
+
+    async def test_adopts(self) -> None:
+        """
+        The new configuration holds at once, streams stay, and the service manager is told when it begins and when it
+        is done.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        file.configure(muc={"name": "Verona"}, server={"log_level": "warn"})
+        await running.server.reload()
+        self.assertEqual(await self.nameOf(romeo), "Verona")
+        self.assertEqual(self.told, [READY, "RELOADING=1", READY])
+        self.assertEqual(running.server.settings.muc.name, "Verona")
+        # The new threshold is above this.
+        self.assertNotIn("reloaded", "".join(self.logged.lines(LogLevel.info)))
+        file.configure(server={"log_level": "info"})
+        await running.server.reload()
+        self.assertEqual(self.logged.lines(LogLevel.info)[-1], f"reloaded {file.path}")
+
+    async def test_elsewhere(self) -> None:
+        """
+        The file is found again from another folder.
+        """
+        file = ConfigurationFile(self)
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(file.folder)
+        server = Server(load("server.cfg"), reactor)
+        self.addCleanup(server.stopService)
+        server.startService()
+        await server.ready
+        os.chdir(before)
+        file.configure(muc={"name": "Verona"})
+        await server.reload()
+        self.assertEqual(server.settings.muc.name, "Verona")
+
+    async def test_ports(self) -> None:
+        """
+        New endpoints are listened on and those that have gone are not, and whoever came by one of them stays.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+        file.configure(c2s={"listen": f"tcp:{port}:interface=127.0.0.1"})
+        await running.server.reload()
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", running.port))
+        await arrive(self, port, "juliet")
+        await romeo.ping("localhost")
+
+    async def assertNotReloaded(self, running: RunningServer, person: Person, *words: str) -> None:
+        """
+        Check that a reload is refused and changes nothing.
+
+        @param words: what is told, a line each.
+        """
+        settings = running.server.settings
+        assert running.server.listeners is not None
+        ports = dict(running.server.listeners.ports)
+        self.told.clear()
+        await running.server.reload()
+        lines = self.logged.lines(LogLevel.error)
+        self.assertEqual(len(lines), len(words), lines)
+        for line, word in zip(lines, words, strict=True):
+            self.assertTrue(line.startswith("not reloaded: "), line)
+            self.assertIn(word, line)
+        self.assertEqual(self.told, ["RELOADING=1", READY])
+        self.assertIs(running.server.settings, settings)
+        self.assertEqual(running.server.listeners.ports, ports)
+        self.assertEqual(await self.nameOf(person), "Chat rooms")
+        await arrive(self, running.port, "paris")
+
+    async def test_mistakes(self) -> None:
+        """
+        A configuration with mistakes changes nothing; each is logged.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        file.configure(muc={"name": "Verona", "historie": "1"}, limits={"depth": "1"})
+        await self.assertNotReloaded(running, romeo, "[muc] historie", "[limits] depth")
+
+    async def test_noFile(self) -> None:
+        """
+        A configuration that is not there any more changes nothing.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        os.remove(file.path)
+        await self.assertNotReloaded(running, romeo, "cannot be read")
+
+    async def test_portTaken(self) -> None:
+        """
+        If a port cannot be had nothing of the new configuration holds.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            endpoint = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+            file.configure(c2s={"listen": f"tcp:0:interface=127.0.0.2\n  {endpoint}"}, muc={"name": "Verona"})
+            await self.assertNotReloaded(running, romeo, f"cannot listen on {endpoint}")
+
+    async def test_badCertificate(self) -> None:
+        """
+        If the certificate cannot be used nothing of the new configuration holds, and the one before is used.
+        """
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        with open(file.certificate, "w") as certificate:
+            certificate.write("nothing")
+        file.configure(muc={"name": "Verona"})
+        await self.assertNotReloaded(running, romeo, f"{file.certificate}: is no PEM file of certificates")
+
+    async def test_fault(self) -> None:
+        """
+        A fault is logged as one, and the service manager still hears the end of it.
+        """
+        running = await self.serve(ConfigurationFile(self))
+
+        def fault(path: str) -> None:
+            raise ZeroDivisionError
+
+        self.patch(service, "load", fault)
+        await running.server.reload()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.told, [READY, "RELOADING=1", READY])
+
+    def serialOf(self, person: Person) -> int:
+        """
+        The serial number of the certificate that somebody has been shown.
+        """
+        transport: Any = person.transport
+        serial: int = transport.getPeerCertificate().get_serial_number()
+        return serial
+
+    async def test_certificate(self) -> None:
+        """
+        New connections are shown the new certificate, whether its files have new content or new names; those that are
+        there go on.
+        """
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        running = await self.serve(file)
+        people = [await arrive(self, running.port, "romeo")]
+        file.certify()
+        await running.server.reload()
+        people.append(await arrive(self, running.port, "juliet"))
+        for name in ("certificate.pem", "key.pem"):
+            os.rename(file.file(name), file.file(f"other-{name}"))
+        old = file.sections["tls"]
+        renamed = {key: f"other-{name}" for key, name in old.items()}
+        file.certify()
+        file.configure(tls=renamed)
+        await running.server.reload()
+        people.append(await arrive(self, running.port, "paris"))
+        file.configure(tls={"certificate": "certificate.pem", "private_key": "key.pem"})
+        await running.server.reload()
+        people.append(await arrive(self, running.portOf("direct_tls_listen"), "tybalt", direct=True))
+        serials = [self.serialOf(person) for person in people]
+        self.assertEqual(serials[1], serials[2])
+        self.assertEqual(len(set(serials)), 3)
+        for person in people:
+            await person.ping("localhost")
+        self.assertEqual(self.logged.lines(LogLevel.warn), [])
+
+    async def test_firstCertificate(self) -> None:
+        """
+        A server without TLS can be told to use it from now on.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        file.certify()
+        file.configure(c2s=ENCRYPTED)
+        await running.server.reload()
+        await arrive(self, running.port, "juliet", tls=True)
+        await arrive(self, running.portOf("direct_tls_listen"), "paris", direct=True)
+        await romeo.ping("localhost")
+
+    async def test_restart(self) -> None:
+        """
+        What has to wait for the next start is told, all of it and nothing else, and goes on as it was.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        romeo = await arrive(self, running.port, "romeo")
+        file.configure(
+            server={"domain": "example.org", "name": "Verona"},
+            transport={"outbox_limit": "1 MiB"},
+            auth={"backend": "memory:"},
+            storage={"affiliations": "sqlite:rooms.db"},
+            muc={"domain": "rooms.example.org", "name": "Verona"},
+        )
+        await running.server.reload()
+        [line] = self.logged.lines(LogLevel.warn)
+        self.assertEqual(
+            line,
+            "these changes take effect at the next start: [transport], [auth], [storage], [server] domain, "
+            "[muc] domain",
+        )
+        self.assertEqual(await self.nameOf(romeo), "Verona")
+        await arrive(self, running.port, "juliet")
+
+    async def test_together(self) -> None:
+        """
+        Of two reloads at once the second waits for the first, and both are carried out.
+        """
+        file = ConfigurationFile(self)
+        running = await self.serve(file)
+        assert running.server.listeners is not None
+        file.configure(c2s={"listen": "tcp:0:interface=127.0.0.2"})
+        first = running.server.reload()
+        file.configure(c2s={"listen": "tcp:0:interface=127.0.0.3"})
+        await running.server.reload()
+        self.assertTrue(first.called)
+        [(_, endpoint)] = running.server.listeners.ports
+        self.assertEqual(endpoint, "tcp:0:interface=127.0.0.3")
+        self.assertEqual(len([line for line in self.logged.lines(LogLevel.info) if line.startswith("reloaded")]), 2)
+
+    async def test_whenItDoesNotServe(self) -> None:
+        """
+        Before it serves and when it ends, a reload does nothing and tells nobody anything.
+        """
+        server = self.server(ConfigurationFile(self, storage={"affiliations": "sqlite:rooms.db"}))
+        await server.reload()
+        server.startService()
+        await server.reload()
+        self.assertEqual(self.told, [])
+        await server.ready
+        stopping = server.stopService()
+        await server.reload()
+        await stopping
+        self.assertEqual(self.told, [READY, STOPPING])
+
+
+class StopTests(ServerTestCase):
+    """
+    Ending.
+    """
+
+    async def test_ends(self) -> None:
+        """
+        Rooms and streams say goodbye, nothing is listened on any more, and the stores are closed.
+        """
+        running = await self.serve(ConfigurationFile(self))
+        romeo = await arrive(self, running.port, "romeo")
+        await bounded(romeo.enter("Romeo"))
+        made = running.server.house
+        assert made is not None
+        closed: list[object] = []
+        for store in made.stores:
+            close = store.close
+            self.patch(store, "close", lambda store=store, close=close: closed.append(store) or close())
+        await running.stop()
+        self.assertEqual(closed, list(made.stores))
+        self.assertFalse(running.server.running)
+        await romeo.closed()
+        self.assertEqual(romeo.lost, "stream error system-shutdown")
+        [goodbye] = [element for element in romeo.stanzas if isPresence(element)]
+        self.assertEqual((goodbye.get("type"), codes(goodbye)), ("unavailable", {110, 332}))
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", running.port))
+        self.assertEqual(self.told, [READY, STOPPING])
+        self.assertEqual(self.logged.lines(LogLevel.info)[-1], "muccore has ended")
+
+    async def test_suppressedEvents(self) -> None:
+        """
+        How many events were not logged is told when their minute is over, without another event, and at the end.
+        """
+        clock = Clock()
+        self.patch(eventlog, "limit", eventlog.RateLimit(clock.seconds))
+        self.patch(eventlog, "PERIOD", 0.01)
+
+        def crowd() -> None:
+            for _ in range(eventlog.LINE_LIMIT + 1):
+                eventlog.ROOM_CREATED.log("romeo@localhost", room="orchard")
+
+        running = await self.serve(ConfigurationFile(self))
+        crowd()
+        clock.advance(1)
+        expected = "events-suppressed from romeo@localhost: 1 more room-created in the last minute were not logged"
+        while expected not in self.logged.lines(LogLevel.info):
+            await deferLater(reactor, 0.01)
+        crowd()
+        await running.stop()
+        self.assertEqual(self.logged.lines(LogLevel.info)[-2:], [expected, "muccore has ended"])
+
+    async def test_twice(self) -> None:
+        """
+        Ending it again, before or after it has ended, waits for the same end.
+        """
+        running = await self.serve(ConfigurationFile(self))
+        await arrive(self, running.port, "romeo")
+        first = running.stop()
+        second = running.stop()
+        self.assertFalse(first.called or second.called)
+        await first
+        await second
+        await running.stop()
+        self.assertEqual(self.told, [READY, STOPPING])
+
+    async def test_whileStarting(self) -> None:
+        """
+        A server that is told to end while it opens its stores never serves: it closes what has been opened.
+        """
+        server = self.server(
+            ConfigurationFile(self, auth={"backend": "sqlite:x.db"}, storage={"affiliations": "sqlite:x.db"})
+        )
+        server.startService()
+        stopping = server.stopService()
+        failing = self.assertFailure(server.ready, CancelledError)
+        await stopping
+        await failing
+        self.assertIsNone(server.listeners)
+        self.assertEqual(self.told, [STOPPING])
+        self.assertEqual(self.logged.lines(LogLevel.critical), [])
+        assert server.house is not None
+        for store in server.house.stores:
+            answer = store.users() if store is server.house.accounts else store.load("x@y")  # type: ignore[attr-defined]
+            await self.assertFailure(answer, StoreUnavailable)
+
+    async def test_neverStarted(self) -> None:
+        """
+        A server that was never started can be ended.
+        """
+        await Server(makeSettings(), reactor).stopService()
+
+    async def test_afterFailure(self) -> None:
+        """
+        A server that could not start can be ended, and lets go of what it had.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            free = "tcp:0:interface=127.0.0.1"
+            endpoint = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+            server = self.server(ConfigurationFile(self, c2s={"listen": f"{free}\n  {endpoint}"}))
+            server.startService()
+            await self.assertFailure(server.ready, ConfigError)
+        assert server.listeners is not None
+        self.assertEqual(server.listeners.ports, {})
+        await server.stopService()
+
+    async def test_stepsFail(self) -> None:
+        """
+        Whatever fails at the end is logged, and all the rest is done nevertheless.
+        """
+        running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
+        made = running.server.house
+        assert made is not None
+        self.patch(made.chat, "shutDown", lambda: fail(ZeroDivisionError()))
+        self.patch(made.users, "shutDown", lambda: 1 // 0)
+        self.patch(made.accounts, "close", lambda: fail(ZeroDivisionError()))
+        closed = []
+        self.patch(made.rooms, "close", lambda: closed.append(True))
+        await running.stop()
+        self.assertEqual(closed, [True])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", running.port))
+
+    async def test_stores(self) -> None:
+        """
+        The stores are those that the configuration names.
+        """
+        running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
+        made = running.server.house
+        assert made is not None
+        self.assertEqual([type(store) for store in made.stores], [MemoryAccounts, MemoryRooms])

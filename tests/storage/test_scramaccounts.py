@@ -1,0 +1,165 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.storage.scramaccounts}.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from muccore.storage.memory import MemoryAccounts
+from muccore.storage.scramaccounts import CONCURRENT
+from muccore.testing.doubles import ThreadlessReactor
+from muccore.xmpp.scramkeys import ScramKeys
+
+
+class DerivationTests(TestCase):
+    """
+    Where and how much is derived.
+    """
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """
+        Accounts with one user, and a note of everything that is derived from now on.
+        """
+        self.accounts = MemoryAccounts(reactor)
+        await self.accounts.open()
+        await self.accounts.create("juliet", "r0m30")
+        self.derived: list[tuple[str, int]] = []
+        self.threads: set[threading.Thread] = set()
+        original: Callable[..., ScramKeys] = ScramKeys.derive
+
+        def derive(hashName: str, password: str, salt: bytes | None = None, iterations: int = 10_000) -> ScramKeys:
+            self.derived.append((hashName, iterations))
+            self.threads.add(threading.current_thread())
+            return original(hashName, password, salt, iterations)
+
+        self.patch(ScramKeys, "derive", staticmethod(derive))
+
+    async def test_threads(self) -> None:
+        """
+        Nothing is derived in the reactor thread.
+        """
+        await self.accounts.create("romeo", "r0m30")
+        await self.accounts.setPassword("romeo", "r0s4l1n3")
+        await self.accounts.checkPassword("romeo", "r0m30")
+        self.assertEqual(len(self.derived), 5)
+        self.assertNotIn(threading.main_thread(), self.threads)
+
+    async def test_sameWork(self) -> None:
+        """
+        The same is derived for a right password, a wrong one and an unknown user's.
+        """
+        work = []
+        for user, password in [("juliet", "r0m30"), ("juliet", "wrong"), ("nobody", "r0m30"), ("", "r0m30")]:
+            self.derived.clear()
+            await self.accounts.checkPassword(user, password)
+            work.append(list(self.derived))
+        keys = await self.accounts.scramKeys("juliet", "SHA-256")
+        assert keys is not None
+        self.assertEqual(work, [[("SHA-256", keys.iterations)]] * 4)
+
+    async def test_sameWorkForImpossible(self) -> None:
+        """
+        So it is for passwords that may not be, for which deriving fails before it has begun.
+        """
+        work = []
+        for user in ("juliet", "nobody"):
+            self.derived.clear()
+            await self.accounts.checkPassword(user, "bell\x07")
+            work.append(list(self.derived))
+        self.assertEqual(work[0], work[1])
+        self.assertEqual(len(work[0]), 2)
+
+
+class LazyReactor(ThreadlessReactor):
+    """
+    A reactor whose threads do nothing until they are told to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[], None]] = []
+
+    def callInThreadWithCallback(self, *arguments: Any, **named: Any) -> None:
+        """
+        Put it off.
+        """
+        call = super().callInThreadWithCallback
+        self.waiting.append(lambda: call(*arguments, **named))
+
+
+class BoundTests(SynchronousTestCase):
+    """
+    How many derivations run at a time.
+    """
+
+    def setUp(self) -> None:
+        """
+        Accounts whose derivations run when the test says so.
+        """
+        self.reactor = LazyReactor()
+        self.accounts = MemoryAccounts(self.reactor)
+        self.accounts.open()
+
+    def test_bounded(self) -> None:
+        """
+        However many passwords are to be checked, only so many threads are at it; the others follow in order.
+        """
+        checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 2)]
+        self.assertEqual(len(self.reactor.waiting), CONCURRENT)
+        self.reactor.waiting.pop(0)()
+        self.assertEqual(len(self.reactor.waiting), CONCURRENT)
+        self.assertIs(self.successResultOf(checks[0]), False)
+        self.assertNoResult(checks[1])
+        while self.reactor.waiting:
+            self.reactor.waiting.pop(0)()
+        self.assertEqual([self.successResultOf(check) for check in checks[1:]], [False] * (CONCURRENT + 1))
+
+    def test_cancelled(self) -> None:
+        """
+        Cancelling checks lets no others in before the threads are done.
+        """
+        checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 2)]
+        for check in checks[:CONCURRENT]:
+            check.cancel()
+            self.failureResultOf(check)
+        self.assertEqual(len(self.reactor.waiting), CONCURRENT)
+        while self.reactor.waiting:
+            self.reactor.waiting.pop(0)()
+        self.assertEqual([self.successResultOf(check) for check in checks[CONCURRENT:]], [False] * 2)
+
+    def test_cancelledInTime(self) -> None:
+        """
+        A check that is cancelled before its turn has come is not carried out, so that guesses of people who have hung
+        up keep nobody waiting.
+        """
+        checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 3)]
+        for check in checks[CONCURRENT:-1]:
+            check.cancel()
+            self.failureResultOf(check, CancelledError)
+        done = 0
+        while self.reactor.waiting:
+            self.reactor.waiting.pop(0)()
+            done += 1
+        self.assertEqual(done, CONCURRENT + 1)
+        self.assertEqual([self.successResultOf(check) for check in (*checks[:CONCURRENT], checks[-1])], [False] * done)
+
+    def test_closeWaits(self) -> None:
+        """
+        Closing waits for changes whose keys are still being derived, and they are made.
+        """
+        created = self.accounts.create("juliet", "r0m30")
+        closed = self.accounts.close()
+        self.assertNoResult(closed)
+        self.reactor.waiting.pop()()
+        self.successResultOf(created)
+        self.successResultOf(closed)
+        self.accounts.open()
+        self.assertEqual(self.successResultOf(self.accounts.users()), ["juliet"])

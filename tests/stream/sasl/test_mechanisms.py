@@ -1,0 +1,273 @@
+# -*- test-case-name: tests.stream.sasl.test_mechanisms -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.stream.sasl.mechanisms} and L{muccore.stream.sasl.exchange}. Log-ins by SCRAM are in
+L{tests.stream.test_login}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail
+from zope.interface.verify import verifyObject
+
+from muccore.interfaces import IAccounts, StoreUnavailable
+from muccore.stream.sasl.exchange import MESSAGE_LIMIT, SASL_CONDITIONS
+from muccore.stream.sasl.mechanisms import MECHANISMS, SASL, Challenge, Exchange, Mechanism, SASLFailure, Success
+from tests.stream.clients import Bindings, ScramClient
+from tests.stream.logins import ALL, BINDINGS, PASSWORD, Accounts, SASLTestCase
+
+
+class OfferTests(SASLTestCase):
+    """
+    Which mechanisms there are, and when.
+    """
+
+    def test_interface(self) -> None:
+        """
+        The accounts of these tests are what the real ones are.
+        """
+        verifyObject(IAccounts, self.accounts)
+
+    def test_all(self) -> None:
+        """
+        Under TLS that can be bound to there are all of them, strongest first.
+        """
+        self.assertEqual(self.sasl.mechanisms(True, BINDINGS), ALL)
+        self.assertEqual([mechanism.name for mechanism in MECHANISMS], ALL)
+
+    def test_offered(self) -> None:
+        """
+        C{-PLUS} needs TLS and something to bind to, PLAIN needs TLS, and SCRAM needs keys; what is not offered cannot
+        be begun either.
+        """
+        for hashNames, secure, bindings, offered in [
+            (["SHA-1", "SHA-256"], True, None, ALL[2:]),
+            (["SHA-1", "SHA-256"], True, Bindings(), ALL[2:]),
+            (["SHA-1", "SHA-256"], False, None, ALL[2:4]),
+            (["SHA-1", "SHA-256"], False, BINDINGS, ALL[2:4]),
+            (["SHA-256"], True, BINDINGS, [ALL[0], ALL[2], ALL[4]]),
+            (["SHA-1"], True, BINDINGS, [ALL[1], ALL[3], ALL[4]]),
+            (["SHA-512"], True, BINDINGS, ALL[4:]),
+            ([], True, BINDINGS, ALL[4:]),
+            ([], False, None, []),
+        ]:
+            server = SASL(Accounts(*hashNames), "example.org", False)
+            self.assertEqual(server.mechanisms(secure, bindings), offered)
+            for name in [*ALL, "ANONYMOUS", "plain", ""]:
+                if name in offered:
+                    self.assertIsInstance(server.begin(name, secure, bindings), Exchange)
+                    continue
+                with self.assertRaises(SASLFailure) as caught:
+                    server.begin(name, secure, bindings)
+                expected = "encryption-required" if name == "PLAIN" else "invalid-mechanism"
+                self.assertEqual(caught.exception.condition, expected, name)
+
+    def test_plainWithoutTLS(self) -> None:
+        """
+        PLAIN is to be had without TLS where the operator wants it so.
+        """
+        server = SASL(Accounts(), "example.org", True)
+        self.assertEqual(server.mechanisms(False, None), ["PLAIN"])
+        outcome = server.begin("PLAIN", False, None).start(f"\0romeo\0{PASSWORD}".encode())
+        self.assertEqual(self.successResultOf(outcome), Success("romeo"))
+
+    def test_anotherRow(self) -> None:
+        """
+        Another mechanism is one row of the table.
+        """
+
+        class Guest(Exchange):
+            """
+            Lets everybody in as a guest.
+            """
+
+            async def first(self, data: bytes) -> Success:
+                return Success("guest", data)
+
+        row = Mechanism("X-GUEST", lambda sasl, channel: None, lambda sasl, channel: Guest())
+        server = SASL(self.accounts, "example.org", False, table=[*MECHANISMS, row])
+        self.assertEqual(server.mechanisms(True, BINDINGS), [*ALL, "X-GUEST"])
+        outcome = server.begin("X-GUEST", False, None).start(b"hello")
+        self.assertEqual(self.successResultOf(outcome), Success("guest", b"hello"))
+
+
+class ExchangeTests(SASLTestCase):
+    """
+    What all mechanisms do alike.
+    """
+
+    def test_noInitialResponse(self) -> None:
+        """
+        A client that sends nothing with its choice is asked with an empty challenge, whatever the mechanism.
+        """
+        for name in ALL:
+            exchange = self.sasl.begin(name, True, BINDINGS)
+            self.assertEqual(self.successResultOf(exchange.start(None)), Challenge(b""))
+            if name == "PLAIN":
+                outcome = self.successResultOf(exchange.respond(f"\0romeo\0{PASSWORD}".encode()))
+                self.assertEqual(outcome, Success("romeo"))
+
+    def test_emptyInitialResponse(self) -> None:
+        """
+        An empty initial response is one, and for all of these it is malformed.
+        """
+        for name in ALL:
+            self.assertFails("malformed-request", self.sasl.begin(name, True, BINDINGS).start(b""))
+
+    def test_tooLong(self) -> None:
+        """
+        A message that is too long is not looked at; one that is as long as may be is.
+        """
+        padding = "x" * (MESSAGE_LIMIT - len("\0romeo\0"))
+        self.assertFails("not-authorized", self.plain(f"\0romeo\0{padding}"))
+        self.accounts.asked.clear()
+        failure = self.assertFails("malformed-request", self.plain(f"\0romeo\0{padding}x"))
+        self.assertIn("too long", failure.text)
+        self.assertEqual(self.accounts.asked, [])
+
+    def test_longestPlain(self) -> None:
+        """
+        Addresses as long as may be leave room for a long password.
+        """
+        self.assertGreater(MESSAGE_LIMIT - 2 * 1023 - 1 - 1023 - 2, 1000)
+
+    def test_over(self) -> None:
+        """
+        When it is over, it is over, and while it waits for the accounts it takes nothing.
+        """
+        exchange = self.sasl.begin("PLAIN", True, None)
+        message = f"\0romeo\0{PASSWORD}".encode()
+        self.successResultOf(exchange.start(message))
+        self.assertFails("malformed-request", exchange.respond(message))
+        client = ScramClient("sha256", "romeo", "wrong")
+        exchange = self.sasl.begin("SCRAM-SHA-256", True, None)
+        challenge = self.successResultOf(exchange.start(client.first()))
+        self.assertFails("not-authorized", exchange.respond(client.final(challenge.data)))
+        client.password = PASSWORD.encode()
+        self.assertFails("malformed-request", exchange.respond(client.final(challenge.data)))
+        waiting: Deferred[bool] = Deferred()
+        self.accounts.checkPassword = lambda user, password: waiting
+        exchange = self.sasl.begin("PLAIN", True, None)
+        outcome = exchange.start(message)
+        self.assertFails("malformed-request", exchange.respond(message))
+        self.assertNoResult(outcome)
+        waiting.callback(True)
+        self.assertEqual(self.successResultOf(outcome), Success("romeo"))
+
+    def test_cancel(self) -> None:
+        """
+        Who gives up while the accounts are being asked cancels that too.
+        """
+        cancelled: list[object] = []
+        self.accounts.scramKeys = lambda user, hashName: Deferred(cancelled.append)
+        outcome = self.sasl.begin("SCRAM-SHA-1", True, None).start(b"n,,n=romeo,r=x")
+        self.assertNoResult(outcome)
+        outcome.cancel()
+        self.assertFails("aborted", outcome)
+        self.assertEqual(len(cancelled), 1)
+        self.assertEqual(self.logged, [])
+
+    def test_storeFails(self) -> None:
+        """
+        If the accounts do not answer, nobody is told that the password is wrong, and the operator reads one line.
+        """
+        trouble = StoreUnavailable("sqlite:var/muccore.db: disk I/O error")
+        self.accounts.scramKeys = self.accounts.checkPassword = lambda user, what: fail(trouble)
+        for start in (
+            lambda: self.plain(f"\0romeo\0{PASSWORD}"),
+            lambda: self.sasl.begin("SCRAM-SHA-1", True, None).start(b"n,,n=romeo,r=x"),
+        ):
+            self.logged.clear()
+            self.assertIsNone(self.assertFails("temporary-auth-failure", start()).text)
+            [line] = self.logged
+            self.assertIn("sqlite:var/muccore.db: disk I/O error", line)
+            self.assertNotIn("\n", line.strip())
+
+    def test_fault(self) -> None:
+        """
+        Any other fault is logged as one, and told as little.
+        """
+        self.accounts.scramKeys = lambda user, hashName: fail(ZeroDivisionError())
+        outcome = self.sasl.begin("SCRAM-SHA-1", True, None).start(b"n,,n=romeo,r=x")
+        self.assertFails("temporary-auth-failure", outcome)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_conditions(self) -> None:
+        """
+        A failure has one of the conditions of RFC 6120 §6.5 and no other.
+        """
+        self.assertEqual(len(SASL_CONDITIONS), 11)
+        self.assertEqual(str(SASLFailure("aborted")), "aborted")
+        self.assertEqual(str(SASLFailure("aborted", "Why.")), "aborted: Why.")
+        with self.assertRaises(ValueError):
+            SASLFailure("bad-protocol")
+
+
+class PlainTests(SASLTestCase):
+    """
+    PLAIN (RFC 4616).
+    """
+
+    def test_right(self) -> None:
+        """
+        Name and password are right, with or without an authorization identity; the name is prepared.
+        """
+        for message, user in [
+            (f"\0romeo\0{PASSWORD}", "romeo"),
+            (f"\0ROMEO\0{PASSWORD}", "romeo"),
+            (f"\0J\u00dcRGEN\0{PASSWORD}", "j\u00fcrgen"),
+            (f"romeo@example.org\0romeo\0{PASSWORD}", "romeo"),
+            (f"Romeo@EXAMPLE.org\0romeo\0{PASSWORD}", "romeo"),
+        ]:
+            self.assertEqual(self.successResultOf(self.plain(message)), Success(user))
+
+    def test_wrong(self) -> None:
+        """
+        A wrong password, a user who does not exist and a name that nobody can have look the same.
+        """
+        for message in ("\0romeo\0wrong", f"\0nobody\0{PASSWORD}", f"\0no body\0{PASSWORD}", f"\0a@b\0{PASSWORD}"):
+            self.assertIsNone(self.assertFails("not-authorized", self.plain(message)).text)
+
+    def test_unknownUserIsChecked(self) -> None:
+        """
+        The password of a user who does not exist is checked too, so that it takes as long.
+        """
+        self.plain("\0nobody\0wrong").addErrback(lambda failure: None)
+        self.assertEqual(self.accounts.asked, [("checkPassword", "nobody")])
+
+    def test_malformed(self) -> None:
+        """
+        Whatever is not two or three parts that are there is refused.
+        """
+        for message in [
+            "romeo",
+            "\0romeo",
+            "\0romeo\0",
+            "\0\0password",
+            "\0\0",
+            "\0romeo\0password\0",
+            "romeo@example.org\0\0password",
+            b"\0romeo\0\xff",
+            b"\xff\0romeo\0password",
+        ]:
+            self.assertFails("malformed-request", self.plain(message))
+        self.assertEqual(self.accounts.asked, [])
+
+    def test_authzid(self) -> None:
+        """
+        Nobody may act as anybody else.
+        """
+        for authzid in [
+            "romeo",
+            "juliet@example.org",
+            "romeo@example.org/balcony",
+            "romeo@example.com",
+            "example.org",
+            "@",
+            "ro meo@example.org",
+        ]:
+            outcome = self.plain(f"{authzid}\0romeo\0{PASSWORD}")
+            self.assertFails("invalid-authzid", outcome)
+        for authzid in ("no body@example.org", "example.org"):
+            self.assertFails("invalid-authzid", self.plain(f"{authzid}\0no body\0{PASSWORD}"))
+        self.assertEqual(self.accounts.asked, [])

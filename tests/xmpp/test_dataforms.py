@@ -1,0 +1,304 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests of L{muccore.xmpp.dataforms}.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.xmpp import dataforms, jid, ns
+from muccore.xmpp.dataforms import Field, submitted
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from tests.routing.helpers import canonical, xml
+
+FIELDS = [
+    Field("fixed", None),
+    Field("fixed", "heading"),
+    Field("boolean", "flag", "A flag"),
+    Field("text-single", "name"),
+    Field("text-private", "secret"),
+    Field("list-single", "choice", options=(("a", "First"), ("b", "Second"))),
+    Field("list-single", "count", options=(("10", "Ten"),), open=True),
+    Field("list-multi", "some", options=(("x", "X"), ("y", "Y"))),
+    Field("jid-multi", "who"),
+    Field("jid-single", "one"),
+    Field("text-multi", "lines"),
+    Field("hidden", "token"),
+]
+
+
+def x(inside: str, type: str = "submit", formType: str | None = "ns") -> Element:
+    """
+    A form that was sent back.
+    """
+    head = "" if formType is None else f"<field var='FORM_TYPE' type='hidden'><value>{formType}</value></field>"
+    return xml(f"<x xmlns='jabber:x:data' type='{type}'>{head}{inside}</x>")
+
+
+def read(inside: str, **more: Any) -> Mapping[str, Any] | None:
+    """
+    What was filled in.
+    """
+    return submitted(x(inside, **more), "ns", FIELDS)
+
+
+def field(var: str, *values: str) -> str:
+    """
+    One field of it.
+    """
+    return f"<field var='{var}'>{''.join(f'<value>{value}</value>' for value in values)}</field>"
+
+
+class BuildTests(SynchronousTestCase):
+    """
+    L{dataforms.form}
+    """
+
+    def test_form(self) -> None:
+        """
+        A form to be filled in has everything that a client shows (XEP-0004 §3), in the order of the schema.
+        """
+        made = dataforms.form(
+            "form",
+            "ns",
+            [
+                (Field("fixed", None), "Heading"),
+                (Field("boolean", "flag", "A flag", desc="Why"), True),
+                (Field("boolean", "other"), False),
+                (Field("text-single", "name", required=True), "<x>"),
+                (Field("text-private", "secret"), None),
+                (Field("list-single", "choice", options=(("a", "First"), ("b", "Second"))), "b"),
+                (Field("jid-multi", "who"), [jid.parse("a@b"), jid.parse("c@d")]),
+            ],
+            "Title",
+            ["Do", "this"],
+        )
+        self.assertEqual(
+            canonical(made),
+            canonical(
+                "<x xmlns='jabber:x:data' type='form'><title>Title</title>"
+                "<instructions>Do</instructions><instructions>this</instructions>"
+                "<field type='hidden' var='FORM_TYPE'><value>ns</value></field>"
+                "<field type='fixed'><value>Heading</value></field>"
+                "<field type='boolean' var='flag' label='A flag'><desc>Why</desc><value>1</value></field>"
+                "<field type='boolean' var='other'><value>0</value></field>"
+                "<field type='text-single' var='name'><required/><value>&lt;x></value></field>"
+                "<field type='text-private' var='secret'/>"
+                "<field type='list-single' var='choice'><value>b</value>"
+                "<option label='First'><value>a</value></option><option label='Second'><value>b</value></option>"
+                "</field>"
+                "<field type='jid-multi' var='who'><value>a@b</value><value>c@d</value></field></x>"
+            ),
+        )
+        self.assertIsInstance(made, Element)
+
+    def test_result(self) -> None:
+        """
+        A form to be shown has no options and is not required.
+        """
+        made = dataforms.form(
+            "result", "ns", [(Field("list-single", "choice", options=(("a", "A"),), required=True), "a")]
+        )
+        self.assertEqual(
+            canonical(made),
+            canonical(
+                "<x xmlns='jabber:x:data' type='result'><field type='hidden' var='FORM_TYPE'><value>ns</value></field>"
+                "<field type='list-single' var='choice'><value>a</value></field></x>"
+            ),
+        )
+
+    def test_ownMistakes(self) -> None:
+        """
+        A type that does not exist and a field without a name are found where they are written.
+        """
+        self.assertRaises(ValueError, Field, "number", "a")
+        self.assertRaises(ValueError, Field, "boolean", None)
+
+    def test_find(self) -> None:
+        """
+        A form is found in a payload by its namespace.
+        """
+        self.assertIsNone(dataforms.find(xml("<query xmlns='q'><x/></query>")))
+        found = dataforms.find(xml("<query xmlns='q'><x/><x xmlns='jabber:x:data' type='cancel'/></query>"))
+        assert found is not None
+        self.assertEqual(found.uri, ns.DATA)
+
+
+class ReadTests(SynchronousTestCase):
+    """
+    L{submitted}
+    """
+
+    def assertRefused(self, condition: str, inside: str, **more: Any) -> None:
+        """
+        The form is refused with that condition.
+        """
+        self.assertEqual(self.assertRaises(StanzaError, read, inside, **more).condition, condition)
+
+    def test_everyType(self) -> None:
+        """
+        Every field comes in its own type, whatever type the sender says it has.
+        """
+        self.assertEqual(
+            read(
+                "<field var='flag' type='text-single'><value>true</value></field>"
+                + field("name", "A &amp; B")
+                + field("secret", "s")
+                + field("choice", "b")
+                + field("count", "17")
+                + field("some", "y", "x", "y")
+                + field("who", "A@b", "c@d")
+                + field("one", "e@f/g")
+                + field("lines", "1", "", "2")
+                + field("token", "t")
+            ),
+            {
+                "flag": True,
+                "name": "A & B",
+                "secret": "s",
+                "choice": "b",
+                "count": "17",
+                "some": ("y", "x"),
+                "who": (jid.parse("a@b"), jid.parse("c@d")),
+                "one": jid.parse("e@f/g"),
+                "lines": ("1", "", "2"),
+                "token": "t",
+            },
+        )
+
+    def test_booleans(self) -> None:
+        """
+        XML Schema's four spellings, and no other.
+        """
+        for text, value in (("0", False), ("false", False), ("1", True), ("true", True)):
+            self.assertEqual(read(field("flag", text)), {"flag": value})
+        for text in ("", "yes", "TRUE", "2"):
+            self.assertRefused("not-acceptable", field("flag", text))
+
+    def test_valueInPieces(self) -> None:
+        """
+        A value is all the text of its element, however it was cut.
+        """
+        form = x(field("name", ""))
+        value = list(form.childElements())[1].child("value")
+        assert value is not None
+        value.children.extend(["a", "&", "b"])
+        self.assertEqual(submitted(form, "ns", FIELDS), {"name": "a&b"})
+
+    def test_leftOut(self) -> None:
+        """
+        A field that was left out is left out (XEP-0004 §3.5), and so is what nobody asked for (§3.2).
+        """
+        other = "<title>T</title><field xmlns='urn:other' var='flag'><value>1</value></field>"
+        self.assertEqual(read(other + field("unknown", "1") + field("name", "n")), {"name": "n"})
+
+    def test_emptied(self) -> None:
+        """
+        A field without a value is an empty text, an empty list or no JID.
+        """
+        self.assertEqual(
+            read(field("name") + field("who", "", " ") + field("one", "") + field("lines")),
+            {"name": "", "who": (), "one": None, "lines": ()},
+        )
+
+    def test_fixedIsNotRead(self) -> None:
+        """
+        A client may send headings back; they mean nothing.
+        """
+        self.assertEqual(read("<field type='fixed'><value>H</value></field>" + field("heading", "x")), {})
+
+    def test_cancelled(self) -> None:
+        """
+        A form that was cancelled has no values, whatever is in it.
+        """
+        self.assertIsNone(read(field("flag", "?"), type="cancel"))
+
+    def test_noFormType(self) -> None:
+        """
+        A form without C{FORM_TYPE} is old, not wrong (XEP-0068).
+        """
+        self.assertEqual(read(field("name", "n"), formType=None), {"name": "n"})
+
+    def test_otherForm(self) -> None:
+        """
+        Another form's C{FORM_TYPE} is wrong, alone too; so is a form that is no submission, and what is no form.
+        """
+        self.assertRefused("bad-request", field("name", "n"), formType="other")
+        self.assertRefused("bad-request", "", formType="other")
+        self.assertRefused("bad-request", "", formType="")
+        for type in ("form", "result", ""):
+            self.assertRefused("bad-request", "", type=type)
+        for form in ("<x xmlns='jabber:x:data'/>", "<x type='submit'/>", "<y xmlns='jabber:x:data' type='submit'/>"):
+            error = self.assertRaises(StanzaError, submitted, xml(form), "ns", FIELDS)
+            self.assertEqual(error.condition, "bad-request")
+
+    def test_malformed(self) -> None:
+        """
+        Fields without a name, twice the same field, two values where one belongs.
+        """
+        self.assertRefused("bad-request", "<field><value>1</value></field>")
+        self.assertRefused("bad-request", field("name", "a") + field("name", "b"))
+        self.assertRefused("bad-request", field("unknown", "a") + field("unknown", "b"))
+        for var in ("flag", "name", "secret", "choice", "one", "token"):
+            self.assertRefused("bad-request", field(var, "1", "1"))
+
+    def test_notAcceptable(self) -> None:
+        """
+        Values that may not be: no option of the list, no JID.
+        """
+        self.assertRefused("not-acceptable", field("choice", "c"))
+        self.assertRefused("not-acceptable", field("choice"))
+        self.assertRefused("not-acceptable", field("some", "x", "z"))
+        self.assertRefused("not-acceptable", field("who", "a@b", "@"))
+        self.assertRefused("not-acceptable", field("one", "a b@c"))
+
+    def test_duplicateJIDs(self) -> None:
+        """
+        Duplicate JIDs are ignored, by what they are after preparing (XEP-0004 §3.3).
+        """
+        self.assertEqual(read(field("who", "a@b", "A@B")), {"who": (jid.parse("a@b"),)})
+
+    def test_required(self) -> None:
+        """
+        A required field may not be emptied or left out.
+        """
+        fields = [Field("text-single", "nick", required=True), Field("text-single", "name")]
+        for inside in (field("nick", ""), field("nick"), field("name", "x")):
+            error = self.assertRaises(StanzaError, submitted, x(inside), "ns", fields)
+            self.assertEqual((error.condition, "nick" in str(error.text)), ("not-acceptable", True))
+        self.assertEqual(submitted(x(field("nick", "n")), "ns", fields), {"nick": "n"})
+
+    def test_withDefaults(self) -> None:
+        """
+        A form without any field accepts the defaults (XEP-0045 §10.1.2), required ones too.
+        """
+        self.assertEqual(submitted(x("", formType=None), "ns", [Field("text-single", "nick", required=True)]), {})
+
+    @settings(max_examples=60)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([*(f.var for f in FIELDS), "FORM_TYPE", "other"]),
+                st.lists(st.one_of(st.text(max_size=8), st.sampled_from(["1", "a@b", "ns"])), max_size=3),
+            ),
+            max_size=6,
+        )
+    )
+    def test_anything(self, content: list[tuple[str | None, list[str]]]) -> None:
+        """
+        Whatever is filled in, values come of it or L{StanzaError}, and nothing else.
+        """
+        form = Element((ns.DATA, "x"), None, {"type": "submit"})
+        for var, values in content:
+            element = form.add("field", **({} if var is None else {"var": var}))
+            for value in values:
+                element.add("value", text=value)
+        try:
+            self.assertIsInstance(submitted(form, "ns", FIELDS), dict)
+        except StanzaError as e:
+            self.assertIn(e.condition, ("bad-request", "not-acceptable"))

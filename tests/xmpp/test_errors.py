@@ -1,0 +1,122 @@
+# -*- test-case-name: tests.xmpp.test_errors -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Tests for L{muccore.xmpp.errors}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.words.protocols.jabber import error
+
+from muccore.stream.parser.parser import CLOSED, StanzaParser
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, render, stanza
+from muccore.xmpp.errors import (
+    STANZA_CONDITIONS,
+    STREAM_CONDITIONS,
+    StanzaError,
+    StreamError,
+    errorElement,
+    errorReply,
+)
+
+
+class StanzaErrorTests(SynchronousTestCase):
+    """
+    L{StanzaError}
+    """
+
+    def test_isTwisted(self) -> None:
+        """
+        It is Twisted's, so that it does not matter which of them a handler raises.
+        """
+        self.assertTrue(issubclass(StanzaError, error.StanzaError))
+        theirs = error.StanzaError("item-not-found")
+        self.assertEqual(
+            render(errorElement(theirs)),
+            b"<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
+        )
+
+    def test_types(self) -> None:
+        """
+        Every condition has its type (RFC 6120 §8.3.3) unless another is given, in the element as well.
+        """
+        for condition, type in STANZA_CONDITIONS.items():
+            raised = StanzaError(condition)
+            self.assertEqual((raised.condition, raised.type, raised.text), (condition, type, None))
+            element = errorElement(raised)
+            self.assertEqual(element["type"], type)
+            self.assertEqual([(child.uri, child.name) for child in element.childElements()],
+                             [(ns.STANZA_ERRORS, condition)])  # fmt: skip
+        self.assertEqual(StanzaError("policy-violation", "wait").type, "wait")
+
+    def test_unknown(self) -> None:
+        """
+        There is no other condition.
+        """
+        self.assertRaises(KeyError, StanzaError, "no-such-thing")
+
+    def test_whole(self) -> None:
+        """
+        Who refuses, the text and the application's own condition are in the element, in the order of the schema.
+        """
+        raised = StanzaError("forbidden", text="No <you>", appCondition=Element(("urn:app", "because")))
+        self.assertEqual(
+            render(errorElement(raised, "room@example.org")),
+            b"<error by='room@example.org' type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+            b"<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>No &lt;you&gt;</text>"
+            b"<because xmlns='urn:app'/></error>",
+        )
+
+    def test_reply(self) -> None:
+        """
+        The error stanza goes back with everything that was sent, and the error last; the refused one is as it was.
+        """
+        refused = stanza("iq", "set", to="a@b", from_="c@d/e", id="1")
+        query = refused.add("query", "urn:q", "text")
+        refused.addContent(" ")
+        before = render(refused)
+        answer = errorReply(refused, StanzaError("not-allowed"))
+        self.assertEqual(answer.attributes, {"to": "c@d/e", "from": "a@b", "id": "1", "type": "error"})
+        self.assertEqual([getattr(child, "name", child) for child in answer.children], ["query", " ", "error"])
+        self.assertIsNot(answer.children[0], query)
+        self.assertEqual(render(refused), before)
+
+
+class StreamErrorTests(SynchronousTestCase):
+    """
+    L{StreamError}
+    """
+
+    def test_conditions(self) -> None:
+        """
+        Every condition of RFC 6120 §4.9.3 renders so that it can be read behind a header.
+        """
+        self.assertEqual(len(STREAM_CONDITIONS), 25)
+        header = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+        for condition in STREAM_CONDITIONS:
+            raised = StreamError(condition, "a < b")
+            _, element, end = StanzaParser().feed(header + raised.render() + b"</stream:stream>")
+            assert isinstance(element, Element)
+            self.assertIs(end, CLOSED)
+            self.assertEqual((element.uri, element.name), (ns.STREAM, "error"))
+            first, text = element.childElements()
+            self.assertEqual((first.uri, first.name), (ns.STREAM_ERRORS, condition))
+            self.assertEqual((text.uri, text.name, text.text()), (ns.STREAM_ERRORS, "text", "a < b"))
+            self.assertEqual(text.attributes, {(ns.XML, "lang"): "en"})
+
+    def test_withoutText(self) -> None:
+        """
+        Without a text there is none.
+        """
+        self.assertEqual(
+            StreamError("conflict").render(),
+            b"<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+        )
+
+    def test_unknown(self) -> None:
+        """
+        There is no other condition.
+        """
+        self.assertRaises(ValueError, StreamError, "no-such-thing")
