@@ -18,7 +18,7 @@ from muccore.config.errors import ConfigError
 from muccore.config.load import load
 from muccore.config.schema import Settings
 from muccore.server import preflight, systemd
-from muccore.server.service import Server
+from muccore.server.service import MUCCoreService
 
 
 class Options(usage.Options):
@@ -68,7 +68,7 @@ def makeService(options: Options) -> IService:
         preflight.check(options.settings, clock)
     except ConfigError as e:
         _end(e)
-    return Server(options.settings, clock, tuned=True)
+    return MUCCoreService(options.settings, clock, tuned=True)
 
 
 def _end(error: ConfigError) -> None:

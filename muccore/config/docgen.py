@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from muccore.config.schema import SECTIONS, TABLE, Key
+from muccore.config.schema import OPTIONS, SECTIONS, Option
 
 EXAMPLE: Final[Mapping[tuple[str, str], str]] = {
     ("server", "domain"): "localhost",
@@ -62,11 +62,11 @@ _EXAMPLE_HEAD: Final = """\
 """
 
 
-def keysOf(section: str) -> list[Key]:
+def keysOf(section: str) -> list[Option]:
     """
     The keys of a section, in order.
     """
-    return [key for key in TABLE.values() if key.section == section]
+    return [key for key in OPTIONS.values() if key.section == section]
 
 
 def reference() -> str:
@@ -96,7 +96,7 @@ def example() -> str:
     return "".join(parts)
 
 
-def _exampleKey(key: Key) -> str:
+def _exampleKey(key: Option) -> str:
     about = key.doc
     facts = [f"Unit: {key.type.unit}."] if key.type.unit else []
     given = EXAMPLE.get((key.section, key.name))
@@ -135,7 +135,7 @@ def _sectionDoc(cls: type) -> str:
     return inspect.cleandoc(cls.__doc__ or "")
 
 
-def _shownDefault(key: Key) -> str:
+def _shownDefault(key: Option) -> str:
     if key.default is None:
         return "none, it has to be given"
     return ", ".join(f"`{line}`" for line in key.default.split("\n")) if key.default else "nothing"

@@ -16,7 +16,7 @@ from typing import Final
 from twisted.internet.endpoints import serverFromString
 from twisted.python.filepath import FilePath
 
-from muccore.config.errors import NotAllowed, suggestion
+from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.types import Type
 
 _ARGUMENTS: Final = {
@@ -47,9 +47,9 @@ class Endpoint(Type[str]):
         """
         scheme = text.partition(":")[0]
         if scheme in ("ssl", "tls"):
-            raise NotAllowed("muccore brings the TLS itself: give a tcp endpoint to [c2s] direct_tls_listen")
+            raise InvalidValue("muccore brings the TLS itself: give a tcp endpoint to [c2s] direct_tls_listen")
         if scheme not in self.schemes:
-            raise NotAllowed(f"no kind {scheme!r} here", suggestion(scheme, self.schemes))
+            raise InvalidValue(f"no kind {scheme!r} here", suggestion(scheme, self.schemes))
         arguments = _arguments(text)
         if "port" in arguments:
             _checkNumber("port", arguments["port"], 65535)
@@ -61,11 +61,11 @@ class Endpoint(Type[str]):
             return text
         interface = arguments.get("interface", "")
         if interface and scheme == "tcp6" and not _isAddress(interface, 6):
-            raise NotAllowed(f"{interface!r} is no IPv6 address")
+            raise InvalidValue(f"{interface!r} is no IPv6 address")
         try:
             serverFromString(None, text)
         except (ValueError, TypeError) as e:
-            raise NotAllowed(str(e)) from None
+            raise InvalidValue(str(e)) from None
         return text
 
 
@@ -128,7 +128,7 @@ def _split(text: str) -> list[tuple[str | None, str]]:
         if c == "\\":
             following = next(characters, None)
             if following is None:
-                raise NotAllowed("a backslash at the end escapes nothing")
+                raise InvalidValue("a backslash at the end escapes nothing")
             current += following
         elif c == ":":
             parts.append((name, current))
@@ -152,26 +152,26 @@ def _arguments(text: str) -> dict[str, str]:
     for given, value in parts:
         name = next(unnamed, None) if given is None else given
         if name is None:
-            raise NotAllowed(f"{value!r} is one argument too many")
+            raise InvalidValue(f"{value!r} is one argument too many")
         if name not in names:
-            raise NotAllowed(f"{scheme} has no argument {name!r}", suggestion(name, names))
+            raise InvalidValue(f"{scheme} has no argument {name!r}", suggestion(name, names))
         if name in arguments:
-            raise NotAllowed(f"the argument {name!r} is there twice (a colon inside an address is written \\:)")
+            raise InvalidValue(f"the argument {name!r} is there twice (a colon inside an address is written \\:)")
         arguments[name] = value
     if scheme != "systemd" and not arguments.get(names[0]):
-        raise NotAllowed(f"{scheme} needs the argument {names[0]!r}")
+        raise InvalidValue(f"{scheme} needs the argument {names[0]!r}")
     return arguments
 
 
 def _checkNumber(name: str, text: str, most: int) -> None:
     if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > most:
-        raise NotAllowed(f"{text!r} is no {name}: a whole number from 0 to {most}")
+        raise InvalidValue(f"{text!r} is no {name}: a whole number from 0 to {most}")
 
 
 def _checkInherited(arguments: dict[str, str]) -> None:
     if arguments.get("domain") not in _FAMILIES:
-        raise NotAllowed(f"systemd needs the argument 'domain', one of {', '.join(_FAMILIES)}")
+        raise InvalidValue(f"systemd needs the argument 'domain', one of {', '.join(_FAMILIES)}")
     if ("index" in arguments) == ("name" in arguments):
-        raise NotAllowed("systemd needs one of the arguments 'index' and 'name'")
+        raise InvalidValue("systemd needs one of the arguments 'index' and 'name'")
     if "index" in arguments:
         _checkNumber("index", arguments["index"], 2**31 - 1)

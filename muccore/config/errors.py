@@ -55,7 +55,7 @@ class ConfigError(Exception):
         return "\n".join(map(str, self.problems))
 
 
-class NotAllowed(ValueError):
+class InvalidValue(ValueError):
     """
     A value is not one of those that its key takes.
 

@@ -61,11 +61,11 @@ class Section:
     entries: dict[str, Entry] = field(default_factory=dict)
 
 
-Complain = Callable[[int, str | None, str | None, str], None]
+Report = Callable[[int, str | None, str | None, str], None]
 """Takes line, section, key and text of a problem."""
 
 
-def read(data: bytes, complain: Complain) -> dict[str, Section]:
+def read(data: bytes, complain: Report) -> dict[str, Section]:
     """
     Read a file's content.
 
@@ -83,8 +83,8 @@ def read(data: bytes, complain: Complain) -> dict[str, Section]:
 
 
 class _Reader:
-    def __init__(self, complain: Complain) -> None:
-        self._complain = complain
+    def __init__(self, complain: Report) -> None:
+        self._report = complain
         self._sections: dict[str, Section] = {}
         self._name: str | None = None
         self._section: Section | None = None
@@ -105,7 +105,7 @@ class _Reader:
 
     def _continue(self, number: int, line: str) -> None:
         if self._entry is None:
-            self._complain(
+            self._report(
                 number,
                 self._name,
                 None,
@@ -120,12 +120,12 @@ class _Reader:
         self._section, self._entry, self._name = Section(number), None, None
         match = _SECTION.match(line)
         if match is None:
-            self._complain(number, None, None, f"found {quoted(line)}; allowed: [section] alone on its line")
+            self._report(number, None, None, f"found {quoted(line)}; allowed: [section] alone on its line")
             return
         name = match[1]
         first = self._sections.get(name)
         if first is not None:
-            self._complain(
+            self._report(
                 number, name, None, f"found the section again, it is in line {first.number} already; allowed: once"
             )
             # Its keys still count, so that their own mistakes are told as well.
@@ -139,19 +139,19 @@ class _Reader:
         key, equals, value = line.partition("=")
         key = key.rstrip()
         if not equals or not key:
-            self._complain(
+            self._report(
                 number, self._name, None, f"found {quoted(line)}; allowed: key = value, [section], # comment"
             )
             return
         if self._section is None:
-            self._complain(number, None, key, "found a key above the first section; allowed: below its [section]")
+            self._report(number, None, key, "found a key above the first section; allowed: below its [section]")
             return
         value = value.strip()
         if value:
             self._entry.lines.append(Line(number, value))
         first = self._section.entries.get(key)
         if first is not None:
-            self._complain(
+            self._report(
                 number,
                 self._name,
                 key,

@@ -13,8 +13,8 @@ from typing import Any, cast
 from twisted.python.filepath import FilePath
 
 from muccore.config import ini
-from muccore.config.errors import ConfigError, NotAllowed, Problem, quoted, suggestion
-from muccore.config.schema import SECTIONS, TABLE, Key, Settings
+from muccore.config.errors import ConfigError, InvalidValue, Problem, quoted, suggestion
+from muccore.config.schema import OPTIONS, SECTIONS, Option, Settings
 from muccore.config.validation import CHECKS
 
 
@@ -24,7 +24,7 @@ class _NotRead(Exception):
     """
 
 
-class _Known:
+class _PartialSettings:
     """
     Stands in for a section, or for the settings, while some values could not be read.
     """
@@ -82,54 +82,56 @@ class _Reading:
         """
         The settings; incomplete if there are problems.
         """
-        sections = ini.read(data, self._complain)
+        sections = ini.read(data, self._report)
         if self.problems and not sections:
             # Not a text at all: nothing more to say about what is not in it.
-            return cast(Settings, _Known({}))
+            return cast(Settings, _PartialSettings({}))
         self._checkNames(sections)
         values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        for key in TABLE.values():
+        for key in OPTIONS.values():
             self._readKey(key, sections.get(key.section), values[key.section])
         common: dict[str, Any] = {"base": self._base, "path": self._path, "lines": self._lines}
-        known = cast(Settings, _Known({name: _Known(found) for name, found in values.items()} | common))
+        known = cast(
+            Settings, _PartialSettings({name: _PartialSettings(found) for name, found in values.items()} | common)
+        )
         for check in CHECKS:
             try:
                 for section, name, text in check(known):
-                    self._complain(self._lines.get((section, name)), section, name, text)
+                    self._report(self._lines.get((section, name)), section, name, text)
             except _NotRead:
                 continue
         if self.problems:
             return known
         return Settings(**{name: SECTIONS[name](**found) for name, found in values.items()}, **common)
 
-    def _complain(self, line: int | None, section: str | None, key: str | None, text: str) -> None:
+    def _report(self, line: int | None, section: str | None, key: str | None, text: str) -> None:
         self.problems.append(Problem(self._path, text, line, section, key))
 
     def _checkNames(self, sections: Mapping[str, ini.Section]) -> None:
         for name, section in sections.items():
             if name not in SECTIONS:
                 allowed = _with(f"allowed: {', '.join(SECTIONS)}", suggestion(name, SECTIONS))
-                self._complain(section.number, name, None, f"no such section; {allowed}")
+                self._report(section.number, name, None, f"no such section; {allowed}")
                 continue
             for key, entry in section.entries.items():
-                if (name, key) not in TABLE:
-                    self._complain(entry.number, name, key, f"no such key; {_keysLike(name, key)}")
+                if (name, key) not in OPTIONS:
+                    self._report(entry.number, name, key, f"no such key; {_keysLike(name, key)}")
 
-    def _readKey(self, key: Key, section: ini.Section | None, values: dict[str, Any]) -> None:
+    def _readKey(self, key: Option, section: ini.Section | None, values: dict[str, Any]) -> None:
         entry = section.entries.get(key.name) if section is not None else None
         if entry is None:
             if key.default is None:
                 line = section.number if section is not None else None
                 text = f"found nothing, and there is no default; allowed: {key.type.allowed}"
-                self._complain(line, key.section, key.name, text)
+                self._report(line, key.section, key.name, text)
             else:
                 values[key.attribute] = key.type.parse(key.default, self._base)
             return
         self._lines[key.section, key.name] = entry.number
         before = len(self.problems)
 
-        def refuse(line: int, found: str, refusal: NotAllowed) -> None:
-            self._complain(line, key.section, key.name, _refusal(key, found, refusal))
+        def refuse(line: int, found: str, refusal: InvalidValue) -> None:
+            self._report(line, key.section, key.name, _refusal(key, found, refusal))
 
         value = key.type.read(entry.lines, entry.number, self._base, refuse)
         if len(self.problems) == before:
@@ -140,7 +142,7 @@ def _with(text: str, hint: str) -> str:
     return f"{text} ({hint})" if hint else text
 
 
-def _refusal(key: Key, found: str, refusal: NotAllowed) -> str:
+def _refusal(key: Option, found: str, refusal: InvalidValue) -> str:
     shown = quoted(found) if found else "nothing"
     why = f" ({refusal.why})" if refusal.why else ""
     return _with(f"found {shown}{why}; allowed: {key.type.allowed}", refusal.hint)
@@ -150,8 +152,8 @@ def _keysLike(section: str, name: str) -> str:
     """
     What may have been meant by a key that the section does not have: one of its own, or the same in another section.
     """
-    own = [known for at, known in TABLE if at == section]
-    elsewhere = [at for at, known in TABLE if known == name]
+    own = [known for at, known in OPTIONS if at == section]
+    elsewhere = [at for at, known in OPTIONS if known == name]
     if elsewhere:
         hint = f"did you mean {name!r} in [{elsewhere[0]}]?"
     else:

@@ -16,13 +16,13 @@ from twisted.plugin import getPlugins
 from twisted.python.filepath import FilePath
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 
-from muccore.config.errors import NotAllowed, suggestion
+from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.types import Type
 from muccore.interfaces import BadDescription, IHandlerFactory
 from muccore.storage.registry import makeStore
 
 
-class Store(Type[str]):
+class StoreType(Type[str]):
     """
     The describing string of a store.
     """
@@ -32,7 +32,7 @@ class Store(Type[str]):
         @param purpose: see L{muccore.interfaces.IStoreFactory}.
         @param allowed: the kinds that muccore itself brings.
         """
-        self.purpose = purpose
+        self.kind = purpose
         self.allowed = allowed
 
     def parse(self, text: str, base: FilePath[str]) -> str:
@@ -40,9 +40,9 @@ class Store(Type[str]):
         See L{Type.parse}.
         """
         try:
-            makeStore(self.purpose, text, base, theReactor())
+            makeStore(self.kind, text, base, globalReactor())
         except BadDescription as e:
-            raise NotAllowed(str(e)) from None
+            raise InvalidValue(str(e)) from None
         return text
 
 
@@ -80,7 +80,7 @@ def handlerFactories() -> dict[str, IHandlerFactory]:
     return factories
 
 
-class Handler(Type[HandlerDescription]):
+class HandlerType(Type[HandlerDescription]):
     """
     The description of a handler.
     """
@@ -100,11 +100,11 @@ class Handler(Type[HandlerDescription]):
             hint = "" if description.name in names else suggestion(description.name, names)
             if not hint and description.name not in names:
                 hint = f"installed: {', '.join(sorted(names)) or 'none'}"
-            raise NotAllowed(str(e), hint) from None
+            raise InvalidValue(str(e), hint) from None
         return description
 
 
-def theReactor() -> Any:
+def globalReactor() -> Any:
     """
     The process's reactor. Importing it installs one, so that is not done before somebody needs it.
     """

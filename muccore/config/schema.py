@@ -19,7 +19,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.endpoints import Endpoint
 from muccore.config.errors import Problem
-from muccore.config.plugins import Handler, HandlerDescription, Store
+from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.types import (
     AnyType,
     Boolean,
@@ -42,7 +42,7 @@ _METADATA: Final = "muccore.key"
 
 
 @dataclass(frozen=True)
-class Key:
+class Option:
     """
     One key of the configuration.
 
@@ -73,7 +73,7 @@ def _key(type: Type[T], default: str | None, doc: str) -> T:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerSection:
     """
     The server as a whole.
     """
@@ -85,7 +85,7 @@ class Server:
     )
     name: str = _key(Text(), "muccore", """The server's name for people, as clients show it.""")
     extraHandlers: tuple[HandlerDescription, ...] = _key(
-        ListOf(Handler()), "", """Further protocol handlers for the domain, brought by Twisted plugins."""
+        ListOf(HandlerType()), "", """Further protocol handlers for the domain, brought by Twisted plugins."""
     )
     logLevel: str = _key(
         Choice("debug", "info", "warn", "error", "critical"),
@@ -95,7 +95,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class C2S:
+class C2SSection:
     """
     The connections of clients.
     """
@@ -161,7 +161,7 @@ class C2S:
 
 
 @dataclass(frozen=True)
-class TLS:
+class TLSSection:
     """
     The server's certificate, for STARTTLS and direct TLS (1.2 and 1.3).
     """
@@ -178,7 +178,7 @@ class TLS:
 
 
 @dataclass(frozen=True)
-class Transport:
+class TransportSection:
     """
     How bytes leave.
     """
@@ -197,7 +197,7 @@ class Transport:
 
 
 @dataclass(frozen=True)
-class Limits:
+class LimitsSection:
     """
     What one client, or one address, may ask of the server.
     """
@@ -245,13 +245,13 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Auth:
+class AuthSection:
     """
     Who may log in.
     """
 
     backend: str = _key(
-        Store("accounts", "sqlite:PATH, memory:, open:, or what an installed plugin brings"),
+        StoreType("accounts", "sqlite:PATH, memory:, open:, or what an installed plugin brings"),
         None,
         """Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" forgets them at the end; "open:"
         takes any user name with any password: it is for tests and refused unless every endpoint is on a loopback
@@ -260,13 +260,13 @@ class Auth:
 
 
 @dataclass(frozen=True)
-class Storage:
+class StorageSection:
     """
     What is kept.
     """
 
     affiliations: str = _key(
-        Store("rooms", "sqlite:PATH, memory:, or what an installed plugin brings"),
+        StoreType("rooms", "sqlite:PATH, memory:, or what an installed plugin brings"),
         None,
         """Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which
         may be that of [auth] backend; "memory:" forgets them at the end.""",
@@ -274,7 +274,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class MUC:
+class MUCSection:
     """
     The rooms.
     """
@@ -339,8 +339,8 @@ class MUC:
         Choice("moderators", "anyone"), "moderators", """Who sees the real addresses of the occupants of a new room."""
     )
     extraHandlers: tuple[HandlerDescription, ...] = _key(
-        ListOf(Handler()), "", """Further protocol handlers for the domain of the rooms, brought by Twisted plugins."""
-    )
+        ListOf(HandlerType()), "", """Further protocol handlers for the domain of the rooms, brought by Twisted
+    plugins.""" )
 
 
 @dataclass(frozen=True)
@@ -353,14 +353,14 @@ class Settings:
     @ivar lines: in which line each key stands that was given, by section and name.
     """
 
-    server: Server
-    c2s: C2S
-    tls: TLS
-    transport: Transport
-    limits: Limits
-    auth: Auth
-    storage: Storage
-    muc: MUC
+    server: ServerSection
+    c2s: C2SSection
+    tls: TLSSection
+    transport: TransportSection
+    limits: LimitsSection
+    auth: AuthSection
+    storage: StorageSection
+    muc: MUCSection
     base: FilePath[str]
     path: str = field(compare=False)
     lines: Mapping[tuple[str, str], int] = field(compare=False, repr=False)
@@ -375,29 +375,29 @@ class Settings:
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
-    "server": Server,
-    "c2s": C2S,
-    "tls": TLS,
-    "transport": Transport,
-    "limits": Limits,
-    "auth": Auth,
-    "storage": Storage,
-    "muc": MUC,
+    "server": ServerSection,
+    "c2s": C2SSection,
+    "tls": TLSSection,
+    "transport": TransportSection,
+    "limits": LimitsSection,
+    "auth": AuthSection,
+    "storage": StorageSection,
+    "muc": MUCSection,
 }
 """Section names to their classes, in the order of the reference; the names are the attributes of L{Settings}."""
 
 
-def _toKey(section: str, declared: Field[Any]) -> Key:
+def _toKey(section: str, declared: Field[Any]) -> Option:
     type, default, doc = declared.metadata[_METADATA]
     name = re.sub("([A-Z])", lambda match: "_" + match[1].lower(), declared.name)
-    return Key(section, name, declared.name, type, default, doc)
+    return Option(section, name, declared.name, type, default, doc)
 
 
-def _keys() -> Iterator[Key]:
+def _keys() -> Iterator[Option]:
     for section, cls in SECTIONS.items():
         for declared in fields(cls):
             yield _toKey(section, declared)
 
 
-TABLE: Final[Mapping[tuple[str, str], Key]] = {(key.section, key.name): key for key in _keys()}
+OPTIONS: Final[Mapping[tuple[str, str], Option]] = {(key.section, key.name): key for key in _keys()}
 """Every key by section and name, in the order of the reference."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from twisted.python.filepath import FilePath
 
-from muccore.config.errors import NotAllowed, suggestion
+from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.ini import Line
 from muccore.xmpp.jid import InvalidJID, prepareDomain
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-Refuse = Callable[[int, str, NotAllowed], None]
+Reject = Callable[[int, str, InvalidValue], None]
 """Takes line, what was found there and why it is refused."""
 
 _NUMBER: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]*)\Z")
@@ -52,7 +52,7 @@ class Type(ABC, Generic[T]):
         @raise NotAllowed: if it is not one of the values.
         """
 
-    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Refuse) -> T | None:
+    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Reject) -> T | None:
         """
         Read a key's whole value.
 
@@ -65,13 +65,13 @@ class Type(ABC, Generic[T]):
             refuse(
                 lines[1].number,
                 lines[1].text,
-                NotAllowed("a line that begins with white space continues the value above; this key takes one line"),
+                InvalidValue("a line that begins with white space continues the value above; this key takes one line"),
             )
             return None
         text = lines[0].text if lines else ""
         try:
             return self.parse(text, base)
-        except NotAllowed as e:
+        except InvalidValue as e:
             refuse(lines[0].number if lines else number, text, e)
             return None
 
@@ -93,7 +93,7 @@ class ListOf(Type[tuple[T, ...]]):
         return tuple(self.item.parse(line.strip(), base) for line in text.split("\n") if line.strip())
 
     def read(
-        self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Refuse
+        self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Reject
     ) -> tuple[T, ...] | None:
         """
         See L{Type.read}; every line is looked at.
@@ -102,7 +102,7 @@ class ListOf(Type[tuple[T, ...]]):
         for line in lines:
             try:
                 values.append(self.item.parse(line.text, base))
-            except NotAllowed as e:
+            except InvalidValue as e:
                 refuse(line.number, line.text, e)
         return tuple(values)
 
@@ -122,7 +122,7 @@ class Boolean(Type[bool]):
         """
         word = text.lower()
         if word not in self._yes and word not in self._no:
-            raise NotAllowed()
+            raise InvalidValue()
         return word in self._yes
 
 
@@ -140,7 +140,7 @@ class Choice(Type[str]):
         See L{Type.parse}.
         """
         if text not in self.words:
-            raise NotAllowed(hint=suggestion(text, self.words))
+            raise InvalidValue(hint=suggestion(text, self.words))
         return text
 
 
@@ -160,11 +160,11 @@ class Integer(Type[int]):
         See L{Type.parse}.
         """
         if not (text.isascii() and text.isdigit()) or len(text) > 20 or not self.least <= int(text) <= self.most:
-            raise NotAllowed()
+            raise InvalidValue()
         return int(text)
 
 
-class _Measure(Type[T]):
+class _Quantity(Type[T]):
     """
     A number with a unit behind it.
     """
@@ -181,20 +181,20 @@ class _Measure(Type[T]):
     def _measure(self, text: str) -> Decimal:
         match = _NUMBER.match(text)
         if match is None or len(match[1]) > 20:
-            raise NotAllowed()
+            raise InvalidValue()
         unit = match[2] or self.default
         if unit not in self.factors:
-            raise NotAllowed(f"no unit {unit!r}", suggestion(unit, self.factors))
+            raise InvalidValue(f"no unit {unit!r}", suggestion(unit, self.factors))
         return Decimal(match[1]) * self.factors[unit]
 
     def _within(self, text: str) -> Decimal:
         value = self._measure(text)
         if not self.least <= value <= self.most:
-            raise NotAllowed()
+            raise InvalidValue()
         return value
 
 
-class Size(_Measure[int]):
+class Size(_Quantity[int]):
     """
     A number of bytes.
     """
@@ -209,11 +209,11 @@ class Size(_Measure[int]):
         """
         value = self._within(text)
         if value != int(value):
-            raise NotAllowed("no whole number of bytes")
+            raise InvalidValue("no whole number of bytes")
         return int(value)
 
 
-class Duration(_Measure[float]):
+class Duration(_Quantity[float]):
     """
     A number of seconds.
     """
@@ -243,7 +243,7 @@ class HostName(Type[str]):
         try:
             return prepareDomain(text)
         except (InvalidJID, UnicodeError) as e:
-            raise NotAllowed(str(e)) from None
+            raise InvalidValue(str(e)) from None
 
 
 class Text(Type[str]):
@@ -258,7 +258,7 @@ class Text(Type[str]):
         See L{Type.parse}.
         """
         if _CONTROL.search(text):
-            raise NotAllowed()
+            raise InvalidValue()
         return text
 
 
@@ -274,7 +274,7 @@ class Path(Type[FilePath[str] | None]):
         See L{Type.parse}.
         """
         if "\x00" in text:
-            raise NotAllowed()
+            raise InvalidValue()
         return FilePath(os.path.join(base.path, text)) if text else None
 
 
@@ -292,7 +292,7 @@ class NetworkAddress(Type[Network]):
         try:
             return ipaddress.ip_network(text)
         except ValueError as e:
-            raise NotAllowed(str(e)) from None
+            raise InvalidValue(str(e)) from None
 
 
 AnyType = Type[Any]

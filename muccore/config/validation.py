@@ -14,7 +14,7 @@ from typing import Final
 
 from muccore.config.endpoints import isEphemeral, isLocal
 from muccore.config.errors import quoted
-from muccore.config.plugins import theReactor
+from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.storage.registry import makeStore
 
@@ -84,12 +84,12 @@ def _certified(settings: Settings) -> Iterator[Finding]:
         yield "tls", "private_key", f"found nothing; allowed: the path of a file, {need or 'needed with certificate'}"
 
 
-def _guarded(settings: Settings) -> Iterator[Finding]:
+def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
     """
     Accounts that let everybody in are reached from this machine only.
     """
     backend = settings.auth.backend
-    accounts = makeStore("accounts", backend, settings.base, theReactor())
+    accounts = makeStore("accounts", backend, settings.base, globalReactor())
     exposed = _exposed(settings.c2s.listen) + _exposed(settings.c2s.directTlsListen)
     if getattr(accounts, "loopbackOnly", False) and exposed:
         yield (
@@ -149,7 +149,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _listening,
     _encrypting,
     _certified,
-    _guarded,
+    _checkInsecureAuth,
     _sized,
     _named,
     _remembering,

@@ -13,7 +13,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 
 class RosterHandler(Handler):
@@ -22,7 +22,7 @@ class RosterHandler(Handler):
     """
 
     implements = (
-        XEP(
+        Spec(
             6121,
             "XMPP: Instant Messaging and Presence",
             note="The roster is empty and cannot be changed; there are no subscriptions.",

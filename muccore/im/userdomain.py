@@ -24,17 +24,17 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 from muccore.interfaces import IRouter
-from muccore.interfaces.handlers import fromOwner
+from muccore.interfaces.handlers import isFromAccount
 from muccore.routing.domain import Domain
 from muccore.session.session import Sessions
 from muccore.xmpp.element import Element, Rendered, toAttribute
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 implements = (
-    XEP(6120, "XMPP Core", note="Without server-to-server streams.", series="RFC"),
-    XEP(6121, "XMPP: Instant Messaging and Presence", note="Delivery of stanzas (§8.5).", series="RFC"),
+    Spec(6120, "XMPP Core", note="Without server-to-server streams.", series="RFC"),
+    Spec(6121, "XMPP: Instant Messaging and Presence", note="Delivery of stanzas (§8.5).", series="RFC"),
 )
 
 _TO_ACCOUNT: Final = frozenset([None, "unavailable"])
@@ -53,34 +53,34 @@ class UserDomain(Domain):
         super().__init__(name, router, clock)
         self.sessions = sessions
 
-    def observable(self, element: Element, to: JID) -> bool:
+    def mayObserve(self, element: Element, to: JID) -> bool:
         """
         Stock handlers answer for the server, and to a user for his own account; what users send to each other is none
         of their business.
         """
         if not to.local:
             return True
-        return element.name == "iq" and not to.resource and fromOwner(element, to)
+        return element.name == "iq" and not to.resource and isFromAccount(element, to)
 
-    def unhandled(self, element: Element, to: JID) -> None:
+    def stanzaUnhandled(self, element: Element, to: JID) -> None:
         """
         Deliver a stanza that no handler has taken.
         """
         if not to.local:
-            super().unhandled(element, to)
+            super().stanzaUnhandled(element, to)
         elif to.resource:
-            self._toFull(element, to)
+            self._deliverToFull(element, to)
         else:
-            self._toBare(element, to)
+            self._deliverToBare(element, to)
 
-    def _unavailable(self, element: Element) -> None:
-        self.refuse(element, StanzaError("service-unavailable"))
+    def _sendUnavailable(self, element: Element) -> None:
+        self.sendError(element, StanzaError("service-unavailable"))
 
-    def _toFull(self, element: Element, to: JID) -> None:
+    def _deliverToFull(self, element: Element, to: JID) -> None:
         """
         RFC 6121 §8.5.3
         """
-        session = self.sessions.get(to)
+        session = self.sessions.byFullJID(to)
         name = element.name
         type = element.attributes.get("type")
         if name == "presence" and type not in _TO_SESSION:
@@ -89,14 +89,14 @@ class UserDomain(Domain):
             session.deliver(Rendered.of(element), toAttribute(element.attributes["to"]))
         elif name == "iq":
             if type in ("get", "set"):
-                self._unavailable(element)
+                self._sendUnavailable(element)
         elif name == "message":
             if type == "chat":
-                self._toBare(element, to)
+                self._deliverToBare(element, to)
             elif type not in ("error", "headline"):
-                self._unavailable(element)
+                self._sendUnavailable(element)
 
-    def _toBare(self, element: Element, to: JID) -> None:
+    def _deliverToBare(self, element: Element, to: JID) -> None:
         """
         RFC 6121 §8.5.2
         """
@@ -104,9 +104,9 @@ class UserDomain(Domain):
         if element.name == "iq":
             # What no handler answers on behalf of the account (§8.5.2.1.3).
             if type in ("get", "set"):
-                self._unavailable(element)
+                self._sendUnavailable(element)
             return
-        sessions = self.sessions.of(to.bare).values()
+        sessions = self.sessions.forAccount(to.bare).values()
         if element.name == "presence":
             if type not in _TO_ACCOUNT:
                 return
@@ -114,13 +114,13 @@ class UserDomain(Domain):
         elif type == "error":
             return
         elif type == "groupchat":
-            self._unavailable(element)
+            self._sendUnavailable(element)
             return
         else:
             recipients = [session for session in sessions if session.priority is not None and session.priority >= 0]
             if type != "headline":
                 if not recipients:
-                    self._unavailable(element)
+                    self._sendUnavailable(element)
                     return
                 highest = max(session.priority or 0 for session in recipients)
                 recipients = [session for session in recipients if session.priority == highest]

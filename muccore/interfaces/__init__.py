@@ -7,11 +7,11 @@ Whatever may have to wait answers with a L{Deferred}, in memory too.
 
 from muccore.interfaces.plugins import IHandlerFactory, IStoreFactory
 from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
-from muccore.interfaces.routing import IBinder, ICarrier, IDomain, IRoute, IRouter, ISession
+from muccore.interfaces.routing import IDomain, IRoute, IRouter, ISession, ISessionBinder, IStream
 from muccore.interfaces.stores import (
     BadDescription,
-    IAccounts,
     IAccountStore,
+    IAuthBackend,
     IStore,
     NoSuchUser,
     SchemaTooNew,
@@ -24,17 +24,17 @@ __all__ = [
     "Affiliate",
     "BadDescription",
     "IAccountStore",
-    "IAccounts",
-    "IBinder",
-    "ICarrier",
+    "IAuthBackend",
     "IDomain",
     "IHandlerFactory",
     "IRoomStore",
     "IRoute",
     "IRouter",
     "ISession",
+    "ISessionBinder",
     "IStore",
     "IStoreFactory",
+    "IStream",
     "NoSuchUser",
     "PublicRooms",
     "RoomChange",

@@ -20,7 +20,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID, InvalidJID
 
 
-class Kind(IntEnum):
+class AddressType(IntEnum):
     """
     What a stanza is addressed to, seen from the domain that handles it.
 
@@ -35,12 +35,12 @@ class Kind(IntEnum):
     FULL = 2
 
 
-HOST: Final = Kind.HOST
-BARE: Final = Kind.BARE
-FULL: Final = Kind.FULL
+HOST: Final = AddressType.HOST
+BARE: Final = AddressType.BARE
+FULL: Final = AddressType.FULL
 
 
-def kindOf(to: JID) -> Kind:
+def addressType(to: JID) -> AddressType:
     """
     Which kind of address it is.
     """
@@ -49,7 +49,7 @@ def kindOf(to: JID) -> Kind:
     return FULL if to.resource else BARE
 
 
-def fromOwner(element: Element, to: JID) -> bool:
+def isFromAccount(element: Element, to: JID) -> bool:
     """
     Whether a stanza to an account comes from that account itself: a client that speaks to its own server about
     itself.
@@ -95,8 +95,8 @@ NOT_HANDLED: Final = NotHandled()
 with that key is asked, then stock handlers; in the end the domain does what it does without handlers."""
 
 
-StanzaKey = tuple[str, "str | None", Kind]
-IQKey = tuple[str, Kind, str, str]
+StanzaKey = tuple[str, "str | None", AddressType]
+IQKey = tuple[str, AddressType, str, str]
 Key = StanzaKey | IQKey
 Function = Callable[..., Any]
 """Called with the handler, the stanza and its address: what C{def} in the handler's class has made."""
@@ -138,7 +138,7 @@ def shownKey(key: Key) -> str:
     """
     A key of a table as its author has written it.
     """
-    return f"({', '.join(part.name if isinstance(part, Kind) else repr(part) for part in key)})"
+    return f"({', '.join(part.name if isinstance(part, AddressType) else repr(part) for part in key)})"
 
 
 class InvalidHandler(ValueError):
@@ -147,7 +147,7 @@ class InvalidHandler(ValueError):
     """
 
 
-class ITables(IXMPPHandler):
+class ITableHandler(IXMPPHandler):
     """
     A handler that says by tables what it handles. One without them is a stock wokkel handler: it observes the
     domain's C{xmlstream}.
@@ -162,13 +162,14 @@ class ITables(IXMPPHandler):
     """
 
     stanzas = Attribute(
-        "C{{(name, type, Kind): function}} for messages, presence and the answers to IQs. A message without a type, "
-        "or with one that RFC 6121 §5.2.2 does not know, has the type C{'normal'}; available presence has C{None}. "
-        "L{ANY} stands for all types that have no line of their own."
+        "C{{(name, type, AddressType): function}} for messages, presence and the answers to IQs. A message without a "
+        "type, or with one that RFC 6121 §5.2.2 does not know, has the type C{'normal'}; available presence has "
+        "C{None}. L{ANY} stands for all types that have no line of their own."
     )
     iqs = Attribute(
-        "C{{(type, Kind, namespace of the payload, its name): function}} for IQs of type get and set. One whose "
-        "payload has no line here is looked up in C{stanzas} as C{('iq', type, Kind)}, for those who pass requests on."
+        "C{{(type, AddressType, namespace of the payload, its name): function}} for IQs of type get and set. One whose "
+        "payload has no line here is looked up in C{stanzas} as C{('iq', type, AddressType)}, "
+        "for handlers that relay requests."
     )
 
 
@@ -179,21 +180,21 @@ __all__ = [
     "FULL",
     "HOST",
     "NOT_HANDLED",
+    "AddressType",
     "Answered",
     "Function",
     "IQKey",
     "IQTable",
-    "ITables",
+    "ITableHandler",
     "InvalidHandler",
     "Key",
-    "Kind",
     "NotHandled",
     "StanzaKey",
     "StanzaTable",
+    "addressType",
     "answersAnyone",
     "canDecline",
-    "fromOwner",
-    "kindOf",
+    "isFromAccount",
     "mayDecline",
     "shownKey",
 ]

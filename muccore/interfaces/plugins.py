@@ -20,7 +20,7 @@ class IStoreFactory(IPlugin):
     Makes stores of one kind; found with C{getPlugins}, chosen by C{scheme:argument}.
     """
 
-    purpose = Attribute("C{'accounts'} (the stores provide L{IAccounts}) or C{'rooms'} (L{IRoomStore}).")
+    kind = Attribute("C{'accounts'} (the stores provide L{IAccounts}) or C{'rooms'} (L{IRoomStore}).")
     scheme = Attribute("The word before the colon.")
     help = Attribute("One line for the configuration reference: what the argument means.")
 

@@ -33,7 +33,7 @@ class IRoute(Interface):
         """
 
 
-class ICarrier(Interface):
+class IStream(Interface):
     """
     What carries a session: a client's stream.
     """
@@ -57,12 +57,12 @@ class ISession(IRoute):
     """
 
     jid = Attribute("The full L{JID}.")
-    carrier = Attribute("The L{ICarrier}, or C{None} while there is none.")
+    stream = Attribute("The L{IStream}, or C{None} while there is none.")
     language = Attribute(
         "The C{xml:lang} for stanzas of the client that have none (RFC 6120 §8.1.5), or C{None}; the carrier sets it."
     )
 
-    def received(element: Element) -> None:
+    def stanzaReceived(element: Element) -> None:
         """
         A stanza has come from the client.
 
@@ -70,7 +70,7 @@ class ISession(IRoute):
         @raise StreamError: if the stream has to end for it.
         """
 
-    def carrierLost(carrier: ICarrier, clean: bool) -> None:
+    def streamLost(carrier: IStream, clean: bool) -> None:
         """
         A carrier is gone. Nothing happens if it is not the one that carries this session now, so calling it again
         changes nothing.
@@ -79,12 +79,12 @@ class ISession(IRoute):
         """
 
 
-class IBinder(Interface):
+class ISessionBinder(Interface):
     """
     Where a stream that has authenticated finds its session (RFC 6120 §7).
     """
 
-    def bind(account: JID, resource: str | None, carrier: ICarrier) -> ISession:
+    def bind(account: JID, resource: str | None, carrier: IStream) -> ISession:
         """
         Bind a resource. A session that had it gets the stream error C{conflict}.
 
@@ -122,7 +122,7 @@ class IDomain(IXMPPHandlerCollection):
     clock = Attribute("An L{IReactorTime} provider; what its calls write is flushed when they return.")
     xmlstream = Attribute("The C{EventDispatcher} that stock wokkel handlers observe and C{send} to.")
 
-    def received(element: Element, to: JID) -> None:
+    def dispatch(element: Element, to: JID) -> None:
         """
         Handle a stanza that is addressed to this host or to an address at it.
         """

@@ -51,7 +51,7 @@ class IStore(Interface):
     """
     Something durable that is opened at start and closed at the end.
 
-    A store may have a method C{tryOut()} besides, without arguments: it is called before the server goes into the
+    A store may have a method C{probe()} besides, without arguments: it is called before the server goes into the
     background, and raises L{StoreError} if the store could not be opened. It must leave nothing running.
     """
 
@@ -69,7 +69,7 @@ class IStore(Interface):
         """
 
 
-class IAccounts(IStore):
+class IAuthBackend(IStore):
     """
     Who may log in. User names are prepared localparts.
     """
@@ -93,7 +93,7 @@ class IAccounts(IStore):
         """
 
 
-class IAccountStore(IAccounts):
+class IAccountStore(IAuthBackend):
     """
     Accounts that muccore itself keeps, as SCRAM keys only.
     """

@@ -9,77 +9,77 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from muccore.interfaces import IRoomStore
-from muccore.interfaces.handlers import ANY, Kind
+from muccore.interfaces.handlers import ANY, AddressType
 from muccore.muc.protocol import iq, messages, presence
-from muccore.muc.protocol.base import Entrance
-from muccore.muc.protocol.iqrelay import Relay
+from muccore.muc.protocol.base import RoomHandler
+from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service.rooms import Rooms
-from muccore.muc.service.servicesettings import Options
+from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp import ns
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 
-class MUCHandler(Entrance):
+class MUCHandler(RoomHandler):
     """
     A service of chat rooms.
     """
 
     implements = (
-        XEP(45, "Multi-User Chat", "1.35.5", "No approval of registrations (§9.9), no presence broadcast by role."),
-        XEP(77, "In-Band Registration", "2.4", "With rooms; accounts are made by the operator."),
-        XEP(128, "Service Discovery Extensions", "1.0.1"),
-        XEP(203, "Delayed Delivery", "2.0"),
-        XEP(249, "Direct MUC Invitations", "1.2", "Passed on between users; nothing is asked of a server."),
-        XEP(410, "MUC Self-Ping (Schrödinger's Chat)", "1.1.0"),
+        Spec(45, "Multi-User Chat", "1.35.5", "No approval of registrations (§9.9), no presence broadcast by role."),
+        Spec(77, "In-Band Registration", "2.4", "With rooms; accounts are made by the operator."),
+        Spec(128, "Service Discovery Extensions", "1.0.1"),
+        Spec(203, "Delayed Delivery", "2.0"),
+        Spec(249, "Direct MUC Invitations", "1.2", "Passed on between users; nothing is asked of a server."),
+        Spec(410, "MUC Self-Ping (Schrödinger's Chat)", "1.1.0"),
     )
 
     features = (ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM)
 
     stanzas = {
-        ("presence", None, Kind.FULL): presence.available,
-        ("presence", None, Kind.BARE): presence.nickless,
-        ("presence", "unavailable", Kind.FULL): presence.unavailable,
-        ("presence", "unavailable", Kind.BARE): presence.unavailable,
-        ("presence", "probe", Kind.FULL): presence.probe,
-        ("presence", "error", Kind.FULL): presence.bounce,
-        ("presence", "error", Kind.BARE): presence.bounce,
-        ("message", "groupchat", Kind.BARE): messages.groupchat,
-        ("message", "groupchat", Kind.FULL): messages.groupchatToOccupant,
-        ("message", "error", Kind.BARE): presence.bounce,
-        ("message", "error", Kind.FULL): messages.privateBounce,
-        ("message", ANY, Kind.BARE): messages.toRoom,
-        ("message", ANY, Kind.FULL): messages.private,
-        ("iq", "get", Kind.FULL): iq.toOccupant,
-        ("iq", "set", Kind.FULL): iq.toOccupant,
-        ("iq", "result", Kind.FULL): iq.fromOccupant,
-        ("iq", "error", Kind.FULL): iq.fromOccupant,
+        ("presence", None, AddressType.FULL): presence.available,
+        ("presence", None, AddressType.BARE): presence.nickless,
+        ("presence", "unavailable", AddressType.FULL): presence.unavailable,
+        ("presence", "unavailable", AddressType.BARE): presence.unavailable,
+        ("presence", "probe", AddressType.FULL): presence.probe,
+        ("presence", "error", AddressType.FULL): presence.bounce,
+        ("presence", "error", AddressType.BARE): presence.bounce,
+        ("message", "groupchat", AddressType.BARE): messages.groupchat,
+        ("message", "groupchat", AddressType.FULL): messages.groupchatToOccupant,
+        ("message", "error", AddressType.BARE): presence.bounce,
+        ("message", "error", AddressType.FULL): messages.privateBounce,
+        ("message", ANY, AddressType.BARE): messages.toRoom,
+        ("message", ANY, AddressType.FULL): messages.private,
+        ("iq", "get", AddressType.FULL): iq.toOccupant,
+        ("iq", "set", AddressType.FULL): iq.toOccupant,
+        ("iq", "result", AddressType.FULL): iq.fromOccupant,
+        ("iq", "error", AddressType.FULL): iq.fromOccupant,
     }
 
     iqs = {
-        ("get", Kind.BARE, ns.DISCO_INFO, "query"): iq.roomInfo,
-        ("get", Kind.BARE, ns.DISCO_ITEMS, "query"): iq.roomItems,
-        ("get", Kind.BARE, ns.MUC_ADMIN, "query"): iq.adminGet,
-        ("set", Kind.BARE, ns.MUC_ADMIN, "query"): iq.adminSet,
-        ("get", Kind.BARE, ns.MUC_OWNER, "query"): iq.ownerGet,
-        ("set", Kind.BARE, ns.MUC_OWNER, "query"): iq.ownerSet,
-        ("get", Kind.BARE, ns.REGISTER, "query"): iq.registerGet,
-        ("set", Kind.BARE, ns.REGISTER, "query"): iq.registerSet,
-        ("get", Kind.HOST, ns.DISCO_ITEMS, "query"): iq.listRooms,
+        ("get", AddressType.BARE, ns.DISCO_INFO, "query"): iq.roomInfo,
+        ("get", AddressType.BARE, ns.DISCO_ITEMS, "query"): iq.roomItems,
+        ("get", AddressType.BARE, ns.MUC_ADMIN, "query"): iq.adminGet,
+        ("set", AddressType.BARE, ns.MUC_ADMIN, "query"): iq.adminSet,
+        ("get", AddressType.BARE, ns.MUC_OWNER, "query"): iq.ownerGet,
+        ("set", AddressType.BARE, ns.MUC_OWNER, "query"): iq.ownerSet,
+        ("get", AddressType.BARE, ns.REGISTER, "query"): iq.registerGet,
+        ("set", AddressType.BARE, ns.REGISTER, "query"): iq.registerSet,
+        ("get", AddressType.HOST, ns.DISCO_ITEMS, "query"): iq.listRooms,
     }
 
-    def __init__(self, store: IRoomStore, options: Options) -> None:
+    def __init__(self, store: IRoomStore, options: MUCServiceSettings) -> None:
         super().__init__()
         self.identities = (("conference", "text", options.name),)
         self.options = options
         self._store = store
-        self.relay = Relay()
+        self.relay = IQRelay()
 
-    def reconfigure(self, options: Options) -> None:
+    def reconfigure(self, options: MUCServiceSettings) -> None:
         """
         Run the service differently from now on; rooms that exist keep their configuration.
         """
         self.identities = (("conference", "text", options.name),)
-        self.options = self.rooms.options = options
+        self.options = self.rooms.settings = options
 
     def connectionInitialized(self) -> None:
         """

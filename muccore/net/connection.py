@@ -33,7 +33,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
 from muccore.log.eventlog import OUTBOX_OVERFLOW
-from muccore.net.flush import Turn
+from muccore.net.flush import FlushScheduler
 
 OUTBOX_LIMIT: Final = 4 * 1024 * 1024
 """Bytes that a connection may have waiting, unless configured."""
@@ -47,7 +47,7 @@ class _TLSFactory(TLSMemoryBIOFactory):
     Makes TLS layers; kept for as long as the same context is used, because one for each connection would cost memory.
     """
 
-    def __init__(self, context: Any, isClient: bool, clock: Turn, opportunistic: bool) -> None:
+    def __init__(self, context: Any, isClient: bool, clock: FlushScheduler, opportunistic: bool) -> None:
         super().__init__(context, isClient, Factory(), clock)
         self.key = (context, isClient)
         if opportunistic:
@@ -56,7 +56,7 @@ class _TLSFactory(TLSMemoryBIOFactory):
 
 
 @implementer(ITransport, IConsumer)
-class _Beneath:
+class _TLSTransport:
     """
     What the TLS layer of a connection takes for its transport.
 
@@ -65,17 +65,17 @@ class _Beneath:
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: BoundedServer) -> None:
+    def __init__(self, connection: BoundedConnection) -> None:
         self._connection = connection
 
     def write(self, data: bytes) -> None:
-        self._connection.writeBeneath(data)
+        self._connection.writeCiphertext(data)
 
     def writeSequence(self, data: Any) -> None:
-        self._connection.writeBeneath(b"".join(data))
+        self._connection.writeCiphertext(b"".join(data))
 
     def loseConnection(self) -> None:
-        self._connection.loseBeneath()
+        self._connection.loseSocket()
 
     def abortConnection(self) -> None:
         self._connection.abortConnection()
@@ -93,18 +93,18 @@ class _Beneath:
         return cast(IAddress, tcp.Server.getHost(self._connection))
 
 
-class BoundedServer(tcp.Server):
+class BoundedConnection(tcp.Server):
     """
     An accepted connection that writes as Twisted does, through the poller, but whose buffer and closing are bounded.
     This is what runs when opportunistic writes are off.
 
-    @cvar turn: where it is flushed, and the clock of its timers.
+    @cvar flusher: where it is flushed, and the clock of its timers.
     @cvar outboxLimit: bytes that may wait until the kernel takes them, under TLS as they are after encryption.
         With more the connection ends as by L{abortConnection}.
     @cvar closeTimeout: seconds from L{loseConnection} until the connection is aborted.
     """
 
-    turn: ClassVar[Turn]
+    flusher: ClassVar[FlushScheduler]
     outboxLimit: ClassVar[int] = OUTBOX_LIMIT
     closeTimeout: ClassVar[float] = CLOSE_TIMEOUT
 
@@ -142,10 +142,10 @@ class BoundedServer(tcp.Server):
 
     def flush(self) -> None:
         """
-        Send what was written since the last flush. The L{Turn} calls this.
+        Send what was written since the last flush. The L{FlushScheduler} calls this.
         """
 
-    def writeBeneath(self, data: bytes) -> None:
+    def writeCiphertext(self, data: bytes) -> None:
         """
         Take bytes from the TLS layer.
         """
@@ -187,7 +187,7 @@ class BoundedServer(tcp.Server):
             layer = self._makeLayer(ctx, not normal)
             self.protocol = layer
             self.TLS = True
-            layer.makeConnection(cast(ITransport, _Beneath(self)))
+            layer.makeConnection(cast(ITransport, _TLSTransport(self)))
         except BaseException:
             # The context is of no use. Nothing may be sent now, but our protocol must hear of the end.
             self.protocol, self.producer, self.TLS = protocol, producer, False
@@ -203,7 +203,7 @@ class BoundedServer(tcp.Server):
     def _makeLayer(self, context: Any, isClient: bool) -> TLSMemoryBIOProtocol:
         factory = self._tlsFactory
         if factory is None or factory.key != (context, isClient):
-            factory = _TLSFactory(context, isClient, self.turn, self._opportunistic)
+            factory = _TLSFactory(context, isClient, self.flusher, self._opportunistic)
             type(self)._tlsFactory = factory
         # False: our protocol has been connected long since and wants no other transport.
         return factory.protocol(factory, self.protocol, False)
@@ -247,9 +247,9 @@ class BoundedServer(tcp.Server):
                 FileDescriptor.startReading(self)
                 tcp.Server.loseConnection(self)
             else:
-                self.loseBeneath()
+                self.loseSocket()
 
-    def loseBeneath(self) -> None:
+    def loseSocket(self) -> None:
         """
         End the connection when what is buffered is sent: nothing is to come any more, from the TLS layer either.
         """
@@ -258,7 +258,7 @@ class BoundedServer(tcp.Server):
         self._startClosing()
         if self._writeDisconnected:
             # Twisted would run connectionLost at once.
-            self._end(main.CONNECTION_DONE)
+            self._disconnect(main.CONNECTION_DONE)
         elif not self._aborting:
             FileDescriptor.loseConnection(self)
 
@@ -267,7 +267,7 @@ class BoundedServer(tcp.Server):
         End the connection without sending what is still here; C{connectionLost} is called in a later turn. What that
         writes to others is flushed in the turn, which is why this is not left to Twisted.
         """
-        self._end(ConnectionAborted())
+        self._disconnect(ConnectionAborted())
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -281,16 +281,16 @@ class BoundedServer(tcp.Server):
     def _startClosing(self) -> None:
         self.flush()
         if self._closing is None:
-            self._closing = self.turn.callLater(self.closeTimeout, self._closeTimedOut)
+            self._closing = self.flusher.callLater(self.closeTimeout, self._closeTimedOut)
         producer = self.producer
         if producer is not None:
             self.unregisterProducer()
             producer.stopProducing()
 
     def _closeTimedOut(self) -> None:
-        self._end(ConnectionAborted(f"did not close within {self.closeTimeout:g} s"))
+        self._disconnect(ConnectionAborted(f"did not close within {self.closeTimeout:g} s"))
 
-    def _end(self, reason: Exception) -> None:
+    def _disconnect(self, reason: Exception) -> None:
         if self.disconnected or self._aborting:
             return
         self._aborting = True
@@ -302,7 +302,7 @@ class BoundedServer(tcp.Server):
         if self.TLS:
             # Without this the layer would deliver what it has decrypted already, and give a reason of its own.
             cast(TLSMemoryBIOProtocol, self.protocol).failVerification(failure)
-        self.turn.soon(self.connectionLost, failure)
+        self.flusher.callSoon(self.connectionLost, failure)
 
     # Accounting
 
@@ -321,7 +321,7 @@ class BoundedServer(tcp.Server):
         if self._aborting:
             return
         OUTBOX_OVERFLOW.log(str(self.hostname), limit=self.outboxLimit)
-        self._end(ConnectionAborted(f"left more than {self.outboxLimit} bytes unread"))
+        self._disconnect(ConnectionAborted(f"left more than {self.outboxLimit} bytes unread"))
 
     def _release(self) -> None:
         """
@@ -339,4 +339,4 @@ def _nothing() -> None:
     """
 
 
-__all__ = ["CLOSE_TIMEOUT", "OUTBOX_LIMIT", "BoundedServer"]
+__all__ = ["CLOSE_TIMEOUT", "OUTBOX_LIMIT", "BoundedConnection"]

@@ -7,7 +7,8 @@ Theory of operation. A Twisted reactor first runs what other threads have handed
 due, then polls and runs what became readable or writable, and so on in a circle. The first write that is noted asks
 for C{callLater(0)}. After an event of the poller, or something from a thread, that call comes before the next poll:
 just what is wanted, with all writes of the turn joined. From inside a timed call it would come only after
-another poll. So L{Turn} is an L{IReactorTime} itself, and whatever is timed through it is followed by a flush.
+another poll. So L{FlushScheduler} is an L{IReactorTime} itself, and whatever is timed through it is followed by a
+flush.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _ROUNDS: Final = 16
 """How often one flush goes over writers that note themselves while it runs; the rest waits for the next turn."""
 
 
-class Writer(Protocol):
+class Flushable(Protocol):
     """
-    What a L{Turn} can flush.
+    What a L{FlushScheduler} can flush.
     """
 
     def flush(self) -> None:
@@ -38,7 +39,7 @@ class Writer(Protocol):
 
 
 @implementer(IReactorTime)
-class Turn:
+class FlushScheduler:
     """
     The transports that wrote in this reactor turn, and a clock whose calls end with a flush.
     """
@@ -50,42 +51,42 @@ class Turn:
         @param clock: the reactor.
         """
         self._clock = clock
-        self._writers: list[Writer] = []
+        self._pending: list[Flushable] = []
         self._later: list[tuple[Callable[..., object], tuple[object, ...]]] = []
         self._scheduled = False
         self._flushing = False
         self._depth = 0
 
-    def noteWriter(self, writer: Writer) -> None:
+    def schedule(self, writer: Flushable) -> None:
         """
         Have somebody flushed at the end of this turn. Whoever is noted twice is flushed twice: a transport notes
         itself with the first of its writes only.
         """
-        if not self._writers and not self._depth:
-            self._schedule()
-        self._writers.append(writer)
+        if not self._pending and not self._depth:
+            self._scheduleFlush()
+        self._pending.append(writer)
 
     def flush(self) -> None:
         """
         Flush everybody who has been noted. From inside a flush this does nothing: the one under way sees to it.
         """
-        if self._flushing or not self._writers:
+        if self._flushing or not self._pending:
             return
         self._flushing = True
         try:
             for _ in range(_ROUNDS):
-                writers, self._writers = self._writers, []
+                writers, self._pending = self._pending, []
                 for writer in writers:
                     try:
                         writer.flush()
                     except Exception:
                         self._log.failure("A transport could not be flushed")
-                if not self._writers:
+                if not self._pending:
                     return
         finally:
             self._flushing = False
-            if self._writers:
-                self._schedule()
+            if self._pending:
+                self._scheduleFlush()
 
     def run(self, f: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """
@@ -102,7 +103,7 @@ class Turn:
             if not self._depth:
                 self.flush()
 
-    def soon(self, f: Callable[..., object], *args: object) -> None:
+    def callSoon(self, f: Callable[..., object], *args: object) -> None:
         """
         Call a function in the next turn of the reactor. All that are put here in one turn run together with one flush
         behind them, so that their writes are joined; one that raises is logged and keeps no other from running.
@@ -135,7 +136,7 @@ class Turn:
 
     # How it works
 
-    def _schedule(self) -> None:
+    def _scheduleFlush(self) -> None:
         if not self._scheduled and not self._flushing:
             self._scheduled = True
             self._clock.callLater(0, self._flushScheduled)
@@ -153,4 +154,4 @@ class Turn:
                 self._log.failure("A call put off to this turn failed")
 
 
-__all__ = ["Turn", "Writer"]
+__all__ = ["FlushScheduler", "Flushable"]

@@ -18,16 +18,16 @@ TICK: Final = 1.0
 """Seconds from one tick to the next."""
 
 
-class Watched(Protocol):
+class Timed(Protocol):
     """
-    What a L{Wheel} looks at. Hashable by identity.
+    What a L{TimingWheel} looks at. Hashable by identity.
 
     @ivar due: the tick at which it is looked at next; 0 for never. Only the wheel sets it.
     """
 
     due: int
 
-    def look(self, tick: int) -> int:
+    def timeoutDue(self, tick: int) -> int:
         """
         It is time to look.
 
@@ -36,7 +36,7 @@ class Watched(Protocol):
         """
 
 
-class Wheel:
+class TimingWheel:
     """
     Looks at things at their time. Nothing is running while there is nothing to look at.
 
@@ -49,10 +49,10 @@ class Wheel:
     def __init__(self, clock: IReactorTime) -> None:
         self.tick = 1
         self._clock = clock
-        self._due: dict[int, set[Watched]] = {}
+        self._due: dict[int, set[Timed]] = {}
         self._call: IDelayedCall | None = None
 
-    def put(self, watched: Watched, ticks: int) -> None:
+    def schedule(self, watched: Timed, ticks: int) -> None:
         """
         Look at something in so many ticks, at least one, whatever was said before.
         """
@@ -63,9 +63,9 @@ class Wheel:
             at = self._due[due] = set()
         at.add(watched)
         if self._call is None:
-            self._call = self._clock.callLater(TICK, self._turn)
+            self._call = self._clock.callLater(TICK, self._advance)
 
-    def remove(self, watched: Watched) -> None:
+    def remove(self, watched: Timed) -> None:
         """
         Look at something no more. Removing what is not there changes nothing.
         """
@@ -79,7 +79,7 @@ class Wheel:
                     self._call.cancel()
                     self._call = None
 
-    def _turn(self) -> None:
+    def _advance(self) -> None:
         self._call = None
         self.tick = tick = self.tick + 1
         for watched in self._due.pop(tick, ()):
@@ -88,14 +88,14 @@ class Wheel:
                 continue
             watched.due = 0
             try:
-                again = watched.look(tick)
+                again = watched.timeoutDue(tick)
             except Exception:
                 self._log.failure("A timeout failed")
                 continue
             if again:
-                self.put(watched, again)
+                self.schedule(watched, again)
         if self._due and self._call is None:
-            self._call = self._clock.callLater(TICK, self._turn)
+            self._call = self._clock.callLater(TICK, self._advance)
 
 
-__all__ = ["TICK", "Watched", "Wheel"]
+__all__ = ["TICK", "Timed", "TimingWheel"]

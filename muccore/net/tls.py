@@ -27,12 +27,12 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from muccore.log.logger import Logger
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 implements = (
-    XEP(5929, "Channel Bindings for TLS", note="tls-server-end-point only.", series="RFC"),
-    XEP(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
-    XEP(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
+    Spec(5929, "Channel Bindings for TLS", note="tls-server-end-point only.", series="RFC"),
+    Spec(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
+    Spec(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
 )
 AnyPath = str | os.PathLike[str] | FilePath[str]
 """How a file may be named."""

@@ -4,11 +4,11 @@
 The transport of accepted connections: C{write} goes to the socket in the reactor turn in which it was called, without
 a round through the poller, whenever the kernel will take it.
 
-Theory of operation. L{OpportunisticServer.write} appends to an outbox and notes the connection in its L{Turn}. At the
-end of the turn the outbox is joined and offered to the kernel with one C{send}. What the kernel does not take goes
-into the buffer that Twisted keeps, and the poller asks for it; as long as anything is in that buffer, everything else
-goes behind it. Under TLS there are two steps: the joined outbox goes to the TLS layer as one write, and what the TLS
-layer puts out is collected, joined and offered in the same way.
+Theory of operation. L{OpportunisticConnection.write} appends to an outbox and notes the connection in its
+L{FlushScheduler}. At the end of the turn the outbox is joined and offered to the kernel with one C{send}. What the
+kernel does not take goes into the buffer that Twisted keeps, and the poller asks for it; as long as anything is in
+that buffer, everything else goes behind it. Under TLS there are two steps: the joined outbox goes to the TLS layer as
+one write, and what the TLS layer puts out is collected, joined and offered in the same way.
 
 Whatever C{send} says is wrong with a socket is left to the reactor to find, so that C{connectionLost} never runs
 inside a write: there it would start the next broadcast inside the first.
@@ -27,14 +27,14 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IListeningPort, IProtocol, ITransport
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-from muccore.net.connection import CLOSE_TIMEOUT, OUTBOX_LIMIT, BoundedServer
-from muccore.net.flush import Turn
+from muccore.net.connection import CLOSE_TIMEOUT, OUTBOX_LIMIT, BoundedConnection
+from muccore.net.flush import FlushScheduler
 
 _CLOSED: Final = 1 << 62
 """The size of an outbox that takes nothing more: beyond any limit, so that C{write} needs no other check."""
 
 
-class OpportunisticServer(BoundedServer):
+class OpportunisticConnection(BoundedConnection):
     """
     An accepted connection whose writes leave in the reactor turn in which they were made.
 
@@ -58,7 +58,7 @@ class OpportunisticServer(BoundedServer):
 
     def write(self, data: bytes) -> None:
         """
-        @see: L{BoundedServer.write}
+        @see: L{BoundedConnection.write}
         """
         if not isinstance(data, bytes):
             raise TypeError("Data must be bytes")
@@ -68,7 +68,7 @@ class OpportunisticServer(BoundedServer):
             return
         outbox = self._outbox
         if not outbox:
-            self.turn.noteWriter(self)
+            self.flusher.schedule(self)
         outbox.append(data)
 
     def _writeSlowly(self, data: bytes) -> None:
@@ -123,14 +123,14 @@ class OpportunisticServer(BoundedServer):
             FileDescriptor.write(self, data[sent:])
         self._size += self._buffered()
 
-    def writeBeneath(self, data: bytes) -> None:
+    def writeCiphertext(self, data: bytes) -> None:
         """
         Take bytes from the TLS layer.
         """
         if self.connected and not self._aborting:
             encrypted = self._encrypted
             if not encrypted and not self._outbox:
-                self.turn.noteWriter(self)
+                self.flusher.schedule(self)
             encrypted.append(data)
 
     # Producers: they are paused by what Twisted has buffered, so it must get there before there is too much.
@@ -174,20 +174,20 @@ class OpportunisticServer(BoundedServer):
 
 
 def transportClass(
-    turn: Turn,
+    turn: FlushScheduler,
     opportunistic: bool = True,
     outboxLimit: int = OUTBOX_LIMIT,
     closeTimeout: float = CLOSE_TIMEOUT,
-) -> type[BoundedServer]:
+) -> type[BoundedConnection]:
     """
     A class of transports with these settings: they cost no memory for each connection.
 
     @param opportunistic: C{False}: everything is sent by the poller.
     """
-    base = OpportunisticServer if opportunistic else BoundedServer
+    base = OpportunisticConnection if opportunistic else BoundedConnection
     settings = {
         "__doc__": base.__doc__,
-        "turn": turn,
+        "flusher": turn,
         "outboxLimit": outboxLimit,
         "closeTimeout": closeTimeout,
         "_threshold": outboxLimit,
@@ -195,9 +195,9 @@ def transportClass(
     return type(base.__name__, (base,), settings)
 
 
-def install(
+def installOnPort(
     port: IListeningPort,
-    turn: Turn,
+    turn: FlushScheduler,
     opportunistic: bool = True,
     outboxLimit: int = OUTBOX_LIMIT,
     closeTimeout: float = CLOSE_TIMEOUT,
@@ -215,7 +215,9 @@ def install(
     return True
 
 
-def adopt(sock: socket.socket, protocol: IProtocol, made: type[BoundedServer], reactor: Any) -> BoundedServer:
+def wrapSocket(
+    sock: socket.socket, protocol: IProtocol, made: type[BoundedConnection], reactor: Any
+) -> BoundedConnection:
     """
     Connect a protocol over a socket that is connected already, whichever side it is; for clients and tests. The
     client's side starts TLS with C{startTLS(context, normal=False)}.
@@ -232,10 +234,10 @@ def adopt(sock: socket.socket, protocol: IProtocol, made: type[BoundedServer], r
 __all__ = [
     "CLOSE_TIMEOUT",
     "OUTBOX_LIMIT",
-    "BoundedServer",
-    "OpportunisticServer",
-    "Turn",
-    "adopt",
-    "install",
+    "BoundedConnection",
+    "FlushScheduler",
+    "OpportunisticConnection",
+    "installOnPort",
     "transportClass",
+    "wrapSocket",
 ]

@@ -25,7 +25,7 @@ from twisted.internet.task import react
 from muccore import __version__
 from muccore.config.errors import ConfigError
 from muccore.config.load import load
-from muccore.config.plugins import theReactor
+from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreError, UserExists
 from muccore.storage.registry import makeStore
@@ -192,7 +192,7 @@ def _accounts(settings: Settings) -> IAccountStore:
     The store that the configuration names, if it is one whose accounts outlive a process and can be changed.
     """
     backend = settings.auth.backend
-    store = makeStore("accounts", backend, settings.base, theReactor())
+    store = makeStore("accounts", backend, settings.base, globalReactor())
     if not IAccountStore.providedBy(store) or backend.partition(":")[0] == "memory":
         found = f"found {backend!r}, which keeps no accounts that can be managed from here; use sqlite:PATH"
         raise Refused(str(settings.problem("auth", "backend", found)))

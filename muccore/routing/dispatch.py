@@ -23,12 +23,12 @@ from muccore.interfaces.handlers import (
     ANSWERED,
     ANY,
     NOT_HANDLED,
+    AddressType,
     Function,
     InvalidHandler,
     IQKey,
-    ITables,
+    ITableHandler,
     Key,
-    Kind,
     StanzaKey,
     canDecline,
     shownKey,
@@ -83,7 +83,7 @@ def merge(
     """
     entries: dict[Key, list[_Entry]] = {}
     for handler in handlers:
-        if not ITables.providedBy(handler):
+        if not ITableHandler.providedBy(handler):
             continue
         for table, isValid in ((handler.stanzas, _isStanzaKey), (handler.iqs, _isIQKey)):
             for key, function in table.items():
@@ -122,11 +122,11 @@ def _asked(entries: dict[Key, list[_Entry]], key: Key) -> list[_Entry]:
 
 
 def _isStanzaKey(key: Any) -> bool:
-    return isinstance(key, tuple) and len(key) == 3 and key[0] in _STANZAS and isinstance(key[2], Kind)
+    return isinstance(key, tuple) and len(key) == 3 and key[0] in _STANZAS and isinstance(key[2], AddressType)
 
 
 def _isIQKey(key: Any) -> bool:
-    return isinstance(key, tuple) and len(key) == 4 and key[0] in _REQUESTS and isinstance(key[1], Kind)
+    return isinstance(key, tuple) and len(key) == 4 and key[0] in _REQUESTS and isinstance(key[1], AddressType)
 
 
 def _wider(key: Any) -> Any:

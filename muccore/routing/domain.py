@@ -32,12 +32,12 @@ from muccore.interfaces import IDomain, IRoute, IRouter
 from muccore.interfaces.handlers import ANSWERED, ANY, BARE, FULL, HOST, NOT_HANDLED, Function, IQKey, Key, StanzaKey
 from muccore.log.logger import Logger
 from muccore.routing.dispatch import Method, merge
-from muccore.routing.wokkelstream import HandlerStream, adopted
+from muccore.routing.wokkelstream import WokkelStream, toStanza
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import STANZA_CONDITIONS, StanzaError
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.refusal import refusal
+from muccore.xmpp.refusal import errorReplyOrNone
 
 _MESSAGE_TYPES: Final = {type: type for type in ("chat", "error", "groupchat", "headline", "normal")}
 
@@ -63,7 +63,7 @@ class Domain:
 
     @ivar name: the host name.
     @ivar clock: for timeouts.
-    @ivar xmlstream: see L{HandlerStream}.
+    @ivar xmlstream: see L{WokkelStream}.
     @ivar handlers: its handlers in the order in which they were added.
     """
 
@@ -74,10 +74,10 @@ class Domain:
         self._router = router
         self._stanzas: dict[StanzaKey, Method] = {}
         self._iqs: dict[IQKey, Method] = {}
-        self._busy = False
-        self._shown: Element | None = None
-        self._waitingRoom: deque[tuple[Element, JID]] = deque()
-        self.xmlstream = HandlerStream(self.send, clock)
+        self._dispatching = False
+        self._observed: Element | None = None
+        self._pending: deque[tuple[Element, JID]] = deque()
+        self.xmlstream = WokkelStream(self.send, clock)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -94,7 +94,7 @@ class Domain:
         @raise InvalidHandler: if another handler has one of its keys (see L{muccore.routing.dispatch}), or one of
             them is not for this domain; then nothing is added.
         """
-        self._merge([*self.handlers, handler])
+        self._mergeTables([*self.handlers, handler])
         self.handlers.append(handler)
         handler.makeConnection(self.xmlstream)
         handler.connectionInitialized()
@@ -104,8 +104,8 @@ class Domain:
         Remove a handler. Called by its C{disownHandlerParent}.
         """
         self.handlers.remove(handler)
-        self._merge(self.handlers)
-        self.xmlstream.forget(handler)
+        self._mergeTables(self.handlers)
+        self.xmlstream.removeObserversOf(handler)
         handler.connectionLost(Failure(ConnectionDone()))
 
     @staticmethod
@@ -117,7 +117,7 @@ class Domain:
         """
         return MethodType(function, handler)
 
-    def _merge(self, handlers: Iterable[IXMPPHandler]) -> None:
+    def _mergeTables(self, handlers: Iterable[IXMPPHandler]) -> None:
         self._stanzas, self._iqs = merge(handlers, self.bind, self._untaken)
 
     def shutDown(self) -> Deferred[None]:
@@ -133,7 +133,7 @@ class Domain:
 
     # Incoming
 
-    def received(self, element: Element, to: JID) -> None:
+    def dispatch(self, element: Element, to: JID) -> None:
         """
         See L{IDomain.received}.
 
@@ -141,18 +141,18 @@ class Domain:
         through: a room must not be asked something while it is in the middle of telling everybody about something
         else.
         """
-        if self._busy:
-            self._waitingRoom.append((element, to))
+        if self._dispatching:
+            self._pending.append((element, to))
             return
-        self._busy = True
+        self._dispatching = True
         try:
-            self._dispatch(element, to)
-            while self._waitingRoom:
-                self._dispatch(*self._waitingRoom.popleft())
+            self._dispatchOne(element, to)
+            while self._pending:
+                self._dispatchOne(*self._pending.popleft())
         finally:
-            self._busy = False
+            self._dispatching = False
 
-    def _dispatch(self, element: Element, to: JID) -> None:
+    def _dispatchOne(self, element: Element, to: JID) -> None:
         kind = (FULL if to.resource else BARE) if to.local else HOST
         attributes = element.attributes
         type = attributes.get("type")
@@ -161,9 +161,9 @@ class Domain:
             type = _MESSAGE_TYPES.get(type, "normal")  # type: ignore[arg-type]
         elif name == "iq":
             if type == "get" or type == "set":
-                self._request(element, to, (type, kind))
+                self._dispatchRequest(element, to, (type, kind))
                 return
-            if self.xmlstream.iqDeferreds and self.xmlstream.answered(element):
+            if self.xmlstream.iqDeferreds and self.xmlstream.handleResponse(element):
                 return
         method = self._stanzas.get((name, type, kind)) or self._stanzas.get((name, ANY, kind))
         if method is None:
@@ -172,13 +172,13 @@ class Domain:
         try:
             result = method(element, to)
             if result is not None:
-                result = self._waiting(result)
+                result = self._toDeferred(result)
                 if isinstance(result, Deferred):
-                    result.addCallback(_taken).addErrback(self._failed, element)
+                    result.addCallback(_taken).addErrback(self._sendFailure, element)
         except Exception:
-            self._failed(Failure(), element)
+            self._sendFailure(Failure(), element)
 
-    def _request(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
+    def _dispatchRequest(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
         """
         An IQ of type get or set: whatever happens, it gets one answer (RFC 6120 §8.2.3).
         """
@@ -186,7 +186,7 @@ class Domain:
             if not isinstance(payload, str):
                 break
         else:
-            self.refuse(element, StanzaError("bad-request"))
+            self.sendError(element, StanzaError("bad-request"))
             return
         method = self._iqs.get((*key, payload.uri, payload.name)) or self._stanzas.get(("iq", *key))
         if method is None:
@@ -196,24 +196,24 @@ class Domain:
             result = method(element, to)
             if result is ANSWERED:
                 return
-            result = self._waiting(result)
+            result = self._toDeferred(result)
             if not isinstance(result, Deferred):
-                self._answer(result, element)
+                self._sendResult(result, element)
                 return
         except Exception:
-            self._failed(Failure(), element)
+            self._sendFailure(Failure(), element)
             return
-        result.addCallback(self._answer, element)
-        result.addErrback(self._failed, element)
+        result.addCallback(self._sendResult, element)
+        result.addErrback(self._sendFailure, element)
 
     @staticmethod
-    def _waiting(result: Any) -> Any:
+    def _toDeferred(result: Any) -> Any:
         """
         A Deferred, if the method was a coroutine function; otherwise what it returned.
         """
         return Deferred.fromCoroutine(result) if inspect.iscoroutine(result) else _taken(result)
 
-    def _answer(self, result: Any, request: Element) -> None:
+    def _sendResult(self, result: Any, request: Element) -> None:
         """
         Answer an IQ with what its method returned.
         """
@@ -228,7 +228,7 @@ class Domain:
                 answer.children.append(payload)
         self.send(answer)
 
-    def _failed(self, failure: Failure, element: Element) -> None:
+    def _sendFailure(self, failure: Failure, element: Element) -> None:
         """
         Turn what a method raised into an error stanza.
         """
@@ -237,13 +237,13 @@ class Domain:
             # What is in the stanza is nobody's business; the traceback says where to look.
             _log.failure("{domain}: a handler failed", failure=failure, domain=self.name)
             error = StanzaError("internal-server-error")
-        self.refuse(element, error)
+        self.sendError(element, error)
 
-    def refuse(self, element: Element, error: _AnyStanzaError) -> None:
+    def sendError(self, element: Element, error: _AnyStanzaError) -> None:
         """
         Answer a stanza with an error, unless it is one that is not answered (L{muccore.xmpp.refusal.answerable}).
         """
-        answer = refusal(element, error)
+        answer = errorReplyOrNone(element, error)
         if answer is not None:
             self.send(answer)
 
@@ -252,9 +252,9 @@ class Domain:
         No table takes a stanza: stock handlers may.
         """
         if not self._observe(element, to):
-            self.unhandled(element, to)
+            self.stanzaUnhandled(element, to)
 
-    def observable(self, element: Element, to: JID) -> bool:
+    def mayObserve(self, element: Element, to: JID) -> bool:
         """
         Whether stock handlers may see a stanza.
         """
@@ -265,15 +265,15 @@ class Domain:
         Let stock handlers see a stanza, and say whether one has taken it.
         """
         stream = self.xmlstream
-        if not stream.observed or not self.observable(element, to):
+        if not stream.hasObservers or not self.mayObserve(element, to):
             return False
-        self._shown = element
+        self._observed = element
         try:
-            return stream.observe(element)
+            return stream.dispatchToObservers(element)
         finally:
-            self._shown = None
+            self._observed = None
 
-    def unhandled(self, element: Element, to: JID) -> None:
+    def stanzaUnhandled(self, element: Element, to: JID) -> None:
         """
         Nobody handles a stanza: a request and a message are refused, except a headline, which nobody waits for;
         presence and the answers to requests that nobody has made are dropped.
@@ -282,7 +282,7 @@ class Domain:
         if (element.name == "iq" and type in ("get", "set")) or (
             element.name == "message" and type not in ("error", "headline")
         ):
-            self.refuse(element, StanzaError("service-unavailable"))
+            self.sendError(element, StanzaError("service-unavailable"))
 
     # Outgoing
 
@@ -291,7 +291,7 @@ class Domain:
         See L{IDomain.send}. Without C{from} it comes from the domain itself.
         """
         if type(element) is not Element or element.uri is None:
-            element = adopted(element)
+            element = toStanza(element)
         attributes = element.attributes
         if "from" not in attributes:
             attributes["from"] = self.name
@@ -301,7 +301,7 @@ class Domain:
             _log.warn("{domain}: a handler sent {name} without a valid address", domain=self.name, name=element.name)
             return
         if element.name == "iq":
-            shown = self._shown
+            shown = self._observed
             if (
                 shown is not None
                 and attributes.get("type") in ("result", "error")
@@ -311,7 +311,7 @@ class Domain:
                 # wokkel's FallbackHandler answers and does not say so.
                 shown.handled = True
             if self.xmlstream.iqDeferreds:
-                self.xmlstream.asking(element, to)
+                self.xmlstream.requestSent(element, to)
         self._router.route(element, to)
 
     def routeTo(self, jid: JID) -> IRoute | None:
@@ -322,6 +322,6 @@ class Domain:
 
     def request(self, request: Any) -> Deferred[Any]:
         """
-        See L{IDomain.request} and L{HandlerStream.request}.
+        See L{IDomain.request} and L{WokkelStream.request}.
         """
         return self.xmlstream.request(request)

@@ -25,20 +25,31 @@ from wokkel.subprotocols import XMPPHandler
 from zope.interface import implementer
 
 from muccore.interfaces import IDomain
-from muccore.interfaces.handlers import ANSWERED, ANY, BARE, FULL, HOST, IQTable, ITables, Kind, StanzaTable, fromOwner
+from muccore.interfaces.handlers import (
+    ANSWERED,
+    ANY,
+    BARE,
+    FULL,
+    HOST,
+    AddressType,
+    IQTable,
+    ITableHandler,
+    StanzaTable,
+    isFromAccount,
+)
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 
-@implementer(ITables, IDisco)
+@implementer(ITableHandler, IDisco)
 class Handler(XMPPHandler):  # type: ignore[misc]
     """
     A handler with tables.
 
-    @cvar stanzas: see L{ITables.stanzas}.
-    @cvar iqs: see L{ITables.iqs}.
+    @cvar stanzas: see L{ITableHandler.stanzas}.
+    @cvar iqs: see L{ITableHandler.iqs}.
     @cvar implements: the texts that it follows.
     @cvar identities: what the domain is because of it, as C{(category, type, name)} (XEP-0030 §3.1).
     @cvar features: the namespaces that the domain supports because of it.
@@ -47,7 +58,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
 
     stanzas: StanzaTable = {}
     iqs: IQTable = {}
-    implements: tuple[XEP, ...] = ()
+    implements: tuple[Spec, ...] = ()
     identities: tuple[tuple[str, str, str | None], ...] = ()
     features: tuple[str, ...] = ()
 
@@ -94,8 +105,8 @@ def forOwnerOnly(element: Element, to: JID) -> None:
 
     @raise StanzaError: C{service-unavailable}
     """
-    if not fromOwner(element, to):
+    if not isFromAccount(element, to):
         raise StanzaError("service-unavailable")
 
 
-__all__ = ["ANSWERED", "ANY", "BARE", "FULL", "HOST", "Handler", "Kind", "StanzaError", "forOwnerOnly"]
+__all__ = ["ANSWERED", "ANY", "BARE", "FULL", "HOST", "AddressType", "Handler", "StanzaError", "forOwnerOnly"]

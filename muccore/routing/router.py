@@ -14,7 +14,7 @@ from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.refusal import refusal
+from muccore.xmpp.refusal import errorReplyOrNone
 
 
 @implementer(IRouter)
@@ -50,15 +50,15 @@ class Router:
         """
         domain = self.domains.get(to.domain)
         if domain is not None:
-            domain.received(element, to)
+            domain.dispatch(element, to)
         else:
-            self._elsewhere(element)
+            self._remoteServerNotFound(element)
 
-    def _elsewhere(self, element: Element) -> None:
+    def _remoteServerNotFound(self, element: Element) -> None:
         """
         The address is at no domain of this server. Links to other servers will be asked here.
         """
-        answer = refusal(element, StanzaError("remote-server-not-found"))
+        answer = errorReplyOrNone(element, StanzaError("remote-server-not-found"))
         if answer is None:
             return
         try:
@@ -72,4 +72,4 @@ class Router:
         """
         See L{IRouter.routeTo}.
         """
-        return self.sessions.get(jid)
+        return self.sessions.byFullJID(jid)

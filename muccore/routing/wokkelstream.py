@@ -28,7 +28,7 @@ REQUEST_TIMEOUT: Final = 60.0
 """Seconds that a request waits for its answer unless it says otherwise."""
 
 
-def adopted(element: domish.Element) -> Element:
+def toStanza(element: domish.Element) -> Element:
     """
     A stanza as it is inside the server: an L{Element} in C{jabber:client}. wokkel's handlers make theirs as
     C{domish.Element}s without a namespace.
@@ -36,25 +36,25 @@ def adopted(element: domish.Element) -> Element:
     if type(element) is not Element:
         element = copyOf(element)
     if element.uri is None:
-        _inClient(element)
+        _setClientNamespace(element)
     return element
 
 
-def _inClient(element: Element) -> None:
+def _setClientNamespace(element: Element) -> None:
     element.uri = element.defaultUri = ns.CLIENT
     for child in element.childElements():
         if child.uri is None:
-            _inClient(child)
+            _setClientNamespace(child)
 
 
 @implementer(IIQResponseTracker)
-class HandlerStream(EventDispatcher):
+class WokkelStream(EventDispatcher):
     """
     A domain's stanzas as an C{EventDispatcher}, with C{send} and with requests as Twisted's C{IQ} makes them.
 
     @ivar iqDeferreds: the requests that wait for an answer, by id.
     @ivar iqDefaultTimeout: how many seconds they wait.
-    @ivar observed: whether anyone has observed stanzas yet.
+    @ivar hasObservers: whether anyone has observed stanzas yet.
     """
 
     def __init__(self, send: Callable[[domish.Element], None], clock: IReactorTime) -> None:
@@ -62,17 +62,17 @@ class HandlerStream(EventDispatcher):
         self.send = send
         self.iqDeferreds: dict[str, Deferred[Any]] = {}
         self.iqDefaultTimeout = REQUEST_TIMEOUT
-        self.observed = False
+        self.hasObservers = False
         # Twisted's IQ calls it by this name.
         self._callLater = clock.callLater
-        self._asked: dict[str, str] = {}
+        self._recipients: dict[str, str] = {}
         self._observers: list[tuple[Any, Callable[..., Any]]] = []
 
     # Observers
 
     def _noteObserver(self, event: Any) -> None:
         if not (isinstance(event, str) and event.startswith(self.prefix)):
-            self.observed = True
+            self.hasObservers = True
 
     def addObserver(
         self, event: Any, observerfn: Callable[..., Any], priority: int = 0, *args: Any, **kwargs: Any
@@ -101,7 +101,7 @@ class HandlerStream(EventDispatcher):
             self._observers.remove((event, observerfn))
         super().removeObserver(event, observerfn)  # type: ignore[no-untyped-call]
 
-    def forget(self, handler: IXMPPHandler) -> None:
+    def removeObserversOf(self, handler: IXMPPHandler) -> None:
         """
         Remove the observers that are methods of a handler.
         """
@@ -109,7 +109,7 @@ class HandlerStream(EventDispatcher):
             if getattr(observer, "__self__", None) is handler:
                 self.removeObserver(event, observer)
 
-    def observe(self, element: Element) -> bool:
+    def dispatchToObservers(self, element: Element) -> bool:
         """
         Let the observers see a stanza.
 
@@ -161,21 +161,21 @@ class HandlerStream(EventDispatcher):
         self.send(element)
         return deferred
 
-    def asking(self, element: Element, to: JID) -> None:
+    def requestSent(self, element: Element, to: JID) -> None:
         """
         An IQ is being sent: if it is a request that waits for an answer, note who is asked.
         """
         id = element.attributes.get("id", "")
         waiting = self.iqDeferreds.get(id)
-        if waiting is not None and id not in self._asked and element.attributes.get("type") in ("get", "set"):
-            self._asked[id] = to.full
-            waiting.addBoth(self._forgetAsked, id)
+        if waiting is not None and id not in self._recipients and element.attributes.get("type") in ("get", "set"):
+            self._recipients[id] = to.full
+            waiting.addBoth(self._forgetRecipient, id)
 
-    def _forgetAsked(self, result: Any, id: str) -> Any:
-        self._asked.pop(id, None)
+    def _forgetRecipient(self, result: Any, id: str) -> Any:
+        self._recipients.pop(id, None)
         return result
 
-    def answered(self, element: Element) -> bool:
+    def handleResponse(self, element: Element) -> bool:
         """
         An IQ of type result or error has come.
 
@@ -188,7 +188,7 @@ class HandlerStream(EventDispatcher):
             sender = jid.parse(element.attributes.get("from", "")).full
         except InvalidJID:
             return False
-        if sender != self._asked.get(id):
+        if sender != self._recipients.get(id):
             return False
         element.handled = True
         deferred = self.iqDeferreds.pop(id)

@@ -19,11 +19,11 @@ from muccore.config.plugins import HandlerDescription
 from muccore.config.schema import Settings
 from muccore.im.roster import RosterHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import IAccounts, IRoomStore, IStore
+from muccore.interfaces import IAuthBackend, IRoomStore, IStore
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.roomsettings import RoomSettings
-from muccore.muc.service.servicesettings import Options as MUCOptions
-from muccore.net.flush import Turn
+from muccore.muc.service.servicesettings import MUCServiceSettings as MUCOptions
+from muccore.net.flush import FlushScheduler
 from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
@@ -35,30 +35,30 @@ from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
 from muccore.session.session import Sessions
 from muccore.storage.registry import makeStore
-from muccore.stream.c2s import Settings as StreamSettings
+from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.stream.factory import C2SFactory
-from muccore.stream.features import Offer
+from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.mechanisms import SASL
 
 STORES: Final = (("auth", "backend"), ("storage", "affiliations"))
-"""Which section and key each store comes from, in the order of L{House.stores}."""
+"""Which section and key each store comes from, in the order of L{ServerComponents.stores}."""
 
 
-class House:
+class ServerComponents:
     """
     The parts of one server.
 
-    @ivar turn: the clock of everything, and who is flushed at the end of a reactor turn.
+    @ivar flusher: the clock of everything, and who is flushed at the end of a reactor turn.
     @ivar accounts: who may log in.
     @ivar rooms: the store of rooms.
     @ivar tls: the certificate, or C{None} if nothing needs one.
     @ivar sasl: how clients log in.
     @ivar sessions: who is logged in.
     @ivar router: who answers for an address.
-    @ivar users: the domain of the accounts.
-    @ivar chat: the domain of the rooms.
+    @ivar userDomain: the domain of the accounts.
+    @ivar mucDomain: the domain of the rooms.
     @ivar muc: the rooms.
-    @ivar discovery: tells what the domain of the accounts is.
+    @ivar disco: tells what the domain of the accounts is.
     @ivar streams: the streams of clients.
     """
 
@@ -66,28 +66,30 @@ class House:
         """
         @raise TLSConfigError: if there is no certificate where one is needed.
         """
-        self.turn = Turn(reactor)
-        self.accounts = cast(IAccounts, makeStore("accounts", settings.auth.backend, settings.base, reactor))
+        self.flusher = FlushScheduler(reactor)
+        self.accounts = cast(IAuthBackend, makeStore("accounts", settings.auth.backend, settings.base, reactor))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
-        self.tls = preflight.makeTLS(settings) if preflight.usesTLS(settings) else None
+        self.tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
         domain = settings.server.domain
-        self.sasl = SASL(self.accounts, domain, settings.c2s.allowPlaintextAuth, keptSecret(settings))
+        self.sasl = SASL(self.accounts, domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings))
         self.sessions = Sessions(settings.limits.sessionsPerAccount, settings.limits.directedPresences)
         self.router = Router(self.sessions)
-        self.users = UserDomain(domain, self.router, self.turn, self.sessions)
-        self.chat = Domain(settings.muc.domain, self.router, self.turn)
+        self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
+        self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
         self.muc = MUCHandler(self.rooms, mucOptions(settings))
-        self.discovery = AccountDiscoHandler(
-            lambda: [(self.chat.name, self.muc.options.name)], settings.server.name
+        self.disco = AccountDiscoHandler(
+            lambda: [(self.mucDomain.name, self.muc.options.name)], settings.server.name
         )
-        for made in (self.users, self.chat):
+        for made in (self.userDomain, self.mucDomain):
             self.router.addDomain(made)
-        self.streams = C2SFactory(self.turn, self._offer(settings), streamSettings(settings))
+        self.streams = C2SFactory(self.flusher, self._offer(settings), streamSettings(settings))
         self._settings = settings
 
-    def _offer(self, settings: Settings) -> Offer:
+    def _offer(self, settings: Settings) -> StreamFeatures:
         c2s = settings.c2s
-        return Offer(self.users.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries, c2s.channelBinding)
+        return StreamFeatures(
+            self.userDomain.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries, c2s.channelBinding
+        )
 
     @property
     def stores(self) -> tuple[IStore, IStore]:
@@ -103,19 +105,19 @@ class House:
         @raise FirstError: (as failure) if a store cannot be opened: which of L{stores}, and why (L{StoreError}).
         """
         opening = gatherResults([store.open() for store in self.stores], consumeErrors=True)
-        return opening.addCallback(lambda _: self._furnish())
+        return opening.addCallback(lambda _: self._addHandlers())
 
-    def _furnish(self) -> None:
+    def _addHandlers(self) -> None:
         settings = self._settings
         for handler in (
-            self.discovery,
+            self.disco,
             AccountPingHandler(),
             RosterHandler(),
             VersionHandler("muccore", __version__),
             TimeHandler(),
             *_extra(settings.server.extraHandlers),
         ):
-            handler.setHandlerParent(self.users)
+            handler.setHandlerParent(self.userDomain)
         for handler in (
             DiscoInfoHandler(),
             PingHandler(),
@@ -123,9 +125,9 @@ class House:
             self.muc,
             *_extra(settings.muc.extraHandlers),
         ):
-            handler.setHandlerParent(self.chat)
+            handler.setHandlerParent(self.mucDomain)
 
-    def adopt(self, settings: Settings, tls: ServerTLS | None) -> None:
+    def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:
         """
         Take over what of a new configuration can be taken over while the server runs. The domains stay.
 
@@ -135,8 +137,8 @@ class House:
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.sessions.limit = settings.limits.sessionsPerAccount
         self.sessions.directedLimit = settings.limits.directedPresences
-        self.discovery.rename(settings.server.name)
-        self.muc.reconfigure(replace(mucOptions(settings), localDomain=self.users.name))
+        self.disco.rename(settings.server.name)
+        self.muc.reconfigure(replace(mucOptions(settings), localDomain=self.userDomain.name))
         self.streams.configure(self._offer(settings), streamSettings(settings))
 
 
@@ -144,7 +146,7 @@ def _extra(descriptions: Iterable[HandlerDescription]) -> Iterator[Any]:
     return (description.make() for description in descriptions)
 
 
-def keptSecret(settings: Settings) -> bytes | None:
+def dummySaltSecret(settings: Settings) -> bytes | None:
     """
     A secret that stays the same over restarts, for the salts of users who do not exist: made from the private key of
     the certificate. C{None} if there is none.

@@ -23,7 +23,7 @@ from muccore.server import preflight
 _BACKLOG = 1024
 """How many connections may wait to be accepted at one endpoint, unless the endpoint says otherwise."""
 
-Place = tuple[str, str]
+ListenKey = tuple[str, str]
 """The key of C{[c2s]} that an endpoint stands in, and the endpoint."""
 
 
@@ -43,19 +43,19 @@ class Listeners:
         @param factories: what takes the connections, by key of C{[c2s]}.
         @param equip: is given each port when it has begun to listen, in the same turn.
         """
-        self.ports: dict[Place, IListeningPort] = {}
+        self.ports: dict[ListenKey, IListeningPort] = {}
         self._reactor = reactor
         self._factories = factories
-        self._equip = equip
+        self._installTransport = equip
 
-    async def adopt(self, settings: Settings) -> Callable[[], Any]:
+    async def reconfigure(self, settings: Settings) -> Callable[[], Any]:
         """
         Listen where a configuration says so, in addition to where we listen already.
 
         @return: call this to listen nowhere else from then on; it returns something to await.
         @raise ConfigError: for the first endpoint that cannot be had; then we listen where we did before.
         """
-        wanted = places(settings)
+        wanted = listenKeys(settings)
         gone = [place for place in self.ports if place not in wanted]
         coming = [place for place in wanted if place not in self.ports]
         # The same port of another address, or for another purpose, can only be had when we have given it up.
@@ -63,7 +63,7 @@ class Listeners:
         ceded = [place for place in gone if _number(place) in numbers]
         for place in ceded:
             await self._close(place)
-        opened: list[Place] = []
+        opened: list[ListenKey] = []
         try:
             for place in coming:
                 await self._open(place, settings)
@@ -89,22 +89,22 @@ class Listeners:
         for place in list(self.ports):
             await self._close(place)
 
-    async def _open(self, place: Place, settings: Settings) -> None:
+    async def _open(self, place: ListenKey, settings: Settings) -> None:
         key, endpoint = place
         try:
             port = await serverFromString(self._reactor, _withBacklog(endpoint)).listen(self._factories[key])
         except CannotListenError as e:
-            trouble = preflight.explain(e.socketError) if isinstance(e.socketError, OSError) else str(e)
+            trouble = preflight.describeError(e.socketError) if isinstance(e.socketError, OSError) else str(e)
             raise ConfigError([settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")]) from None
         except (LookupError, OSError):
-            raise ConfigError([preflight.notHandedOver(settings, key, endpoint)]) from None
-        self._equip(port, settings)
+            raise ConfigError([preflight.socketNotPassed(settings, key, endpoint)]) from None
+        self._installTransport(port, settings)
         self.ports[place] = port
 
-    async def _close(self, place: Place) -> None:
+    async def _close(self, place: ListenKey) -> None:
         await maybeDeferred(self.ports.pop(place).stopListening)
 
-    async def _reopen(self, place: Place, settings: Settings) -> None:
+    async def _reopen(self, place: ListenKey, settings: Settings) -> None:
         try:
             await self._open(place, settings)
         except ConfigError as e:
@@ -112,7 +112,7 @@ class Listeners:
             self._log.critical("{endpoint} is lost: {problem}", endpoint=place[1], problem=e)
 
 
-def places(settings: Settings) -> list[Place]:
+def listenKeys(settings: Settings) -> list[ListenKey]:
     """
     Where a configuration says that we listen.
     """
@@ -121,7 +121,7 @@ def places(settings: Settings) -> list[Place]:
     return found
 
 
-def _number(place: Place) -> int | None:
+def _number(place: ListenKey) -> int | None:
     address = socketAddress(place[1])
     return None if address is None else address[2]
 

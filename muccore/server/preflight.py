@@ -49,7 +49,7 @@ def _certificate(settings: Settings) -> Iterator[Problem]:
     if not usesTLS(settings):
         return
     try:
-        makeTLS(settings)
+        tlsFromSettings(settings)
     except TLSConfigError as e:
         yield settings.problem("tls", "certificate", str(e))
 
@@ -61,7 +61,7 @@ def usesTLS(settings: Settings) -> bool:
     return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen)
 
 
-def makeTLS(settings: Settings) -> ServerTLS:
+def tlsFromSettings(settings: Settings) -> ServerTLS:
     """
     The TLS of the configured certificate.
 
@@ -78,11 +78,11 @@ def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
         ("rooms", "storage", "affiliations", settings.storage.affiliations),
     ):
         store: IStore = makeStore(purpose, description, settings.base, reactor)
-        tryOut = getattr(store, "tryOut", None)
-        if tryOut is None:
+        probe = getattr(store, "probe", None)
+        if probe is None:
             continue
         try:
-            tryOut()
+            probe()
         except StoreError as e:
             yield settings.problem(section, key, str(e))
 
@@ -97,14 +97,14 @@ def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:
                     try:
                         serverFromString(reactor, endpoint)
                     except LookupError:
-                        yield notHandedOver(settings, key, endpoint)
+                        yield socketNotPassed(settings, key, endpoint)
                     continue
                 trouble = _tryListening(probes, *address)
                 if trouble is not None:
                     yield settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")
 
 
-def notHandedOver(settings: Settings, key: str, endpoint: str) -> Problem:
+def socketNotPassed(settings: Settings, key: str, endpoint: str) -> Problem:
     """
     What is wrong with an endpoint whose socket the service manager should have opened.
     """
@@ -122,11 +122,11 @@ def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: st
         probe.bind((interface, port))
         probe.listen(1)
     except OSError as e:
-        return explain(e)
+        return describeError(e)
     return None
 
 
-def explain(error: OSError) -> str:
+def describeError(error: OSError) -> str:
     """
     Why a port cannot be had and what to do, in a clause.
     """

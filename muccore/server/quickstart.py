@@ -23,7 +23,7 @@ from muccore.net.selfsigned import selfSigned
 from muccore.server.preflight import usesTLS
 
 
-def provide(settings: Settings) -> str | None:
+def createCertificate(settings: Settings) -> str | None:
     """
     Write a certificate and its key if both are configured and neither is there.
 
@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     try:
         settings = load(argv[0])
-        written = provide(settings)
+        written = createCertificate(settings)
     except ConfigError as e:
         print(e, file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ SPARE = 256
 """What the process opens besides the connections of clients: listeners, databases, logs."""
 
 
-def provide(connections: int, limits: Any = resource) -> int:
+def raiseFileLimit(connections: int, limits: Any = resource) -> int:
     """
     Let the process open as many files as that many connections need, as far as the system allows it.
 

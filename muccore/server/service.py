@@ -29,8 +29,8 @@ from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
 from muccore.net.tls import TLSConfigError
 from muccore.server import preflight, rlimits
-from muccore.server.assembly import STORES, House
-from muccore.server.listeners import Listeners, places
+from muccore.server.assembly import STORES, ServerComponents
+from muccore.server.listeners import Listeners, listenKeys
 from muccore.server.systemd import READY, STOPPING, notify, reloading
 from muccore.xmpp.errors import StreamError
 
@@ -38,12 +38,12 @@ _RESTART_ONLY = ("transport", "auth", "storage")
 """Sections of which nothing can be taken over while the server runs."""
 
 
-class Server(Service):
+class MUCCoreService(Service):
     """
     One server.
 
     @ivar settings: the configuration that holds.
-    @ivar house: its parts; C{None} before it has started.
+    @ivar components: its parts; C{None} before it has started.
     @ivar listeners: what it listens on; C{None} before it has started.
     @ivar ready: fires when it serves, or fails with why it does not.
     """
@@ -58,14 +58,14 @@ class Server(Service):
         """
         self.settings = settings
         self.reactor = reactor
-        self.house: House | None = None
+        self.components: ServerComponents | None = None
         self.listeners: Listeners | None = None
         self.ready: Deferred[None] = Deferred()
-        self._tuned = tuned
+        self._ownsProcess = tuned
         # twistd may go to another folder before the configuration is read again.
         self._path = os.path.abspath(settings.path)
         self._serving = False
-        self._step = DeferredLock()
+        self._lifecycleLock = DeferredLock()
         self._stopped: Deferred[None] | None = None
         self._reporting = LoopingCall(lambda: eventlog.limit.expire())
         self._reporting.clock = reactor
@@ -78,33 +78,33 @@ class Server(Service):
         """
         super().startService()  # type: ignore[no-untyped-call]
         setThreshold(self.settings.server.logLevel)
-        if self._tuned:
+        if self._ownsProcess:
             signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
-        starting = self._inTurn(self._start)
+        starting = self._whenIdle(self._start)
         starting.addErrback(self._startFailed)
         starting.chainDeferred(self.ready)
-        if self._tuned:
-            self.ready.addErrback(self._giveUp)
+        if self._ownsProcess:
+            self.ready.addErrback(self._exitWithError)
 
-    def _inTurn(self, step: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
+    def _whenIdle(self, step: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
         """
         Do one of starting, reloading and ending when the one before is done.
         """
-        return cast("Deferred[None]", self._step.run(lambda: Deferred.fromCoroutine(step())))
+        return cast("Deferred[None]", self._lifecycleLock.run(lambda: Deferred.fromCoroutine(step())))
 
     async def _start(self) -> None:
         try:
-            house = self.house = House(self.settings, self.reactor)
+            house = self.components = ServerComponents(self.settings, self.reactor)
         except TLSConfigError as e:
             raise self._badCertificate(self.settings, e) from None
         await house.open()
         if self._stopped is not None:
             raise CancelledError()
         factories = {"listen": house.streams, "direct_tls_listen": house.streams.directTLS}
-        self.listeners = Listeners(self.reactor, factories, self._equip)
-        await self.listeners.adopt(self.settings)
-        self._provideDescriptors()
-        if self._tuned:
+        self.listeners = Listeners(self.reactor, factories, self._installTransport)
+        await self.listeners.reconfigure(self.settings)
+        self._raiseFileLimit()
+        if self._ownsProcess:
             _tuneCollector()
         self._serving = True
         self._reporting.start(eventlog.PERIOD, now=False)
@@ -115,22 +115,22 @@ class Server(Service):
     def _badCertificate(settings: Settings, error: TLSConfigError) -> ConfigError:
         return ConfigError([settings.problem("tls", "certificate", str(error))])
 
-    def _equip(self, port: IListeningPort, settings: Settings) -> None:
-        house = self.house
+    def _installTransport(self, port: IListeningPort, settings: Settings) -> None:
+        house = self.components
         assert house is not None
-        transport.install(
+        transport.installOnPort(
             port,
-            house.turn,
+            house.flusher,
             settings.transport.opportunisticWrites,
             settings.transport.outboxLimit,
             settings.c2s.closeTimeout,
         )
 
-    def _provideDescriptors(self) -> None:
-        if not self._tuned:
+    def _raiseFileLimit(self) -> None:
+        if not self._ownsProcess:
             return
         wanted = self.settings.limits.connections
-        possible = rlimits.provide(wanted)
+        possible = rlimits.raiseFileLimit(wanted)
         if possible < wanted:
             self._log.info(
                 "{possible} clients can be connected, not {wanted}: raise the limit of open files (LimitNOFILE) "
@@ -144,7 +144,7 @@ class Server(Service):
         self._log.info(
             "muccore serves {domain} on {endpoints}; rooms are at {rooms}",
             domain=settings.server.domain,
-            endpoints=", ".join(endpoint for _, endpoint in places(settings)),
+            endpoints=", ".join(endpoint for _, endpoint in listenKeys(settings)),
             rooms=settings.muc.domain,
         )
         self._log.info("accounts are made with: muccorectl -c {path} adduser NAME", path=settings.path)
@@ -170,7 +170,7 @@ class Server(Service):
             self._log.failure("The server cannot start", failure)
         return failure
 
-    def _giveUp(self, failure: Failure) -> None:
+    def _exitWithError(self, failure: Failure) -> None:
         """
         End the process with status 1.
         """
@@ -205,24 +205,24 @@ class Server(Service):
             if self._serving:
                 notify(READY)
 
-        return self._inTurn(self._reload).addErrback(failed).addBoth(done)
+        return self._whenIdle(self._reload).addErrback(failed).addBoth(done)
 
     async def _reload(self) -> None:
-        house, listeners = self.house, self.listeners
+        house, listeners = self.components, self.listeners
         if house is None or listeners is None or not self._serving:
             return
         settings = load(self._path)
         try:
-            tls = preflight.makeTLS(settings) if preflight.usesTLS(settings) else None
+            tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
         except TLSConfigError as e:
             raise self._badCertificate(settings, e) from None
         # From here on nothing fails but the ports, and that undoes itself.
-        closeOthers = await listeners.adopt(settings)
-        house.adopt(settings, tls)
+        closeOthers = await listeners.reconfigure(settings)
+        house.reconfigure(settings, tls)
         setThreshold(settings.server.logLevel)
         self._checkRestart(settings)
         self.settings = settings
-        self._provideDescriptors()
+        self._raiseFileLimit()
         await closeOthers()
         self._log.info("reloaded {path}", path=settings.path)
 
@@ -256,7 +256,7 @@ class Server(Service):
             self._serving = False
             # Marked first: what is on its way has to notice.
             self._stopped = Deferred()
-            self._inTurn(self._stop).chainDeferred(self._stopped)
+            self._whenIdle(self._stop).chainDeferred(self._stopped)
         waiting: Deferred[None] = Deferred()
 
         def stopped(result: None) -> None:
@@ -266,14 +266,14 @@ class Server(Service):
         return waiting
 
     async def _stop(self) -> None:
-        house, listeners = self.house, self.listeners
+        house, listeners = self.components, self.listeners
         if listeners is not None:
             await self._try(listeners.closeAll)
         if house is None:
             return
-        for domain in (house.chat, house.users):
+        for domain in (house.mucDomain, house.userDomain):
             await self._try(domain.shutDown)
-        await self._try(house.turn.flush)
+        await self._try(house.flusher.flush)
         await self._try(lambda: house.streams.closeAll(StreamError("system-shutdown")))
         for store in house.stores:
             await self._try(store.close)

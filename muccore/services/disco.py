@@ -19,13 +19,13 @@ from twisted.words.xish import domish
 from wokkel import data_form, disco
 from wokkel.iwokkel import IDisco
 
-from muccore.interfaces.handlers import fromOwner
+from muccore.interfaces.handlers import isFromAccount
 from muccore.routing.handler import BARE, HOST, Handler, forOwnerOnly
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 Items = Callable[[], Iterable[tuple[str, "str | None"]]]
 
@@ -47,7 +47,7 @@ class DiscoInfoHandler(Handler):
     Answers C{disco#info} to the domain. For a domain with a handler that answers C{disco#items} itself.
     """
 
-    implements = (XEP(30, "Service Discovery", "2.5.0", "Of accounts only their owners learn anything."),)
+    implements = (Spec(30, "Service Discovery", "2.5.0", "Of accounts only their owners learn anything."),)
     features = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
     def _gather(self, method: str, element: Element, to: JID, node: str) -> Deferred[list[Any]]:
@@ -144,7 +144,7 @@ class AccountDiscoHandler(DiscoHandler):
         """
         What belongs to the account. To others nothing does, whether there is such an account or not (XEP-0030 §8).
         """
-        if fromOwner(element, to):
+        if isFromAccount(element, to):
             return self.onItems(element, to)
         query = Element((ns.DISCO_ITEMS, "query"))
         node = _node(element)

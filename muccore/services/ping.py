@@ -10,7 +10,7 @@ from muccore.routing.handler import BARE, HOST, Handler, forOwnerOnly
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 
 class PingHandler(Handler):
@@ -18,7 +18,7 @@ class PingHandler(Handler):
     Answers pings of the domain.
     """
 
-    implements = (XEP(199, "XMPP Ping", "2.0.1", "The server answers pings and sends none."),)
+    implements = (Spec(199, "XMPP Ping", "2.0.1", "The server answers pings and sends none."),)
     features = (ns.PING,)
 
     def onPing(self, element: Element, to: JID) -> None:

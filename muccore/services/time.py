@@ -14,7 +14,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 
 class TimeHandler(Handler):
@@ -22,7 +22,7 @@ class TimeHandler(Handler):
     Tells the time, in UTC: the time zone of a server is no concern of its users.
     """
 
-    implements = (XEP(202, "Entity Time", "2.0", "The offset from UTC is always zero."),)
+    implements = (Spec(202, "Entity Time", "2.0", "The offset from UTC is always zero."),)
     features = (ns.TIME,)
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:

@@ -11,7 +11,7 @@ from muccore.routing.handler import HOST, Handler
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 
 class VersionHandler(Handler):
@@ -19,7 +19,7 @@ class VersionHandler(Handler):
     Tells what software this is.
     """
 
-    implements = (XEP(92, "Software Version", "1.1", "The operating system is not told (§5)."),)
+    implements = (Spec(92, "Software Version", "1.1", "The operating system is not told (§5)."),)
     features = (ns.VERSION,)
 
     def __init__(self, name: str = "muccore", version: str = __version__) -> None:

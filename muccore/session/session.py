@@ -22,12 +22,12 @@ from typing import Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import IBinder, ICarrier, IRouter, ISession
+from muccore.interfaces import IRouter, ISession, ISessionBinder, IStream
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, Rendered, stanza, toAttribute
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.refusal import refusal
+from muccore.xmpp.refusal import errorReplyOrNone
 
 STANZAS: Final = frozenset(["message", "presence", "iq"])
 
@@ -48,7 +48,7 @@ _ID_LIMIT: Final = 1023
 _PRESENCE_LIMIT: Final = 16 * 1024
 """Bytes of the presence that a session broadcasts, which is kept."""
 
-_FAREWELL_LIMIT: Final = 20_000
+_UNAVAILABLE_COST_LIMIT: Final = 20_000
 """What it may cost to say goodbye to all to whom presence stands directed, in tags and quarters of a KiB: each of them
 gets a copy of what the client says with it. Beyond that, each is told that it has gone and no more."""
 
@@ -61,7 +61,7 @@ class Session:
     @ivar jid: the full JID.
     @ivar account: the bare JID.
     @ivar fullText: C{jid} as text, stamped on everything the client sends.
-    @ivar carrier: what carries it, or C{None}.
+    @ivar stream: what carries it, or C{None}.
     @ivar language: see L{ISession}.
     @ivar priority: the priority of its presence; C{None} while it is not available.
     @ivar presence: the presence it broadcast last, or C{None} while it is not available.
@@ -74,20 +74,20 @@ class Session:
         "_router",
         "_sessions",
         "account",
-        "carrier",
         "ended",
         "fullText",
         "jid",
         "language",
         "presence",
         "priority",
+        "stream",
     )
 
-    def __init__(self, sessions: Sessions, router: IRouter, jid: JID, carrier: ICarrier) -> None:
+    def __init__(self, sessions: Sessions, router: IRouter, jid: JID, carrier: IStream) -> None:
         self.jid = jid
         self.account = jid.bareJID()
         self.fullText = jid.full
-        self.carrier: ICarrier | None = carrier
+        self.stream: IStream | None = carrier
         self.language: str | None = None
         self.priority: int | None = None
         self.presence: Rendered | None = None
@@ -111,11 +111,11 @@ class Session:
         """
         See L{muccore.interfaces.IRoute.deliver}. After the end nothing happens.
         """
-        carrier = self.carrier
+        carrier = self.stream
         if carrier is not None:
             carrier.send(stanza, to)
 
-    def received(self, element: Element) -> None:
+    def stanzaReceived(self, element: Element) -> None:
         """
         See L{muccore.interfaces.ISession.received}.
 
@@ -136,7 +136,7 @@ class Session:
         if self.language is not None:
             attributes.setdefault(_LANG, self.language)
         if len(attributes.get("id", "")) > _ID_LIMIT:
-            self._refuse(element, StanzaError("policy-violation", text="the id is too long"), self.jid.domain)
+            self._sendError(element, StanzaError("policy-violation", text="the id is too long"), self.jid.domain)
             return
         address = attributes.get("to")
         to = None
@@ -146,7 +146,7 @@ class Session:
             except InvalidJID as e:
                 # The address cannot be the error's `from` alone: `by` says who found it malformed (RFC 6120
                 # §8.3.3.8).
-                self._refuse(element, StanzaError("jid-malformed", text=str(e)), self.jid.domain)
+                self._sendError(element, StanzaError("jid-malformed", text=str(e)), self.jid.domain)
                 return
         if name == "message":
             if to is None:
@@ -155,9 +155,9 @@ class Session:
                 attributes["to"] = to.full
             self._router.route(element, to)
         elif name == "iq":
-            self._iq(element, to)
+            self._iqReceived(element, to)
         else:
-            self._presence(element, to)
+            self._presenceReceived(element, to)
 
     def _checkSender(self, sender: str) -> None:
         try:
@@ -167,29 +167,29 @@ class Session:
         if claimed != self.jid and claimed != self.account:
             raise StreamError("invalid-from")
 
-    def _refuse(self, element: Element, error: StanzaError, by: str | None = None) -> None:
-        answer = refusal(element, error, by)
+    def _sendError(self, element: Element, error: StanzaError, by: str | None = None) -> None:
+        answer = errorReplyOrNone(element, error, by)
         if answer is not None:
             self.deliver(Rendered.of(answer), toAttribute(self.fullText))
 
-    def _bad(self, element: Element, text: str) -> None:
-        self._refuse(element, StanzaError("bad-request", text=text))
+    def _sendBadRequest(self, element: Element, text: str) -> None:
+        self._sendError(element, StanzaError("bad-request", text=text))
 
-    def _iq(self, element: Element, to: JID | None) -> None:
+    def _iqReceived(self, element: Element, to: JID | None) -> None:
         """
         Check an IQ by RFC 6120 §8.2.3 and send it on.
         """
         attributes = element.attributes
         type = attributes.get("type")
         if "id" not in attributes:
-            self._bad(element, "an IQ has to have an id")
+            self._sendBadRequest(element, "an IQ has to have an id")
             return
         if type in ("get", "set"):
             if sum(1 for child in element.children if not isinstance(child, str)) != 1:
-                self._bad(element, f"an IQ of type {type} has to have exactly one child element")
+                self._sendBadRequest(element, f"an IQ of type {type} has to have exactly one child element")
                 return
         elif type not in ("result", "error"):
-            self._bad(element, "the type of an IQ has to be get, set, result or error")
+            self._sendBadRequest(element, "the type of an IQ has to be get, set, result or error")
             return
         if to is None:
             # The server answers for the account (RFC 6120 §10.3.3).
@@ -199,40 +199,40 @@ class Session:
 
     # Presence
 
-    def _presence(self, element: Element, to: JID | None) -> None:
+    def _presenceReceived(self, element: Element, to: JID | None) -> None:
         type = element.attributes.get("type")
         if type is None:
             if to is None:
-                self._available(element)
-            elif self._remember(to):
+                self._sendAvailable(element)
+            elif self._trackDirected(to):
                 self._router.route(element, to)
             else:
-                self._refuse(
+                self._sendError(
                     element, StanzaError("resource-constraint", text="presence is directed to too many addresses")
                 )
         elif type == "unavailable":
             if to is None:
-                self._unavailable(element)
+                self._sendUnavailable(element)
             else:
                 if self._directed is not None:
                     self._directed.pop(to.full, None)
                 self._router.route(element, to)
         elif type in _SUBSCRIPTION:
             if to is None:
-                self._bad(element, f"presence of type {type} has to have an address")
+                self._sendBadRequest(element, f"presence of type {type} has to have an address")
             elif not to.local or to.domain != self.jid.domain:
                 # RFC 6121 §8.5.1 has the server ignore these for accounts that do not exist. Those that do exist are
                 # treated alike, as if nobody had answered yet, so that nobody learns which they are.
-                self._refuse(element, StanzaError("service-unavailable", text="subscriptions are not supported"))
+                self._sendError(element, StanzaError("service-unavailable", text="subscriptions are not supported"))
         elif type == "probe" or type == "error":
             # Both are about one entity: without an address there is none, and a client has no business to probe
             # (RFC 6121 §4.3). Domains know what to do with the others.
             if to is not None:
                 self._router.route(element, to)
         else:
-            self._bad(element, "no such type of presence")
+            self._sendBadRequest(element, "no such type of presence")
 
-    def _remember(self, to: JID) -> bool:
+    def _trackDirected(self, to: JID) -> bool:
         """
         Note that presence has been directed to an address (RFC 6121 §4.6.3).
 
@@ -260,11 +260,11 @@ class Session:
         """
         Send presence to the available resources of this account.
         """
-        for session in self._sessions.of(self.account.bare).values():
+        for session in self._sessions.forAccount(self.account.bare).values():
             if session.priority is not None:
                 session.deliver(rendered, toAttribute(session.fullText))
 
-    def _available(self, element: Element) -> None:
+    def _sendAvailable(self, element: Element) -> None:
         """
         Initial and updated presence (RFC 6121 §4.2.2, §4.4.2): to every available resource of the account, this one
         too. With the initial one, the presence of the others comes back.
@@ -274,12 +274,12 @@ class Session:
         if priorities:
             text = priorities[0].text().strip()
             if len(priorities) > 1 or not _PRIORITY.fullmatch(text) or not -128 <= int(text) <= 127:
-                self._bad(element, "the priority of presence is one number from -128 to 127")
+                self._sendBadRequest(element, "the priority of presence is one number from -128 to 127")
                 return
             priority = int(text)
         presence = Rendered.of(element)
         if len(presence.tail) > _PRESENCE_LIMIT:
-            self._refuse(element, StanzaError("policy-violation", text="the presence is too large"))
+            self._sendError(element, StanzaError("policy-violation", text="the presence is too large"))
             return
         initial = self.priority is None
         self.priority = priority
@@ -287,11 +287,11 @@ class Session:
         self._broadcast(presence)
         if initial:
             address = toAttribute(self.fullText)
-            for session in self._sessions.of(self.account.bare).values():
+            for session in self._sessions.forAccount(self.account.bare).values():
                 if session is not self and session.presence is not None:
                     self.deliver(session.presence, address)
 
-    def _unavailable(self, element: Element) -> None:
+    def _sendUnavailable(self, element: Element) -> None:
         """
         Unavailable presence: to every available resource of the account, this one too (RFC 6121 §4.5.2), and to
         everyone to whom presence stands directed (RFC 6121 §4.6.3).
@@ -302,11 +302,11 @@ class Session:
             self.priority = None
             self.presence = None
         cost = rendered.tail.count(b"<") + len(rendered.tail) // 256
-        if cost * len(self.directed) > _FAREWELL_LIMIT:
+        if cost * len(self.directed) > _UNAVAILABLE_COST_LIMIT:
             element = stanza("presence", "unavailable", from_=self.fullText)
-        self._undirect(element)
+        self._sendDirectedUnavailable(element)
 
-    def _undirect(self, element: Element) -> None:
+    def _sendDirectedUnavailable(self, element: Element) -> None:
         directed, self._directed = self._directed, None
         if directed:
             for to in directed.values():
@@ -314,11 +314,11 @@ class Session:
                 copied.attributes["to"] = to.full
                 self._router.route(copied, to)
 
-    def carrierLost(self, carrier: ICarrier, clean: bool) -> None:
+    def streamLost(self, carrier: IStream, clean: bool) -> None:
         """
         See L{muccore.interfaces.ISession.carrierLost}.
         """
-        if carrier is self.carrier:
+        if carrier is self.stream:
             self.end()
 
     def end(self) -> None:
@@ -329,7 +329,7 @@ class Session:
         if self.ended:
             return
         self.ended = True
-        self.carrier = None
+        self.stream = None
         available = self.priority is not None
         self.priority = None
         self.presence = None
@@ -337,13 +337,13 @@ class Session:
         gone = stanza("presence", "unavailable", from_=self.fullText)
         if available:
             self._broadcast(Rendered.of(gone))
-        self._undirect(gone)
+        self._sendDirectedUnavailable(gone)
 
 
-_NOBODY: Final[Mapping[str, Session]] = MappingProxyType({})
+_NO_SESSIONS: Final[Mapping[str, Session]] = MappingProxyType({})
 
 
-@implementer(IBinder)
+@implementer(ISessionBinder)
 class Sessions:
     """
     Who is bound: the sessions of every account.
@@ -370,29 +370,29 @@ class Sessions:
         """
         return iter([session for sessions in self._accounts.values() for session in sessions.values()])
 
-    def of(self, account: str) -> Mapping[str, Session]:
+    def forAccount(self, account: str) -> Mapping[str, Session]:
         """
         The sessions of an account by resource. Not a copy.
 
         @param account: the bare JID as text.
         """
-        return self._accounts.get(account, _NOBODY)
+        return self._accounts.get(account, _NO_SESSIONS)
 
-    def get(self, jid: JID) -> Session | None:
+    def byFullJID(self, jid: JID) -> Session | None:
         """
         The session that has a full JID.
         """
         sessions = self._accounts.get(jid.bare)
         return None if sessions is None else sessions.get(jid.resource)
 
-    def bind(self, account: JID, resource: str | None, carrier: ICarrier) -> Session:
+    def bind(self, account: JID, resource: str | None, carrier: IStream) -> Session:
         """
         See L{muccore.interfaces.IBinder.bind}.
 
         The session that had the resource has ended, and everyone has heard of it, before the new one is there
         (RFC 6120 §7.7.2.2): a room sees one leave and then one come.
         """
-        bound = self.of(account.bare)
+        bound = self.forAccount(account.bare)
         if resource is None:
             if len(bound) >= self.limit:
                 raise self._tooMany()
@@ -404,8 +404,8 @@ class Sessions:
                 raise StanzaError("bad-request", text=str(e)) from None
             old = bound.get(prepared)
             if old is not None:
-                if old.carrier is not None:
-                    old.carrier.close(StreamError("conflict"))
+                if old.stream is not None:
+                    old.stream.close(StreamError("conflict"))
                 old.end()
             elif len(bound) >= self.limit:
                 raise self._tooMany()

@@ -24,13 +24,13 @@ class StoreFactory:
     """
     An L{IStoreFactory} out of a function.
 
-    @ivar purpose: C{"accounts"} or C{"rooms"}.
+    @ivar kind: C{"accounts"} or C{"rooms"}.
     @ivar scheme: the word before the colon.
     @ivar help: one line for the configuration reference: what stands behind the colon.
     @ivar make: called with the argument, the base folder and the reactor; may raise L{BadDescription}.
     """
 
-    purpose: str
+    kind: str
     scheme: str
     help: str
     make: Callable[[str, FilePath[str], Any], IStore]

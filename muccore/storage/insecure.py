@@ -9,12 +9,12 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from muccore.interfaces import IAccounts
+from muccore.interfaces import IAuthBackend
 from muccore.xmpp.scramkeys import ScramKeys
 
 
-@implementer(IAccounts)
-class OpenAccounts:
+@implementer(IAuthBackend)
+class InsecureAuth:
     """
     Lets everybody in, at once: it stands on the log-in path of load tests. The configuration refuses it unless every
     listener is on a loopback address.
@@ -25,24 +25,24 @@ class OpenAccounts:
 
     def open(self) -> Deferred[None]:
         """
-        See L{IAccounts.open}.
+        See L{IAuthBackend.open}.
         """
         return succeed(None)
 
     def close(self) -> Deferred[None]:
         """
-        See L{IAccounts.close}.
+        See L{IAuthBackend.close}.
         """
         return succeed(None)
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
         """
-        See L{IAccounts.scramKeys}: there are none.
+        See L{IAuthBackend.scramKeys}: there are none.
         """
         return succeed(None)
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
         """
-        See L{IAccounts.checkPassword}: every password is right.
+        See L{IAuthBackend.checkPassword}: every password is right.
         """
         return succeed(bool(user))

@@ -29,13 +29,13 @@ from muccore.interfaces import (
     Subject,
     UserExists,
 )
-from muccore.storage.scramaccounts import KeyedAccounts
+from muccore.storage.scramaccounts import ScramAccountStore
 from muccore.xmpp.scramkeys import ScramKeys
 
 _T = TypeVar("_T")
 
 
-class _Lifetime:
+class _OpenState:
     """
     Answers while it is open, and refuses before and after.
 
@@ -55,19 +55,19 @@ class _Lifetime:
         return execute(work, *arguments)
 
 
-class MemoryAccounts(KeyedAccounts):
+class MemoryAccounts(ScramAccountStore):
     """
     Accounts in a dictionary.
     """
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor)
-        self._lifetime = _Lifetime("accounts")
+        self._lifetime = _OpenState("accounts")
         self._keys: dict[str, dict[str, ScramKeys]] = {}
 
     def open(self) -> Deferred[None]:
         """
-        See L{KeyedAccounts.open}.
+        See L{ScramAccountStore.open}.
         """
         self._lifetime.isOpen = True
         self._closed = False
@@ -75,13 +75,13 @@ class MemoryAccounts(KeyedAccounts):
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
         """
-        See L{KeyedAccounts.scramKeys}.
+        See L{ScramAccountStore.scramKeys}.
         """
         return self._lifetime.run(lambda: self._keys.get(user, {}).get(hashName))
 
     def users(self) -> Deferred[list[str]]:
         """
-        See L{KeyedAccounts.users}.
+        See L{ScramAccountStore.users}.
         """
         return self._lifetime.run(lambda: sorted(self._keys))
 
@@ -134,7 +134,7 @@ class MemoryRooms:
     """
 
     def __init__(self) -> None:
-        self._lifetime = _Lifetime("rooms")
+        self._lifetime = _OpenState("rooms")
         self._rooms: dict[str, _Room] = {}
         self._public: dict[str, list[str]] = {}
 

@@ -15,9 +15,9 @@ from twisted.python.filepath import FilePath
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import BadDescription, IAccounts, IRoomStore, IStore, IStoreFactory
+from muccore.interfaces import BadDescription, IAuthBackend, IRoomStore, IStore, IStoreFactory
 
-PURPOSES: Final = {"accounts": IAccounts, "rooms": IRoomStore}
+KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore}
 """What stores are for, and what a store for it provides."""
 
 
@@ -25,11 +25,11 @@ def factories(purpose: str) -> Sequence[IStoreFactory]:
     """
     The installed factories for a purpose, sorted by scheme.
     """
-    found = [factory for factory in getPlugins(IStoreFactory) if factory.purpose == purpose]
+    found = [factory for factory in getPlugins(IStoreFactory) if factory.kind == purpose]
     return sorted(found, key=lambda factory: str(factory.scheme))
 
 
-def _choose(purpose: str, description: str) -> IStoreFactory:
+def _findFactory(purpose: str, description: str) -> IStoreFactory:
     scheme, colon, _ = description.partition(":")
     available = factories(purpose)
     chosen = [factory for factory in available if factory.scheme == scheme]
@@ -49,18 +49,18 @@ def makeStore(purpose: str, description: str, base: FilePath[str], reactor: Any)
     """
     Make the store that a description names. It is not open yet.
 
-    @param purpose: a key of L{PURPOSES}.
+    @param purpose: a key of L{KINDS}.
     @param description: C{scheme:argument}.
     @param base: the folder that relative paths start from.
     @param reactor: for threads and time.
     @raise BadDescription: if there is no such scheme, its argument is not understood, or what the plugin made is not
         what the purpose asks for.
     """
-    factory = _choose(purpose, description)
+    factory = _findFactory(purpose, description)
     argument = description.partition(":")[2]
     store = factory.makeStore(argument, base, reactor)
     try:
-        verifyObject(PURPOSES[purpose], store)
+        verifyObject(KINDS[purpose], store)
     except Invalid as e:
         raise BadDescription(f"{factory.scheme}: is no store for {purpose}: {' '.join(str(e).split())}") from None
     return store

@@ -39,7 +39,7 @@ def _derive(password: str) -> tuple[ScramKeys, ...]:
 
 
 @implementer(IAccountStore)
-class KeyedAccounts(ABC):
+class ScramAccountStore(ABC):
     """
     Accounts as SCRAM keys. A subclass says where the keys are kept.
 

@@ -19,14 +19,14 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muccore.interfaces import ICarrier, ISession
+from muccore.interfaces import ISession, IStream
 from muccore.log.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, Phrase
 from muccore.log.logger import Logger
 from muccore.net.limits import LOOPBACK, Networks, TokenBucket
 from muccore.net.timingwheel import TICK
 from muccore.net.tls import ChannelBindings
 from muccore.stream import streamlog
-from muccore.stream.negotiation import Negotiation, lateAnswer
+from muccore.stream.negotiation import Negotiation, answerStreamIQ
 from muccore.stream.parser import parser
 from muccore.stream.parser.parser import CLOSED, StanzaParser
 from muccore.stream.sending import StanzaSender
@@ -40,24 +40,24 @@ if TYPE_CHECKING:
 PARSER_IDLE: Final = 15
 """Ticks of silence after which the parser's memory is given back."""
 
-SPELL: Final = 0.02
+TIME_SLICE: Final = 0.02
 """Seconds after which one client is no longer listened to in a turn of the reactor, though there is more of what it
 has sent: then it is the others' turn, and if it has been cut off meanwhile, that was all."""
 
-AHEAD: Final = 64 * 1024
+PIPELINE_LIMIT: Final = 64 * 1024
 """Bytes that a client may send ahead while the accounts are being asked."""
 
 EPISODE: Final = 60
 """Ticks after which a client that is slowed down again is worth another line in the log."""
 
-END: Final = b"</stream:stream>"
+STREAM_CLOSE: Final = b"</stream:stream>"
 """What ends a stream."""
 
 _log = Logger()
 
 
 @dataclass(frozen=True)
-class Settings:
+class StreamSettings:
     """
     How streams are treated. Sizes are in bytes, times in seconds; 0 switches off what can be switched off.
 
@@ -95,7 +95,7 @@ def _ticks(seconds: float) -> int:
     return math.ceil(seconds / TICK)
 
 
-@implementer(ICarrier)
+@implementer(IStream)
 class C2SStream(StanzaSender, Protocol):
     """
     One client's connection.
@@ -110,8 +110,8 @@ class C2SStream(StanzaSender, Protocol):
 
     # Protocol has no slots, but a dictionary is only made when something else is set.
     __slots__ = (
-        "_bucket", "_ended", "_error", "_heard", "_holding", "_host", "_negotiation", "_parser", "_pinged", "_since",
-        "_slow", "_throttled", "connected", "due", "factory", "session", "transport", "write",
+        "_bucket", "_ended", "_error", "_heard", "_host", "_negotiation", "_parser", "_parsingPaused", "_pinged",
+        "_since", "_throttled", "_waitingForTokens", "connected", "due", "factory", "session", "transport", "write",
     )  # fmt: skip
 
     factory: C2SFactory
@@ -131,15 +131,15 @@ class C2SStream(StanzaSender, Protocol):
         self._ended = False
         self._error: Phrase | None = None
         self._throttled = -EPISODE
-        self._holding = False
-        self._slow: IDelayedCall | None = None
+        self._parsingPaused = False
+        self._waitingForTokens: IDelayedCall | None = None
         self._bucket: TokenBucket | None = None
         if settings.rate and host not in settings.exempt:
             self._bucket = TokenBucket(settings.rate, settings.burst, factory.clock.seconds)
         self._parser = StanzaParser(
             settings.stanzaSizeUnauthenticated, settings.depth, settings.attributes, settings.elements, stepwise=True
         )
-        self._negotiation: Negotiation | None = Negotiation(self, factory.offer, direct, factory.throttle.bind(host))
+        self._negotiation: Negotiation | None = Negotiation(self, factory.features, direct, factory.throttle.bind(host))
         # Until there is a session, this is when the connection was made.
         self._heard = self._pinged = self._since = factory.wheel.tick
 
@@ -157,13 +157,13 @@ class C2SStream(StanzaSender, Protocol):
         """
         factory = self.factory
         factory.streams.add(self)
-        factory.wheel.put(self, _ticks(factory.settings.loginTimeout))
+        factory.wheel.schedule(self, _ticks(factory.settings.loginTimeout))
         self.write = self.transport.write
         if cast(Negotiation, self._negotiation).secure:
             try:
                 self._secure()
             except Exception:
-                self.broken(Failure())
+                self.internalError(Failure())
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -174,10 +174,10 @@ class C2SStream(StanzaSender, Protocol):
         if self._bucket is not None:
             delay = self._bucket.take(len(data))
             if delay:
-                self._slowDown(delay)
-        if self._holding:
-            ahead = self._parser.hold(data)
-            if ahead > AHEAD and self.session is None:
+                self._throttle(delay)
+        if self._parsingPaused:
+            ahead = self._parser.buffer(data)
+            if ahead > PIPELINE_LIMIT and self.session is None:
                 self._finish(StreamError("policy-violation", "Too much was sent ahead."))
         else:
             self._feed(data)
@@ -187,36 +187,36 @@ class C2SStream(StanzaSender, Protocol):
 
     def _take(self, events: Iterator[parser.Event]) -> None:
         seconds = self.factory.clock.seconds
-        until = seconds() + SPELL
+        until = seconds() + TIME_SLICE
         try:
             for event in events:
                 session = self.session
                 if session is not None:
                     self._boundReceived(session, event)
                     if seconds() > until and not self._ended:
-                        self.hold()
-                        self.factory.clock.callLater(0, self._goOn, events)
+                        self.pauseParsing()
+                        self.factory.clock.callLater(0, self._resumeSlice, events)
                         return
                 elif event is CLOSED:
                     self._finish(None, clean=True)
                 else:
                     cast(Negotiation, self._negotiation).received(cast(Element, event))
-                    if self._holding:
+                    if self._parsingPaused:
                         return
         except StreamError as e:
             self._finish(e)
         except Exception:
-            self.broken(Failure())
+            self.internalError(Failure())
 
-    def _goOn(self, events: Iterator[parser.Event]) -> None:
+    def _resumeSlice(self, events: Iterator[parser.Event]) -> None:
         """
         Take what is left, unless the connection has ended.
         """
         if not self._ended:
-            self._holding = False
+            self._parsingPaused = False
             self._take(events)
-            if not self._holding:
-                self._regulate()
+            if not self._parsingPaused:
+                self._updateReading()
 
     def _boundReceived(self, session: ISession, event: parser.Event) -> None:
         if event is CLOSED:
@@ -224,14 +224,14 @@ class C2SStream(StanzaSender, Protocol):
             return
         element = cast(Element, event)
         if element.name == "iq":
-            answer = lateAnswer(element, session)
+            answer = answerStreamIQ(element, session)
             if answer is not None:
                 self.write(answer)
                 return
         elif element.uri == ns.STREAM and element.name == "error":
             self._finish(None)
             return
-        session.received(element)
+        session.stanzaReceived(element)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -240,19 +240,19 @@ class C2SStream(StanzaSender, Protocol):
         factory, lost = self.factory, None if self._ended else reason
         self._ended = True
         self._release()
-        if self._slow is not None:
-            self._slow.cancel()
-            self._slow = None
-        self._loseSession(False, lost)
+        if self._waitingForTokens is not None:
+            self._waitingForTokens.cancel()
+            self._waitingForTokens = None
+        self._endSession(False, lost)
         # The transport's holds the transport.
         self.write = _discard
-        factory.gone(self, self._host)
+        factory.streamClosed(self, self._host)
 
     # Ending
 
     def close(self, error: StreamError | None) -> None:
         """
-        See L{ICarrier.close}. The session hears of it when the connection is gone.
+        See L{IStream.close}. The session hears of it when the connection is gone.
         """
         if self._ended:
             return
@@ -263,8 +263,8 @@ class C2SStream(StanzaSender, Protocol):
             if error.condition not in streamlog.ORDERLY:
                 STREAM_ERROR.log(self._host, error=self._error, jid=self._user())
         negotiation = self._negotiation
-        preamble = b"" if negotiation is None else negotiation.preamble()
-        self.write(preamble + (b"" if error is None else error.render()) + END)
+        preamble = b"" if negotiation is None else negotiation.pendingHeader()
+        self.write(preamble + (b"" if error is None else error.render()) + STREAM_CLOSE)
         self.write = _discard
         self._release()
         self.transport.loseConnection()
@@ -274,9 +274,9 @@ class C2SStream(StanzaSender, Protocol):
         End the stream from below: the session is told at once.
         """
         self.close(error)
-        self._loseSession(clean)
+        self._endSession(clean)
 
-    def broken(self, failure: Failure) -> None:
+    def internalError(self, failure: Failure) -> None:
         """
         See L{muccore.stream.states.Shell.broken}.
         """
@@ -287,21 +287,21 @@ class C2SStream(StanzaSender, Protocol):
         """
         Let go of everything that is for what the client still sends.
         """
-        self._parser.kill()
-        self._holding = False
+        self._parser.stop()
+        self._parsingPaused = False
         self.factory.wheel.remove(self)
         negotiation, self._negotiation = self._negotiation, None
         if negotiation is not None:
-            negotiation.lost()
+            negotiation.connectionLost()
 
-    def _loseSession(self, clean: bool, lost: Failure | None = None) -> None:
+    def _endSession(self, clean: bool, lost: Failure | None = None) -> None:
         session, self.session = self.session, None
         if session is None:
             return
         why = streamlog.describeEnd(self._error, clean, lost)
         LOGOUT.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._since, why=why)
         try:
-            session.carrierLost(self, clean)
+            session.streamLost(self, clean)
         except Exception:
             _log.failure("A session failed at its end")
 
@@ -327,37 +327,37 @@ class C2SStream(StanzaSender, Protocol):
         tls = negotiation.offer.tls if negotiation.offer.channelBinding else None
         return tls.channelBindings(self.transport) if negotiation.secure and tls is not None else None
 
-    def hold(self) -> None:
+    def pauseParsing(self) -> None:
         """
         See L{muccore.stream.states.Shell.hold}.
         """
         if not self._ended:
-            self._holding = True
-            self._regulate()
+            self._parsingPaused = True
+            self._updateReading()
 
-    def resume(self) -> None:
+    def resumeParsing(self) -> None:
         """
         See L{muccore.stream.states.Shell.resume}.
         """
-        if self._holding:
-            self._holding = False
-            self._regulate()
+        if self._parsingPaused:
+            self._parsingPaused = False
+            self._updateReading()
             self._feed(b"")
 
-    def authenticated(self) -> None:
+    def restartStream(self) -> None:
         """
         See L{muccore.stream.states.Shell.authenticated}.
         """
         self._parser.restart()
         self._parser.stanzaSize = self.factory.settings.stanzaSize
 
-    def refused(self, condition: str) -> None:
+    def authenticationFailed(self, condition: str) -> None:
         """
         See L{muccore.stream.states.Shell.refused}.
         """
         streamlog.logLoginFailed(self._host, self.transport, cast(Negotiation, self._negotiation), condition)
 
-    def bound(self, session: ISession) -> None:
+    def sessionBound(self, session: ISession) -> None:
         """
         See L{muccore.stream.states.Shell.bound}.
         """
@@ -369,11 +369,11 @@ class C2SStream(StanzaSender, Protocol):
         # Many a client logs in and is silent. Whoever is not gets another expat for some 3 µs.
         self._parser.idle()
         self._heard = self._pinged = self._since = self.factory.wheel.tick
-        self.factory.wheel.put(self, PARSER_IDLE)
+        self.factory.wheel.schedule(self, PARSER_IDLE)
 
     # Time
 
-    def look(self, tick: int) -> int:
+    def timeoutDue(self, tick: int) -> int:
         """
         See L{muccore.net.timingwheel.Watched.look}.
         """
@@ -403,34 +403,34 @@ class C2SStream(StanzaSender, Protocol):
             self._parser.idle()
         return again
 
-    def _slowDown(self, delay: float) -> None:
+    def _throttle(self, delay: float) -> None:
         """
         Read nothing more for a while; what has been read is not lost.
         """
-        if self._slow is None and not self._ended:
+        if self._waitingForTokens is None and not self._ended:
             tick = self.factory.wheel.tick
             if tick - self._throttled >= EPISODE:
                 CLIENT_THROTTLED.log(self._host, rate=self.factory.settings.rate, jid=self._user())
             self._throttled = tick + _ticks(delay)
-            self._slow = self.factory.clock.callLater(delay, self._speedUp)
-            self._regulate()
+            self._waitingForTokens = self.factory.clock.callLater(delay, self._unthrottle)
+            self._updateReading()
 
-    def _speedUp(self) -> None:
-        self._slow = None
+    def _unthrottle(self) -> None:
+        self._waitingForTokens = None
         delay = cast(TokenBucket, self._bucket).take(0)
         if delay:
-            self._slowDown(delay)
+            self._throttle(delay)
         else:
-            self._regulate()
+            self._updateReading()
 
-    def _regulate(self) -> None:
+    def _updateReading(self) -> None:
         """
         Read, or do not. While the accounts are being asked reading goes on: it would not be noticed otherwise that
         somebody has hung up, and he would keep others waiting.
         """
         if self._ended:
             return
-        if self._slow is not None or (self._holding and self.session is not None):
+        if self._waitingForTokens is not None or (self._parsingPaused and self.session is not None):
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
@@ -442,4 +442,4 @@ def _discard(data: bytes) -> None:
     """
 
 
-__all__ = ["AHEAD", "END", "PARSER_IDLE", "SPELL", "C2SStream", "Settings"]
+__all__ = ["PARSER_IDLE", "PIPELINE_LIMIT", "STREAM_CLOSE", "TIME_SLICE", "C2SStream", "StreamSettings"]

@@ -14,9 +14,9 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from muccore.log.eventlog import CONNECTION_REFUSED, Phrase
 from muccore.net.limits import AddressLimit
-from muccore.net.timingwheel import Wheel
-from muccore.stream.c2s import END, C2SStream, Settings
-from muccore.stream.features import Offer
+from muccore.net.timingwheel import TimingWheel
+from muccore.stream.c2s import STREAM_CLOSE, C2SStream, StreamSettings
+from muccore.stream.features import StreamFeatures
 from muccore.stream.throttle import ACCOUNT_DELAY, LoginThrottle
 from muccore.xmpp.errors import StreamError
 
@@ -26,15 +26,15 @@ CLOSE_TIMEOUT: Final = 10.0
 _ABORT_TIMEOUT: Final = 1.0
 
 
-class Refusal(Protocol):
+class RejectedStream(Protocol):
     """
     A connection that may not stay: it hears why (RFC 6120 §4.9.1.2), and nothing of what it sends is looked at.
     """
 
     transport: Any
 
-    def __init__(self, offer: Offer, error: StreamError, direct: bool) -> None:
-        self._offer = offer
+    def __init__(self, offer: StreamFeatures, error: StreamError, direct: bool) -> None:
+        self._features = offer
         self._error = error
         self._direct = direct
 
@@ -45,7 +45,7 @@ class Refusal(Protocol):
         if self._direct:
             self.transport.abortConnection()
         else:
-            self.transport.write(self._offer.header(None) + self._error.render() + END)
+            self.transport.write(self._features.header(None) + self._error.render() + STREAM_CLOSE)
             self.transport.loseConnection()
 
 
@@ -55,7 +55,7 @@ class C2SFactory(ServerFactory):
 
     @ivar clock: tells the time; the reactor's L{muccore.net.flush.Turn}.
     @ivar settings: how streams are treated.
-    @ivar offer: what streams are offered.
+    @ivar features: what streams are offered.
     @ivar streams: all that are connected.
     @ivar limit: counts them.
     @ivar throttle: slows down guessing on them.
@@ -65,26 +65,26 @@ class C2SFactory(ServerFactory):
 
     noisy = False
 
-    def __init__(self, clock: IReactorTime, offer: Offer, settings: Settings | None = None) -> None:
+    def __init__(self, clock: IReactorTime, offer: StreamFeatures, settings: StreamSettings | None = None) -> None:
         self.clock = clock
         self.streams: set[C2SStream] = set()
         self.limit = AddressLimit(0)
         self.throttle = LoginThrottle(clock)
-        self.wheel = Wheel(clock)
+        self.wheel = TimingWheel(clock)
         self.directTLS = _DirectTLSFactory(self)
         self._ending: StreamError | None = None
         self._waiting: list[Deferred[None]] = []
         self._deadline: IDelayedCall | None = None
         self.configure(offer, settings)
 
-    def configure(self, offer: Offer, settings: Settings | None = None) -> None:
+    def configure(self, offer: StreamFeatures, settings: StreamSettings | None = None) -> None:
         """
         Treat streams otherwise from now on. Those there are keep the sizes, rate and offer with which they began;
         timeouts and limits of their number change for all of them, and nobody is disconnected for it.
         """
         if settings is None:
-            settings = Settings()
-        self.offer = offer
+            settings = StreamSettings()
+        self.features = offer
         self.settings = settings
         limit = self.limit
         limit.perAddress, limit.total, limit.exempt = (
@@ -109,26 +109,26 @@ class C2SFactory(ServerFactory):
         @param direct: whether TLS begins with the first byte.
         """
         if self._ending is not None:
-            return Refusal(self.offer, self._ending, direct)
-        if direct and self.offer.tls is None:
+            return RejectedStream(self.features, self._ending, direct)
+        if direct and self.features.tls is None:
             # There was a certificate when the listener was made.
-            return Refusal(self.offer, StreamError("internal-server-error"), direct)
+            return RejectedStream(self.features, StreamError("internal-server-error"), direct)
         host: str = getattr(addr, "host", "")
         condition = self.limit.enter(host)
         if condition is not None:
             total, here = f"connections ({self.limit.total})", f"connections_per_address ({self.limit.perAddress})"
             CONNECTION_REFUSED.log(host, limit=Phrase(total if condition == "resource-constraint" else here))
-            return Refusal(self.offer, StreamError(condition, "Too many connections."), direct)
+            return RejectedStream(self.features, StreamError(condition, "Too many connections."), direct)
         return C2SStream(self, host, direct)
 
-    def gone(self, stream: C2SStream, host: str) -> None:
+    def streamClosed(self, stream: C2SStream, host: str) -> None:
         """
         A stream has lost its connection. Only streams call this.
         """
         self.streams.discard(stream)
         self.limit.leave(host)
         if not self.streams:
-            self._allGone()
+            self._allClosed()
 
     def closeAll(self, error: StreamError, timeout: float = CLOSE_TIMEOUT) -> Deferred[None]:
         """
@@ -146,20 +146,20 @@ class C2SFactory(ServerFactory):
         for stream in list(self.streams):
             stream.close(error)
         if not self.streams:
-            self._allGone()
+            self._allClosed()
         return done
 
     def _abortAll(self) -> None:
         # Each of them hears of its end in a later turn; whatever does not is not waited for.
-        self._deadline = self.clock.callLater(_ABORT_TIMEOUT, self._cutOff)
+        self._deadline = self.clock.callLater(_ABORT_TIMEOUT, self._abortRemaining)
         for stream in list(self.streams):
             stream.transport.abortConnection()
 
-    def _cutOff(self) -> None:
+    def _abortRemaining(self) -> None:
         self._deadline = None
-        self._allGone()
+        self._allClosed()
 
-    def _allGone(self) -> None:
+    def _allClosed(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -185,4 +185,4 @@ class _DirectTLSFactory(ServerFactory):
         return self._factory.build(addr, True)
 
 
-__all__ = ["CLOSE_TIMEOUT", "C2SFactory", "Refusal"]
+__all__ = ["CLOSE_TIMEOUT", "C2SFactory", "RejectedStream"]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from muccore.interfaces import IBinder
+from muccore.interfaces import ISessionBinder
 from muccore.net.tls import ChannelBindings, ServerTLS
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, escapeAttribute, render
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
-implements: Final = (XEP(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
+implements: Final = (Spec(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
 """What this module implements."""
 
 REQUIRED: Final = "required"
@@ -32,7 +32,7 @@ OFF: Final = "off"
 LANGUAGE: Final = "en"
 """The language of a stream where nothing else is said."""
 
-TRIES: Final = 5
+LOGIN_TRIES: Final = 5
 """How often a client may fail to log in, unless configured."""
 
 BINDING_TRIES: Final = 8
@@ -42,7 +42,7 @@ _ID_BYTES: Final = 12
 _PLUS: Final = "-PLUS"
 
 
-class Offer:
+class StreamFeatures:
     """
     What all streams of one configuration have in common. Never changed: a new configuration is a new one.
 
@@ -60,10 +60,10 @@ class Offer:
         self,
         domain: str,
         sasl: SASL,
-        binder: IBinder,
+        binder: ISessionBinder,
         tls: ServerTLS | None = None,
         tlsMode: str = REQUIRED,
-        tries: int = TRIES,
+        tries: int = LOGIN_TRIES,
         channelBinding: bool = True,
     ) -> None:
         """
@@ -134,4 +134,4 @@ def _features() -> Element:
     return Element((None, "stream:features"))
 
 
-__all__ = ["BINDING_TRIES", "LANGUAGE", "OFF", "OPTIONAL", "REQUIRED", "TRIES", "Offer"]
+__all__ = ["BINDING_TRIES", "LANGUAGE", "LOGIN_TRIES", "OFF", "OPTIONAL", "REQUIRED", "StreamFeatures"]

@@ -3,7 +3,7 @@
 """
 What a client's stream goes through until it is bound: header, STARTTLS, SASL, bind (RFC 6120 §4 to §7).
 
-No bytes are read here and no socket is known; that is the business of the L{Shell} around it.
+No bytes are read here and no socket is known; that is the business of the L{INegotiationHost} around it.
 
 Theory of operation
 ===================
@@ -39,20 +39,20 @@ from typing import Any, Final, cast
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from muccore.interfaces import ICarrier, ISession
+from muccore.interfaces import ISession, IStream
 from muccore.log.logger import Logger
-from muccore.stream.features import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, Offer
-from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Exchange, Outcome, SASLFailure, Success
-from muccore.stream.states import Shell, State
+from muccore.stream.features import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, StreamFeatures
+from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Outcome, SASLExchange, SASLFailure, Success
+from muccore.stream.states import INegotiationHost, State
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, escapeText, render, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorReply
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 implements: Final = (
-    XEP(6120, "XMPP: Core", note="Client to server.", series="RFC"),
-    XEP(3921, "XMPP: Instant Messaging and Presence", note="The session request, which does nothing.", series="RFC"),
+    Spec(6120, "XMPP: Core", note="Client to server.", series="RFC"),
+    Spec(3921, "XMPP: Instant Messaging and Presence", note="The session request, which does nothing.", series="RFC"),
 )
 """What this module implements."""
 
@@ -75,34 +75,36 @@ class Negotiation:
     @ivar offer: what it offers; stays the same if the configuration changes.
     @ivar state: where it stands.
     @ivar secure: whether there is TLS.
-    @ivar greeted: whether the header of the present stream has been answered.
+    @ivar headerSent: whether the header of the present stream has been answered.
     @ivar account: the bare JID, once it is proved.
     @ivar mechanism: the SASL mechanism that the client named last, C{""} for none.
-    @ivar claimed: the user name in the log-in that failed last, see L{Exchange.claimed}.
+    @ivar claimed: the user name in the log-in that failed last, see L{SASLExchange.claimed}.
     """
 
     __slots__ = (
-        "_attempt", "_exchange", "_holding", "_language", "_peer", "_pending", "_shell", "_tries", "_unbound",
-        "account", "claimed", "greeted", "mechanism", "offer", "secure", "state",
+        "_attempt", "_exchange", "_holding", "_host", "_language", "_peer", "_pending", "_tries", "_unbound",
+        "account", "claimed", "headerSent", "mechanism", "offer", "secure", "state",
     )  # fmt: skip
 
-    def __init__(self, shell: Shell, offer: Offer, direct: bool = False, attempt: Attempt | None = None) -> None:
+    def __init__(
+        self, shell: INegotiationHost, offer: StreamFeatures, direct: bool = False, attempt: Attempt | None = None
+    ) -> None:
         """
         @param direct: whether the shell has started TLS already.
         @param attempt: what has passwords checked; at once unless given.
         """
-        self._shell = shell
+        self._host = shell
         self._attempt = attempt
         self.offer = offer
         self.state = State.HANDSHAKE if direct else State.OPENING
         self.secure = direct
-        self.greeted = False
+        self.headerSent = False
         self.account: JID | None = None
         self.mechanism = ""
         self.claimed: str | None = None
         self._language: str | None = None
         self._peer: str | None = None
-        self._exchange: Exchange | None = None
+        self._exchange: SASLExchange | None = None
         self._pending: Deferred[Outcome] | None = None
         self._holding = False
         self._tries = 0
@@ -129,17 +131,17 @@ class Negotiation:
             return StreamError("unsupported-stanza-type")
         return StreamError("not-authorized")
 
-    def preamble(self) -> bytes:
+    def pendingHeader(self) -> bytes:
         """
         The answer to the client's header if it has not been given, for whatever has to be sent now; otherwise
         nothing.
         """
-        if self.greeted:
+        if self.headerSent:
             return b""
-        self.greeted = True
+        self.headerSent = True
         return self.offer.header(self._peer)
 
-    def lost(self) -> None:
+    def connectionLost(self) -> None:
         """
         The stream is over. Calling it again changes nothing.
         """
@@ -153,18 +155,18 @@ class Negotiation:
         """
         The client has sent a stream error (RFC 6120 §4.9.1.1): there is nothing to answer.
         """
-        self._shell.close(None)
+        self._host.close(None)
 
     # Headers
 
-    def _greet(self, header: Element) -> None:
+    def _headerReceived(self, header: Element) -> None:
         self._checkHeader(header)
         if self.state is State.AUTHENTICATED:
             features = self.offer.bindFeatures
             self._language = _languageOf(header)
         else:
-            features = self.offer.loginFeatures(self.secure, self._shell.bindings())
-        self._shell.write(self.preamble() + features)
+            features = self.offer.loginFeatures(self.secure, self._host.bindings())
+        self._host.write(self.pendingHeader() + features)
 
     def _checkHeader(self, header: Element) -> None:
         """
@@ -195,15 +197,15 @@ class Negotiation:
         if self.offer.tlsMode == OFF:
             self._refuseTLS(element)
             return
-        self._shell.write(f"<proceed xmlns='{ns.TLS}'/>".encode())
+        self._host.write(f"<proceed xmlns='{ns.TLS}'/>".encode())
         self._peer = None
-        self.greeted = False
+        self.headerSent = False
         self.secure = True
-        self._shell.startTLS()
+        self._host.startTLS()
 
     def _refuseTLS(self, element: Element) -> None:
-        self._shell.write(f"<failure xmlns='{ns.TLS}'/>".encode())
-        self._shell.close(None)
+        self._host.write(f"<failure xmlns='{ns.TLS}'/>".encode())
+        self._host.close(None)
 
     # SASL (RFC 6120 §6)
 
@@ -212,14 +214,14 @@ class Negotiation:
         try:
             if not self.secure and self.offer.tlsMode == REQUIRED:
                 raise SASLFailure("encryption-required")
-            exchange = self.offer.sasl.begin(mechanism, self.secure, self._shell.bindings(), self._attempt)
+            exchange = self.offer.sasl.begin(mechanism, self.secure, self._host.bindings(), self._attempt)
             text = _content(element)
             initial = _decode(text) if text else None
         except SASLFailure as e:
             self._fail(e)
             return
         self._exchange = exchange
-        self._follow(exchange.start(initial))
+        self._awaitOutcome(exchange.start(initial))
 
     def _respond(self, element: Element) -> None:
         try:
@@ -227,7 +229,7 @@ class Negotiation:
         except SASLFailure as e:
             self._fail(e)
             return
-        self._follow(cast(Exchange, self._exchange).respond(data))
+        self._awaitOutcome(cast(SASLExchange, self._exchange).respond(data))
 
     def _abort(self, element: Element) -> None:
         self._fail(SASLFailure("aborted"))
@@ -235,7 +237,7 @@ class Negotiation:
     def _outOfTurn(self, element: Element) -> None:
         self._fail(SASLFailure("malformed-request", "This is not the time for it."))
 
-    def _follow(self, answer: Deferred[Outcome]) -> None:
+    def _awaitOutcome(self, answer: Deferred[Outcome]) -> None:
         """
         Go on with what the accounts say, now or later.
         """
@@ -244,14 +246,14 @@ class Negotiation:
         answer.addErrback(self._broken)
         if self.state is State.CHECKING:
             self._holding = True
-            self._shell.hold()
+            self._host.pauseParsing()
 
     def _outcome(self, outcome: Outcome) -> None:
         if self.state is not State.CHECKING:
             return
         if isinstance(outcome, Challenge):
             self.state = State.AUTHENTICATING
-            self._shell.write(_sasl("challenge", outcome.data))
+            self._host.write(_sasl("challenge", outcome.data))
         else:
             self._succeed(outcome)
         self._answered()
@@ -264,13 +266,13 @@ class Negotiation:
 
     def _broken(self, failure: Failure) -> None:
         if self.state is not State.CLOSED:
-            self._shell.broken(failure)
+            self._host.internalError(failure)
 
     def _answered(self) -> None:
         self._pending = None
         if self._holding:
             self._holding = False
-            self._shell.resume()
+            self._host.resumeParsing()
 
     def _succeed(self, success: Success) -> None:
         self.state = State.RESTARTING
@@ -279,27 +281,27 @@ class Negotiation:
         self._peer = None
         # What was mistyped has no part in how often the client may fail to bind a resource.
         self._tries = 0
-        self._shell.write(_sasl("success", success.data))
-        self.greeted = False
-        self._shell.authenticated()
+        self._host.write(_sasl("success", success.data))
+        self.headerSent = False
+        self._host.restartStream()
 
     def _fail(self, error: SASLFailure) -> None:
         self.state = State.SECURED if self.secure else State.UNSECURED
         self.claimed = None if self._exchange is None else self._exchange.claimed
         self._exchange = None
         text = "" if error.text is None else f"<text xml:lang='en'>{escapeText(error.text)}</text>"
-        self._shell.write(f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode())
+        self._host.write(f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode())
         if isinstance(error, BindingRefused):
             self._unbound += 1
-            _log.debug("{stream}: channel binding refused: {error}", stream=self._shell, error=str(error))
+            _log.debug("{stream}: channel binding refused: {error}", stream=self._host, error=str(error))
         else:
             self._tries += 1
-            self._shell.refused(error.condition)
+            self._host.authenticationFailed(error.condition)
         self._checkTries()
 
     def _checkTries(self) -> None:
         if self._tries >= self.offer.tries or self._unbound >= BINDING_TRIES:
-            self._shell.close(StreamError("policy-violation", "Too many attempts."))
+            self._host.close(StreamError("policy-violation", "Too many attempts."))
 
     # Binding (RFC 6120 §7)
 
@@ -312,19 +314,19 @@ class Negotiation:
             if iq.get("id") is None:
                 raise StanzaError("bad-request", text="an IQ has to have an id")
             wanted = None if resource is None else resource.text()
-            carrier = cast(ICarrier, self._shell)
+            carrier = cast(IStream, self._host)
             session = self.offer.binder.bind(cast(JID, self.account), wanted, carrier)
         except StanzaError as e:
             self.state = State.AUTHENTICATED
             self._tries += 1
-            self._shell.write(render(errorReply(iq, e)))
+            self._host.write(render(errorReply(iq, e)))
             self._checkTries()
             return
         session.language = self._language
         result = render(reply(iq, "result")).removesuffix(b"/>")
         bound = f"><bind xmlns='{ns.BIND}'><jid>{escapeText(session.jid.full)}</jid></bind></iq>"
-        self._shell.write(result + bound.encode())
-        self._shell.bound(session)
+        self._host.write(result + bound.encode())
+        self._host.sessionBound(session)
 
 
 def _languageOf(header: Element) -> str | None:
@@ -370,7 +372,7 @@ def _sasl(name: str, data: bytes | None) -> bytes:
     return b"<%s xmlns='%s'>%s</%s>" % (name.encode(), ns.SASL.encode(), encoded, name.encode())
 
 
-def lateAnswer(iq: Element, session: ISession) -> bytes | None:
+def answerStreamIQ(iq: Element, session: ISession) -> bytes | None:
     """
     The answer to an IQ that is about the stream though there is a session, or C{None} if it is the session's.
     """
@@ -401,7 +403,7 @@ _Row = dict[tuple[str | None, str], tuple[_Step, State]]
 
 TABLE: Final[dict[State, _Row]] = {
     State.OPENING: {
-        _HEADER: (Negotiation._greet, State.UNSECURED),
+        _HEADER: (Negotiation._headerReceived, State.UNSECURED),
     },
     State.UNSECURED: {
         _STARTTLS: (Negotiation._startTLS, State.HANDSHAKE),
@@ -411,7 +413,7 @@ TABLE: Final[dict[State, _Row]] = {
         _ERROR: (Negotiation._stop, State.CLOSED),
     },
     State.HANDSHAKE: {
-        _HEADER: (Negotiation._greet, State.SECURED),
+        _HEADER: (Negotiation._headerReceived, State.SECURED),
     },
     State.SECURED: {
         _STARTTLS: (Negotiation._refuseTLS, State.CLOSED),
@@ -429,7 +431,7 @@ TABLE: Final[dict[State, _Row]] = {
         _ERROR: (Negotiation._stop, State.CLOSED),
     },
     State.RESTARTING: {
-        _HEADER: (Negotiation._greet, State.AUTHENTICATED),
+        _HEADER: (Negotiation._headerReceived, State.AUTHENTICATED),
     },
     State.AUTHENTICATED: {
         _STARTTLS: (Negotiation._refuseTLS, State.CLOSED),
@@ -442,4 +444,4 @@ TABLE: Final[dict[State, _Row]] = {
 """What is expected, the step it takes, the state that leads to."""
 
 
-__all__ = ["STANZAS", "TABLE", "Negotiation", "Shell", "State", "lateAnswer"]
+__all__ = ["STANZAS", "TABLE", "INegotiationHost", "Negotiation", "State", "answerStreamIQ"]

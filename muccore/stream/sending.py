@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from muccore.xmpp.element import Rendered
 
-SHARED: Final = 4096
+SPLIT_WRITE_SIZE: Final = 4096
 """Bytes of a rendered stanza above which it is kept once for all recipients, not copied for each."""
 
 
@@ -33,10 +33,10 @@ class StanzaSender:
         See L{muccore.interfaces.ICarrier.send}.
         """
         tail = stanza.tail
-        if len(tail) <= SHARED:
+        if len(tail) <= SPLIT_WRITE_SIZE:
             self.write(stanza.head + to + tail)
         else:
             self.transport.writeSequence((stanza.head + to, tail))
 
 
-__all__ = ["SHARED", "StanzaSender"]
+__all__ = ["SPLIT_WRITE_SIZE", "StanzaSender"]

@@ -44,7 +44,7 @@ class State(enum.Enum):
     """It is over."""
 
 
-class Shell(Protocol):
+class INegotiationHost(Protocol):
     """
     What a negotiation needs around it: an L{ICarrier} that can do a little more.
     """
@@ -66,37 +66,37 @@ class Shell(Protocol):
         The channel bindings of this connection, or C{None} where there is no TLS or they are switched off.
         """
 
-    def hold(self) -> None:
+    def pauseParsing(self) -> None:
         """
-        Hold back whatever comes, until L{resume}.
+        Hold back whatever comes, until L{resumeParsing}.
         """
 
-    def resume(self) -> None:
+    def resumeParsing(self) -> None:
         """
         Go on with what was held back.
         """
 
-    def authenticated(self) -> None:
+    def restartStream(self) -> None:
         """
         What comes now is a new stream, of somebody who is known.
         """
 
-    def refused(self, condition: str) -> None:
+    def authenticationFailed(self, condition: str) -> None:
         """
         A try to log in has failed.
 
         @param condition: why, as the client was told (RFC 6120 §6.5).
         """
 
-    def bound(self, session: ISession) -> None:
+    def sessionBound(self, session: ISession) -> None:
         """
         What comes now is for the session.
         """
 
-    def broken(self, failure: Failure) -> None:
+    def internalError(self, failure: Failure) -> None:
         """
         Something went wrong that is the server's fault.
         """
 
 
-__all__ = ["Shell", "State"]
+__all__ = ["INegotiationHost", "State"]

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from muccore.muc.model.roomsettings import RoomSettings
-from muccore.muc.service.servicesettings import Options
+from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.server.assembly import mucOptions
 from muccore.testing.server import makeSettings
 
 _DEFAULTS: Final = mucOptions(makeSettings())
 
 
-def defaultOptions(**changes: Any) -> Options:
+def defaultOptions(**changes: Any) -> MUCServiceSettings:
     """
     The options of a chat service.
 

@@ -17,7 +17,7 @@ from twisted.internet import task
 from zope.interface import implementer
 
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import ICarrier, IRoomStore
+from muccore.interfaces import IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
@@ -42,7 +42,7 @@ def parseStanza(text: str) -> Element:
     return element
 
 
-@implementer(ICarrier)
+@implementer(IStream)
 class Client:
     """
     A client with one session.
@@ -62,9 +62,9 @@ class Client:
         """
         Send one stanza.
         """
-        self.session.received(parseStanza(text))
+        self.session.stanzaReceived(parseStanza(text))
 
-    def hears(self) -> list[Element]:
+    def received(self) -> list[Element]:
         """
         What has come since the last time, parsed.
         """
@@ -72,26 +72,26 @@ class Client:
         _, *elements = StanzaParser().feed(_HEADER + b"".join(heard))
         return [element for element in elements if isinstance(element, Element)]
 
-    def vanishes(self) -> None:
+    def dropConnection(self) -> None:
         """
         The connection is gone.
         """
-        self.session.carrierLost(self, False)
+        self.session.streamLost(self, False)
 
     def send(self, stanza: Rendered, to: bytes) -> None:
         """
-        See L{ICarrier}.
+        See L{IStream}.
         """
         self._heard.append(stanza.addressed(to))
 
     def close(self, error: StreamError | None) -> None:
         """
-        See L{ICarrier}.
+        See L{IStream}.
         """
         self.closed.append(error)
 
 
-class Stage:
+class InMemoryServer:
     """
     The server.
 

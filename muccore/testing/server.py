@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from muccore.config.load import parse
 from muccore.config.schema import Settings
-from muccore.server.service import Server
+from muccore.server.service import MUCCoreService
 
 _SETTINGS = {
     "server": {"domain": "localhost", "log_level": "warn"},
@@ -46,10 +46,10 @@ class RunningServer:
 
     @ivar host: where.
     @ivar port: its port for clients; with several endpoints that of the first one in C{listen}.
-    @ivar server: the L{Server}.
+    @ivar server: the L{MUCCoreService}.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: MUCCoreService) -> None:
         self.server = server
         self.host = "127.0.0.1"
         self.port = self.portOf("listen")
@@ -77,6 +77,6 @@ def startServer(reactor: Any, path: str = "test.cfg", **overrides: dict[str, str
 
     @return: fires when it serves; fails with why it does not.
     """
-    server = Server(makeSettings(path, **overrides), reactor)
+    server = MUCCoreService(makeSettings(path, **overrides), reactor)
     server.startService()
     return server.ready.addCallback(lambda _: RunningServer(server))

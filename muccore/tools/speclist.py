@@ -15,7 +15,7 @@ from types import ModuleType
 
 import muccore
 from muccore.routing.handler import Handler
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 _HEAD = """# What muccore implements
 
@@ -36,11 +36,11 @@ def modules() -> Iterator[ModuleType]:
             yield import_module(found.name)
 
 
-def declarations() -> dict[XEP, set[str]]:
+def declarations() -> dict[Spec, set[str]]:
     """
     What is declared, with the modules that declare it.
     """
-    found: dict[XEP, set[str]] = {}
+    found: dict[Spec, set[str]] = {}
     for module in modules():
         declared = list(getattr(module, "implements", ()))
         for value in vars(module).values():

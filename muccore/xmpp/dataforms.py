@@ -20,11 +20,11 @@ from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
 implements = (
-    XEP(4, "Data Forms", "2.13.2", "Forms in the server's own protocols; nothing is reported in tables."),
-    XEP(68, "Field Standardization for Data Forms", "1.3.0"),
+    Spec(4, "Data Forms", "2.13.2", "Forms in the server's own protocols; nothing is reported in tables."),
+    Spec(68, "Field Standardization for Data Forms", "1.3.0"),
 )
 
 FORM_TYPE: Final = "FORM_TYPE"

@@ -13,9 +13,9 @@ from math import floor
 from time import gmtime
 from typing import Final
 
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
-implements = (XEP(82, "XMPP Date and Time Profiles", "1.1.1", "The DateTime profile."),)
+implements = (Spec(82, "XMPP Date and Time Profiles", "1.1.1", "The DateTime profile."),)
 
 _STAMP: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,32})?"

@@ -13,7 +13,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import errorReply
 
 
-def answerable(stanza: domish.Element) -> bool:
+def mayReplyWithError(stanza: domish.Element) -> bool:
     """
     Whether an error may be sent for a stanza.
 
@@ -30,10 +30,10 @@ def answerable(stanza: domish.Element) -> bool:
     )
 
 
-def refusal(stanza: domish.Element, error: StanzaError, by: str | None = None) -> Element | None:
+def errorReplyOrNone(stanza: domish.Element, error: StanzaError, by: str | None = None) -> Element | None:
     """
     The error stanza that answers a refused one, or C{None} if it is to be dropped.
 
     @param by: see L{errorReply}.
     """
-    return errorReply(stanza, error, by) if answerable(stanza) else None
+    return errorReply(stanza, error, by) if mayReplyWithError(stanza) else None

@@ -13,9 +13,9 @@ from typing import Final
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.specs import XEP
+from muccore.xmpp.specs import Spec
 
-implements = (XEP(59, "Result Set Management", "1.0"),)
+implements = (Spec(59, "Result Set Management", "1.0"),)
 
 _NUMBER: Final = re.compile("[0-9]{1,9}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class XEP:
+class Spec:
     """
     One protocol text and how far a module goes with it.
 

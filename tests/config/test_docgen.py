@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.docgen import EXAMPLE, example, main, reference
 from muccore.config.load import load, parse
-from muccore.config.schema import TABLE
+from muccore.config.schema import OPTIONS
 
 ROOT = FilePath(__file__).parent().parent().parent()
 
@@ -38,7 +38,7 @@ class ReferenceTests(SynchronousTestCase):
         Every key stands below its section with its default and its unit.
         """
         sections = {part.split("]")[0]: part for part in reference().split("\n### [")[1:]}
-        for (section, name), key in TABLE.items():
+        for (section, name), key in OPTIONS.items():
             paragraph = sections[section].split(f"\n**`{name}`**: ")[1].split("\n**`")[0]
             default = re.search("^- Default: (.*)$", paragraph, re.M)[1]
             if key.default is None:
@@ -84,7 +84,7 @@ class ExampleTests(SynchronousTestCase):
         Every key is in it once, commented out unless the example gives it, with a comment above.
         """
         lines = self.path.getContent().decode("utf-8").split("\n")
-        for at, key in TABLE.items():
+        for at, key in OPTIONS.items():
             head = f"[{at[0]}]"
             start = lines.index(head)
             end = next((i for i in range(start + 1, len(lines)) if lines[i].startswith("[")), len(lines))
@@ -98,12 +98,12 @@ class ExampleTests(SynchronousTestCase):
         With every comment taken from the keys that stand at their default, it says the same.
         """
         data = self.path.getContent().decode("utf-8")
-        names = "|".join(name for _, name in TABLE)
+        names = "|".join(name for _, name in OPTIONS)
         bare = re.sub(rf"^# (({names}) =.*)$", r"\1", data, flags=re.M)
         bare = re.sub(r"^#     (\S+)$", r"    \1", bare, flags=re.M)
         found = parse(bare.encode("utf-8"), self.path.path)
         self.assertEqual(found, load(self.path.path))
-        self.assertEqual(set(found.lines), set(TABLE))
+        self.assertEqual(set(found.lines), set(OPTIONS))
 
 
 class MainTests(SynchronousTestCase):

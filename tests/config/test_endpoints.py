@@ -13,7 +13,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.endpoints import Endpoint, isEphemeral, isLocal
-from muccore.config.errors import NotAllowed
+from muccore.config.errors import InvalidValue
 
 BASE = FilePath("/srv/muccore/etc")
 ANY = Endpoint("tcp", "tcp6", "systemd")
@@ -24,11 +24,11 @@ class EndpointTests(SynchronousTestCase):
     Reading endpoint strings.
     """
 
-    def refusal(self, text: str, type: Endpoint = ANY) -> NotAllowed:
+    def refusal(self, text: str, type: Endpoint = ANY) -> InvalidValue:
         """
         Why a text is refused.
         """
-        return self.assertRaises(NotAllowed, type.parse, text, BASE)
+        return self.assertRaises(InvalidValue, type.parse, text, BASE)
 
     def test_taken(self) -> None:
         """
@@ -110,7 +110,7 @@ class EndpointTests(SynchronousTestCase):
         for text in (f"tcp:{rest}", f"tcp6:{rest}", rest):
             try:
                 endpoint = ANY.parse(text, BASE)
-            except NotAllowed:
+            except InvalidValue:
                 continue
             serverFromString(None, endpoint)
             isLocal(endpoint)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.errors import ConfigError
 from muccore.config.load import load, parse
-from muccore.config.schema import TABLE
+from muccore.config.schema import OPTIONS
 from tests.config import MINIMAL, PATH, problemsOf, settings, text
 
 
@@ -190,8 +190,8 @@ history = 300
 
 
 _LINES = st.sampled_from(
-    [f"[{section}]" for section, _ in TABLE]
-    + [f"{name} = {key.default}" for (_, name), key in TABLE.items()]
+    [f"[{section}]" for section, _ in OPTIONS]
+    + [f"{name} = {key.default}" for (_, name), key in OPTIONS.items()]
     + ["domain = a", "  tcp:1", "backend = open:", "affiliations = sqlite:x", "# x", "[", "=", "x", " ", "\x85 = \x1b"]
 )
 
@@ -223,7 +223,7 @@ class AnyFileTests(SynchronousTestCase):
         """
         self.check("\n".join([*lines, odd, *lines[::-1]]).encode("utf-8", "surrogatepass"))
 
-    @given(st.sampled_from(sorted(TABLE)), st.text(max_size=40).filter(str.isprintable))
+    @given(st.sampled_from(sorted(OPTIONS)), st.text(max_size=40).filter(str.isprintable))
     def test_values(self, at: tuple[str, str], value: str) -> None:
         """
         Any value for any key.

@@ -13,8 +13,8 @@ from twisted.words.protocols.jabber.xmlstream import XMPPHandler
 from zope.interface import implementer
 
 from muccore.config import plugins
-from muccore.config.errors import NotAllowed
-from muccore.config.plugins import Handler, HandlerDescription, Store
+from muccore.config.errors import InvalidValue
+from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.interfaces import BadDescription, IHandlerFactory
 
 BASE = FilePath("/srv/muccore/etc")
@@ -62,7 +62,7 @@ class HandlerTests(SynchronousTestCase):
         """
         A description is kept in its two parts and makes the handler.
         """
-        description = Handler().parse("greeting: hello: you", BASE)
+        description = HandlerType().parse("greeting: hello: you", BASE)
         self.assertEqual(description, HandlerDescription("greeting", "hello: you"))
         self.assertEqual(description.make().word, "hello: you")
 
@@ -71,17 +71,17 @@ class HandlerTests(SynchronousTestCase):
         What the plugin says to its argument is told.
         """
         for text in ("greeting", "greeting:"):
-            refusal = self.assertRaises(NotAllowed, Handler().parse, text, BASE)
+            refusal = self.assertRaises(InvalidValue, HandlerType().parse, text, BASE)
             self.assertEqual((refusal.why, refusal.hint), ("greeting needs a word", ""))
 
     def test_unknown(self) -> None:
         """
         A name that nobody brings is refused, with what may have been meant.
         """
-        refusal = self.assertRaises(NotAllowed, Handler().parse, "greetings:x", BASE)
+        refusal = self.assertRaises(InvalidValue, HandlerType().parse, "greetings:x", BASE)
         self.assertEqual(refusal.why, "no handler 'greetings' is installed")
         self.assertEqual(refusal.hint, "did you mean 'greeting'?")
-        self.assertEqual(self.assertRaises(NotAllowed, Handler().parse, "zzz", BASE).hint, "installed: greeting")
+        self.assertEqual(self.assertRaises(InvalidValue, HandlerType().parse, "zzz", BASE).hint, "installed: greeting")
 
     def test_gone(self) -> None:
         """
@@ -110,11 +110,11 @@ class StoreTests(SynchronousTestCase):
         A description that makes a store is kept as it is, and nothing is opened.
         """
         for purpose, text in (("accounts", "sqlite:x/y.db"), ("accounts", "open:"), ("rooms", "memory:")):
-            self.assertEqual(Store(purpose, "").parse(text, BASE), text)
+            self.assertEqual(StoreType(purpose, "").parse(text, BASE), text)
 
     def test_refused(self) -> None:
         """
         A description that makes none is refused with the reason.
         """
         for purpose, text in (("accounts", "sqlite:"), ("rooms", "open:"), ("rooms", "sqlit:x"), ("rooms", "")):
-            self.assertNotEqual(self.assertRaises(NotAllowed, Store(purpose, "").parse, text, BASE).why, "")
+            self.assertNotEqual(self.assertRaises(InvalidValue, StoreType(purpose, "").parse, text, BASE).why, "")

@@ -13,7 +13,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.ini import Line
-from muccore.config.schema import SECTIONS, TABLE, Settings
+from muccore.config.schema import OPTIONS, SECTIONS, Settings
 from muccore.config.types import Integer
 from muccore.xmpp.element import Element, render, setParents
 from tests.config import settings, text
@@ -41,14 +41,14 @@ class TableTests(SynchronousTestCase):
         The names that are promised are there.
         """
         for section, names in PROMISED.items():
-            self.assertEqual(names - {name for at, name in TABLE if at == section}, set())
+            self.assertEqual(names - {name for at, name in OPTIONS if at == section}, set())
 
     def test_namesInTheFile(self) -> None:
         """
         A key's name is its attribute's in lower case words.
         """
-        self.assertEqual(TABLE["c2s", "direct_tls_listen"].attribute, "directTlsListen")
-        for section, name in TABLE:
+        self.assertEqual(OPTIONS["c2s", "direct_tls_listen"].attribute, "directTlsListen")
+        for section, name in OPTIONS:
             self.assertRegex(section, r"\A[a-z0-9]+\Z")
             self.assertRegex(name, r"\A[a-z]+(_[a-z]+)*\Z")
 
@@ -56,7 +56,7 @@ class TableTests(SynchronousTestCase):
         """
         Every default is allowed, as it would stand in a file.
         """
-        for key in TABLE.values():
+        for key in OPTIONS.values():
             if key.default is None:
                 continue
             refused: list[tuple[object, ...]] = []
@@ -70,7 +70,7 @@ class TableTests(SynchronousTestCase):
         """
         Every key says in sentences what it means, and every section what it is.
         """
-        for key in TABLE.values():
+        for key in OPTIONS.values():
             self.assertRegex(key.doc, r"\A[A-Z].+\.\Z")
             self.assertNotEqual(key.type.allowed, "")
         for section in SECTIONS.values():
@@ -80,7 +80,7 @@ class TableTests(SynchronousTestCase):
         """
         Sizes and durations name their unit.
         """
-        units = {name: key.type.unit for (_, name), key in TABLE.items()}
+        units = {name: key.type.unit for (_, name), key in OPTIONS.items()}
         self.assertEqual((units["outbox_limit"], units["idle_timeout"], units["tls"]), ("bytes", "seconds", ""))
 
     def test_depth(self) -> None:
@@ -88,7 +88,7 @@ class TableTests(SynchronousTestCase):
         A stanza as deep as can be allowed can be copied and rendered, which goes down into it step by step, with room
         on the stack for whoever asks for it.
         """
-        (key,) = (key for key in TABLE.values() if key.name == "depth")
+        (key,) = (key for key in OPTIONS.values() if key.name == "depth")
         depth = cast(Integer, key.type).most
         inner = outer = Element(("urn:x", "a"))
         for _ in range(depth - 1):
@@ -142,4 +142,4 @@ class SettingsTests(SynchronousTestCase):
         """
         No key holds a secret itself: settings may be shown.
         """
-        self.assertEqual([at for at in TABLE if re.search("password|secret", at[1])], [])
+        self.assertEqual([at for at in OPTIONS if re.search("password|secret", at[1])], [])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.config.errors import NotAllowed
+from muccore.config.errors import InvalidValue
 from muccore.config.ini import Line
 from muccore.config.types import (
     AnyType,
@@ -49,7 +49,7 @@ class ParseTests(SynchronousTestCase):
         Each text is refused.
         """
         for text in texts:
-            with self.assertRaises(NotAllowed, msg=text):
+            with self.assertRaises(InvalidValue, msg=text):
                 type.parse(text, BASE)
 
     def test_boolean(self) -> None:
@@ -68,8 +68,10 @@ class ParseTests(SynchronousTestCase):
         choice = Choice("required", "off")
         self.assertParses(choice, {"required": "required", "off": "off"})
         self.assertRefused(choice, "", "Off")
-        self.assertEqual(self.assertRaises(NotAllowed, choice.parse, "requird", BASE).hint, "did you mean 'required'?")
-        self.assertEqual(self.assertRaises(NotAllowed, choice.parse, "zzz", BASE).hint, "")
+        self.assertEqual(
+            self.assertRaises(InvalidValue, choice.parse, "requird", BASE).hint, "did you mean 'required'?"
+        )
+        self.assertEqual(self.assertRaises(InvalidValue, choice.parse, "zzz", BASE).hint, "")
 
     def test_integer(self) -> None:
         """
@@ -88,7 +90,7 @@ class ParseTests(SynchronousTestCase):
         )
         self.assertRefused(Size("1 B", "1 GiB"), "", "0", "2 GiB", "-1", "KiB", "1 2", "1.5", "0.3 KiB", "9" * 5000)
         self.assertEqual(
-            self.assertRaises(NotAllowed, Size("1 B", "1 GiB").parse, "1 kib", BASE).hint, "did you mean 'KiB'?"
+            self.assertRaises(InvalidValue, Size("1 B", "1 GiB").parse, "1 kib", BASE).hint, "did you mean 'KiB'?"
         )
 
     def test_duration(self) -> None:

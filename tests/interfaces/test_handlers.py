@@ -5,7 +5,7 @@ Tests of L{muccore.interfaces.handlers}.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.interfaces.handlers import ANSWERED, BARE, FULL, HOST, fromOwner, kindOf
+from muccore.interfaces.handlers import ANSWERED, BARE, FULL, HOST, addressType, isFromAccount
 from muccore.xmpp import jid
 from tests.routing.helpers import xml
 
@@ -19,20 +19,20 @@ class KindTests(SynchronousTestCase):
         """
         The domain itself is C{HOST}, with a resource too (RFC 6120 §10.5.2).
         """
-        self.assertIs(kindOf(jid.parse("localhost")), HOST)
-        self.assertIs(kindOf(jid.parse("localhost/admin")), HOST)
+        self.assertIs(addressType(jid.parse("localhost")), HOST)
+        self.assertIs(addressType(jid.parse("localhost/admin")), HOST)
 
     def test_bare(self) -> None:
         """
         An account or a room is C{BARE}.
         """
-        self.assertIs(kindOf(jid.parse("romeo@localhost")), BARE)
+        self.assertIs(addressType(jid.parse("romeo@localhost")), BARE)
 
     def test_full(self) -> None:
         """
         A session or an occupant is C{FULL}.
         """
-        self.assertIs(kindOf(jid.parse("romeo@localhost/orchard")), FULL)
+        self.assertIs(addressType(jid.parse("romeo@localhost/orchard")), FULL)
 
     def test_answeredNamesItself(self) -> None:
         """
@@ -43,14 +43,14 @@ class KindTests(SynchronousTestCase):
 
 class OwnerTests(SynchronousTestCase):
     """
-    L{fromOwner}
+    L{isFromAccount}
     """
 
     def check(self, sender: str, to: str) -> bool:
         """
         Whether a stanza is one from the owner.
         """
-        return fromOwner(xml(f"<iq {sender}/>"), jid.parse(to))
+        return isFromAccount(xml(f"<iq {sender}/>"), jid.parse(to))
 
     def test_owner(self) -> None:
         """

@@ -28,7 +28,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import RoomRecord
 from muccore.muc.model.room import Room
-from muccore.testing.inmemory import Client, Stage
+from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, Rendered, escapeAttribute, escapeText
 
@@ -126,7 +126,7 @@ def _reasons(item: Element) -> list[str]:
 
 def summaries(client: Client) -> list[str]:
     """What a client has received since the last time, a line for each stanza."""
-    return [summary(stanza) for stanza in client.hears()]
+    return [summary(stanza) for stanza in client.received()]
 
 
 def attributes(items: Iterable[Element]) -> list[dict[str, str]]:
@@ -284,7 +284,7 @@ class MUCTestCase(SynchronousTestCase):
 
     def startServer(self, store: Any = None, **options: Any) -> None:
         """Start (again), with another store or other options."""
-        self.server = Stage(store, **options)
+        self.server = InMemoryServer(store, **options)
         self.clients: list[Client] = []
 
     def client(self, address: str) -> Client:
@@ -317,7 +317,7 @@ class MUCTestCase(SynchronousTestCase):
         """
         client = self.client(client) if isinstance(client, str) else client
         join(client, nick or _nickOf(client), children, **arguments)
-        self.assertIn(client.address, self.room(arguments.get("to", ROOM)).seats)
+        self.assertIn(client.address, self.room(arguments.get("to", ROOM)).sessions)
         self.discardReceived()
         return client
 
@@ -354,7 +354,7 @@ class MUCTestCase(SynchronousTestCase):
     def discardReceived(self) -> None:
         """Discard what all clients have received."""
         for client in self.clients:
-            client.hears()
+            client.received()
 
     def assertReceived(self, client: Client, *lines: str) -> None:
         """A client has received exactly this since the last time."""
@@ -367,7 +367,7 @@ class MUCTestCase(SynchronousTestCase):
 
     def result(self, client: Client) -> Element:
         """The payload of the one result that a client has received."""
-        [iq] = client.hears()
+        [iq] = client.received()
         self.assertEqual(iq.get("type"), "result", iq.toXml())
         [payload] = iq.childElements()
         return payload

@@ -35,7 +35,7 @@ class SlowStoreTestCase(MUCTestCase):
     def state(self) -> tuple[object, ...]:
         """What the room is, in the store and in memory, and who is what in it."""
         room = self.room()
-        occupants = [(o.nick, o.role, o.affiliation, list(o.seats)) for o in room.occupants.values()]
+        occupants = [(o.nick, o.role, o.affiliation, list(o.sessions)) for o in room.occupants.values()]
         return self.record(), room.record(), room.locked, occupants
 
     def recordsOnDelivery(self) -> list[RoomRecord | None]:

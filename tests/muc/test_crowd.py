@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
-from muccore.testing.inmemory import Client, Stage
+from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, render
 from tests.muc.muchelpers import ROOM, codesOf, configure, form, itemOf, join, leave, sendAdmin, sendError, sendPresence
@@ -48,12 +48,12 @@ class OccupantsMachine(RuleBasedStateMachine):
     @initialize(nonAnonymous=st.booleans(), moderated=st.booleans())
     def begin(self, nonAnonymous: bool, moderated: bool) -> None:
         """Create the room."""
-        self.server = Stage()
+        self.server = InMemoryServer()
         self.owner = self.server.client("owner@localhost/a")
         join(self.owner, "Owner")
         whois = "anyone" if nonAnonymous else "moderators"
         configure(self.owner, whois=whois, moderatedroom=moderated, changesubject=True)
-        self.owner.hears()
+        self.owner.received()
         self.views = {self.owner.address: View("Owner", {"Owner": ("owner", "moderator", self.owner.address, "")})}
         self.clients: dict[str, Client] = {self.owner.address: self.owner}
         for address in ADDRESSES:
@@ -80,7 +80,7 @@ class OccupantsMachine(RuleBasedStateMachine):
         own: dict[str, list[Element]] = {}
         for address, client in self.clients.items():
             own[address] = []
-            for stanza in client.hears():
+            for stanza in client.received():
                 assert stanza.get("to") == address
                 assert "internal-server-error" not in render(stanza).decode()
                 if stanza.get("type") == "error":
@@ -98,7 +98,7 @@ class OccupantsMachine(RuleBasedStateMachine):
 
     def checkSecrecy(self, address: str, stanza: Element) -> None:
         """Other users' real JIDs are only for those who may see them."""
-        seat = self.room.seats.get(address)
+        seat = self.room.sessions.get(address)
         if self.room.settings.nonAnonymous or (seat is not None and seat.occupant.role is Role.MODERATOR):
             return
         text = render(stanza).decode().replace(address, "")
@@ -152,7 +152,7 @@ class OccupantsMachine(RuleBasedStateMachine):
             return
         room = self.room
         for address, view in self.views.items():
-            seat = room.seats.get(address)
+            seat = room.sessions.get(address)
             assert (seat.occupant.nick if seat is not None else None) == view.nick, (address, view)
             if seat is None:
                 assert view.roster == {}, (address, view)
@@ -160,22 +160,29 @@ class OccupantsMachine(RuleBasedStateMachine):
             assert set(view.roster) == set(room.occupants), (address, view)
             for nick, (affiliation, role, jid, status) in view.roster.items():
                 occupant = room.occupants[nick]
-                assert (affiliation, role) == (occupant.affiliation.word, occupant.role.word), (address, nick, view)
-                assert room.affiliations.of(occupant.account) is occupant.affiliation
-                assert f"<status>{status}</status>" == occupant.shown.payload.decode() or not status, (nick, view)
-                assert status or b"status" not in occupant.shown.payload
+                assert (affiliation, role) == (occupant.affiliation.xmlName, occupant.role.xmlName), (
+                    address,
+                    nick,
+                    view,
+                )
+                assert room.affiliations.get(occupant.account) is occupant.affiliation
+                assert f"<status>{status}</status>" == occupant.primary.presencePayload.decode() or not status, (
+                    nick,
+                    view,
+                )
+                assert status or b"status" not in occupant.primary.presencePayload
                 if occupant is seat.occupant:
                     assert jid == address
                 elif jid is not None:
-                    assert jid == occupant.shown.jid, (address, nick, jid)
-        seats = {jid: seat for occupant in room.occupants.values() for jid, seat in occupant.seats.items()}
-        assert seats == room.seats
+                    assert jid == occupant.primary.jid, (address, nick, jid)
+        seats = {jid: seat for occupant in room.occupants.values() for jid, seat in occupant.sessions.items()}
+        assert seats == room.sessions
         for occupant in room.occupants.values():
-            assert occupant.shown is occupant.seats[occupant.shown.jid]
+            assert occupant.primary is occupant.sessions[occupant.primary.jid]
             assert occupant.affiliation is not Affiliation.OUTCAST and occupant.role is not Role.NONE
-            for seat in occupant.seats.values():
+            for seat in occupant.sessions.values():
                 assert seat.occupant is occupant
-                assert seat.seesJIDs == room.maySeeJIDs(occupant)
+                assert seat.seesJIDs == room.canSeeRealJIDs(occupant)
 
     # What clients do
 
@@ -188,7 +195,7 @@ class OccupantsMachine(RuleBasedStateMachine):
         view = self.views[who]
         before, old = view.nick, dict(view.roster)
         join(self.clients[who], nick, status)
-        if self.room.seats.get(who) is not None and self.room.seats[who].occupant.nick == nick:
+        if self.room.sessions.get(who) is not None and self.room.sessions[who].occupant.nick == nick:
             view.entering = True
             own = self.receive()
             wanted = 2 if before not in (None, nick) else 1
@@ -224,10 +231,10 @@ class OccupantsMachine(RuleBasedStateMachine):
         """Change the status under the current nick; every session of the occupant receives it once."""
         view = self.views[who]
         if view.nick is not None:
-            occupant = self.room.seats[who].occupant
+            occupant = self.room.sessions[who].occupant
             sendPresence(self.clients[who], view.nick, "<status>s3</status>")
             own = self.receive()
-            assert {address for address, received in own.items() if received} == set(occupant.seats)
+            assert {address for address, received in own.items() if received} == set(occupant.sessions)
             assert all(len(received) <= 1 for received in own.values())
 
     @rule(who=WHO, nick=NICKS)
@@ -242,8 +249,8 @@ class OccupantsMachine(RuleBasedStateMachine):
     @rule(who=WHO)
     def vanish(self, who: str) -> None:
         """Lose the connection, and connect again."""
-        self.clients[who].vanishes()
-        assert self.clients[who].hears() == []
+        self.clients[who].dropConnection()
+        assert self.clients[who].received() == []
         self.login(who)
         self.onlyAbout(self.receive(), who)
 
@@ -253,7 +260,7 @@ class OccupantsMachine(RuleBasedStateMachine):
         old = self.clients[who]
         self.login(who)
         assert len(old.closed) == 1
-        assert old.hears() == []
+        assert old.received() == []
         self.onlyAbout(self.receive(), who)
 
     @rule(who=WHO, to=NICKS)
@@ -268,13 +275,15 @@ class OccupantsMachine(RuleBasedStateMachine):
     @rule(who=WHO, nick=NICKS, role=st.sampled_from(Role), owner=st.booleans())
     def role(self, who: str, nick: str, role: Role, owner: bool) -> None:
         """Change a role."""
-        self.change(self.owner if owner else self.clients[who], f"<item nick='{nick}' role='{role.word}'/>")
+        self.change(self.owner if owner else self.clients[who], f"<item nick='{nick}' role='{role.xmlName}'/>")
 
     @rule(who=WHO, account=WHOM, affiliation=st.sampled_from(Affiliation), owner=st.booleans())
     def affiliate(self, who: str, account: str, affiliation: Affiliation, owner: bool) -> None:
         """Change an affiliation."""
         jid = account if account == "localhost" else f"{account}@localhost"
-        self.change(self.owner if owner else self.clients[who], f"<item jid='{jid}' affiliation='{affiliation.word}'/>")
+        self.change(
+            self.owner if owner else self.clients[who], f"<item jid='{jid}' affiliation='{affiliation.xmlName}'/>"
+        )
 
     def change(self, client: Client, item: str) -> None:
         """Request a change; whoever is removed receives it once."""

@@ -13,11 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces.handlers import ITables
+from muccore.interfaces.handlers import ITableHandler
 from muccore.muc.handler import MUCHandler
 from muccore.storage.memory import MemoryRooms
 from muccore.testing.defaults import defaultOptions
-from muccore.testing.inmemory import Stage, parseStanza
+from muccore.testing.inmemory import InMemoryServer, parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.element import render
 from tests.muc.muchelpers import HOST, ROOM, MUCTestCase, affiliation, attributes, join, role, sendIQ, summaries
@@ -29,7 +29,7 @@ class TableTests(SynchronousTestCase):
     def test_interfaces(self) -> None:
         """The handler provides its interfaces."""
         handler = MUCHandler(MemoryRooms(), defaultOptions())
-        self.assertTrue(verifyObject(ITables, handler))
+        self.assertTrue(verifyObject(ITableHandler, handler))
         self.assertTrue(verifyObject(IXMPPHandler, handler))
         self.assertEqual([xep.number for xep in handler.implements], [45, 77, 128, 203, 249, 410])
 
@@ -102,28 +102,28 @@ class AnythingTests(SynchronousTestCase):
     @given(st.lists(_STANZAS, max_size=25))
     def test_noTraceback(self, stanzas: list[tuple[str, str, str | None, str, str]]) -> None:
         """No sequence of stanzas causes an internal error, and occupants and sessions always agree."""
-        stage = Stage()
+        stage = InMemoryServer()
         clients = {name: stage.client(f"{name}@localhost/a") for name in ("romeo", "juliet", "nurse")}
         for number, (name, kind, type, to, payload) in enumerate(stanzas):
             attribute = f" type='{type}'" if type is not None else ""
             clients[name].sends(f"<{kind} id='{number}' to='{to}'{attribute}>{payload}</{kind}>")
             for client in clients.values():
-                for stanza in client.hears():
+                for stanza in client.received():
                     error = stanza.child("error")
                     self.assertTrue(
                         error is None or error.child("internal-server-error", ns.STANZA_ERRORS) is None, stanza.toXml()
                     )
             for room in stage.muc.rooms.live.values():
-                seats = {jid: seat for occupant in room.occupants.values() for jid, seat in occupant.seats.items()}
-                self.assertEqual(seats, room.seats)
+                seats = {jid: seat for occupant in room.occupants.values() for jid, seat in occupant.sessions.items()}
+                self.assertEqual(seats, room.sessions)
                 self.assertEqual([o.nick for o in room.occupants.values()], list(room.occupants))
-                self.assertTrue(all(occupant.seats for occupant in room.occupants.values()))
-                self.assertFalse(room.gate.closed)
+                self.assertTrue(all(occupant.sessions for occupant in room.occupants.values()))
+                self.assertFalse(room.changeQueue.changing)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_unchanged(self) -> None:
         """Handling a stanza does not change it: errors take their addresses and payload from it."""
-        stage = Stage()
+        stage = InMemoryServer()
         clients = [stage.client(f"{name}@localhost/a") for name in ("romeo", "juliet")]
         for kind, type, to, payload in product(_KINDS, _TYPES, _ADDRESSES, _PAYLOADS):
             for client, nick in zip(clients, ("Romeo", "Juliet"), strict=True):
@@ -134,7 +134,7 @@ class AnythingTests(SynchronousTestCase):
                 f"<{kind} id='1' to='{to}' from='juliet@localhost/a' xml:lang='it'{attribute}>{inside}</{kind}>"
             )
             before = render(stanza)
-            clients[1].session.received(stanza)
+            clients[1].session.stanzaReceived(stanza)
             self.assertEqual(render(stanza), before)
 
     def test_answers(self) -> None:
@@ -144,12 +144,14 @@ class AnythingTests(SynchronousTestCase):
                 for payload in _PAYLOADS:
                     if payload.count("xmlns") == 0 or payload.startswith("<error"):
                         continue
-                    stage = Stage()
+                    stage = InMemoryServer()
                     romeo = stage.client("romeo@localhost/a")
                     join(romeo, "Romeo")
                     summaries(romeo)
                     romeo.sends(f"<iq type='{type}' id='once' to='{to}'>{payload}</iq>")
                     # A request to oneself comes back as a request first.
-                    answers = [iq for iq in romeo.hears() if iq.name == "iq" and iq.get("type") in ("result", "error")]
+                    answers = [
+                        iq for iq in romeo.received() if iq.name == "iq" and iq.get("type") in ("result", "error")
+                    ]
                     relayed = to.endswith("/Romeo") and ns.PING not in payload
                     self.assertEqual(len(answers), 0 if relayed else 1, (type, to, payload))

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet import error
 
-from muccore.net.transport import BoundedServer
+from muccore.net.transport import BoundedConnection
 from tests.net.sockets import Peer, Producer, Recorder, Spy
 
 
@@ -25,7 +25,7 @@ class ConnectionContract:
     opportunistic = False
     tls = False
 
-    def make(self: Any, **settings: Any) -> tuple[BoundedServer, Recorder, Spy, Peer]:
+    def make(self: Any, **settings: Any) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
         """
         Make a connection.
         """

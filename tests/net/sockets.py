@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from muccore.net.transport import BoundedServer, Turn, adopt, transportClass
+from muccore.net.transport import BoundedConnection, FlushScheduler, transportClass, wrapSocket
 from tests.certificates import makeCertificate
 
 PATIENCE = 10.0
@@ -241,8 +241,8 @@ class SocketTestCase(SynchronousTestCase):
         self.now = 1000.0
         self.reactor: Any = type(theReactor)()
         self.reactor.seconds = lambda: self.now
-        self.turn = Turn(self.reactor)
-        self.transports: list[BoundedServer] = []
+        self.turn = FlushScheduler(self.reactor)
+        self.transports: list[BoundedConnection] = []
         self.sockets: list[socket.socket] = []
         self.addCleanup(self._end)
 
@@ -277,7 +277,7 @@ class SocketTestCase(SynchronousTestCase):
 
     def connect(
         self, opportunistic: bool = True, sendBuffer: int = 0, protocol: Recorder | None = None, **settings: Any
-    ) -> tuple[BoundedServer, Recorder, Spy, Peer]:
+    ) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
         """
         A connection: its transport, its protocol, its socket, and the other side.
         """
@@ -285,11 +285,11 @@ class SocketTestCase(SynchronousTestCase):
         spy = Spy(server)
         protocol = protocol or Recorder()
         made = transportClass(self.turn, opportunistic, **settings)
-        transport = adopt(spy, protocol, made, self.reactor)  # type: ignore[arg-type]
+        transport = wrapSocket(spy, protocol, made, self.reactor)  # type: ignore[arg-type]
         self.transports.append(transport)
         return transport, protocol, spy, Peer(client)
 
-    def connectTLS(self, **settings: Any) -> tuple[BoundedServer, Recorder, Spy, Peer]:
+    def connectTLS(self, **settings: Any) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
         """
         A connection on which TLS has been started and its handshake is done.
         """
@@ -298,7 +298,7 @@ class SocketTestCase(SynchronousTestCase):
         spy.sent.clear()
         return transport, protocol, spy, peer
 
-    def shakeHands(self, transport: BoundedServer, protocol: Recorder, peer: Peer) -> None:
+    def shakeHands(self, transport: BoundedConnection, protocol: Recorder, peer: Peer) -> None:
         """
         Start TLS on both sides; return when both have seen something of each other.
         """

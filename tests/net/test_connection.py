@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 
-from muccore.net.transport import adopt, transportClass
+from muccore.net.transport import transportClass, wrapSocket
 from tests.net.connection_contract import ConnectionContract
 from tests.net.sockets import Recorder, SocketTestCase
 from tests.net.tls_contract import TLSContract
@@ -91,7 +91,7 @@ class AbortTests(SocketTestCase):
         """
         ours, theirs = socket.socketpair()
         self.sockets += [ours, theirs]
-        transport = adopt(ours, Recorder(), transportClass(self.turn), self.reactor)
+        transport = wrapSocket(ours, Recorder(), transportClass(self.turn), self.reactor)
         self.transports.append(transport)
         transport.write(b"a")
         self.turn.flush()

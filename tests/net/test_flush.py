@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muccore.net.flush import Turn
+from muccore.net.flush import FlushScheduler
 
 
 class Flushed:
@@ -43,7 +43,7 @@ class TurnTests(SynchronousTestCase):
         A turn over a clock.
         """
         self.clock = Clock()
-        self.turn = Turn(self.clock)
+        self.turn = FlushScheduler(self.clock)
         self.log: list[str] = []
 
     def writes(self, name: str, then: Callable[[], object] = lambda: None) -> Flushed:
@@ -51,7 +51,7 @@ class TurnTests(SynchronousTestCase):
         Note a writer.
         """
         writer = Flushed(self.log, name, then)
-        self.turn.noteWriter(writer)
+        self.turn.schedule(writer)
         return writer
 
     def test_interface(self) -> None:
@@ -175,8 +175,8 @@ class TurnTests(SynchronousTestCase):
         """
         One who notes himself in each flush does not hold the reactor: the flush ends, and he is served in later turns.
         """
-        writer = Flushed(self.log, "a", lambda: self.turn.noteWriter(writer))
-        self.turn.run(self.turn.noteWriter, writer)
+        writer = Flushed(self.log, "a", lambda: self.turn.schedule(writer))
+        self.turn.run(self.turn.schedule, writer)
         first = len(self.log)
         self.assertTrue(0 < first < 100)
         writer.then = lambda: None
@@ -197,9 +197,9 @@ class TurnTests(SynchronousTestCase):
         """
         Calls put off to the next turn run then, in order, with one flush behind them all.
         """
-        self.turn.soon(self.writes, "a")
-        self.turn.soon(self.log.append, "called")
-        self.turn.soon(self.writes, "b")
+        self.turn.callSoon(self.writes, "a")
+        self.turn.callSoon(self.log.append, "called")
+        self.turn.callSoon(self.writes, "b")
         self.assertEqual(self.log, [])
         self.clock.advance(0)
         self.assertEqual(self.log, ["called", "a", "b"])
@@ -208,8 +208,8 @@ class TurnTests(SynchronousTestCase):
         """
         A call put off from inside such a call runs after all that were put off before.
         """
-        self.turn.soon(lambda: self.turn.soon(self.log.append, "second"))
-        self.turn.soon(self.log.append, "first")
+        self.turn.callSoon(lambda: self.turn.callSoon(self.log.append, "second"))
+        self.turn.callSoon(self.log.append, "first")
         self.clock.advance(0)
         self.clock.advance(0)
         self.assertEqual(self.log, ["first", "second"])
@@ -218,7 +218,7 @@ class TurnTests(SynchronousTestCase):
         """
         One such call that raises is logged and keeps no other from running.
         """
-        self.turn.soon(lambda: 1 // 0)
-        self.turn.soon(self.writes, "a")
+        self.turn.callSoon(lambda: 1 // 0)
+        self.turn.callSoon(self.writes, "a")
         self.clock.advance(0)
         self.assertEqual((self.log, len(self.flushLoggedErrors(ZeroDivisionError))), (["a"], 1))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.net.timingwheel import TICK, Wheel
+from muccore.net.timingwheel import TICK, TimingWheel
 
 
 class Thing:
@@ -25,7 +25,7 @@ class Thing:
         self.seen: list[int] = []
         self.onLook: Callable[[], object] = lambda: None
 
-    def look(self, tick: int) -> int:
+    def timeoutDue(self, tick: int) -> int:
         """
         Note it.
         """
@@ -36,7 +36,7 @@ class Thing:
 
 class WheelTests(SynchronousTestCase):
     """
-    L{Wheel}
+    L{TimingWheel}
     """
 
     def setUp(self) -> None:
@@ -44,7 +44,7 @@ class WheelTests(SynchronousTestCase):
         Make one.
         """
         self.clock = Clock()
-        self.wheel = Wheel(self.clock)
+        self.wheel = TimingWheel(self.clock)
 
     def advance(self, ticks: int) -> None:
         """
@@ -57,7 +57,7 @@ class WheelTests(SynchronousTestCase):
         A thing is looked at when it is time, once, and then nothing runs.
         """
         thing = Thing()
-        self.wheel.put(thing, 3)
+        self.wheel.schedule(thing, 3)
         self.advance(2)
         self.assertEqual(thing.seen, [])
         self.advance(20)
@@ -70,7 +70,7 @@ class WheelTests(SynchronousTestCase):
         A thing says when to look again.
         """
         thing = Thing(2, 5)
-        self.wheel.put(thing, 1)
+        self.wheel.schedule(thing, 1)
         self.advance(20)
         self.assertEqual(thing.seen, [2, 4, 9])
 
@@ -79,8 +79,8 @@ class WheelTests(SynchronousTestCase):
         What was said last counts.
         """
         thing = Thing()
-        self.wheel.put(thing, 2)
-        self.wheel.put(thing, 5)
+        self.wheel.schedule(thing, 2)
+        self.wheel.schedule(thing, 5)
         self.advance(10)
         self.assertEqual(thing.seen, [6])
 
@@ -89,7 +89,7 @@ class WheelTests(SynchronousTestCase):
         Nothing is looked at in the tick in which it was put.
         """
         thing = Thing()
-        self.wheel.put(thing, 0)
+        self.wheel.schedule(thing, 0)
         self.assertEqual(thing.seen, [])
         self.advance(1)
         self.assertEqual(thing.seen, [2])
@@ -99,7 +99,7 @@ class WheelTests(SynchronousTestCase):
         What is removed is not looked at, and nothing of it is kept.
         """
         thing = Thing()
-        self.wheel.put(thing, 2)
+        self.wheel.schedule(thing, 2)
         self.wheel.remove(thing)
         self.wheel.remove(thing)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -116,12 +116,12 @@ class WheelTests(SynchronousTestCase):
         def onLook() -> None:
             for thing in things:
                 self.wheel.remove(thing)
-            self.wheel.put(late, 3)
+            self.wheel.schedule(late, 3)
 
         late = Thing()
         for thing in things:
             thing.onLook = onLook
-            self.wheel.put(thing, 1)
+            self.wheel.schedule(thing, 1)
         self.advance(10)
         self.assertEqual(sum(len(thing.seen) for thing in things), 1)
         self.assertEqual(late.seen, [5])
@@ -137,7 +137,7 @@ class WheelTests(SynchronousTestCase):
         things = [Thing(1), Thing(1)]
         things[0].onLook = onLook
         for thing in things:
-            self.wheel.put(thing, 1)
+            self.wheel.schedule(thing, 1)
         self.advance(3)
         self.assertEqual(things[1].seen, [2, 3])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -147,5 +147,5 @@ class WheelTests(SynchronousTestCase):
         There is one timer however many there are.
         """
         for n in range(100):
-            self.wheel.put(Thing(), n)
+            self.wheel.schedule(Thing(), n)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)

@@ -16,7 +16,7 @@ from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
-from muccore.net.transport import OpportunisticServer, adopt, install, transportClass
+from muccore.net.transport import OpportunisticConnection, installOnPort, transportClass, wrapSocket
 from tests.net.connection_contract import ConnectionContract
 from tests.net.sockets import Peer, Producer, Recorder, SocketTestCase, Spy, reset, serverContext
 from tests.net.tls_contract import TLSContract
@@ -175,7 +175,7 @@ class SameTurnContract:
         """
         transport, *_ = self.make()
         noted = []
-        self.patch(self.turn, "noteWriter", noted.append)
+        self.patch(self.turn, "schedule", noted.append)
         transport.write(b"a")
         transport.write(b"b")
         transport.flush()
@@ -492,7 +492,7 @@ class InstallTests(SocketTestCase):
                 return protocols[-1]
 
         port = self.reactor.listenTCP(0, Accepting(), interface="127.0.0.1")
-        self.assertTrue(install(port, self.turn, **settings))
+        self.assertTrue(installOnPort(port, self.turn, **settings))
 
         def stop() -> None:
             for protocol in protocols:
@@ -520,8 +520,8 @@ class InstallTests(SocketTestCase):
         self.client(port)
         self.until(lambda: protocols)
         transport: Any = protocols[0].transport
-        self.assertIsInstance(transport, OpportunisticServer)
-        self.assertEqual((transport.turn, transport.outboxLimit, transport.closeTimeout), (self.turn, 12345, 3.5))
+        self.assertIsInstance(transport, OpportunisticConnection)
+        self.assertEqual((transport.flusher, transport.outboxLimit, transport.closeTimeout), (self.turn, 12345, 3.5))
         self.assertTrue(transport.getTcpNoDelay())
 
     def test_off(self) -> None:
@@ -531,7 +531,7 @@ class InstallTests(SocketTestCase):
         port, protocols = self.listen(opportunistic=False)
         peer = self.client(port)
         self.until(lambda: protocols)
-        self.assertNotIsInstance(protocols[0].transport, OpportunisticServer)
+        self.assertNotIsInstance(protocols[0].transport, OpportunisticConnection)
         protocols[0].transport.write(b"data")
         self.turn.flush()
         self.reactor.runUntilCurrent()
@@ -588,7 +588,7 @@ class InstallTests(SocketTestCase):
         port = self.reactor.listenUNIX(self.mktemp(), Factory())
         self.addCleanup(lambda: (port.stopListening(), self.reactor.runUntilCurrent()))
         before = port.transport
-        self.assertFalse(install(port, self.turn))
+        self.assertFalse(installOnPort(port, self.turn))
         self.assertIs(port.transport, before)
 
     def test_clientSide(self) -> None:
@@ -598,8 +598,8 @@ class InstallTests(SocketTestCase):
         one, two = self.sockets2()
         made = transportClass(self.turn)
         served, connecting = Recorder(), Recorder()
-        server = adopt(one, served, made, self.reactor)
-        client = adopt(two, connecting, made, self.reactor)
+        server = wrapSocket(one, served, made, self.reactor)
+        client = wrapSocket(two, connecting, made, self.reactor)
         self.transports += [server, client]
         self.assertIn("Recorder", repr(client))
         server.startTLS(serverContext())

@@ -519,4 +519,4 @@ class ReactorTests(SynchronousTestCase):
         """
         It is the process's.
         """
-        self.assertIs(plugins.theReactor(), reactor)
+        self.assertIs(plugins.globalReactor(), reactor)

@@ -15,7 +15,7 @@ from twisted.words.xish import domish
 from zope.interface import implementer
 
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import ICarrier
+from muccore.interfaces import IStream
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.session.session import Session, Sessions
@@ -50,7 +50,7 @@ def canonical(xml: str | bytes | Element) -> list[str]:
     return [etree.tostring(child, method="c14n", exclusive=True, with_tail=False).decode() for child in root]
 
 
-@implementer(ICarrier)
+@implementer(IStream)
 class FakeCarrier:
     """
     Keeps what it is given.
@@ -66,14 +66,14 @@ class FakeCarrier:
 
     def send(self, stanza: Rendered, to: bytes) -> None:
         """
-        See L{ICarrier.send}.
+        See L{IStream.send}.
         """
         assert not self.closed, "written to after its end"
         self.data += stanza.addressed(to)
 
     def close(self, error: StreamError | None) -> None:
         """
-        See L{ICarrier.close}.
+        See L{IStream.close}.
         """
         self.closed.append(error)
         if self.log is not None:
@@ -135,7 +135,7 @@ class Client:
         """
         Send a stanza as the client.
         """
-        self.session.received(xml(text))
+        self.session.stanzaReceived(xml(text))
 
     def ask(self, text: str) -> list[str]:
         """
@@ -149,7 +149,7 @@ class Client:
         """
         The connection is gone.
         """
-        self.session.carrierLost(self.carrier, False)
+        self.session.streamLost(self.carrier, False)
 
 
 def error(stanza: str, condition: str, type: str, by: str | None = None, text: str | None = None) -> list[str]:

@@ -453,8 +453,8 @@ class AnswerTests(DomainTestCase):
         A stanza without a sender, which no client can send, is refused in silence.
         """
         self.server.add(HERE, Answering(StanzaError("conflict")))
-        self.domain.received(xml(f"<message to='{HERE}'/>"), jid.parse(HERE))
-        self.domain.received(xml(f"<iq type='get' id='1' to='{HERE}'><q xmlns='urn:q'/></iq>"), jid.parse(HERE))
+        self.domain.dispatch(xml(f"<message to='{HERE}'/>"), jid.parse(HERE))
+        self.domain.dispatch(xml(f"<iq type='get' id='1' to='{HERE}'><q xmlns='urn:q'/></iq>"), jid.parse(HERE))
         self.assertEqual(self.romeo.take(), [])
 
     def test_neverAnswered(self) -> None:
@@ -502,7 +502,7 @@ class SendTests(DomainTestCase):
         A stanza of Twisted's, without a namespace, is one of C{jabber:client} inside the server.
         """
         got: list[Element] = []
-        self.domain.received = lambda element, to: got.append(element)
+        self.domain.dispatch = lambda element, to: got.append(element)
         message = domish.Element((None, "message"))
         message["to"] = f"a@{HERE}"
         message.addElement("body", content="hi")

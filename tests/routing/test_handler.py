@@ -13,7 +13,7 @@ from wokkel.disco import DiscoFeature, DiscoIdentity
 from wokkel.iwokkel import IDisco
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces.handlers import Answered, ITables
+from muccore.interfaces.handlers import Answered, ITableHandler
 from muccore.routing.handler import ANSWERED, HOST, Handler
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -57,7 +57,7 @@ class HandlerTests(SynchronousTestCase):
         """
         A handler has tables, and tells of itself.
         """
-        self.assertTrue(verifyObject(ITables, Handler()))
+        self.assertTrue(verifyObject(ITableHandler, Handler()))
         self.assertTrue(verifyObject(IDisco, Handler()))
 
     def test_reply(self) -> None:

@@ -47,7 +47,7 @@ class RouterTests(SynchronousTestCase):
         """
         got: list[object] = []
         domain = self.router.domains["conference.localhost"]
-        domain.received = lambda element, to: got.append((element, to))  # type: ignore[method-assign]
+        domain.dispatch = lambda element, to: got.append((element, to))  # type: ignore[method-assign]
         for address in ("conference.localhost", "conference.localhost/x", "a@conference.localhost/b"):
             element = xml(f"<message from='romeo@localhost/orchard' to='{address}'/>")
             self.router.route(element, jid.parse(address))

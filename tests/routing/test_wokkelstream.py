@@ -78,7 +78,7 @@ class RequestTests(SynchronousTestCase):
         """
         Nobody waits for anything.
         """
-        self.assertEqual((self.stream.iqDeferreds, self.stream._asked), ({}, {}))
+        self.assertEqual((self.stream.iqDeferreds, self.stream._recipients), ({}, {}))
         self.assertEqual(self.server.clock.getDelayedCalls(), [])
 
     def asked(self) -> str:
@@ -139,7 +139,7 @@ class RequestTests(SynchronousTestCase):
         domain = self.server.router.domains[HERE]
         self.romeo.send(f"<iq type='result' id='other' to='room@{HERE}'/>")
         for sender in ("", "from='a@b@c'"):
-            domain.received(xml(f"<iq type='result' id='{id}' to='{HERE}' {sender}/>"), jid.parse(HERE))
+            domain.dispatch(xml(f"<iq type='result' id='{id}' to='{HERE}' {sender}/>"), jid.parse(HERE))
         self.assertNoResult(waiting)
         waiting.addErrback(lambda _: None)
 
@@ -259,9 +259,9 @@ class ObserverTests(SynchronousTestCase):
         Until someone observes stanzas, none need be shown; named events are none.
         """
         self.stream.addObserver("//event/xmpp/stream/end", self.seen.append)
-        self.assertFalse(self.stream.observed)
+        self.assertFalse(self.stream.hasObservers)
         self.stream.addOnetimeObserver("/message", self.seen.append)
-        self.assertTrue(self.stream.observed)
+        self.assertTrue(self.stream.hasObservers)
 
     def test_taken(self) -> None:
         """
@@ -270,10 +270,10 @@ class ObserverTests(SynchronousTestCase):
         self.stream.addObserver("/message", self.seen.append)
         self.stream.addObserver("/iq/a", self.seen.append)
         self.stream.addObserver("/iq/b", lambda iq: setattr(iq, "handled", True))
-        self.assertTrue(self.stream.observe(xml("<message/>")))
-        self.assertFalse(self.stream.observe(xml("<presence/>")))
-        self.assertFalse(self.stream.observe(xml("<iq><a/></iq>")))
-        self.assertTrue(self.stream.observe(xml("<iq><b/></iq>")))
+        self.assertTrue(self.stream.dispatchToObservers(xml("<message/>")))
+        self.assertFalse(self.stream.dispatchToObservers(xml("<presence/>")))
+        self.assertFalse(self.stream.dispatchToObservers(xml("<iq><a/></iq>")))
+        self.assertTrue(self.stream.dispatchToObservers(xml("<iq><b/></iq>")))
         self.assertEqual(len(self.seen), 2)
 
     def test_parents(self) -> None:
@@ -281,7 +281,7 @@ class ObserverTests(SynchronousTestCase):
         An observer may ask an element what it is in, as wokkel's publish-subscribe does.
         """
         self.stream.addObserver("/iq/a", self.seen.append)
-        self.stream.observe(xml("<iq><a><b/></a></iq>"))
+        self.stream.dispatchToObservers(xml("<iq><a><b/></a></iq>"))
         [iq] = self.seen
         self.assertIs(iq.a.b.parent.parent, iq)
 
@@ -290,8 +290,8 @@ class ObserverTests(SynchronousTestCase):
         An observer for once sees one stanza.
         """
         self.stream.addOnetimeObserver("/message", self.seen.append)
-        self.stream.observe(xml("<message/>"))
-        self.assertFalse(self.stream.observe(xml("<message/>")))
+        self.stream.dispatchToObservers(xml("<message/>"))
+        self.assertFalse(self.stream.dispatchToObservers(xml("<message/>")))
         self.assertEqual(len(self.seen), 1)
 
     def test_removed(self) -> None:
@@ -302,7 +302,7 @@ class ObserverTests(SynchronousTestCase):
         self.stream.addObserver("/message", observer)
         self.stream.removeObserver("/message", observer)
         self.stream.removeObserver("/message", observer)
-        self.assertFalse(self.stream.observe(xml("<message/>")))
+        self.assertFalse(self.stream.dispatchToObservers(xml("<message/>")))
         self.assertEqual(self.stream._observers, [])
 
     def test_forget(self) -> None:
@@ -324,7 +324,7 @@ class ObserverTests(SynchronousTestCase):
         for handler in (one, other):
             self.stream.addObserver("/message", handler.on)
         self.stream.addObserver("/presence", one.on)
-        self.stream.forget(one)
+        self.stream.removeObserversOf(one)
         self.assertEqual(self.stream._observers, [("/message", other.on)])
-        self.assertFalse(self.stream.observe(xml("<presence/>")))
-        self.assertTrue(self.stream.observe(xml("<message/>")))
+        self.assertFalse(self.stream.dispatchToObservers(xml("<presence/>")))
+        self.assertTrue(self.stream.dispatchToObservers(xml("<message/>")))

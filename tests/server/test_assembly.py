@@ -22,7 +22,7 @@ from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
-from muccore.stream.c2s import Settings as StreamSettings
+from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.server import makeSettings
 from tests.configuration import ENCRYPTED, ConfigurationFile
@@ -143,23 +143,23 @@ class SecretTests(SynchronousTestCase):
         """
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         settings = load(file.path)
-        secret = assembly.keptSecret(settings)
+        secret = assembly.dummySaltSecret(settings)
         assert secret is not None
         self.assertEqual(len(secret), 32)
-        self.assertEqual(assembly.keptSecret(settings), secret)
+        self.assertEqual(assembly.dummySaltSecret(settings), secret)
         with open(file.file("key.pem"), "rb") as key:
             self.assertNotIn(secret, key.read())
         file.certify()
-        self.assertNotEqual(assembly.keptSecret(settings), secret)
+        self.assertNotEqual(assembly.dummySaltSecret(settings), secret)
 
     def test_none(self) -> None:
         """
         Without TLS there is none, though there may be a key.
         """
         file = ConfigurationFile(self, c2s=ENCRYPTED)
-        self.assertIsNone(assembly.keptSecret(makeSettings()))
+        self.assertIsNone(assembly.dummySaltSecret(makeSettings()))
         file.configure(c2s={"tls": "off", "direct_tls_listen": ""})
-        self.assertIsNone(assembly.keptSecret(load(file.path)))
+        self.assertIsNone(assembly.dummySaltSecret(load(file.path)))
 
 
 class HouseTests(SynchronousTestCase):
@@ -171,7 +171,7 @@ class HouseTests(SynchronousTestCase):
         """
         Make one on a clock.
         """
-        return assembly.House(settings, Clock())
+        return assembly.ServerComponents(settings, Clock())
 
     def test_made(self) -> None:
         """
@@ -179,8 +179,8 @@ class HouseTests(SynchronousTestCase):
         the configuration are told in their order.
         """
         made = self.make(makeSettings(auth={"backend": "memory:"}))
-        self.assertEqual((made.users.name, made.chat.name), ("localhost", "conference.localhost"))
-        self.assertEqual([list(made.users), list(made.chat)], [[], []])
+        self.assertEqual((made.userDomain.name, made.mucDomain.name), ("localhost", "conference.localhost"))
+        self.assertEqual([list(made.userDomain), list(made.mucDomain)], [[], []])
         self.assertEqual(made.stores, (made.accounts, made.rooms))
         self.assertEqual(assembly.STORES, (("auth", "backend"), ("storage", "affiliations")))
         self.assertIsNone(made.tls)
@@ -192,8 +192,8 @@ class HouseTests(SynchronousTestCase):
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         for domain, kinds in (
-            (made.users, (DiscoInfoHandler, PingHandler, RosterHandler, VersionHandler, TimeHandler)),
-            (made.chat, (DiscoInfoHandler, PingHandler, VersionHandler, type(made.muc))),
+            (made.userDomain, (DiscoInfoHandler, PingHandler, RosterHandler, VersionHandler, TimeHandler)),
+            (made.mucDomain, (DiscoInfoHandler, PingHandler, VersionHandler, type(made.muc))),
         ):
             handlers = list(domain)
             for kind in kinds:
@@ -210,7 +210,7 @@ class HouseTests(SynchronousTestCase):
             failure = self.failureResultOf(made.open(), FirstError)
             self.assertEqual(failure.value.index, position)
             self.assertIsInstance(failure.value.subFailure.value, StoreUnavailable)
-            self.assertEqual(list(made.chat), [])
+            self.assertEqual(list(made.mucDomain), [])
 
     def test_adopt(self) -> None:
         """
@@ -218,8 +218,8 @@ class HouseTests(SynchronousTestCase):
         """
         made = self.make(makeSettings())
         self.successResultOf(made.open())
-        offer = made.streams.offer
-        made.adopt(
+        offer = made.streams.features
+        made.reconfigure(
             makeSettings(
                 c2s={"allow_plaintext_auth": "no", "login_tries": "2", "login_timeout": "7 s", "channel_binding": "no"},
                 limits={"sessions_per_account": "3", "directed_presences": "10", "connections": "5"},
@@ -230,12 +230,12 @@ class HouseTests(SynchronousTestCase):
         )
         self.assertFalse(made.sasl.plainWithoutTLS)
         self.assertEqual((made.sessions.limit, made.sessions.directedLimit), (3, 10))
-        self.assertIsNot(made.streams.offer, offer)
-        self.assertEqual((made.streams.offer.tries, made.streams.offer.channelBinding), (2, False))
+        self.assertIsNot(made.streams.features, offer)
+        self.assertEqual((made.streams.features.tries, made.streams.features.channelBinding), (2, False))
         self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))
         self.assertEqual(made.muc.options.name, "Verona")
         # The domains can only change by a restart.
-        self.assertEqual((made.streams.offer.domain, made.muc.options.localDomain), ("localhost", "localhost"))
+        self.assertEqual((made.streams.features.domain, made.muc.options.localDomain), ("localhost", "localhost"))
 
     def test_adoptTLS(self) -> None:
         """
@@ -244,10 +244,10 @@ class HouseTests(SynchronousTestCase):
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         settings = load(ConfigurationFile(self, c2s=ENCRYPTED).path)
-        tls = assembly.preflight.makeTLS(settings)
-        made.adopt(settings, tls)
-        self.assertIs(made.streams.offer.tls, tls)
-        self.assertEqual(made.streams.offer.tlsMode, "required")
+        tls = assembly.preflight.tlsFromSettings(settings)
+        made.reconfigure(settings, tls)
+        self.assertIs(made.streams.features.tls, tls)
+        self.assertEqual(made.streams.features.tlsMode, "required")
         self.assertIs(made.tls, tls)
 
     def test_rooms(self) -> None:
@@ -256,7 +256,7 @@ class HouseTests(SynchronousTestCase):
         """
         made = self.make(makeSettings(muc={"name": "Verona"}))
         self.successResultOf(made.open())
-        [disco] = [handler for handler in made.users if isinstance(handler, DiscoInfoHandler)]
+        [disco] = [handler for handler in made.userDomain if isinstance(handler, DiscoInfoHandler)]
         for name in ("Verona", "Mantua"):
-            made.adopt(makeSettings(muc={"name": name}), None)
+            made.reconfigure(makeSettings(muc={"name": name}), None)
             self.assertIn(("conference.localhost", name), list(disco._items()))

@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 
 from muccore.config.errors import ConfigError
 from muccore.config.schema import Settings
-from muccore.server.listeners import Listeners, places
+from muccore.server.listeners import Listeners, listenKeys
 from muccore.testing.server import makeSettings
 from tests.configuration import Logged
 
@@ -78,7 +78,7 @@ class ListenersTests(TestCase):
         """
         Listen where a configuration says so and nowhere else.
         """
-        closeOthers = await self.listeners.adopt(settings)
+        closeOthers = await self.listeners.reconfigure(settings)
         await closeOthers()
 
     async def test_places(self) -> None:
@@ -88,7 +88,7 @@ class ListenersTests(TestCase):
         one, two, direct = (self.free() for _ in range(3))
         configured = settings(at(one), at(two), direct=at(direct))
         await self.adopt(configured)
-        self.assertEqual(list(self.listeners.ports), places(configured))
+        self.assertEqual(list(self.listeners.ports), listenKeys(configured))
         self.assertEqual(self.equipped, list(self.listeners.ports.values()))
         for port in (one, two, direct):
             self.assertTrue(reachable(port))
@@ -102,7 +102,7 @@ class ListenersTests(TestCase):
         stays, goes, comes = (self.free() for _ in range(3))
         await self.adopt(settings(at(stays), at(goes)))
         before = self.listeners.ports["listen", at(stays)]
-        closeOthers = await self.listeners.adopt(settings(at(stays), at(comes)))
+        closeOthers = await self.listeners.reconfigure(settings(at(stays), at(comes)))
         self.assertTrue(reachable(comes))
         self.assertTrue(reachable(goes))
         await closeOthers()
@@ -150,7 +150,7 @@ class ListenersTests(TestCase):
         """
         Adopt, as a Deferred.
         """
-        return Deferred.fromCoroutine(self.listeners.adopt(settings))
+        return Deferred.fromCoroutine(self.listeners.reconfigure(settings))
 
     async def test_lost(self) -> None:
         """

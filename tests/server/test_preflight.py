@@ -175,7 +175,7 @@ class TLSTests(SynchronousTestCase):
             file.configure(c2s={"tls": tls, "direct_tls_listen": direct})
             settings = load(file.path)
             self.assertEqual(preflight.usesTLS(settings), needed)
-            self.assertIsInstance(preflight.makeTLS(settings), ServerTLS)
+            self.assertIsInstance(preflight.tlsFromSettings(settings), ServerTLS)
         os.remove(file.certificate)
         preflight.check(settings, reactor)
 
@@ -189,18 +189,18 @@ class ExplainTests(SynchronousTestCase):
         """
         A port that needs a privilege says which.
         """
-        self.assertIn("CAP_NET_BIND_SERVICE", preflight.explain(OSError(errno.EACCES, "Permission denied")))
+        self.assertIn("CAP_NET_BIND_SERVICE", preflight.describeError(OSError(errno.EACCES, "Permission denied")))
 
     def test_noAddress(self) -> None:
         """
         An interface that is neither an address nor the name of one is told as such.
         """
         error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        self.assertIn("its interface is no address", preflight.explain(error))
+        self.assertIn("its interface is no address", preflight.describeError(error))
 
     def test_other(self) -> None:
         """
         Anything else is told in the system's words, or in its own where the system has none.
         """
-        self.assertEqual(preflight.explain(OSError(errno.ENOBUFS, "x")), os.strerror(errno.ENOBUFS))
-        self.assertEqual(preflight.explain(OSError("strange")), "strange")
+        self.assertEqual(preflight.describeError(OSError(errno.ENOBUFS, "x")), os.strerror(errno.ENOBUFS))
+        self.assertEqual(preflight.describeError(OSError("strange")), "strange")

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.server import quickstart
-from muccore.server.preflight import makeTLS
+from muccore.server.preflight import tlsFromSettings
 
 ROOT = FilePath(__file__).parent().parent().parent()
 
@@ -82,7 +82,7 @@ class FirstStartTests(SynchronousTestCase):
         status, out, err = self.command()
         self.assertEqual((status, err), (0, ""))
         self.assertIn("the.crt, a certificate that signs itself", out.splitlines()[0])
-        makeTLS(load(self.file.path))
+        tlsFromSettings(load(self.file.path))
         self.assertEqual(stat.S_IMODE(os.stat(self.key.path).st_mode), 0o600)
         self.assertEqual(stat.S_IMODE(os.stat(self.key.parent().path).st_mode), 0o700)
 

@@ -9,7 +9,7 @@ import resource
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.server.rlimits import SPARE, provide
+from muccore.server.rlimits import SPARE, raiseFileLimit
 
 
 class Limits:
@@ -53,7 +53,7 @@ class ProvideTests(SynchronousTestCase):
         @return: how many connections there can be, and the soft limit then.
         """
         limits = Limits(soft, hard)
-        return provide(connections, limits), limits.limits[0]
+        return raiseFileLimit(connections, limits), limits.limits[0]
 
     def test_enough(self) -> None:
         """
@@ -82,4 +82,4 @@ class ProvideTests(SynchronousTestCase):
         """
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
-        self.assertGreaterEqual(provide(1), 0)
+        self.assertGreaterEqual(raiseFileLimit(1), 0)

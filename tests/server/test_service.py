@@ -25,10 +25,10 @@ from muccore.config.errors import ConfigError
 from muccore.config.load import load
 from muccore.interfaces import StoreUnavailable
 from muccore.log import eventlog
-from muccore.net.connection import BoundedServer
-from muccore.net.transport import OpportunisticServer
+from muccore.net.connection import BoundedConnection
+from muccore.net.transport import OpportunisticConnection
 from muccore.server import assembly, service
-from muccore.server.service import Server
+from muccore.server.service import MUCCoreService
 from muccore.server.systemd import READY, STOPPING
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.testing.server import RunningServer, makeSettings, startServer
@@ -54,11 +54,11 @@ class ServerTestCase(TestCase):
         self.told: list[str] = []
         self.patch(service, "notify", lambda state: self.told.append(state.partition("\n")[0]))
 
-    def server(self, file: ConfigurationFile, tuned: bool = False) -> Server:
+    def server(self, file: ConfigurationFile, tuned: bool = False) -> MUCCoreService:
         """
         A server that is stopped when the test ends.
         """
-        server = Server(load(file.path), reactor, tuned)
+        server = MUCCoreService(load(file.path), reactor, tuned)
         self.addCleanup(server.stopService)
         return server
 
@@ -109,7 +109,7 @@ class StartTests(ServerTestCase):
         """
         Connections are made as the configuration says: opportunistic or not, with its limits.
         """
-        for word, kind in (("yes", OpportunisticServer), ("no", BoundedServer)):
+        for word, kind in (("yes", OpportunisticConnection), ("no", BoundedConnection)):
             running = await startServer(
                 reactor,
                 transport={"opportunistic_writes": word, "outbox_limit": "300 KiB"},
@@ -117,10 +117,10 @@ class StartTests(ServerTestCase):
             )
             self.addCleanup(running.stop)
             await arrive(self, running.port, "romeo")
-            assert running.server.house is not None
-            [stream] = running.server.house.streams.streams
+            assert running.server.components is not None
+            [stream] = running.server.components.streams.streams
             transport = stream.transport
-            self.assertEqual(isinstance(transport, OpportunisticServer), kind is OpportunisticServer)
+            self.assertEqual(isinstance(transport, OpportunisticConnection), kind is OpportunisticConnection)
             self.assertIsInstance(transport, kind)
             self.assertEqual((transport.outboxLimit, transport.closeTimeout), (300 * 1024, 2))
 
@@ -134,7 +134,7 @@ class StartTests(ServerTestCase):
         person = await arrive(self, running.portOf("direct_tls_listen"), "romeo", direct=True)
         await bounded(person.enter("Romeo"))
 
-    async def assertFails(self, server: Server, *places: tuple[str, str]) -> str:
+    async def assertFails(self, server: MUCCoreService, *places: tuple[str, str]) -> str:
         """
         Check that a server does not start.
 
@@ -185,7 +185,7 @@ class StartTests(ServerTestCase):
         def fault(self: object) -> None:
             raise ZeroDivisionError
 
-        self.patch(assembly.House, "_furnish", fault)
+        self.patch(assembly.ServerComponents, "_addHandlers", fault)
         server = self.server(ConfigurationFile(self))
         server.startService()
         await self.assertFailure(server.ready, ZeroDivisionError)
@@ -248,7 +248,7 @@ class TunedTests(ServerTestCase):
         self.addCleanup(taken.close)
         file = ConfigurationFile(self, c2s={"listen": f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"})
         waiting = RunsReactor()
-        server = Server(load(file.path), waiting, True)
+        server = MUCCoreService(load(file.path), waiting, True)
         self.addCleanup(server.stopService)
         server.startService()
         await server.ready
@@ -316,7 +316,7 @@ class ReloadTests(ServerTestCase):
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
         os.chdir(file.folder)
-        server = Server(load("server.cfg"), reactor)
+        server = MUCCoreService(load("server.cfg"), reactor)
         self.addCleanup(server.stopService)
         server.startService()
         await server.ready
@@ -540,7 +540,7 @@ class StopTests(ServerTestCase):
         running = await self.serve(ConfigurationFile(self))
         romeo = await arrive(self, running.port, "romeo")
         await bounded(romeo.enter("Romeo"))
-        made = running.server.house
+        made = running.server.components
         assert made is not None
         closed: list[object] = []
         for store in made.stores:
@@ -609,16 +609,16 @@ class StopTests(ServerTestCase):
         self.assertIsNone(server.listeners)
         self.assertEqual(self.told, [STOPPING])
         self.assertEqual(self.logged.lines(LogLevel.critical), [])
-        assert server.house is not None
-        for store in server.house.stores:
-            answer = store.users() if store is server.house.accounts else store.load("x@y")  # type: ignore[attr-defined]
+        assert server.components is not None
+        for store in server.components.stores:
+            answer = store.users() if store is server.components.accounts else store.load("x@y")  # type: ignore[attr-defined]
             await self.assertFailure(answer, StoreUnavailable)
 
     async def test_neverStarted(self) -> None:
         """
         A server that was never started can be ended.
         """
-        await Server(makeSettings(), reactor).stopService()
+        await MUCCoreService(makeSettings(), reactor).stopService()
 
     async def test_afterFailure(self) -> None:
         """
@@ -639,10 +639,10 @@ class StopTests(ServerTestCase):
         Whatever fails at the end is logged, and all the rest is done nevertheless.
         """
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
-        made = running.server.house
+        made = running.server.components
         assert made is not None
-        self.patch(made.chat, "shutDown", lambda: fail(ZeroDivisionError()))
-        self.patch(made.users, "shutDown", lambda: 1 // 0)
+        self.patch(made.mucDomain, "shutDown", lambda: fail(ZeroDivisionError()))
+        self.patch(made.userDomain, "shutDown", lambda: 1 // 0)
         self.patch(made.accounts, "close", lambda: fail(ZeroDivisionError()))
         closed = []
         self.patch(made.rooms, "close", lambda: closed.append(True))
@@ -657,6 +657,6 @@ class StopTests(ServerTestCase):
         The stores are those that the configuration names.
         """
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
-        made = running.server.house
+        made = running.server.components
         assert made is not None
         self.assertEqual([type(store) for store in made.stores], [MemoryAccounts, MemoryRooms])

@@ -18,7 +18,7 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore import __version__, tap
-from muccore.server.service import Server
+from muccore.server.service import MUCCoreService
 from tests.configuration import ConfigurationFile
 
 
@@ -64,7 +64,7 @@ class TapTests(SynchronousTestCase):
         file = ConfigurationFile(self, server={"name": "Verona"})
         for option in ("-c", "--config"):
             service = tap.makeService(self.options(option, file.path))
-            self.assertIsInstance(service, Server)
+            self.assertIsInstance(service, MUCCoreService)
             self.assertEqual(service.settings.server.name, "Verona")
             self.assertFalse(service.running)
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import IBinder, IRouter, ISession
+from muccore.interfaces import IRouter, ISession, ISessionBinder
 from muccore.session.session import Session, Sessions
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element, Rendered, toAttribute
@@ -98,7 +98,7 @@ class ReceivedTests(SessionTestCase):
         A session is what floor 1 expects.
         """
         self.assertTrue(verifyObject(ISession, self.romeo.session))
-        self.assertTrue(verifyObject(IBinder, self.sessions))
+        self.assertTrue(verifyObject(ISessionBinder, self.sessions))
 
     def test_fromStamped(self) -> None:
         """
@@ -600,7 +600,7 @@ class EndTests(SessionTestCase):
         """
         The loss of a carrier that carries something else is nothing to a session.
         """
-        self.romeo.session.carrierLost(FakeCarrier(), True)
+        self.romeo.session.streamLost(FakeCarrier(), True)
         self.assertFalse(self.romeo.session.ended)
 
     def test_goneWhenTold(self) -> None:
@@ -609,7 +609,7 @@ class EndTests(SessionTestCase):
         """
         found: list[Session | None] = []
         router = FakeRouter([])
-        router.route = lambda element, to: found.append(self.sessions.get(jid.parse(ROMEO)))  # type: ignore[method-assign]
+        router.route = lambda element, to: found.append(self.sessions.byFullJID(jid.parse(ROMEO)))  # type: ignore[method-assign]
         self.sessions.router = router
         romeo = self.connect("romeo@localhost/garden")
         romeo.send("<presence to='room@conf/nick'/>")
@@ -636,7 +636,7 @@ class BindTests(SessionTestCase):
         """
         session = self.bind("Balc\u00adony")
         self.assertEqual((session.jid.full, session.fullText), ("juliet@localhost/Balcony", "juliet@localhost/Balcony"))
-        self.assertIs(self.sessions.get(session.jid), session)
+        self.assertIs(self.sessions.byFullJID(session.jid), session)
 
     def test_generated(self) -> None:
         """
@@ -663,9 +663,9 @@ class BindTests(SessionTestCase):
         new = self.connect(ROMEO)
         self.assertEqual([e.condition for e in old.carrier.closed if e], ["conflict"])
         self.assertTrue(old.session.ended)
-        self.assertIs(self.sessions.get(jid.parse(ROMEO)), new.session)
+        self.assertIs(self.sessions.byFullJID(jid.parse(ROMEO)), new.session)
         old.vanish()
-        self.assertIs(self.sessions.get(jid.parse(ROMEO)), new.session)
+        self.assertIs(self.sessions.byFullJID(jid.parse(ROMEO)), new.session)
         self.assertEqual(len(self.sessions), 1)
 
     def test_conflictWithEagerCarrier(self) -> None:
@@ -696,7 +696,7 @@ class BindTests(SessionTestCase):
             raised = self.assertRaises(StanzaError, self.bind, resource)
             self.assertEqual((raised.condition, raised.type), ("resource-constraint", "wait"))
         self.bind("a")
-        self.assertEqual(len(self.sessions.of("juliet@localhost")), 4)
+        self.assertEqual(len(self.sessions.forAccount("juliet@localhost")), 4)
 
     def test_registry(self) -> None:
         """
@@ -704,12 +704,12 @@ class BindTests(SessionTestCase):
         """
         juliet = self.bind("balcony")
         self.assertEqual(set(self.sessions), {self.romeo.session, juliet})
-        self.assertEqual(dict(self.sessions.of("juliet@localhost")), {"balcony": juliet})
-        self.assertIsNone(self.sessions.get(jid.parse("juliet@localhost")))
+        self.assertEqual(dict(self.sessions.forAccount("juliet@localhost")), {"balcony": juliet})
+        self.assertIsNone(self.sessions.byFullJID(jid.parse("juliet@localhost")))
         for session in self.sessions:
             session.end()
         self.assertEqual((len(self.sessions), list(self.sessions)), (0, []))
-        self.assertEqual(dict(self.sessions.of("juliet@localhost")), {})
+        self.assertEqual(dict(self.sessions.forAccount("juliet@localhost")), {})
 
     def test_nothingKept(self) -> None:
         """

@@ -8,8 +8,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import IAccounts
-from muccore.storage.insecure import OpenAccounts
+from muccore.interfaces import IAuthBackend
+from muccore.storage.insecure import InsecureAuth
 
 
 class OpenAccountsTests(SynchronousTestCase):
@@ -21,8 +21,8 @@ class OpenAccountsTests(SynchronousTestCase):
         """
         They are accounts, but none that could be managed, keep no keys, and say that they are for loopback only.
         """
-        accounts = OpenAccounts()
-        verifyObject(IAccounts, accounts)
+        accounts = InsecureAuth()
+        verifyObject(IAuthBackend, accounts)
         self.assertEqual(accounts.hashes, frozenset())
         self.assertIs(accounts.loopbackOnly, True)
         self.assertFalse(hasattr(accounts, "create") or hasattr(accounts, "users"))
@@ -31,7 +31,7 @@ class OpenAccountsTests(SynchronousTestCase):
         """
         Every name may log in with any password, at once; no name may not.
         """
-        accounts = OpenAccounts()
+        accounts = InsecureAuth()
         self.successResultOf(accounts.open())
         self.assertIs(self.successResultOf(accounts.checkPassword("juliet", "")), True)
         self.assertIs(self.successResultOf(accounts.checkPassword("romeo", "\x07")), True)

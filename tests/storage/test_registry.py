@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from muccore.interfaces import BadDescription, IStoreFactory
 from muccore.storage import registry
 from muccore.storage.factory import StoreFactory
-from muccore.storage.insecure import OpenAccounts
+from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.rooms import SQLiteRooms
@@ -73,7 +73,7 @@ class ChooseTests(SynchronousTestCase):
         """
         for purpose, description, expected in [
             ("accounts", "memory:", MemoryAccounts),
-            ("accounts", "open:", OpenAccounts),
+            ("accounts", "open:", InsecureAuth),
             ("accounts", "sqlite:a.db", SQLiteAccounts),
             ("rooms", "memory:", MemoryRooms),
             ("rooms", "sqlite:a.db", SQLiteRooms),
@@ -156,7 +156,7 @@ class ChooseTests(SynchronousTestCase):
         """
         A plugin that makes something else than its purpose asks for is refused with what is missing.
         """
-        self.install(StoreFactory("rooms", "bad", "", lambda argument, base, reactor: OpenAccounts()))
+        self.install(StoreFactory("rooms", "bad", "", lambda argument, base, reactor: InsecureAuth()))
         self.assertIn("bad: is no store for rooms", self.refusal("rooms", "bad:"))
 
     def test_arguments(self) -> None:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import StoreUnavailable
-from muccore.storage.sqlite.connection import connect, explain
+from muccore.storage.sqlite.connection import connect, toStoreError
 from tests.storage.databases import SCHEMA, add, sqliteError, words
 
 _NOBODY = 65534
@@ -234,12 +234,12 @@ class ExplainTests(SynchronousTestCase):
         """
         An extended result code is explained like its primary one.
         """
-        line = str(explain("/a.db", sqliteError(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error")))
+        line = str(toStoreError("/a.db", sqliteError(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error")))
         self.assertEqual(line, "/a.db: the disk has failed or is full; check the disk (disk I/O error)")
 
     def test_others(self) -> None:
         """
         What we have no advice for is said in SQLite's words.
         """
-        self.assertEqual(str(explain("/a.db", sqliteError(1, "no such table: x"))), "/a.db: no such table: x")
-        self.assertEqual(str(explain("/a.db", sqlite3.ProgrammingError("odd"))), "/a.db: odd")
+        self.assertEqual(str(toStoreError("/a.db", sqliteError(1, "no such table: x"))), "/a.db: no such table: x")
+        self.assertEqual(str(toStoreError("/a.db", sqlite3.ProgrammingError("odd"))), "/a.db: odd")

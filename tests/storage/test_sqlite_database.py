@@ -309,7 +309,7 @@ class LifeTests(DatabaseTestCase):
         """
         threads = threading.enumerate()
         database = self.database()
-        database.tryOut()
+        database.probe()
         self.assertEqual(threading.enumerate(), threads)
         self.assertEqual(self.path.parent().globChildren(self.path.basename() + "*"), [self.path])
         await database.open()
@@ -320,7 +320,7 @@ class LifeTests(DatabaseTestCase):
         Trying out raises what opening would fail with.
         """
         self.path.makedirs()
-        self.assertIn("it is a folder", str(self.assertRaises(StoreUnavailable, self.database().tryOut)))
+        self.assertIn("it is a folder", str(self.assertRaises(StoreUnavailable, self.database().probe)))
 
     async def test_bounded(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
-from muccore.interfaces import IAccounts, IBinder, ICarrier, ISession
+from muccore.interfaces import IAuthBackend, ISession, ISessionBinder, IStream
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
@@ -48,7 +48,7 @@ def sasl(name: str, text: str = "") -> bytes:
     return f"<{name} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{text}</{name}>".encode()
 
 
-@implementer(IAccounts)
+@implementer(IAuthBackend)
 class Accounts:
     """
     C{romeo} with his password.
@@ -92,13 +92,13 @@ class Accounts:
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
         """
-        See L{IAccounts}.
+        See L{IAuthBackend}.
         """
         return self._answer(self.keys if user == "romeo" else None)
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
         """
-        See L{IAccounts}.
+        See L{IAuthBackend}.
         """
         return self._answer(user == "romeo" and password == PASSWORD)
 
@@ -109,9 +109,9 @@ class Session:
     A session that keeps what it gets. What it receives may be told to raise something.
     """
 
-    def __init__(self, jid: JID, carrier: ICarrier) -> None:
+    def __init__(self, jid: JID, carrier: IStream) -> None:
         self.jid = jid
-        self.carrier: ICarrier | None = carrier
+        self.carrier: IStream | None = carrier
         self.language: str | None = None
         self.stanzas: list[Element] = []
         self.lost: list[bool] = []
@@ -122,7 +122,7 @@ class Session:
         See L{ISession}.
         """
 
-    def received(self, element: Element) -> None:
+    def stanzaReceived(self, element: Element) -> None:
         """
         See L{ISession}.
         """
@@ -130,7 +130,7 @@ class Session:
             raise self.raises
         self.stanzas.append(element)
 
-    def carrierLost(self, carrier: ICarrier, clean: bool) -> None:
+    def streamLost(self, carrier: IStream, clean: bool) -> None:
         """
         See L{ISession}.
         """
@@ -138,7 +138,7 @@ class Session:
         self.lost.append(clean)
 
 
-@implementer(IBinder)
+@implementer(ISessionBinder)
 class Binder:
     """
     Binds everything, unless it is told to raise something.
@@ -149,9 +149,9 @@ class Binder:
         self.asked: list[str | None] = []
         self.raises: Exception | None = None
 
-    def bind(self, account: JID, resource: str | None, carrier: ICarrier) -> Session:
+    def bind(self, account: JID, resource: str | None, carrier: IStream) -> Session:
         """
-        See L{IBinder}.
+        See L{ISessionBinder}.
         """
         self.asked.append(resource)
         if self.raises is not None:
@@ -320,37 +320,37 @@ class Shell:
         """
         return TLS().made if "startTLS" in self.log else None
 
-    def hold(self) -> None:
+    def pauseParsing(self) -> None:
         """
         Note it.
         """
         self.log.append("hold")
 
-    def resume(self) -> None:
+    def resumeParsing(self) -> None:
         """
         Note it.
         """
         self.log.append("resume")
 
-    def authenticated(self) -> None:
+    def restartStream(self) -> None:
         """
         Note it.
         """
         self.log.append("authenticated")
 
-    def refused(self, condition: str) -> None:
+    def authenticationFailed(self, condition: str) -> None:
         """
         Keep it.
         """
         self.refusals.append(condition)
 
-    def bound(self, session: Any) -> None:
+    def sessionBound(self, session: Any) -> None:
         """
         Note whom.
         """
         self.log.append(("bound", session.jid.full))
 
-    def broken(self, failure: Any) -> None:
+    def internalError(self, failure: Any) -> None:
         """
         Note what.
         """

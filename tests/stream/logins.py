@@ -11,7 +11,7 @@ from twisted.logger import formatEventAsClassicLogText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from muccore.interfaces import IAccounts
+from muccore.interfaces import IAuthBackend
 from muccore.net.tls import END_POINT, EXPORTER
 from muccore.stream.sasl.mechanisms import SASL, Challenge, SASLFailure
 from muccore.xmpp.scramkeys import HASHES, ScramKeys
@@ -22,7 +22,7 @@ BINDINGS = Bindings(**{EXPORTER: b"exported", END_POINT: b"hashed"})
 ALL = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]
 
 
-@implementer(IAccounts)
+@implementer(IAuthBackend)
 class Accounts:
     """
     Accounts in memory: C{romeo} and C{j\u00fcrgen}, and what was asked about them.
@@ -53,14 +53,14 @@ class Accounts:
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
         """
-        See L{IAccounts}.
+        See L{IAuthBackend}.
         """
         self.asked.append(("scramKeys", user, hashName))
         return succeed(self.keys.get((user, hashName)))
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
         """
-        See L{IAccounts}.
+        See L{IAuthBackend}.
         """
         self.asked.append(("checkPassword", user))
         keys = self.keys.get((user, "SHA-1"))

@@ -21,15 +21,15 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import ICarrier
+from muccore.interfaces import IStream
 from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
-from muccore.stream.c2s import AHEAD, PARSER_IDLE, SPELL, C2SStream, Settings
-from muccore.stream.factory import C2SFactory, Refusal
-from muccore.stream.features import OFF, REQUIRED, Offer
-from muccore.stream.parser.parser import CLOSED, Opened, StanzaParser
+from muccore.stream.c2s import PARSER_IDLE, PIPELINE_LIMIT, TIME_SLICE, C2SStream, StreamSettings
+from muccore.stream.factory import C2SFactory, RejectedStream
+from muccore.stream.features import OFF, REQUIRED, StreamFeatures
+from muccore.stream.parser.parser import CLOSED, StanzaParser, StreamOpened
 from muccore.stream.sasl.mechanisms import SASL
-from muccore.stream.sending import SHARED
+from muccore.stream.sending import SPLIT_WRITE_SIZE
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, Rendered
 from muccore.xmpp.errors import STREAM_CONDITIONS, StreamError
@@ -77,7 +77,7 @@ def streams(data: bytes) -> list[list[Any]]:
     found = []
     for part in data.split(b"<?xml version='1.0'?>")[1:]:
         found.append(list(StanzaParser().feed(part)))
-        assert type(found[-1][0]) is Opened
+        assert type(found[-1][0]) is StreamOpened
     return found
 
 
@@ -98,12 +98,12 @@ class Case(SynchronousTestCase):
         self.tls: Any = TLS()
         self.factory = C2SFactory(self.clock, self.offer())
 
-    def offer(self, tlsMode: str | None = None) -> Offer:
+    def offer(self, tlsMode: str | None = None) -> StreamFeatures:
         """
         What is offered.
         """
         log = SASL(self.accounts, DOMAIN, True, b"s")
-        return Offer(DOMAIN, log, self.binder, self.tls, tlsMode or self.tlsMode, tries=2)
+        return StreamFeatures(DOMAIN, log, self.binder, self.tls, tlsMode or self.tlsMode, tries=2)
 
     def connect(self, host: str = "127.0.0.1", direct: bool = False) -> tuple[Any, Transport]:
         """
@@ -163,7 +163,7 @@ class LifeTests(Case):
         A stream is a carrier, and has nothing that is not in a slot.
         """
         stream, _ = self.connect()
-        verifyObject(ICarrier, stream)
+        verifyObject(IStream, stream)
         stream.dataReceived(LOGIN)
         self.assertEqual(vars(stream), {})
 
@@ -213,7 +213,7 @@ class LifeTests(Case):
         for more, condition in ((0, None), (1, "policy-violation")):
             stream, transport = self.connect()
             stream.dataReceived(HEADER + auth())
-            stream.dataReceived(b" " * (AHEAD + more))
+            stream.dataReceived(b" " * (PIPELINE_LIMIT + more))
             self.assertFalse(transport.paused)
             if condition is None:
                 self.assertFalse(transport.ended)
@@ -301,13 +301,13 @@ class LifeTests(Case):
         """
         stream, _ = self.login()
         session = self.binder.sessions[0]
-        received = session.received
+        received = session.stanzaReceived
 
         def ending(element: Element) -> None:
             received(element)
             stream.close(None)
 
-        session.received = ending  # type: ignore[method-assign]
+        session.stanzaReceived = ending  # type: ignore[method-assign]
         stream.dataReceived(b"<message/>" * 10 + b"<")
         self.assertEqual(len(session.stanzas), 1)
 
@@ -339,7 +339,7 @@ class LifeTests(Case):
         A stanza is one write; a large one goes to all its recipients without a copy. Behind the end goes nothing.
         """
         small = Rendered(b"<message", b"/>")
-        large = Rendered(b"<message", b"><body>" + b"x" * SHARED + b"</body></message>")
+        large = Rendered(b"<message", b"><body>" + b"x" * SPLIT_WRITE_SIZE + b"</body></message>")
         stream, transport = self.login()
         for stanza in (small, large, small):
             stream.send(stanza, b" to='a@b'")
@@ -515,7 +515,7 @@ class ErrorTests(Case):
         self.accounts.waiting = []
         stream, transport = self.connect()
         stream.dataReceived(LOGIN)
-        self.patch(self.factory.offer, "header", lambda to: 1 / 0)
+        self.patch(self.factory.features, "header", lambda to: 1 / 0)
         self.accounts.release()
         self.assertTrue(transport.ended)
         self.assertIsNone(stream.session)
@@ -527,10 +527,10 @@ class ErrorTests(Case):
         """
         stream, _ = self.login()
 
-        def carrierLost(carrier: ICarrier, clean: bool) -> None:
+        def streamLost(carrier: IStream, clean: bool) -> None:
             raise ZeroDivisionError
 
-        self.binder.sessions[0].carrierLost = carrierLost  # type: ignore[method-assign]
+        self.binder.sessions[0].streamLost = streamLost  # type: ignore[method-assign]
         self.lose(stream)
         self.assertEqual(self.factory.streams, set())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -574,7 +574,7 @@ class TimeTests(Case):
         """
         Who sends nothing for too long is sent away; a single space is enough to stay.
         """
-        self.factory.configure(self.offer(), Settings(idleTimeout=100, keepalive=0))
+        self.factory.configure(self.offer(), StreamSettings(idleTimeout=100, keepalive=0))
         stream, transport = self.login()
         self.wait(99)
         stream.dataReceived(b" ")
@@ -589,7 +589,7 @@ class TimeTests(Case):
         """
         Without a timeout a silent client may stay for ever.
         """
-        self.factory.configure(self.offer(), Settings(idleTimeout=0, keepalive=0))
+        self.factory.configure(self.offer(), StreamSettings(idleTimeout=0, keepalive=0))
         _, transport = self.login()
         self.wait(5000)
         self.assertEqual(transport.log, [])
@@ -598,7 +598,7 @@ class TimeTests(Case):
         """
         Who is silent is sent a space now and then, and who is not, is not.
         """
-        self.factory.configure(self.offer(), Settings(idleTimeout=0, keepalive=60))
+        self.factory.configure(self.offer(), StreamSettings(idleTimeout=0, keepalive=60))
         stream, transport = self.login()
         self.wait(59)
         self.assertEqual(transport.log, [])
@@ -615,10 +615,10 @@ class TimeTests(Case):
         """
         New timeouts count for those who are there.
         """
-        self.factory.configure(self.offer(), Settings(idleTimeout=1000, keepalive=0))
+        self.factory.configure(self.offer(), StreamSettings(idleTimeout=1000, keepalive=0))
         _, transport = self.login()
         self.wait(50)
-        self.factory.configure(self.offer(), Settings(idleTimeout=20, keepalive=0))
+        self.factory.configure(self.offer(), StreamSettings(idleTimeout=20, keepalive=0))
         self.wait(PARSER_IDLE + 1)
         self.assertTrue(transport.ended)
 
@@ -661,7 +661,7 @@ class RateTests(Case):
         1000 bytes a second, 2000 at once.
         """
         super().setUp()
-        self.factory.configure(self.offer(), Settings(rate=1000, burst=2000))
+        self.factory.configure(self.offer(), StreamSettings(rate=1000, burst=2000))
 
     def test_slowedDown(self) -> None:
         """
@@ -738,16 +738,16 @@ class SpellTests(Case):
         super().setUp()
         self.stream, self.transport = self.login()
         self.session = self.binder.sessions[-1]
-        received = self.session.received
+        received = self.session.stanzaReceived
         self.order = ""
 
         def slowly(element: Element) -> None:
             received(element)
             self.note(element.attributes["id"])
             self.clock.callLater(0, self.note, "|")
-            self.clock.rightNow += SPELL * 1.5
+            self.clock.rightNow += TIME_SLICE * 1.5
 
-        self.session.received = slowly
+        self.session.stanzaReceived = slowly
 
     def note(self, what: str) -> None:
         """
@@ -799,15 +799,15 @@ class LimitTests(Case):
         """
         One too many from one address hears why and goes; when another has gone, there is room.
         """
-        self.factory.configure(self.offer(), Settings(connectionsPerAddress=2))
+        self.factory.configure(self.offer(), StreamSettings(connectionsPerAddress=2))
         first, _ = self.connect("10.0.0.1")
         self.connect("10.0.0.1")
         refused, transport = self.connect("10.0.0.1")
-        self.assertIsInstance(refused, Refusal)
+        self.assertIsInstance(refused, RejectedStream)
         self.assertEnded(transport, "policy-violation")
         refused.dataReceived(LOGIN)
         self.lose(refused)
-        self.assertIsInstance(self.connect("10.0.0.1")[0], Refusal)
+        self.assertIsInstance(self.connect("10.0.0.1")[0], RejectedStream)
         self.lose(first)
         self.assertIsInstance(self.connect("10.0.0.1")[0], C2SStream)
 
@@ -815,17 +815,17 @@ class LimitTests(Case):
         """
         Which addresses are exempt is configured.
         """
-        self.factory.configure(self.offer(), Settings(connectionsPerAddress=1, exempt=Networks(["10.0.0.0/8"])))
+        self.factory.configure(self.offer(), StreamSettings(connectionsPerAddress=1, exempt=Networks(["10.0.0.0/8"])))
         for _ in range(3):
             self.assertIsInstance(self.connect("10.0.0.1")[0], C2SStream)
         self.assertIsInstance(self.connect("127.0.0.1")[0], C2SStream)
-        self.assertIsInstance(self.connect("127.0.0.1")[0], Refusal)
+        self.assertIsInstance(self.connect("127.0.0.1")[0], RejectedStream)
 
     def test_total(self) -> None:
         """
         One too many in all is resource-constraint.
         """
-        self.factory.configure(self.offer(), Settings(connections=1))
+        self.factory.configure(self.offer(), StreamSettings(connections=1))
         self.connect()
         _, transport = self.connect()
         self.assertEnded(transport, "resource-constraint")
@@ -834,7 +834,7 @@ class LimitTests(Case):
         """
         Where TLS would have to begin first, nothing is said.
         """
-        self.factory.configure(self.offer(), Settings(connections=1))
+        self.factory.configure(self.offer(), StreamSettings(connections=1))
         self.connect(direct=True)
         _, transport = self.connect(direct=True)
         self.assertEqual(transport.log, ["abort"])
@@ -898,7 +898,7 @@ class GuessingTests(Case):
         """
         Networks that are exempt do not wait, and nobody waits longer for an account than there is time to log in.
         """
-        self.factory.configure(self.offer(), Settings(exempt=Networks(["192.0.2.0/24"]), loginTimeout=4))
+        self.factory.configure(self.offer(), StreamSettings(exempt=Networks(["192.0.2.0/24"]), loginTimeout=4))
         self.guess(40)
         stream, _ = self.connect("192.0.2.1")
         stream.dataReceived(LOGIN)
@@ -995,7 +995,7 @@ class TLSTests(Case):
         """
         Channel binding can be switched off: then nothing of it is offered, and a client may say so.
         """
-        self.factory.offer.channelBinding = False
+        self.factory.features.channelBinding = False
         stream, transport = self.connect(direct=True)
         first = b64encode(b"y,,n=romeo,r=x").decode()
         stream.dataReceived(HEADER + f"<auth xmlns='{ns.SASL}' mechanism='SCRAM-SHA-1'>{first}</auth>".encode())
@@ -1017,7 +1017,7 @@ class RealTLSTests(SocketTestCase):
         self.tls = ServerTLS(*goodPair(self.mktemp()))
         self.binder = Binder()
         log = SASL(Accounts(), DOMAIN, False, b"s")
-        self.factory = C2SFactory(self.turn, Offer(DOMAIN, log, self.binder, self.tls, REQUIRED))
+        self.factory = C2SFactory(self.turn, StreamFeatures(DOMAIN, log, self.binder, self.tls, REQUIRED))
 
     def client(self, direct: bool = False) -> tuple[Any, Peer]:
         """

@@ -129,7 +129,7 @@ class ScramTests(SASLTestCase):
         """
         for user in ("romeo", "nobody"):
             self.accounts.asked.clear()
-            with mock.patch.object(mechanisms, "fakeKeys", wraps=mechanisms.fakeKeys) as faked:
+            with mock.patch.object(mechanisms, "dummyKeys", wraps=mechanisms.dummyKeys) as faked:
                 self.scram(ScramClient("sha256", user, "wrong"))[1].addErrback(lambda failure: None)
             self.assertEqual([call.args[1:] for call in faked.call_args_list], [("SHA-256", user)])
             self.assertEqual(self.accounts.asked, [("scramKeys", user, "SHA-256")])
@@ -139,7 +139,7 @@ class ScramTests(SASLTestCase):
         Even if somebody had a proof that fits the made-up keys, nobody would be logged in by it.
         """
         keys = ScramKeys.derive("SHA-256", "guessed", bytes(SALT_LENGTH), 1)
-        with mock.patch.object(mechanisms, "fakeKeys", lambda *arguments: keys):
+        with mock.patch.object(mechanisms, "dummyKeys", lambda *arguments: keys):
             _, outcome = self.scram(ScramClient("sha256", "nobody", "guessed"))
         self.assertFails("not-authorized", outcome)
 

@@ -13,8 +13,8 @@ from typing import Any
 from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.stream.features import OFF, OPTIONAL, REQUIRED, Offer
-from muccore.stream.negotiation import TABLE, Negotiation, lateAnswer
+from muccore.stream.features import OFF, OPTIONAL, REQUIRED, StreamFeatures
+from muccore.stream.negotiation import TABLE, Negotiation, answerStreamIQ
 from muccore.stream.parser.parser import StanzaParser
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.states import State
@@ -77,7 +77,7 @@ class Case(SynchronousTestCase):
         """
         self.accounts = Accounts()
         self.binder = Binder()
-        self.offer = Offer(
+        self.offer = StreamFeatures(
             DOMAIN,
             SASL(self.accounts, DOMAIN, self.plainWithoutTLS, b"s"),
             self.binder,
@@ -183,7 +183,7 @@ class HeaderTests(Case):
         for to in ("example.com", "romeo@example.org", "example.org/x", "", "a b", None):
             self.setUp()
             self.refuses("host-unknown", self.header(to=to))
-            self.assertFalse(self.negotiation.greeted)
+            self.assertFalse(self.negotiation.headerSent)
 
     def test_version(self) -> None:
         """
@@ -215,13 +215,13 @@ class HeaderTests(Case):
         """
         Before an error the header is sent if it has not been sent on this stream, and only then.
         """
-        self.assertTrue(self.negotiation.preamble().startswith(b"<?xml version='1.0'?><stream:stream "))
-        self.assertEqual(self.negotiation.preamble(), b"")
+        self.assertTrue(self.negotiation.pendingHeader().startswith(b"<?xml version='1.0'?><stream:stream "))
+        self.assertEqual(self.negotiation.pendingHeader(), b"")
         self.setUp()
         self.open()
-        self.assertEqual(self.negotiation.preamble(), b"")
+        self.assertEqual(self.negotiation.pendingHeader(), b"")
         self.send(auth())
-        self.assertTrue(self.negotiation.preamble().startswith(b"<?xml version='1.0'?><stream:stream "))
+        self.assertTrue(self.negotiation.pendingHeader().startswith(b"<?xml version='1.0'?><stream:stream "))
 
     def test_theirError(self) -> None:
         """
@@ -320,7 +320,7 @@ class FeaturesTests(Case):
         """
         STARTTLS cannot be offered without a certificate.
         """
-        self.assertRaises(ValueError, Offer, DOMAIN, None, None, None, OPTIONAL)
+        self.assertRaises(ValueError, StreamFeatures, DOMAIN, None, None, None, OPTIONAL)
 
 
 class TLSTests(Case):
@@ -338,7 +338,7 @@ class TLSTests(Case):
         self.assertEqual(self.send(STARTTLS), [b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "startTLS"])
         self.assertIs(self.negotiation.state, State.HANDSHAKE)
         self.assertTrue(self.negotiation.secure)
-        self.assertNotIn(b" to=", self.negotiation.preamble())
+        self.assertNotIn(b" to=", self.negotiation.pendingHeader())
 
     def test_notOffered(self) -> None:
         """
@@ -576,8 +576,8 @@ class SASLTests(Case):
             self.accounts.waiting = []
             self.open()
             self.send(auth(password=password))
-            self.negotiation.lost()
-            self.negotiation.lost()
+            self.negotiation.connectionLost()
+            self.negotiation.connectionLost()
             self.accounts.waiting[0][0].addErrback(lambda failure: None)
             self.accounts.release()
             self.assertEqual(self.shell.log, [])
@@ -724,7 +724,7 @@ class BindTests(Case):
 
 class LateTests(SynchronousTestCase):
     """
-    L{lateAnswer}
+    L{answerStreamIQ}
     """
 
     def answer(self, uri: str, name: str, **attributes: str) -> bytes | None:
@@ -733,7 +733,7 @@ class LateTests(SynchronousTestCase):
         """
         iq = Element((ns.CLIENT, "iq"), None, {"type": "set", "id": "1", **attributes})
         iq.add(name, uri)
-        return lateAnswer(iq, Session(JID("romeo", DOMAIN, "r"), Shell()))  # type: ignore[arg-type]
+        return answerStreamIQ(iq, Session(JID("romeo", DOMAIN, "r"), Shell()))  # type: ignore[arg-type]
 
     def test_session(self) -> None:
         """
@@ -760,4 +760,4 @@ class LateTests(SynchronousTestCase):
         self.assertIsNone(self.answer(ns.SESSION, "session", to="juliet@example.org"))
         iq = Element((ns.CLIENT, "iq"), None, {"type": "set"})
         iq.add("session", ns.SESSION)
-        self.assertIsNone(lateAnswer(iq, Session(JID("romeo", DOMAIN, "r"), Shell())))  # type: ignore[arg-type]
+        self.assertIsNone(answerStreamIQ(iq, Session(JID("romeo", DOMAIN, "r"), Shell())))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.stream.parser import parser as parserModule
 from muccore.stream.parser import xmlsyntax
-from muccore.stream.parser.parser import CLOSED, RECYCLE, Opened, StanzaParser
+from muccore.stream.parser.parser import CLOSED, RECYCLE, StanzaParser, StreamOpened
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, render
 from muccore.xmpp.errors import StanzaError, StreamError, errorReply
@@ -82,7 +82,7 @@ class Case(SynchronousTestCase):
         """
         parser = StanzaParser(**options)
         (event,) = parser.feed(header)
-        self.assertIs(type(event), Opened)
+        self.assertIs(type(event), StreamOpened)
         return parser
 
     def parse(self, data: bytes, **options: Any) -> Element:
@@ -101,7 +101,7 @@ class Case(SynchronousTestCase):
             parser = StanzaParser(**options)
             self.assertEqual(collect(parser, pieces)[1], condition)
             self.assertEqual(list(parser.feed(b"<presence/>")), [])
-            parser.hold(b"<presence/>")
+            parser.buffer(b"<presence/>")
             self.assertEqual(list(parser.feed(b"")), [])
 
 
@@ -202,7 +202,7 @@ class StreamTests(Case):
         for event in parser.feed(b"<presence/><iq/><iq/>"):
             events.append(event.name)
             if event.name == "iq":
-                parser.kill()
+                parser.stop()
         self.assertEqual(events, ["presence", "iq"])
         self.assertEqual(list(parser.feed(b"<iq/>")), [])
 
@@ -214,7 +214,7 @@ class StreamTests(Case):
         gc.disable()
         self.addCleanup(gc.enable)
         parser = self.opened()
-        parser.kill()
+        parser.stop()
         del parser
         self.assertEqual(gc.collect(), 0)
 
@@ -740,7 +740,7 @@ class SteppingTests(Case):
         for event in parser.feed(b"<a/><b></b><c>"):
             self.assertEqual(event.name, "a")
             break
-        parser.hold(b"x")
+        parser.buffer(b"x")
         for event in parser.feed(b"</c>"):
             self.assertEqual(event.name, "b")
             break
@@ -760,7 +760,9 @@ class SteppingTests(Case):
                     found.append((type(event), event.name))
                     if event.name == "auth":
                         parser.restart()
-            self.assertEqual(found, [(Opened, "stream"), (Element, "auth"), (Opened, "stream"), (Element, "iq")])
+            self.assertEqual(
+                found, [(StreamOpened, "stream"), (Element, "auth"), (StreamOpened, "stream"), (Element, "iq")]
+            )
 
     def test_newStreamForgets(self) -> None:
         """

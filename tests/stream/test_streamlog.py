@@ -15,7 +15,7 @@ from muccore.log import eventlog
 from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
 from muccore.net.limits import Networks
-from muccore.stream.c2s import EPISODE, Settings
+from muccore.stream.c2s import EPISODE, StreamSettings
 from muccore.stream.features import REQUIRED
 from muccore.xmpp.errors import StreamError
 from tests.configuration import Logged
@@ -181,7 +181,9 @@ class StreamLogTests(Case):
         """
         A connection too many is a line that tells which limit it is.
         """
-        self.factory.configure(self.offer(), Settings(connections=2, connectionsPerAddress=1, exempt=Networks([])))
+        self.factory.configure(
+            self.offer(), StreamSettings(connections=2, connectionsPerAddress=1, exempt=Networks([]))
+        )
         for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
             self.connect(host)
         self.assertEqual(
@@ -196,7 +198,7 @@ class StreamLogTests(Case):
         """
         A client that sends too fast is a line, and no other one until it has sent no faster than it may for a while.
         """
-        self.factory.configure(self.offer(), Settings(rate=100, burst=1000, exempt=Networks([])))
+        self.factory.configure(self.offer(), StreamSettings(rate=100, burst=1000, exempt=Networks([])))
         stream, _ = self.login("192.0.2.1")
         self.lines()
 

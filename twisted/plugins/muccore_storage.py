@@ -5,7 +5,7 @@ The stores that come with muccore, as plugins.
 """
 
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
-from muccore.storage.insecure import OpenAccounts
+from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.rooms import SQLiteRooms
@@ -17,7 +17,7 @@ openAccounts = StoreFactory(
     "accounts",
     "open",
     "nothing; any user name and password will do, for tests on loopback addresses",
-    withoutArgument("open", lambda reactor: OpenAccounts()),
+    withoutArgument("open", lambda reactor: InsecureAuth()),
 )
 
 memoryAccounts = StoreFactory("accounts", "memory", _MEMORY, withoutArgument("memory", MemoryAccounts))

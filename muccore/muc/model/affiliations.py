@@ -17,7 +17,7 @@ from muccore.xmpp.jid import JID
 LIMIT: Final = 200_000
 """How many entries a room's list has at the most: all of it is in memory while the room is."""
 
-_NONE: Final = Affiliation.NONE.word
+_NONE: Final = Affiliation.NONE.xmlName
 
 Changes = Mapping[str, Affiliate | None]
 
@@ -50,14 +50,14 @@ class Affiliations:
                 if entry.nick is not None:
                     nicks[entry.nick] = jid
 
-    def of(self, jid: JID) -> Affiliation:
+    def get(self, jid: JID) -> Affiliation:
         """
         Somebody's affiliation: his own entry, or his domain's, or none.
         """
-        entry = self._entries.get(jid.bare if self.stands(jid.bare) else jid.domain)
+        entry = self._entries.get(jid.bare if self.hasExplicit(jid.bare) else jid.domain)
         return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
 
-    def stands(self, bare: str) -> bool:
+    def hasExplicit(self, bare: str) -> bool:
         """
         Whether somebody's own entry decides his affiliation. One that only reserves a nick does not shield him from
         what is said of his domain.
@@ -71,34 +71,34 @@ class Affiliations:
         """
         return self._entries.get(key)
 
-    def nickOf(self, bare: str) -> str | None:
+    def reservedNick(self, bare: str) -> str | None:
         """
         The nick that is reserved for somebody, or C{None}.
         """
         entry = self._entries.get(bare)
         return entry.nick if entry is not None else None
 
-    def holderOf(self, nick: str) -> str | None:
+    def reservedBy(self, nick: str) -> str | None:
         """
         The bare JID for which a nick is reserved, or C{None}.
         """
         return self._nicks.get(nick)
 
-    def having(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
+    def withAffiliation(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
         """
         All entries with an affiliation, in the order in which they were made.
         """
-        word = affiliation.word
+        word = affiliation.xmlName
         return ((jid, entry) for jid, entry in self._entries.items() if entry.affiliation == word)
 
-    def ownersAfter(self, changes: Changes) -> bool:
+    def hasOwnerAfter(self, changes: Changes) -> bool:
         """
         Whether there would still be an owner after some changes.
         """
-        owner = Affiliation.OWNER.word
+        owner = Affiliation.OWNER.xmlName
         if any(entry is not None and entry.affiliation == owner for entry in changes.values()):
             return True
-        return any(jid not in changes for jid, _ in self.having(Affiliation.OWNER))
+        return any(jid not in changes for jid, _ in self.withAffiliation(Affiliation.OWNER))
 
     def checkSize(self, changes: Changes) -> None:
         """

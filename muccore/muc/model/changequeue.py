@@ -24,28 +24,28 @@ LIMIT: Final = 10_000
 """How many stanzas may wait at one gate."""
 
 
-class Gate:
+class ChangeQueue:
     """
     The gate of one room.
 
-    @ivar closed: whether a change is on its way to the disk.
+    @ivar changing: whether a change is on its way to the disk.
     """
 
-    __slots__ = ("_draining", "_queue", "_senders", "closed")
+    __slots__ = ("_draining", "_queue", "_senders", "changing")
 
     def __init__(self) -> None:
-        self.closed = False
+        self.changing = False
         self._draining = False
         self._queue: deque[tuple[str, Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
         self._senders: Counter[str] = Counter()
 
-    def holds(self, sender: str) -> bool:
+    def isQueued(self, sender: str) -> bool:
         """
         Whether what comes from a sender has to wait behind something of his. Ask only while the gate is closed.
         """
         return sender in self._senders
 
-    def wait(self, sender: str, refusable: bool, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    def enqueue(self, sender: str, refusable: bool, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
         Call later, when everything that came before is done.
 
@@ -60,7 +60,7 @@ class Gate:
         self._senders[sender] += 1
         return waiting
 
-    def close(self, sender: str, until: Deferred[Any]) -> Deferred[Any]:
+    def beginChange(self, sender: str, until: Deferred[Any]) -> Deferred[Any]:
         """
         Close the gate until something has happened.
 
@@ -70,8 +70,8 @@ class Gate:
         @return: fires with the result or the failure before the gate opens: C{sender} has his answer before those to
             whatever waits (RFC 6120 §10.1).
         """
-        assert not self.closed, "one change at a time"
-        self.closed = True
+        assert not self.changing, "one change at a time"
+        self.changing = True
         self._senders[sender] += 1
         answer: Deferred[Any] = Deferred()
 
@@ -81,7 +81,7 @@ class Gate:
             else:
                 answer.callback(result)
             self._forget(sender)
-            self.closed = False
+            self.changing = False
             self._drain()
 
         until.addBoth(open)
@@ -98,7 +98,7 @@ class Gate:
             return
         self._draining = True
         try:
-            while self._queue and not self.closed:
+            while self._queue and not self.changing:
                 sender, waiting, call, args = self._queue.popleft()
                 self._forget(sender)
                 maybeDeferred(call, *args).chainDeferred(waiting)

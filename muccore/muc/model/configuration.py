@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.privileges import Affiliation, Role
-from muccore.muc.model.rendering import Notice
+from muccore.muc.model.rendering import OccupantPresence
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings, statusCodes
 from muccore.xmpp import ns
@@ -18,7 +18,7 @@ from muccore.xmpp.element import Element, render, stanza
 from muccore.xmpp.jid import JID
 
 
-def apply(room: Room, settings: RoomSettings, plan: privilegechanges.Plan) -> Callable[[], None]:
+def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeChange) -> Callable[[], None]:
     """
     Take over a configuration that is durable, with the changes of owners and admins that came in the same form.
     Tells those who are put out.
@@ -34,33 +34,33 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.Plan) -> Ca
         room.locked = False
     room.history.resize(settings.historyLength)
     for occupant in room.occupants.values():
-        room.reckon(occupant)
+        room.updateVisibility(occupant)
     tellOfPlan = privilegechanges.apply(room, plan)
-    gone = _expelStrangers(room) if settings.membersOnly and not old.membersOnly else []
+    gone = _removeNonMembers(room) if settings.membersOnly and not old.membersOnly else []
     voiced = []
     if old.moderated and not settings.moderated:
         # In an unmoderated room everybody may speak (§4.2).
         voiced = [occupant for occupant in room.occupants.values() if occupant.role is Role.VISITOR]
         for occupant in voiced:
             occupant.role = Role.PARTICIPANT
-            room.reckon(occupant)
+            room.updateVisibility(occupant)
 
     def tellEveryone() -> None:
         for notice in gone:
-            room.tell(notice)
+            room.broadcastOccupant(notice)
         tellOfPlan()
         for occupant in voiced:
             if room.occupants.get(occupant.nick) is occupant:
-                room.tellPresence(occupant)
+                room.broadcastPresence(occupant)
         if codes:
             room.broadcast(_codesMessage(room, codes))
 
     return tellEveryone
 
 
-def _expelStrangers(room: Room) -> list[Notice]:
+def _removeNonMembers(room: Room) -> list[OccupantPresence]:
     strangers = [occupant for occupant in room.occupants.values() if occupant.affiliation is Affiliation.NONE]
-    return [room.expel(occupant, (322,)) for occupant in strangers]
+    return [room.removeOccupant(occupant, (322,)) for occupant in strangers]
 
 
 def _codesMessage(room: Room, codes: list[int]) -> Element:
@@ -85,4 +85,4 @@ def destroy(room: Room, reason: str | None = None, venue: JID | None = None, pas
         element.add("password", text=password)
     if reason is not None:
         element.add("reason", text=reason)
-    room.empty(affiliation=Affiliation.NONE, extra=render(element, ns.MUC_USER))
+    room.removeAll(affiliation=Affiliation.NONE, extra=render(element, ns.MUC_USER))

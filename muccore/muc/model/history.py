@@ -22,7 +22,7 @@ _END: Final = b"</message>"
 
 
 @dataclass(frozen=True)
-class HistoryRequest:
+class HistoryOptions:
     """
     What somebody who enters asks for; C{None} for no limit.
 
@@ -36,7 +36,7 @@ class HistoryRequest:
     since: float | None = None
 
     @classmethod
-    def parse(cls, history: Element | None, now: float) -> HistoryRequest:
+    def parse(cls, history: Element | None, now: float) -> HistoryOptions:
         """
         From a C{<history/>} element. An attribute that is no number or no stamp, or is negative, is as if it were
         absent: nobody is kept out of a room for it.
@@ -58,7 +58,7 @@ def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-class _Said:
+class _HistoryItem:
     """
     A message that is kept.
 
@@ -92,7 +92,7 @@ class History:
         self._size = 0
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}'"
         self._length = length
-        self._messages: deque[_Said] = deque()
+        self._messages: deque[_HistoryItem] = deque()
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -112,7 +112,7 @@ class History:
         @param delayed: it says itself when it was said (an owner's import, XEP-0045 §7.9): no stamp of ours is added.
         """
         if self._length and rendered.tail.endswith(_END):
-            self._messages.append(_Said(now, rendered, delayed))
+            self._messages.append(_HistoryItem(now, rendered, delayed))
             self._size += len(rendered.tail)
             self._trim()
 
@@ -121,7 +121,7 @@ class History:
         while len(messages) > self._length or self._size > SIZE_LIMIT:
             self._size -= len(messages.popleft().rendered.tail)
 
-    def _stamped(self, said: _Said) -> Rendered:
+    def _stamped(self, said: _HistoryItem) -> Rendered:
         if not said.stamped:
             plain = said.rendered
             delay = f"{self._delay} stamp='{stamp(said.when)}'/>".encode()
@@ -130,7 +130,7 @@ class History:
             self._size += len(delay)
         return said.rendered
 
-    def select(self, request: HistoryRequest, to: bytes) -> Sequence[Rendered]:
+    def select(self, request: HistoryOptions, to: bytes) -> Sequence[Rendered]:
         """
         What one who enters is sent: as many of the last messages as every limit allows, the eldest first.
 

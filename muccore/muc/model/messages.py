@@ -12,7 +12,7 @@ from muccore.interfaces import Subject
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
-from muccore.muc.model.sanitize import fromOccupant, hideRefuser
+from muccore.muc.model.sanitize import fromOccupant, stripErrorBy
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element
@@ -119,6 +119,6 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
         raise StanzaError("forbidden", text="Private messages are restricted in this room.")
     outgoing = fromOccupant(message, occupant.address, room.jid)
     if bounced:
-        hideRefuser(outgoing)
+        stripErrorBy(outgoing)
     outgoing.add("x", ns.MUC_USER)
     room.broadcastTo(outgoing, (target,))

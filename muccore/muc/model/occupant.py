@@ -16,7 +16,7 @@ Deliver = Callable[[Rendered, bytes], None]
 """The C{deliver} of a route (L{muccore.interfaces.IRoute})."""
 
 
-class Seat:
+class OccupantSession:
     """
     One session of an occupant.
 
@@ -24,18 +24,18 @@ class Seat:
     @ivar to: its C{to} attribute, rendered.
     @ivar deliver: takes what the room sends it; the C{deliver} of its route.
     @ivar occupant: whose it is.
-    @ivar payload: what it last said in its presence, rendered.
+    @ivar presencePayload: what it last said in its presence, rendered.
     @ivar seesJIDs: whether it may see real JIDs.
     """
 
-    __slots__ = ("deliver", "jid", "occupant", "payload", "seesJIDs", "to")
+    __slots__ = ("deliver", "jid", "occupant", "presencePayload", "seesJIDs", "to")
 
     def __init__(self, jid: str, deliver: Deliver, occupant: Occupant, payload: bytes) -> None:
         self.jid = jid
         self.to = toAttribute(jid)
         self.deliver = deliver
         self.occupant = occupant
-        self.payload = payload
+        self.presencePayload = payload
         self.seesJIDs = False
 
 
@@ -49,22 +49,32 @@ class Occupant:
     @ivar account: his bare JID.
     @ivar affiliation: as the room's list has it.
     @ivar role: his role.
-    @ivar seats: his sessions by full JID, the eldest first.
-    @ivar shown: the session whose presence and real JID others see: the one that last sent presence.
-    @ivar faces: his presence as others see it, without and with his real JID, for newcomers; C{None} until it is
-        asked for.
+    @ivar sessions: his sessions by full JID, the eldest first.
+    @ivar primary: the session whose presence and real JID others see: the one that last sent presence.
+    @ivar cachedPresence: his presence as others see it, without and with his real JID, for newcomers; C{None} until
+        it is asked for.
     """
 
-    __slots__ = ("account", "address", "affiliation", "faces", "fromAttribute", "nick", "role", "seats", "shown")
+    __slots__ = (
+        "account",
+        "address",
+        "affiliation",
+        "cachedPresence",
+        "fromAttribute",
+        "nick",
+        "primary",
+        "role",
+        "sessions",
+    )
 
-    shown: Seat
+    primary: OccupantSession
 
     def __init__(self, room: JID, nick: str, account: JID, affiliation: Affiliation, role: Role) -> None:
         self.account = account
         self.affiliation = affiliation
         self.role = role
-        self.seats: dict[str, Seat] = {}
-        self.faces: tuple[Rendered, Rendered] | None = None
+        self.sessions: dict[str, OccupantSession] = {}
+        self.cachedPresence: tuple[Rendered, Rendered] | None = None
         self.rename(room, nick)
 
     def rename(self, room: JID, nick: str) -> None:
@@ -74,12 +84,12 @@ class Occupant:
         self.nick = nick
         self.address = f"{room.bare}/{nick}"
         self.fromAttribute = f" from='{escapeAttribute(self.address)}'".encode()
-        self.faces = None
+        self.cachedPresence = None
 
-    def seat(self, jid: str, deliver: Deliver, payload: bytes) -> Seat:
+    def addSession(self, jid: str, deliver: Deliver, payload: bytes) -> OccupantSession:
         """
         Add a session; it is the one that is shown from now on.
         """
-        seat = self.seats[jid] = self.shown = Seat(jid, deliver, self, payload)
-        self.faces = None
+        seat = self.sessions[jid] = self.primary = OccupantSession(jid, deliver, self, payload)
+        self.cachedPresence = None
         return seat

@@ -21,9 +21,9 @@ from muccore.muc.model.privileges import (
     Role,
     checkAffiliationChange,
     checkRoleChange,
-    roleAfter,
+    roleAfterAffiliationChange,
 )
-from muccore.muc.model.rendering import Notice
+from muccore.muc.model.rendering import OccupantPresence
 from muccore.muc.model.room import Room
 from muccore.xmpp import ns
 from muccore.xmpp.element import stanza
@@ -64,7 +64,7 @@ class RoleItem:
 
 
 @dataclass
-class Plan:
+class PrivilegeChange:
     """
     What a request will do.
 
@@ -80,16 +80,16 @@ class Plan:
     roles: list[tuple[Occupant, Role, str | None]] = field(default_factory=list)
 
 
-def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) -> Plan:
+def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) -> PrivilegeChange:
     """
     Check a request of an admin, an owner or a moderator.
 
     @param actor: the full JID of who asks.
     @raise StanzaError: the first item that may not be; nothing is changed then.
     """
-    occupant = room.occupantOf(actor.full)
-    made = Plan(occupant.nick if occupant is not None else None)
-    rank = room.affiliations.of(actor)
+    occupant = room.occupantByRealJID(actor.full)
+    made = PrivilegeChange(occupant.nick if occupant is not None else None)
+    rank = room.affiliations.get(actor)
     for item in items:
         if isinstance(item, RoleItem):
             _planRole(room, made, occupant, item)
@@ -99,7 +99,7 @@ def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) ->
     return made
 
 
-def _checkTogether(room: Room, made: Plan) -> None:
+def _checkTogether(room: Room, made: PrivilegeChange) -> None:
     """
     Check what only all items together show.
     """
@@ -108,12 +108,12 @@ def _checkTogether(room: Room, made: Plan) -> None:
         # §17.4, in two items as in one: the role was checked against an affiliation that he will not have.
         raise StanzaError("bad-request", text="Change either the role or the affiliation, not both.")
     for key, entry in made.affiliates.items():
-        if entry is not None and entry.nick is not None and entry.nick != room.affiliations.nickOf(key):
+        if entry is not None and entry.nick is not None and entry.nick != room.affiliations.reservedNick(key):
             checkReservable(room, made.affiliates, key, entry.nick)
     _checkOwners(room, made)
 
 
-def _planRole(room: Room, made: Plan, actor: Occupant | None, item: RoleItem) -> None:
+def _planRole(room: Room, made: PrivilegeChange, actor: Occupant | None, item: RoleItem) -> None:
     if actor is None or actor.role is not Role.MODERATOR:
         raise StanzaError("forbidden")
     target = room.occupants.get(item.nick)
@@ -124,7 +124,7 @@ def _planRole(room: Room, made: Plan, actor: Occupant | None, item: RoleItem) ->
     made.roles.append((target, item.role, item.reason))
 
 
-def _planAffiliation(room: Room, made: Plan, actor: JID, rank: Affiliation, item: AffiliationItem) -> None:
+def _planAffiliation(room: Room, made: PrivilegeChange, actor: JID, rank: Affiliation, item: AffiliationItem) -> None:
     key, new = item.jid.bare, item.affiliation
     old = room.affiliations.entry(key)
     held = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
@@ -133,14 +133,14 @@ def _planAffiliation(room: Room, made: Plan, actor: JID, rank: Affiliation, item
     checkAffiliationChange(rank, held, new)
     if not item.jid.local and (new >= Affiliation.ADMIN or item.nick):
         raise StanzaError("not-acceptable", text="A domain cannot be an admin or owner or have a reserved nickname.")
-    entry: Affiliate | None = Affiliate(new.word, _plannedNick(old, item), item.reason)
+    entry: Affiliate | None = Affiliate(new.xmlName, _plannedNick(old, item), item.reason)
     if new is Affiliation.NONE:
         entry = None
-    _note(made, key, old, held, entry, new, item.reason)
+    _recordAffiliation(made, key, old, held, entry, new, item.reason)
 
 
-def _note(
-    made: Plan,
+def _recordAffiliation(
+    made: PrivilegeChange,
     key: str,
     old: Affiliate | None,
     held: Affiliation,
@@ -177,7 +177,7 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
     @param pending: entries that are about to change.
     @raise StanzaError: C{conflict} if it is reserved for someone else, or someone else is using it.
     """
-    holder = room.affiliations.holderOf(nick)
+    holder = room.affiliations.reservedBy(nick)
     if holder is not None and holder not in pending and holder != key:
         raise StanzaError("conflict", text="This nickname is reserved by another user.")
     if any(jid != key and entry is not None and entry.nick == nick for jid, entry in pending.items()):
@@ -187,17 +187,17 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
         raise StanzaError("conflict", text="This nickname is in use by another occupant.")
 
 
-def _checkOwners(room: Room, made: Plan) -> None:
+def _checkOwners(room: Room, made: PrivilegeChange) -> None:
     """
     @raise StanzaError: C{conflict} if no owner would be left (XEP-0045 §10.4).
     """
-    if made.affiliates and not room.affiliations.ownersAfter(made.affiliates):
+    if made.affiliates and not room.affiliations.hasOwnerAfter(made.affiliates):
         raise StanzaError("conflict", text="A room must have at least one owner.")
 
 
 def planOwnersAndAdmins(
     room: Room, actor: JID, owners: Iterable[JID] | None, admins: Iterable[JID] | None
-) -> Plan:
+) -> PrivilegeChange:
     """
     Plan what the full lists of owners and admins in the configuration form change (XEP-0045 §10.2; C{None} leaves a
     list as it is).
@@ -213,7 +213,7 @@ def planOwnersAndAdmins(
         (bare, affiliation)
         for jids, affiliation in ((owners, Affiliation.OWNER), (admins, Affiliation.ADMIN))
         if jids is not None
-        for bare, _ in room.affiliations.having(affiliation)
+        for bare, _ in room.affiliations.withAffiliation(affiliation)
         if bare not in wanted
     ]
     for bare, affiliation in dropped:
@@ -224,12 +224,12 @@ def planOwnersAndAdmins(
     kept = [
         item
         for item in items
-        if (entry := room.affiliations.entry(item.jid.bare)) is None or entry.affiliation != item.affiliation.word
+        if (entry := room.affiliations.entry(item.jid.bare)) is None or entry.affiliation != item.affiliation.xmlName
     ]
     return plan(room, actor, kept)
 
 
-def apply(room: Room, made: Plan) -> Callable[[], None]:
+def apply(room: Room, made: PrivilegeChange) -> Callable[[], None]:
     """
     Carry a plan out, when what it stores is durable. Tells those who are put out, and of affiliations of people who
     are not in.
@@ -237,51 +237,51 @@ def apply(room: Room, made: Plan) -> Callable[[], None]:
     @return: tells everyone else.
     """
     room.affiliations.update(made.affiliates)
-    gone: list[Notice] = []
+    gone: list[OccupantPresence] = []
     changed: dict[str, tuple[Occupant, str | None]] = {}
     sighted: dict[str, Occupant] = {}
     absent = []
     for key, reason in made.reasons.items():
-        present = room.occupantsOf(key)
+        present = room.occupantsAffectedBy(key)
         if not present:
             absent.append((key, reason))
         for occupant in present:
-            if _reaffiliate(room, occupant, made.actor, reason, gone, changed):
+            if _updateAffiliation(room, occupant, made.actor, reason, gone, changed):
                 sighted[occupant.address] = occupant
     for occupant, role, reason in made.roles:
         # He may have left, or an earlier item of the same request has put him out.
         if room.occupants.get(occupant.nick) is occupant and occupant.role is not role:
             if role is Role.NONE:
-                gone.append(room.expel(occupant, (307,), made.actor, reason))
+                gone.append(room.removeOccupant(occupant, (307,), made.actor, reason))
             else:
                 occupant.role = role
-                if room.reckon(occupant):
+                if room.updateVisibility(occupant):
                     sighted[occupant.address] = occupant
                 changed[occupant.address] = (occupant, reason)
     for key, reason in absent:
-        _tellOfAbsent(room, key, reason)
+        _announceAbsent(room, key, reason)
 
     def tellEveryone() -> None:
         for notice in gone:
-            room.tell(notice)
+            room.broadcastOccupant(notice)
         for occupant, reason in changed.values():
             if room.occupants.get(occupant.nick) is occupant:
-                room.tellPresence(occupant, actor=made.actor, reason=reason)
+                room.broadcastPresence(occupant, actor=made.actor, reason=reason)
         for occupant in sighted.values():
             # A new moderator learns by presence who everybody is (§8).
-            for seat in occupant.seats.values():
-                if room.seats.get(seat.jid) is seat and seat.seesJIDs:
-                    room.sendRoster(seat)
+            for seat in occupant.sessions.values():
+                if room.sessions.get(seat.jid) is seat and seat.seesJIDs:
+                    room.sendOccupantList(seat)
 
     return tellEveryone
 
 
-def _reaffiliate(
+def _updateAffiliation(
     room: Room,
     occupant: Occupant,
     actor: str | None,
     reason: str | None,
-    gone: list[Notice],
+    gone: list[OccupantPresence],
     changed: dict[str, tuple[Occupant, str | None]],
 ) -> bool:
     """
@@ -289,29 +289,29 @@ def _reaffiliate(
 
     @return: as L{Room.reckon}.
     """
-    old, new = occupant.affiliation, room.affiliations.of(occupant.account)
+    old, new = occupant.affiliation, room.affiliations.get(occupant.account)
     if new is old:
         return False
     occupant.affiliation = new
     if new is Affiliation.OUTCAST:
-        gone.append(room.expel(occupant, (301,), actor, reason))
+        gone.append(room.removeOccupant(occupant, (301,), actor, reason))
     elif new is Affiliation.NONE and room.settings.membersOnly:
-        gone.append(room.expel(occupant, (321,), actor, reason))
+        gone.append(room.removeOccupant(occupant, (321,), actor, reason))
     else:
-        occupant.role = roleAfter(occupant.role, old, new, room.settings.moderated)
+        occupant.role = roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated)
         changed[occupant.address] = (occupant, reason)
-        return room.reckon(occupant)
+        return room.updateVisibility(occupant)
     return False
 
 
-def _tellOfAbsent(room: Room, key: str, reason: str | None) -> None:
+def _announceAbsent(room: Room, key: str, reason: str | None) -> None:
     """
     Tell those who may see real JIDs of the affiliation of someone who is not in (XEP-0045 §10.3, §10.6).
     """
     entry = room.affiliations.entry(key)
     message = stanza("message", from_=room.jid.bare)
     x = message.add("x", ns.MUC_USER)
-    item = x.add("item", jid=key, affiliation=entry.affiliation if entry is not None else Affiliation.NONE.word)
+    item = x.add("item", jid=key, affiliation=entry.affiliation if entry is not None else Affiliation.NONE.xmlName)
     if reason:
         item.add("reason", text=reason)
     room.broadcast(message, moderatorsOnly=not room.settings.nonAnonymous)

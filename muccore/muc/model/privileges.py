@@ -26,7 +26,7 @@ class Affiliation(IntEnum):
     OWNER = 3
 
     @property
-    def word(self) -> str:
+    def xmlName(self) -> str:
         """
         How it is written in a stanza.
         """
@@ -44,15 +44,15 @@ class Role(IntEnum):
     MODERATOR = 3
 
     @property
-    def word(self) -> str:
+    def xmlName(self) -> str:
         """
         How it is written in a stanza.
         """
         return self.name.lower()
 
 
-AFFILIATIONS: Final = {affiliation.word: affiliation for affiliation in Affiliation}
-ROLES: Final = {role.word: role for role in Role}
+AFFILIATIONS: Final = {affiliation.xmlName: affiliation for affiliation in Affiliation}
+ROLES: Final = {role.xmlName: role for role in Role}
 
 
 def parseAffiliation(word: str) -> Affiliation:
@@ -86,7 +86,7 @@ def initialRole(affiliation: Affiliation, moderated: bool) -> Role:
     return Role.PARTICIPANT
 
 
-def roleAfter(role: Role, old: Affiliation, new: Affiliation, moderated: bool) -> Role:
+def roleAfterAffiliationChange(role: Role, old: Affiliation, new: Affiliation, moderated: bool) -> Role:
     """
     An occupant's role after a change of affiliation: who rises keeps at least what he had; who falls keeps at most
     what he would enter with now (XEP-0045 §5.1.3: what is gained is settled, what is lost is left to the

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from muccore.muc.model.occupant import Occupant, Seat
+from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
-from muccore.muc.model.sanitize import isReserved, withAttributes
+from muccore.muc.model.sanitize import isRoomOnly, withAttributes
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, Rendered, escapeAttribute, escapeText, render
 from muccore.xmpp.jid import JID
@@ -28,7 +28,7 @@ _LANGUAGE_LIMIT: Final = 64
 """Longer than any tag that means something (RFC 5646 §4.4.1): it is written once for each child."""
 
 
-def payloadOf(presence: Element, room: JID) -> bytes:
+def extractPresencePayload(presence: Element, room: JID) -> bytes:
     """
     What a room passes on of an occupant's presence: everything but what is said to the room, and what only the room
     itself may say (XEP-0045 §17.3). The language of the stanza (§13) goes with the children that can have one.
@@ -38,7 +38,7 @@ def payloadOf(presence: Element, room: JID) -> bytes:
         language = None
     parts = []
     for child in presence.childElements():
-        if child.uri == ns.MUC or isReserved(child, room):
+        if child.uri == ns.MUC or isRoomOnly(child, room):
             continue
         if (
             language is not None
@@ -70,9 +70,9 @@ def item(
 
     @param actor: the nick of who did it.
     """
-    parts = [f"<item affiliation='{affiliation.word}'"]
+    parts = [f"<item affiliation='{affiliation.xmlName}'"]
     if role is not None:
-        parts.append(f" role='{role.word}'")
+        parts.append(f" role='{role.xmlName}'")
     if jid is not None:
         parts.append(f" jid='{escapeAttribute(jid)}'")
     if nick is not None:
@@ -113,7 +113,7 @@ def notInside(address: str) -> Rendered:
     return _presence(head, (), told, statusCodes((110, 307, 333)))
 
 
-class Notice:
+class OccupantPresence:
     """
     One presence of one occupant, as he is at this moment, in its faces.
     """
@@ -151,17 +151,18 @@ class Notice:
         @param nick: the new nick of one who takes another one.
         @param actor: the nick of who caused it.
         @param reason: why.
-        @param payload: from L{payloadOf}; C{None} for what the occupant last sent, or nothing if he leaves.
+        @param payload: from L{extractPresencePayload}; C{None} for what the occupant last sent, or nothing if he
+            leaves.
         @param affiliation: to be shown instead of his own.
         @param extra: another child of C{<x/>}, rendered.
         """
         self._head = occupant.fromAttribute + (b" type='unavailable'>" if leaving else b">")
         if payload is None:
-            payload = b"" if leaving else occupant.shown.payload
+            payload = b"" if leaving else occupant.primary.presencePayload
         self._payload = payload
         self._affiliation = occupant.affiliation if affiliation is None else affiliation
         self._role = Role.NONE if leaving and nick is None else occupant.role
-        self._shown = occupant.shown.jid
+        self._shown = occupant.primary.jid
         self._codes = tuple(codes)
         self._nick = nick
         self._actor = actor
@@ -172,19 +173,19 @@ class Notice:
         rendered = item(self._affiliation, self._role, jid, self._nick, self._actor, self._reason)
         return _presence(self._head, codes, rendered, self._extra + last, self._payload, identity)
 
-    def anonymous(self) -> Rendered:
+    def withoutJID(self) -> Rendered:
         """
         For those who may not see his real JID.
         """
         return self._render(None, self._codes, b"")
 
-    def identified(self) -> Rendered:
+    def withJID(self) -> Rendered:
         """
         For those who may.
         """
         return self._render(self._shown, self._codes, b"")
 
-    def own(self, seat: Seat, codes: Iterable[int] = (), id: str | None = None) -> Rendered:
+    def toSelf(self, seat: OccupantSession, codes: Iterable[int] = (), id: str | None = None) -> Rendered:
         """
         For one of his own sessions.
 
@@ -199,7 +200,7 @@ def facesOf(occupant: Occupant) -> tuple[Rendered, Rendered]:
     """
     An occupant's presence as others see it, without and with their real JID; rendered when it is first asked for.
     """
-    if occupant.faces is None:
-        notice = Notice(occupant)
-        occupant.faces = (notice.anonymous(), notice.identified())
-    return occupant.faces
+    if occupant.cachedPresence is None:
+        notice = OccupantPresence(occupant)
+        occupant.cachedPresence = (notice.withoutJID(), notice.withJID())
+    return occupant.cachedPresence

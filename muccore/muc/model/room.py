@@ -16,11 +16,11 @@ from typing import Final
 
 from muccore.interfaces import RoomRecord, Subject
 from muccore.muc.model.affiliations import Affiliations, Changes
-from muccore.muc.model.changequeue import Gate
-from muccore.muc.model.history import History, HistoryRequest
-from muccore.muc.model.occupant import Deliver, Occupant, Seat
+from muccore.muc.model.changequeue import ChangeQueue
+from muccore.muc.model.history import History, HistoryOptions
+from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
-from muccore.muc.model.rendering import Notice, facesOf
+from muccore.muc.model.rendering import OccupantPresence, facesOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
@@ -28,12 +28,12 @@ from muccore.xmpp.element import Element, Rendered, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 
-SPARE_SEATS: Final = 10
+RESERVED_PLACES: Final = 10
 """How many admins and owners find room in a full room (XEP-0045 §7.2.9)."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class JoinRequest:
     """
     What somebody who wants to enter brings.
 
@@ -52,7 +52,7 @@ class Entry:
     deliver: Deliver
     payload: bytes
     password: str | None = field(default=None, repr=False)
-    history: HistoryRequest = field(default_factory=HistoryRequest)
+    history: HistoryOptions = field(default_factory=HistoryOptions)
     id: str | None = None
     renamed: bool = False
 
@@ -66,9 +66,9 @@ class Room:
     @ivar affiliations: who is what.
     @ivar subject: its subject, or C{None} if it never had one.
     @ivar occupants: who is in, by nick, in the order in which they came.
-    @ivar seats: their sessions, by full JID.
+    @ivar sessions: their sessions, by full JID.
     @ivar locked: its owner has not yet accepted a configuration; nobody else may enter (XEP-0045 §10.1).
-    @ivar gate: kept here for whoever brings stanzas to the room; the room itself does not look at it.
+    @ivar changeQueue: kept here for whoever brings stanzas to the room; the room itself does not look at it.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class Room:
         self.now = now
         self.history = History(jid.bare, settings.historyLength)
         self.occupants: dict[str, Occupant] = {}
-        self.seats: dict[str, Seat] = {}
-        self.gate = Gate()
+        self.sessions: dict[str, OccupantSession] = {}
+        self.changeQueue = ChangeQueue()
 
     def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:
         """
@@ -110,58 +110,58 @@ class Room:
 
     # Who is who
 
-    def occupantOf(self, full: str) -> Occupant | None:
+    def occupantByRealJID(self, full: str) -> Occupant | None:
         """
         Who has a session with this full JID here.
         """
-        seat = self.seats.get(full)
+        seat = self.sessions.get(full)
         return seat.occupant if seat is not None else None
 
-    def occupantsOf(self, key: str) -> list[Occupant]:
+    def occupantsAffectedBy(self, key: str) -> list[Occupant]:
         """
         Everybody here whose affiliation an entry for this bare JID or domain decides.
         """
         if "@" in key:
             return [occupant for occupant in self.occupants.values() if occupant.account.bare == key]
-        stands = self.affiliations.stands
+        stands = self.affiliations.hasExplicit
         return [
             occupant
             for occupant in self.occupants.values()
             if occupant.account.domain == key and (occupant.account.bare == key or not stands(occupant.account.bare))
         ]
 
-    def maySeeJIDs(self, occupant: Occupant) -> bool:
+    def canSeeRealJIDs(self, occupant: Occupant) -> bool:
         """
         Whether an occupant may see real JIDs (XEP-0045 §7.2.3, §7.2.4).
         """
         return self.settings.nonAnonymous or occupant.role is Role.MODERATOR
 
-    def reckon(self, occupant: Occupant) -> bool:
+    def updateVisibility(self, occupant: Occupant) -> bool:
         """
         Bring up to date what follows from an occupant's role and the room's configuration.
 
         @return: whether he may see real JIDs now and could not before.
         """
-        occupant.faces = None
-        saw, sees = occupant.shown.seesJIDs, self.maySeeJIDs(occupant)
-        for seat in occupant.seats.values():
+        occupant.cachedPresence = None
+        saw, sees = occupant.primary.seesJIDs, self.canSeeRealJIDs(occupant)
+        for seat in occupant.sessions.values():
             seat.seesJIDs = sees
         return sees and not saw
 
     # Telling
 
-    def tell(self, notice: Notice, but: Occupant | None = None) -> None:
+    def broadcastOccupant(self, notice: OccupantPresence, but: Occupant | None = None) -> None:
         """
         Send a presence to everybody, each in the face that he may see.
 
         @param but: who is left out.
         """
-        anonymous, identified = notice.anonymous(), notice.identified()
-        for seat in self.seats.values():
+        anonymous, identified = notice.withoutJID(), notice.withJID()
+        for seat in self.sessions.values():
             if seat.occupant is not but:
                 seat.deliver(identified if seat.seesJIDs else anonymous, seat.to)
 
-    def tellPresence(
+    def broadcastPresence(
         self,
         occupant: Occupant,
         codes: Iterable[int] = (),
@@ -169,7 +169,7 @@ class Room:
         actor: str | None = None,
         reason: str | None = None,
         id: str | None = None,
-        but: Seat | None = None,
+        but: OccupantSession | None = None,
     ) -> None:
         """
         Send an occupant's presence, as it is now, to everybody, himself last.
@@ -178,21 +178,21 @@ class Room:
         @param ownCodes: status codes for himself.
         @param but: the session of his that is left out, since it hears of it in another way.
         """
-        notice = Notice(occupant, codes=codes, actor=actor, reason=reason)
-        self.tell(notice, occupant)
+        notice = OccupantPresence(occupant, codes=codes, actor=actor, reason=reason)
+        self.broadcastOccupant(notice, occupant)
         self._tellSelf(occupant, notice, ownCodes, id, but)
 
     def _tellSelf(
         self,
         occupant: Occupant,
-        notice: Notice,
+        notice: OccupantPresence,
         codes: Iterable[int] = (),
         id: str | None = None,
-        but: Seat | None = None,
+        but: OccupantSession | None = None,
     ) -> None:
-        for seat in occupant.seats.values():
+        for seat in occupant.sessions.values():
             if seat is not but:
-                seat.deliver(notice.own(seat, codes, id), seat.to)
+                seat.deliver(notice.toSelf(seat, codes, id), seat.to)
 
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
         """
@@ -200,11 +200,11 @@ class Room:
         """
         rendered = Rendered.of(message)
         if moderatorsOnly:
-            for seat in self.seats.values():
+            for seat in self.sessions.values():
                 if seat.occupant.role is Role.MODERATOR:
                     seat.deliver(rendered, seat.to)
         else:
-            for seat in self.seats.values():
+            for seat in self.sessions.values():
                 seat.deliver(rendered, seat.to)
         return rendered
 
@@ -214,12 +214,12 @@ class Room:
         """
         rendered = Rendered.of(message)
         for occupant in occupants:
-            for seat in occupant.seats.values():
+            for seat in occupant.sessions.values():
                 seat.deliver(rendered, seat.to)
 
     # Entering
 
-    def enter(self, entry: Entry, created: bool = False) -> Occupant:
+    def enter(self, entry: JoinRequest, created: bool = False) -> Occupant:
         """
         Let somebody in and send everybody what XEP-0045 §7.1 says, in that order; or send one who is in already
         everything again (§17.3).
@@ -227,22 +227,22 @@ class Room:
         @param created: he has just created the room (status 201).
         @raise StanzaError: if he may not enter; nothing has been sent then.
         """
-        seat = self.seats.get(entry.jid.full)
+        seat = self.sessions.get(entry.jid.full)
         if seat is not None:
             return self._resynchronise(seat, entry)
-        affiliation = self.affiliations.of(entry.jid)
-        occupant = self._admit(entry, affiliation)
+        affiliation = self.affiliations.get(entry.jid)
+        occupant = self._checkMayEnter(entry, affiliation)
         if occupant is None:
             role = initialRole(affiliation, self.settings.moderated)
             occupant = Occupant(self.jid, entry.nick, entry.jid.bareJID(), affiliation, role)
             self.occupants[entry.nick] = occupant
-        seat = self.seats[entry.jid.full] = occupant.seat(entry.jid.full, entry.deliver, entry.payload)
-        seat.seesJIDs = self.maySeeJIDs(occupant)
-        self.tellPresence(occupant, but=seat)
-        self._welcome(seat, entry, created)
+        seat = self.sessions[entry.jid.full] = occupant.addSession(entry.jid.full, entry.deliver, entry.payload)
+        seat.seesJIDs = self.canSeeRealJIDs(occupant)
+        self.broadcastPresence(occupant, but=seat)
+        self._sendInitialState(seat, entry, created)
         return occupant
 
-    def _admit(self, entry: Entry, affiliation: Affiliation) -> Occupant | None:
+    def _checkMayEnter(self, entry: JoinRequest, affiliation: Affiliation) -> Occupant | None:
         """
         Check whether somebody may enter under his nick.
 
@@ -260,7 +260,7 @@ class Room:
             raise StanzaError("not-authorized")
         occupant = self.checkNick(entry.jid, entry.nick)
         if settings.maxUsers and occupant is None:
-            limit = settings.maxUsers + (SPARE_SEATS if affiliation >= Affiliation.ADMIN else 0)
+            limit = settings.maxUsers + (RESERVED_PLACES if affiliation >= Affiliation.ADMIN else 0)
             if len(self.occupants) >= limit:
                 raise StanzaError("service-unavailable", "wait", "The room is full.")
         return occupant
@@ -275,39 +275,39 @@ class Room:
         occupant = self.occupants.get(nick)
         if occupant is not None and occupant.account.bare != jid.bare:
             raise StanzaError("conflict")
-        holder = self.affiliations.holderOf(nick)
+        holder = self.affiliations.reservedBy(nick)
         if holder is not None and holder != jid.bare:
             raise StanzaError("conflict", text="This nickname is reserved by another user.")
         return occupant
 
-    def _resynchronise(self, seat: Seat, entry: Entry) -> Occupant:
+    def _resynchronise(self, seat: OccupantSession, entry: JoinRequest) -> Occupant:
         """
         Everybody else hears what is new; the session itself hears everything once, in the order of an entry.
         """
         occupant = seat.occupant
         if entry.nick != occupant.nick:
             self._rename(seat, entry.nick, entry.payload)
-            self.tellPresence(occupant, but=seat)
-        elif entry.payload != seat.payload or occupant.shown is not seat:
-            self._show(seat, entry.payload)
-            self.tellPresence(occupant, but=seat)
-        self._welcome(seat, entry, False)
+            self.broadcastPresence(occupant, but=seat)
+        elif entry.payload != seat.presencePayload or occupant.primary is not seat:
+            self._setPresence(seat, entry.payload)
+            self.broadcastPresence(occupant, but=seat)
+        self._sendInitialState(seat, entry, False)
         return occupant
 
-    def sendRoster(self, seat: Seat) -> None:
+    def sendOccupantList(self, seat: OccupantSession) -> None:
         """
         Send everybody else's presence to one session, in the faces that it may see now.
         """
         deliver, to, index = seat.deliver, seat.to, int(seat.seesJIDs)
         for occupant in self.occupants.values():
             if occupant is not seat.occupant:
-                deliver((occupant.faces or facesOf(occupant))[index], to)
+                deliver((occupant.cachedPresence or facesOf(occupant))[index], to)
 
-    def _welcome(self, seat: Seat, entry: Entry, created: bool) -> None:
+    def _sendInitialState(self, seat: OccupantSession, entry: JoinRequest, created: bool) -> None:
         """
         Send a newcomer everybody else's presence, then his own, then the history, then the subject.
         """
-        self.sendRoster(seat)
+        self.sendOccupantList(seat)
         codes = []
         if self.settings.nonAnonymous:
             codes.append(100)
@@ -317,7 +317,7 @@ class Room:
             codes.append(201)
         if entry.renamed:
             codes.append(210)
-        seat.deliver(Notice(seat.occupant).own(seat, codes, entry.id), seat.to)
+        seat.deliver(OccupantPresence(seat.occupant).toSelf(seat, codes, entry.id), seat.to)
         for message in self.history.select(entry.history, seat.to):
             seat.deliver(message, seat.to)
         seat.deliver(Rendered.of(self.subjectMessage()), seat.to)
@@ -340,32 +340,32 @@ class Room:
 
     # Presence of those who are in
 
-    def _show(self, seat: Seat, payload: bytes) -> None:
+    def _setPresence(self, seat: OccupantSession, payload: bytes) -> None:
         occupant = seat.occupant
-        seat.payload = payload
-        occupant.shown = seat
-        occupant.faces = None
+        seat.presencePayload = payload
+        occupant.primary = seat
+        occupant.cachedPresence = None
 
-    def show(self, seat: Seat, nick: str) -> None:
+    def sendPresenceOf(self, seat: OccupantSession, nick: str) -> None:
         """
         Send one session an occupant's presence once more; nothing if nobody has the nick.
         """
         occupant = self.occupants.get(nick)
         if occupant is not None:
             if occupant is seat.occupant:
-                seat.deliver(Notice(occupant).own(seat), seat.to)
+                seat.deliver(OccupantPresence(occupant).toSelf(seat), seat.to)
             else:
                 seat.deliver(facesOf(occupant)[seat.seesJIDs], seat.to)
 
-    def presence(self, seat: Seat, payload: bytes, id: str | None = None) -> None:
+    def presence(self, seat: OccupantSession, payload: bytes, id: str | None = None) -> None:
         """
         An occupant's session changes its presence (XEP-0045 §7.7).
         """
-        self._show(seat, payload)
-        self.tellPresence(seat.occupant, id=id)
+        self._setPresence(seat, payload)
+        self.broadcastPresence(seat.occupant, id=id)
 
     def rename(
-        self, seat: Seat, nick: str, payload: bytes, id: str | None = None, codes: Iterable[int] = ()
+        self, seat: OccupantSession, nick: str, payload: bytes, id: str | None = None, codes: Iterable[int] = ()
     ) -> None:
         """
         An occupant takes another nick, with all his sessions (XEP-0045 §7.6).
@@ -376,26 +376,28 @@ class Room:
             himself with other sessions.
         """
         self._rename(seat, nick, payload)
-        self.tellPresence(seat.occupant, ownCodes=codes, id=id)
+        self.broadcastPresence(seat.occupant, ownCodes=codes, id=id)
 
-    def _rename(self, seat: Seat, nick: str, payload: bytes) -> None:
+    def _rename(self, seat: OccupantSession, nick: str, payload: bytes) -> None:
         """
         The first half: everybody hears that the old nick is gone.
         """
         occupant = seat.occupant
         if self.checkNick(occupant.account, nick) is not None:
             raise StanzaError("conflict")
-        leaving = Notice(occupant, leaving=True, codes=(303,), nick=nick)
-        self.tell(leaving, occupant)
+        leaving = OccupantPresence(occupant, leaving=True, codes=(303,), nick=nick)
+        self.broadcastOccupant(leaving, occupant)
         self._tellSelf(occupant, leaving)
         del self.occupants[occupant.nick]
         occupant.rename(self.jid, nick)
         self.occupants[nick] = occupant
-        self._show(seat, payload)
+        self._setPresence(seat, payload)
 
     # Leaving
 
-    def leave(self, seat: Seat, payload: bytes = b"", codes: Iterable[int] = (), id: str | None = None) -> None:
+    def leave(
+        self, seat: OccupantSession, payload: bytes = b"", codes: Iterable[int] = (), id: str | None = None
+    ) -> None:
         """
         A session leaves (XEP-0045 §7.14); the occupant goes with the last one.
 
@@ -403,46 +405,46 @@ class Room:
         @param codes: status codes for everybody (333).
         """
         occupant = seat.occupant
-        notice = Notice(occupant, leaving=True, codes=codes, payload=payload)
-        del self.seats[seat.jid]
-        del occupant.seats[seat.jid]
-        seat.deliver(notice.own(seat, id=id), seat.to)
-        if not occupant.seats:
+        notice = OccupantPresence(occupant, leaving=True, codes=codes, payload=payload)
+        del self.sessions[seat.jid]
+        del occupant.sessions[seat.jid]
+        seat.deliver(notice.toSelf(seat, id=id), seat.to)
+        if not occupant.sessions:
             del self.occupants[occupant.nick]
-            self.tell(notice)
-        elif occupant.shown is seat:
+            self.broadcastOccupant(notice)
+        elif occupant.primary is seat:
             # Others saw this session's presence; what they see now is that of the youngest one left.
-            remaining = next(reversed(occupant.seats.values()))
-            self._show(remaining, remaining.payload)
-            self.tellPresence(occupant)
+            remaining = next(reversed(occupant.sessions.values()))
+            self._setPresence(remaining, remaining.presencePayload)
+            self.broadcastPresence(occupant)
 
-    def expel(
+    def removeOccupant(
         self,
         occupant: Occupant,
         codes: Iterable[int],
         actor: str | None = None,
         reason: str | None = None,
         extra: bytes = b"",
-    ) -> Notice:
+    ) -> OccupantPresence:
         """
         Put an occupant out with all his sessions and tell these.
 
-        @return: what the others are to be told, with L{tell}, when it is their turn.
+        @return: what the others are to be told, with L{broadcastOccupant}, when it is their turn.
         """
-        notice = Notice(occupant, leaving=True, codes=codes, actor=actor, reason=reason, extra=extra)
+        notice = OccupantPresence(occupant, leaving=True, codes=codes, actor=actor, reason=reason, extra=extra)
         del self.occupants[occupant.nick]
-        for jid in occupant.seats:
-            del self.seats[jid]
+        for jid in occupant.sessions:
+            del self.sessions[jid]
         self._tellSelf(occupant, notice)
         return notice
 
-    def empty(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
+    def removeAll(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
         """
-        Put everybody out, telling each of himself alone: the room is destroyed (XEP-0045 §10.9) or the service shuts
-        down (§11.2).
+        Remove all occupants and tell each only of themselves: the room or the service ends (XEP-0045 §10.9, §11.2).
 
         @param affiliation: shown instead of each one's own.
         """
-        occupants, self.occupants, self.seats = self.occupants, {}, {}
+        occupants, self.occupants, self.sessions = self.occupants, {}, {}
         for occupant in occupants.values():
-            self._tellSelf(occupant, Notice(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra))
+            notice = OccupantPresence(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
+            self._tellSelf(occupant, notice)

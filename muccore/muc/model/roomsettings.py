@@ -83,7 +83,7 @@ class RoomSettings:
 
 
 @dataclass(frozen=True)
-class Field:
+class ConfigField:
     """
     One row of the configuration form.
 
@@ -92,8 +92,8 @@ class Field:
     @ivar kind: its form type.
     @ivar label: its label.
     @ivar options: for lists: value and label of each choice.
-    @ivar on: for C{list-single} fields over a boolean setting: the value that means true.
-    @ivar quiet: the field is taken when it is submitted, but not offered while the setting is off.
+    @ivar trueValue: for C{list-single} fields over a boolean setting: the value that means true.
+    @ivar hiddenWhenOff: the field is taken when it is submitted, but not offered while the setting is off.
     """
 
     setting: str
@@ -101,20 +101,24 @@ class Field:
     kind: str
     label: str
     options: tuple[tuple[str, str], ...] = ()
-    on: str = ""
-    quiet: bool = False
+    trueValue: str = ""
+    hiddenWhenOff: bool = False
 
 
-FIELDS: Final[tuple[Field, ...]] = (
-    Field("name", "muc#roomconfig_roomname", "text-single", "Room name"),
-    Field("description", "muc#roomconfig_roomdesc", "text-single", "Room description"),
-    Field("language", "muc#roomconfig_lang", "text-single", "Room language"),
-    Field("persistent", "muc#roomconfig_persistentroom", "boolean", "Keep the room when the last occupant leaves"),
-    Field("public", "muc#roomconfig_publicroom", "boolean", "List the room publicly"),
-    Field("membersOnly", "muc#roomconfig_membersonly", "boolean", "Make the room members-only"),
-    Field("allowInvites", "muc#roomconfig_allowinvites", "boolean", "Allow members to invite to a members-only room"),
-    Field("moderated", "muc#roomconfig_moderatedroom", "boolean", "Only occupants with voice may speak"),
-    Field(
+FIELDS: Final[tuple[ConfigField, ...]] = (
+    ConfigField("name", "muc#roomconfig_roomname", "text-single", "Room name"),
+    ConfigField("description", "muc#roomconfig_roomdesc", "text-single", "Room description"),
+    ConfigField("language", "muc#roomconfig_lang", "text-single", "Room language"),
+    ConfigField(
+        "persistent", "muc#roomconfig_persistentroom", "boolean", "Keep the room when the last occupant leaves"
+    ),
+    ConfigField("public", "muc#roomconfig_publicroom", "boolean", "List the room publicly"),
+    ConfigField("membersOnly", "muc#roomconfig_membersonly", "boolean", "Make the room members-only"),
+    ConfigField(
+        "allowInvites", "muc#roomconfig_allowinvites", "boolean", "Allow members to invite to a members-only room"
+    ),
+    ConfigField("moderated", "muc#roomconfig_moderatedroom", "boolean", "Only occupants with voice may speak"),
+    ConfigField(
         "nonAnonymous",
         "muc#roomconfig_whois",
         "list-single",
@@ -122,8 +126,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         (("moderators", "Moderators only"), ("anyone", "Anyone")),
         "anyone",
     ),
-    Field("changeSubject", "muc#roomconfig_changesubject", "boolean", "Allow participants to change the subject"),
-    Field(
+    ConfigField("changeSubject", "muc#roomconfig_changesubject", "boolean", "Allow participants to change the subject"),
+    ConfigField(
         "allowPM",
         "muc#roomconfig_allowpm",
         "list-single",
@@ -135,17 +139,19 @@ FIELDS: Final[tuple[Field, ...]] = (
             ("none", "Nobody"),
         ),
     ),
-    Field("maxUsers", "muc#roomconfig_maxusers", "list-single", "Maximum number of occupants"),
-    Field("historyLength", "muc#maxhistoryfetch", "text-single", "Maximum number of history messages"),
-    Field("lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Registered users must use their reserved nickname"),
-    Field(
+    ConfigField("maxUsers", "muc#roomconfig_maxusers", "list-single", "Maximum number of occupants"),
+    ConfigField("historyLength", "muc#maxhistoryfetch", "text-single", "Maximum number of history messages"),
+    ConfigField(
+        "lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Registered users must use their reserved nickname"
+    ),
+    ConfigField(
         "logged",
         "muc#roomconfig_enablelogging",
         "boolean",
         "Warn new occupants that conversations are logged publicly",
         # There is no log of ours. Clients check the box of every new room if they see it, and everybody would be
         # warned of nothing.
-        quiet=True,
+        hiddenWhenOff=True,
     ),
 )
 """

@@ -27,7 +27,7 @@ def isForged(delay: Element, room: JID) -> bool:
     return stamped.bare in (room.bare, room.domain)
 
 
-def isReserved(child: Element, room: JID) -> bool:
+def isRoomOnly(child: Element, room: JID) -> bool:
     """
     Whether a child of a stanza from outside is the room's alone to send: C{muc#user} (XEP-0045 §17.3), or a forged
     delay.
@@ -51,11 +51,11 @@ def fromOccupant(stanza: Element, address: str, room: JID) -> Element:
     @param address: the occupant JID.
     """
     made = Element((stanza.uri, stanza.name), None, {**stanza.attributes, "from": address})
-    made.children = [child for child in stanza.children if isinstance(child, str) or not isReserved(child, room)]
+    made.children = [child for child in stanza.children if isinstance(child, str) or not isRoomOnly(child, room)]
     return made
 
 
-def hideRefuser(outgoing: Element) -> None:
+def stripErrorBy(outgoing: Element) -> None:
     """
     Take the address of the entity that refuses (RFC 6120 §8.3.2) out of an error that is about to be sent: between
     occupants it would tell a real JID or the domain of an account (XEP-0045 §17.4).

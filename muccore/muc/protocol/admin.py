@@ -118,8 +118,8 @@ def answerList(room: Room, sender: JID, query: Element) -> Element:
 
 
 def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
-    occupant = room.occupantOf(sender.full)
-    rank = room.affiliations.of(sender)
+    occupant = room.occupantByRealJID(sender.full)
+    rank = room.affiliations.get(sender)
     moderator = occupant is not None and occupant.role is Role.MODERATOR
     if rank < Affiliation.ADMIN and (not moderator or role is Role.MODERATOR):
         raise StanzaError("forbidden")
@@ -128,7 +128,7 @@ def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
     for other in room.occupants.values():
         if other.role is role:
             answer.add(
-                "item", nick=other.nick, role=role.word, affiliation=other.affiliation.word, jid=other.shown.jid
+                "item", nick=other.nick, role=role.xmlName, affiliation=other.affiliation.xmlName, jid=other.primary.jid
             )
 
 
@@ -137,8 +137,8 @@ def _listAffiliation(room: Room, sender: JID, affiliation: Affiliation, answer: 
         raise StanzaError("bad-request", text="Users without an affiliation are not listed.")
     if not _maySeeList(room, sender, affiliation):
         raise StanzaError("forbidden")
-    for jid, entry in room.affiliations.having(affiliation):
-        item = answer.add("item", affiliation=affiliation.word, jid=jid)
+    for jid, entry in room.affiliations.withAffiliation(affiliation):
+        item = answer.add("item", affiliation=affiliation.xmlName, jid=jid)
         if entry.nick is not None:
             item.attributes["nick"] = entry.nick
         if entry.reason:
@@ -150,9 +150,9 @@ def _maySeeList(room: Room, sender: JID, affiliation: Affiliation) -> bool:
     Outcasts: admins (§9.2). Members: admins, and in a non-anonymous room members and occupants (§9.5). Owners and
     admins: owners, and in a non-anonymous room likewise (§10.5, §10.8).
     """
-    rank = room.affiliations.of(sender)
+    rank = room.affiliations.get(sender)
     if rank is Affiliation.OWNER or (rank is Affiliation.ADMIN and affiliation <= Affiliation.MEMBER):
         return True
     if affiliation is Affiliation.OUTCAST or not room.settings.nonAnonymous:
         return False
-    return rank >= Affiliation.MEMBER or (rank is Affiliation.NONE and sender.full in room.seats)
+    return rank >= Affiliation.MEMBER or (rank is Affiliation.NONE and sender.full in room.sessions)

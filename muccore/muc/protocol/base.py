@@ -4,9 +4,9 @@
 How a stanza finds its room, and how what it changes becomes durable.
 
 The functions in the handler's tables get C{(handler, element, to)}. Those that are about a room are written for
-C{(handler, element, to, room)} and decorated with L{inRoom}: it loads the room if it is not in memory, and queues the
-stanza behind a change that is being committed where it must wait. What changes a room goes through
-L{Entrance.commitAndReply} or L{Entrance.commitThenAnnounce}.
+C{(handler, element, to, room)} and decorated with L{dispatchToRoom}: it loads the room if it is not in memory, and
+queues the stanza behind a change that is being committed where it must wait. What changes a room goes through
+L{RoomHandler.commitAndReply} or L{RoomHandler.commitThenAnnounce}.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.room import Room
-from muccore.muc.protocol.iqrelay import Relay
+from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service.rooms import Rooms, storeFailed
-from muccore.muc.service.servicesettings import Options
+from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.handler import Handler
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -34,7 +34,7 @@ _Inside = Callable[[Any, Element, JID, Room], Any]
 _Outside = Callable[[Any, Element, JID], Any]
 
 
-class Entrance(Handler):
+class RoomHandler(Handler):
     """
     What the functions in the handler's tables are given as their C{handler}.
 
@@ -43,9 +43,9 @@ class Entrance(Handler):
     @ivar relay: the requests between occupants.
     """
 
-    options: Options
+    options: MUCServiceSettings
     rooms: Rooms
-    relay: Relay
+    relay: IQRelay
 
     def storeChange(self, room: Room, change: RoomChange | None) -> Deferred[Any] | None:
         """
@@ -77,10 +77,10 @@ class Entrance(Handler):
         """
         if writing is None:
             result = announce()
-            self.rooms.settle(room)
+            self.rooms.evictIfEmpty(room)
             return result
         writing.addCallbacks(lambda _: announce(), failed)
-        return self.rooms.durably(room, sender, writing)
+        return self.rooms.lockWhile(room, sender, writing)
 
     def commitAndReply(
         self, iq: Element, room: Room, writing: Deferred[Any] | None, apply: Callable[[], Callable[[], None]]
@@ -101,14 +101,14 @@ class Entrance(Handler):
         return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce)
 
 
-def affiliatesOf(plan: privilegechanges.Plan) -> RoomChange | None:
+def affiliatesOf(plan: privilegechanges.PrivilegeChange) -> RoomChange | None:
     """
     What a plan changes in the store; C{None} for nothing.
     """
     return RoomChange(plan.affiliates) if plan.affiliates else None
 
 
-def noSuchRoom(handler: Entrance, element: Element, to: JID) -> Any:
+def noSuchRoom(handler: RoomHandler, element: Element, to: JID) -> Any:
     """
     Refuse what is for a room that does not exist, or not yet (XEP-0045 §17.2).
     """
@@ -124,7 +124,7 @@ def refusedBy(failure: Failure, room: str) -> Failure:
     return failure
 
 
-def inRoom(
+def dispatchToRoom(
     changing: bool | Callable[[Element], bool] = False,
     entering: bool = False,
     leaving: bool = False,
@@ -149,22 +149,22 @@ def inRoom(
         """
         Whether a stanza may pass while a change is being committed.
         """
-        if room.gate.holds(sender) or (entering and room.locked):
+        if room.changeQueue.isQueued(sender) or (entering and room.locked):
             return False
         return not (changing(element) if callable(changing) else changing)
 
     def decorate(function: _Inside) -> _Outside:
         @wraps(function)
-        def entrance(handler: Entrance, element: Element, to: JID) -> Any:
+        def entrance(handler: RoomHandler, element: Element, to: JID) -> Any:
             room = handler.rooms.live.get(to.bare)
             if room is None:
                 opening = handler.rooms.open(to.bare).addCallback(opened, handler, element, to)
                 return opening.addErrback(refusedBy, to.bare)
             sender = element.attributes["from"]
             try:
-                if room.gate.closed and not admit(room, element, sender):
-                    return room.gate.wait(sender, not leaving, entrance, handler, element, to)
-                if room.locked and not entering and sender not in room.seats:
+                if room.changeQueue.changing and not admit(room, element, sender):
+                    return room.changeQueue.enqueue(sender, not leaving, entrance, handler, element, to)
+                if room.locked and not entering and sender not in room.sessions:
                     return missing(handler, element, to)
                 result = function(handler, element, to, room)
             except StanzaError as e:
@@ -172,7 +172,7 @@ def inRoom(
                 raise
             return result.addErrback(refusedBy, to.bare) if isinstance(result, Deferred) else result
 
-        def opened(room: Room | None, handler: Entrance, element: Element, to: JID) -> Any:
+        def opened(room: Room | None, handler: RoomHandler, element: Element, to: JID) -> Any:
             return (missing if room is None else entrance)(handler, element, to)
 
         return entrance

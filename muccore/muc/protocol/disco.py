@@ -48,7 +48,7 @@ def info(room: Room, sender: JID, query: Element) -> Element:
             raise StanzaError("service-unavailable")
         if node != NICK_NODE:
             raise StanzaError("item-not-found")
-        nick = room.affiliations.nickOf(sender.bare)
+        nick = room.affiliations.reservedNick(sender.bare)
         if nick is not None:
             answer.add("identity", category="conference", type="text", name=nick)
         return answer
@@ -88,8 +88,8 @@ def _mayKnowSubject(room: Room, sender: JID) -> bool:
     """
     settings = room.settings
     if settings.public and not settings.membersOnly and not settings.password:
-        return room.affiliations.of(sender) is not Affiliation.OUTCAST
-    return sender.full in room.seats or room.affiliations.of(sender) >= Affiliation.MEMBER
+        return room.affiliations.get(sender) is not Affiliation.OUTCAST
+    return sender.full in room.sessions or room.affiliations.get(sender) >= Affiliation.MEMBER
 
 
 def items(room: Room, sender: JID, query: Element) -> Element:
@@ -101,7 +101,7 @@ def items(room: Room, sender: JID, query: Element) -> Element:
     if query.get("node"):
         raise StanzaError("item-not-found")
     answer = Element((ns.DISCO_ITEMS, "query"))
-    if sender.full in room.seats:
+    if sender.full in room.sessions:
         for occupant in room.occupants.values():
             answer.add("item", jid=occupant.address)
     return answer

@@ -52,8 +52,8 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
         an address that can be nobody's; C{not-allowed} for one who is banned; C{policy-violation} for too many at
         once.
     """
-    occupant = room.occupantOf(sender.full)
-    rank = room.affiliations.of(sender)
+    occupant = room.occupantByRealJID(sender.full)
+    rank = room.affiliations.get(sender)
     if occupant is None and rank < Affiliation.ADMIN:
         raise StanzaError("not-acceptable", text="You are not in the room.")
     settings = room.settings
@@ -71,12 +71,12 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
         if not invited.local or invited.domain == room.jid.domain:
             # Whoever may invite must not make a whole domain members by it.
             raise StanzaError("item-not-found", text="Only users can be invited, not domains or rooms.")
-        affiliation = room.affiliations.of(invited)
+        affiliation = room.affiliations.get(invited)
         if affiliation is Affiliation.OUTCAST:
             raise StanzaError("not-allowed", text="This user is banned from the room.")
         if settings.membersOnly and affiliation is Affiliation.NONE:
             made.affiliates[invited.bare] = Affiliate(
-                Affiliation.MEMBER.word, room.affiliations.nickOf(invited.bare)
+                Affiliation.MEMBER.xmlName, room.affiliations.reservedNick(invited.bare)
             )
         made.messages.append(_invitation(room, inviter, invited, message, invite))
     room.affiliations.checkSize(made.affiliates)
@@ -120,7 +120,7 @@ def decline(room: Room, sender: JID, message: Element, declined: Element) -> Non
     @raise StanzaError: C{forbidden} for one who may not enter, C{bad-request} or C{jid-malformed} if it is not said
         to whom, C{item-not-found} if he is not here any more.
     """
-    affiliation = room.affiliations.of(sender)
+    affiliation = room.affiliations.get(sender)
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("forbidden", text="You are banned from this room.")
     if affiliation is Affiliation.NONE and room.settings.membersOnly:
@@ -134,7 +134,7 @@ def decline(room: Room, sender: JID, message: Element, declined: Element) -> Non
         occupant = room.occupants.get(to.resource)
         found = [occupant] if occupant is not None else []
     else:
-        found = room.occupantsOf(to.bare) if to.local and room.settings.nonAnonymous else []
+        found = room.occupantsAffectedBy(to.bare) if to.local and room.settings.nonAnonymous else []
     if not found:
         raise StanzaError("item-not-found", text="The user who invited you is not in the room.")
     room.broadcastTo(told, found)

@@ -16,9 +16,8 @@ from muccore.interfaces.handlers import ANSWERED
 from muccore.muc.model import configuration, privilegechanges
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.protocol import admin, disco, owner, register
-from muccore.muc.protocol.base import Entrance, affiliatesOf, inRoom, noSuchRoom
-from muccore.muc.protocol.roomlist import answerRooms
+from muccore.muc.protocol import admin, disco, owner, register, roomlist
+from muccore.muc.protocol.base import RoomHandler, affiliatesOf, dispatchToRoom, noSuchRoom
 from muccore.muc.service import roomlog
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -28,43 +27,43 @@ from muccore.xmpp.jid import JID, parse
 _OUTSIDE: Final = "You are not in the room."
 
 
-@inRoom()
-def roomInfo(handler: Entrance, iq: Element, to: JID, room: Room) -> Element:
+@dispatchToRoom()
+def roomInfo(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """
     Answer C{disco#info} of a room (§6.4).
     """
     return disco.info(room, parse(iq.attributes["from"]), _query(iq, ns.DISCO_INFO))
 
 
-@inRoom()
-def roomItems(handler: Entrance, iq: Element, to: JID, room: Room) -> Element:
+@dispatchToRoom()
+def roomItems(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """
     Answer C{disco#items} of a room (§6.5).
     """
     return disco.items(room, parse(iq.attributes["from"]), _query(iq, ns.DISCO_ITEMS))
 
 
-@inRoom()
-def adminGet(handler: Entrance, iq: Element, to: JID, room: Room) -> Element:
+@dispatchToRoom()
+def adminGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """
     Answer with a list of roles or affiliations.
     """
     return admin.answerList(room, parse(iq.attributes["from"]), _query(iq, ns.MUC_ADMIN))
 
 
-@inRoom(changing=True)
-def adminSet(handler: Entrance, iq: Element, to: JID, room: Room) -> Any:
+@dispatchToRoom(changing=True)
+def adminSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """
     Change roles or affiliations (§8, §9, §10).
     """
     sender = parse(iq.attributes["from"])
-    if sender.full not in room.seats and room.affiliations.of(sender) < Affiliation.ADMIN:
+    if sender.full not in room.sessions and room.affiliations.get(sender) < Affiliation.ADMIN:
         raise StanzaError("forbidden")
     items = admin.parseItems(room, _query(iq, ns.MUC_ADMIN))
-    return _carryOut(handler, iq, room, privilegechanges.plan(room, sender, items))
+    return _applyPrivilegeChange(handler, iq, room, privilegechanges.plan(room, sender, items))
 
 
-def _carryOut(handler: Entrance, iq: Element, room: Room, plan: privilegechanges.Plan) -> Any:
+def _applyPrivilegeChange(handler: RoomHandler, iq: Element, room: Room, plan: privilegechanges.PrivilegeChange) -> Any:
     def apply() -> Callable[[], None]:
         roomlog.logChanges(room, iq.attributes["from"], plan)
         return privilegechanges.apply(room, plan)
@@ -72,8 +71,8 @@ def _carryOut(handler: Entrance, iq: Element, room: Room, plan: privilegechanges
     return handler.commitAndReply(iq, room, handler.storeChange(room, affiliatesOf(plan)), apply)
 
 
-@inRoom()
-def ownerGet(handler: Entrance, iq: Element, to: JID, room: Room) -> Element:
+@dispatchToRoom()
+def ownerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """
     Answer with the configuration form (§10.1.3, §10.2).
     """
@@ -81,24 +80,24 @@ def ownerGet(handler: Entrance, iq: Element, to: JID, room: Room) -> Element:
     return owner.form(room, handler.options)
 
 
-@inRoom(changing=True)
-def ownerSet(handler: Entrance, iq: Element, to: JID, room: Room) -> Any:
+@dispatchToRoom(changing=True)
+def ownerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """
     Take a configuration, the refusal to give one, or the wish to destroy the room (§10.1, §10.2, §10.9).
     """
     sender = parse(iq.attributes["from"])
     owner.check(room, sender)
     request = owner.parse(room, sender, _query(iq, ns.MUC_OWNER), handler.options)
-    if isinstance(request, owner.Destruction):
+    if isinstance(request, owner.DestructionRequest):
         return _destroy(handler, iq, room, request)
-    if isinstance(request, owner.Cancellation):
-        return _destroy(handler, iq, room, owner.Destruction()) if room.locked else None
+    if isinstance(request, owner.CancelRequest):
+        return _destroy(handler, iq, room, owner.DestructionRequest()) if room.locked else None
     return _configure(handler, iq, room, request)
 
 
-def _configure(handler: Entrance, iq: Element, room: Room, wanted: owner.Configuration) -> Any:
+def _configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.ConfigureRequest) -> Any:
     def apply() -> Callable[[], None]:
-        handler.rooms.configured(room)
+        handler.rooms.roomUnlocked(room)
         roomlog.logConfigured(room, iq.attributes["from"], wanted.settings)
         return configuration.apply(room, wanted.settings, wanted.plan)
 
@@ -110,7 +109,7 @@ def _configure(handler: Entrance, iq: Element, room: Room, wanted: owner.Configu
     return handler.commitAndReply(iq, room, writing, apply)
 
 
-def _destroy(handler: Entrance, iq: Element, room: Room, wanted: owner.Destruction) -> Any:
+def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.DestructionRequest) -> Any:
     def apply() -> Callable[[], None]:
         roomlog.logDestroyed(room.jid.bare, "on request", iq.attributes["from"])
         configuration.destroy(room, wanted.reason, wanted.venue, wanted.password)
@@ -121,24 +120,24 @@ def _destroy(handler: Entrance, iq: Element, room: Room, wanted: owner.Destructi
     return handler.commitAndReply(iq, room, writing, apply)
 
 
-@inRoom()
-def registerGet(handler: Entrance, iq: Element, to: JID, room: Room) -> Element:
+@dispatchToRoom()
+def registerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """
     Answer with what is needed to register with a room (§7.10).
     """
     return register.form(room, parse(iq.attributes["from"]))
 
 
-@inRoom(changing=True)
-def registerSet(handler: Entrance, iq: Element, to: JID, room: Room) -> Any:
+@dispatchToRoom(changing=True)
+def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """
     Register with a room, or unregister (§7.10, XEP-0077 §3.2).
     """
     plan = register.plan(room, parse(iq.attributes["from"]), _query(iq, ns.REGISTER))
-    return _carryOut(handler, iq, room, plan)
+    return _applyPrivilegeChange(handler, iq, room, plan)
 
 
-def _notInside(handler: Entrance, iq: Element, to: JID) -> Any:
+def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:
     """
     Refuse a request to an occupant of a room that is not there. To a client that asks whether it is still in, it must
     not look as if only the nick were wrong (XEP-0410 §3.2, §3.3).
@@ -148,12 +147,12 @@ def _notInside(handler: Entrance, iq: Element, to: JID) -> Any:
     raise StanzaError("not-acceptable", "cancel", _OUTSIDE)
 
 
-@inRoom(missing=_notInside)
-def toOccupant(handler: Entrance, iq: Element, to: JID, room: Room) -> Any:
+@dispatchToRoom(missing=_notInside)
+def toOccupant(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """
     Pass a request on to another occupant, or tell an occupant that they are still in (§17.4, XEP-0410).
     """
-    seat = room.seats.get(iq.attributes["from"])
+    seat = room.sessions.get(iq.attributes["from"])
     payload = next(iq.childElements(), None)
     if seat is None:
         if payload is not None and payload.uri in (ns.DISCO_INFO, ns.DISCO_ITEMS):
@@ -169,7 +168,7 @@ def toOccupant(handler: Entrance, iq: Element, to: JID, room: Room) -> Any:
     return ANSWERED
 
 
-def fromOccupant(handler: Entrance, iq: Element, to: JID) -> None:
+def fromOccupant(handler: RoomHandler, iq: Element, to: JID) -> None:
     """
     Pass an occupant's answer on to the one who asked.
     """
@@ -178,11 +177,11 @@ def fromOccupant(handler: Entrance, iq: Element, to: JID) -> None:
         handler.send(answer)
 
 
-def listRooms(handler: Entrance, iq: Element, to: JID) -> Deferred[Any]:
+def listRooms(handler: RoomHandler, iq: Element, to: JID) -> Deferred[Any]:
     """
     List the public rooms (§6.3).
     """
-    return answerRooms(handler.rooms, parse(iq.attributes["from"]).bare, _query(iq, ns.DISCO_ITEMS))
+    return roomlist.listRooms(handler.rooms, parse(iq.attributes["from"]).bare, _query(iq, ns.DISCO_ITEMS))
 
 
 def _query(iq: Element, uri: str) -> Element:

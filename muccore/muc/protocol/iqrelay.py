@@ -13,8 +13,8 @@ import secrets
 from collections import OrderedDict, defaultdict
 from typing import Final
 
-from muccore.muc.model.occupant import Occupant, Seat
-from muccore.muc.model.sanitize import hideRefuser, withAttributes
+from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.sanitize import stripErrorBy, withAttributes
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 
@@ -25,7 +25,7 @@ ACCOUNT_LIMIT: Final = 100
 """How many of them may be of one account; its eldest is forgotten beyond that, so that nobody makes others' be."""
 
 
-class Relay:
+class IQRelay:
     """
     The requests between occupants of one service that are on their way.
     """
@@ -34,14 +34,14 @@ class Relay:
         self._waiting: OrderedDict[str, tuple[str, str, str, str, str]] = OrderedDict()
         self._tokens: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
 
-    def request(self, iq: Element, sender: Seat, target: Occupant) -> Element:
+    def request(self, iq: Element, sender: OccupantSession, target: Occupant) -> Element:
         """
         Make of a request to an occupant one to their real JID: the one whose presence is shown, or the account for a
         vCard.
         """
         token = secrets.token_urlsafe(12)
         payload = next(iq.childElements(), None)
-        to = target.shown.jid
+        to = target.primary.jid
         if payload is not None and payload.uri == ns.VCARD_TEMP:
             to = target.account.bare
         account = sender.occupant.account.bare
@@ -67,7 +67,7 @@ class Relay:
         self._forget(token)
         _, asker, id, address, _ = waiting
         answer = withAttributes(iq, {"from": address, "to": asker, "id": id})
-        hideRefuser(answer)
+        stripErrorBy(answer)
         return answer
 
     def _forget(self, token: str) -> None:

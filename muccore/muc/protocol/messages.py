@@ -10,28 +10,28 @@ from typing import Any
 
 from muccore.interfaces import RoomChange
 from muccore.muc.model import messages, privilegechanges
-from muccore.muc.model.occupant import Seat
+from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import invite, presence, voice
-from muccore.muc.protocol.base import Entrance, affiliatesOf, inRoom
+from muccore.muc.protocol.base import RoomHandler, affiliatesOf, dispatchToRoom
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
 
-def _seat(room: Room, message: Element) -> Seat:
+def _seat(room: Room, message: Element) -> OccupantSession:
     """
     @raise StanzaError: C{not-acceptable} if the sender is not in the room.
     """
-    seat = room.seats.get(message.attributes["from"])
+    seat = room.sessions.get(message.attributes["from"])
     if seat is None:
         raise StanzaError("not-acceptable", text="You are not in the room.")
     return seat
 
 
-@inRoom(changing=messages.isSubjectChange)
-def groupchat(handler: Entrance, message: Element, to: JID, room: Room) -> Any:
+@dispatchToRoom(changing=messages.isSubjectChange)
+def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """
     Send a message to everybody, or change the subject (§7.4, §8.1).
     """
@@ -47,7 +47,7 @@ def groupchat(handler: Entrance, message: Element, to: JID, room: Room) -> Any:
     )
 
 
-def groupchatToOccupant(handler: Entrance, message: Element, to: JID) -> None:
+def groupchatToOccupant(handler: RoomHandler, message: Element, to: JID) -> None:
     """
     Refuse a groupchat message to one occupant (§7.5).
     """
@@ -56,29 +56,29 @@ def groupchatToOccupant(handler: Entrance, message: Element, to: JID) -> None:
     raise error
 
 
-@inRoom()
-def private(handler: Entrance, message: Element, to: JID, room: Room) -> None:
+@dispatchToRoom()
+def private(handler: RoomHandler, message: Element, to: JID, room: Room) -> None:
     """
     Send a message to one occupant (§7.5).
     """
     messages.private(room, _seat(room, message).occupant, to.resource, message)
 
 
-def privateBounce(handler: Entrance, bounced: Element, to: JID) -> Any:
+def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     """
     Return a private message that could not be delivered, or was refused, to the occupant who wrote it.
     """
     if messages.isDeliveryError(bounced):
         return presence.bounce(handler, bounced, to)
     room = handler.rooms.live.get(to.bare)
-    occupant = room.occupantOf(bounced.attributes["from"]) if room is not None else None
+    occupant = room.occupantByRealJID(bounced.attributes["from"]) if room is not None else None
     if room is not None and occupant is not None and to.resource in room.occupants:
         messages.private(room, occupant, to.resource, bounced)
     return None
 
 
-@inRoom(changing=invite.isInvitation)
-def toRoom(handler: Entrance, message: Element, to: JID, room: Room) -> Any:
+@dispatchToRoom(changing=invite.isInvitation)
+def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """
     Handle an invitation, its refusal, or a form about voice (§7.8, §7.13, §8.6).
     """
@@ -97,11 +97,11 @@ def toRoom(handler: Entrance, message: Element, to: JID, room: Room) -> Any:
     raise StanzaError("bad-request", text="A message to the room must be of type groupchat.")
 
 
-def _invite(handler: Entrance, message: Element, room: Room, x: Element) -> Any:
+def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> Any:
     sender = parse(message.attributes["from"])
     invitations = invite.plan(room, sender, message, x)
-    occupant = room.occupantOf(sender.full)
-    plan = privilegechanges.Plan(occupant.nick if occupant is not None else None, invitations.affiliates)
+    occupant = room.occupantByRealJID(sender.full)
+    plan = privilegechanges.PrivilegeChange(occupant.nick if occupant is not None else None, invitations.affiliates)
     plan.reasons = dict.fromkeys(invitations.affiliates)
 
     def announce() -> None:

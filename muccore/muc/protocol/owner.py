@@ -14,8 +14,8 @@ from typing import Any, Final, cast
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roomsettings import FIELDS, MAX_USERS_CHOICES, Field, RoomSettings
-from muccore.muc.service.servicesettings import Options
+from muccore.muc.model.roomsettings import FIELDS, MAX_USERS_CHOICES, ConfigField, RoomSettings
+from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.dataforms import Value
 from muccore.xmpp.element import Element
@@ -34,7 +34,7 @@ _NO_LIMIT: Final = "none"
 
 
 @dataclass(frozen=True)
-class Configuration:
+class ConfigureRequest:
     """
     A configuration that was submitted.
 
@@ -43,18 +43,18 @@ class Configuration:
     """
 
     settings: RoomSettings
-    plan: privilegechanges.Plan = field(default_factory=privilegechanges.Plan)
+    plan: privilegechanges.PrivilegeChange = field(default_factory=privilegechanges.PrivilegeChange)
 
 
 @dataclass(frozen=True)
-class Cancellation:
+class CancelRequest:
     """
     The owner does not want to configure the room.
     """
 
 
 @dataclass(frozen=True)
-class Destruction:
+class DestructionRequest:
     """
     The owner wants an end of the room.
 
@@ -72,23 +72,23 @@ def check(room: Room, sender: JID) -> None:
     """
     @raise StanzaError: C{forbidden} for one who is no owner.
     """
-    if room.affiliations.of(sender) is not Affiliation.OWNER:
+    if room.affiliations.get(sender) is not Affiliation.OWNER:
         raise StanzaError("forbidden")
 
 
-def form(room: Room, options: Options) -> Element:
+def form(room: Room, options: MUCServiceSettings) -> Element:
     """
     The configuration form, filled in with what holds now, in its C{<query/>}.
     """
     settings = room.settings
     rows: list[tuple[dataforms.Field, Value]] = []
     for row in FIELDS:
-        if row.quiet and not getattr(settings, row.setting):
+        if row.hiddenWhenOff and not getattr(settings, row.setting):
             continue
         rows.append((_formField(row, settings, options), _shown(row, getattr(settings, row.setting))))
         if row.setting == "allowInvites":
             rows += [(_PROTECTED, bool(settings.password)), (_SECRET, settings.password)]
-    having = room.affiliations.having
+    having = room.affiliations.withAffiliation
     rows.append((_ADMINS, [jid for jid, _ in having(Affiliation.ADMIN)]))
     rows.append((_OWNERS, [jid for jid, _ in having(Affiliation.OWNER)]))
     query = Element((ns.MUC_OWNER, "query"))
@@ -96,14 +96,14 @@ def form(room: Room, options: Options) -> Element:
         "form",
         ns.MUC_ROOMCONFIG,
         rows,
-        f"Configuration of {room.jid.bare}",
+        f"ConfigureRequest of {room.jid.bare}",
         ["Complete this form to open the new room." if room.locked else "Complete this form to change the room."],
     )
     query.children.append(made)
     return query
 
 
-def _formField(row: Field, settings: RoomSettings, options: Options) -> dataforms.Field:
+def _formField(row: ConfigField, settings: RoomSettings, options: MUCServiceSettings) -> dataforms.Field:
     if row.setting != "maxUsers":
         return dataforms.Field(row.kind, row.var, row.label, row.options)
     limit = options.maxUsersLimit
@@ -115,17 +115,17 @@ def _formField(row: Field, settings: RoomSettings, options: Options) -> dataform
     return dataforms.Field(row.kind, row.var, row.label, tuple(choices), open=True)
 
 
-def _shown(row: Field, value: Any) -> Value:
-    if row.on:
-        return next(option for option, _ in row.options if (option == row.on) == value)
+def _shown(row: ConfigField, value: Any) -> Value:
+    if row.trueValue:
+        return next(option for option, _ in row.options if (option == row.trueValue) == value)
     if row.setting == "maxUsers":
         return str(value) if value else _NO_LIMIT
     return value if isinstance(value, bool) else str(value)
 
 
 def parse(
-    room: Room, sender: JID, query: Element, options: Options
-) -> Configuration | Cancellation | Destruction:
+    room: Room, sender: JID, query: Element, options: MUCServiceSettings
+) -> ConfigureRequest | CancelRequest | DestructionRequest:
     """
     Read a request of an owner.
 
@@ -141,22 +141,22 @@ def parse(
     fields = [_formField(row, room.settings, options) for row in FIELDS]
     values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, [*fields, _PROTECTED, _SECRET, _ADMINS, _OWNERS])
     if values is None:
-        return Cancellation()
+        return CancelRequest()
     settings = _settings(room.settings, values, options)
     owners, admins = _jids(values, _OWNERS), _jids(values, _ADMINS)
-    plan = privilegechanges.Plan()
+    plan = privilegechanges.PrivilegeChange()
     if owners is not None or admins is not None:
         plan = privilegechanges.planOwnersAndAdmins(room, sender, owners, admins)
-    return Configuration(settings, plan)
+    return ConfigureRequest(settings, plan)
 
 
-def _parseDestruction(destroy: Element) -> Destruction:
+def _parseDestruction(destroy: Element) -> DestructionRequest:
     reason, password, address = destroy.child("reason"), destroy.child("password"), destroy.get("jid")
     try:
         venue = parseJID(address) if address else None
     except InvalidJID as e:
         raise StanzaError("jid-malformed", text=str(e)) from None
-    return Destruction(
+    return DestructionRequest(
         (reason.text() or None) if reason is not None else None,
         venue,
         (password.text() or None) if password is not None else None,
@@ -168,7 +168,7 @@ def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[J
     return None if value is None else cast("tuple[JID, ...]", value)
 
 
-def _settings(current: RoomSettings, values: Mapping[str, Value], options: Options) -> RoomSettings:
+def _settings(current: RoomSettings, values: Mapping[str, Value], options: MUCServiceSettings) -> RoomSettings:
     """
     The configuration with what was submitted put into it; what was left out stays.
     """
@@ -190,9 +190,9 @@ def _settings(current: RoomSettings, values: Mapping[str, Value], options: Optio
     return settings
 
 
-def _setting(row: Field, value: Value, options: Options) -> Any:
-    if row.on:
-        return value == row.on
+def _setting(row: ConfigField, value: Value, options: MUCServiceSettings) -> Any:
+    if row.trueValue:
+        return value == row.trueValue
     if row.setting == "maxUsers":
         limit = options.maxUsersLimit
         # COMPAT: "0" and "" stood for "no limit" before "none" did.
@@ -206,7 +206,7 @@ def _setting(row: Field, value: Value, options: Options) -> Any:
     return value
 
 
-def _number(row: Field, value: Value) -> int:
+def _number(row: ConfigField, value: Value) -> int:
     text = cast(str, value).strip()
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise StanzaError("not-acceptable", text=f"{row.var}: not a number")

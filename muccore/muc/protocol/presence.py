@@ -11,12 +11,12 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from muccore.muc.model import configuration, messages
-from muccore.muc.model.history import HistoryRequest
-from muccore.muc.model.occupant import Seat
-from muccore.muc.model.rendering import notInside, payloadOf
-from muccore.muc.model.room import Entry, Room
+from muccore.muc.model.history import HistoryOptions
+from muccore.muc.model.occupant import OccupantSession
+from muccore.muc.model.rendering import extractPresencePayload, notInside
+from muccore.muc.model.room import JoinRequest, Room
 from muccore.muc.protocol.admin import checkLength
-from muccore.muc.protocol.base import Entrance, inRoom
+from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.service import roomlog
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
@@ -25,7 +25,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
 
-def _create(handler: Entrance, presence: Element, to: JID) -> Any:
+def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
     """
     Handle presence to a room that does not exist: whoever wants to enter creates it (§10.1).
     """
@@ -40,20 +40,20 @@ def _create(handler: Entrance, presence: Element, to: JID) -> Any:
     try:
         _enter(handler, room, presence, to, sender, created=True)
     except StanzaError:
-        handler.rooms.settle(room)
+        handler.rooms.evictIfEmpty(room)
         raise
     roomlog.logCreated(room.jid, sender)
 
     def giveUp() -> None:
         roomlog.logDestroyed(room.jid.bare, "not configured in time")
         configuration.destroy(room, "The room was not configured in time.")
-        handler.rooms.settle(room)
+        handler.rooms.evictIfEmpty(room)
 
     handler.rooms.awaitConfiguration(room, giveUp)
     return None
 
 
-def _createOpen(handler: Entrance, room: Room, presence: Element, to: JID, creator: JID) -> Any:
+def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, creator: JID) -> Any:
     """
     Create a room that is open from the start, with the default configuration; it is durable before its creator hears
     of it.
@@ -74,19 +74,19 @@ def _createOpen(handler: Entrance, room: Room, presence: Element, to: JID, creat
         _nick(presence, to)
         _payload(handler, presence, room)
     except StanzaError:
-        handler.rooms.settle(room)
+        handler.rooms.evictIfEmpty(room)
         raise
     writing = handler.rooms.store.save(room.jid.bare, room.record())
     return handler.commitThenAnnounce(room, creator.full, writing, enter, failed)
 
 
-@inRoom(entering=True, missing=_create)
-def available(handler: Entrance, presence: Element, to: JID, room: Room) -> None:
+@dispatchToRoom(entering=True, missing=_create)
+def available(handler: RoomHandler, presence: Element, to: JID, room: Room) -> None:
     """
     Enter, enter again, or change the nick or the presence (§7.2, §7.6, §7.7).
     """
     sender = parse(presence.attributes["from"])
-    seat = room.seats.get(sender.full)
+    seat = room.sessions.get(sender.full)
     joining = presence.child("x", ns.MUC) is not None
     if seat is None and not joining:
         _notInside(handler, sender, to)
@@ -97,38 +97,38 @@ def available(handler: Entrance, presence: Element, to: JID, room: Room) -> None
         payload = _payload(handler, presence, room)
         if nick == seat.occupant.nick:
             room.presence(seat, payload, presence.get("id"))
-        elif room.settings.lockNicks and room.affiliations.nickOf(sender.bare) not in (None, nick):
+        elif room.settings.lockNicks and room.affiliations.reservedNick(sender.bare) not in (None, nick):
             raise StanzaError("not-acceptable", "cancel", "You must use your registered nickname in this room.")
         else:
             room.rename(seat, nick, payload, presence.get("id"), (210,) if renamed else ())
 
 
-def _enter(handler: Entrance, room: Room, presence: Element, to: JID, sender: JID, created: bool = False) -> None:
+def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender: JID, created: bool = False) -> None:
     route = handler.parent.routeTo(sender)
     if route is None:
         # The session ended while its presence waited for the room.
         return
     nick, renamed = _nick(presence, to)
-    reserved = room.affiliations.nickOf(sender.bare)
+    reserved = room.affiliations.reservedNick(sender.bare)
     if room.settings.lockNicks and reserved is not None and nick != reserved:
         nick, renamed = reserved, True
     x = presence.child("x", ns.MUC)
     assert x is not None
     password = x.child("password")
     room.enter(
-        Entry(
+        JoinRequest(
             sender,
             nick,
             route.deliver,
             _payload(handler, presence, room),
             password.text() if password is not None else None,
-            HistoryRequest.parse(x.child("history"), room.now()),
+            HistoryOptions.parse(x.child("history"), room.now()),
             presence.get("id"),
             renamed,
         ),
         created,
     )
-    handler.rooms.entered(room)
+    handler.rooms.occupantJoined(room)
 
 
 def _nick(presence: Element, to: JID) -> tuple[str, bool]:
@@ -144,17 +144,17 @@ def _nick(presence: Element, to: JID) -> tuple[str, bool]:
     return nick, presence.attributes["to"].partition("/")[2] != nick
 
 
-def _payload(handler: Entrance, presence: Element, room: Room) -> bytes:
+def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
     """
     @raise StanzaError: C{policy-violation} if it is more than a room passes on to everybody.
     """
-    payload = payloadOf(presence, room.jid)
+    payload = extractPresencePayload(presence, room.jid)
     if len(payload) > handler.options.presenceSize:
         raise StanzaError("policy-violation", text="Your presence is too large to be sent to a room.")
     return payload
 
 
-def _notInside(handler: Entrance, sender: JID, to: JID) -> None:
+def _notInside(handler: RoomHandler, sender: JID, to: JID) -> None:
     """
     Tell somebody whose presence is no join that they are not in the room (§7.2.18).
     """
@@ -163,7 +163,7 @@ def _notInside(handler: Entrance, sender: JID, to: JID) -> None:
         route.deliver(notInside(to.full), toAttribute(sender.full))
 
 
-def nickless(handler: Entrance, presence: Element, to: JID) -> None:
+def nickless(handler: RoomHandler, presence: Element, to: JID) -> None:
     """
     Refuse to let somebody enter without a nick (§7.2.1).
     """
@@ -172,50 +172,55 @@ def nickless(handler: Entrance, presence: Element, to: JID) -> None:
     raise error
 
 
-def _ignore(handler: Entrance, element: Element, to: JID) -> None:
+def _ignore(handler: RoomHandler, element: Element, to: JID) -> None:
     """
     Nobody hears of it.
     """
 
 
-@inRoom(leaving=True, missing=_ignore)
-def unavailable(handler: Entrance, presence: Element, to: JID, room: Room) -> None:
+@dispatchToRoom(leaving=True, missing=_ignore)
+def unavailable(handler: RoomHandler, presence: Element, to: JID, room: Room) -> None:
     """
     Leave (§7.14). Nobody hears of it if the sender is not in the room (§17.3).
 
     A room that is not in memory is waited for: it may be loading because the sender wants to enter.
     """
-    seat = room.seats.get(presence.attributes["from"])
+    seat = room.sessions.get(presence.attributes["from"])
     if seat is not None:
-        payload = payloadOf(presence, room.jid)
+        payload = extractPresencePayload(presence, room.jid)
         if len(payload) > handler.options.presenceSize:
             payload = b""
         _leave(handler, room, seat, payload, presence.get("id"))
 
 
 def _leave(
-    handler: Entrance, room: Room, seat: Seat, payload: bytes = b"", id: str | None = None, codes: tuple[int, ...] = ()
+    handler: RoomHandler,
+    room: Room,
+    seat: OccupantSession,
+    payload: bytes = b"",
+    id: str | None = None,
+    codes: tuple[int, ...] = (),
 ) -> None:
-    if room.locked and len(room.seats) == 1:
+    if room.locked and len(room.sessions) == 1:
         # The owner left before configuring it: discard the room (§10.1.3).
         roomlog.logDestroyed(room.jid.bare, "left before it was configured", seat.jid)
         configuration.destroy(room)
     else:
         room.leave(seat, payload, codes, id)
-    handler.rooms.settle(room)
+    handler.rooms.evictIfEmpty(room)
 
 
-def probe(handler: Entrance, presence: Element, to: JID) -> None:
+def probe(handler: RoomHandler, presence: Element, to: JID) -> None:
     """
     Send an occupant the presence of another one (§17.3).
     """
     room = handler.rooms.live.get(to.bare)
-    seat = room.seats.get(presence.attributes["from"]) if room is not None else None
+    seat = room.sessions.get(presence.attributes["from"]) if room is not None else None
     if room is not None and seat is not None:
-        room.show(seat, to.resource)
+        room.sendPresenceOf(seat, to.resource)
 
 
-def bounce(handler: Entrance, bounced: Element, to: JID) -> Any:
+def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     """
     Remove an occupant to whom something that the room had sent could not be delivered (§18.1.2, status 333).
     """
@@ -224,8 +229,8 @@ def bounce(handler: Entrance, bounced: Element, to: JID) -> Any:
     return None
 
 
-@inRoom(leaving=True, missing=_ignore)
-def _unreachable(handler: Entrance, bounced: Element, to: JID, room: Room) -> None:
-    seat = room.seats.get(bounced.attributes["from"])
+@dispatchToRoom(leaving=True, missing=_ignore)
+def _unreachable(handler: RoomHandler, bounced: Element, to: JID, room: Room) -> None:
+    seat = room.sessions.get(bounced.attributes["from"])
     if seat is not None:
         _leave(handler, room, seat, codes=(333,))

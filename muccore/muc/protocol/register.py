@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from muccore.interfaces import Affiliate
-from muccore.muc.model.privilegechanges import Plan, checkReservable
+from muccore.muc.model.privilegechanges import PrivilegeChange, checkReservable
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.admin import prepareNick
@@ -30,7 +30,7 @@ def form(room: Room, sender: JID) -> Element:
     """
     _check(room, sender)
     query = Element((ns.REGISTER, "query"))
-    nick = room.affiliations.nickOf(sender.bare)
+    nick = room.affiliations.reservedNick(sender.bare)
     if nick is not None:
         query.add("registered")
         query.add("username", text=nick)
@@ -44,14 +44,14 @@ def _check(room: Room, sender: JID) -> None:
     """
     Outcasts may not register, and nobody lets himself into a members-only room.
     """
-    affiliation = room.affiliations.of(sender)
+    affiliation = room.affiliations.get(sender)
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("not-allowed", text="You are banned from this room.")
     if affiliation is Affiliation.NONE and room.settings.membersOnly:
         raise StanzaError("not-allowed", text="Only an admin of this room can make you a member.")
 
 
-def plan(room: Room, sender: JID, query: Element) -> Plan:
+def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange:
     """
     Read a registration, or its end.
 
@@ -69,17 +69,17 @@ def plan(room: Room, sender: JID, query: Element) -> Plan:
         raise StanzaError("bad-request", text="The request must contain a registration form.")
     values = dataforms.submitted(x, ns.MUC_REGISTER, [_NICK])
     if values is None:
-        return Plan()
+        return PrivilegeChange()
     if not values:
         raise StanzaError("bad-request", text="The form must contain a nickname.")
     nick = prepareNick(cast(str, values[cast(str, _NICK.var)]))
     key = sender.bare
     checkReservable(room, {}, key, nick)
     old = room.affiliations.entry(key)
-    made = Plan()
+    made = PrivilegeChange()
     if old is None or AFFILIATIONS[old.affiliation] is Affiliation.NONE:
         made.reasons[key] = None
-        entry = Affiliate(Affiliation.MEMBER.word, nick)
+        entry = Affiliate(Affiliation.MEMBER.xmlName, nick)
     else:
         entry = replace(old, nick=nick)
     if entry != old:
@@ -88,14 +88,14 @@ def plan(room: Room, sender: JID, query: Element) -> Plan:
     return made
 
 
-def _planRemoval(room: Room, sender: JID) -> Plan:
+def _planRemoval(room: Room, sender: JID) -> PrivilegeChange:
     """
     A member is one no more; admins and owners stay what they are and give their nick back.
     """
     key = sender.bare
     old = room.affiliations.entry(key)
     held = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
-    made = Plan()
+    made = PrivilegeChange()
     if old is None or held <= Affiliation.NONE or (held >= Affiliation.ADMIN and old.nick is None):
         raise StanzaError("registration-required", text="You are not registered with this room.")
     if held is Affiliation.MEMBER:

@@ -26,7 +26,7 @@ WAITING: Final = 4
 """How many lists one account may be waiting for: whoever reads or changes a room waits behind them."""
 
 
-def answerRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
+def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     """
     List the public rooms, or a page of them.
 
@@ -42,14 +42,14 @@ def answerRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     if asked.index is not None:
         raise StanzaError("feature-not-implemented", text="Pages of the room list cannot be requested by index.")
     limit = PAGE if asked.limit is None else min(asked.limit, LIMIT)
-    if rooms.listing[account] >= WAITING:
+    if rooms.pendingLists[account] >= WAITING:
         raise StanzaError("resource-constraint", text="Too many of your room list requests are still being answered.")
-    rooms.listing[account] += 1
+    rooms.pendingLists[account] += 1
 
     def found(result: Any) -> Any:
-        rooms.listing[account] -= 1
-        if not rooms.listing[account]:
-            del rooms.listing[account]
+        rooms.pendingLists[account] -= 1
+        if not rooms.pendingLists[account]:
+            del rooms.pendingLists[account]
         return result
 
     finding = rooms.store.publicRooms(rooms.domain, asked.after, asked.before, limit).addBoth(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from muccore.muc.model.occupant import Occupant, Seat
+from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privilegechanges import RoleItem
 from muccore.muc.model.privileges import Role
 from muccore.muc.model.room import Room
@@ -20,7 +20,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import InvalidJID, parse
 
 _FORM: Final = (
-    dataforms.Field("list-single", "muc#role", "Requested role", ((Role.PARTICIPANT.word, "Participant"),)),
+    dataforms.Field("list-single", "muc#role", "Requested role", ((Role.PARTICIPANT.xmlName, "Participant"),)),
     dataforms.Field("jid-single", "muc#jid", "User address"),
     dataforms.Field("text-single", "muc#roomnick", "Nickname"),
     dataforms.Field("boolean", "muc#request_allow", "Grant voice to this user?"),
@@ -28,7 +28,7 @@ _FORM: Final = (
 _TRUE: Final = frozenset({"1", "true"})
 
 
-def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
+def request(room: Room, seat: OccupantSession, values: Mapping[str, str]) -> None:
     """
     Pass an occupant's wish to speak on to the moderators.
 
@@ -38,12 +38,12 @@ def request(room: Room, seat: Seat, values: Mapping[str, str]) -> None:
         already.
     """
     occupant = seat.occupant
-    if values.get("muc#role", "").strip() != Role.PARTICIPANT.word:
+    if values.get("muc#role", "").strip() != Role.PARTICIPANT.xmlName:
         raise StanzaError("bad-request", text="Only the role of participant can be requested.")
     if occupant.role is not Role.VISITOR:
         raise StanzaError("not-acceptable", text="You already have voice.")
     message = stanza("message", from_=room.jid.bare)
-    given: tuple[dataforms.Value, ...] = (Role.PARTICIPANT.word, seat.jid, occupant.nick, False)
+    given: tuple[dataforms.Value, ...] = (Role.PARTICIPANT.xmlName, seat.jid, occupant.nick, False)
     rows = zip(_FORM, given, strict=True)
     instructions = ["To grant voice, check the box and submit the form."]
     message.children.append(dataforms.form("form", ns.MUC_REQUEST, rows, "Voice request", instructions))

@@ -17,7 +17,7 @@ from muccore.log.eventlog import (
     ROOM_DESTROYED,
     Phrase,
 )
-from muccore.muc.model.privilegechanges import Plan
+from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings
@@ -57,7 +57,7 @@ def logDestroyed(room: str, why: str, actor: str | None = None) -> None:
     ROOM_DESTROYED.log(by, room=room, why=Phrase(why))
 
 
-def logChanges(room: Room, actor: str, plan: Plan) -> None:
+def logChanges(room: Room, actor: str, plan: PrivilegeChange) -> None:
     """
     Log whom a plan bans and kicks. Call it before the plan is applied.
 
@@ -66,7 +66,7 @@ def logChanges(room: Room, actor: str, plan: Plan) -> None:
     by = parse(actor).bare
     for key in plan.reasons:
         entry = plan.affiliates[key]
-        if entry is not None and entry.affiliation == Affiliation.OUTCAST.word:
+        if entry is not None and entry.affiliation == Affiliation.OUTCAST.xmlName:
             OCCUPANT_BANNED.log(by, target=key, room=room.jid.bare)
     for occupant, role, _ in plan.roles:
         if role is Role.NONE and room.occupants.get(occupant.nick) is occupant:

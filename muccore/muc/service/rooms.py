@@ -26,7 +26,7 @@ from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.service.roomlog import logDestroyed
-from muccore.muc.service.servicesettings import Options
+from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
@@ -47,29 +47,29 @@ class Rooms:
     All rooms of one service.
 
     @ivar live: the rooms in memory, by bare JID.
-    @ivar listing: how many lists of rooms somebody waits for, by bare JID.
+    @ivar pendingLists: how many lists of rooms somebody waits for, by bare JID.
     """
 
     log = Logger()
 
-    def __init__(self, domain: str, store: IRoomStore, options: Options, clock: IReactorTime) -> None:
+    def __init__(self, domain: str, store: IRoomStore, options: MUCServiceSettings, clock: IReactorTime) -> None:
         """
         @param domain: the service's host.
         """
         self.domain = domain
         self.store = IRoomStore(store)
-        self.options = options
+        self.settings = options
         self.clock = clock
         self.live: dict[str, Room] = {}
-        self.listing: Counter[str] = Counter()
+        self.pendingLists: Counter[str] = Counter()
         self._opening: dict[str, list[Deferred[Room | None]]] = {}
         self._idle: OrderedDict[str, Room] = OrderedDict()
         self._creators: dict[str, str] = {}
         self._created: Counter[str] = Counter()
         self._locks: dict[str, IDelayedCall] = {}
-        self._orphans: set[str] = set()
-        self._orphansKnown = False
-        self._orphanCall: IDelayedCall | None = None
+        self._unclaimed: set[str] = set()
+        self._unclaimedKnown = False
+        self._unclaimedCall: IDelayedCall | None = None
         self._changing: set[Deferred[None]] = set()
         self._stopping = False
 
@@ -81,22 +81,22 @@ class Rooms:
         """
 
         def found(bares: list[str]) -> None:
-            self._orphansKnown = True
-            self._orphans.update(bare for bare in bares if bare not in self.live)
-            if self._orphans:
-                self._orphanCall = self.clock.callLater(self.options.grace, self._endGrace)
+            self._unclaimedKnown = True
+            self._unclaimed.update(bare for bare in bares if bare not in self.live)
+            if self._unclaimed:
+                self._unclaimedCall = self.clock.callLater(self.settings.grace, self._endGrace)
 
         return self.store.temporaryRooms(self.domain).addCallback(found)
 
     def _endGrace(self) -> None:
-        self._orphanCall = None
-        orphans, self._orphans = self._orphans, set()
+        self._unclaimedCall = None
+        orphans, self._unclaimed = self._unclaimed, set()
         for bare in orphans:
             room = self.live.get(bare)
             if room is None:
                 self._forgetStored(bare)
             else:
-                self.settle(room)
+                self.evictIfEmpty(room)
 
     def shutDown(self) -> Deferred[None]:
         """
@@ -109,11 +109,11 @@ class Rooms:
             if self._changing:
                 # One that had waited for another one is on its way now.
                 return DeferredList(list(self._changing)).addCallback(empty)
-            for call in (*self._locks.values(), self._orphanCall):
+            for call in (*self._locks.values(), self._unclaimedCall):
                 if call is not None and call.active():
                     call.cancel()
             for room in self.live.values():
-                room.empty(codes=(332,))
+                room.removeAll(codes=(332,))
             return None
 
         return succeed(None).addCallback(empty)
@@ -141,13 +141,13 @@ class Rooms:
     def _loaded(self, record: RoomRecord | None, bare: str) -> Room | None:
         if record is None:
             return None
-        if record.temporary and bare not in self._orphans:
-            if self._orphansKnown:
+        if record.temporary and bare not in self._unclaimed:
+            if self._unclaimedKnown:
                 # It has ended, but the store could not forget it then.
                 self._forgetStored(bare)
                 return None
-            self._orphans.add(bare)
-        settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.options.defaults))
+            self._unclaimed.add(bare)
+        settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
         room = Room(parse(bare), settings, Affiliations(record.affiliates), self.clock.seconds, record.subject)
         self.live[bare] = room
         return room
@@ -156,7 +156,7 @@ class Rooms:
         """
         What holds of a configuration that was made under other limits, or with none.
         """
-        limit, longest = self.options.maxUsersLimit, self.options.historyLimit
+        limit, longest = self.settings.maxUsersLimit, self.settings.historyLimit
         if limit and not 0 < settings.maxUsers <= limit:
             settings = replace(settings, maxUsers=limit)
         return settings if settings.historyLength <= longest else replace(settings, historyLength=longest)
@@ -171,7 +171,7 @@ class Rooms:
         del self._opening[bare]
         room = self.live.get(bare)
         if room is not None:
-            self.settle(room)
+            self.evictIfEmpty(room)
 
     def create(self, jid: JID, creator: JID) -> Room:
         """
@@ -181,13 +181,13 @@ class Rooms:
         @param creator: its first owner.
         @raise StanzaError: C{not-allowed} if he may not create rooms, C{resource-constraint} if he has too many.
         """
-        options, bare, owner = self.options, jid.bare, creator.bare
+        options, bare, owner = self.settings, jid.bare, creator.bare
         local = creator.domain == options.localDomain
         if options.creation == "nobody" or (options.creation == "local" and not local) or self._stopping:
             raise StanzaError("not-allowed", text="You are not allowed to create rooms here.")
         if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
             raise StanzaError("resource-constraint", text="You have created too many rooms.")
-        affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.word)})
+        affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.xmlName)})
         room = Room(jid, self._withinLimits(options.defaults), affiliations, self.clock.seconds, locked=True)
         self.live[bare] = room
         self._creators[bare] = owner
@@ -200,15 +200,15 @@ class Rooms:
         """
 
         def late() -> None:
-            if room.gate.closed:
+            if room.changeQueue.changing:
                 # The configuration is being written down; if that fails, he has time to try again.
                 self.awaitConfiguration(room, giveUp)
             else:
                 giveUp()
 
-        self._locks[room.jid.bare] = self.clock.callLater(self.options.lockTimeout, late)
+        self._locks[room.jid.bare] = self.clock.callLater(self.settings.lockTimeout, late)
 
-    def configured(self, room: Room) -> None:
+    def roomUnlocked(self, room: Room) -> None:
         """
         A new room has its configuration.
         """
@@ -216,16 +216,16 @@ class Rooms:
         if call is not None and call.active():
             call.cancel()
 
-    def entered(self, room: Room) -> None:
+    def occupantJoined(self, room: Room) -> None:
         """
         Somebody has entered: the room is neither idle nor left over any more.
         """
         self._idle.pop(room.jid.bare, None)
-        self._orphans.discard(room.jid.bare)
+        self._unclaimed.discard(room.jid.bare)
 
     # Changing
 
-    def durably(self, room: Room, sender: str, writing: Deferred[None]) -> Deferred[None]:
+    def lockWhile(self, room: Room, sender: str, writing: Deferred[None]) -> Deferred[None]:
         """
         Close a room's gate while something about it is being written.
 
@@ -237,32 +237,32 @@ class Rooms:
 
         def opened(_: object) -> None:
             self._changing.discard(writing)
-            self.settle(room)
+            self.evictIfEmpty(room)
 
-        answer = room.gate.close(sender, writing)
+        answer = room.changeQueue.beginChange(sender, writing)
         writing.addCallback(opened)
         return answer
 
     # Going
 
-    def settle(self, room: Room) -> None:
+    def evictIfEmpty(self, room: Room) -> None:
         """
         See what becomes of a room, when somebody may have left it: an empty one is forgotten if it is temporary, and
         else kept for a while.
         """
         bare = room.jid.bare
-        if room.occupants or room.gate.closed or self._stopping or self.live.get(bare) is not room:
+        if room.occupants or room.changeQueue.changing or self._stopping or self.live.get(bare) is not room:
             return
         if room.locked:
             self.forget(room)
-        elif not room.settings.persistent and bare not in self._orphans:
+        elif not room.settings.persistent and bare not in self._unclaimed:
             self.forget(room)
             self._forgetStored(bare)
         elif bare not in self._opening:
             self._idle[bare] = room
             self._idle.move_to_end(bare)
             # The last one stays in any case: whoever has opened it is about to look into it.
-            while len(self._idle) > max(1, self.options.idleRooms):
+            while len(self._idle) > max(1, self.settings.idleRooms):
                 self.forget(next(iter(self._idle.values())))
 
     def forget(self, room: Room) -> None:
@@ -273,7 +273,7 @@ class Rooms:
         if self.live.get(bare) is room:
             del self.live[bare]
         self._idle.pop(bare, None)
-        self.configured(room)
+        self.roomUnlocked(room)
         creator = self._creators.pop(bare, None)
         if creator is not None:
             self._created[creator] -= 1

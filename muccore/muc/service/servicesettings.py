@@ -11,7 +11,7 @@ from muccore.muc.model.roomsettings import RoomSettings
 
 
 @dataclass(frozen=True)
-class Options:
+class MUCServiceSettings:
     """
     The options of one service. Their defaults stand in the configuration's table.
 

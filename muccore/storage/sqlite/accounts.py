@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.filepath import FilePath
 
 from muccore.interfaces import NoSuchUser, UserExists
-from muccore.storage.scramaccounts import KeyedAccounts
-from muccore.storage.sqlite.database import PATIENCE, Database
+from muccore.storage.scramaccounts import ScramAccountStore
+from muccore.storage.sqlite.database import BUSY_TIMEOUT, Database
 from muccore.storage.sqlite.schema import Schema
 from muccore.xmpp.scramkeys import ScramKeys
 
@@ -41,12 +41,12 @@ SCHEMA: Final = Schema(
 """The tables for accounts."""
 
 
-class SQLiteAccounts(KeyedAccounts):
+class SQLiteAccounts(ScramAccountStore):
     """
     Accounts in an SQLite database.
     """
 
-    def __init__(self, path: FilePath[str], reactor: Any, patience: float = PATIENCE) -> None:
+    def __init__(self, path: FilePath[str], reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
         """
         @param path: the file.
         @param reactor: for threads and time.
@@ -55,21 +55,21 @@ class SQLiteAccounts(KeyedAccounts):
         super().__init__(reactor)
         self.database = Database(path, SCHEMA, reactor, patience)
 
-    def tryOut(self) -> None:
+    def probe(self) -> None:
         """
-        See L{Database.tryOut}.
+        See L{Database.probe}.
         """
-        self.database.tryOut()
+        self.database.probe()
 
     def open(self) -> Deferred[None]:
         """
-        See L{KeyedAccounts.open}.
+        See L{ScramAccountStore.open}.
         """
         return self.database.open()
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
         """
-        See L{KeyedAccounts.scramKeys}.
+        See L{ScramAccountStore.scramKeys}.
         """
 
         def load(connection: sqlite3.Connection) -> ScramKeys | None:
@@ -83,7 +83,7 @@ class SQLiteAccounts(KeyedAccounts):
 
     def users(self) -> Deferred[list[str]]:
         """
-        See L{KeyedAccounts.users}.
+        See L{ScramAccountStore.users}.
         """
         return self.database.read(
             lambda connection: [name for (name,) in connection.execute("SELECT name FROM account ORDER BY name")]

@@ -38,7 +38,7 @@ _creating: Final = threading.Lock()
 _T = TypeVar("_T")
 
 
-def explain(path: str, error: sqlite3.Error) -> StoreUnavailable:
+def toStoreError(path: str, error: sqlite3.Error) -> StoreUnavailable:
     """
     The line for the operator about what SQLite did not do.
     """
@@ -65,7 +65,7 @@ def connect(
         connection.execute("PRAGMA synchronous = FULL")
         # Before the journal is touched: the file may belong to somebody else.
         schema.check(connection, path)
-        mode = _patiently(lambda: _logAhead(connection), patience)
+        mode = _retryWhileBusy(lambda: _useWAL(connection), patience)
         if mode != "wal":
             raise StoreUnavailable(
                 f"{path}: it cannot keep a write-ahead log there (journal mode {mode}); name a file on a local disk"
@@ -75,17 +75,17 @@ def connect(
         if connection is not None:
             connection.close()
         if isinstance(e, sqlite3.Error):
-            raise explain(path, e) from e
+            raise toStoreError(path, e) from e
         raise
     return connection
 
 
-def _logAhead(connection: sqlite3.Connection) -> str:
+def _useWAL(connection: sqlite3.Connection) -> str:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     return str(mode)
 
 
-def _patiently(work: Callable[[], _T], patience: float) -> _T:
+def _retryWhileBusy(work: Callable[[], _T], patience: float) -> _T:
     """
     Try again while the database is locked: switching to the write-ahead log does not wait by itself when two
     connections do it at once.

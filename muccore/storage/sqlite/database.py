@@ -23,10 +23,10 @@ from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 
 from muccore.interfaces import StoreUnavailable
-from muccore.storage.sqlite.connection import connect, explain
+from muccore.storage.sqlite.connection import connect, toStoreError
 from muccore.storage.sqlite.schema import Schema
 
-PATIENCE: Final = 5.0
+BUSY_TIMEOUT: Final = 5.0
 """Seconds to wait for another process that has locked the database."""
 
 WAITING_LIMIT: Final = 100_000
@@ -59,7 +59,7 @@ class _Refused:
     reason: Failure
 
 
-class _Undone(Exception):
+class _TransactionRolledBack(Exception):
     """
     SQLite has undone the whole transaction by itself.
     """
@@ -78,7 +78,7 @@ class Database:
 
     connectionClass: type[sqlite3.Connection] = sqlite3.Connection
 
-    def __init__(self, path: FilePath[str], schema: Schema, reactor: Any, patience: float = PATIENCE) -> None:
+    def __init__(self, path: FilePath[str], schema: Schema, reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
         """
         @param path: the file.
         @param schema: its tables.
@@ -94,13 +94,13 @@ class Database:
         self._ended = False
         self._closers: list[Deferred[None]] = []
         # What has been asked for in this turn, and the call that hands it over at the turn's end.
-        self._turn: list[_Request] = []
-        self._handingOver: Any = None
+        self._batch: list[_Request] = []
+        self._submitting: Any = None
         self._waiting = 0
         # One list for each turn; None asks the thread to end.
         self._inbox: SimpleQueue[list[_Request] | None] = SimpleQueue()
 
-    def tryOut(self) -> None:
+    def probe(self) -> None:
         """
         Open the database and close it again, in this thread, before anything runs.
 
@@ -119,7 +119,7 @@ class Database:
         if self._thread is not None or self._ended:
             return fail(StoreUnavailable(f"{self.path}: it has been opened before"))
         opened: Deferred[None] = Deferred()
-        name = f"muccore {self._schema.purpose} {self.path}"
+        name = f"muccore {self._schema.kind} {self.path}"
         # A daemon, because a thread must not keep a process alive whose reactor has crashed; close() waits for it.
         self._thread = threading.Thread(target=self._work, args=(opened,), name=name, daemon=True)
         self._accepting = True
@@ -137,7 +137,7 @@ class Database:
         self._closers.append(closed)
         if self._accepting:
             self._accepting = False
-            self._handOver()
+            self._submit()
             self._inbox.put(None)
         return closed
 
@@ -166,19 +166,19 @@ class Database:
             return fail(StoreUnavailable(f"{self.path}: {self._waiting} requests wait already; is the disk too slow?"))
         self._waiting += 1
         answer: Deferred[_T] = Deferred()
-        self._turn.append(_Request(operation, writes, answer))
-        if self._handingOver is None:
-            self._handingOver = self._reactor.callLater(0, self._handOver)
+        self._batch.append(_Request(operation, writes, answer))
+        if self._submitting is None:
+            self._submitting = self._reactor.callLater(0, self._submit)
         return answer
 
-    def _handOver(self) -> None:
-        if self._handingOver is not None:
-            if self._handingOver.active():
-                self._handingOver.cancel()
-            self._handingOver = None
-        if self._turn:
-            self._inbox.put(self._turn)
-            self._turn = []
+    def _submit(self) -> None:
+        if self._submitting is not None:
+            if self._submitting.active():
+                self._submitting.cancel()
+            self._submitting = None
+        if self._batch:
+            self._inbox.put(self._batch)
+            self._batch = []
 
     def _answer(self, group: Sequence[_Request], results: Sequence[Any]) -> None:
         for request, result in zip(group, results, strict=True):
@@ -197,7 +197,7 @@ class Database:
         thread.join()
         self._accepting = False
         self._ended = True
-        self._handOver()
+        self._submit()
         if opening is not None and failure is not None:
             opening.errback(failure)
         for turn in iter(self._left, None):
@@ -226,7 +226,7 @@ class Database:
             return
         self._reactor.callFromThread(opening.callback, None)
         for group in self._groups():
-            self._reactor.callFromThread(self._answer, group, self._carryOut(connection, group))
+            self._reactor.callFromThread(self._answer, group, self._runGroup(connection, group))
         # What has been committed is durable: if closing fails, the next one to open reads it from the log.
         with contextlib.suppress(sqlite3.Error):
             connection.close()
@@ -252,7 +252,7 @@ class Database:
             if group:
                 yield group
 
-    def _carryOut(self, connection: sqlite3.Connection, group: Sequence[_Request]) -> list[Any]:
+    def _runGroup(self, connection: sqlite3.Connection, group: Sequence[_Request]) -> list[Any]:
         """
         Carry out a group in one transaction.
 
@@ -262,21 +262,21 @@ class Database:
         writes = any(request.writes for request in group)
         try:
             connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-            results = [self._carryOutOne(connection, request) for request in group]
+            results = [self._runOne(connection, request) for request in group]
             connection.execute("COMMIT")
             return results
-        except (sqlite3.Error, _Undone) as e:
-            error = e.error if isinstance(e, _Undone) else e
+        except (sqlite3.Error, _TransactionRolledBack) as e:
+            error = e.error if isinstance(e, _TransactionRolledBack) else e
         with contextlib.suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         if not writes:
             return [self._refusal(error) for request in group]
         reads = [request for request in group if not request.writes]
-        answers = iter(self._carryOut(connection, reads) if reads else [])
+        answers = iter(self._runGroup(connection, reads) if reads else [])
         return [self._refusal(error) if request.writes else next(answers) for request in group]
 
-    def _carryOutOne(self, connection: sqlite3.Connection, request: _Request) -> Any:
+    def _runOne(self, connection: sqlite3.Connection, request: _Request) -> Any:
         if request.writes:
             connection.execute("SAVEPOINT request")
         try:
@@ -284,7 +284,7 @@ class Database:
         except Exception as e:
             if isinstance(e, sqlite3.Error):
                 if not connection.in_transaction:
-                    raise _Undone(e) from e
+                    raise _TransactionRolledBack(e) from e
                 refused = self._refusal(e)
             else:
                 refused = _Refused(Failure())
@@ -299,4 +299,4 @@ class Database:
         return result
 
     def _refusal(self, error: sqlite3.Error) -> _Refused:
-        return _Refused(Failure(explain(self.path, error)))
+        return _Refused(Failure(toStoreError(self.path, error)))

@@ -21,7 +21,7 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from muccore.interfaces import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
-from muccore.storage.sqlite.database import PATIENCE, Database
+from muccore.storage.sqlite.database import BUSY_TIMEOUT, Database
 from muccore.storage.sqlite.schema import Schema
 
 SCHEMA: Final = Schema(
@@ -69,7 +69,7 @@ class SQLiteRooms:
     Rooms in an SQLite database.
     """
 
-    def __init__(self, path: FilePath[str], reactor: Any, patience: float = PATIENCE) -> None:
+    def __init__(self, path: FilePath[str], reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
         """
         @param path: the file.
         @param reactor: for threads and time.
@@ -77,11 +77,11 @@ class SQLiteRooms:
         """
         self.database = Database(path, SCHEMA, reactor, patience)
 
-    def tryOut(self) -> None:
+    def probe(self) -> None:
         """
-        See L{Database.tryOut}.
+        See L{Database.probe}.
         """
-        self.database.tryOut()
+        self.database.probe()
 
     def open(self) -> Deferred[None]:
         """
@@ -143,7 +143,7 @@ class SQLiteRooms:
         return self.database.read(lambda connection: listTemporaryRooms(connection, domain))
 
 
-class _Plain(dict[str, Affiliate]):
+class _SharedAffiliates(dict[str, Affiliate]):
     """
     Entries that have neither nick nor reason, one for each affiliation: nearly all of a long list share one object.
     """
@@ -177,7 +177,7 @@ def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
 
 def _loadAffiliates(connection: sqlite3.Connection, identifier: int) -> dict[str, Affiliate]:
     affiliates: dict[str, Affiliate] = {}
-    plain = _Plain()
+    plain = _SharedAffiliates()
     last: str | None = ""
     while last is not None:
         words, others, last = connection.execute(

@@ -24,12 +24,12 @@ class Schema:
     """
     The tables for one purpose.
 
-    @ivar purpose: what they are for.
+    @ivar kind: what they are for.
     @ivar migrations: in order; the first makes the tables of version 1, each other one leads to the next version.
         Never change one that has been released: add another.
     """
 
-    purpose: str
+    kind: str
     migrations: Sequence[Sequence[Step]]
 
     def check(self, connection: sqlite3.Connection, path: str) -> None:
@@ -66,7 +66,7 @@ class Schema:
             connection.execute(
                 "INSERT INTO muccore_schema VALUES (?, ?)"
                 " ON CONFLICT (purpose) DO UPDATE SET version = excluded.version WHERE version <> excluded.version",
-                (self.purpose, len(self.migrations)),
+                (self.kind, len(self.migrations)),
             )
             connection.execute("COMMIT")
         except BaseException:
@@ -75,12 +75,12 @@ class Schema:
             raise
 
     def _version(self, connection: sqlite3.Connection, path: str) -> int:
-        row = connection.execute("SELECT version FROM muccore_schema WHERE purpose = ?", (self.purpose,)).fetchone()
+        row = connection.execute("SELECT version FROM muccore_schema WHERE purpose = ?", (self.kind,)).fetchone()
         found = row[0] if row else 0
         known = len(self.migrations)
         if found > known:
             raise SchemaTooNew(
-                f"{path}: its schema for {self.purpose} is version {found} and this muccore knows {known} at the most;"
+                f"{path}: its schema for {self.kind} is version {found} and this muccore knows {known} at the most;"
                 " run the newer muccore that wrote it, or put a backup in its place"
             )
         return int(found)

@@ -11,7 +11,7 @@ from typing import Final
 from muccore.xmpp.element import Element
 
 
-class Opened(Element):
+class StreamOpened(Element):
     """
     The stream's header: its root with attributes and, in C{localPrefixes}, the prefixes it declares; no children.
     """
@@ -19,7 +19,7 @@ class Opened(Element):
     __slots__ = ()
 
 
-class Closed:
+class StreamClosed:
     """
     The stream's end tag.
     """
@@ -27,11 +27,11 @@ class Closed:
     __slots__ = ()
 
 
-CLOSED: Final = Closed()
-"""The only L{Closed}."""
+CLOSED: Final = StreamClosed()
+"""The only L{StreamClosed}."""
 
-Event = Element | Closed
-"""What a parser gives: L{Opened}, then L{Element}s, then L{CLOSED}."""
+Event = Element | StreamClosed
+"""What a parser gives: L{StreamOpened}, then L{Element}s, then L{CLOSED}."""
 
 
-__all__ = ["CLOSED", "Closed", "Event", "Opened"]
+__all__ = ["CLOSED", "Event", "StreamClosed", "StreamOpened"]

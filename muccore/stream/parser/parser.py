@@ -38,9 +38,16 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn, cast
 from xml.parsers import expat
 
-from muccore.stream.parser.events import CLOSED, Closed, Event, Opened
+from muccore.stream.parser.events import CLOSED, Event, StreamClosed, StreamOpened
 from muccore.stream.parser.namespaces import COMMON_NAMES, NO_PREFIXES, PLAIN_ATTRIBUTES, Scope
-from muccore.stream.parser.xmlsyntax import TokenEnd, checkStart, createExpat, isEmptyTag, refusal, xmlDeclared
+from muccore.stream.parser.xmlsyntax import (
+    TokenScanner,
+    checkEncoding,
+    createExpat,
+    isEmptyTag,
+    streamErrorFor,
+    xmlDeclared,
+)
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
@@ -97,14 +104,14 @@ class StanzaParser:
     """
 
     __slots__ = (
-        "_attributes", "_bare", "_begin", "_content", "_count", "_current", "_dead", "_depth", "_elements", "_events",
-        "_expat", "_fed", "_header", "_held", "_left", "_level", "_rest", "_root", "_scope", "_tail", "_text",
-        "_tokenEnd", "_used", "stanzaSize", "stepwise",
+        "_attributes", "_begin", "_content", "_count", "_current", "_depth", "_elements", "_emptyTag", "_events",
+        "_expat", "_fed", "_header", "_held", "_left", "_level", "_rest", "_root", "_scope", "_stopped", "_tail",
+        "_text", "_tokenEnd", "_used", "stanzaSize", "stepwise",
     )  # fmt: skip
 
     _current: Element
     _expat: Any
-    _tokenEnd: TokenEnd
+    _tokenEnd: TokenScanner
 
     def __init__(
         self,
@@ -127,7 +134,7 @@ class StanzaParser:
         self._attributes = attributes
         self._elements = elements
         self._content = content
-        self._dead = False
+        self._stopped = False
         self._text: list[str] = []
         self._events: list[Event] = []
         self.restart(discard=True)
@@ -158,11 +165,11 @@ class StanzaParser:
         if not self._used and self._header:
             self._dropExpat()
 
-    def kill(self) -> None:
+    def stop(self) -> None:
         """
         Give nothing more, whatever comes.
         """
-        self._dead = True
+        self._stopped = True
         self.restart(discard=True)
         self._events = []
 
@@ -172,7 +179,7 @@ class StanzaParser:
         self._fed = 0
         self._tail = b""
         self._held: list[bytes] | None = None
-        self._bare = False
+        self._emptyTag = False
 
     def _makeExpat(self) -> Any:
         """
@@ -199,13 +206,13 @@ class StanzaParser:
 
     # Bytes
 
-    def hold(self, data: bytes) -> int:
+    def buffer(self, data: bytes) -> int:
         """
         Take bytes without parsing them; they come before those of the next L{feed}.
 
         @return: how many there are by now.
         """
-        if not self._dead:
+        if not self._stopped:
             self._rest += data
         return len(self._rest)
 
@@ -217,7 +224,7 @@ class StanzaParser:
         @raise StreamError: for what must not be, after everything before it has been given. The parser is dead then
             and gives nothing more.
         """
-        if self._dead:
+        if self._stopped:
             return
         self._rest += data
         while self._rest:
@@ -227,13 +234,13 @@ class StanzaParser:
                 self._events = []
                 for event in events:
                     yield event
-                    if self._dead:
+                    if self._stopped:
                         return
                 if events[-1] is CLOSED:
-                    self.kill()
+                    self.stop()
                     return
             if error is not None:
-                self.kill()
+                self.stop()
                 try:
                     raise error.with_traceback(None)
                 finally:
@@ -269,7 +276,7 @@ class StanzaParser:
             self._held = None
         try:
             if self._fed < 2:
-                checkStart((b"<" * self._fed + piece)[:2])
+                checkEncoding((b"<" * self._fed + piece)[:2])
             parser.Parse(piece)
         except StreamError as e:
             return e
@@ -280,11 +287,11 @@ class StanzaParser:
             return None
         except expat.ExpatError as e:
             window = self._tail + piece
-            return refusal(e, window[parser.ErrorByteIndex - self._fed + len(self._tail) :])
+            return streamErrorFor(e, window[parser.ErrorByteIndex - self._fed + len(self._tail) :])
         self._fed += len(piece)
-        return self._lookBehind(parser, piece)
+        return self._measurePending(parser, piece)
 
-    def _lookBehind(self, parser: Any, piece: bytes) -> StreamError | None:
+    def _measurePending(self, parser: Any, piece: bytes) -> StreamError | None:
         """
         After a piece: how much of a stanza is there, and whether to hold back what comes next.
         """
@@ -301,7 +308,7 @@ class StanzaParser:
         if pending:
             self._tail = self._tail + piece if pending > len(piece) else piece[-pending:]
             if pending > LONG_TOKEN:
-                self._tokenEnd = TokenEnd()
+                self._tokenEnd = TokenScanner()
                 try:
                     self._tokenEnd.begin(self._tail)
                 except StreamError as e:
@@ -326,7 +333,7 @@ class StanzaParser:
     def _startRoot(self, name: str, attributes: dict[str, str]) -> None:
         if len(attributes) > self._attributes:
             raise StreamError("policy-violation", "Too many attributes.")
-        root = _new(Opened)
+        root = _new(StreamOpened)
         self._scope.begin(root, name, attributes, _PROLOG)
         if root.uri != ns.STREAM:
             raise StreamError("invalid-namespace", "The root is not in the stream namespace.")
@@ -348,7 +355,7 @@ class StanzaParser:
                 raise StreamError("bad-format", "Text between stanzas.")
             self._begin = self._expat.CurrentByteIndex
             self._count = self._level = self._scope.written = 0
-            self._bare = (self.stepwise or self._fed > RECYCLE) and self._isBare()
+            self._emptyTag = (self.stepwise or self._fed > RECYCLE) and self._isEmptyTag()
         elif text:
             parent.children.append(text[0] if len(text) == 1 else "".join(text))
             text.clear()
@@ -407,7 +414,7 @@ class StanzaParser:
             if self.stepwise or self._fed > RECYCLE:
                 self._step()
 
-    def _isBare(self) -> bool:
+    def _isEmptyTag(self) -> bool:
         """
         Whether the tag that begins here is an empty-element tag.
         """
@@ -419,7 +426,7 @@ class StanzaParser:
         """
         left: bytes = self._expat.GetInputContext()
         # Expat stands at the end tag, or behind an empty-element tag.
-        if not self._bare:
+        if not self._emptyTag:
             left = left[left.index(b">") + 1 :]
         left = left.lstrip(_SPACE_BYTES)
         if left:
@@ -436,8 +443,8 @@ __all__ = [
     "DEPTH",
     "ELEMENTS",
     "STANZA_SIZE",
-    "Closed",
     "Event",
-    "Opened",
     "StanzaParser",
+    "StreamClosed",
+    "StreamOpened",
 ]

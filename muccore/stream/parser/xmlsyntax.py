@@ -47,7 +47,7 @@ def hasReparseDeferral() -> bool:
     return not reported
 
 
-class TokenEnd:
+class TokenScanner:
     """
     Looks for the end of a token that comes in pieces, at each byte once.
     """
@@ -105,7 +105,7 @@ def isEmptyTag(data: bytes) -> bool:
     return tag is not None and data[tag.end() - 2 : tag.end()] == b"/>"
 
 
-def checkStart(start: bytes) -> None:
+def checkEncoding(start: bytes) -> None:
     """
     Check the first bytes of a stream, one or two of them: for some expat would change to UTF-16, whatever it was told.
 
@@ -141,7 +141,7 @@ _CONDITIONS: Final = {
 _INVALID_TOKEN: Final = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 
 
-def refusal(error: expat.ExpatError, data: bytes) -> StreamError:
+def streamErrorFor(error: expat.ExpatError, data: bytes) -> StreamError:
     """
     The stream error for an error of expat.
 

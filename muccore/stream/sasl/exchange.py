@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.stream.sasl.test_mechanisms -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What every SASL mechanism is to the stream: an L{Exchange}, which is told what the client sends and answers with a
+What every SASL mechanism is to the stream: an L{SASLExchange}, which is told what the client sends and answers with a
 L{Challenge} or a L{Success}, or fails with a L{SASLFailure} (RFC 6120 §6).
 """
 
@@ -114,7 +114,7 @@ async def attemptNow(user: str, check: Check) -> Success:
 
 
 
-class Exchange:
+class SASLExchange:
     """
     One log-in by one mechanism in which the client speaks first.
 
@@ -175,7 +175,7 @@ class Exchange:
         raise SASLFailure("temporary-auth-failure")
 
 
-def decoded(data: bytes) -> str:
+def decodeUTF8(data: bytes) -> str:
     """
     A message of a mechanism whose messages are text.
 
@@ -187,7 +187,7 @@ def decoded(data: bytes) -> str:
         raise SASLFailure("malformed-request", "The message is not UTF-8.") from None
 
 
-def userNamed(name: str) -> str | None:
+def prepareUsername(name: str) -> str | None:
     """
     The user name that a client means by what it sent, or C{None} if nobody can be called that.
     """
@@ -201,7 +201,7 @@ def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
     """
     Check that a client that asks for an authorization identity asks for its own (RFC 6120 §6.3.8).
 
-    @param user: as L{userNamed} gives it.
+    @param user: as L{prepareUsername} gives it.
     @raise SASLFailure: C{invalid-authzid} if it is anything but the user's own bare JID.
     """
     if not authzid:
@@ -221,13 +221,13 @@ __all__ = [
     "BindingRefused",
     "Challenge",
     "Check",
-    "Exchange",
     "Outcome",
+    "SASLExchange",
     "SASLFailure",
     "Success",
     "WrongCredentials",
     "attemptNow",
     "checkAuthzid",
-    "decoded",
-    "userNamed",
+    "decodeUTF8",
+    "prepareUsername",
 ]

@@ -14,31 +14,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from muccore.interfaces import IAccounts
+from muccore.interfaces import IAuthBackend
 from muccore.stream.sasl.exchange import (
     Attempt,
     BindingRefused,
     Challenge,
-    Exchange,
     Outcome,
+    SASLExchange,
     SASLFailure,
     Success,
     WrongCredentials,
     attemptNow,
     checkAuthzid,
-    decoded,
-    userNamed,
+    decodeUTF8,
+    prepareUsername,
 )
-from muccore.stream.sasl.scram import Conversation, fakeKeys
-from muccore.xmpp.specs import XEP
+from muccore.stream.sasl.scram import ScramServer, dummyKeys
+from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
     from muccore.net.tls import ChannelBindings
 
 implements = (
-    XEP(4616, "The PLAIN SASL Mechanism", series="RFC"),
-    XEP(5802, "SCRAM SASL Mechanisms", note="Server's side; SCRAM-SHA-1 and SCRAM-SHA-1-PLUS.", series="RFC"),
-    XEP(7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", series="RFC"),
+    Spec(4616, "The PLAIN SASL Mechanism", series="RFC"),
+    Spec(5802, "SCRAM SASL Mechanisms", note="Server's side; SCRAM-SHA-1 and SCRAM-SHA-1-PLUS.", series="RFC"),
+    Spec(7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", series="RFC"),
 )
 
 class SASL:
@@ -53,14 +53,14 @@ class SASL:
 
     def __init__(
         self,
-        accounts: IAccounts,
+        accounts: IAuthBackend,
         domain: str,
         plainWithoutTLS: bool,
         secret: bytes | None = None,
         table: Sequence[Mechanism] | None = None,
     ) -> None:
         """
-        @param secret: what the salts of users who do not exist are made from (see L{fakeKeys}). Without one, a new
+        @param secret: what the salts of users who do not exist are made from (see L{dummyKeys}). Without one, a new
             one is drawn, and who tries a name before and after a restart learns whether it is taken: give one that
             is kept.
         @param table: the mechanisms, strongest first; L{MECHANISMS} unless given.
@@ -78,12 +78,14 @@ class SASL:
         @param secure: whether the stream is under TLS.
         @param bindings: the channel bindings of that TLS connection, or C{None}.
         """
-        channel = Channel(secure, bindings)
-        return [name for name, mechanism in self._table.items() if mechanism.refusal(self, channel) is None]
+        channel = SecurityLayer(secure, bindings)
+        return [
+            name for name, mechanism in self._table.items() if mechanism.unavailableCondition(self, channel) is None
+        ]
 
     def begin(
         self, name: str, secure: bool, bindings: ChannelBindings | None, attempt: Attempt | None = None
-    ) -> Exchange:
+    ) -> SASLExchange:
         """
         Begin a log-in.
 
@@ -97,21 +99,21 @@ class SASL:
         mechanism = self._table.get(name)
         if mechanism is None:
             raise SASLFailure("invalid-mechanism")
-        channel = Channel(secure, bindings, attempt or attemptNow)
-        refusal = mechanism.refusal(self, channel)
+        channel = SecurityLayer(secure, bindings, attempt or attemptNow)
+        refusal = mechanism.unavailableCondition(self, channel)
         if refusal is not None:
             raise BindingRefused(refusal, f"{name} is not offered.") if mechanism.binds else SASLFailure(refusal)
         return mechanism.exchange(self, channel)
 
-    def offersBinding(self, channel: Channel) -> bool:
+    def offersBinding(self, channel: SecurityLayer) -> bool:
         """
         Whether a client is offered any mechanism that binds the channel.
         """
-        return any(m.binds and m.refusal(self, channel) is None for m in self._table.values())
+        return any(m.binds and m.unavailableCondition(self, channel) is None for m in self._table.values())
 
 
 @dataclass(frozen=True)
-class Channel:
+class SecurityLayer:
     """
     What a log-in goes over.
 
@@ -125,7 +127,7 @@ class Channel:
     attempt: Attempt = attemptNow
 
     @property
-    def bindable(self) -> bool:
+    def canBind(self) -> bool:
         """
         Whether there is anything that a client could bind to.
         """
@@ -138,24 +140,24 @@ class Mechanism:
     A row of the table.
 
     @ivar name: as it is on the wire.
-    @ivar refusal: why it is not to be had here, as a condition of L{SASLFailure}, or C{None} if it is.
+    @ivar unavailableCondition: why it is not to be had here, as a condition of L{SASLFailure}, or C{None} if it is.
     @ivar exchange: makes the exchange.
     @ivar binds: whether it binds the channel.
     """
 
     name: str
-    refusal: Callable[[SASL, Channel], str | None]
-    exchange: Callable[[SASL, Channel], Exchange]
+    unavailableCondition: Callable[[SASL, SecurityLayer], str | None]
+    exchange: Callable[[SASL, SecurityLayer], SASLExchange]
     binds: bool = False
 
 
-class ScramExchange(Exchange):
+class ScramExchange(SASLExchange):
     """
-    SCRAM by the keys that L{IAccounts.scramKeys} gives.
+    SCRAM by the keys that L{IAuthBackend.scramKeys} gives.
     """
 
     def __init__(
-        self, sasl: SASL, hashName: str, conversation: Conversation, attempt: Attempt = attemptNow
+        self, sasl: SASL, hashName: str, conversation: ScramServer, attempt: Attempt = attemptNow
     ) -> None:
         super().__init__()
         self._sasl = sasl
@@ -171,10 +173,10 @@ class ScramExchange(Exchange):
         conversation = self._conversation
         conversation.first(data)
         self.claimed = conversation.user
-        user = userNamed(conversation.user)
+        user = prepareUsername(conversation.user)
         checkAuthzid(conversation.authzid, user, self._sasl.domain)
         # Made for everyone, so that it takes as long for everyone.
-        keys = fakeKeys(self._sasl.secret, self._hashName, conversation.user if user is None else user)
+        keys = dummyKeys(self._sasl.secret, self._hashName, conversation.user if user is None else user)
         if user is not None:
             found = await self._sasl.accounts.scramKeys(user, self._hashName)
             if found is not None:
@@ -190,12 +192,12 @@ class ScramExchange(Exchange):
                 raise WrongCredentials
             return Success(self._user, proof)
 
-        return await self._attempt(userNamed(self._conversation.user) or self._conversation.user, check)
+        return await self._attempt(prepareUsername(self._conversation.user) or self._conversation.user, check)
 
 
-class PlainExchange(Exchange):
+class PlainExchange(SASLExchange):
     """
-    PLAIN (RFC 4616): the password itself, checked by L{IAccounts.checkPassword}, which takes as long for a user who
+    PLAIN (RFC 4616): the password itself, checked by L{IAuthBackend.checkPassword}, which takes as long for a user who
     does not exist.
     """
 
@@ -208,12 +210,12 @@ class PlainExchange(Exchange):
         """
         Check name and password.
         """
-        parts = decoded(data).split("\0")
+        parts = decodeUTF8(data).split("\0")
         if len(parts) != 3 or not parts[1] or not parts[2]:
             raise SASLFailure("malformed-request", "The PLAIN message is malformed.")
         authzid, name, password = parts
         self.claimed = name
-        user = userNamed(name)
+        user = prepareUsername(name)
         checkAuthzid(authzid, user, self._sasl.domain)
 
         async def check() -> Success:
@@ -232,20 +234,20 @@ def scram(hashName: str, binds: bool) -> Mechanism:
     @param binds: whether it is the one with C{-PLUS}.
     """
 
-    def refusal(sasl: SASL, channel: Channel) -> str | None:
+    def refusal(sasl: SASL, channel: SecurityLayer) -> str | None:
         kept = hashName in sasl.accounts.hashes
-        return None if kept and (channel.bindable or not binds) else "invalid-mechanism"
+        return None if kept and (channel.canBind or not binds) else "invalid-mechanism"
 
-    def exchange(sasl: SASL, channel: Channel) -> Exchange:
+    def exchange(sasl: SASL, channel: SecurityLayer) -> SASLExchange:
         bindings = channel.bindings if binds else None
         return ScramExchange(
-            sasl, hashName, Conversation(hashName, bindings, sasl.offersBinding(channel)), channel.attempt
+            sasl, hashName, ScramServer(hashName, bindings, sasl.offersBinding(channel)), channel.attempt
         )
 
     return Mechanism(f"SCRAM-{hashName}{'-PLUS' if binds else ''}", refusal, exchange, binds)
 
 
-def _plainRefusal(sasl: SASL, channel: Channel) -> str | None:
+def _plainRefusal(sasl: SASL, channel: SecurityLayer) -> str | None:
     return None if channel.secure or sasl.plainWithoutTLS else "encryption-required"
 
 
@@ -264,12 +266,12 @@ __all__ = [
     "SASL",
     "BindingRefused",
     "Challenge",
-    "Channel",
-    "Exchange",
     "Mechanism",
     "PlainExchange",
+    "SASLExchange",
     "SASLFailure",
     "ScramExchange",
+    "SecurityLayer",
     "Success",
     "scram",
 ]

@@ -16,7 +16,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from muccore.stream.sasl.exchange import BindingRefused, SASLFailure, WrongCredentials, decoded
+from muccore.stream.sasl.exchange import BindingRefused, SASLFailure, WrongCredentials, decodeUTF8
 from muccore.xmpp.scramkeys import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _checkExtensions(message: str) -> None:
         raise SASLFailure("malformed-request", "SCRAM extensions are not supported.")
 
 
-def fakeKeys(secret: bytes, hashName: str, name: str) -> ScramKeys:
+def dummyKeys(secret: bytes, hashName: str, name: str) -> ScramKeys:
     """
     Keys for a user who does not exist, so that the exchange goes on as with one who does: the same salt whenever that
     name is tried, as many iterations as new accounts get. No password has them.
@@ -77,7 +77,7 @@ def fakeKeys(secret: bytes, hashName: str, name: str) -> ScramKeys:
     return ScramKeys(hashName, salt, ITERATIONS, nothing, nothing)
 
 
-class Conversation:
+class ScramServer:
     """
     One SCRAM exchange: L{first}, then L{challenge}, then L{final}.
 
@@ -114,7 +114,7 @@ class Conversation:
         @raise BindingRefused: C{malformed-request}; C{not-authorized} if somebody has hidden from the client that
             the server can bind the channel.
         """
-        text = decoded(data)
+        text = decodeUTF8(data)
         _checkExtensions(text)
         match = _FIRST.fullmatch(text)
         if match is None:
@@ -146,7 +146,7 @@ class Conversation:
         """
         The server's first message.
 
-        @param keys: the user's, or L{fakeKeys}.
+        @param keys: the user's, or L{dummyKeys}.
         """
         self._keys = keys
         salt = binascii.b2a_base64(keys.salt, newline=False).decode("ascii")
@@ -162,7 +162,7 @@ class Conversation:
         @raise WrongCredentials: if the client does not know the password or answers another challenge.
         @raise BindingRefused: C{not-authorized} if the client sees another channel, whatever its password.
         """
-        text = decoded(data)
+        text = decodeUTF8(data)
         _checkExtensions(text)
         match = _FINAL.fullmatch(text)
         if match is None:
@@ -171,7 +171,7 @@ class Conversation:
         proof = binascii.a2b_base64(match["proof"])
         signed = f"{self._clientFirst},{self._serverFirst},{match['unproved']}".encode()
         # All is looked at before anything is refused: how long it takes tells nothing.
-        right = self._proves(proof, signed)
+        right = self._verifyProof(proof, signed)
         right &= hmac.compare_digest(match["nonce"], self._nonce)
         if not hmac.compare_digest(binding, self._expectedBinding):
             raise BindingRefused("not-authorized", "The channel bindings do not match.")
@@ -180,7 +180,7 @@ class Conversation:
         signature = hmac.digest(self._keys.serverKey, signed, self._algorithm)
         return b"v=" + binascii.b2a_base64(signature, newline=False)
 
-    def _proves(self, proof: bytes, signed: bytes) -> bool:
+    def _verifyProof(self, proof: bytes, signed: bytes) -> bool:
         """
         Whether whoever made the proof knows the password (RFC 5802 §3).
         """
@@ -192,4 +192,4 @@ class Conversation:
         return hmac.compare_digest(stored, self._keys.storedKey)
 
 
-__all__ = ["NONCE_LENGTH", "Conversation", "fakeKeys"]
+__all__ = ["NONCE_LENGTH", "ScramServer", "dummyKeys"]

@@ -27,18 +27,18 @@ class AffiliationsTests(SynchronousTestCase):
     def test_domain(self) -> None:
         """A domain's entry applies to its users and nobody else; a user's own entry comes first (§9.2)."""
         list = Affiliations({"localhost": Affiliate("outcast"), "romeo@localhost": Affiliate("member")})
-        self.assertIs(list.of(ROMEO), Affiliation.MEMBER)
-        self.assertIs(list.of(parse("juliet@localhost")), Affiliation.OUTCAST)
-        self.assertIs(list.of(parse("juliet@sub.localhost")), Affiliation.NONE)
+        self.assertIs(list.get(ROMEO), Affiliation.MEMBER)
+        self.assertIs(list.get(parse("juliet@localhost")), Affiliation.OUTCAST)
+        self.assertIs(list.get(parse("juliet@sub.localhost")), Affiliation.NONE)
 
     def test_nickOnly(self) -> None:
         """An entry that only reserves a nick does not override that of the domain."""
         list = Affiliations({"localhost": Affiliate("outcast"), "romeo@localhost": Affiliate("none", "Romeo")})
-        self.assertIs(list.of(ROMEO), Affiliation.OUTCAST)
-        self.assertFalse(list.stands("romeo@localhost"))
-        self.assertFalse(list.stands("juliet@localhost"))
+        self.assertIs(list.get(ROMEO), Affiliation.OUTCAST)
+        self.assertFalse(list.hasExplicit("romeo@localhost"))
+        self.assertFalse(list.hasExplicit("juliet@localhost"))
         list.update({"romeo@localhost": Affiliate("member", "Romeo")})
-        self.assertTrue(list.stands("romeo@localhost"))
+        self.assertTrue(list.hasExplicit("romeo@localhost"))
 
     def test_full(self) -> None:
         """A full list takes nobody new: C{resource-constraint}; its entries can still change or go."""
@@ -53,10 +53,10 @@ class AffiliationsTests(SynchronousTestCase):
     def test_ownersAfter(self) -> None:
         """Whether a change leaves the room an owner is known in advance."""
         list = Affiliations({"a@x": Affiliate("owner"), "b@x": Affiliate("owner"), "c@x": Affiliate("member")})
-        self.assertTrue(list.ownersAfter({"a@x": None}))
-        self.assertFalse(list.ownersAfter({"a@x": None, "b@x": Affiliate("admin")}))
-        self.assertTrue(list.ownersAfter({"a@x": None, "b@x": None, "c@x": Affiliate("owner")}))
-        self.assertIs(list.of(parse("a@x")), Affiliation.OWNER)
+        self.assertTrue(list.hasOwnerAfter({"a@x": None}))
+        self.assertFalse(list.hasOwnerAfter({"a@x": None, "b@x": Affiliate("admin")}))
+        self.assertTrue(list.hasOwnerAfter({"a@x": None, "b@x": None, "c@x": Affiliate("owner")}))
+        self.assertIs(list.get(parse("a@x")), Affiliation.OWNER)
 
     def test_entriesAreACopy(self) -> None:
         """The entries handed out for storing do not change with the list."""
@@ -82,12 +82,12 @@ class AffiliationsTests(SynchronousTestCase):
             self.assertEqual(list.entries(), model)
             for nick in "NMO":
                 holder = [key for key, entry in model.items() if entry.nick == nick]
-                self.assertEqual(list.holderOf(nick), holder[0] if holder else None)
+                self.assertEqual(list.reservedBy(nick), holder[0] if holder else None)
             for key in KEYS:
                 own = model.get(key)
-                self.assertEqual(list.nickOf(key), own.nick if own is not None else None)
+                self.assertEqual(list.reservedNick(key), own.nick if own is not None else None)
                 jid = parse(key)
                 if own is None or own.affiliation == "none":
                     own = model.get(jid.domain)
                 expected = AFFILIATIONS[own.affiliation] if own is not None else Affiliation.NONE
-                self.assertIs(list.of(jid), expected)
+                self.assertIs(list.get(jid), expected)

@@ -87,7 +87,7 @@ class CodeTests(ConfigurationTestCase):
         """The notice is a groupchat message from the room with nothing but codes; it is not part of the history."""
         self.openRoom()
         configure(self.romeo, roomname="Orchard")
-        [message] = self.juliet.hears()
+        [message] = self.juliet.received()
         self.assertEqual((message.get("type"), message.get("from")), ("groupchat", ROOM))
         [x] = message.childElements()
         self.assertEqual([child.name for child in x.childElements()], ["status"])
@@ -290,7 +290,7 @@ class DestroyTests(ConfigurationTestCase):
         """C{<destroy/>} follows C{<item/>}, and its C{<reason/>} is of C{muc#user}."""
         self.openRoom()
         sendOwner(self.romeo, "<destroy><reason>&lt;End&gt;</reason></destroy>")
-        [presence] = self.juliet.hears()
+        [presence] = self.juliet.received()
         x = presence.child("x", ns.MUC_USER)
         assert x is not None
         self.assertEqual([child.name for child in x.childElements()], ["item", "destroy", "status"])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.history import SIZE_LIMIT, History, HistoryRequest
+from muccore.muc.model.history import SIZE_LIMIT, History, HistoryOptions
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
@@ -45,36 +45,36 @@ def bodies(chosen: list[Rendered]) -> list[str]:
 class RequestTests(SynchronousTestCase):
     """Limits that clients ask for (§7.2.14)."""
 
-    def parse(self, attributes: str) -> HistoryRequest:
+    def parse(self, attributes: str) -> HistoryOptions:
         """Parse a C{<history/>} with these attributes."""
         [history] = parseStanza(f"<presence><history {attributes}/></presence>").childElements()
-        return HistoryRequest.parse(history, NOW)
+        return HistoryOptions.parse(history, NOW)
 
     def test_absent(self) -> None:
         """Without a request there is no limit."""
-        self.assertEqual(HistoryRequest.parse(None, NOW), HistoryRequest(None, None, None))
-        self.assertEqual(self.parse(""), HistoryRequest())
+        self.assertEqual(HistoryOptions.parse(None, NOW), HistoryOptions(None, None, None))
+        self.assertEqual(self.parse(""), HistoryOptions())
 
     def test_limits(self) -> None:
         """All four attributes are understood; of C{seconds} and C{since} the later moment counts."""
-        self.assertEqual(self.parse("maxchars='65000'"), HistoryRequest(maxchars=65000))
-        self.assertEqual(self.parse("maxchars='0' maxstanzas='20'"), HistoryRequest(0, 20))
-        self.assertEqual(self.parse("seconds='180'"), HistoryRequest(since=NOW - 180))
-        self.assertEqual(self.parse("since='1970-01-01T00:00:00Z'"), HistoryRequest(since=0.0))
-        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 60)}'"), HistoryRequest(since=NOW - 60))
-        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 600)}'"), HistoryRequest(since=NOW - 180))
+        self.assertEqual(self.parse("maxchars='65000'"), HistoryOptions(maxchars=65000))
+        self.assertEqual(self.parse("maxchars='0' maxstanzas='20'"), HistoryOptions(0, 20))
+        self.assertEqual(self.parse("seconds='180'"), HistoryOptions(since=NOW - 180))
+        self.assertEqual(self.parse("since='1970-01-01T00:00:00Z'"), HistoryOptions(since=0.0))
+        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 60)}'"), HistoryOptions(since=NOW - 60))
+        self.assertEqual(self.parse(f"seconds='180' since='{stamp(NOW - 600)}'"), HistoryOptions(since=NOW - 180))
 
     def test_nonsense(self) -> None:
         """Malformed attributes are ignored."""
         for value in ("", "-1", "x", "1.5", "9" * 16, "\u0663", " 1"):
             for name in ("maxchars", "maxstanzas", "seconds"):
-                self.assertEqual(self.parse(f"{name}='{value}'"), HistoryRequest(), (name, value))
+                self.assertEqual(self.parse(f"{name}='{value}'"), HistoryOptions(), (name, value))
         for value in ("", "yesterday", "2002-13-01T00:00:00Z", "1970-01-01", "0000-01-01T00:00:00Z"):
-            self.assertEqual(self.parse(f"since='{value}'"), HistoryRequest(), value)
+            self.assertEqual(self.parse(f"since='{value}'"), HistoryOptions(), value)
 
     def test_longAgo(self) -> None:
         """More seconds than have ever passed are accepted."""
-        self.assertEqual(self.parse("seconds='999999999999999'"), HistoryRequest(since=NOW - 999999999999999))
+        self.assertEqual(self.parse("seconds='999999999999999'"), HistoryOptions(since=NOW - 999999999999999))
 
 
 class HistoryTests(SynchronousTestCase):
@@ -84,7 +84,7 @@ class HistoryTests(SynchronousTestCase):
         """A past message ends with a delay by the room that has the time in UTC."""
         history = History(ROOM, 5)
         history.add(said("Ay me"), NOW)
-        [rendered] = history.select(HistoryRequest(), TO)
+        [rendered] = history.select(HistoryOptions(), TO)
         self.assertEqual(
             rendered.addressed(TO).decode(),
             f"<message to='romeo@localhost/orchard' from='{ROOM}/Juliet' type='groupchat'><body>Ay me</body>"
@@ -96,7 +96,7 @@ class HistoryTests(SynchronousTestCase):
         for room in ("100%s@conference.localhost", "%@conference.localhost", "{}@conference.localhost"):
             history = History(room, 5)
             history.add(said("Ay me"), NOW)
-            [rendered] = history.select(HistoryRequest(), TO)
+            [rendered] = history.select(HistoryOptions(), TO)
             delay = whole(rendered).child("delay", ns.DELAY)
             assert delay is not None
             self.assertEqual(delay.attributes, {"from": room, "stamp": "2001-09-09T01:46:40Z"})
@@ -106,19 +106,19 @@ class HistoryTests(SynchronousTestCase):
         history = History(ROOM, 5)
         message = said("Thrice")
         history.add(message, NOW, True)
-        self.assertEqual(history.select(HistoryRequest(), TO), [message])
+        self.assertEqual(history.select(HistoryOptions(), TO), [message])
 
     def test_length(self) -> None:
         """The last messages are kept, up to the configured number; fewer when that is reduced."""
         history = History(ROOM, 3)
         for text in "abcde":
             history.add(said(text), NOW)
-        self.assertEqual(bodies(history.select(HistoryRequest(), TO)), ["c", "d", "e"])
+        self.assertEqual(bodies(history.select(HistoryOptions(), TO)), ["c", "d", "e"])
         history.resize(2)
-        self.assertEqual(bodies(history.select(HistoryRequest(), TO)), ["d", "e"])
+        self.assertEqual(bodies(history.select(HistoryOptions(), TO)), ["d", "e"])
         history.resize(3)
         history.add(said("f"), NOW)
-        self.assertEqual(bodies(history.select(HistoryRequest(), TO)), ["d", "e", "f"])
+        self.assertEqual(bodies(history.select(HistoryOptions(), TO)), ["d", "e", "f"])
 
     def test_none(self) -> None:
         """A room without history keeps nothing."""
@@ -137,7 +137,7 @@ class HistoryTests(SynchronousTestCase):
         history = History(ROOM, 1000)
         for n in range(20):
             history.add(said(f"{n} " + "\u00e4" * 50_000), NOW)
-        kept = bodies(history.select(HistoryRequest(), TO))
+        kept = bodies(history.select(HistoryOptions(), TO))
         self.assertEqual([text.split()[0] for text in kept], [str(n) for n in range(15, 20)])
         self.assertLessEqual(sum(len(text.encode()) for text in kept), SIZE_LIMIT)
         history.resize(1)
@@ -174,9 +174,9 @@ class HistoryTests(SynchronousTestCase):
             history.add(said(text), now)
             model.append((now, text))
         model = model[len(model) - min(length, len(model)) :]
-        chosen = history.select(HistoryRequest(maxchars, maxstanzas, since), TO)
+        chosen = history.select(HistoryOptions(maxchars, maxstanzas, since), TO)
 
-        whole = history.select(HistoryRequest(), TO)
+        whole = history.select(HistoryOptions(), TO)
         self.assertEqual(bodies(list(whole)), [text for _, text in model])
         fitting = [
             start

@@ -149,7 +149,7 @@ class RoleMatrixTests(RoomTestCase):
                 case = f"{actor} makes {target} who is {now} {wanted}"
                 received = self.request(actor, target, now, wanted)
                 occupant = self.room().occupants.get("Target")
-                found = occupant.role.word if occupant is not None else "none"
+                found = occupant.role.xmlName if occupant is not None else "none"
                 if outcome == "ok":
                     self.assertIn("result q", received, case)
                     self.assertEqual(found, wanted, case)

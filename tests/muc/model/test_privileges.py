@@ -17,7 +17,7 @@ from muccore.muc.model.privileges import (
     initialRole,
     parseAffiliation,
     parseRole,
-    roleAfter,
+    roleAfterAffiliationChange,
 )
 from muccore.xmpp.errors import StanzaError
 
@@ -50,25 +50,25 @@ class RoleTests(SynchronousTestCase):
 
     def test_rise(self) -> None:
         """A promotion brings the initial role of the new affiliation, unless the current one is higher (§5.1.3)."""
-        self.assertIs(roleAfter(VISITOR, NONE, MEMBER, True), PARTICIPANT)
-        self.assertIs(roleAfter(VISITOR, NONE, ADMIN, True), MODERATOR)
-        self.assertIs(roleAfter(MODERATOR, NONE, MEMBER, True), MODERATOR)
-        self.assertIs(roleAfter(PARTICIPANT, ADMIN, OWNER, False), MODERATOR)
+        self.assertIs(roleAfterAffiliationChange(VISITOR, NONE, MEMBER, True), PARTICIPANT)
+        self.assertIs(roleAfterAffiliationChange(VISITOR, NONE, ADMIN, True), MODERATOR)
+        self.assertIs(roleAfterAffiliationChange(MODERATOR, NONE, MEMBER, True), MODERATOR)
+        self.assertIs(roleAfterAffiliationChange(PARTICIPANT, ADMIN, OWNER, False), MODERATOR)
 
     def test_fall(self) -> None:
         """After a demotion the role is no higher than the initial one."""
-        self.assertIs(roleAfter(MODERATOR, OWNER, ADMIN, False), MODERATOR)
-        self.assertIs(roleAfter(MODERATOR, OWNER, MEMBER, True), PARTICIPANT)
-        self.assertIs(roleAfter(MODERATOR, ADMIN, NONE, True), VISITOR)
-        self.assertIs(roleAfter(PARTICIPANT, MEMBER, NONE, True), VISITOR)
-        self.assertIs(roleAfter(PARTICIPANT, MEMBER, NONE, False), PARTICIPANT)
+        self.assertIs(roleAfterAffiliationChange(MODERATOR, OWNER, ADMIN, False), MODERATOR)
+        self.assertIs(roleAfterAffiliationChange(MODERATOR, OWNER, MEMBER, True), PARTICIPANT)
+        self.assertIs(roleAfterAffiliationChange(MODERATOR, ADMIN, NONE, True), VISITOR)
+        self.assertIs(roleAfterAffiliationChange(PARTICIPANT, MEMBER, NONE, True), VISITOR)
+        self.assertIs(roleAfterAffiliationChange(PARTICIPANT, MEMBER, NONE, False), PARTICIPANT)
 
     def test_neverMoreByFalling(self) -> None:
         """No demotion brings a higher role: a member without voice does not get it back by that."""
-        self.assertIs(roleAfter(VISITOR, MEMBER, NONE, False), VISITOR)
+        self.assertIs(roleAfterAffiliationChange(VISITOR, MEMBER, NONE, False), VISITOR)
         for role, old, new, moderated in product(list(Role)[1:], list(Affiliation), list(Affiliation), (True, False)):
             if NONE <= new < old:
-                self.assertLessEqual(roleAfter(role, old, new, moderated), role)
+                self.assertLessEqual(roleAfterAffiliationChange(role, old, new, moderated), role)
 
 
 class RoleChangeTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
-from muccore.muc.model.rendering import Notice, item, payloadOf, statusCodes
+from muccore.muc.model.rendering import OccupantPresence, extractPresencePayload, item, statusCodes
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.element import Rendered
@@ -28,7 +28,7 @@ class PayloadTests(SynchronousTestCase):
 
     def payload(self, inside: str, attributes: str = "") -> str:
         """What is passed on of a presence with these children."""
-        return payloadOf(parseStanza(f"<presence{attributes}>{inside}</presence>"), ROOM).decode()
+        return extractPresencePayload(parseStanza(f"<presence{attributes}>{inside}</presence>"), ROOM).decode()
 
     def test_everything(self) -> None:
         """All children are passed on in order, known or not; white space between them is not (§17.3)."""
@@ -83,8 +83,8 @@ class NoticeTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Romeo is in with two sessions."""
         self.romeo = Occupant(ROOM, "Romeo", parse("romeo@localhost"), Affiliation.MEMBER, Role.PARTICIPANT)
-        self.first = self.romeo.seat("romeo@localhost/a", ignore, b"<show>away</show>")
-        self.second = self.romeo.seat("romeo@localhost/b", ignore, b"<show>dnd</show>")
+        self.first = self.romeo.addSession("romeo@localhost/a", ignore, b"<show>away</show>")
+        self.second = self.romeo.addSession("romeo@localhost/b", ignore, b"<show>dnd</show>")
 
     def assertPresence(self, rendered: Rendered, attributes: str, inside: str) -> None:
         """A rendered presence is exactly this."""
@@ -95,23 +95,23 @@ class NoticeTests(SynchronousTestCase):
         Others see the presence of the session that is shown, with its full JID or without; each own session sees its
         own full JID, 110, and the id of its request.
         """
-        notice = Notice(self.romeo)
+        notice = OccupantPresence(self.romeo)
         x = f"<show>dnd</show><x xmlns='{ns.MUC_USER}'><item affiliation='member' role='participant'"
         sender = " from='room@conference.localhost/Romeo'"
-        self.assertPresence(notice.anonymous(), sender, f"{x}/></x>")
-        self.assertPresence(notice.identified(), sender, f"{x} jid='romeo@localhost/b'/></x>")
+        self.assertPresence(notice.withoutJID(), sender, f"{x}/></x>")
+        self.assertPresence(notice.withJID(), sender, f"{x} jid='romeo@localhost/b'/></x>")
         own = f"{x} jid='romeo@localhost/a'/><status code='110'/></x>"
-        self.assertPresence(notice.own(self.first), sender, own)
-        self.assertPresence(notice.own(self.first, id="1'"), f" id='1&apos;'{sender}", own)
+        self.assertPresence(notice.toSelf(self.first), sender, own)
+        self.assertPresence(notice.toSelf(self.first, id="1'"), f" id='1&apos;'{sender}", own)
 
     def test_codes(self) -> None:
         """Public codes go to everybody, private ones to the occupant alone."""
-        notice = Notice(self.romeo, codes=(307,), payload=b"")
+        notice = OccupantPresence(self.romeo, codes=(307,), payload=b"")
         x = f"<x xmlns='{ns.MUC_USER}'><status code='%s'/><item affiliation='member' role='participant'"
         sender = " from='room@conference.localhost/Romeo'"
-        self.assertPresence(notice.anonymous(), sender, f"{x % 307}/></x>")
+        self.assertPresence(notice.withoutJID(), sender, f"{x % 307}/></x>")
         self.assertPresence(
-            notice.own(self.second, (201, 100)),
+            notice.toSelf(self.second, (201, 100)),
             sender,
             f"{x % '100'} jid='romeo@localhost/b'/><status code='110'/></x>".replace(
                 "<item", "<status code='201'/><status code='307'/><item"
@@ -120,9 +120,9 @@ class NoticeTests(SynchronousTestCase):
 
     def test_moment(self) -> None:
         """A notice keeps the state of the moment in which it was made."""
-        notice = Notice(self.romeo)
-        before = notice.identified().tail
+        notice = OccupantPresence(self.romeo)
+        before = notice.withJID().tail
         self.romeo.rename(ROOM, "R")
         self.romeo.role = Role.VISITOR
-        self.romeo.seat("romeo@localhost/c", ignore, b"")
-        self.assertEqual(notice.identified().tail, before)
+        self.romeo.addSession("romeo@localhost/c", ignore, b"")
+        self.assertEqual(notice.withJID().tail, before)

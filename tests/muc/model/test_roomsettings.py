@@ -12,9 +12,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import RoomChange, RoomRecord
-from muccore.muc.model.room import Entry
+from muccore.muc.model.room import JoinRequest
 from muccore.muc.model.roomsettings import FIELDS, RoomSettings, statusCodes
-from muccore.muc.protocol.owner import Configuration, Destruction
+from muccore.muc.protocol.owner import ConfigureRequest, DestructionRequest
 from muccore.testing.defaults import defaultRoom
 from muccore.xmpp.jid import parse
 
@@ -67,11 +67,11 @@ class StatusCodeTests(SynchronousTestCase):
         settings = defaultRoom(name="Balcony", password="r0m30")
         for value in (
             settings,
-            Configuration(settings),
+            ConfigureRequest(settings),
             RoomRecord(settings.toMapping(), {}),
             RoomChange({}, settings.toMapping()),
-            Entry(parse("romeo@localhost/orchard"), "Romeo", lambda rendered, to: None, b"", "r0m30"),
-            Destruction(password="r0m30"),
+            JoinRequest(parse("romeo@localhost/orchard"), "Romeo", lambda rendered, to: None, b"", "r0m30"),
+            DestructionRequest(password="r0m30"),
         ):
             self.assertNotIn("r0m30", repr(value))
         self.assertIn("Balcony", repr(settings))

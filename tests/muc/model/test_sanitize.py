@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.sanitize import hideRefuser, isReserved
+from muccore.muc.model.sanitize import isRoomOnly, stripErrorBy
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -26,17 +26,17 @@ class ReservedTests(SynchronousTestCase):
 
     def delay(self, sender: str) -> bool:
         """Whether a delay with this C{from} is reserved."""
-        return isReserved(child(f"<delay xmlns='{ns.DELAY}' from='{sender}' stamp='2002-09-10T23:08:25Z'/>"), ROOM)
+        return isRoomOnly(child(f"<delay xmlns='{ns.DELAY}' from='{sender}' stamp='2002-09-10T23:08:25Z'/>"), ROOM)
 
     def test_user(self) -> None:
         """Everything in C{muc#user} is reserved."""
         for name in ("x", "item", "y"):
-            self.assertTrue(isReserved(child(f"<{name} xmlns='{ns.MUC_USER}'/>"), ROOM))
+            self.assertTrue(isRoomOnly(child(f"<{name} xmlns='{ns.MUC_USER}'/>"), ROOM))
 
     def test_others(self) -> None:
         """Nothing else is."""
         for text in ("<body>a</body>", "<x xmlns='jabber:x:oob'/>", f"<x xmlns='{ns.DATA}' type='submit'/>"):
-            self.assertFalse(isReserved(child(text), ROOM), text)
+            self.assertFalse(isRoomOnly(child(text), ROOM), text)
 
     def test_forged(self) -> None:
         """
@@ -52,7 +52,7 @@ class ReservedTests(SynchronousTestCase):
             "@",
         ):
             self.assertTrue(self.delay(sender), sender)
-        self.assertTrue(isReserved(child(f"<delay xmlns='{ns.DELAY}' stamp='2002-09-10T23:08:25Z'/>"), ROOM))
+        self.assertTrue(isRoomOnly(child(f"<delay xmlns='{ns.DELAY}' stamp='2002-09-10T23:08:25Z'/>"), ROOM))
 
     def test_foreign(self) -> None:
         """Delays by others are not reserved."""
@@ -67,8 +67,8 @@ class HideRefuserTests(SynchronousTestCase):
         """C{by} is removed and everything else kept; stanzas without an error stay as they are."""
         text = "<iq type='error' id='1'><error type='auth'{}><forbidden/></error></iq>"
         stanza = parseStanza(text.format(" by='romeo@localhost'"))
-        hideRefuser(stanza)
+        stripErrorBy(stanza)
         self.assertEqual(stanza.toXml(), parseStanza(text.format("")).toXml())
         plain = parseStanza("<iq type='result' id='1'/>")
-        hideRefuser(plain)
+        stripErrorBy(plain)
         self.assertEqual(plain.children, [])

@@ -85,7 +85,7 @@ class DurableFirstTests(SlowStoreTestCase):
             self.assertStoreError()
             self.assertNothingReceived(self.juliet)
             self.assertEqual(self.state(), before, name)
-            self.assertFalse(self.room().gate.closed, name)
+            self.assertFalse(self.room().changeQueue.changing, name)
             self.failing.failing = frozenset()
             change(self.romeo)
             self.store.release()
@@ -102,7 +102,7 @@ class DurableFirstTests(SlowStoreTestCase):
             self.assertStoreError()
             self.assertNothingReceived(self.juliet)
             self.assertEqual(self.state(), before, name)
-            self.assertFalse(self.room().gate.closed, name)
+            self.assertFalse(self.room().changeQueue.changing, name)
 
     def test_nothingToStore(self) -> None:
         """A change of roles is not stored and does not wait."""
@@ -243,7 +243,7 @@ class MeanwhileTests(SlowStoreTestCase):
 
     def test_actorVanishes(self) -> None:
         """An actor whose connection is lost leaves when the change is stored, which holds."""
-        self.romeo.vanishes()
+        self.romeo.dropConnection()
         self.assertNothingReceived(self.juliet)
         self.store.release()
         self.assertReceived(self.juliet, "Romeo unavailable owner/none")

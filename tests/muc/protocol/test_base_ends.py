@@ -130,7 +130,7 @@ class LockedTests(SlowStoreTestCase):
 
     def test_ownerVanishes(self) -> None:
         """An owner whose connection is lost meanwhile leaves an unlocked room."""
-        self.romeo.vanishes()
+        self.romeo.dropConnection()
         self.store.release()
         record = self.storedRecord()
         self.assertEqual(record.name, "Orchard")

@@ -50,7 +50,7 @@ class InviteTestCase(RoomTestCase):
     def assertMessage(self, client: Client, to: str, inside: str, attributes: str = "") -> None:
         """A client has received exactly this message from the room."""
         message = f"<message to='{to}' from='{ROOM}'{attributes}><x xmlns='{ns.MUC_USER}'>{inside}</x></message>"
-        self.assertEqual([render(stanza).decode() for stanza in client.hears()], [message])
+        self.assertEqual([render(stanza).decode() for stanza in client.received()], [message])
 
 
 class InvitationTests(InviteTestCase):
@@ -164,7 +164,7 @@ class RefusedTests(InviteTestCase):
         """An invitation that cannot be delivered removes nobody."""
         invite(self.guest, "<invite to='witch@elsewhere'/><invite to='nobody@localhost'/>")
         self.assertNothingReceived()
-        self.assertEqual(len(self.room().seats), 3)
+        self.assertEqual(len(self.room().sessions), 3)
 
 
 class MembersOnlyTests(InviteTestCase):

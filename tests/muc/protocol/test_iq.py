@@ -32,7 +32,7 @@ class AnswerTests(MUCTestCase):
         )
         for number, (type, payload, empty) in enumerate(requests):
             sendIQ(romeo, type, payload, id=f"id{number}")
-            [iq] = [stanza for stanza in romeo.hears() if stanza.name == "iq"]
+            [iq] = [stanza for stanza in romeo.received() if stanza.name == "iq"]
             self.assertEqual(
                 (iq.get("type"), iq.get("id"), iq.get("from"), iq.get("to")),
                 ("result", f"id{number}", ROOM, "romeo@localhost/a"),
@@ -45,7 +45,7 @@ class AnswerTests(MUCTestCase):
         romeo, juliet = self.login("romeo", "juliet")
         self.createRoom(romeo)
         sendAdmin(juliet, affiliation("x@localhost", "member"))
-        [iq] = juliet.hears()
+        [iq] = juliet.received()
         error, query = iq.child("error"), iq.child("query", ns.MUC_ADMIN)
         assert error is not None and query is not None
         self.assertEqual((iq.get("from"), error.get("by")), (ROOM, ROOM))

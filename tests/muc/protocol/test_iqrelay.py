@@ -30,7 +30,7 @@ class RelayTestCase(RoomTestCase):
     def asked(self, id: str = "7", client: Client | None = None) -> str:
         """Let Romeo, or another client, ask Juliet; the id under which Juliet receives it."""
         self.ask(client or self.romeo, "Juliet", id=id)
-        [iq] = self.juliet.hears()
+        [iq] = self.juliet.received()
         return iq.attributes["id"]
 
     def answer(self, id: str, client: Client | None = None, payload: str = "", nick: str = "Romeo") -> None:
@@ -43,7 +43,7 @@ class RelayTests(RelayTestCase):
 
     def received(self, client: Client) -> Element:
         """The one stanza that a client has received."""
-        [stanza] = client.hears()
+        [stanza] = client.received()
         return stanza
 
     def test_bothWays(self) -> None:

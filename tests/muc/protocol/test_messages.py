@@ -62,7 +62,7 @@ class MessageTestCase(RoomTestCase):
 
     def assertReturned(self, client: Client, condition: str, to: str, id: str, *children: str) -> None:
         """A client has received its message back, with its children, and an error C{type condition} by the room."""
-        [error] = client.hears()
+        [error] = client.received()
         self.assertEqual({**error.attributes}, {"to": client.address, "from": to, "id": id, "type": "error"})
         [*returned, child] = error.childElements()
         self.assertEqual([each.name for each in returned], list(children))
@@ -71,14 +71,14 @@ class MessageTestCase(RoomTestCase):
 
     def rendered(self, client: Client) -> list[str]:
         """What a client has received."""
-        return [render(stanza).decode() for stanza in client.hears()]
+        return [render(stanza).decode() for stanza in client.received()]
 
     def history(self) -> list[str]:
         """The history that somebody receives who enters."""
         newcomer = self.client(f"newcomer{len(self.clients)}")
         join(newcomer, newcomer.address.partition("@")[0])
         received = [line for line in summaries(newcomer) if "body:" in line]
-        newcomer.vanishes()
+        newcomer.dropConnection()
         self.discardReceived()
         return received
 
@@ -200,7 +200,7 @@ class GroupchatTests(MessageTestCase):
         """A message sent right after a join that waits for the store is sent after it (RFC 6120 §10.1)."""
         store = self.slowStore(persistentroom=True)
         for client in self.clients[:-1]:
-            client.vanishes()
+            client.dropConnection()
         self.server.muc.rooms.forget(self.room())
         store.holding = frozenset(["load"])
         join(self.stranger, "Stranger")
@@ -374,7 +374,7 @@ class PrivateTests(MessageTestCase):
             f"<message to='{ROOM}/Owner' type='error' id='5'><error type='cancel' by='member@localhost'>"
             f"<not-acceptable xmlns='{ns.STANZA_ERRORS}'/></error></message>"
         )
-        [bounced] = self.owner.hears()
+        [bounced] = self.owner.received()
         self.assertEqual((bounced.get("from"), bounced.get("id")), (f"{ROOM}/Member", "5"))
         self.assertNotIn("member@localhost", bounced.toXml().replace(ROOM, ""))
         self.assertNothingReceived()

@@ -39,7 +39,7 @@ class ChangeTests(RoomTestCase):
         rest = "show:xa status:gone"
         self.assertReceived(self.juliet, f"Romeo available none/participant {rest}")
         self.assertReceived(self.owner, f"Romeo available none/participant jid=romeo@localhost/a {rest}")
-        [own] = self.romeo.hears()
+        [own] = self.romeo.received()
         self.assertEqual((own.get("id"), codesOf(own)), ("kr7", [110]))
         self.assertReceived(self.phone, f"Romeo available none/participant jid=romeo@localhost/b {rest} 110")
 
@@ -51,7 +51,7 @@ class ChangeTests(RoomTestCase):
             f"<show>xa</show><x xmlns='{ns.MUC_USER}'><item affiliation='owner' role='moderator' jid='k@localhost/x'/>"
             f"<status code='307'/></x><delay xmlns='{ns.DELAY}' from='{ROOM}' stamp='2002-09-10T23:08:25Z'/>",
         )
-        [presence] = self.juliet.hears()
+        [presence] = self.juliet.received()
         self.assertEqual([child.name for child in presence.childElements()], ["show", "x"])
         self.assertEqual(itemOf(presence).attributes, {"affiliation": "none", "role": "participant"})
         self.assertEqual(codesOf(presence), [])
@@ -72,7 +72,7 @@ class ChangeTests(RoomTestCase):
                 f"Romeo unavailable none/participant{old} nick=R 303{code}",
                 f"R available none/participant{new} show:away{code}",
             )
-        [gone, here] = self.romeo.hears()
+        [gone, here] = self.romeo.received()
         self.assertEqual((codesOf(gone), codesOf(here), here.get("id")), ([303, 110], [110], "5"))
 
     def test_renamedOtherwise(self) -> None:
@@ -88,7 +88,7 @@ class ChangeTests(RoomTestCase):
     def test_renameConflict(self) -> None:
         """A nick that another occupant has is refused, and nothing changes (§7.6)."""
         sendPresence(self.juliet, "Romeo", id="ifd1c35")
-        [error] = self.juliet.hears()
+        [error] = self.juliet.received()
         self.assertEqual(error.get("id"), "ifd1c35")
         self.assertNothingReceived()
         self.assertEqual(sorted(self.room().occupants), ["Juliet", "Owner", "Romeo"])
@@ -155,7 +155,7 @@ class ChangeTests(RoomTestCase):
                 newcomer = self.client(f"n{len(self.clients)}")
                 join(newcomer, newcomer.address.partition("@")[0])
                 self.assertIn(expected, summaries(newcomer))
-                newcomer.vanishes()
+                newcomer.dropConnection()
                 self.clients.remove(newcomer)
 
 
@@ -188,7 +188,7 @@ class RepeatedJoinTests(RoomTestCase):
         receives anything.
         """
         join(self.juliet, "Juliet", id="9")
-        self.assertEqual(self.juliet.hears()[2].get("id"), "9")
+        self.assertEqual(self.juliet.received()[2].get("id"), "9")
         join(self.juliet, "Juliet")
         self.assertReceived(self.juliet, *self.everything())
         join(self.juliet, "Juliet", x="<history maxstanzas='0'/>")

@@ -33,7 +33,7 @@ class CreationTests(MUCTestCase):
         """The creator is owner, and told so with 201 (§10.1.1), with the id of the request (§7.2.2)."""
         join(self.romeo, "Romeo", id="n13mt3l")
         self.assertEqual(
-            [render(stanza).decode() for stanza in self.romeo.hears()],
+            [render(stanza).decode() for stanza in self.romeo.received()],
             [
                 f"<presence to='romeo@localhost/a' id='n13mt3l' from='{ROOM}/Romeo'><x xmlns='{ns.MUC_USER}'>"
                 "<status code='201'/><item affiliation='owner' role='moderator' jid='romeo@localhost/a'/>"
@@ -60,7 +60,7 @@ class CreationTests(MUCTestCase):
         romeo = self.client("romeo")
         join(romeo, "Romeo", id="1")
         self.assertRegex(
-            render(romeo.hears()[0]).decode(),
+            render(romeo.received()[0]).decode(),
             f"^<presence to='romeo@localhost/a' from='{ROOM}/Romeo' id='1' type='error'>{X}"
             f"<error by='{ROOM}' type='cancel'><not-allowed xmlns='{ns.STANZA_ERRORS}'/>"
             f"<text xmlns='{ns.STANZA_ERRORS}' xml:lang='en'>[^<]+</text></error></presence>$",
@@ -82,7 +82,7 @@ class CreationTests(MUCTestCase):
         """Presence without C{<x/>} is no join: the sender is told that they are not in (§7.2.18)."""
         sendPresence(self.romeo, "Romeo", id="1")
         self.assertEqual(
-            [render(stanza).decode() for stanza in self.romeo.hears()],
+            [render(stanza).decode() for stanza in self.romeo.received()],
             [
                 f"<presence to='romeo@localhost/a' from='{ROOM}/Romeo' type='unavailable'><x xmlns='{ns.MUC_USER}'>"
                 "<item affiliation='none' role='none'><reason>You are not in the room.</reason></item>"
@@ -98,7 +98,7 @@ class CreationTests(MUCTestCase):
             self.enter(client)
         leave(self.romeo, "Romeo")
         self.assertReceived(self.romeo, "Romeo unavailable owner/none jid=romeo@localhost/a 110")
-        self.assertEqual(list(self.room().seats), ["romeo@localhost/phone"])
+        self.assertEqual(list(self.room().sessions), ["romeo@localhost/phone"])
 
     def test_unlocking(self) -> None:
         """While the first configuration is being stored the room cannot time out, and whoever enters waits (§14.6)."""
@@ -123,14 +123,14 @@ class RefusalTests(RoomTestCase):
         """Somebody cannot enter."""
         client = self.client(address)
         join(client, nick, x=x, id="7")
-        [error] = client.hears()
+        [error] = client.received()
         self.assertEqual((error.get("from"), error.get("id")), (f"{ROOM}/{nick}", "7"))
         self.assertIsNotNone(error.child("x", ns.MUC))
         child = error.child("error")
         assert child is not None
         self.assertEqual(f"{child.get('type')} {next(child.childElements()).name}", condition)
         self.assertEqual(child.get("by"), ROOM)
-        self.assertNotIn(client.address, self.room().seats)
+        self.assertNotIn(client.address, self.room().sessions)
         self.assertNothingReceived()
 
     def test_banned(self) -> None:
@@ -180,7 +180,7 @@ class RefusalTests(RoomTestCase):
         for number in range(10):
             self.enter(f"admin{number}")
         self.assertRefused("wait service-unavailable", "admin10")
-        next(client for client in self.clients if client.address == "u2@localhost/a").vanishes()
+        next(client for client in self.clients if client.address == "u2@localhost/a").dropConnection()
         self.discardReceived()
         self.assertRefused("wait service-unavailable")
 

@@ -65,7 +65,7 @@ class OrderTests(RoomTestCase):
         """The subject is stamped, in UTC, with the time at which it was set (§7.2.15)."""
         self.server.clock.advance(60)
         join(self.juliet, "Juliet")
-        delay = self.juliet.hears()[-1].child("delay", ns.DELAY)
+        delay = self.juliet.received()[-1].child("delay", ns.DELAY)
         assert delay is not None
         self.assertEqual(delay.attributes, {"from": ROOM, "stamp": "2001-09-09T01:46:40Z"})
 
@@ -102,7 +102,7 @@ class OrderTests(RoomTestCase):
     def test_maxchars(self) -> None:
         """Characters are those of whole stanzas as received: exactly as many suffice, one fewer does not (§7.2.14)."""
         join(self.juliet, "Juliet")
-        [_, last] = [stanza for stanza in self.juliet.hears() if stanza.child("body") is not None]
+        [_, last] = [stanza for stanza in self.juliet.received() if stanza.child("body") is not None]
         length = len(render(last).decode())
         for limit, expected in ((length, 1), (length - 1, 0)):
             join(self.juliet, "Juliet", x=f"<history maxchars='{limit}'/>")
@@ -128,7 +128,7 @@ class WarningTests(RoomTestCase):
         self.openRoom(**fields)
         juliet = self.client("juliet")
         join(juliet, nick)
-        return codesOf(juliet.hears()[1])
+        return codesOf(juliet.received()[1])
 
     def test_nonAnonymous(self) -> None:
         """Everybody sees real JIDs: 100 (§7.2.3), for the one who enters alone."""
@@ -191,7 +191,7 @@ class NickTests(RoomTestCase):
         """What is no address does not reach the room."""
         for nick in ("", "\x7f", "a" * 1024):
             join(self.juliet, nick)
-            [error] = self.juliet.hears()
+            [error] = self.juliet.received()
             child = error.child("error")
             assert child is not None
             self.assertIsNotNone(child.child("jid-malformed", ns.STANZA_ERRORS), nick)
@@ -219,7 +219,7 @@ class LockedNickTests(RoomTestCase):
     def test_asked(self) -> None:
         """Whoever asks for it gets it without 210."""
         join(self.juliet, "Juliet")
-        self.assertEqual(codesOf(self.juliet.hears()[1]), [110])
+        self.assertEqual(codesOf(self.juliet.received()[1]), [110])
 
     def test_change(self) -> None:
         """They cannot change it: C{not-acceptable}, cancel (§7.6); others can."""

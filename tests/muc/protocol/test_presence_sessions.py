@@ -117,7 +117,7 @@ class LeavingTests(RoomTestCase):
         the status sent.
         """
         self.romeo.sends(f"<presence type='unavailable' to='{ROOM}/Romeo' id='6'><status>bye</status></presence>")
-        [own] = self.romeo.hears()
+        [own] = self.romeo.received()
         self.assertEqual((own.get("id"), codesOf(own)), ("6", [110]))
         self.assertEqual(itemOf(own).attributes, {"affiliation": "none", "role": "none", "jid": "romeo@localhost/a"})
         self.assertReceived(self.juliet, "Romeo unavailable none/none status:bye")
@@ -130,7 +130,7 @@ class LeavingTests(RoomTestCase):
         for goes, status in (
             (lambda: self.romeo.sends(f"<presence type='unavailable' to='{ROOM}'/>"), ""),
             (lambda: self.romeo.sends("<presence type='unavailable'><status>bye</status></presence>"), " status:bye"),
-            (lambda: self.romeo.vanishes(), ""),
+            (lambda: self.romeo.dropConnection(), ""),
         ):
             self.setUp()
             sendPresence(self.romeo, "R")
@@ -148,7 +148,7 @@ class LeavingTests(RoomTestCase):
     def test_last(self) -> None:
         """When the last occupant leaves, a temporary room is destroyed, in the store as well (§7.14)."""
         for client in self.clients:
-            client.vanishes()
+            client.dropConnection()
         self.assertEqual(self.server.muc.rooms.live, {})
         self.assertIsNone(self.record())
 

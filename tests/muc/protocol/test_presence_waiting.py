@@ -26,7 +26,7 @@ class EmptyRoomTests(MUCTestCase):
         juliet = self.client("juliet")
         self.enter("romeo", to=names[0])
         self.enter(juliet, to=names[1])
-        juliet.vanishes()
+        juliet.dropConnection()
         self.assertIn(names[0], self.server.muc.rooms.live)
 
 
@@ -50,7 +50,7 @@ class BusyTests(RoomTestCase):
                 "J available none/participant",
             ),
             (lambda: sendError(self.juliet, "gone"), "Juliet unavailable none/none 333"),
-            (lambda: self.juliet.vanishes(), "Juliet unavailable none/none"),
+            (lambda: self.juliet.dropConnection(), "Juliet unavailable none/none"),
         ):
             self.setUp()
             send()
@@ -64,5 +64,5 @@ class BusyTests(RoomTestCase):
         join(nurse, "Nurse")
         sendPresence(self.romeo, "R")
         self.assertEqual(len(summaries(self.romeo)), 3)
-        nurse.vanishes()
+        nurse.dropConnection()
         self.assertReceived(self.romeo, "Nurse unavailable none/none")

@@ -285,7 +285,7 @@ class MembersOnlyTests(RegistrationTestCase):
                 "admin@localhost/a presence",
             ],
         )
-        [presence, result] = self.member.hears()
+        [presence, result] = self.member.received()
         x = presence.child("x", ns.MUC_USER)
         assert x is not None
         self.assertEqual(

@@ -149,7 +149,7 @@ class ListTests(MUCTestCase):
             sendIQ(romeo, "get", query, to=HOST)
             self.assertEqual(len(delayed.held), roomlist.WAITING + 1)
             delayed.release()
-            answers = [*one.hears(), *two.hears(), *romeo.hears()]
+            answers = [*one.received(), *two.received(), *romeo.received()]
             self.assertEqual([answer.get("type") for answer in answers], ["result"] * (roomlist.WAITING + 1))
 
     def test_storeFails(self) -> None:

@@ -43,7 +43,7 @@ class RequestTests(VoiceTestCase):
         """Moderators, and nobody else, receive a form that says who asks, from which session, and for what."""
         submit(self.visitor, {"muc#role": "participant"})
         for client in (self.owner, self.moderator):
-            [message] = client.hears()
+            [message] = client.received()
             self.assertEqual({**message.attributes}, {"to": client.address, "from": ROOM})
             x = message.child("x", ns.DATA)
             assert x is not None

@@ -22,7 +22,7 @@ from muccore.interfaces import RoomRecord
 from muccore.muc.model.affiliations import Affiliations
 from muccore.muc.service.rooms import Rooms
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
-from muccore.testing.inmemory import Client, Stage
+from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp.element import Element
 from tests.muc.muchelpers import (
     ROOM,
@@ -76,7 +76,7 @@ class SessionView:
         @return: the ids of the requests that had a result.
         """
         done = []
-        for stanza in self.client.hears():
+        for stanza in self.client.received():
             if stanza.name == "presence" and stanza.get("type") != "error":
                 self._presence(stanza)
             elif stanza.name == "iq" and stanza.get("id") in self.asked:
@@ -116,7 +116,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Start the server on what is stored."""
         self.store = DelayedRoomStore(self.failing)
         self.store.holding = WRITES | {"load"}
-        self.server = Stage(self.store, grace=60, lockTimeout=60, idleRooms=1)
+        self.server = InMemoryServer(self.store, grace=60, lockTimeout=60, idleRooms=1)
         self.sessions = {name: SessionView(self.server.client(f"{name}@localhost/a")) for name in USERS}
 
     @property
@@ -166,7 +166,7 @@ class StoreMachine(RuleBasedStateMachine):
     def replaced(self, name: str, lost: bool) -> None:
         """Log in again under the same full JID, with the connection lost or not."""
         if lost:
-            self.sessions[name].client.vanishes()
+            self.sessions[name].client.dropConnection()
         self.sessions[name] = SessionView(self.server.client(f"{name}@localhost/a"))
 
     @rule(name=user)
@@ -290,18 +290,18 @@ class StoreMachine(RuleBasedStateMachine):
             assert any(entry.affiliation == "owner" for entry in room.record().affiliates.values())
         truth = {}
         if room is not None:
-            truth = {o.nick: (o.affiliation.word, o.role.word) for o in room.occupants.values()}
+            truth = {o.nick: (o.affiliation.xmlName, o.role.xmlName) for o in room.occupants.values()}
             listed = Affiliations(room.record().affiliates)
-            assert all(listed.of(o.account) is o.affiliation for o in room.occupants.values())
+            assert all(listed.get(o.account) is o.affiliation for o in room.occupants.values())
             if room.settings.membersOnly and not room.locked:
                 assert all(affiliation != "none" for affiliation, _ in truth.values())
         for name, session in self.sessions.items():
-            seated = room is not None and f"{name}@localhost/a" in room.seats
+            seated = room is not None and f"{name}@localhost/a" in room.sessions
             if session.inside:
                 assert seated and session.seen == truth, (name, session.seen, truth)
             elif seated:
                 # The leave of the old session waits, and nobody else is in under its JID.
-                assert room is not None and room.gate.closed, name
+                assert room is not None and room.changeQueue.changing, name
 
     def isStored(self, record: RoomRecord | None, jid: str, word: str) -> None:
         """An affiliation whose request had a result is stored, unless the room is locked or has ended since."""
@@ -316,9 +316,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.release(1)
             self.agreed()
         assert all(not session.asked for session in self.sessions.values())
-        assert all(not room.gate.closed for room in self.rooms.live.values())
+        assert all(not room.changeQueue.changing for room in self.rooms.live.values())
         for session in self.sessions.values():
-            session.client.vanishes()
+            session.client.dropConnection()
         while self.store.held:
             self.store.release(1)
         record = self.record()

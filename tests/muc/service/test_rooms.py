@@ -63,7 +63,7 @@ class LoadTests(StoredRoomTestCase):
         sendAdmin(romeo, affiliation("juliet@localhost", "member", nick="Julia"))
         setSubject(romeo, "Love")
         before = self.room().record()
-        romeo.vanishes()
+        romeo.dropConnection()
         self.restart()
         juliet = self.client("juliet")
         join(juliet, "Julia", password="rose")
@@ -156,7 +156,7 @@ class LoadTests(StoredRoomTestCase):
             store.holding = LOAD
             juliet = self.client("juliet")
             join(juliet, "Juliet")
-            juliet.vanishes()
+            juliet.dropConnection()
             store.release()
             self.assertEqual([len(room.occupants) for room in self.server.muc.rooms.live.values()], [0] * persistent)
 
@@ -175,7 +175,7 @@ class LoadTests(StoredRoomTestCase):
         join(self.client("juliet"), "Juliet")
         again = self.client("juliet")
         store.release()
-        self.assertEqual(self.room().seats, {})
+        self.assertEqual(self.room().sessions, {})
         self.discardReceived()
         say(again, "Am I in?")
         self.assertReceived(again, "room message error modify not-acceptable")
@@ -296,8 +296,8 @@ class ShutDownTests(StoredRoomTestCase):
         self.successResultOf(self.server.rooms.shutDown())
         self.assertReceived(self.romeo, "Romeo unavailable owner/none jid=romeo@localhost/a 332 110")
         self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a 332 110")
-        self.romeo.vanishes()
-        self.juliet.vanishes()
+        self.romeo.dropConnection()
+        self.juliet.dropConnection()
         self.assertEqual(self.record(), before)
         self.assertEqual(self.store.held, [])
 

@@ -16,7 +16,7 @@ from tests.muc.service.test_rooms import saved
 def names(client: Client) -> list[str]:
     """The rooms that the service lists."""
     client.sends(f"<iq type='get' id='q' to='{HOST}'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>")
-    [iq] = client.hears()
+    [iq] = client.received()
     [query] = iq.childElements()
     return [item["jid"] for item in attributes(child for child in query.childElements() if child.name == "item")]
 
@@ -124,7 +124,7 @@ class CreateTests(MUCTestCase):
         """So is the room of a creator whose connection is lost."""
         romeo = self.client("romeo")
         join(romeo, "Romeo")
-        romeo.vanishes()
+        romeo.dropConnection()
         self.assertEqual(self.server.muc.rooms.live, {})
         self.assertIsNone(self.record())
 
@@ -220,7 +220,7 @@ class OpenTests(MUCTestCase):
         self.startServer(store, lockNewRooms=False)
         romeo = self.client("romeo")
         join(romeo, "Romeo")
-        romeo.vanishes()
+        romeo.dropConnection()
         while store.held:
             store.release()
         self.assertEqual(self.server.muc.rooms.live, {})

@@ -10,9 +10,9 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, fail
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import IAccounts, StoreUnavailable
+from muccore.interfaces import IAuthBackend, StoreUnavailable
 from muccore.stream.sasl.exchange import MESSAGE_LIMIT, SASL_CONDITIONS
-from muccore.stream.sasl.mechanisms import MECHANISMS, SASL, Challenge, Exchange, Mechanism, SASLFailure, Success
+from muccore.stream.sasl.mechanisms import MECHANISMS, SASL, Challenge, Mechanism, SASLExchange, SASLFailure, Success
 from tests.stream.clients import Bindings, ScramClient
 from tests.stream.logins import ALL, BINDINGS, PASSWORD, Accounts, SASLTestCase
 
@@ -26,7 +26,7 @@ class OfferTests(SASLTestCase):
         """
         The accounts of these tests are what the real ones are.
         """
-        verifyObject(IAccounts, self.accounts)
+        verifyObject(IAuthBackend, self.accounts)
 
     def test_all(self) -> None:
         """
@@ -55,7 +55,7 @@ class OfferTests(SASLTestCase):
             self.assertEqual(server.mechanisms(secure, bindings), offered)
             for name in [*ALL, "ANONYMOUS", "plain", ""]:
                 if name in offered:
-                    self.assertIsInstance(server.begin(name, secure, bindings), Exchange)
+                    self.assertIsInstance(server.begin(name, secure, bindings), SASLExchange)
                     continue
                 with self.assertRaises(SASLFailure) as caught:
                     server.begin(name, secure, bindings)
@@ -76,7 +76,7 @@ class OfferTests(SASLTestCase):
         Another mechanism is one row of the table.
         """
 
-        class Guest(Exchange):
+        class Guest(SASLExchange):
             """
             Lets everybody in as a guest.
             """

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.stream.sasl.exchange import BindingRefused, SASLFailure
-from muccore.stream.sasl.scram import NONCE_LENGTH, Conversation, fakeKeys
+from muccore.stream.sasl.scram import NONCE_LENGTH, ScramServer, dummyKeys
 from muccore.xmpp.scramkeys import ITERATIONS, SALT_LENGTH, ScramKeys
 from tests.stream.clients import Bindings, ScramClient
 
@@ -45,7 +45,7 @@ class VectorTests(SynchronousTestCase):
         """
         Replay an exchange in which C{user} knows the password C{pencil}.
         """
-        conversation = Conversation(hashName, None, False, nonce)
+        conversation = ScramServer(hashName, None, False, nonce)
         conversation.first(messages[0])
         self.assertEqual((conversation.user, conversation.authzid), ("user", None))
         keys = ScramKeys.derive(hashName, "pencil", b64decode(salt), 4096)
@@ -87,11 +87,11 @@ class FirstTests(Asserts):
     The client's first message (RFC 5802 §7).
     """
 
-    def first(self, message: bytes) -> Conversation:
+    def first(self, message: bytes) -> ScramServer:
         """
         Take a first message without channel binding.
         """
-        conversation = Conversation("SHA-1", None, False)
+        conversation = ScramServer("SHA-1", None, False)
         conversation.first(message)
         return conversation
 
@@ -191,11 +191,11 @@ class FinalTests(Asserts):
     The client's last message.
     """
 
-    def exchange(self, client: ScramClient) -> tuple[Conversation, bytes]:
+    def exchange(self, client: ScramClient) -> tuple[ScramServer, bytes]:
         """
         Carry an exchange to where the client's last message is ready.
         """
-        conversation = Conversation("SHA-256", None, False)
+        conversation = ScramServer("SHA-256", None, False)
         conversation.first(client.first())
         return conversation, client.final(conversation.challenge(KEYS))
 
@@ -232,7 +232,7 @@ class FinalTests(Asserts):
         The answer is to this challenge, not to another.
         """
         client = ScramClient("sha256", "user", "pencil")
-        conversation = Conversation("SHA-256", None, False)
+        conversation = ScramServer("SHA-256", None, False)
         conversation.first(client.first())
         challenge = conversation.challenge(KEYS)
         for other in (challenge.replace(b",s=", b"x,s="), challenge.replace(b"r=", b"r=x")):
@@ -248,7 +248,7 @@ class FinalTests(Asserts):
         """
         for sent, confirmed in [(b"n,,", b"y,,"), (b"y,,", b"n,,"), (b"n,a=u,", b"n,,"), (b"n,,", b"n,,x")]:
             client = ScramClient("sha256", "user", "pencil", header=sent)
-            conversation = Conversation("SHA-256", None, False)
+            conversation = ScramServer("SHA-256", None, False)
             conversation.first(client.first())
             client.header = confirmed
             final = client.final(conversation.challenge(KEYS))
@@ -300,7 +300,7 @@ class FinalTests(Asserts):
         """
         Anything else is a L{SASLFailure}.
         """
-        conversation = Conversation("SHA-256", None, False)
+        conversation = ScramServer("SHA-256", None, False)
         conversation.first(b"n,,n=user,r=x")
         conversation.challenge(KEYS)
         with self.assertRaises(SASLFailure):
@@ -318,7 +318,7 @@ class BindingTests(Asserts):
         """
         client = ScramClient("sha256", "user", "pencil", header=header, binding=seen)
         bindings = Bindings(**{"tls-exporter": b"exported", "tls-server-end-point": b"hashed"}) if plus else None
-        conversation = Conversation("SHA-256", bindings, offered)
+        conversation = ScramServer("SHA-256", bindings, offered)
         conversation.first(client.first())
         client.verify(conversation.final(client.final(conversation.challenge(KEYS))))
 
@@ -381,7 +381,7 @@ class FakeKeysTests(Asserts):
         They look like those of a new account.
         """
         for hashName in ("SHA-1", "SHA-256"):
-            real, fake = ScramKeys.derive(hashName, "secret"), fakeKeys(b"secret", hashName, "nobody")
+            real, fake = ScramKeys.derive(hashName, "secret"), dummyKeys(b"secret", hashName, "nobody")
             self.assertEqual(fake.hashName, hashName)
             self.assertEqual(len(fake.salt), len(real.salt))
             self.assertEqual(len(fake.storedKey), len(real.storedKey))
@@ -391,21 +391,21 @@ class FakeKeysTests(Asserts):
         """
         The same name has the same salt, and no other name, hash or server has it.
         """
-        salt = fakeKeys(b"secret", "SHA-1", "nobody").salt
-        self.assertEqual(fakeKeys(b"secret", "SHA-1", "nobody").salt, salt)
+        salt = dummyKeys(b"secret", "SHA-1", "nobody").salt
+        self.assertEqual(dummyKeys(b"secret", "SHA-1", "nobody").salt, salt)
         for other in [
             (b"other", "SHA-1", "nobody"),
             (b"secret", "SHA-256", "nobody"),
             (b"secret", "SHA-1", "somebody"),
         ]:
-            self.assertNotEqual(fakeKeys(*other).salt, salt)
+            self.assertNotEqual(dummyKeys(*other).salt, salt)
 
     def test_noPassword(self) -> None:
         """
         No proof fits them, not even one made of what is in them.
         """
         client = ScramClient("sha256", "nobody", "")
-        conversation = Conversation("SHA-256", None, False)
+        conversation = ScramServer("SHA-256", None, False)
         conversation.first(client.first())
-        final = client.final(conversation.challenge(fakeKeys(b"secret", "SHA-256", "nobody")))
+        final = client.final(conversation.challenge(dummyKeys(b"secret", "SHA-256", "nobody")))
         self.assertFails("not-authorized", conversation.final, final)

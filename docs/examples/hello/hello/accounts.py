@@ -8,11 +8,11 @@ import hmac
 from twisted.internet.defer import fail, succeed
 from zope.interface import implementer
 
-from muccore.interfaces import IAccounts, StoreUnavailable
+from muccore.interfaces import IAuthBackend, StoreUnavailable
 from muccore.xmpp.scramkeys import saslprep
 
 
-@implementer(IAccounts)
+@implementer(IAuthBackend)
 class GuestAccounts:
     """
     Guests. They log in by PLAIN, over TLS: the password alone gives no SCRAM keys that would differ by user.
