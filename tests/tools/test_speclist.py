@@ -48,11 +48,11 @@ class PageTests(SynchronousTestCase):
         Every text that a module declares has a row with its number, title and version and the modules it is from; the
         rows are in order.
         """
-        rows = [line for line in speclist.render().splitlines() if re.match(r"\| (Spec|RFC)-", line)]
+        rows = [line for line in speclist.render().splitlines() if re.match(r"\| (XEP|RFC)-", line)]
         declared = speclist.declarations()
         self.assertEqual(len(rows), len(declared))
         for text, names in declared.items():
-            number = f"{text.number:04}" if text.series == "Spec" else f"{text.number}"
+            number = f"{text.number:04}" if text.series == "XEP" else f"{text.number}"
             columns = f"| {text.series}-{number} {text.title} | {text.version} | {text.note} |"
             [row] = [row for row in rows if row.startswith(columns)]
             for name in names:
@@ -65,7 +65,7 @@ class PageTests(SynchronousTestCase):
         What this server is for is on the page, from the modules of the rooms.
         """
         declared = speclist.declarations().items()
-        places = [name for text, names in declared if (text.series, text.number) == ("Spec", 45) for name in names]
+        places = [name for text, names in declared if (text.series, text.number) == ("XEP", 45) for name in names]
         self.assertTrue(any(name.startswith("muccore.muc.") for name in places), places)
 
     def test_modules(self) -> None:
