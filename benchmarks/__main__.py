@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-C{python -m benchmarks}.
-"""
+"""C{python -m benchmarks}."""
 
 import signal
 import sys

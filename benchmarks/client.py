@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-One client of the load: a socket that does not block, what is said over it, and what is to be said next.
-"""
+"""One client of the load: a socket that does not block, what is said over it, and what is to be said next."""
 
 from __future__ import annotations
 
@@ -102,9 +100,7 @@ class Client:
         self.ready = True
 
     def join(self, room: int) -> None:
-        """
-        Enter a room, without its history.
-        """
+        """Enter a room, without its history."""
         self._room = f"load{room}@{ROOMS}"
         self.tally.restart()
         self.send(
@@ -123,9 +119,7 @@ class Client:
         )
 
     def speak(self, size: int) -> None:
-        """
-        Send the room the next message.
-        """
+        """Send the room the next message."""
         self.send(
             b"<message to='%s' type='groupchat' id='m%d'><body>%s</body></message>"
             % (self._room.encode(), self.sent, body(self.number, self.sent, size))
@@ -133,18 +127,14 @@ class Client:
         self.sent += 1
 
     def leave(self) -> None:
-        """
-        Leave the room.
-        """
+        """Leave the room."""
         self.tally.restart()
         self.send(f"<presence type='unavailable' to='{self._room}/n{self.number}'/>".encode())
 
     # How it gets there and back
 
     def send(self, data: bytes) -> None:
-        """
-        Send, as soon as the kernel takes it.
-        """
+        """Send, as soon as the kernel takes it."""
         self._outbox += data
         self._flush()
 
@@ -236,9 +226,7 @@ class Client:
             self._dialogue = None
 
     def close(self) -> None:
-        """
-        Hang up.
-        """
+        """Hang up."""
         self._selector.unregister(self._socket)
         self._socket.close()
 

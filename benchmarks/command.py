@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The command line: what is to be measured, and the table or the JSON that comes out.
-"""
+"""The command line: what is to be measured, and the table or the JSON that comes out."""
 
 from __future__ import annotations
 
@@ -97,9 +95,7 @@ def _allowFiles(needed: int) -> bool:
 
 
 def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
-    """
-    What is to be measured, one after the other.
-    """
+    """What is to be measured, one after the other."""
     many = max(1, chosen.users // ROOM_SIZE)
     for security in ("plain", "tls"):
         for rooms in {"one": (1,), "many": (many,), "both": dict.fromkeys((1, many))}[chosen.rooms]:
@@ -112,9 +108,7 @@ def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
 
 
 def line(cells: Sequence[str]) -> str:
-    """
-    One line of the table.
-    """
+    """One line of the table."""
     widths = [max(len(title), 14 if at < 1 else 9) for at, (title, _) in enumerate(_COLUMNS)]
     return "  ".join(
         cell.ljust(width) if at < _LEFT else cell.rjust(width)

@@ -37,9 +37,7 @@ React = Callable[[Client, list[tuple[int, int]]], None]
 
 
 def _ignore(client: Client, messages: list[tuple[int, int]]) -> None:
-    """
-    Do nothing about what came: it is counted.
-    """
+    """Do nothing about what came: it is counted."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +61,12 @@ class Plan:
     quiet: float = QUIET
 
     def occupants(self, room: int) -> range:
-        """
-        The numbers of the users of a room; the first ones talk.
-        """
+        """The numbers of the users of a room; the first ones talk."""
         return range(room, self.users, self.rooms)
 
 
 class Load:
-    """
-    The clients. Use it in C{with}, so that they hang up.
-    """
+    """The clients. Use it in C{with}, so that they hang up."""
 
     def __init__(self, plan: Plan, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self._plan = plan
@@ -203,9 +197,7 @@ class Load:
         return wanted
 
     def rest(self, seconds: float) -> None:
-        """
-        Let some time go by; nobody may be thrown out in it.
-        """
+        """Let some time go by; nobody may be thrown out in it."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._poll(left, _ignore)

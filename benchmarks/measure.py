@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-One measurement: a fresh server, the whole load, and what the server used in each of its phases.
-"""
+"""One measurement: a fresh server, the whole load, and what the server used in each of its phases."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What a process has used: its time on the processor and its memory, as Linux tells them.
-"""
+"""What a process has used: its time on the processor and its memory, as Linux tells them."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ _PROCESS_CLOCK: Final = 2
 
 
 class Meter:
-    """
-    Reads one process's figures.
-    """
+    """Reads one process's figures."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

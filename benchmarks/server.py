@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The server that is measured: a process of its own, on a free loopback port, with a configuration made for it.
-"""
+"""The server that is measured: a process of its own, on a free loopback port, with a configuration made for it."""
 
 from __future__ import annotations
 
@@ -152,9 +150,7 @@ class Server:
         )
 
     def _awaitService(self) -> None:
-        """
-        Wait until it listens, which it does when everything else is ready.
-        """
+        """Wait until it listens, which it does when everything else is ready."""
         end = time.monotonic() + STARTING
         while time.monotonic() < end:
             if self._process.poll() is not None:
@@ -168,9 +164,7 @@ class Server:
         raise BenchmarkFailed(f"the server did not serve after {STARTING:g} seconds: {self.complaints()}")
 
     def complaints(self) -> str:
-        """
-        What it has said last on its standard error and in its log.
-        """
+        """What it has said last on its standard error and in its log."""
         said = []
         for name in ("stderr", "server.log"):
             path = Path(self._folder.name, name)
@@ -199,9 +193,7 @@ class Server:
 
 
 def _path() -> str:
-    """
-    The import path of the server: it runs the same muccore as this process.
-    """
+    """The import path of the server: it runs the same muccore as this process."""
     return os.pathsep.join([str(Path(muccore.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 

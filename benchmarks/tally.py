@@ -58,9 +58,7 @@ class Tally:
         self.restart()
 
     def restart(self) -> None:
-        """
-        Begin at zero: all counts, and the order of every sender.
-        """
+        """Begin at zero: all counts, and the order of every sender."""
         self.presences = self.messages = self.answers = 0
         self._next: dict[int, int] = {}
 
@@ -96,9 +94,7 @@ class Tally:
 
 
 def excerpt(data: bytes) -> str:
-    """
-    The beginning of what was received, to be shown.
-    """
+    """The beginning of what was received, to be shown."""
     return data[:_SHOWN].decode("utf-8", "replace")
 
 

@@ -44,9 +44,7 @@ _NAMES: dict[str, object] = {
 
 
 def install() -> None:
-    """
-    Put the missing names back. Names that Twisted still has are left alone; calling twice changes nothing.
-    """
+    """Put the missing names back. Names that Twisted still has are left alone; calling twice changes nothing."""
     for name, value in _NAMES.items():
         if not hasattr(compat, name):
             setattr(compat, name, value)

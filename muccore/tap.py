@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_tap -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-muccore as a twistd plugin: the options, and the service that they make.
-"""
+"""muccore as a twistd plugin: the options, and the service that they make."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ class Options(usage.Options):
     settings: Settings
 
     def opt_version(self) -> None:
-        """
-        Tell the version and exit.
-        """
+        """Tell the version and exit."""
         print(f"muccore {__version__}")
         raise SystemExit(0)
 

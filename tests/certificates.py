@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Certificates that tests make for themselves.
-"""
+"""Certificates that tests make for themselves."""
 
 from __future__ import annotations
 

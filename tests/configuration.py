@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Configuration files that tests write for themselves, and what they log.
-"""
+"""Configuration files that tests write for themselves, and what they log."""
 
 from __future__ import annotations
 
@@ -61,22 +59,16 @@ class ConfigurationFile:
             self.certify()
 
     def file(self, name: str) -> str:
-        """
-        The path of a file beside the configuration.
-        """
+        """The path of a file beside the configuration."""
         return os.path.join(self.folder, name)
 
     def certify(self) -> None:
-        """
-        Write a certificate and its key, and configure them.
-        """
+        """Write a certificate and its key, and configure them."""
         self.certificate, key = makeCertificate(self.folder)
         self.configure(tls={"certificate": os.path.basename(self.certificate), "private_key": os.path.basename(key)})
 
     def configure(self, **overrides: Mapping[str, str]) -> None:
-        """
-        Change the configuration.
-        """
+        """Change the configuration."""
         for name, keys in overrides.items():
             self.sections.setdefault(name, {}).update(keys)
         with open(self.path, "w", encoding="utf-8") as file:
@@ -92,18 +84,14 @@ class Logged:
     """
 
     def __init__(self, test: SynchronousTestCase) -> None:
-        """
-        @param test: at its end the log's threshold is again what it was.
-        """
+        """@param test: at its end the log's threshold is again what it was."""
         self.events: list[LogEvent] = []
         test.patch(Logger, "threshold", Logger.threshold)
         globalLogPublisher.addObserver(self.events.append)
         test.addCleanup(globalLogPublisher.removeObserver, self.events.append)
 
     def lines(self, level: Any) -> list[str]:
-        """
-        What muccore itself has logged at one level.
-        """
+        """What muccore itself has logged at one level."""
         return [
             eventAsText(event, includeTimestamp=False, includeSystem=False)
             for event in self.events

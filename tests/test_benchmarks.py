@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for C{benchmarks}: that nothing is counted wrong. How fast something is, no test says.
-"""
+"""Tests for C{benchmarks}: that nothing is counted wrong. How fast something is, no test says."""
 
 from __future__ import annotations
 
@@ -33,21 +31,15 @@ ANSWER = b"<iq to='a' id='o' type='result'/>"
 
 
 def message(sender: int, sequence: int) -> bytes:
-    """
-    A message of the load, as a room passes it on.
-    """
+    """A message of the load, as a room passes it on."""
     return b"<message to='a' type='groupchat'><body>%s</body></message>" % body(sender, sequence, 3)
 
 
 class TallyTests(SynchronousTestCase):
-    """
-    What a client receives is counted exactly.
-    """
+    """What a client receives is counted exactly."""
 
     def test_counts(self) -> None:
-        """
-        Presences, messages of the load and results are counted; other messages are not.
-        """
+        """Presences, messages of the load and results are counted; other messages are not."""
         tally = Tally()
         found = tally.feed(PRESENCE + SUBJECT + ANSWER + message(7, 0) + message(8, 0) + message(7, 1) + PRESENCE)
         self.assertEqual(found, [(7, 0), (8, 0), (7, 1)])
@@ -56,9 +48,7 @@ class TallyTests(SynchronousTestCase):
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.integers(0, 1000)))
     def test_anyPieces(self, cuts: list[int]) -> None:
-        """
-        However the network cuts it, the same is found.
-        """
+        """However the network cuts it, the same is found."""
         stream = ANSWER + PRESENCE + message(1, 0) + ANSWER + ANSWER + SUBJECT + message(1, 1) + message(2, 0) + ANSWER
         places = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
         tally = Tally()
@@ -69,9 +59,7 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual((tally.presences, tally.messages, tally.answers), (1, 3, 4))
 
     def test_wholeStanzas(self) -> None:
-        """
-        What is not whole waits: a stanza without its end, and an empty element of which a part is missing.
-        """
+        """What is not whole waits: a stanza without its end, and an empty element of which a part is missing."""
         self.assertEqual(wholeStanzas(b""), 0)
         self.assertEqual(wholeStanzas(ANSWER), len(ANSWER))
         self.assertEqual(wholeStanzas(PRESENCE + ANSWER[:-1]), len(PRESENCE))
@@ -79,25 +67,19 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual(wholeStanzas(b"<message><body>"), 0)
 
     def test_missing(self) -> None:
-        """
-        A message that is left out is an error when the next one of its sender comes.
-        """
+        """A message that is left out is an error when the next one of its sender comes."""
         tally = Tally()
         tally.feed(message(7, 0))
         error = self.assertRaises(BenchmarkFailed, tally.feed, message(7, 2))
         self.assertEqual(str(error), "of sender 7, message 2 came instead of 1")
 
     def test_twice(self) -> None:
-        """
-        A message that comes twice is an error.
-        """
+        """A message that comes twice is an error."""
         tally = Tally()
         self.assertRaises(BenchmarkFailed, tally.feed, message(7, 0) + message(7, 0))
 
     def test_errors(self) -> None:
-        """
-        An error stanza and a stream error are errors, with either quotation marks, and are shown.
-        """
+        """An error stanza and a stream error are errors, with either quotation marks, and are shown."""
         for text in (
             b"<presence from='r@c' type='error'><error/></presence>",
             b'<iq id="o" type="error"/>',
@@ -108,9 +90,7 @@ class TallyTests(SynchronousTestCase):
             self.assertEqual(str(error), f"an error came: {text.decode()}")
 
     def test_restart(self) -> None:
-        """
-        A new phase counts from zero.
-        """
+        """A new phase counts from zero."""
         tally = Tally()
         tally.feed(PRESENCE + message(7, 0) + ANSWER)
         tally.restart()
@@ -119,14 +99,10 @@ class TallyTests(SynchronousTestCase):
 
 
 class MeterTests(SynchronousTestCase):
-    """
-    What a process has used is read as the system tells it.
-    """
+    """What a process has used is read as the system tells it."""
 
     def test_cpu(self) -> None:
-        """
-        The processor time of a process that works grows, and is its own.
-        """
+        """The processor time of a process that works grows, and is its own."""
         meter = Meter(os.getpid())
         before = os.times()
         first = meter.cpu()
@@ -136,9 +112,7 @@ class MeterTests(SynchronousTestCase):
         self.assertGreater(meter.cpu(), first)
 
     def test_memory(self) -> None:
-        """
-        What a process fills counts as its memory.
-        """
+        """What a process fills counts as its memory."""
         meter = Meter(os.getpid())
         before = meter.memory()
         # Pages of its own: what was freed before and is taken again is counted already.
@@ -148,9 +122,7 @@ class MeterTests(SynchronousTestCase):
         self.assertGreater(grown, 16 * 1024)
 
     def test_noProcess(self) -> None:
-        """
-        A process that is not there is an error of the benchmark.
-        """
+        """A process that is not there is an error of the benchmark."""
         # Beyond the most that Linux ever gives.
         meter = Meter(2**22 + 1)
         self.assertRaises(BenchmarkFailed, meter.cpu)
@@ -158,9 +130,7 @@ class MeterTests(SynchronousTestCase):
 
 
 class FalseServer:
-    """
-    A server of one room that knows just what the load says, and makes one mistake.
-    """
+    """A server of one room that knows just what the load says, and makes one mistake."""
 
     def __init__(self, mistake: Callable[[int, int, bytes], bytes]) -> None:
         """
@@ -179,9 +149,7 @@ class FalseServer:
         self._threads[0].start()
 
     def close(self) -> None:
-        """
-        End it, and wait until it has ended.
-        """
+        """End it, and wait until it has ended."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         with self._lock:
@@ -250,16 +218,12 @@ class FalseServer:
 
 
 def faultless(number: int, before: int, stanza: bytes) -> bytes:
-    """
-    No mistake.
-    """
+    """No mistake."""
     return stanza
 
 
 class LoadTests(SynchronousTestCase):
-    """
-    The load notices whatever is missing, too much or in disorder.
-    """
+    """The load notices whatever is missing, too much or in disorder."""
 
     @contextlib.contextmanager
     def load(
@@ -278,9 +242,7 @@ class LoadTests(SynchronousTestCase):
             false.close()
 
     def test_faultless(self) -> None:
-        """
-        With a server that does everything right the phases give the numbers of what was delivered.
-        """
+        """With a server that does everything right the phases give the numbers of what was delivered."""
         with self.load(faultless) as load:
             self.assertEqual(load.logIn(), 3)
             self.assertEqual(load.join(), 9)
@@ -290,9 +252,7 @@ class LoadTests(SynchronousTestCase):
     def assertMistake(
         self, mistake: Callable[[int, int, bytes], bytes], words: str, timeout: float = 10, settling: float = 0.02
     ) -> None:
-        """
-        Assert that a mistake is noticed, and told by certain words.
-        """
+        """Assert that a mistake is noticed, and told by certain words."""
         with self.load(mistake, timeout, settling) as load:
             load.logIn()
 
@@ -305,9 +265,7 @@ class LoadTests(SynchronousTestCase):
         self.assertIn(words, str(error))
 
     def test_lastMissing(self) -> None:
-        """
-        The last message to one of them, which nothing follows, is missed when the time is over.
-        """
+        """The last message to one of them, which nothing follows, is missed when the time is over."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return b"" if number == 2 and before == 5 and b"<body>" in stanza else stanza
@@ -315,9 +273,7 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "1 of 18 deliveries are missing", timeout=0.5)
 
     def test_twice(self) -> None:
-        """
-        The last message, sent twice, is noticed behind the end of the phase.
-        """
+        """The last message, sent twice, is noticed behind the end of the phase."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return stanza * 2 if number == 2 and before == 5 and b"<body>" in stanza else stanza
@@ -325,9 +281,7 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "user 2: of sender", settling=1)
 
     def test_presenceTooMany(self) -> None:
-        """
-        A presence too many while the room fills is noticed.
-        """
+        """A presence too many while the room fills is noticed."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return stanza * 2 if number == 0 and before == 2 and b"<presence" in stanza else stanza
@@ -335,9 +289,7 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "user 0: 4 presences came instead of 3", settling=1)
 
     def test_presenceTooManyAtTheEnd(self) -> None:
-        """
-        A presence too many while the room empties is noticed.
-        """
+        """A presence too many while the room empties is noticed."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return stanza * 2 if number == 2 and before == 3 and b"<presence" in stanza else stanza
@@ -346,9 +298,7 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "room 0: ", settling=1)
 
     def test_error(self) -> None:
-        """
-        An error stanza ends it and tells whom it was sent to.
-        """
+        """An error stanza ends it and tells whom it was sent to."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return b"<presence type='error'/>" if number == 1 else stanza
@@ -356,9 +306,7 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "user 1: an error came: <presence type='error'/>")
 
     def test_hangsUp(self) -> None:
-        """
-        A server that closes a connection ends it.
-        """
+        """A server that closes a connection ends it."""
         false = FalseServer(faultless)
         with Load(Plan(1, 1, 1, 1, 10, 0.02), false.address, None) as load:
             load.logIn()
@@ -367,9 +315,7 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("user 0", str(error))
 
     def test_nobodyThere(self) -> None:
-        """
-        A server that is not there is an error of the benchmark.
-        """
+        """A server that is not there is an error of the benchmark."""
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             with Load(Plan(1, 1, 1, 1, 10, 0.02), unused.getsockname(), None) as load:
@@ -377,9 +323,7 @@ class LoadTests(SynchronousTestCase):
 
 
 class CommandTests(SynchronousTestCase):
-    """
-    The command, with a server of its own.
-    """
+    """The command, with a server of its own."""
 
     def run_(self, *argv: str) -> str:
         """
@@ -408,18 +352,14 @@ class CommandTests(SynchronousTestCase):
             self.assertGreater(result[key], 0, key)
 
     def test_table(self) -> None:
-        """
-        Without C{--json} there is one line for each measurement, below a line of titles.
-        """
+        """Without C{--json} there is one line for each measurement, below a line of titles."""
         lines = self.run_("--writes", "off", "--security", "plain", "--rooms", "one").splitlines()
         self.assertEqual(len(lines), 2)
         self.assertEqual(lines[0].split()[:2], ["writes", "rooms"])
         self.assertTrue(lines[1].startswith("by the poller   plain      1 of 6 "), lines[1])
 
     def test_serverCannotStart(self) -> None:
-        """
-        If the server does not start, the status is 1 and its own words stand on standard error.
-        """
+        """If the server does not start, the status is 1 and its own words stand on standard error."""
         self.patch(server, "_CONFIGURATION", "[server]\ndomain = {domain}\nnonsense = 1\n")
         complaints = io.StringIO()
         with contextlib.redirect_stderr(complaints):
@@ -428,9 +368,7 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("nonsense", complaints.getvalue())
 
     def test_interrupted(self) -> None:
-        """
-        Who interrupts it sees no traceback, and the server is gone.
-        """
+        """Who interrupts it sees no traceback, and the server is gone."""
         pids = []
 
         def interrupt(self: Server) -> None:
@@ -445,9 +383,7 @@ class CommandTests(SynchronousTestCase):
         self.assertRaises(ProcessLookupError, os.kill, *pids, 0)
 
     def test_logged(self) -> None:
-        """
-        A fault that the server logged is an error, even if everything was delivered.
-        """
+        """A fault that the server logged is an error, even if everything was delivered."""
         with Server(Equipment(True, False, "memory", 1)) as running:
             running.checkLog()
             log = os.path.join(running._folder.name, "server.log")
@@ -458,9 +394,7 @@ class CommandTests(SynchronousTestCase):
         self.assertRaises(ProcessLookupError, os.kill, pid, 0)
 
     def test_arguments(self) -> None:
-        """
-        A command line that makes no sense ends with status 2 before anything is started.
-        """
+        """A command line that makes no sense ends with status 2 before anything is started."""
         for argv in (["--users", "0"], ["--messages", "many"], ["--security", "none"], ["--users", "99999999"]):
             with contextlib.redirect_stderr(io.StringIO()):
                 error = self.assertRaises(SystemExit, command.options, argv)
@@ -480,9 +414,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(chosen("--writes", "off", "--security", "tls", "--rooms", "many"), [(False, True, 5)])
 
     def test_quick(self) -> None:
-        """
-        C{--quick} makes little of what is not said otherwise.
-        """
+        """C{--quick} makes little of what is not said otherwise."""
 
         def sizes(*argv: str) -> tuple[Any, ...]:
             chosen = command.options(argv)

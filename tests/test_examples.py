@@ -82,9 +82,7 @@ print([
 
 
 def _canBuild() -> bool:
-    """
-    Whether pip can build a package here without fetching anything.
-    """
+    """Whether pip can build a package here without fetching anything."""
     installed = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
     if not {"pip", "setuptools"} <= installed:
         return False
@@ -114,9 +112,7 @@ def run(program: str, folder: str, path: str) -> list[str]:
 
 
 class ExampleTests(SynchronousTestCase):
-    """
-    The example package, installed into a folder of its own.
-    """
+    """The example package, installed into a folder of its own."""
 
     _places: ClassVar[list[str]] = []
 
@@ -130,9 +126,7 @@ class ExampleTests(SynchronousTestCase):
         [self.place] = self._places
 
     def install(self, place: str) -> str:
-        """
-        Install the package into C{installed} in that folder.
-        """
+        """Install the package into C{installed} in that folder."""
         source, installed = os.path.join(place, "source"), os.path.join(place, "installed")
         shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__", "*.cache", "build", "*.egg-info"))
         if not _canBuild():
@@ -149,32 +143,24 @@ class ExampleTests(SynchronousTestCase):
         return place
 
     def python(self, program: str) -> list[str]:
-        """
-        Run a program that finds the installed package and muccore.
-        """
+        """Run a program that finds the installed package and muccore."""
         return run(program, self.place, os.path.join(self.place, "installed"))
 
     def test_found(self) -> None:
-        """
-        C{getPlugins} finds the factories of the installed package.
-        """
+        """C{getPlugins} finds the factories of the installed package."""
         file, handlers, store = self.python(_PLUGINS)
         self.assertTrue(file.startswith(os.path.join(self.place, "installed")), file)
         self.assertIn("'hello', 'wokkel-hello'", handlers)
         self.assertEqual(store, "True")
 
     def configured(self, handler: str) -> list[str]:
-        """
-        What a server with this handler in its configuration says.
-        """
+        """What a server with this handler in its configuration says."""
         with open(os.path.join(self.place, "server.cfg"), "w") as file:
             file.write(_CONFIGURATION.format(handler=handler))
         return self.python(_CONFIGURED)
 
     def test_handlers(self) -> None:
-        """
-        One line of configuration adds a handler to a domain, of either kind: it answers, and disco tells of it.
-        """
+        """One line of configuration adds a handler to a domain, of either kind: it answers, and disco tells of it."""
         for line, greeting in (("hello", "Hello, romeo!"), ("wokkel-hello:Good night", "Good night, romeo!")):
             told = self.configured(line)
             self.assertEqual(len(told), 2, told)
@@ -183,17 +169,13 @@ class ExampleTests(SynchronousTestCase):
             self.assertIn('<feature var="urn:example:hello">', info)
 
     def test_badArgument(self) -> None:
-        """
-        An argument that the factory refuses is an error in the configuration, in its own words.
-        """
+        """An argument that the factory refuses is an error in the configuration, in its own words."""
         told = "\n".join(self.configured(f"hello:{'x' * 41}"))
         self.assertIn("hello: greets with at most 40 characters, found 41", told)
         self.assertIn("server.cfg", told)
 
     def test_store(self) -> None:
-        """
-        Its store is chosen by its scheme, and does what it says.
-        """
+        """Its store is chosen by its scheme, and does what it says."""
         self.assertEqual(self.python(_STORE), ["[None, True, False, False, False, None, None]"])
 
 
@@ -215,14 +197,10 @@ for stanza in (
 
 
 class PageTests(SynchronousTestCase):
-    """
-    The code on the page is code that works.
-    """
+    """The code on the page is code that works."""
 
     def test_page(self) -> None:
-        """
-        The handler is found by its plugin and does what the page says.
-        """
+        """The handler is found by its plugin and does what the page says."""
         place = os.path.abspath(self.mktemp())
         with open(os.path.join(ROOT, "docs", "writing-a-handler.md")) as page:
             files = re.findall(r"```python\n# (\S+)\n(.*?)```", page.read(), re.DOTALL)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The floors of C{docs/ARCHITECTURE.md}, held against what the modules import.
-"""
+"""The floors of C{docs/ARCHITECTURE.md}, held against what the modules import."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ FLOORS: dict[str, int] = {
     "muccore.testing.*": 5,
     "muccore.tools.*": 5,
 }
-"""
-On which floor a module is. A name that ends in C{.*} is a package with all that is in it.
-"""
+"""On which floor a module is. A name that ends in C{.*} is a package with all that is in it."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "muccore.im.*": ("muccore.im.*", "muccore.routing.*", "muccore.session.*"),
@@ -49,23 +45,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "muccore.services.*": ("muccore.routing.handler",),
     "muccore.storage.*": ("muccore.storage.*",),
 }
-"""
-What the modules of floor 4 may import besides floor 0: neither each other nor the floors between.
-"""
+"""What the modules of floor 4 may import besides floor 0: neither each other nor the floors between."""
 
 
 def covers(pattern: str, name: str) -> bool:
-    """
-    Whether an entry of a table speaks of a module.
-    """
+    """Whether an entry of a table speaks of a module."""
     package = pattern.removesuffix(".*")
     return name == package or (package != pattern and name.startswith(package + "."))
 
 
 def modules() -> dict[str, Path]:
-    """
-    Every module of the package: its name and its file.
-    """
+    """Every module of the package: its name and its file."""
     found = {}
     for path in sorted(ROOT.joinpath("muccore").rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -75,9 +65,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def package() -> tuple[dict[str, Path], dict[str, str], dict[str, ast.Module]]:
-    """
-    The package: of every module its file, its text and its syntax tree.
-    """
+    """The package: of every module its file, its text and its syntax tree."""
     files = modules()
     sources = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
     return files, sources, {name: ast.parse(source) for name, source in sources.items()}
@@ -154,36 +142,26 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
 
 
 class FloorTests(SynchronousTestCase):
-    """
-    The package as it stands.
-    """
+    """The package as it stands."""
 
     def setUp(self) -> None:
-        """
-        Read every module, once for all tests.
-        """
+        """Read every module, once for all tests."""
         self.files, self.sources, self.trees = package()
         self.floors = {
             name: floor for name in self.files for pattern, floor in FLOORS.items() if covers(pattern, name)
         }
 
     def test_everyModuleHasAFloor(self) -> None:
-        """
-        Each module is on a floor: who adds one says on which.
-        """
+        """Each module is on a floor: who adds one says on which."""
         self.assertEqual(sorted(self.files.keys() - self.floors.keys()), [])
 
     def test_nothingIsLeftInTheTable(self) -> None:
-        """
-        Each entry of the tables speaks of a module that there is.
-        """
+        """Each entry of the tables speaks of a module that there is."""
         patterns = {*FLOORS, *ROOMS, *(door for doors in ROOMS.values() for door in doors)}
         self.assertEqual([each for each in patterns if not any(covers(each, name) for name in self.files)], [])
 
     def test_noUpwardImports(self) -> None:
-        """
-        A module imports from its own floor and from those below only; handlers, rooms and stores see even less.
-        """
+        """A module imports from its own floor and from those below only; handlers, rooms and stores see even less."""
         wrong = [
             f"{self.files[name].relative_to(ROOT)}:{line}: imports {target}, {why}"
             for name, tree in self.trees.items()
@@ -193,31 +171,23 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
     def test_noCycles(self) -> None:
-        """
-        No modules import each other in a circle, not even from within functions. Annotations may name each other.
-        """
+        """No modules import each other in a circle, not even from within functions. Annotations may name each other."""
         edges = {name: {each for _, each in imported(tree, self.files, True)} for name, tree in self.trees.items()}
         self.assertEqual(cycle(edges), [])
 
     def test_noLongModules(self) -> None:
-        """
-        No module has more than 450 lines.
-        """
+        """No module has more than 450 lines."""
         lengths = {name: len(source.splitlines()) for name, source in self.sources.items()}
         self.assertEqual({name: length for name, length in lengths.items() if length > LONGEST}, {})
 
     def test_everyModuleSaysWhatItIsFor(self) -> None:
-        """
-        Each module has a docstring and says under whose licence it is.
-        """
+        """Each module has a docstring and says under whose licence it is."""
         self.assertEqual([name for name, tree in self.trees.items() if not ast.get_docstring(tree)], [])
         notice = "# Copyright (c) The muccore authors. See LICENSE for details."
         self.assertEqual([name for name, source in self.sources.items() if notice not in source.split("\n")[:2]], [])
 
     def test_testCaseNames(self) -> None:
-        """
-        Where a module names its tests, they are there; where there are tests under its name, it names its tests.
-        """
+        """Where a module names its tests, they are there; where there are tests under its name, it names its tests."""
         wrong = []
         for name, source in self.sources.items():
             package, _, last = name.removeprefix("muccore").rpartition(".")
@@ -235,9 +205,7 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
     def test_reactorOnTheRoofOnly(self) -> None:
-        """
-        Below the roof no module imports the reactor, wherever in it.
-        """
+        """Below the roof no module imports the reactor, wherever in it."""
         wrong = []
         for name, tree in self.trees.items():
             if self.floors.get(name) == 5:
@@ -250,9 +218,7 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
     def test_importingInstallsNoReactor(self) -> None:
-        """
-        Importing everything below the roof does not install a reactor either: who embeds it chooses one.
-        """
+        """Importing everything below the roof does not install a reactor either: who embeds it chooses one."""
         names = [name for name in self.files if self.floors.get(name, 5) < 5]
         self.assertIn("muccore.muc.handler", names)
         script = "import importlib, json, sys\n" + "".join(f"importlib.import_module({name!r})\n" for name in names)
@@ -264,9 +230,7 @@ class FloorTests(SynchronousTestCase):
 
 
 class WatchfulnessTests(SynchronousTestCase):
-    """
-    What is looked for would be seen.
-    """
+    """What is looked for would be seen."""
 
     def test_imports(self) -> None:
         """
@@ -291,9 +255,7 @@ class WatchfulnessTests(SynchronousTestCase):
         self.assertEqual(sorted(set(imported(tree, known))), [*running, (9, "muccore.muc")])
 
     def test_refusals(self) -> None:
-        """
-        Upward imports, and those between the rooms of floor 4, are refused; those downward are not.
-        """
+        """Upward imports, and those between the rooms of floor 4, are refused; those downward are not."""
         floors = {
             "muccore.xmpp.jid": 0,
             "muccore.stream.c2s": 1,
@@ -330,9 +292,7 @@ class WatchfulnessTests(SynchronousTestCase):
         self.assertIsNotNone(refusal("muccore.xmpp.jid", ".", floors))
 
     def test_cycle(self) -> None:
-        """
-        A circle is found however long it is and wherever one has to start; where there is none, none is found.
-        """
+        """A circle is found however long it is and wherever one has to start; where there is none, none is found."""
         self.assertEqual(cycle({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}), [])
         self.assertEqual(cycle({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}), ["b", "c", "d", "b"])
         self.assertEqual(cycle({"a": {"a"}}), ["a", "a"])

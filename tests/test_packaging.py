@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The wheel: it is built, installed into an environment that has nothing but what it asks for, and run there.
-"""
+"""The wheel: it is built, installed into an environment that has nothing but what it asks for, and run there."""
 
 from __future__ import annotations
 
@@ -74,9 +72,7 @@ def run(*command: str | Path, cwd: Path, given: str = "", status: int = 0) -> st
 
 
 def needed(requirements: list[str]) -> Iterator[Distribution]:
-    """
-    The distributions of this environment that are asked for, and those that they ask for in turn.
-    """
+    """The distributions of this environment that are asked for, and those that they ask for in turn."""
     waiting = [(Requirement(each), "") for each in requirements]
     seen = set()
     while waiting:
@@ -93,9 +89,7 @@ def needed(requirements: list[str]) -> Iterator[Distribution]:
 
 
 def equip(environment: Path, distributions: Iterator[Distribution]) -> None:
-    """
-    Put distributions into an environment, as pip would have done: no registry needs to be asked for them again.
-    """
+    """Put distributions into an environment, as pip would have done: no registry needs to be asked for them again."""
     (packages,) = environment.glob("lib/python*/site-packages")
     for each in distributions:
         for file in each.files or ():
@@ -153,38 +147,28 @@ class Installation:
 
 @cache
 def installation() -> Installation:
-    """
-    One for all tests, until the process ends.
-    """
+    """One for all tests, until the process ends."""
     place = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     return Installation(place)
 
 
 class WheelTests(SynchronousTestCase):
-    """
-    The wheel, and what it installs.
-    """
+    """The wheel, and what it installs."""
 
     def setUp(self) -> None:
-        """
-        Write a configuration.
-        """
+        """Write a configuration."""
         self.wheel = installation()
         self.folder = Path(tempfile.mkdtemp(dir=self.wheel.place))
         self.folder.joinpath("etc").mkdir()
         self.folder.joinpath("etc", "server.cfg").write_text(CONFIGURATION)
 
     def program(self, name: str) -> Path:
-        """
-        A program of the bare environment.
-        """
+        """A program of the bare environment."""
         return self.wheel.bare / "bin" / name
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """
-        Wait until something is so.
-        """
+        """Wait until something is so."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > deadline:
@@ -192,9 +176,7 @@ class WheelTests(SynchronousTestCase):
             time.sleep(0.02)
 
     def talk(self, log: str) -> None:
-        """
-        Open a stream with the server that has written a log.
-        """
+        """Open a stream with the server that has written a log."""
         (port,) = re.findall(r" starting on (\d+)$", log, re.MULTILINE)
         with socket.create_connection(("127.0.0.1", int(port)), PATIENCE) as client:
             client.sendall(
@@ -225,9 +207,7 @@ class WheelTests(SynchronousTestCase):
         self.assertFalse(ROOT.joinpath("twisted", "plugins", "__init__.py").exists())
 
     def test_metadata(self) -> None:
-        """
-        It says its version and its licence, and for everything it needs the oldest version that will do.
-        """
+        """It says its version and its licence, and for everything it needs the oldest version that will do."""
         self.assertEqual(self.wheel.metadata["Version"], __version__)
         self.assertEqual(self.wheel.metadata["Requires-Python"], ">=3.11")
         self.assertEqual(self.wheel.metadata["License"] or self.wheel.metadata["License-Expression"], "MIT")
@@ -238,9 +218,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(set(self.wheel.metadata.get_all("Provides-Extra", ())), {"test", "dev"})
 
     def test_complete(self) -> None:
-        """
-        Each module imports with what the wheel asks for alone.
-        """
+        """Each module imports with what the wheel asks for alone."""
         script = (
             "import importlib, pkgutil, muccore\n"
             "for found in pkgutil.walk_packages(muccore.__path__, 'muccore.'):\n"
@@ -251,9 +229,7 @@ class WheelTests(SynchronousTestCase):
         self.assertTrue(place.startswith(f"{self.wheel.bare}/lib/"), place)
 
     def test_listed(self) -> None:
-        """
-        C{twistd --help} lists muccore, from any directory.
-        """
+        """C{twistd --help} lists muccore, from any directory."""
         for cwd in (self.folder, Path("/")):
             self.assertRegex(run(self.program("twistd"), "--help", cwd=cwd), r"(?m)^    muccore +An XMPP server")
 
@@ -308,9 +284,7 @@ class WheelTests(SynchronousTestCase):
         self.assertTrue(self.folder.joinpath("var", "accounts.db").exists())
 
     def test_badConfiguration(self) -> None:
-        """
-        What is wrong with the configuration is told before twistd goes into the background, in one line.
-        """
+        """What is wrong with the configuration is told before twistd goes into the background, in one line."""
         self.folder.joinpath("etc", "server.cfg").write_text(CONFIGURATION.replace("listen", "lisden"))
         options = ("--pidfile=it.pid", "--logfile=it.log")
         said = run(
@@ -321,17 +295,13 @@ class WheelTests(SynchronousTestCase):
         self.assertFalse(self.folder.joinpath("it.pid").exists())
 
     def test_accounts(self) -> None:
-        """
-        C{muccorectl} is installed and makes accounts.
-        """
+        """C{muccorectl} is installed and makes accounts."""
         command = (self.program("muccorectl"), "-c", "etc/server.cfg")
         run(*command, "adduser", "romeo", cwd=self.folder, given="wherefore\n")
         self.assertEqual(run(*command, "listusers", cwd=self.folder), "romeo\n")
 
     def test_examples(self) -> None:
-        """
-        The configuration, the unit and fail2ban's files, which are to be copied, lie in C{share/muccore}.
-        """
+        """The configuration, the unit and fail2ban's files, which are to be copied, lie in C{share/muccore}."""
         for name in SHARED:
             installed = self.wheel.bare.joinpath("share", "muccore", name)
             self.assertEqual(installed.read_bytes(), ROOT.joinpath("etc", name).read_bytes())

@@ -63,16 +63,12 @@ _EXAMPLE_HEAD: Final = """\
 
 
 def keysOf(section: str) -> list[Option]:
-    """
-    The keys of a section, in order.
-    """
+    """The keys of a section, in order."""
     return [key for key in OPTIONS.values() if key.section == section]
 
 
 def reference() -> str:
-    """
-    C{docs/configuration.md}.
-    """
+    """C{docs/configuration.md}."""
     parts = [_REFERENCE_HEAD]
     for section, cls in SECTIONS.items():
         parts.append(f"\n### [{section}]\n\n{_sectionDoc(cls)}\n")
@@ -86,9 +82,7 @@ def reference() -> str:
 
 
 def example() -> str:
-    """
-    C{etc/server.cfg}.
-    """
+    """C{etc/server.cfg}."""
     parts = [_EXAMPLE_HEAD]
     for section, cls in SECTIONS.items():
         parts.append(f"\n\n# {_sectionDoc(cls)}\n[{section}]\n")
@@ -118,9 +112,7 @@ def _exampleKey(key: Option) -> str:
 
 
 def _assignment(name: str, default: str) -> str:
-    """
-    A key with its default, commented out.
-    """
+    """A key with its default, commented out."""
     lines = default.split("\n")
     if len(lines) == 1:
         return f"# {name} = {default}".rstrip()
@@ -142,9 +134,7 @@ def _shownDefault(key: Option) -> str:
 
 
 def _escaped(text: str) -> str:
-    """
-    A text in which Markdown finds nothing to interpret.
-    """
+    """A text in which Markdown finds nothing to interpret."""
     return "".join("\\" + c if c in "\\*_<>[]`" else c for c in text)
 
 

@@ -30,21 +30,15 @@ _FAMILIES: Final = ("INET", "INET6")
 
 
 class Endpoint(Type[str]):
-    """
-    An endpoint string.
-    """
+    """An endpoint string."""
 
     def __init__(self, *schemes: str) -> None:
-        """
-        @param schemes: which kinds are taken, of those in this module's table.
-        """
+        """@param schemes: which kinds are taken, of those in this module's table."""
         self.schemes = schemes
         self.allowed = f"an endpoint such as tcp:5222:interface=127.0.0.1 (kinds: {', '.join(schemes)})"
 
     def parse(self, text: str, base: FilePath[str]) -> str:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         scheme = text.partition(":")[0]
         if scheme in ("ssl", "tls"):
             raise InvalidValue("muccore brings the TLS itself: give a tcp endpoint to [c2s] direct_tls_listen")
@@ -117,9 +111,7 @@ def _isAddress(text: str, version: int) -> bool:
 
 
 def _split(text: str) -> list[tuple[str | None, str]]:
-    """
-    The parts between colons, each as name (if it has one) and value, without escapes.
-    """
+    """The parts between colons, each as name (if it has one) and value, without escapes."""
     parts: list[tuple[str | None, str]] = []
     name: str | None = None
     current = ""
@@ -142,9 +134,7 @@ def _split(text: str) -> list[tuple[str | None, str]]:
 
 
 def _arguments(text: str) -> dict[str, str]:
-    """
-    The arguments of an endpoint string by name.
-    """
+    """The arguments of an endpoint string by name."""
     (_, scheme), *parts = _split(text)
     names = _ARGUMENTS[scheme]
     arguments: dict[str, str] = {}

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_load -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What is wrong with a configuration, one line for each problem.
-"""
+"""What is wrong with a configuration, one line for each problem."""
 
 from __future__ import annotations
 
@@ -70,9 +68,7 @@ class InvalidValue(ValueError):
 
 
 def quoted(text: str) -> str:
-    """
-    A found text for a problem's line: in quotes, cut where it is long, control characters escaped.
-    """
+    """A found text for a problem's line: in quotes, cut where it is long, control characters escaped."""
     return repr(_cut(text))
 
 
@@ -81,16 +77,12 @@ def _cut(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """
-    A name without anything that would break the line or steer a terminal.
-    """
+    """A name without anything that would break the line or steer a terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def suggestion(found: str, names: Iterable[str]) -> str:
-    """
-    C{"did you mean 'x'?"} for the name that is most like what was found, or C{""} if none is like it.
-    """
+    """C{"did you mean 'x'?"} for the name that is most like what was found, or C{""} if none is like it."""
     known = {name.lower(): name for name in names}
     similar = difflib.get_close_matches(found.lower().replace("-", "_"), known, n=1, cutoff=0.6)
     return f"did you mean {known[similar[0]]!r}?" if similar else ""

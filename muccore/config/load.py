@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_load -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Reads a configuration file into L{Settings}, or says everything that is wrong with it.
-"""
+"""Reads a configuration file into L{Settings}, or says everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -19,15 +17,11 @@ from muccore.config.validation import CHECKS
 
 
 class _NotRead(Exception):
-    """
-    A check asks for a value that could not be read.
-    """
+    """A check asks for a value that could not be read."""
 
 
 class _PartialSettings:
-    """
-    Stands in for a section, or for the settings, while some values could not be read.
-    """
+    """Stands in for a section, or for the settings, while some values could not be read."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.__dict__.update(values)
@@ -79,9 +73,7 @@ class _Reading:
         self._lines: dict[tuple[str, str], int] = {}
 
     def settings(self, data: bytes) -> Settings:
-        """
-        The settings; incomplete if there are problems.
-        """
+        """The settings; incomplete if there are problems."""
         sections = ini.read(data, self._report)
         if self.problems and not sections:
             # Not a text at all: nothing more to say about what is not in it.

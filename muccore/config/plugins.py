@@ -23,9 +23,7 @@ from muccore.storage.registry import makeStore
 
 
 class StoreType(Type[str]):
-    """
-    The describing string of a store.
-    """
+    """The describing string of a store."""
 
     def __init__(self, purpose: str, allowed: str) -> None:
         """
@@ -36,9 +34,7 @@ class StoreType(Type[str]):
         self.allowed = allowed
 
     def parse(self, text: str, base: FilePath[str]) -> str:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         try:
             makeStore(self.kind, text, base, globalReactor())
         except BadDescription as e:
@@ -71,9 +67,7 @@ class HandlerDescription:
 
 
 def handlerFactories() -> dict[str, IHandlerFactory]:
-    """
-    The handler factories that are installed, by name; of two with one name the first counts.
-    """
+    """The handler factories that are installed, by name; of two with one name the first counts."""
     factories: dict[str, IHandlerFactory] = {}
     for factory in getPlugins(IHandlerFactory):
         factories.setdefault(factory.name, factory)
@@ -81,16 +75,12 @@ def handlerFactories() -> dict[str, IHandlerFactory]:
 
 
 class HandlerType(Type[HandlerDescription]):
-    """
-    The description of a handler.
-    """
+    """The description of a handler."""
 
     allowed = "name or name:argument of an installed Twisted plugin for IHandlerFactory"
 
     def parse(self, text: str, base: FilePath[str]) -> HandlerDescription:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         name, _, argument = text.partition(":")
         description = HandlerDescription(name.rstrip(), argument.lstrip())
         try:
@@ -105,9 +95,7 @@ class HandlerType(Type[HandlerDescription]):
 
 
 def globalReactor() -> Any:
-    """
-    The process's reactor. Importing it installs one, so that is not done before somebody needs it.
-    """
+    """The process's reactor. Importing it installs one, so that is not done before somebody needs it."""
     from twisted.internet import reactor
 
     return reactor

@@ -74,9 +74,7 @@ def _key(type: Type[T], default: str | None, doc: str) -> T:
 
 @dataclass(frozen=True)
 class ServerSection:
-    """
-    The server as a whole.
-    """
+    """The server as a whole."""
 
     domain: str = _key(
         HostName(),
@@ -96,9 +94,7 @@ class ServerSection:
 
 @dataclass(frozen=True)
 class C2SSection:
-    """
-    The connections of clients.
-    """
+    """The connections of clients."""
 
     listen: tuple[str, ...] = _key(
         ListOf(Endpoint("tcp", "tcp6", "systemd")),
@@ -162,9 +158,7 @@ class C2SSection:
 
 @dataclass(frozen=True)
 class TLSSection:
-    """
-    The server's certificate, for STARTTLS and direct TLS (1.2 and 1.3).
-    """
+    """The server's certificate, for STARTTLS and direct TLS (1.2 and 1.3)."""
 
     certificate: FilePath[str] | None = _key(  # noqa: RUF009 (a field, like all others)
         Path(),
@@ -179,9 +173,7 @@ class TLSSection:
 
 @dataclass(frozen=True)
 class TransportSection:
-    """
-    How bytes leave.
-    """
+    """How bytes leave."""
 
     opportunisticWrites: bool = _key(
         Boolean(),
@@ -198,9 +190,7 @@ class TransportSection:
 
 @dataclass(frozen=True)
 class LimitsSection:
-    """
-    What one client, or one address, may ask of the server.
-    """
+    """What one client, or one address, may ask of the server."""
 
     stanzaSize: int = _key(
         Size("10000 B", "64 MiB"), "256 KiB", """The largest stanza of a client that is logged in."""
@@ -246,9 +236,7 @@ class LimitsSection:
 
 @dataclass(frozen=True)
 class AuthSection:
-    """
-    Who may log in.
-    """
+    """Who may log in."""
 
     backend: str = _key(
         StoreType("accounts", "sqlite:PATH, memory:, open:, or what an installed plugin brings"),
@@ -261,9 +249,7 @@ class AuthSection:
 
 @dataclass(frozen=True)
 class StorageSection:
-    """
-    What is kept.
-    """
+    """What is kept."""
 
     affiliations: str = _key(
         StoreType("rooms", "sqlite:PATH, memory:, or what an installed plugin brings"),
@@ -275,9 +261,7 @@ class StorageSection:
 
 @dataclass(frozen=True)
 class MUCSection:
-    """
-    The rooms.
-    """
+    """The rooms."""
 
     domain: str = _key(
         HostName(), None, """The domain of the rooms; another one than that of the accounts."""

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_types -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The types of configuration values: each reads text, and says in words what it allows.
-"""
+"""The types of configuration values: each reads text, and says in words what it allows."""
 
 from __future__ import annotations
 
@@ -77,9 +75,7 @@ class Type(ABC, Generic[T]):
 
 
 class ListOf(Type[tuple[T, ...]]):
-    """
-    Any number of values, one a line.
-    """
+    """Any number of values, one a line."""
 
     def __init__(self, item: Type[T]) -> None:
         self.item = item
@@ -87,17 +83,13 @@ class ListOf(Type[tuple[T, ...]]):
         self.unit = item.unit
 
     def parse(self, text: str, base: FilePath[str]) -> tuple[T, ...]:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         return tuple(self.item.parse(line.strip(), base) for line in text.split("\n") if line.strip())
 
     def read(
         self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Reject
     ) -> tuple[T, ...] | None:
-        """
-        See L{Type.read}; every line is looked at.
-        """
+        """See L{Type.read}; every line is looked at."""
         values = []
         for line in lines:
             try:
@@ -108,18 +100,14 @@ class ListOf(Type[tuple[T, ...]]):
 
 
 class Boolean(Type[bool]):
-    """
-    Yes or no.
-    """
+    """Yes or no."""
 
     allowed = "yes, no"
     _yes: Final = frozenset(["yes", "true", "on", "1"])
     _no: Final = frozenset(["no", "false", "off", "0"])
 
     def parse(self, text: str, base: FilePath[str]) -> bool:
-        """
-        See L{Type.parse}. The words that C{configparser} takes are taken as well.
-        """
+        """See L{Type.parse}. The words that C{configparser} takes are taken as well."""
         word = text.lower()
         if word not in self._yes and word not in self._no:
             raise InvalidValue()
@@ -127,27 +115,21 @@ class Boolean(Type[bool]):
 
 
 class Choice(Type[str]):
-    """
-    One of some words.
-    """
+    """One of some words."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
         self.allowed = ", ".join(words)
 
     def parse(self, text: str, base: FilePath[str]) -> str:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         if text not in self.words:
             raise InvalidValue(hint=suggestion(text, self.words))
         return text
 
 
 class Integer(Type[int]):
-    """
-    A whole number.
-    """
+    """A whole number."""
 
     def __init__(self, least: int, most: int, unit: str = "") -> None:
         self.least = least
@@ -156,18 +138,14 @@ class Integer(Type[int]):
         self.allowed = f"a whole number from {least} to {most}"
 
     def parse(self, text: str, base: FilePath[str]) -> int:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         if not (text.isascii() and text.isdigit()) or len(text) > 20 or not self.least <= int(text) <= self.most:
             raise InvalidValue()
         return int(text)
 
 
 class _Quantity(Type[T]):
-    """
-    A number with a unit behind it.
-    """
+    """A number with a unit behind it."""
 
     factors: ClassVar[dict[str, int]]
     default: ClassVar[str]
@@ -195,18 +173,14 @@ class _Quantity(Type[T]):
 
 
 class Size(_Quantity[int]):
-    """
-    A number of bytes.
-    """
+    """A number of bytes."""
 
     unit = "bytes"
     factors = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
     default = "B"
 
     def parse(self, text: str, base: FilePath[str]) -> int:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         value = self._within(text)
         if value != int(value):
             raise InvalidValue("no whole number of bytes")
@@ -214,32 +188,24 @@ class Size(_Quantity[int]):
 
 
 class Duration(_Quantity[float]):
-    """
-    A number of seconds.
-    """
+    """A number of seconds."""
 
     unit = "seconds"
     factors = {"s": 1, "min": 60, "h": 3600, "d": 86400}
     default = "s"
 
     def parse(self, text: str, base: FilePath[str]) -> float:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         return float(self._within(text))
 
 
 class HostName(Type[str]):
-    """
-    The domainpart of an address, prepared.
-    """
+    """The domainpart of an address, prepared."""
 
     allowed = "a host name such as example.org"
 
     def parse(self, text: str, base: FilePath[str]) -> str:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         try:
             return prepareDomain(text)
         except (InvalidJID, UnicodeError) as e:
@@ -247,48 +213,36 @@ class HostName(Type[str]):
 
 
 class Text(Type[str]):
-    """
-    Any text that XML can carry, of one line.
-    """
+    """Any text that XML can carry, of one line."""
 
     allowed = "text of one line, without control characters"
 
     def parse(self, text: str, base: FilePath[str]) -> str:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         if _CONTROL.search(text):
             raise InvalidValue()
         return text
 
 
 class Path(Type[FilePath[str] | None]):
-    """
-    A file; nothing for none. A relative path starts at the folder of the configuration file.
-    """
+    """A file; nothing for none. A relative path starts at the folder of the configuration file."""
 
     allowed = "the path of a file"
 
     def parse(self, text: str, base: FilePath[str]) -> FilePath[str] | None:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         if "\x00" in text:
             raise InvalidValue()
         return FilePath(os.path.join(base.path, text)) if text else None
 
 
 class NetworkAddress(Type[Network]):
-    """
-    An IP network.
-    """
+    """An IP network."""
 
     allowed = "an IP network such as 192.0.2.0/24 or 2001:db8::/32, or an address"
 
     def parse(self, text: str, base: FilePath[str]) -> Network:
-        """
-        See L{Type.parse}.
-        """
+        """See L{Type.parse}."""
         try:
             return ipaddress.ip_network(text)
         except ValueError as e:

@@ -29,9 +29,7 @@ def _exposed(endpoints: tuple[str, ...]) -> list[str]:
 
 
 def _listening(settings: Settings) -> Iterator[Finding]:
-    """
-    There is something to connect to, and nothing twice.
-    """
+    """There is something to connect to, and nothing twice."""
     everything = settings.c2s.listen + settings.c2s.directTlsListen
     if not everything:
         yield "c2s", "listen", "found no endpoint here nor in direct_tls_listen; allowed: at least one"
@@ -46,9 +44,7 @@ def _listening(settings: Settings) -> Iterator[Finding]:
 
 
 def _encrypting(settings: Settings) -> Iterator[Finding]:
-    """
-    Whatever can be reached from outside is encrypted, and no password crosses a network unencrypted.
-    """
+    """Whatever can be reached from outside is encrypted, and no password crosses a network unencrypted."""
     exposed = _exposed(settings.c2s.listen)
     if not exposed:
         return
@@ -68,9 +64,7 @@ def _encrypting(settings: Settings) -> Iterator[Finding]:
 
 
 def _certified(settings: Settings) -> Iterator[Finding]:
-    """
-    Where TLS is offered there is a certificate, and a certificate has its key.
-    """
+    """Where TLS is offered there is a certificate, and a certificate has its key."""
     if settings.c2s.tls != "off":
         need = f"needed for [c2s] tls = {settings.c2s.tls}"
     elif settings.c2s.directTlsListen:
@@ -85,9 +79,7 @@ def _certified(settings: Settings) -> Iterator[Finding]:
 
 
 def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
-    """
-    Accounts that let everybody in are reached from this machine only.
-    """
+    """Accounts that let everybody in are reached from this machine only."""
     backend = settings.auth.backend
     accounts = makeStore("accounts", backend, settings.base, globalReactor())
     exposed = _exposed(settings.c2s.listen) + _exposed(settings.c2s.directTlsListen)
@@ -101,9 +93,7 @@ def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
 
 
 def _sized(settings: Settings) -> Iterator[Finding]:
-    """
-    Limits that belong together fit together.
-    """
+    """Limits that belong together fit together."""
     limits = settings.limits
     if limits.stanzaSizeUnauthenticated > limits.stanzaSize:
         yield (
@@ -121,9 +111,7 @@ def _sized(settings: Settings) -> Iterator[Finding]:
 
 
 def _named(settings: Settings) -> Iterator[Finding]:
-    """
-    Accounts and rooms have a domain each.
-    """
+    """Accounts and rooms have a domain each."""
     if settings.muc.domain == settings.server.domain:
         yield (
             "muc",
@@ -134,9 +122,7 @@ def _named(settings: Settings) -> Iterator[Finding]:
 
 
 def _remembering(settings: Settings) -> Iterator[Finding]:
-    """
-    A new room does not keep more than an owner could set.
-    """
+    """A new room does not keep more than an owner could set."""
     if settings.muc.history > settings.muc.historyLimit:
         yield (
             "muc",

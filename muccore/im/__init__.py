@@ -1,4 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Floor 4: instant messaging between users (RFC 6121).
-"""
+"""Floor 4: instant messaging between users (RFC 6121)."""

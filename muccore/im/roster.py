@@ -17,9 +17,7 @@ from muccore.xmpp.specs import Spec
 
 
 class RosterHandler(Handler):
-    """
-    Answers an account's owner about the account's roster.
-    """
+    """Answers an account's owner about the account's roster."""
 
     implements = (
         Spec(
@@ -31,16 +29,12 @@ class RosterHandler(Handler):
     )
 
     def onGet(self, element: Element, to: JID) -> Element:
-        """
-        The roster (RFC 6121 §2.1.4): empty.
-        """
+        """The roster (RFC 6121 §2.1.4): empty."""
         forOwnerOnly(element, to)
         return Element((ns.ROSTER, "query"))
 
     def onSet(self, element: Element, to: JID) -> None:
-        """
-        A change of the roster (RFC 6121 §2.3): it cannot be kept, and nobody is told that it was.
-        """
+        """A change of the roster (RFC 6121 §2.3): it cannot be kept, and nobody is told that it was."""
         forOwnerOnly(element, to)
         raise StanzaError("feature-not-implemented", text="There is no roster to be changed on this server.")
 

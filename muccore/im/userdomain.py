@@ -63,9 +63,7 @@ class UserDomain(Domain):
         return element.name == "iq" and not to.resource and isFromAccount(element, to)
 
     def stanzaUnhandled(self, element: Element, to: JID) -> None:
-        """
-        Deliver a stanza that no handler has taken.
-        """
+        """Deliver a stanza that no handler has taken."""
         if not to.local:
             super().stanzaUnhandled(element, to)
         elif to.resource:
@@ -77,9 +75,7 @@ class UserDomain(Domain):
         self.sendError(element, StanzaError("service-unavailable"))
 
     def _deliverToFull(self, element: Element, to: JID) -> None:
-        """
-        RFC 6121 §8.5.3
-        """
+        """RFC 6121 §8.5.3"""
         session = self.sessions.byFullJID(to)
         name = element.name
         type = element.attributes.get("type")
@@ -97,9 +93,7 @@ class UserDomain(Domain):
                 self._sendUnavailable(element)
 
     def _deliverToBare(self, element: Element, to: JID) -> None:
-        """
-        RFC 6121 §8.5.2
-        """
+        """RFC 6121 §8.5.2"""
         type = element.attributes.get("type")
         if element.name == "iq":
             # What no handler answers on behalf of the account (§8.5.2.1.3).

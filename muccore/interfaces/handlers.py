@@ -41,9 +41,7 @@ FULL: Final = AddressType.FULL
 
 
 def addressType(to: JID) -> AddressType:
-    """
-    Which kind of address it is.
-    """
+    """Which kind of address it is."""
     if not to.local:
         return HOST
     return FULL if to.resource else BARE
@@ -65,9 +63,7 @@ ANY: Final = "*"
 
 
 class Answered:
-    """
-    The class of L{ANSWERED}.
-    """
+    """The class of L{ANSWERED}."""
 
     __slots__ = ()
 
@@ -80,9 +76,7 @@ ANSWERED: Final = Answered()
 
 
 class NotHandled:
-    """
-    The class of L{NOT_HANDLED}.
-    """
+    """The class of L{NOT_HANDLED}."""
 
     __slots__ = ()
 
@@ -128,23 +122,17 @@ def answersAnyone(function: _F) -> _F:
 
 
 def canDecline(function: Function) -> bool:
-    """
-    Whether a function is declared with L{mayDecline}.
-    """
+    """Whether a function is declared with L{mayDecline}."""
     return getattr(function, "mayDecline", False)
 
 
 def shownKey(key: Key) -> str:
-    """
-    A key of a table as its author has written it.
-    """
+    """A key of a table as its author has written it."""
     return f"({', '.join(part.name if isinstance(part, AddressType) else repr(part) for part in key)})"
 
 
 class InvalidHandler(ValueError):
-    """
-    A handler cannot be added to a domain; C{str()} of it is one line that says why.
-    """
+    """A handler cannot be added to a domain; C{str()} of it is one line that says why."""
 
 
 class ITableHandler(IXMPPHandler):

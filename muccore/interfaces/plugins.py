@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What third parties add by Twisted plugins.
-"""
+"""What third parties add by Twisted plugins."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from muccore.interfaces.stores import IStore
 
 
 class IStoreFactory(IPlugin):
-    """
-    Makes stores of one kind; found with C{getPlugins}, chosen by C{scheme:argument}.
-    """
+    """Makes stores of one kind; found with C{getPlugins}, chosen by C{scheme:argument}."""
 
     kind = Attribute("C{'accounts'} (the stores provide L{IAccounts}) or C{'rooms'} (L{IRoomStore}).")
     scheme = Attribute("The word before the colon.")
@@ -36,9 +32,7 @@ class IStoreFactory(IPlugin):
 
 
 class IHandlerFactory(IPlugin):
-    """
-    Makes handlers of one protocol; found with C{getPlugins}, named in the configuration.
-    """
+    """Makes handlers of one protocol; found with C{getPlugins}, named in the configuration."""
 
     name = Attribute("The word that names it in the configuration.")
     help = Attribute("One line for the configuration reference.")

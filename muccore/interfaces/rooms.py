@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Rooms as they are written down.
-"""
+"""Rooms as they are written down."""
 
 from __future__ import annotations
 
@@ -109,14 +107,10 @@ class IRoomStore(IStore):
     """
 
     def load(room: str) -> Deferred[RoomRecord | None]:
-        """
-        A room, or C{None} if it is not stored.
-        """
+        """A room, or C{None} if it is not stored."""
 
     def save(room: str, record: RoomRecord) -> Deferred[None]:
-        """
-        Write a whole room, instead of whatever was stored under that name.
-        """
+        """Write a whole room, instead of whatever was stored under that name."""
 
     def change(room: str, change: RoomChange) -> Deferred[None]:
         """
@@ -126,9 +120,7 @@ class IRoomStore(IStore):
         """
 
     def destroy(room: str) -> Deferred[None]:
-        """
-        Forget a room and everything that belongs to it. Forgetting one that is not stored is no error.
-        """
+        """Forget a room and everything that belongs to it. Forgetting one that is not stored is no error."""
 
     def publicRooms(domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
         """
@@ -139,6 +131,4 @@ class IRoomStore(IStore):
         """
 
     def temporaryRooms(domain: str) -> Deferred[list[str]]:
-        """
-        The temporary rooms of a domain that are stored.
-        """
+        """The temporary rooms of a domain that are stored."""

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-How stanzas get from one floor to the next: routes, carriers, sessions, domains.
-"""
+"""How stanzas get from one floor to the next: routes, carriers, sessions, domains."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from muccore.xmpp.jid import JID
 
 
 class IRoute(Interface):
-    """
-    Where a rendered stanza can go: a session here; later a link to a domain or to a node.
-    """
+    """Where a rendered stanza can go: a session here; later a link to a domain or to a node."""
 
     def deliver(stanza: Rendered, to: bytes) -> None:
         """
@@ -34,9 +30,7 @@ class IRoute(Interface):
 
 
 class IStream(Interface):
-    """
-    What carries a session: a client's stream.
-    """
+    """What carries a session: a client's stream."""
 
     def send(stanza: Rendered, to: bytes) -> None:
         """
@@ -46,15 +40,11 @@ class IStream(Interface):
         """
 
     def close(error: StreamError | None) -> None:
-        """
-        End the stream: the error if there is one, the closing tag, then the connection.
-        """
+        """End the stream: the error if there is one, the closing tag, then the connection."""
 
 
 class ISession(IRoute):
-    """
-    One bound resource of one account.
-    """
+    """One bound resource of one account."""
 
     jid = Attribute("The full L{JID}.")
     stream = Attribute("The L{IStream}, or C{None} while there is none.")
@@ -80,9 +70,7 @@ class ISession(IRoute):
 
 
 class ISessionBinder(Interface):
-    """
-    Where a stream that has authenticated finds its session (RFC 6120 §7).
-    """
+    """Where a stream that has authenticated finds its session (RFC 6120 §7)."""
 
     def bind(account: JID, resource: str | None, carrier: IStream) -> ISession:
         """
@@ -95,9 +83,7 @@ class ISessionBinder(Interface):
 
 
 class IRouter(Interface):
-    """
-    Finds the way for a stanza.
-    """
+    """Finds the way for a stanza."""
 
     def route(element: Element, to: JID) -> None:
         """
@@ -108,34 +94,24 @@ class IRouter(Interface):
         """
 
     def routeTo(jid: JID) -> IRoute | None:
-        """
-        The route to a full JID, or C{None} if nobody is there.
-        """
+        """The route to a full JID, or C{None} if nobody is there."""
 
 
 class IDomain(IXMPPHandlerCollection):
-    """
-    One host of this server and its handlers; a handler's C{parent}.
-    """
+    """One host of this server and its handlers; a handler's C{parent}."""
 
     name = Attribute("The host name, C{str}.")
     clock = Attribute("An L{IReactorTime} provider; what its calls write is flushed when they return.")
     xmlstream = Attribute("The C{EventDispatcher} that stock wokkel handlers observe and C{send} to.")
 
     def dispatch(element: Element, to: JID) -> None:
-        """
-        Handle a stanza that is addressed to this host or to an address at it.
-        """
+        """Handle a stanza that is addressed to this host or to an address at it."""
 
     def send(element: Element) -> None:
-        """
-        Route a stanza by its C{to}.
-        """
+        """Route a stanza by its C{to}."""
 
     def routeTo(jid: JID) -> IRoute | None:
-        """
-        See L{IRouter.routeTo}.
-        """
+        """See L{IRouter.routeTo}."""
 
     def request(request: Any) -> Deferred[Element]:
         """

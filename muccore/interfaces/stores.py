@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Stores, what can go wrong with them, and who may log in.
-"""
+"""Stores, what can go wrong with them, and who may log in."""
 
 from __future__ import annotations
 
@@ -12,21 +10,15 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 class StoreError(Exception):
-    """
-    A store did not do what it was asked for. C{str()} of it is a line for the operator.
-    """
+    """A store did not do what it was asked for. C{str()} of it is a line for the operator."""
 
 
 class StoreUnavailable(StoreError):
-    """
-    The store cannot be opened, read or written.
-    """
+    """The store cannot be opened, read or written."""
 
 
 class SchemaTooNew(StoreError):
-    """
-    A newer muccore has written this store.
-    """
+    """A newer muccore has written this store."""
 
 
 class BadDescription(ValueError):
@@ -36,15 +28,11 @@ class BadDescription(ValueError):
 
 
 class NoSuchUser(StoreError):
-    """
-    There is no account of that name.
-    """
+    """There is no account of that name."""
 
 
 class UserExists(StoreError):
-    """
-    There is an account of that name already.
-    """
+    """There is an account of that name already."""
 
 
 class IStore(Interface):
@@ -64,15 +52,11 @@ class IStore(Interface):
         """
 
     def close() -> Deferred[None]:
-        """
-        Finish: when it fires, everything that was accepted is durable. Calling it twice is harmless.
-        """
+        """Finish: when it fires, everything that was accepted is durable. Calling it twice is harmless."""
 
 
 class IAuthBackend(IStore):
-    """
-    Who may log in. User names are prepared localparts.
-    """
+    """Who may log in. User names are prepared localparts."""
 
     hashes = Attribute(
         "C{frozenset[str]}: the SCRAM hashes whose keys it keeps, e.g. C{'SHA-256'}; empty if it only checks passwords."
@@ -80,9 +64,7 @@ class IAuthBackend(IStore):
     loopbackOnly = Attribute("C{bool}: so permissive that it may serve loopback listeners only.")
 
     def scramKeys(user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """
-        A user's keys for one hash, or C{None} if there is no such user.
-        """
+        """A user's keys for one hash, or C{None} if there is no such user."""
 
     def checkPassword(user: str, password: str) -> Deferred[bool]:
         """
@@ -94,9 +76,7 @@ class IAuthBackend(IStore):
 
 
 class IAccountStore(IAuthBackend):
-    """
-    Accounts that muccore itself keeps, as SCRAM keys only.
-    """
+    """Accounts that muccore itself keeps, as SCRAM keys only."""
 
     def create(user: str, password: str) -> Deferred[None]:
         """
@@ -111,11 +91,7 @@ class IAccountStore(IAuthBackend):
         """
 
     def delete(user: str) -> Deferred[None]:
-        """
-        @raise NoSuchUser: (as failure)
-        """
+        """@raise NoSuchUser: (as failure)"""
 
     def users() -> Deferred[list[str]]:
-        """
-        All user names, sorted.
-        """
+        """All user names, sorted."""

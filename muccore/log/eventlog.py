@@ -40,9 +40,7 @@ _PLAIN: Final = re.compile(r"[^\s\"\\]+")
 
 
 class Phrase(str):
-    """
-    Text of the server's own, which is not quoted in a line though it has spaces.
-    """
+    """Text of the server's own, which is not quoted in a line though it has spaces."""
 
     __slots__ = ()
 
@@ -134,9 +132,7 @@ class EventKind:
     def __init__(
         self, name: str, key: str, text: str, meaning: str, level: NamedConstant = LogLevel.info
     ) -> None:
-        """
-        @param text: the line behind name and source.
-        """
+        """@param text: the line behind name and source."""
         self.name = name
         self.key = key
         self.format = f"{name} {'from' if key == 'address' else 'by'} {{{key}}}: {text}"
@@ -162,9 +158,7 @@ class EventKind:
             self.write(source, **fields)
 
     def write(self, source: str, **fields: object) -> None:
-        """
-        Log an event, however many there have been.
-        """
+        """Log an event, however many there have been."""
         values = {name: value if isinstance(value, int) else clean(value) for name, value in fields.items()}
         values[self.key] = clean(source or "-")
         _log.emit(self.level, self.format, event=self.name, **values)

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.log.test_logger -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Twisted's logger with a threshold, so that an event that nobody wants to see costs a comparison.
-"""
+"""Twisted's logger with a threshold, so that an event that nobody wants to see costs a comparison."""
 
 from __future__ import annotations
 
@@ -14,16 +12,12 @@ from twisted.logger import LogLevel
 
 
 class Logger(_Logger):
-    """
-    A logger that drops events below L{threshold}; one for the whole process, set from C{[server] log_level}.
-    """
+    """A logger that drops events below L{threshold}; one for the whole process, set from C{[server] log_level}."""
 
     threshold: NamedConstant = LogLevel.info
 
     def emit(self, level: NamedConstant, format: str | None = None, **kwargs: object) -> None:
-        """
-        See C{twisted.logger.Logger.emit}.
-        """
+        """See C{twisted.logger.Logger.emit}."""
         if level >= Logger.threshold:
             super().emit(level, format, **kwargs)
 

@@ -1,4 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Floor 4: Multi-User Chat (XEP-0045).
-"""
+"""Floor 4: Multi-User Chat (XEP-0045)."""

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Multi-User Chat as a handler: all that it handles in two tables.
-"""
+"""Multi-User Chat as a handler: all that it handles in two tables."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ from muccore.xmpp.specs import Spec
 
 
 class MUCHandler(RoomHandler):
-    """
-    A service of chat rooms.
-    """
+    """A service of chat rooms."""
 
     implements = (
         Spec(45, "Multi-User Chat", "1.35.5", "No approval of registrations (§9.9), no presence broadcast by role."),
@@ -75,22 +71,16 @@ class MUCHandler(RoomHandler):
         self.relay = IQRelay()
 
     def reconfigure(self, options: MUCServiceSettings) -> None:
-        """
-        Run the service differently from now on; rooms that exist keep their configuration.
-        """
+        """Run the service differently from now on; rooms that exist keep their configuration."""
         self.identities = (("conference", "text", options.name),)
         self.options = self.rooms.settings = options
 
     def connectionInitialized(self) -> None:
-        """
-        The service begins.
-        """
+        """The service begins."""
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock)
         self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("Cannot list temporary rooms", failure))
 
     def shutDown(self) -> Deferred[None]:
-        """
-        Tell everybody that the service shuts down.
-        """
+        """Tell everybody that the service shuts down."""
         return self.rooms.shutDown()

@@ -141,14 +141,10 @@ class BoundedConnection(tcp.Server):
             self.write(data)
 
     def flush(self) -> None:
-        """
-        Send what was written since the last flush. The L{FlushScheduler} calls this.
-        """
+        """Send what was written since the last flush. The L{FlushScheduler} calls this."""
 
     def writeCiphertext(self, data: bytes) -> None:
-        """
-        Take bytes from the TLS layer.
-        """
+        """Take bytes from the TLS layer."""
         FileDescriptor.write(self, data)
 
     def startWriting(self) -> None:
@@ -211,24 +207,18 @@ class BoundedConnection(tcp.Server):
     # Reading
 
     def pauseProducing(self) -> None:
-        """
-        Stop reading, for as long as the connection is not being closed: then the peer's goodbye must be read.
-        """
+        """Stop reading, for as long as the connection is not being closed: then the peer's goodbye must be read."""
         if self._closing is None:
             FileDescriptor.pauseProducing(self)
 
     # Producers
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """
-        @see: L{FileDescriptor.registerProducer}
-        """
+        """@see: L{FileDescriptor.registerProducer}"""
         tcp.Server.registerProducer(self, producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """
-        @see: L{FileDescriptor.unregisterProducer}
-        """
+        """@see: L{FileDescriptor.unregisterProducer}"""
         tcp.Server.unregisterProducer(self)
 
     # Ending
@@ -250,9 +240,7 @@ class BoundedConnection(tcp.Server):
                 self.loseSocket()
 
     def loseSocket(self) -> None:
-        """
-        End the connection when what is buffered is sent: nothing is to come any more, from the TLS layer either.
-        """
+        """End the connection when what is buffered is sent: nothing is to come any more, from the TLS layer either."""
         if not self.connected or self._aborting:
             return
         self._startClosing()
@@ -270,9 +258,7 @@ class BoundedConnection(tcp.Server):
         self._disconnect(ConnectionAborted())
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        @see: L{tcp.Connection.connectionLost}
-        """
+        """@see: L{tcp.Connection.connectionLost}"""
         self._release()
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
@@ -310,9 +296,7 @@ class BoundedConnection(tcp.Server):
         return len(self.dataBuffer) - self.offset + self._tempDataLen
 
     def _checkWaiting(self) -> None:
-        """
-        Count what the TLS layer keeps because its handshake is not done as well.
-        """
+        """Count what the TLS layer keeps because its handshake is not done as well."""
         waiting = cast(TLSMemoryBIOProtocol, self.protocol)._appSendBuffer if self.connected else ()
         if waiting and sum(map(len, waiting)) + self._buffered() > self.outboxLimit:
             self._overflow()
@@ -324,9 +308,7 @@ class BoundedConnection(tcp.Server):
         self._disconnect(ConnectionAborted(f"left more than {self.outboxLimit} bytes unread"))
 
     def _release(self) -> None:
-        """
-        Let go of everything that waits.
-        """
+        """Let go of everything that waits."""
         self.dataBuffer = b""
         self.offset = 0
         self._tempDataBuffer = []
@@ -334,9 +316,7 @@ class BoundedConnection(tcp.Server):
 
 
 def _nothing() -> None:
-    """
-    Reads and writes of an aborted connection, should the poller have noticed something meanwhile.
-    """
+    """Reads and writes of an aborted connection, should the poller have noticed something meanwhile."""
 
 
 __all__ = ["CLOSE_TIMEOUT", "OUTBOX_LIMIT", "BoundedConnection"]

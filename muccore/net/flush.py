@@ -28,28 +28,20 @@ _ROUNDS: Final = 16
 
 
 class Flushable(Protocol):
-    """
-    What a L{FlushScheduler} can flush.
-    """
+    """What a L{FlushScheduler} can flush."""
 
     def flush(self) -> None:
-        """
-        Send what was written since the last flush. May note itself again, must not wait.
-        """
+        """Send what was written since the last flush. May note itself again, must not wait."""
 
 
 @implementer(IReactorTime)
 class FlushScheduler:
-    """
-    The transports that wrote in this reactor turn, and a clock whose calls end with a flush.
-    """
+    """The transports that wrote in this reactor turn, and a clock whose calls end with a flush."""
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
-        """
-        @param clock: the reactor.
-        """
+        """@param clock: the reactor."""
         self._clock = clock
         self._pending: list[Flushable] = []
         self._later: list[tuple[Callable[..., object], tuple[object, ...]]] = []
@@ -67,9 +59,7 @@ class FlushScheduler:
         self._pending.append(writer)
 
     def flush(self) -> None:
-        """
-        Flush everybody who has been noted. From inside a flush this does nothing: the one under way sees to it.
-        """
+        """Flush everybody who has been noted. From inside a flush this does nothing: the one under way sees to it."""
         if self._flushing or not self._pending:
             return
         self._flushing = True
@@ -115,9 +105,7 @@ class FlushScheduler:
     # IReactorTime
 
     def seconds(self) -> float:
-        """
-        @see: L{IReactorTime.seconds}
-        """
+        """@see: L{IReactorTime.seconds}"""
         return self._clock.seconds()
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:
@@ -129,9 +117,7 @@ class FlushScheduler:
         return self._clock.callLater(delay, self.run, callable, *args, **kwargs)
 
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:
-        """
-        @see: L{IReactorTime.getDelayedCalls}
-        """
+        """@see: L{IReactorTime.getDelayedCalls}"""
         return self._clock.getDelayedCalls()
 
     # How it works

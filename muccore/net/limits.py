@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.net.test_limits -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-How fast and how often: bytes a second on one connection, connections from one address, connections in all.
-"""
+"""How fast and how often: bytes a second on one connection, connections from one address, connections in all."""
 
 from __future__ import annotations
 
@@ -67,9 +65,7 @@ def addressOf(host: str) -> _Address | None:
 
 @lru_cache(maxsize=1024)
 def addressKey(host: str) -> str:
-    """
-    What counts as one address: one of IPv4 or one /64 of IPv6.
-    """
+    """What counts as one address: one of IPv4 or one /64 of IPv6."""
     address = addressOf(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(int(address) >> (address.max_prefixlen - _PREFIX))
@@ -77,9 +73,7 @@ def addressKey(host: str) -> str:
 
 
 class Networks:
-    """
-    A set of IP networks.
-    """
+    """A set of IP networks."""
 
     def __init__(self, networks: Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
         """
@@ -89,9 +83,7 @@ class Networks:
         self._networks = [ipaddress.ip_network(network) for network in networks]
 
     def __contains__(self, host: str) -> bool:
-        """
-        Whether a peer is in one of them. A peer without an IP address is on this machine, and in any set.
-        """
+        """Whether a peer is in one of them. A peer without an IP address is on this machine, and in any set."""
         address = addressOf(host)
         return address is None or any(address in network for network in self._networks)
 
@@ -134,9 +126,7 @@ class AddressLimit:
         return None
 
     def leave(self, host: str) -> None:
-        """
-        A connection that was not refused has ended.
-        """
+        """A connection that was not refused has ended."""
         key = addressKey(host)
         here = self._counts[key] - 1
         if here:

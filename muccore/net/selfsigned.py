@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.net.test_selfsigned -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A certificate for a server that has none yet, signed by itself: enough to try things out, trusted by nobody.
-"""
+"""A certificate for a server that has none yet, signed by itself: enough to try things out, trusted by nobody."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ _COMMON_NAME_LIMIT: Final = 64
 
 
 def _utf8String(text: str) -> bytes:
-    """
-    DER of a C{UTF8String}.
-    """
+    """DER of a C{UTF8String}."""
     value = text.encode("utf-8")
     length = len(value)
     if length < 0x80:
@@ -43,9 +39,7 @@ def _utf8String(text: str) -> bytes:
 
 
 def _alternativeNames(domain: str) -> list[x509.GeneralName]:
-    """
-    What a client may look for when it checks that the certificate is for a domain.
-    """
+    """What a client may look for when it checks that the certificate is for a domain."""
     names: list[x509.GeneralName] = []
     try:
         names.append(x509.IPAddress(ipaddress.ip_address(domain.strip("[]"))))

@@ -53,9 +53,7 @@ class TimingWheel:
         self._call: IDelayedCall | None = None
 
     def schedule(self, watched: Timed, ticks: int) -> None:
-        """
-        Look at something in so many ticks, at least one, whatever was said before.
-        """
+        """Look at something in so many ticks, at least one, whatever was said before."""
         self.remove(watched)
         watched.due = due = self.tick + max(1, ticks)
         at = self._due.get(due)
@@ -66,9 +64,7 @@ class TimingWheel:
             self._call = self._clock.callLater(TICK, self._advance)
 
     def remove(self, watched: Timed) -> None:
-        """
-        Look at something no more. Removing what is not there changes nothing.
-        """
+        """Look at something no more. Removing what is not there changes nothing."""
         due, watched.due = watched.due, 0
         at = self._due.get(due)
         if at is not None:

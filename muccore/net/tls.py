@@ -62,9 +62,7 @@ _EXPORTER_LENGTH: Final = 32
 
 
 class TLSConfigError(Exception):
-    """
-    A certificate or key cannot be used. C{str()} of it is one line that names the file and says what to do.
-    """
+    """A certificate or key cannot be used. C{str()} of it is one line that names the file and says what to do."""
 
     def __init__(self, path: str, trouble: str) -> None:
         """
@@ -76,9 +74,7 @@ class TLSConfigError(Exception):
 
 
 class ChannelBindings:
-    """
-    What a log-in over one TLS connection can be bound to.
-    """
+    """What a log-in over one TLS connection can be bound to."""
 
     def __init__(self, connection: SSL.Connection, endPoint: bytes | None) -> None:
         """
@@ -89,9 +85,7 @@ class ChannelBindings:
         self._endPoint = endPoint
 
     def types(self) -> tuple[str, ...]:
-        """
-        The types that there are, strongest first.
-        """
+        """The types that there are, strongest first."""
         # Under TLS 1.2 the exporter is only unique with an extension that cannot be asked about here (RFC 9266 §3).
         exporter = (EXPORTER,) if self._connection.get_protocol_version() >= SSL.TLS1_3_VERSION else ()
         return exporter if self._endPoint is None else (*exporter, END_POINT)
@@ -139,9 +133,7 @@ def endPointBinding(certificate: x509.Certificate) -> bytes | None:
 
 
 def pathText(path: AnyPath) -> str:
-    """
-    The name of a file as text.
-    """
+    """The name of a file as text."""
     return path.path if isinstance(path, FilePath) else os.fspath(path)
 
 
@@ -177,9 +169,7 @@ def _readKey(path: str) -> PrivateKey:
 
 
 def _publicKey(certificate: x509.Certificate) -> object:
-    """
-    A certificate's public key, or C{None} if it is of a kind that no private key of ours can belong to.
-    """
+    """A certificate's public key, or C{None} if it is of a kind that no private key of ours can belong to."""
     try:
         return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
@@ -191,9 +181,7 @@ def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 
 
 class _Credentials:
-    """
-    Certificate and key as they were read once, and the contexts that are made of them.
-    """
+    """Certificate and key as they were read once, and the contexts that are made of them."""
 
     def __init__(self, certificatePath: str, keyPath: str) -> None:
         self._certificatePath = certificatePath
@@ -209,9 +197,7 @@ class _Credentials:
         self._endPoint = endPointBinding(self.certificate)
 
     def makeContext(self) -> SSL.Context:
-        """
-        A new context, with new keys for session tickets.
-        """
+        """A new context, with new keys for session tickets."""
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(
@@ -243,9 +229,7 @@ class _Credentials:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
-    """
-    Makes the TLS connections of the server, for C{startTLS} and for direct TLS.
-    """
+    """Makes the TLS connections of the server, for C{startTLS} and for direct TLS."""
 
     _log = Logger()
 
@@ -296,9 +280,7 @@ class ServerTLS:
             )
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """
-        See L{IOpenSSLServerConnectionCreator}.
-        """
+        """See L{IOpenSSLServerConnectionCreator}."""
         if self._seconds() - self._made >= TICKET_LIFETIME:
             self._use(self._credentials.makeContext())
         return SSL.Connection(self._context, None)

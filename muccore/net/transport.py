@@ -57,9 +57,7 @@ class OpportunisticConnection(BoundedConnection):
         super().__init__(sock, *args)
 
     def write(self, data: bytes) -> None:
-        """
-        @see: L{BoundedConnection.write}
-        """
+        """@see: L{BoundedConnection.write}"""
         if not isinstance(data, bytes):
             raise TypeError("Data must be bytes")
         size = self._size = self._size + len(data)
@@ -72,9 +70,7 @@ class OpportunisticConnection(BoundedConnection):
         outbox.append(data)
 
     def _writeSlowly(self, data: bytes) -> None:
-        """
-        Write beyond the threshold: the kernel may have taken, or may now take, enough to make room.
-        """
+        """Write beyond the threshold: the kernel may have taken, or may now take, enough to make room."""
         if self._size >= _CLOSED:
             return
         self._outbox.append(data)
@@ -124,9 +120,7 @@ class OpportunisticConnection(BoundedConnection):
         self._size += self._buffered()
 
     def writeCiphertext(self, data: bytes) -> None:
-        """
-        Take bytes from the TLS layer.
-        """
+        """Take bytes from the TLS layer."""
         if self.connected and not self._aborting:
             encrypted = self._encrypted
             if not encrypted and not self._outbox:
@@ -136,25 +130,19 @@ class OpportunisticConnection(BoundedConnection):
     # Producers: they are paused by what Twisted has buffered, so it must get there before there is too much.
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """
-        @see: L{FileDescriptor.registerProducer}
-        """
+        """@see: L{FileDescriptor.registerProducer}"""
         self._threshold = min(self.bufferSize, self.outboxLimit) if streaming else -1
         super().registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """
-        @see: L{FileDescriptor.unregisterProducer}
-        """
+        """@see: L{FileDescriptor.unregisterProducer}"""
         self._threshold = self.outboxLimit
         super().unregisterProducer()
 
     # Ending
 
     def loseWriteConnection(self) -> None:
-        """
-        @see: L{FileDescriptor.loseWriteConnection}
-        """
+        """@see: L{FileDescriptor.loseWriteConnection}"""
         self.flush()
         FileDescriptor.loseWriteConnection(self)
 

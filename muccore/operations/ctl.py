@@ -36,9 +36,7 @@ _PASSWORD_LIMIT: Final = 4096
 
 
 class Refused(Exception):
-    """
-    Something was not done; C{str()} of it is a line for the operator.
-    """
+    """Something was not done; C{str()} of it is a line for the operator."""
 
 
 # The operations
@@ -159,9 +157,7 @@ def _user(text: str, settings: Settings) -> JID:
 
 
 def _password(user: JID) -> str:
-    """
-    Ask for a password, twice at a terminal.
-    """
+    """Ask for a password, twice at a terminal."""
     if sys.stdin is None:
         raise Refused("there is no standard input to read the password from")
     if sys.stdin.isatty():
@@ -188,9 +184,7 @@ def _password(user: JID) -> str:
 
 
 def _accounts(settings: Settings) -> IAccountStore:
-    """
-    The store that the configuration names, if it is one whose accounts outlive a process and can be changed.
-    """
+    """The store that the configuration names, if it is one whose accounts outlive a process and can be changed."""
     backend = settings.auth.backend
     store = makeStore("accounts", backend, settings.base, globalReactor())
     if not IAccountStore.providedBy(store) or backend.partition(":")[0] == "memory":

@@ -51,9 +51,7 @@ class _Entry(NamedTuple):
 
 
 class _Chain:
-    """
-    Offers a stanza to one method after the other until one does not decline.
-    """
+    """Offers a stanza to one method after the other until one does not decline."""
 
     __slots__ = ("_methods", "_otherwise")
 
@@ -130,9 +128,7 @@ def _isIQKey(key: Any) -> bool:
 
 
 def _wider(key: Any) -> Any:
-    """
-    The key under which a stanza is looked up if nobody has this one.
-    """
+    """The key under which a stanza is looked up if nobody has this one."""
     if len(key) == 4:
         return ("iq", key[0], key[1])
     name, type, kind = key

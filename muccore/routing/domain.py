@@ -100,9 +100,7 @@ class Domain:
         handler.connectionInitialized()
 
     def removeHandler(self, handler: IXMPPHandler) -> None:
-        """
-        Remove a handler. Called by its C{disownHandlerParent}.
-        """
+        """Remove a handler. Called by its C{disownHandlerParent}."""
         self.handlers.remove(handler)
         self._mergeTables(self.handlers)
         self.xmlstream.removeObserversOf(handler)
@@ -121,9 +119,7 @@ class Domain:
         self._stanzas, self._iqs = merge(handlers, self.bind, self._untaken)
 
     def shutDown(self) -> Deferred[None]:
-        """
-        See L{IDomain.shutDown}. A handler that fails to say goodbye does not keep the others from it.
-        """
+        """See L{IDomain.shutDown}. A handler that fails to say goodbye does not keep the others from it."""
         goodbyes = [maybeDeferred(handler.shutDown) for handler in self if hasattr(handler, "shutDown")]
         for goodbye in goodbyes:
             goodbye.addErrback(
@@ -179,9 +175,7 @@ class Domain:
             self._sendFailure(Failure(), element)
 
     def _dispatchRequest(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
-        """
-        An IQ of type get or set: whatever happens, it gets one answer (RFC 6120 §8.2.3).
-        """
+        """An IQ of type get or set: whatever happens, it gets one answer (RFC 6120 §8.2.3)."""
         for payload in element.children:
             if not isinstance(payload, str):
                 break
@@ -208,15 +202,11 @@ class Domain:
 
     @staticmethod
     def _toDeferred(result: Any) -> Any:
-        """
-        A Deferred, if the method was a coroutine function; otherwise what it returned.
-        """
+        """A Deferred, if the method was a coroutine function; otherwise what it returned."""
         return Deferred.fromCoroutine(result) if inspect.iscoroutine(result) else _taken(result)
 
     def _sendResult(self, result: Any, request: Element) -> None:
-        """
-        Answer an IQ with what its method returned.
-        """
+        """Answer an IQ with what its method returned."""
         if _taken(result) is ANSWERED:
             return
         answer = reply(request, "result")
@@ -229,9 +219,7 @@ class Domain:
         self.send(answer)
 
     def _sendFailure(self, failure: Failure, element: Element) -> None:
-        """
-        Turn what a method raised into an error stanza.
-        """
+        """Turn what a method raised into an error stanza."""
         error = failure.value
         if not isinstance(error, _AnyStanzaError) or not (error.type or error.condition in STANZA_CONDITIONS):
             # What is in the stanza is nobody's business; the traceback says where to look.
@@ -240,30 +228,22 @@ class Domain:
         self.sendError(element, error)
 
     def sendError(self, element: Element, error: _AnyStanzaError) -> None:
-        """
-        Answer a stanza with an error, unless it is one that is not answered (L{muccore.xmpp.refusal.answerable}).
-        """
+        """Answer a stanza with an error, unless it is one that is not answered (L{muccore.xmpp.refusal.answerable})."""
         answer = errorReplyOrNone(element, error)
         if answer is not None:
             self.send(answer)
 
     def _untaken(self, element: Element, to: JID) -> None:
-        """
-        No table takes a stanza: stock handlers may.
-        """
+        """No table takes a stanza: stock handlers may."""
         if not self._observe(element, to):
             self.stanzaUnhandled(element, to)
 
     def mayObserve(self, element: Element, to: JID) -> bool:
-        """
-        Whether stock handlers may see a stanza.
-        """
+        """Whether stock handlers may see a stanza."""
         return True
 
     def _observe(self, element: Element, to: JID) -> bool:
-        """
-        Let stock handlers see a stanza, and say whether one has taken it.
-        """
+        """Let stock handlers see a stanza, and say whether one has taken it."""
         stream = self.xmlstream
         if not stream.hasObservers or not self.mayObserve(element, to):
             return False
@@ -287,9 +267,7 @@ class Domain:
     # Outgoing
 
     def send(self, element: domish.Element) -> None:
-        """
-        See L{IDomain.send}. Without C{from} it comes from the domain itself.
-        """
+        """See L{IDomain.send}. Without C{from} it comes from the domain itself."""
         if type(element) is not Element or element.uri is None:
             element = toStanza(element)
         attributes = element.attributes
@@ -315,13 +293,9 @@ class Domain:
         self._router.route(element, to)
 
     def routeTo(self, jid: JID) -> IRoute | None:
-        """
-        See L{IRouter.routeTo}.
-        """
+        """See L{IRouter.routeTo}."""
         return self._router.routeTo(jid)
 
     def request(self, request: Any) -> Deferred[Any]:
-        """
-        See L{IDomain.request} and L{WokkelStream.request}.
-        """
+        """See L{IDomain.request} and L{WokkelStream.request}."""
         return self.xmlstream.request(request)

@@ -65,9 +65,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     parent: IDomain
 
     def reply(self, iq: Element, payload: domish.Element | None = None) -> None:
-        """
-        Send the result of an IQ now; its method then returns L{ANSWERED}.
-        """
+        """Send the result of an IQ now; its method then returns L{ANSWERED}."""
         answer = reply(iq, "result")
         if payload is not None:
             answer.children.append(payload)
@@ -81,9 +79,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
         return None
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Sequence[Any]:
-        """
-        See C{wokkel.iwokkel.IDisco}: L{identities} and L{features}, for the domain itself.
-        """
+        """See C{wokkel.iwokkel.IDisco}: L{identities} and L{features}, for the domain itself."""
         if target.user or nodeIdentifier:
             return []
         return [
@@ -92,9 +88,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
         ]
 
     def getDiscoItems(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Sequence[Any]:
-        """
-        See C{wokkel.iwokkel.IDisco}: nothing.
-        """
+        """See C{wokkel.iwokkel.IDisco}: nothing."""
         return []
 
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.routing.test_router -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The router: which domain answers for an address, and which route leads to one.
-"""
+"""The router: which domain answers for an address, and which route leads to one."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ class Router:
     """
 
     def __init__(self, sessions: Sessions) -> None:
-        """
-        @param sessions: gets this router.
-        """
+        """@param sessions: gets this router."""
         self.domains: dict[str, IDomain] = {}
         self.sessions = sessions
         sessions.router = self
@@ -45,9 +41,7 @@ class Router:
         self.domains[domain.name] = domain
 
     def route(self, element: Element, to: JID) -> None:
-        """
-        See L{IRouter.route}.
-        """
+        """See L{IRouter.route}."""
         domain = self.domains.get(to.domain)
         if domain is not None:
             domain.dispatch(element, to)
@@ -55,9 +49,7 @@ class Router:
             self._remoteServerNotFound(element)
 
     def _remoteServerNotFound(self, element: Element) -> None:
-        """
-        The address is at no domain of this server. Links to other servers will be asked here.
-        """
+        """The address is at no domain of this server. Links to other servers will be asked here."""
         answer = errorReplyOrNone(element, StanzaError("remote-server-not-found"))
         if answer is None:
             return
@@ -69,7 +61,5 @@ class Router:
         self.route(answer, sender)
 
     def routeTo(self, jid: JID) -> IRoute | None:
-        """
-        See L{IRouter.routeTo}.
-        """
+        """See L{IRouter.routeTo}."""
         return self.sessions.byFullJID(jid)

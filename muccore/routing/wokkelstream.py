@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.routing.test_wokkelstream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What stock wokkel handlers take for their XML stream, and the requests that handlers have sent and wait for.
-"""
+"""What stock wokkel handlers take for their XML stream, and the requests that handlers have sent and wait for."""
 
 from __future__ import annotations
 
@@ -77,9 +75,7 @@ class WokkelStream(EventDispatcher):
     def addObserver(
         self, event: Any, observerfn: Callable[..., Any], priority: int = 0, *args: Any, **kwargs: Any
     ) -> None:
-        """
-        See C{EventDispatcher.addObserver}.
-        """
+        """See C{EventDispatcher.addObserver}."""
         self._noteObserver(event)
         self._observers.append((event, observerfn))
         super().addObserver(event, observerfn, priority, *args, **kwargs)  # type: ignore[no-untyped-call]
@@ -87,24 +83,18 @@ class WokkelStream(EventDispatcher):
     def addOnetimeObserver(
         self, event: Any, observerfn: Callable[..., Any], priority: int = 0, *args: Any, **kwargs: Any
     ) -> None:
-        """
-        See C{EventDispatcher.addOnetimeObserver}.
-        """
+        """See C{EventDispatcher.addOnetimeObserver}."""
         self._noteObserver(event)
         super().addOnetimeObserver(event, observerfn, priority, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     def removeObserver(self, event: Any, observerfn: Callable[..., Any]) -> None:
-        """
-        See C{EventDispatcher.removeObserver}.
-        """
+        """See C{EventDispatcher.removeObserver}."""
         if (event, observerfn) in self._observers:
             self._observers.remove((event, observerfn))
         super().removeObserver(event, observerfn)  # type: ignore[no-untyped-call]
 
     def removeObserversOf(self, handler: IXMPPHandler) -> None:
-        """
-        Remove the observers that are methods of a handler.
-        """
+        """Remove the observers that are methods of a handler."""
         for event, observer in list(self._observers):
             if getattr(observer, "__self__", None) is handler:
                 self.removeObserver(event, observer)
@@ -162,9 +152,7 @@ class WokkelStream(EventDispatcher):
         return deferred
 
     def requestSent(self, element: Element, to: JID) -> None:
-        """
-        An IQ is being sent: if it is a request that waits for an answer, note who is asked.
-        """
+        """An IQ is being sent: if it is a request that waits for an answer, note who is asked."""
         id = element.attributes.get("id", "")
         waiting = self.iqDeferreds.get(id)
         if waiting is not None and id not in self._recipients and element.attributes.get("type") in ("get", "set"):

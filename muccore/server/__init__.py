@@ -1,4 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Floor 5: a running server: its parts, listeners, start, reload and end.
-"""
+"""Floor 5: a running server: its parts, listeners, start, reload and end."""

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_assembly -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What a server consists of, made from a configuration and joined together; nothing runs yet.
-"""
+"""What a server consists of, made from a configuration and joined together; nothing runs yet."""
 
 from __future__ import annotations
 
@@ -63,9 +61,7 @@ class ServerComponents:
     """
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
-        """
-        @raise TLSConfigError: if there is no certificate where one is needed.
-        """
+        """@raise TLSConfigError: if there is no certificate where one is needed."""
         self.flusher = FlushScheduler(reactor)
         self.accounts = cast(IAuthBackend, makeStore("accounts", settings.auth.backend, settings.base, reactor))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
@@ -93,9 +89,7 @@ class ServerComponents:
 
     @property
     def stores(self) -> tuple[IStore, IStore]:
-        """
-        What is opened at start and closed at the end.
-        """
+        """What is opened at start and closed at the end."""
         return (self.accounts, self.rooms)
 
     def open(self) -> Deferred[Any]:
@@ -159,9 +153,7 @@ def dummySaltSecret(settings: Settings) -> bytes | None:
 
 
 def streamSettings(settings: Settings) -> StreamSettings:
-    """
-    What the configuration says about streams.
-    """
+    """What the configuration says about streams."""
     c2s, limits = settings.c2s, settings.limits
     return StreamSettings(
         stanzaSize=limits.stanzaSize,
@@ -181,9 +173,7 @@ def streamSettings(settings: Settings) -> StreamSettings:
 
 
 def mucOptions(settings: Settings) -> MUCOptions:
-    """
-    What the configuration says about rooms.
-    """
+    """What the configuration says about rooms."""
     muc = settings.muc
     return MUCOptions(
         name=muc.name,

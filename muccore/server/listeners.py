@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_listeners -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Where the server listens, and how that changes while it runs.
-"""
+"""Where the server listens, and how that changes while it runs."""
 
 from __future__ import annotations
 
@@ -83,9 +81,7 @@ class Listeners:
         return closeOthers
 
     async def closeAll(self) -> None:
-        """
-        Listen nowhere.
-        """
+        """Listen nowhere."""
         for place in list(self.ports):
             await self._close(place)
 
@@ -113,9 +109,7 @@ class Listeners:
 
 
 def listenKeys(settings: Settings) -> list[ListenKey]:
-    """
-    Where a configuration says that we listen.
-    """
+    """Where a configuration says that we listen."""
     found = [("listen", endpoint) for endpoint in settings.c2s.listen]
     found += [("direct_tls_listen", endpoint) for endpoint in settings.c2s.directTlsListen]
     return found

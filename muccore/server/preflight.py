@@ -55,9 +55,7 @@ def _certificate(settings: Settings) -> Iterator[Problem]:
 
 
 def usesTLS(settings: Settings) -> bool:
-    """
-    Whether there is anything for a certificate to do.
-    """
+    """Whether there is anything for a certificate to do."""
     return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen)
 
 
@@ -105,17 +103,13 @@ def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:
 
 
 def socketNotPassed(settings: Settings, key: str, endpoint: str) -> Problem:
-    """
-    What is wrong with an endpoint whose socket the service manager should have opened.
-    """
+    """What is wrong with an endpoint whose socket the service manager should have opened."""
     text = f"cannot listen on {endpoint}: no such socket has been handed over; have systemd start the server by it"
     return settings.problem("c2s", key, text)
 
 
 def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: str, port: int) -> str | None:
-    """
-    What keeps us from listening on an address, or C{None}.
-    """
+    """What keeps us from listening on an address, or C{None}."""
     probe = probes.enter_context(socket.socket(family, socket.SOCK_STREAM))
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -127,9 +121,7 @@ def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: st
 
 
 def describeError(error: OSError) -> str:
-    """
-    Why a port cannot be had and what to do, in a clause.
-    """
+    """Why a port cannot be had and what to do, in a clause."""
     if error.errno == errno.EADDRINUSE:
         return "another program listens there; end it, or choose another port"
     if error.errno == errno.EACCES:

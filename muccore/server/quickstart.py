@@ -51,9 +51,7 @@ def createCertificate(settings: Settings) -> str | None:
 
 
 def describe(settings: Settings) -> Iterator[str]:
-    """
-    What the server will serve, and what to do first, in lines.
-    """
+    """What the server will serve, and what to do first, in lines."""
     yield f"muccore serves {settings.server.domain}, with rooms at {settings.muc.domain}:"
     starttls = "no TLS" if settings.c2s.tls == "off" else f"STARTTLS {settings.c2s.tls}"
     for endpoint in settings.c2s.listen:
@@ -80,9 +78,7 @@ def _place(endpoint: str) -> str:
 
 
 def _short(path: str) -> str:
-    """
-    A path as seen from here, where that is shorter.
-    """
+    """A path as seen from here, where that is shorter."""
     return min(path, os.path.relpath(path), key=len)
 
 

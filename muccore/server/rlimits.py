@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_rlimits -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-How many files, and so how many connections, the process may have open.
-"""
+"""How many files, and so how many connections, the process may have open."""
 
 from __future__ import annotations
 

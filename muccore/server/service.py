@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_service -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A server that starts, is reloaded, and ends.
-"""
+"""A server that starts, is reloaded, and ends."""
 
 from __future__ import annotations
 
@@ -73,9 +71,7 @@ class MUCCoreService(Service):
     # Starting
 
     def startService(self) -> None:
-        """
-        Begin. What cannot be done at once is told by L{ready}.
-        """
+        """Begin. What cannot be done at once is told by L{ready}."""
         super().startService()  # type: ignore[no-untyped-call]
         setThreshold(self.settings.server.logLevel)
         if self._ownsProcess:
@@ -87,9 +83,7 @@ class MUCCoreService(Service):
             self.ready.addErrback(self._exitWithError)
 
     def _whenIdle(self, step: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
-        """
-        Do one of starting, reloading and ending when the one before is done.
-        """
+        """Do one of starting, reloading and ending when the one before is done."""
         return cast("Deferred[None]", self._lifecycleLock.run(lambda: Deferred.fromCoroutine(step())))
 
     async def _start(self) -> None:
@@ -150,9 +144,7 @@ class MUCCoreService(Service):
         self._log.info("accounts are made with: muccorectl -c {path} adduser NAME", path=settings.path)
 
     def _startFailed(self, failure: Failure) -> Failure:
-        """
-        Turn what went wrong into lines for the operator.
-        """
+        """Turn what went wrong into lines for the operator."""
         error = failure.value
         if isinstance(error, FirstError):
             failure, place = error.subFailure, STORES[error.index]
@@ -171,9 +163,7 @@ class MUCCoreService(Service):
         return failure
 
     def _exitWithError(self, failure: Failure) -> None:
-        """
-        End the process with status 1.
-        """
+        """End the process with status 1."""
         if failure.check(CancelledError) is not None:
             return
         print(failure.getErrorMessage(), file=sys.stderr, flush=True)
@@ -227,9 +217,7 @@ class MUCCoreService(Service):
         self._log.info("reloaded {path}", path=settings.path)
 
     def _checkRestart(self, settings: Settings) -> None:
-        """
-        Tell what will hold at the next start only.
-        """
+        """Tell what will hold at the next start only."""
         old = self.settings
         waiting = [f"[{section}]" for section in _RESTART_ONLY if getattr(old, section) != getattr(settings, section)]
         for section, key, attribute in (
@@ -283,9 +271,7 @@ class MUCCoreService(Service):
         self._log.info("muccore has ended")
 
     async def _try(self, step: Callable[[], Any]) -> None:
-        """
-        Do one step of the end. If it fails, those behind it are done all the same.
-        """
+        """Do one step of the end. If it fails, those behind it are done all the same."""
         try:
             await maybeDeferred(step)
         except Exception:

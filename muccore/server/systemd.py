@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_systemd -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What systemd is told: how the server is (sd_notify(3)), and how important its log lines are (sd-daemon(3)).
-"""
+"""What systemd is told: how the server is (sd_notify(3)), and how important its log lines are (sd-daemon(3))."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ PRIORITIES: Final = {
 
 
 def reloading() -> str:
-    """
-    The state of one that rereads its configuration; L{READY} ends it.
-    """
+    """The state of one that rereads its configuration; L{READY} ends it."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
@@ -84,17 +80,13 @@ def prioritized(text: str, level: Any) -> str:
 
 @implementer(ILogObserver)
 class JournalObserver:
-    """
-    Logs to the journal by a stream: each line with its priority, and without the time, which the journal keeps.
-    """
+    """Logs to the journal by a stream: each line with its priority, and without the time, which the journal keeps."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def __call__(self, event: LogEvent) -> None:
-        """
-        Write an event.
-        """
+        """Write an event."""
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
         if text:
             self._stream.write(prioritized(text, event.get("log_level")) + "\n")

@@ -43,17 +43,13 @@ def wokkelJID(address: JID) -> WokkelJID:
 
 
 class DiscoInfoHandler(Handler):
-    """
-    Answers C{disco#info} to the domain. For a domain with a handler that answers C{disco#items} itself.
-    """
+    """Answers C{disco#info} to the domain. For a domain with a handler that answers C{disco#items} itself."""
 
     implements = (Spec(30, "Service Discovery", "2.5.0", "Of accounts only their owners learn anything."),)
     features = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
     def _gather(self, method: str, element: Element, to: JID, node: str) -> Deferred[list[Any]]:
-        """
-        Ask all handlers; they may take their time.
-        """
+        """Ask all handlers; they may take their time."""
         requestor, target = wokkelJID(jid.parse(element.attributes["from"])), wokkelJID(to)
         waiting = [
             maybeDeferred(getattr(handler, method), requestor, target, node)
@@ -64,9 +60,7 @@ class DiscoInfoHandler(Handler):
         return _joined(waiting)
 
     def onInfo(self, element: Element, to: JID) -> Deferred[Element]:
-        """
-        XEP-0030 §3
-        """
+        """XEP-0030 §3"""
         node = _node(element)
         return self._gather("getDiscoInfo", element, to, node).addCallback(_info, node)
 
@@ -74,21 +68,15 @@ class DiscoInfoHandler(Handler):
 
 
 class DiscoHandler(DiscoInfoHandler):
-    """
-    Answers C{disco#info} and C{disco#items} to the domain.
-    """
+    """Answers C{disco#info} and C{disco#items} to the domain."""
 
     def __init__(self, items: Items = tuple) -> None:
-        """
-        @param items: gives the domain's own items, such as the server's other domains, as C{(JID, name)}.
-        """
+        """@param items: gives the domain's own items, such as the server's other domains, as C{(JID, name)}."""
         super().__init__()
         self._items = items
 
     def onItems(self, element: Element, to: JID) -> Deferred[Element]:
-        """
-        XEP-0030 §4
-        """
+        """XEP-0030 §4"""
         node = _node(element)
 
         def answer(items: list[Any]) -> Any:
@@ -128,9 +116,7 @@ class AccountDiscoHandler(DiscoHandler):
         self.rename(name)
 
     def rename(self, name: str | None) -> None:
-        """
-        Give the server another natural-language name, or C{None}.
-        """
+        """Give the server another natural-language name, or C{None}."""
         self.identities = (("server", "im", name),)
 
     def onAccountInfo(self, element: Element, to: JID) -> Deferred[Element]:
@@ -153,9 +139,7 @@ class AccountDiscoHandler(DiscoHandler):
         return query
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> list[Any]:
-        """
-        Also C{account/registered} for an account.
-        """
+        """Also C{account/registered} for an account."""
         if target.user and not target.resource and not nodeIdentifier:
             return [disco.DiscoIdentity("account", "registered"), *map(disco.DiscoFeature, DiscoHandler.features)]
         return list(super().getDiscoInfo(requestor, target, nodeIdentifier))
@@ -174,9 +158,7 @@ def _node(element: Element) -> str:
 
 
 def _joined(waiting: list[Deferred[Any]]) -> Deferred[list[Any]]:
-    """
-    The results of all, in one list. Fails with the first failure and lets none of the others get lost in a log.
-    """
+    """The results of all, in one list. Fails with the first failure and lets none of the others get lost in a log."""
     gathered: Deferred[list[Any]] = Deferred()
     results: list[Any] = [None] * len(waiting)
     missing = len(waiting)

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.services.test_ping -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Ping (XEP-0199): is the server still there?
-"""
+"""Ping (XEP-0199): is the server still there?"""
 
 from __future__ import annotations
 
@@ -14,17 +12,13 @@ from muccore.xmpp.specs import Spec
 
 
 class PingHandler(Handler):
-    """
-    Answers pings of the domain.
-    """
+    """Answers pings of the domain."""
 
     implements = (Spec(199, "XMPP Ping", "2.0.1", "The server answers pings and sends none."),)
     features = (ns.PING,)
 
     def onPing(self, element: Element, to: JID) -> None:
-        """
-        XEP-0199 §4.2
-        """
+        """XEP-0199 §4.2"""
 
     iqs = {("get", HOST, ns.PING, "ping"): onPing}
 
@@ -35,9 +29,7 @@ class AccountPingHandler(PingHandler):
     """
 
     def onAccountPing(self, element: Element, to: JID) -> None:
-        """
-        XEP-0199 §4.2
-        """
+        """XEP-0199 §4.2"""
         forOwnerOnly(element, to)
 
     iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): onAccountPing}

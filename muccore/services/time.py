@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.services.test_time -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Entity time (XEP-0202).
-"""
+"""Entity time (XEP-0202)."""
 
 from __future__ import annotations
 
@@ -18,24 +16,18 @@ from muccore.xmpp.specs import Spec
 
 
 class TimeHandler(Handler):
-    """
-    Tells the time, in UTC: the time zone of a server is no concern of its users.
-    """
+    """Tells the time, in UTC: the time zone of a server is no concern of its users."""
 
     implements = (Spec(202, "Entity Time", "2.0", "The offset from UTC is always zero."),)
     features = (ns.TIME,)
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
-        """
-        @param now: the seconds since the epoch.
-        """
+        """@param now: the seconds since the epoch."""
         super().__init__()
         self._now = now
 
     def onTime(self, element: Element, to: JID) -> Element:
-        """
-        XEP-0202 §2
-        """
+        """XEP-0202 §2"""
         answer = Element((ns.TIME, "time"))
         answer.add("tzo", text="+00:00")
         answer.add("utc", text=stamp(self._now()))

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.services.test_version -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Software version (XEP-0092).
-"""
+"""Software version (XEP-0092)."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ from muccore.xmpp.specs import Spec
 
 
 class VersionHandler(Handler):
-    """
-    Tells what software this is.
-    """
+    """Tells what software this is."""
 
     implements = (Spec(92, "Software Version", "1.1", "The operating system is not told (§5)."),)
     features = (ns.VERSION,)
@@ -27,9 +23,7 @@ class VersionHandler(Handler):
         self._told = [("name", name), ("version", version)]
 
     def onVersion(self, element: Element, to: JID) -> Element:
-        """
-        XEP-0092 §2
-        """
+        """XEP-0092 §2"""
         query = Element((ns.VERSION, "query"))
         for name, text in self._told:
             query.add(name, text=text)

@@ -102,15 +102,11 @@ class Session:
 
     @property
     def directed(self) -> Mapping[str, JID]:
-        """
-        To whom presence stands directed, by full JID.
-        """
+        """To whom presence stands directed, by full JID."""
         return MappingProxyType(self._directed or {})
 
     def deliver(self, stanza: Rendered, to: bytes) -> None:
-        """
-        See L{muccore.interfaces.IRoute.deliver}. After the end nothing happens.
-        """
+        """See L{muccore.interfaces.IRoute.deliver}. After the end nothing happens."""
         carrier = self.stream
         if carrier is not None:
             carrier.send(stanza, to)
@@ -176,9 +172,7 @@ class Session:
         self._sendError(element, StanzaError("bad-request", text=text))
 
     def _iqReceived(self, element: Element, to: JID | None) -> None:
-        """
-        Check an IQ by RFC 6120 §8.2.3 and send it on.
-        """
+        """Check an IQ by RFC 6120 §8.2.3 and send it on."""
         attributes = element.attributes
         type = attributes.get("type")
         if "id" not in attributes:
@@ -257,9 +251,7 @@ class Session:
         return True
 
     def _broadcast(self, rendered: Rendered) -> None:
-        """
-        Send presence to the available resources of this account.
-        """
+        """Send presence to the available resources of this account."""
         for session in self._sessions.forAccount(self.account.bare).values():
             if session.priority is not None:
                 session.deliver(rendered, toAttribute(session.fullText))
@@ -315,9 +307,7 @@ class Session:
                 self._router.route(copied, to)
 
     def streamLost(self, carrier: IStream, clean: bool) -> None:
-        """
-        See L{muccore.interfaces.ISession.carrierLost}.
-        """
+        """See L{muccore.interfaces.ISession.carrierLost}."""
         if carrier is self.stream:
             self.end()
 
@@ -365,9 +355,7 @@ class Sessions:
         return self._count
 
     def __iter__(self) -> Iterator[Session]:
-        """
-        All sessions there are at this moment; they may end while this goes on.
-        """
+        """All sessions there are at this moment; they may end while this goes on."""
         return iter([session for sessions in self._accounts.values() for session in sessions.values()])
 
     def forAccount(self, account: str) -> Mapping[str, Session]:
@@ -379,9 +367,7 @@ class Sessions:
         return self._accounts.get(account, _NO_SESSIONS)
 
     def byFullJID(self, jid: JID) -> Session | None:
-        """
-        The session that has a full JID.
-        """
+        """The session that has a full JID."""
         sessions = self._accounts.get(jid.bare)
         return None if sessions is None else sessions.get(jid.resource)
 
@@ -418,9 +404,7 @@ class Sessions:
         return StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")
 
     def remove(self, session: Session) -> None:
-        """
-        A session has ended. Only sessions call this.
-        """
+        """A session has ended. Only sessions call this."""
         sessions = self._accounts.get(session.account.bare)
         if sessions is not None and sessions.get(session.jid.resource) is session:
             del sessions[session.jid.resource]

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_registry -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The plugin that makes stores, for whoever has a class or a function that makes one.
-"""
+"""The plugin that makes stores, for whoever has a class or a function that makes one."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ class StoreFactory:
     make: Callable[[str, FilePath[str], Any], IStore]
 
     def makeStore(self, argument: str, base: FilePath[str], reactor: Any) -> IStore:
-        """
-        See L{IStoreFactory.makeStore}.
-        """
+        """See L{IStoreFactory.makeStore}."""
         return self.make(argument, base, reactor)
 
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_insecure -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-C{open:}, accounts for tests: every name may log in with any password.
-"""
+"""C{open:}, accounts for tests: every name may log in with any password."""
 
 from __future__ import annotations
 
@@ -24,25 +22,17 @@ class InsecureAuth:
     loopbackOnly = True
 
     def open(self) -> Deferred[None]:
-        """
-        See L{IAuthBackend.open}.
-        """
+        """See L{IAuthBackend.open}."""
         return succeed(None)
 
     def close(self) -> Deferred[None]:
-        """
-        See L{IAuthBackend.close}.
-        """
+        """See L{IAuthBackend.close}."""
         return succeed(None)
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """
-        See L{IAuthBackend.scramKeys}: there are none.
-        """
+        """See L{IAuthBackend.scramKeys}: there are none."""
         return succeed(None)
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
-        """
-        See L{IAuthBackend.checkPassword}: every password is right.
-        """
+        """See L{IAuthBackend.checkPassword}: every password is right."""
         return succeed(bool(user))

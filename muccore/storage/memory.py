@@ -47,18 +47,14 @@ class _OpenState:
         self.isOpen = False
 
     def run(self, work: Callable[..., _T], *arguments: Any) -> Deferred[_T]:
-        """
-        Call C{work}; its result, or what it raises, becomes the Deferred's.
-        """
+        """Call C{work}; its result, or what it raises, becomes the Deferred's."""
         if not self.isOpen:
             return fail(StoreUnavailable(f"memory: the {self.what} are not open"))
         return execute(work, *arguments)
 
 
 class MemoryAccounts(ScramAccountStore):
-    """
-    Accounts in a dictionary.
-    """
+    """Accounts in a dictionary."""
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor)
@@ -66,23 +62,17 @@ class MemoryAccounts(ScramAccountStore):
         self._keys: dict[str, dict[str, ScramKeys]] = {}
 
     def open(self) -> Deferred[None]:
-        """
-        See L{ScramAccountStore.open}.
-        """
+        """See L{ScramAccountStore.open}."""
         self._lifetime.isOpen = True
         self._closed = False
         return succeed(None)
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """
-        See L{ScramAccountStore.scramKeys}.
-        """
+        """See L{ScramAccountStore.scramKeys}."""
         return self._lifetime.run(lambda: self._keys.get(user, {}).get(hashName))
 
     def users(self) -> Deferred[list[str]]:
-        """
-        See L{ScramAccountStore.users}.
-        """
+        """See L{ScramAccountStore.users}."""
         return self._lifetime.run(lambda: sorted(self._keys))
 
     def _add(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
@@ -115,9 +105,7 @@ class MemoryAccounts(ScramAccountStore):
 
 @dataclass(frozen=True)
 class _Room:
-    """
-    A room as it is kept here: shares nothing with the caller that the caller could change.
-    """
+    """A room as it is kept here: shares nothing with the caller that the caller could change."""
 
     settings: str
     affiliates: dict[str, Affiliate]
@@ -129,9 +117,7 @@ class _Room:
 
 @implementer(IRoomStore)
 class MemoryRooms:
-    """
-    Rooms in a dictionary, and the names of the public ones of each domain in a sorted list.
-    """
+    """Rooms in a dictionary, and the names of the public ones of each domain in a sorted list."""
 
     def __init__(self) -> None:
         self._lifetime = _OpenState("rooms")
@@ -139,53 +125,37 @@ class MemoryRooms:
         self._public: dict[str, list[str]] = {}
 
     def open(self) -> Deferred[None]:
-        """
-        See L{IRoomStore.open}.
-        """
+        """See L{IRoomStore.open}."""
         self._lifetime.isOpen = True
         return succeed(None)
 
     def close(self) -> Deferred[None]:
-        """
-        See L{IRoomStore.close}.
-        """
+        """See L{IRoomStore.close}."""
         self._lifetime.isOpen = False
         return succeed(None)
 
     def load(self, room: str) -> Deferred[RoomRecord | None]:
-        """
-        See L{IRoomStore.load}.
-        """
+        """See L{IRoomStore.load}."""
         return self._lifetime.run(self._load, room)
 
     def save(self, room: str, record: RoomRecord) -> Deferred[None]:
-        """
-        See L{IRoomStore.save}.
-        """
+        """See L{IRoomStore.save}."""
         return self._lifetime.run(self._save, room, record)
 
     def change(self, room: str, change: RoomChange) -> Deferred[None]:
-        """
-        See L{IRoomStore.change}.
-        """
+        """See L{IRoomStore.change}."""
         return self._lifetime.run(self._change, room, change)
 
     def destroy(self, room: str) -> Deferred[None]:
-        """
-        See L{IRoomStore.destroy}.
-        """
+        """See L{IRoomStore.destroy}."""
         return self._lifetime.run(self._destroy, room)
 
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
-        """
-        See L{IRoomStore.publicRooms}.
-        """
+        """See L{IRoomStore.publicRooms}."""
         return self._lifetime.run(self._publicRooms, domain, after, before, limit)
 
     def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
-        """
-        See L{IRoomStore.temporaryRooms}.
-        """
+        """See L{IRoomStore.temporaryRooms}."""
         return self._lifetime.run(
             lambda: sorted(name for name, room in self._rooms.items() if room.temporary and _domain(name) == domain)
         )

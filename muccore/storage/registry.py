@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_registry -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-From a description such as C{sqlite:var/muccore.db} to a store, by way of the plugins that are installed.
-"""
+"""From a description such as C{sqlite:var/muccore.db} to a store, by way of the plugins that are installed."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore}
 
 
 def factories(purpose: str) -> Sequence[IStoreFactory]:
-    """
-    The installed factories for a purpose, sorted by scheme.
-    """
+    """The installed factories for a purpose, sorted by scheme."""
     found = [factory for factory in getPlugins(IStoreFactory) if factory.kind == purpose]
     return sorted(found, key=lambda factory: str(factory.scheme))
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_scramaccounts -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What all accounts that are kept as SCRAM keys have in common: deriving and comparing, in threads and in order.
-"""
+"""What all accounts that are kept as SCRAM keys have in common: deriving and comparing, in threads and in order."""
 
 from __future__ import annotations
 
@@ -51,9 +49,7 @@ class ScramAccountStore(ABC):
     loopbackOnly = False
 
     def __init__(self, reactor: Any) -> None:
-        """
-        @param reactor: whose thread pool derives keys.
-        """
+        """@param reactor: whose thread pool derives keys."""
         self._reactor = reactor
         self._changes = DeferredLock()
         self._derivations = DeferredSemaphore(CONCURRENT)
@@ -63,21 +59,15 @@ class ScramAccountStore(ABC):
 
     @abstractmethod
     def open(self) -> Deferred[None]:
-        """
-        See L{IAccountStore.open}.
-        """
+        """See L{IAccountStore.open}."""
 
     @abstractmethod
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """
-        See L{IAccountStore.scramKeys}.
-        """
+        """See L{IAccountStore.scramKeys}."""
 
     @abstractmethod
     def users(self) -> Deferred[list[str]]:
-        """
-        See L{IAccountStore.users}.
-        """
+        """See L{IAccountStore.users}."""
 
     @abstractmethod
     def _add(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
@@ -105,16 +95,12 @@ class ScramAccountStore(ABC):
 
     @abstractmethod
     def _finish(self) -> Deferred[None]:
-        """
-        Close; every change has been made. Called again for every L{close}.
-        """
+        """Close; every change has been made. Called again for every L{close}."""
 
     # What is the same for all
 
     def create(self, user: str, password: str) -> Deferred[None]:
-        """
-        See L{IAccountStore.create}.
-        """
+        """See L{IAccountStore.create}."""
 
         async def create() -> None:
             await self._add(user, await self._inThread(_derive, password))
@@ -122,9 +108,7 @@ class ScramAccountStore(ABC):
         return self._change(create)
 
     def setPassword(self, user: str, password: str) -> Deferred[None]:
-        """
-        See L{IAccountStore.setPassword}.
-        """
+        """See L{IAccountStore.setPassword}."""
 
         async def setPassword() -> None:
             await self._replace(user, await self._inThread(_derive, password))
@@ -132,9 +116,7 @@ class ScramAccountStore(ABC):
         return self._change(setPassword)
 
     def delete(self, user: str) -> Deferred[None]:
-        """
-        See L{IAccountStore.delete}.
-        """
+        """See L{IAccountStore.delete}."""
 
         async def delete() -> None:
             await self._remove(user)
@@ -142,9 +124,7 @@ class ScramAccountStore(ABC):
         return self._change(delete)
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
-        """
-        See L{IAccountStore.checkPassword}.
-        """
+        """See L{IAccountStore.checkPassword}."""
 
         turn = self._derivations.acquire()
 
@@ -169,9 +149,7 @@ class ScramAccountStore(ABC):
         return answer
 
     def close(self) -> Deferred[None]:
-        """
-        See L{IAccountStore.close}.
-        """
+        """See L{IAccountStore.close}."""
         self._closed = True
 
         async def close() -> None:

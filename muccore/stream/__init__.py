@@ -1,4 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Floor 1: XML streams: parser, negotiation, SASL, the streams of clients.
-"""
+"""Floor 1: XML streams: parser, negotiation, SASL, the streams of clients."""

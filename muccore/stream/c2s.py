@@ -152,9 +152,7 @@ class C2SStream(StanzaSender, Protocol):
     # The connection
 
     def connectionMade(self) -> None:
-        """
-        Start TLS if that is how it begins.
-        """
+        """Start TLS if that is how it begins."""
         factory = self.factory
         factory.streams.add(self)
         factory.wheel.schedule(self, _ticks(factory.settings.loginTimeout))
@@ -166,9 +164,7 @@ class C2SStream(StanzaSender, Protocol):
                 self.internalError(Failure())
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Take what the client sends.
-        """
+        """Take what the client sends."""
         if self.session is not None:
             self._heard = self.factory.wheel.tick
         if self._bucket is not None:
@@ -209,9 +205,7 @@ class C2SStream(StanzaSender, Protocol):
             self.internalError(Failure())
 
     def _resumeSlice(self, events: Iterator[parser.Event]) -> None:
-        """
-        Take what is left, unless the connection has ended.
-        """
+        """Take what is left, unless the connection has ended."""
         if not self._ended:
             self._parsingPaused = False
             self._take(events)
@@ -234,9 +228,7 @@ class C2SStream(StanzaSender, Protocol):
         session.stanzaReceived(element)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The connection is gone, however that came about.
-        """
+        """The connection is gone, however that came about."""
         factory, lost = self.factory, None if self._ended else reason
         self._ended = True
         self._release()
@@ -251,9 +243,7 @@ class C2SStream(StanzaSender, Protocol):
     # Ending
 
     def close(self, error: StreamError | None) -> None:
-        """
-        See L{IStream.close}. The session hears of it when the connection is gone.
-        """
+        """See L{IStream.close}. The session hears of it when the connection is gone."""
         if self._ended:
             return
         self._ended = True
@@ -270,23 +260,17 @@ class C2SStream(StanzaSender, Protocol):
         self.transport.loseConnection()
 
     def _finish(self, error: StreamError | None, clean: bool = False) -> None:
-        """
-        End the stream from below: the session is told at once.
-        """
+        """End the stream from below: the session is told at once."""
         self.close(error)
         self._endSession(clean)
 
     def internalError(self, failure: Failure) -> None:
-        """
-        See L{muccore.stream.states.Shell.broken}.
-        """
+        """See L{muccore.stream.states.Shell.broken}."""
         _log.failure("A stream failed by a fault of the server", failure)
         self._finish(StreamError("internal-server-error"))
 
     def _release(self) -> None:
-        """
-        Let go of everything that is for what the client still sends.
-        """
+        """Let go of everything that is for what the client still sends."""
         self._parser.stop()
         self._parsingPaused = False
         self.factory.wheel.remove(self)
@@ -308,9 +292,7 @@ class C2SStream(StanzaSender, Protocol):
     # What the negotiation needs
 
     def startTLS(self) -> None:
-        """
-        See L{muccore.stream.states.Shell.startTLS}.
-        """
+        """See L{muccore.stream.states.Shell.startTLS}."""
         self._parser.restart(discard=True)
         self._secure()
 
@@ -320,47 +302,35 @@ class C2SStream(StanzaSender, Protocol):
         self.write = self.transport.write
 
     def bindings(self) -> ChannelBindings | None:
-        """
-        See L{muccore.stream.states.Shell.bindings}.
-        """
+        """See L{muccore.stream.states.Shell.bindings}."""
         negotiation = cast(Negotiation, self._negotiation)
         tls = negotiation.offer.tls if negotiation.offer.channelBinding else None
         return tls.channelBindings(self.transport) if negotiation.secure and tls is not None else None
 
     def pauseParsing(self) -> None:
-        """
-        See L{muccore.stream.states.Shell.hold}.
-        """
+        """See L{muccore.stream.states.Shell.hold}."""
         if not self._ended:
             self._parsingPaused = True
             self._updateReading()
 
     def resumeParsing(self) -> None:
-        """
-        See L{muccore.stream.states.Shell.resume}.
-        """
+        """See L{muccore.stream.states.Shell.resume}."""
         if self._parsingPaused:
             self._parsingPaused = False
             self._updateReading()
             self._feed(b"")
 
     def restartStream(self) -> None:
-        """
-        See L{muccore.stream.states.Shell.authenticated}.
-        """
+        """See L{muccore.stream.states.Shell.authenticated}."""
         self._parser.restart()
         self._parser.stanzaSize = self.factory.settings.stanzaSize
 
     def authenticationFailed(self, condition: str) -> None:
-        """
-        See L{muccore.stream.states.Shell.refused}.
-        """
+        """See L{muccore.stream.states.Shell.refused}."""
         streamlog.logLoginFailed(self._host, self.transport, cast(Negotiation, self._negotiation), condition)
 
     def sessionBound(self, session: ISession) -> None:
-        """
-        See L{muccore.stream.states.Shell.bound}.
-        """
+        """See L{muccore.stream.states.Shell.bound}."""
         negotiation = cast(Negotiation, self._negotiation)
         streamlog.logLogin(self._host, self.transport, negotiation, session.jid.full)
         self.session = session
@@ -374,9 +344,7 @@ class C2SStream(StanzaSender, Protocol):
     # Time
 
     def timeoutDue(self, tick: int) -> int:
-        """
-        See L{muccore.net.timingwheel.Watched.look}.
-        """
+        """See L{muccore.net.timingwheel.Watched.look}."""
         settings = self.factory.settings
         if self.session is None:
             left = self._heard + _ticks(settings.loginTimeout) - tick
@@ -404,9 +372,7 @@ class C2SStream(StanzaSender, Protocol):
         return again
 
     def _throttle(self, delay: float) -> None:
-        """
-        Read nothing more for a while; what has been read is not lost.
-        """
+        """Read nothing more for a while; what has been read is not lost."""
         if self._waitingForTokens is None and not self._ended:
             tick = self.factory.wheel.tick
             if tick - self._throttled >= EPISODE:
@@ -437,9 +403,7 @@ class C2SStream(StanzaSender, Protocol):
 
 
 def _discard(data: bytes) -> None:
-    """
-    Write to a stream that has ended.
-    """
+    """Write to a stream that has ended."""
 
 
 __all__ = ["PARSER_IDLE", "PIPELINE_LIMIT", "STREAM_CLOSE", "TIME_SLICE", "C2SStream", "StreamSettings"]

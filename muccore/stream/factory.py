@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_c2s -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Where clients' streams come from: one factory for all listeners of a domain, which knows all streams.
-"""
+"""Where clients' streams come from: one factory for all listeners of a domain, which knows all streams."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ _ABORT_TIMEOUT: Final = 1.0
 
 
 class RejectedStream(Protocol):
-    """
-    A connection that may not stay: it hears why (RFC 6120 §4.9.1.2), and nothing of what it sends is looked at.
-    """
+    """A connection that may not stay: it hears why (RFC 6120 §4.9.1.2), and nothing of what it sends is looked at."""
 
     transport: Any
 
@@ -39,9 +35,7 @@ class RejectedStream(Protocol):
         self._direct = direct
 
     def connectionMade(self) -> None:
-        """
-        Say so and go. A handshake would cost too much for that.
-        """
+        """Say so and go. A handshake would cost too much for that."""
         if self._direct:
             self.transport.abortConnection()
         else:
@@ -97,9 +91,7 @@ class C2SFactory(ServerFactory):
         self.throttle.accountDelay = min(ACCOUNT_DELAY, settings.loginTimeout / 4)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        """
-        See L{ServerFactory.buildProtocol}.
-        """
+        """See L{ServerFactory.buildProtocol}."""
         return self.build(addr, False)
 
     def build(self, addr: IAddress | None, direct: bool) -> Protocol:
@@ -122,9 +114,7 @@ class C2SFactory(ServerFactory):
         return C2SStream(self, host, direct)
 
     def streamClosed(self, stream: C2SStream, host: str) -> None:
-        """
-        A stream has lost its connection. Only streams call this.
-        """
+        """A stream has lost its connection. Only streams call this."""
         self.streams.discard(stream)
         self.limit.leave(host)
         if not self.streams:
@@ -169,9 +159,7 @@ class C2SFactory(ServerFactory):
 
 
 class _DirectTLSFactory(ServerFactory):
-    """
-    Makes streams under TLS for another factory.
-    """
+    """Makes streams under TLS for another factory."""
 
     noisy = False
 
@@ -179,9 +167,7 @@ class _DirectTLSFactory(ServerFactory):
         self._factory = factory
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        """
-        See L{ServerFactory.buildProtocol}.
-        """
+        """See L{ServerFactory.buildProtocol}."""
         return self._factory.build(addr, True)
 
 

@@ -66,9 +66,7 @@ class StreamFeatures:
         tries: int = LOGIN_TRIES,
         channelBinding: bool = True,
     ) -> None:
-        """
-        @raise ValueError: if TLS is needed and there is none.
-        """
+        """@raise ValueError: if TLS is needed and there is none."""
         if tls is None and tlsMode != OFF:
             raise ValueError("STARTTLS needs a certificate")
         self.domain = domain

@@ -123,9 +123,7 @@ class Negotiation:
         step(self, element)
 
     def _unexpected(self, element: Element) -> StreamError:
-        """
-        The error for what the table does not have (RFC 6120 §4.9.3.12, §4.9.3.24, §7.1).
-        """
+        """The error for what the table does not have (RFC 6120 §4.9.3.12, §4.9.3.24, §7.1)."""
         stanza = element.uri == ns.CLIENT and element.name in STANZAS
         if self.state is State.AUTHENTICATED and not stanza:
             return StreamError("unsupported-stanza-type")
@@ -142,9 +140,7 @@ class Negotiation:
         return self.offer.header(self._peer)
 
     def connectionLost(self) -> None:
-        """
-        The stream is over. Calling it again changes nothing.
-        """
+        """The stream is over. Calling it again changes nothing."""
         self.state = State.CLOSED
         self._exchange = None
         pending, self._pending = self._pending, None
@@ -152,9 +148,7 @@ class Negotiation:
             pending.cancel()
 
     def _stop(self, element: Element) -> None:
-        """
-        The client has sent a stream error (RFC 6120 §4.9.1.1): there is nothing to answer.
-        """
+        """The client has sent a stream error (RFC 6120 §4.9.1.1): there is nothing to answer."""
         self._host.close(None)
 
     # Headers
@@ -238,9 +232,7 @@ class Negotiation:
         self._fail(SASLFailure("malformed-request", "This is not the time for it."))
 
     def _awaitOutcome(self, answer: Deferred[Outcome]) -> None:
-        """
-        Go on with what the accounts say, now or later.
-        """
+        """Go on with what the accounts say, now or later."""
         self._pending = answer
         answer.addCallbacks(self._outcome, self._refused)
         answer.addErrback(self._broken)
@@ -341,18 +333,14 @@ def _languageOf(header: Element) -> str | None:
 
 
 def _content(element: Element) -> str:
-    """
-    The text of an element that may have nothing else.
-    """
+    """The text of an element that may have nothing else."""
     if any(not isinstance(child, str) for child in element.children):
         raise SASLFailure("malformed-request", "There is an element in it.")
     return element.text()
 
 
 def _decode(text: str) -> bytes:
-    """
-    Decode what a SASL element holds: base64, or C{=} for data of no length (RFC 6120 §6.4.2).
-    """
+    """Decode what a SASL element holds: base64, or C{=} for data of no length (RFC 6120 §6.4.2)."""
     if text == "=":
         return b""
     try:
@@ -362,9 +350,7 @@ def _decode(text: str) -> bytes:
 
 
 def _sasl(name: str, data: bytes | None) -> bytes:
-    """
-    Render a SASL element; C{None} leaves it empty.
-    """
+    """Render a SASL element; C{None} leaves it empty."""
     if data is None:
         return f"<{name} xmlns='{ns.SASL}'/>".encode()
     # RFC 6120 §6.4.6: in a success, no data and data of no length are not the same.
@@ -373,9 +359,7 @@ def _sasl(name: str, data: bytes | None) -> bytes:
 
 
 def answerStreamIQ(iq: Element, session: ISession) -> bytes | None:
-    """
-    The answer to an IQ that is about the stream though there is a session, or C{None} if it is the session's.
-    """
+    """The answer to an IQ that is about the stream though there is a session, or C{None} if it is the session's."""
     attributes = iq.attributes
     if attributes.get("type") != "set" or "id" not in attributes:
         return None

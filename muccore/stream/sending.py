@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_c2s -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-How a stanza leaves by a stream.
-"""
+"""How a stanza leaves by a stream."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ class StanzaSender:
     write: Callable[[bytes], None]
 
     def send(self, stanza: Rendered, to: bytes) -> None:
-        """
-        See L{muccore.interfaces.ICarrier.send}.
-        """
+        """See L{muccore.interfaces.ICarrier.send}."""
         tail = stanza.tail
         if len(tail) <= SPLIT_WRITE_SIZE:
             self.write(stanza.head + to + tail)

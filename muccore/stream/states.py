@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Where a negotiation stands, and what it needs around it. See L{muccore.stream.negotiation}.
-"""
+"""Where a negotiation stands, and what it needs around it. See L{muccore.stream.negotiation}."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ from muccore.xmpp.errors import StreamError
 
 
 class State(enum.Enum):
-    """
-    Where a negotiation stands.
-    """
+    """Where a negotiation stands."""
 
     OPENING = enum.auto()
     """Nothing has come yet."""
@@ -45,41 +41,27 @@ class State(enum.Enum):
 
 
 class INegotiationHost(Protocol):
-    """
-    What a negotiation needs around it: an L{ICarrier} that can do a little more.
-    """
+    """What a negotiation needs around it: an L{ICarrier} that can do a little more."""
 
     write: Callable[[bytes], None]
 
     def close(self, error: StreamError | None) -> None:
-        """
-        See L{ICarrier.close}.
-        """
+        """See L{ICarrier.close}."""
 
     def startTLS(self) -> None:
-        """
-        Go on under TLS, with a new stream. What has been received already is thrown away.
-        """
+        """Go on under TLS, with a new stream. What has been received already is thrown away."""
 
     def bindings(self) -> ChannelBindings | None:
-        """
-        The channel bindings of this connection, or C{None} where there is no TLS or they are switched off.
-        """
+        """The channel bindings of this connection, or C{None} where there is no TLS or they are switched off."""
 
     def pauseParsing(self) -> None:
-        """
-        Hold back whatever comes, until L{resumeParsing}.
-        """
+        """Hold back whatever comes, until L{resumeParsing}."""
 
     def resumeParsing(self) -> None:
-        """
-        Go on with what was held back.
-        """
+        """Go on with what was held back."""
 
     def restartStream(self) -> None:
-        """
-        What comes now is a new stream, of somebody who is known.
-        """
+        """What comes now is a new stream, of somebody who is known."""
 
     def authenticationFailed(self, condition: str) -> None:
         """
@@ -89,14 +71,10 @@ class INegotiationHost(Protocol):
         """
 
     def sessionBound(self, session: ISession) -> None:
-        """
-        What comes now is for the session.
-        """
+        """What comes now is for the session."""
 
     def internalError(self, failure: Failure) -> None:
-        """
-        Something went wrong that is the server's fault.
-        """
+        """Something went wrong that is the server's fault."""
 
 
 __all__ = ["INegotiationHost", "State"]

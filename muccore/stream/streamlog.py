@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_streamlog -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The words in which log lines speak of a stream: its TLS, its log-in, and why it has ended.
-"""
+"""The words in which log lines speak of a stream: its TLS, its log-in, and why it has ended."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ def describeTLS(transport: Any, secure: bool) -> Phrase:
 
 
 def describeError(error: StreamError) -> Phrase:
-    """
-    Condition and text of a stream error.
-    """
+    """Condition and text of a stream error."""
     return Phrase(error.condition if error.text is None else f"{error.condition} ({error.text.rstrip('.')})")
 
 
@@ -58,16 +54,12 @@ def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None) -> Phra
 
 
 def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str) -> None:
-    """
-    Log that a client has logged in.
-    """
+    """Log that a client has logged in."""
     _log(LOGIN, host, transport, negotiation, jid=jid)
 
 
 def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, condition: str) -> None:
-    """
-    Log that a log-in was refused.
-    """
+    """Log that a log-in was refused."""
     _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=negotiation.claimed or "-")
 
 

@@ -84,9 +84,7 @@ class _Address:
 
     @property
     def idle(self) -> bool:
-        """
-        Whether nothing would be lost with this.
-        """
+        """Whether nothing would be lost with this."""
         return self.price == 1.0 and not self.running and not self.waiting
 
     async def admit(self) -> float:
@@ -103,9 +101,7 @@ class _Address:
         return await admitted
 
     def release(self, price: float, wrong: bool) -> None:
-        """
-        A check has ended.
-        """
+        """A check has ended."""
         self.running -= 1
         if wrong:
             self.price = min(self.price * GROWTH, HIGHEST_PRICE)
@@ -130,9 +126,7 @@ class _Address:
         return wait
 
     def _wake(self) -> None:
-        """
-        Let those begin who may, and look again when the next one may.
-        """
+        """Let those begin who may, and look again when the next one may."""
         if self._waking:
             # A check that has begun here has ended at once: the loop goes on.
             return
@@ -221,9 +215,7 @@ class LoginThrottle:
 
 
 def _used(table: dict[_K, _V], key: _K, make: Callable[[], _V]) -> _V:
-    """
-    Look something up in a bounded table, as the one that was used last; make it if it is not there.
-    """
+    """Look something up in a bounded table, as the one that was used last; make it if it is not there."""
     found = table.pop(key, None)
     table[key] = found = make() if found is None else found
     if len(table) > TABLE_LIMIT:

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.testing.test_doubles -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Stand-ins for tests: room stores that fail or take their time on demand, a reactor whose threads are no threads.
-"""
+"""Stand-ins for tests: room stores that fail or take their time on demand, a reactor whose threads are no threads."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ class _RoomStoreWrapper:
     """
 
     def __init__(self, inner: IRoomStore | None = None) -> None:
-        """
-        @param inner: what keeps the rooms; a new store in memory, already open, unless given.
-        """
+        """@param inner: what keeps the rooms; a new store in memory, already open, unless given."""
         if inner is None:
             inner = MemoryRooms()
             inner.open()
@@ -43,51 +39,35 @@ class _RoomStoreWrapper:
         self.calls: list[tuple[Any, ...]] = []
 
     def open(self) -> Deferred[None]:
-        """
-        See L{IRoomStore.open}.
-        """
+        """See L{IRoomStore.open}."""
         return self.inner.open()
 
     def close(self) -> Deferred[None]:
-        """
-        See L{IRoomStore.close}.
-        """
+        """See L{IRoomStore.close}."""
         return self.inner.close()
 
     def load(self, room: str) -> Deferred[RoomRecord | None]:
-        """
-        See L{IRoomStore.load}.
-        """
+        """See L{IRoomStore.load}."""
         return self._called("load", room)
 
     def save(self, room: str, record: RoomRecord) -> Deferred[None]:
-        """
-        See L{IRoomStore.save}.
-        """
+        """See L{IRoomStore.save}."""
         return self._called("save", room, record)
 
     def change(self, room: str, change: RoomChange) -> Deferred[None]:
-        """
-        See L{IRoomStore.change}.
-        """
+        """See L{IRoomStore.change}."""
         return self._called("change", room, change)
 
     def destroy(self, room: str) -> Deferred[None]:
-        """
-        See L{IRoomStore.destroy}.
-        """
+        """See L{IRoomStore.destroy}."""
         return self._called("destroy", room)
 
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
-        """
-        See L{IRoomStore.publicRooms}.
-        """
+        """See L{IRoomStore.publicRooms}."""
         return self._called("publicRooms", domain, after, before, limit)
 
     def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
-        """
-        See L{IRoomStore.temporaryRooms}.
-        """
+        """See L{IRoomStore.temporaryRooms}."""
         return self._called("temporaryRooms", domain)
 
     def _called(self, name: str, *arguments: Any) -> Deferred[Any]:
@@ -129,9 +109,7 @@ class DelayedRoomStore(_RoomStoreWrapper):
 
     @property
     def held(self) -> list[str]:
-        """
-        The names of the methods whose calls wait, in order.
-        """
+        """The names of the methods whose calls wait, in order."""
         return [name for name, _, _ in self._held]
 
     def release(self, count: int | None = None) -> None:
@@ -159,22 +137,16 @@ class DelayedRoomStore(_RoomStoreWrapper):
 
 
 class ThreadlessReactor(Clock):
-    """
-    A clock whose thread pool does its work at once, in the calling thread: for what derives keys in threads.
-    """
+    """A clock whose thread pool does its work at once, in the calling thread: for what derives keys in threads."""
 
     def getThreadPool(self) -> ThreadlessReactor:
-        """
-        Itself.
-        """
+        """Itself."""
         return self
 
     def callInThreadWithCallback(
         self, onResult: Callable[[bool, Any], object], work: Callable[..., Any], *arguments: Any, **named: Any
     ) -> None:
-        """
-        See L{twisted.python.threadpool.ThreadPool.callInThreadWithCallback}.
-        """
+        """See L{twisted.python.threadpool.ThreadPool.callInThreadWithCallback}."""
         try:
             result = work(*arguments, **named)
         except Exception:
@@ -183,7 +155,5 @@ class ThreadlessReactor(Clock):
             onResult(True, result)
 
     def callFromThread(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> None:
-        """
-        Call at once.
-        """
+        """Call at once."""
         work(*arguments, **named)

@@ -34,9 +34,7 @@ _HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jab
 
 
 def parseStanza(text: str) -> Element:
-    """
-    One stanza of the text of one.
-    """
+    """One stanza of the text of one."""
     [_, element] = StanzaParser().feed(_HEADER + text.encode("utf-8"))
     assert isinstance(element, Element)
     return element
@@ -59,35 +57,25 @@ class Client:
         self._heard: list[bytes] = []
 
     def sends(self, text: str) -> None:
-        """
-        Send one stanza.
-        """
+        """Send one stanza."""
         self.session.stanzaReceived(parseStanza(text))
 
     def received(self) -> list[Element]:
-        """
-        What has come since the last time, parsed.
-        """
+        """What has come since the last time, parsed."""
         heard, self._heard = self._heard, []
         _, *elements = StanzaParser().feed(_HEADER + b"".join(heard))
         return [element for element in elements if isinstance(element, Element)]
 
     def dropConnection(self) -> None:
-        """
-        The connection is gone.
-        """
+        """The connection is gone."""
         self.session.streamLost(self, False)
 
     def send(self, stanza: Rendered, to: bytes) -> None:
-        """
-        See L{IStream}.
-        """
+        """See L{IStream}."""
         self._heard.append(stanza.addressed(to))
 
     def close(self, error: StreamError | None) -> None:
-        """
-        See L{IStream}.
-        """
+        """See L{IStream}."""
         self.closed.append(error)
 
 

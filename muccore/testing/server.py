@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_service -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A whole server on a free loopback port, inside the test's own process.
-"""
+"""A whole server on a free loopback port, inside the test's own process."""
 
 from __future__ import annotations
 
@@ -55,9 +53,7 @@ class RunningServer:
         self.port = self.portOf("listen")
 
     def portOf(self, key: str) -> int:
-        """
-        The first port of C{listen} or C{direct_tls_listen}.
-        """
+        """The first port of C{listen} or C{direct_tls_listen}."""
         listeners = self.server.listeners
         assert listeners is not None, "it serves"
         listening: Any = next(port for (name, _), port in listeners.ports.items() if name == key)
@@ -65,9 +61,7 @@ class RunningServer:
         return port
 
     def stop(self) -> Deferred[None]:
-        """
-        End the server.
-        """
+        """End the server."""
         return self.server.stopService()
 
 

@@ -28,18 +28,14 @@ stale. A text without a note is implemented as far as it concerns a server.
 
 
 def modules() -> Iterator[ModuleType]:
-    """
-    Every module of muccore but those that run something when they are imported.
-    """
+    """Every module of muccore but those that run something when they are imported."""
     for found in pkgutil.walk_packages(muccore.__path__, "muccore."):
         if not found.name.endswith(".__main__") and ".testing" not in found.name:
             yield import_module(found.name)
 
 
 def declarations() -> dict[Spec, set[str]]:
-    """
-    What is declared, with the modules that declare it.
-    """
+    """What is declared, with the modules that declare it."""
     found: dict[Spec, set[str]] = {}
     for module in modules():
         declared = list(getattr(module, "implements", ()))
@@ -52,9 +48,7 @@ def declarations() -> dict[Spec, set[str]]:
 
 
 def render() -> str:
-    """
-    The page.
-    """
+    """The page."""
     rows = []
     for text, names in sorted(declarations().items(), key=lambda row: (row[0].series, row[0].number, row[0].note)):
         number = f"{text.number:04d}" if text.series == "XEP" else str(text.number)

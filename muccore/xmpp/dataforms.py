@@ -103,9 +103,7 @@ def form(
 
 
 def _inField(child: Element) -> int:
-    """
-    Where a child of a field stands by the schema (XEP-0004 §9); wokkel writes them in another order.
-    """
+    """Where a child of a field stands by the schema (XEP-0004 §9); wokkel writes them in another order."""
     return _FIELD_ORDER.get(child.name, len(_FIELD_ORDER)) if isinstance(child, Element) else -1
 
 
@@ -116,15 +114,11 @@ class _Typed(data_form.Field):  # type: ignore[misc]
     """
 
     def typeCheck(self) -> None:
-        """
-        Nothing to check: L{Field} has done it.
-        """
+        """Nothing to check: L{Field} has done it."""
 
 
 def find(parent: Element) -> Element | None:
-    """
-    The data form in a payload, or C{None}.
-    """
+    """The data form in a payload, or C{None}."""
     return parent.child("x", ns.DATA)
 
 
@@ -162,9 +156,7 @@ def _jid(field: Field, text: str) -> JID:
 
 
 def _typed(field: Field, values: list[str]) -> Value:
-    """
-    The values of one field in the field's own type.
-    """
+    """The values of one field in the field's own type."""
     if field.type in _LISTS:
         if field.type == "jid-multi":
             # Duplicates are ignored, empty lines of an input box too (XEP-0004 §3.3).

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_datetimes -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Date and time as text (XEP-0082, the DateTime profile).
-"""
+"""Date and time as text (XEP-0082, the DateTime profile)."""
 
 from __future__ import annotations
 

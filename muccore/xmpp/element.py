@@ -60,9 +60,7 @@ class Element(domish.Element):
         self.handled = False
 
     def get(self, attribute: str) -> str | None:
-        """
-        The value of an attribute, or C{None}.
-        """
+        """The value of an attribute, or C{None}."""
         return self.attributes.get(attribute)
 
     def add(self, name: str, /, uri: str | None = None, text: str = "", **attributes: str) -> Element:
@@ -81,9 +79,7 @@ class Element(domish.Element):
         return child
 
     def child(self, name: str, uri: str | None = None) -> Element | None:
-        """
-        The first child element of that name, in that namespace (C{None}: in this element's).
-        """
+        """The first child element of that name, in that namespace (C{None}: in this element's)."""
         if uri is None:
             uri = self.uri
         for child in self.children:
@@ -92,28 +88,20 @@ class Element(domish.Element):
         return None
 
     def childElements(self) -> Iterator[Element]:
-        """
-        All children that are elements, in order.
-        """
+        """All children that are elements, in order."""
         return (child for child in self.children if not isinstance(child, str))
 
     def text(self) -> str:
-        """
-        The character data directly inside, joined.
-        """
+        """The character data directly inside, joined."""
         return "".join(child for child in self.children if isinstance(child, str))
 
     def copy(self) -> Element:
-        """
-        A copy that shares no element with this one.
-        """
+        """A copy that shares no element with this one."""
         return copyOf(self)
 
 
 def setParents(element: domish.Element) -> None:
-    """
-    Let all elements inside know what they are in, as some of wokkel's handlers expect of a request.
-    """
+    """Let all elements inside know what they are in, as some of wokkel's handlers expect of a request."""
     for child in element.children:
         if not isinstance(child, str):
             child.parent = element
@@ -121,9 +109,7 @@ def setParents(element: domish.Element) -> None:
 
 
 def copyOf(element: domish.Element) -> Element:
-    """
-    Copy any C{domish.Element} into an L{Element}; nothing is shared.
-    """
+    """Copy any C{domish.Element} into an L{Element}; nothing is shared."""
     copied = Element(
         (element.uri, element.name), element.defaultUri, dict(element.attributes), dict(element.localPrefixes)
     )
@@ -175,16 +161,12 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def escapeText(text: str) -> str:
-    """
-    Escape character data.
-    """
+    """Escape character data."""
     return _TEXT_SPECIAL.sub(_escape, text) if _TEXT_SPECIAL.search(text) else text
 
 
 def escapeAttribute(text: str) -> str:
-    """
-    Escape an attribute's value; white space other than the blank survives as well.
-    """
+    """Escape an attribute's value; white space other than the blank survives as well."""
     return _ATTRIBUTE_SPECIAL.sub(_escape, text) if _ATTRIBUTE_SPECIAL.search(text) else text
 
 
@@ -241,18 +223,14 @@ def _write(element: domish.Element, parts: list[str], inherited: str | None, ski
 
 
 def render(element: domish.Element, inherited: str | None = ns.CLIENT) -> bytes:
-    """
-    Render an element for a stream whose default namespace is C{inherited}.
-    """
+    """Render an element for a stream whose default namespace is C{inherited}."""
     parts: list[str] = []
     _write(element, parts, inherited, None)
     return "".join(parts).encode("utf-8")
 
 
 def toAttribute(address: str) -> bytes:
-    """
-    C{b" to='...'"} for L{Rendered.addressed}.
-    """
+    """C{b" to='...'"} for L{Rendered.addressed}."""
     return f" to='{escapeAttribute(address)}'".encode()
 
 
@@ -272,9 +250,7 @@ class Rendered:
 
     @classmethod
     def of(cls, element: domish.Element) -> Rendered:
-        """
-        Render a stanza, leaving its own C{to} out.
-        """
+        """Render a stanza, leaving its own C{to} out."""
         parts: list[str] = []
         _write(element, parts, ns.CLIENT, "to")
         return cls(parts[0].encode("utf-8"), "".join(parts[1:]).encode("utf-8"))

@@ -119,9 +119,7 @@ class StreamError(Exception):
         self.text = text
 
     def render(self) -> bytes:
-        """
-        C{<stream:error>}, for a stream whose header bound the prefix C{stream}.
-        """
+        """C{<stream:error>}, for a stream whose header bound the prefix C{stream}."""
         error = Element((None, "stream:error"))
         error.add(self.condition, ns.STREAM_ERRORS)
         if self.text:

@@ -52,9 +52,7 @@ _ASCII_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
 
 
 class InvalidJID(ValueError):
-    """
-    The text is no JID; C{str()} of it says why.
-    """
+    """The text is no JID; C{str()} of it says why."""
 
 
 class JID:
@@ -71,9 +69,7 @@ class JID:
     __slots__ = ("bare", "domain", "full", "local", "resource")
 
     def __init__(self, local: str, domain: str, resource: str) -> None:
-        """
-        Take parts that are prepared already; use L{parse} or L{make} for any others.
-        """
+        """Take parts that are prepared already; use L{parse} or L{make} for any others."""
         self.local = local
         self.domain = domain
         self.resource = resource
@@ -93,15 +89,11 @@ class JID:
         return f"<JID {self.full!r}>"
 
     def withResource(self, resource: str) -> JID:
-        """
-        The same account or room with another, already prepared resource (C{""}: none).
-        """
+        """The same account or room with another, already prepared resource (C{""}: none)."""
         return JID(self.local, self.domain, resource)
 
     def bareJID(self) -> JID:
-        """
-        This address without its resource.
-        """
+        """This address without its resource."""
         return JID(self.local, self.domain, "") if self.resource else self
 
 
@@ -118,9 +110,7 @@ def _checkLength(what: str, text: str) -> str:
 
 
 def _prepare(what: str, profile: xmpp_stringprep.Profile, text: str) -> str:
-    """
-    Prepare what is not ASCII.
-    """
+    """Prepare what is not ASCII."""
     visible = _INVISIBLE.sub("", text)
     # There are characters of three bytes that become 18: to look at each of those costs milliseconds. What is mapped
     # to nothing counts here as well, and is never longer than the text.

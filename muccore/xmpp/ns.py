@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Every XML namespace that muccore knows, each with one spelling.
-"""
+"""Every XML namespace that muccore knows, each with one spelling."""
 
 from typing import Final
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_refusal -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-When a stanza that is refused is answered with an error, and when it is dropped.
-"""
+"""When a stanza that is refused is answered with an error, and when it is dropped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_rsm -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Asking for a list page by page (XEP-0059).
-"""
+"""Asking for a list page by page (XEP-0059)."""
 
 from __future__ import annotations
 

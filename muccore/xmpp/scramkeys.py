@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_scramkeys -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Passwords as SCRAM keys (RFC 5802 §3): what a server keeps instead of a password.
-"""
+"""Passwords as SCRAM keys (RFC 5802 §3): what a server keeps instead of a password."""
 
 from __future__ import annotations
 

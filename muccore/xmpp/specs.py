@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What a module says that it implements; C{docs/xeps.md} is generated from these declarations.
-"""
+"""What a module says that it implements; C{docs/xeps.md} is generated from these declarations."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.config}, and what they share.
-"""
+"""Tests of L{muccore.config}, and what they share."""
 
 from __future__ import annotations
 
@@ -38,16 +36,12 @@ def text(**changes: dict[str, str | None]) -> bytes:
 
 
 def settings(**changes: dict[str, str | None]) -> Settings:
-    """
-    The settings of L{text}.
-    """
+    """The settings of L{text}."""
     return parse(text(**changes), PATH)
 
 
 def problemsOf(data: bytes) -> list[str]:
-    """
-    The lines of the problems of a configuration, without the path of the file.
-    """
+    """The lines of the problems of a configuration, without the path of the file."""
     try:
         parse(data, PATH)
     except ConfigError as e:

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_docgen -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.config.docgen}, and of the two files that it writes.
-"""
+"""Tests of L{muccore.config.docgen}, and of the two files that it writes."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ ROOT = FilePath(__file__).parent().parent().parent()
 
 
 class ReferenceTests(SynchronousTestCase):
-    """
-    The reference.
-    """
+    """The reference."""
 
     def test_fresh(self) -> None:
         """
@@ -34,9 +30,7 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(written, reference())
 
     def test_everyKey(self) -> None:
-        """
-        Every key stands below its section with its default and its unit.
-        """
+        """Every key stands below its section with its default and its unit."""
         sections = {part.split("]")[0]: part for part in reference().split("\n### [")[1:]}
         for (section, name), key in OPTIONS.items():
             paragraph = sections[section].split(f"\n**`{name}`**: ")[1].split("\n**`")[0]
@@ -48,16 +42,12 @@ class ReferenceTests(SynchronousTestCase):
             self.assertEqual(f"\n- Unit: {key.type.unit}\n" in paragraph, bool(key.type.unit))
 
     def test_relativePaths(self) -> None:
-        """
-        It says where relative paths lead.
-        """
+        """It says where relative paths lead."""
         self.assertIn("**Relative paths start at the folder that the configuration file is in**", reference())
 
 
 class ExampleTests(SynchronousTestCase):
-    """
-    The example, C{etc/server.cfg}.
-    """
+    """The example, C{etc/server.cfg}."""
 
     path = ROOT.descendant(["etc", "server.cfg"])
 
@@ -68,9 +58,7 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(self.path.getContent().decode("utf-8"), example())
 
     def test_loads(self) -> None:
-        """
-        It can be used as it stands: STARTTLS and direct TLS on loopback, SQLite in C{var} beside C{etc}.
-        """
+        """It can be used as it stands: STARTTLS and direct TLS on loopback, SQLite in C{var} beside C{etc}."""
         found = load(self.path.path)
         self.assertEqual((found.server.domain, found.muc.domain), ("localhost", "conference.localhost"))
         self.assertEqual(found.c2s.listen, ("tcp:5222:interface=127.0.0.1",))
@@ -80,9 +68,7 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(found.auth.backend, "sqlite:../var/muccore.db")
 
     def test_everyKey(self) -> None:
-        """
-        Every key is in it once, commented out unless the example gives it, with a comment above.
-        """
+        """Every key is in it once, commented out unless the example gives it, with a comment above."""
         lines = self.path.getContent().decode("utf-8").split("\n")
         for at, key in OPTIONS.items():
             head = f"[{at[0]}]"
@@ -94,9 +80,7 @@ class ExampleTests(SynchronousTestCase):
             self.assertTrue(lines[own[0] - 1].startswith("# "))
 
     def test_defaultsAreTheDefaults(self) -> None:
-        """
-        With every comment taken from the keys that stand at their default, it says the same.
-        """
+        """With every comment taken from the keys that stand at their default, it says the same."""
         data = self.path.getContent().decode("utf-8")
         names = "|".join(name for _, name in OPTIONS)
         bare = re.sub(rf"^# (({names}) =.*)$", r"\1", data, flags=re.M)
@@ -107,23 +91,17 @@ class ExampleTests(SynchronousTestCase):
 
 
 class MainTests(SynchronousTestCase):
-    """
-    The command that prints them.
-    """
+    """The command that prints them."""
 
     def test_prints(self) -> None:
-        """
-        It prints the document that it is asked for.
-        """
+        """It prints the document that it is asked for."""
         for name, document in (("reference", reference), ("example", example)):
             self.patch(sys, "stdout", StringIO())
             self.assertEqual(main([name]), 0)
             self.assertEqual(sys.stdout.getvalue(), document())
 
     def test_usage(self) -> None:
-        """
-        Anything else is a mistake in its use.
-        """
+        """Anything else is a mistake in its use."""
         for argv in ([], ["both"], ["reference", "example"]):
             self.patch(sys, "stderr", StringIO())
             self.assertEqual(main(argv), 2)

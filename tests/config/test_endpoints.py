@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_endpoints -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.config.endpoints}.
-"""
+"""Tests of L{muccore.config.endpoints}."""
 
 from __future__ import annotations
 
@@ -20,20 +18,14 @@ ANY = Endpoint("tcp", "tcp6", "systemd")
 
 
 class EndpointTests(SynchronousTestCase):
-    """
-    Reading endpoint strings.
-    """
+    """Reading endpoint strings."""
 
     def refusal(self, text: str, type: Endpoint = ANY) -> InvalidValue:
-        """
-        Why a text is refused.
-        """
+        """Why a text is refused."""
         return self.assertRaises(InvalidValue, type.parse, text, BASE)
 
     def test_taken(self) -> None:
-        """
-        What Twisted takes is kept as it is, named arguments in any order included.
-        """
+        """What Twisted takes is kept as it is, named arguments in any order included."""
         for text in (
             "tcp:5222",
             "tcp:5222:127.0.0.1",
@@ -46,9 +38,7 @@ class EndpointTests(SynchronousTestCase):
             serverFromString(None, text)
 
     def test_meansTheSameToTwisted(self) -> None:
-        """
-        A checked endpoint says to Twisted what was checked.
-        """
+        """A checked endpoint says to Twisted what was checked."""
         endpoint = serverFromString(None, ANY.parse("tcp:interface=127.0.0.1:5222", BASE))
         self.assertIsInstance(endpoint, TCP4ServerEndpoint)
         self.assertEqual((endpoint._port, endpoint._interface), (5222, "127.0.0.1"))
@@ -64,18 +54,14 @@ class EndpointTests(SynchronousTestCase):
         self.assertIn("'x' is no index", self.refusal("systemd:domain=INET:index=x").why)
 
     def test_badPort(self) -> None:
-        """
-        A port is a number that there is.
-        """
+        """A port is a number that there is."""
         for port in ("x", "-1", "65536", "٣", " 1"):
             self.assertEqual(self.refusal(f"tcp:{port}").why, f"{port!r} is no port: a whole number from 0 to 65535")
         self.assertEqual(self.refusal("tcp:").why, "tcp needs the argument 'port'")
         self.assertEqual(self.refusal("tcp").why, "tcp needs the argument 'port'")
 
     def test_badArguments(self) -> None:
-        """
-        Arguments that there are not, or that come twice, are named.
-        """
+        """Arguments that there are not, or that come twice, are named."""
         refusal = self.refusal("tcp:5222:interfaces=127.0.0.1")
         self.assertEqual((refusal.why, refusal.hint), ("tcp has no argument 'interfaces'", "did you mean 'interface'?"))
         self.assertIn("'interface' is there twice (a colon", self.refusal("tcp:5222:interface=::1").why)
@@ -85,16 +71,12 @@ class EndpointTests(SynchronousTestCase):
         self.assertIn("no IPv6 address", self.refusal("tcp6:1:interface=127.0.0.1").why)
 
     def test_tls(self) -> None:
-        """
-        An endpoint that would bring its own TLS is sent to the key for that.
-        """
+        """An endpoint that would bring its own TLS is sent to the key for that."""
         for text in ("ssl:5223:privateKey=a", "tls:a:tcp:5223"):
             self.assertIn("direct_tls_listen", self.refusal(text).why)
 
     def test_kinds(self) -> None:
-        """
-        Other kinds are refused, with a hint where one is meant.
-        """
+        """Other kinds are refused, with a hint where one is meant."""
         refusal = self.refusal("tpc:5222")
         self.assertEqual((refusal.why, refusal.hint), ("no kind 'tpc' here", "did you mean 'tcp'?"))
         self.refusal("5222")
@@ -104,9 +86,7 @@ class EndpointTests(SynchronousTestCase):
 
     @given(st.text("tcp6:=\\1interfaceportbacklogmode%/٣", max_size=40))
     def test_twistedAgrees(self, rest: str) -> None:
-        """
-        Whatever is taken, Twisted takes as well; everything else is refused in order.
-        """
+        """Whatever is taken, Twisted takes as well; everything else is refused in order."""
         for text in (f"tcp:{rest}", f"tcp6:{rest}", rest):
             try:
                 endpoint = ANY.parse(text, BASE)
@@ -117,14 +97,10 @@ class EndpointTests(SynchronousTestCase):
 
 
 class ReachTests(SynchronousTestCase):
-    """
-    Who can reach an endpoint.
-    """
+    """Who can reach an endpoint."""
 
     def test_local(self) -> None:
-        """
-        Loopback addresses are for this machine only, however they are written.
-        """
+        """Loopback addresses are for this machine only, however they are written."""
         for text in (
             "tcp:5222:interface=127.0.0.1",
             "tcp:5222:127.0.0.1",
@@ -151,9 +127,7 @@ class ReachTests(SynchronousTestCase):
             self.assertFalse(isLocal(text), text)
 
     def test_ephemeral(self) -> None:
-        """
-        Port 0 is another one each time, all others are themselves.
-        """
+        """Port 0 is another one each time, all others are themselves."""
         self.assertTrue(isEphemeral("tcp:0"))
         self.assertTrue(isEphemeral("tcp:interface=127.0.0.1:port=0"))
         self.assertFalse(isEphemeral("tcp:5222"))

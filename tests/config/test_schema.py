@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_schema -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.config.schema}.
-"""
+"""Tests of L{muccore.config.schema}."""
 
 from __future__ import annotations
 
@@ -32,30 +30,22 @@ PROMISED = {
 
 
 class TableTests(SynchronousTestCase):
-    """
-    The table as a whole.
-    """
+    """The table as a whole."""
 
     def test_promisedNames(self) -> None:
-        """
-        The names that are promised are there.
-        """
+        """The names that are promised are there."""
         for section, names in PROMISED.items():
             self.assertEqual(names - {name for at, name in OPTIONS if at == section}, set())
 
     def test_namesInTheFile(self) -> None:
-        """
-        A key's name is its attribute's in lower case words.
-        """
+        """A key's name is its attribute's in lower case words."""
         self.assertEqual(OPTIONS["c2s", "direct_tls_listen"].attribute, "directTlsListen")
         for section, name in OPTIONS:
             self.assertRegex(section, r"\A[a-z0-9]+\Z")
             self.assertRegex(name, r"\A[a-z]+(_[a-z]+)*\Z")
 
     def test_defaults(self) -> None:
-        """
-        Every default is allowed, as it would stand in a file.
-        """
+        """Every default is allowed, as it would stand in a file."""
         for key in OPTIONS.values():
             if key.default is None:
                 continue
@@ -67,9 +57,7 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(value, key.type.parse(key.default, base))
 
     def test_documented(self) -> None:
-        """
-        Every key says in sentences what it means, and every section what it is.
-        """
+        """Every key says in sentences what it means, and every section what it is."""
         for key in OPTIONS.values():
             self.assertRegex(key.doc, r"\A[A-Z].+\.\Z")
             self.assertNotEqual(key.type.allowed, "")
@@ -77,9 +65,7 @@ class TableTests(SynchronousTestCase):
             self.assertTrue(section.__doc__)
 
     def test_numbersHaveUnits(self) -> None:
-        """
-        Sizes and durations name their unit.
-        """
+        """Sizes and durations name their unit."""
         units = {name: key.type.unit for (_, name), key in OPTIONS.items()}
         self.assertEqual((units["outbox_limit"], units["idle_timeout"], units["tls"]), ("bytes", "seconds", ""))
 
@@ -104,9 +90,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(far(300).count(b"</a>"), depth - 1)
 
     def test_sectionsAreAttributes(self) -> None:
-        """
-        The settings have each section under its own name, and nothing of it can be changed.
-        """
+        """The settings have each section under its own name, and nothing of it can be changed."""
         found = settings()
         for name, section in SECTIONS.items():
             self.assertIsInstance(getattr(found, name), section)
@@ -115,21 +99,15 @@ class TableTests(SynchronousTestCase):
 
 
 class SettingsTests(SynchronousTestCase):
-    """
-    The settings of a file.
-    """
+    """The settings of a file."""
 
     def test_equality(self) -> None:
-        """
-        Settings are equal when they say the same: a reload can see what has changed.
-        """
+        """Settings are equal when they say the same: a reload can see what has changed."""
         self.assertEqual(settings(), settings(c2s={"tls": "required"}))
         self.assertNotEqual(settings(), settings(c2s={"tls": "optional"}))
 
     def test_problem(self) -> None:
-        """
-        Trouble with a value that comes later is told with the place of the key; a default has no line.
-        """
+        """Trouble with a value that comes later is told with the place of the key; a default has no line."""
         found: Settings = settings()
         number = text().decode().split("\n").index("certificate = server.crt") + 1
         self.assertEqual(
@@ -139,7 +117,5 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(str(found.problem("c2s", "listen", "in use")), f"{found.path}: [c2s] listen: in use")
 
     def test_secretsAreNotKept(self) -> None:
-        """
-        No key holds a secret itself: settings may be shown.
-        """
+        """No key holds a secret itself: settings may be shown."""
         self.assertEqual([at for at in OPTIONS if re.search("password|secret", at[1])], [])

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_types -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.config.types}.
-"""
+"""Tests of L{muccore.config.types}."""
 
 from __future__ import annotations
 
@@ -34,37 +32,27 @@ BASE = FilePath("/srv/muccore/etc")
 
 
 class ParseTests(SynchronousTestCase):
-    """
-    Reading one value.
-    """
+    """Reading one value."""
 
     def assertParses(self, type: AnyType, expected: dict[str, Any]) -> None:
-        """
-        Each text is read as the value beside it.
-        """
+        """Each text is read as the value beside it."""
         self.assertEqual({text: type.parse(text, BASE) for text in expected}, expected)
 
     def assertRefused(self, type: AnyType, *texts: str) -> None:
-        """
-        Each text is refused.
-        """
+        """Each text is refused."""
         for text in texts:
             with self.assertRaises(InvalidValue, msg=text):
                 type.parse(text, BASE)
 
     def test_boolean(self) -> None:
-        """
-        The words for yes and no, in any case.
-        """
+        """The words for yes and no, in any case."""
         self.assertParses(
             Boolean(), {"yes": True, "On": True, "TRUE": True, "1": True, "no": False, "off": False, "0": False}
         )
         self.assertRefused(Boolean(), "", "maybe", "2", "y")
 
     def test_choice(self) -> None:
-        """
-        One of the words; a word that is nearly one gets a hint.
-        """
+        """One of the words; a word that is nearly one gets a hint."""
         choice = Choice("required", "off")
         self.assertParses(choice, {"required": "required", "off": "off"})
         self.assertRefused(choice, "", "Off")
@@ -74,16 +62,12 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(self.assertRaises(InvalidValue, choice.parse, "zzz", BASE).hint, "")
 
     def test_integer(self) -> None:
-        """
-        Whole numbers within their bounds, in ASCII digits.
-        """
+        """Whole numbers within their bounds, in ASCII digits."""
         self.assertParses(Integer(1, 100), {"1": 1, "100": 100, "007": 7})
         self.assertRefused(Integer(1, 100), "", "0", "101", "-1", "1.0", "1e1", "٣", "²", "9" * 5000)
 
     def test_size(self) -> None:
-        """
-        Bytes, with and without units.
-        """
+        """Bytes, with and without units."""
         self.assertParses(
             Size("1 B", "1 GiB"),
             {"1": 1, "10000": 10000, "10 B": 10, "256 KiB": 262144, "4MiB": 4 << 20, "1.5 KiB": 1536, "1 GiB": 1 << 30},
@@ -94,9 +78,7 @@ class ParseTests(SynchronousTestCase):
         )
 
     def test_duration(self) -> None:
-        """
-        Seconds, with and without units.
-        """
+        """Seconds, with and without units."""
         self.assertParses(
             Duration("0 s", "10 d"),
             {"0": 0.0, "60": 60.0, "0.5 s": 0.5, "5 min": 300.0, "24h": 86400.0, "1 d": 86400.0},
@@ -105,22 +87,16 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.integers(0, 2**40))
     def test_sizesReadBack(self, size: int) -> None:
-        """
-        Whatever is written in bytes is read as it was written.
-        """
+        """Whatever is written in bytes is read as it was written."""
         self.assertEqual(Size("0 B", "1024 GiB").parse(f"{size} B", BASE), size)
 
     def test_hostName(self) -> None:
-        """
-        Host names are prepared as domainparts of addresses.
-        """
+        """Host names are prepared as domainparts of addresses."""
         self.assertParses(HostName(), {"Example.ORG": "example.org", "bücher.example": "bücher.example"})
         self.assertRefused(HostName(), "", "a..b", "romeo@example.org", "exa mple", "-a.example", "x" * 2000)
 
     def test_text(self) -> None:
-        """
-        Text that an XML stanza can carry.
-        """
+        """Text that an XML stanza can carry."""
         self.assertParses(Text(), {"": "", "Räume & mehr": "Räume & mehr"})
         self.assertRefused(Text(), "a\x00", "a\x1bb", "a\tb", "\x7f", "\ufffe")
 
@@ -140,9 +116,7 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused(Path(), "a\x00b")
 
     def test_network(self) -> None:
-        """
-        IP networks, and addresses as networks of one.
-        """
+        """IP networks, and addresses as networks of one."""
         self.assertParses(
             NetworkAddress(),
             {
@@ -154,21 +128,15 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused(NetworkAddress(), "", "10.0.0.1/8", "localhost", "10.0.0.0/33")
 
     def test_defaultOfList(self) -> None:
-        """
-        A list's default has its items one a line.
-        """
+        """A list's default has its items one a line."""
         self.assertParses(ListOf(Integer(0, 9)), {"": (), "1": (1,), "1\n2": (1, 2)})
 
 
 class ReadTests(SynchronousTestCase):
-    """
-    Reading the lines of a value.
-    """
+    """Reading the lines of a value."""
 
     def read(self, type: AnyType, *texts: str) -> Any:
-        """
-        Read a value whose key is in line 10.
-        """
+        """Read a value whose key is in line 10."""
         self.refused: list[tuple[int, str, str]] = []
         return type.read(
             [Line(number, text) for number, text in enumerate(texts, 10)],
@@ -178,37 +146,27 @@ class ReadTests(SynchronousTestCase):
         )
 
     def test_one(self) -> None:
-        """
-        A value of one line.
-        """
+        """A value of one line."""
         self.assertEqual(self.read(Integer(0, 9), "7"), 7)
         self.assertEqual(self.refused, [])
 
     def test_nothing(self) -> None:
-        """
-        A key without a value is told at the key's own line.
-        """
+        """A key without a value is told at the key's own line."""
         self.assertIsNone(self.read(Integer(0, 9)))
         self.assertEqual(self.refused, [(10, "", "")])
 
     def test_tooManyLines(self) -> None:
-        """
-        A second line is told where the key takes one.
-        """
+        """A second line is told where the key takes one."""
         self.assertIsNone(self.read(Integer(0, 9), "7", "8"))
         self.assertEqual([(line, found) for line, found, _ in self.refused], [(11, "8")])
 
     def test_list(self) -> None:
-        """
-        A list has one item a line.
-        """
+        """A list has one item a line."""
         self.assertEqual(self.read(ListOf(Integer(0, 9)), "7", "8"), (7, 8))
         self.assertEqual(self.read(ListOf(Integer(0, 9))), ())
         self.assertEqual(self.refused, [])
 
     def test_listTellsEveryItem(self) -> None:
-        """
-        Every bad item of a list is told, at its own line.
-        """
+        """Every bad item of a list is told, at its own line."""
         self.read(ListOf(Integer(0, 9)), "a", "8", "c")
         self.assertEqual(self.refused, [(10, "a", ""), (12, "c", "")])

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.config.test_validation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.config.validation}, through L{muccore.config.load}.
-"""
+"""Tests of L{muccore.config.validation}, through L{muccore.config.load}."""
 
 from __future__ import annotations
 
@@ -14,14 +12,10 @@ NO_CERTIFICATE: dict[str, str | None] = {"certificate": None, "private_key": Non
 
 
 class CheckTests(SynchronousTestCase):
-    """
-    What values must be to each other.
-    """
+    """What values must be to each other."""
 
     def assertProblem(self, place: str, *words: str, **changes: dict[str, str | None]) -> None:
-        """
-        The configuration has this one problem, at this key and with these words.
-        """
+        """The configuration has this one problem, at this key and with these words."""
         problems = problemsOf(text(**changes))
         self.assertEqual(len(problems), 1, problems)
         self.assertRegex(problems[0], rf"\A(:\d+)?: {place}: ".replace("[", r"\["))
@@ -29,15 +23,11 @@ class CheckTests(SynchronousTestCase):
             self.assertIn(word, problems[0])
 
     def assertFine(self, **changes: dict[str, str | None]) -> None:
-        """
-        The configuration has no problem.
-        """
+        """The configuration has no problem."""
         self.assertEqual(problemsOf(text(**changes)), [])
 
     def test_minimal(self) -> None:
-        """
-        What has to be given is enough.
-        """
+        """What has to be given is enough."""
         self.assertFine()
 
     def test_loadTests(self) -> None:
@@ -50,32 +40,24 @@ class CheckTests(SynchronousTestCase):
         )
 
     def test_public(self) -> None:
-        """
-        A server for the world needs nothing special as long as it encrypts.
-        """
+        """A server for the world needs nothing special as long as it encrypts."""
         self.assertFine(c2s={"listen": "tcp:5222", "direct_tls_listen": "tcp:5223", "allow_plaintext_auth": "yes"})
         self.assertFine(c2s={"listen": "tcp:5222", "tls": "optional"})
 
     def test_noListener(self) -> None:
-        """
-        Something has to listen.
-        """
+        """Something has to listen."""
         self.assertProblem("[c2s] listen", "at least one", c2s={"listen": ""})
         self.assertFine(c2s={"listen": "", "direct_tls_listen": "tcp:5223"})
 
     def test_twice(self) -> None:
-        """
-        One endpoint cannot be listened on twice; free ports of the system's choice can.
-        """
+        """One endpoint cannot be listened on twice; free ports of the system's choice can."""
         self.assertProblem("[c2s] listen", "'tcp:5222' more than once", c2s={"listen": "tcp:5222\n tcp:5222"})
         problems = problemsOf(text(c2s={"listen": "tcp:5222", "direct_tls_listen": "tcp:5222"}))
         self.assertEqual(len(problems), 2)
         self.assertFine(c2s={"listen": "tcp:0\n tcp:0", "direct_tls_listen": "tcp:0"})
 
     def test_offInPublic(self) -> None:
-        """
-        Without TLS nothing listens where others can reach it.
-        """
+        """Without TLS nothing listens where others can reach it."""
         for endpoint in ("tcp:5222", "tcp:5222:interface=192.0.2.1", "systemd:domain=INET:index=0"):
             self.assertProblem(
                 "[c2s] tls", repr(endpoint), "required, optional", c2s={"tls": "off", "listen": endpoint}
@@ -83,9 +65,7 @@ class CheckTests(SynchronousTestCase):
         self.assertFine(c2s={"tls": "off", "listen": r"tcp6:5222:interface=\:\:1"})
 
     def test_passwordsInTheClear(self) -> None:
-        """
-        Passwords in the clear are not taken over a network, whatever is configured.
-        """
+        """Passwords in the clear are not taken over a network, whatever is configured."""
         self.assertProblem(
             "[c2s] allow_plaintext_auth",
             "tls = required",
@@ -94,9 +74,7 @@ class CheckTests(SynchronousTestCase):
         self.assertFine(c2s={"tls": "optional", "allow_plaintext_auth": "yes"})
 
     def test_everyExposedEndpointCounts(self) -> None:
-        """
-        One endpoint on loopback does not excuse another one.
-        """
+        """One endpoint on loopback does not excuse another one."""
         self.assertProblem(
             "[c2s] tls",
             "'tcp:5269'",
@@ -104,9 +82,7 @@ class CheckTests(SynchronousTestCase):
         )
 
     def test_certificateNeeded(self) -> None:
-        """
-        TLS of either kind needs a certificate and its key.
-        """
+        """TLS of either kind needs a certificate and its key."""
         for c2s in (
             {"tls": "required"},
             {"tls": "optional"},
@@ -118,17 +94,13 @@ class CheckTests(SynchronousTestCase):
             self.assertIn("[tls] private_key: found nothing", problems[1])
 
     def test_certificateAndKey(self) -> None:
-        """
-        One of the two is not enough, even where neither is needed.
-        """
+        """One of the two is not enough, even where neither is needed."""
         off: dict[str, str | None] = {"tls": "off"}
         self.assertProblem("[tls] private_key", "needed with certificate", c2s=off, tls={"private_key": None})
         self.assertProblem("[tls] certificate", "needed with private_key", c2s=off, tls={"certificate": ""})
 
     def test_openInPublic(self) -> None:
-        """
-        Accounts that let everybody in serve nobody from elsewhere, by no listener.
-        """
+        """Accounts that let everybody in serve nobody from elsewhere, by no listener."""
         for c2s in ({"listen": "tcp:5222"}, {"direct_tls_listen": "tcp:5223"}):
             self.assertProblem(
                 "[auth] backend",
@@ -139,9 +111,7 @@ class CheckTests(SynchronousTestCase):
             )
 
     def test_sizes(self) -> None:
-        """
-        Who is not logged in may not send more than who is, and one stanza fits the outbox.
-        """
+        """Who is not logged in may not send more than who is, and one stanza fits the outbox."""
         self.assertProblem(
             "[limits] stanza_size_unauthenticated",
             "found 20000 bytes; allowed: at most stanza_size, 10000 bytes",
@@ -150,15 +120,11 @@ class CheckTests(SynchronousTestCase):
         self.assertProblem("[transport] outbox_limit", "found 16384 bytes", transport={"outbox_limit": "16 KiB"})
 
     def test_domains(self) -> None:
-        """
-        Rooms have another domain than accounts, however it is written.
-        """
+        """Rooms have another domain than accounts, however it is written."""
         self.assertProblem("[muc] domain", "such as conference.example.org", muc={"domain": "EXAMPLE.org."})
 
     def test_history(self) -> None:
-        """
-        A new room keeps no more than an owner could set.
-        """
+        """A new room keeps no more than an owner could set."""
         self.assertProblem(
             "[muc] history",
             "found 30; allowed: at most history_limit, 20",
@@ -166,17 +132,13 @@ class CheckTests(SynchronousTestCase):
         )
 
     def test_unreadValuesEndACheck(self) -> None:
-        """
-        A check whose value could not be read says nothing; the others still do.
-        """
+        """A check whose value could not be read says nothing; the others still do."""
         problems = sorted(problemsOf(text(c2s={"tls": "of", "listen": "tcp:5222"}, auth={"backend": "open:"})))
         self.assertEqual(len(problems), 2, problems)
         self.assertIn("[c2s] tls: found 'of'", problems[0])
         self.assertIn("[auth] backend: found 'open:', which lets everybody in", problems[1])
 
     def test_valuesInBaseUnits(self) -> None:
-        """
-        Settings that pass hold values in base units.
-        """
+        """Settings that pass hold values in base units."""
         found = settings(c2s={"idle_timeout": "2 min"}, limits={"stanza_size": "1 MiB"})
         self.assertEqual((found.c2s.idleTimeout, found.limits.stanzaSize), (120.0, 1 << 20))

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Clients that a test drives from close by, in the reactor's own thread.
-"""
+"""Clients that a test drives from close by, in the reactor's own thread."""
 
 from __future__ import annotations
 
@@ -45,20 +43,14 @@ def _plain(user: str) -> str:
 
 
 class Person(Client):
-    """
-    A client that understands what it hears.
-    """
+    """A client that understands what it hears."""
 
     async def next(self) -> etree._Element:
-        """
-        The next stanza.
-        """
+        """The next stanza."""
         return await self._next()
 
     async def until(self, matches: Callable[[etree._Element], Any]) -> etree._Element:
-        """
-        The next stanza that is as it should be; those before it are dropped.
-        """
+        """The next stanza that is as it should be; those before it are dropped."""
         while not matches(element := await self._next()):
             pass
         return element
@@ -77,9 +69,7 @@ class Person(Client):
         return answer
 
     def say(self, text: str, room: str = ROOM) -> None:
-        """
-        Say something to everybody in a room.
-        """
+        """Say something to everybody in a room."""
         self.send(f"<message to='{room}' type='groupchat'><body>{text}</body></message>")
 
     async def ask(self, type: str, payload: str, to: str = ROOM) -> etree._Element:
@@ -112,9 +102,7 @@ class Person(Client):
         assert answer.get("type") == "result", etree.tostring(answer)
 
     async def affiliates(self, affiliation: str, room: str = ROOM) -> set[str]:
-        """
-        One of a room's lists.
-        """
+        """One of a room's lists."""
         answer = await self.ask(
             "get", f"<query xmlns='{ns.MUC_ADMIN}'><item affiliation='{affiliation}'/></query>", room
         )
@@ -122,30 +110,22 @@ class Person(Client):
 
 
 def isPresence(element: etree._Element) -> bool:
-    """
-    Whether it is a presence.
-    """
+    """Whether it is a presence."""
     return element.tag == f"{{{ns.CLIENT}}}presence"
 
 
 def nickOf(element: etree._Element) -> str:
-    """
-    Who in a room it is from.
-    """
+    """Who in a room it is from."""
     return str(element.get("from")).partition("/")[2]
 
 
 def codes(element: etree._Element) -> set[int]:
-    """
-    The status codes of a room's presence or message.
-    """
+    """The status codes of a room's presence or message."""
     return {int(status.get("code", "0")) for status in element.iter(f"{{{ns.MUC_USER}}}status")}
 
 
 def bodyOf(element: etree._Element) -> str | None:
-    """
-    What somebody has said.
-    """
+    """What somebody has said."""
     return element.findtext(f"{{{ns.CLIENT}}}body")
 
 
@@ -165,9 +145,7 @@ async def arrive(
 
 
 async def call(test: TestCase, port: int, direct: bool = False) -> Person:
-    """
-    Connect.
-    """
+    """Connect."""
     endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
     if direct:
         endpoint = wrapClientTLS(ssl.CertificateOptions(verify=False), endpoint)
@@ -182,9 +160,7 @@ async def call(test: TestCase, port: int, direct: bool = False) -> Person:
 
 
 async def meet(test: TestCase, port: int) -> tuple[Person, Person]:
-    """
-    Have Romeo create the room and Juliet enter it.
-    """
+    """Have Romeo create the room and Juliet enter it."""
     romeo = await arrive(test, port, "romeo")
     await bounded(romeo.enter("Romeo"))
     await bounded(romeo.configure())
@@ -194,9 +170,7 @@ async def meet(test: TestCase, port: int) -> tuple[Person, Person]:
 
 
 def bounded(waiting: Coroutine[Any, Any, _T]) -> Deferred[_T]:
-    """
-    Wait for something, but not for ever.
-    """
+    """Wait for something, but not for ever."""
     return Deferred.fromCoroutine(waiting).addTimeout(PATIENCE, reactor)
 
 
@@ -219,21 +193,15 @@ class Extra(Protocol):
         self._expected, self._answer = next(self._steps)
 
     def connectionMade(self) -> None:
-        """
-        Begin.
-        """
+        """Begin."""
         self.send(HEADER)
 
     def send(self, text: str) -> None:
-        """
-        Send XML.
-        """
+        """Send XML."""
         self.transport.write(text.encode())
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Look for what comes next in a log-in.
-        """
+        """Look for what comes next in a log-in."""
         if self.ready.called:
             return
         self._heard += data
@@ -254,9 +222,7 @@ class Extra(Protocol):
                 self._expected, self._answer = step
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Tell whoever waits.
-        """
+        """Tell whoever waits."""
         if not self.ready.called:
             self.ready.errback(Failure(AssertionError(f"{self.user} was thrown out: {self._heard!r}")))
         self.gone.callback(None)
@@ -284,9 +250,7 @@ async def gather(test: TestCase, port: int, names: Iterable[str]) -> list[Extra]
 
 
 def disperse(crowd: Iterable[Extra]) -> Deferred[Any]:
-    """
-    Reset all their connections in one turn.
-    """
+    """Reset all their connections in one turn."""
     going = []
     for extra in crowd:
         if extra.connected:

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-C{twistd muccore} as a process, its log, and the end of both.
-"""
+"""C{twistd muccore} as a process, its log, and the end of both."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ class _Process(ProcessProtocol):
         self._ended: list[Deferred[int]] = []
 
     def outReceived(self, data: bytes) -> None:
-        """
-        Keep it, and tell those who wait for it.
-        """
+        """Keep it, and tell those who wait for it."""
         self.output += data.decode("utf-8", "replace")
         for waiting in list(self._waiting):
             found = waiting[0].search(self.output)
@@ -60,9 +56,7 @@ class _Process(ProcessProtocol):
     errReceived = outReceived
 
     def processEnded(self, reason: Failure) -> None:
-        """
-        Note how.
-        """
+        """Note how."""
         value: Any = reason.value
         self.status = value.exitCode if value.signal is None else -value.signal
         waiting, self._waiting = self._waiting, []
@@ -73,9 +67,7 @@ class _Process(ProcessProtocol):
             done.callback(self.status)
 
     def wait(self, pattern: str) -> Deferred[re.Match[str]]:
-        """
-        Wait until the output has something.
-        """
+        """Wait until the output has something."""
         compiled = re.compile(pattern)
         found = compiled.search(self.output)
         if found is not None:
@@ -88,9 +80,7 @@ class _Process(ProcessProtocol):
         return waiting
 
     def ended(self) -> Deferred[int]:
-        """
-        Wait for its end.
-        """
+        """Wait for its end."""
         done: Deferred[int] = Deferred()
         if self.status is not None:
             done.callback(self.status)
@@ -117,9 +107,7 @@ class ServerProcess(ConfigurationFile):
         test.addCleanup(self._kill)
 
     async def start(self) -> None:
-        """
-        Start it, and wait until it serves.
-        """
+        """Start it, and wait until it serves."""
         process = self._process = _Process()
         spawn: Any = reactor
         arguments = [*TWISTD, "-n", "--pidfile=", "muccore", "-c", self.path]
@@ -131,9 +119,7 @@ class ServerProcess(ConfigurationFile):
             self.directPort = int(direct[-1])
 
     def portsOf(self, factory: str) -> list[str]:
-        """
-        On which ports connections have been taken by a factory, in the order of their beginning.
-        """
+        """On which ports connections have been taken by a factory, in the order of their beginning."""
         return re.findall(rf"\b{factory} starting on (\d+)", self.output)
 
     @property
@@ -143,28 +129,20 @@ class ServerProcess(ConfigurationFile):
 
     @property
     def output(self) -> str:
-        """
-        What this run has written so far: the log.
-        """
+        """What this run has written so far: the log."""
         return self._running.output
 
     @property
     def troubles(self) -> list[str]:
-        """
-        The lines of the log that should not be there.
-        """
+        """The lines of the log that should not be there."""
         return [line for line in self.output.splitlines() if _TROUBLE.search(line)]
 
     def logged(self, pattern: str) -> Deferred[re.Match[str]]:
-        """
-        Wait until the log of this run has something.
-        """
+        """Wait until the log of this run has something."""
         return self._running.wait(pattern).addTimeout(PATIENCE, reactor)
 
     def signal(self, name: str) -> None:
-        """
-        Send a signal, such as C{"HUP"}.
-        """
+        """Send a signal, such as C{"HUP"}."""
         transport: Any = self._running.transport
         transport.signalProcess(getattr(signal, f"SIG{name}"))
 

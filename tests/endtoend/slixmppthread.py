@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-slixmpp clients, whose loop runs in a thread beside the reactor.
-"""
+"""slixmpp clients, whose loop runs in a thread beside the reactor."""
 
 from __future__ import annotations
 
@@ -28,14 +26,10 @@ _T = TypeVar("_T")
 
 
 class AsyncioSide:
-    """
-    A loop of asyncio in a thread of its own.
-    """
+    """A loop of asyncio in a thread of its own."""
 
     def __init__(self, test: TestCase) -> None:
-        """
-        @param test: the loop ends with it.
-        """
+        """@param test: the loop ends with it."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="asyncio", daemon=True)
         self._thread.start()
@@ -47,9 +41,7 @@ class AsyncioSide:
         test.addCleanup(self._end)
 
     def run(self, story: Coroutine[Any, Any, _T]) -> Deferred[_T]:
-        """
-        Run a coroutine of asyncio.
-        """
+        """Run a coroutine of asyncio."""
         result: Deferred[_T] = Deferred()
 
         async def bounded() -> None:
@@ -92,9 +84,7 @@ class Slixmpp(ClientXMPP):
     """
 
     def __init__(self, side: AsyncioSide, user: str, password: str, mechanism: str | None = None) -> None:
-        """
-        @param mechanism: the only SASL mechanism to be used; the best one unless given.
-        """
+        """@param mechanism: the only SASL mechanism to be used; the best one unless given."""
         super().__init__(f"{user}@localhost/slixmpp", password, sasl_mech=mechanism)
         side.people.append(self)
         self.register_plugin("xep_0045")
@@ -136,22 +126,16 @@ class Slixmpp(ClientXMPP):
 
     @property
     def room(self) -> Any:
-        """
-        XEP-0045 as slixmpp has it.
-        """
+        """XEP-0045 as slixmpp has it."""
         return self["xep_0045"]
 
     async def hears(self) -> tuple[str, str]:
-        """
-        The next that is said in a room: by whom, and what.
-        """
+        """The next that is said in a room: by whom, and what."""
         message = await self.heard.get()
         return message["from"].resource, message["body"]
 
     async def sees(self, nick: str, kind: str) -> Any:
-        """
-        The next presence of somebody, of a kind such as C{unavailable}.
-        """
+        """The next presence of somebody, of a kind such as C{unavailable}."""
         while True:
             presence = await self.seen.get()
             if presence["from"].resource == nick and presence["type"] == kind:
@@ -159,7 +143,5 @@ class Slixmpp(ClientXMPP):
 
 
 def statuses(presence: Any) -> set[int]:
-    """
-    The status codes of a room's presence.
-    """
+    """The status codes of a room's presence."""
     return set(presence["muc"]["status_codes"])

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Clients that take more than is theirs.
-"""
+"""Clients that take more than is theirs."""
 
 from __future__ import annotations
 
@@ -45,16 +43,12 @@ async def conditionAtEnd(person: Person) -> str:
 
 
 class SlowReaderTests(TestCase):
-    """
-    Somebody who stops reading.
-    """
+    """Somebody who stops reading."""
 
     timeout = 120
 
     async def cutOff(self, server: ServerProcess) -> None:
-        """
-        Talk until he is cut off.
-        """
+        """Talk until he is cut off."""
         await server.start()
         romeo, juliet = await meet(self, server.port)
         slow = await arrive(self, server.port, "slow")
@@ -85,30 +79,22 @@ class SlowReaderTests(TestCase):
         await slow.closed().addTimeout(PATIENCE, reactor)
 
     def test_opportunistic(self) -> None:
-        """
-        Whoever leaves more unread than the limit is cut off, the room sees him leave, and nobody else waits.
-        """
+        """Whoever leaves more unread than the limit is cut off, the room sees him leave, and nobody else waits."""
         return self.cutOff(ServerProcess(self, transport={"outbox_limit": "256 KiB"}))
 
     def test_byPoller(self) -> None:
-        """
-        It is the same where everything is sent by the poller.
-        """
+        """It is the same where everything is sent by the poller."""
         return self.cutOff(
             ServerProcess(self, transport={"outbox_limit": "256 KiB", "opportunistic_writes": "no"})
         )
 
     def test_TLS(self) -> None:
-        """
-        It is the same under TLS.
-        """
+        """It is the same under TLS."""
         return self.cutOff(ServerProcess(self, c2s=ENCRYPTED, transport={"outbox_limit": "256 KiB"}))
 
 
 class StrangerTests(TestCase):
-    """
-    Connections of people who have not logged in.
-    """
+    """Connections of people who have not logged in."""
 
     timeout = 120
 
@@ -162,9 +148,7 @@ class StrangerTests(TestCase):
             return heard
 
     async def test_flood(self) -> None:
-        """
-        Somebody who sends an element without end before he logs in is cut off, and others are served meanwhile.
-        """
+        """Somebody who sends an element without end before he logs in is cut off, and others are served meanwhile."""
         server = ServerProcess(self, c2s={"close_timeout": "1 s"})
         await server.start()
         flooding = [deferToThread(self.flood, server.port) for _ in range(3)]
@@ -177,9 +161,7 @@ class StrangerTests(TestCase):
         self.assertEqual(server.troubles, [])
 
     async def test_size(self) -> None:
-        """
-        An element of 10,000 bytes before the log-in is read; with one byte more it is a policy violation.
-        """
+        """An element of 10,000 bytes before the log-in is read; with one byte more it is a policy violation."""
         server = ServerProcess(self)
         await server.start()
         start, end = f"<auth xmlns='{ns.SASL}' mechanism='X'>", "</auth>"
@@ -196,9 +178,7 @@ class StrangerTests(TestCase):
         self.assertEqual(server.troubles, [])
 
     async def test_loginTimeout(self) -> None:
-        """
-        Whoever has not logged in in time is disconnected, also one who says nothing at all; one who has stays.
-        """
+        """Whoever has not logged in in time is disconnected, also one who says nothing at all; one who has stays."""
         server = ServerProcess(self, c2s={"login_timeout": "1 s"})
         await server.start()
         romeo = await arrive(self, server.port, "romeo")
@@ -230,9 +210,7 @@ class StrangerTests(TestCase):
         self.assertEqual(server.troubles, [])
 
     async def test_allConnections(self) -> None:
-        """
-        In all only so many may be connected.
-        """
+        """In all only so many may be connected."""
         server = ServerProcess(self, limits={"connections": "2"})
         await server.start()
         for name in ("romeo", "juliet"):
@@ -242,9 +220,7 @@ class StrangerTests(TestCase):
 
 
 class RateTests(TestCase):
-    """
-    Somebody who sends too fast.
-    """
+    """Somebody who sends too fast."""
 
     timeout = 120
 

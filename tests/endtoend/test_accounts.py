@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Accounts and log-ins while the server runs.
-"""
+"""Accounts and log-ins while the server runs."""
 
 from __future__ import annotations
 
@@ -20,23 +18,17 @@ from tests.stream.clients import ScramClient
 
 
 class AccountTests(TestCase):
-    """
-    C{muccorectl} beside a server that runs.
-    """
+    """C{muccorectl} beside a server that runs."""
 
     timeout = 120
 
     async def setUp(self) -> None:
-        """
-        Start a server with a database of accounts.
-        """
+        """Start a server with a database of accounts."""
         self.server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": "sqlite:accounts.db"})
         await self.server.start()
 
     async def assertRefused(self, password: str) -> None:
-        """
-        Check that Romeo cannot log in with a password.
-        """
+        """Check that Romeo cannot log in with a password."""
         with self.assertRaisesRegex(ClientFailed, "refuses the log-in: not-authorized"):
             await arrive(self, self.server.port, "romeo", password)
 
@@ -61,9 +53,7 @@ class AccountTests(TestCase):
 
 
 class LogInTests(TestCase):
-    """
-    Log-ins that slixmpp cannot do, because Python's C{ssl} does not tell it what it needs.
-    """
+    """Log-ins that slixmpp cannot do, because Python's C{ssl} does not tell it what it needs."""
 
     timeout = 120
 
@@ -79,9 +69,7 @@ class LogInTests(TestCase):
         return came
 
     def mechanismsIn(self, features: etree._Element) -> set[str]:
-        """
-        The SASL mechanisms that are offered.
-        """
+        """The SASL mechanisms that are offered."""
         return {str(mechanism.text) for mechanism in features.iter(f"{{{ns.SASL}}}mechanism")}
 
     async def test_channelBinding(self) -> None:
@@ -133,9 +121,7 @@ class LogInTests(TestCase):
         self.assertEqual(server.troubles, [])
 
     async def test_nothingWithoutTLS(self) -> None:
-        """
-        Where TLS is demanded nothing else is offered, and a log-in without it is refused.
-        """
+        """Where TLS is demanded nothing else is offered, and a log-in without it is refused."""
         server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": "open:"})
         await server.start()
         person = await call(self, server.port)

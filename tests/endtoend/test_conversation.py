@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-An evening in rooms with slixmpp, over TLS, with a restart in the middle of it.
-"""
+"""An evening in rooms with slixmpp, over TLS, with a restart in the middle of it."""
 
 from __future__ import annotations
 
@@ -23,16 +21,12 @@ BALCONY = "balcony@conference.localhost"
 
 
 class SlixmppTests(TestCase):
-    """
-    A server with accounts, and slixmpp.
-    """
+    """A server with accounts, and slixmpp."""
 
     timeout = 120
 
     async def setUp(self) -> None:
-        """
-        Start a server whose accounts and rooms are in a database, and add three people.
-        """
+        """Start a server whose accounts and rooms are in a database, and add three people."""
         self.server = ServerProcess(
             self,
             c2s=ENCRYPTED,
@@ -48,9 +42,7 @@ class SlixmppTests(TestCase):
         self.side = AsyncioSide(self)
 
     async def logIn(self, name: str, **options: Any) -> Slixmpp:
-        """
-        Log somebody in with his password. For asyncio.
-        """
+        """Log somebody in with his password. For asyncio."""
         person = Slixmpp(self.side, name, f"{name}'s", options.pop("mechanism", None))
         direct = options.get("direct", False)
         port = self.server.directPort if direct else self.server.port
@@ -59,9 +51,7 @@ class SlixmppTests(TestCase):
 
 
 class EveningTests(SlixmppTests):
-    """
-    The evening.
-    """
+    """The evening."""
 
     async def test_evening(self) -> None:
         """
@@ -82,9 +72,7 @@ class EveningTests(SlixmppTests):
         self.assertEqual(self.server.troubles, [])
 
     async def firstHalf(self) -> None:
-        """
-        Until the restart.
-        """
+        """Until the restart."""
         romeo, juliet, tybalt = self.before = [await self.logIn(name) for name in ("romeo", "juliet", "tybalt")]
         for room, persistent in ((ROOM, True), (BALCONY, False)):
             created = romeo.room.join_muc_wait(JID(room), "Romeo")
@@ -113,9 +101,7 @@ class EveningTests(SlixmppTests):
             self.assertEqual(statuses(await juliet.sees("Tybalt", "unavailable")), {301})
 
     async def secondHalf(self) -> None:
-        """
-        From the first restart on.
-        """
+        """From the first restart on."""
         for person in self.before:
             await person.gone
             self.assertEqual(person.streamErrors, ["system-shutdown"])
@@ -141,9 +127,7 @@ class EveningTests(SlixmppTests):
             self.assertEqual(await romeo.hears(), ("Juliet", "Romeo?"))
 
     async def tooLate(self) -> None:
-        """
-        After the second one, when the grace is over.
-        """
+        """After the second one, when the grace is over."""
         juliet = await self.logIn("juliet")
         await juliet.room.join_muc_wait(JID(ROOM), "Juliet")
         self.assertEqual(statuses(await juliet.sees("Juliet", "available")), {110})
@@ -153,9 +137,7 @@ class EveningTests(SlixmppTests):
 
 
 class LogInTests(SlixmppTests):
-    """
-    Ways to log in, and ways not to.
-    """
+    """Ways to log in, and ways not to."""
 
     async def test_ways(self) -> None:
         """
@@ -166,9 +148,7 @@ class LogInTests(SlixmppTests):
         self.assertEqual(self.server.troubles, [])
 
     async def ways(self) -> None:
-        """
-        All of them.
-        """
+        """All of them."""
         used = {}
         for direct in (False, True):
             for mechanism in (None, "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
@@ -184,16 +164,12 @@ class LogInTests(SlixmppTests):
             self.assertEqual(name, mechanism or "SCRAM-SHA-256")
 
     async def test_wrongPassword(self) -> None:
-        """
-        A wrong password and a user who does not exist are refused alike, whatever the mechanism.
-        """
+        """A wrong password and a user who does not exist are refused alike, whatever the mechanism."""
         await self.side.run(self.wrong())
         self.assertEqual(self.server.troubles, [])
 
     async def wrong(self) -> None:
-        """
-        Try both.
-        """
+        """Try both."""
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
             for name in ("romeo", "mercutio"):
                 person = Slixmpp(self.side, name, "wrong", mechanism)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A crowd whose connections are reset all at once.
-"""
+"""A crowd whose connections are reset all at once."""
 
 from __future__ import annotations
 
@@ -14,16 +12,12 @@ from tests.endtoend.serverprocess import ServerProcess
 
 
 class CrowdTests(TestCase):
-    """
-    One stays in a room, everybody else is torn away.
-    """
+    """One stays in a room, everybody else is torn away."""
 
     timeout = 120
 
     async def tearAway(self, server: ServerProcess, size: int) -> None:
-        """
-        Fill a room, reset everybody's connection, and count what is seen of it.
-        """
+        """Fill a room, reset everybody's connection, and count what is seen of it."""
         await server.start()
         witness = await arrive(self, server.port, "witness")
         await bounded(witness.enter("Witness"))
@@ -70,13 +64,9 @@ class CrowdTests(TestCase):
         return self.tearAway(ServerProcess(self), 500)
 
     def test_byPoller(self) -> None:
-        """
-        It is the same where everything is sent by the poller.
-        """
+        """It is the same where everything is sent by the poller."""
         return self.tearAway(ServerProcess(self, transport={"opportunistic_writes": "no"}), 300)
 
     def test_TLS(self) -> None:
-        """
-        It is the same under TLS.
-        """
+        """It is the same under TLS."""
         return self.tearAway(ServerProcess(self, c2s=ENCRYPTED), 200)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-C{kill -9}.
-"""
+"""C{kill -9}."""
 
 from __future__ import annotations
 
@@ -24,37 +22,27 @@ AFFILIATIONS = ("member", "outcast", "admin", "none", "owner")
 
 
 class KilledTests(TestCase):
-    """
-    A server that is killed while it changes affiliations.
-    """
+    """A server that is killed while it changes affiliations."""
 
     timeout = 120
 
     async def setUp(self) -> None:
-        """
-        Start a server that keeps its rooms in a database.
-        """
+        """Start a server that keeps its rooms in a database."""
         self.server = ServerProcess(self, storage={"affiliations": "sqlite:rooms.db"})
         await self.server.start()
         self.expected = {f"extra{n}@localhost": "none" for n in range(PEOPLE)}
 
     def change(self, n: int) -> tuple[str, str]:
-        """
-        Who becomes what by one of the changes.
-        """
+        """Who becomes what by one of the changes."""
         return f"extra{n % PEOPLE}@localhost", AFFILIATIONS[(n + n // PEOPLE) % len(AFFILIATIONS)]
 
     def make(self, n: int) -> None:
-        """
-        Expect that one of the changes holds.
-        """
+        """Expect that one of the changes holds."""
         jid, affiliation = self.change(n)
         self.expected[jid] = affiliation
 
     async def affiliations(self, owner: Person) -> dict[str, str]:
-        """
-        What everybody is.
-        """
+        """What everybody is."""
         found = dict.fromkeys(self.expected, "none")
         for affiliation in AFFILIATIONS:
             if affiliation != "none":
@@ -63,9 +51,7 @@ class KilledTests(TestCase):
         return found
 
     async def enter(self) -> Person:
-        """
-        Let Romeo enter the room.
-        """
+        """Let Romeo enter the room."""
         romeo = await arrive(self, self.server.port, "romeo")
         await bounded(romeo.enter("Romeo"))
         return romeo

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-SIGTERM and SIGHUP.
-"""
+"""SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -20,25 +18,19 @@ from tests.endtoend.serverprocess import CLEAN, PATIENCE, ServerProcess
 
 
 def certificateOf(person: Client) -> int:
-    """
-    The serial number of the certificate that the server has shown somebody.
-    """
+    """The serial number of the certificate that the server has shown somebody."""
     transport: Any = person.transport
     serial: int = transport.getPeerCertificate().get_serial_number()
     return serial
 
 
 class TermTests(TestCase):
-    """
-    SIGTERM.
-    """
+    """SIGTERM."""
 
     timeout = 120
 
     async def assertGoodbye(self, person: Person, rooms: int) -> None:
-        """
-        Check how somebody is told: his rooms shut down (332, XEP-0045 §11.2), then his stream does.
-        """
+        """Check how somebody is told: his rooms shut down (332, XEP-0045 §11.2), then his stream does."""
         await person.closed().addTimeout(PATIENCE, reactor)
         last = list(person.stanzas)
         self.assertEqual(person.lost, "stream error system-shutdown")
@@ -93,9 +85,7 @@ class TermTests(TestCase):
         self.assertLessEqual(answered, await bounded(again.affiliates("member")))
 
     async def test_TLS(self) -> None:
-        """
-        It is the same under TLS.
-        """
+        """It is the same under TLS."""
         server = ServerProcess(self, c2s=ENCRYPTED)
         await server.start()
         people = [
@@ -113,9 +103,7 @@ class TermTests(TestCase):
         self.assertEqual(server.troubles, [])
 
     async def test_whoDoesNotListen(self) -> None:
-        """
-        Somebody who neither reads nor hangs up does not keep the server from ending.
-        """
+        """Somebody who neither reads nor hangs up does not keep the server from ending."""
         server = ServerProcess(self, c2s={"close_timeout": "1 s"})
         await server.start()
         deaf = await arrive(self, server.port, "deaf")
@@ -125,9 +113,7 @@ class TermTests(TestCase):
 
 
 class HangUpTests(TestCase):
-    """
-    SIGHUP.
-    """
+    """SIGHUP."""
 
     timeout = 120
 

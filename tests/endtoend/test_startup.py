@@ -20,9 +20,7 @@ from tests.endtoend.serverprocess import TWISTD, ServerProcess, run
 
 
 class StartUpTests(TestCase):
-    """
-    Starts that fail.
-    """
+    """Starts that fail."""
 
     timeout = 120
 
@@ -43,9 +41,7 @@ class StartUpTests(TestCase):
             self.assertFalse(os.path.exists(os.path.join(server.folder, "twistd.log")))
 
     async def test_configuration(self) -> None:
-        """
-        Mistakes in the configuration are told all at once, in the order of the file.
-        """
+        """Mistakes in the configuration are told all at once, in the order of the file."""
         server = ServerProcess(self)
         server.configure(server={"domian": "x"}, c2s={"tls": "maybe"}, limits={"depth": "1"})
         await self.assertRefused(
@@ -56,9 +52,7 @@ class StartUpTests(TestCase):
         )
 
     async def test_noConfiguration(self) -> None:
-        """
-        A configuration that is not there is named.
-        """
+        """A configuration that is not there is named."""
         server = ServerProcess(self)
         os.remove(server.path)
         await self.assertRefused(
@@ -108,9 +102,7 @@ class StartUpTests(TestCase):
         self.assertEqual(list(connection.execute("SELECT version FROM muccore_schema")), [(1000,)])
 
     async def test_version(self) -> None:
-        """
-        C{--version} tells the version, and C{--help} the options.
-        """
+        """C{--version} tells the version, and C{--help} the options."""
         status, out, err = await run(*TWISTD, "muccore", "--version")
         self.assertEqual((status, err), (0, ""))
         self.assertRegex(out, r"\Amuccore \d+\.\d+")

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.im.roster}.
-"""
+"""Tests of L{muccore.im.roster}."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,14 +11,10 @@ QUERY = "<query xmlns='jabber:iq:roster'/>"
 
 
 class RosterTests(SynchronousTestCase):
-    """
-    RFC 6121 §2
-    """
+    """RFC 6121 §2"""
 
     def setUp(self) -> None:
-        """
-        Romeo is on line.
-        """
+        """Romeo is on line."""
         self.server = Server()
         self.server.add("localhost", RosterHandler())
         self.romeo = self.server.connect(ROMEO)
@@ -38,18 +32,14 @@ class RosterTests(SynchronousTestCase):
             )
 
     def test_set(self) -> None:
-        """
-        A contact that cannot be kept is refused.
-        """
+        """A contact that cannot be kept is refused."""
         answer = self.romeo.ask(
             "<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='juliet@localhost'/></query></iq>"
         )
         self.assertEqual(conditions(answer), ["feature-not-implemented"])
 
     def test_others(self) -> None:
-        """
-        §2.1.3: another account's roster is nobody's business, whether there is such an account or not.
-        """
+        """§2.1.3: another account's roster is nobody's business, whether there is such an account or not."""
         self.server.connect("juliet@localhost/balcony", "<presence/>")
         for user in ("juliet", "nobody"):
             for type in ("get", "set"):

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.im.userdomain}: RFC 6121 §8.5, clause by clause.
-"""
+"""Tests of L{muccore.im.userdomain}: RFC 6121 §8.5, clause by clause."""
 
 from __future__ import annotations
 
@@ -18,22 +16,16 @@ TYPES = ("", "normal", "chat", "groupchat", "headline", "shout")
 
 
 class DeliveryTestCase(SynchronousTestCase):
-    """
-    A server on which Juliet sends.
-    """
+    """A server on which Juliet sends."""
 
     def setUp(self) -> None:
-        """
-        Juliet is on line.
-        """
+        """Juliet is on line."""
         self.server = Server()
         self.juliet = self.server.connect(JULIET)
         self.clients: dict[str, Client] = {}
 
     def romeo(self, **priorities: int | None) -> None:
-        """
-        Romeo is on line with these resources; C{None} for one that is connected but not available.
-        """
+        """Romeo is on line with these resources; C{None} for one that is connected but not available."""
         for resource, priority in priorities.items():
             self.clients[resource] = self.server.connect(
                 f"romeo@localhost/{resource}",
@@ -43,9 +35,7 @@ class DeliveryTestCase(SynchronousTestCase):
             client.take()
 
     def send(self, stanza: str) -> str:
-        """
-        Let Juliet send something. Who got it, in a word: resources of Romeo's, or the error that came back.
-        """
+        """Let Juliet send something. Who got it, in a word: resources of Romeo's, or the error that came back."""
         back = self.juliet.ask(stanza)
         expected = canonical(stanza.replace(" to=", f" from='{JULIET}' to=", 1))
         got = []
@@ -57,16 +47,12 @@ class DeliveryTestCase(SynchronousTestCase):
         return " ".join(got + conditions(back))
 
     def message(self, to: str, type: str) -> str:
-        """
-        Let Juliet send a message.
-        """
+        """Let Juliet send a message."""
         attribute = f" type='{type}'" if type else ""
         return self.send(f"<message to='{to}'{attribute}><body>hi</body></message>")
 
     def messages(self, to: str) -> dict[str, str]:
-        """
-        What becomes of a message of every type.
-        """
+        """What becomes of a message of every type."""
         return {type: self.message(to, type) for type in TYPES}
 
 
@@ -82,82 +68,58 @@ ERROR = "service-unavailable"
 
 
 class MessageTests(DeliveryTestCase):
-    """
-    Messages: the table of RFC 6121 §8.5.4, row by row.
-    """
+    """Messages: the table of RFC 6121 §8.5.4, row by row."""
 
     def test_interface(self) -> None:
-        """
-        It is a domain.
-        """
+        """It is a domain."""
         self.assertTrue(verifyObject(IDomain, self.server.users))
 
     def test_bareNoAccount(self) -> None:
-        """
-        Account does not exist, bare: an error, and nothing for a headline (§8.5.1).
-        """
+        """Account does not exist, bare: an error, and nothing for a headline (§8.5.1)."""
         self.assertEqual(self.messages("nobody@localhost"), fates(ERROR, ERROR, ERROR, ""))
 
     def test_fullNoAccount(self) -> None:
-        """
-        Account does not exist, full: likewise.
-        """
+        """Account does not exist, full: likewise."""
         self.assertEqual(self.messages("nobody@localhost/x"), fates(ERROR, ERROR, ERROR, ""))
 
     def test_bareNotConnected(self) -> None:
-        """
-        No resource, bare: exactly as if there were no account (§8.5.2.2.1).
-        """
+        """No resource, bare: exactly as if there were no account (§8.5.2.2.1)."""
         self.romeo(orchard=0)
         self.clients.pop("orchard").vanish()
         self.assertEqual(self.messages("romeo@localhost"), fates(ERROR, ERROR, ERROR, ""))
 
     def test_bareNotAvailable(self) -> None:
-        """
-        A resource that is connected and not available gets no messages to the bare JID.
-        """
+        """A resource that is connected and not available gets no messages to the bare JID."""
         self.romeo(orchard=None)
         self.assertEqual(self.messages("romeo@localhost"), fates(ERROR, ERROR, ERROR, ""))
 
     def test_bareNegative(self) -> None:
-        """
-        Only negative resources, bare: as if there were none (§8.5.2.1.1).
-        """
+        """Only negative resources, bare: as if there were none (§8.5.2.1.1)."""
         self.romeo(orchard=-1, garden=-128)
         self.assertEqual(self.messages("romeo@localhost"), fates(ERROR, ERROR, ERROR, ""))
 
     def test_fullNegative(self) -> None:
-        """
-        Only negative resources, full, one that is there: delivered (§8.5.3.1).
-        """
+        """Only negative resources, full, one that is there: delivered (§8.5.3.1)."""
         self.romeo(orchard=-1)
         self.assertEqual(self.messages("romeo@localhost/orchard"), dict.fromkeys(TYPES, "orchard"))
 
     def test_fullNegativeNoMatch(self) -> None:
-        """
-        Only negative resources, full, one that is not there (§8.5.3.2.1).
-        """
+        """Only negative resources, full, one that is not there (§8.5.3.2.1)."""
         self.romeo(orchard=-1)
         self.assertEqual(self.messages("romeo@localhost/garden"), fates(ERROR, ERROR, ERROR, ""))
 
     def test_bareOne(self) -> None:
-        """
-        One non-negative resource, bare: delivered, but for groupchat (§8.5.2.1.1).
-        """
+        """One non-negative resource, bare: delivered, but for groupchat (§8.5.2.1.1)."""
         self.romeo(orchard=0, cellar=-1, attic=None)
         self.assertEqual(self.messages("romeo@localhost"), fates("orchard", "orchard", ERROR, "orchard"))
 
     def test_fullMatch(self) -> None:
-        """
-        One non-negative resource, full, one that is there: that one only (§8.5.3.1).
-        """
+        """One non-negative resource, full, one that is there: that one only (§8.5.3.1)."""
         self.romeo(orchard=0, garden=5)
         self.assertEqual(self.messages("romeo@localhost/orchard"), dict.fromkeys(TYPES, "orchard"))
 
     def test_fullConnected(self) -> None:
-        """
-        A connected resource that is not available is there as well (§8.5.3.1).
-        """
+        """A connected resource that is not available is there as well (§8.5.3.1)."""
         self.romeo(orchard=None)
         self.assertEqual(self.messages("romeo@localhost/orchard"), dict.fromkeys(TYPES, "orchard"))
 
@@ -181,33 +143,25 @@ class MessageTests(DeliveryTestCase):
         )
 
     def test_bareZero(self) -> None:
-        """
-        Zero is not negative, and is higher than that.
-        """
+        """Zero is not negative, and is higher than that."""
         self.romeo(orchard=0, garden=-1)
         self.assertEqual(self.message("romeo@localhost", "chat"), "orchard")
 
     def test_errors(self) -> None:
-        """
-        Errors are delivered to a session that is there, and dropped otherwise; they are never answered.
-        """
+        """Errors are delivered to a session that is there, and dropped otherwise; they are never answered."""
         self.romeo(orchard=0)
         self.assertEqual(self.message("romeo@localhost/orchard", "error"), "orchard")
         for to in ("romeo@localhost", "romeo@localhost/garden", "nobody@localhost", "nobody@localhost/x"):
             self.assertEqual(self.message(to, "error"), "")
 
     def test_unavailableAgain(self) -> None:
-        """
-        Who has sent unavailable presence gets no more messages to the bare JID.
-        """
+        """Who has sent unavailable presence gets no more messages to the bare JID."""
         self.romeo(orchard=0)
         self.clients["orchard"].ask("<presence type='unavailable'/>")
         self.assertEqual(self.message("romeo@localhost", "chat"), ERROR)
 
     def test_toOneself(self) -> None:
-        """
-        A message without C{to} comes to the own account's resources (RFC 6120 §10.3.1).
-        """
+        """A message without C{to} comes to the own account's resources (RFC 6120 §10.3.1)."""
         self.juliet.ask("<presence/>")
         self.assertEqual(
             self.juliet.ask("<message type='chat'><body>note</body></message>"),
@@ -217,65 +171,49 @@ class MessageTests(DeliveryTestCase):
         )
 
     def test_toTheServer(self) -> None:
-        """
-        A message to the server itself that no handler takes is refused; an error and a headline are dropped.
-        """
+        """A message to the server itself that no handler takes is refused; an error and a headline are dropped."""
         self.assertEqual(self.messages("localhost"), fates(ERROR, ERROR, ERROR, ""))
         self.assertEqual(self.messages("localhost/x"), fates(ERROR, ERROR, ERROR, ""))
         self.assertEqual(self.message("localhost", "error"), "")
 
 
 class PresenceTests(DeliveryTestCase):
-    """
-    Presence of others.
-    """
+    """Presence of others."""
 
     def presence(self, to: str, type: str = "") -> str:
-        """
-        Let Juliet send presence.
-        """
+        """Let Juliet send presence."""
         attribute = f" type='{type}'" if type else ""
         return self.send(f"<presence to='{to}'{attribute}/>")
 
     def test_bare(self) -> None:
-        """
-        §8.5.2.1.2: presence to the bare JID goes to all available resources, whatever their priority.
-        """
+        """§8.5.2.1.2: presence to the bare JID goes to all available resources, whatever their priority."""
         self.romeo(orchard=0, cellar=-1, attic=None)
         self.assertEqual(self.presence("romeo@localhost"), "orchard cellar")
         self.assertEqual(self.presence("romeo@localhost", "unavailable"), "orchard cellar")
 
     def test_full(self) -> None:
-        """
-        §8.5.3.1: presence to a full JID goes to that session.
-        """
+        """§8.5.3.1: presence to a full JID goes to that session."""
         self.romeo(orchard=0, attic=None)
         for type in ("", "unavailable", "error"):
             self.assertEqual(self.presence("romeo@localhost/orchard", type), "orchard")
             self.assertEqual(self.presence("romeo@localhost/attic", type), "attic")
 
     def test_nobody(self) -> None:
-        """
-        §8.5.1, §8.5.2.2.2, §8.5.3.2.2: presence to nobody is dropped.
-        """
+        """§8.5.1, §8.5.2.2.2, §8.5.3.2.2: presence to nobody is dropped."""
         self.romeo(attic=None)
         for to in ("romeo@localhost", "romeo@localhost/orchard", "nobody@localhost", "nobody@localhost/x", "localhost"):
             for type in ("", "unavailable", "error"):
                 self.assertEqual(self.presence(to, type), "")
 
     def test_probe(self) -> None:
-        """
-        A client's probes are dropped, whoever is on line, and errors to an account too.
-        """
+        """A client's probes are dropped, whoever is on line, and errors to an account too."""
         self.romeo(orchard=0)
         for to in ("romeo@localhost", "romeo@localhost/orchard", "nobody@localhost"):
             self.assertEqual(self.presence(to, "probe"), "")
         self.assertEqual(self.presence("romeo@localhost", "error"), "")
 
     def test_undone(self) -> None:
-        """
-        Whoever got directed presence hears the end of it.
-        """
+        """Whoever got directed presence hears the end of it."""
         self.romeo(orchard=0)
         self.presence("romeo@localhost/orchard")
         self.juliet.vanish()
@@ -286,51 +224,37 @@ class PresenceTests(DeliveryTestCase):
 
 
 class IQTests(DeliveryTestCase):
-    """
-    IQs.
-    """
+    """IQs."""
 
     def iq(self, to: str, type: str) -> str:
-        """
-        Let Juliet send an IQ.
-        """
+        """Let Juliet send an IQ."""
         return self.send(f"<iq to='{to}' type='{type}' id='1'><query xmlns='jabber:iq:version'/></iq>")
 
     def test_full(self) -> None:
-        """
-        §8.5.3.1: an IQ to a full JID goes to that session.
-        """
+        """§8.5.3.1: an IQ to a full JID goes to that session."""
         self.romeo(orchard=0, attic=None)
         for type in ("get", "set", "result", "error"):
             self.assertEqual(self.iq("romeo@localhost/orchard", type), "orchard")
             self.assertEqual(self.iq("romeo@localhost/attic", type), "attic")
 
     def test_fullNobody(self) -> None:
-        """
-        §8.5.3.2.3: a request to nobody is refused, an answer dropped.
-        """
+        """§8.5.3.2.3: a request to nobody is refused, an answer dropped."""
         for to in ("romeo@localhost/orchard", "nobody@localhost/x"):
             self.assertEqual([self.iq(to, type) for type in ("get", "set", "result", "error")], [ERROR, ERROR, "", ""])
 
     def test_bare(self) -> None:
-        """
-        §8.5.2.1.3: the server answers for the account. What no handler takes is refused, alike for every account.
-        """
+        """§8.5.2.1.3: the server answers for the account. What no handler takes is refused, alike for every account."""
         self.romeo(orchard=0)
         for to in ("romeo@localhost", "nobody@localhost", "juliet@localhost", "localhost", "localhost/x"):
             self.assertEqual([self.iq(to, type) for type in ("get", "set", "result", "error")], [ERROR, ERROR, "", ""])
 
     def test_errorIsWhole(self) -> None:
-        """
-        The refusal comes from the address that was asked (XEP-0199 §6).
-        """
+        """The refusal comes from the address that was asked (XEP-0199 §6)."""
         [answer] = self.juliet.ask("<iq to='romeo@localhost/x' type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
         self.assertIn(f'from="romeo@localhost/x" id="1" to="{JULIET}" type="error"', answer)
 
     def test_answerFindsItsWay(self) -> None:
-        """
-        A request and its answer between two users.
-        """
+        """A request and its answer between two users."""
         self.romeo(orchard=0)
         self.iq("romeo@localhost/orchard", "get")
         self.clients["orchard"].send(f"<iq type='result' id='1' to='{JULIET}'/>")
@@ -340,27 +264,19 @@ class IQTests(DeliveryTestCase):
 
 
 class Nosy(Handler):
-    """
-    A handler for something that is addressed to sessions.
-    """
+    """A handler for something that is addressed to sessions."""
 
     def onChat(self, element: object, to: object) -> None:
-        """
-        Swallow it.
-        """
+        """Swallow it."""
 
     stanzas = {("message", "chat", FULL): onChat}
 
 
 class HandlerTests(DeliveryTestCase):
-    """
-    Handlers at the accounts' domain.
-    """
+    """Handlers at the accounts' domain."""
 
     def test_tableFirst(self) -> None:
-        """
-        What a handler's table has is the handler's, and only that.
-        """
+        """What a handler's table has is the handler's, and only that."""
         self.romeo(orchard=0)
         self.server.add("localhost", Nosy())
         self.assertEqual(self.message("romeo@localhost/orchard", "chat"), "")

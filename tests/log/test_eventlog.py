@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.log.eventlog}, and of what the documentation says about it.
-"""
+"""Tests of L{muccore.log.eventlog}, and of what the documentation says about it."""
 
 from __future__ import annotations
 
@@ -45,14 +43,10 @@ EVIL = (
 
 
 class EventTests(SynchronousTestCase):
-    """
-    Lines, and how many of them there are.
-    """
+    """Lines, and how many of them there are."""
 
     def setUp(self) -> None:
-        """
-        Keep them.
-        """
+        """Keep them."""
         self.logged = Logged(self)
         setThreshold("info")
         self.clock = Clock()
@@ -60,15 +54,11 @@ class EventTests(SynchronousTestCase):
 
     @property
     def lines(self) -> list[str]:
-        """
-        All lines so far.
-        """
+        """All lines so far."""
         return self.logged.lines(LogLevel.info)
 
     def test_line(self) -> None:
-        """
-        A line begins with kind and source; the event has the kind and every field by name.
-        """
+        """A line begins with kind and source; the event has the kind and every field by name."""
         OCCUPANT_KICKED.log("romeo@localhost", target="tybalt@localhost", room="orchard@chat", nick="The Cat")
         self.assertEqual(
             self.lines,
@@ -81,9 +71,7 @@ class EventTests(SynchronousTestCase):
         )
 
     def test_threshold(self) -> None:
-        """
-        Below the threshold nothing is logged or counted.
-        """
+        """Below the threshold nothing is logged or counted."""
         setThreshold("warn")
         self.assertFalse(ROOM_CREATED.wanted())
         for _ in range(LINE_LIMIT):
@@ -141,9 +129,7 @@ class EventTests(SynchronousTestCase):
         )
 
     def test_toldInTheEnd(self) -> None:
-        """
-        When the server ends, what is missing is told before the minute is over.
-        """
+        """When the server ends, what is missing is told before the minute is over."""
         for _ in range(LINE_LIMIT + 1):
             ROOM_CREATED.log("romeo@localhost", room="orchard@chat")
         eventlog.limit.expire()
@@ -152,9 +138,7 @@ class EventTests(SynchronousTestCase):
         self.assertIn("1 more room-created", self.lines[-1])
 
     def test_manySources(self) -> None:
-        """
-        Many sources together take no more memory, and fill no more of the log, than their limit allows.
-        """
+        """Many sources together take no more memory, and fill no more of the log, than their limit allows."""
         self.patch(eventlog, "SOURCE_LIMIT", 10)
         for number in range(100):
             ROOM_CREATED.log(f"user{number}@localhost", room="orchard@chat")
@@ -166,18 +150,14 @@ class EventTests(SynchronousTestCase):
         )
 
     def test_names(self) -> None:
-        """
-        Names are unique, and no kind is called as another one begins, so that a line is of one kind.
-        """
+        """Names are unique, and no kind is called as another one begins, so that a line is of one kind."""
         names = [kind.name for kind in KINDS]
         self.assertEqual(len(set(names)), len(names))
         for kind in KINDS:
             self.assertRegex(kind.format, rf"\A{kind.name} (?:from|by) \{{{kind.key}\}}: ")
 
     def test_documented(self) -> None:
-        """
-        docs/operating.md has a table of all kinds, as the program has them.
-        """
+        """docs/operating.md has a table of all kinds, as the program has them."""
 
         def row(kind: eventlog.EventKind) -> str:
             line = re.sub(r"{(\w+)}", lambda match: match[1].upper(), kind.format)

@@ -34,9 +34,7 @@ FORGED = (
 
 
 def options(name: str) -> configparser.SectionProxy:
-    """
-    The only section of one of the files.
-    """
+    """The only section of one of the files."""
     parser = configparser.RawConfigParser()
     parser.read(FOLDER / name)
     [section] = parser.sections()
@@ -44,14 +42,10 @@ def options(name: str) -> configparser.SectionProxy:
 
 
 class FilterTests(Case):
-    """
-    The filter.
-    """
+    """The filter."""
 
     def setUp(self) -> None:
-        """
-        Log as twistd does to a file, and as the observer for the journal does.
-        """
+        """Log as twistd does to a file, and as the observer for the journal does."""
         super().setUp()
         self.patch(eventlog, "limit", RateLimit(self.clock.seconds))
         self.patch(Logger, "threshold", Logger.threshold)
@@ -63,15 +57,11 @@ class FilterTests(Case):
         self.patterns = [re.compile(each.replace("<ADDR>", "(?P<host>[0-9a-f.:]+)")) for each in self.failregex()]
 
     def failregex(self) -> list[str]:
-        """
-        The filter's expressions.
-        """
+        """The filter's expressions."""
         return options("filter.d/muccore.conf")["failregex"].split("\n")
 
     def found(self) -> list[str]:
-        """
-        The addresses that the filter finds in the log file. They are those that it finds in the journal.
-        """
+        """The addresses that the filter finds in the log file. They are those that it finds in the journal."""
         # fail2ban takes the time out first.
         file = [re.sub(r"\A\S+T\S+\+0000(?= )|\A\S+T\S+[+-]\d{4}(?= )", "", line) for line in self.lines(self.file)]
         journal = [f"host muccore[1]: {line[3:]}" for line in self.lines(self.journal)]
@@ -83,15 +73,11 @@ class FilterTests(Case):
         return found[0]
 
     def lines(self, stream: io.StringIO) -> list[str]:
-        """
-        What a log file has.
-        """
+        """What a log file has."""
         return stream.getvalue().rstrip("\n").split("\n")
 
     def fail2ban(self) -> list[str]:
-        """
-        The addresses that fail2ban finds in the log file, if it is installed; otherwise what L{found} says.
-        """
+        """The addresses that fail2ban finds in the log file, if it is installed; otherwise what L{found} says."""
         command = shutil.which("fail2ban-regex")
         if command is None:
             return self.found()
@@ -102,9 +88,7 @@ class FilterTests(Case):
         return done.stdout.split()
 
     def guess(self, host: str, name: str) -> None:
-        """
-        Log in with a wrong password.
-        """
+        """Log in with a wrong password."""
         stream, _ = self.connect(host)
         stream.dataReceived(HEADER + auth(name, "wrong"))
         # Guesses are slowed down; this is long enough for the slowest.
@@ -143,9 +127,7 @@ class FilterTests(Case):
         self.assertGreater(len(self.lines(self.file)), 5 * len(FORGED))
 
     def test_jail(self) -> None:
-        """
-        The jail uses the filter, and so few failures are enough that those that are not logged do not matter.
-        """
+        """The jail uses the filter, and so few failures are enough that those that are not logged do not matter."""
         jail = options("jail.d/muccore.conf")
         self.assertEqual((jail["filter"], jail["backend"]), ("muccore", "systemd"))
         self.assertLess(int(jail["maxretry"]), eventlog.LINE_LIMIT)

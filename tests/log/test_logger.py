@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.log.test_logger -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.log.logger}.
-"""
+"""Tests of L{muccore.log.logger}."""
 
 from __future__ import annotations
 
@@ -15,22 +13,16 @@ LEVELS = ("debug", "info", "warn", "error", "critical")
 
 
 class LoggerTests(SynchronousTestCase):
-    """
-    The threshold.
-    """
+    """The threshold."""
 
     def setUp(self) -> None:
-        """
-        Log to a list.
-        """
+        """Log to a list."""
         self.patch(Logger, "threshold", Logger.threshold)
         self.events: list[LogEvent] = []
         self.log = Logger(observer=self.events.append)
 
     def test_threshold(self) -> None:
-        """
-        With each of the configuration's levels, events of that level and those above it are logged and no others.
-        """
+        """With each of the configuration's levels, events of that level and those above it are logged and no others."""
         for position, name in enumerate(LEVELS):
             self.events.clear()
             setThreshold(name)
@@ -39,18 +31,14 @@ class LoggerTests(SynchronousTestCase):
             self.assertEqual([event["called"] for event in self.events], list(LEVELS[position:]))
 
     def test_oneForAll(self) -> None:
-        """
-        The threshold is that of every logger, made before or after it was set.
-        """
+        """The threshold is that of every logger, made before or after it was set."""
         setThreshold("error")
         for log in (self.log, Logger(observer=self.events.append)):
             log.warn("x")
         self.assertEqual(self.events, [])
 
     def test_failure(self) -> None:
-        """
-        Failures pass any threshold, with what they are made of.
-        """
+        """Failures pass any threshold, with what they are made of."""
         for name in ("critical", "info"):
             setThreshold(name)
             self.events.clear()
@@ -62,9 +50,7 @@ class LoggerTests(SynchronousTestCase):
             self.assertIsInstance(self.events[0]["log_failure"].value, ValueError)
 
     def test_format(self) -> None:
-        """
-        What is logged has its namespace and its format.
-        """
+        """What is logged has its namespace and its format."""
         setThreshold("info")
         self.log.info("{x} happened", x=1)
         [event] = self.events

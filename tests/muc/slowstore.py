@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A room whose store answers late and can fail.
-"""
+"""A room whose store answers late and can fail."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Occupants of a room do anything in any order: what each client receives adds up to the state of the room.
-"""
+"""Occupants of a room do anything in any order: what each client receives adds up to the state of the room."""
 
 from __future__ import annotations
 

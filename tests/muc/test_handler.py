@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.handler}: the handler as a whole.
-"""
+"""Tests for L{muccore.muc.handler}: the handler as a whole."""
 
 from __future__ import annotations
 

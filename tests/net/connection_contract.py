@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What every connection promises, whether its writes are opportunistic or not.
-"""
+"""What every connection promises, whether its writes are opportunistic or not."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class ConnectionContract:
     tls = False
 
     def make(self: Any, **settings: Any) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
-        """
-        Make a connection.
-        """
+        """Make a connection."""
         connect = self.connectTLS if self.tls else self.connect
         return connect(opportunistic=self.opportunistic, **settings)
 
@@ -58,9 +54,7 @@ class ConnectionContract:
         self.assertEqual(protocol.reasons, [])
 
     def test_echo(self: Any) -> None:
-        """
-        What comes in is delivered, what is written from there goes out.
-        """
+        """What comes in is delivered, what is written from there goes out."""
         transport, protocol, _, peer = self.make()
         protocol.onData = transport.write
         peer.send(b"hello")
@@ -68,16 +62,12 @@ class ConnectionContract:
         self.assertEqual(protocol.received, b"hello")
 
     def test_onlyBytes(self: Any) -> None:
-        """
-        Text is refused where it is written.
-        """
+        """Text is refused where it is written."""
         transport, *_ = self.make()
         self.assertRaises(TypeError, transport.write, "text")
 
     def test_closeDeliversEverything(self: Any) -> None:
-        """
-        C{loseConnection} lets a slow reader have everything that was written before, in order, and then the end.
-        """
+        """C{loseConnection} lets a slow reader have everything that was written before, in order, and then the end."""
         transport, protocol, _, peer = self.make(sendBuffer=8192, outboxLimit=1 << 30)
         data = random.Random(1).randbytes(3_000_000)
         for start in range(0, len(data), 100_000):
@@ -93,9 +83,7 @@ class ConnectionContract:
         self.assertEqual(self.reactor.getDelayedCalls(), [], "the timer of the closing is left over")
 
     def test_closeDropsLaterWrites(self: Any) -> None:
-        """
-        What is written after C{loseConnection} is dropped silently.
-        """
+        """What is written after C{loseConnection} is dropped silently."""
         transport, _, _, peer = self.make()
         transport.write(b"before")
         transport.loseConnection()
@@ -105,9 +93,7 @@ class ConnectionContract:
         self.assertEqual(peer.received, b"before")
 
     def test_closeTwice(self: Any) -> None:
-        """
-        A second C{loseConnection} changes nothing, also after the end.
-        """
+        """A second C{loseConnection} changes nothing, also after the end."""
         transport, protocol, _, peer = self.make()
         transport.loseConnection()
         transport.loseConnection()
@@ -118,9 +104,7 @@ class ConnectionContract:
         self.assertEqual((len(protocol.reasons), self.reactor.getDelayedCalls()), (1, []))
 
     def test_closeStopsPausedProducer(self: Any) -> None:
-        """
-        A producer that is paused does not keep the connection open: it is stopped, and the connection ends.
-        """
+        """A producer that is paused does not keep the connection open: it is stopped, and the connection ends."""
         transport, protocol, _, peer = self.make(sendBuffer=4096)
         producer = Producer()
         transport.registerProducer(producer, True)
@@ -137,9 +121,7 @@ class ConnectionContract:
         self.assertEqual((len(peer.received), producer.log), (300_000, ["pause", "stop"]))
 
     def test_closeIsBounded(self: Any) -> None:
-        """
-        A peer who never reads keeps a closing connection open for C{closeTimeout} seconds and no longer.
-        """
+        """A peer who never reads keeps a closing connection open for C{closeTimeout} seconds and no longer."""
         transport, protocol, _, _ = self.make(sendBuffer=4096, closeTimeout=30.0)
         transport.write(b"x" * 1_000_000)
         transport.loseConnection()
@@ -152,9 +134,7 @@ class ConnectionContract:
         self.assertTrue(protocol.reasons[0].check(error.ConnectionAborted))
 
     def test_closeWhileReadingIsPaused(self: Any) -> None:
-        """
-        A connection that does not read at the moment can be closed all the same.
-        """
+        """A connection that does not read at the moment can be closed all the same."""
         transport, protocol, _, peer = self.make()
         transport.pauseProducing()
         transport.write(b"bye")
@@ -208,9 +188,7 @@ class ConnectionContract:
         self.assertEqual(otherProtocol.reasons, [])
 
     def test_cutOffReleasesMemory(self: Any) -> None:
-        """
-        From the moment in which a connection is cut off it holds nothing, and takes nothing more.
-        """
+        """From the moment in which a connection is cut off it holds nothing, and takes nothing more."""
         transport, protocol, _, _ = self.make(sendBuffer=4096, outboxLimit=100_000)
         for _ in range(10):
             transport.write(b"x" * 1_000_000)
@@ -224,9 +202,7 @@ class ConnectionContract:
         self.assertEqual((transport._buffered(), getattr(transport, "_outbox", [])), (0, []))
 
     def test_writeAfterEnd(self: Any) -> None:
-        """
-        Writes after the connection was lost are dropped silently.
-        """
+        """Writes after the connection was lost are dropped silently."""
         transport, protocol, _, peer = self.make()
         peer.sock.close()
         self.untilLost(protocol)
@@ -237,9 +213,7 @@ class ConnectionContract:
         self.assertEqual(len(protocol.reasons), 1)
 
     def test_abort(self: Any) -> None:
-        """
-        C{abortConnection} ends the connection in a later turn, once, without sending what waits.
-        """
+        """C{abortConnection} ends the connection in a later turn, once, without sending what waits."""
         transport, protocol, _, peer = self.make(sendBuffer=4096)
         transport.write(b"x" * 500_000)
         self.turn.flush()
@@ -253,9 +227,7 @@ class ConnectionContract:
         self.assertEqual(peer.end, "reset")
 
     def test_abortStopsDelivery(self: Any) -> None:
-        """
-        A protocol that aborts gets nothing more, though more has arrived already.
-        """
+        """A protocol that aborts gets nothing more, though more has arrived already."""
         transport, protocol, _, peer = self.make()
         protocol.onData = lambda data: transport.abortConnection()
         peer.send(b"first")
@@ -265,9 +237,7 @@ class ConnectionContract:
         self.assertEqual(protocol.chunks, [b"first"])
 
     def test_producerIsPausedAndResumed(self: Any) -> None:
-        """
-        A push producer that writes until it is told to stop is told so in time, and to go on when all is sent.
-        """
+        """A push producer that writes until it is told to stop is told so in time, and to go on when all is sent."""
         transport, _, _, peer = self.make(sendBuffer=4096)
         producer = Producer()
         transport.registerProducer(producer, True)
@@ -286,9 +256,7 @@ class ConnectionContract:
         self.assertEqual(producer.log, ["pause", "resume"])
 
     def test_abortFromWithinFlush(self: Any) -> None:
-        """
-        A producer that aborts the connection when it is paused, which is inside a write, gets just that.
-        """
+        """A producer that aborts the connection when it is paused, which is inside a write, gets just that."""
         transport, protocol, _, _ = self.make(sendBuffer=4096)
         producer = Producer()
         producer.onPause = transport.abortConnection

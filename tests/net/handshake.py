@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-TLS for tests: certificates of any kind, and handshakes in memory with an OpenSSL client.
-"""
+"""TLS for tests: certificates of any kind, and handshakes in memory with an OpenSSL client."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ def makeCertificate(
     ends: timedelta = timedelta(days=1),
     padding: Any = None,
 ) -> x509.Certificate:
-    """
-    A certificate for C{localhost}, signed by its own key, valid between two times as seen from now.
-    """
+    """A certificate for C{localhost}, signed by its own key, valid between two times as seen from now."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -75,24 +71,18 @@ def goodPair(folder: str) -> tuple[str, str]:
 
 
 class Transport:
-    """
-    As much of an C{ISSLTransport} as has to do with TLS.
-    """
+    """As much of an C{ISSLTransport} as has to do with TLS."""
 
     def __init__(self, connection: SSL.Connection) -> None:
         self._connection = connection
 
     def getHandle(self) -> SSL.Connection:
-        """
-        The connection.
-        """
+        """The connection."""
         return self._connection
 
 
 def clientContext(version: int | None = None, ciphers: bytes | None = None) -> SSL.Context:
-    """
-    A client's context, for one version of TLS if one is given.
-    """
+    """A client's context, for one version of TLS if one is given."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     if version is not None:
         context.set_min_proto_version(version)
@@ -103,9 +93,7 @@ def clientContext(version: int | None = None, ciphers: bytes | None = None) -> S
 
 
 def pump(*pair: SSL.Connection) -> None:
-    """
-    Carry what two connections have to say to each other, once each way.
-    """
+    """Carry what two connections have to say to each other, once each way."""
     for speaker, listener in (pair, pair[::-1]):
         with contextlib.suppress(SSL.WantReadError):
             listener.bio_write(speaker.bio_read(1 << 16))
@@ -148,14 +136,10 @@ def connect(tls: Any, context: SSL.Context, session: Any = None) -> tuple[SSL.Co
 
 
 def presented(client: SSL.Connection) -> bytes:
-    """
-    The hash of the certificate that the client was shown.
-    """
+    """The hash of the certificate that the client was shown."""
     return client.get_peer_certificate(as_cryptography=True).fingerprint(SHA256)
 
 
 def reused(connection: SSL.Connection) -> bool:
-    """
-    Whether a connection was resumed.
-    """
+    """Whether a connection was resumed."""
     return SSL._lib.SSL_session_reused(connection._ssl) == 1

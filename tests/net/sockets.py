@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Connections on loopback with a reactor that goes step by step, and a clock that goes when told.
-"""
+"""Connections on loopback with a reactor that goes step by step, and a clock that goes when told."""
 
 from __future__ import annotations
 
@@ -32,18 +30,14 @@ PATIENCE = 10.0
 
 @cache
 def serverContext() -> CertificateOptions:
-    """
-    A TLS context with a certificate of its own, for as long as the process lives.
-    """
+    """A TLS context with a certificate of its own, for as long as the process lives."""
     with tempfile.TemporaryDirectory() as directory:
         paths = makeCertificate(directory)
         return PrivateCertificate.loadPEM(b"".join(open(path, "rb").read() for path in paths)).options()
 
 
 def reset(sock: socket.socket) -> None:
-    """
-    Close a socket so that the other side sees a reset.
-    """
+    """Close a socket so that the other side sees a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
@@ -117,18 +111,14 @@ class Peer:
         self._tls: ssl.SSLObject | None = None
 
     def send(self, data: bytes) -> None:
-        """
-        Send, under TLS encrypted.
-        """
+        """Send, under TLS encrypted."""
         if self._tls is not None:
             self._tls.write(data)
             data = self._outgoing.read()
         self.sock.sendall(data)
 
     def startTLS(self) -> None:
-        """
-        Say the ClientHello.
-        """
+        """Say the ClientHello."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -162,16 +152,12 @@ class Peer:
         return len(data)
 
     def takeSoon(self) -> int:
-        """
-        Read what comes without the reactor having a turn.
-        """
+        """Read what comes without the reactor having a turn."""
         select.select([self.sock], [], [], PATIENCE)
         return self.take()
 
     def sayGoodbye(self) -> None:
-        """
-        Send our close_notify.
-        """
+        """Send our close_notify."""
         assert self._tls is not None
         with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
@@ -198,9 +184,7 @@ class Peer:
 
 @implementer(IPushProducer, IPullProducer)
 class Producer:
-    """
-    A producer that notes what it is told.
-    """
+    """A producer that notes what it is told."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -208,23 +192,17 @@ class Producer:
         self.onPause = lambda: None
 
     def pauseProducing(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("pause")
         self.onPause()
 
     def resumeProducing(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("resume")
         self.onResume()
 
     def stopProducing(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("stop")
 
 
@@ -235,9 +213,7 @@ class SocketTestCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a reactor of the kind that is installed.
-        """
+        """Make a reactor of the kind that is installed."""
         self.now = 1000.0
         self.reactor: Any = type(theReactor)()
         self.reactor.seconds = lambda: self.now
@@ -278,9 +254,7 @@ class SocketTestCase(SynchronousTestCase):
     def connect(
         self, opportunistic: bool = True, sendBuffer: int = 0, protocol: Recorder | None = None, **settings: Any
     ) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
-        """
-        A connection: its transport, its protocol, its socket, and the other side.
-        """
+        """A connection: its transport, its protocol, its socket, and the other side."""
         server, client = self.sockets2(sendBuffer)
         spy = Spy(server)
         protocol = protocol or Recorder()
@@ -290,18 +264,14 @@ class SocketTestCase(SynchronousTestCase):
         return transport, protocol, spy, Peer(client)
 
     def connectTLS(self, **settings: Any) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
-        """
-        A connection on which TLS has been started and its handshake is done.
-        """
+        """A connection on which TLS has been started and its handshake is done."""
         transport, protocol, spy, peer = self.connect(**settings)
         self.shakeHands(transport, protocol, peer)
         spy.sent.clear()
         return transport, protocol, spy, peer
 
     def shakeHands(self, transport: BoundedConnection, protocol: Recorder, peer: Peer) -> None:
-        """
-        Start TLS on both sides; return when both have seen something of each other.
-        """
+        """Start TLS on both sides; return when both have seen something of each other."""
         transport.startTLS(serverContext())
         peer.startTLS()
         self.until(lambda: peer.take() < 0 or peer._shaken)
@@ -315,16 +285,12 @@ class SocketTestCase(SynchronousTestCase):
         peer.raw.clear()
 
     def turnOnce(self, patience: float = 0) -> None:
-        """
-        One turn of the reactor: what is timed, then what the poller has.
-        """
+        """One turn of the reactor: what is timed, then what the poller has."""
         self.reactor.runUntilCurrent()
         self.reactor.doIteration(patience)
 
     def until(self, predicate: Callable[[], object]) -> None:
-        """
-        Turn the reactor until something is so.
-        """
+        """Turn the reactor until something is so."""
         for _ in range(int(PATIENCE / 0.005)):
             if predicate():
                 return
@@ -332,9 +298,7 @@ class SocketTestCase(SynchronousTestCase):
         self.fail("It never came")
 
     def untilLost(self, protocol: Recorder) -> None:
-        """
-        Turn the reactor until the connection is lost.
-        """
+        """Turn the reactor until the connection is lost."""
         self.until(lambda: protocol.reasons)
 
 

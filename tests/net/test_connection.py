@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.net.connection}.
-"""
+"""Tests for L{muccore.net.connection}."""
 
 from __future__ import annotations
 
@@ -14,14 +12,10 @@ from tests.net.tls_contract import TLSContract
 
 
 class PlainTests(ConnectionContract, SocketTestCase):
-    """
-    Buffered writes in plain.
-    """
+    """Buffered writes in plain."""
 
     def test_throughThePoller(self) -> None:
-        """
-        When opportunistic writes are off, nothing leaves before the poller says so.
-        """
+        """When opportunistic writes are off, nothing leaves before the poller says so."""
         transport, _, spy, peer = self.make()
         transport.write(b"a")
         transport.write(b"b")
@@ -34,24 +28,18 @@ class PlainTests(ConnectionContract, SocketTestCase):
         self.assertEqual(peer.received, b"ab")
 
     def test_noDelay(self) -> None:
-        """
-        TCP_NODELAY is set: joining small writes is our business.
-        """
+        """TCP_NODELAY is set: joining small writes is our business."""
         transport, *_ = self.make()
         self.assertTrue(transport.getTcpNoDelay())
 
 
 class EncryptedTests(ConnectionContract, SocketTestCase):
-    """
-    Buffered writes under TLS.
-    """
+    """Buffered writes under TLS."""
 
     tls = True
 
     def test_throughThePoller(self) -> None:
-        """
-        When opportunistic writes are off, nothing leaves before the poller says so.
-        """
+        """When opportunistic writes are off, nothing leaves before the poller says so."""
         transport, _, spy, _ = self.make()
         transport.write(b"a")
         self.turn.flush()
@@ -62,15 +50,11 @@ class EncryptedTests(ConnectionContract, SocketTestCase):
 
 
 class StartTLSTests(TLSContract, SocketTestCase):
-    """
-    Starting TLS with buffered writes.
-    """
+    """Starting TLS with buffered writes."""
 
 
 class AbortTests(SocketTestCase):
-    """
-    What others are told about an aborted connection.
-    """
+    """What others are told about an aborted connection."""
 
     def test_joinedAndFlushedInTheTurn(self) -> None:
         """
@@ -86,9 +70,7 @@ class AbortTests(SocketTestCase):
         self.assertEqual(spy.sent, [b"left 0;left 1;left 2;left 3;left 4;"])
 
     def test_unixSocketPair(self) -> None:
-        """
-        A socket that is not TCP is left alone.
-        """
+        """A socket that is not TCP is left alone."""
         ours, theirs = socket.socketpair()
         self.sockets += [ours, theirs]
         transport = wrapSocket(ours, Recorder(), transportClass(self.turn), self.reactor)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.net.flush}.
-"""
+"""Tests for L{muccore.net.flush}."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from muccore.net.flush import FlushScheduler
 
 
 class Flushed:
-    """
-    Notes in a log when it is flushed, then does something.
-    """
+    """Notes in a log when it is flushed, then does something."""
 
     def __init__(self, log: list[str], name: str, then: Callable[[], object] = lambda: None) -> None:
         self.log = log
@@ -26,44 +22,32 @@ class Flushed:
         self.then = then
 
     def flush(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append(self.name)
         self.then()
 
 
 class TurnTests(SynchronousTestCase):
-    """
-    Who wrote is flushed once, at the end of the turn.
-    """
+    """Who wrote is flushed once, at the end of the turn."""
 
     def setUp(self) -> None:
-        """
-        A turn over a clock.
-        """
+        """A turn over a clock."""
         self.clock = Clock()
         self.turn = FlushScheduler(self.clock)
         self.log: list[str] = []
 
     def writes(self, name: str, then: Callable[[], object] = lambda: None) -> Flushed:
-        """
-        Note a writer.
-        """
+        """Note a writer."""
         writer = Flushed(self.log, name, then)
         self.turn.schedule(writer)
         return writer
 
     def test_interface(self) -> None:
-        """
-        A turn is a clock.
-        """
+        """A turn is a clock."""
         self.assertTrue(verifyObject(IReactorTime, self.turn))
 
     def test_clockPassesThrough(self) -> None:
-        """
-        Time and delayed calls are those of the clock beneath.
-        """
+        """Time and delayed calls are those of the clock beneath."""
         self.clock.advance(3)
         call = self.turn.callLater(2, self.log.append, "called")
         self.assertEqual((self.turn.seconds(), list(self.turn.getDelayedCalls())), (3, [call]))
@@ -81,9 +65,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual((self.clock.getDelayedCalls(), self.log), ([], ["a", "b", "c"]))
 
     def test_nextTurn(self) -> None:
-        """
-        After a flush the next writer puts a call on the clock again.
-        """
+        """After a flush the next writer puts a call on the clock again."""
         self.writes("a")
         self.clock.advance(0)
         self.writes("b")
@@ -91,9 +73,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(self.log, ["a", "b"])
 
     def test_explicitFlush(self) -> None:
-        """
-        Flushing by hand leaves nothing for the call that was scheduled, which still serves later writers.
-        """
+        """Flushing by hand leaves nothing for the call that was scheduled, which still serves later writers."""
         self.writes("a")
         self.turn.flush()
         self.assertEqual(self.log, ["a"])
@@ -103,32 +83,24 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(self.log, ["a", "b"])
 
     def test_timedCallIsFollowedByFlush(self) -> None:
-        """
-        What a timed call writes is flushed when it returns, not in another turn.
-        """
+        """What a timed call writes is flushed when it returns, not in another turn."""
         self.turn.callLater(5, self.writes, "a")
         self.clock.advance(5)
         self.assertEqual((self.log, self.clock.getDelayedCalls()), (["a"], []))
 
     def test_timedCallKeepsArguments(self) -> None:
-        """
-        A timed call gets its arguments.
-        """
+        """A timed call gets its arguments."""
         self.turn.callLater(1, lambda *args, **kwargs: self.log.append(f"{args}{kwargs}"), 1, x=2)
         self.clock.advance(1)
         self.assertEqual(self.log, ["(1,){'x': 2}"])
 
     def test_runFlushesAndAnswers(self) -> None:
-        """
-        C{run} returns what the function returns, and what it wrote is flushed by then.
-        """
+        """C{run} returns what the function returns, and what it wrote is flushed by then."""
         self.assertEqual(self.turn.run(lambda: self.writes("a").name), "a")
         self.assertEqual((self.log, self.clock.getDelayedCalls()), (["a"], []))
 
     def test_runFlushesAfterError(self) -> None:
-        """
-        C{run} raises what the function raises, and what it wrote before is flushed all the same.
-        """
+        """C{run} raises what the function raises, and what it wrote before is flushed all the same."""
 
         def f() -> None:
             self.writes("a")
@@ -138,9 +110,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(self.log, ["a"])
 
     def test_runInsideRun(self) -> None:
-        """
-        A run inside a run leaves the flush to the outer one, so that all writes are joined.
-        """
+        """A run inside a run leaves the flush to the outer one, so that all writes are joined."""
 
         def f() -> None:
             self.turn.run(self.writes, "a")
@@ -150,17 +120,13 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(self.log, ["still running", "a"])
 
     def test_noteDuringFlush(self) -> None:
-        """
-        Who writes during a flush is flushed by it.
-        """
+        """Who writes during a flush is flushed by it."""
         self.writes("a", lambda: self.writes("b"))
         self.turn.flush()
         self.assertEqual(self.log, ["a", "b"])
 
     def test_neverReenters(self) -> None:
-        """
-        A flush or a run inside a flush does not flush the next one before the first is done.
-        """
+        """A flush or a run inside a flush does not flush the next one before the first is done."""
 
         def again() -> None:
             self.turn.run(self.writes, "b")
@@ -184,9 +150,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(len(self.log), first + 1)
 
     def test_errorIsLogged(self) -> None:
-        """
-        One whose flush raises is logged, and the others are flushed.
-        """
+        """One whose flush raises is logged, and the others are flushed."""
         self.writes("a", lambda: 1 // 0)
         self.writes("b")
         self.turn.flush()
@@ -194,9 +158,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_soon(self) -> None:
-        """
-        Calls put off to the next turn run then, in order, with one flush behind them all.
-        """
+        """Calls put off to the next turn run then, in order, with one flush behind them all."""
         self.turn.callSoon(self.writes, "a")
         self.turn.callSoon(self.log.append, "called")
         self.turn.callSoon(self.writes, "b")
@@ -205,9 +167,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(self.log, ["called", "a", "b"])
 
     def test_soonFromSoon(self) -> None:
-        """
-        A call put off from inside such a call runs after all that were put off before.
-        """
+        """A call put off from inside such a call runs after all that were put off before."""
         self.turn.callSoon(lambda: self.turn.callSoon(self.log.append, "second"))
         self.turn.callSoon(self.log.append, "first")
         self.clock.advance(0)
@@ -215,9 +175,7 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(self.log, ["first", "second"])
 
     def test_soonError(self) -> None:
-        """
-        One such call that raises is logged and keeps no other from running.
-        """
+        """One such call that raises is logged and keeps no other from running."""
         self.turn.callSoon(lambda: 1 // 0)
         self.turn.callSoon(self.writes, "a")
         self.clock.advance(0)

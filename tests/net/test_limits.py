@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.net.test_limits -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.net.limits}.
-"""
+"""Tests for L{muccore.net.limits}."""
 
 from __future__ import annotations
 
@@ -15,29 +13,21 @@ from muccore.net.limits import LOOPBACK, AddressLimit, Networks, TokenBucket, ad
 
 
 class TokenBucketTests(SynchronousTestCase):
-    """
-    L{TokenBucket}
-    """
+    """L{TokenBucket}"""
 
     def setUp(self) -> None:
-        """
-        100 tokens a second, 50 at once.
-        """
+        """100 tokens a second, 50 at once."""
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.bucket = TokenBucket(100, 50, self.clock.seconds)
 
     def test_burst(self) -> None:
-        """
-        A full bucket gives its burst without a wait, and not one token more.
-        """
+        """A full bucket gives its burst without a wait, and not one token more."""
         self.assertEqual(self.bucket.take(50), 0)
         self.assertAlmostEqual(self.bucket.take(1), 0.01)
 
     def test_debt(self) -> None:
-        """
-        What is more than there is has to be waited for, however much it is.
-        """
+        """What is more than there is has to be waited for, however much it is."""
         self.assertAlmostEqual(self.bucket.take(1050), 10)
         self.clock.advance(9)
         self.assertAlmostEqual(self.bucket.take(0), 1)
@@ -45,16 +35,12 @@ class TokenBucketTests(SynchronousTestCase):
         self.assertEqual(self.bucket.take(0), 0)
 
     def test_overflow(self) -> None:
-        """
-        A bucket never holds more than its burst.
-        """
+        """A bucket never holds more than its burst."""
         self.clock.advance(1000)
         self.assertAlmostEqual(self.bucket.take(60), 0.1)
 
     def test_clockSetBack(self) -> None:
-        """
-        A clock that is set back costs nothing and gives nothing.
-        """
+        """A clock that is set back costs nothing and gives nothing."""
         self.bucket.take(50)
         self.clock.rightNow -= 3600
         self.assertAlmostEqual(self.bucket.take(10), 0.1)
@@ -63,9 +49,7 @@ class TokenBucketTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 200)), max_size=30))
     def test_rate(self, events: list[tuple[float, int]]) -> None:
-        """
-        Whoever waits as told never gets more than the burst and the rate allow.
-        """
+        """Whoever waits as told never gets more than the burst and the rate allow."""
         clock = Clock()
         bucket = TokenBucket(100, 50, clock.seconds)
         taken = 0
@@ -77,44 +61,32 @@ class TokenBucketTests(SynchronousTestCase):
 
 
 class NetworksTests(SynchronousTestCase):
-    """
-    L{Networks} and L{addressOf}
-    """
+    """L{Networks} and L{addressOf}"""
 
     def test_loopback(self) -> None:
-        """
-        Loopback is recognised in all its forms, and nothing else is.
-        """
+        """Loopback is recognised in all its forms, and nothing else is."""
         for host in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "::1%lo"):
             self.assertIn(host, LOOPBACK)
         for host in ("128.0.0.1", "::2", "::ffff:10.0.0.1", "fe80::1%eth0"):
             self.assertNotIn(host, LOOPBACK)
 
     def test_noAddress(self) -> None:
-        """
-        A peer without an IP address is on this machine.
-        """
+        """A peer without an IP address is on this machine."""
         self.assertIsNone(addressOf("/run/muccore.sock"))
         self.assertIn("", LOOPBACK)
         self.assertIn("", Networks([]))
 
     def test_wrong(self) -> None:
-        """
-        What is no network is a ValueError.
-        """
+        """What is no network is a ValueError."""
         for network in ("127.0.0.1/8", "localhost", "1.2.3.4/33", ""):
             self.assertRaises(ValueError, Networks, [network])
 
 
 class AddressLimitTests(SynchronousTestCase):
-    """
-    L{AddressLimit}
-    """
+    """L{AddressLimit}"""
 
     def test_perAddress(self) -> None:
-        """
-        An address may have so many connections and no more, until one of them ends.
-        """
+        """An address may have so many connections and no more, until one of them ends."""
         limit = AddressLimit(2)
         self.assertEqual(
             [limit.enter(host) for host in ("10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1")],
@@ -125,18 +97,14 @@ class AddressLimitTests(SynchronousTestCase):
         self.assertEqual(limit.count, 3)
 
     def test_ipv6(self) -> None:
-        """
-        A /64 of IPv6 counts as one address.
-        """
+        """A /64 of IPv6 counts as one address."""
         limit = AddressLimit(1)
         self.assertIsNone(limit.enter("2001:db8::1"))
         self.assertEqual(limit.enter("2001:db8::2:3"), "policy-violation")
         self.assertIsNone(limit.enter("2001:db8:0:1::1"))
 
     def test_exempt(self) -> None:
-        """
-        Exempt addresses are only bounded by the total.
-        """
+        """Exempt addresses are only bounded by the total."""
         limit = AddressLimit(1, 3)
         self.assertEqual([limit.enter("127.0.0.1") for _ in range(4)], [None, None, None, "resource-constraint"])
         self.assertEqual(limit.enter("10.0.0.1"), "resource-constraint")
@@ -144,16 +112,12 @@ class AddressLimitTests(SynchronousTestCase):
         self.assertIsNone(limit.enter("10.0.0.1"))
 
     def test_unlimited(self) -> None:
-        """
-        0 is any number.
-        """
+        """0 is any number."""
         limit = AddressLimit(0)
         self.assertEqual({limit.enter("10.0.0.1") for _ in range(100)}, {None})
 
     def test_change(self) -> None:
-        """
-        A limit can be changed while connections are open.
-        """
+        """A limit can be changed while connections are open."""
         limit = AddressLimit(1)
         limit.enter("10.0.0.1")
         limit.perAddress = 2
@@ -162,9 +126,7 @@ class AddressLimitTests(SynchronousTestCase):
         self.assertEqual(limit.enter("10.0.0.1"), "policy-violation")
 
     def test_nothingKept(self) -> None:
-        """
-        Addresses that have gone are forgotten.
-        """
+        """Addresses that have gone are forgotten."""
         limit = AddressLimit(1)
         for n in range(100):
             limit.enter(f"10.0.0.{n}")

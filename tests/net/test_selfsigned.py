@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.net.test_selfsigned -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.net.selfsigned}. That a client accepts one is shown in L{tests.net.test_tls}.
-"""
+"""Tests of L{muccore.net.selfsigned}. That a client accepts one is shown in L{tests.net.test_tls}."""
 
 from __future__ import annotations
 
@@ -23,31 +21,23 @@ from muccore.net.tls import ServerTLS
 
 
 class SelfSignedTests(SynchronousTestCase):
-    """
-    A certificate that signs itself.
-    """
+    """A certificate that signs itself."""
 
     def setUp(self) -> None:
-        """
-        Name two files in a new folder.
-        """
+        """Name two files in a new folder."""
         self.folder = self.mktemp()
         os.mkdir(self.folder)
         self.certificate = os.path.join(self.folder, "certificate.pem")
         self.key = os.path.join(self.folder, "key.pem")
 
     def make(self, *domains: str) -> x509.Certificate:
-        """
-        Make one and read it back.
-        """
+        """Make one and read it back."""
         selfSigned(domains, self.certificate, self.key)
         with open(self.certificate, "rb") as file:
             return x509.load_pem_x509_certificate(file.read())
 
     def xmppAddresses(self, names: x509.SubjectAlternativeName) -> list[str]:
-        """
-        The XMPP addresses among the names, decoded by somebody else.
-        """
+        """The XMPP addresses among the names, decoded by somebody else."""
         found = []
         for other in names.get_values_for_type(x509.OtherName):
             self.assertEqual(other.type_id, XMPP_ADDRESS)
@@ -57,18 +47,14 @@ class SelfSignedTests(SynchronousTestCase):
         return found
 
     def test_usable(self) -> None:
-        """
-        The server can use the pair, whose key is ECDSA on P-256.
-        """
+        """The server can use the pair, whose key is ECDSA on P-256."""
         certificate = self.make("localhost")
         ServerTLS(self.certificate, self.key)
         self.assertIsInstance(certificate.public_key(), ec.EllipticCurvePublicKey)
         self.assertIsInstance(certificate.public_key().curve, ec.SECP256R1)
 
     def test_names(self) -> None:
-        """
-        Each domain is in it as clients look for it: host name in ASCII or IP address, and XMPP address.
-        """
+        """Each domain is in it as clients look for it: host name in ASCII or IP address, and XMPP address."""
         certificate = self.make("Example.org", "müller.example", "127.0.0.1", "[::1]")
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         self.assertEqual(names.get_values_for_type(x509.DNSName), ["example.org", "xn--mller-kva.example"])
@@ -81,9 +67,7 @@ class SelfSignedTests(SynchronousTestCase):
         )
 
     def test_longNames(self) -> None:
-        """
-        A domain longer than a common name may be stands among the other names only, however long it is.
-        """
+        """A domain longer than a common name may be stands among the other names only, however long it is."""
         domain = ".".join(["a" * 60] * 4)
         certificate = self.make(domain)
         self.assertEqual(len(certificate.subject), 0)
@@ -92,9 +76,7 @@ class SelfSignedTests(SynchronousTestCase):
         self.assertEqual(self.xmppAddresses(names.value), [domain])
 
     def test_dates(self) -> None:
-        """
-        It is valid already, and as long as every client accepts.
-        """
+        """It is valid already, and as long as every client accepts."""
         certificate = self.make("localhost")
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         self.assertLess(begins, datetime.now(UTC))
@@ -114,18 +96,14 @@ class SelfSignedTests(SynchronousTestCase):
         self.assertRaises(x509.ExtensionNotFound, extensions.get_extension_for_class, x509.KeyUsage)
 
     def test_modes(self) -> None:
-        """
-        Only the owner can read the key, whatever the umask.
-        """
+        """Only the owner can read the key, whatever the umask."""
         self.addCleanup(os.umask, os.umask(0))
         self.make("localhost")
         self.assertEqual(stat.S_IMODE(os.stat(self.key).st_mode), 0o600)
         self.assertEqual(stat.S_IMODE(os.stat(self.certificate).st_mode), 0o644)
 
     def test_nothingOverwritten(self) -> None:
-        """
-        If either file is there already, it stays as it is and the other is not made.
-        """
+        """If either file is there already, it stays as it is and the other is not made."""
         for there, other in [(self.key, self.certificate), (self.certificate, self.key)]:
             with open(there, "w") as file:
                 file.write("precious")
@@ -138,9 +116,7 @@ class SelfSignedTests(SynchronousTestCase):
             os.unlink(there)
 
     def test_badDomains(self) -> None:
-        """
-        What is no domain is refused before anything is written.
-        """
+        """What is no domain is refused before anything is written."""
         for domains in (["no domain"], ["localhost", ""]):
             with self.assertRaises(ValueError):
                 self.make(*domains)

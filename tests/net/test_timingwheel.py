@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.net.test_timingwheel -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.net.timingwheel}.
-"""
+"""Tests for L{muccore.net.timingwheel}."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ from muccore.net.timingwheel import TICK, TimingWheel
 
 
 class Thing:
-    """
-    Something to look at; notes when, and says what it is told to.
-    """
+    """Something to look at; notes when, and says what it is told to."""
 
     def __init__(self, *answers: int) -> None:
         self.due = 0
@@ -26,36 +22,26 @@ class Thing:
         self.onLook: Callable[[], object] = lambda: None
 
     def timeoutDue(self, tick: int) -> int:
-        """
-        Note it.
-        """
+        """Note it."""
         self.seen.append(tick)
         self.onLook()
         return self.answers.pop(0) if self.answers else 0
 
 
 class WheelTests(SynchronousTestCase):
-    """
-    L{TimingWheel}
-    """
+    """L{TimingWheel}"""
 
     def setUp(self) -> None:
-        """
-        Make one.
-        """
+        """Make one."""
         self.clock = Clock()
         self.wheel = TimingWheel(self.clock)
 
     def advance(self, ticks: int) -> None:
-        """
-        Let time pass.
-        """
+        """Let time pass."""
         self.clock.pump([TICK] * ticks)
 
     def test_once(self) -> None:
-        """
-        A thing is looked at when it is time, once, and then nothing runs.
-        """
+        """A thing is looked at when it is time, once, and then nothing runs."""
         thing = Thing()
         self.wheel.schedule(thing, 3)
         self.advance(2)
@@ -66,18 +52,14 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_again(self) -> None:
-        """
-        A thing says when to look again.
-        """
+        """A thing says when to look again."""
         thing = Thing(2, 5)
         self.wheel.schedule(thing, 1)
         self.advance(20)
         self.assertEqual(thing.seen, [2, 4, 9])
 
     def test_putOff(self) -> None:
-        """
-        What was said last counts.
-        """
+        """What was said last counts."""
         thing = Thing()
         self.wheel.schedule(thing, 2)
         self.wheel.schedule(thing, 5)
@@ -85,9 +67,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(thing.seen, [6])
 
     def test_atLeastOne(self) -> None:
-        """
-        Nothing is looked at in the tick in which it was put.
-        """
+        """Nothing is looked at in the tick in which it was put."""
         thing = Thing()
         self.wheel.schedule(thing, 0)
         self.assertEqual(thing.seen, [])
@@ -95,9 +75,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(thing.seen, [2])
 
     def test_remove(self) -> None:
-        """
-        What is removed is not looked at, and nothing of it is kept.
-        """
+        """What is removed is not looked at, and nothing of it is kept."""
         thing = Thing()
         self.wheel.schedule(thing, 2)
         self.wheel.remove(thing)
@@ -108,9 +86,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(thing.seen, [])
 
     def test_removedWhileTurning(self) -> None:
-        """
-        Whoever is looked at may remove or put off the others of the same tick.
-        """
+        """Whoever is looked at may remove or put off the others of the same tick."""
         things = [Thing() for _ in range(3)]
 
         def onLook() -> None:
@@ -127,9 +103,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(late.seen, [5])
 
     def test_failure(self) -> None:
-        """
-        A thing that fails is logged and does not keep the others from being looked at.
-        """
+        """A thing that fails is logged and does not keep the others from being looked at."""
 
         def onLook() -> None:
             raise ZeroDivisionError
@@ -143,9 +117,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_oneTimer(self) -> None:
-        """
-        There is one timer however many there are.
-        """
+        """There is one timer however many there are."""
         for n in range(100):
             self.wheel.schedule(Thing(), n)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.net.test_tls -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.net.tls}. Channel bindings, and the whole on sockets, are in L{tests.stream.test_binding}.
-"""
+"""Tests of L{muccore.net.tls}. Channel bindings, and the whole on sockets, are in L{tests.stream.test_binding}."""
 
 from __future__ import annotations
 
@@ -41,36 +39,26 @@ from tests.net.handshake import (
 
 
 class HandshakeTests(SynchronousTestCase):
-    """
-    What the server agrees to.
-    """
+    """What the server agrees to."""
 
     def setUp(self) -> None:
-        """
-        Make a server with a certificate of its own.
-        """
+        """Make a server with a certificate of its own."""
         self.now = 1000.0
         self.folder = self.mktemp()
         self.tls = ServerTLS(*goodPair(self.folder), seconds=lambda: self.now)
 
     def test_interface(self) -> None:
-        """
-        It is what C{startTLS} takes.
-        """
+        """It is what C{startTLS} takes."""
         verifyObject(IOpenSSLServerConnectionCreator, self.tls)
 
     def test_versions(self) -> None:
-        """
-        TLS 1.2 and 1.3 are spoken, and the newer one is preferred.
-        """
+        """TLS 1.2 and 1.3 are spoken, and the newer one is preferred."""
         for version in (None, SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION):
             _, server = connect(self.tls, clientContext(version))
             self.assertEqual(server.get_protocol_version(), version or SSL.TLS1_3_VERSION)
 
     def test_oldVersions(self) -> None:
-        """
-        TLS 1.0 and 1.1 are refused by the server, though OpenSSL be told to put up with the weakest ciphers.
-        """
+        """TLS 1.0 and 1.1 are refused by the server, though OpenSSL be told to put up with the weakest ciphers."""
         with mock.patch.object(module, "_CIPHERS_12", b"ALL:@SECLEVEL=0"):
             self.tls.reload()
         for version in (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION):
@@ -80,18 +68,14 @@ class HandshakeTests(SynchronousTestCase):
             self.assertIn("unsupported protocol", str(caught.exception))
 
     def test_ciphers(self) -> None:
-        """
-        Ciphers without forward secrecy or without authenticated encryption are refused.
-        """
+        """Ciphers without forward secrecy or without authenticated encryption are refused."""
         for cipher in (b"AES128-GCM-SHA256", b"ECDHE-ECDSA-AES128-SHA256", b"ECDHE-ECDSA-AES128-SHA"):
             with self.assertRaises(SSL.Error) as caught:
                 connect(self.tls, clientContext(SSL.TLS1_2_VERSION, cipher + b":@SECLEVEL=0"))
             self.assertIn("no shared cipher", str(caught.exception))
 
     def test_serverChooses(self) -> None:
-        """
-        The server's order of ciphers counts.
-        """
+        """The server's order of ciphers counts."""
         offer = b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
         _, server = connect(self.tls, clientContext(SSL.TLS1_2_VERSION, offer))
         self.assertEqual(server.get_cipher_name(), "ECDHE-ECDSA-AES128-GCM-SHA256")
@@ -101,9 +85,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(server.get_cipher_name(), "TLS_AES_128_GCM_SHA256")
 
     def test_noRenegotiation(self) -> None:
-        """
-        A client cannot make the server shake hands again.
-        """
+        """A client cannot make the server shake hands again."""
         client, server = connect(self.tls, clientContext(SSL.TLS1_2_VERSION))
         client.renegotiate()
         with self.assertRaises(SSL.Error) as caught:
@@ -115,9 +97,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertIn("no renegotiation", str(caught.exception))
 
     def test_protocolName(self) -> None:
-        """
-        C{xmpp-client} is chosen where it is offered (XEP-0368 §2), and nothing is refused for its absence.
-        """
+        """C{xmpp-client} is chosen where it is offered (XEP-0368 §2), and nothing is refused for its absence."""
         for offered, chosen in [
             ([b"h2", b"xmpp-client"], b"xmpp-client"),
             ([b"h2", b"xmpp-server"], b""),
@@ -141,9 +121,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertTrue(SSL._lib.SSL_CTX_set_mode(context, 0) & SSL.MODE_RELEASE_BUFFERS)
 
     def resume(self, version: int) -> bool:
-        """
-        Connect once, do what C{self.between} does, and say whether connecting again resumes.
-        """
+        """Connect once, do what C{self.between} does, and say whether connecting again resumes."""
         context = clientContext(version)
         client, server = connect(self.tls, context)
         pump(client, server)
@@ -156,21 +134,15 @@ class HandshakeTests(SynchronousTestCase):
         return reused(server)
 
     def between(self) -> None:
-        """
-        Nothing, unless a test says otherwise.
-        """
+        """Nothing, unless a test says otherwise."""
 
     def test_tickets(self) -> None:
-        """
-        A client can resume, in both versions.
-        """
+        """A client can resume, in both versions."""
         self.assertTrue(self.resume(SSL.TLS1_3_VERSION))
         self.assertTrue(self.resume(SSL.TLS1_2_VERSION))
 
     def test_ticketKeys(self) -> None:
-        """
-        A ticket is good for as long as its key: a day, not the life of the server.
-        """
+        """A ticket is good for as long as its key: a day, not the life of the server."""
         self.now += TICKET_LIFETIME - 1
         self.assertTrue(self.resume(SSL.TLS1_2_VERSION))
 
@@ -183,9 +155,7 @@ class HandshakeTests(SynchronousTestCase):
             self.assertFalse(self.resume(version))
 
     def test_ticketKeysNeedNoFiles(self) -> None:
-        """
-        New keys for tickets do not need the files again, and go with the certificate that was loaded last.
-        """
+        """New keys for tickets do not need the files again, and go with the certificate that was loaded last."""
         first, _ = connect(self.tls, clientContext())
         goodPair(self.folder)
         self.tls.reload()
@@ -198,9 +168,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(presented(before), presented(after))
 
     def test_chain(self) -> None:
-        """
-        The certificates of the issuers are sent along.
-        """
+        """The certificates of the issuers are sent along."""
         key = ec.generate_private_key(ec.SECP256R1())
         chain = [makeCertificate(key), makeCertificate(), makeCertificate()]
         tls = ServerTLS(*writePair(self.mktemp(), *chain, key=key))
@@ -208,9 +176,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(client.get_peer_cert_chain(as_cryptography=True), chain)
 
     def test_keys(self) -> None:
-        """
-        Every kind of key that TLS signs with is good for both versions.
-        """
+        """Every kind of key that TLS signs with is good for both versions."""
         for key, algorithm in [
             (rsa.generate_private_key(65537, 2048), SHA256),
             (ec.generate_private_key(ec.SECP384R1()), SHA256),
@@ -223,22 +189,16 @@ class HandshakeTests(SynchronousTestCase):
 
 
 class ConfigurationTests(SynchronousTestCase):
-    """
-    Files that cannot be used are named in one line, and those that were in use stay in use.
-    """
+    """Files that cannot be used are named in one line, and those that were in use stay in use."""
 
     def setUp(self) -> None:
-        """
-        Make a server with a certificate of its own.
-        """
+        """Make a server with a certificate of its own."""
         self.folder = self.mktemp()
         self.certificate, self.key = goodPair(self.folder)
         self.tls = ServerTLS(self.certificate, self.key)
 
     def assertRefused(self, path: str, *words: str) -> None:
-        """
-        The files as they are cannot be used, neither at start nor later, and the old ones stay in use.
-        """
+        """The files as they are cannot be used, neither at start nor later, and the old ones stay in use."""
         old = self.tls.serverConnectionForTLS(None).get_context()
         for attempt in (self.tls.reload, lambda: ServerTLS(self.certificate, self.key)):
             with self.assertRaises(TLSConfigError) as caught:
@@ -253,26 +213,20 @@ class ConfigurationTests(SynchronousTestCase):
         connect(self.tls, clientContext())
 
     def test_missing(self) -> None:
-        """
-        A file that is not there.
-        """
+        """A file that is not there."""
         os.unlink(self.key)
         self.assertRefused(self.key, "cannot be read", "No such file")
         os.unlink(self.certificate)
         self.assertRefused(self.certificate, "cannot be read", "No such file")
 
     def test_unreadable(self) -> None:
-        """
-        A file that cannot be read: here, since it is a folder.
-        """
+        """A file that cannot be read: here, since it is a folder."""
         os.unlink(self.key)
         os.mkdir(self.key)
         self.assertRefused(self.key, "cannot be read", "directory")
 
     def test_garbage(self) -> None:
-        """
-        Files that hold something else, or nothing.
-        """
+        """Files that hold something else, or nothing."""
         for data in (
             b"",
             b"garbage",
@@ -290,9 +244,7 @@ class ConfigurationTests(SynchronousTestCase):
             FilePath(self.key).setContent(good)
 
     def test_mismatch(self) -> None:
-        """
-        A key that belongs to another certificate, or one that is not the first.
-        """
+        """A key that belongs to another certificate, or one that is not the first."""
         key = ec.generate_private_key(ec.SECP256R1())
         writePair(self.folder, makeCertificate(), makeCertificate(key), key=key)
         self.assertRefused(self.key, "does not belong", self.certificate)
@@ -300,17 +252,13 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertRefused(self.key, "does not belong", self.certificate)
 
     def test_passphrase(self) -> None:
-        """
-        A key that would need a passphrase: nobody is there to type it.
-        """
+        """A key that would need a passphrase: nobody is there to type it."""
         key = ec.generate_private_key(ec.SECP256R1())
         writePair(self.folder, makeCertificate(key), key=key, passphrase=b"opensesame")
         self.assertRefused(self.key, "passphrase")
 
     def test_uselessKeys(self) -> None:
-        """
-        Keys that are too weak for OpenSSL, or of a kind that TLS does not know.
-        """
+        """Keys that are too weak for OpenSSL, or of a kind that TLS does not know."""
         weak = rsa.generate_private_key(65537, 1024)
         writePair(self.folder, makeCertificate(weak), key=weak)
         self.assertRefused(self.certificate, "ee key too small")
@@ -319,9 +267,7 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertRefused(self.key, "cannot use")
 
     def test_nothingSecret(self) -> None:
-        """
-        An error does not quote the key.
-        """
+        """An error does not quote the key."""
         text = FilePath(self.key).getContent()
         FilePath(self.key).setContent(text.replace(b"-----END PRIVATE KEY-----", b""))
         with self.assertRaises(TLSConfigError) as caught:
@@ -331,18 +277,14 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertIsNone(caught.exception.__cause__)
 
     def test_paths(self) -> None:
-        """
-        Files may be named by C{str}, C{os.PathLike} and C{FilePath}.
-        """
+        """Files may be named by C{str}, C{os.PathLike} and C{FilePath}."""
         ServerTLS(FilePath(self.certificate), FilePath(self.key))
         directory = os.scandir(self.folder)
         entries = {entry.name: entry for entry in directory}
         ServerTLS(entries["certificate.pem"], entries["key.pem"])
 
     def warnings(self, begins: int, ends: int) -> list[str]:
-        """
-        What is logged when a certificate is loaded that is valid between two days as seen from today.
-        """
+        """What is logged when a certificate is loaded that is valid between two days as seen from today."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = makeCertificate(key, begins=timedelta(days=begins), ends=timedelta(days=ends))
         writePair(self.folder, certificate, key=key)
@@ -361,9 +303,7 @@ class ConfigurationTests(SynchronousTestCase):
         return heard
 
     def test_expired(self) -> None:
-        """
-        A certificate out of its time is used, since no log-in at all would be worse, but it is complained about.
-        """
+        """A certificate out of its time is used, since no log-in at all would be worse, but it is complained about."""
         self.assertEqual(self.warnings(-1, 1), [])
         [late] = self.warnings(-2, -1)
         self.assertIn(self.certificate, late)
@@ -373,9 +313,7 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertIn("not valid before", early)
 
     def test_reload(self) -> None:
-        """
-        New connections get the new certificate; old ones go on and are bound to the one they were made with.
-        """
+        """New connections get the new certificate; old ones go on and are bound to the one they were made with."""
         client, server = connect(self.tls, clientContext())
         old = presented(client)
         goodPair(self.folder)
@@ -389,17 +327,13 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(client.recv(100), b"still here")
 
     def test_reloadInHandshake(self) -> None:
-        """
-        A handshake that is under way ends with the certificate it began with.
-        """
+        """A handshake that is under way ends with the certificate it began with."""
         old = self.tls.serverConnectionForTLS(None)
         goodPair(self.folder)
         self.tls.reload()
 
         class Earlier:
-            """
-            Makes the connection that was made before.
-            """
+            """Makes the connection that was made before."""
 
             def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
                 return old

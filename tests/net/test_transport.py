@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.net.transport}.
-"""
+"""Tests for L{muccore.net.transport}."""
 
 from __future__ import annotations
 
@@ -33,26 +31,20 @@ EVENTS = st.lists(
 
 
 class PlainTests(ConnectionContract, SocketTestCase):
-    """
-    What every connection promises, with opportunistic writes in plain.
-    """
+    """What every connection promises, with opportunistic writes in plain."""
 
     opportunistic = True
 
 
 class EncryptedTests(ConnectionContract, SocketTestCase):
-    """
-    What every connection promises, with opportunistic writes under TLS.
-    """
+    """What every connection promises, with opportunistic writes under TLS."""
 
     opportunistic = True
     tls = True
 
 
 class StartTLSTests(TLSContract, SocketTestCase):
-    """
-    What every connection promises about starting TLS, with opportunistic writes.
-    """
+    """What every connection promises about starting TLS, with opportunistic writes."""
 
     opportunistic = True
 
@@ -66,17 +58,13 @@ class SameTurnContract:
     tls = False
 
     def make(self: Any, **settings: Any) -> tuple[Any, Recorder, Spy, Peer]:
-        """
-        Make a connection, and have a poller that must not be asked any more.
-        """
+        """Make a connection, and have a poller that must not be asked any more."""
         connection = (self.connectTLS if self.tls else self.connect)(**settings)
         self.turnOnce()
         return connection
 
     def test_afterEvent(self: Any) -> None:
-        """
-        What is written when something was read leaves before the next poll.
-        """
+        """What is written when something was read leaves before the next poll."""
         transport, protocol, spy, peer = self.make()
         protocol.onData = lambda data: transport.write(b"answer")
         peer.send(b"question")
@@ -87,9 +75,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"answer")
 
     def test_fromTimer(self: Any) -> None:
-        """
-        What is written by a timed call leaves when the call returns.
-        """
+        """What is written by a timed call leaves when the call returns."""
         transport, _, _, peer = self.make()
         self.turn.callLater(3, transport.write, b"tick")
         self.now += 3
@@ -98,9 +84,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"tick")
 
     def test_fromDeferred(self: Any) -> None:
-        """
-        What is written when a result arrives from another thread leaves in that turn.
-        """
+        """What is written when a result arrives from another thread leaves in that turn."""
         transport, _, _, peer = self.make()
         d: Deferred[bytes] = Deferred()
         d.addCallback(transport.write)
@@ -110,9 +94,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"result")
 
     def test_fromRun(self: Any) -> None:
-        """
-        What is written inside C{Turn.run} has left when it returns, without the reactor at all.
-        """
+        """What is written inside C{Turn.run} has left when it returns, without the reactor at all."""
         transport, _, _, peer = self.make()
         d: Deferred[bytes] = Deferred()
         d.addCallback(transport.write)
@@ -121,9 +103,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"result")
 
     def test_joined(self: Any) -> None:
-        """
-        The writes of one turn are one C{send}.
-        """
+        """The writes of one turn are one C{send}."""
         transport, _, spy, peer = self.make()
         for n in range(500):
             transport.write(b"<presence from='%d'/>" % n)
@@ -134,9 +114,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"".join(b"<presence from='%d'/>" % n for n in range(500)))
 
     def test_joinedWhenLarge(self: Any) -> None:
-        """
-        One C{send} it is also for more than a TLS record takes.
-        """
+        """One C{send} it is also for more than a TLS record takes."""
         transport, _, spy, peer = self.make()
         transport.write(b"x" * 40_000)
         transport.write(b"y" * 40_000)
@@ -146,9 +124,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"x" * 40_000 + b"y" * 40_000)
 
     def test_sequenceNotCopied(self: Any) -> None:
-        """
-        The pieces of a sequence wait as they are, so that what goes to many is kept once.
-        """
+        """The pieces of a sequence wait as they are, so that what goes to many is kept once."""
         transport, _, spy, peer = self.make()
         shared = b"x" * 10_000
         transport.writeSequence((b"a", shared))
@@ -158,9 +134,7 @@ class SameTurnContract:
         self.until(lambda: peer.take() < 0 or peer.received == b"a" + shared)
 
     def test_nothingWritten(self: Any) -> None:
-        """
-        Without a write, or with an empty one, nothing is sent.
-        """
+        """Without a write, or with an empty one, nothing is sent."""
         transport, _, spy, _ = self.make()
         self.turn.flush()
         transport.write(b"")
@@ -170,9 +144,7 @@ class SameTurnContract:
         self.assertEqual(spy.sent, [])
 
     def test_flushedOnce(self: Any) -> None:
-        """
-        Whoever writes often in a turn is noted in it once, and so is who wrote under TLS.
-        """
+        """Whoever writes often in a turn is noted in it once, and so is who wrote under TLS."""
         transport, *_ = self.make()
         noted = []
         self.patch(self.turn, "schedule", noted.append)
@@ -182,9 +154,7 @@ class SameTurnContract:
         self.assertEqual(noted, [transport])
 
     def test_partial(self: Any) -> None:
-        """
-        What the kernel does not take goes before whatever is written later.
-        """
+        """What the kernel does not take goes before whatever is written later."""
         transport, _, spy, peer = self.make()
         spy.plan = [4]
         transport.write(b"0123456789")
@@ -196,9 +166,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"0123456789abc")
 
     def test_directAgainWhenDrained(self: Any) -> None:
-        """
-        When the poller has sent what was buffered, writes leave in their turn again.
-        """
+        """When the poller has sent what was buffered, writes leave in their turn again."""
         transport, _, spy, peer = self.make()
         spy.plan = [4]
         transport.write(b"0123456789")
@@ -211,9 +179,7 @@ class SameTurnContract:
         self.assertEqual(peer.received, b"0123456789abc")
 
     def test_full(self: Any) -> None:
-        """
-        When the kernel takes nothing at all, the poller sees to it.
-        """
+        """When the kernel takes nothing at all, the poller sees to it."""
         transport, protocol, spy, peer = self.make()
         spy.plan = [BlockingIOError(errno.EAGAIN, "full")]
         transport.write(b"data")
@@ -223,9 +189,7 @@ class SameTurnContract:
         self.assertEqual(protocol.reasons, [])
 
     def test_brokenSocket(self: Any) -> None:
-        """
-        An error of the socket is left for the reactor to find: the write ends as if nothing had happened.
-        """
+        """An error of the socket is left for the reactor to find: the write ends as if nothing had happened."""
         transport, protocol, spy, _ = self.make()
         spy.plan = [ConnectionResetError(errno.ECONNRESET, "reset"), BrokenPipeError(errno.EPIPE, "pipe")]
         transport.write(b"data")
@@ -235,9 +199,7 @@ class SameTurnContract:
         self.assertEqual(len(protocol.reasons), 1)
 
     def test_limitCountsWhatTheKernelLeft(self: Any) -> None:
-        """
-        More than the limit in one turn is no reason to end a connection whose kernel takes it.
-        """
+        """More than the limit in one turn is no reason to end a connection whose kernel takes it."""
         transport, protocol, _, peer = self.make(outboxLimit=10_000)
         for _ in range(30):
             transport.write(b"x" * 1000)
@@ -259,9 +221,7 @@ class SameTurnContract:
         self.untilLost(protocol)
 
     def test_joinedForEver(self: Any) -> None:
-        """
-        What has been sent counts no more: however much that was, the writes of a turn are still joined.
-        """
+        """What has been sent counts no more: however much that was, the writes of a turn are still joined."""
         transport, _, spy, peer = self.make(outboxLimit=10_000)
         for _ in range(30):
             transport.write(b"x" * 1000)
@@ -275,9 +235,7 @@ class SameTurnContract:
         self.assertEqual(len(spy.sent), 1)
 
     def test_joinedAfterProducer(self: Any) -> None:
-        """
-        When a producer has gone, the writes of a turn are joined as before it came, however large they are.
-        """
+        """When a producer has gone, the writes of a turn are joined as before it came, however large they are."""
         transport, _, spy, _ = self.make()
         transport.registerProducer(Producer(), True)
         transport.unregisterProducer()
@@ -288,9 +246,7 @@ class SameTurnContract:
         self.assertEqual(len(spy.sent), 1)
 
     def test_halfCloseSendsFirst(self: Any) -> None:
-        """
-        What was written goes out before the writing side is closed, also if the turn does not end in between.
-        """
+        """What was written goes out before the writing side is closed, also if the turn does not end in between."""
         transport, _, _, peer = self.make()
         transport.write(b"last words")
         transport.loseWriteConnection()
@@ -313,9 +269,7 @@ class SameTurnContract:
         self.untilLost(protocol)
 
     def checkOrder(self: Any, events: list[tuple[str, Any]]) -> None:
-        """
-        Let these events happen to a connection, which is used for all the examples of a test.
-        """
+        """Let these events happen to a connection, which is used for all the examples of a test."""
         if not hasattr(self, "_shared"):
             self._shared = self.make()
         transport, protocol, spy, peer = self._shared
@@ -341,22 +295,16 @@ class SameTurnContract:
 
 
 class PlainSameTurnTests(SameTurnContract, SocketTestCase):
-    """
-    In plain.
-    """
+    """In plain."""
 
     @settings(max_examples=25, deadline=None)
     @given(EVENTS)
     def test_anyOrderOfEvents(self, events: list[tuple[str, Any]]) -> None:
-        """
-        However writes, flushes, turns, reads and partial sends follow each other, the bytes arrive in order.
-        """
+        """However writes, flushes, turns, reads and partial sends follow each other, the bytes arrive in order."""
         self.checkOrder(events)
 
     def test_pullProducer(self) -> None:
-        """
-        A pull producer is asked again and again, though nothing it writes needs the poller.
-        """
+        """A pull producer is asked again and again, though nothing it writes needs the poller."""
         transport, _, _, peer = self.make()
         pieces = [b"one", b"two", b"three"]
         producer = Producer()
@@ -370,18 +318,14 @@ class PlainSameTurnTests(SameTurnContract, SocketTestCase):
 
 
 class EncryptedSameTurnTests(SameTurnContract, SocketTestCase):
-    """
-    Under TLS.
-    """
+    """Under TLS."""
 
     tls = True
 
     @settings(max_examples=25, deadline=None)
     @given(EVENTS)
     def test_anyOrderOfEvents(self, events: list[tuple[str, Any]]) -> None:
-        """
-        However writes, flushes, turns, reads and partial sends follow each other, the bytes arrive in order.
-        """
+        """However writes, flushes, turns, reads and partial sends follow each other, the bytes arrive in order."""
         self.checkOrder(events)
 
     def test_handshakeIsFlushed(self) -> None:
@@ -398,9 +342,7 @@ class EncryptedSameTurnTests(SameTurnContract, SocketTestCase):
         self.assertTrue(peer._shaken)
 
     def test_goodbyeIsFlushed(self) -> None:
-        """
-        Everything that was written and close_notify leave when the connection is closed, in the turn.
-        """
+        """Everything that was written and close_notify leave when the connection is closed, in the turn."""
         transport, _, _, peer = self.make()
         transport.write(b"last")
         self.turn.run(transport.loseConnection)
@@ -410,14 +352,10 @@ class EncryptedSameTurnTests(SameTurnContract, SocketTestCase):
 
 
 class BroadcastTests(SocketTestCase):
-    """
-    A room whose occupants vanish.
-    """
+    """A room whose occupants vanish."""
 
     def broadcastToBroken(self, count: int, opportunistic: bool) -> None:
-        """
-        Reset many connections at once while a broadcast is under way; each end makes another broadcast.
-        """
+        """Reset many connections at once while a broadcast is under way; each end makes another broadcast."""
         room: list[Any] = []
         depth = [0, 0]
 
@@ -457,33 +395,23 @@ class BroadcastTests(SocketTestCase):
         self.assertEqual(depth[1], 1, "connectionLost was called from inside connectionLost")
 
     def test_opportunistic(self) -> None:
-        """
-        The witness sees exactly as many leave as were there, and no end happens inside another.
-        """
+        """The witness sees exactly as many leave as were there, and no end happens inside another."""
         self.broadcastToBroken(300, True)
 
     def test_buffered(self) -> None:
-        """
-        So it is through the poller.
-        """
+        """So it is through the poller."""
         self.broadcastToBroken(100, False)
 
 
 class InstallTests(SocketTestCase):
-    """
-    Ports whose connections are of our kind.
-    """
+    """Ports whose connections are of our kind."""
 
     def listen(self, **settings: Any) -> tuple[tcp.Port, list[Recorder]]:
-        """
-        Listen on loopback.
-        """
+        """Listen on loopback."""
         protocols: list[Recorder] = []
 
         class Accepting(Factory):
-            """
-            Accepts whoever comes.
-            """
+            """Accepts whoever comes."""
 
             noisy = False
 
@@ -505,17 +433,13 @@ class InstallTests(SocketTestCase):
         return port, protocols
 
     def client(self, port: tcp.Port) -> Peer:
-        """
-        Connect to a port.
-        """
+        """Connect to a port."""
         sock = socket.create_connection(("127.0.0.1", port.getHost().port))
         self.sockets.append(sock)
         return Peer(sock)
 
     def test_accepted(self) -> None:
-        """
-        An accepted connection has the settings that were given, and TCP_NODELAY.
-        """
+        """An accepted connection has the settings that were given, and TCP_NODELAY."""
         port, protocols = self.listen(outboxLimit=12345, closeTimeout=3.5)
         self.client(port)
         self.until(lambda: protocols)
@@ -525,9 +449,7 @@ class InstallTests(SocketTestCase):
         self.assertTrue(transport.getTcpNoDelay())
 
     def test_off(self) -> None:
-        """
-        Switched off, the connections write through the poller.
-        """
+        """Switched off, the connections write through the poller."""
         port, protocols = self.listen(opportunistic=False)
         peer = self.client(port)
         self.until(lambda: protocols)
@@ -541,17 +463,13 @@ class InstallTests(SocketTestCase):
         self.assertEqual(peer.received, b"data")
 
     def test_portsAreApart(self) -> None:
-        """
-        The settings of one port are not those of another.
-        """
+        """The settings of one port are not those of another."""
         one, _ = self.listen(outboxLimit=1)
         two, _ = self.listen(outboxLimit=2)
         self.assertEqual((one.transport.outboxLimit, two.transport.outboxLimit), (1, 2))
 
     def test_directTLS(self) -> None:
-        """
-        A protocol that starts TLS as soon as it is connected speaks TLS from the first byte.
-        """
+        """A protocol that starts TLS as soon as it is connected speaks TLS from the first byte."""
         port, _ = self.listen()
         connected = Recorder.makeConnection
 
@@ -568,9 +486,7 @@ class InstallTests(SocketTestCase):
         self.until(lambda: peer.take() < 0 or peer.received == b"echo")
 
     def test_oneLayerFactory(self) -> None:
-        """
-        The connections of a port share what makes their TLS layers, for as long as the context is the same.
-        """
+        """The connections of a port share what makes their TLS layers, for as long as the context is the same."""
         port, protocols = self.listen()
         factories = []
         for context in (serverContext(), serverContext(), serverContext.__wrapped__()):
@@ -582,9 +498,7 @@ class InstallTests(SocketTestCase):
         self.assertIsNot(factories[0], factories[2])
 
     def test_unixPort(self) -> None:
-        """
-        A port that is not TCP stays as it is.
-        """
+        """A port that is not TCP stays as it is."""
         port = self.reactor.listenUNIX(self.mktemp(), Factory())
         self.addCleanup(lambda: (port.stopListening(), self.reactor.runUntilCurrent()))
         before = port.transport
@@ -592,9 +506,7 @@ class InstallTests(SocketTestCase):
         self.assertIs(port.transport, before)
 
     def test_clientSide(self) -> None:
-        """
-        A connected socket can be wrapped on either side; the client's side starts TLS as client.
-        """
+        """A connected socket can be wrapped on either side; the client's side starts TLS as client."""
         one, two = self.sockets2()
         made = transportClass(self.turn)
         served, connecting = Recorder(), Recorder()
@@ -612,9 +524,7 @@ class InstallTests(SocketTestCase):
 
 
 class RandomTests(SocketTestCase):
-    """
-    Many connections at once.
-    """
+    """Many connections at once."""
 
     def test_manyReaders(self) -> None:
         """

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What every connection promises about TLS, whether its writes are opportunistic or not.
-"""
+"""What every connection promises about TLS, whether its writes are opportunistic or not."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ from tests.net.sockets import Producer, serverContext
 
 
 class TLSContract:
-    """
-    What every connection promises about starting TLS.
-    """
+    """What every connection promises about starting TLS."""
 
     opportunistic = False
 
@@ -54,9 +50,7 @@ class TLSContract:
         self.assertTrue({22, 23} <= kinds)
 
     def test_writtenBeforeTheHandshake(self: Any) -> None:
-        """
-        What is written between C{startTLS} and the handshake is kept and sent encrypted.
-        """
+        """What is written between C{startTLS} and the handshake is kept and sent encrypted."""
         transport, _, spy, peer = self.connect(opportunistic=self.opportunistic)
         transport.startTLS(serverContext())
         transport.write(b"early secret")
@@ -66,9 +60,7 @@ class TLSContract:
         self.assertNotIn(b"early", b"".join(spy.sent))
 
     def test_limitBeforeTheHandshake(self: Any) -> None:
-        """
-        What waits for a handshake that never comes counts as well.
-        """
+        """What waits for a handshake that never comes counts as well."""
         transport, protocol, _, _ = self.connect(opportunistic=self.opportunistic, outboxLimit=100_000)
         transport.startTLS(serverContext())
         for _ in range(200):
@@ -100,9 +92,7 @@ class TLSContract:
         self.assertEqual(protocol.chunks, [b"<starttls/><injected/>", b"inside"])
 
     def test_alert(self: Any) -> None:
-        """
-        One whose handshake is no good gets an alert and the end, and the protocol hears of it.
-        """
+        """One whose handshake is no good gets an alert and the end, and the protocol hears of it."""
         transport, protocol, _, peer = self.connect(opportunistic=self.opportunistic)
         transport.startTLS(serverContext())
         peer.send(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
@@ -111,9 +101,7 @@ class TLSContract:
         self.untilLost(protocol)
 
     def test_closeAnswered(self: Any) -> None:
-        """
-        The peer's close_notify is answered with ours, and the connection ends.
-        """
+        """The peer's close_notify is answered with ours, and the connection ends."""
         _, protocol, _, peer = self.connectTLS(opportunistic=self.opportunistic)
         peer.sayGoodbye()
         self.until(lambda: peer.take() < 0 or peer.end)
@@ -123,9 +111,7 @@ class TLSContract:
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_closedByPeerWhoDoesNotRead(self: Any) -> None:
-        """
-        A peer who says goodbye but leaves unread what was sent before cannot keep the connection open.
-        """
+        """A peer who says goodbye but leaves unread what was sent before cannot keep the connection open."""
         transport, protocol, _, peer = self.connectTLS(
             opportunistic=self.opportunistic, sendBuffer=4096, closeTimeout=5.0
         )
@@ -139,9 +125,7 @@ class TLSContract:
         self.untilLost(protocol)
 
     def test_brokenRecord(self: Any) -> None:
-        """
-        Garbage inside TLS ends the connection with an alert.
-        """
+        """Garbage inside TLS ends the connection with an alert."""
         _, protocol, _, peer = self.connectTLS(opportunistic=self.opportunistic)
         peer.sock.sendall(b"\x17\x03\x03\x00\x40" + b"g" * 64)
         self.until(lambda: peer.take() < 0 or peer.end)
@@ -149,32 +133,24 @@ class TLSContract:
         self.untilLost(protocol)
 
     def test_certificateAndInterface(self: Any) -> None:
-        """
-        The transport says that it is TLS, and gives its TLS connection to who asks.
-        """
+        """The transport says that it is TLS, and gives its TLS connection to who asks."""
         transport, *_ = self.connectTLS(opportunistic=self.opportunistic)
         self.assertTrue(ISSLTransport.providedBy(transport))
         self.assertTrue(transport.getHandle().get_protocol_version_name().startswith("TLSv1."))
         self.assertIsNone(transport.getPeerCertificate())
 
     def test_plainIsNoTLS(self: Any) -> None:
-        """
-        Without TLS the transport does not say that it is.
-        """
+        """Without TLS the transport does not say that it is."""
         transport, *_ = self.connect(opportunistic=self.opportunistic)
         self.assertFalse(ISSLTransport.providedBy(transport))
 
     def test_twice(self: Any) -> None:
-        """
-        TLS is started once.
-        """
+        """TLS is started once."""
         transport, *_ = self.connectTLS(opportunistic=self.opportunistic)
         self.assertRaises(RuntimeError, transport.startTLS, serverContext())
 
     def test_onEndingConnection(self: Any) -> None:
-        """
-        On a connection that is closing, aborted or lost, starting TLS does nothing.
-        """
+        """On a connection that is closing, aborted or lost, starting TLS does nothing."""
         for end in ("loseConnection", "abortConnection"):
             transport, protocol, _, _ = self.connect(opportunistic=self.opportunistic)
             getattr(transport, end)()
@@ -192,9 +168,7 @@ class TLSContract:
 
         @implementer(IOpenSSLContextFactory)
         class Context:
-            """
-            A context that cannot be had.
-            """
+            """A context that cannot be had."""
 
             def getContext(self) -> Any:
                 raise OSError("no such file")
@@ -212,9 +186,7 @@ class TLSContract:
         self.assertEqual(len(self.flushWarnings()), 1)
 
     def test_producerIsCarriedOver(self: Any) -> None:
-        """
-        A producer that was registered before TLS is the producer afterwards.
-        """
+        """A producer that was registered before TLS is the producer afterwards."""
         transport, protocol, _, peer = self.connect(opportunistic=self.opportunistic, sendBuffer=4096)
         producer = Producer()
         transport.registerProducer(producer, True)

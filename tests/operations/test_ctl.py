@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.operations.test_ctl -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.operations.ctl}.
-"""
+"""Tests of L{muccore.operations.ctl}."""
 
 from __future__ import annotations
 
@@ -59,26 +57,18 @@ def configure(folder: str, backend: str) -> str:
 
 
 class Terminal(io.StringIO):
-    """
-    A standard input that is a terminal.
-    """
+    """A standard input that is a terminal."""
 
     def isatty(self) -> bool:
-        """
-        It is.
-        """
+        """It is."""
         return True
 
 
 class MainTests(SynchronousTestCase):
-    """
-    The command with accounts that are only here.
-    """
+    """The command with accounts that are only here."""
 
     def setUp(self) -> None:
-        """
-        Put a store in the place of the one that the configuration names.
-        """
+        """Put a store in the place of the one that the configuration names."""
         self.path = configure(self.mktemp(), "sqlite:accounts.db")
         self.accounts = MemoryAccounts(ThreadlessReactor())
         self.closed = 0
@@ -86,9 +76,7 @@ class MainTests(SynchronousTestCase):
         self.patch(ctl, "makeStore", lambda *description: self.accounts)
 
     def close(self) -> Deferred[None]:
-        """
-        Count closings; what is in the store stays.
-        """
+        """Count closings; what is in the store stays."""
         self.closed += 1
         return succeed(None)
 
@@ -102,9 +90,7 @@ class MainTests(SynchronousTestCase):
         return self.runHere(*argv)
 
     def runHere(self, *argv: str) -> tuple[int, str, str]:
-        """
-        Run the command with whatever the standard input is.
-        """
+        """Run the command with whatever the standard input is."""
         out, err = io.StringIO(), io.StringIO()
         self.patch(sys, "stdout", out)
         self.patch(sys, "stderr", err)
@@ -112,21 +98,15 @@ class MainTests(SynchronousTestCase):
         return status, out.getvalue(), err.getvalue()
 
     def users(self) -> list[str]:
-        """
-        The accounts that there are.
-        """
+        """The accounts that there are."""
         return self.successResultOf(self.accounts.users())
 
     def hasPassword(self, user: str, password: str) -> bool:
-        """
-        Whether an account has a password.
-        """
+        """Whether an account has a password."""
         return self.successResultOf(self.accounts.checkPassword(user, password))
 
     def assertRefused(self, result: tuple[int, str, str], *words: str) -> None:
-        """
-        It ended with status 1 and one line on standard error.
-        """
+        """It ended with status 1 and one line on standard error."""
         status, out, err = result
         self.assertEqual((status, out), (1, ""))
         self.assertRegex(err, r"\Amuccorectl: [^\n]+\n\Z")
@@ -134,9 +114,7 @@ class MainTests(SynchronousTestCase):
             self.assertIn(word, err)
 
     def test_addUser(self) -> None:
-        """
-        C{adduser} adds an account with the password from standard input.
-        """
+        """C{adduser} adds an account with the password from standard input."""
         result = self.run_("-c", self.path, "adduser", "romeo", stdin=b"juliet's\n")
         self.assertEqual(result, (0, "romeo@example.org: added\n", ""))
         self.assertEqual(self.users(), ["romeo"])
@@ -144,33 +122,25 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.closed, 1)
 
     def test_configurationBehindTheCommand(self) -> None:
-        """
-        C{-c} may stand behind the command too, and in its long form.
-        """
+        """C{-c} may stand behind the command too, and in its long form."""
         self.assertEqual(self.run_("adduser", "romeo", "-c", self.path, stdin=b"a")[0], 0)
         self.assertEqual(self.run_("listusers", "--config", self.path), (0, "romeo\n", ""))
         self.assertEqual(self.run_("--config=" + self.path, "listusers"), (0, "romeo\n", ""))
 
     def test_firstLineOnly(self) -> None:
-        """
-        The password is the first line without its end, whatever other white space is in it.
-        """
+        """The password is the first line without its end, whatever other white space is in it."""
         for number, data in enumerate((b" a b \nother\n", b" a b \r\n", b" a b ")):
             self.assertEqual(self.run_("-c", self.path, "adduser", f"u{number}", stdin=data)[0], 0)
             self.assertTrue(self.hasPassword(f"u{number}", " a b "))
 
     def test_names(self) -> None:
-        """
-        A name is prepared as a localpart, alone or with the server's domain.
-        """
+        """A name is prepared as a localpart, alone or with the server's domain."""
         for name in ("Romeo", "Mercutio@Example.ORG", "Éric"):
             self.assertEqual(self.run_("-c", self.path, "adduser", name, stdin=b"x\n")[0], 0)
         self.assertEqual(self.users(), ["mercutio", "romeo", "éric"])
 
     def test_badNames(self) -> None:
-        """
-        A name that may not be, or that belongs elsewhere, is refused before a password is asked for.
-        """
+        """A name that may not be, or that belongs elsewhere, is refused before a password is asked for."""
         self.patch(ctl, "_password", lambda user: self.fail("asked"))
         for name in ("", "ro meo", "@example.org", "a/b", "a@example.org/b", "x" * 2000, "\udcff", "a@"):
             self.assertRefused(self.run_("-c", self.path, "adduser", name), "is no name of an account")
@@ -179,9 +149,7 @@ class MainTests(SynchronousTestCase):
         )
 
     def test_addTwice(self) -> None:
-        """
-        An account that is there is refused, and keeps its password.
-        """
+        """An account that is there is refused, and keeps its password."""
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
         self.assertRefused(
             self.run_("-c", self.path, "adduser", "ROMEO", stdin=b"b\n"), "romeo@example.org: there is such an account"
@@ -190,9 +158,7 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.closed, 2)
 
     def test_passwd(self) -> None:
-        """
-        C{passwd} changes a password.
-        """
+        """C{passwd} changes a password."""
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
         result = self.run_("-c", self.path, "passwd", "romeo", stdin=b"b\n")
         self.assertEqual(result, (0, "romeo@example.org: password changed\n", ""))
@@ -200,34 +166,26 @@ class MainTests(SynchronousTestCase):
         self.assertFalse(self.hasPassword("romeo", "a"))
 
     def test_delUser(self) -> None:
-        """
-        C{deluser} deletes an account and asks for no password.
-        """
+        """C{deluser} deletes an account and asks for no password."""
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
         self.assertEqual(self.run_("-c", self.path, "deluser", "romeo"), (0, "romeo@example.org: deleted\n", ""))
         self.assertEqual(self.users(), [])
 
     def test_listUsers(self) -> None:
-        """
-        C{listusers} lists the names, sorted, one a line; nothing where there are none.
-        """
+        """C{listusers} lists the names, sorted, one a line; nothing where there are none."""
         self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "", ""))
         for name in ("romeo", "benvolio"):
             self.run_("-c", self.path, "adduser", name, stdin=b"a\n")
         self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "benvolio\nromeo\n", ""))
 
     def test_noSuchUser(self) -> None:
-        """
-        An account that is not there can be neither changed nor deleted.
-        """
+        """An account that is not there can be neither changed nor deleted."""
         for command in ("passwd", "deluser"):
             result = self.run_("-c", self.path, command, "romeo", stdin=b"a\n")
             self.assertRefused(result, "romeo@example.org: there is no such account")
 
     def test_badPasswords(self) -> None:
-        """
-        A password that is missing, too long, no text or not allowed in one is refused and never shown.
-        """
+        """A password that is missing, too long, no text or not allowed in one is refused and never shown."""
         for data, words in (
             (b"", "no password was given"),
             (b"\nsecret\n", "no password was given"),
@@ -244,16 +202,12 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.users(), [])
 
     def test_noStandardInput(self) -> None:
-        """
-        Where there is no standard input at all, that is said.
-        """
+        """Where there is no standard input at all, that is said."""
         self.patch(sys, "stdin", None)
         self.assertRefused(self.runHere("-c", self.path, "adduser", "romeo"), "no standard input")
 
     def test_prompt(self) -> None:
-        """
-        At a terminal the password is asked for twice, by the account's name.
-        """
+        """At a terminal the password is asked for twice, by the account's name."""
         asked: list[str] = []
 
         def answer(prompt: str) -> str:
@@ -267,9 +221,7 @@ class MainTests(SynchronousTestCase):
         self.assertTrue(self.hasPassword("romeo", "a"))
 
     def test_promptDiffers(self) -> None:
-        """
-        Two answers that differ change nothing.
-        """
+        """Two answers that differ change nothing."""
         answers = iter(["a", "b"])
         self.patch(getpass, "getpass", lambda prompt: next(answers))
         self.patch(sys, "stdin", Terminal())
@@ -277,9 +229,7 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.closed, 0)
 
     def test_promptLeft(self) -> None:
-        """
-        Leaving the prompt is no error of the program.
-        """
+        """Leaving the prompt is no error of the program."""
         for left, words in (
             (EOFError(), "no password was given"),
             (KeyboardInterrupt(), "no password was given"),
@@ -294,26 +244,20 @@ class MainTests(SynchronousTestCase):
             self.assertRefused(self.runHere("-c", self.path, "adduser", "romeo"), words)
 
     def test_storeTrouble(self) -> None:
-        """
-        A store that cannot be opened is told in its own words.
-        """
+        """A store that cannot be opened is told in its own words."""
         self.patch(self.accounts, "open", lambda: fail(StoreUnavailable("x.db: it is locked")))
         result = self.run_("-c", self.path, "listusers")
         self.assertEqual(result, (1, "", "muccorectl: x.db: it is locked\n"))
 
     def test_interrupted(self) -> None:
-        """
-        A reactor that was stopped before the answer came is no success.
-        """
+        """A reactor that was stopped before the answer came is no success."""
         err = io.StringIO()
         self.patch(sys, "stderr", err)
         self.assertEqual(ctl.main(["-c", self.path, "listusers"], lambda function: None), 1)
         self.assertIn("muccorectl: interrupted", err.getvalue())
 
     def test_usage(self) -> None:
-        """
-        A command line that is not understood ends with status 2 and the usage.
-        """
+        """A command line that is not understood ends with status 2 and the usage."""
         for argv in (
             [],
             ["-c", self.path],
@@ -328,9 +272,7 @@ class MainTests(SynchronousTestCase):
             self.assertTrue(err.startswith("usage: muccorectl"), err)
 
     def test_help(self) -> None:
-        """
-        The help names every operation and says what it does.
-        """
+        """The help names every operation and says what it does."""
         status, out, _ = self.run_("--help")
         self.assertEqual(status, 0)
         for operation in ctl.OPERATIONS:
@@ -338,9 +280,7 @@ class MainTests(SynchronousTestCase):
             self.assertIn(operation.help, out)
 
     def test_badConfiguration(self) -> None:
-        """
-        A configuration that cannot be used is told problem by problem, as the server tells it.
-        """
+        """A configuration that cannot be used is told problem by problem, as the server tells it."""
         FilePath(self.path).setContent(CONFIGURATION.format(backend="sqlit:x\n[limit]").encode())
         status, out, err = self.run_("-c", self.path, "listusers")
         self.assertEqual((status, out), (1, ""))
@@ -349,18 +289,14 @@ class MainTests(SynchronousTestCase):
         self.assertTrue(lines[0].startswith(f"{self.path}:6: [auth] backend: found 'sqlit:x'"), lines)
 
     def test_secretsAreNoArguments(self) -> None:
-        """
-        No operation takes a secret as a word of the command line.
-        """
+        """No operation takes a secret as a word of the command line."""
         for operation in ctl.OPERATIONS:
             for argument in operation.arguments:
                 self.assertEqual(argument.secret, argument.name == "password")
 
 
 class BackendTests(SynchronousTestCase):
-    """
-    Backends that keep no accounts.
-    """
+    """Backends that keep no accounts."""
 
     def test_refused(self) -> None:
         """
@@ -381,14 +317,10 @@ class BackendTests(SynchronousTestCase):
 
 
 class ProcessTests(TestCase):
-    """
-    The command as a process of its own, on a database.
-    """
+    """The command as a process of its own, on a database."""
 
     def setUp(self) -> None:
-        """
-        Write a configuration.
-        """
+        """Write a configuration."""
         self.path = configure(self.mktemp(), "sqlite:accounts.db")
         self.database = FilePath(self.path).sibling("accounts.db")
 
@@ -417,9 +349,7 @@ class ProcessTests(TestCase):
         return done.returncode, done.stdout, done.stderr
 
     async def test_whole(self) -> None:
-        """
-        An account that was added can log in by SCRAM with its password, in a store that was open all the while.
-        """
+        """An account that was added can log in by SCRAM with its password, in a store that was open all the while."""
         accounts = SQLiteAccounts(self.database, reactor)
         await accounts.open()
         self.addCleanup(accounts.close)
@@ -435,9 +365,7 @@ class ProcessTests(TestCase):
         self.assertNotIn(b"Traceback", err)
 
     def test_fromAnotherFolder(self) -> None:
-        """
-        The database is beside the configuration file, wherever the command is given.
-        """
+        """The database is beside the configuration file, wherever the command is given."""
         elsewhere = self.mktemp()
         os.makedirs(elsewhere)
         self.path = os.path.abspath(self.path)
@@ -446,26 +374,20 @@ class ProcessTests(TestCase):
         self.assertEqual(os.listdir(elsewhere), [])
 
     def test_cannotOpen(self) -> None:
-        """
-        A database that cannot be opened is one line that names it.
-        """
+        """A database that cannot be opened is one line that names it."""
         self.database.makedirs()
         status, out, err = self.command("listusers")
         self.assertEqual((status, out), (1, b""))
         self.assertRegex(err, rb"\Amuccorectl: [^\n]*accounts\.db[^\n]*\n\Z")
 
     def test_strangeTerminal(self) -> None:
-        """
-        Names that the terminal cannot show are shown by their code points.
-        """
+        """Names that the terminal cannot show are shown by their code points."""
         self.command("adduser", "éric", stdin=b"x\n")
         result = self.command("listusers", environment={"PYTHONIOENCODING": "ascii"})
         self.assertEqual(result, (0, b"\\xe9ric\n", b""))
 
     def test_readerGone(self) -> None:
-        """
-        Whoever stops reading the list hears no complaint.
-        """
+        """Whoever stops reading the list hears no complaint."""
         self.command("adduser", "romeo", stdin=b"x\n")
         reading, writing = os.pipe()
         os.close(reading)
@@ -473,9 +395,7 @@ class ProcessTests(TestCase):
         self.assertEqual(self.command("listusers", stdout=writing), (0, None, b""))
 
     def readTerminal(self, terminal: int) -> bytes:
-        """
-        What a terminal shows next; C{b""} when its process is gone.
-        """
+        """What a terminal shows next; C{b""} when its process is gone."""
         ready, _, _ = select.select([terminal], [], [], 60)
         self.assertTrue(ready, "the command hangs")
         try:
@@ -484,9 +404,7 @@ class ProcessTests(TestCase):
             return b""
 
     def test_terminal(self) -> None:
-        """
-        At a terminal the password is asked for twice and never shown.
-        """
+        """At a terminal the password is asked for twice and never shown."""
         child, terminal = pty.fork()
         if child == 0:
             try:
@@ -511,12 +429,8 @@ class ProcessTests(TestCase):
 
 
 class ReactorTests(SynchronousTestCase):
-    """
-    The reactor that stores are made with.
-    """
+    """The reactor that stores are made with."""
 
     def test_theReactor(self) -> None:
-        """
-        It is the process's.
-        """
+        """It is the process's."""
         self.assertIs(plugins.globalReactor(), reactor)

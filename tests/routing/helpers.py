@@ -25,9 +25,7 @@ from muccore.xmpp.errors import StreamError
 
 
 def xml(text: str) -> Element:
-    """
-    One element of C{jabber:client} from its text.
-    """
+    """One element of C{jabber:client} from its text."""
     found: list[domish.Element] = []
     stream = domish.elementStream()
     stream.DocumentStartEvent = lambda root: None
@@ -39,9 +37,7 @@ def xml(text: str) -> Element:
 
 
 def canonical(xml: str | bytes | Element) -> list[str]:
-    """
-    The stanzas in some XML, each in a form that is equal when they are.
-    """
+    """The stanzas in some XML, each in a form that is equal when they are."""
     if isinstance(xml, domish.Element):
         xml = render(xml)
     if isinstance(xml, str):
@@ -65,32 +61,24 @@ class FakeCarrier:
         self.log = log
 
     def send(self, stanza: Rendered, to: bytes) -> None:
-        """
-        See L{IStream.send}.
-        """
+        """See L{IStream.send}."""
         assert not self.closed, "written to after its end"
         self.data += stanza.addressed(to)
 
     def close(self, error: StreamError | None) -> None:
-        """
-        See L{IStream.close}.
-        """
+        """See L{IStream.close}."""
         self.closed.append(error)
         if self.log is not None:
             self.log.append(("closed", error.condition if error else None))
 
     def take(self) -> list[str]:
-        """
-        The stanzas written since the last time, canonical.
-        """
+        """The stanzas written since the last time, canonical."""
         data, self.data = self.data, b""
         return canonical(data)
 
 
 class Server:
-    """
-    Sessions, a router, the accounts' domain C{localhost}, and any other domains.
-    """
+    """Sessions, a router, the accounts' domain C{localhost}, and any other domains."""
 
     def __init__(self, *hosts: str, limit: int = 5, directedLimit: int = 4) -> None:
         self.clock = Clock()
@@ -102,16 +90,12 @@ class Server:
             self.router.addDomain(Domain(host, self.router, self.clock))
 
     def add(self, host: str, *handlers: IXMPPHandler) -> None:
-        """
-        Add handlers to a domain.
-        """
+        """Add handlers to a domain."""
         for handler in handlers:
             handler.setHandlerParent(self.router.domains[host])
 
     def connect(self, address: str, presence: str | None = None) -> Client:
-        """
-        Bind a session and, if presence is given, send it and forget what comes back.
-        """
+        """Bind a session and, if presence is given, send it and forget what comes back."""
         full = jid.parse(address)
         carrier = FakeCarrier()
         client = Client(self.sessions.bind(full.bareJID(), full.resource or None, carrier), carrier)
@@ -122,9 +106,7 @@ class Server:
 
 
 class Client:
-    """
-    A session and its carrier.
-    """
+    """A session and its carrier."""
 
     def __init__(self, session: Session, carrier: FakeCarrier) -> None:
         self.session = session
@@ -132,23 +114,17 @@ class Client:
         self.take = carrier.take
 
     def send(self, text: str) -> None:
-        """
-        Send a stanza as the client.
-        """
+        """Send a stanza as the client."""
         self.session.stanzaReceived(xml(text))
 
     def ask(self, text: str) -> list[str]:
-        """
-        Send a stanza; what has come back.
-        """
+        """Send a stanza; what has come back."""
         self.take()
         self.send(text)
         return self.take()
 
     def vanish(self) -> None:
-        """
-        The connection is gone.
-        """
+        """The connection is gone."""
         self.session.streamLost(self.carrier, False)
 
 
@@ -169,9 +145,7 @@ def error(stanza: str, condition: str, type: str, by: str | None = None, text: s
 
 
 def conditions(stanzas: Iterable[str]) -> list[str]:
-    """
-    The error conditions of stanzas; C{""} for one that is no error.
-    """
+    """The error conditions of stanzas; C{""} for one that is no error."""
     found = []
     for stanza in stanzas:
         element = xml(stanza).child("error")

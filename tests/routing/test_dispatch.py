@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.routing.dispatch}.
-"""
+"""Tests of L{muccore.routing.dispatch}."""
 
 from __future__ import annotations
 
@@ -24,14 +22,10 @@ REQUESTS = ("iq", "get", HOST)
 
 
 class SharingTests(SynchronousTestCase):
-    """
-    Handlers that share keys.
-    """
+    """Handlers that share keys."""
 
     def setUp(self) -> None:
-        """
-        Romeo is on line, and nobody has been asked yet.
-        """
+        """Romeo is on line, and nobody has been asked yet."""
         self.server = Server()
         self.romeo = self.server.connect("romeo@localhost/orchard")
         self.asked: list[str] = []
@@ -58,17 +52,13 @@ class SharingTests(SynchronousTestCase):
         return handler
 
     def ask(self, id: str = "1", stanza: str = "message type='chat'", payload: str = "<body/>") -> str:
-        """
-        Let Romeo send something to the server. Who was asked, in a word, and the conditions that came back.
-        """
+        """Let Romeo send something to the server. Who was asked, in a word, and the conditions that came back."""
         self.asked = []
         answers = self.romeo.ask(f"<{stanza} id='{id}' to='localhost'>{payload}</{stanza.split()[0]}>")
         return " ".join(self.asked + conditions(answers))
 
     def query(self, id: str = "1") -> str:
-        """
-        Let Romeo ask for the server's version.
-        """
+        """Let Romeo ask for the server's version."""
         return self.ask(id, "iq type='get'", "<query xmlns='jabber:iq:version'/>")
 
     def test_order(self) -> None:
@@ -93,18 +83,14 @@ class SharingTests(SynchronousTestCase):
         self.assertEqual(self.ask(stanza="message type='headline'"), "wider")
 
     def test_sameHandler(self) -> None:
-        """
-        One handler may have both an exact key and a wider one, and no other handler is in conflict with itself.
-        """
+        """One handler may have both an exact key and a wider one, and no other handler is in conflict with itself."""
         handler = Handler()
         handler.stanzas = {CHAT: lambda *_: self.asked.append("exact"), WIDER: lambda *_: self.asked.append("wider")}
         self.server.add("localhost", handler)
         self.assertEqual([self.ask(), self.ask(stanza="message")], ["exact", "wider"])
 
     def test_nobody(self) -> None:
-        """
-        What all decline goes to stock handlers, and then is nobody's: an error is the answer.
-        """
+        """What all decline goes to stock handlers, and then is nobody's: an error is the answer."""
         self.handler("a", CHAT, QUERY, result=NOT_HANDLED)
         self.assertEqual(self.query(), "a service-unavailable")
         self.server.add("localhost", VersionHandler("stock", "1"))
@@ -122,9 +108,7 @@ class SharingTests(SynchronousTestCase):
         self.assertEqual(self.ask(stanza="presence"), "")
 
     def test_mistaken(self) -> None:
-        """
-        To decline without being declared, or late, is a mistake: it is logged, and an error to the sender.
-        """
+        """To decline without being declared, or late, is a mistake: it is logged, and an error to the sender."""
         for result, declared in ((NOT_HANDLED, False), (lambda: succeed(NOT_HANDLED), True)):
             handler = self.handler("a", CHAT, QUERY, result=result, declared=declared)
             self.assertEqual((self.ask(), self.query()), ("a internal-server-error", "a internal-server-error"))
@@ -132,9 +116,7 @@ class SharingTests(SynchronousTestCase):
             handler.disownHandlerParent(self.server.users)
 
     def test_noKey(self) -> None:
-        """
-        A key that no stanza has is refused, and so is one in the other table.
-        """
+        """A key that no stanza has is refused, and so is one in the other table."""
         for key in (("mesage", "chat", HOST), ("message", "chat", 0), ("result", HOST, "urn:q", "q"), ("message",)):
             for table in ("stanzas", "iqs"):
                 handler = Handler()

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.routing.domain}, with handlers of muccore's own and with stock ones of wokkel's.
-"""
+"""Tests of L{muccore.routing.domain}, with handlers of muccore's own and with stock ones of wokkel's."""
 
 from __future__ import annotations
 
@@ -31,91 +29,65 @@ HERE = "there.localhost"
 
 
 class DomainTestCase(SynchronousTestCase):
-    """
-    A domain C{there.localhost}, and Romeo who sends to it.
-    """
+    """A domain C{there.localhost}, and Romeo who sends to it."""
 
     def setUp(self) -> None:
-        """
-        Romeo is on line.
-        """
+        """Romeo is on line."""
         self.server = Server(HERE)
         self.domain: Any = self.server.router.domains[HERE]
         self.romeo = self.server.connect(ROMEO)
 
     def ask(self, stanza: str) -> list[str]:
-        """
-        What comes back.
-        """
+        """What comes back."""
         return self.romeo.ask(stanza)
 
     def iq(self, name: str = "q", type: str = "get", to: str = HERE, uri: str = "urn:q") -> list[str]:
-        """
-        What comes back for an IQ.
-        """
+        """What comes back for an IQ."""
         return self.ask(f"<iq type='{type}' id='1' to='{to}'><{name} xmlns='{uri}'/></iq>")
 
     def result(self, inside: str = "", to: str = HERE) -> list[str]:
-        """
-        A result as it comes back.
-        """
+        """A result as it comes back."""
         return canonical(f"<iq type='result' id='1' from='{to}' to='{ROMEO}'>{inside}</iq>")
 
     def error(self, condition: str, type: str, text: str | None = None) -> list[str]:
-        """
-        An error as it comes back.
-        """
+        """An error as it comes back."""
         head = f"<iq type='error' id='1' from='{HERE}' to='{ROMEO}'><q xmlns='urn:q'/></iq>"
         return error(head, condition, type, text=text)
 
 
 class Recorder(Handler):
-    """
-    Writes down what it gets.
-    """
+    """Writes down what it gets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.got: list[tuple[str, str]] = []
 
     def onExact(self, element: Element, to: JID) -> None:
-        """
-        The line of a type.
-        """
+        """The line of a type."""
         self.got.append(("exact", to.full))
 
     def onAny(self, element: Element, to: JID) -> None:
-        """
-        The line of all other types.
-        """
+        """The line of all other types."""
         self.got.append(("any", to.full))
 
 
 class DispatchTests(DomainTestCase):
-    """
-    Which method gets a stanza.
-    """
+    """Which method gets a stanza."""
 
     def test_interface(self) -> None:
-        """
-        A domain is what handlers and the router expect.
-        """
+        """A domain is what handlers and the router expect."""
         self.assertTrue(verifyObject(IDomain, self.domain))
         self.assertEqual(repr(self.domain), "<Domain 'there.localhost'>")
 
     def recorder(self, **tables: Any) -> Recorder:
-        """
-        Add a handler with tables.
-        """
+        """Add a handler with tables."""
         handler = Recorder()
         vars(handler).update(tables)
         handler.setHandlerParent(self.domain)
         return handler
 
     def test_kinds(self) -> None:
-        """
-        The kind of the address decides; a resource at the domain itself is the domain's.
-        """
+        """The kind of the address decides; a resource at the domain itself is the domain's."""
         for kind, addresses in (
             (HOST, [HERE, f"{HERE}/x"]),
             (BARE, [f"a@{HERE}"]),
@@ -128,9 +100,7 @@ class DispatchTests(DomainTestCase):
             self.assertEqual(handler.got, [("exact", address) for address in addresses])
 
     def test_exactBeforeAny(self) -> None:
-        """
-        A type with a line of its own goes there, all others to C{ANY}.
-        """
+        """A type with a line of its own goes there, all others to C{ANY}."""
         handler = self.recorder(
             stanzas={("presence", ANY, FULL): Recorder.onAny, ("presence", "unavailable", FULL): Recorder.onExact}
         )
@@ -139,27 +109,21 @@ class DispatchTests(DomainTestCase):
         self.assertEqual([name for name, _ in handler.got], ["any", "exact", "any"])
 
     def test_messageTypes(self) -> None:
-        """
-        A message without a type, or of one that is not known, is C{normal} (RFC 6121 §5.2.2).
-        """
+        """A message without a type, or of one that is not known, is C{normal} (RFC 6121 §5.2.2)."""
         handler = self.recorder(stanzas={("message", "normal", BARE): Recorder.onExact})
         for type in ("", "type='normal'", "type='shout'", "type='chat'"):
             self.ask(f"<message to='a@{HERE}' {type}/>")
         self.assertEqual(len(handler.got), 3)
 
     def test_available(self) -> None:
-        """
-        Available presence has the type C{None}.
-        """
+        """Available presence has the type C{None}."""
         handler = self.recorder(stanzas={("presence", None, BARE): Recorder.onExact})
         self.ask(f"<presence to='a@{HERE}'/>")
         self.ask(f"<presence to='a@{HERE}' type='unavailable'/>")
         self.assertEqual(len(handler.got), 1)
 
     def test_iqByPayload(self) -> None:
-        """
-        A request goes by type, kind of address, and namespace and name of its payload.
-        """
+        """A request goes by type, kind of address, and namespace and name of its payload."""
         handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
         self.assertEqual(self.iq(), self.result())
         for other in ({"name": "p"}, {"uri": "urn:p"}, {"type": "set"}, {"to": f"a@{HERE}"}):
@@ -167,9 +131,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual(len(handler.got), 1)
 
     def test_iqByKind(self) -> None:
-        """
-        A request whose payload has no line goes by type and kind of address, for those who pass requests on.
-        """
+        """A request whose payload has no line goes by type and kind of address, for those who pass requests on."""
         handler = self.recorder(
             iqs={("get", FULL, "urn:q", "q"): Recorder.onExact}, stanzas={("iq", "get", FULL): Recorder.onAny}
         )
@@ -178,9 +140,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual([name for name, _ in handler.got], ["exact", "any"])
 
     def test_iqAnswers(self) -> None:
-        """
-        Results and errors that nobody waits for go by the table of stanzas.
-        """
+        """Results and errors that nobody waits for go by the table of stanzas."""
         on = {("iq", "result", FULL): Recorder.onExact, ("iq", "error", FULL): Recorder.onAny}
         handler = self.recorder(stanzas=on)
         self.ask(f"<iq type='result' id='1' to='a@{HERE}/b'/>")
@@ -188,16 +148,12 @@ class DispatchTests(DomainTestCase):
         self.assertEqual([name for name, _ in handler.got], ["exact", "any"])
 
     def test_noPayload(self) -> None:
-        """
-        A request without a payload, from whoever does not check, is C{bad-request}.
-        """
+        """A request without a payload, from whoever does not check, is C{bad-request}."""
         self.domain.send(xml(f"<iq type='get' id='1' to='{HERE}' from='{ROMEO}'/>"))
         self.assertEqual(conditions(self.romeo.take()), ["bad-request"])
 
     def test_conflict(self) -> None:
-        """
-        Two handlers with the same line are found when the second is added, by name, and nothing of it is.
-        """
+        """Two handlers with the same line are found when the second is added, by name, and nothing of it is."""
         first = self.recorder(stanzas={("message", "chat", HOST): Recorder.onExact})
         for tables in (
             {"stanzas": {("message", "chat", HOST): Recorder.onAny}},
@@ -211,17 +167,13 @@ class DispatchTests(DomainTestCase):
         self.assertEqual(first.got, [])
 
     def test_noFunction(self) -> None:
-        """
-        A table that holds anything but functions, such as a method's name, is refused when the handler is added.
-        """
+        """A table that holds anything but functions, such as a method's name, is refused when the handler is added."""
         raised = self.assertRaises(ValueError, self.recorder, stanzas={("message", "chat", HOST): "onExact"})
         self.assertIn("a table holds functions", str(raised))
         self.assertEqual(list(self.domain), [])
 
     def test_removed(self) -> None:
-        """
-        A handler that is removed handles nothing more, and hears that its stream is gone.
-        """
+        """A handler that is removed handles nothing more, and hears that its stream is gone."""
         handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
         self.assertIs(handler.xmlstream, self.domain.xmlstream)
         handler.disownHandlerParent(self.domain)
@@ -229,30 +181,22 @@ class DispatchTests(DomainTestCase):
         self.assertEqual((handler.parent, handler.xmlstream, list(self.domain)), (None, None, []))
 
     def test_notInTheMiddle(self) -> None:
-        """
-        What a handler's own stanzas bring back waits until the handler is through.
-        """
+        """What a handler's own stanzas bring back waits until the handler is through."""
         log: list[str] = []
 
         class Talker(Handler):
-            """
-            Sends to itself.
-            """
+            """Sends to itself."""
 
 
             def onChat(self, element: Element, to: JID) -> None:
-                """
-                Send twice.
-                """
+                """Send twice."""
                 log.append("begin")
                 for id in "12":
                     self.send(xml(f"<message id='{id}' to='{HERE}'/>"))
                 log.append("end")
 
             def onNormal(self, element: Element, to: JID) -> None:
-                """
-                It has come back.
-                """
+                """It has come back."""
                 log.append(element["id"])
 
             stanzas = {("message", "chat", HOST): onChat, ("message", "normal", HOST): onNormal}
@@ -263,18 +207,14 @@ class DispatchTests(DomainTestCase):
 
 
 class Answering(Handler):
-    """
-    Returns or raises what it is told to.
-    """
+    """Returns or raises what it is told to."""
 
     def __init__(self, what: Any) -> None:
         super().__init__()
         self.what = what
 
     def on(self, element: Element, to: JID) -> Any:
-        """
-        Do so.
-        """
+        """Do so."""
         if isinstance(self.what, Exception):
             raise self.what
         return self.what
@@ -284,69 +224,49 @@ class Answering(Handler):
 
 
 class AnswerTests(DomainTestCase):
-    """
-    What a method returns or raises becomes the answer.
-    """
+    """What a method returns or raises becomes the answer."""
 
     def answer(self, what: Any, **more: Any) -> list[str]:
-        """
-        The answer to a request.
-        """
+        """The answer to a request."""
         self.server.add(HERE, Answering(what))
         return self.iq(**more)
 
     def test_nothing(self) -> None:
-        """
-        C{None} is an empty result.
-        """
+        """C{None} is an empty result."""
         self.assertEqual(self.answer(None), self.result())
 
     def test_element(self) -> None:
-        """
-        An element is the payload.
-        """
+        """An element is the payload."""
         self.assertEqual(self.answer(xml("<a xmlns='urn:a'/>")), self.result("<a xmlns='urn:a'/>"))
 
     def test_stockElement(self) -> None:
-        """
-        So is one of Twisted's.
-        """
+        """So is one of Twisted's."""
         self.assertEqual(self.answer(domish.Element(("urn:a", "a"))), self.result("<a xmlns='urn:a'/>"))
 
     def test_elements(self) -> None:
-        """
-        A list of elements are the payloads.
-        """
+        """A list of elements are the payloads."""
         payloads = [xml("<a xmlns='urn:a'/>"), xml("<b xmlns='urn:a'/>")]
         self.assertEqual(self.answer(payloads), self.result("<a xmlns='urn:a'/><b xmlns='urn:a'/>"))
 
     def test_set(self) -> None:
-        """
-        A request of type set is answered in the same way.
-        """
+        """A request of type set is answered in the same way."""
         self.assertEqual(self.answer(None, type="set"), self.result())
 
     def test_answered(self) -> None:
-        """
-        C{ANSWERED} is no answer, now or later.
-        """
+        """C{ANSWERED} is no answer, now or later."""
         self.assertEqual(self.answer(ANSWERED), [])
         self.domain.removeHandler(next(iter(self.domain)))
         self.assertEqual(self.answer(succeed(ANSWERED)), [])
 
     def test_later(self) -> None:
-        """
-        A Deferred is an answer when it fires.
-        """
+        """A Deferred is an answer when it fires."""
         later: Deferred[Element] = Deferred()
         self.assertEqual(self.answer(later), [])
         later.callback(xml("<a xmlns='urn:a'/>"))
         self.assertEqual(self.romeo.take(), self.result("<a xmlns='urn:a'/>"))
 
     def test_coroutine(self) -> None:
-        """
-        A method may be a coroutine function.
-        """
+        """A method may be a coroutine function."""
         later: Deferred[Element] = Deferred()
 
         async def method() -> Element:
@@ -357,56 +277,40 @@ class AnswerTests(DomainTestCase):
         self.assertEqual(self.romeo.take(), self.result("<a xmlns='urn:a'/>"))
 
     def test_refused(self) -> None:
-        """
-        L{StanzaError} is the error, and goes to the sender.
-        """
+        """L{StanzaError} is the error, and goes to the sender."""
         refused = StanzaError("forbidden", text="no")
         self.assertEqual(self.answer(refused), self.error("forbidden", "auth", "no"))
 
     def test_refusedByTwisted(self) -> None:
-        """
-        So is Twisted's, which is what wokkel raises.
-        """
+        """So is Twisted's, which is what wokkel raises."""
         self.assertEqual(self.answer(TwistedStanzaError("gone")), self.error("gone", "modify"))
 
     def test_refusedLater(self) -> None:
-        """
-        So is one with which a Deferred fails.
-        """
+        """So is one with which a Deferred fails."""
         self.assertEqual(self.answer(fail(StanzaError("forbidden"))), self.error("forbidden", "auth"))
 
     def test_appCondition(self) -> None:
-        """
-        An application's own condition is sent along.
-        """
+        """An application's own condition is sent along."""
         refused = StanzaError("conflict", appCondition=xml("<c xmlns='urn:c'/>"))
         self.assertIn('<c xmlns="urn:c">', self.answer(refused)[0])
 
     def test_crash(self) -> None:
-        """
-        Any other exception is logged, and is C{internal-server-error}.
-        """
+        """Any other exception is logged, and is C{internal-server-error}."""
         self.assertEqual(self.answer(ZeroDivisionError("secret")), self.error("internal-server-error", "cancel"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_crashLater(self) -> None:
-        """
-        So is one with which a Deferred fails.
-        """
+        """So is one with which a Deferred fails."""
         self.assertEqual(self.answer(fail(KeyError("x"))), self.error("internal-server-error", "cancel"))
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     def test_unknownCondition(self) -> None:
-        """
-        An error that cannot be sent is a crash too.
-        """
+        """An error that cannot be sent is a crash too."""
         self.assertEqual(self.answer(TwistedStanzaError("hungry")), self.error("internal-server-error", "cancel"))
         self.assertEqual(len(self.flushLoggedErrors(TwistedStanzaError)), 1)
 
     def test_noPayload(self) -> None:
-        """
-        A method that returns something else has a bug: that is logged, and one answer goes out.
-        """
+        """A method that returns something else has a bug: that is logged, and one answer goes out."""
         for what in ("secret", 17, [xml("<a/>"), "secret"], succeed("secret")):
             self.assertEqual(self.answer(what), self.error("internal-server-error", "cancel"))
             [failure] = self.flushLoggedErrors(TypeError)
@@ -414,9 +318,7 @@ class AnswerTests(DomainTestCase):
             self.domain.removeHandler(next(iter(self.domain)))
 
     def test_message(self) -> None:
-        """
-        A message is refused by raising, now or later; what else a method returns is nothing to anybody.
-        """
+        """A message is refused by raising, now or later; what else a method returns is nothing to anybody."""
         self.server.add(HERE, Answering(StanzaError("not-allowed")))
         refused = error(
             f"<message type='error' from='{HERE}' to='{ROMEO}'><body>x</body></message>", "not-allowed", "cancel"
@@ -433,43 +335,33 @@ class AnswerTests(DomainTestCase):
             self.domain.removeHandler(handler)
 
     def test_presence(self) -> None:
-        """
-        So is presence.
-        """
+        """So is presence."""
         self.server.add(HERE, Answering(StanzaError("conflict")))
         self.assertEqual(conditions(self.ask(f"<presence to='{HERE}'/>")), ["conflict"])
 
     def test_crashOfMessage(self) -> None:
-        """
-        A crash over a message is logged and told, and ends nothing.
-        """
+        """A crash over a message is logged and told, and ends nothing."""
         self.server.add(HERE, Answering(ZeroDivisionError()))
         self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["internal-server-error"])
         self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["internal-server-error"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_nobodyToTell(self) -> None:
-        """
-        A stanza without a sender, which no client can send, is refused in silence.
-        """
+        """A stanza without a sender, which no client can send, is refused in silence."""
         self.server.add(HERE, Answering(StanzaError("conflict")))
         self.domain.dispatch(xml(f"<message to='{HERE}'/>"), jid.parse(HERE))
         self.domain.dispatch(xml(f"<iq type='get' id='1' to='{HERE}'><q xmlns='urn:q'/></iq>"), jid.parse(HERE))
         self.assertEqual(self.romeo.take(), [])
 
     def test_neverAnswered(self) -> None:
-        """
-        An error, a result and unavailable presence are not answered, whatever the method raises.
-        """
+        """An error, a result and unavailable presence are not answered, whatever the method raises."""
         self.server.add(HERE, Answering(StanzaError("conflict")))
         for stanza in ("message type='error'", "presence type='error'", "presence type='unavailable'"):
             self.assertEqual(self.ask(f"<{stanza} to='{HERE}'/>"), [])
         self.assertEqual(self.ask(f"<iq type='result' id='1' to='{HERE}'/>"), [])
 
     def test_nobody(self) -> None:
-        """
-        What nobody handles: requests and messages are refused, the rest is dropped.
-        """
+        """What nobody handles: requests and messages are refused, the rest is dropped."""
         for address in (HERE, f"{HERE}/x", f"a@{HERE}", f"a@{HERE}/b"):
             self.assertEqual(conditions(self.iq(to=address)), ["service-unavailable"])
             for type in ("normal", "chat", "groupchat", "x"):
@@ -482,14 +374,10 @@ class AnswerTests(DomainTestCase):
 
 
 class SendTests(DomainTestCase):
-    """
-    What handlers send.
-    """
+    """What handlers send."""
 
     def test_fromTheDomain(self) -> None:
-        """
-        What says nothing of its sender comes from the domain.
-        """
+        """What says nothing of its sender comes from the domain."""
         self.domain.send(xml(f"<message to='{ROMEO}'/>"))
         self.domain.send(xml(f"<message to='{ROMEO}' from='a@{HERE}'/>"))
         self.assertEqual(
@@ -498,9 +386,7 @@ class SendTests(DomainTestCase):
         )
 
     def test_stockElement(self) -> None:
-        """
-        A stanza of Twisted's, without a namespace, is one of C{jabber:client} inside the server.
-        """
+        """A stanza of Twisted's, without a namespace, is one of C{jabber:client} inside the server."""
         got: list[Element] = []
         self.domain.dispatch = lambda element, to: got.append(element)
         message = domish.Element((None, "message"))
@@ -517,9 +403,7 @@ class SendTests(DomainTestCase):
         self.assertEqual(message.uri, None)
 
     def test_nowhere(self) -> None:
-        """
-        A stanza without an address, or with a malformed one, is the handler's mistake: the operator reads of it.
-        """
+        """A stanza without an address, or with a malformed one, is the handler's mistake: the operator reads of it."""
         from twisted.logger import globalLogPublisher
 
         events: list[Any] = []
@@ -531,9 +415,7 @@ class SendTests(DomainTestCase):
         self.assertNotIn("secret", str(events))
 
     def test_elsewhere(self) -> None:
-        """
-        What a handler sends to another server comes back to it as an error.
-        """
+        """What a handler sends to another server comes back to it as an error."""
         handler = Recorder()
         handler.stanzas = {("message", "error", BARE): Recorder.onExact}
         handler.setHandlerParent(self.domain)
@@ -541,21 +423,15 @@ class SendTests(DomainTestCase):
         self.assertEqual(handler.got, [("exact", f"a@{HERE}")])
 
     def test_routeTo(self) -> None:
-        """
-        A handler finds the route to a session.
-        """
+        """A handler finds the route to a session."""
         self.assertIs(self.domain.routeTo(self.romeo.session.jid), self.romeo.session)
 
 
 class ShutDownTests(DomainTestCase):
-    """
-    Saying goodbye.
-    """
+    """Saying goodbye."""
 
     def test_waits(self) -> None:
-        """
-        All handlers that have something to say are waited for.
-        """
+        """All handlers that have something to say are waited for."""
         later: Deferred[None] = Deferred()
         handler = Handler()
         handler.shutDown = lambda: later  # type: ignore[method-assign]
@@ -566,9 +442,7 @@ class ShutDownTests(DomainTestCase):
         self.assertIsNone(self.successResultOf(done))
 
     def test_failure(self) -> None:
-        """
-        One that fails keeps nobody from it.
-        """
+        """One that fails keeps nobody from it."""
         said: list[str] = []
         bad, good = Handler(), Handler()
 
@@ -584,58 +458,40 @@ class ShutDownTests(DomainTestCase):
 
 
 class Echo(MessageProtocol):
-    """
-    A stock handler of messages, as wokkel's documents show them.
-    """
+    """A stock handler of messages, as wokkel's documents show them."""
 
     def onMessage(self, message: Any) -> None:
-        """
-        Send it back.
-        """
+        """Send it back."""
         response = toResponse(message, message["type"])
         response.addElement("body", content=str(message.body))
         self.send(response)
 
 
 class Bot(PresenceProtocol):
-    """
-    A stock handler of presence.
-    """
+    """A stock handler of presence."""
 
     def availableReceived(self, presence: Any) -> None:
-        """
-        Answer presence with presence.
-        """
+        """Answer presence with presence."""
         self.available(recipient=presence.sender, sender=presence.recipient)
 
 
 class Crash(XMPPHandler):
-    """
-    A stock handler with a bug.
-    """
+    """A stock handler with a bug."""
 
     def connectionInitialized(self) -> None:
-        """
-        Observe everything.
-        """
+        """Observe everything."""
         self.xmlstream.addObserver("/message", self.onMessage)
 
     def onMessage(self, message: Any) -> None:
-        """
-        The bug.
-        """
+        """The bug."""
         raise ZeroDivisionError
 
 
 class StockTests(DomainTestCase):
-    """
-    wokkel's own handlers, unchanged.
-    """
+    """wokkel's own handlers, unchanged."""
 
     def test_version(self) -> None:
-        """
-        C{VersionHandler}
-        """
+        """C{VersionHandler}"""
         self.server.add(HERE, VersionHandler("n", "v"))
         self.assertEqual(
             self.iq("query", uri="jabber:iq:version"),
@@ -643,25 +499,19 @@ class StockTests(DomainTestCase):
         )
 
     def test_ping(self) -> None:
-        """
-        C{PingHandler}, which sends through C{xmlstream}, for every address at the domain.
-        """
+        """C{PingHandler}, which sends through C{xmlstream}, for every address at the domain."""
         self.server.add(HERE, PingHandler())
         for address in (HERE, f"a@{HERE}", f"a@{HERE}/b"):
             self.assertEqual(self.iq("ping", uri="urn:xmpp:ping", to=address), self.result(to=address))
 
     def test_fallback(self) -> None:
-        """
-        C{FallbackHandler} answers what no other does, and there is one answer.
-        """
+        """C{FallbackHandler} answers what no other does, and there is one answer."""
         self.server.add(HERE, PingHandler(), FallbackHandler())
         self.assertEqual(conditions(self.iq("ping", uri="urn:xmpp:ping")), [""])
         self.assertEqual(conditions(self.iq()), ["service-unavailable"])
 
     def test_messages(self) -> None:
-        """
-        A message that a stock handler observes is taken, though nobody says so.
-        """
+        """A message that a stock handler observes is taken, though nobody says so."""
         echo = Echo()
         self.server.add(HERE, echo)
         self.assertEqual(
@@ -670,9 +520,7 @@ class StockTests(DomainTestCase):
         )
 
     def test_presence(self) -> None:
-        """
-        wokkel's stanza classes, which take the namespace off what they parse, work too.
-        """
+        """wokkel's stanza classes, which take the namespace off what they parse, work too."""
         self.server.add(HERE, Bot())
         self.assertEqual(
             self.ask(f"<presence to='bot@{HERE}'><show>dnd</show></presence>"),
@@ -680,9 +528,7 @@ class StockTests(DomainTestCase):
         )
 
     def test_tablesFirst(self) -> None:
-        """
-        What a table takes no stock handler sees.
-        """
+        """What a table takes no stock handler sees."""
         handler = Recorder()
         handler.stanzas = {("message", "chat", BARE): Recorder.onExact}
         self.server.add(HERE, Echo(), handler)
@@ -690,25 +536,19 @@ class StockTests(DomainTestCase):
         self.assertEqual(len(handler.got), 1)
 
     def test_notTaken(self) -> None:
-        """
-        What no stock handler takes is refused as ever.
-        """
+        """What no stock handler takes is refused as ever."""
         self.server.add(HERE, PingHandler())
         self.assertEqual(conditions(self.iq()), ["service-unavailable"])
         self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["service-unavailable"])
 
     def test_crash(self) -> None:
-        """
-        An exception in an observer is logged and ends nothing.
-        """
+        """An exception in an observer is logged and ends nothing."""
         self.server.add(HERE, Crash())
         self.assertEqual(self.ask(f"<message to='{HERE}'/>"), [])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_removed(self) -> None:
-        """
-        A stock handler that is removed observes nothing more; others go on.
-        """
+        """A stock handler that is removed observes nothing more; others go on."""
         ping, version = PingHandler(), VersionHandler("n", "v")
         self.server.add(HERE, ping, version)
         ping.disownHandlerParent(self.domain)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.routing.handler}.
-"""
+"""Tests of L{muccore.routing.handler}."""
 
 from __future__ import annotations
 
@@ -23,25 +21,19 @@ HERE = "there.localhost"
 
 
 class Early(Handler):
-    """
-    Answers before it is through.
-    """
+    """Answers before it is through."""
 
     identities = (("conference", "text", "Rooms"), ("hierarchy", "branch", None))
     features = ("urn:q",)
 
     def on(self, element: Element, to: JID) -> Answered:
-        """
-        The result, then a message.
-        """
+        """The result, then a message."""
         self.reply(element, xml("<a xmlns='urn:a'/>"))
         self.send(xml(f"<message to='{element['from']}'/>"))
         return ANSWERED
 
     def onSet(self, element: Element, to: JID) -> Answered:
-        """
-        An empty result.
-        """
+        """An empty result."""
         self.reply(element)
         return ANSWERED
 
@@ -49,21 +41,15 @@ class Early(Handler):
 
 
 class HandlerTests(SynchronousTestCase):
-    """
-    What every handler has.
-    """
+    """What every handler has."""
 
     def test_interfaces(self) -> None:
-        """
-        A handler has tables, and tells of itself.
-        """
+        """A handler has tables, and tells of itself."""
         self.assertTrue(verifyObject(ITableHandler, Handler()))
         self.assertTrue(verifyObject(IDisco, Handler()))
 
     def test_reply(self) -> None:
-        """
-        A result can be sent before other things are.
-        """
+        """A result can be sent before other things are."""
         server = Server(HERE)
         server.add(HERE, Early())
         romeo = server.connect("romeo@localhost/orchard")
@@ -80,15 +66,11 @@ class HandlerTests(SynchronousTestCase):
         )
 
     def info(self, target: str, node: str = "") -> list[Any]:
-        """
-        What a handler says of itself.
-        """
+        """What a handler says of itself."""
         return list(Early().getDiscoInfo(TwistedJID("romeo@localhost"), TwistedJID(target), node))
 
     def test_disco(self) -> None:
-        """
-        Identities and features are those of the domain itself.
-        """
+        """Identities and features are those of the domain itself."""
         *identities, feature = self.info(HERE)
         self.assertEqual(
             [(type(i), i.category, i.type, i.name) for i in identities],
@@ -97,14 +79,10 @@ class HandlerTests(SynchronousTestCase):
         self.assertEqual((type(feature), feature), (DiscoFeature, "urn:q"))
 
     def test_discoOfOthers(self) -> None:
-        """
-        They are not those of a node or of an address at the domain; and a handler has no items.
-        """
+        """They are not those of a node or of an address at the domain; and a handler has no items."""
         self.assertEqual((self.info(HERE, "node"), self.info(f"a@{HERE}")), ([], []))
         self.assertEqual(Early().getDiscoItems(TwistedJID("a@b"), TwistedJID(HERE)), [])
 
     def test_shutDown(self) -> None:
-        """
-        A handler has no goodbye to say, unless it says so.
-        """
+        """A handler has no goodbye to say, unless it says so."""
         self.assertIsNone(Handler().shutDown())

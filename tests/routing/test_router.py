@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.routing.router}.
-"""
+"""Tests of L{muccore.routing.router}."""
 
 from __future__ import annotations
 
@@ -23,28 +21,20 @@ from tests.routing.helpers import Server, error, xml
 
 
 class RouterTests(SynchronousTestCase):
-    """
-    Where stanzas go.
-    """
+    """Where stanzas go."""
 
     def setUp(self) -> None:
-        """
-        A server with two domains, and Romeo.
-        """
+        """A server with two domains, and Romeo."""
         self.server = Server("conference.localhost")
         self.router = self.server.router
         self.romeo = self.server.connect("romeo@localhost/orchard")
 
     def test_interface(self) -> None:
-        """
-        The router is what sessions and domains expect.
-        """
+        """The router is what sessions and domains expect."""
         self.assertTrue(verifyObject(IRouter, self.router))
 
     def test_domain(self) -> None:
-        """
-        A stanza goes to the domain of its address, whatever the rest of it is.
-        """
+        """A stanza goes to the domain of its address, whatever the rest of it is."""
         got: list[object] = []
         domain = self.router.domains["conference.localhost"]
         domain.dispatch = lambda element, to: got.append((element, to))  # type: ignore[method-assign]
@@ -54,15 +44,11 @@ class RouterTests(SynchronousTestCase):
             self.assertEqual(got.pop(), (element, jid.parse(address)))
 
     def test_twice(self) -> None:
-        """
-        A host name has one domain.
-        """
+        """A host name has one domain."""
         self.assertRaises(ValueError, self.router.addDomain, Domain("localhost", self.router, Clock()))
 
     def test_elsewhere(self) -> None:
-        """
-        Without federation every other domain is C{remote-server-not-found} (RFC 6120 §8.3.3.16).
-        """
+        """Without federation every other domain is C{remote-server-not-found} (RFC 6120 §8.3.3.16)."""
         self.assertEqual(
             self.romeo.ask("<message to='a@example.org' id='1'><body>hi</body></message>"),
             error(
@@ -78,9 +64,7 @@ class RouterTests(SynchronousTestCase):
             self.assertIn("remote-server-not-found", answer[0])
 
     def test_answersElsewhere(self) -> None:
-        """
-        Errors, results and unavailable presence to other domains are dropped.
-        """
+        """Errors, results and unavailable presence to other domains are dropped."""
         for stanza in (
             "message type='error'",
             "presence type='error'",
@@ -100,9 +84,7 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.romeo.take(), [])
 
     def test_routeTo(self) -> None:
-        """
-        A full JID leads to its session while there is one; nothing else leads anywhere.
-        """
+        """A full JID leads to its session while there is one; nothing else leads anywhere."""
         address = jid.parse("romeo@localhost/orchard")
         self.assertIs(self.router.routeTo(address), self.romeo.session)
         for other in ("romeo@localhost", "romeo@localhost/garden", "localhost", "a@example.org/b"):
@@ -138,9 +120,7 @@ _PAYLOADS = [
 
 
 class AnyStanzaTests(SynchronousTestCase):
-    """
-    Whatever a client sends, it is stopped, answered or delivered, and nothing breaks.
-    """
+    """Whatever a client sends, it is stopped, answered or delivered, and nothing breaks."""
 
     @settings(max_examples=400, deadline=None)
     @given(

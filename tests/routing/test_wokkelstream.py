@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.routing.wokkelstream}: requests that handlers send, and observers.
-"""
+"""Tests of L{muccore.routing.wokkelstream}: requests that handlers send, and observers."""
 
 from __future__ import annotations
 
@@ -29,28 +27,20 @@ HERE = "there.localhost"
 
 
 class Asking(Request):
-    """
-    A request with something in it.
-    """
+    """A request with something in it."""
 
     def toElement(self) -> Any:
-        """
-        See C{Request.toElement}.
-        """
+        """See C{Request.toElement}."""
         element = super().toElement()
         element.addElement(("urn:q", "q"))
         return element
 
 
 class RequestTests(SynchronousTestCase):
-    """
-    Requests and their answers.
-    """
+    """Requests and their answers."""
 
     def setUp(self) -> None:
-        """
-        Romeo can be asked, Juliet can lie.
-        """
+        """Romeo can be asked, Juliet can lie."""
         self.server = Server(HERE)
         self.romeo = self.server.connect(ROMEO)
         self.juliet = self.server.connect("juliet@localhost/balcony")
@@ -59,45 +49,33 @@ class RequestTests(SynchronousTestCase):
         self.stream: Any = self.server.router.domains[HERE].xmlstream
 
     def request(self, to: str = ROMEO, **more: Any) -> Deferred[Any]:
-        """
-        Ask Romeo.
-        """
+        """Ask Romeo."""
         request = Asking(recipient=TwistedJID(to), sender=TwistedJID(f"room@{HERE}"))
         vars(request).update(more)
         return self.handler.request(request)
 
     def stock(self) -> Deferred[Any]:
-        """
-        Ask Romeo by Twisted's own means.
-        """
+        """Ask Romeo by Twisted's own means."""
         iq = IQ(self.stream, "get")
         iq.addElement(("urn:q", "q"))
         return iq.send(ROMEO)
 
     def assertNothingKept(self) -> None:
-        """
-        Nobody waits for anything.
-        """
+        """Nobody waits for anything."""
         self.assertEqual((self.stream.iqDeferreds, self.stream._recipients), ({}, {}))
         self.assertEqual(self.server.clock.getDelayedCalls(), [])
 
     def asked(self) -> str:
-        """
-        The id of what Romeo has been asked.
-        """
+        """The id of what Romeo has been asked."""
         [asked] = self.romeo.take()
         return xml(asked)["id"]
 
     def test_interface(self) -> None:
-        """
-        The stream is what Twisted's C{IQ} expects.
-        """
+        """The stream is what Twisted's C{IQ} expects."""
         self.assertTrue(verifyObject(IIQResponseTracker, self.stream))
 
     def test_result(self) -> None:
-        """
-        The result fires the Deferred, and nothing is kept.
-        """
+        """The result fires the Deferred, and nothing is kept."""
         waiting = self.request()
         id = self.asked()
         self.assertNoResult(waiting)
@@ -106,9 +84,7 @@ class RequestTests(SynchronousTestCase):
         self.assertNothingKept()
 
     def test_error(self) -> None:
-        """
-        An error fails it.
-        """
+        """An error fails it."""
         waiting = self.request()
         self.romeo.send(
             f"<iq type='error' id='{self.asked()}' to='room@{HERE}'><error type='cancel'>"
@@ -117,9 +93,7 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(self.failureResultOf(waiting, StanzaError).value.condition, "gone")
 
     def test_onlyWhoWasAsked(self) -> None:
-        """
-        Nobody else can answer, not even another session of the same account; and an answer does not count twice.
-        """
+        """Nobody else can answer, not even another session of the same account; and an answer does not count twice."""
         waiting = self.request()
         id = self.asked()
         garden = self.server.connect("romeo@localhost/garden")
@@ -131,9 +105,7 @@ class RequestTests(SynchronousTestCase):
         self.successResultOf(waiting)
 
     def test_otherAnswers(self) -> None:
-        """
-        Answers to something else, and from a sender that is no JID, are not what is waited for.
-        """
+        """Answers to something else, and from a sender that is no JID, are not what is waited for."""
         waiting = self.request()
         id = self.asked()
         domain = self.server.router.domains[HERE]
@@ -144,9 +116,7 @@ class RequestTests(SynchronousTestCase):
         waiting.addErrback(lambda _: None)
 
     def test_idsCannotBeGuessed(self) -> None:
-        """
-        Every request has an id of its own that is long and random.
-        """
+        """Every request has an id of its own that is long and random."""
         ids = set()
         for _ in range(3):
             self.request()
@@ -155,17 +125,13 @@ class RequestTests(SynchronousTestCase):
         self.assertTrue(all(len(id) >= 16 for id in ids))
 
     def test_ownId(self) -> None:
-        """
-        A request may bring its id, but not one that is waiting.
-        """
+        """A request may bring its id, but not one that is waiting."""
         self.request(stanzaID="x")
         self.assertEqual(self.asked(), "x")
         self.failureResultOf(self.request(stanzaID="x"), ValueError)
 
     def test_timeout(self) -> None:
-        """
-        Who does not answer is not waited for for ever.
-        """
+        """Who does not answer is not waited for for ever."""
         waiting = self.request()
         id = self.asked()
         self.server.clock.advance(REQUEST_TIMEOUT)
@@ -174,9 +140,7 @@ class RequestTests(SynchronousTestCase):
         self.assertNothingKept()
 
     def test_ownTimeout(self) -> None:
-        """
-        A request may say how long it waits.
-        """
+        """A request may say how long it waits."""
         waiting = self.request(timeout=5)
         self.server.clock.advance(4)
         self.assertNoResult(waiting)
@@ -184,33 +148,25 @@ class RequestTests(SynchronousTestCase):
         self.failureResultOf(waiting, IQTimeout)
 
     def test_cancelled(self) -> None:
-        """
-        A request that is given up leaves nothing behind.
-        """
+        """A request that is given up leaves nothing behind."""
         waiting = self.request()
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
         self.assertNothingKept()
 
     def test_nobodyThere(self) -> None:
-        """
-        Who is not there answers with an error, at once.
-        """
+        """Who is not there answers with an error, at once."""
         self.failureResultOf(self.request("nobody@localhost/x"), StanzaError)
         self.failureResultOf(self.request("example.org"), StanzaError)
 
     def test_noRequest(self) -> None:
-        """
-        What is no request, or is for nobody, fails.
-        """
+        """What is no request, or is for nobody, fails."""
         self.failureResultOf(self.handler.request(Stanza()), ValueError)
         self.failureResultOf(self.handler.request(Request()), ValueError)
         self.failureResultOf(self.handler.request(Request(TwistedJID(ROMEO), stanzaType="result")), ValueError)
 
     def test_stockIQ(self) -> None:
-        """
-        Twisted's C{IQ}, whose ids can be guessed, is answered only by who was asked.
-        """
+        """Twisted's C{IQ}, whose ids can be guessed, is answered only by who was asked."""
         waiting = self.stock()
         id = self.asked()
         self.juliet.send(f"<iq type='result' id='{id}' to='{HERE}'/>")
@@ -220,18 +176,14 @@ class RequestTests(SynchronousTestCase):
         self.assertNothingKept()
 
     def test_stockIQTimeout(self) -> None:
-        """
-        And it waits no longer than others.
-        """
+        """And it waits no longer than others."""
         waiting = self.stock()
         self.server.clock.advance(REQUEST_TIMEOUT)
         self.failureResultOf(waiting, IQTimeout)
         self.assertNothingKept()
 
     def test_stockClients(self) -> None:
-        """
-        wokkel's own askers, one through C{parent} and one through C{xmlstream}.
-        """
+        """wokkel's own askers, one through C{parent} and one through C{xmlstream}."""
         for protocol, ask in ((DiscoClientProtocol(), "requestInfo"), (PingClientProtocol(), "ping")):
             protocol.setHandlerParent(self.server.router.domains[HERE])
             waiting = getattr(protocol, ask)(TwistedJID(ROMEO))
@@ -243,30 +195,22 @@ class RequestTests(SynchronousTestCase):
 
 
 class ObserverTests(SynchronousTestCase):
-    """
-    Observers.
-    """
+    """Observers."""
 
     def setUp(self) -> None:
-        """
-        A stream.
-        """
+        """A stream."""
         self.stream: Any = Server(HERE).router.domains[HERE].xmlstream
         self.seen: list[Any] = []
 
     def test_nobody(self) -> None:
-        """
-        Until someone observes stanzas, none need be shown; named events are none.
-        """
+        """Until someone observes stanzas, none need be shown; named events are none."""
         self.stream.addObserver("//event/xmpp/stream/end", self.seen.append)
         self.assertFalse(self.stream.hasObservers)
         self.stream.addOnetimeObserver("/message", self.seen.append)
         self.assertTrue(self.stream.hasObservers)
 
     def test_taken(self) -> None:
-        """
-        A message is taken by whoever observes it, an IQ by whoever sets C{handled}.
-        """
+        """A message is taken by whoever observes it, an IQ by whoever sets C{handled}."""
         self.stream.addObserver("/message", self.seen.append)
         self.stream.addObserver("/iq/a", self.seen.append)
         self.stream.addObserver("/iq/b", lambda iq: setattr(iq, "handled", True))
@@ -277,27 +221,21 @@ class ObserverTests(SynchronousTestCase):
         self.assertEqual(len(self.seen), 2)
 
     def test_parents(self) -> None:
-        """
-        An observer may ask an element what it is in, as wokkel's publish-subscribe does.
-        """
+        """An observer may ask an element what it is in, as wokkel's publish-subscribe does."""
         self.stream.addObserver("/iq/a", self.seen.append)
         self.stream.dispatchToObservers(xml("<iq><a><b/></a></iq>"))
         [iq] = self.seen
         self.assertIs(iq.a.b.parent.parent, iq)
 
     def test_once(self) -> None:
-        """
-        An observer for once sees one stanza.
-        """
+        """An observer for once sees one stanza."""
         self.stream.addOnetimeObserver("/message", self.seen.append)
         self.stream.dispatchToObservers(xml("<message/>"))
         self.assertFalse(self.stream.dispatchToObservers(xml("<message/>")))
         self.assertEqual(len(self.seen), 1)
 
     def test_removed(self) -> None:
-        """
-        An observer can be removed.
-        """
+        """An observer can be removed."""
         observer = self.seen.append
         self.stream.addObserver("/message", observer)
         self.stream.removeObserver("/message", observer)
@@ -306,19 +244,13 @@ class ObserverTests(SynchronousTestCase):
         self.assertEqual(self.stream._observers, [])
 
     def test_forget(self) -> None:
-        """
-        All observers of one handler can be removed.
-        """
+        """All observers of one handler can be removed."""
 
         class Observer(XMPPHandler):
-            """
-            Observes.
-            """
+            """Observes."""
 
             def on(self, element: Any) -> None:
-                """
-                Nothing.
-                """
+                """Nothing."""
 
         one, other = Observer(), Observer()
         for handler in (one, other):

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Run every scenario of this folder in exact mode, each against a whole server of its own.
-"""
+"""Run every scenario of this folder in exact mode, each against a whole server of its own."""
 
 from __future__ import annotations
 
@@ -19,17 +17,13 @@ from muccore.testing.server import RunningServer, startServer
 
 
 class ScenarioTests(TestCase):
-    """
-    One test for each scenario, named after its file.
-    """
+    """One test for each scenario, named after its file."""
 
     timeout = 60
     server: RunningServer
 
     def setUp(self) -> Deferred[None]:
-        """
-        Start a server.
-        """
+        """Start a server."""
 
         def started(server: RunningServer) -> None:
             self.server = server
@@ -39,9 +33,7 @@ class ScenarioTests(TestCase):
 
 
 def _testOf(path: Path) -> Callable[[ScenarioTests], Deferred[None]]:
-    """
-    Return the test of one scenario.
-    """
+    """Return the test of one scenario."""
     script = load(str(path))
 
     def test(self: ScenarioTests) -> Deferred[None]:

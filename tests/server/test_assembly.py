@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_assembly -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.server.assembly}.
-"""
+"""Tests of L{muccore.server.assembly}."""
 
 from __future__ import annotations
 
@@ -29,22 +27,16 @@ from tests.configuration import ENCRYPTED, ConfigurationFile
 
 
 def differing(one: Any, other: Any) -> set[str]:
-    """
-    In which fields two instances of a data class differ.
-    """
+    """In which fields two instances of a data class differ."""
     names = {field.name for field in dataclasses.fields(one)}
     return {name for name in names if getattr(one, name) != getattr(other, name)}
 
 
 class SettingsTests(SynchronousTestCase):
-    """
-    What becomes of the configuration.
-    """
+    """What becomes of the configuration."""
 
     def test_streams(self) -> None:
-        """
-        Every setting of streams comes from the configuration, in its own units.
-        """
+        """Every setting of streams comes from the configuration, in its own units."""
         settings = makeSettings(
             c2s={"login_timeout": "7 s", "idle_timeout": "2 h", "keepalive": "5 min"},
             limits={
@@ -83,9 +75,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertNotIn("127.0.0.1", made.exempt)
 
     def test_rooms(self) -> None:
-        """
-        Every option of the rooms comes from the configuration.
-        """
+        """Every option of the rooms comes from the configuration."""
         made = assembly.mucOptions(
             makeSettings(
                 server={"domain": "example.org"},
@@ -133,14 +123,10 @@ class SettingsTests(SynchronousTestCase):
 
 
 class SecretTests(SynchronousTestCase):
-    """
-    The secret for the salts of users who do not exist.
-    """
+    """The secret for the salts of users who do not exist."""
 
     def test_kept(self) -> None:
-        """
-        It is the same as long as the key is, another one for another key, and says nothing of the key.
-        """
+        """It is the same as long as the key is, another one for another key, and says nothing of the key."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         settings = load(file.path)
         secret = assembly.dummySaltSecret(settings)
@@ -153,9 +139,7 @@ class SecretTests(SynchronousTestCase):
         self.assertNotEqual(assembly.dummySaltSecret(settings), secret)
 
     def test_none(self) -> None:
-        """
-        Without TLS there is none, though there may be a key.
-        """
+        """Without TLS there is none, though there may be a key."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         self.assertIsNone(assembly.dummySaltSecret(makeSettings()))
         file.configure(c2s={"tls": "off", "direct_tls_listen": ""})
@@ -163,14 +147,10 @@ class SecretTests(SynchronousTestCase):
 
 
 class HouseTests(SynchronousTestCase):
-    """
-    A house that is made and opened.
-    """
+    """A house that is made and opened."""
 
     def make(self, settings: Settings) -> assembly.House:
-        """
-        Make one on a clock.
-        """
+        """Make one on a clock."""
         return assembly.ServerComponents(settings, Clock())
 
     def test_made(self) -> None:
@@ -186,9 +166,7 @@ class HouseTests(SynchronousTestCase):
         self.assertIsNone(made.tls)
 
     def test_open(self) -> None:
-        """
-        When the stores are open, the handlers are in.
-        """
+        """When the stores are open, the handlers are in."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         for domain, kinds in (
@@ -201,9 +179,7 @@ class HouseTests(SynchronousTestCase):
             self.assertEqual(len(handlers), len(kinds))
 
     def test_storeFails(self) -> None:
-        """
-        If a store cannot be opened it is told which, and there are no handlers.
-        """
+        """If a store cannot be opened it is told which, and there are no handlers."""
         for position in range(2):
             made = self.make(makeSettings(auth={"backend": "memory:"}))
             self.patch(made.stores[position], "open", lambda: fail(StoreUnavailable("x")))
@@ -213,9 +189,7 @@ class HouseTests(SynchronousTestCase):
             self.assertEqual(list(made.mucDomain), [])
 
     def test_adopt(self) -> None:
-        """
-        What a new configuration says about log-ins, limits, streams and rooms holds from then on.
-        """
+        """What a new configuration says about log-ins, limits, streams and rooms holds from then on."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         offer = made.streams.features
@@ -238,9 +212,7 @@ class HouseTests(SynchronousTestCase):
         self.assertEqual((made.streams.features.domain, made.muc.options.localDomain), ("localhost", "localhost"))
 
     def test_adoptTLS(self) -> None:
-        """
-        A certificate that was not needed before is used from then on.
-        """
+        """A certificate that was not needed before is used from then on."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         settings = load(ConfigurationFile(self, c2s=ENCRYPTED).path)
@@ -251,9 +223,7 @@ class HouseTests(SynchronousTestCase):
         self.assertIs(made.tls, tls)
 
     def test_rooms(self) -> None:
-        """
-        The accounts' domain lists the rooms' among its items, by the name that is configured, a new one as well.
-        """
+        """The accounts' domain lists the rooms' among its items, by the name that is configured, a new one as well."""
         made = self.make(makeSettings(muc={"name": "Verona"}))
         self.successResultOf(made.open())
         [disco] = [handler for handler in made.userDomain if isinstance(handler, DiscoInfoHandler)]

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_listeners -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.server.listeners}.
-"""
+"""Tests of L{muccore.server.listeners}."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ from tests.configuration import Logged
 
 
 def settings(*listen: str, direct: str = "") -> Settings:
-    """
-    A configuration that listens somewhere.
-    """
+    """A configuration that listens somewhere."""
     return makeSettings(
         c2s={"listen": "\n  ".join(listen), "direct_tls_listen": direct, "tls": "required"},
         tls={"certificate": "c", "private_key": "k"},
@@ -34,16 +30,12 @@ def settings(*listen: str, direct: str = "") -> Settings:
 
 
 def at(port: int, interface: str = "127.0.0.1") -> str:
-    """
-    An endpoint.
-    """
+    """An endpoint."""
     return f"tcp:{port}:interface={interface}"
 
 
 def reachable(port: int, host: str = "127.0.0.1") -> bool:
-    """
-    Whether anybody listens.
-    """
+    """Whether anybody listens."""
     try:
         socket.create_connection((host, port)).close()
     except ConnectionRefusedError:
@@ -52,14 +44,10 @@ def reachable(port: int, host: str = "127.0.0.1") -> bool:
 
 
 class ListenersTests(TestCase):
-    """
-    Listening here and there.
-    """
+    """Listening here and there."""
 
     def setUp(self) -> None:
-        """
-        Take connections and do nothing with them.
-        """
+        """Take connections and do nothing with them."""
         self.logged = Logged(self)
         self.equipped: list[Any] = []
         self.factories = {key: Factory.forProtocol(Protocol) for key in ("listen", "direct_tls_listen")}
@@ -67,24 +55,18 @@ class ListenersTests(TestCase):
         self.addCleanup(self.listeners.closeAll)
 
     def free(self, host: str = "127.0.0.1") -> int:
-        """
-        A port that nobody listens on now.
-        """
+        """A port that nobody listens on now."""
         with socket.create_server((host, 0)) as listening:
             port: int = listening.getsockname()[1]
         return port
 
     async def adopt(self, settings: Settings) -> None:
-        """
-        Listen where a configuration says so and nowhere else.
-        """
+        """Listen where a configuration says so and nowhere else."""
         closeOthers = await self.listeners.reconfigure(settings)
         await closeOthers()
 
     async def test_places(self) -> None:
-        """
-        It listens at each endpoint of both keys, with the factory that belongs to the key, and equips every port.
-        """
+        """It listens at each endpoint of both keys, with the factory that belongs to the key, and equips every port."""
         one, two, direct = (self.free() for _ in range(3))
         configured = settings(at(one), at(two), direct=at(direct))
         await self.adopt(configured)
@@ -111,9 +93,7 @@ class ListenersTests(TestCase):
         self.assertEqual(set(self.listeners.ports), {("listen", at(stays)), ("listen", at(comes))})
 
     async def test_samePort(self) -> None:
-        """
-        A port can go from one address to all of them, and from STARTTLS to direct TLS.
-        """
+        """A port can go from one address to all of them, and from STARTTLS to direct TLS."""
         port = self.free("0.0.0.0")
         await self.adopt(settings(at(port)))
         await self.adopt(settings(at(port, "0.0.0.0")))
@@ -147,9 +127,7 @@ class ListenersTests(TestCase):
         self.assertEqual(self.logged.lines(LogLevel.critical), [])
 
     def adoptFails(self, settings: Settings) -> Deferred[Any]:
-        """
-        Adopt, as a Deferred.
-        """
+        """Adopt, as a Deferred."""
         return Deferred.fromCoroutine(self.listeners.reconfigure(settings))
 
     async def test_lost(self) -> None:
@@ -174,26 +152,20 @@ class ListenersTests(TestCase):
         self.assertEqual(self.listeners.ports, {})
 
     async def test_notHandedOver(self) -> None:
-        """
-        A socket that was not handed over cannot be listened on.
-        """
+        """A socket that was not handed over cannot be listened on."""
         for endpoint in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=clients"):
             error = await self.assertFailure(self.adoptFails(settings(endpoint)), ConfigError)
             self.assertIn(f"cannot listen on {endpoint}: no such socket has been handed over", str(error))
 
     async def test_backlog(self) -> None:
-        """
-        Many connections may wait to be accepted, or as many as the endpoint says.
-        """
+        """Many connections may wait to be accepted, or as many as the endpoint says."""
         one, two = self.free(), f"{at(self.free())}:backlog=7"
         await self.adopt(settings(at(one), two))
         self.assertEqual([port.backlog for port in self.equipped], [1024, 7])
         self.assertIsInstance(self.equipped[0], tcp.Port)
 
     async def test_closeAll(self) -> None:
-        """
-        Then nothing is listened on, and doing it again is harmless.
-        """
+        """Then nothing is listened on, and doing it again is harmless."""
         port = self.free()
         await self.adopt(settings(at(port)))
         for _ in range(2):

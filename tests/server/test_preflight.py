@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_preflight -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.server.preflight}.
-"""
+"""Tests of L{muccore.server.preflight}."""
 
 from __future__ import annotations
 
@@ -24,14 +22,10 @@ MEMORY = {"backend": "memory:"}
 
 
 class CheckTests(SynchronousTestCase):
-    """
-    Trying out a configuration.
-    """
+    """Trying out a configuration."""
 
     def problems(self, file: ConfigurationFile) -> list[str]:
-        """
-        What is found.
-        """
+        """What is found."""
         try:
             preflight.check(load(file.path), reactor)
         except ConfigError as e:
@@ -50,9 +44,7 @@ class CheckTests(SynchronousTestCase):
             self.assertRegex(line, rf"\A\d+: {problem}\Z")
 
     def take(self) -> int:
-        """
-        Take a port.
-        """
+        """Take a port."""
         listening = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listening.close)
         port: int = listening.getsockname()[1]
@@ -76,9 +68,7 @@ class CheckTests(SynchronousTestCase):
         socket.create_server(("127.0.0.1", port)).close()
 
     def test_everything(self) -> None:
-        """
-        Everything that does not work is told at once: certificate, both databases, both kinds of ports.
-        """
+        """Everything that does not work is told at once: certificate, both databases, both kinds of ports."""
         taken, direct = (f"tcp:{self.take()}:interface=127.0.0.1" for _ in range(2))
         file = ConfigurationFile(
             self,
@@ -100,9 +90,7 @@ class CheckTests(SynchronousTestCase):
         )
 
     def test_inEachOthersWay(self) -> None:
-        """
-        Two endpoints of which each could be had but not both are found.
-        """
+        """Two endpoints of which each could be had but not both are found."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         everywhere = f"tcp:{port}:interface=0.0.0.0"
@@ -111,9 +99,7 @@ class CheckTests(SynchronousTestCase):
         self.assertProblems(file, rf"\[c2s\] listen: cannot listen on {everywhere}: another program .*")
 
     def test_notOurs(self) -> None:
-        """
-        An address that this machine does not have is told as such.
-        """
+        """An address that this machine does not have is told as such."""
         endpoint = "tcp:0:interface=192.0.2.1"
         file = ConfigurationFile(self, c2s={**ENCRYPTED, "listen": endpoint}, auth=MEMORY)
         self.assertProblems(
@@ -121,9 +107,7 @@ class CheckTests(SynchronousTestCase):
         )
 
     def test_notHandedOver(self) -> None:
-        """
-        A socket that systemd should have handed over and has not is found.
-        """
+        """A socket that systemd should have handed over and has not is found."""
         for endpoint in ("systemd:domain=INET:index=0", "systemd:domain=INET6:name=clients"):
             file = ConfigurationFile(self, c2s={**ENCRYPTED, "listen": endpoint}, auth=MEMORY)
             self.assertProblems(
@@ -133,23 +117,17 @@ class CheckTests(SynchronousTestCase):
             )
 
     def test_nothingIsMade(self) -> None:
-        """
-        A server whose stores are in memory leaves no file behind.
-        """
+        """A server whose stores are in memory leaves no file behind."""
         file = ConfigurationFile(self)
         self.assertEqual(self.problems(file), [])
         self.assertEqual(os.listdir(file.folder), ["server.cfg"])
 
 
 class ExpatTests(SynchronousTestCase):
-    """
-    The XML parser of this Python.
-    """
+    """The XML parser of this Python."""
 
     def test_keepsStanzasBack(self) -> None:
-        """
-        One that would keep stanzas back until more data comes is refused in one line, which says what to use.
-        """
+        """One that would keep stanzas back until more data comes is refused in one line, which says what to use."""
         file = ConfigurationFile(self)
         self.patch(preflight, "hasReparseDeferral", lambda: True)
         error = self.assertRaises(ConfigError, preflight.check, load(file.path), reactor)
@@ -157,9 +135,7 @@ class ExpatTests(SynchronousTestCase):
 
 
 class TLSTests(SynchronousTestCase):
-    """
-    Whether a certificate is needed.
-    """
+    """Whether a certificate is needed."""
 
     def test_usesTLS(self) -> None:
         """
@@ -181,26 +157,18 @@ class TLSTests(SynchronousTestCase):
 
 
 class ExplainTests(SynchronousTestCase):
-    """
-    Why a port cannot be had.
-    """
+    """Why a port cannot be had."""
 
     def test_privilege(self) -> None:
-        """
-        A port that needs a privilege says which.
-        """
+        """A port that needs a privilege says which."""
         self.assertIn("CAP_NET_BIND_SERVICE", preflight.describeError(OSError(errno.EACCES, "Permission denied")))
 
     def test_noAddress(self) -> None:
-        """
-        An interface that is neither an address nor the name of one is told as such.
-        """
+        """An interface that is neither an address nor the name of one is told as such."""
         error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         self.assertIn("its interface is no address", preflight.describeError(error))
 
     def test_other(self) -> None:
-        """
-        Anything else is told in the system's words, or in its own where the system has none.
-        """
+        """Anything else is told in the system's words, or in its own where the system has none."""
         self.assertEqual(preflight.describeError(OSError(errno.ENOBUFS, "x")), os.strerror(errno.ENOBUFS))
         self.assertEqual(preflight.describeError(OSError("strange")), "strange")

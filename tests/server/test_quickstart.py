@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.server.quickstart}.
-"""
+"""Tests of L{muccore.server.quickstart}."""
 
 from __future__ import annotations
 
@@ -42,14 +40,10 @@ domain = conference.localhost
 
 
 class FirstStartTests(SynchronousTestCase):
-    """
-    C{python -m muccore.server.quickstart}.
-    """
+    """C{python -m muccore.server.quickstart}."""
 
     def setUp(self) -> None:
-        """
-        Configure a server of which nothing is there yet.
-        """
+        """Configure a server of which nothing is there yet."""
         self.folder = FilePath(self.mktemp())
         self.folder.child("etc").makedirs()
         self.file = self.folder.descendant(["etc", "server.cfg"])
@@ -58,9 +52,7 @@ class FirstStartTests(SynchronousTestCase):
         self.certificate, self.key = keys.child("the.crt"), keys.child("the.key")
 
     def configure(self, old: str, new: str) -> None:
-        """
-        Change the configuration.
-        """
+        """Change the configuration."""
         self.assertIn(old, CONFIGURATION)
         self.file.setContent(CONFIGURATION.replace(old, new).encode())
 
@@ -87,9 +79,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertEqual(stat.S_IMODE(os.stat(self.key.parent().path).st_mode), 0o700)
 
     def test_again(self) -> None:
-        """
-        What is there stays as it is.
-        """
+        """What is there stays as it is."""
         self.command()
         before = self.certificate.getContent(), self.key.getContent()
         status, out, _ = self.command()
@@ -98,9 +88,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertEqual((self.certificate.getContent(), self.key.getContent()), before)
 
     def test_halfThere(self) -> None:
-        """
-        Of half a pair it is said which half is missing; nothing is written.
-        """
+        """Of half a pair it is said which half is missing; nothing is written."""
         for half, missing, name in (
             (self.key, self.certificate, "certificate"),
             (self.certificate, self.key, "private_key"),
@@ -117,9 +105,7 @@ class FirstStartTests(SynchronousTestCase):
             half.remove()
 
     def test_notNeeded(self) -> None:
-        """
-        Without TLS, and without a certificate in the configuration, none is written.
-        """
+        """Without TLS, and without a certificate in the configuration, none is written."""
         self.configure("direct_tls_listen = tcp:15223:interface=127.0.0.1", "tls = off\nallow_plaintext_auth = yes")
         status, out, _ = self.command()
         self.assertEqual(status, 0)
@@ -127,9 +113,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertFalse(self.certificate.exists())
 
     def test_notWritable(self) -> None:
-        """
-        If it cannot be written, that is one line that names the file.
-        """
+        """If it cannot be written, that is one line that names the file."""
         self.folder.child("keys").setContent(b"no folder")
         status, out, err = self.command()
         self.assertEqual((status, out), (1, ""))
@@ -138,9 +122,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertIn("cannot be written", err)
 
     def test_description(self) -> None:
-        """
-        It says where the server will listen and how, where things are kept, and how the first account is made.
-        """
+        """It says where the server will listen and how, where things are kept, and how the first account is made."""
         _, out, _ = self.command()
         lines = out.splitlines()
         for line in (
@@ -156,17 +138,13 @@ class FirstStartTests(SynchronousTestCase):
         self.assertEqual(os.path.abspath(command.split()[2]), self.file.path)
 
     def test_systemdSocket(self) -> None:
-        """
-        A socket that will be handed over is named as it is configured.
-        """
+        """A socket that will be handed over is named as it is configured."""
         self.configure("    tcp:15222:interface=127.0.0.1\n", "    systemd:domain=INET:index=0\n")
         _, out, _ = self.command()
         self.assertIn("  systemd:domain=INET:index=0  STARTTLS required", out)
 
     def test_badConfiguration(self) -> None:
-        """
-        What is wrong with the configuration is said as the server says it, and nothing is written.
-        """
+        """What is wrong with the configuration is said as the server says it, and nothing is written."""
         self.configure("domain = localhost", "domian = localhost")
         status, out, err = self.command()
         self.assertEqual((status, out), (1, ""))
@@ -174,15 +152,11 @@ class FirstStartTests(SynchronousTestCase):
         self.assertFalse(self.certificate.exists())
 
     def test_usage(self) -> None:
-        """
-        Without a configuration it says how it is called.
-        """
+        """Without a configuration it says how it is called."""
         self.assertEqual(self.command("one", "two"), (2, "", "usage: python -m muccore.server.quickstart FILE\n"))
 
     def test_module(self) -> None:
-        """
-        It is a command.
-        """
+        """It is a command."""
         environment = {**os.environ, "PYTHONPATH": ROOT.path}
         done = subprocess.run(
             [sys.executable, "-m", "muccore.server.quickstart", self.file.path],

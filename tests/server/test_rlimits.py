@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.server.rlimits}.
-"""
+"""Tests for L{muccore.server.rlimits}."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ from muccore.server.rlimits import SPARE, raiseFileLimit
 
 
 class Limits:
-    """
-    The limits of a process.
-    """
+    """The limits of a process."""
 
     RLIMIT_NOFILE = resource.RLIMIT_NOFILE
     RLIM_INFINITY = resource.RLIM_INFINITY
@@ -24,16 +20,12 @@ class Limits:
         self.limits = (soft, hard)
 
     def getrlimit(self, which: int) -> tuple[int, int]:
-        """
-        Tell them.
-        """
+        """Tell them."""
         assert which == self.RLIMIT_NOFILE
         return self.limits
 
     def setrlimit(self, which: int, limits: tuple[int, int]) -> None:
-        """
-        Set them, as one without privileges.
-        """
+        """Set them, as one without privileges."""
         assert which == self.RLIMIT_NOFILE
         soft, hard = limits
         assert self.limits[1] == hard
@@ -42,9 +34,7 @@ class Limits:
 
 
 class ProvideTests(SynchronousTestCase):
-    """
-    Raising the limit.
-    """
+    """Raising the limit."""
 
     def provide(self, soft: int, hard: int, connections: int = 5000) -> tuple[int, int]:
         """
@@ -56,30 +46,22 @@ class ProvideTests(SynchronousTestCase):
         return raiseFileLimit(connections, limits), limits.limits[0]
 
     def test_enough(self) -> None:
-        """
-        A limit that is high enough stays.
-        """
+        """A limit that is high enough stays."""
         self.assertEqual(self.provide(10_000, 20_000), (5000, 10_000))
         self.assertEqual(self.provide(resource.RLIM_INFINITY, resource.RLIM_INFINITY)[0], 5000)
 
     def test_raised(self) -> None:
-        """
-        One that is too low is raised to what is needed.
-        """
+        """One that is too low is raised to what is needed."""
         self.assertEqual(self.provide(1024, 20_000), (5000, 5000 + SPARE))
         self.assertEqual(self.provide(1024, resource.RLIM_INFINITY), (5000, 5000 + SPARE))
 
     def test_notEnough(self) -> None:
-        """
-        It is raised as far as that goes, and it is told how far that is.
-        """
+        """It is raised as far as that goes, and it is told how far that is."""
         self.assertEqual(self.provide(1024, 4096), (4096 - SPARE, 4096))
         self.assertEqual(self.provide(64, 128), (0, 128))
 
     def test_really(self) -> None:
-        """
-        The process's own limit is one that it can work on.
-        """
+        """The process's own limit is one that it can work on."""
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
         self.assertGreaterEqual(raiseFileLimit(1), 0)

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_service -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.server.service}, and of L{muccore.testing.server}, which starts one.
-"""
+"""Tests of L{muccore.server.service}, and of L{muccore.testing.server}, which starts one."""
 
 from __future__ import annotations
 
@@ -40,50 +38,38 @@ CHAT = "conference.localhost"
 
 
 class ServerTestCase(TestCase):
-    """
-    Servers in this process.
-    """
+    """Servers in this process."""
 
     timeout = 60
 
     def setUp(self) -> None:
-        """
-        Listen to what is logged and to what the service manager is told.
-        """
+        """Listen to what is logged and to what the service manager is told."""
         self.logged = Logged(self)
         self.told: list[str] = []
         self.patch(service, "notify", lambda state: self.told.append(state.partition("\n")[0]))
 
     def server(self, file: ConfigurationFile, tuned: bool = False) -> MUCCoreService:
-        """
-        A server that is stopped when the test ends.
-        """
+        """A server that is stopped when the test ends."""
         server = MUCCoreService(load(file.path), reactor, tuned)
         self.addCleanup(server.stopService)
         return server
 
     async def serve(self, file: ConfigurationFile) -> RunningServer:
-        """
-        Start a server.
-        """
+        """Start a server."""
         server = self.server(file)
         server.startService()
         await server.ready
         return RunningServer(server)
 
     async def nameOf(self, person: Person) -> str | None:
-        """
-        What somebody hears the rooms are called.
-        """
+        """What somebody hears the rooms are called."""
         info = await bounded(person.ask("get", f"<query xmlns='{ns.DISCO_INFO}'/>", CHAT))
         [identity] = info.iter(f"{{{ns.DISCO_INFO}}}identity")
         return identity.get("name")
 
 
 class StartTests(ServerTestCase):
-    """
-    Starting.
-    """
+    """Starting."""
 
     async def test_serves(self) -> None:
         """
@@ -106,9 +92,7 @@ class StartTests(ServerTestCase):
         )
 
     async def test_transports(self) -> None:
-        """
-        Connections are made as the configuration says: opportunistic or not, with its limits.
-        """
+        """Connections are made as the configuration says: opportunistic or not, with its limits."""
         for word, kind in (("yes", OpportunisticConnection), ("no", BoundedConnection)):
             running = await startServer(
                 reactor,
@@ -125,9 +109,7 @@ class StartTests(ServerTestCase):
             self.assertEqual((transport.outboxLimit, transport.closeTimeout), (300 * 1024, 2))
 
     async def test_ports(self) -> None:
-        """
-        The server for tests tells its ports.
-        """
+        """The server for tests tells its ports."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         running = await self.serve(file)
         self.assertEqual(running.portOf("listen"), running.port)
@@ -149,9 +131,7 @@ class StartTests(ServerTestCase):
         return str(error)
 
     async def test_portTaken(self) -> None:
-        """
-        A port that somebody has taken since it was tried out is told.
-        """
+        """A port that somebody has taken since it was tried out is told."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             endpoint = f"tcp:{listening.getsockname()[1]}:interface=127.0.0.1"
             told = await self.assertFails(
@@ -160,17 +140,13 @@ class StartTests(ServerTestCase):
         self.assertIn(f"cannot listen on {endpoint}: another program listens there", told)
 
     async def test_certificate(self) -> None:
-        """
-        A certificate that cannot be used is told.
-        """
+        """A certificate that cannot be used is told."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         os.remove(file.certificate)
         self.assertIn(file.certificate, await self.assertFails(self.server(file), ("tls", "certificate")))
 
     async def test_stores(self) -> None:
-        """
-        A store that cannot be opened is told at its own place.
-        """
+        """A store that cannot be opened is told at its own place."""
         for section, key in (("auth", "backend"), ("storage", "affiliations")):
             self.logged.events.clear()
             file = ConfigurationFile(self, **{section: {key: "sqlite:x.db"}})
@@ -178,9 +154,7 @@ class StartTests(ServerTestCase):
             self.assertIn(file.file("x.db"), await self.assertFails(self.server(file), (section, key)))
 
     async def test_fault(self) -> None:
-        """
-        What is nobody's mistake but a fault is logged as one.
-        """
+        """What is nobody's mistake but a fault is logged as one."""
 
         def fault(self: object) -> None:
             raise ZeroDivisionError
@@ -209,27 +183,19 @@ class RunsReactor:
         return getattr(reactor, name)
 
     def callWhenRunning(self, function: Any) -> None:
-        """
-        Keep it.
-        """
+        """Keep it."""
         self.waiting.append(function)
 
     def stop(self) -> None:
-        """
-        Stop.
-        """
+        """Stop."""
         self.stopped = True
 
 
 class TunedTests(ServerTestCase):
-    """
-    A server that has the process for itself.
-    """
+    """A server that has the process for itself."""
 
     def setUp(self) -> None:
-        """
-        Let the test's process stay as it is.
-        """
+        """Let the test's process stay as it is."""
         super().setUp()
         self.atExit: list[Any] = []
         self.patch(atexit, "register", lambda *call: self.atExit.append(call))
@@ -260,9 +226,7 @@ class TunedTests(ServerTestCase):
         self.assertTrue(waiting.stopped)
 
     async def test_hangUp(self) -> None:
-        """
-        SIGHUP reloads; the collector looks less often at what is there.
-        """
+        """SIGHUP reloads; the collector looks less often at what is there."""
         file = ConfigurationFile(self)
         server = self.server(file, True)
         server.startService()
@@ -274,9 +238,7 @@ class TunedTests(ServerTestCase):
         await reloaded
 
     async def test_stoppedEarly(self) -> None:
-        """
-        A server that is told to end before it served has not failed.
-        """
+        """A server that is told to end before it served has not failed."""
         server = self.server(ConfigurationFile(self, storage={"affiliations": "sqlite:rooms.db"}), True)
         server.startService()
         await server.stopService()
@@ -285,9 +247,7 @@ class TunedTests(ServerTestCase):
 
 
 class ReloadTests(ServerTestCase):
-    """
-    Reloading.
-    """
+    """Reloading."""
 
     async def test_adopts(self) -> None:
         """
@@ -309,9 +269,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.info)[-1], f"reloaded {file.path}")
 
     async def test_elsewhere(self) -> None:
-        """
-        The file is found again from another folder.
-        """
+        """The file is found again from another folder."""
         file = ConfigurationFile(self)
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
@@ -326,9 +284,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(server.settings.muc.name, "Verona")
 
     async def test_ports(self) -> None:
-        """
-        New endpoints are listened on and those that have gone are not, and whoever came by one of them stays.
-        """
+        """New endpoints are listened on and those that have gone are not, and whoever came by one of them stays."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -364,9 +320,7 @@ class ReloadTests(ServerTestCase):
         await arrive(self, running.port, "paris")
 
     async def test_mistakes(self) -> None:
-        """
-        A configuration with mistakes changes nothing; each is logged.
-        """
+        """A configuration with mistakes changes nothing; each is logged."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -374,9 +328,7 @@ class ReloadTests(ServerTestCase):
         await self.assertNotReloaded(running, romeo, "[muc] historie", "[limits] depth")
 
     async def test_noFile(self) -> None:
-        """
-        A configuration that is not there any more changes nothing.
-        """
+        """A configuration that is not there any more changes nothing."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -384,9 +336,7 @@ class ReloadTests(ServerTestCase):
         await self.assertNotReloaded(running, romeo, "cannot be read")
 
     async def test_portTaken(self) -> None:
-        """
-        If a port cannot be had nothing of the new configuration holds.
-        """
+        """If a port cannot be had nothing of the new configuration holds."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -396,9 +346,7 @@ class ReloadTests(ServerTestCase):
             await self.assertNotReloaded(running, romeo, f"cannot listen on {endpoint}")
 
     async def test_badCertificate(self) -> None:
-        """
-        If the certificate cannot be used nothing of the new configuration holds, and the one before is used.
-        """
+        """If the certificate cannot be used nothing of the new configuration holds, and the one before is used."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -408,9 +356,7 @@ class ReloadTests(ServerTestCase):
         await self.assertNotReloaded(running, romeo, f"{file.certificate}: is no PEM file of certificates")
 
     async def test_fault(self) -> None:
-        """
-        A fault is logged as one, and the service manager still hears the end of it.
-        """
+        """A fault is logged as one, and the service manager still hears the end of it."""
         running = await self.serve(ConfigurationFile(self))
 
         def fault(path: str) -> None:
@@ -422,9 +368,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(self.told, [READY, "RELOADING=1", READY])
 
     def serialOf(self, person: Person) -> int:
-        """
-        The serial number of the certificate that somebody has been shown.
-        """
+        """The serial number of the certificate that somebody has been shown."""
         transport: Any = person.transport
         serial: int = transport.getPeerCertificate().get_serial_number()
         return serial
@@ -459,9 +403,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.warn), [])
 
     async def test_firstCertificate(self) -> None:
-        """
-        A server without TLS can be told to use it from now on.
-        """
+        """A server without TLS can be told to use it from now on."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -473,9 +415,7 @@ class ReloadTests(ServerTestCase):
         await romeo.ping("localhost")
 
     async def test_restart(self) -> None:
-        """
-        What has to wait for the next start is told, all of it and nothing else, and goes on as it was.
-        """
+        """What has to wait for the next start is told, all of it and nothing else, and goes on as it was."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -497,9 +437,7 @@ class ReloadTests(ServerTestCase):
         await arrive(self, running.port, "juliet")
 
     async def test_together(self) -> None:
-        """
-        Of two reloads at once the second waits for the first, and both are carried out.
-        """
+        """Of two reloads at once the second waits for the first, and both are carried out."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         assert running.server.listeners is not None
@@ -513,9 +451,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(len([line for line in self.logged.lines(LogLevel.info) if line.startswith("reloaded")]), 2)
 
     async def test_whenItDoesNotServe(self) -> None:
-        """
-        Before it serves and when it ends, a reload does nothing and tells nobody anything.
-        """
+        """Before it serves and when it ends, a reload does nothing and tells nobody anything."""
         server = self.server(ConfigurationFile(self, storage={"affiliations": "sqlite:rooms.db"}))
         await server.reload()
         server.startService()
@@ -529,14 +465,10 @@ class ReloadTests(ServerTestCase):
 
 
 class StopTests(ServerTestCase):
-    """
-    Ending.
-    """
+    """Ending."""
 
     async def test_ends(self) -> None:
-        """
-        Rooms and streams say goodbye, nothing is listened on any more, and the stores are closed.
-        """
+        """Rooms and streams say goodbye, nothing is listened on any more, and the stores are closed."""
         running = await self.serve(ConfigurationFile(self))
         romeo = await arrive(self, running.port, "romeo")
         await bounded(romeo.enter("Romeo"))
@@ -559,9 +491,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.info)[-1], "muccore has ended")
 
     async def test_suppressedEvents(self) -> None:
-        """
-        How many events were not logged is told when their minute is over, without another event, and at the end.
-        """
+        """How many events were not logged is told when their minute is over, without another event, and at the end."""
         clock = Clock()
         self.patch(eventlog, "limit", eventlog.RateLimit(clock.seconds))
         self.patch(eventlog, "PERIOD", 0.01)
@@ -581,9 +511,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.info)[-2:], [expected, "muccore has ended"])
 
     async def test_twice(self) -> None:
-        """
-        Ending it again, before or after it has ended, waits for the same end.
-        """
+        """Ending it again, before or after it has ended, waits for the same end."""
         running = await self.serve(ConfigurationFile(self))
         await arrive(self, running.port, "romeo")
         first = running.stop()
@@ -595,9 +523,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.told, [READY, STOPPING])
 
     async def test_whileStarting(self) -> None:
-        """
-        A server that is told to end while it opens its stores never serves: it closes what has been opened.
-        """
+        """A server that is told to end while it opens its stores never serves: it closes what has been opened."""
         server = self.server(
             ConfigurationFile(self, auth={"backend": "sqlite:x.db"}, storage={"affiliations": "sqlite:x.db"})
         )
@@ -615,15 +541,11 @@ class StopTests(ServerTestCase):
             await self.assertFailure(answer, StoreUnavailable)
 
     async def test_neverStarted(self) -> None:
-        """
-        A server that was never started can be ended.
-        """
+        """A server that was never started can be ended."""
         await MUCCoreService(makeSettings(), reactor).stopService()
 
     async def test_afterFailure(self) -> None:
-        """
-        A server that could not start can be ended, and lets go of what it had.
-        """
+        """A server that could not start can be ended, and lets go of what it had."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             free = "tcp:0:interface=127.0.0.1"
             endpoint = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
@@ -635,9 +557,7 @@ class StopTests(ServerTestCase):
         await server.stopService()
 
     async def test_stepsFail(self) -> None:
-        """
-        Whatever fails at the end is logged, and all the rest is done nevertheless.
-        """
+        """Whatever fails at the end is logged, and all the rest is done nevertheless."""
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
@@ -653,9 +573,7 @@ class StopTests(ServerTestCase):
             socket.create_connection(("127.0.0.1", running.port))
 
     async def test_stores(self) -> None:
-        """
-        The stores are those that the configuration names.
-        """
+        """The stores are those that the configuration names."""
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_systemd -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.server.systemd}.
-"""
+"""Tests of L{muccore.server.systemd}."""
 
 from __future__ import annotations
 
@@ -23,14 +21,10 @@ from muccore.server.systemd import READY, STOPPING, JournalObserver, isJournal, 
 
 
 class NotifyTests(SynchronousTestCase):
-    """
-    What the service manager is told.
-    """
+    """What the service manager is told."""
 
     def listen(self, address: str) -> socket.socket:
-        """
-        Be the service manager.
-        """
+        """Be the service manager."""
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(manager.close)
         manager.bind(address)
@@ -38,9 +32,7 @@ class NotifyTests(SynchronousTestCase):
         return manager
 
     def test_path(self) -> None:
-        """
-        A state is sent to the socket that the environment names.
-        """
+        """A state is sent to the socket that the environment names."""
         # mktemp's paths are too long for a socket's.
         folder = os.getcwd()
         self.addCleanup(os.chdir, folder)
@@ -52,32 +44,24 @@ class NotifyTests(SynchronousTestCase):
             self.assertEqual(manager.recv(1024).decode(), state)
 
     def test_abstract(self) -> None:
-        """
-        A name that begins with an at sign is that of an abstract socket.
-        """
+        """A name that begins with an at sign is that of an abstract socket."""
         name = f"muccore test {os.getpid()}"
         manager = self.listen(f"\0{name}")
         self.assertTrue(notify(READY, {"NOTIFY_SOCKET": f"@{name}"}))
         self.assertEqual(manager.recv(1024), b"READY=1")
 
     def test_nobody(self) -> None:
-        """
-        Where nobody wants to know, or nobody is there, nothing happens.
-        """
+        """Where nobody wants to know, or nobody is there, nothing happens."""
         self.assertFalse(notify(READY, {}))
         for address in ("", "/nowhere/at/all", "x" * 200):
             self.assertFalse(notify(READY, {"NOTIFY_SOCKET": address}))
 
     def test_states(self) -> None:
-        """
-        The states are those of sd_notify(3).
-        """
+        """The states are those of sd_notify(3)."""
         self.assertEqual((READY, STOPPING), ("READY=1", "STOPPING=1"))
 
     def test_reloading(self) -> None:
-        """
-        Reloading is told with the monotonic time in microseconds, which the manager compares with its own.
-        """
+        """Reloading is told with the monotonic time in microseconds, which the manager compares with its own."""
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         match = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reloading())
         after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
@@ -86,14 +70,10 @@ class NotifyTests(SynchronousTestCase):
 
 
 class JournalTests(SynchronousTestCase):
-    """
-    Lines for the journal.
-    """
+    """Lines for the journal."""
 
     def setUp(self) -> None:
-        """
-        Let all levels through.
-        """
+        """Let all levels through."""
         self.patch(Logger, "threshold", Logger.threshold)
         setThreshold("debug")
 
@@ -112,15 +92,11 @@ class JournalTests(SynchronousTestCase):
         return stream
 
     def logTo(self, observer: Any) -> Logger:
-        """
-        A logger with one observer.
-        """
+        """A logger with one observer."""
         return Logger(observer=LogPublisher(observer), namespace="muccore.somewhere")
 
     def test_priorities(self) -> None:
-        """
-        Each level has its priority, and no time or level in words.
-        """
+        """Each level has its priority, and no time or level in words."""
         stream = io.StringIO()
         log = self.logTo(JournalObserver(stream))
         for level in ("debug", "info", "warn", "error", "critical"):
@@ -152,9 +128,7 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual([line for line in trace[1:] if not line.startswith("<2>\t")], [])
 
     def test_recognized(self) -> None:
-        """
-        The journal is recognized by device and inode. A stream that is another one, or none, is not it.
-        """
+        """The journal is recognized by device and inode. A stream that is another one, or none, is not it."""
         self.assertTrue(isJournal(self.stream()))
         self.assertFalse(isJournal(self.stream(False)))
         self.assertFalse(isJournal(io.StringIO()))
@@ -178,9 +152,7 @@ class JournalTests(SynchronousTestCase):
             self.assertRegex(stream.read(), expected)
 
     def test_badConfiguration(self) -> None:
-        """
-        What is wrong with the configuration has the priority of an error.
-        """
+        """What is wrong with the configuration has the priority of an error."""
         stream = self.stream()
         self.patch(sys, "stderr", stream)
         options = tap.Options()

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of C{etc/muccore.service}, with systemd's own tools.
-"""
+"""Tests of C{etc/muccore.service}, with systemd's own tools."""
 
 from __future__ import annotations
 
@@ -27,14 +25,10 @@ EXPOSURE = 2.0
 
 
 class UnitTests(SynchronousTestCase):
-    """
-    The unit.
-    """
+    """The unit."""
 
     def setUp(self) -> None:
-        """
-        Read it.
-        """
+        """Read it."""
         self.text = UNIT.getContent().decode("ascii")
         parser = configparser.RawConfigParser(strict=False, comment_prefixes="#", delimiters="=")
         parser.optionxform = str  # type: ignore[assignment, method-assign]
@@ -66,22 +60,16 @@ class UnitTests(SynchronousTestCase):
         return done.returncode, done.stdout
 
     def test_verified(self) -> None:
-        """
-        systemd understands all of it and has nothing to say about it.
-        """
+        """systemd understands all of it and has nothing to say about it."""
         self.assertEqual(self.analyze("verify", "--man=no"), (0, ""))
 
     def test_verifiedWatchfully(self) -> None:
-        """
-        A key that systemd does not know would be told.
-        """
+        """A key that systemd does not know would be told."""
         self.text = self.text.replace("\nRestart=", "\nRestrat=")
         self.assertIn("Restrat", self.analyze("verify", "--man=no")[1])
 
     def test_hardened(self) -> None:
-        """
-        Its exposure, as systemd-analyze counts it, is at most 2.0.
-        """
+        """Its exposure, as systemd-analyze counts it, is at most 2.0."""
         status, output = self.analyze("security", "--offline=true", "--no-pager")
         (level,) = re.findall(r"Overall exposure level for muccore\.service: ([\d.]+)", output)
         self.assertEqual(status, 0)

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_tap -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.tap}.
-"""
+"""Tests of L{muccore.tap}."""
 
 from __future__ import annotations
 
@@ -23,14 +21,10 @@ from tests.configuration import ConfigurationFile
 
 
 class TapTests(SynchronousTestCase):
-    """
-    What C{twistd muccore} does before anything runs.
-    """
+    """What C{twistd muccore} does before anything runs."""
 
     def options(self, *arguments: str) -> tap.Options:
-        """
-        Parse a command line.
-        """
+        """Parse a command line."""
         options = tap.Options()
         options.parseOptions(list(arguments))
         return options
@@ -50,17 +44,13 @@ class TapTests(SynchronousTestCase):
         return out.getvalue() + err.getvalue()
 
     def test_plugin(self) -> None:
-        """
-        twistd finds exactly one plugin called muccore, with these options and this service.
-        """
+        """twistd finds exactly one plugin called muccore, with these options and this service."""
         [maker] = [maker for maker in getPlugins(IServiceMaker) if maker.tapname == "muccore"]
         self.assertIs(maker.options, tap.Options)
         self.assertIs(maker.makeService, tap.makeService)
 
     def test_makeService(self) -> None:
-        """
-        The service is a server with the file's configuration.
-        """
+        """The service is a server with the file's configuration."""
         file = ConfigurationFile(self, server={"name": "Verona"})
         for option in ("-c", "--config"):
             service = tap.makeService(self.options(option, file.path))
@@ -69,16 +59,12 @@ class TapTests(SynchronousTestCase):
             self.assertFalse(service.running)
 
     def test_default(self) -> None:
-        """
-        Without a word about it the configuration is where a system service has it.
-        """
+        """Without a word about it the configuration is where a system service has it."""
         self.patch(tap, "load", lambda path: path)
         self.assertEqual(self.options().settings, "/etc/muccore/server.cfg")
 
     def test_mistakes(self) -> None:
-        """
-        Mistakes in the configuration end the process with status 1 and a line for each.
-        """
+        """Mistakes in the configuration end the process with status 1 and a line for each."""
         file = ConfigurationFile(self, c2s={"tls": "maybe"}, limits={"depth": "1"})
         lines = self.ends(lambda: self.options("-c", file.path), 1).splitlines()
         self.assertEqual(len(lines), 2)
@@ -86,9 +72,7 @@ class TapTests(SynchronousTestCase):
             self.assertTrue(line.startswith(file.path), line)
 
     def test_trouble(self) -> None:
-        """
-        So does what is found out when the configuration is tried out.
-        """
+        """So does what is found out when the configuration is tried out."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             endpoint = f"tcp:{listening.getsockname()[1]}:interface=127.0.0.1"
             file = ConfigurationFile(self, c2s={"listen": endpoint}, storage={"affiliations": "sqlite:rooms.db"})
@@ -99,13 +83,9 @@ class TapTests(SynchronousTestCase):
         self.assertIn(file.file("rooms.db"), "".join(lines))
 
     def test_version(self) -> None:
-        """
-        C{--version} tells muccore's version, not Twisted's.
-        """
+        """C{--version} tells muccore's version, not Twisted's."""
         self.assertEqual(self.ends(lambda: self.options("--version"), 0), f"muccore {__version__}\n")
 
     def test_usage(self) -> None:
-        """
-        A word that is no option is refused.
-        """
+        """A word that is no option is refused."""
         self.assertRaises(usage.UsageError, self.options, "server.cfg")

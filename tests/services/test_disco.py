@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.services.disco}.
-"""
+"""Tests of L{muccore.services.disco}."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ ITEMS = "http://jabber.org/protocol/disco#items"
 
 @implementer(IDisco)
 class Nodes(XMPPHandler):
-    """
-    A stock handler with nodes, that takes its time.
-    """
+    """A stock handler with nodes, that takes its time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,42 +37,30 @@ class Nodes(XMPPHandler):
         self.info: Deferred[Any] = Deferred()
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Any:
-        """
-        One feature, later.
-        """
+        """One feature, later."""
         self.asked.append((requestor.full(), target.full(), nodeIdentifier))
         return self.info
 
     def getDiscoItems(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Any:
-        """
-        One item at one node.
-        """
+        """One item at one node."""
         return [disco.DiscoItem(TwistedJID(HERE), "x", "X")] if nodeIdentifier == "node" else []
 
 
 class DiscoTestCase(SynchronousTestCase):
-    """
-    Romeo asks.
-    """
+    """Romeo asks."""
 
     def setUp(self) -> None:
-        """
-        Romeo is on line.
-        """
+        """Romeo is on line."""
         self.server = Server(HERE)
         self.romeo = self.server.connect(ROMEO)
 
     def ask(self, uri: str, to: str = HERE, node: str | None = None) -> list[str]:
-        """
-        What comes back.
-        """
+        """What comes back."""
         attribute = "" if node is None else f" node='{node}'"
         return self.romeo.ask(f"<iq type='get' id='1' to='{to}'><query xmlns='{uri}'{attribute}/></iq>")
 
     def result(self, uri: str, inside: str, to: str = HERE, node: str = "") -> list[str]:
-        """
-        A result as it comes back.
-        """
+        """A result as it comes back."""
         attribute = f" node='{node}'" if node else ""
         return canonical(
             f"<iq type='result' id='1' from='{to}' to='{ROMEO}'><query xmlns='{uri}'{attribute}>{inside}</query></iq>"
@@ -84,9 +68,7 @@ class DiscoTestCase(SynchronousTestCase):
 
 
 class InfoTests(DiscoTestCase):
-    """
-    XEP-0030 §3
-    """
+    """XEP-0030 §3"""
 
     def test_features(self) -> None:
         """
@@ -107,17 +89,13 @@ class InfoTests(DiscoTestCase):
         )
 
     def test_alone(self) -> None:
-        """
-        C{DiscoInfoHandler} leaves C{disco#items} to somebody else.
-        """
+        """C{DiscoInfoHandler} leaves C{disco#items} to somebody else."""
         self.server.add(HERE, DiscoInfoHandler())
         self.assertEqual(self.ask(INFO), self.result(INFO, f"<feature var='{INFO}'/><feature var='{ITEMS}'/>"))
         self.assertEqual(conditions(self.ask(ITEMS)), ["service-unavailable"])
 
     def test_forms(self) -> None:
-        """
-        A handler may add forms (XEP-0128).
-        """
+        """A handler may add forms (XEP-0128)."""
         handler = Handler()
         form = data_form.Form("result", formNamespace="urn:f", fields=[data_form.Field(var="a", value="1")])
         handler.getDiscoInfo = lambda *_: [form]  # type: ignore[method-assign]
@@ -136,17 +114,13 @@ class InfoTests(DiscoTestCase):
         self.assertEqual(nodes.asked, [(ROMEO, HERE, "node")])
 
     def test_unknownNode(self) -> None:
-        """
-        A node that nobody knows is C{item-not-found} (§7); an empty node is none.
-        """
+        """A node that nobody knows is C{item-not-found} (§7); an empty node is none."""
         self.server.add(HERE, DiscoHandler())
         self.assertEqual(conditions(self.ask(INFO, node="node")), ["item-not-found"])
         self.assertEqual(conditions(self.ask(INFO, node="")), [""])
 
     def test_refused(self) -> None:
-        """
-        A handler may refuse.
-        """
+        """A handler may refuse."""
         handler, other = Handler(), Handler()
         handler.getDiscoInfo = lambda *_: fail(StanzaError("forbidden"))  # type: ignore[method-assign]
         other.getDiscoInfo = lambda *_: fail(StanzaError("gone"))  # type: ignore[method-assign]
@@ -154,9 +128,7 @@ class InfoTests(DiscoTestCase):
         self.assertEqual(conditions(self.ask(INFO)), ["forbidden"])
 
     def test_crash(self) -> None:
-        """
-        A handler with a bug, or one that gives what is no information, is logged.
-        """
+        """A handler with a bug, or one that gives what is no information, is logged."""
         handler = Handler()
         self.server.add(HERE, DiscoHandler(), handler)
         for answer, logged in ((lambda *_: 1 / 0, ZeroDivisionError), (lambda *_: ["x"], TypeError)):
@@ -166,14 +138,10 @@ class InfoTests(DiscoTestCase):
 
 
 class ItemTests(DiscoTestCase):
-    """
-    XEP-0030 §4
-    """
+    """XEP-0030 §4"""
 
     def test_domains(self) -> None:
-        """
-        The server lists its other domains.
-        """
+        """The server lists its other domains."""
         self.server.add(HERE, DiscoHandler(lambda: [("conference.localhost", "Rooms"), ("x.localhost", None)]))
         self.assertEqual(
             self.ask(ITEMS),
@@ -181,25 +149,19 @@ class ItemTests(DiscoTestCase):
         )
 
     def test_empty(self) -> None:
-        """
-        Nothing is an empty list (§4.1).
-        """
+        """Nothing is an empty list (§4.1)."""
         self.server.add(HERE, DiscoHandler())
         self.assertEqual(self.ask(ITEMS), self.result(ITEMS, ""))
 
     def test_nodes(self) -> None:
-        """
-        Items at a node come from the handlers; the server's own are not there.
-        """
+        """Items at a node come from the handlers; the server's own are not there."""
         self.server.add(HERE, DiscoHandler(lambda: [("x.localhost", None)]), Nodes())
         self.assertEqual(
             self.ask(ITEMS, node="node"), self.result(ITEMS, f"<item jid='{HERE}' node='x' name='X'/>", node="node")
         )
 
     def test_emptyNode(self) -> None:
-        """
-        A node that is known and has no items is an empty list; one that nobody knows is C{item-not-found}.
-        """
+        """A node that is known and has no items is an empty list; one that nobody knows is C{item-not-found}."""
         nodes = Nodes()
         self.server.add(HERE, DiscoHandler(), nodes)
         self.assertEqual(self.ask(ITEMS, node="leaf"), [])
@@ -211,22 +173,16 @@ class ItemTests(DiscoTestCase):
 
 
 class AccountTests(DiscoTestCase):
-    """
-    Accounts (XEP-0030 §8).
-    """
+    """Accounts (XEP-0030 §8)."""
 
     def setUp(self) -> None:
-        """
-        The accounts' domain has a handler for it.
-        """
+        """The accounts' domain has a handler for it."""
         super().setUp()
         self.server.connect("juliet@localhost/balcony", "<presence/>")
         self.server.add("localhost", AccountDiscoHandler(lambda: [("conference.localhost", None)]))
 
     def test_own(self) -> None:
-        """
-        Who asks about his own account learns that it is one, without C{to} too.
-        """
+        """Who asks about his own account learns that it is one, without C{to} too."""
         expected = self.result(
             INFO,
             f"<identity category='account' type='registered'/><feature var='{INFO}'/><feature var='{ITEMS}'/>",
@@ -236,31 +192,23 @@ class AccountTests(DiscoTestCase):
         self.assertEqual(self.romeo.ask(f"<iq type='get' id='1'><query xmlns='{INFO}'/></iq>"), expected)
 
     def test_ownItems(self) -> None:
-        """
-        Nothing belongs to an account yet; the server's items are not his.
-        """
+        """Nothing belongs to an account yet; the server's items are not his."""
         self.assertEqual(self.ask(ITEMS, "romeo@localhost"), self.result(ITEMS, "", "romeo@localhost"))
 
     def test_ownNode(self) -> None:
-        """
-        An unknown node of one's own account is C{item-not-found}.
-        """
+        """An unknown node of one's own account is C{item-not-found}."""
         for uri in (INFO, ITEMS):
             self.assertEqual(conditions(self.ask(uri, "romeo@localhost", "node")), ["item-not-found"])
 
     def test_othersInfo(self) -> None:
-        """
-        Of another account, whether it exists, is on line or not, C{disco#info} tells C{service-unavailable}.
-        """
+        """Of another account, whether it exists, is on line or not, C{disco#info} tells C{service-unavailable}."""
         for node in (None, "node"):
             answers = [self.ask(INFO, f"{user}@localhost", node)[0] for user in ("juliet", "nobody")]
             self.assertEqual(conditions(answers), ["service-unavailable", "service-unavailable"])
             self.assertEqual(answers[0].replace("juliet", "nobody"), answers[1])
 
     def test_othersItems(self) -> None:
-        """
-        And C{disco#items} an empty list.
-        """
+        """And C{disco#items} an empty list."""
         for user in ("juliet", "nobody"):
             for node in ("", "node"):
                 address = f"{user}@localhost"
@@ -287,49 +235,35 @@ class AccountTests(DiscoTestCase):
 
 
 class StockTests(DiscoTestCase):
-    """
-    wokkel's C{DiscoHandler} in the place of muccore's.
-    """
+    """wokkel's C{DiscoHandler} in the place of muccore's."""
 
     def test_info(self) -> None:
-        """
-        It learns from muccore's handlers what they can do.
-        """
+        """It learns from muccore's handlers what they can do."""
         self.server.add(HERE, disco.DiscoHandler(), PingHandler(), VersionHandler("n", "v"))
         [answer] = self.ask(INFO)
         for feature in ("urn:xmpp:ping", "jabber:iq:version"):
             self.assertIn(f'<feature var="{feature}">', answer)
 
     def test_items(self) -> None:
-        """
-        And their items.
-        """
+        """And their items."""
         self.server.add(HERE, disco.DiscoHandler(), PingHandler())
         self.assertEqual(self.ask(ITEMS), self.result(ITEMS, ""))
 
     def test_unknownNode(self) -> None:
-        """
-        It refuses an unknown node.
-        """
+        """It refuses an unknown node."""
         self.server.add(HERE, disco.DiscoHandler(), PingHandler())
         self.assertEqual(conditions(self.ask(INFO, node="node")), ["item-not-found"])
 
 
 class JoiningTests(SynchronousTestCase):
-    """
-    Joining what handlers say.
-    """
+    """Joining what handlers say."""
 
     def test_nobody(self) -> None:
-        """
-        Where nobody is asked, nothing is the answer.
-        """
+        """Where nobody is asked, nothing is the answer."""
         self.assertEqual(self.successResultOf(_joined([])), [])
 
     def test_inOrder(self) -> None:
-        """
-        What all say comes in the order of the handlers, whoever is first to say it; C{None} is nothing.
-        """
+        """What all say comes in the order of the handlers, whoever is first to say it; C{None} is nothing."""
         first: Deferred[Any] = Deferred()
         joined = _joined([first, succeed(["b"]), succeed(None)])
         self.assertNoResult(joined)
@@ -338,14 +272,10 @@ class JoiningTests(SynchronousTestCase):
 
 
 class AddressTests(SynchronousTestCase):
-    """
-    L{wokkelJID}
-    """
+    """L{wokkelJID}"""
 
     def test_same(self) -> None:
-        """
-        It is what Twisted makes of the same text.
-        """
+        """It is what Twisted makes of the same text."""
         for text in ("localhost", "a@localhost", "a@localhost/B c", "localhost/x"):
             made = wokkelJID(jid.parse(text))
             self.assertEqual(made, TwistedJID(text))

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.services.time}.
-"""
+"""Tests of L{muccore.services.time}."""
 
 import time
 
@@ -13,23 +11,17 @@ from tests.routing.helpers import Server, canonical, xml
 
 
 class TimeTests(SynchronousTestCase):
-    """
-    XEP-0202 §2
-    """
+    """XEP-0202 §2"""
 
     def ask(self, handler: TimeHandler) -> list[str]:
-        """
-        What the server tells Romeo.
-        """
+        """What the server tells Romeo."""
         server = Server()
         server.add("localhost", handler)
         romeo = server.connect("romeo@localhost/orchard")
         return romeo.ask("<iq type='get' id='1' to='localhost'><time xmlns='urn:xmpp:time'/></iq>")
 
     def test_time(self) -> None:
-        """
-        The time in UTC, and no offset from it.
-        """
+        """The time in UTC, and no offset from it."""
         self.assertEqual(
             self.ask(TimeHandler(lambda: 1166551115.75)),
             canonical(
@@ -39,9 +31,7 @@ class TimeTests(SynchronousTestCase):
         )
 
     def test_now(self) -> None:
-        """
-        Unless it is told otherwise, it is the time of the machine.
-        """
+        """Unless it is told otherwise, it is the time of the machine."""
         before = int(time.time())
         [answer] = self.ask(TimeHandler())
         told = xml(answer).child("time", "urn:xmpp:time")
@@ -51,7 +41,5 @@ class TimeTests(SynchronousTestCase):
         self.assertTrue(before <= parseStamp(utc.text()) <= time.time())
 
     def test_declared(self) -> None:
-        """
-        §3: it is told by disco, and in the documentation.
-        """
+        """§3: it is told by disco, and in the documentation."""
         self.assertEqual((TimeHandler.features, TimeHandler.implements[0].number), (("urn:xmpp:time",), 202))

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.session.session}.
-"""
+"""Tests of L{muccore.session.session}."""
 
 from __future__ import annotations
 
@@ -22,43 +20,31 @@ ROMEO = "romeo@localhost/orchard"
 
 @implementer(IRouter)
 class FakeRouter:
-    """
-    Keeps what is routed.
-    """
+    """Keeps what is routed."""
 
     def __init__(self, log: list[object]) -> None:
         self.log = log
 
     def route(self, element: Element, to: JID) -> None:
-        """
-        See L{IRouter.route}.
-        """
+        """See L{IRouter.route}."""
         self.log.append((to.full, *canonical(element)))
 
     def routeTo(self, jid: JID) -> None:
-        """
-        See L{IRouter.routeTo}.
-        """
+        """See L{IRouter.routeTo}."""
 
 
 class SessionTestCase(SynchronousTestCase):
-    """
-    A session in front of a router that keeps what it gets.
-    """
+    """A session in front of a router that keeps what it gets."""
 
     def setUp(self) -> None:
-        """
-        Bind C{romeo@localhost/orchard}.
-        """
+        """Bind C{romeo@localhost/orchard}."""
         self.routed: list[object] = []
         self.sessions = Sessions(limit=4, directedLimit=3)
         self.sessions.router = FakeRouter(self.routed)
         self.romeo = self.connect(ROMEO)
 
     def connect(self, address: str, presence: str | None = None) -> Client:
-        """
-        Bind a session.
-        """
+        """Bind a session."""
         full = jid.parse(address)
         carrier = FakeCarrier(self.routed)
         client = Client(self.sessions.bind(full.bareJID(), full.resource, carrier), carrier)
@@ -67,50 +53,36 @@ class SessionTestCase(SynchronousTestCase):
         return client
 
     def take(self) -> list[object]:
-        """
-        What has been routed since the last time.
-        """
+        """What has been routed since the last time."""
         routed = self.routed[:]
         self.routed.clear()
         return routed
 
     def assertRouted(self, *expected: tuple[str, str]) -> None:
-        """
-        This has been routed, in this order, and nothing else.
-        """
+        """This has been routed, in this order, and nothing else."""
         self.assertEqual(self.take(), [(to, *canonical(text)) for to, text in expected])
 
 
 class ReceivedTests(SessionTestCase):
-    """
-    What is accepted from a client (RFC 6120 §8).
-    """
+    """What is accepted from a client (RFC 6120 §8)."""
 
     def assertStreamError(self, condition: str, text: str) -> None:
-        """
-        The stanza ends the stream, and goes nowhere.
-        """
+        """The stanza ends the stream, and goes nowhere."""
         raised = self.assertRaises(StreamError, self.romeo.send, text)
         self.assertEqual((raised.condition, self.take(), self.romeo.take()), (condition, [], []))
 
     def test_interface(self) -> None:
-        """
-        A session is what floor 1 expects.
-        """
+        """A session is what floor 1 expects."""
         self.assertTrue(verifyObject(ISession, self.romeo.session))
         self.assertTrue(verifyObject(ISessionBinder, self.sessions))
 
     def test_fromStamped(self) -> None:
-        """
-        C{from} is added (RFC 6120 §8.1.2.1).
-        """
+        """C{from} is added (RFC 6120 §8.1.2.1)."""
         self.romeo.send("<message to='a@b'/>")
         self.assertRouted(("a@b", f"<message to='a@b' from='{ROMEO}'/>"))
 
     def test_language(self) -> None:
-        """
-        If the client's stream has a language, its stanzas that have none of their own get it (RFC 6120 §8.1.5).
-        """
+        """If the client's stream has a language, its stanzas that have none of their own get it (RFC 6120 §8.1.5)."""
         self.romeo.session.language = "de"
         for stanza in ("<message to='a@b'%s/>", "<presence to='a@b'%s/>", "<iq type='result' id='1' to='a@b'%s/>"):
             for own, stamped in (("", "de"), (" xml:lang='it'", "it")):
@@ -118,9 +90,7 @@ class ReceivedTests(SessionTestCase):
                 self.assertRouted(("a@b", stanza % f" from='{ROMEO}' xml:lang='{stamped}'"))
 
     def test_ownFromReplaced(self) -> None:
-        """
-        The bare JID and other spellings of the session's own are accepted, and replaced by the full JID.
-        """
+        """The bare JID and other spellings of the session's own are accepted, and replaced by the full JID."""
         for sender in ("romeo@localhost", "Romeo@LOCALHOST/orchard", ROMEO):
             self.romeo.send(f"<message to='a@b' from='{sender}'/>")
             self.assertRouted(("a@b", f"<message to='a@b' from='{ROMEO}'/>"))
@@ -135,9 +105,7 @@ class ReceivedTests(SessionTestCase):
             self.assertStreamError("invalid-from", f"<message to='a@b' from='{sender}'/>")
 
     def test_noStanza(self) -> None:
-        """
-        What is no stanza ends the stream with C{unsupported-stanza-type} (RFC 6120 §4.9.3.24).
-        """
+        """What is no stanza ends the stream with C{unsupported-stanza-type} (RFC 6120 §4.9.3.24)."""
         self.assertStreamError("unsupported-stanza-type", "<pubsub/>")
         self.assertStreamError("unsupported-stanza-type", "<r xmlns='urn:xmpp:sm:3'/>")
 
@@ -163,9 +131,7 @@ class ReceivedTests(SessionTestCase):
         self.assertNotIn("policy-violation", presence)
 
     def test_malformedTo(self) -> None:
-        """
-        A C{to} that is no JID is answered with C{jid-malformed} by the server (RFC 6120 §8.3.3.8).
-        """
+        """A C{to} that is no JID is answered with C{jid-malformed} by the server (RFC 6120 §8.3.3.8)."""
         for to in ("a@b@c", "", "@b", "a@b/"):
             self.assertEqual(
                 self.romeo.ask(f"<message to='{to}' id='1'><body/></message>"),
@@ -180,46 +146,34 @@ class ReceivedTests(SessionTestCase):
         self.assertEqual(self.take(), [])
 
     def reason(self, to: str) -> str:
-        """
-        Why it is no JID.
-        """
+        """Why it is no JID."""
         return str(self.assertRaises(jid.InvalidJID, jid.parse, to))
 
     def test_malformedToOfAnswers(self) -> None:
-        """
-        Errors and results to nowhere are dropped.
-        """
+        """Errors and results to nowhere are dropped."""
         for stanza in ("message type='error'", "iq type='result' id='1'", "iq type='error' id='1'"):
             self.assertEqual(self.romeo.ask(f"<{stanza} to='a@b@c'/>"), [])
         self.assertEqual(self.take(), [])
 
     def test_messageWithoutTo(self) -> None:
-        """
-        A message without C{to} is one to the own account (RFC 6120 §10.3.1).
-        """
+        """A message without C{to} is one to the own account (RFC 6120 §10.3.1)."""
         self.romeo.send("<message/>")
         self.assertRouted(("romeo@localhost", f"<message to='romeo@localhost' from='{ROMEO}'/>"))
 
     def test_iqWithoutTo(self) -> None:
-        """
-        An IQ without C{to} is one to the own account (RFC 6120 §10.3.3).
-        """
+        """An IQ without C{to} is one to the own account (RFC 6120 §10.3.3)."""
         self.romeo.send("<iq type='get' id='1'><q xmlns='urn:q'/></iq>")
         self.assertRouted(
             ("romeo@localhost", f"<iq to='romeo@localhost' from='{ROMEO}' type='get' id='1'><q xmlns='urn:q'/></iq>")
         )
 
     def test_unknownMessageType(self) -> None:
-        """
-        A message of unknown type goes its way; it is treated as C{normal} where that matters (RFC 6121 §5.2.2).
-        """
+        """A message of unknown type goes its way; it is treated as C{normal} where that matters (RFC 6121 §5.2.2)."""
         self.romeo.send("<message to='a@b' type='shout'/>")
         self.assertRouted(("a@b", f"<message to='a@b' type='shout' from='{ROMEO}'/>"))
 
     def test_iqRules(self) -> None:
-        """
-        RFC 6120 §8.2.3: an IQ has an id and one of four types, and a request exactly one child element.
-        """
+        """RFC 6120 §8.2.3: an IQ has an id and one of four types, and a request exactly one child element."""
         for stanza in (
             "<iq type='get' to='a@b'><q xmlns='urn:q'/></iq>",
             "<iq type='set' to='a@b'><q xmlns='urn:q'/></iq>",
@@ -234,9 +188,7 @@ class ReceivedTests(SessionTestCase):
         self.assertEqual(self.take(), [])
 
     def test_badRequestIsWhole(self) -> None:
-        """
-        The error has the addresses, the id and what was sent.
-        """
+        """The error has the addresses, the id and what was sent."""
         self.assertEqual(
             self.romeo.ask("<iq type='get' id='1' to='a@b'><q xmlns='urn:q'/><p xmlns='urn:q'/></iq>"),
             error(
@@ -248,32 +200,24 @@ class ReceivedTests(SessionTestCase):
         )
 
     def test_whitespaceInRequest(self) -> None:
-        """
-        White space around the child element of a request is none.
-        """
+        """White space around the child element of a request is none."""
         self.romeo.send("<iq type='get' id='1' to='a@b'> <q xmlns='urn:q'/>\n</iq>")
         self.assertEqual(len(self.take()), 1)
 
     def test_answerWithoutId(self) -> None:
-        """
-        A result or an error without id is dropped: there is no answering it.
-        """
+        """A result or an error without id is dropped: there is no answering it."""
         self.assertEqual(self.romeo.ask("<iq type='result' to='a@b'/>"), [])
         self.assertEqual(self.romeo.ask("<iq type='error' to='a@b'/>"), [])
         self.assertEqual(self.take(), [])
 
     def test_answersRouted(self) -> None:
-        """
-        Results and errors go their way.
-        """
+        """Results and errors go their way."""
         self.romeo.send("<iq type='result' id='1' to='a@b'/>")
         self.romeo.send("<iq type='error' id='2' to='a@b'/>")
         self.assertEqual(len(self.take()), 2)
 
     def test_afterTheEnd(self) -> None:
-        """
-        What still comes after the end is dropped, even if it were wrong.
-        """
+        """What still comes after the end is dropped, even if it were wrong."""
         self.romeo.vanish()
         self.romeo.send("<message to='a@b'/>")
         self.romeo.send("<message to='a@b' from='juliet@localhost'/>")
@@ -281,21 +225,15 @@ class ReceivedTests(SessionTestCase):
 
 
 class DeliverTests(SessionTestCase):
-    """
-    L{Session.deliver}
-    """
+    """L{Session.deliver}"""
 
     def test_written(self) -> None:
-        """
-        A stanza is written with the address for this recipient.
-        """
+        """A stanza is written with the address for this recipient."""
         self.romeo.session.deliver(Rendered.of(xml("<message id='1'/>")), toAttribute("a&b"))
         self.assertEqual(self.romeo.carrier.data, b"<message to='a&amp;b' id='1'/>")
 
     def test_afterTheEnd(self) -> None:
-        """
-        A room that still holds the session may deliver to it.
-        """
+        """A room that still holds the session may deliver to it."""
         deliver = self.romeo.session.deliver
         self.romeo.vanish()
         deliver(Rendered.of(xml("<message/>")), toAttribute(ROMEO))
@@ -303,21 +241,15 @@ class DeliverTests(SessionTestCase):
 
 
 class BroadcastTests(SessionTestCase):
-    """
-    Presence without C{to} (RFC 6121 §4.2 to §4.5, §4.7).
-    """
+    """Presence without C{to} (RFC 6121 §4.2 to §4.5, §4.7)."""
 
     def presence(self, to: str, sender: str = ROMEO, inside: str = "", type: str = "") -> list[str]:
-        """
-        A presence as it arrives.
-        """
+        """A presence as it arrives."""
         type = f" type='{type}'" if type else ""
         return canonical(f"<presence from='{sender}' to='{to}'{type}>{inside}</presence>")
 
     def test_initial(self) -> None:
-        """
-        §4.2.2: initial presence comes back to the resource itself.
-        """
+        """§4.2.2: initial presence comes back to the resource itself."""
         self.assertEqual(self.romeo.ask("<presence><show>away</show></presence>"), self.presence(
             ROMEO, inside="<show>away</show>"
         ))
@@ -326,9 +258,7 @@ class BroadcastTests(SessionTestCase):
         self.assertEqual(self.take(), [])
 
     def test_tooLarge(self) -> None:
-        """
-        Presence that is broadcast is kept, so it must not be large; that of before holds.
-        """
+        """Presence that is broadcast is kept, so it must not be large; that of before holds."""
         garden = self.connect("romeo@localhost/garden", "<presence/>")
         self.romeo.ask("<presence><show>away</show></presence>")
         for size, expected in ((16_300, ROMEO), (16_400, "policy-violation")):
@@ -339,9 +269,7 @@ class BroadcastTests(SessionTestCase):
         self.assertEqual(self.romeo.session.priority, 1)
 
     def test_toOtherResources(self) -> None:
-        """
-        §4.2.2, §4.4.2: initial and updated presence goes to the account's available resources, and to no others.
-        """
+        """§4.2.2, §4.4.2: initial and updated presence goes to the account's available resources, and to no others."""
         garden = self.connect("romeo@localhost/garden", "<presence/>")
         silent = self.connect("romeo@localhost/silent")
         juliet = self.connect("juliet@localhost/balcony", "<presence/>")
@@ -351,9 +279,7 @@ class BroadcastTests(SessionTestCase):
         self.assertEqual((silent.take(), juliet.take()), ([], []))
 
     def test_othersTold(self) -> None:
-        """
-        A resource that becomes available hears the presence of those that are, once.
-        """
+        """A resource that becomes available hears the presence of those that are, once."""
         garden = "romeo@localhost/garden"
         self.romeo.send("<presence><status>here</status></presence>")
         client = self.connect(garden)
@@ -364,17 +290,13 @@ class BroadcastTests(SessionTestCase):
         self.assertEqual(client.ask("<presence/>"), self.presence(garden, garden))
 
     def test_priority(self) -> None:
-        """
-        §4.7.2.3: a priority from -128 to 127.
-        """
+        """§4.7.2.3: a priority from -128 to 127."""
         for text, priority in (("-128", -128), ("127", 127), (" +5 ", 5), ("007", 7), ("-0", 0)):
             self.romeo.ask(f"<presence><priority>{text}</priority></presence>")
             self.assertEqual(self.romeo.session.priority, priority)
 
     def test_badPriority(self) -> None:
-        """
-        Anything else is C{bad-request}, and changes nothing.
-        """
+        """Anything else is C{bad-request}, and changes nothing."""
         self.romeo.ask("<presence><priority>3</priority></presence>")
         for text in ("-129", "128", "", "high", "1.5", "99999999999", "٣"):
             answer = self.romeo.ask(f"<presence><priority>{text}</priority></presence>")
@@ -403,17 +325,13 @@ class BroadcastTests(SessionTestCase):
         self.assertEqual(garden.ask("<presence/>"), self.presence("romeo@localhost/garden", "romeo@localhost/garden"))
 
     def test_unavailableTwice(self) -> None:
-        """
-        Who is not available tells nobody that he is not.
-        """
+        """Who is not available tells nobody that he is not."""
         garden = self.connect("romeo@localhost/garden", "<presence/>")
         self.assertEqual(self.romeo.ask("<presence type='unavailable'/>"), [])
         self.assertEqual(garden.take(), [])
 
     def test_unknownType(self) -> None:
-        """
-        A type that RFC 6121 §4.7.1 does not know is C{bad-request}, with C{to} or without.
-        """
+        """A type that RFC 6121 §4.7.1 does not know is C{bad-request}, with C{to} or without."""
         self.assertEqual(conditions(self.romeo.ask("<presence type='invisible'/>")), ["bad-request"])
         self.assertEqual(conditions(self.romeo.ask("<presence type='' to='a@b'/>")), ["bad-request"])
         self.assertEqual(self.take(), [])
@@ -434,17 +352,13 @@ class BroadcastTests(SessionTestCase):
         self.assertEqual(self.take(), [])
 
     def test_probe(self) -> None:
-        """
-        A probe goes to the domain it is for; one to nobody is dropped.
-        """
+        """A probe goes to the domain it is for; one to nobody is dropped."""
         self.assertEqual(self.romeo.ask("<presence type='probe'/>"), [])
         self.romeo.send("<presence type='probe' to='a@b'/>")
         self.assertRouted(("a@b", f"<presence type='probe' to='a@b' from='{ROMEO}'/>"))
 
     def test_error(self) -> None:
-        """
-        A presence error goes back to whom it answers, and is remembered nowhere; one to nobody is dropped.
-        """
+        """A presence error goes back to whom it answers, and is remembered nowhere; one to nobody is dropped."""
         self.assertEqual(self.romeo.ask("<presence type='error'/>"), [])
         self.romeo.send("<presence type='error' to='a@b'/>")
         self.assertRouted(("a@b", f"<presence type='error' to='a@b' from='{ROMEO}'/>"))
@@ -452,45 +366,33 @@ class BroadcastTests(SessionTestCase):
 
 
 class DirectedTests(SessionTestCase):
-    """
-    Directed presence (RFC 6121 §4.6).
-    """
+    """Directed presence (RFC 6121 §4.6)."""
 
     def goodbye(self, to: str, inside: str = "") -> tuple[str, str]:
-        """
-        The unavailable presence that one address gets.
-        """
+        """The unavailable presence that one address gets."""
         return to, f"<presence type='unavailable' from='{ROMEO}' to='{to}'>{inside}</presence>"
 
     def direct(self, *addresses: str) -> None:
-        """
-        Direct presence to addresses.
-        """
+        """Direct presence to addresses."""
         for address in addresses:
             self.romeo.send(f"<presence to='{address}'/>")
         self.take()
 
     def test_routed(self) -> None:
-        """
-        §4.6.3: it goes where it is directed, to nobody else, and does not make the resource available.
-        """
+        """§4.6.3: it goes where it is directed, to nobody else, and does not make the resource available."""
         garden = self.connect("romeo@localhost/garden", "<presence/>")
         self.romeo.send("<presence to='room@conf/nick'/>")
         self.assertRouted(("room@conf/nick", f"<presence to='room@conf/nick' from='{ROMEO}'/>"))
         self.assertEqual((garden.take(), self.romeo.session.priority), ([], None))
 
     def test_undoneWhenLost(self) -> None:
-        """
-        When the connection is lost, everyone who got directed presence hears that it is over.
-        """
+        """When the connection is lost, everyone who got directed presence hears that it is over."""
         self.direct("room@conf/nick", "juliet@localhost", "room@conf/nick")
         self.romeo.vanish()
         self.assertRouted(self.goodbye("room@conf/nick"), self.goodbye("juliet@localhost"))
 
     def test_undoneOnce(self) -> None:
-        """
-        And hears it once, however often the end is reported.
-        """
+        """And hears it once, however often the end is reported."""
         self.direct("room@conf/nick")
         self.romeo.vanish()
         self.take()
@@ -499,9 +401,7 @@ class DirectedTests(SessionTestCase):
         self.assertEqual(self.take(), [])
 
     def test_undoneByUnavailable(self) -> None:
-        """
-        §4.6.3: unavailable presence goes to them as well, with what is in it, and then they are forgotten.
-        """
+        """§4.6.3: unavailable presence goes to them as well, with what is in it, and then they are forgotten."""
         self.direct("room@conf/nick", "juliet@localhost")
         self.romeo.send("<presence type='unavailable'><status>bye</status></presence>")
         bye = "<status>bye</status>"
@@ -527,9 +427,7 @@ class DirectedTests(SessionTestCase):
                 self.assertRouted(*(self.goodbye(friend, "" if more else inside) for friend in friends))
 
     def test_undoneByDirected(self) -> None:
-        """
-        Who got directed unavailable presence hears no more, by whatever spelling of the address.
-        """
+        """Who got directed unavailable presence hears no more, by whatever spelling of the address."""
         self.direct("room@conf/nick", "juliet@localhost")
         self.romeo.send("<presence type='unavailable' to='ROOM@conf/nick'/>")
         self.assertRouted(("room@conf/nick", f"<presence type='unavailable' from='{ROMEO}' to='ROOM@conf/nick'/>"))
@@ -537,16 +435,12 @@ class DirectedTests(SessionTestCase):
         self.assertRouted(self.goodbye("juliet@localhost"))
 
     def test_unavailableToStrangers(self) -> None:
-        """
-        Directed unavailable presence needs no available one before it.
-        """
+        """Directed unavailable presence needs no available one before it."""
         self.romeo.send("<presence type='unavailable' to='room@conf/nick'/>")
         self.assertRouted(("room@conf/nick", f"<presence type='unavailable' from='{ROMEO}' to='room@conf/nick'/>"))
 
     def test_undoneByConflict(self) -> None:
-        """
-        When another session takes the resource, it is undone before that one is there.
-        """
+        """When another session takes the resource, it is undone before that one is there."""
         self.direct("room@conf/nick")
         self.connect(ROMEO)
         self.assertEqual(
@@ -555,9 +449,7 @@ class DirectedTests(SessionTestCase):
         )
 
     def test_limit(self) -> None:
-        """
-        Presence cannot be directed to any number of addresses: one too many is refused and goes nowhere.
-        """
+        """Presence cannot be directed to any number of addresses: one too many is refused and goes nowhere."""
         self.direct("a@b", "c@d", "e@f")
         answer = self.romeo.ask("<presence to='g@h'/>")
         self.assertEqual((conditions(answer), self.take()), (["resource-constraint"], []))
@@ -566,9 +458,7 @@ class DirectedTests(SessionTestCase):
         self.assertEqual(self.romeo.ask("<presence to='g@h'/>"), [])
 
     def test_nickChangesAtTheLimit(self) -> None:
-        """
-        At the limit a new nick takes the place of the oldest address at the same room.
-        """
+        """At the limit a new nick takes the place of the oldest address at the same room."""
         self.direct("room@conf/a", "x@y", "room@conf/b")
         self.direct("room@conf/c")
         self.romeo.vanish()
@@ -576,9 +466,7 @@ class DirectedTests(SessionTestCase):
 
 
 class EndTests(SessionTestCase):
-    """
-    The end of a session.
-    """
+    """The end of a session."""
 
     def test_ownResourcesTold(self) -> None:
         """
@@ -597,16 +485,12 @@ class EndTests(SessionTestCase):
         )
 
     def test_otherCarrier(self) -> None:
-        """
-        The loss of a carrier that carries something else is nothing to a session.
-        """
+        """The loss of a carrier that carries something else is nothing to a session."""
         self.romeo.session.streamLost(FakeCarrier(), True)
         self.assertFalse(self.romeo.session.ended)
 
     def test_goneWhenTold(self) -> None:
-        """
-        Whoever hears of the end finds the session no more.
-        """
+        """Whoever hears of the end finds the session no more."""
         found: list[Session | None] = []
         router = FakeRouter([])
         router.route = lambda element, to: found.append(self.sessions.byFullJID(jid.parse(ROMEO)))  # type: ignore[method-assign]
@@ -620,45 +504,33 @@ class EndTests(SessionTestCase):
 
 
 class BindTests(SessionTestCase):
-    """
-    Binding resources (RFC 6120 §7).
-    """
+    """Binding resources (RFC 6120 §7)."""
 
     def bind(self, resource: str | None) -> Session:
-        """
-        Bind a resource of Juliet's.
-        """
+        """Bind a resource of Juliet's."""
         return self.sessions.bind(jid.parse("juliet@localhost"), resource, FakeCarrier())
 
     def test_requested(self) -> None:
-        """
-        §7.7: the resource asked for, prepared.
-        """
+        """§7.7: the resource asked for, prepared."""
         session = self.bind("Balc\u00adony")
         self.assertEqual((session.jid.full, session.fullText), ("juliet@localhost/Balcony", "juliet@localhost/Balcony"))
         self.assertIs(self.sessions.byFullJID(session.jid), session)
 
     def test_generated(self) -> None:
-        """
-        §7.6: a resource that nobody can guess.
-        """
+        """§7.6: a resource that nobody can guess."""
         first, second = self.bind(None).jid.resource, self.bind(None).jid.resource
         self.assertNotEqual(first, second)
         self.assertGreaterEqual(len(first), 16)
         self.assertEqual(jid.prepareResource(first), first)
 
     def test_notPossible(self) -> None:
-        """
-        §7.7.2.1: what cannot be a resource is C{bad-request}.
-        """
+        """§7.7.2.1: what cannot be a resource is C{bad-request}."""
         for resource in ("", "\x07", "x" * 1024):
             self.assertEqual(self.assertRaises(StanzaError, self.bind, resource).condition, "bad-request")
         self.assertEqual(len(self.sessions), 1)
 
     def test_conflict(self) -> None:
-        """
-        §7.7.2.2: the old session's stream gets C{conflict}, and the new one has the resource.
-        """
+        """§7.7.2.2: the old session's stream gets C{conflict}, and the new one has the resource."""
         old = self.romeo
         new = self.connect(ROMEO)
         self.assertEqual([e.condition for e in old.carrier.closed if e], ["conflict"])
@@ -669,9 +541,7 @@ class BindTests(SessionTestCase):
         self.assertEqual(len(self.sessions), 1)
 
     def test_conflictWithEagerCarrier(self) -> None:
-        """
-        A carrier may report its own end while it is being closed.
-        """
+        """A carrier may report its own end while it is being closed."""
         carrier = self.romeo.carrier
         closed = carrier.close
 
@@ -687,9 +557,7 @@ class BindTests(SessionTestCase):
         self.assertEqual(len(self.sessions), 1)
 
     def test_limit(self) -> None:
-        """
-        §7.6.2.1: one session too many is C{resource-constraint}; one that takes a resource over is none too many.
-        """
+        """§7.6.2.1: one session too many is C{resource-constraint}; one that takes a resource over is none too many."""
         for resource in "abcd":
             self.bind(resource)
         for resource in ("e", None):
@@ -699,9 +567,7 @@ class BindTests(SessionTestCase):
         self.assertEqual(len(self.sessions.forAccount("juliet@localhost")), 4)
 
     def test_registry(self) -> None:
-        """
-        Who is bound can be counted, listed and found; who has gone cannot.
-        """
+        """Who is bound can be counted, listed and found; who has gone cannot."""
         juliet = self.bind("balcony")
         self.assertEqual(set(self.sessions), {self.romeo.session, juliet})
         self.assertEqual(dict(self.sessions.forAccount("juliet@localhost")), {"balcony": juliet})
@@ -712,29 +578,21 @@ class BindTests(SessionTestCase):
         self.assertEqual(dict(self.sessions.forAccount("juliet@localhost")), {})
 
     def test_nothingKept(self) -> None:
-        """
-        An account without sessions costs nothing.
-        """
+        """An account without sessions costs nothing."""
         self.romeo.vanish()
         self.assertEqual(self.sessions._accounts, {})
 
     def test_smallAndQuiet(self) -> None:
-        """
-        A session has no dictionary of its own, and shows nothing but its address.
-        """
+        """A session has no dictionary of its own, and shows nothing but its address."""
         self.assertFalse(hasattr(self.romeo.session, "__dict__"))
         self.assertEqual(repr(self.romeo.session), f"<Session '{ROMEO}'>")
 
 
 class RenderingTests(SessionTestCase):
-    """
-    What a session keeps stays as it was.
-    """
+    """What a session keeps stays as it was."""
 
     def test_presenceUntouched(self) -> None:
-        """
-        The presence that is kept does not change when it is sent to others.
-        """
+        """The presence that is kept does not change when it is sent to others."""
         self.romeo.ask("<presence><show>dnd</show></presence>")
         presence = self.romeo.session.presence
         assert presence is not None

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for C{docs/writing-a-store.md}.
-"""
+"""Tests for C{docs/writing-a-store.md}."""
 
 from __future__ import annotations
 
@@ -26,14 +24,10 @@ print(type(makeStore("accounts", "file:accounts.json", FilePath("."), reactor)))
 
 
 class ExampleTests(SynchronousTestCase):
-    """
-    The page's example is a package that works.
-    """
+    """The page's example is a package that works."""
 
     def setUp(self) -> None:
-        """
-        Write the example's files where only this test finds them.
-        """
+        """Write the example's files where only this test finds them."""
         page = FilePath(ROOT).descendant(["docs", "writing-a-store.md"]).getContent().decode()
         self.folder = FilePath(self.mktemp())
         self.names = []
@@ -44,9 +38,7 @@ class ExampleTests(SynchronousTestCase):
             file.setContent(text.encode())
 
     def python(self, *arguments: str) -> str:
-        """
-        Run Python in the example's folder; what it printed.
-        """
+        """Run Python in the example's folder; what it printed."""
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder.path,
@@ -60,21 +52,15 @@ class ExampleTests(SynchronousTestCase):
         return output
 
     def test_files(self) -> None:
-        """
-        The page has a store, a plugin and a test.
-        """
+        """The page has a store, a plugin and a test."""
         self.assertEqual(
             self.names, ["fileaccounts.py", "twisted/plugins/fileaccounts_plugin.py", "test_fileaccounts.py"]
         )
 
     def test_contract(self) -> None:
-        """
-        The example keeps the contract.
-        """
+        """The example keeps the contract."""
         self.assertRegex(self.python("-m", "twisted.trial", "test_fileaccounts"), r"PASSED \(successes=\d\d\)")
 
     def test_plugin(self) -> None:
-        """
-        It is found by its scheme, without a line changed in muccore.
-        """
+        """It is found by its scheme, without a line changed in muccore."""
         self.assertIn("fileaccounts.FileAccounts", self.python("-c", _CHOOSE))

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.storage.insecure}.
-"""
+"""Tests for L{muccore.storage.insecure}."""
 
 from __future__ import annotations
 
@@ -13,14 +11,10 @@ from muccore.storage.insecure import InsecureAuth
 
 
 class OpenAccountsTests(SynchronousTestCase):
-    """
-    Accounts for everybody.
-    """
+    """Accounts for everybody."""
 
     def test_interface(self) -> None:
-        """
-        They are accounts, but none that could be managed, keep no keys, and say that they are for loopback only.
-        """
+        """They are accounts, but none that could be managed, keep no keys, and say that they are for loopback only."""
         accounts = InsecureAuth()
         verifyObject(IAuthBackend, accounts)
         self.assertEqual(accounts.hashes, frozenset())
@@ -28,9 +22,7 @@ class OpenAccountsTests(SynchronousTestCase):
         self.assertFalse(hasattr(accounts, "create") or hasattr(accounts, "users"))
 
     def test_anyPassword(self) -> None:
-        """
-        Every name may log in with any password, at once; no name may not.
-        """
+        """Every name may log in with any password, at once; no name may not."""
         accounts = InsecureAuth()
         self.successResultOf(accounts.open())
         self.assertIs(self.successResultOf(accounts.checkPassword("juliet", "")), True)

@@ -24,40 +24,28 @@ from muccore.storage.sqlite.rooms import SQLiteRooms
 
 
 class ChooseTests(SynchronousTestCase):
-    """
-    Choosing a store by its description.
-    """
+    """Choosing a store by its description."""
 
     def setUp(self) -> None:
-        """
-        A folder for relative paths.
-        """
+        """A folder for relative paths."""
         self.base = FilePath(self.mktemp())
 
     def make(self, purpose: str, description: str) -> object:
-        """
-        Make a store.
-        """
+        """Make a store."""
         return registry.makeStore(purpose, description, self.base, object())
 
     def refusal(self, purpose: str, description: str) -> str:
-        """
-        What making the store is refused with: one line.
-        """
+        """What making the store is refused with: one line."""
         line = str(self.assertRaises(BadDescription, self.make, purpose, description))
         self.assertNotIn("\n", line)
         return line
 
     def install(self, *factories: StoreFactory) -> None:
-        """
-        Let these be the plugins that are found.
-        """
+        """Let these be the plugins that are found."""
         self.patch(registry, "getPlugins", lambda interface: iter(factories))
 
     def test_schemes(self) -> None:
-        """
-        What comes with muccore is found by the plugin system, as plugins.
-        """
+        """What comes with muccore is found by the plugin system, as plugins."""
         for purpose, schemes in [("accounts", ["memory", "open", "sqlite"]), ("rooms", ["memory", "sqlite"])]:
             factories = registry.factories(purpose)
             self.assertEqual([factory.scheme for factory in factories], schemes)
@@ -68,9 +56,7 @@ class ChooseTests(SynchronousTestCase):
                 self.assertNotIn("\n", factory.help)
 
     def test_makes(self) -> None:
-        """
-        Purpose and scheme together say what is made.
-        """
+        """Purpose and scheme together say what is made."""
         for purpose, description, expected in [
             ("accounts", "memory:", MemoryAccounts),
             ("accounts", "open:", InsecureAuth),
@@ -97,24 +83,18 @@ class ChooseTests(SynchronousTestCase):
         self.assertFalse(self.base.exists())
 
     def test_noPath(self) -> None:
-        """
-        C{sqlite:} without the path of a file is refused with an example.
-        """
+        """C{sqlite:} without the path of a file is refused with an example."""
         for description in ("sqlite:", "sqlite:  ", "sqlite:a\x00b", "sqlite:var/"):
             self.assertIn("sqlite:", self.refusal("rooms", description))
         self.assertIn("sqlite:var/muccore.db", self.refusal("accounts", "sqlite:"))
 
     def test_needlessArgument(self) -> None:
-        """
-        C{memory:} and C{open:} take no argument, and what was found is named.
-        """
+        """C{memory:} and C{open:} take no argument, and what was found is named."""
         for purpose, scheme in [("accounts", "memory"), ("accounts", "open"), ("rooms", "memory")]:
             self.assertIn("'x y'", self.refusal(purpose, f"{scheme}:x y"))
 
     def test_unknownScheme(self) -> None:
-        """
-        An unknown scheme is refused with a list of what there is for that purpose.
-        """
+        """An unknown scheme is refused with a list of what there is for that purpose."""
         line = self.refusal("rooms", "carrier-pigeon:home")
         self.assertIn("'carrier-pigeon'", line)
         self.assertIn("memory: (", line)
@@ -124,45 +104,33 @@ class ChooseTests(SynchronousTestCase):
         self.assertIn("open: (", self.refusal("accounts", "carrier-pigeon:home"))
 
     def test_otherPurpose(self) -> None:
-        """
-        A scheme of another purpose is unknown for this one.
-        """
+        """A scheme of another purpose is unknown for this one."""
         self.assertIn("unknown store 'open' for rooms", self.refusal("rooms", "open:"))
 
     def test_nearMiss(self) -> None:
-        """
-        A scheme that is nearly right is refused with a suggestion.
-        """
+        """A scheme that is nearly right is refused with a suggestion."""
         for wrong in ("sqlit:a", "SQLite:a", " sqlite :a"):
             self.assertIn("(did you mean sqlite:?)", self.refusal("rooms", wrong))
 
     def test_noColon(self) -> None:
-        """
-        A description without a colon is refused, whether or not its word is known.
-        """
+        """A description without a colon is refused, whether or not its word is known."""
         line = self.refusal("rooms", "memory")
         self.assertIn("'memory' has no colon (did you mean memory:?)", line)
         self.assertIn("there are: ", self.refusal("rooms", ""))
 
     def test_ambiguous(self) -> None:
-        """
-        Two plugins that claim one scheme for one purpose are told apart by nobody: refused.
-        """
+        """Two plugins that claim one scheme for one purpose are told apart by nobody: refused."""
         factory = StoreFactory("rooms", "memory", "", lambda argument, base, reactor: MemoryRooms())
         self.install(factory, factory)
         self.assertIn("2 plugins", self.refusal("rooms", "memory:"))
 
     def test_incomplete(self) -> None:
-        """
-        A plugin that makes something else than its purpose asks for is refused with what is missing.
-        """
+        """A plugin that makes something else than its purpose asks for is refused with what is missing."""
         self.install(StoreFactory("rooms", "bad", "", lambda argument, base, reactor: InsecureAuth()))
         self.assertIn("bad: is no store for rooms", self.refusal("rooms", "bad:"))
 
     def test_arguments(self) -> None:
-        """
-        A plugin is given the argument as it is written, the base folder and the reactor.
-        """
+        """A plugin is given the argument as it is written, the base folder and the reactor."""
         given: list[Sequence[object]] = []
 
         def make(*arguments: object) -> MemoryRooms:

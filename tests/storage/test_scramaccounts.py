@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.storage.scramaccounts}.
-"""
+"""Tests for L{muccore.storage.scramaccounts}."""
 
 from __future__ import annotations
 
@@ -20,14 +18,10 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 class DerivationTests(TestCase):
-    """
-    Where and how much is derived.
-    """
+    """Where and how much is derived."""
 
     async def setUp(self) -> None:  # type: ignore[override]
-        """
-        Accounts with one user, and a note of everything that is derived from now on.
-        """
+        """Accounts with one user, and a note of everything that is derived from now on."""
         self.accounts = MemoryAccounts(reactor)
         await self.accounts.open()
         await self.accounts.create("juliet", "r0m30")
@@ -43,9 +37,7 @@ class DerivationTests(TestCase):
         self.patch(ScramKeys, "derive", staticmethod(derive))
 
     async def test_threads(self) -> None:
-        """
-        Nothing is derived in the reactor thread.
-        """
+        """Nothing is derived in the reactor thread."""
         await self.accounts.create("romeo", "r0m30")
         await self.accounts.setPassword("romeo", "r0s4l1n3")
         await self.accounts.checkPassword("romeo", "r0m30")
@@ -53,9 +45,7 @@ class DerivationTests(TestCase):
         self.assertNotIn(threading.main_thread(), self.threads)
 
     async def test_sameWork(self) -> None:
-        """
-        The same is derived for a right password, a wrong one and an unknown user's.
-        """
+        """The same is derived for a right password, a wrong one and an unknown user's."""
         work = []
         for user, password in [("juliet", "r0m30"), ("juliet", "wrong"), ("nobody", "r0m30"), ("", "r0m30")]:
             self.derived.clear()
@@ -66,9 +56,7 @@ class DerivationTests(TestCase):
         self.assertEqual(work, [[("SHA-256", keys.iterations)]] * 4)
 
     async def test_sameWorkForImpossible(self) -> None:
-        """
-        So it is for passwords that may not be, for which deriving fails before it has begun.
-        """
+        """So it is for passwords that may not be, for which deriving fails before it has begun."""
         work = []
         for user in ("juliet", "nobody"):
             self.derived.clear()
@@ -79,39 +67,29 @@ class DerivationTests(TestCase):
 
 
 class LazyReactor(ThreadlessReactor):
-    """
-    A reactor whose threads do nothing until they are told to.
-    """
+    """A reactor whose threads do nothing until they are told to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waiting: list[Callable[[], None]] = []
 
     def callInThreadWithCallback(self, *arguments: Any, **named: Any) -> None:
-        """
-        Put it off.
-        """
+        """Put it off."""
         call = super().callInThreadWithCallback
         self.waiting.append(lambda: call(*arguments, **named))
 
 
 class BoundTests(SynchronousTestCase):
-    """
-    How many derivations run at a time.
-    """
+    """How many derivations run at a time."""
 
     def setUp(self) -> None:
-        """
-        Accounts whose derivations run when the test says so.
-        """
+        """Accounts whose derivations run when the test says so."""
         self.reactor = LazyReactor()
         self.accounts = MemoryAccounts(self.reactor)
         self.accounts.open()
 
     def test_bounded(self) -> None:
-        """
-        However many passwords are to be checked, only so many threads are at it; the others follow in order.
-        """
+        """However many passwords are to be checked, only so many threads are at it; the others follow in order."""
         checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 2)]
         self.assertEqual(len(self.reactor.waiting), CONCURRENT)
         self.reactor.waiting.pop(0)()
@@ -123,9 +101,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(check) for check in checks[1:]], [False] * (CONCURRENT + 1))
 
     def test_cancelled(self) -> None:
-        """
-        Cancelling checks lets no others in before the threads are done.
-        """
+        """Cancelling checks lets no others in before the threads are done."""
         checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 2)]
         for check in checks[:CONCURRENT]:
             check.cancel()
@@ -152,9 +128,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(check) for check in (*checks[:CONCURRENT], checks[-1])], [False] * done)
 
     def test_closeWaits(self) -> None:
-        """
-        Closing waits for changes whose keys are still being derived, and they are made.
-        """
+        """Closing waits for changes whose keys are still being derived, and they are made."""
         created = self.accounts.create("juliet", "r0m30")
         closed = self.accounts.close()
         self.assertNoResult(closed)

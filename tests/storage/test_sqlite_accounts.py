@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.storage.sqlite.accounts}.
-"""
+"""Tests for L{muccore.storage.sqlite.accounts}."""
 
 from __future__ import annotations
 
@@ -19,32 +17,22 @@ from muccore.testing.contracts import AccountStoreContract
 
 
 class SQLiteAccountsContractTests(AccountStoreContract, TestCase):
-    """
-    Accounts in SQLite keep the contract.
-    """
+    """Accounts in SQLite keep the contract."""
 
     def makeStore(self, place: FilePath[str]) -> SQLiteAccounts:
-        """
-        A store on a file.
-        """
+        """A store on a file."""
         return SQLiteAccounts(place, reactor)
 
 
 class SQLiteAccountsTests(TestCase):
-    """
-    What accounts in SQLite promise beyond the contract.
-    """
+    """What accounts in SQLite promise beyond the contract."""
 
     def setUp(self) -> None:
-        """
-        No file yet.
-        """
+        """No file yet."""
         self.path = FilePath(self.mktemp())
 
     async def test_noPasswords(self) -> None:
-        """
-        No password is in the file, in the log or in what is said about a user who exists already.
-        """
+        """No password is in the file, in the log or in what is said about a user who exists already."""
         store = SQLiteAccounts(self.path, reactor)
         self.addCleanup(store.close)
         await store.open()
@@ -60,9 +48,7 @@ class SQLiteAccountsTests(TestCase):
         self.assertNotIn(b"wherefore", self.path.getContent())
 
     async def test_anotherProcess(self) -> None:
-        """
-        What another process writes into the open database is seen: accounts are managed while the server runs.
-        """
+        """What another process writes into the open database is seen: accounts are managed while the server runs."""
         server, command = SQLiteAccounts(self.path, reactor), SQLiteAccounts(self.path, reactor)
         for store in (server, command):
             self.addCleanup(store.close)
@@ -76,9 +62,7 @@ class SQLiteAccountsTests(TestCase):
         self.assertIsNone(await server.scramKeys("juliet", "SHA-256"))
 
     async def test_deletedWithKeys(self) -> None:
-        """
-        No row of a deleted account is left.
-        """
+        """No row of a deleted account is left."""
         store = SQLiteAccounts(self.path, reactor)
         self.addCleanup(store.close)
         await store.open()
@@ -90,9 +74,7 @@ class SQLiteAccountsTests(TestCase):
         self.assertEqual(connection.execute("SELECT count(*) FROM account_key").fetchall(), [(0,)])
 
     async def test_sharedFile(self) -> None:
-        """
-        Accounts and rooms can share one file, opened and written at once.
-        """
+        """Accounts and rooms can share one file, opened and written at once."""
         accounts, rooms = SQLiteAccounts(self.path, reactor), SQLiteRooms(self.path, reactor)
         self.addCleanup(accounts.close)
         self.addCleanup(rooms.close)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.storage.sqlite.connection}.
-"""
+"""Tests for L{muccore.storage.sqlite.connection}."""
 
 from __future__ import annotations
 
@@ -20,39 +18,29 @@ _NOBODY = 65534
 
 
 class ConnectTests(SynchronousTestCase):
-    """
-    Opening a database file.
-    """
+    """Opening a database file."""
 
     def setUp(self) -> None:
-        """
-        A folder without a file.
-        """
+        """A folder without a file."""
         self.folder = os.path.abspath(self.mktemp())
         os.mkdir(self.folder)
         self.path = os.path.join(self.folder, "a.db")
 
     def connect(self, path: str | None = None, patience: float = 5.0) -> sqlite3.Connection:
-        """
-        A connection that will be closed.
-        """
+        """A connection that will be closed."""
         connection = connect(path or self.path, SCHEMA, patience)
         self.addCleanup(connection.close)
         return connection
 
     def refusal(self, path: str | None = None, patience: float = 5.0) -> str:
-        """
-        What opening is refused with: one line that names the file.
-        """
+        """What opening is refused with: one line that names the file."""
         line = str(self.assertRaises(StoreUnavailable, connect, path or self.path, SCHEMA, patience))
         self.assertTrue(line.startswith(f"{path or self.path}: "), line)
         self.assertNotIn("\n", line)
         return line
 
     def mode(self, path: str) -> int:
-        """
-        A file's permissions.
-        """
+        """A file's permissions."""
         return stat.S_IMODE(os.stat(path).st_mode)
 
     def test_private(self) -> None:
@@ -68,39 +56,29 @@ class ConnectTests(SynchronousTestCase):
         self.assertEqual(self.mode(os.path.dirname(os.path.dirname(path))), 0o700)
 
     def test_permissionsKept(self) -> None:
-        """
-        The permissions of a database that is there are its operator's business.
-        """
+        """The permissions of a database that is there are its operator's business."""
         self.connect().close()
         os.chmod(self.path, 0o640)
         self.connect()
         self.assertEqual(self.mode(self.path), 0o640)
 
     def test_emptyFile(self) -> None:
-        """
-        An empty file becomes a database.
-        """
+        """An empty file becomes a database."""
         open(self.path, "wb").close()
         self.assertEqual(words(self.connect()), [])
 
     def test_folder(self) -> None:
-        """
-        A folder is no database.
-        """
+        """A folder is no database."""
         self.assertIn("it is a folder", self.refusal(self.folder))
 
     def test_underFile(self) -> None:
-        """
-        Nothing can be made where a folder of the path is a file.
-        """
+        """Nothing can be made where a folder of the path is a file."""
         open(self.path, "wb").close()
         self.assertIn("Not a directory", self.refusal(os.path.join(self.path, "b.db")))
         self.assertIn("cannot be made", self.refusal(os.path.join(self.path, "b", "c.db")))
 
     def test_notADatabase(self) -> None:
-        """
-        A file of another kind is refused and left as it is.
-        """
+        """A file of another kind is refused and left as it is."""
         content = b"This is certainly not an SQLite database.\n" * 100
         with open(self.path, "wb") as file:
             file.write(content)
@@ -109,9 +87,7 @@ class ConnectTests(SynchronousTestCase):
             self.assertEqual(file.read(), content)
 
     def test_corrupt(self) -> None:
-        """
-        A damaged database is refused.
-        """
+        """A damaged database is refused."""
         add("a")(connection := self.connect())
         connection.close()
         with open(self.path, "r+b") as file:
@@ -120,9 +96,7 @@ class ConnectTests(SynchronousTestCase):
         self.assertIn("it is damaged; put a backup in its place", self.refusal())
 
     def test_anotherProgram(self) -> None:
-        """
-        Another program's database is refused and left as it is, its journal mode too.
-        """
+        """Another program's database is refused and left as it is, its journal mode too."""
         other = sqlite3.connect(self.path)
         other.execute("CREATE TABLE bookmark (url TEXT)")
         other.close()
@@ -133,9 +107,7 @@ class ConnectTests(SynchronousTestCase):
             self.assertEqual(file.read(), content)
 
     def test_locked(self) -> None:
-        """
-        A database that another process keeps locked for longer than our patience is refused.
-        """
+        """A database that another process keeps locked for longer than our patience is refused."""
         self.connect().close()
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -145,18 +117,14 @@ class ConnectTests(SynchronousTestCase):
         self.assertEqual(words(self.connect()), [])
 
     def test_lockedNew(self) -> None:
-        """
-        So is one that another process is just making.
-        """
+        """So is one that another process is just making."""
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN EXCLUSIVE")
         self.assertIn("locked by another process", self.refusal(patience=0.02))
 
     def test_togetherNew(self) -> None:
-        """
-        Several connections can make one database at once: none fails for another, none makes it twice.
-        """
+        """Several connections can make one database at once: none fails for another, none makes it twice."""
 
         def fill(n: int) -> None:
             connection = connect(path, SCHEMA, 30.0)
@@ -177,9 +145,7 @@ class ConnectTests(SynchronousTestCase):
         busy = [sqliteError(sqlite3.SQLITE_BUSY, "database is locked")] * 3
 
         class Switching(sqlite3.Connection):
-            """
-            Finds the database locked when it switches the journal.
-            """
+            """Finds the database locked when it switches the journal."""
 
             def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
                 if "journal_mode" in sql and busy:
@@ -209,14 +175,10 @@ class ConnectTests(SynchronousTestCase):
             self.assertIn("give the server's user permission", self.refusal(path))
 
     def test_noLogAhead(self) -> None:
-        """
-        Where SQLite cannot keep a write-ahead log, opening is refused, not done with less.
-        """
+        """Where SQLite cannot keep a write-ahead log, opening is refused, not done with less."""
 
         class Elsewhere(sqlite3.Connection):
-            """
-            Cannot keep a write-ahead log.
-            """
+            """Cannot keep a write-ahead log."""
 
             def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
                 return super().execute("SELECT 'delete'" if "journal_mode" in sql else sql, *arguments)
@@ -226,20 +188,14 @@ class ConnectTests(SynchronousTestCase):
 
 
 class ExplainTests(SynchronousTestCase):
-    """
-    Lines for the operator.
-    """
+    """Lines for the operator."""
 
     def test_extendedCodes(self) -> None:
-        """
-        An extended result code is explained like its primary one.
-        """
+        """An extended result code is explained like its primary one."""
         line = str(toStoreError("/a.db", sqliteError(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error")))
         self.assertEqual(line, "/a.db: the disk has failed or is full; check the disk (disk I/O error)")
 
     def test_others(self) -> None:
-        """
-        What we have no advice for is said in SQLite's words.
-        """
+        """What we have no advice for is said in SQLite's words."""
         self.assertEqual(str(toStoreError("/a.db", sqliteError(1, "no such table: x"))), "/a.db: no such table: x")
         self.assertEqual(str(toStoreError("/a.db", sqlite3.ProgrammingError("odd"))), "/a.db: odd")

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.storage.sqlite.database}.
-"""
+"""Tests for L{muccore.storage.sqlite.database}."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ from tests.storage.databases import DatabaseTestCase, add, sqliteError, words
 
 
 class GroupTests(DatabaseTestCase):
-    """
-    What is asked for together is committed together.
-    """
+    """What is asked for together is committed together."""
 
     async def test_oneCommitForOneTurn(self) -> None:
         """
@@ -37,18 +33,14 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(len(await database.read(words)), 1000)
 
     async def test_oneCommitForEachTurn(self) -> None:
-        """
-        A write that is waited for before the next one is made has a commit of its own.
-        """
+        """A write that is waited for before the next one is made has a commit of its own."""
         database = await self.opened()
         for text in ("a", "b", "c"):
             await database.write(add(text))
         self.assertEqual(self.count("COMMIT"), 3)
 
     async def test_gathersWhileBusy(self) -> None:
-        """
-        What comes in several turns while the thread is busy is committed together as well.
-        """
+        """What comes in several turns while the thread is busy is committed together as well."""
         database = await self.opened()
         started, go = threading.Event(), threading.Event()
 
@@ -100,9 +92,7 @@ class GroupTests(DatabaseTestCase):
         )
 
     async def test_readsAlone(self) -> None:
-        """
-        A group of reads alone takes no lock that would keep other processes from writing.
-        """
+        """A group of reads alone takes no lock that would keep other processes from writing."""
         database = await self.opened()
         other = sqlite3.connect(self.path.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -110,9 +100,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await gatherResults([database.read(words), database.read(words)]), [[], []])
 
     async def test_failsAlone(self) -> None:
-        """
-        A request that fails is undone alone, and what it raised is its failure; the others are committed.
-        """
+        """A request that fails is undone alone, and what it raised is its failure; the others are committed."""
         database = await self.opened()
 
         def half(connection: sqlite3.Connection) -> None:
@@ -130,9 +118,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "b"])
 
     async def test_readFails(self) -> None:
-        """
-        A read that fails disturbs no other request.
-        """
+        """A read that fails disturbs no other request."""
         database = await self.opened()
         bad = database.read(lambda connection: connection.execute("SELECT * FROM nowhere"))
         good = database.write(add("a"))
@@ -162,9 +148,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "d"])
 
     async def test_beginFails(self) -> None:
-        """
-        When a group cannot even begin to write, its writes are refused and its reads are answered.
-        """
+        """When a group cannot even begin to write, its writes are refused and its reads are answered."""
         database = await self.opened(patience=0.05)
         await database.write(add("a"))
         other = sqlite3.connect(self.path.path, isolation_level=None)
@@ -180,9 +164,7 @@ class GroupTests(DatabaseTestCase):
         await database.write(add("c"))
 
     async def test_undoneBySQLite(self) -> None:
-        """
-        When SQLite itself undoes the transaction in the middle, no write of the group is taken for done.
-        """
+        """When SQLite itself undoes the transaction in the middle, no write of the group is taken for done."""
         database = await self.opened()
 
         def undone(connection: sqlite3.Connection) -> None:
@@ -197,9 +179,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await requests[2], [])
 
     async def test_full(self) -> None:
-        """
-        What does not fit is refused, and what fits is written again once there is room.
-        """
+        """What does not fit is refused, and what fits is written again once there is room."""
         database = await self.opened()
         await database.read(lambda connection: connection.execute("PRAGMA max_page_count = 8") and None)
         await database.write(add("a"))
@@ -211,14 +191,10 @@ class GroupTests(DatabaseTestCase):
 
 
 class LifeTests(DatabaseTestCase):
-    """
-    Opening, closing, threads and bounds.
-    """
+    """Opening, closing, threads and bounds."""
 
     async def test_settings(self) -> None:
-        """
-        The database is durable by its settings: a write-ahead log, synchronous commits; and foreign keys count.
-        """
+        """The database is durable by its settings: a write-ahead log, synchronous commits; and foreign keys count."""
         database = await self.opened(patience=7.0)
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [
@@ -228,9 +204,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(values, ["wal", 2, 1, 7000])
 
     async def test_ownThread(self) -> None:
-        """
-        A database is worked on in one thread of its own, named after it, which ends when it is closed.
-        """
+        """A database is worked on in one thread of its own, named after it, which ends when it is closed."""
         database = await self.opened()
         threads = {
             await request
@@ -246,9 +220,7 @@ class LifeTests(DatabaseTestCase):
         self.assertFalse(thread.is_alive())
 
     async def test_closeFinishes(self) -> None:
-        """
-        What was asked for before C{close} is durable when that fires, even asked for in the same turn as C{open}.
-        """
+        """What was asked for before C{close} is durable when that fires, even asked for in the same turn as C{open}."""
         database = self.database()
         opened = database.open()
         written = [database.write(add(f"word {n}")) for n in range(10)]
@@ -260,9 +232,7 @@ class LifeTests(DatabaseTestCase):
         other.close()
 
     async def test_closedLeavesOneFile(self) -> None:
-        """
-        Closed, the database is one file, without log or index beside it.
-        """
+        """Closed, the database is one file, without log or index beside it."""
         database = await self.opened()
         await database.write(add("a"))
         self.assertEqual(len(self.path.parent().globChildren(self.path.basename() + "*")), 3)
@@ -270,9 +240,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(self.path.parent().globChildren(self.path.basename() + "*"), [self.path])
 
     async def test_onceOnly(self) -> None:
-        """
-        A database cannot be opened twice, neither while it is open nor after it was closed.
-        """
+        """A database cannot be opened twice, neither while it is open nor after it was closed."""
         database = await self.opened()
         with self.assertRaises(StoreUnavailable):
             await database.open()
@@ -316,9 +284,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), [])
 
     def test_triedOutInVain(self) -> None:
-        """
-        Trying out raises what opening would fail with.
-        """
+        """Trying out raises what opening would fail with."""
         self.path.makedirs()
         self.assertIn("it is a folder", str(self.assertRaises(StoreUnavailable, self.database().probe)))
 
@@ -338,9 +304,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "b", "d"])
 
     async def test_cancelled(self) -> None:
-        """
-        A request that is cancelled, waiting or under way, is carried out all the same and disturbs no other.
-        """
+        """A request that is cancelled, waiting or under way, is carried out all the same and disturbs no other."""
         database = await self.opened()
         started, go = threading.Event(), threading.Event()
 
@@ -359,9 +323,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "b"])
 
     async def test_cancelledOpenAndClose(self) -> None:
-        """
-        Cancelling the Deferreds of C{open} and C{close} stops neither.
-        """
+        """Cancelling the Deferreds of C{open} and C{close} stops neither."""
         database = self.database()
         for request in (database.open(), database.close()):
             request.addErrback(lambda failure: None)
@@ -370,17 +332,13 @@ class LifeTests(DatabaseTestCase):
         self.assertTrue(self.path.exists())
 
     async def test_answerAsksAgain(self) -> None:
-        """
-        What an answer's callback asks for is carried out like anything else.
-        """
+        """What an answer's callback asks for is carried out like anything else."""
         database = await self.opened()
         await database.write(add("a")).addCallback(lambda ignored: database.write(add("b")))
         self.assertEqual(await database.read(words), ["a", "b"])
 
     async def test_twoOnOneFile(self) -> None:
-        """
-        Two databases on one file, opened and written at once, wait for each other.
-        """
+        """Two databases on one file, opened and written at once, wait for each other."""
         pair = [self.database(), self.database()]
         await gatherResults([database.open() for database in pair])
         await gatherResults([pair[n % 2].write(add(f"word {n}")) for n in range(100)])
@@ -388,9 +346,7 @@ class LifeTests(DatabaseTestCase):
             self.assertEqual(len(await database.read(words)), 100)
 
     async def test_bugIsShown(self) -> None:
-        """
-        A failure that is nobody's but ours keeps the traceback of where it came about.
-        """
+        """A failure that is nobody's but ours keeps the traceback of where it came about."""
         database = await self.opened()
 
         def faulty(connection: sqlite3.Connection) -> None:

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.storage.sqlite.rooms}.
-"""
+"""Tests for L{muccore.storage.sqlite.rooms}."""
 
 from __future__ import annotations
 
@@ -37,26 +35,18 @@ from muccore.testing.contracts import RoomStoreContract
 
 
 class SQLiteRoomsContractTests(RoomStoreContract, TestCase):
-    """
-    Rooms in SQLite keep the contract.
-    """
+    """Rooms in SQLite keep the contract."""
 
     def makeStore(self, place: FilePath[str]) -> SQLiteRooms:
-        """
-        A store on a file.
-        """
+        """A store on a file."""
         return SQLiteRooms(place, reactor)
 
 
 class SmallPagesContractTests(SQLiteRoomsContractTests):
-    """
-    They keep it wherever the pages of lists happen to end.
-    """
+    """They keep it wherever the pages of lists happen to end."""
 
     def setUp(self) -> None:
-        """
-        Make lists travel by threes.
-        """
+        """Make lists travel by threes."""
         super().setUp()
         self.patch(roomsModule, "_PAGE", 3)
 
@@ -108,9 +98,7 @@ _call = st.one_of(
 
 
 def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
-    """
-    Do at once what L{SQLiteRooms} does in its thread.
-    """
+    """Do at once what L{SQLiteRooms} does in its thread."""
     if name == "save":
         room, record = arguments
         return saveRoom(connection, room, record, json.dumps(record.settings), record.affiliates)
@@ -128,16 +116,12 @@ def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
 
 
 class ModelTests(SynchronousTestCase):
-    """
-    Rooms in SQLite against rooms in memory.
-    """
+    """Rooms in SQLite against rooms in memory."""
 
     @settings(max_examples=120, deadline=None)
     @given(st.lists(_call, max_size=25))
     def test_same(self, calls: list[tuple[Any, ...]]) -> None:
-        """
-        Whatever is asked of both, both give the same answers, and the same rooms are there in the end.
-        """
+        """Whatever is asked of both, both give the same answers, and the same rooms are there in the end."""
         model = MemoryRooms()
         model.open()
         connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -160,23 +144,17 @@ class ModelTests(SynchronousTestCase):
 
 
 class QueryTests(SynchronousTestCase):
-    """
-    What queries cost.
-    """
+    """What queries cost."""
 
     def setUp(self) -> None:
-        """
-        A database whose statements are noted.
-        """
+        """A database whose statements are noted."""
         self.connection = connect(self.mktemp(), SCHEMA, 5.0)
         self.addCleanup(self.connection.close)
         self.statements: list[str] = []
         self.connection.set_trace_callback(self.statements.append)
 
     def plans(self) -> list[str]:
-        """
-        How SQLite carries out the statements that have been noted.
-        """
+        """How SQLite carries out the statements that have been noted."""
         self.connection.set_trace_callback(None)
         return [
             detail
@@ -200,9 +178,7 @@ class QueryTests(SynchronousTestCase):
             self.assertRegex(plan, r"^SEARCH room USING (COVERING )?INDEX room_(public|temporary) \(domain=\?")
 
     def test_oneRow(self) -> None:
-        """
-        One change of affiliation writes one row, however long the list is.
-        """
+        """One change of affiliation writes one row, however long the list is."""
         affiliates = {f"user{n}@z": Affiliate("member") for n in range(1000)}
         saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
         before = self.connection.total_changes
@@ -224,9 +200,7 @@ class QueryTests(SynchronousTestCase):
         self.assertEqual(len(self.statements), 1 + 3)
 
     def test_shared(self) -> None:
-        """
-        Entries that are alike and have neither nick nor reason are one object.
-        """
+        """Entries that are alike and have neither nick nor reason are one object."""
         affiliates = {f"user{n}@z": Affiliate("member") for n in range(10_000)}
         saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
         record = loadRoom(self.connection, "a@x")
@@ -235,9 +209,7 @@ class QueryTests(SynchronousTestCase):
 
 
 class KillTests(SynchronousTestCase):
-    """
-    What a killed server leaves.
-    """
+    """What a killed server leaves."""
 
     def test_killed(self) -> None:
         """

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.storage.sqlite.schema}.
-"""
+"""Tests for L{muccore.storage.sqlite.schema}."""
 
 from __future__ import annotations
 
@@ -32,49 +30,35 @@ VERSIONS = (
 
 
 def schema(version: int, purpose: str = "tests") -> Schema:
-    """
-    The schema as a program of that version knows it.
-    """
+    """The schema as a program of that version knows it."""
     return Schema(purpose, VERSIONS[:version])
 
 
 class SchemaTests(SynchronousTestCase):
-    """
-    Versions of schemas.
-    """
+    """Versions of schemas."""
 
     def setUp(self) -> None:
-        """
-        No file yet.
-        """
+        """No file yet."""
         self.path = self.mktemp()
 
     def connect(self, known: Schema) -> sqlite3.Connection:
-        """
-        A connection of a program that knows this schema.
-        """
+        """A connection of a program that knows this schema."""
         connection = connect(self.path, known, 5.0)
         self.addCleanup(connection.close)
         return connection
 
     def version(self, connection: sqlite3.Connection) -> dict[str, int]:
-        """
-        The versions that are written down.
-        """
+        """The versions that are written down."""
         return dict(connection.execute("SELECT purpose, version FROM muccore_schema").fetchall())
 
     def test_new(self) -> None:
-        """
-        A new database gets today's version by way of all the others.
-        """
+        """A new database gets today's version by way of all the others."""
         connection = self.connect(schema(3))
         self.assertEqual(self.version(connection), {"tests": 3})
         self.assertEqual(connection.execute("SELECT text, length FROM word").fetchall(), [])
 
     def test_fromEachOlder(self) -> None:
-        """
-        A database of any older version is brought up to date with what is in it, by SQL and by functions.
-        """
+        """A database of any older version is brought up to date with what is in it, by SQL and by functions."""
         for old in (1, 2):
             self.path = self.mktemp()
             connection = self.connect(schema(old))
@@ -86,9 +70,7 @@ class SchemaTests(SynchronousTestCase):
             self.assertEqual(connection.execute("SELECT text, length FROM word").fetchall(), [expected])
 
     def test_today(self) -> None:
-        """
-        A database of today's version is left as it is.
-        """
+        """A database of today's version is left as it is."""
         self.connect(schema(3)).close()
         with open(self.path, "rb") as file:
             content = file.read()
@@ -111,17 +93,13 @@ class SchemaTests(SynchronousTestCase):
             self.assertEqual(file.read(), content)
 
     def test_newerMeanwhile(self) -> None:
-        """
-        A database that becomes newer between looking and migrating is refused all the same.
-        """
+        """A database that becomes newer between looking and migrating is refused all the same."""
         connection = self.connect(schema(3))
         self.assertRaises(SchemaTooNew, schema(2).migrate, connection, self.path)
         self.assertFalse(connection.in_transaction)
 
     def test_allOrNothing(self) -> None:
-        """
-        A migration that fails leaves the version before, whole; corrected, it is carried out.
-        """
+        """A migration that fails leaves the version before, whole; corrected, it is carried out."""
         add("tomorrow")(self.connect(schema(1)))
         broken = Schema("tests", (*VERSIONS[:2], ("CREATE TABLE other (a)", "CREATE NONSENSE")))
         self.assertRaises(StoreUnavailable, connect, self.path, broken, 5.0)
@@ -131,9 +109,7 @@ class SchemaTests(SynchronousTestCase):
         self.assertEqual(self.version(self.connect(schema(3))), {"tests": 3})
 
     def test_purposesApart(self) -> None:
-        """
-        Each purpose in a file has its version; one that is too new does not keep the other from being used.
-        """
+        """Each purpose in a file has its version; one that is too new does not keep the other from being used."""
         self.connect(ROOMS).close()
         connection = self.connect(ACCOUNTS)
         self.assertEqual(
@@ -146,22 +122,16 @@ class SchemaTests(SynchronousTestCase):
 
 
 class OpenTests(DatabaseTestCase):
-    """
-    Versions of schemas, as whoever opens a database hears of them.
-    """
+    """Versions of schemas, as whoever opens a database hears of them."""
 
     async def test_newer(self) -> None:
-        """
-        The failure of C{open} says that the schema is too new.
-        """
+        """The failure of C{open} says that the schema is too new."""
         connect(self.path.path, schema(2), 5.0).close()
         with self.assertRaises(SchemaTooNew):
             await self.database(schema(1)).open()
 
     async def test_migratesOnce(self) -> None:
-        """
-        Two that open one old database at once migrate it once.
-        """
+        """Two that open one old database at once migrate it once."""
         connection = connect(self.path.path, schema(1), 5.0)
         add("tomorrow")(connection)
         connection.close()

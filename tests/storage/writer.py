@@ -19,9 +19,7 @@ from muccore.storage.sqlite.rooms import SQLiteRooms
 
 
 async def write(reactor: Any, path: str) -> None:
-    """
-    Change the room for ever.
-    """
+    """Change the room for ever."""
     store = SQLiteRooms(FilePath(path), reactor)
     await store.open()
     await store.save("cave@chat.lit", RoomRecord({}, {}))

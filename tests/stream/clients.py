@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The client's side of SCRAM, written straight from RFC 5802, and what a log-in can be bound to, as tests need it.
-"""
+"""The client's side of SCRAM, written straight from RFC 5802, and what a log-in can be bound to, as tests need it."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from base64 import b64decode, b64encode
 
 
 class ScramClient:
-    """
-    One exchange, seen from the client. Sends whatever it is told to; does not prepare names or passwords.
-    """
+    """One exchange, seen from the client. Sends whatever it is told to; does not prepare names or passwords."""
 
     def __init__(
         self,
@@ -36,9 +32,7 @@ class ScramClient:
         self.extension = extension.encode()
 
     def first(self) -> bytes:
-        """
-        The first message.
-        """
+        """The first message."""
         return self.header + self.bare
 
     def final(self, challenge: bytes, claimed: bytes | None = None) -> bytes:
@@ -61,29 +55,21 @@ class ScramClient:
         return unproved + b",p=" + b64encode(proof)
 
     def verify(self, last: bytes | None) -> None:
-        """
-        Check that the server knows the keys.
-        """
+        """Check that the server knows the keys."""
         if last != self.expected:
             raise AssertionError(f"the server's signature is wrong: {last!r}")
 
 
 class Bindings:
-    """
-    Channel bindings with data of one's own.
-    """
+    """Channel bindings with data of one's own."""
 
     def __init__(self, **data: bytes) -> None:
         self._data = data
 
     def types(self) -> tuple[str, ...]:
-        """
-        The types that there are.
-        """
+        """The types that there are."""
         return tuple(self._data)
 
     def data(self, type: str) -> bytes:
-        """
-        The data of one.
-        """
+        """The data of one."""
         return self._data[type]

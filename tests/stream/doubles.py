@@ -34,17 +34,13 @@ END = b"</stream:stream>"
 
 
 def auth(user: str = "romeo", password: str = PASSWORD, mechanism: str = "PLAIN") -> bytes:
-    """
-    The C{<auth/>} of PLAIN.
-    """
+    """The C{<auth/>} of PLAIN."""
     data = b64encode(f"\0{user}\0{password}".encode())
     return f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>".encode() + data + b"</auth>"
 
 
 def sasl(name: str, text: str = "") -> bytes:
-    """
-    An element of SASL.
-    """
+    """An element of SASL."""
     return f"<{name} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{text}</{name}>".encode()
 
 
@@ -64,15 +60,11 @@ class Accounts:
         self.keys = ScramKeys.derive("SHA-1", PASSWORD, iterations=2)
 
     def open(self) -> Deferred[None]:
-        """
-        Nothing to do.
-        """
+        """Nothing to do."""
         return succeed(None)
 
     def close(self) -> Deferred[None]:
-        """
-        Nothing to do.
-        """
+        """Nothing to do."""
         return succeed(None)
 
     def _answer(self, value: Any) -> Deferred[Any]:
@@ -83,31 +75,23 @@ class Accounts:
         return answer
 
     def release(self) -> None:
-        """
-        Give the answers that wait.
-        """
+        """Give the answers that wait."""
         waiting, self.waiting = self.waiting or [], []
         for answer, value in waiting:
             answer.callback(value)
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """
-        See L{IAuthBackend}.
-        """
+        """See L{IAuthBackend}."""
         return self._answer(self.keys if user == "romeo" else None)
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
-        """
-        See L{IAuthBackend}.
-        """
+        """See L{IAuthBackend}."""
         return self._answer(user == "romeo" and password == PASSWORD)
 
 
 @implementer(ISession)
 class Session:
-    """
-    A session that keeps what it gets. What it receives may be told to raise something.
-    """
+    """A session that keeps what it gets. What it receives may be told to raise something."""
 
     def __init__(self, jid: JID, carrier: IStream) -> None:
         self.jid = jid
@@ -118,31 +102,23 @@ class Session:
         self.raises: Exception | None = None
 
     def deliver(self, stanza: Any, to: bytes) -> None:
-        """
-        See L{ISession}.
-        """
+        """See L{ISession}."""
 
     def stanzaReceived(self, element: Element) -> None:
-        """
-        See L{ISession}.
-        """
+        """See L{ISession}."""
         if self.raises is not None:
             raise self.raises
         self.stanzas.append(element)
 
     def streamLost(self, carrier: IStream, clean: bool) -> None:
-        """
-        See L{ISession}.
-        """
+        """See L{ISession}."""
         assert carrier is self.carrier
         self.lost.append(clean)
 
 
 @implementer(ISessionBinder)
 class Binder:
-    """
-    Binds everything, unless it is told to raise something.
-    """
+    """Binds everything, unless it is told to raise something."""
 
     def __init__(self) -> None:
         self.sessions: list[Session] = []
@@ -150,9 +126,7 @@ class Binder:
         self.raises: Exception | None = None
 
     def bind(self, account: JID, resource: str | None, carrier: IStream) -> Session:
-        """
-        See L{ISessionBinder}.
-        """
+        """See L{ISessionBinder}."""
         self.asked.append(resource)
         if self.raises is not None:
             raise self.raises
@@ -164,25 +138,19 @@ class Binder:
 
 
 class TLS:
-    """
-    What makes TLS connections, and their bindings.
-    """
+    """What makes TLS connections, and their bindings."""
 
     def __init__(self, **bindings: bytes) -> None:
         self.made = Bindings(**(bindings or {"tls-exporter": b"x", "tls-server-end-point": b"y"}))
 
     def channelBindings(self, transport: Any) -> Bindings:
-        """
-        See L{muccore.net.tls.ServerTLS}.
-        """
+        """See L{muccore.net.tls.ServerTLS}."""
         return self.made
 
 
 @implementer(IAddress)
 class Address:
-    """
-    Where a connection comes from.
-    """
+    """Where a connection comes from."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -201,95 +169,67 @@ class Transport:
         self.protocol: Any = None
 
     def write(self, data: bytes) -> None:
-        """
-        Keep it, unless this is over.
-        """
+        """Keep it, unless this is over."""
         assert isinstance(data, bytes)
         if "lose" not in self.log and "abort" not in self.log:
             self.log.append(data)
 
     def writeSequence(self, pieces: Sequence[bytes]) -> None:
-        """
-        Keep them as they are.
-        """
+        """Keep them as they are."""
         for data in pieces:
             self.write(data)
 
     @property
     def value(self) -> bytes:
-        """
-        Everything that was written.
-        """
+        """Everything that was written."""
         return b"".join(entry for entry in self.log if isinstance(entry, bytes))
 
     @property
     def ended(self) -> bool:
-        """
-        Whether it has been told to end.
-        """
+        """Whether it has been told to end."""
         return "lose" in self.log or "abort" in self.log
 
     def take(self) -> bytes:
-        """
-        What was written since the last time.
-        """
+        """What was written since the last time."""
         value = self.value
         self.log = [entry for entry in self.log if not isinstance(entry, bytes)]
         return value
 
     def startTLS(self, context: Any) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append(("startTLS", context))
 
     def getHandle(self) -> Transport:
-        """
-        Be the TLS connection as well.
-        """
+        """Be the TLS connection as well."""
         return self
 
     def get_protocol_version_name(self) -> str:
-        """
-        See L{OpenSSL.SSL.Connection}.
-        """
+        """See L{OpenSSL.SSL.Connection}."""
         return "TLSv1.3"
 
     def get_cipher_name(self) -> str:
-        """
-        See L{OpenSSL.SSL.Connection}.
-        """
+        """See L{OpenSSL.SSL.Connection}."""
         return "TLS_AES_128_GCM_SHA256"
 
     def loseConnection(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("lose")
 
     def abortConnection(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("abort")
 
     def pauseProducing(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.paused = True
 
     def resumeProducing(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.paused = False
 
 
 class Shell:
-    """
-    What is around a negotiation; keeps what it is told.
-    """
+    """What is around a negotiation; keeps what it is told."""
 
     def __init__(self) -> None:
         self.log: list[Any] = []
@@ -297,61 +237,41 @@ class Shell:
         self.bound_: Any = None
 
     def write(self, data: bytes) -> None:
-        """
-        Keep it.
-        """
+        """Keep it."""
         self.log.append(data)
 
     def close(self, error: StreamError | None) -> None:
-        """
-        Keep why.
-        """
+        """Keep why."""
         self.log.append(("close", None if error is None else error.condition))
 
     def startTLS(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("startTLS")
 
     def bindings(self) -> Any:
-        """
-        Those of TLS.
-        """
+        """Those of TLS."""
         return TLS().made if "startTLS" in self.log else None
 
     def pauseParsing(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("hold")
 
     def resumeParsing(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("resume")
 
     def restartStream(self) -> None:
-        """
-        Note it.
-        """
+        """Note it."""
         self.log.append("authenticated")
 
     def authenticationFailed(self, condition: str) -> None:
-        """
-        Keep it.
-        """
+        """Keep it."""
         self.refusals.append(condition)
 
     def sessionBound(self, session: Any) -> None:
-        """
-        Note whom.
-        """
+        """Note whom."""
         self.log.append(("bound", session.jid.full))
 
     def internalError(self, failure: Any) -> None:
-        """
-        Note what.
-        """
+        """Note what."""
         self.log.append(("broken", failure.type))

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Accounts and log-ins, as the tests of SASL need them.
-"""
+"""Accounts and log-ins, as the tests of SASL need them."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ ALL = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
 
 @implementer(IAuthBackend)
 class Accounts:
-    """
-    Accounts in memory: C{romeo} and C{j\u00fcrgen}, and what was asked about them.
-    """
+    """Accounts in memory: C{romeo} and C{j\u00fcrgen}, and what was asked about them."""
 
     loopbackOnly = False
 
@@ -40,42 +36,30 @@ class Accounts:
         }
 
     def open(self) -> Deferred[None]:
-        """
-        Nothing to do.
-        """
+        """Nothing to do."""
         return succeed(None)
 
     def close(self) -> Deferred[None]:
-        """
-        Nothing to do.
-        """
+        """Nothing to do."""
         return succeed(None)
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """
-        See L{IAuthBackend}.
-        """
+        """See L{IAuthBackend}."""
         self.asked.append(("scramKeys", user, hashName))
         return succeed(self.keys.get((user, hashName)))
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
-        """
-        See L{IAuthBackend}.
-        """
+        """See L{IAuthBackend}."""
         self.asked.append(("checkPassword", user))
         keys = self.keys.get((user, "SHA-1"))
         return succeed(keys is not None and keys.matches(password))
 
 
 class SASLTestCase(SynchronousTestCase):
-    """
-    What the tests here have in common.
-    """
+    """What the tests here have in common."""
 
     def setUp(self) -> None:
-        """
-        Make a domain.
-        """
+        """Make a domain."""
         self.accounts = Accounts("SHA-1", "SHA-256")
         self.sasl = SASL(self.accounts, "example.org", False)
         self.logged: list[str] = []
@@ -87,9 +71,7 @@ class SASLTestCase(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observe)
 
     def assertFails(self, condition: str, outcome: Deferred[object]) -> SASLFailure:
-        """
-        An exchange has failed with one condition.
-        """
+        """An exchange has failed with one condition."""
         failure = self.failureResultOf(outcome, SASLFailure).value
         self.assertEqual(failure.condition, condition)
         return failure
@@ -108,9 +90,7 @@ class SASLTestCase(SynchronousTestCase):
         return challenge.data, exchange.respond(client.final(challenge.data))
 
     def plain(self, message: str | bytes) -> Deferred[object]:
-        """
-        Log in by PLAIN.
-        """
+        """Log in by PLAIN."""
         if isinstance(message, str):
             message = message.encode()
         return self.sasl.begin("PLAIN", True, None).start(message)

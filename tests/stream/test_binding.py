@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_binding -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of what a log-in can be bound to: L{muccore.net.tls.ChannelBindings}, in memory and on sockets.
-"""
+"""Tests of what a log-in can be bound to: L{muccore.net.tls.ChannelBindings}, in memory and on sockets."""
 
 from __future__ import annotations
 
@@ -51,23 +49,17 @@ EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
 
 
 class ChannelBindingTests(SynchronousTestCase):
-    """
-    Both sides see the same of a channel.
-    """
+    """Both sides see the same of a channel."""
 
     def bindings(self, version: int, key: object = None, algorithm: object = SHA256) -> ChannelBindings:
-        """
-        Shake hands, and give the server's view.
-        """
+        """Shake hands, and give the server's view."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         tls = ServerTLS(*writePair(self.mktemp(), makeCertificate(key, algorithm), key=key))
         self.client, server = connect(tls, clientContext(version))
         return tls.channelBindings(Transport(server))
 
     def test_tls13(self) -> None:
-        """
-        Under TLS 1.3 there are both types, C{tls-exporter} first, and the client computes the same.
-        """
+        """Under TLS 1.3 there are both types, C{tls-exporter} first, and the client computes the same."""
         bindings = self.bindings(SSL.TLS1_3_VERSION)
         self.assertEqual(bindings.types(), (EXPORTER, END_POINT))
         # RFC 9266 §2: no context is the same as an empty one here.
@@ -76,9 +68,7 @@ class ChannelBindingTests(SynchronousTestCase):
         self.assertEqual(bindings.data(END_POINT), presented(self.client))
 
     def test_tls12(self) -> None:
-        """
-        Under TLS 1.2 there is C{tls-server-end-point} alone.
-        """
+        """Under TLS 1.2 there is C{tls-server-end-point} alone."""
         bindings = self.bindings(SSL.TLS1_2_VERSION)
         self.assertEqual(bindings.types(), (END_POINT,))
         self.assertEqual(bindings.data(END_POINT), presented(self.client))
@@ -102,9 +92,7 @@ class ChannelBindingTests(SynchronousTestCase):
         self.assertNotEqual(tls.channelBindings(Transport(server)).data(UNIQUE), client.get_peer_finished())
 
     def test_everyConnectionItsOwn(self) -> None:
-        """
-        The exporter tells connections apart, resumed ones too.
-        """
+        """The exporter tells connections apart, resumed ones too."""
         tls = ServerTLS(*goodPair(self.mktemp()))
         context = clientContext()
         client, server = connect(tls, context)
@@ -118,17 +106,13 @@ class ChannelBindingTests(SynchronousTestCase):
         self.assertEqual(first.data(END_POINT), second.data(END_POINT))
 
     def test_undefined(self) -> None:
-        """
-        Where C{tls-server-end-point} is undefined it is not offered: Ed25519 has no hash function to name.
-        """
+        """Where C{tls-server-end-point} is undefined it is not offered: Ed25519 has no hash function to name."""
         key = ed25519.Ed25519PrivateKey.generate()
         self.assertEqual(self.bindings(SSL.TLS1_3_VERSION, key, None).types(), (EXPORTER,))
         self.assertEqual(self.bindings(SSL.TLS1_2_VERSION, key, None).types(), ())
 
     def test_hashes(self) -> None:
-        """
-        The hash is the signature's own (RFC 5929 §4.1).
-        """
+        """The hash is the signature's own (RFC 5929 §4.1)."""
         rsaKey = rsa.generate_private_key(65537, 2048)
         ecKey = ec.generate_private_key(ec.SECP256R1())
         pss = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
@@ -143,23 +127,17 @@ class ChannelBindingTests(SynchronousTestCase):
             self.assertEqual(endPointBinding(certificate), hashlib.new(algorithm, der).digest())
 
     def test_oldHashes(self) -> None:
-        """
-        Instead of MD5 and SHA-1 it is SHA-256.
-        """
+        """Instead of MD5 and SHA-1 it is SHA-256."""
         for old in (hashes.MD5(), hashes.SHA1()):
             self.assertEqual(endPointBinding(Signed(old)), b"sha256")
 
     def test_strangeSignatures(self) -> None:
-        """
-        A signature with two hash functions, or of a kind unknown, has none.
-        """
+        """A signature with two hash functions, or of a kind unknown, has none."""
         self.assertIsNone(endPointBinding(Signed(hashes.SHA256(), UnsupportedAlgorithm("two hashes"))))
 
 
 class Signed:
-    """
-    As much of a certificate as tells how it was signed: today's libraries do not sign with old hashes any more.
-    """
+    """As much of a certificate as tells how it was signed: today's libraries do not sign with old hashes any more."""
 
     def __init__(self, algorithm: hashes.HashAlgorithm, trouble: Exception | None = None) -> None:
         self.signature_hash_algorithm = algorithm
@@ -167,51 +145,37 @@ class Signed:
 
     @property
     def signature_algorithm_parameters(self) -> None:
-        """
-        Read the parameters.
-        """
+        """Read the parameters."""
         if self._trouble is not None:
             raise self._trouble
 
     def fingerprint(self, algorithm: hashes.HashAlgorithm) -> bytes:
-        """
-        Say which hash was asked for.
-        """
+        """Say which hash was asked for."""
         return algorithm.name.encode()
 
 
 @implementer(IHandshakeListener)
 class Greeter(Protocol):
-    """
-    Agrees to TLS at the client's first byte, and then sends its channel bindings.
-    """
+    """Agrees to TLS at the client's first byte, and then sends its channel bindings."""
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Say so and begin TLS, once.
-        """
+        """Say so and begin TLS, once."""
         self.transport.write(b"y")
         self.transport.startTLS(self.factory.tls)
 
     def handshakeCompleted(self) -> None:
-        """
-        Send the bindings.
-        """
+        """Send the bindings."""
         bindings = self.factory.tls.channelBindings(self.transport)
         lines = [f"{type} {bindings.data(type).hex()}" for type in (*bindings.types(), UNIQUE)]
         self.transport.write("\n".join([*lines, "\n"]).encode())
 
     def connectionLost(self, reason: object) -> None:
-        """
-        Tell the test that it is over.
-        """
+        """Tell the test that it is over."""
         self.factory.over.callback(None)
 
 
 def readBindings(read: object) -> dict[str, bytes]:
-    """
-    What a L{Greeter} sends.
-    """
+    """What a L{Greeter} sends."""
     text = b""
     while not text.endswith(b"\n\n"):
         text += read(1000)
@@ -219,17 +183,13 @@ def readBindings(read: object) -> dict[str, bytes]:
 
 
 class LoopbackTests(TestCase):
-    """
-    The whole of it on a socket: C{startTLS}, and clients of two kinds.
-    """
+    """The whole of it on a socket: C{startTLS}, and clients of two kinds."""
 
     timeout = 20
 
     @inlineCallbacks
     def setUp(self) -> None:
-        """
-        Listen, with a certificate that signed itself.
-        """
+        """Listen, with a certificate that signed itself."""
         folder = self.mktemp()
         os.mkdir(folder)
         self.certificate, key = os.path.join(folder, "c.pem"), os.path.join(folder, "k.pem")
@@ -242,9 +202,7 @@ class LoopbackTests(TestCase):
         self.address = ("127.0.0.1", port.getHost().port)
 
     def ask(self) -> socket.socket:
-        """
-        A socket on which the server has agreed to TLS, and on which no reading takes forever.
-        """
+        """A socket on which the server has agreed to TLS, and on which no reading takes forever."""
         plain = socket.create_connection(self.address, 10)
         plain.sendall(b"x")
         self.assertEqual(plain.recv(1), b"y")
@@ -253,9 +211,7 @@ class LoopbackTests(TestCase):
         return plain
 
     def standardClient(self, version: ssl.TLSVersion) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """
-        Python's own client, which trusts the certificate and checks it as strictly as it can.
-        """
+        """Python's own client, which trusts the certificate and checks it as strictly as it can."""
         context = ssl.create_default_context(cafile=self.certificate)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         context.maximum_version = version
@@ -264,9 +220,7 @@ class LoopbackTests(TestCase):
             return readBindings(secured.recv), {END_POINT: hashed, UNIQUE: secured.get_channel_binding()}
 
     def opensslClient(self) -> tuple[dict[str, bytes], bytes]:
-        """
-        A client that can export keying material.
-        """
+        """A client that can export keying material."""
         with self.ask() as plain:
             secured = SSL.Connection(clientContext(), plain)
             secured.set_connect_state()
@@ -277,31 +231,23 @@ class LoopbackTests(TestCase):
 
     @inlineCallbacks
     def standard(self, version: ssl.TLSVersion) -> object:
-        """
-        Both sides see the same, as far as Python's client can see it.
-        """
+        """Both sides see the same, as far as Python's client can see it."""
         bindings, seen = yield deferToThread(self.standardClient, version)
         bindings.pop(EXPORTER, None)
         self.assertEqual(bindings, seen)
         yield self.over
 
     def test_standard12(self) -> object:
-        """
-        The certificate's hash and what Python takes for C{tls-unique} are the same on both sides, under TLS 1.2.
-        """
+        """The certificate's hash and what Python takes for C{tls-unique} are the same on both sides, under TLS 1.2."""
         return self.standard(ssl.TLSVersion.TLSv1_2)
 
     def test_standard13(self) -> object:
-        """
-        And under TLS 1.3, where slixmpp up to 1.8.3 binds to it as well.
-        """
+        """And under TLS 1.3, where slixmpp up to 1.8.3 binds to it as well."""
         return self.standard(ssl.TLSVersion.TLSv1_3)
 
     @inlineCallbacks
     def test_exporter(self) -> None:
-        """
-        The exported key is the same on both sides.
-        """
+        """The exported key is the same on both sides."""
         bindings, seen = yield deferToThread(self.opensslClient)
         self.assertEqual(bindings[EXPORTER], seen)
         yield self.over

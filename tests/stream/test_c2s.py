@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_c2s -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.stream.c2s} and L{muccore.stream.factory}.
-"""
+"""Tests for L{muccore.stream.c2s} and L{muccore.stream.factory}."""
 
 from __future__ import annotations
 
@@ -62,9 +60,7 @@ VOCABULARY = (
 
 
 def form(event: Any) -> str:
-    """
-    As much of an event as can be compared whatever the order in which errors are found.
-    """
+    """As much of an event as can be compared whatever the order in which errors are found."""
     return "end" if event is CLOSED else "error" if event.name == "error" else event.name
 
 
@@ -82,16 +78,12 @@ def streams(data: bytes) -> list[list[Any]]:
 
 
 class Case(SynchronousTestCase):
-    """
-    A server and clients without sockets.
-    """
+    """A server and clients without sockets."""
 
     tlsMode = OFF
 
     def setUp(self) -> None:
-        """
-        Make the server.
-        """
+        """Make the server."""
         self.accounts = Accounts()
         self.binder = Binder()
         self.clock = Clock()
@@ -99,16 +91,12 @@ class Case(SynchronousTestCase):
         self.factory = C2SFactory(self.clock, self.offer())
 
     def offer(self, tlsMode: str | None = None) -> StreamFeatures:
-        """
-        What is offered.
-        """
+        """What is offered."""
         log = SASL(self.accounts, DOMAIN, True, b"s")
         return StreamFeatures(DOMAIN, log, self.binder, self.tls, tlsMode or self.tlsMode, tries=2)
 
     def connect(self, host: str = "127.0.0.1", direct: bool = False) -> tuple[Any, Transport]:
-        """
-        Another client.
-        """
+        """Another client."""
         factory = self.factory.directTLS if direct else self.factory
         protocol: Any = factory.buildProtocol(Address(host))
         transport = Transport()
@@ -116,9 +104,7 @@ class Case(SynchronousTestCase):
         return protocol, transport
 
     def login(self, host: str = "127.0.0.1") -> tuple[C2SStream, Transport]:
-        """
-        Another client, logged in.
-        """
+        """Another client, logged in."""
         stream, transport = self.connect(host)
         stream.dataReceived(LOGIN)
         self.assertIsNotNone(stream.session)
@@ -126,9 +112,7 @@ class Case(SynchronousTestCase):
         return stream, transport
 
     def lose(self, protocol: Protocol) -> None:
-        """
-        The connection is gone.
-        """
+        """The connection is gone."""
         protocol.connectionLost(Failure(ConnectionLost()))
 
     def assertEnded(self, transport: Transport, condition: str | None, headers: int = 1) -> list[Any]:
@@ -154,14 +138,10 @@ class Case(SynchronousTestCase):
 
 
 class LifeTests(Case):
-    """
-    From the connection to its end.
-    """
+    """From the connection to its end."""
 
     def test_carrier(self) -> None:
-        """
-        A stream is a carrier, and has nothing that is not in a slot.
-        """
+        """A stream is a carrier, and has nothing that is not in a slot."""
         stream, _ = self.connect()
         verifyObject(IStream, stream)
         stream.dataReceived(LOGIN)
@@ -188,9 +168,7 @@ class LifeTests(Case):
             self.assertEqual(self.binder.sessions[-1].lost, [True])
 
     def test_slowAccounts(self) -> None:
-        """
-        While the accounts are being asked, nothing that comes is looked at, and it is neither lost nor overtaken.
-        """
+        """While the accounts are being asked, nothing that comes is looked at, and it is neither lost nor overtaken."""
         self.accounts.waiting = []
         for size in (1000, 1):
             data = LOGIN + b"<presence/>"
@@ -206,9 +184,7 @@ class LifeTests(Case):
             self.assertEqual([stanza.name for stanza in self.binder.sessions[-1].stanzas], ["presence"])
 
     def test_tooMuchAhead(self) -> None:
-        """
-        Reading goes on meanwhile, so that it is noticed who hangs up; so what may be sent ahead is bounded.
-        """
+        """Reading goes on meanwhile, so that it is noticed who hangs up; so what may be sent ahead is bounded."""
         self.accounts.waiting = []
         for more, condition in ((0, None), (1, "policy-violation")):
             stream, transport = self.connect()
@@ -221,9 +197,7 @@ class LifeTests(Case):
                 self.assertEnded(transport, condition)
 
     def test_lostMeanwhile(self) -> None:
-        """
-        If the connection goes while the accounts are being asked, the answer changes nothing.
-        """
+        """If the connection goes while the accounts are being asked, the answer changes nothing."""
         self.accounts.waiting = []
         stream, transport = self.connect()
         stream.dataReceived(LOGIN)
@@ -235,18 +209,14 @@ class LifeTests(Case):
         self.assertEqual(self.binder.sessions, [])
 
     def test_failureAndAgain(self) -> None:
-        """
-        Behind a failed try the next one may have been sent ahead.
-        """
+        """Behind a failed try the next one may have been sent ahead."""
         stream, transport = self.connect()
         stream.dataReceived(HEADER + auth(password="x") + auth() + HEADER + BIND)
         self.assertIsNotNone(stream.session)
         self.assertEqual(transport.value.count(b"<failure "), 1)
 
     def test_largerStanzas(self) -> None:
-        """
-        The limit for stanzas is another one after the log-in.
-        """
+        """The limit for stanzas is another one after the log-in."""
         large = b"<message><body>%s</body></message>" % (b"x" * 20_000)
         stream, transport = self.login()
         stream.dataReceived(large)
@@ -256,9 +226,7 @@ class LifeTests(Case):
         self.assertEnded(transport, "policy-violation")
 
     def test_theirEnd(self) -> None:
-        """
-        A client that ends its stream is answered with the end tag, and its session hears that it went in order.
-        """
+        """A client that ends its stream is answered with the end tag, and its session hears that it went in order."""
         stream, transport = self.connect()
         stream.dataReceived(HEADER + END)
         self.assertEnded(transport, None)
@@ -269,9 +237,7 @@ class LifeTests(Case):
         self.assertEqual(self.binder.sessions[0].lost, [True])
 
     def test_vanished(self) -> None:
-        """
-        A session hears once that its client has vanished.
-        """
+        """A session hears once that its client has vanished."""
         stream, _ = self.login()
         self.lose(stream)
         self.assertEqual(self.binder.sessions[0].lost, [False])
@@ -296,9 +262,7 @@ class LifeTests(Case):
         self.assertEqual(self.binder.sessions[0].lost, [False])
 
     def test_closedInTheMiddle(self) -> None:
-        """
-        When a stanza makes the stream end, those behind it are not looked at.
-        """
+        """When a stanza makes the stream end, those behind it are not looked at."""
         stream, _ = self.login()
         session = self.binder.sessions[0]
         received = session.stanzaReceived
@@ -312,9 +276,7 @@ class LifeTests(Case):
         self.assertEqual(len(session.stanzas), 1)
 
     def test_late(self) -> None:
-        """
-        What is about the stream is answered without the session.
-        """
+        """What is about the stream is answered without the session."""
         stream, transport = self.login()
         stream.dataReceived(b"<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>" + BIND)
         self.assertIn(b"<iq id='s' type='result'/>", transport.value)
@@ -324,9 +286,7 @@ class LifeTests(Case):
         self.assertEqual(len(self.binder.sessions[0].stanzas), 1)
 
     def test_theirError(self) -> None:
-        """
-        A stream error from the client ends the stream without one from us.
-        """
+        """A stream error from the client ends the stream without one from us."""
         stream, transport = self.connect()
         stream.dataReceived(
             LOGIN + b"<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error><message/>"
@@ -335,9 +295,7 @@ class LifeTests(Case):
         self.assertEqual(self.binder.sessions[0].lost, [False])
 
     def test_send(self) -> None:
-        """
-        A stanza is one write; a large one goes to all its recipients without a copy. Behind the end goes nothing.
-        """
+        """A stanza is one write; a large one goes to all its recipients without a copy. Behind the end goes nothing."""
         small = Rendered(b"<message", b"/>")
         large = Rendered(b"<message", b"><body>" + b"x" * SPLIT_WRITE_SIZE + b"</body></message>")
         stream, transport = self.login()
@@ -352,9 +310,7 @@ class LifeTests(Case):
         self.assertEqual(transport.log[4:], [END, "lose"])
 
     def test_nothingKept(self) -> None:
-        """
-        A stream that is gone is gone: nothing refers to it, and the garbage collector is not needed.
-        """
+        """A stream that is gone is gone: nothing refers to it, and the garbage collector is not needed."""
         for data in (b"", HEADER, HEADER + b"<au", LOGIN, LOGIN + b"<message><bo", LOGIN + b"<x/>", HEADER + b"<x/>"):
             gc.collect()
             gc.disable()
@@ -372,9 +328,7 @@ class LifeTests(Case):
 
 
 class FuzzTests(Case):
-    """
-    Arbitrary clients.
-    """
+    """Arbitrary clients."""
 
     @settings(max_examples=150, deadline=None)
     @given(
@@ -406,14 +360,10 @@ class FuzzTests(Case):
 
 
 class ErrorTests(Case):
-    """
-    RFC 6120 §4.9.3: every condition that a server can send, behind a header and before the end tag.
-    """
+    """RFC 6120 §4.9.3: every condition that a server can send, behind a header and before the end tag."""
 
     def test_received(self) -> None:
-        """
-        What a client does wrong is answered with its own condition.
-        """
+        """What a client does wrong is answered with its own condition."""
         no = b""
         cases = [
             ("bad-format", HEADER + b"text"),
@@ -449,9 +399,7 @@ class ErrorTests(Case):
                 self.lose(stream)
 
     def test_receivedLater(self) -> None:
-        """
-        On the second stream as well, before its header is answered and after.
-        """
+        """On the second stream as well, before its header is answered and after."""
         cases = [
             ("host-unknown", HEADER.replace(b"example.org", b"example.com")),
             ("not-well-formed", b"<<"),
@@ -469,9 +417,7 @@ class ErrorTests(Case):
             self.lose(stream)
 
     def test_any(self) -> None:
-        """
-        Whatever the server has to say, it says it behind its header, wherever the stream stands.
-        """
+        """Whatever the server has to say, it says it behind its header, wherever the stream stands."""
         for condition in STREAM_CONDITIONS:
             for data, headers in ((b"", 1), (HEADER, 1), (HEADER + auth(), 2), (LOGIN, 2)):
                 stream, transport = self.connect()
@@ -482,9 +428,7 @@ class ErrorTests(Case):
                 self.lose(stream)
 
     def test_session(self) -> None:
-        """
-        What a session finds wrong ends the stream and the session.
-        """
+        """What a session finds wrong ends the stream and the session."""
         stream, transport = self.connect()
         stream.dataReceived(LOGIN)
         self.binder.sessions[0].raises = StreamError("invalid-from")
@@ -493,9 +437,7 @@ class ErrorTests(Case):
         self.assertEqual(self.binder.sessions[0].lost, [False])
 
     def test_fault(self) -> None:
-        """
-        A fault of the server is logged, and is internal-server-error to the client.
-        """
+        """A fault of the server is logged, and is internal-server-error to the client."""
         stream, transport = self.connect()
         stream.dataReceived(LOGIN)
         self.binder.sessions[0].raises = ZeroDivisionError()
@@ -509,9 +451,7 @@ class ErrorTests(Case):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_faultOfAccounts(self) -> None:
-        """
-        A fault while logging in, found late, ends the stream likewise.
-        """
+        """A fault while logging in, found late, ends the stream likewise."""
         self.accounts.waiting = []
         stream, transport = self.connect()
         stream.dataReceived(LOGIN)
@@ -522,9 +462,7 @@ class ErrorTests(Case):
         self.assertGreaterEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_faultAtTheEnd(self) -> None:
-        """
-        A session that fails at its end is logged and keeps nothing from ending.
-        """
+        """A session that fails at its end is logged and keeps nothing from ending."""
         stream, _ = self.login()
 
         def streamLost(carrier: IStream, clean: bool) -> None:
@@ -537,20 +475,14 @@ class ErrorTests(Case):
 
 
 class TimeTests(Case):
-    """
-    Timeouts and keepalive.
-    """
+    """Timeouts and keepalive."""
 
     def wait(self, seconds: int) -> None:
-        """
-        Let time pass.
-        """
+        """Let time pass."""
         self.clock.pump([1.0] * seconds)
 
     def test_login(self) -> None:
-        """
-        Who has not bound a resource in time is sent away, wherever he stands and whatever he sends.
-        """
+        """Who has not bound a resource in time is sent away, wherever he stands and whatever he sends."""
         for data, headers in ((b"", 1), (HEADER, 1), (HEADER + auth(), 2)):
             stream, transport = self.connect()
             stream.dataReceived(data)
@@ -563,17 +495,13 @@ class TimeTests(Case):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_loginInTime(self) -> None:
-        """
-        Who has bound a resource may stay.
-        """
+        """Who has bound a resource may stay."""
         _, transport = self.login()
         self.wait(200)
         self.assertFalse(transport.ended)
 
     def test_idle(self) -> None:
-        """
-        Who sends nothing for too long is sent away; a single space is enough to stay.
-        """
+        """Who sends nothing for too long is sent away; a single space is enough to stay."""
         self.factory.configure(self.offer(), StreamSettings(idleTimeout=100, keepalive=0))
         stream, transport = self.login()
         self.wait(99)
@@ -586,18 +514,14 @@ class TimeTests(Case):
         self.assertEqual(self.binder.sessions[0].lost, [False])
 
     def test_neverIdle(self) -> None:
-        """
-        Without a timeout a silent client may stay for ever.
-        """
+        """Without a timeout a silent client may stay for ever."""
         self.factory.configure(self.offer(), StreamSettings(idleTimeout=0, keepalive=0))
         _, transport = self.login()
         self.wait(5000)
         self.assertEqual(transport.log, [])
 
     def test_keepalive(self) -> None:
-        """
-        Who is silent is sent a space now and then, and who is not, is not.
-        """
+        """Who is silent is sent a space now and then, and who is not, is not."""
         self.factory.configure(self.offer(), StreamSettings(idleTimeout=0, keepalive=60))
         stream, transport = self.login()
         self.wait(59)
@@ -612,9 +536,7 @@ class TimeTests(Case):
         self.assertEqual(transport.log, [b" "] * 3)
 
     def test_changed(self) -> None:
-        """
-        New timeouts count for those who are there.
-        """
+        """New timeouts count for those who are there."""
         self.factory.configure(self.offer(), StreamSettings(idleTimeout=1000, keepalive=0))
         _, transport = self.login()
         self.wait(50)
@@ -623,9 +545,7 @@ class TimeTests(Case):
         self.assertTrue(transport.ended)
 
     def test_parser(self) -> None:
-        """
-        The parser of a silent client gives its memory back, and goes on as if nothing had been.
-        """
+        """The parser of a silent client gives its memory back, and goes on as if nothing had been."""
         stream, _ = self.login()
         stream.dataReceived(b"<message/>")
         self.assertIsNotNone(stream._parser._expat)
@@ -639,9 +559,7 @@ class TimeTests(Case):
         self.assertEqual([s.name for s in self.binder.sessions[0].stanzas], ["message", "presence", "message"])
 
     def test_oneTimer(self) -> None:
-        """
-        However many streams there are, there is one timer, and none when they are gone.
-        """
+        """However many streams there are, there is one timer, and none when they are gone."""
         made = [self.login()[0] for _ in range(5)] + [self.connect()[0] for _ in range(5)]
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         for stream in made:
@@ -650,23 +568,17 @@ class TimeTests(Case):
 
 
 class RateTests(Case):
-    """
-    Bytes a second.
-    """
+    """Bytes a second."""
 
     host = "10.0.0.1"
 
     def setUp(self) -> None:
-        """
-        1000 bytes a second, 2000 at once.
-        """
+        """1000 bytes a second, 2000 at once."""
         super().setUp()
         self.factory.configure(self.offer(), StreamSettings(rate=1000, burst=2000))
 
     def test_slowedDown(self) -> None:
-        """
-        Who sends too much is not read until it is made up for; nothing of it is lost.
-        """
+        """Who sends too much is not read until it is made up for; nothing of it is lost."""
         stream, transport = self.login(self.host)
         self.clock.advance(10)
         stream.dataReceived(b"<message/>" * 300)
@@ -683,26 +595,20 @@ class RateTests(Case):
         self.assertEqual(len(self.binder.sessions[0].stanzas), 350)
 
     def test_exempt(self) -> None:
-        """
-        From exempt networks anything may come.
-        """
+        """From exempt networks anything may come."""
         stream, transport = self.login()
         stream.dataReceived(b"<message/>" * 3000)
         self.assertFalse(transport.paused)
 
     def test_lost(self) -> None:
-        """
-        A connection that goes while it is slowed down leaves no timer.
-        """
+        """A connection that goes while it is slowed down leaves no timer."""
         stream, _ = self.login(self.host)
         stream.dataReceived(b"<message/>" * 3000)
         self.lose(stream)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closedWhileSlow(self) -> None:
-        """
-        A stream that is closed while it is slowed down is read no more.
-        """
+        """A stream that is closed while it is slowed down is read no more."""
         stream, transport = self.login(self.host)
         stream.dataReceived(b"<message/>" * 3000)
         stream.close(None)
@@ -727,14 +633,10 @@ class RateTests(Case):
 
 
 class SpellTests(Case):
-    """
-    One client does not keep the reactor to itself.
-    """
+    """One client does not keep the reactor to itself."""
 
     def setUp(self) -> None:
-        """
-        A client whose every stanza takes long.
-        """
+        """A client whose every stanza takes long."""
         super().setUp()
         self.stream, self.transport = self.login()
         self.session = self.binder.sessions[-1]
@@ -750,9 +652,7 @@ class SpellTests(Case):
         self.session.stanzaReceived = slowly
 
     def note(self, what: str) -> None:
-        """
-        Note the id of what has been handled, or the end of the turn.
-        """
+        """Note the id of what has been handled, or the end of the turn."""
         self.order += what
 
     def test_others(self) -> None:
@@ -770,9 +670,7 @@ class SpellTests(Case):
         self.assertEqual(self.order, "1|2|3|4|5")
 
     def test_end(self) -> None:
-        """
-        An end that was put off like this comes.
-        """
+        """An end that was put off like this comes."""
         self.stream.dataReceived(b"<iq id='1'/>" + END)
         self.assertEqual(self.session.lost, [])
         self.clock.advance(0)
@@ -780,9 +678,7 @@ class SpellTests(Case):
         self.assertEqual(self.transport.log, [END, "lose"])
 
     def test_cutOff(self) -> None:
-        """
-        If the connection has ended meanwhile, nothing more of it is handled.
-        """
+        """If the connection has ended meanwhile, nothing more of it is handled."""
         self.stream.dataReceived(b"<iq id='1'/><iq id='2'/>")
         self.lose(self.stream)
         self.clock.advance(0)
@@ -791,14 +687,10 @@ class SpellTests(Case):
 
 
 class LimitTests(Case):
-    """
-    Connections.
-    """
+    """Connections."""
 
     def test_perAddress(self) -> None:
-        """
-        One too many from one address hears why and goes; when another has gone, there is room.
-        """
+        """One too many from one address hears why and goes; when another has gone, there is room."""
         self.factory.configure(self.offer(), StreamSettings(connectionsPerAddress=2))
         first, _ = self.connect("10.0.0.1")
         self.connect("10.0.0.1")
@@ -812,9 +704,7 @@ class LimitTests(Case):
         self.assertIsInstance(self.connect("10.0.0.1")[0], C2SStream)
 
     def test_exempt(self) -> None:
-        """
-        Which addresses are exempt is configured.
-        """
+        """Which addresses are exempt is configured."""
         self.factory.configure(self.offer(), StreamSettings(connectionsPerAddress=1, exempt=Networks(["10.0.0.0/8"])))
         for _ in range(3):
             self.assertIsInstance(self.connect("10.0.0.1")[0], C2SStream)
@@ -822,18 +712,14 @@ class LimitTests(Case):
         self.assertIsInstance(self.connect("127.0.0.1")[0], RejectedStream)
 
     def test_total(self) -> None:
-        """
-        One too many in all is resource-constraint.
-        """
+        """One too many in all is resource-constraint."""
         self.factory.configure(self.offer(), StreamSettings(connections=1))
         self.connect()
         _, transport = self.connect()
         self.assertEnded(transport, "resource-constraint")
 
     def test_direct(self) -> None:
-        """
-        Where TLS would have to begin first, nothing is said.
-        """
+        """Where TLS would have to begin first, nothing is said."""
         self.factory.configure(self.offer(), StreamSettings(connections=1))
         self.connect(direct=True)
         _, transport = self.connect(direct=True)
@@ -841,22 +727,16 @@ class LimitTests(Case):
 
 
 class GuessingTests(Case):
-    """
-    L{LoginThrottle} on streams.
-    """
+    """L{LoginThrottle} on streams."""
 
     def guess(self, count: int) -> None:
-        """
-        Guess so often, on connections of two tries each.
-        """
+        """Guess so often, on connections of two tries each."""
         for _ in range(count // 2):
             stream, _ = self.connect("192.0.2.1")
             stream.dataReceived(HEADER + auth(password="x") * 2)
 
     def ask(self, host: str) -> tuple[C2SStream, Transport]:
-        """
-        Log in by PLAIN and by SCRAM, of which the last message is answered when the password may be checked.
-        """
+        """Log in by PLAIN and by SCRAM, of which the last message is answered when the password may be checked."""
         stream, transport = self.connect(host)
         client = ScramClient("sha1", "romeo", PASSWORD)
         first = b64encode(client.first())
@@ -886,18 +766,14 @@ class GuessingTests(Case):
         self.assertIsNotNone(scram.session)
 
     def test_lost(self) -> None:
-        """
-        Nothing is left of a client that hangs up while it waits.
-        """
+        """Nothing is left of a client that hangs up while it waits."""
         self.guess(12)
         for stream in list(self.factory.streams):
             self.lose(stream)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_configured(self) -> None:
-        """
-        Networks that are exempt do not wait, and nobody waits longer for an account than there is time to log in.
-        """
+        """Networks that are exempt do not wait, and nobody waits longer for an account than there is time to log in."""
         self.factory.configure(self.offer(), StreamSettings(exempt=Networks(["192.0.2.0/24"]), loginTimeout=4))
         self.guess(40)
         stream, _ = self.connect("192.0.2.1")
@@ -907,16 +783,12 @@ class GuessingTests(Case):
 
 
 class TLSTests(Case):
-    """
-    STARTTLS and direct TLS, as far as they need no bytes. Those are in L{RealTLSTests}.
-    """
+    """STARTTLS and direct TLS, as far as they need no bytes. Those are in L{RealTLSTests}."""
 
     tlsMode = REQUIRED
 
     def test_starttls(self) -> None:
-        """
-        TLS begins behind proceed, and the stream begins anew.
-        """
+        """TLS begins behind proceed, and the stream begins anew."""
         stream, transport = self.connect()
         stream.dataReceived(HEADER + STARTTLS)
         proceed = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
@@ -927,9 +799,7 @@ class TLSTests(Case):
         self.assertIn(b"<mechanism>SCRAM-SHA-1-PLUS</mechanism>", transport.value)
 
     def test_injection(self) -> None:
-        """
-        What came in the clear behind starttls is not believed after it: not in the same piece, not in pieces.
-        """
+        """What came in the clear behind starttls is not believed after it: not in the same piece, not in pieces."""
         evil = HEADER + auth() + HEADER + BIND + b"<message/>"
         stream, transport = self.connect()
         stream.dataReceived(HEADER + STARTTLS + evil)
@@ -943,9 +813,7 @@ class TLSTests(Case):
         self.assertEqual([event.name for event in streams(transport.value)[1]], ["stream", "features"])
 
     def test_direct(self) -> None:
-        """
-        With direct TLS it begins before anything is written or read.
-        """
+        """With direct TLS it begins before anything is written or read."""
         stream, transport = self.connect(direct=True)
         self.assertEqual(transport.log, [("startTLS", self.tls)])
         stream.dataReceived(LOGIN)
@@ -953,9 +821,7 @@ class TLSTests(Case):
         self.assertIn(stream, self.factory.streams)
 
     def test_fault(self) -> None:
-        """
-        TLS that cannot be started ends the connection, and is logged.
-        """
+        """TLS that cannot be started ends the connection, and is logged."""
 
         def startTLS(context: Any) -> None:
             raise ZeroDivisionError
@@ -969,18 +835,14 @@ class TLSTests(Case):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_noCertificate(self) -> None:
-        """
-        Where there is no certificate any more, nobody is let in under TLS.
-        """
+        """Where there is no certificate any more, nobody is let in under TLS."""
         self.tls = None
         self.factory.configure(self.offer(OFF))
         _, transport = self.connect(direct=True)
         self.assertEqual(transport.log, ["abort"])
 
     def test_reconfigured(self) -> None:
-        """
-        A stream keeps the offer with which it began.
-        """
+        """A stream keeps the offer with which it began."""
         stream, transport = self.connect()
         stream.dataReceived(HEADER)
         self.factory.configure(self.offer(OFF))
@@ -992,9 +854,7 @@ class TLSTests(Case):
 
 
     def test_bindingOff(self) -> None:
-        """
-        Channel binding can be switched off: then nothing of it is offered, and a client may say so.
-        """
+        """Channel binding can be switched off: then nothing of it is offered, and a client may say so."""
         self.factory.features.channelBinding = False
         stream, transport = self.connect(direct=True)
         first = b64encode(b"y,,n=romeo,r=x").decode()
@@ -1005,14 +865,10 @@ class TLSTests(Case):
 
 
 class RealTLSTests(SocketTestCase):
-    """
-    STARTTLS and direct TLS with real sockets and certificates.
-    """
+    """STARTTLS and direct TLS with real sockets and certificates."""
 
     def setUp(self) -> None:
-        """
-        Make the server.
-        """
+        """Make the server."""
         super().setUp()
         self.tls = ServerTLS(*goodPair(self.mktemp()))
         self.binder = Binder()
@@ -1020,26 +876,20 @@ class RealTLSTests(SocketTestCase):
         self.factory = C2SFactory(self.turn, StreamFeatures(DOMAIN, log, self.binder, self.tls, REQUIRED))
 
     def client(self, direct: bool = False) -> tuple[Any, Peer]:
-        """
-        A stream and its client.
-        """
+        """A stream and its client."""
         stream: Any = self.factory.build(None, direct)
         _, _, _, peer = self.connect(protocol=stream)
         return stream, peer
 
     def expect(self, peer: Peer, last: bytes) -> bytes:
-        """
-        Wait until the client has got something, and give everything it has got since the last time.
-        """
+        """Wait until the client has got something, and give everything it has got since the last time."""
         self.until(lambda: peer.take() < 0 or peer.received.endswith(last))
         received = bytes(peer.received)
         peer.received.clear()
         return received
 
     def login(self, stream: Any, peer: Peer, type: str = "tls-server-end-point") -> None:
-        """
-        Log in by SCRAM with channel binding.
-        """
+        """Log in by SCRAM with channel binding."""
         self.until(lambda: peer.take() < 0 or peer._shaken)
         peer.send(HEADER)
         features = self.expect(peer, b"</stream:features>")
@@ -1058,9 +908,7 @@ class RealTLSTests(SocketTestCase):
         self.assertEqual(self.binder.sessions[-1].jid.full, "romeo@example.org/r")
 
     def test_starttls(self) -> None:
-        """
-        What is sent in the clear behind starttls is forgotten; then all goes through TLS, and nothing past it.
-        """
+        """What is sent in the clear behind starttls is forgotten; then all goes through TLS, and nothing past it."""
         stream, peer = self.client()
         peer.send(HEADER)
         self.expect(peer, b"</stream:features>")
@@ -1079,18 +927,14 @@ class RealTLSTests(SocketTestCase):
         self.assertEqual(self.binder.sessions[0].lost, [True])
 
     def test_direct(self) -> None:
-        """
-        Direct TLS; the client is one that does not read which types of channel binding there are (RFC 5802 §6.1).
-        """
+        """Direct TLS; the client is one that does not read which types of channel binding there are (RFC 5802 §6.1)."""
         stream, peer = self.client(direct=True)
         peer.startTLS()
         self.login(stream, peer, "tls-unique")
         self.assertNotIn(b"stream", bytes(peer.raw))
 
     def test_noHandshake(self) -> None:
-        """
-        Whoever speaks in the clear where TLS has to be is cut off without a traceback.
-        """
+        """Whoever speaks in the clear where TLS has to be is cut off without a traceback."""
         stream, peer = self.client(direct=True)
         peer.send(HEADER)
         self.until(lambda: peer.take() < 0 or peer.end)
@@ -1099,14 +943,10 @@ class RealTLSTests(SocketTestCase):
 
 
 class ClosingTests(Case):
-    """
-    L{C2SFactory.closeAll}
-    """
+    """L{C2SFactory.closeAll}"""
 
     def test_closeAll(self) -> None:
-        """
-        Everybody hears it, and when all are gone it is done.
-        """
+        """Everybody hears it, and when all are gone it is done."""
         made = [self.connect() for _ in range(3)]
         made[1][0].dataReceived(LOGIN)
         done = self.factory.closeAll(StreamError("system-shutdown"))
@@ -1119,18 +959,14 @@ class ClosingTests(Case):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_nobody(self) -> None:
-        """
-        Where there is nobody, it is done at once; who comes later is refused.
-        """
+        """Where there is nobody, it is done at once; who comes later is refused."""
         self.assertIsNone(self.successResultOf(self.factory.closeAll(StreamError("system-shutdown"))))
         _, transport = self.connect()
         self.assertEnded(transport, "system-shutdown")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cutOff(self) -> None:
-        """
-        Whoever does not go is cut off, and not waited for any longer.
-        """
+        """Whoever does not go is cut off, and not waited for any longer."""
         stream, transport = self.connect()
         done = self.factory.closeAll(StreamError("system-shutdown"), timeout=5)
         self.clock.advance(4)
@@ -1144,9 +980,7 @@ class ClosingTests(Case):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_twice(self) -> None:
-        """
-        Closing twice is closing once.
-        """
+        """Closing twice is closing once."""
         stream, _ = self.connect()
         both = [self.factory.closeAll(StreamError("system-shutdown")) for _ in range(2)]
         self.lose(stream)

@@ -24,14 +24,10 @@ from tests.stream.logins import ALL, BINDINGS, PASSWORD, SASLTestCase
 
 
 class ScramTests(SASLTestCase):
-    """
-    SCRAM with accounts behind it.
-    """
+    """SCRAM with accounts behind it."""
 
     def test_right(self) -> None:
-        """
-        A user logs in by each mechanism; the server's proof comes with the success, and the name is prepared.
-        """
+        """A user logs in by each mechanism; the server's proof comes with the success, and the name is prepared."""
         for name in ALL[:4]:
             algorithm = "sha256" if "256" in name else "sha1"
             header, seen, bindings = b"n,,", b"", None
@@ -45,9 +41,7 @@ class ScramTests(SASLTestCase):
                 client.verify(success.data)
 
     def test_noInitialResponse(self) -> None:
-        """
-        A client may wait to be asked.
-        """
+        """A client may wait to be asked."""
         client = ScramClient("sha1", "romeo", PASSWORD)
         exchange = self.sasl.begin("SCRAM-SHA-1", False, None)
         self.assertEqual(self.successResultOf(exchange.start(None)), Challenge(b""))
@@ -55,9 +49,7 @@ class ScramTests(SASLTestCase):
         client.verify(self.successResultOf(exchange.respond(client.final(challenge.data))).data)
 
     def test_authzid(self) -> None:
-        """
-        An authorization identity is one's own or refused.
-        """
+        """An authorization identity is one's own or refused."""
         client = ScramClient("sha256", "romeo", PASSWORD, b"n,a=Romeo@example.org,")
         _, outcome = self.scram(client)
         self.assertEqual(self.successResultOf(outcome).user, "romeo")
@@ -66,9 +58,7 @@ class ScramTests(SASLTestCase):
             self.assertFails("invalid-authzid", exchange.start(b"n,a=" + authzid + b",n=romeo,r=x"))
 
     def test_downgrade(self) -> None:
-        """
-        Whether a client may say that the server cannot bind depends on what it was offered.
-        """
+        """Whether a client may say that the server cannot bind depends on what it was offered."""
         message = b"y,,n=romeo,r=x"
         self.assertFails("not-authorized", self.sasl.begin("SCRAM-SHA-1", True, BINDINGS).start(message))
         for secure, bindings in [(True, None), (True, Bindings()), (False, None)]:
@@ -76,25 +66,19 @@ class ScramTests(SASLTestCase):
             self.assertIsInstance(self.successResultOf(outcome), Challenge)
 
     def test_otherChannel(self) -> None:
-        """
-        A client that sees another channel does not get in.
-        """
+        """A client that sees another channel does not get in."""
         client = ScramClient("sha256", "romeo", PASSWORD, b"p=tls-exporter,,", b"intercepted")
         _, outcome = self.scram(client, "SCRAM-SHA-256-PLUS", BINDINGS)
         self.assertFails("not-authorized", outcome)
 
     def challengeFor(self, user: str, name: str = "SCRAM-SHA-256") -> dict[str, str]:
-        """
-        The attributes of the challenge to a user.
-        """
+        """The attributes of the challenge to a user."""
         outcome = self.sasl.begin(name, True, None).start(f"n,,n={user},r=x".encode())
         text = self.successResultOf(outcome).data.decode()
         return dict(part.split("=", 1) for part in text.split(","))
 
     def test_unknownUser(self) -> None:
-        """
-        A user who does not exist is challenged like one who does, and fails like one whose password is wrong.
-        """
+        """A user who does not exist is challenged like one who does, and fails like one whose password is wrong."""
         self.accounts.keys["romeo", "SHA-256"] = ScramKeys.derive("SHA-256", PASSWORD)
         ends = []
         for user in ("romeo", "nobody", "no body"):
@@ -135,9 +119,7 @@ class ScramTests(SASLTestCase):
             self.assertEqual(self.accounts.asked, [("scramKeys", user, "SHA-256")])
 
     def test_fakeKeysOpenNothing(self) -> None:
-        """
-        Even if somebody had a proof that fits the made-up keys, nobody would be logged in by it.
-        """
+        """Even if somebody had a proof that fits the made-up keys, nobody would be logged in by it."""
         keys = ScramKeys.derive("SHA-256", "guessed", bytes(SALT_LENGTH), 1)
         with mock.patch.object(mechanisms, "dummyKeys", lambda *arguments: keys):
             _, outcome = self.scram(ScramClient("sha256", "nobody", "guessed"))
@@ -145,9 +127,7 @@ class ScramTests(SASLTestCase):
 
 
 class SecretsTests(SASLTestCase):
-    """
-    What must not be shown is not.
-    """
+    """What must not be shown is not."""
 
     def test_nothingShown(self) -> None:
         """
@@ -185,16 +165,12 @@ class SecretsTests(SASLTestCase):
 
 
 class InteroperabilityTests(SASLTestCase):
-    """
-    Another implementation's client logs in.
-    """
+    """Another implementation's client logs in."""
 
     def logIn(
         self, name: str, password: str, bindings: object = None, authzid: bytes = b"", seen: bytes = b""
     ) -> Deferred[object]:
-        """
-        Let it log in, and check that it is content.
-        """
+        """Let it log in, and check that it is content."""
         credentials = {
             "username": b"romeo",
             "password": password.encode(),
@@ -210,9 +186,7 @@ class InteroperabilityTests(SASLTestCase):
         return outcome
 
     def test_scram(self) -> None:
-        """
-        By SCRAM, with and without an authorization identity.
-        """
+        """By SCRAM, with and without an authorization identity."""
         for name in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
             for authzid in (b"", b"romeo@example.org"):
                 outcome = self.logIn(name, PASSWORD, authzid=authzid)
@@ -220,9 +194,7 @@ class InteroperabilityTests(SASLTestCase):
             self.assertFails("not-authorized", self.logIn(name, "wrong"))
 
     def test_exporter(self) -> None:
-        """
-        By SCRAM bound to a real TLS connection, and not to another one.
-        """
+        """By SCRAM bound to a real TLS connection, and not to another one."""
         tls = ServerTLS(*goodPair(self.mktemp()))
         client, server = connect(tls, clientContext())
         other, _ = connect(tls, clientContext())
@@ -235,9 +207,7 @@ class InteroperabilityTests(SASLTestCase):
             self.assertFails("not-authorized", self.logIn(name, PASSWORD, bindings, seen=elsewhere))
 
     def test_endPoint(self) -> None:
-        """
-        By SCRAM bound to the certificate, under TLS 1.2, and not to another one.
-        """
+        """By SCRAM bound to the certificate, under TLS 1.2, and not to another one."""
         tls = ServerTLS(*goodPair(self.mktemp()))
         client, server = connect(tls, clientContext(SSL.TLS1_2_VERSION))
         seen = client.get_peer_certificate(as_cryptography=True).fingerprint(SHA256)

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.stream.negotiation} and L{muccore.stream.features}.
-"""
+"""Tests for L{muccore.stream.negotiation} and L{muccore.stream.features}."""
 
 from __future__ import annotations
 
@@ -48,33 +46,25 @@ BIND_FEATURES = (
 
 
 def mechanisms(*names: str) -> bytes:
-    """
-    The feature that offers mechanisms.
-    """
+    """The feature that offers mechanisms."""
     inner = "".join(f"<mechanism>{name}</mechanism>" for name in names)
     return f"<mechanisms xmlns='{ns.SASL}'>{inner}</mechanisms>".encode()
 
 
 def failure(condition: str) -> bytes:
-    """
-    What a SASL failure begins with.
-    """
+    """What a SASL failure begins with."""
     return f"<failure xmlns='{ns.SASL}'><{condition}/>".encode()
 
 
 class Case(SynchronousTestCase):
-    """
-    A negotiation in a shell that keeps what it is told.
-    """
+    """A negotiation in a shell that keeps what it is told."""
 
     tlsMode = OFF
     plainWithoutTLS = True
     direct = False
 
     def setUp(self) -> None:
-        """
-        Make them.
-        """
+        """Make them."""
         self.accounts = Accounts()
         self.binder = Binder()
         self.offer = StreamFeatures(
@@ -115,31 +105,23 @@ class Case(SynchronousTestCase):
         return answer[header.end() :]
 
     def refuses(self, condition: str, *data: bytes) -> None:
-        """
-        Check that the last of these is a stream error.
-        """
+        """Check that the last of these is a stream error."""
         with self.assertRaises(StreamError) as caught:
             self.send(*data)
         self.assertEqual(caught.exception.condition, condition)
 
     def login(self) -> None:
-        """
-        Go as far as AUTHENTICATED.
-        """
+        """Go as far as AUTHENTICATED."""
         self.open()
         self.send(auth(), HEADER)
         self.assertIs(self.negotiation.state, State.AUTHENTICATED)
 
 
 class HeaderTests(Case):
-    """
-    RFC 6120 §4.7
-    """
+    """RFC 6120 §4.7"""
 
     def header(self, **attributes: str | None) -> bytes:
-        """
-        A header with other attributes; C{None} leaves one out.
-        """
+        """A header with other attributes; C{None} leaves one out."""
         given = {"to": DOMAIN, "version": "1.0", **attributes}
         text = "".join(f" {key.rstrip('_')}='{value}'" for key, value in given.items() if value is not None)
         return f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'{text}>".encode()
@@ -163,32 +145,24 @@ class HeaderTests(Case):
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
     def test_from(self) -> None:
-        """
-        A client that says who it is is addressed by its bare JID, prepared and escaped (RFC 6120 §4.7.2).
-        """
+        """A client that says who it is is addressed by its bare JID, prepared and escaped (RFC 6120 §4.7.2)."""
         [answer] = self.send(self.header(from_="RoMeo|x@EXAMPLE.org/a&lt;"))
         self.assertIn(b" to='romeo|x@example.org'>", answer)
 
     def test_preparedDomain(self) -> None:
-        """
-        The domain is compared as it is prepared.
-        """
+        """The domain is compared as it is prepared."""
         self.send(self.header(to="EXAMPLE.ORG."))
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
     def test_hostUnknown(self) -> None:
-        """
-        Any other domain, something that is no domain, or none, is host-unknown.
-        """
+        """Any other domain, something that is no domain, or none, is host-unknown."""
         for to in ("example.com", "romeo@example.org", "example.org/x", "", "a b", None):
             self.setUp()
             self.refuses("host-unknown", self.header(to=to))
             self.assertFalse(self.negotiation.headerSent)
 
     def test_version(self) -> None:
-        """
-        Versions from 1.0 on are answered with 1.0; everything before and everything else is unsupported-version.
-        """
+        """Versions from 1.0 on are answered with 1.0; everything before and everything else is unsupported-version."""
         for version in ("1.0", "1.1", "2.0", "01.00", "10.3"):
             self.setUp()
             self.assertIn(b"version='1.0'", b"".join(self.send(self.header(version=version))))
@@ -197,24 +171,18 @@ class HeaderTests(Case):
             self.refuses("unsupported-version", self.header(version=wrong))
 
     def test_invalidFrom(self) -> None:
-        """
-        A from that is no address is invalid-from.
-        """
+        """A from that is no address is invalid-from."""
         self.refuses("invalid-from", self.header(from_="@"))
 
     def test_otherFrom(self) -> None:
-        """
-        What from says has no part in who the client is: sendxmpp puts the name of its machine there.
-        """
+        """What from says has no part in who the client is: sendxmpp puts the name of its machine there."""
         for claimed in ("romeo@example.org", "Romeo@example.org/r", "juliet@example.org", "laptop.example"):
             self.setUp()
             self.send(self.header(from_=claimed), auth(), self.header(from_=claimed), BIND)
             self.assertEqual([session.jid.full for session in self.binder.sessions], ["romeo@example.org/r"])
 
     def test_preamble(self) -> None:
-        """
-        Before an error the header is sent if it has not been sent on this stream, and only then.
-        """
+        """Before an error the header is sent if it has not been sent on this stream, and only then."""
         self.assertTrue(self.negotiation.pendingHeader().startswith(b"<?xml version='1.0'?><stream:stream "))
         self.assertEqual(self.negotiation.pendingHeader(), b"")
         self.setUp()
@@ -224,9 +192,7 @@ class HeaderTests(Case):
         self.assertTrue(self.negotiation.pendingHeader().startswith(b"<?xml version='1.0'?><stream:stream "))
 
     def test_theirError(self) -> None:
-        """
-        A client's stream error ends the stream and is not answered with another.
-        """
+        """A client's stream error ends the stream and is not answered with another."""
         error = b"<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
         self.open()
         self.assertEqual(self.send(error), [("close", None)])
@@ -235,49 +201,35 @@ class HeaderTests(Case):
         self.assertEqual(self.send(error), [("close", None)])
 
     def test_tableIsWhole(self) -> None:
-        """
-        The table has a row for every state.
-        """
+        """The table has a row for every state."""
         self.assertEqual(set(TABLE), set(State))
 
 
 class FeaturesTests(Case):
-    """
-    What is offered when.
-    """
+    """What is offered when."""
 
     def featuresOf(self, tlsMode: str, plainWithoutTLS: bool = False) -> bytes:
-        """
-        The first features.
-        """
+        """The first features."""
         self.tlsMode, self.plainWithoutTLS = tlsMode, plainWithoutTLS
         self.setUp()
         return self.open()
 
     def test_required(self) -> None:
-        """
-        Where TLS is required, nothing else is offered before it.
-        """
+        """Where TLS is required, nothing else is offered before it."""
         self.assertEqual(self.featuresOf(REQUIRED, True), FEATURES % TLS_REQUIRED)
 
     def test_optional(self) -> None:
-        """
-        Where TLS is optional, it is offered beside the mechanisms that may be used without.
-        """
+        """Where TLS is optional, it is offered beside the mechanisms that may be used without."""
         self.assertEqual(self.featuresOf(OPTIONAL), FEATURES % (TLS_OPTIONAL + mechanisms("SCRAM-SHA-1")))
         both = mechanisms("SCRAM-SHA-1", "PLAIN")
         self.assertEqual(self.featuresOf(OPTIONAL, True), FEATURES % (TLS_OPTIONAL + both))
 
     def test_off(self) -> None:
-        """
-        Where there is no TLS, it is not offered.
-        """
+        """Where there is no TLS, it is not offered."""
         self.assertEqual(self.featuresOf(OFF), FEATURES % mechanisms("SCRAM-SHA-1"))
 
     def test_secured(self) -> None:
-        """
-        Under TLS all mechanisms are offered with the types of channel binding (XEP-0440), and TLS is not.
-        """
+        """Under TLS all mechanisms are offered with the types of channel binding (XEP-0440), and TLS is not."""
         for tlsMode in (REQUIRED, OPTIONAL):
             self.featuresOf(tlsMode)
             self.send(STARTTLS)
@@ -292,48 +244,36 @@ class FeaturesTests(Case):
             )
 
     def test_noPlus(self) -> None:
-        """
-        Types of channel binding are not announced where no mechanism binds.
-        """
+        """Types of channel binding are not announced where no mechanism binds."""
         self.accounts.hashes = frozenset()
         self.assertEqual(
             self.offer.loginFeatures(True, TLS().made), FEATURES % mechanisms("PLAIN")  # type: ignore[arg-type]
         )
 
     def test_renderedOnce(self) -> None:
-        """
-        Features are rendered once for each kind of stream.
-        """
+        """Features are rendered once for each kind of stream."""
         one = self.offer.loginFeatures(False, None)
         self.assertIs(self.offer.loginFeatures(False, None), one)
         self.assertIsNot(self.offer.loginFeatures(True, None), one)
 
     def test_authenticated(self) -> None:
-        """
-        After the log-in there is bind, and a session for old clients, which is optional.
-        """
+        """After the log-in there is bind, and a session for old clients, which is optional."""
         self.open()
         self.send(auth())
         self.assertEqual(self.open(), BIND_FEATURES)
 
     def test_noCertificate(self) -> None:
-        """
-        STARTTLS cannot be offered without a certificate.
-        """
+        """STARTTLS cannot be offered without a certificate."""
         self.assertRaises(ValueError, StreamFeatures, DOMAIN, None, None, None, OPTIONAL)
 
 
 class TLSTests(Case):
-    """
-    RFC 6120 §5
-    """
+    """RFC 6120 §5"""
 
     tlsMode = REQUIRED
 
     def test_proceed(self) -> None:
-        """
-        TLS begins behind proceed; everything before is forgotten.
-        """
+        """TLS begins behind proceed; everything before is forgotten."""
         self.send(HEADER.replace(b" to=", b" from='romeo@example.org' to="))
         self.assertEqual(self.send(STARTTLS), [b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "startTLS"])
         self.assertIs(self.negotiation.state, State.HANDSHAKE)
@@ -341,9 +281,7 @@ class TLSTests(Case):
         self.assertNotIn(b" to=", self.negotiation.pendingHeader())
 
     def test_notOffered(self) -> None:
-        """
-        Where it is not offered, STARTTLS fails and the stream ends: without TLS, under TLS, after the log-in.
-        """
+        """Where it is not offered, STARTTLS fails and the stream ends: without TLS, under TLS, after the log-in."""
         refused = [b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", ("close", None)]
         self.open()
         self.send(STARTTLS)
@@ -362,17 +300,13 @@ class TLSTests(Case):
         self.assertEqual(self.send(STARTTLS), refused)
 
     def test_required(self) -> None:
-        """
-        A log-in before TLS that is required is encryption-required.
-        """
+        """A log-in before TLS that is required is encryption-required."""
         self.open()
         self.assertTrue(self.send(auth())[0].startswith(failure("encryption-required")))
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
     def test_refusedBindings(self) -> None:
-        """
-        A channel binding that is refused is no try, whatever it is refused for; but there is an end to it.
-        """
+        """A channel binding that is refused is no try, whatever it is refused for; but there is an end to it."""
         first = {
             "SCRAM-SHA-256-PLUS": b"p=tls-unique,,n=romeo,r=x",
             "SCRAM-SHA-1-PLUS": b"p=tls-unique,,n=romeo,r=x",
@@ -391,9 +325,7 @@ class TLSTests(Case):
         self.assertEqual(self.send(refused[2])[2:], [("close", "policy-violation")])
 
     def test_direct(self) -> None:
-        """
-        With direct TLS the first header is under TLS already.
-        """
+        """With direct TLS the first header is under TLS already."""
         self.direct = True
         for tlsMode in (OFF, REQUIRED):
             self.tlsMode = tlsMode
@@ -404,14 +336,10 @@ class TLSTests(Case):
 
 
 class SASLTests(Case):
-    """
-    RFC 6120 §6
-    """
+    """RFC 6120 §6"""
 
     def fails(self, condition: str, *data: bytes) -> None:
-        """
-        Check that the last of these is a SASL failure.
-        """
+        """Check that the last of these is a SASL failure."""
         self.setUp()
         self.open()
         log = self.send(*data)
@@ -419,9 +347,7 @@ class SASLTests(Case):
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
     def test_plain(self) -> None:
-        """
-        Who is who he says he is gets success, and the next stream is his.
-        """
+        """Who is who he says he is gets success, and the next stream is his."""
         self.open()
         self.assertEqual(self.send(auth()), [b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "authenticated"])
         self.assertIs(self.negotiation.state, State.RESTARTING)
@@ -429,9 +355,7 @@ class SASLTests(Case):
         self.assertEqual(self.negotiation.mechanism, "PLAIN")
 
     def test_scram(self) -> None:
-        """
-        SCRAM goes through challenge and response, and the success carries the server's signature.
-        """
+        """SCRAM goes through challenge and response, and the success carries the server's signature."""
         self.open()
         client = ScramClient("sha1", "romeo", PASSWORD)
         [challenge] = self.send(
@@ -447,9 +371,7 @@ class SASLTests(Case):
         client.verify(b64decode(text[1]))
 
     def test_noInitialResponse(self) -> None:
-        """
-        Without an initial response an empty challenge asks for it.
-        """
+        """Without an initial response an empty challenge asks for it."""
         self.open()
         for empty in (b"<auth xmlns='%s' mechanism='PLAIN'/>", b"<auth xmlns='%s' mechanism='PLAIN'></auth>"):
             self.setUp()
@@ -460,15 +382,11 @@ class SASLTests(Case):
         self.assertEqual(log[-1], "authenticated")
 
     def test_emptyResponse(self) -> None:
-        """
-        An equals sign is data of no length, which is not the same as none.
-        """
+        """An equals sign is data of no length, which is not the same as none."""
         self.fails("malformed-request", b"<auth xmlns='%s' mechanism='PLAIN'>=</auth>" % ns.SASL.encode())
 
     def test_wrongPassword(self) -> None:
-        """
-        A wrong password and an unknown user are not-authorized, and told apart by nothing.
-        """
+        """A wrong password and an unknown user are not-authorized, and told apart by nothing."""
         self.fails("not-authorized", auth(password="x"))
         self.setUp()
         self.open()
@@ -476,17 +394,13 @@ class SASLTests(Case):
         self.assertEqual(self.send(auth("juliet")), one)
 
     def test_mechanism(self) -> None:
-        """
-        A mechanism that is not offered, or none, is invalid-mechanism.
-        """
+        """A mechanism that is not offered, or none, is invalid-mechanism."""
         self.fails("invalid-mechanism", auth(mechanism="X-UNKNOWN"))
         self.fails("invalid-mechanism", auth(mechanism="SCRAM-SHA-1-PLUS"))
         self.fails("invalid-mechanism", b"<auth xmlns='%s'/>" % ns.SASL.encode())
 
     def test_encoding(self) -> None:
-        """
-        What is not base64 is incorrect-encoding.
-        """
+        """What is not base64 is incorrect-encoding."""
         for wrong in ("!", "abc", "YQ==x", " YQ==", "Y Q==", "ä", "=="):
             data = f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>{wrong}</auth>".encode()
             self.fails("incorrect-encoding", data)
@@ -494,31 +408,23 @@ class SASLTests(Case):
                        sasl("response", wrong))  # fmt: skip
 
     def test_elementInside(self) -> None:
-        """
-        An element where only text may be is malformed-request.
-        """
+        """An element where only text may be is malformed-request."""
         self.fails("malformed-request", b"<auth xmlns='%s' mechanism='PLAIN'><x/></auth>" % ns.SASL.encode())
 
     def test_abort(self) -> None:
-        """
-        An abort is answered with aborted, and the log-in can begin again.
-        """
+        """An abort is answered with aborted, and the log-in can begin again."""
         begin = b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode()
         self.fails("aborted", begin, sasl("abort"))
         self.assertEqual(self.send(auth())[-1], "authenticated")
         self.fails("aborted", sasl("abort"))
 
     def test_outOfTurn(self) -> None:
-        """
-        A response to nothing, and another auth instead of a response, are malformed-request.
-        """
+        """A response to nothing, and another auth instead of a response, are malformed-request."""
         self.fails("malformed-request", sasl("response"))
         self.fails("malformed-request", b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode(), auth())
 
     def test_tries(self) -> None:
-        """
-        After so many failures, of whatever kind, the stream ends with policy-violation.
-        """
+        """After so many failures, of whatever kind, the stream ends with policy-violation."""
         self.open()
         self.assertEqual(len(self.send(auth(password="x"), sasl("abort"))), 2)
         log = self.send(auth(password="x"))
@@ -526,9 +432,7 @@ class SASLTests(Case):
         self.assertEqual(log[1:], [("close", "policy-violation")])
 
     def test_bindFailures(self) -> None:
-        """
-        Failures to log in have no part in how often binding a resource may fail.
-        """
+        """Failures to log in have no part in how often binding a resource may fail."""
         self.open()
         self.send(auth(password="x"), auth(password="x"), auth(), HEADER)
         refused = BIND.replace(b">r<", b"><")
@@ -538,17 +442,13 @@ class SASLTests(Case):
         self.assertEqual(self.send(refused)[1:], [("close", "policy-violation")])
 
     def test_failureText(self) -> None:
-        """
-        What a failure has to say is in it.
-        """
+        """What a failure has to say is in it."""
         self.open()
         [answer] = self.send(sasl("response"))
         self.assertIn(b"<text xml:lang='en'>This is not the time for it.</text></failure>", answer)
 
     def test_later(self) -> None:
-        """
-        While the accounts are being asked, what comes is held back.
-        """
+        """While the accounts are being asked, what comes is held back."""
         self.accounts.waiting = []
         self.open()
         self.assertEqual(self.send(auth()), ["hold"])
@@ -557,9 +457,7 @@ class SASLTests(Case):
         self.assertEqual(self.shell.log[1:], ["authenticated", "resume"])
 
     def test_laterFailure(self) -> None:
-        """
-        A failure that comes later lets the stream go on, too.
-        """
+        """A failure that comes later lets the stream go on, too."""
         self.accounts.waiting = []
         self.open()
         self.send(auth(password="x"))
@@ -568,9 +466,7 @@ class SASLTests(Case):
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
     def test_lost(self) -> None:
-        """
-        If the stream is over before the accounts have answered, the answer changes nothing.
-        """
+        """If the stream is over before the accounts have answered, the answer changes nothing."""
         for password in (PASSWORD, "x"):
             self.setUp()
             self.accounts.waiting = []
@@ -584,9 +480,7 @@ class SASLTests(Case):
             self.assertIs(self.negotiation.state, State.CLOSED)
 
     def test_broken(self) -> None:
-        """
-        A fault of a mechanism that is no SASL failure is the shell's to report.
-        """
+        """A fault of a mechanism that is no SASL failure is the shell's to report."""
         self.open()
         exchange = self.offer.sasl.begin("PLAIN", False, None)
         exchange.start = lambda initial: fail(ZeroDivisionError())  # type: ignore[method-assign]
@@ -595,14 +489,10 @@ class SASLTests(Case):
 
 
 class UnexpectedTests(Case):
-    """
-    What the table does not have.
-    """
+    """What the table does not have."""
 
     def test_beforeAuthentication(self) -> None:
-        """
-        Whatever else comes before the log-in is not-authorized.
-        """
+        """Whatever else comes before the log-in is not-authorized."""
         others = (b"<x xmlns='urn:x'/>", b"<stream:stream/>", b"<iq xmlns=''/>")
         for data in (b"<message/>", b"<presence/>", BIND, *others):
             self.setUp()
@@ -613,9 +503,7 @@ class UnexpectedTests(Case):
             self.refuses("not-authorized", b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode(), data)
 
     def test_beforeBinding(self) -> None:
-        """
-        A stanza before binding is not-authorized (RFC 6120 §7.1), and so is an IQ that does not bind.
-        """
+        """A stanza before binding is not-authorized (RFC 6120 §7.1), and so is an IQ that does not bind."""
         for data in (
             b"<message/>",
             b"<presence/>",
@@ -627,9 +515,7 @@ class UnexpectedTests(Case):
             self.refuses("not-authorized", data)
 
     def test_afterAuthentication(self) -> None:
-        """
-        What is no stanza is unsupported-stanza-type after the log-in, another log-in included.
-        """
+        """What is no stanza is unsupported-stanza-type after the log-in, another log-in included."""
         for data in (auth(), sasl("response"), sasl("abort"), b"<x xmlns='urn:x'/>", b"<query/>"):
             self.setUp()
             self.login()
@@ -637,14 +523,10 @@ class UnexpectedTests(Case):
 
 
 class BindTests(Case):
-    """
-    RFC 6120 §7
-    """
+    """RFC 6120 §7"""
 
     def test_bind(self) -> None:
-        """
-        The resource asked for is bound, and the result says so before the session is there.
-        """
+        """The resource asked for is bound, and the result says so before the session is there."""
         self.login()
         self.assertEqual(
             self.send(BIND),
@@ -681,18 +563,14 @@ class BindTests(Case):
             self.assertEqual(self.binder.sessions[0].language, told, given)
 
     def test_generated(self) -> None:
-        """
-        Who asks for no resource gets one.
-        """
+        """Who asks for no resource gets one."""
         self.login()
         log = self.send(b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
         self.assertEqual(log[-1], ("bound", "romeo@example.org/made-up"))
         self.assertEqual(self.binder.asked, [None])
 
     def test_refused(self) -> None:
-        """
-        What cannot be bound is answered with the binder's error, and can be tried again, but not for ever.
-        """
+        """What cannot be bound is answered with the binder's error, and can be tried again, but not for ever."""
         self.login()
         empty = BIND.replace(b">r<", b"><")
         [answer] = self.send(empty)
@@ -706,55 +584,41 @@ class BindTests(Case):
         self.assertEqual(self.send(BIND)[1:], [("close", "policy-violation")])
 
     def test_triedAgain(self) -> None:
-        """
-        After an error another resource can be bound.
-        """
+        """After an error another resource can be bound."""
         self.login()
         self.send(BIND.replace(b">r<", b"><"))
         self.assertEqual(self.send(BIND)[-1], ("bound", "romeo@example.org/r"))
 
     def test_noId(self) -> None:
-        """
-        An IQ without an id is bad-request.
-        """
+        """An IQ without an id is bad-request."""
         self.login()
         self.assertIn(b"<bad-request ", self.send(BIND.replace(b" id='b'", b""))[0])
         self.assertEqual(self.binder.asked, [])
 
 
 class LateTests(SynchronousTestCase):
-    """
-    L{answerStreamIQ}
-    """
+    """L{answerStreamIQ}"""
 
     def answer(self, uri: str, name: str, **attributes: str) -> bytes | None:
-        """
-        The answer to an IQ with a payload.
-        """
+        """The answer to an IQ with a payload."""
         iq = Element((ns.CLIENT, "iq"), None, {"type": "set", "id": "1", **attributes})
         iq.add(name, uri)
         return answerStreamIQ(iq, Session(JID("romeo", DOMAIN, "r"), Shell()))  # type: ignore[arg-type]
 
     def test_session(self) -> None:
-        """
-        A session request is answered with a result.
-        """
+        """A session request is answered with a result."""
         self.assertEqual(self.answer(ns.SESSION, "session"), b"<iq id='1' type='result'/>")
         self.assertEqual(
             self.answer(ns.SESSION, "session", to=DOMAIN), b"<iq from='example.org' id='1' type='result'/>"
         )
 
     def test_bind(self) -> None:
-        """
-        Binding a second resource is not-allowed.
-        """
+        """Binding a second resource is not-allowed."""
         answer = self.answer(ns.BIND, "bind", to="romeo@example.org") or b""
         self.assertIn(b"<error type='cancel'><not-allowed xmlns='%s'/></error>" % ns.STANZA_ERRORS.encode(), answer)
 
     def test_others(self) -> None:
-        """
-        Everything else is the session's business: other payloads, other types, other addresses, no id.
-        """
+        """Everything else is the session's business: other payloads, other types, other addresses, no id."""
         self.assertIsNone(self.answer(ns.PING, "ping"))
         self.assertIsNone(self.answer(ns.SESSION, "session", type="get"))
         self.assertIsNone(self.answer(ns.SESSION, "session", to="juliet@example.org"))

@@ -42,18 +42,14 @@ SCRAPS = (b"<a", b">", b"/>", b"</a>", b"<![CDATA[", b"]]>", b" b='", b"'", b"&a
 
 
 def form(node: Any) -> Any:
-    """
-    What an element is, as something that can be compared.
-    """
+    """What an element is, as something that can be compared."""
     if isinstance(node, str) or node is CLOSED:
         return node
     return (type(node), node.uri, node.name, dict(node.attributes), [form(child) for child in node.children])
 
 
 def collect(parser: StanzaParser, pieces: Iterable[bytes]) -> tuple[list[Any], str | None]:
-    """
-    Feed a parser: what it gave, and the condition of the error that ended it.
-    """
+    """Feed a parser: what it gave, and the condition of the error that ended it."""
     events: list[Any] = []
     try:
         for piece in pieces:
@@ -64,39 +60,29 @@ def collect(parser: StanzaParser, pieces: Iterable[bytes]) -> tuple[list[Any], s
 
 
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
-    """
-    Data in pieces.
-    """
+    """Data in pieces."""
     at = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[begin:end] for begin, end in pairwise(at)]
 
 
 class Case(SynchronousTestCase):
-    """
-    Helpers.
-    """
+    """Helpers."""
 
     def opened(self, header: bytes = HEADER, **options: Any) -> StanzaParser:
-        """
-        A parser that has seen the header.
-        """
+        """A parser that has seen the header."""
         parser = StanzaParser(**options)
         (event,) = parser.feed(header)
         self.assertIs(type(event), StreamOpened)
         return parser
 
     def parse(self, data: bytes, **options: Any) -> Element:
-        """
-        The one element that data holds.
-        """
+        """The one element that data holds."""
         (element,) = self.opened(**options).feed(data)
         self.assertIs(type(element), Element)
         return element
 
     def refused(self, condition: str, data: bytes, header: bytes = HEADER, **options: Any) -> None:
-        """
-        Check that data is refused, whether it comes at once or in single bytes, and that the parser is dead then.
-        """
+        """Check that data is refused, whether it comes at once or in single bytes, and that the parser is dead then."""
         for pieces in ([header + data], [header, data], [b"%c" % byte for byte in header + data]):
             parser = StanzaParser(**options)
             self.assertEqual(collect(parser, pieces)[1], condition)
@@ -106,14 +92,10 @@ class Case(SynchronousTestCase):
 
 
 class StreamTests(Case):
-    """
-    The header, stanzas and the end.
-    """
+    """The header, stanzas and the end."""
 
     def test_header(self) -> None:
-        """
-        The header comes out with its attributes, the prefixes it declares and no children.
-        """
+        """The header comes out with its attributes, the prefixes it declares and no children."""
         (opened,) = StanzaParser().feed(HEADER)
         self.assertEqual((opened.uri, opened.name, opened.defaultUri), (ns.STREAM, "stream", ns.CLIENT))
         self.assertEqual(opened.attributes, {"to": "example.org", "version": "1.0", (ns.XML, "lang"): "de"})
@@ -121,9 +103,7 @@ class StreamTests(Case):
         self.assertEqual(opened.children, [])
 
     def test_stanza(self) -> None:
-        """
-        A stanza comes out as an element like those that are built: namespaces, attributes, text, children.
-        """
+        """A stanza comes out as an element like those that are built: namespaces, attributes, text, children."""
         message = self.parse(STANZAS[0])
         self.assertEqual((message.uri, message.name), (ns.CLIENT, "message"))
         self.assertEqual(message.attributes, {"to": "a@b", "type": "chat"})
@@ -157,9 +137,7 @@ class StreamTests(Case):
                     check(parser, stanza, places)
 
     def test_end(self) -> None:
-        """
-        The end tag ends everything: what stands behind it is not looked at.
-        """
+        """The end tag ends everything: what stands behind it is not looked at."""
         parser = self.opened()
         events = list(parser.feed(b"<presence/></stream:stream><<<&"))
         self.assertEqual(form(events[0])[2], "presence")
@@ -168,17 +146,13 @@ class StreamTests(Case):
         self.assertEqual(list(parser.feed(b"<presence/>")), [])
 
     def test_everythingBeforeTheError(self) -> None:
-        """
-        What stands before an error in the same piece is given first.
-        """
+        """What stands before an error in the same piece is given first."""
         events, condition = collect(StanzaParser(), [HEADER + b"<presence/><iq/><!-- -->"])
         self.assertEqual([event[2] for event in events], ["stream", "presence", "iq"])
         self.assertEqual(condition, "restricted-xml")
 
     def test_whiteSpace(self) -> None:
-        """
-        White space between stanzas is nothing, and none of it is kept.
-        """
+        """White space between stanzas is nothing, and none of it is kept."""
         parser = self.opened(stanzaSize=200)
         for _ in range(500):
             self.assertEqual(list(parser.feed(b" \r\n\t")), [])
@@ -187,16 +161,12 @@ class StreamTests(Case):
         self.assertEqual(form(next(parser.feed(b"<presence/>")))[2], "presence")
 
     def test_text(self) -> None:
-        """
-        Any other text between stanzas is bad-format.
-        """
+        """Any other text between stanzas is bad-format."""
         for data in (b"x", b"<presence/>x<presence/>", b" \xc2\xa0 ", b"x</stream:stream>", b"&#65; "):
             self.refused("bad-format", data)
 
     def test_kill(self) -> None:
-        """
-        A killed parser gives nothing more, not even what it has parsed.
-        """
+        """A killed parser gives nothing more, not even what it has parsed."""
         parser = self.opened()
         events = []
         for event in parser.feed(b"<presence/><iq/><iq/>"):
@@ -207,9 +177,7 @@ class StreamTests(Case):
         self.assertEqual(list(parser.feed(b"<iq/>")), [])
 
     def test_noCycle(self) -> None:
-        """
-        A killed parser leaves nothing for the garbage collector.
-        """
+        """A killed parser leaves nothing for the garbage collector."""
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
@@ -235,22 +203,16 @@ class StreamTests(Case):
         self.assertEqual(gc.collect(), 0)
 
     def test_entitiesOfXML(self) -> None:
-        """
-        Predefined entities, character references and CDATA are text; line ends are normalised.
-        """
+        """Predefined entities, character references and CDATA are text; line ends are normalised."""
         body = self.parse(b"<body>&lt;&gt;&amp;&apos;&quot;&#x41;&#0066;<![CDATA[<&>]]>\r\n\r.</body>")
         self.assertEqual(body.children, ["<>&'\"AB<&>\n\n."])
 
 
 class NamespaceTests(Case):
-    """
-    Namespaces in XML 1.0.
-    """
+    """Namespaces in XML 1.0."""
 
     def test_prefixes(self) -> None:
-        """
-        Prefixes are resolved for elements and attributes, shadowed and unshadowed.
-        """
+        """Prefixes are resolved for elements and attributes, shadowed and unshadowed."""
         a = self.parse(
             b"<p:a xmlns:p='urn:1' p:x='1' x='2'><p:b xmlns:p='urn:2' p:x='3'><p:c/></p:b><p:d/><e/><stream:f/></p:a>"
         )
@@ -262,23 +224,17 @@ class NamespaceTests(Case):
         self.assertEqual(d.localPrefixes, {})
 
     def test_prefixEnds(self) -> None:
-        """
-        A prefix ends with the element that declared it.
-        """
+        """A prefix ends with the element that declared it."""
         self.refused("bad-namespace-prefix", b"<a><p:b xmlns:p='urn:1'/><p:c/></a>")
 
     def test_undeclared(self) -> None:
-        """
-        A prefix that nobody declared is bad-namespace-prefix.
-        """
+        """A prefix that nobody declared is bad-namespace-prefix."""
         for data in (b"<p:a/>", b"<a p:b=''/>", b"<a><b p:c=''/></a>", b"<xmlns:a/>"):
             self.refused("bad-namespace-prefix", data)
         self.refused("bad-namespace-prefix", b"", b"<stream:stream xmlns='jabber:client'>")
 
     def test_illFormed(self) -> None:
-        """
-        What the recommendation forbids is not-well-formed.
-        """
+        """What the recommendation forbids is not-well-formed."""
         for data in (
             b"<a:b:c xmlns:a='u'/>",
             b"<:a/>",
@@ -306,32 +262,24 @@ class NamespaceTests(Case):
             self.refused("not-well-formed", data)
 
     def test_xmlPrefix(self) -> None:
-        """
-        The prefix xml is always bound and may be declared as what it is.
-        """
+        """The prefix xml is always bound and may be declared as what it is."""
         a = self.parse(b"<a xmlns:xml='http://www.w3.org/XML/1998/namespace' xml:lang='fr' xml:id='i'/>")
         self.assertEqual(a.attributes, {(ns.XML, "lang"): "fr", (ns.XML, "id"): "i"})
 
     def test_noNamespace(self) -> None:
-        """
-        An empty default namespace is none.
-        """
+        """An empty default namespace is none."""
         a = self.parse(b"<a xmlns=''><b/></a>")
         self.assertEqual((a.uri, a.children[0].uri), ("", ""))
 
     def test_content(self) -> None:
-        """
-        Another content namespace comes out as jabber:client, however it is declared.
-        """
+        """Another content namespace comes out as jabber:client, however it is declared."""
         header = HEADER.replace(b"jabber:client", b"jabber:server")
         parser = self.opened(header, content=ns.SERVER)
         a, b = parser.feed(b"<message><body/></message><p:iq xmlns:p='jabber:server'><q xmlns='jabber:server'/></p:iq>")
         self.assertEqual([a.uri, a.children[0].uri, b.uri, b.children[0].uri], [ns.CLIENT] * 4)
 
     def test_root(self) -> None:
-        """
-        The root must be a stream with a content namespace that is known, under whatever prefix.
-        """
+        """The root must be a stream with a content namespace that is known, under whatever prefix."""
         self.refused("invalid-namespace", b"", HEADER.replace(b"etherx", b"ether"))
         self.refused("invalid-namespace", b"", b"<stream>")
         self.refused("invalid-namespace", b"", HEADER.replace(b"jabber:client", b"jabber:server"))
@@ -340,17 +288,13 @@ class NamespaceTests(Case):
         self.opened(b"<s:stream xmlns:s='http://etherx.jabber.org/streams' xmlns='jabber:client'>")
 
     def test_explicitContent(self) -> None:
-        """
-        The content namespace may be declared on each stanza instead of the header (RFC 6120 §4.8.3).
-        """
+        """The content namespace may be declared on each stanza instead of the header (RFC 6120 §4.8.3)."""
         parser = self.opened(b"<stream xmlns='http://etherx.jabber.org/streams'>")
         a, b = parser.feed(b"<presence xmlns='jabber:client'><show/></presence><presence/>")
         self.assertEqual((a.uri, a.children[0].uri, b.uri), (ns.CLIENT, ns.CLIENT, ns.STREAM))
 
     def test_longNamespace(self) -> None:
-        """
-        A long namespace on many names costs no more than one copy of it.
-        """
+        """A long namespace on many names costs no more than one copy of it."""
         uri = b"u" * 100_000
         data = b"<p:a xmlns:p='%s'>%s</p:a>" % (uri, b"<p:b/>" * 5000)
         parser = self.opened()
@@ -364,76 +308,56 @@ class NamespaceTests(Case):
 
 
 class RestrictedTests(Case):
-    """
-    RFC 6120 §11 and the conditions of §4.9.3 that belong to it.
-    """
+    """RFC 6120 §11 and the conditions of §4.9.3 that belong to it."""
 
     def test_restricted(self) -> None:
-        """
-        Comments, processing instructions, doctypes and entities are restricted-xml.
-        """
+        """Comments, processing instructions, doctypes and entities are restricted-xml."""
         for data in (b"<!--c-->", b"<?php x?>", b"<a><!----></a>", b"<a><?x?></a>", b"<a>&nbsp;</a>", b"<a b='&c;'/>"):
             self.refused("restricted-xml", data)
         for prolog in (b"<!DOCTYPE stream>", b"<!-- -->", b"<?x?>"):
             self.refused("restricted-xml", b"", b"<?xml version='1.0'?>" + prolog + HEADER[21:])
 
     def test_billionLaughs(self) -> None:
-        """
-        A doctype with entities is refused before any of them is expanded.
-        """
+        """A doctype with entities is refused before any of them is expanded."""
         entities = b"".join(b"<!ENTITY e%d '%s'>" % (n + 1, b"&e%d;" % n * 10) for n in range(9))
         self.refused("restricted-xml", b"", b"<!DOCTYPE x [<!ENTITY e0 'ha'>" + entities + b"]><x>&e9;</x>")
 
     def test_notWellFormed(self) -> None:
-        """
-        What is no XML is not-well-formed.
-        """
+        """What is no XML is not-well-formed."""
         for data in (b"<a></b>", b"<a b=1/>", b"<a b='' b=''/>", b"< a/>", b"<a b='<'/>", b"&#0;", b"\0", b"<a>]]></a>",
                      b"<a>\x01</a>", b"<a>\xef\xbf\xbe</a>", b"</a>", b"<?xml version='1.0'?>", b"&;"):  # fmt: skip
             self.refused("not-well-formed", data)
 
     def test_encoding(self) -> None:
-        """
-        Another encoding in the XML declaration is unsupported-encoding, UTF-8 in any case is not.
-        """
+        """Another encoding in the XML declaration is unsupported-encoding, UTF-8 in any case is not."""
         for encoding in (b"ISO-8859-1", b"UTF-16", b"us-ascii", b"x-unknown"):
             self.refused("unsupported-encoding", b"", b"<?xml version='1.0' encoding='%s'?>" % encoding + HEADER[21:])
         for encoding in (b"UTF-8", b"utf-8"):
             self.opened(b"<?xml version='1.0' encoding='%s'?>" % encoding + HEADER[21:])
 
     def test_notUTF8(self) -> None:
-        """
-        Bytes that are not UTF-8 are unsupported-encoding (RFC 6120 §4.9.3.22), wherever they stand.
-        """
+        """Bytes that are not UTF-8 are unsupported-encoding (RFC 6120 §4.9.3.22), wherever they stand."""
         for bad in (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xe4 ", b"\x80", b"\xf5\x80\x80\x80"):
             self.refused("unsupported-encoding", b"<a>" + bad + b"</a>")
             self.refused("unsupported-encoding", b"<a b='" + bad + b"'/>")
             self.refused("unsupported-encoding", b"<a b='" + b"x" * 3000 + bad + b"'/>")
 
     def test_utf16(self) -> None:
-        """
-        UTF-16 and UTF-32, with a byte order mark or without, are unsupported-encoding.
-        """
+        """UTF-16 and UTF-32, with a byte order mark or without, are unsupported-encoding."""
         for codec in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"):
             self.refused("unsupported-encoding", b"", HEADER.decode().encode(codec))
 
     def test_byteOrderMark(self) -> None:
-        """
-        A byte order mark in UTF-8 is a character like others (RFC 6120 §11.6), so nothing may begin with it.
-        """
+        """A byte order mark in UTF-8 is a character like others (RFC 6120 §11.6), so nothing may begin with it."""
         self.refused("not-well-formed", b"", b"\xef\xbb\xbf" + HEADER)
         self.assertEqual(self.parse(b"<a>\xef\xbb\xbf</a>").text(), "\ufeff")
 
 
 class ReparseDeferralTests(SynchronousTestCase):
-    """
-    Expat libraries that put tokens off.
-    """
+    """Expat libraries that put tokens off."""
 
     def test_switchedOff(self) -> None:
-        """
-        An expat parser is told not to where Python can tell it, and used as it is where Python cannot.
-        """
+        """An expat parser is told not to where Python can tell it, and used as it is where Python cannot."""
         for methods in (["SetReparseDeferralEnabled"], []):
             expat = Mock(spec=methods)
             self.patch(xmlsyntax.expat, "ParserCreate", lambda *_, made=expat, **__: made)
@@ -441,23 +365,17 @@ class ReparseDeferralTests(SynchronousTestCase):
             self.assertEqual(expat.mock_calls, [call.SetReparseDeferralEnabled(False)] * len(methods))
 
     def test_noticed(self) -> None:
-        """
-        A parser that reports nothing with the last byte of a token is noticed; this Python's is none.
-        """
+        """A parser that reports nothing with the last byte of a token is noticed; this Python's is none."""
         self.assertFalse(xmlsyntax.hasReparseDeferral())
         self.patch(xmlsyntax, "createExpat", Mock)
         self.assertTrue(xmlsyntax.hasReparseDeferral())
 
 
 class LimitTests(Case):
-    """
-    Everything is bounded.
-    """
+    """Everything is bounded."""
 
     def test_stanzaSize(self) -> None:
-        """
-        A stanza may have as many bytes as the limit says and not one more, however it comes.
-        """
+        """A stanza may have as many bytes as the limit says and not one more, however it comes."""
         for length, condition in ((500, None), (501, "policy-violation")):
             for template in (b"<a>%s</a>", b"<a b='%s'/>", b"<a><b/>%s</a>"):
                 stanza = template % (b"x" * (length - len(template) + 2))
@@ -470,9 +388,7 @@ class LimitTests(Case):
                         self.assertEqual(len(events), 0 if condition else data.count(b"<a"))
 
     def test_notShownToExpat(self) -> None:
-        """
-        Expat never sees more of a stanza than the limit.
-        """
+        """Expat never sees more of a stanza than the limit."""
         parser = self.opened()
         parser.stanzaSize = 1000
         self.assertEqual(collect(parser, [b"<a>" + b"x" * 996 + b"\0"])[1], "not-well-formed")
@@ -481,17 +397,13 @@ class LimitTests(Case):
         self.assertEqual(collect(parser, [b"<a>" + b"x" * 997 + b"\0"])[1], "policy-violation")
 
     def test_headerSize(self) -> None:
-        """
-        The header is bounded like a stanza, the XML declaration included.
-        """
+        """The header is bounded like a stanza, the XML declaration included."""
         self.opened(HEADER, stanzaSize=len(HEADER))
         self.refused("policy-violation", b"", HEADER, stanzaSize=len(HEADER) - 1)
         self.refused("policy-violation", b"", b"<?xml version='1.0'?>" + b" " * 2000, stanzaSize=1000)
 
     def test_changeOfSize(self) -> None:
-        """
-        The limit can be changed on the fly.
-        """
+        """The limit can be changed on the fly."""
         parser = self.opened(stanzaSize=1000)
         parser.stanzaSize = 2000
         self.assertEqual(len(list(parser.feed(b"<a>" + b"x" * 1500 + b"</a>"))), 1)
@@ -499,18 +411,14 @@ class LimitTests(Case):
         self.assertEqual(collect(parser, [b"<a>" + b"x" * 1500 + b"</a>"])[1], "policy-violation")
 
     def test_depth(self) -> None:
-        """
-        A stanza may be as deep as the limit says and no deeper.
-        """
+        """A stanza may be as deep as the limit says and no deeper."""
         self.assertEqual(self.parse(b"<a>" * 64 + b"</a>" * 64).name, "a")
         self.refused("policy-violation", b"<a>" * 65)
         self.assertEqual(len(list(self.opened(depth=2).feed(b"<a><b/><b/></a><a/>" * 20))), 40)
         self.refused("policy-violation", b"<a><b><c/></b></a>", depth=2)
 
     def test_attributes(self) -> None:
-        """
-        An element may have as many attributes as the limit says, namespace declarations among them.
-        """
+        """An element may have as many attributes as the limit says, namespace declarations among them."""
         attributes = [b"a%d=''" % n for n in range(62)] + [b"xmlns='u'", b"xmlns:p='u'"]
         self.assertEqual(len(self.parse(b"<a %s/>" % b" ".join(attributes)).attributes), 62)
         self.refused("policy-violation", b"<a z='' %s/>" % b" ".join(attributes))
@@ -519,9 +427,7 @@ class LimitTests(Case):
         self.refused("policy-violation", b"", HEADER, attributes=4)
 
     def test_elements(self) -> None:
-        """
-        A stanza may have as many elements as the limit says; the next one may have as many again.
-        """
+        """A stanza may have as many elements as the limit says; the next one may have as many again."""
         data = b"<a><b/><b><c/></b></a>"
         self.assertEqual(len(list(self.opened(elements=4).feed(data * 3))), 3)
         self.refused("policy-violation", data, elements=3)
@@ -552,9 +458,7 @@ class LimitTests(Case):
         self.assertEqual(collect(self.opened(stanzaSize=2050), [inside])[1], None)
 
     def test_longTokens(self) -> None:
-        """
-        What is long and comes in small pieces is given to expat in one piece, and found complete at once.
-        """
+        """What is long and comes in small pieces is given to expat in one piece, and found complete at once."""
         for stanza in (
             b"<a b='%s' c=\"'>\" d='\">'/>" % (b">x" * 5000),
             b"<%s ></%s   >" % (b"n" * 5000, b"n" * 5000),
@@ -565,9 +469,7 @@ class LimitTests(Case):
             parses = 0
 
             class Counting:
-                """
-                An expat parser whose calls are counted.
-                """
+                """An expat parser whose calls are counted."""
 
                 def __init__(self, expat: Any) -> None:
                     self.__dict__["_expat"] = expat
@@ -591,16 +493,12 @@ class LimitTests(Case):
                 self.assertLess(parses, 2 * parserModule.LONG_TOKEN + 200)
 
     def test_longComment(self) -> None:
-        """
-        A comment without end is refused before it is complete.
-        """
+        """A comment without end is refused before it is complete."""
         self.refused("restricted-xml", b"<!--" + b"x" * 5000)
         self.refused("restricted-xml", b"<?x " + b"x" * 5000)
 
     def test_dribble(self) -> None:
-        """
-        The largest stanza in small pieces is read to its end.
-        """
+        """The largest stanza in small pieces is read to its end."""
         for template in (b"<a b='%s'/>", b"<a>%s</a>"):
             stanza = template % (b"\xc3\xa4" * ((parserModule.STANZA_SIZE - len(template) + 2) // 2))
             parser = self.opened()
@@ -609,14 +507,10 @@ class LimitTests(Case):
 
 
 class MemoryTests(Case):
-    """
-    Nobody grows the server from outside.
-    """
+    """Nobody grows the server from outside."""
 
     def test_madeUpNames(self) -> None:
-        """
-        Half a million made-up names on one stream leave the process as large as it was.
-        """
+        """Half a million made-up names on one stream leave the process as large as it was."""
         program = (
             "import resource, sys\n"
             "from muccore.stream.parser.parser import StanzaParser\n"
@@ -639,9 +533,7 @@ class MemoryTests(Case):
         self.assertLess(int(done.stdout), 4 * 1024 * 1024)
 
     def test_neverBetweenStanzas(self) -> None:
-        """
-        Expat is replaced even if no piece ever ends between stanzas.
-        """
+        """Expat is replaced even if no piece ever ends between stanzas."""
         parser = self.opened()
         list(parser.feed(b"<m"))
         first = parser._expat
@@ -653,9 +545,7 @@ class MemoryTests(Case):
         self.assertLess(parser._fed, RECYCLE + 1000)
 
     def test_idle(self) -> None:
-        """
-        An idle parser has no expat, and goes on where it was, with the namespaces of the header.
-        """
+        """An idle parser has no expat, and goes on where it was, with the namespaces of the header."""
         header = HEADER.replace(b"stream:stream", b"s:stream").replace(b"xmlns:stream", b"xmlns:p='urn:p' xmlns:s")
         parser = self.opened(header)
         list(parser.feed(b"<presence/>"))
@@ -670,17 +560,13 @@ class MemoryTests(Case):
         self.assertEqual(list(parser.feed(b"</s:stream>")), [CLOSED])
 
     def test_idleWrongEnd(self) -> None:
-        """
-        After having been idle, another end tag than the root's is as wrong as before.
-        """
+        """After having been idle, another end tag than the root's is as wrong as before."""
         parser = self.opened()
         parser.idle()
         self.assertEqual(collect(parser, [b"</stream>"]), ([], "not-well-formed"))
 
     def test_notIdle(self) -> None:
-        """
-        In the middle of anything idling changes nothing.
-        """
+        """In the middle of anything idling changes nothing."""
         data = HEADER + b"<a b='c'>d</a>" + b"<e>" + b"x" * 3000 + b"</e>" + b"<f g='" + b"y" * 3000 + b"'/>"
         expected = collect(StanzaParser(), [data])
         parser = StanzaParser()
@@ -691,9 +577,7 @@ class MemoryTests(Case):
         self.assertEqual((events, None), expected)
 
     def test_size(self) -> None:
-        """
-        A parser that is idle costs less than 2 KiB.
-        """
+        """A parser that is idle costs less than 2 KiB."""
         parsers = [self.opened() for _ in range(10)]
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
@@ -708,34 +592,26 @@ class MemoryTests(Case):
 
 
 class SteppingTests(Case):
-    """
-    Stopping behind an element, and what comes then.
-    """
+    """Stopping behind an element, and what comes then."""
 
     data = b"<auth a='/>'/><b>x</b> \n<c><d/></c ><e f='g' /><h></h>"
 
     def test_oneByOne(self) -> None:
-        """
-        Elements come one by one; what is behind one is not looked at before it is asked for.
-        """
+        """Elements come one by one; what is behind one is not looked at before it is asked for."""
         for pieces in ([HEADER + self.data], [b"%c" % byte for byte in HEADER + self.data], [HEADER, self.data]):
             parser = StanzaParser(stepwise=True)
             names = [event[2] for event in collect(parser, pieces)[0]]
             self.assertEqual(names, ["stream", "auth", "b", "c", "e", "h"])
 
     def test_errorBehind(self) -> None:
-        """
-        An error behind an element does not show as long as it is not asked for.
-        """
+        """An error behind an element does not show as long as it is not asked for."""
         parser = self.opened(stepwise=True)
         iteration = parser.feed(b"<auth/><<<")
         self.assertEqual(next(iteration).name, "auth")
         self.assertRaises(StreamError, next, iteration)
 
     def test_leftAndResumed(self) -> None:
-        """
-        An iteration that is left goes on with the next call, in order, whatever came meanwhile.
-        """
+        """An iteration that is left goes on with the next call, in order, whatever came meanwhile."""
         parser = self.opened(stepwise=True)
         for event in parser.feed(b"<a/><b></b><c>"):
             self.assertEqual(event.name, "a")
@@ -748,9 +624,7 @@ class SteppingTests(Case):
         self.assertEqual((c.name, c.children), ("c", ["x"]))
 
     def test_newStream(self) -> None:
-        """
-        After a restart the bytes behind the element belong to the new stream.
-        """
+        """After a restart the bytes behind the element belong to the new stream."""
         whole = HEADER + b"<auth></auth>\n" + HEADER + b"<iq/>"
         for pieces in ([whole], [b"%c" % byte for byte in whole], cut(whole, range(0, len(whole), 50))):
             parser = StanzaParser(stepwise=True)
@@ -765,18 +639,14 @@ class SteppingTests(Case):
             )
 
     def test_newStreamForgets(self) -> None:
-        """
-        A restarted stream knows nothing of the prefixes of the former one.
-        """
+        """A restarted stream knows nothing of the prefixes of the former one."""
         parser = self.opened(HEADER.replace(b"xmlns:s", b"xmlns:p='urn:p' xmlns:s"), stepwise=True)
         parser.restart()
         events, condition = collect(parser, [HEADER + b"<p:a/>"])
         self.assertEqual((len(events), condition), (1, "bad-namespace-prefix"))
 
     def test_discard(self) -> None:
-        """
-        A restart can throw away what is here already.
-        """
+        """A restart can throw away what is here already."""
         parser = self.opened(stepwise=True)
         for event in parser.feed(b"<starttls/><auth/>" + HEADER):
             self.assertEqual(event.name, "starttls")
@@ -784,9 +654,7 @@ class SteppingTests(Case):
         self.assertEqual([event.name for event in parser.feed(HEADER + b"<b/>")], ["stream", "b"])
 
     def test_unstep(self) -> None:
-        """
-        Stepping can be given up while the iteration goes on.
-        """
+        """Stepping can be given up while the iteration goes on."""
         parser = self.opened(stepwise=True)
         names = []
         for event in parser.feed(self.data * 3):
@@ -812,9 +680,7 @@ markup = st.recursive(
 
 
 def build(tree: Any) -> Any:
-    """
-    An element of what C{markup} draws.
-    """
+    """An element of what C{markup} draws."""
     if isinstance(tree, str):
         return tree
     name, uri, attributes, inner = tree
@@ -830,16 +696,12 @@ def build(tree: Any) -> Any:
 
 
 class FuzzTests(Case):
-    """
-    Arbitrary input.
-    """
+    """Arbitrary input."""
 
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.integers(min_value=0), max_size=12), st.booleans(), st.permutations(STANZAS))
     def test_chunks(self, places: list[int], stepwise: bool, stanzas: list[bytes]) -> None:
-        """
-        The same bytes give the same events, however they are cut.
-        """
+        """The same bytes give the same events, however they are cut."""
         data = HEADER + b"".join(stanzas) + b"</stream:stream>"
         expected = collect(StanzaParser(), [data])
         self.assertEqual(len(expected[0]), 6)
@@ -865,9 +727,7 @@ class FuzzTests(Case):
     @settings(max_examples=60, deadline=None)
     @given(markup.filter(lambda tree: not isinstance(tree, str)))
     def test_roundTrip(self, tree: Any) -> None:
-        """
-        What is rendered parses to what it was.
-        """
+        """What is rendered parses to what it was."""
         element = build(tree)
         (parsed,) = self.opened().feed(render(element))
         self.assertEqual(form(parsed), form(element))

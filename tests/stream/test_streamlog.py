@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.stream.streamlog}: the lines that streams leave in the log.
-"""
+"""Tests of L{muccore.stream.streamlog}: the lines that streams leave in the log."""
 
 from __future__ import annotations
 
@@ -26,31 +24,23 @@ LINE = "login from 127.0.0.1: romeo@example.org/r by PLAIN, no TLS"
 
 
 class StreamLogTests(Case):
-    """
-    What is logged of streams.
-    """
+    """What is logged of streams."""
 
     def setUp(self) -> None:
-        """
-        Keep the lines.
-        """
+        """Keep the lines."""
         super().setUp()
         self.patch(eventlog, "limit", RateLimit(self.clock.seconds))
         self.logged = Logged(self)
         setThreshold("info")
 
     def lines(self) -> list[str]:
-        """
-        The lines since the last time.
-        """
+        """The lines since the last time."""
         lines = self.logged.lines(LogLevel.info)
         self.logged.events.clear()
         return lines
 
     def test_session(self) -> None:
-        """
-        A log-in and its end are a line each, with nothing in them that is secret.
-        """
+        """A log-in and its end are a line each, with nothing in them that is secret."""
         stream, _ = self.connect()
         stream.dataReceived(LOGIN)
         self.clock.pump([1.0] * 75)
@@ -66,9 +56,7 @@ class StreamLogTests(Case):
         self.assertNotIn(PASSWORD, repr(stream))
 
     def test_tls(self) -> None:
-        """
-        Under TLS its version and the cipher are told.
-        """
+        """Under TLS its version and the cipher are told."""
         self.factory.configure(self.offer(REQUIRED))
         stream, _ = self.connect("2001:db8::1")
         stream.dataReceived(HEADER + STARTTLS)
@@ -98,9 +86,7 @@ class StreamLogTests(Case):
             self.assertEqual(self.lines(), [f"login-failed from 127.0.0.1: {expected}"])
 
     def test_scramFailed(self) -> None:
-        """
-        With SCRAM the name comes first, and is known when the proof is wrong.
-        """
+        """With SCRAM the name comes first, and is known when the proof is wrong."""
         stream, _ = self.connect()
         first = b64encode(b"n,,n=romeo,r=x").decode()
         stream.dataReceived(
@@ -178,9 +164,7 @@ class StreamLogTests(Case):
         )
 
     def test_refused(self) -> None:
-        """
-        A connection too many is a line that tells which limit it is.
-        """
+        """A connection too many is a line that tells which limit it is."""
         self.factory.configure(
             self.offer(), StreamSettings(connections=2, connectionsPerAddress=1, exempt=Networks([]))
         )
@@ -216,9 +200,7 @@ class StreamLogTests(Case):
         self.assertEqual(len(self.lines()), 1)
 
     def test_resource(self) -> None:
-        """
-        A resource cannot look like something else.
-        """
+        """A resource cannot look like something else."""
         stream, _ = self.connect()
         evil = "r by PLAIN, no TLS\nlogin-failed from 6.6.6.6: not-authorized"
         stream.dataReceived(HEADER + auth() + HEADER + BIND.replace(b">r<", f">{evil}<".encode()))

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_throttle -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.stream.throttle}.
-"""
+"""Tests for L{muccore.stream.throttle}."""
 
 from __future__ import annotations
 
@@ -21,22 +19,16 @@ OWNER = "198.51.100.7"
 
 
 class ThrottleTests(SynchronousTestCase):
-    """
-    L{LoginThrottle}
-    """
+    """L{LoginThrottle}"""
 
     def setUp(self) -> None:
-        """
-        Make one, and note when passwords are checked.
-        """
+        """Make one, and note when passwords are checked."""
         self.clock = Clock()
         self.throttle = LoginThrottle(self.clock, Networks(["10.0.0.0/8"]))
         self.checked: list[float] = []
 
     def attempt(self, host: str = ATTACKER, user: str = "romeo", right: bool = False) -> Deferred[Success]:
-        """
-        Have a password checked.
-        """
+        """Have a password checked."""
 
         async def check() -> Success:
             self.checked.append(self.clock.seconds())
@@ -47,9 +39,7 @@ class ThrottleTests(SynchronousTestCase):
         return Deferred.fromCoroutine(self.throttle.attempt(host, user, check))
 
     def guess(self, seconds: float, host: str = ATTACKER, user: str = "romeo") -> Deferred[None]:
-        """
-        Guess one password after the other, as fast as they are answered.
-        """
+        """Guess one password after the other, as fast as they are answered."""
         until = self.clock.seconds() + seconds
 
         async def guessing() -> None:
@@ -59,22 +49,16 @@ class ThrottleTests(SynchronousTestCase):
         return Deferred.fromCoroutine(guessing())
 
     def passes(self, seconds: float) -> None:
-        """
-        Time passes, in tenths of a second.
-        """
+        """Time passes, in tenths of a second."""
         self.clock.pump([0.1] * round(seconds * 10))
 
     def gaps(self) -> list[float]:
-        """
-        The times between checks, of those since the last time.
-        """
+        """The times between checks, of those since the last time."""
         times, self.checked = self.checked, []
         return [later - earlier for earlier, later in pairwise(times)]
 
     def waits(self, **attempt: str) -> float:
-        """
-        How long the owner of the account waits with the right password.
-        """
+        """How long the owner of the account waits with the right password."""
         before = self.clock.seconds()
         admitted = self.attempt(attempt.pop("host", OWNER), right=True, **attempt)
         while not admitted.called:
@@ -83,9 +67,7 @@ class ThrottleTests(SynchronousTestCase):
         return self.clock.seconds() - before
 
     def test_growing(self) -> None:
-        """
-        A few wrong passwords cost no time; then each has to wait for longer, up to a limit.
-        """
+        """A few wrong passwords cost no time; then each has to wait for longer, up to a limit."""
         self.guess(120)
         self.passes(120)
         gaps = self.gaps()
@@ -98,9 +80,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertTrue(HIGHEST_PRICE - 0.2 < slow[-1] < HIGHEST_PRICE + 0.2, gaps)
 
     def test_connections(self) -> None:
-        """
-        With twenty connections nobody guesses faster than with one, or with other names.
-        """
+        """With twenty connections nobody guesses faster than with one, or with other names."""
         for number in range(20):
             self.guess(60, user=f"user{number}")
         self.passes(10)
@@ -110,9 +90,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertLessEqual(len(self.checked), 50 / HIGHEST_PRICE + 1)
 
     def test_forgotten(self) -> None:
-        """
-        After some minutes without a wrong password all is as before.
-        """
+        """After some minutes without a wrong password all is as before."""
         for _ in range(2):
             self.guess(30)
             self.passes(35)
@@ -140,9 +118,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_many(self) -> None:
-        """
-        Thousands who wait in line are let in one after the other, not one within the other.
-        """
+        """Thousands who wait in line are let in one after the other, not one within the other."""
         held: Deferred[Success] = Deferred()
 
         async def check() -> Success:
@@ -155,9 +131,7 @@ class ThrottleTests(SynchronousTestCase):
             self.successResultOf(outcome)
 
     def test_others(self) -> None:
-        """
-        Other addresses wait for nothing. A /64 of IPv6 is one address.
-        """
+        """Other addresses wait for nothing. A /64 of IPv6 is one address."""
         self.guess(60, "2001:db8::1", "juliet")
         self.passes(60)
         self.assertEqual(self.waits(host="2001:db8:0:1::1"), 0)
@@ -178,9 +152,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertEqual(self.waits(), 0)
 
     def test_accountGrowing(self) -> None:
-        """
-        Each wrong password too many for an account adds a second.
-        """
+        """Each wrong password too many for an account adds a second."""
         for number in range(FREE + 1):
             self.failureResultOf(self.attempt(f"192.0.2.{number}"), WrongCredentials)
         self.assertTrue(0.5 < self.waits() <= 1.1)
@@ -190,17 +162,13 @@ class ThrottleTests(SynchronousTestCase):
         self.assertTrue(2 < self.waits() < 4)
 
     def test_exempt(self) -> None:
-        """
-        Guesses from exempt networks do not count.
-        """
+        """Guesses from exempt networks do not count."""
         for _ in range(100):
             self.failureResultOf(self.attempt("10.1.2.3"), WrongCredentials)
         self.assertEqual(self.waits(), 0)
 
     def test_otherFailures(self) -> None:
-        """
-        What is no guess costs nothing.
-        """
+        """What is no guess costs nothing."""
 
         async def check() -> Success:
             raise ZeroDivisionError
@@ -211,9 +179,7 @@ class ThrottleTests(SynchronousTestCase):
         self.assertEqual(self.waits(host=ATTACKER), 0)
 
     def test_cancelled(self) -> None:
-        """
-        Who hangs up while waiting, for the address or for the account, is not waited for.
-        """
+        """Who hangs up while waiting, for the address or for the account, is not waited for."""
         self.guess(20, user="juliet")
         self.passes(21)
         for number in range(FREE + 1):

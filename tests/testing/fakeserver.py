@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A server for the runner's own tests: it logs anybody in and does with stanzas what the test says.
-"""
+"""A server for the runner's own tests: it logs anybody in and does with stanzas what the test says."""
 
 from __future__ import annotations
 
@@ -25,16 +23,12 @@ PASSWORD = "secret"
 
 
 def mechanisms(offers: str) -> str:
-    """
-    Stream features that offer SASL mechanisms.
-    """
+    """Stream features that offer SASL mechanisms."""
     return f"<mechanisms xmlns='{ns.SASL}'>{offers}</mechanisms>"
 
 
 class FakeStream(Protocol):
-    """
-    One client's stream, as the server sees it.
-    """
+    """One client's stream, as the server sees it."""
 
     def __init__(self) -> None:
         self.account = ""
@@ -45,38 +39,28 @@ class FakeStream(Protocol):
         self.restart()
 
     def restart(self) -> None:
-        """
-        Expect a new stream header.
-        """
+        """Expect a new stream header."""
         self.parser = domish.elementStream()
         self.parser.DocumentStartEvent = self.onStart
         self.parser.ElementEvent = self.onElement
         self.parser.DocumentEndEvent = self.onEnd
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Parse what the client sends.
-        """
+        """Parse what the client sends."""
         self.parser.parse(data)
 
     def connectionLost(self, reason: Any = None) -> None:
-        """
-        The client is gone.
-        """
+        """The client is gone."""
         self.factory.streams.pop(self.jid, None)
         self.factory.connections.discard(self)
         self.factory.lastGone()
 
     def write(self, text: str) -> None:
-        """
-        Send text as it is.
-        """
+        """Send text as it is."""
         self.transport.write(text.encode())
 
     def onStart(self, root: domish.Element) -> None:
-        """
-        Answer the stream header: features as far as the client has come.
-        """
+        """Answer the stream header: features as far as the client has come."""
         self.write(f"<stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' id='1' version='1.0'>")
         if self.account:
             features = f"<bind xmlns='{ns.BIND}'/>"
@@ -87,9 +71,7 @@ class FakeStream(Protocol):
         self.write(f"<stream:features>{features}</stream:features>")
 
     def onElement(self, element: domish.Element) -> None:
-        """
-        One step of the log-in, or a stanza.
-        """
+        """One step of the log-in, or a stanza."""
         if element.uri == ns.TLS:
             self.write(f"<proceed xmlns='{ns.TLS}'/>")
             self.transport.startTLS(self.factory.certificate.options())
@@ -118,9 +100,7 @@ class FakeStream(Protocol):
             self.factory.behaviour(self.factory, self, element)
 
     def authenticate(self, element: domish.Element, data: bytes) -> None:
-        """
-        PLAIN, or SCRAM with the password C{secret}.
-        """
+        """PLAIN, or SCRAM with the password C{secret}."""
         self.mechanism = element.attributes.get("mechanism", self.mechanism)
         self.steps.append(data)
         if self.mechanism == "PLAIN":
@@ -146,9 +126,7 @@ class FakeStream(Protocol):
         self.outcome(fields[b"n"].decode(), right, b"v=" + base64.b64encode(verifier))
 
     def outcome(self, user: str, right: bool, data: bytes) -> None:
-        """
-        The end of the SASL exchange.
-        """
+        """The end of the SASL exchange."""
         if not right:
             self.write(f"<failure xmlns='{ns.SASL}'><not-authorized/><text>no</text></failure>")
             return
@@ -157,9 +135,7 @@ class FakeStream(Protocol):
         self.restart()
 
     def onEnd(self) -> None:
-        """
-        The client has closed its stream.
-        """
+        """The client has closed its stream."""
         self.factory.ended.append(self.jid)
         if self.factory.endsStreams:
             self.write("</stream:stream>")
@@ -167,17 +143,13 @@ class FakeStream(Protocol):
 
 
 def echo(server: FakeServer, stream: FakeStream, element: domish.Element) -> None:
-    """
-    Send everything to whoever sent it.
-    """
+    """Send everything to whoever sent it."""
     element["to"] = stream.jid
     stream.transport.write(render(element))
 
 
 def forward(server: FakeServer, stream: FakeStream, element: domish.Element) -> None:
-    """
-    Deliver messages to the full JID that they are for.
-    """
+    """Deliver messages to the full JID that they are for."""
     server.streams[element["to"]].transport.write(render(element))
 
 
@@ -215,50 +187,38 @@ class FakeServer(Factory):
         self._empty: list[Deferred[None]] = []
 
     def nextResource(self) -> str:
-        """
-        A resource for who asks for none.
-        """
+        """A resource for who asks for none."""
         self.resources += 1
         return f"made{self.resources}"
 
     def buildProtocol(self, address: Any) -> FakeStream:
-        """
-        See L{Factory.buildProtocol}.
-        """
+        """See L{Factory.buildProtocol}."""
         stream = FakeStream()
         stream.factory = self
         self.connections.add(stream)
         return stream
 
     def start(self) -> int:
-        """
-        Listen; the port.
-        """
+        """Listen; the port."""
         self.listener = reactor.listenTCP(0, self, interface="127.0.0.1")
         return self.listener.getHost().port
 
     def lastGone(self) -> None:
-        """
-        Called when a connection has gone.
-        """
+        """Called when a connection has gone."""
         if not self.connections:
             waiting, self._empty = self._empty, []
             for each in waiting:
                 each.callback(None)
 
     def empty(self) -> Deferred[None]:
-        """
-        Wait until nobody is connected.
-        """
+        """Wait until nobody is connected."""
         if not self.connections:
             return succeed(None)
         self._empty.append(Deferred())
         return self._empty[-1]
 
     def stop(self) -> Deferred[None]:
-        """
-        Stop listening and drop who is there.
-        """
+        """Stop listening and drop who is there."""
         for stream in self.connections:
             stream.transport.abortConnection()
         return gatherResults([maybeDeferred(self.listener.stopListening), self.empty()])

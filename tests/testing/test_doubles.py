@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.testing.doubles}.
-"""
+"""Tests for L{muccore.testing.doubles}."""
 
 from __future__ import annotations
 
@@ -21,28 +19,20 @@ CHANGED = RoomRecord({}, {"hag66@shakespeare.lit": Affiliate("member")})
 
 
 class TransparentContractTests(RoomStoreContract, TestCase):
-    """
-    A wrapper that was told nothing is a store like the one it wraps.
-    """
+    """A wrapper that was told nothing is a store like the one it wraps."""
 
     durable = False
 
     def makeStore(self, place: FilePath[str]) -> FailingRoomStore:
-        """
-        A wrapper around a store that is not open.
-        """
+        """A wrapper around a store that is not open."""
         return FailingRoomStore(MemoryRooms())
 
 
 class FailingRoomStoreTests(SynchronousTestCase):
-    """
-    A store that fails on demand.
-    """
+    """A store that fails on demand."""
 
     def test_fails(self) -> None:
-        """
-        What is told to fail fails and is not done; nothing else does; told otherwise, all is well again.
-        """
+        """What is told to fail fails and is not done; nothing else does; told otherwise, all is well again."""
         store = FailingRoomStore()
         self.successResultOf(store.save("a@x", EMPTY))
         store.failing = WRITES
@@ -54,9 +44,7 @@ class FailingRoomStoreTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(store.load("a@x")), CHANGED)
 
     def test_calls(self) -> None:
-        """
-        All calls are noted, those that fail too.
-        """
+        """All calls are noted, those that fail too."""
         store = FailingRoomStore()
         store.failing = frozenset(["destroy"])
         self.successResultOf(store.load("a@x"))
@@ -65,29 +53,21 @@ class FailingRoomStoreTests(SynchronousTestCase):
 
 
 class DelayedRoomStoreTests(SynchronousTestCase):
-    """
-    A store that waits for a word.
-    """
+    """A store that waits for a word."""
 
     def setUp(self) -> None:
-        """
-        A store with a room.
-        """
+        """A store with a room."""
         self.rooms = MemoryRooms()
         self.rooms.open()
         self.rooms.save("a@x", EMPTY)
         self.store = DelayedRoomStore(self.rooms)
 
     def test_interface(self) -> None:
-        """
-        It is a room store.
-        """
+        """It is a room store."""
         verifyObject(IRoomStore, self.store)
 
     def test_held(self) -> None:
-        """
-        Writes wait and are not done until they are released; reads do not wait for nothing.
-        """
+        """Writes wait and are not done until they are released; reads do not wait for nothing."""
         self.assertEqual(self.successResultOf(self.store.load("a@x")), EMPTY)
         change = self.store.change("a@x", CHANGE)
         self.assertNoResult(change)
@@ -97,9 +77,7 @@ class DelayedRoomStoreTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.rooms.load("a@x")), CHANGED)
 
     def test_order(self) -> None:
-        """
-        Behind a write that waits, reads wait as well, and are carried out with it.
-        """
+        """Behind a write that waits, reads wait as well, and are carried out with it."""
         change, read = self.store.change("a@x", CHANGE), self.store.load("a@x")
         destroy, last = self.store.destroy("a@x"), self.store.load("a@x")
         self.assertEqual(self.store.held, ["change", "load", "destroy", "load"])
@@ -113,33 +91,25 @@ class DelayedRoomStoreTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(last))
 
     def test_failure(self) -> None:
-        """
-        A write that fails when it is released fails to whoever asked for it.
-        """
+        """A write that fails when it is released fails to whoever asked for it."""
         change = self.store.change("b@x", CHANGE)
         self.store.release()
         self.failureResultOf(change, StoreError)
 
     def test_tooMany(self) -> None:
-        """
-        More than is held cannot be released.
-        """
+        """More than is held cannot be released."""
         self.store.change("a@x", CHANGE)
         self.assertRaises(ValueError, self.store.release, 2)
         self.assertEqual(self.store.held, ["change"])
 
     def test_releasedWhileReleasing(self) -> None:
-        """
-        What is asked for in answer to a release is held anew.
-        """
+        """What is asked for in answer to a release is held anew."""
         self.store.change("a@x", CHANGE).addCallback(lambda ignored: self.store.destroy("a@x"))
         self.store.release()
         self.assertEqual(self.store.held, ["destroy"])
 
     def test_holding(self) -> None:
-        """
-        What is held can be chosen.
-        """
+        """What is held can be chosen."""
         self.store.holding = frozenset(["load"])
         self.successResultOf(self.store.change("a@x", CHANGE))
         load = self.store.load("a@x")
@@ -149,14 +119,10 @@ class DelayedRoomStoreTests(SynchronousTestCase):
 
 
 class ThreadlessReactorTests(SynchronousTestCase):
-    """
-    A reactor without threads.
-    """
+    """A reactor without threads."""
 
     def test_atOnce(self) -> None:
-        """
-        What is deferred to its threads is done at once, failures too.
-        """
+        """What is deferred to its threads is done at once, failures too."""
         reactor = ThreadlessReactor()
         pool = reactor.getThreadPool()
         self.assertEqual(self.successResultOf(deferToThreadPool(reactor, pool, divmod, 7, 2)), (3, 1))

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.testing.test_inmemory -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.testing.inmemory}.
-"""
+"""Tests of L{muccore.testing.inmemory}."""
 
 from __future__ import annotations
 
@@ -18,21 +16,15 @@ ROOM = "orchard@conference.localhost"
 
 
 def enter(client: Client, nick: str) -> None:
-    """
-    Ask to enter the room.
-    """
+    """Ask to enter the room."""
     client.sends(f"<presence to='{ROOM}/{nick}'><x xmlns='{ns.MUC}'/></presence>")
 
 
 class StageTests(SynchronousTestCase):
-    """
-    A server without sockets.
-    """
+    """A server without sockets."""
 
     def test_parseStanza(self) -> None:
-        """
-        Text becomes an element as the server has it, in any script.
-        """
+        """Text becomes an element as the server has it, in any script."""
         element = parseStanza("<message to='a@b' type='chat'><body>Où &amp; quand ? ✂</body></message>")
         self.assertEqual((element.name, element.uri, element["to"]), ("message", ns.CLIENT, "a@b"))
         self.assertEqual(str(element.body), "Où & quand ? ✂")
@@ -67,9 +59,7 @@ class StageTests(SynchronousTestCase):
         self.assertEqual((left["from"], left["type"]), (f"{ROOM}/Juliet", "unavailable"))
 
     def test_closed(self) -> None:
-        """
-        A client knows with what its stream was closed.
-        """
+        """A client knows with what its stream was closed."""
         stage = InMemoryServer()
         before = stage.client("romeo@localhost/orchard")
         stage.client("romeo@localhost/orchard")
@@ -78,9 +68,7 @@ class StageTests(SynchronousTestCase):
         self.assertEqual(error.condition, "conflict")
 
     def test_clock(self) -> None:
-        """
-        Nothing happens on the stage by itself: time passes when it is told to.
-        """
+        """Nothing happens on the stage by itself: time passes when it is told to."""
         stage = InMemoryServer(lockTimeout=5.0)
         romeo = stage.client("romeo@localhost/orchard")
         enter(romeo, "Romeo")
@@ -91,9 +79,7 @@ class StageTests(SynchronousTestCase):
         self.assertEqual([element["type"] for element in romeo.received()], ["unavailable"])
 
     def test_options(self) -> None:
-        """
-        The rooms have the options and the store that they are given.
-        """
+        """The rooms have the options and the store that they are given."""
         store = DelayedRoomStore()
         stage = InMemoryServer(store, defaults=defaultRoom(moderated=True))
         self.assertIs(stage.store, store)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.testing.scansion.client} and L{muccore.testing.scansion.scram}.
-"""
+"""Tests for L{muccore.testing.scansion.client} and L{muccore.testing.scansion.scram}."""
 
 from __future__ import annotations
 
@@ -25,16 +23,12 @@ from tests.testing.fakeserver import PASSWORD, PLAIN, FakeServer, mechanisms
 
 
 def definition(resource: str | None = None, password: str = PASSWORD) -> ClientDefinition:
-    """
-    Somebody who can log in.
-    """
+    """Somebody who can log in."""
     return ClientDefinition("Romeo", "romeo@localhost", password, resource)
 
 
 def certificate() -> Any:
-    """
-    A certificate that nobody has a reason to believe.
-    """
+    """A certificate that nobody has a reason to believe."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "elsewhere")])
     now = datetime.datetime.now(datetime.UTC)
@@ -55,24 +49,18 @@ def certificate() -> Any:
 
 
 class ClientTests(TestCase):
-    """
-    Logging in, sending and hearing, on real sockets.
-    """
+    """Logging in, sending and hearing, on real sockets."""
 
     timeout = 20
 
     def setUp(self) -> None:
-        """
-        Start a server.
-        """
+        """Start a server."""
         self.server = FakeServer()
         self.port = self.server.start()
         self.addCleanup(self.server.stop)
 
     async def client(self, tls: bool = False, **properties: Any) -> Client:
-        """
-        A client that has logged in; it is dropped at the end of the test.
-        """
+        """A client that has logged in; it is dropped at the end of the test."""
         client = await connect(reactor, "127.0.0.1", self.port, 5)
 
         def drop() -> Deferred[None]:
@@ -84,17 +72,13 @@ class ClientTests(TestCase):
         return client
 
     async def refused(self, tls: bool = False, **properties: Any) -> str:
-        """
-        Why a log-in fails.
-        """
+        """Why a log-in fails."""
         with self.assertRaises(ClientFailed) as raised:
             await self.client(tls, **properties)
         return str(raised.exception)
 
     async def coming(self, client: Client) -> Any:
-        """
-        The next stanza.
-        """
+        """The next stanza."""
         while not client.stanzas:
             self.assertIsNone(client.lost)
             await client.changed()
@@ -115,15 +99,11 @@ class ClientTests(TestCase):
         self.assertEqual((client.count, self.server.pings), (1, []))
 
     async def test_generatedResource(self) -> None:
-        """
-        Without a wish for a resource it takes the server's.
-        """
+        """Without a wish for a resource it takes the server's."""
         self.assertEqual((await self.client()).full, "romeo@localhost/made1")
 
     async def test_scram(self) -> None:
-        """
-        Without PLAIN it logs in by the better SCRAM that is offered.
-        """
+        """Without PLAIN it logs in by the better SCRAM that is offered."""
         for offered, used in (("SCRAM-SHA-1", "SCRAM-SHA-1"), ("SCRAM-SHA-256", "SCRAM-SHA-256")):
             self.server.features = mechanisms(f"<mechanism>X</mechanism><mechanism>{offered}</mechanism>")
             client = await self.client()
@@ -133,18 +113,14 @@ class ClientTests(TestCase):
         self.assertEqual(self.server.streams[client.full].mechanism, "SCRAM-SHA-256")
 
     async def test_refusedPassword(self) -> None:
-        """
-        A wrong password is told with the server's condition, and is itself not told.
-        """
+        """A wrong password is told with the server's condition, and is itself not told."""
         for offered in ("PLAIN", "SCRAM-SHA-256"):
             self.server.features = mechanisms(f"<mechanism>{offered}</mechanism>")
             why = await self.refused(password="hush hush")
             self.assertEqual(why, "the server refuses the log-in: not-authorized")
 
     async def test_scramServerMustKnow(self) -> None:
-        """
-        By SCRAM a server that does not know the password is found out.
-        """
+        """By SCRAM a server that does not know the password is found out."""
         self.server.features = mechanisms("<mechanism>SCRAM-SHA-1</mechanism>")
         self.server.signature = b"whatever"
         self.assertEqual(await self.refused(), "SCRAM-SHA-1 failed: the server's signature is wrong")
@@ -152,22 +128,16 @@ class ClientTests(TestCase):
         self.assertIn("does not continue", await self.refused())
 
     async def test_noMechanism(self) -> None:
-        """
-        A server that offers nothing known is told so.
-        """
+        """A server that offers nothing known is told so."""
         self.server.features = mechanisms("<mechanism>X</mechanism>")
         self.assertIn("none of PLAIN", await self.refused())
 
     async def test_bindRefused(self) -> None:
-        """
-        A resource that the server refuses is told with its condition.
-        """
+        """A resource that the server refuses is told with its condition."""
         self.assertEqual(await self.refused(resource="taken"), "the server refuses to bind: conflict")
 
     async def test_tls(self) -> None:
-        """
-        STARTTLS is used where the server requires it, whatever its certificate says.
-        """
+        """STARTTLS is used where the server requires it, whatever its certificate says."""
         self.server.certificate = certificate()
         for tls in (False, True):
             client = await self.client(tls)
@@ -176,23 +146,17 @@ class ClientTests(TestCase):
             await self.coming(client)
 
     async def test_nothingSurvivesARestart(self) -> None:
-        """
-        What the server sends behind the element that restarts the stream is not believed.
-        """
+        """What the server sends behind the element that restarts the stream is not believed."""
         self.server.behind = "<message/>"
         client = await self.client()
         self.assertEqual((client.full, client.count), ("romeo@localhost/made1", 0))
 
     async def test_noTLS(self) -> None:
-        """
-        Where STARTTLS is asked for and not offered, the log-in fails.
-        """
+        """Where STARTTLS is asked for and not offered, the log-in fails."""
         self.assertIn("STARTTLS", await self.refused(tls=True))
 
     async def test_streamErrorAtLogIn(self) -> None:
-        """
-        A stream error instead of features is told with its condition.
-        """
+        """A stream error instead of features is told with its condition."""
 
         def start(stream: Any, root: Any) -> None:
             stream.write(
@@ -204,23 +168,17 @@ class ClientTests(TestCase):
         self.assertEqual(await self.refused(), "stream error host-unknown")
 
     async def test_brokenXML(self) -> None:
-        """
-        A server that does not speak XML is told so.
-        """
+        """A server that does not speak XML is told so."""
         self.patch(self.server.protocol, "onStart", lambda stream, root: stream.write("HTTP/1.1 400 Bad Request\r\n"))
         self.assertIn("not XML", await self.refused())
 
     async def test_connectionLostAtLogIn(self) -> None:
-        """
-        A connection that is lost in the middle of the log-in is told.
-        """
+        """A connection that is lost in the middle of the log-in is told."""
         self.patch(self.server.protocol, "onStart", lambda stream, root: stream.transport.loseConnection())
         self.assertIn("connection was lost", await self.refused())
 
     async def test_noServer(self) -> None:
-        """
-        Where nobody listens, connecting fails as endpoints do.
-        """
+        """Where nobody listens, connecting fails as endpoints do."""
         other = FakeServer()
         port = other.start()
         await other.stop()
@@ -228,9 +186,7 @@ class ClientTests(TestCase):
             await connect(reactor, "localhost", port, 5)
 
     async def test_brokenStanza(self) -> None:
-        """
-        What came before broken XML is there; the connection is dropped.
-        """
+        """What came before broken XML is there; the connection is dropped."""
         client = await self.client()
         (stream,) = self.server.streams.values()
         stream.write("<message/><message>this & that</message>")
@@ -239,9 +195,7 @@ class ClientTests(TestCase):
         self.assertIn("not XML", client.lost)
 
     async def test_ping(self) -> None:
-        """
-        The answer to a ping says that it has come, and is not among the stanzas.
-        """
+        """The answer to a ping says that it has come, and is not among the stanzas."""
         client = await self.client()
         await client.ping("localhost")
         await client.ping("room@localhost")
@@ -249,9 +203,7 @@ class ClientTests(TestCase):
         self.assertEqual((client.count, len(client.stanzas)), (0, 0))
 
     async def test_pingIsLost(self) -> None:
-        """
-        A ping fails when the connection goes, and when it has gone.
-        """
+        """A ping fails when the connection goes, and when it has gone."""
         self.server.answersPings = False
         client = await self.client()
         waiting = client.ping("localhost")
@@ -262,9 +214,7 @@ class ClientTests(TestCase):
             await client.ping("localhost")
 
     async def test_close(self) -> None:
-        """
-        Closing ends the stream, and waits for the server's end.
-        """
+        """Closing ends the stream, and waits for the server's end."""
         client = await self.client()
         await client.close()
         self.assertEqual(self.server.ended, [client.full])
@@ -272,9 +222,7 @@ class ClientTests(TestCase):
         await client.close()
 
     async def test_serverCloses(self) -> None:
-        """
-        A stream that the server ends is ended by the client as well; the stream error is there to be taken.
-        """
+        """A stream that the server ends is ended by the client as well; the stream error is there to be taken."""
         client = await self.client()
         (stream,) = self.server.streams.values()
         stream.write(f"<stream:error><conflict xmlns='{ns.STREAM_ERRORS}'/></stream:error></stream:stream>")
@@ -286,14 +234,10 @@ class ClientTests(TestCase):
 
 
 class ScramTests(SynchronousTestCase):
-    """
-    SCRAM from the client's side.
-    """
+    """SCRAM from the client's side."""
 
     def test_example(self) -> None:
-        """
-        The example of RFC 7677 §3 comes out letter by letter.
-        """
+        """The example of RFC 7677 §3 comes out letter by letter."""
         client = ScramClient("SHA-256", "user", "pencil", "rOprNGfwEbeRWgbNEkqO")
         self.assertEqual(client.first(), b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO")
         nonce = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
@@ -305,15 +249,11 @@ class ScramTests(SynchronousTestCase):
         self.assertRaises(ScramRefused, client.verify, b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=")
 
     def test_specialNames(self) -> None:
-        """
-        Commas and equals signs in a name are written as RFC 5802 §5.1 says.
-        """
+        """Commas and equals signs in a name are written as RFC 5802 §5.1 says."""
         self.assertEqual(ScramClient("SHA-1", "a=b,c", "p", "x").first(), b"n,,n=a=3Db=2Cc,r=x")
 
     def test_badChallenges(self) -> None:
-        """
-        Whatever is no challenge to this client is refused.
-        """
+        """Whatever is no challenge to this client is refused."""
         salt = base64.b64encode(b"salt").decode()
         for challenge in (
             "",
@@ -333,7 +273,5 @@ class ScramTests(SynchronousTestCase):
         self.assertRaises(ScramRefused, ScramClient("SHA-1", "a", "p", "x").final, b"\xff")
 
     def test_verifyNeedsAnExchange(self) -> None:
-        """
-        Nothing is verified before there was an exchange.
-        """
+        """Nothing is verified before there was an exchange."""
         self.assertRaises(ScramRefused, ScramClient("SHA-1", "a", "p", "x").verify, b"v=")

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.testing.scansion.compare}.
-"""
+"""Tests for L{muccore.testing.scansion.compare}."""
 
 from __future__ import annotations
 
@@ -22,22 +20,16 @@ OWN = ("r@localhost/1", "r@localhost")
 
 
 def xml(text: str) -> etree._Element:
-    """
-    Parse one stanza, written as in a script.
-    """
+    """Parse one stanza, written as in a script."""
     (stanza,) = etree.fromstring(f"<script xmlns='{ns.CLIENT}' xmlns:scansion='{SCANSION}'>{text}</script>")
     return stanza
 
 
 class CompareTests(SynchronousTestCase):
-    """
-    Comparing stanzas.
-    """
+    """Comparing stanzas."""
 
     def same(self, expected: str, received: str, rules: tuple[Rules, ...] = EVERY) -> dict[str, str]:
-        """
-        Expect no difference under these rules, and one under all others. Return what the last one captured.
-        """
+        """Expect no difference under these rules, and one under all others. Return what the last one captured."""
         for each in EVERY:
             found = compare(xml(expected), xml(received), each, OWN)
             if each in rules:
@@ -49,35 +41,27 @@ class CompareTests(SynchronousTestCase):
         return dict(captured)
 
     def differs(self, expected: str, received: str, difference: str, rules: tuple[Rules, ...] = EVERY) -> None:
-        """
-        Expect this difference under these rules, and none under all others.
-        """
+        """Expect this difference under these rules, and none under all others."""
         for each in EVERY:
             found = compare(xml(expected), xml(received), each, OWN)
             self.assertEqual(found.difference, difference if each in rules else None, each)
 
     def test_equal(self) -> None:
-        """
-        A stanza is like itself, whatever the order of attributes, white space and namespace prefixes.
-        """
+        """A stanza is like itself, whatever the order of attributes, white space and namespace prefixes."""
         self.same(
             "<iq type='result' from='a'>\n <query xmlns='q'> <b/> </query></iq>",
             "<iq from='a' type='result'><p:query xmlns:p='q'><p:b>\n</p:b></p:query></iq>",
         )
 
     def test_name(self) -> None:
-        """
-        The name and the namespace have to be the same.
-        """
+        """The name and the namespace have to be the same."""
         self.differs("<iq/>", "<message/>", "iq: this is <message>, expected <iq>")
         self.differs("<iq/>", "<iq xmlns='x'/>", "iq: this is <iq[x]>, expected <iq>")
         self.differs("<iq><a xmlns='x'/></iq>", "<iq><a xmlns='y'/></iq>", "iq/a[x]: this element is missing")
         self.differs("<iq><a xmlns='x'/></iq>", "<iq><a/></iq>", "iq/a[x]: this element is missing")
 
     def test_attributes(self) -> None:
-        """
-        Expected attributes have to be there with their value, their namespace included.
-        """
+        """Expected attributes have to be there with their value, their namespace included."""
         self.differs("<iq a='1'/>", "<iq a='2'/>", "iq: attribute a is '2', expected '1'")
         self.differs("<iq a='1'/>", "<iq b='1'/>", "iq: attribute a is missing, expected '1'")
         self.differs("<iq xml:lang='de'/>", "<iq xml:lang='en'/>", "iq: attribute xml:lang is 'en', expected 'de'")
@@ -86,9 +70,7 @@ class CompareTests(SynchronousTestCase):
         )
 
     def test_moreAttributes(self) -> None:
-        """
-        Other attributes may be there, but not in exact mode.
-        """
+        """Other attributes may be there, but not in exact mode."""
         self.differs("<iq a='1'/>", "<iq a='1' b='2'/>", "iq: attribute b='2' is not expected", (Rules.EXACT,))
         self.differs(
             "<iq/>", "<iq><a xmlns='x' b='2'/></iq>", "iq/a[x]: this element is not expected", (Rules.EXACT,)
@@ -121,24 +103,18 @@ class CompareTests(SynchronousTestCase):
         )
 
     def test_unwritten(self) -> None:
-        """
-        In exact mode C{id}, C{to} and C{xml:lang} of a stanza need not be written down, and of nothing else.
-        """
+        """In exact mode C{id}, C{to} and C{xml:lang} of a stanza need not be written down, and of nothing else."""
         self.same("<message/>", "<message id='1' to='r@localhost' xml:lang='en'/>")
         self.same("<message><m/></message>", "<message><m id='1'/></message>", (Rules.LENIENT, Rules.PAYLOADS))
         self.same("<message/>", "<message from='a'/>", (Rules.LENIENT, Rules.PAYLOADS))
 
     def test_writtenCounts(self) -> None:
-        """
-        What need not be written down has to be right where it is.
-        """
+        """What need not be written down has to be right where it is."""
         self.differs("<iq id='1'/>", "<iq id='2'/>", "iq: attribute id is '2', expected '1'")
         self.differs("<iq id='1'/>", "<iq/>", "iq: attribute id is missing, expected '1'")
 
     def test_to(self) -> None:
-        """
-        In exact mode a stanza has to be addressed to its receiver, if it is addressed at all.
-        """
+        """In exact mode a stanza has to be addressed to its receiver, if it is addressed at all."""
         for to in OWN:
             self.same("<message/>", f"<message to='{to}'/>")
             self.same(f"<message to='{to}'/>", f"<message to='{to}'/>")
@@ -147,34 +123,26 @@ class CompareTests(SynchronousTestCase):
         self.differs("<message to='r@localhost/2'/>", "<message to='r@localhost/2'/>", difference, (Rules.EXACT,))
 
     def test_text(self) -> None:
-        """
-        Text is compared without the white space around it.
-        """
+        """Text is compared without the white space around it."""
         self.same("<m><b> a b </b></m>", "<m><b>\ta b\n</b></m>")
         self.differs("<m><b>a b</b></m>", "<m><b>a  b</b></m>", "m/b: its text is 'a  b', expected 'a b'")
         self.same("<m>x<b/>y</m>", "<m>x<b/>y</m>")
         self.differs("<m>x<b/>y</m>", "<m>x<b/></m>", "m: its text is 'x', expected 'xy'")
 
     def test_textThatIsNotWritten(self) -> None:
-        """
-        Text that a script leaves out may be there, but not in exact mode.
-        """
+        """Text that a script leaves out may be there, but not in exact mode."""
         self.differs(
             "<m><s/></m>", "<m><s>topic</s></m>", "m/s: its text is 'topic', expected ''", (Rules.EXACT,)
         )
         self.same("<m><s xmlns='x'/></m>", "<m><s xmlns='x'>topic</s></m>", (Rules.LENIENT, Rules.PAYLOADS))
 
     def test_any(self) -> None:
-        """
-        C{{scansion:any}} is any value, but not none.
-        """
+        """C{{scansion:any}} is any value, but not none."""
         self.same("<iq a='{scansion:any}'><b>{scansion:any}</b></iq>", "<iq a='1'><b>2</b></iq>")
         self.differs("<iq a='{scansion:any}'/>", "<iq/>", "iq: attribute a is missing, expected '{scansion:any}'")
 
     def test_capture(self) -> None:
-        """
-        Values of attributes and text are captured, at any depth.
-        """
+        """Values of attributes and text are captured, at any depth."""
         found = self.same(
             "<iq a='{scansion:capture:x}'><b><c d='{scansion:capture:y}'>{scansion:capture:z}</c></b></iq>",
             "<iq a='1'><b><c d='2'> 3 </c></b></iq>",
@@ -182,9 +150,7 @@ class CompareTests(SynchronousTestCase):
         self.assertEqual(found, {"x": "1", "y": "2", "z": "3"})
 
     def test_captureOfTheRightChild(self) -> None:
-        """
-        Only the child that takes a place captures, not one that was tried and differs.
-        """
+        """Only the child that takes a place captures, not one that was tried and differs."""
         found = self.same(
             "<iq><i id='{scansion:capture:x}'><b/></i></iq>",
             "<iq><i id='1'><c/></i><i id='2'><b/></i></iq>",
@@ -193,30 +159,22 @@ class CompareTests(SynchronousTestCase):
         self.assertEqual(found, {"x": "2"})
 
     def test_childOrder(self) -> None:
-        """
-        The order of children does not matter, not in exact mode either.
-        """
+        """The order of children does not matter, not in exact mode either."""
         self.same("<iq><a/><b/><c/></iq>", "<iq><c/><a/><b/></iq>")
 
     def test_childrenShareOut(self) -> None:
-        """
-        A child that would do for several expected ones is given where it is needed.
-        """
+        """A child that would do for several expected ones is given where it is needed."""
         self.same("<iq><i/><i a='1'/></iq>", "<iq><i a='1'/><i/></iq>", (Rules.LENIENT, Rules.PAYLOADS, Rules.EXACT))
         self.same(
             "<iq><i a='{scansion:any}'/><i a='1'/></iq>", "<iq><i a='1'/><i a='2'/></iq>"
         )
 
     def test_missingChildren(self) -> None:
-        """
-        One child cannot do for two expected ones.
-        """
+        """One child cannot do for two expected ones."""
         self.differs("<iq><i/><i/></iq>", "<iq><i/></iq>", "iq/i: this element is missing")
 
     def test_nearestChild(self) -> None:
-        """
-        The difference told is that to a child of the same name that has no other place.
-        """
+        """The difference told is that to a child of the same name that has no other place."""
         self.differs(
             "<iq><i a='1'/><i a='2'/></iq>",
             "<iq><i a='1'/><i a='3'/></iq>",
@@ -254,23 +212,17 @@ class CompareTests(SynchronousTestCase):
             self.same(expected, "<iq><x xmlns='x'><b d='1'/></x></iq>", (Rules.LENIENT,))
 
     def test_notStrictStanza(self) -> None:
-        """
-        A stanza that is not strict may have more children in exact mode, but its receiver's address still counts.
-        """
+        """A stanza that is not strict may have more children in exact mode, but its receiver's address still counts."""
         expected = "<message scansion:strict='false'/>"
         self.same(expected, "<message from='a'><b/></message>")
         self.same(expected, "<message to='x@localhost'/>", (Rules.LENIENT, Rules.PAYLOADS))
 
 
 class AssignTests(SynchronousTestCase):
-    """
-    Giving the expected their candidates.
-    """
+    """Giving the expected their candidates."""
 
     def test_first(self) -> None:
-        """
-        Where there is a choice, the first candidates are taken, in order.
-        """
+        """Where there is a choice, the first candidates are taken, in order."""
         self.assertEqual(assign([[True] * 3] * 2), [0, 1])
         self.assertEqual(assign([]), [])
         self.assertEqual(assign([[]]), [None])
@@ -278,9 +230,7 @@ class AssignTests(SynchronousTestCase):
     @settings(max_examples=200, deadline=None)
     @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**16 - 1))
     def test_asManyAsPossible(self, expected: int, candidates: int, bits: int) -> None:
-        """
-        As many get a fitting candidate of their own as at all possible.
-        """
+        """As many get a fitting candidate of their own as at all possible."""
         fits = [[bool(bits >> (4 * i + j) & 1) for j in range(candidates)] for i in range(expected)]
         found = assign(fits)
         given = [(i, j) for i, j in enumerate(found) if j is not None]

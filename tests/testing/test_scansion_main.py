@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.testing.scansion.__main__}.
-"""
+"""Tests for L{muccore.testing.scansion.__main__}."""
 
 from __future__ import annotations
 
@@ -31,21 +29,15 @@ Romeo receives:
 
 
 class ArgumentTests(SynchronousTestCase):
-    """
-    The command line.
-    """
+    """The command line."""
 
     def setUp(self) -> None:
-        """
-        Write a script.
-        """
+        """Write a script."""
         self.path = self.mktemp()
         Path(self.path).write_text(SCRIPT)
 
     def test_defaults(self) -> None:
-        """
-        Scenarios run in lenient mode, with five seconds for each step and without TLS.
-        """
+        """Scenarios run in lenient mode, with five seconds for each step and without TLS."""
         chosen = parseArguments(["127.0.0.1", "5222", self.path])
         self.assertEqual((chosen.host, chosen.port, chosen.files), ("127.0.0.1", 5222, [self.path]))
         self.assertEqual(
@@ -53,9 +45,7 @@ class ArgumentTests(SynchronousTestCase):
         )
 
     def test_wrong(self) -> None:
-        """
-        A wrong command line exits with status 2 and a message that names the mistake.
-        """
+        """A wrong command line exits with status 2 and a message that names the mistake."""
         missing = self.mktemp()
         for argv, word in (
             ([], "HOST"),
@@ -76,16 +66,12 @@ class ArgumentTests(SynchronousTestCase):
 
 
 class RunTests(TestCase):
-    """
-    Running files.
-    """
+    """Running files."""
 
     timeout = 30
 
     def setUp(self) -> None:
-        """
-        Start a server and write files.
-        """
+        """Start a server and write files."""
         self.server = FakeServer()
         self.port = self.server.start()
         self.addCleanup(self.server.stop)
@@ -95,32 +81,24 @@ class RunTests(TestCase):
         self.broken = self.write("broken.scs", SCRIPT.replace("Romeo connects", "Romeo sings"))
 
     def write(self, name: str, text: str) -> str:
-        """
-        Write a script; return its path.
-        """
+        """Write a script; return its path."""
         path = os.path.join(self.folder, name)
         Path(path).write_text(text)
         return path
 
     async def scansion(self, *arguments: str) -> tuple[int, list[str]]:
-        """
-        Return the status and the printed lines.
-        """
+        """Return the status and the printed lines."""
         said: list[str] = []
         status = await run(reactor, parseArguments(["127.0.0.1", str(self.port), *arguments]), said.append)
         return status, "".join(said).splitlines()
 
     async def test_allPass(self) -> None:
-        """
-        If all scenarios pass, each has its line, and the status is 0.
-        """
+        """If all scenarios pass, each has its line, and the status is 0."""
         status, lines = await self.scansion(self.good, self.good)
         self.assertEqual((status, lines), (0, [f"ok {self.good}", f"ok {self.good}", "2 passed, 0 failed"]))
 
     async def test_someFail(self) -> None:
-        """
-        A script that fails or is not valid is reported with its position; the others run.
-        """
+        """A script that fails or is not valid is reported with its position; the others run."""
         status, lines = await self.scansion(self.broken, self.good)
         self.assertEqual(status, 1)
         self.assertEqual(lines[0], f"FAILED {self.broken}")
@@ -128,17 +106,13 @@ class RunTests(TestCase):
         self.assertEqual(lines[-2:], [f"ok {self.good}", "1 passed, 1 failed"])
 
     async def test_exact(self) -> None:
-        """
-        What passes in lenient mode can fail in exact mode.
-        """
+        """What passes in lenient mode can fail in exact mode."""
         status, lines = await self.scansion("--exact", self.good)
         self.assertEqual((status, lines[0], lines[-1]), (1, f"FAILED {self.good}", "0 passed, 1 failed"))
         self.assertTrue(lines[1].startswith(f"  {self.good}:10: Romeo expected"), lines)
 
     async def test_fileThatVanishes(self) -> None:
-        """
-        A file that can no longer be read counts as failed.
-        """
+        """A file that can no longer be read counts as failed."""
         chosen = parseArguments(["127.0.0.1", str(self.port), self.good])
         os.remove(self.good)
         said: list[str] = []
@@ -146,9 +120,7 @@ class RunTests(TestCase):
         self.assertIn(self.good, said[0])
 
     async def test_process(self) -> None:
-        """
-        The program prints the lines and exits with the status.
-        """
+        """The program prints the lines and exits with the status."""
         for files, expected in (([self.good], 0), ([self.good, self.broken], 1)):
             out, err, status = await getProcessOutputAndValue(
                 sys.executable,

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.testing.scansion.options}.
-"""
+"""Tests for L{muccore.testing.scansion.options}."""
 
 from __future__ import annotations
 
@@ -14,14 +12,10 @@ from muccore.testing.scansion.options import RunOptions, show, showAll
 
 
 class ShowTests(SynchronousTestCase):
-    """
-    Formatting stanzas.
-    """
+    """Formatting stanzas."""
 
     def test_show(self) -> None:
-        """
-        A stanza is indented, without the common namespace, and cut if it is long.
-        """
+        """A stanza is indented, without the common namespace, and cut if it is long."""
         (stanza,) = parseStanzas(Position("a.scs", 1), "<iq><a xmlns='x'>b</a></iq>")
         self.assertEqual(show(stanza), '    <iq>\n      <a xmlns="x">b</a>\n    </iq>')
         stanza.text = "x" * 10_000
@@ -29,9 +23,7 @@ class ShowTests(SynchronousTestCase):
         self.assertEqual(etree.tostring(stanza).count(b"x" * 10_000), 1)
 
     def test_showAll(self) -> None:
-        """
-        Of many stanzas only the first ones are shown, with the number of the others; none are shown as nothing.
-        """
+        """Of many stanzas only the first ones are shown, with the number of the others; none are shown as nothing."""
         stanzas = parseStanzas(Position("a.scs", 1), "".join(f"<iq id='{i}'/>" for i in range(13)))
         lines = showAll(stanzas).splitlines()
         self.assertEqual(lines[:10], [f'    <iq id="{i}"/>' for i in range(10)])
@@ -40,14 +32,10 @@ class ShowTests(SynchronousTestCase):
 
 
 class StagingTests(SynchronousTestCase):
-    """
-    Options of a run.
-    """
+    """Options of a run."""
 
     def test_rules(self) -> None:
-        """
-        Each mode has its rules.
-        """
+        """Each mode has its rules."""
         self.assertEqual(RunOptions("h", 1).rules, Rules.LENIENT)
         self.assertEqual(RunOptions("h", 1, strictPayloads=True).rules, Rules.PAYLOADS)
         self.assertEqual(RunOptions("h", 1, exact=True).rules, Rules.EXACT)

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.testing.scansion.runner}.
-"""
+"""Tests for L{muccore.testing.scansion.runner}."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ TWO = "Romeo sends:\n\t<iq id='two'/>\n"
 
 
 def answers(server: FakeServer, stream: FakeStream, element: domish.Element) -> None:
-    """
-    Answer stanzas with these ids, and forward the rest.
-    """
+    """Answer stanzas with these ids, and forward the rest."""
     known = {
         "two": "<message id='a'/><message id='b'/>",
         "rich": "<message from='x' type='chat' to='romeo@localhost/r'><body>b</body><thread>t</thread></message>",
@@ -54,24 +50,18 @@ def answers(server: FakeServer, stream: FakeStream, element: domish.Element) -> 
 
 
 class RunnerTests(TestCase):
-    """
-    Running scripts, on real sockets.
-    """
+    """Running scripts, on real sockets."""
 
     timeout = 30
 
     def setUp(self) -> None:
-        """
-        Start a server.
-        """
+        """Start a server."""
         self.server = FakeServer(answers)
         self.port = self.server.start()
         self.addCleanup(self.server.stop)
 
     async def passes(self, actions: str, **options: Any) -> None:
-        """
-        Expect that actions of the usual clients pass, and that no connection is left.
-        """
+        """Expect that actions of the usual clients pass, and that no connection is left."""
         options.setdefault("timeout", 5.0)
         await run(reactor, parse(CLIENTS + actions, "a.scs"), RunOptions("127.0.0.1", self.port, **options))
         await self.server.empty()
@@ -94,17 +84,13 @@ class RunnerTests(TestCase):
         return text
 
     async def test_nothing(self) -> None:
-        """
-        A script without actions passes, and so does one whose client connects, disconnects and connects again.
-        """
+        """A script without actions passes, and so does one whose client connects, disconnects and connects again."""
         for exact in (False, True):
             await self.passes("", exact=exact)
             await self.passes("Romeo connects\nRomeo disconnects\nRomeo connects\n", exact=exact)
 
     async def test_closesStreams(self) -> None:
-        """
-        At the end, streams that are still open are closed, not dropped.
-        """
+        """At the end, streams that are still open are closed, not dropped."""
         for exact in (False, True):
             self.server.ended.clear()
             await self.passes(BOTH, exact=exact)
@@ -132,24 +118,18 @@ class RunnerTests(TestCase):
             )
 
     async def test_rightOrder(self) -> None:
-        """
-        The written order passes in exact mode, in one C{receives} or in two.
-        """
+        """The written order passes in exact mode, in one C{receives} or in two."""
         for join in ("", "Romeo receives:\n"):
             actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n{join}\t<message id='b'/>\n"
             await self.passes(actions, exact=True)
 
     async def test_oneStanzaOnce(self) -> None:
-        """
-        One stanza cannot match two expected ones in lenient mode.
-        """
+        """One stanza cannot match two expected ones in lenient mode."""
         actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n\t<message id='a'/>\n"
         await self.fails(actions, 6, "nothing more came within 0.2 s", '<message id="b"/>', timeout=0.2)
 
     async def test_heldForLater(self) -> None:
-        """
-        In lenient mode what arrives too early is kept for a later block.
-        """
+        """In lenient mode what arrives too early is kept for a later block."""
         await self.passes(
             f"{BOTH}{TWO}Romeo receives:\n\t<message id='b'/>\n"
             "Juliet sends:\n\t<message to='romeo@localhost/r'/>\n"
@@ -157,9 +137,7 @@ class RunnerTests(TestCase):
         )
 
     async def test_missing(self) -> None:
-        """
-        What does not arrive fails at its own line, with what arrived instead.
-        """
+        """What does not arrive fails at its own line, with what arrived instead."""
         three = "\t<message id='a'/>\n\t<message id='b'/>\n\t<message id='c'/>\n"
         actions = f"Romeo connects\n{TWO}Romeo receives:\n{three}"
         words = ('<message id="c"/>', "nothing more came within 0.2 s")
@@ -167,9 +145,7 @@ class RunnerTests(TestCase):
         await self.fails(actions, 7, *words, "(nothing)", timeout=0.2)
 
     async def test_nearest(self) -> None:
-        """
-        In lenient mode the first difference is that to the stanza of the same kind from the same sender.
-        """
+        """In lenient mode the first difference is that to the stanza of the same kind from the same sender."""
         await self.fails(
             "Romeo connects\nRomeo sends:\n\t<iq id='lookalike'/>\nRomeo receives:\n\t<message id='b' from='x'/>\n",
             5,
@@ -191,18 +167,14 @@ class RunnerTests(TestCase):
         await self.fails(f"{actions}Romeo disconnects\n", 6, "Romeo got", '<message id="b"/>', exact=True)
 
     async def test_leftOverAtAnother(self) -> None:
-        """
-        What one client's last stanza causes at another is found in exact mode.
-        """
+        """What one client's last stanza causes at another is found in exact mode."""
         actions = f"{BOTH}Romeo sends:\n\t<message to=\"${{Juliet's full JID}}\"/>\n"
         await self.passes(actions)
         await self.fails(actions, 3, "Juliet got", '<message to="juliet@localhost/made', exact=True)
         await self.fails(f"{actions}Juliet disconnects\n", 5, "Juliet got", exact=True)
 
     async def test_synchronizing(self) -> None:
-        """
-        Synchronizing takes a round of pings to everything that was sent to, and a round to the server.
-        """
+        """Synchronizing takes a round of pings to everything that was sent to, and a round to the server."""
         await self.passes(
             f"{BOTH}Romeo sends:\n\t<message id='room' to='room@localhost/nick'/><iq id='two' to='@'/>\n"
             "Romeo receives:\n\t<message from='room@localhost/nick'/><message id='a'/><message id='b'/>\n",
@@ -215,9 +187,7 @@ class RunnerTests(TestCase):
         self.assertEqual(sorted(second), sorted([juliet, romeo]))
 
     async def test_noAnswerToPings(self) -> None:
-        """
-        A server that does not answer pings cannot show that nothing is left over; lenient mode needs none.
-        """
+        """A server that does not answer pings cannot show that nothing is left over; lenient mode needs none."""
         self.server.answersPings = False
         await self.passes("Romeo connects\n", timeout=0.2)
         await self.fails("Romeo connects\n", 1, "synchronizing", "took more than 0.2 s", exact=True, timeout=0.2)
@@ -255,17 +225,13 @@ class RunnerTests(TestCase):
         await self.passes(f"{actions}{whole}", exact=True)
 
     async def test_someoneElsesStanza(self) -> None:
-        """
-        A stanza addressed to somebody else fails in exact mode.
-        """
+        """A stanza addressed to somebody else fails in exact mode."""
         actions = "Romeo connects\nRomeo sends:\n\t<iq id='wrong'/>\nRomeo receives:\n\t<message/>\n"
         await self.passes(actions)
         await self.fails(actions, 5, "not its receiver's address", exact=True)
 
     async def test_strictPayloads(self) -> None:
-        """
-        Scansion's own rule for payloads applies if it is selected.
-        """
+        """Scansion's own rule for payloads applies if it is selected."""
         actions = (
             "Romeo connects\nRomeo sends:\n\t<iq id='x'/>\n"
             "Romeo receives:\n\t<message><x xmlns='x'>{}</x></message>\n"
@@ -275,9 +241,7 @@ class RunnerTests(TestCase):
         await self.fails(actions.format("<a/><b/>"), 5, "the order counts", strictPayloads=True, timeout=0.2)
 
     async def test_captures(self) -> None:
-        """
-        What one client captures, another can send and expect.
-        """
+        """What one client captures, another can send and expect."""
         for exact in (False, True):
             await self.passes(
                 BOTH + "Juliet sends:\n\t<message to='romeo@localhost/r' id='i&lt;1'><body>1</body></message>\n"
@@ -291,9 +255,7 @@ class RunnerTests(TestCase):
             )
 
     async def test_capturesOnlyWhatFits(self) -> None:
-        """
-        In lenient mode a stanza that does not match captures nothing.
-        """
+        """In lenient mode a stanza that does not match captures nothing."""
         await self.passes(
             "Romeo connects\nRomeo sends:\n\t<iq id='lookalike'/>\nRomeo receives:\n"
             "\t<message id='{scansion:capture:i}' from='x'/>\n"
@@ -302,9 +264,7 @@ class RunnerTests(TestCase):
         )
 
     async def test_properties(self) -> None:
-        """
-        Every property of a client has its value; its JID is as written in the script.
-        """
+        """Every property of a client has its value; its JID is as written in the script."""
         for exact in (False, True):
             self.server.resources = 0
             await self.passes(
@@ -318,17 +278,13 @@ class RunnerTests(TestCase):
             )
 
     async def test_fullJIDBeforeConnecting(self) -> None:
-        """
-        A full JID is known before connecting if the script has its resource; otherwise using it fails.
-        """
+        """A full JID is known before connecting if the script has its resource; otherwise using it fails."""
         ask = "{} connects\n{} sends:\n\t<iq id='two' a=\"${{{}'s full JID}}\"/>\n"
         await self.passes(ask.format("Juliet", "Juliet", "Romeo"))
         await self.fails(ask.format("Romeo", "Romeo", "Juliet"), 2, "Juliet has not connected yet")
 
     async def test_notConnected(self) -> None:
-        """
-        Only a connected client can act, and only a disconnected one can connect.
-        """
+        """Only a connected client can act, and only a disconnected one can connect."""
         await self.fails("Romeo sends:\n\t<iq/>\n", 1, "Romeo is not connected")
         await self.fails("Romeo receives:\n\t<iq/>\n", 1, "Romeo is not connected")
         await self.fails("Romeo receives nothing\n", 1, "Romeo is not connected")
@@ -336,18 +292,14 @@ class RunnerTests(TestCase):
         await self.fails("Romeo connects\nRomeo connects\n", 2, "already connected")
 
     async def test_sendingAfterLeaving(self) -> None:
-        """
-        Sending after disconnecting is ignored in lenient mode and fails in exact mode.
-        """
+        """Sending after disconnecting is ignored in lenient mode and fails in exact mode."""
         actions = f"Romeo connects\nRomeo disconnects\n{TWO}"
         await self.passes(actions)
         await self.fails(actions, 3, "Romeo is not connected", exact=True)
         await self.passes(f"{actions}Romeo connects\n{TWO}Romeo receives:\n\t<message id='b'/>\n")
 
     async def test_failureInAnIncludedFile(self) -> None:
-        """
-        A failure in an included file is reported with its own line and with that of the include.
-        """
+        """A failure in an included file is reported with its own line and with that of the include."""
         folder = Path(self.mktemp())
         folder.mkdir()
         folder.joinpath("part.scs").write_text("-----\nRomeo receives:\n\t<iq/>\n")
@@ -358,23 +310,17 @@ class RunnerTests(TestCase):
         self.assertTrue(str(raised.exception).startswith(place), str(raised.exception))
 
     async def test_refusedLogIn(self) -> None:
-        """
-        A refused login is reported.
-        """
+        """A refused login is reported."""
         self.server.features = ""
         await self.fails("Romeo connects\n", 1, "Romeo cannot connect", "none of PLAIN")
 
     async def test_silentServer(self) -> None:
-        """
-        A login without an answer times out.
-        """
+        """A login without an answer times out."""
         self.patch(self.server.protocol, "onStart", lambda stream, root: None)
         await self.fails("Romeo connects\n", 1, "Romeo's login took more than 0.2 s", timeout=0.2)
 
     async def test_noServer(self) -> None:
-        """
-        A refused connection is reported; a script can set a client's host and port.
-        """
+        """A refused connection is reported; a script can set a client's host and port."""
         other = FakeServer()
         port = other.start()
         await other.stop()
@@ -386,9 +332,7 @@ class RunnerTests(TestCase):
         await run(reactor, parse(CLIENTS.replace("-----", place) + "Juliet connects\n"), options)
 
     async def test_connectionLost(self) -> None:
-        """
-        A connection lost while something is expected fails at once, with the reason.
-        """
+        """A connection lost while something is expected fails at once, with the reason."""
         cut = "Romeo connects\nRomeo sends:\n\t<iq id='cut'/>\nRomeo receives:\n\t<message/>\n"
         end = cut.replace("cut", "end")
         await self.fails(cut, 5, "Romeo expected", "but the server closed the stream", timeout=1000)
@@ -396,18 +340,14 @@ class RunnerTests(TestCase):
         await self.fails(end, 5, "Romeo expected", "stream error conflict", "conflict", timeout=1000)
 
     async def test_unexpectedEnd(self) -> None:
-        """
-        In exact mode the server may close a stream only where the script expects it; in lenient mode always.
-        """
+        """In exact mode the server may close a stream only where the script expects it; in lenient mode always."""
         for reason in ("cut", "end"):
             actions = f"Romeo connects\nRomeo sends:\n\t<iq id='{reason}'/>\n"
             await self.passes(actions)
             await self.fails(actions, 2, "Romeo", exact=True)
 
     async def test_sendingAfterTheEnd(self) -> None:
-        """
-        A client whose stream was closed cannot send.
-        """
+        """A client whose stream was closed cannot send."""
         await self.fails(
             "Romeo connects\nRomeo sends:\n\t<iq id='cut'/>\nRomeo receives nothing\nRomeo sends:\n\t<iq id='two'/>\n",
             5,
@@ -415,9 +355,7 @@ class RunnerTests(TestCase):
         )
 
     async def test_expectedStreamError(self) -> None:
-        """
-        A stream error can be expected; then the client may connect again, or disconnect.
-        """
+        """A stream error can be expected; then the client may connect again, or disconnect."""
         expect = (
             "Romeo connects\nRomeo sends:\n\t<iq id='end'/>\n"
             f"Romeo receives:\n\t<stream:error><conflict xmlns='{ns.STREAM_ERRORS}'/></stream:error>\n"
@@ -438,14 +376,10 @@ class RunnerTests(TestCase):
 
 
 class BlockTests(SynchronousTestCase):
-    """
-    Grouping actions into blocks.
-    """
+    """Grouping actions into blocks."""
 
     def test_blocks(self) -> None:
-        """
-        Consecutive receives of one client are one block, as long as they need nothing that the block captures.
-        """
+        """Consecutive receives of one client are one block, as long as they need nothing that the block captures."""
         actions = (
             "Romeo connects\n"
             "Romeo receives:\n\t<iq/>\n"

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.testing.scansion.script} and L{muccore.testing.scansion.language}.
-"""
+"""Tests for L{muccore.testing.scansion.script} and L{muccore.testing.scansion.language}."""
 
 from __future__ import annotations
 
@@ -50,35 +48,25 @@ BODY = len(CLIENTS.splitlines()) + 1
 
 
 class ParseTests(SynchronousTestCase):
-    """
-    Reading scripts.
-    """
+    """Reading scripts."""
 
     def parse(self, actions: str) -> Script:
-        """
-        Parse actions of the usual clients.
-        """
+        """Parse actions of the usual clients."""
         return parse(CLIENTS + actions, "a.scs")
 
     def fails(self, text: str, line: int, *words: str) -> None:
-        """
-        Expect that C{text} is refused at a line with those words.
-        """
+        """Expect that C{text} is refused at a line with those words."""
         error = self.assertRaises(ScriptError, parse, text, "a.scs")
         self.assertTrue(str(error).startswith(f"a.scs:{line}: "), str(error))
         for word in words:
             self.assertIn(word, str(error))
 
     def actionFails(self, actions: str, line: int, *words: str) -> None:
-        """
-        Expect that actions of the usual clients are refused, at a line that counts from the first of them as 1.
-        """
+        """Expect that actions of the usual clients are refused, at a line that counts from the first of them as 1."""
         self.fails(CLIENTS + actions, BODY - 1 + line, *words)
 
     def test_cast(self) -> None:
-        """
-        Clients have their properties, in whatever order, and comments and empty lines do not matter.
-        """
+        """Clients have their properties, in whatever order, and comments and empty lines do not matter."""
         found = self.parse("")
         self.assertEqual(found.title, "Of two lovers")
         self.assertEqual(list(found.clients), ["Romeo", "Romeo's phone"])
@@ -89,29 +77,21 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual((phone.host, phone.port, phone.address.full), ("127.0.0.2", 5299, "romeo@localhost"))
 
     def test_passwordIsNotShown(self) -> None:
-        """
-        The representation of a character has no password in it.
-        """
+        """The representation of a character has no password in it."""
         self.assertNotIn("pass:word", repr(self.parse("").clients["Romeo"]))
 
     def test_resourceProperty(self) -> None:
-        """
-        The resource can be a property of its own.
-        """
+        """The resource can be a property of its own."""
         found = parse("[Client] A\n\tjid: a@b\n\tresource: r\n\tpassword: p\n------\n")
         self.assertEqual(found.clients["A"].resource, "r")
 
     def test_titleAndTags(self) -> None:
-        """
-        Scansion's tags, lines that begin with two number signs, are no title.
-        """
+        """Scansion's tags, lines that begin with two number signs, are no title."""
         found = parse("## slow\n# Title\n[Client] A\n\tjid: a@b\n\tpassword: p\n-----\n")
         self.assertEqual(found.title, "Title")
 
     def test_actions(self) -> None:
-        """
-        All actions are read, with the lines on which they stand; the longest name counts.
-        """
+        """All actions are read, with the lines on which they stand; the longest name counts."""
         found = self.parse(
             "Romeo connects\n\nRomeo's phone connects\nRomeo sends:\n\t<presence/>\n# why\n"
             "Romeo's phone receives: <presence/>\nRomeo receives: nothing\nRomeo receives nothing\n"
@@ -124,9 +104,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(names, ["Romeo", "Romeo's phone", "Romeo", "Romeo's phone"])
 
     def test_stanzasAndTheirLines(self) -> None:
-        """
-        A block can hold several stanzas, with empty lines and comments between them, and each knows its line.
-        """
+        """A block can hold several stanzas, with empty lines and comments between them, and each knows its line."""
         found = self.parse(
             "Romeo receives:\n\n\t<presence>\n\n\t<show>away</show></presence>\n# more\n\t<iq/> <message/>\n"
         )
@@ -137,9 +115,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual([stanza.tag for stanza in stanzas], tags)
 
     def test_variables(self) -> None:
-        """
-        Variables are filled in escaped, in attributes of either quote and in text, for sending and for comparing.
-        """
+        """Variables are filled in escaped, in attributes of either quote and in text, for sending and for comparing."""
         found = self.parse(
             "Romeo sends:\n\t<a b=\"${Romeo's full JID}\" c='${Romeo's phone's JID}'>${Romeo's JID}</a>\n"
         )
@@ -153,18 +129,14 @@ class ParseTests(SynchronousTestCase):
         )
 
     def test_lineEnds(self) -> None:
-        """
-        Only newlines end lines, with or without a carriage return; what else Unicode knows stays in the text.
-        """
+        """Only newlines end lines, with or without a carriage return; what else Unicode knows stays in the text."""
         found = parse((CLIENTS + "Romeo sends:\n\t<a>x\u2028y\x85z</a>\n").replace("\n", "\r\n"))
         (stanza,) = found.actions[0].markup.stanzas(str)
         self.assertEqual(stanza.text, "x\u2028y\x85z")
         self.assertEqual(found.actions[0].markup.positions, [Position("script", BODY + 1)])
 
     def test_captures(self) -> None:
-        """
-        A captured value can be used in later blocks, and blocks know what they capture and use.
-        """
+        """A captured value can be used in later blocks, and blocks know what they capture and use."""
         found = self.parse(
             "Romeo receives:\n\t<iq id='{scansion:capture:x}'><a> {scansion:capture:y-1} </a></iq>\n"
             "Romeo sends:\n\t<iq id='${x}' a='${Romeo's JID}'/>\n"
@@ -174,18 +146,14 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual((second.captures, second.uses), (set(), {"x"}))
 
     def test_streamPrefix(self) -> None:
-        """
-        A stream error can be expected: the prefixes C{stream} and C{scansion} need no declaration.
-        """
+        """A stream error can be expected: the prefixes C{stream} and C{scansion} need no declaration."""
         found = self.parse("Romeo receives:\n\t<stream:error scansion:strict='false'/>\n")
         (stanza,) = found.actions[0].markup.stanzas(str)
         self.assertEqual(stanza.tag, f"{{{ns.STREAM}}}error")
         self.assertEqual(stanza.get(STRICT), "false")
 
     def test_severalSubjects(self) -> None:
-        """
-        Several clients can connect, disconnect and receive the same; names are joined by commas and C{and}.
-        """
+        """Several clients can connect, disconnect and receive the same; names are joined by commas and C{and}."""
         found = self.parse(
             "Romeo and Romeo's phone connect\nRomeo's phone, Romeo receive:\n\t<presence/>\n"
             "Romeo and Romeo's phone receive nothing\nRomeo and Romeo's phone disconnect\n"
@@ -199,9 +167,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo and Juliet connect\n", 1, "'Juliet connect'")
 
     def test_badClients(self) -> None:
-        """
-        What is wrong above the line of dashes is told with its line.
-        """
+        """What is wrong above the line of dashes is told with its line."""
         self.fails("", 1, "dashes")
         self.fails("# only\n# comments\n", 2, "dashes")
         self.fails("-----\n", 1, "no client")
@@ -225,9 +191,7 @@ class ParseTests(SynchronousTestCase):
         self.fails(f"{one}{one}-----\n", 4, "duplicate client 'A'")
 
     def test_badActions(self) -> None:
-        """
-        Actions that nobody can do are told with their lines and with what there is.
-        """
+        """Actions that nobody can do are told with their lines and with what there is."""
         self.actionFails("\n\t<presence/>\n", 2, "indented")
         self.actionFails("[Client] B\n", 1, "above")
         self.actionFails("Juliet connects\n", 1, "'Juliet connects'")
@@ -239,9 +203,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo receives nothing: <iq/>\n", 1, "receives nothing")
 
     def test_badXML(self) -> None:
-        """
-        Broken XML is told with the line inside the block; text outside of stanzas is no XML to send.
-        """
+        """Broken XML is told with the line inside the block; text outside of stanzas is no XML to send."""
         self.actionFails("Romeo sends:\n\t<presence>\n\t<x></y>\n\t</presence>\n", 3, "not XML")
         self.actionFails("Romeo sends:\n# comment\n\t<presence>\n", 3, "not XML")
         self.actionFails("Romeo sends:\n\t<a:b/>\n", 2, "not XML", "a")
@@ -252,9 +214,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo sends:\n\t<!-- nothing -->\n", 2, "no stanza")
 
     def test_badVariables(self) -> None:
-        """
-        A variable that nothing gives a value to is refused, with the line on which it stands.
-        """
+        """A variable that nothing gives a value to is refused, with the line on which it stands."""
         self.actionFails("Romeo sends:\n\t<a\n\tb='${Julia's JID}'/>\n", 3, "${Julia's JID}")
         self.actionFails("Romeo sends:\n\t<a b='${Romeo's shoe}'/>\n", 2, "${Romeo's shoe}")
         self.actionFails("Romeo sends:\n\t<a b='${x}'/>\n", 2, "${x}", "captured")
@@ -262,9 +222,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo receives:\n\t<a b='{scansion:capture:x}' c='${x}'/>\n", 2, "${x}")
 
     def test_badPlaceholders(self) -> None:
-        """
-        Placeholders are known ones, whole values and only in what is received; likewise C{scansion:strict}.
-        """
+        """Placeholders are known ones, whole values and only in what is received; likewise C{scansion:strict}."""
         self.actionFails("Romeo receives:\n\t<a b='{scansion:some}'/>\n", 2, "{scansion:some}", "{scansion:any}")
         self.actionFails("Romeo receives:\n\t<a b='{scansion:capture:}'/>\n", 2, "{scansion:capture:}")
         self.actionFails("Romeo receives:\n\t<a>\n\t<b>{scansion:any</b></a>\n", 3, "{scansion:any")
@@ -285,9 +243,7 @@ class ParseTests(SynchronousTestCase):
         )
     )
     def test_anyText(self, lines: list[str]) -> None:
-        """
-        Whatever the text is, it is read or refused with a line that it has, and nothing else happens.
-        """
+        """Whatever the text is, it is read or refused with a line that it has, and nothing else happens."""
         text = "\n".join(lines)
         try:
             parse(text)
@@ -296,14 +252,10 @@ class ParseTests(SynchronousTestCase):
 
 
 class NameTests(SynchronousTestCase):
-    """
-    The small words of the language.
-    """
+    """The small words of the language."""
 
     def test_requestedProperty(self) -> None:
-        """
-        A variable asks one character for one property.
-        """
+        """A variable asks one character for one property."""
         self.assertEqual(requestedProperty("A", "A's full JID"), "full JID")
         self.assertEqual(requestedProperty("A", "A's JID"), "JID")
         self.assertEqual(requestedProperty("A's b", "A's b's resource"), "resource")
@@ -311,38 +263,28 @@ class NameTests(SynchronousTestCase):
         self.assertIsNone(requestedProperty("A", "x"))
 
     def test_capturedName(self) -> None:
-        """
-        Only a whole placeholder captures.
-        """
+        """Only a whole placeholder captures."""
         self.assertEqual(capturedName("{scansion:capture:first}"), "first")
         for value in ("{scansion:any}", "{scansion:capture:a b}", "{scansion:capture:x}!", ""):
             self.assertIsNone(capturedName(value))
 
 
 class FileTests(SynchronousTestCase):
-    """
-    Reading files, and files that include others.
-    """
+    """Reading files, and files that include others."""
 
     def setUp(self) -> None:
-        """
-        Create a folder.
-        """
+        """Create a folder."""
         self.folder = Path(self.mktemp())
         self.folder.joinpath("shared").mkdir(parents=True)
 
     def write(self, name: str, text: str | bytes) -> str:
-        """
-        Write a file; return its path.
-        """
+        """Write a file; return its path."""
         path = self.folder / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return str(path)
 
     def fails(self, text: str, *words: str) -> str:
-        """
-        Expect that the script C{a.scs} is refused with these words. Return the message.
-        """
+        """Expect that the script C{a.scs} is refused with these words. Return the message."""
         path = self.write("a.scs", text)
         message = str(self.assertRaises(ScriptError, load, path))
         for word in words:
@@ -350,17 +292,13 @@ class FileTests(SynchronousTestCase):
         return message.replace(f"{self.folder}/", "")
 
     def test_load(self) -> None:
-        """
-        A file is read as UTF-8, with or without a byte order mark.
-        """
+        """A file is read as UTF-8, with or without a byte order mark."""
         path = self.write("a.scs", b"\xef\xbb\xbf" + CLIENTS.replace("lovers", "l\u00f8vers").encode())
         found = load(path)
         self.assertEqual((found.source, found.title), (path, "Of two l\u00f8vers"))
 
     def test_notUTF8(self) -> None:
-        """
-        Bytes that are not UTF-8 are reported with their line.
-        """
+        """Bytes that are not UTF-8 are reported with their line."""
         self.assertTrue(self.fails(b"# a\n# \xff\n").startswith("a.scs:2: "))
 
     def test_include(self) -> None:
@@ -393,9 +331,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(found.actions[2].markup.positions[0].line, 4)
 
     def test_parameters(self) -> None:
-        """
-        The properties of an include replace variables in the included file, of clients as well.
-        """
+        """The properties of an include replace variables in the included file, of clients as well."""
         self.write(
             "shared/enters.scs",
             "-----\n${who} sends:\n\t<presence to=\"${room}@localhost/${who}\"><a>${who's full JID}</a></presence>\n",
@@ -409,9 +345,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(stanza[0].text, "<Romeo's phone's full JID>")
 
     def test_capturesOfIncluded(self) -> None:
-        """
-        Values captured in an included file can be used behind it.
-        """
+        """Values captured in an included file can be used behind it."""
         self.write("shared/captures.scs", "-----\nRomeo receives:\n\t<iq id='{scansion:capture:x}'/>\n")
         path = self.write("a.scs", f"{CLIENTS}[Include] shared/captures.scs\nRomeo sends:\n\t<iq id='${{x}}'/>\n")
         self.assertEqual(load(path).actions[1].markup.uses, {"x"})
@@ -438,9 +372,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(message, f"a.scs:{BODY + 2}: shared/d.scs has no ${{room}}")
 
     def test_scenarios(self) -> None:
-        """
-        Every scenario of this project is valid and has a title.
-        """
+        """Every scenario of this project is valid and has a title."""
         paths = sorted(Path(__file__).parent.parent.joinpath("scenarios").glob("*.scs"))
         self.assertTrue(paths)
         for path in paths:

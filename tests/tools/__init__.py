@@ -1,4 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of C{muccore.tools}.
-"""
+"""Tests of C{muccore.tools}."""

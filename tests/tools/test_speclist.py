@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.tools.test_speclist -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.tools.speclist}.
-"""
+"""Tests of L{muccore.tools.speclist}."""
 
 from __future__ import annotations
 
@@ -21,14 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class PageTests(SynchronousTestCase):
-    """
-    The page C{docs/xeps.md}.
-    """
+    """The page C{docs/xeps.md}."""
 
     def test_fresh(self) -> None:
-        """
-        The page is what C{python -m muccore.tools.speclist} writes.
-        """
+        """The page is what C{python -m muccore.tools.speclist} writes."""
         written = subprocess.run(
             [sys.executable, "-m", "muccore.tools.speclist"],
             capture_output=True,
@@ -61,24 +55,18 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(keys, sorted(keys))
 
     def test_heart(self) -> None:
-        """
-        What this server is for is on the page, from the modules of the rooms.
-        """
+        """What this server is for is on the page, from the modules of the rooms."""
         declared = speclist.declarations().items()
         places = [name for text, names in declared if (text.series, text.number) == ("XEP", 45) for name in names]
         self.assertTrue(any(name.startswith("muccore.muc.") for name in places), places)
 
     def test_modules(self) -> None:
-        """
-        No module is imported that does something by being imported, and the tools for tests declare nothing.
-        """
+        """No module is imported that does something by being imported, and the tools for tests declare nothing."""
         names = {module.__name__ for module in speclist.modules()}
         self.assertIn("muccore.stream.sasl.scram", names)
         self.assertFalse([name for name in names if name.endswith("__main__") or name.startswith("muccore.testing")])
 
     def test_declarations(self) -> None:
-        """
-        What is declared are texts.
-        """
+        """What is declared are texts."""
         for text in speclist.declarations():
             self.assertIsInstance(text, Spec)

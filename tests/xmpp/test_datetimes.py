@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.xmpp.datetimes}.
-"""
+"""Tests of L{muccore.xmpp.datetimes}."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,27 +9,19 @@ from muccore.xmpp.datetimes import parseStamp, stamp
 
 
 class StampTests(SynchronousTestCase):
-    """
-    L{stamp}
-    """
+    """L{stamp}"""
 
     def test_utc(self) -> None:
-        """
-        A moment is written in UTC (XEP-0082, example of §3.2).
-        """
+        """A moment is written in UTC (XEP-0082, example of §3.2)."""
         self.assertEqual(stamp(-14158740), "1969-07-21T03:01:00Z")
 
     def test_secondsAreCutOff(self) -> None:
-        """
-        Fractions of a second are cut off, before the epoch too: never does a stamp lie in the future.
-        """
+        """Fractions of a second are cut off, before the epoch too: never does a stamp lie in the future."""
         self.assertEqual(stamp(0.999), "1970-01-01T00:00:00Z")
         self.assertEqual(stamp(-0.5), "1969-12-31T23:59:59Z")
 
     def test_farYears(self) -> None:
-        """
-        The year has four digits at both ends; beyond them there is no stamp.
-        """
+        """The year has four digits at both ends; beyond them there is no stamp."""
         self.assertEqual(stamp(-62135596800), "0001-01-01T00:00:00Z")
         self.assertEqual(stamp(253402300799.5), "9999-12-31T23:59:59Z")
         for moment in (-62135596801, 253402300800, float("nan"), float("inf")):
@@ -39,35 +29,25 @@ class StampTests(SynchronousTestCase):
 
     @given(st.integers(-62135596800, 253402300799))
     def test_roundTrip(self, seconds: int) -> None:
-        """
-        What was written is read back.
-        """
+        """What was written is read back."""
         self.assertEqual(parseStamp(stamp(seconds)), seconds)
 
 
 class ParseTests(SynchronousTestCase):
-    """
-    L{parseStamp}
-    """
+    """L{parseStamp}"""
 
     def test_offsets(self) -> None:
-        """
-        An offset is where the clock stands apart from UTC (XEP-0082 §3.2).
-        """
+        """An offset is where the clock stands apart from UTC (XEP-0082 §3.2)."""
         self.assertEqual(parseStamp("1969-07-20T21:56:15-05:00"), parseStamp("1969-07-21T02:56:15Z"))
         self.assertEqual(parseStamp("1970-01-01T05:30:00+05:30"), 0)
 
     def test_fractions(self) -> None:
-        """
-        Fractions of a second count.
-        """
+        """Fractions of a second count."""
         self.assertEqual(parseStamp("1970-01-01T00:00:01.25Z"), 1.25)
         self.assertEqual(parseStamp("1970-01-01T01:00:00.5+01:00"), 0.5)
 
     def test_refused(self) -> None:
-        """
-        Whatever is not exactly of the profile, or is no moment, is refused with C{ValueError}.
-        """
+        """Whatever is not exactly of the profile, or is no moment, is refused with C{ValueError}."""
         for text in (
             "",
             "1970-01-01",
@@ -92,9 +72,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.text(max_size=40))
     def test_anyText(self, text: str) -> None:
-        """
-        Of any text comes a number or C{ValueError}.
-        """
+        """Of any text comes a number or C{ValueError}."""
         try:
             self.assertIsInstance(parseStamp(text), float)
         except ValueError as e:

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_element -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.xmpp.element}.
-"""
+"""Tests for L{muccore.xmpp.element}."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ KEYS = st.sampled_from(["to", "id", "b", (ns.XML, "lang"), ("urn:y", "to"), ("ur
 
 @st.composite
 def elements(draw: Any, depth: int = 3) -> Element:
-    """
-    Elements of all kinds.
-    """
+    """Elements of all kinds."""
     uri = draw(NAMESPACES)
     element = Element((uri, draw(st.sampled_from(["a", "message", "x-1"]))), None, draw(st.dictionaries(KEYS, TEXT)))
     for kind in draw(st.lists(st.booleans(), max_size=3 if depth else 0)):
@@ -50,9 +46,7 @@ def elements(draw: Any, depth: int = 3) -> Element:
 
 
 def form(element: Any) -> Any:
-    """
-    What an element of ours is, as something that can be compared.
-    """
+    """What an element of ours is, as something that can be compared."""
     children: list[Any] = [""]
     for child in element.children:
         if isinstance(child, str):
@@ -64,9 +58,7 @@ def form(element: Any) -> Any:
 
 
 def formOf(tree: Any) -> Any:
-    """
-    The same of what lxml has parsed.
-    """
+    """The same of what lxml has parsed."""
     children: list[Any] = [tree.text or ""]
     for child in tree:
         children += [formOf(child), child.tail or ""]
@@ -74,30 +66,22 @@ def formOf(tree: Any) -> Any:
 
 
 def parse(data: bytes) -> Any:
-    """
-    The element that stands in a stream, parsed by lxml.
-    """
+    """The element that stands in a stream, parsed by lxml."""
     return etree.fromstring(b"<stream xmlns='jabber:client'>" + data + b"</stream>")[0]
 
 
 class ElementTests(SynchronousTestCase):
-    """
-    L{Element}
-    """
+    """L{Element}"""
 
     def test_slots(self) -> None:
-        """
-        An element is a C{domish.Element} without a dictionary.
-        """
+        """An element is a C{domish.Element} without a dictionary."""
         element = Element(("urn:x", "a"))
         self.assertIsInstance(element, domish.Element)
         self.assertTrue(domish.IElement.providedBy(element))
         self.assertEqual(vars(element), {})
 
     def test_likeDomish(self) -> None:
-        """
-        What wokkel's handlers do with elements works.
-        """
+        """What wokkel's handlers do with elements works."""
         iq = Element((ns.CLIENT, "iq"))
         iq["type"] = "get"
         query = iq.addElement(("urn:q", "query"))
@@ -114,9 +98,7 @@ class ElementTests(SynchronousTestCase):
         self.assertFalse(iq.hasAttribute("type"))
 
     def test_defaults(self) -> None:
-        """
-        Nothing is shared between elements that are made without attributes.
-        """
+        """Nothing is shared between elements that are made without attributes."""
         one, two = Element(("urn:x", "a")), Element(("urn:x", "a"))
         one["b"] = "c"
         one.localPrefixes["p"] = "urn:p"
@@ -153,9 +135,7 @@ class ElementTests(SynchronousTestCase):
         self.assertEqual((element.parent, one.parent, two.parent), (None, element, one))
 
     def test_child(self) -> None:
-        """
-        C{child} finds the first child by name and namespace and passes over text.
-        """
+        """C{child} finds the first child by name and namespace and passes over text."""
         element = Element(("urn:x", "a"))
         element.addContent("b")
         other = element.add("b", "urn:y")
@@ -167,9 +147,7 @@ class ElementTests(SynchronousTestCase):
         self.assertEqual(list(element.childElements())[:2], [other, first])
 
     def test_text(self) -> None:
-        """
-        C{text} is all character data directly inside, whatever stands between.
-        """
+        """C{text} is all character data directly inside, whatever stands between."""
         element = Element(("urn:x", "a"))
         element.children = ["1", Element(("urn:x", "b")), "2"]
         self.assertEqual(element.text(), "12")
@@ -177,9 +155,7 @@ class ElementTests(SynchronousTestCase):
 
     @given(elements())
     def test_copy(self, element: Element) -> None:
-        """
-        A copy is equal and shares no element with the original.
-        """
+        """A copy is equal and shares no element with the original."""
         copied = element.copy()
         self.assertEqual(form(copied), form(element))
         originals: set[int] = set()
@@ -195,9 +171,7 @@ class ElementTests(SynchronousTestCase):
             pending += list(one.childElements())
 
     def test_copyOfDomish(self) -> None:
-        """
-        Any element of domish becomes one of ours.
-        """
+        """Any element of domish becomes one of ours."""
         theirs = domish.Element(("urn:x", "a"), attribs={"b": "c"})
         theirs.addElement("d", content="e")
         ours = copyOf(theirs)
@@ -207,23 +181,17 @@ class ElementTests(SynchronousTestCase):
 
 
 class BuildingTests(SynchronousTestCase):
-    """
-    L{stanza} and L{reply}
-    """
+    """L{stanza} and L{reply}"""
 
     def test_stanza(self) -> None:
-        """
-        Attributes that are C{None} are left out, and C{from_} is from.
-        """
+        """Attributes that are C{None} are left out, and C{from_} is from."""
         made = stanza("message", "chat", to="a@b", from_="c@d", id=None)
         self.assertEqual((made.uri, made.name), (ns.CLIENT, "message"))
         self.assertEqual(made.attributes, {"to": "a@b", "from": "c@d", "type": "chat"})
         self.assertEqual(stanza("presence").attributes, {})
 
     def test_reply(self) -> None:
-        """
-        A reply goes back to where the request came from, with its id and nothing else of it.
-        """
+        """A reply goes back to where the request came from, with its id and nothing else of it."""
         request = stanza("iq", "get", to="a@b", from_="c@d", id="1")
         request.add("query", "urn:q")
         answer = reply(request, "result")
@@ -233,24 +201,18 @@ class BuildingTests(SynchronousTestCase):
 
 
 class RenderingTests(SynchronousTestCase):
-    """
-    L{render} and L{Rendered}
-    """
+    """L{render} and L{Rendered}"""
 
     @settings(max_examples=200, deadline=None)
     @given(elements())
     def test_roundTrip(self, element: Element) -> None:
-        """
-        What is rendered is what another parser reads.
-        """
+        """What is rendered is what another parser reads."""
         self.assertEqual(formOf(parse(render(element))), form(element))
 
     @settings(deadline=None)
     @given(elements(), st.one_of(st.none(), TEXT))
     def test_addressed(self, element: Element, to: str | None) -> None:
-        """
-        What is rendered for many is, addressed to one, the element with that address; children keep their own.
-        """
+        """What is rendered for many is, addressed to one, the element with that address; children keep their own."""
         element.uri = ns.CLIENT
         rendered = Rendered.of(element)
         expected = element.copy()
@@ -263,24 +225,18 @@ class RenderingTests(SynchronousTestCase):
 
     @given(TEXT)
     def test_escape(self, text: str) -> None:
-        """
-        Text and attributes survive whatever is in them.
-        """
+        """Text and attributes survive whatever is in them."""
         tree = etree.fromstring(f"<a b='{escapeAttribute(text)}' c=\"{escapeAttribute(text)}\">{escapeText(text)}</a>")
         self.assertEqual((tree.get("b"), tree.get("c"), tree.text or ""), (text, text, text))
 
     def test_nothingToEscape(self) -> None:
-        """
-        Text that needs no escaping is the same object.
-        """
+        """Text that needs no escaping is the same object."""
         text = "just text, äöü"
         self.assertIs(escapeText(text), text)
         self.assertIs(escapeAttribute(text), text)
 
     def test_namespaces(self) -> None:
-        """
-        A namespace is written where it changes: not for the stream's own, and not for children in their parent's.
-        """
+        """A namespace is written where it changes: not for the stream's own, and not for children in their parent's."""
         message = stanza("message")
         x = message.add("x", "urn:x")
         x.add("y")
@@ -295,18 +251,14 @@ class RenderingTests(SynchronousTestCase):
         )
 
     def test_inherited(self) -> None:
-        """
-        An element without a namespace is in whichever is around it.
-        """
+        """An element without a namespace is in whichever is around it."""
         element = Element((None, "a"))
         element.children.append(Element((None, "b")))
         element.add("c", ns.CLIENT)
         self.assertEqual(render(element), b"<a><b/><c/></a>")
 
     def test_xmlNamespace(self) -> None:
-        """
-        The namespace of XML is never declared: its prefix is.
-        """
+        """The namespace of XML is never declared: its prefix is."""
         message = stanza("message")
         thing = message.add("thing", ns.XML)
         thing.add("inner", ns.CLIENT, "text")
@@ -324,14 +276,10 @@ class RenderingTests(SynchronousTestCase):
         self.assertEqual(dict(tree.attrib), {"{urn:1}x": "1", "{urn:1}y": "2", "{urn:2}x": "3", "z": "4"})
 
     def test_otherStrings(self) -> None:
-        """
-        Serialised XML is written as it is, and any other kind of string is text.
-        """
+        """Serialised XML is written as it is, and any other kind of string is text."""
 
         class Text(str):
-            """
-            A string of another class.
-            """
+            """A string of another class."""
 
             __slots__ = ()
 
@@ -341,9 +289,7 @@ class RenderingTests(SynchronousTestCase):
         self.assertEqual(render(element), b"<a><b/>&lt;c/&gt;</a>")
 
     def test_domish(self) -> None:
-        """
-        Elements of domish are rendered like ours.
-        """
+        """Elements of domish are rendered like ours."""
         theirs = domish.Element((ns.CLIENT, "a"))
         theirs.addElement(("urn:x", "b"), content="<")
         self.assertEqual(render(theirs), b"<a><b xmlns='urn:x'>&lt;</b></a>")

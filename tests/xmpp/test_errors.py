@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_errors -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.xmpp.errors}.
-"""
+"""Tests for L{muccore.xmpp.errors}."""
 
 from __future__ import annotations
 
@@ -23,14 +21,10 @@ from muccore.xmpp.errors import (
 
 
 class StanzaErrorTests(SynchronousTestCase):
-    """
-    L{StanzaError}
-    """
+    """L{StanzaError}"""
 
     def test_isTwisted(self) -> None:
-        """
-        It is Twisted's, so that it does not matter which of them a handler raises.
-        """
+        """It is Twisted's, so that it does not matter which of them a handler raises."""
         self.assertTrue(issubclass(StanzaError, error.StanzaError))
         theirs = error.StanzaError("item-not-found")
         self.assertEqual(
@@ -39,9 +33,7 @@ class StanzaErrorTests(SynchronousTestCase):
         )
 
     def test_types(self) -> None:
-        """
-        Every condition has its type (RFC 6120 §8.3.3) unless another is given, in the element as well.
-        """
+        """Every condition has its type (RFC 6120 §8.3.3) unless another is given, in the element as well."""
         for condition, type in STANZA_CONDITIONS.items():
             raised = StanzaError(condition)
             self.assertEqual((raised.condition, raised.type, raised.text), (condition, type, None))
@@ -52,15 +44,11 @@ class StanzaErrorTests(SynchronousTestCase):
         self.assertEqual(StanzaError("policy-violation", "wait").type, "wait")
 
     def test_unknown(self) -> None:
-        """
-        There is no other condition.
-        """
+        """There is no other condition."""
         self.assertRaises(KeyError, StanzaError, "no-such-thing")
 
     def test_whole(self) -> None:
-        """
-        Who refuses, the text and the application's own condition are in the element, in the order of the schema.
-        """
+        """Who refuses, the text and the application's own condition are in the element, in the order of the schema."""
         raised = StanzaError("forbidden", text="No <you>", appCondition=Element(("urn:app", "because")))
         self.assertEqual(
             render(errorElement(raised, "room@example.org")),
@@ -85,14 +73,10 @@ class StanzaErrorTests(SynchronousTestCase):
 
 
 class StreamErrorTests(SynchronousTestCase):
-    """
-    L{StreamError}
-    """
+    """L{StreamError}"""
 
     def test_conditions(self) -> None:
-        """
-        Every condition of RFC 6120 §4.9.3 renders so that it can be read behind a header.
-        """
+        """Every condition of RFC 6120 §4.9.3 renders so that it can be read behind a header."""
         self.assertEqual(len(STREAM_CONDITIONS), 25)
         header = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
         for condition in STREAM_CONDITIONS:
@@ -107,16 +91,12 @@ class StreamErrorTests(SynchronousTestCase):
             self.assertEqual(text.attributes, {(ns.XML, "lang"): "en"})
 
     def test_withoutText(self) -> None:
-        """
-        Without a text there is none.
-        """
+        """Without a text there is none."""
         self.assertEqual(
             StreamError("conflict").render(),
             b"<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
         )
 
     def test_unknown(self) -> None:
-        """
-        There is no other condition.
-        """
+        """There is no other condition."""
         self.assertRaises(ValueError, StreamError, "no-such-thing")

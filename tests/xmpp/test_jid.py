@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_jid -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.xmpp.jid}.
-"""
+"""Tests for L{muccore.xmpp.jid}."""
 
 from __future__ import annotations
 
@@ -21,14 +19,10 @@ SPECIAL = st.text(
 
 
 class ParseTests(SynchronousTestCase):
-    """
-    L{jid.parse}
-    """
+    """L{jid.parse}"""
 
     def test_parts(self) -> None:
-        """
-        An address has a domain, and may have a localpart and a resource, which may have what the others may not.
-        """
+        """An address has a domain, and may have a localpart and a resource, which may have what the others may not."""
         for text, parts in (
             ("a@b/c", ("a", "b", "c")),
             ("b/c", ("", "b", "c")),
@@ -48,9 +42,7 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual((address.local, address.domain, address.resource), parts, text)
 
     def test_prepared(self) -> None:
-        """
-        Localpart and domain are lower case, the resource keeps its case; compatible characters are unified.
-        """
+        """Localpart and domain are lower case, the resource keeps its case; compatible characters are unified."""
         for text, full in (
             ("ROMEO@Example.ORG/Orchard", "romeo@example.org/Orchard"),
             ("J\u00dcRGEN@M\u00dcNCHEN.DE/\u00c4", "j\u00fcrgen@m\u00fcnchen.de/\u00c4"),
@@ -75,19 +67,13 @@ class ParseTests(SynchronousTestCase):
             self.assertRaises(InvalidJID, jid.prepareLocal, text)
 
     def test_expanding(self) -> None:
-        """
-        What is longer than it may be once it is normalised is not prepared, since that would take milliseconds.
-        """
+        """What is longer than it may be once it is normalised is not prepared, since that would take milliseconds."""
 
         class Untouched:
-            """
-            A profile that must not be used.
-            """
+            """A profile that must not be used."""
 
             def prepare(self, text: str) -> str:
-                """
-                Fail.
-                """
+                """Fail."""
                 raise AssertionError(len(text))
 
         self.patch(jid, "_RESOURCEPREP", Untouched())
@@ -96,9 +82,7 @@ class ParseTests(SynchronousTestCase):
             self.assertRaises(InvalidJID, prepare, "\ufdfa" * 341)
 
     def test_invalid(self) -> None:
-        """
-        What is no address is refused, and nothing else is raised.
-        """
+        """What is no address is refused, and nothing else is raised."""
         for text in (
             "", "@b", "a@", "a@/c", "/c", "b/", "a@b/", "@", "/", "a b@c", "a\"@c", "a&@c", "a'@c", "a:@c",
             "a<@c", "a>@c", "a@b@c", "a\x7f@c", "a\n@c", "a@b c", "a@b..c", "a@.b", "a@b..", "a@-b", "a@b-",
@@ -111,9 +95,7 @@ class ParseTests(SynchronousTestCase):
                 jid.parse(text)
 
     def test_length(self) -> None:
-        """
-        Each part may have 1023 bytes before and after preparing, and not one more.
-        """
+        """Each part may have 1023 bytes before and after preparing, and not one more."""
         for part in (jid.prepareLocal, jid.prepareResource):
             self.assertEqual(len(part("a" * PART_LIMIT)), PART_LIMIT)
             self.assertRaises(InvalidJID, part, "a" * (PART_LIMIT + 1))
@@ -144,9 +126,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.text(st.characters(max_codepoint=127), min_size=1, max_size=12))
     def test_shortWay(self, text: str) -> None:
-        """
-        The short way for ASCII gives what stringprep gives.
-        """
+        """The short way for ASCII gives what stringprep gives."""
         for ours, theirs in ((jid.prepareLocal, nodeprep), (jid.prepareResource, resourceprep)):
             try:
                 expected = theirs.prepare(text)
@@ -157,32 +137,24 @@ class ParseTests(SynchronousTestCase):
 
 
 class JIDTests(SynchronousTestCase):
-    """
-    L{JID}
-    """
+    """L{JID}"""
 
     def test_texts(self) -> None:
-        """
-        An address knows its bare and its full form.
-        """
+        """An address knows its bare and its full form."""
         address = JID("a", "b", "c")
         self.assertEqual((address.bare, address.full, str(address)), ("a@b", "a@b/c", "a@b/c"))
         self.assertEqual((JID("", "b", "c").bare, JID("", "b", "c").full), ("b", "b/c"))
         self.assertEqual(repr(address), "<JID 'a@b/c'>")
 
     def test_equality(self) -> None:
-        """
-        Addresses are equal when they are the same address, and then their hashes are.
-        """
+        """Addresses are equal when they are the same address, and then their hashes are."""
         self.assertEqual(JID("a", "b", "c"), jid.parse("A@B/c"))
         self.assertEqual(hash(JID("a", "b", "c")), hash(jid.parse("A@B/c")))
         self.assertNotEqual(JID("a", "b", "c"), JID("a", "b", "C"))
         self.assertNotEqual(JID("a", "b", "c"), "a@b/c")
 
     def test_others(self) -> None:
-        """
-        Other addresses of the same account.
-        """
+        """Other addresses of the same account."""
         address = JID("a", "b", "c")
         self.assertEqual(address.bareJID().full, "a@b")
         self.assertEqual(address.withResource("d").full, "a@b/d")
@@ -191,35 +163,25 @@ class JIDTests(SynchronousTestCase):
         self.assertIs(bare.bareJID(), bare)
 
     def test_slots(self) -> None:
-        """
-        An address has no dictionary.
-        """
+        """An address has no dictionary."""
         self.assertRaises(AttributeError, setattr, JID("a", "b", "c"), "other", 1)
 
 
 class CacheTests(SynchronousTestCase):
-    """
-    The cache is bounded.
-    """
+    """The cache is bounded."""
 
     def test_cached(self) -> None:
-        """
-        The same text gives the same object.
-        """
+        """The same text gives the same object."""
         self.assertIs(jid.parse("romeo@example.org/orchard"), jid.parse("romeo@example.org/orchard"))
 
     def test_long(self) -> None:
-        """
-        Long addresses are not kept.
-        """
+        """Long addresses are not kept."""
         text = "a@b/" + "c" * 600
         self.assertEqual(jid.parse(text), jid.parse(text))
         self.assertIsNot(jid.parse(text), jid.parse(text))
 
     def test_bounded(self) -> None:
-        """
-        However many addresses there are, only so many are kept.
-        """
+        """However many addresses there are, only so many are kept."""
         self.addCleanup(jid._cached.cache_clear)
         size = jid._cached.cache_info().maxsize
         assert size is not None
@@ -229,9 +191,7 @@ class CacheTests(SynchronousTestCase):
 
     @given(SPECIAL)
     def test_invalidNotKept(self, text: str) -> None:
-        """
-        What is refused is refused again.
-        """
+        """What is refused is refused again."""
         try:
             jid.parse(text)
         except InvalidJID:

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.xmpp.rsm}.
-"""
+"""Tests of L{muccore.xmpp.rsm}."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,75 +13,51 @@ from tests.routing.helpers import canonical, xml
 
 
 def parse(inside: str) -> PageRequest | None:
-    """
-    Parse a C{<set/>} with that inside.
-    """
+    """Parse a C{<set/>} with that inside."""
     return rsm.parse(xml(f"<query xmlns='q'><set xmlns='http://jabber.org/protocol/rsm'>{inside}</set></query>"))
 
 
 class ParseTests(SynchronousTestCase):
-    """
-    What page is asked for.
-    """
+    """What page is asked for."""
 
     def test_none(self) -> None:
-        """
-        A request without C{<set/>} asks for no page.
-        """
+        """A request without C{<set/>} asks for no page."""
         self.assertIsNone(rsm.parse(xml("<query xmlns='q'><set/></query>")))
 
     def test_limit(self) -> None:
-        """
-        XEP-0059 §2.1: only how many.
-        """
+        """XEP-0059 §2.1: only how many."""
         self.assertEqual(parse("<max>10</max>"), PageRequest(10))
 
     def test_forwards(self) -> None:
-        """
-        XEP-0059 §2.2: the page behind an item.
-        """
+        """XEP-0059 §2.2: the page behind an item."""
         self.assertEqual(parse("<max>10</max><after>x y</after>"), PageRequest(10, after="x y"))
 
     def test_emptyAfter(self) -> None:
-        """
-        Behind nothing is the first page.
-        """
+        """Behind nothing is the first page."""
         self.assertEqual(parse("<after/>"), PageRequest())
 
     def test_backwards(self) -> None:
-        """
-        XEP-0059 §2.3: the page before an item.
-        """
+        """XEP-0059 §2.3: the page before an item."""
         self.assertEqual(parse("<max>10</max><before>x</before>"), PageRequest(10, before="x"))
 
     def test_last(self) -> None:
-        """
-        XEP-0059 §2.5: before nothing is the last page.
-        """
+        """XEP-0059 §2.5: before nothing is the last page."""
         self.assertEqual(parse("<max>10</max><before/>"), PageRequest(10, before=""))
 
     def test_index(self) -> None:
-        """
-        XEP-0059 §2.6: the page at a place in the list.
-        """
+        """XEP-0059 §2.6: the page at a place in the list."""
         self.assertEqual(parse("<max> 10 </max><index>371</index>"), PageRequest(10, index=371))
 
     def test_count(self) -> None:
-        """
-        XEP-0059 §2.7: no items, only how many there are.
-        """
+        """XEP-0059 §2.7: no items, only how many there are."""
         self.assertEqual(parse("<max>0</max>"), PageRequest(0))
 
     def test_unknownIgnored(self) -> None:
-        """
-        Elements of other namespaces and names are ignored.
-        """
+        """Elements of other namespaces and names are ignored."""
         self.assertEqual(parse("<max xmlns='other'>x</max><count/>"), PageRequest())
 
     def test_bad(self) -> None:
-        """
-        Numbers that are none, doubled elements and two pages at once are C{bad-request}.
-        """
+        """Numbers that are none, doubled elements and two pages at once are C{bad-request}."""
         for inside in (
             "<max/>",
             "<max>-1</max>",
@@ -99,9 +73,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.sampled_from(["max", "after", "before", "index", "x"]), st.text(max_size=5))))
     def test_anything(self, children: list[tuple[str, str]]) -> None:
-        """
-        Whatever is inside, a page comes of it or L{StanzaError}.
-        """
+        """Whatever is inside, a page comes of it or L{StanzaError}."""
         query = Element(("q", "query"))
         asked = query.add("set", "http://jabber.org/protocol/rsm")
         for name, text in children:
@@ -113,32 +85,22 @@ class ParseTests(SynchronousTestCase):
 
 
 class RenderTests(SynchronousTestCase):
-    """
-    What goes with a page.
-    """
+    """What goes with a page."""
 
     def check(self, made: Element, inside: str) -> None:
-        """
-        The C{<set/>} is right.
-        """
+        """The C{<set/>} is right."""
         self.assertEqual(canonical(made), canonical(f"<set xmlns='http://jabber.org/protocol/rsm'>{inside}</set>"))
 
     def test_page(self) -> None:
-        """
-        First, last, where and how many.
-        """
+        """First, last, where and how many."""
         self.check(
             rsm.render("a", "<c>", 3, 20), "<first index='3'>a</first><last>&lt;c></last><count>20</count>"
         )
 
     def test_unknown(self) -> None:
-        """
-        What is not known is left out.
-        """
+        """What is not known is left out."""
         self.check(rsm.render("a", "a"), "<first>a</first><last>a</last>")
 
     def test_empty(self) -> None:
-        """
-        An empty page has no first and last (XEP-0059 §2.2).
-        """
+        """An empty page has no first and last (XEP-0059 §2.2)."""
         self.check(rsm.render(count=0, index=0), "<count>0</count>")

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_scramkeys -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.xmpp.scramkeys}.
-"""
+"""Tests of L{muccore.xmpp.scramkeys}."""
 
 from __future__ import annotations
 
@@ -20,14 +18,10 @@ from muccore.xmpp.scramkeys import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys, s
 
 
 class SASLprepTests(SynchronousTestCase):
-    """
-    Passwords are prepared as RFC 4013 says.
-    """
+    """Passwords are prepared as RFC 4013 says."""
 
     def test_examples(self) -> None:
-        """
-        The examples of RFC 4013 §3 come out as they do there.
-        """
+        """The examples of RFC 4013 §3 come out as they do there."""
         for text, prepared in [
             ("I\u00adX", "IX"),
             ("user", "user"),
@@ -38,9 +32,7 @@ class SASLprepTests(SynchronousTestCase):
             self.assertEqual(saslprep(text), prepared)
 
     def test_prohibited(self) -> None:
-        """
-        A character of each prohibited table is refused (RFC 4013 §2.3).
-        """
+        """A character of each prohibited table is refused (RFC 4013 §2.3)."""
         for text in [
             "\u0007",
             "\u007f",
@@ -58,40 +50,30 @@ class SASLprepTests(SynchronousTestCase):
                 saslprep(f"a{text}b")
 
     def test_spaces(self) -> None:
-        """
-        Other spaces become the plain one; the zero-width one, which RFC 3454 lists in two tables, goes.
-        """
+        """Other spaces become the plain one; the zero-width one, which RFC 3454 lists in two tables, goes."""
         self.assertEqual(saslprep("a\u00a0b\u3000c"), "a b c")
         self.assertEqual(saslprep("a\u200bb"), "ab")
 
     def test_empty(self) -> None:
-        """
-        What is empty, or becomes so, is no password.
-        """
+        """What is empty, or becomes so, is no password."""
         for text in ("", "\u00ad", "\u200b"):
             with self.assertRaises(ValueError):
                 saslprep(text)
 
     def test_directions(self) -> None:
-        """
-        Right-to-left text is right-to-left from end to end (RFC 3454 §6).
-        """
+        """Right-to-left text is right-to-left from end to end (RFC 3454 §6)."""
         self.assertEqual(saslprep("\u06271\u0628"), "\u06271\u0628")
         for text in ("\u06271", "1\u0627", "\u0627a\u0628"):
             with self.assertRaises(ValueError, msg=ascii(text)):
                 saslprep(text)
 
     def test_unicodeVersion(self) -> None:
-        """
-        Characters that came after Unicode 3.2 are left as they are, so that old clients and new ones agree.
-        """
+        """Characters that came after Unicode 3.2 are left as they are, so that old clients and new ones agree."""
         self.assertEqual(saslprep("\U0001f130"), "\U0001f130")
 
     @given(st.text())
     def test_idempotent(self, text: str) -> None:
-        """
-        What is prepared does not change by preparing it again, and nothing but C{ValueError} is raised.
-        """
+        """What is prepared does not change by preparing it again, and nothing but C{ValueError} is raised."""
         try:
             prepared = saslprep(text)
         except ValueError:
@@ -99,23 +81,17 @@ class SASLprepTests(SynchronousTestCase):
         self.assertEqual(saslprep(prepared), prepared)
 
     def test_textOfErrors(self) -> None:
-        """
-        An error does not quote the password.
-        """
+        """An error does not quote the password."""
         with self.assertRaises(ValueError) as caught:
             saslprep("hunter2\u0007")
         self.assertNotIn("hunter2", str(caught.exception))
 
 
 class ScramKeysTests(SynchronousTestCase):
-    """
-    Keys are those of RFC 5802 and RFC 7677.
-    """
+    """Keys are those of RFC 5802 and RFC 7677."""
 
     def assertVector(self, hashName: str, salt: bytes, authMessage: str, proof: str, signature: str) -> None:
-        """
-        Derive the keys of C{pencil} and check proof and signature of an exchange with them.
-        """
+        """Derive the keys of C{pencil} and check proof and signature of an exchange with them."""
         keys = ScramKeys.derive(hashName, "pencil", salt, 4096)
         algorithm = HASHES[hashName]
         message = authMessage.encode()
@@ -125,9 +101,7 @@ class ScramKeysTests(SynchronousTestCase):
         self.assertEqual(hashlib.new(algorithm, clientKey).digest(), keys.storedKey)
 
     def test_sha1(self) -> None:
-        """
-        The exchange of RFC 5802 §5.
-        """
+        """The exchange of RFC 5802 §5."""
         nonce = "fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j"
         self.assertVector(
             "SHA-1",
@@ -138,9 +112,7 @@ class ScramKeysTests(SynchronousTestCase):
         )
 
     def test_sha256(self) -> None:
-        """
-        The exchange of RFC 7677 §3.
-        """
+        """The exchange of RFC 7677 §3."""
         nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
         self.assertVector(
             "SHA-256",
@@ -151,18 +123,14 @@ class ScramKeysTests(SynchronousTestCase):
         )
 
     def test_defaults(self) -> None:
-        """
-        New keys have a salt of their own and the usual iterations.
-        """
+        """New keys have a salt of their own and the usual iterations."""
         one, other = ScramKeys.derive("SHA-256", "secret"), ScramKeys.derive("SHA-256", "secret")
         self.assertEqual((one.iterations, len(one.salt)), (ITERATIONS, SALT_LENGTH))
         self.assertNotEqual(one.salt, other.salt)
         self.assertNotEqual(one.storedKey, other.storedKey)
 
     def test_matches(self) -> None:
-        """
-        A password matches its own keys however it is typed, and no other does.
-        """
+        """A password matches its own keys however it is typed, and no other does."""
         for hashName in HASHES:
             keys = ScramKeys.derive(hashName, "IX", b"salt", 2)
             self.assertTrue(keys.matches("\u2168"))
@@ -170,9 +138,7 @@ class ScramKeysTests(SynchronousTestCase):
                 self.assertFalse(keys.matches(wrong), wrong)
 
     def test_sameEffort(self) -> None:
-        """
-        A password that cannot be prepared costs as many iterations as one that can.
-        """
+        """A password that cannot be prepared costs as many iterations as one that can."""
         keys = ScramKeys.derive("SHA-256", "secret", b"salt", 7)
         for password in ("wrong", "\u0007"):
             with mock.patch.object(scramkeys.hashlib, "pbkdf2_hmac", wraps=hashlib.pbkdf2_hmac) as stretched:
@@ -180,9 +146,7 @@ class ScramKeysTests(SynchronousTestCase):
             self.assertEqual([call.args[2:] for call in stretched.call_args_list], [(b"salt", 7)])
 
     def test_notShown(self) -> None:
-        """
-        The keys are not in the representation.
-        """
+        """The keys are not in the representation."""
         keys = ScramKeys("SHA-1", b"salt", 1, b"stored-key", b"server-key")
         self.assertNotIn("stored-key", repr(keys))
         self.assertNotIn("server-key", repr(keys))

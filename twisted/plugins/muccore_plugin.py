@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-C{twistd muccore}.
-"""
+"""C{twistd muccore}."""
 
 from twisted.application.service import ServiceMaker
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_registry -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The stores that come with muccore, as plugins.
-"""
+"""The stores that come with muccore, as plugins."""
 
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
 from muccore.storage.insecure import InsecureAuth

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.model.test_affiliations -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A room's list of affiliations and reserved nicks, in memory.
-"""
+"""A room's list of affiliations and reserved nicks, in memory."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ class Affiliations:
         self.update(entries)
 
     def update(self, changes: Changes) -> None:
-        """
-        Take changes over; C{None} removes an entry.
-        """
+        """Take changes over; C{None} removes an entry."""
         entries, nicks = self._entries, self._nicks
         for jid in changes:
             old = entries.pop(jid, None)
@@ -51,9 +47,7 @@ class Affiliations:
                     nicks[entry.nick] = jid
 
     def get(self, jid: JID) -> Affiliation:
-        """
-        Somebody's affiliation: his own entry, or his domain's, or none.
-        """
+        """Somebody's affiliation: his own entry, or his domain's, or none."""
         entry = self._entries.get(jid.bare if self.hasExplicit(jid.bare) else jid.domain)
         return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
 
@@ -66,35 +60,25 @@ class Affiliations:
         return entry is not None and entry.affiliation != _NONE
 
     def entry(self, key: str) -> Affiliate | None:
-        """
-        The entry of exactly this bare JID or domain.
-        """
+        """The entry of exactly this bare JID or domain."""
         return self._entries.get(key)
 
     def reservedNick(self, bare: str) -> str | None:
-        """
-        The nick that is reserved for somebody, or C{None}.
-        """
+        """The nick that is reserved for somebody, or C{None}."""
         entry = self._entries.get(bare)
         return entry.nick if entry is not None else None
 
     def reservedBy(self, nick: str) -> str | None:
-        """
-        The bare JID for which a nick is reserved, or C{None}.
-        """
+        """The bare JID for which a nick is reserved, or C{None}."""
         return self._nicks.get(nick)
 
     def withAffiliation(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
-        """
-        All entries with an affiliation, in the order in which they were made.
-        """
+        """All entries with an affiliation, in the order in which they were made."""
         word = affiliation.xmlName
         return ((jid, entry) for jid, entry in self._entries.items() if entry.affiliation == word)
 
     def hasOwnerAfter(self, changes: Changes) -> bool:
-        """
-        Whether there would still be an owner after some changes.
-        """
+        """Whether there would still be an owner after some changes."""
         owner = Affiliation.OWNER.xmlName
         if any(entry is not None and entry.affiliation == owner for entry in changes.values()):
             return True
@@ -111,7 +95,5 @@ class Affiliations:
             raise StanzaError("resource-constraint", text="The room's list of affiliations is full.")
 
     def entries(self) -> Mapping[str, Affiliate]:
-        """
-        All entries, for writing them down.
-        """
+        """All entries, for writing them down."""
         return dict(self._entries)

@@ -40,9 +40,7 @@ class ChangeQueue:
         self._senders: Counter[str] = Counter()
 
     def isQueued(self, sender: str) -> bool:
-        """
-        Whether what comes from a sender has to wait behind something of his. Ask only while the gate is closed.
-        """
+        """Whether what comes from a sender has to wait behind something of his. Ask only while the gate is closed."""
         return sender in self._senders
 
     def enqueue(self, sender: str, refusable: bool, call: Callable[..., Any], *args: Any) -> Deferred[Any]:

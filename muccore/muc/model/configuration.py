@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.model.test_configuration -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A room gets another configuration, or an end (XEP-0045 §10.1, §10.2, §10.9).
-"""
+"""A room gets another configuration, or an end (XEP-0045 §10.1, §10.2, §10.9)."""
 
 from __future__ import annotations
 

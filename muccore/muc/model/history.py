@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.model.test_history -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The last messages of a room, for those who enter (XEP-0045 §7.2.13, §7.2.14).
-"""
+"""The last messages of a room, for those who enter (XEP-0045 §7.2.13, §7.2.14)."""
 
 from __future__ import annotations
 
@@ -98,9 +96,7 @@ class History:
         return len(self._messages)
 
     def resize(self, length: int) -> None:
-        """
-        Keep another number of messages from now on.
-        """
+        """Keep another number of messages from now on."""
         self._length = length
         self._trim()
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_messages -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What is said in a room: to everybody, to one occupant, and the subject (XEP-0045 §7.4, §7.5, §8.1).
-"""
+"""What is said in a room: to everybody, to one occupant, and the subject (XEP-0045 §7.4, §7.5, §8.1)."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ def isSubjectChange(message: Element) -> bool:
 
 
 def isDeliveryError(stanza: Element) -> bool:
-    """
-    Whether an error stanza says that its sender is not to be reached any more (XEP-0045 §18.1.2, ghost users).
-    """
+    """Whether an error stanza says that its sender is not to be reached any more (XEP-0045 §18.1.2, ghost users)."""
     error = stanza.child("error")
     return error is not None and any(
         child.uri == ns.STANZA_ERRORS and child.name in _DELIVERY_ERRORS for child in error.childElements()
@@ -83,9 +79,7 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
 
 
 def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:
-    """
-    Take over a subject that L{planSubject} gave, and tell everybody.
-    """
+    """Take over a subject that L{planSubject} gave, and tell everybody."""
     room.subject = subject
     room.broadcast(fromOccupant(message, occupant.address, room.jid))
 

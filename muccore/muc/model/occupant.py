@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_presence_sessions -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Who is in a room: an occupant, and each of his sessions in it.
-"""
+"""Who is in a room: an occupant, and each of his sessions in it."""
 
 from __future__ import annotations
 
@@ -78,18 +76,14 @@ class Occupant:
         self.rename(room, nick)
 
     def rename(self, room: JID, nick: str) -> None:
-        """
-        Take another nick.
-        """
+        """Take another nick."""
         self.nick = nick
         self.address = f"{room.bare}/{nick}"
         self.fromAttribute = f" from='{escapeAttribute(self.address)}'".encode()
         self.cachedPresence = None
 
     def addSession(self, jid: str, deliver: Deliver, payload: bytes) -> OccupantSession:
-        """
-        Add a session; it is the one that is shown from now on.
-        """
+        """Add a session; it is the one that is shown from now on."""
         seat = self.sessions[jid] = self.primary = OccupantSession(jid, deliver, self, payload)
         self.cachedPresence = None
         return seat

@@ -100,9 +100,7 @@ def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) ->
 
 
 def _checkTogether(room: Room, made: PrivilegeChange) -> None:
-    """
-    Check what only all items together show.
-    """
+    """Check what only all items together show."""
     room.affiliations.checkSize(made.affiliates)
     if any(target.account.bare in made.affiliates for target, _, _ in made.roles):
         # §17.4, in two items as in one: the role was checked against an affiliation that he will not have.
@@ -148,9 +146,7 @@ def _recordAffiliation(
     new: Affiliation,
     reason: str | None,
 ) -> None:
-    """
-    Add one entry to a plan, unless it changes nothing.
-    """
+    """Add one entry to a plan, unless it changes nothing."""
     made.affiliates.pop(key, None)
     made.reasons.pop(key, None)
     if entry != old:
@@ -160,9 +156,7 @@ def _recordAffiliation(
 
 
 def _plannedNick(old: Affiliate | None, item: AffiliationItem) -> str | None:
-    """
-    The nick that stays or becomes reserved (XEP-0045 §9.3, §9.5); an outcast has none (§9.1).
-    """
+    """The nick that stays or becomes reserved (XEP-0045 §9.3, §9.5); an outcast has none (§9.1)."""
     if item.affiliation <= Affiliation.NONE:
         return None
     if item.nick is None:
@@ -188,9 +182,7 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
 
 
 def _checkOwners(room: Room, made: PrivilegeChange) -> None:
-    """
-    @raise StanzaError: C{conflict} if no owner would be left (XEP-0045 §10.4).
-    """
+    """@raise StanzaError: C{conflict} if no owner would be left (XEP-0045 §10.4)."""
     if made.affiliates and not room.affiliations.hasOwnerAfter(made.affiliates):
         raise StanzaError("conflict", text="A room must have at least one owner.")
 
@@ -305,9 +297,7 @@ def _updateAffiliation(
 
 
 def _announceAbsent(room: Room, key: str, reason: str | None) -> None:
-    """
-    Tell those who may see real JIDs of the affiliation of someone who is not in (XEP-0045 §10.3, §10.6).
-    """
+    """Tell those who may see real JIDs of the affiliation of someone who is not in (XEP-0045 §10.3, §10.6)."""
     entry = room.affiliations.entry(key)
     message = stanza("message", from_=room.jid.bare)
     x = message.add("x", ns.MUC_USER)

@@ -15,9 +15,7 @@ from muccore.xmpp.errors import StanzaError
 
 
 class Affiliation(IntEnum):
-    """
-    A long-lived association with a room, in rising order (XEP-0045 §5.2).
-    """
+    """A long-lived association with a room, in rising order (XEP-0045 §5.2)."""
 
     OUTCAST = -1
     NONE = 0
@@ -27,16 +25,12 @@ class Affiliation(IntEnum):
 
     @property
     def xmlName(self) -> str:
-        """
-        How it is written in a stanza.
-        """
+        """How it is written in a stanza."""
         return self.name.lower()
 
 
 class Role(IntEnum):
-    """
-    A position for the time of a visit, in rising order (XEP-0045 §5.1).
-    """
+    """A position for the time of a visit, in rising order (XEP-0045 §5.1)."""
 
     NONE = 0
     VISITOR = 1
@@ -45,9 +39,7 @@ class Role(IntEnum):
 
     @property
     def xmlName(self) -> str:
-        """
-        How it is written in a stanza.
-        """
+        """How it is written in a stanza."""
         return self.name.lower()
 
 
@@ -56,9 +48,7 @@ ROLES: Final = {role.xmlName: role for role in Role}
 
 
 def parseAffiliation(word: str) -> Affiliation:
-    """
-    @raise StanzaError: C{bad-request} for a word that is no affiliation.
-    """
+    """@raise StanzaError: C{bad-request} for a word that is no affiliation."""
     try:
         return AFFILIATIONS[word]
     except KeyError:
@@ -66,9 +56,7 @@ def parseAffiliation(word: str) -> Affiliation:
 
 
 def parseRole(word: str) -> Role:
-    """
-    @raise StanzaError: C{bad-request} for a word that is no role.
-    """
+    """@raise StanzaError: C{bad-request} for a word that is no role."""
     try:
         return ROLES[word]
     except KeyError:
@@ -76,9 +64,7 @@ def parseRole(word: str) -> Role:
 
 
 def initialRole(affiliation: Affiliation, moderated: bool) -> Role:
-    """
-    The role with which somebody enters (XEP-0045 §5.1.2).
-    """
+    """The role with which somebody enters (XEP-0045 §5.1.2)."""
     if affiliation >= Affiliation.ADMIN:
         return Role.MODERATOR
     if affiliation is Affiliation.NONE and moderated:
@@ -142,17 +128,13 @@ def checkRoleChange(
 
 
 def _checkKick(actor: Affiliation, oldRole: Role, target: Affiliation, oneself: bool) -> None:
-    """
-    §8.2: nobody is kicked from below; a moderator only by an admin or an owner (§5.1.3).
-    """
+    """§8.2: nobody is kicked from below; a moderator only by an admin or an owner (§5.1.3)."""
     if target > actor or (oldRole is Role.MODERATOR and actor < Affiliation.ADMIN and not oneself):
         raise StanzaError("not-allowed")
 
 
 def _checkModeratorRevoked(actor: Affiliation, target: Affiliation, oneself: bool) -> None:
-    """
-    §9.7: only by an admin or an owner (or by the moderator himself), and never from one.
-    """
+    """§9.7: only by an admin or an owner (or by the moderator himself), and never from one."""
     if target >= Affiliation.ADMIN:
         raise StanzaError("not-allowed")
     if actor < Affiliation.ADMIN and not oneself:

@@ -51,9 +51,7 @@ def extractPresencePayload(presence: Element, room: JID) -> bytes:
 
 
 def statusCodes(codes: Iterable[int]) -> bytes:
-    """
-    C{<status/>} elements, in rising order.
-    """
+    """C{<status/>} elements, in rising order."""
     return b"".join(b"<status code='%d'/>" % code for code in sorted(codes))
 
 
@@ -114,9 +112,7 @@ def notInside(address: str) -> Rendered:
 
 
 class OccupantPresence:
-    """
-    One presence of one occupant, as he is at this moment, in its faces.
-    """
+    """One presence of one occupant, as he is at this moment, in its faces."""
 
     __slots__ = (
         "_actor",
@@ -174,15 +170,11 @@ class OccupantPresence:
         return _presence(self._head, codes, rendered, self._extra + last, self._payload, identity)
 
     def withoutJID(self) -> Rendered:
-        """
-        For those who may not see his real JID.
-        """
+        """For those who may not see his real JID."""
         return self._render(None, self._codes, b"")
 
     def withJID(self) -> Rendered:
-        """
-        For those who may.
-        """
+        """For those who may."""
         return self._render(self._shown, self._codes, b"")
 
     def toSelf(self, seat: OccupantSession, codes: Iterable[int] = (), id: str | None = None) -> Rendered:
@@ -197,9 +189,7 @@ class OccupantPresence:
 
 
 def facesOf(occupant: Occupant) -> tuple[Rendered, Rendered]:
-    """
-    An occupant's presence as others see it, without and with their real JID; rendered when it is first asked for.
-    """
+    """An occupant's presence as others see it, without and with their real JID; rendered when it is first asked for."""
     if occupant.cachedPresence is None:
         notice = OccupantPresence(occupant)
         occupant.cachedPresence = (notice.withoutJID(), notice.withJID())

@@ -80,9 +80,7 @@ class Room:
         subject: Subject | None = None,
         locked: bool = False,
     ) -> None:
-        """
-        @param now: gives the time, in seconds since the epoch.
-        """
+        """@param now: gives the time, in seconds since the epoch."""
         self.jid = jid
         self.settings = settings
         self.affiliations = affiliations
@@ -111,16 +109,12 @@ class Room:
     # Who is who
 
     def occupantByRealJID(self, full: str) -> Occupant | None:
-        """
-        Who has a session with this full JID here.
-        """
+        """Who has a session with this full JID here."""
         seat = self.sessions.get(full)
         return seat.occupant if seat is not None else None
 
     def occupantsAffectedBy(self, key: str) -> list[Occupant]:
-        """
-        Everybody here whose affiliation an entry for this bare JID or domain decides.
-        """
+        """Everybody here whose affiliation an entry for this bare JID or domain decides."""
         if "@" in key:
             return [occupant for occupant in self.occupants.values() if occupant.account.bare == key]
         stands = self.affiliations.hasExplicit
@@ -131,9 +125,7 @@ class Room:
         ]
 
     def canSeeRealJIDs(self, occupant: Occupant) -> bool:
-        """
-        Whether an occupant may see real JIDs (XEP-0045 §7.2.3, §7.2.4).
-        """
+        """Whether an occupant may see real JIDs (XEP-0045 §7.2.3, §7.2.4)."""
         return self.settings.nonAnonymous or occupant.role is Role.MODERATOR
 
     def updateVisibility(self, occupant: Occupant) -> bool:
@@ -195,9 +187,7 @@ class Room:
                 seat.deliver(notice.toSelf(seat, codes, id), seat.to)
 
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
-        """
-        Send a message to everybody (or to moderators only).
-        """
+        """Send a message to everybody (or to moderators only)."""
         rendered = Rendered.of(message)
         if moderatorsOnly:
             for seat in self.sessions.values():
@@ -209,9 +199,7 @@ class Room:
         return rendered
 
     def broadcastTo(self, message: Element, occupants: Iterable[Occupant]) -> None:
-        """
-        Send a message to some occupants, with all their sessions.
-        """
+        """Send a message to some occupants, with all their sessions."""
         rendered = Rendered.of(message)
         for occupant in occupants:
             for seat in occupant.sessions.values():
@@ -281,9 +269,7 @@ class Room:
         return occupant
 
     def _resynchronise(self, seat: OccupantSession, entry: JoinRequest) -> Occupant:
-        """
-        Everybody else hears what is new; the session itself hears everything once, in the order of an entry.
-        """
+        """Everybody else hears what is new; the session itself hears everything once, in the order of an entry."""
         occupant = seat.occupant
         if entry.nick != occupant.nick:
             self._rename(seat, entry.nick, entry.payload)
@@ -295,18 +281,14 @@ class Room:
         return occupant
 
     def sendOccupantList(self, seat: OccupantSession) -> None:
-        """
-        Send everybody else's presence to one session, in the faces that it may see now.
-        """
+        """Send everybody else's presence to one session, in the faces that it may see now."""
         deliver, to, index = seat.deliver, seat.to, int(seat.seesJIDs)
         for occupant in self.occupants.values():
             if occupant is not seat.occupant:
                 deliver((occupant.cachedPresence or facesOf(occupant))[index], to)
 
     def _sendInitialState(self, seat: OccupantSession, entry: JoinRequest, created: bool) -> None:
-        """
-        Send a newcomer everybody else's presence, then his own, then the history, then the subject.
-        """
+        """Send a newcomer everybody else's presence, then his own, then the history, then the subject."""
         self.sendOccupantList(seat)
         codes = []
         if self.settings.nonAnonymous:
@@ -323,9 +305,7 @@ class Room:
         seat.deliver(Rendered.of(self.subjectMessage()), seat.to)
 
     def subjectMessage(self) -> Element:
-        """
-        The message that tells the subject to one who enters (XEP-0045 §7.2.15).
-        """
+        """The message that tells the subject to one who enters (XEP-0045 §7.2.15)."""
         subject = self.subject
         if subject is None:
             message = stanza("message", "groupchat", from_=self.jid.bare)
@@ -347,9 +327,7 @@ class Room:
         occupant.cachedPresence = None
 
     def sendPresenceOf(self, seat: OccupantSession, nick: str) -> None:
-        """
-        Send one session an occupant's presence once more; nothing if nobody has the nick.
-        """
+        """Send one session an occupant's presence once more; nothing if nobody has the nick."""
         occupant = self.occupants.get(nick)
         if occupant is not None:
             if occupant is seat.occupant:
@@ -358,9 +336,7 @@ class Room:
                 seat.deliver(facesOf(occupant)[seat.seesJIDs], seat.to)
 
     def presence(self, seat: OccupantSession, payload: bytes, id: str | None = None) -> None:
-        """
-        An occupant's session changes its presence (XEP-0045 §7.7).
-        """
+        """An occupant's session changes its presence (XEP-0045 §7.7)."""
         self._setPresence(seat, payload)
         self.broadcastPresence(seat.occupant, id=id)
 
@@ -379,9 +355,7 @@ class Room:
         self.broadcastPresence(seat.occupant, ownCodes=codes, id=id)
 
     def _rename(self, seat: OccupantSession, nick: str, payload: bytes) -> None:
-        """
-        The first half: everybody hears that the old nick is gone.
-        """
+        """The first half: everybody hears that the old nick is gone."""
         occupant = seat.occupant
         if self.checkNick(occupant.account, nick) is not None:
             raise StanzaError("conflict")

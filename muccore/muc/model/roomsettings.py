@@ -54,9 +54,7 @@ class RoomSettings:
     historyLength: int
 
     def toMapping(self) -> dict[str, Any]:
-        """
-        For a store.
-        """
+        """For a store."""
         return asdict(self)
 
     def stored(self) -> dict[str, Any]:
@@ -173,9 +171,7 @@ _FEATURES: Final[tuple[tuple[str, str, str], ...]] = (
 
 
 def features(settings: RoomSettings) -> list[str]:
-    """
-    The service discovery features that tell a room's type (XEP-0045 §16.3).
-    """
+    """The service discovery features that tell a room's type (XEP-0045 §16.3)."""
     return [yes if getattr(settings, name) else no for name, yes, no in _FEATURES]
 
 

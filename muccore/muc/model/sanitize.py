@@ -36,9 +36,7 @@ def isRoomOnly(child: Element, room: JID) -> bool:
 
 
 def withAttributes(element: Element, attributes: Mapping[Any, str]) -> Element:
-    """
-    A copy of an element with other attributes. It has a list of children of its own; the children are shared.
-    """
+    """A copy of an element with other attributes. It has a list of children of its own; the children are shared."""
     made = Element((element.uri, element.name), None, {**element.attributes, **attributes})
     made.children = [*element.children]
     return made

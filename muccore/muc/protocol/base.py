@@ -102,23 +102,17 @@ class RoomHandler(Handler):
 
 
 def affiliatesOf(plan: privilegechanges.PrivilegeChange) -> RoomChange | None:
-    """
-    What a plan changes in the store; C{None} for nothing.
-    """
+    """What a plan changes in the store; C{None} for nothing."""
     return RoomChange(plan.affiliates) if plan.affiliates else None
 
 
 def noSuchRoom(handler: RoomHandler, element: Element, to: JID) -> Any:
-    """
-    Refuse what is for a room that does not exist, or not yet (XEP-0045 §17.2).
-    """
+    """Refuse what is for a room that does not exist, or not yet (XEP-0045 §17.2)."""
     raise StanzaError("item-not-found")
 
 
 def refusedBy(failure: Failure, room: str) -> Failure:
-    """
-    An errback: it is the room that refuses (RFC 6120 §8.3.2).
-    """
+    """An errback: it is the room that refuses (RFC 6120 §8.3.2)."""
     if isinstance(failure.value, StanzaError):
         failure.value.by = room
     return failure
@@ -146,9 +140,7 @@ def dispatchToRoom(
     """
 
     def admit(room: Room, element: Element, sender: str) -> bool:
-        """
-        Whether a stanza may pass while a change is being committed.
-        """
+        """Whether a stanza may pass while a change is being committed."""
         if room.changeQueue.isQueued(sender) or (entering and room.locked):
             return False
         return not (changing(element) if callable(changing) else changing)

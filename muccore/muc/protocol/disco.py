@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_disco -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What a room tells about itself (XEP-0045 §6.4 to §6.6, §7.12, §18.1.1; XEP-0128).
-"""
+"""What a room tells about itself (XEP-0045 §6.4 to §6.6, §7.12, §18.1.1; XEP-0128)."""
 
 from __future__ import annotations
 
@@ -83,9 +81,7 @@ def _addForm(room: Room, sender: JID, answer: Element) -> None:
 
 
 def _mayKnowSubject(room: Room, sender: JID) -> bool:
-    """
-    What is talked about in a room that not everybody may enter or find is not told to everybody (XEP-0045 §13.4).
-    """
+    """What is talked about in a room that not everybody may enter or find is not told to everybody (XEP-0045 §13.4)."""
     settings = room.settings
     if settings.public and not settings.membersOnly and not settings.password:
         return room.affiliations.get(sender) is not Affiliation.OUTCAST

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_invite -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Invitations that a room passes on, and their refusal (XEP-0045 §7.8.2, §9.5).
-"""
+"""Invitations that a room passes on, and their refusal (XEP-0045 §7.8.2, §9.5)."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ class Invitations:
 
 
 def isInvitation(message: Element) -> bool:
-    """
-    Whether a message asks the room to invite somebody.
-    """
+    """Whether a message asks the room to invite somebody."""
     x = message.child("x", ns.MUC_USER)
     return x is not None and x.child("invite") is not None
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The IQs that people send to rooms, and to each other in a room.
-"""
+"""The IQs that people send to rooms, and to each other in a room."""
 
 from __future__ import annotations
 
@@ -29,33 +27,25 @@ _OUTSIDE: Final = "You are not in the room."
 
 @dispatchToRoom()
 def roomInfo(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """
-    Answer C{disco#info} of a room (§6.4).
-    """
+    """Answer C{disco#info} of a room (§6.4)."""
     return disco.info(room, parse(iq.attributes["from"]), _query(iq, ns.DISCO_INFO))
 
 
 @dispatchToRoom()
 def roomItems(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """
-    Answer C{disco#items} of a room (§6.5).
-    """
+    """Answer C{disco#items} of a room (§6.5)."""
     return disco.items(room, parse(iq.attributes["from"]), _query(iq, ns.DISCO_ITEMS))
 
 
 @dispatchToRoom()
 def adminGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """
-    Answer with a list of roles or affiliations.
-    """
+    """Answer with a list of roles or affiliations."""
     return admin.answerList(room, parse(iq.attributes["from"]), _query(iq, ns.MUC_ADMIN))
 
 
 @dispatchToRoom(changing=True)
 def adminSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
-    """
-    Change roles or affiliations (§8, §9, §10).
-    """
+    """Change roles or affiliations (§8, §9, §10)."""
     sender = parse(iq.attributes["from"])
     if sender.full not in room.sessions and room.affiliations.get(sender) < Affiliation.ADMIN:
         raise StanzaError("forbidden")
@@ -73,18 +63,14 @@ def _applyPrivilegeChange(handler: RoomHandler, iq: Element, room: Room, plan: p
 
 @dispatchToRoom()
 def ownerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """
-    Answer with the configuration form (§10.1.3, §10.2).
-    """
+    """Answer with the configuration form (§10.1.3, §10.2)."""
     owner.check(room, parse(iq.attributes["from"]))
     return owner.form(room, handler.options)
 
 
 @dispatchToRoom(changing=True)
 def ownerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
-    """
-    Take a configuration, the refusal to give one, or the wish to destroy the room (§10.1, §10.2, §10.9).
-    """
+    """Take a configuration, the refusal to give one, or the wish to destroy the room (§10.1, §10.2, §10.9)."""
     sender = parse(iq.attributes["from"])
     owner.check(room, sender)
     request = owner.parse(room, sender, _query(iq, ns.MUC_OWNER), handler.options)
@@ -122,17 +108,13 @@ def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Destru
 
 @dispatchToRoom()
 def registerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """
-    Answer with what is needed to register with a room (§7.10).
-    """
+    """Answer with what is needed to register with a room (§7.10)."""
     return register.form(room, parse(iq.attributes["from"]))
 
 
 @dispatchToRoom(changing=True)
 def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
-    """
-    Register with a room, or unregister (§7.10, XEP-0077 §3.2).
-    """
+    """Register with a room, or unregister (§7.10, XEP-0077 §3.2)."""
     plan = register.plan(room, parse(iq.attributes["from"]), _query(iq, ns.REGISTER))
     return _applyPrivilegeChange(handler, iq, room, plan)
 
@@ -149,9 +131,7 @@ def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:
 
 @dispatchToRoom(missing=_notInside)
 def toOccupant(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
-    """
-    Pass a request on to another occupant, or tell an occupant that they are still in (§17.4, XEP-0410).
-    """
+    """Pass a request on to another occupant, or tell an occupant that they are still in (§17.4, XEP-0410)."""
     seat = room.sessions.get(iq.attributes["from"])
     payload = next(iq.childElements(), None)
     if seat is None:
@@ -169,18 +149,14 @@ def toOccupant(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
 
 
 def fromOccupant(handler: RoomHandler, iq: Element, to: JID) -> None:
-    """
-    Pass an occupant's answer on to the one who asked.
-    """
+    """Pass an occupant's answer on to the one who asked."""
     answer = handler.relay.answer(iq)
     if answer is not None:
         handler.send(answer)
 
 
 def listRooms(handler: RoomHandler, iq: Element, to: JID) -> Deferred[Any]:
-    """
-    List the public rooms (§6.3).
-    """
+    """List the public rooms (§6.3)."""
     return roomlist.listRooms(handler.rooms, parse(iq.attributes["from"]).bare, _query(iq, ns.DISCO_ITEMS))
 
 

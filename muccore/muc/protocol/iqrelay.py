@@ -26,9 +26,7 @@ ACCOUNT_LIMIT: Final = 100
 
 
 class IQRelay:
-    """
-    The requests between occupants of one service that are on their way.
-    """
+    """The requests between occupants of one service that are on their way."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, tuple[str, str, str, str, str]] = OrderedDict()

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The messages that people send to rooms.
-"""
+"""The messages that people send to rooms."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ from muccore.xmpp.jid import JID, parse
 
 
 def _seat(room: Room, message: Element) -> OccupantSession:
-    """
-    @raise StanzaError: C{not-acceptable} if the sender is not in the room.
-    """
+    """@raise StanzaError: C{not-acceptable} if the sender is not in the room."""
     seat = room.sessions.get(message.attributes["from"])
     if seat is None:
         raise StanzaError("not-acceptable", text="You are not in the room.")
@@ -32,9 +28,7 @@ def _seat(room: Room, message: Element) -> OccupantSession:
 
 @dispatchToRoom(changing=messages.isSubjectChange)
 def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
-    """
-    Send a message to everybody, or change the subject (§7.4, §8.1).
-    """
+    """Send a message to everybody, or change the subject (§7.4, §8.1)."""
     seat = _seat(room, message)
     occupant = seat.occupant
     if not messages.isSubjectChange(message):
@@ -48,9 +42,7 @@ def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> An
 
 
 def groupchatToOccupant(handler: RoomHandler, message: Element, to: JID) -> None:
-    """
-    Refuse a groupchat message to one occupant (§7.5).
-    """
+    """Refuse a groupchat message to one occupant (§7.5)."""
     error = StanzaError("bad-request", text="A message to a single occupant must not be of type groupchat.")
     error.by = to.bare
     raise error
@@ -58,16 +50,12 @@ def groupchatToOccupant(handler: RoomHandler, message: Element, to: JID) -> None
 
 @dispatchToRoom()
 def private(handler: RoomHandler, message: Element, to: JID, room: Room) -> None:
-    """
-    Send a message to one occupant (§7.5).
-    """
+    """Send a message to one occupant (§7.5)."""
     messages.private(room, _seat(room, message).occupant, to.resource, message)
 
 
 def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
-    """
-    Return a private message that could not be delivered, or was refused, to the occupant who wrote it.
-    """
+    """Return a private message that could not be delivered, or was refused, to the occupant who wrote it."""
     if messages.isDeliveryError(bounced):
         return presence.bounce(handler, bounced, to)
     room = handler.rooms.live.get(to.bare)
@@ -79,9 +67,7 @@ def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
 
 @dispatchToRoom(changing=invite.isInvitation)
 def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
-    """
-    Handle an invitation, its refusal, or a form about voice (§7.8, §7.13, §8.6).
-    """
+    """Handle an invitation, its refusal, or a form about voice (§7.8, §7.13, §8.6)."""
     x = message.child("x", ns.MUC_USER)
     if x is not None:
         if x.child("invite") is not None:

@@ -48,9 +48,7 @@ class ConfigureRequest:
 
 @dataclass(frozen=True)
 class CancelRequest:
-    """
-    The owner does not want to configure the room.
-    """
+    """The owner does not want to configure the room."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +67,13 @@ class DestructionRequest:
 
 
 def check(room: Room, sender: JID) -> None:
-    """
-    @raise StanzaError: C{forbidden} for one who is no owner.
-    """
+    """@raise StanzaError: C{forbidden} for one who is no owner."""
     if room.affiliations.get(sender) is not Affiliation.OWNER:
         raise StanzaError("forbidden")
 
 
 def form(room: Room, options: MUCServiceSettings) -> Element:
-    """
-    The configuration form, filled in with what holds now, in its C{<query/>}.
-    """
+    """The configuration form, filled in with what holds now, in its C{<query/>}."""
     settings = room.settings
     rows: list[tuple[dataforms.Field, Value]] = []
     for row in FIELDS:
@@ -169,9 +163,7 @@ def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[J
 
 
 def _settings(current: RoomSettings, values: Mapping[str, Value], options: MUCServiceSettings) -> RoomSettings:
-    """
-    The configuration with what was submitted put into it; what was left out stays.
-    """
+    """The configuration with what was submitted put into it; what was left out stays."""
     wanted: dict[str, Any] = {}
     for row in FIELDS:
         if row.var in values:

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Entering, leaving and being there: the presence that people send to rooms.
-"""
+"""Entering, leaving and being there: the presence that people send to rooms."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ from muccore.xmpp.jid import JID, parse
 
 
 def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
-    """
-    Handle presence to a room that does not exist: whoever wants to enter creates it (§10.1).
-    """
+    """Handle presence to a room that does not exist: whoever wants to enter creates it (§10.1)."""
     sender = parse(presence.attributes["from"])
     if presence.child("x", ns.MUC) is None:
         return _notInside(handler, sender, to)
@@ -82,9 +78,7 @@ def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, cr
 
 @dispatchToRoom(entering=True, missing=_create)
 def available(handler: RoomHandler, presence: Element, to: JID, room: Room) -> None:
-    """
-    Enter, enter again, or change the nick or the presence (§7.2, §7.6, §7.7).
-    """
+    """Enter, enter again, or change the nick or the presence (§7.2, §7.6, §7.7)."""
     sender = parse(presence.attributes["from"])
     seat = room.sessions.get(sender.full)
     joining = presence.child("x", ns.MUC) is not None
@@ -145,9 +139,7 @@ def _nick(presence: Element, to: JID) -> tuple[str, bool]:
 
 
 def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
-    """
-    @raise StanzaError: C{policy-violation} if it is more than a room passes on to everybody.
-    """
+    """@raise StanzaError: C{policy-violation} if it is more than a room passes on to everybody."""
     payload = extractPresencePayload(presence, room.jid)
     if len(payload) > handler.options.presenceSize:
         raise StanzaError("policy-violation", text="Your presence is too large to be sent to a room.")
@@ -155,27 +147,21 @@ def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
 
 
 def _notInside(handler: RoomHandler, sender: JID, to: JID) -> None:
-    """
-    Tell somebody whose presence is no join that they are not in the room (§7.2.18).
-    """
+    """Tell somebody whose presence is no join that they are not in the room (§7.2.18)."""
     route = handler.parent.routeTo(sender)
     if route is not None:
         route.deliver(notInside(to.full), toAttribute(sender.full))
 
 
 def nickless(handler: RoomHandler, presence: Element, to: JID) -> None:
-    """
-    Refuse to let somebody enter without a nick (§7.2.1).
-    """
+    """Refuse to let somebody enter without a nick (§7.2.1)."""
     error = StanzaError("jid-malformed", text="A nickname is required to enter a room.")
     error.by = to.bare
     raise error
 
 
 def _ignore(handler: RoomHandler, element: Element, to: JID) -> None:
-    """
-    Nobody hears of it.
-    """
+    """Nobody hears of it."""
 
 
 @dispatchToRoom(leaving=True, missing=_ignore)
@@ -211,9 +197,7 @@ def _leave(
 
 
 def probe(handler: RoomHandler, presence: Element, to: JID) -> None:
-    """
-    Send an occupant the presence of another one (§17.3).
-    """
+    """Send an occupant the presence of another one (§17.3)."""
     room = handler.rooms.live.get(to.bare)
     seat = room.sessions.get(presence.attributes["from"]) if room is not None else None
     if room is not None and seat is not None:
@@ -221,9 +205,7 @@ def probe(handler: RoomHandler, presence: Element, to: JID) -> None:
 
 
 def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
-    """
-    Remove an occupant to whom something that the room had sent could not be delivered (§18.1.2, status 333).
-    """
+    """Remove an occupant to whom something that the room had sent could not be delivered (§18.1.2, status 333)."""
     if to.bare in handler.rooms.live and messages.isDeliveryError(bounced):
         return _unreachable(handler, bounced, to)
     return None

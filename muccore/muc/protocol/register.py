@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_register -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Registering with a room: becoming a member, with a nick of one's own (XEP-0045 §7.10, XEP-0077 §3).
-"""
+"""Registering with a room: becoming a member, with a nick of one's own (XEP-0045 §7.10, XEP-0077 §3)."""
 
 from __future__ import annotations
 
@@ -41,9 +39,7 @@ def form(room: Room, sender: JID) -> Element:
 
 
 def _check(room: Room, sender: JID) -> None:
-    """
-    Outcasts may not register, and nobody lets himself into a members-only room.
-    """
+    """Outcasts may not register, and nobody lets himself into a members-only room."""
     affiliation = room.affiliations.get(sender)
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("not-allowed", text="You are banned from this room.")
@@ -89,9 +85,7 @@ def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange:
 
 
 def _planRemoval(room: Room, sender: JID) -> PrivilegeChange:
-    """
-    A member is one no more; admins and owners stay what they are and give their nick back.
-    """
+    """A member is one no more; admins and owners stay what they are and give their nick back."""
     key = sender.bare
     old = room.affiliations.entry(key)
     held = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_roomlist -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Which rooms a chat service lists (XEP-0045 §6.3), page by page (XEP-0059).
-"""
+"""Which rooms a chat service lists (XEP-0045 §6.3), page by page (XEP-0059)."""
 
 from __future__ import annotations
 

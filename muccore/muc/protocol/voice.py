@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_voice -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Asking for voice in a moderated room, and granting it (XEP-0045 §7.13, §8.6).
-"""
+"""Asking for voice in a moderated room, and granting it (XEP-0045 §7.13, §8.6)."""
 
 from __future__ import annotations
 
@@ -80,9 +78,7 @@ def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> Role
 
 
 def _isUser(occupant: Occupant, address: str | None) -> bool:
-    """
-    Whether an occupant is the user whom a form names; it need not name any.
-    """
+    """Whether an occupant is the user whom a form names; it need not name any."""
     if not address:
         return True
     try:
@@ -92,9 +88,7 @@ def _isUser(occupant: Occupant, address: str | None) -> bool:
 
 
 def isApproval(values: Mapping[str, str]) -> bool:
-    """
-    Whether a submitted form answers a request, rather than making one.
-    """
+    """Whether a submitted form answers a request, rather than making one."""
     return "muc#request_allow" in values
 
 

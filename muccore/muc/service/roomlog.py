@@ -25,9 +25,7 @@ from muccore.xmpp.jid import JID, parse
 
 
 def logCreated(room: JID, actor: JID) -> None:
-    """
-    Log that a room was created.
-    """
+    """Log that a room was created."""
     ROOM_CREATED.log(actor.bare, room=room.bare)
 
 

@@ -53,9 +53,7 @@ class Rooms:
     log = Logger()
 
     def __init__(self, domain: str, store: IRoomStore, options: MUCServiceSettings, clock: IReactorTime) -> None:
-        """
-        @param domain: the service's host.
-        """
+        """@param domain: the service's host."""
         self.domain = domain
         self.store = IRoomStore(store)
         self.settings = options
@@ -76,9 +74,7 @@ class Rooms:
     # Start and end
 
     def start(self) -> Deferred[None]:
-        """
-        Look for temporary rooms that an earlier run has left, and give their people time to come back.
-        """
+        """Look for temporary rooms that an earlier run has left, and give their people time to come back."""
 
         def found(bares: list[str]) -> None:
             self._unclaimedKnown = True
@@ -153,9 +149,7 @@ class Rooms:
         return room
 
     def _withinLimits(self, settings: RoomSettings) -> RoomSettings:
-        """
-        What holds of a configuration that was made under other limits, or with none.
-        """
+        """What holds of a configuration that was made under other limits, or with none."""
         limit, longest = self.settings.maxUsersLimit, self.settings.historyLimit
         if limit and not 0 < settings.maxUsers <= limit:
             settings = replace(settings, maxUsers=limit)
@@ -195,9 +189,7 @@ class Rooms:
         return room
 
     def awaitConfiguration(self, room: Room, giveUp: Callable[[], None]) -> None:
-        """
-        Call when a new room's owner has taken too long.
-        """
+        """Call when a new room's owner has taken too long."""
 
         def late() -> None:
             if room.changeQueue.changing:
@@ -209,17 +201,13 @@ class Rooms:
         self._locks[room.jid.bare] = self.clock.callLater(self.settings.lockTimeout, late)
 
     def roomUnlocked(self, room: Room) -> None:
-        """
-        A new room has its configuration.
-        """
+        """A new room has its configuration."""
         call = self._locks.pop(room.jid.bare, None)
         if call is not None and call.active():
             call.cancel()
 
     def occupantJoined(self, room: Room) -> None:
-        """
-        Somebody has entered: the room is neither idle nor left over any more.
-        """
+        """Somebody has entered: the room is neither idle nor left over any more."""
         self._idle.pop(room.jid.bare, None)
         self._unclaimed.discard(room.jid.bare)
 
@@ -266,9 +254,7 @@ class Rooms:
                 self.forget(next(iter(self._idle.values())))
 
     def forget(self, room: Room) -> None:
-        """
-        Drop a room from memory.
-        """
+        """Drop a room from memory."""
         bare = room.jid.bare
         if self.live.get(bare) is room:
             del self.live[bare]

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-How a chat service is run, as its operator has decided.
-"""
+"""How a chat service is run, as its operator has decided."""
 
 from __future__ import annotations
 

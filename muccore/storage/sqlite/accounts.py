@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_sqlite_accounts -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Accounts in an SQLite database: for each user and each hash a salt, an iteration count and two keys.
-"""
+"""Accounts in an SQLite database: for each user and each hash a salt, an iteration count and two keys."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ SCHEMA: Final = Schema(
 
 
 class SQLiteAccounts(ScramAccountStore):
-    """
-    Accounts in an SQLite database.
-    """
+    """Accounts in an SQLite database."""
 
     def __init__(self, path: FilePath[str], reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
         """
@@ -56,21 +52,15 @@ class SQLiteAccounts(ScramAccountStore):
         self.database = Database(path, SCHEMA, reactor, patience)
 
     def probe(self) -> None:
-        """
-        See L{Database.probe}.
-        """
+        """See L{Database.probe}."""
         self.database.probe()
 
     def open(self) -> Deferred[None]:
-        """
-        See L{ScramAccountStore.open}.
-        """
+        """See L{ScramAccountStore.open}."""
         return self.database.open()
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """
-        See L{ScramAccountStore.scramKeys}.
-        """
+        """See L{ScramAccountStore.scramKeys}."""
 
         def load(connection: sqlite3.Connection) -> ScramKeys | None:
             row = connection.execute(
@@ -82,9 +72,7 @@ class SQLiteAccounts(ScramAccountStore):
         return self.database.read(load)
 
     def users(self) -> Deferred[list[str]]:
-        """
-        See L{ScramAccountStore.users}.
-        """
+        """See L{ScramAccountStore.users}."""
         return self.database.read(
             lambda connection: [name for (name,) in connection.execute("SELECT name FROM account ORDER BY name")]
         )

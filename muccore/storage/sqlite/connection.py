@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_sqlite_connection -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Opening a database file, and saying in one line what is wrong with it.
-"""
+"""Opening a database file, and saying in one line what is wrong with it."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ _T = TypeVar("_T")
 
 
 def toStoreError(path: str, error: sqlite3.Error) -> StoreUnavailable:
-    """
-    The line for the operator about what SQLite did not do.
-    """
+    """The line for the operator about what SQLite did not do."""
     advice = _ADVICE.get(_code(error))
     return StoreUnavailable(f"{path}: {advice} ({error})" if advice else f"{path}: {error}")
 

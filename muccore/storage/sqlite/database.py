@@ -52,17 +52,13 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """
-    What a request that failed is answered with.
-    """
+    """What a request that failed is answered with."""
 
     reason: Failure
 
 
 class _TransactionRolledBack(Exception):
-    """
-    SQLite has undone the whole transaction by itself.
-    """
+    """SQLite has undone the whole transaction by itself."""
 
     def __init__(self, error: sqlite3.Error) -> None:
         super().__init__(error)
@@ -127,9 +123,7 @@ class Database:
         return opened
 
     def close(self) -> Deferred[None]:
-        """
-        Carry out what has been accepted, then close. Calling it again is harmless.
-        """
+        """Carry out what has been accepted, then close. Calling it again is harmless."""
         if self._thread is None or self._ended:
             self._ended = True
             return succeed(None)
@@ -233,9 +227,7 @@ class Database:
         self._reactor.callFromThread(self._end, thread, None, None)
 
     def _groups(self) -> Iterator[list[_Request]]:
-        """
-        Whatever waits, each time; ends when that is asked for.
-        """
+        """Whatever waits, each time; ends when that is asked for."""
         more = True
         while more:
             turn = self._inbox.get()

@@ -65,9 +65,7 @@ _PAGE: Final = 4096
 
 @implementer(IRoomStore)
 class SQLiteRooms:
-    """
-    Rooms in an SQLite database.
-    """
+    """Rooms in an SQLite database."""
 
     def __init__(self, path: FilePath[str], reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
         """
@@ -78,33 +76,23 @@ class SQLiteRooms:
         self.database = Database(path, SCHEMA, reactor, patience)
 
     def probe(self) -> None:
-        """
-        See L{Database.probe}.
-        """
+        """See L{Database.probe}."""
         self.database.probe()
 
     def open(self) -> Deferred[None]:
-        """
-        See L{IRoomStore.open}.
-        """
+        """See L{IRoomStore.open}."""
         return self.database.open()
 
     def close(self) -> Deferred[None]:
-        """
-        See L{IRoomStore.close}.
-        """
+        """See L{IRoomStore.close}."""
         return self.database.close()
 
     def load(self, room: str) -> Deferred[RoomRecord | None]:
-        """
-        See L{IRoomStore.load}.
-        """
+        """See L{IRoomStore.load}."""
         return self.database.read(lambda connection: loadRoom(connection, room))
 
     def save(self, room: str, record: RoomRecord) -> Deferred[None]:
-        """
-        See L{IRoomStore.save}.
-        """
+        """See L{IRoomStore.save}."""
         # Both mappings are the caller's, who may go on changing them: what is written is what they hold now.
         try:
             settings = json.dumps(dict(record.settings))
@@ -114,9 +102,7 @@ class SQLiteRooms:
         return self.database.write(lambda connection: saveRoom(connection, room, record, settings, affiliates))
 
     def change(self, room: str, change: RoomChange) -> Deferred[None]:
-        """
-        See L{IRoomStore.change}.
-        """
+        """See L{IRoomStore.change}."""
         try:
             settings = None if change.settings is None else json.dumps(dict(change.settings))
         except (TypeError, ValueError) as e:
@@ -125,21 +111,15 @@ class SQLiteRooms:
         return self.database.write(lambda connection: changeRoom(connection, room, change, settings, affiliates))
 
     def destroy(self, room: str) -> Deferred[None]:
-        """
-        See L{IRoomStore.destroy}.
-        """
+        """See L{IRoomStore.destroy}."""
         return self.database.write(lambda connection: destroyRoom(connection, room))
 
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
-        """
-        See L{IRoomStore.publicRooms}.
-        """
+        """See L{IRoomStore.publicRooms}."""
         return self.database.read(lambda connection: listPublicRooms(connection, domain, after, before, limit))
 
     def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
-        """
-        See L{IRoomStore.temporaryRooms}.
-        """
+        """See L{IRoomStore.temporaryRooms}."""
         return self.database.read(lambda connection: listTemporaryRooms(connection, domain))
 
 
@@ -154,9 +134,7 @@ class _SharedAffiliates(dict[str, Affiliate]):
 
 
 def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
-    """
-    Read a room; see L{IRoomStore.load}.
-    """
+    """Read a room; see L{IRoomStore.load}."""
     row = connection.execute(
         "SELECT id, name, public, temporary, settings, subject_text, subject_nick, subject_stamp"
         " FROM room WHERE jid = ?",
@@ -196,9 +174,7 @@ def _loadAffiliates(connection: sqlite3.Connection, identifier: int) -> dict[str
 def saveRoom(
     connection: sqlite3.Connection, room: str, record: RoomRecord, settings: str, affiliates: Mapping[str, Affiliate]
 ) -> None:
-    """
-    Write a whole room; see L{IRoomStore.save}.
-    """
+    """Write a whole room; see L{IRoomStore.save}."""
     destroyRoom(connection, room)
     cursor = connection.execute(
         "INSERT INTO room (jid, domain, name, public, temporary, settings) VALUES (?, ?, ?, ?, ?, ?)",
@@ -218,9 +194,7 @@ def changeRoom(
     settings: str | None,
     affiliates: Mapping[str, Affiliate | None],
 ) -> None:
-    """
-    Change a stored room; see L{IRoomStore.change}.
-    """
+    """Change a stored room; see L{IRoomStore.change}."""
     row = connection.execute("SELECT id FROM room WHERE jid = ?", (room,)).fetchone()
     if row is None:
         raise StoreError(f"the room {room} is not stored")
@@ -262,18 +236,14 @@ def _putAffiliates(connection: sqlite3.Connection, identifier: int, affiliates: 
 
 
 def destroyRoom(connection: sqlite3.Connection, room: str) -> None:
-    """
-    Forget a room; see L{IRoomStore.destroy}.
-    """
+    """Forget a room; see L{IRoomStore.destroy}."""
     connection.execute("DELETE FROM room WHERE jid = ?", (room,))
 
 
 def listPublicRooms(
     connection: sqlite3.Connection, domain: str, after: str | None, before: str | None, limit: int
 ) -> PublicRooms:
-    """
-    A page of the public rooms; see L{IRoomStore.publicRooms}.
-    """
+    """A page of the public rooms; see L{IRoomStore.publicRooms}."""
     if after is not None:
         rooms = connection.execute(
             "SELECT jid, name FROM room WHERE domain = ? AND public = 1 AND jid > ? ORDER BY jid LIMIT ?",
@@ -300,8 +270,6 @@ def listPublicRooms(
 
 
 def listTemporaryRooms(connection: sqlite3.Connection, domain: str) -> list[str]:
-    """
-    The temporary rooms; see L{IRoomStore.temporaryRooms}.
-    """
+    """The temporary rooms; see L{IRoomStore.temporaryRooms}."""
     rows = connection.execute("SELECT jid FROM room WHERE domain = ? AND temporary = 1 ORDER BY jid", (domain,))
     return [jid for (jid,) in rows]

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.test_parser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What a stream's parser gives.
-"""
+"""What a stream's parser gives."""
 
 from __future__ import annotations
 
@@ -12,17 +10,13 @@ from muccore.xmpp.element import Element
 
 
 class StreamOpened(Element):
-    """
-    The stream's header: its root with attributes and, in C{localPrefixes}, the prefixes it declares; no children.
-    """
+    """The stream's header: its root with attributes and, in C{localPrefixes}, the prefixes it declares; no children."""
 
     __slots__ = ()
 
 
 class StreamClosed:
-    """
-    The stream's end tag.
-    """
+    """The stream's end tag."""
 
     __slots__ = ()
 

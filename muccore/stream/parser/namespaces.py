@@ -73,18 +73,14 @@ class Scope:
     __slots__ = ("_bound", "_content", "_shadowed", "written")
 
     def __init__(self, content: str) -> None:
-        """
-        @param content: the content namespace of the stream; inside the server it is C{jabber:client}.
-        """
+        """@param content: the content namespace of the stream; inside the server it is C{jabber:client}."""
         self._content = content
         self._bound = _USUAL
         self._shadowed: list[dict[str, str | None]] = []
         self.written = 0
 
     def begin(self, root: Element, name: str, attributes: dict[str, str], around: Element) -> None:
-        """
-        Make the root of a stream, as L{enter}; nothing has been bound before.
-        """
+        """Make the root of a stream, as L{enter}; nothing has been bound before."""
         self._bound = {"xml": ns.XML}
         self.enter(root, name, attributes, around)
         self._shadowed = []
@@ -127,9 +123,7 @@ class Scope:
         element.handled = False
 
     def leave(self) -> None:
-        """
-        Bind prefixes as they were before the element that ends here declared some.
-        """
+        """Bind prefixes as they were before the element that ends here declared some."""
         for prefix, uri in self._shadowed.pop().items():
             if uri is None:
                 del self._bound[prefix]
@@ -137,9 +131,7 @@ class Scope:
                 self._bound[prefix] = uri
 
     def _bind(self, attributes: dict[str, str]) -> dict[str, str]:
-        """
-        Bind the prefixes that are declared here, and say which.
-        """
+        """Bind the prefixes that are declared here, and say which."""
         declared = {}
         for key, uri in attributes.items():
             if key.startswith("xmlns:"):
@@ -154,9 +146,7 @@ class Scope:
         return declared
 
     def _resolved(self, attributes: dict[str, str]) -> dict[Any, str]:
-        """
-        The attributes by what their names mean, declarations left out.
-        """
+        """The attributes by what their names mean, declarations left out."""
         resolved: dict[Any, str] = {}
         for key, value in attributes.items():
             if ":" not in key:

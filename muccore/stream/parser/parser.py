@@ -82,9 +82,7 @@ _ROOTS: Final = {content: Element((ns.STREAM, "stream"), content) for content in
 
 
 class _Stop(Exception):
-    """
-    Makes expat give up the rest of a piece.
-    """
+    """Makes expat give up the rest of a piece."""
 
 
 def _restricted(*ignored: object) -> NoReturn:
@@ -166,9 +164,7 @@ class StanzaParser:
             self._dropExpat()
 
     def stop(self) -> None:
-        """
-        Give nothing more, whatever comes.
-        """
+        """Give nothing more, whatever comes."""
         self._stopped = True
         self.restart(discard=True)
         self._events = []
@@ -182,9 +178,7 @@ class StanzaParser:
         self._emptyTag = False
 
     def _makeExpat(self) -> Any:
-        """
-        Make an expat parser that stands where the stream stands: before the header or between stanzas.
-        """
+        """Make an expat parser that stands where the stream stands: before the header or between stanzas."""
         parser = createExpat()
         parser.buffer_size = _TEXT_BUFFER
         parser.buffer_text = True
@@ -248,9 +242,7 @@ class StanzaParser:
                     del error
 
     def _advance(self) -> StreamError | None:
-        """
-        Give expat the next piece, or hold it back; say what is wrong with it.
-        """
+        """Give expat the next piece, or hold it back; say what is wrong with it."""
         parser = self._expat
         if parser is None:
             # White space here belongs to no stanza; behind the element that ended a stream it is of that one.
@@ -292,9 +284,7 @@ class StanzaParser:
         return self._measurePending(parser, piece)
 
     def _measurePending(self, parser: Any, piece: bytes) -> StreamError | None:
-        """
-        After a piece: how much of a stanza is there, and whether to hold back what comes next.
-        """
+        """After a piece: how much of a stanza is there, and whether to hold back what comes next."""
         pending: int = self._fed - parser.CurrentByteIndex
         if self._current is not self._root:
             self._used = self._fed - self._begin
@@ -321,9 +311,7 @@ class StanzaParser:
         return None
 
     def _isBlank(self) -> bool:
-        """
-        Whether what stood between stanzas is white space; it is forgotten.
-        """
+        """Whether what stood between stanzas is white space; it is forgotten."""
         text = "".join(self._text)
         self._text.clear()
         return not text.strip(_SPACE)
@@ -385,9 +373,7 @@ class StanzaParser:
         self._current = element
 
     def _checkWritten(self) -> None:
-        """
-        A stanza must not get much longer than it was when it is passed on.
-        """
+        """A stanza must not get much longer than it was when it is passed on."""
         if self._scope.written > self.stanzaSize:
             raise StreamError("policy-violation", "Too many namespaces.")
 
@@ -415,15 +401,11 @@ class StanzaParser:
                 self._step()
 
     def _isEmptyTag(self) -> bool:
-        """
-        Whether the tag that begins here is an empty-element tag.
-        """
+        """Whether the tag that begins here is an empty-element tag."""
         return isEmptyTag(self._expat.GetInputContext())
 
     def _step(self) -> None:
-        """
-        Stop behind the element that ends here, if anything follows.
-        """
+        """Stop behind the element that ends here, if anything follows."""
         left: bytes = self._expat.GetInputContext()
         # Expat stands at the end tag, or behind an empty-element tag.
         if not self._emptyTag:

@@ -48,9 +48,7 @@ def hasReparseDeferral() -> bool:
 
 
 class TokenScanner:
-    """
-    Looks for the end of a token that comes in pieces, at each byte once.
-    """
+    """Looks for the end of a token that comes in pieces, at each byte once."""
 
     __slots__ = ("_closing", "_quote")
 
@@ -98,9 +96,7 @@ class TokenScanner:
 
 
 def isEmptyTag(data: bytes) -> bool:
-    """
-    Whether the tag that C{data} begins with, which is known to be complete, is an empty-element tag.
-    """
+    """Whether the tag that C{data} begins with, which is known to be complete, is an empty-element tag."""
     tag = _TAG.match(data)
     return tag is not None and data[tag.end() - 2 : tag.end()] == b"/>"
 
@@ -153,9 +149,7 @@ def streamErrorFor(error: expat.ExpatError, data: bytes) -> StreamError:
 
 
 def _isNotUTF8(data: bytes) -> bool:
-    """
-    Whether data begins with what cannot be UTF-8, however it goes on.
-    """
+    """Whether data begins with what cannot be UTF-8, however it goes on."""
     try:
         data[:4].decode("utf-8")
     except UnicodeDecodeError as e:

@@ -48,9 +48,7 @@ class SASLFailure(Exception):
     """
 
     def __init__(self, condition: str, text: str | None = None) -> None:
-        """
-        @raise ValueError: if there is no such condition.
-        """
+        """@raise ValueError: if there is no such condition."""
         if condition not in SASL_CONDITIONS:
             raise ValueError(f"no SASL failure condition: {condition}")
         super().__init__(condition if text is None else f"{condition}: {text}")
@@ -59,15 +57,11 @@ class SASLFailure(Exception):
 
 
 class BindingRefused(SASLFailure):
-    """
-    Client and server do not agree on a channel binding. Says nothing about the password, right or wrong.
-    """
+    """Client and server do not agree on a channel binding. Says nothing about the password, right or wrong."""
 
 
 class WrongCredentials(SASLFailure):
-    """
-    The password is wrong, or nobody has that name: a guess.
-    """
+    """The password is wrong, or nobody has that name: a guess."""
 
     def __init__(self) -> None:
         super().__init__("not-authorized")
@@ -107,9 +101,7 @@ Attempt = Callable[[str, Check], Awaitable[Success]]
 
 
 async def attemptNow(user: str, check: Check) -> Success:
-    """
-    The L{Attempt} that never waits.
-    """
+    """The L{Attempt} that never waits."""
     return await check()
 
 
@@ -132,9 +124,7 @@ class SASLExchange:
         self._next: Callable[[bytes], Awaitable[Outcome]] | None = self.first
 
     async def first(self, data: bytes) -> Outcome:
-        """
-        The client's first message.
-        """
+        """The client's first message."""
         raise NotImplementedError
 
     def start(self, initial: bytes | None) -> Deferred[Outcome]:
@@ -188,9 +178,7 @@ def decodeUTF8(data: bytes) -> str:
 
 
 def prepareUsername(name: str) -> str | None:
-    """
-    The user name that a client means by what it sent, or C{None} if nobody can be called that.
-    """
+    """The user name that a client means by what it sent, or C{None} if nobody can be called that."""
     try:
         return jid.prepareLocal(name)
     except jid.InvalidJID:

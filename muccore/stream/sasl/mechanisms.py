@@ -106,9 +106,7 @@ class SASL:
         return mechanism.exchange(self, channel)
 
     def offersBinding(self, channel: SecurityLayer) -> bool:
-        """
-        Whether a client is offered any mechanism that binds the channel.
-        """
+        """Whether a client is offered any mechanism that binds the channel."""
         return any(m.binds and m.unavailableCondition(self, channel) is None for m in self._table.values())
 
 
@@ -128,9 +126,7 @@ class SecurityLayer:
 
     @property
     def canBind(self) -> bool:
-        """
-        Whether there is anything that a client could bind to.
-        """
+        """Whether there is anything that a client could bind to."""
         return self.secure and self.bindings is not None and bool(self.bindings.types())
 
 
@@ -152,9 +148,7 @@ class Mechanism:
 
 
 class ScramExchange(SASLExchange):
-    """
-    SCRAM by the keys that L{IAuthBackend.scramKeys} gives.
-    """
+    """SCRAM by the keys that L{IAuthBackend.scramKeys} gives."""
 
     def __init__(
         self, sasl: SASL, hashName: str, conversation: ScramServer, attempt: Attempt = attemptNow
@@ -167,9 +161,7 @@ class ScramExchange(SASLExchange):
         self._user: str | None = None
 
     async def first(self, data: bytes) -> Outcome:
-        """
-        Find the user's keys, or make up some.
-        """
+        """Find the user's keys, or make up some."""
         conversation = self._conversation
         conversation.first(data)
         self.claimed = conversation.user
@@ -207,9 +199,7 @@ class PlainExchange(SASLExchange):
         self._attempt = attempt
 
     async def first(self, data: bytes) -> Outcome:
-        """
-        Check name and password.
-        """
+        """Check name and password."""
         parts = decodeUTF8(data).split("\0")
         if len(parts) != 3 or not parts[1] or not parts[2]:
             raise SASLFailure("malformed-request", "The PLAIN message is malformed.")

@@ -50,16 +50,12 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _name(text: str) -> str:
-    """
-    A C{saslname} without its escapes (RFC 5802 §5.1).
-    """
+    """A C{saslname} without its escapes (RFC 5802 §5.1)."""
     return _ESCAPE.sub(_unescape, text)
 
 
 def _checkExtensions(message: str) -> None:
-    """
-    Refuse what the client says must be understood: no such extension has been specified (RFC 5802 §5.1, C{m}).
-    """
+    """Refuse what the client says must be understood: no such extension has been specified (RFC 5802 §5.1, C{m})."""
     if _MANDATORY_EXTENSION.search(message):
         raise SASLFailure("malformed-request", "SCRAM extensions are not supported.")
 
@@ -126,9 +122,7 @@ class ScramServer:
         self._nonce = match["nonce"] + self._nonce
 
     def _bindingData(self, binding: str | None, flag: str | None) -> bytes:
-        """
-        What the client has to prove that it sees of the channel (RFC 5802 §6).
-        """
+        """What the client has to prove that it sees of the channel (RFC 5802 §6)."""
         if self._bindings is not None:
             try:
                 return self._bindings.data(binding or "")
@@ -181,9 +175,7 @@ class ScramServer:
         return b"v=" + binascii.b2a_base64(signature, newline=False)
 
     def _verifyProof(self, proof: bytes, signed: bytes) -> bool:
-        """
-        Whether whoever made the proof knows the password (RFC 5802 §3).
-        """
+        """Whether whoever made the proof knows the password (RFC 5802 §3)."""
         signature = hmac.digest(self._keys.storedKey, signed, self._algorithm)
         if len(proof) != len(signature):
             return False

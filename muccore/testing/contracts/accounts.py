@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What every store of accounts promises.
-"""
+"""What every store of accounts promises."""
 
 from __future__ import annotations
 
@@ -17,14 +15,10 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 class AccountStoreContract(Contract):
-    """
-    What an L{IAccountStore} promises.
-    """
+    """What an L{IAccountStore} promises."""
 
     async def test_interface(self) -> None:
-        """
-        It provides the interface, keeps keys for at least one hash and is not for loopback listeners alone.
-        """
+        """It provides the interface, keeps keys for at least one hash and is not for loopback listeners alone."""
         store = self.makeStore(self.place)
         verifyObject(IAccountStore, store)
         self.assertTrue(store.hashes)
@@ -32,9 +26,7 @@ class AccountStoreContract(Contract):
         self.assertFalse(store.loopbackOnly)
 
     async def test_closed(self) -> None:
-        """
-        A store that is closed, or not yet open, refuses every request.
-        """
+        """A store that is closed, or not yet open, refuses every request."""
         for store in (self.makeStore(self.place), await self.opened()):
             await store.close()
             requests: list[tuple[Any, ...]] = [
@@ -50,9 +42,7 @@ class AccountStoreContract(Contract):
                     await getattr(store, name)(*arguments)
 
     async def test_closeFinishes(self) -> None:
-        """
-        What was asked for before C{close} is done by the time it has closed.
-        """
+        """What was asked for before C{close} is done by the time it has closed."""
         store = await self.opened()
         created = [store.create(f"user{n}", "r0m30") for n in range(3)]
         await store.close()
@@ -62,9 +52,7 @@ class AccountStoreContract(Contract):
             self.assertEqual(await again.users(), ["user0", "user1", "user2"])
 
     async def test_created(self) -> None:
-        """
-        A new account has keys for every hash, each of its password, as long as it is kept.
-        """
+        """A new account has keys for every hash, each of its password, as long as it is kept."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         store = await self.reopened(store)
@@ -77,9 +65,7 @@ class AccountStoreContract(Contract):
             self.assertGreaterEqual(len(keys.salt), 8)
 
     async def test_salted(self) -> None:
-        """
-        Two users with one password have nothing in common.
-        """
+        """Two users with one password have nothing in common."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         await store.create("nurse", "r0m30")
@@ -90,9 +76,7 @@ class AccountStoreContract(Contract):
             self.assertNotEqual(one.storedKey, other.storedKey)
 
     async def test_noKeys(self) -> None:
-        """
-        There are no keys of an unknown user, nor for an unknown hash.
-        """
+        """There are no keys of an unknown user, nor for an unknown hash."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         self.assertIsNone(await store.scramKeys("romeo", "SHA-256"))
@@ -115,9 +99,7 @@ class AccountStoreContract(Contract):
         self.assertIs(await store.checkPassword("", "Ⅸ café"), False)
 
     async def test_exists(self) -> None:
-        """
-        A name can be taken only once; whoever has it keeps the password.
-        """
+        """A name can be taken only once; whoever has it keeps the password."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         with self.assertRaises(UserExists):
@@ -125,9 +107,7 @@ class AccountStoreContract(Contract):
         self.assertTrue(await store.checkPassword("juliet", "r0m30"))
 
     async def test_badPassword(self) -> None:
-        """
-        A password that is empty or may not be is refused, for new accounts and old ones, and changes nothing.
-        """
+        """A password that is empty or may not be is refused, for new accounts and old ones, and changes nothing."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         for password in ("", "\u00ad", "bell\x07", "\u0627a"):
@@ -139,9 +119,7 @@ class AccountStoreContract(Contract):
         self.assertTrue(await store.checkPassword("juliet", "r0m30"))
 
     async def test_setPassword(self) -> None:
-        """
-        A new password takes the place of the old one, under another salt.
-        """
+        """A new password takes the place of the old one, under another salt."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         old = await store.scramKeys("juliet", "SHA-256")
@@ -152,9 +130,7 @@ class AccountStoreContract(Contract):
         self.assertNotEqual((await store.scramKeys("juliet", "SHA-256")).salt, old.salt)
 
     async def test_unknown(self) -> None:
-        """
-        An account that is not there can neither be changed nor deleted.
-        """
+        """An account that is not there can neither be changed nor deleted."""
         store = await self.opened()
         with self.assertRaises(NoSuchUser):
             await store.setPassword("romeo", "r0m30")
@@ -163,9 +139,7 @@ class AccountStoreContract(Contract):
         self.assertEqual(await store.users(), [])
 
     async def test_deleted(self) -> None:
-        """
-        A deleted account is gone with its keys, and its name is free.
-        """
+        """A deleted account is gone with its keys, and its name is free."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         await store.delete("juliet")
@@ -177,18 +151,14 @@ class AccountStoreContract(Contract):
         self.assertTrue(await store.checkPassword("juliet", "p4ris"))
 
     async def test_users(self) -> None:
-        """
-        The names come sorted.
-        """
+        """The names come sorted."""
         store = await self.opened()
         for name in ("romeo", "ärzte", "juliet", "a.b"):
             await store.create(name, "r0m30")
         self.assertEqual(await store.users(), ["a.b", "juliet", "romeo", "ärzte"])
 
     async def test_changesInOrder(self) -> None:
-        """
-        Changes that are made without waiting are carried out in their order.
-        """
+        """Changes that are made without waiting are carried out in their order."""
         store = await self.opened()
         await gatherResults(
             [
@@ -203,9 +173,7 @@ class AccountStoreContract(Contract):
         self.assertEqual(await store.users(), ["juliet"])
 
     async def test_cancelled(self) -> None:
-        """
-        Cancelling requests disturbs none of the others.
-        """
+        """Cancelling requests disturbs none of the others."""
         store = await self.opened()
         for request in (store.create("juliet", "r0m30"), store.checkPassword("juliet", "r0m30")):
             request.addErrback(lambda failure: None)

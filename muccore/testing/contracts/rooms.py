@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What every store of rooms promises.
-"""
+"""What every store of rooms promises."""
 
 from __future__ import annotations
 
@@ -47,20 +45,14 @@ PLAIN: Final = RoomRecord(settings={}, affiliates={})
 
 
 class RoomStoreContract(Contract):
-    """
-    What an L{IRoomStore} promises.
-    """
+    """What an L{IRoomStore} promises."""
 
     async def test_interface(self) -> None:
-        """
-        It provides the interface.
-        """
+        """It provides the interface."""
         verifyObject(IRoomStore, self.makeStore(self.place))
 
     async def test_closed(self) -> None:
-        """
-        A store that is closed, or not yet open, refuses every request.
-        """
+        """A store that is closed, or not yet open, refuses every request."""
         for store in (self.makeStore(self.place), await self.opened()):
             await store.close()
             requests: list[tuple[Any, ...]] = [
@@ -76,9 +68,7 @@ class RoomStoreContract(Contract):
                     await getattr(store, name)(*arguments)
 
     async def test_closeFinishes(self) -> None:
-        """
-        What was asked for before C{close} is done by the time it has closed.
-        """
+        """What was asked for before C{close} is done by the time it has closed."""
         store = await self.opened()
         saved = [store.save(f"r{n}@chat.lit", CAVE) for n in range(20)]
         await store.close()
@@ -88,16 +78,12 @@ class RoomStoreContract(Contract):
             self.assertEqual((await again.publicRooms("chat.lit", None, None, 0)).count, 20)
 
     async def test_unknown(self) -> None:
-        """
-        A room that is not stored loads as C{None}.
-        """
+        """A room that is not stored loads as C{None}."""
         store = await self.opened()
         self.assertIsNone(await store.load("cave@chat.lit"))
 
     async def test_saved(self) -> None:
-        """
-        A room comes back as it was saved, with every field, as long as it is kept.
-        """
+        """A room comes back as it was saved, with every field, as long as it is kept."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.save("plain@chat.lit", PLAIN)
@@ -106,9 +92,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("plain@chat.lit"), PLAIN)
 
     async def test_savedAnew(self) -> None:
-        """
-        Saving replaces the whole room: nothing of the former one is left.
-        """
+        """Saving replaces the whole room: nothing of the former one is left."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.save("cave@chat.lit", PLAIN)
@@ -116,9 +100,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.temporaryRooms("chat.lit"), [])
 
     async def test_isolated(self) -> None:
-        """
-        What is kept does not change with the mappings that it was made of, nor with those that were loaded.
-        """
+        """What is kept does not change with the mappings that it was made of, nor with those that were loaded."""
         store = await self.opened()
         affiliates = {"crone1@shakespeare.lit": Affiliate("owner")}
         settings: dict[str, Any] = {"langs": ["en"]}
@@ -137,9 +119,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("cave@chat.lit"), RoomRecord({"langs": ["en"]}, expected))
 
     async def test_notJSON(self) -> None:
-        """
-        Settings that cannot be written are refused through the Deferred, and nothing of the request is done.
-        """
+        """Settings that cannot be written are refused through the Deferred, and nothing of the request is done."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         bad = {"title": object()}
@@ -150,9 +130,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("cave@chat.lit"), CAVE)
 
     async def test_changedAffiliates(self) -> None:
-        """
-        A change adds, replaces and removes entries of the list and leaves the others and all else as they were.
-        """
+        """A change adds, replaces and removes entries of the list and leaves the others and all else as they were."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.change(
@@ -176,9 +154,7 @@ class RoomStoreContract(Contract):
         )
 
     async def test_changedSettings(self) -> None:
-        """
-        New settings come with name, publicity and permanence, and leave the list and the subject alone.
-        """
+        """New settings come with name, publicity and permanence, and leave the list and the subject alone."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.change("cave@chat.lit", RoomChange(settings={"a": 1}, name="Heath", public=False, temporary=False))
@@ -205,18 +181,14 @@ class RoomStoreContract(Contract):
             )
 
     async def test_changedUnknown(self) -> None:
-        """
-        A room that is not stored cannot be changed, and is not stored by trying.
-        """
+        """A room that is not stored cannot be changed, and is not stored by trying."""
         store = await self.opened()
         with self.assertRaises(StoreError):
             await store.change("cave@chat.lit", RoomChange({"a@b.lit": Affiliate("member")}))
         self.assertIsNone(await store.load("cave@chat.lit"))
 
     async def test_failsAlone(self) -> None:
-        """
-        Of several requests at once, the one that fails is the only one that is not carried out.
-        """
+        """Of several requests at once, the one that fails is the only one that is not carried out."""
         store = await self.opened()
         requests = [
             store.save("cave@chat.lit", CAVE),
@@ -258,9 +230,7 @@ class RoomStoreContract(Contract):
         self.assertIsNone(results["load 3"])
 
     async def test_cancelled(self) -> None:
-        """
-        Cancelling a request disturbs none of the others.
-        """
+        """Cancelling a request disturbs none of the others."""
         store = await self.opened()
         first = store.save("cave@chat.lit", PLAIN)
         second = store.save("heath@chat.lit", PLAIN)
@@ -286,9 +256,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("heath@chat.lit"), CAVE)
 
     async def test_manyAffiliates(self) -> None:
-        """
-        A list of ten thousand entries comes back whole, entries with nicks and reasons among plain ones.
-        """
+        """A list of ten thousand entries comes back whole, entries with nicks and reasons among plain ones."""
         store = await self.opened()
         affiliates = {
             f"user{n}@shakespeare.lit": Affiliate("member", None if n % 7 else f"nick{n}", None if n % 5 else "trusted")
@@ -330,9 +298,7 @@ class RoomStoreContract(Contract):
             )
 
     async def test_publicRoomsEmptyPage(self) -> None:
-        """
-        Where there are no rooms to show, or none are asked for, there is a count all the same; the index is 0.
-        """
+        """Where there are no rooms to show, or none are asked for, there is a count all the same; the index is 0."""
         store = await self.opened()
         await store.save("a@chat.lit", PLAIN)
         await store.save("b@chat.lit", PLAIN)
@@ -342,18 +308,14 @@ class RoomStoreContract(Contract):
         self.assertEqual((await store.publicRooms("talk.lit", None, None, 5)).count, 0)
 
     async def test_publicRoomsRenamed(self) -> None:
-        """
-        The list shows a room's present name.
-        """
+        """The list shows a room's present name."""
         store = await self.opened()
         await store.save("a@chat.lit", CAVE)
         await store.change("a@chat.lit", RoomChange(settings={}, name="Heath"))
         self.assertEqual(list((await store.publicRooms("chat.lit", None, None, 5)).rooms), [("a@chat.lit", "Heath")])
 
     async def test_temporaryRooms(self) -> None:
-        """
-        The temporary rooms of one domain, public or not.
-        """
+        """The temporary rooms of one domain, public or not."""
         store = await self.opened()
         for name, public, temporary in [("b", False, True), ("a", True, True), ("c", True, False)]:
             await store.save(f"{name}@chat.lit", RoomRecord({}, {}, public=public, temporary=temporary))

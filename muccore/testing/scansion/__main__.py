@@ -106,9 +106,7 @@ def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]
 
 
 def main(argv: Sequence[str]) -> None:
-    """
-    Run the command. Does not return.
-    """
+    """Run the command. Does not return."""
 
     def write(text: str) -> None:
         sys.stdout.write(text)

@@ -36,15 +36,11 @@ STREAM_ERROR = f"{{{ns.STREAM}}}error"
 
 
 class ClientFailed(Exception):
-    """
-    The connection or the login failed; C{str()} of it says why.
-    """
+    """The connection or the login failed; C{str()} of it says why."""
 
 
 def _condition(error: etree._Element, namespace: str) -> str:
-    """
-    Return the condition of a stream error, SASL failure or stanza error.
-    """
+    """Return the condition of a stream error, SASL failure or stanza error."""
     for child in error.iterchildren(etree.Element):
         name = etree.QName(child)
         if name.namespace == namespace and name.localname != "text":
@@ -82,9 +78,7 @@ class Client(Protocol):
     # Receiving
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        See L{Protocol.dataReceived}.
-        """
+        """See L{Protocol.dataReceived}."""
         reader = self._reader
         for element in reader.feed(data):
             if reader is not self._reader:
@@ -112,9 +106,7 @@ class Client(Protocol):
         self._wake()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        See L{Protocol.connectionLost}.
-        """
+        """See L{Protocol.connectionLost}."""
         self.lost = self._ended or f"the connection was lost: {reason.getErrorMessage()}"
         pings, self._pings = self._pings, {}
         for ping in pings.values():
@@ -130,9 +122,7 @@ class Client(Protocol):
             waiting.callback(None)
 
     def changed(self) -> Deferred[None]:
-        """
-        Wait until something arrives or the connection is lost. Only one caller may wait at a time.
-        """
+        """Wait until something arrives or the connection is lost. Only one caller may wait at a time."""
         if self.lost is not None:
             return succeed(None)
 
@@ -143,9 +133,7 @@ class Client(Protocol):
         return self._waiting
 
     def closed(self) -> Deferred[None]:
-        """
-        Wait until the connection is lost.
-        """
+        """Wait until the connection is lost."""
         waiting: Deferred[None] = Deferred()
         if self.lost is None:
             self._finished.append(waiting)
@@ -166,9 +154,7 @@ class Client(Protocol):
     # Sending
 
     def send(self, text: str) -> None:
-        """
-        Send XML.
-        """
+        """Send XML."""
         self.transport.write(text.encode("utf-8"))
 
     def ping(self, to: str) -> Deferred[None]:
@@ -193,17 +179,13 @@ class Client(Protocol):
             self.send("</stream:stream>")
 
     def close(self) -> Deferred[None]:
-        """
-        Close the stream, and wait until the server has closed it, too.
-        """
+        """Close the stream, and wait until the server has closed it, too."""
         if self.lost is None:
             self._sendClosing()
         return self.closed()
 
     def abort(self) -> None:
-        """
-        Drop the connection.
-        """
+        """Drop the connection."""
         if self.lost is None:
             self.transport.abortConnection()
 
@@ -252,9 +234,7 @@ class Client(Protocol):
 
     @staticmethod
     def _mechanisms(features: etree._Element) -> list[str]:
-        """
-        Return the mechanisms that both the server and this client support, the preferred one first.
-        """
+        """Return the mechanisms that both the server and this client support, the preferred one first."""
         offered = {str(found.text).strip() for found in features.iter(f"{{{ns.SASL}}}mechanism")}
         return [known for known in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-1") if known in offered]
 

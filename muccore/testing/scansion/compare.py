@@ -24,9 +24,7 @@ _UNWRITTEN: Final = frozenset(["id", "to", f"{{{ns.XML}}}lang"])
 
 
 class Rules(Enum):
-    """
-    How elements without C{scansion:strict} are compared.
-    """
+    """How elements without C{scansion:strict} are compared."""
 
     LENIENT = "expected attributes and children have to be there, others may be"
     PAYLOADS = "like LENIENT for jabber:client; like scansion:strict='true' for every other namespace"
@@ -34,9 +32,7 @@ class Rules(Enum):
 
 
 class _Closeness(Enum):
-    """
-    How one element is compared.
-    """
+    """How one element is compared."""
 
     LOOSE = 1
     SAME = 2
@@ -115,9 +111,7 @@ def compare(
 
 
 def _name(element: etree._Element, inherited: str | None = ns.CLIENT) -> str:
-    """
-    Format an element's name for people, with its namespace if that is not C{inherited}.
-    """
+    """Format an element's name for people, with its namespace if that is not C{inherited}."""
     name = etree.QName(element)
     return name.localname if name.namespace in (inherited, ns.CLIENT) else f"{name.localname}[{name.namespace}]"
 
@@ -139,9 +133,7 @@ class _ElementComparison:
     """
 
     def __init__(self, expected: etree._Element, received: etree._Element, rules: Rules, top: bool = False) -> None:
-        """
-        @param top: this is the stanza itself.
-        """
+        """@param top: this is the stanza itself."""
         self.expected = expected
         self.received = received
         self.rules = rules

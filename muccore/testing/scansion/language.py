@@ -60,16 +60,12 @@ class Position:
         return place if self.includedAt is None else f"{place} (included at {self.includedAt})"
 
     def at(self, line: int) -> Position:
-        """
-        Return the position of another line of the same file.
-        """
+        """Return the position of another line of the same file."""
         return replace(self, line=line)
 
 
 class ScriptError(ValueError):
-    """
-    A script is not valid; C{str()} of it is C{file:line: what}.
-    """
+    """A script is not valid; C{str()} of it is C{file:line: what}."""
 
     def __init__(self, position: Position, what: str) -> None:
         ValueError.__init__(self, f"{position}: {what}")
@@ -97,9 +93,7 @@ class ClientDefinition:
 
     @property
     def address(self) -> JID:
-        """
-        The bare JID, prepared.
-        """
+        """The bare JID, prepared."""
         return parseJID(self.jid).bareJID()
 
 
@@ -125,15 +119,11 @@ class Markup:
     captures: frozenset[str]
 
     def written(self, lookup: Lookup) -> str:
-        """
-        Return the XML to send: as written in the script, with the variables' values.
-        """
+        """Return the XML to send: as written in the script, with the variables' values."""
         return VARIABLE.sub(lambda match: _escaped(lookup(match[1])), self.text).strip()
 
     def stanzas(self, lookup: Lookup) -> list[etree._Element]:
-        """
-        Return the stanzas, with the variables' values.
-        """
+        """Return the stanzas, with the variables' values."""
         return parseStanzas(self.position, self.written(lookup))
 
 
@@ -150,39 +140,29 @@ class Action:
 
 
 class Connects(Action):
-    """
-    Connect, log in and bind; no presence is sent.
-    """
+    """Connect, log in and bind; no presence is sent."""
 
 
 class Disconnects(Action):
-    """
-    Close the stream.
-    """
+    """Close the stream."""
 
 
 @dataclass(frozen=True)
 class Sends(Action):
-    """
-    Send stanzas.
-    """
+    """Send stanzas."""
 
     markup: Markup
 
 
 @dataclass(frozen=True)
 class Receives(Action):
-    """
-    Wait for stanzas.
-    """
+    """Wait for stanzas."""
 
     markup: Markup
 
 
 class ReceivesNothing(Action):
-    """
-    Check that nothing has arrived.
-    """
+    """Check that nothing has arrived."""
 
 
 @dataclass(frozen=True)
@@ -233,17 +213,13 @@ def parseStanzas(position: Position, text: str) -> list[etree._Element]:
 
 
 def capturedName(value: str) -> str | None:
-    """
-    Return the C{x} of C{{scansion:capture:x}}, or C{None} for any other text.
-    """
+    """Return the C{x} of C{{scansion:capture:x}}, or C{None} for any other text."""
     match = _CAPTURE.match(value)
     return match[1] if match else None
 
 
 def requestedProperty(client: str, variable: str) -> str | None:
-    """
-    Return the one of L{PROPERTIES} that C{variable} names of this client, or C{None}.
-    """
+    """Return the one of L{PROPERTIES} that C{variable} names of this client, or C{None}."""
     for wanted in PROPERTIES:
         if variable == f"{client}'s {wanted}":
             return wanted

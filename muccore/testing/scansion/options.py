@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.testing.test_scansion_options -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The options of a run, the state of its clients, and the formatting of failures.
-"""
+"""The options of a run, the state of its clients, and the formatting of failures."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ _SHOWN_LENGTH: Final = 4000
 
 
 class ScenarioFailed(Exception):
-    """
-    The conversation differed from the script; C{str()} of it says where and how, in several lines.
-    """
+    """The conversation differed from the script; C{str()} of it says where and how, in several lines."""
 
     def __init__(self, position: Position, what: str) -> None:
         Exception.__init__(self, f"{position}: {what}")
@@ -50,18 +46,14 @@ class RunOptions:
 
     @property
     def rules(self) -> Rules:
-        """
-        How stanzas are compared.
-        """
+        """How stanzas are compared."""
         if self.exact:
             return Rules.EXACT
         return Rules.PAYLOADS if self.strictPayloads else Rules.LENIENT
 
 
 def show(stanza: etree._Element) -> str:
-    """
-    Format a stanza for people: indented, and cut if it is long.
-    """
+    """Format a stanza for people: indented, and cut if it is long."""
     shown = etree.fromstring(etree.tostring(stanza, with_tail=False))
     etree.cleanup_namespaces(shown)
     etree.indent(shown)
@@ -72,9 +64,7 @@ def show(stanza: etree._Element) -> str:
 
 
 def showAll(stanzas: Sequence[etree._Element]) -> str:
-    """
-    Format stanzas for people, only the first of them if they are many.
-    """
+    """Format stanzas for people, only the first of them if they are many."""
     shown = [show(stanza) for stanza in stanzas[:_SHOWN_STANZAS]]
     if len(stanzas) > _SHOWN_STANZAS:
         shown.append(f"    … and {len(stanzas) - _SHOWN_STANZAS} more")

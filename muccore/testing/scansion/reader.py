@@ -22,9 +22,7 @@ _PREFIXES: Final = {ns.STREAM: "stream"}
 
 
 class _Restricted(Exception):
-    """
-    XML that is not allowed in a stream (RFC 6120 §11.1).
-    """
+    """XML that is not allowed in a stream (RFC 6120 §11.1)."""
 
 
 def _name(name: str) -> str:

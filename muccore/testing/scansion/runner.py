@@ -43,9 +43,7 @@ _T = TypeVar("_T")
 
 
 def blocks(actions: Sequence[Action]) -> Iterator[list[Action]]:
-    """
-    Group consecutive C{receives} of one client into blocks, unless one needs what the block captures.
-    """
+    """Group consecutive C{receives} of one client into blocks, unless one needs what the block captures."""
     block: list[Action] = []
     captured: frozenset[str] = frozenset()
     for action in actions:
@@ -92,22 +90,16 @@ class _Run:
                 await connection.closed()
 
     def connections(self) -> list[Client]:
-        """
-        Return the open connections.
-        """
+        """Return the open connections."""
         everyone = [client.connection for client in self.clients.values()]
         return [connection for connection in everyone if connection is not None and connection.lost is None]
 
     def failed(self, what: str) -> ScenarioFailed:
-        """
-        Return the failure of the current step.
-        """
+        """Return the failure of the current step."""
         return ScenarioFailed(self.position, what)
 
     async def bounded(self, waiting: Deferred[_T], what: str) -> _T:
-        """
-        Wait no longer than the timeout.
-        """
+        """Wait no longer than the timeout."""
 
         def late(_: object, timeout: float) -> _T:
             raise self.failed(f"{what} took more than {timeout:g} s")
@@ -168,9 +160,7 @@ class _Run:
         client.left = True
 
     async def leave(self, connection: Client) -> None:
-        """
-        Close a stream; drop the connection if the server does not close it in time.
-        """
+        """Close a stream; drop the connection if the server does not close it in time."""
         waiting = connection.close()
         waiting.addTimeout(self.options.timeout, self.reactor, lambda *_: None)
         await waiting
@@ -180,9 +170,7 @@ class _Run:
     # Sending
 
     def lookup(self, variable: str) -> str:
-        """
-        Return the value of a variable.
-        """
+        """Return the value of a variable."""
         for name, client in self.clients.items():
             wanted = requestedProperty(name, variable)
             if wanted is None:
@@ -218,9 +206,7 @@ class _Run:
     # Receiving
 
     async def arrival(self, connection: Client, deadline: float) -> bool:
-        """
-        Wait until something arrives. Return false if time is up or the connection is lost.
-        """
+        """Wait until something arrives. Return false if time is up or the connection is lost."""
         remaining = deadline - self.reactor.seconds()
         if connection.lost is not None or remaining <= 0:
             return False
@@ -231,17 +217,13 @@ class _Run:
         return connection.count > before
 
     def silence(self, connection: Client) -> str:
-        """
-        Explain why nothing (more) has arrived.
-        """
+        """Explain why nothing (more) has arrived."""
         return connection.lost or f"nothing more came within {self.options.timeout:g} s"
 
     async def receiveInOrder(
         self, client: ScriptClient, connection: Client, expected: Sequence[tuple[Position, etree._Element]]
     ) -> None:
-        """
-        Check that the next stanzas are the expected ones, in order.
-        """
+        """Check that the next stanzas are the expected ones, in order."""
         deadline = self.reactor.seconds() + self.options.timeout
         addresses = (client.full, client.full.partition("/")[0])
         for self.position, stanza in expected:
@@ -261,9 +243,7 @@ class _Run:
     async def receiveAll(
         self, client: ScriptClient, connection: Client, expected: Sequence[tuple[Position, etree._Element]]
     ) -> None:
-        """
-        Wait until all expected stanzas have arrived, in any order and with others between them.
-        """
+        """Wait until all expected stanzas have arrived, in any order and with others between them."""
         deadline = self.reactor.seconds() + self.options.timeout
         while True:
             held = list(connection.stanzas)
@@ -284,9 +264,7 @@ class _Run:
         connection.stanzas.extend(each for j, each in enumerate(held) if j not in found)
 
     def missing(self, name: str, why: str, stanza: etree._Element, others: Sequence[etree._Element]) -> str:
-        """
-        Describe an expected stanza that has not arrived.
-        """
+        """Describe an expected stanza that has not arrived."""
         text = f"{name} expected\n{show(stanza)}\n  but {why}; unexpected so far:\n{showAll(others[::-1])}"
         # Most likely the newest one of the same kind and from the same sender was meant.
         alike = [each for each in others if each.tag == stanza.tag]
@@ -319,17 +297,13 @@ class _Run:
             raise self.failed(f"{client.name} should have stayed connected, but {connection.lost}")
 
     async def synchronize(self) -> None:
-        """
-        Wait until everything sent has been processed and its results have arrived.
-        """
+        """Wait until everything sent has been processed and its results have arrived."""
         here = [client for client in self.clients.values() if client.connection is not None]
         await self.ping((client, client.sentTo | {client.definition.address.domain}) for client in here)
         await self.ping((client, {client.definition.address.domain}) for client in here)
 
     async def ping(self, addresses: Iterable[tuple[ScriptClient, set[str]]]) -> None:
-        """
-        Do one round of pings. A client whose connection is lost gets no answer, and will receive nothing either.
-        """
+        """Do one round of pings. A client whose connection is lost gets no answer, and will receive nothing either."""
         waiting = [
             client.connection.ping(to).addErrback(lambda failure: failure.trap(ClientFailed))
             for client, targets in addresses

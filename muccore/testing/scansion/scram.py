@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.testing.test_scansion_client -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The client's side of SCRAM (RFC 5802), for servers that do not offer PLAIN.
-"""
+"""The client's side of SCRAM (RFC 5802), for servers that do not offer PLAIN."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from muccore.xmpp.scramkeys import HASHES, saslprep
 
 
 class ScramRefused(Exception):
-    """
-    The server's part of the exchange is wrong; C{str()} of it says how.
-    """
+    """The server's part of the exchange is wrong; C{str()} of it says how."""
 
 
 class ScramClient:
@@ -29,9 +25,7 @@ class ScramClient:
     """
 
     def __init__(self, hashName: str, user: str, password: str, nonce: str | None = None) -> None:
-        """
-        @param nonce: the client's nonce; C{None}: a random one.
-        """
+        """@param nonce: the client's nonce; C{None}: a random one."""
         self.hashName = hashName
         self._algorithm = HASHES[hashName]
         self._password = saslprep(password).encode("utf-8")
@@ -41,9 +35,7 @@ class ScramClient:
         self._signature = b""
 
     def first(self) -> bytes:
-        """
-        Return the client's first message.
-        """
+        """Return the client's first message."""
         return f"n,,{self._bare}".encode()
 
     def final(self, challenge: bytes) -> bytes:

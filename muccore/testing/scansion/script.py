@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.testing.test_scansion_script -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The parser of scripts. It reports every mistake that can be found before anything connects.
-"""
+"""The parser of scripts. It reports every mistake that can be found before anything connects."""
 
 from __future__ import annotations
 
@@ -72,9 +70,7 @@ class _Reader:
         return ScriptError(self.origin.at(line), what)
 
     def nextLine(self) -> tuple[int, str] | None:
-        """
-        Skip comments and empty lines; return the next line and its number.
-        """
+        """Skip comments and empty lines; return the next line and its number."""
         while self.at < len(self.lines):
             line = self.lines[self.at].rstrip()
             self.at += 1
@@ -86,9 +82,7 @@ class _Reader:
         return None
 
     def indented(self) -> Iterator[tuple[int, str]]:
-        """
-        Yield the indented lines from here on. Comments (not indented) and empty lines do not end them.
-        """
+        """Yield the indented lines from here on. Comments (not indented) and empty lines do not end them."""
         while self.at < len(self.lines):
             line = self.lines[self.at].rstrip()
             if line and not line[0].isspace() and not line.startswith(("#", "//")):
@@ -196,18 +190,14 @@ class _Reader:
         reader.read()
 
     def replace(self, parameter: str, value: str) -> int:
-        """
-        Replace C{${parameter}} by its value and C{${parameter's} by C{${value's}. Return how many there were.
-        """
+        """Replace C{${parameter}} by its value and C{${parameter's} by C{${value's}. Return how many there were."""
         text = "\n".join(self.lines)
         plain, possessive = f"${{{parameter}}}", f"${{{parameter}'s "
         self.lines = text.replace(plain, value).replace(possessive, f"${{{value}'s ").split("\n")
         return text.count(plain) + text.count(possessive)
 
     def subjects(self, line: int, text: str) -> tuple[list[str], str]:
-        """
-        Split an action into the clients' names and the rest of the line.
-        """
+        """Split an action into the clients' names and the rest of the line."""
         names: list[str] = []
         rest = text
         while True:

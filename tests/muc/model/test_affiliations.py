@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.affiliations}.
-"""
+"""Tests for L{muccore.muc.model.affiliations}."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.changequeue}.
-"""
+"""Tests for L{muccore.muc.model.changequeue}."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.configuration}: what occupants receive when a room is configured or destroyed.
-"""
+"""Tests for L{muccore.muc.model.configuration}: what occupants receive when a room is configured or destroyed."""
 
 from __future__ import annotations
 

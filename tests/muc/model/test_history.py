@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.history} (XEP-0045 §7.2.13, §7.2.14).
-"""
+"""Tests for L{muccore.muc.model.history} (XEP-0045 §7.2.13, §7.2.14)."""
 
 from __future__ import annotations
 

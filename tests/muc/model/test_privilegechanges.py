@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.privilegechanges}: who may change what, and all or nothing.
-"""
+"""Tests for L{muccore.muc.model.privilegechanges}: who may change what, and all or nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.privilegechanges}: who receives what of a change, in which order.
-"""
+"""Tests for L{muccore.muc.model.privilegechanges}: who receives what of a change, in which order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.rendering}: presence as a room sends it, byte for byte.
-"""
+"""Tests for L{muccore.muc.model.rendering}: presence as a room sends it, byte for byte."""
 
 from __future__ import annotations
 

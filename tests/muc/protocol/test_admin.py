@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.admin}: parsing requests, and lists of affiliations and roles.
-"""
+"""Tests for L{muccore.muc.protocol.admin}: parsing requests, and lists of affiliations and roles."""
 
 from __future__ import annotations
 

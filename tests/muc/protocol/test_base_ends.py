@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.base}: rooms that begin or end while others wait, and rooms that do not exist.
-"""
+"""Tests for L{muccore.muc.protocol.base}: rooms that begin or end while others wait, and rooms that do not exist."""
 
 from __future__ import annotations
 

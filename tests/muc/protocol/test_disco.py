@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.disco}: service discovery of rooms.
-"""
+"""Tests for L{muccore.muc.protocol.disco}: service discovery of rooms."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.invite} (XEP-0045 §7.8.2, §9.5).
-"""
+"""Tests for L{muccore.muc.protocol.invite} (XEP-0045 §7.8.2, §9.5)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.iqrelay}: IQs between occupants (XEP-0045 §6.6, §17.4, XEP-0410).
-"""
+"""Tests for L{muccore.muc.protocol.iqrelay}: IQs between occupants (XEP-0045 §6.6, §17.4, XEP-0410)."""
 
 from __future__ import annotations
 

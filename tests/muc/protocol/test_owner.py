@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.owner}: the configuration form, and its submission.
-"""
+"""Tests for L{muccore.muc.protocol.owner}: the configuration form, and its submission."""
 
 from __future__ import annotations
 

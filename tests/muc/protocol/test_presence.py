@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.presence}: presence of occupants (XEP-0045 §7.2.1, §7.6, §7.7, §17.3).
-"""
+"""Tests for L{muccore.muc.protocol.presence}: presence of occupants (XEP-0045 §7.2.1, §7.6, §7.7, §17.3)."""
 
 from __future__ import annotations
 

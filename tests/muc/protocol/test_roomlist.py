@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.roomlist}: the list of rooms, page by page (XEP-0045 §6.3, XEP-0059).
-"""
+"""Tests for L{muccore.muc.protocol.roomlist}: the list of rooms, page by page (XEP-0045 §6.3, XEP-0059)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.protocol.voice} (XEP-0045 §7.13, §8.6).
-"""
+"""Tests for L{muccore.muc.protocol.voice} (XEP-0045 §7.13, §8.6)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.muc.service.roomlog}: the lines that rooms leave in the log.
-"""
+"""Tests of L{muccore.muc.service.roomlog}: the lines that rooms leave in the log."""
 
 from __future__ import annotations
 
@@ -19,30 +17,22 @@ TEMPORARY = f"room-destroyed by conference.localhost: {ROOM}, temporary and empt
 
 
 class RoomLogTests(RoomTestCase):
-    """
-    What is logged of rooms.
-    """
+    """What is logged of rooms."""
 
     def setUp(self) -> None:
-        """
-        Keep the lines. Each test opens its room.
-        """
+        """Keep the lines. Each test opens its room."""
         self.patch(eventlog, "limit", RateLimit())
         self.logged = Logged(self)
         setThreshold("info")
 
     def lines(self) -> list[str]:
-        """
-        The lines since the last time.
-        """
+        """The lines since the last time."""
         lines = self.logged.lines(LogLevel.info)
         self.logged.events.clear()
         return lines
 
     def test_configured(self) -> None:
-        """
-        A configuration is told by the names of the settings that it changes: no values, and no password.
-        """
+        """A configuration is told by the names of the settings that it changes: no values, and no password."""
         self.openRoom(roomname="Verona", roomsecret="wherefore")
         self.assertNotIn("wherefore", repr(self.logged.events))
         self.assertEqual(
@@ -77,9 +67,7 @@ class RoomLogTests(RoomTestCase):
         )
 
     def test_ends(self) -> None:
-        """
-        However a room ends, it is told.
-        """
+        """However a room ends, it is told."""
         self.patch(eventlog, "LINE_LIMIT", 1000)
         self.openRoom()
         self.lines()
@@ -105,9 +93,7 @@ class RoomLogTests(RoomTestCase):
         )
 
     def test_open(self) -> None:
-        """
-        A room that is open from the start is told when it is written down; one that could not be is not told.
-        """
+        """A room that is open from the start is told when it is written down; one that could not be is not told."""
         self.openRoom(options={"lockNewRooms": False})
         self.assertEqual(self.lines()[0], CREATED)
         self.openRoom(options={"lockNewRooms": False})
@@ -122,9 +108,7 @@ class RoomLogTests(RoomTestCase):
         self.assertEqual(self.lines(), [])
 
     def test_refused(self) -> None:
-        """
-        What is refused is not told.
-        """
+        """What is refused is not told."""
         self.openRoom()
         tybalt = self.enter("tybalt", "Tybalt")
         self.lines()

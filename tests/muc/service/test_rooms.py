@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.service.rooms}: loading rooms, evicting them, and shutting down.
-"""
+"""Tests for L{muccore.muc.service.rooms}: loading rooms, evicting them, and shutting down."""
 
 from __future__ import annotations
 

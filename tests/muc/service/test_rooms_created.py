@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.service.rooms}: creating rooms, and which are listed.
-"""
+"""Tests for L{muccore.muc.service.rooms}: creating rooms, and which are listed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.service.rooms}: temporary rooms, and what is left of them after a restart.
-"""
+"""Tests for L{muccore.muc.service.rooms}: temporary rooms, and what is left of them after a restart."""
 
 from __future__ import annotations
 

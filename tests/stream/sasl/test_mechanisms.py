@@ -18,20 +18,14 @@ from tests.stream.logins import ALL, BINDINGS, PASSWORD, Accounts, SASLTestCase
 
 
 class OfferTests(SASLTestCase):
-    """
-    Which mechanisms there are, and when.
-    """
+    """Which mechanisms there are, and when."""
 
     def test_interface(self) -> None:
-        """
-        The accounts of these tests are what the real ones are.
-        """
+        """The accounts of these tests are what the real ones are."""
         verifyObject(IAuthBackend, self.accounts)
 
     def test_all(self) -> None:
-        """
-        Under TLS that can be bound to there are all of them, strongest first.
-        """
+        """Under TLS that can be bound to there are all of them, strongest first."""
         self.assertEqual(self.sasl.mechanisms(True, BINDINGS), ALL)
         self.assertEqual([mechanism.name for mechanism in MECHANISMS], ALL)
 
@@ -63,23 +57,17 @@ class OfferTests(SASLTestCase):
                 self.assertEqual(caught.exception.condition, expected, name)
 
     def test_plainWithoutTLS(self) -> None:
-        """
-        PLAIN is to be had without TLS where the operator wants it so.
-        """
+        """PLAIN is to be had without TLS where the operator wants it so."""
         server = SASL(Accounts(), "example.org", True)
         self.assertEqual(server.mechanisms(False, None), ["PLAIN"])
         outcome = server.begin("PLAIN", False, None).start(f"\0romeo\0{PASSWORD}".encode())
         self.assertEqual(self.successResultOf(outcome), Success("romeo"))
 
     def test_anotherRow(self) -> None:
-        """
-        Another mechanism is one row of the table.
-        """
+        """Another mechanism is one row of the table."""
 
         class Guest(SASLExchange):
-            """
-            Lets everybody in as a guest.
-            """
+            """Lets everybody in as a guest."""
 
             async def first(self, data: bytes) -> Success:
                 return Success("guest", data)
@@ -92,14 +80,10 @@ class OfferTests(SASLTestCase):
 
 
 class ExchangeTests(SASLTestCase):
-    """
-    What all mechanisms do alike.
-    """
+    """What all mechanisms do alike."""
 
     def test_noInitialResponse(self) -> None:
-        """
-        A client that sends nothing with its choice is asked with an empty challenge, whatever the mechanism.
-        """
+        """A client that sends nothing with its choice is asked with an empty challenge, whatever the mechanism."""
         for name in ALL:
             exchange = self.sasl.begin(name, True, BINDINGS)
             self.assertEqual(self.successResultOf(exchange.start(None)), Challenge(b""))
@@ -108,16 +92,12 @@ class ExchangeTests(SASLTestCase):
                 self.assertEqual(outcome, Success("romeo"))
 
     def test_emptyInitialResponse(self) -> None:
-        """
-        An empty initial response is one, and for all of these it is malformed.
-        """
+        """An empty initial response is one, and for all of these it is malformed."""
         for name in ALL:
             self.assertFails("malformed-request", self.sasl.begin(name, True, BINDINGS).start(b""))
 
     def test_tooLong(self) -> None:
-        """
-        A message that is too long is not looked at; one that is as long as may be is.
-        """
+        """A message that is too long is not looked at; one that is as long as may be is."""
         padding = "x" * (MESSAGE_LIMIT - len("\0romeo\0"))
         self.assertFails("not-authorized", self.plain(f"\0romeo\0{padding}"))
         self.accounts.asked.clear()
@@ -126,15 +106,11 @@ class ExchangeTests(SASLTestCase):
         self.assertEqual(self.accounts.asked, [])
 
     def test_longestPlain(self) -> None:
-        """
-        Addresses as long as may be leave room for a long password.
-        """
+        """Addresses as long as may be leave room for a long password."""
         self.assertGreater(MESSAGE_LIMIT - 2 * 1023 - 1 - 1023 - 2, 1000)
 
     def test_over(self) -> None:
-        """
-        When it is over, it is over, and while it waits for the accounts it takes nothing.
-        """
+        """When it is over, it is over, and while it waits for the accounts it takes nothing."""
         exchange = self.sasl.begin("PLAIN", True, None)
         message = f"\0romeo\0{PASSWORD}".encode()
         self.successResultOf(exchange.start(message))
@@ -155,9 +131,7 @@ class ExchangeTests(SASLTestCase):
         self.assertEqual(self.successResultOf(outcome), Success("romeo"))
 
     def test_cancel(self) -> None:
-        """
-        Who gives up while the accounts are being asked cancels that too.
-        """
+        """Who gives up while the accounts are being asked cancels that too."""
         cancelled: list[object] = []
         self.accounts.scramKeys = lambda user, hashName: Deferred(cancelled.append)
         outcome = self.sasl.begin("SCRAM-SHA-1", True, None).start(b"n,,n=romeo,r=x")
@@ -168,9 +142,7 @@ class ExchangeTests(SASLTestCase):
         self.assertEqual(self.logged, [])
 
     def test_storeFails(self) -> None:
-        """
-        If the accounts do not answer, nobody is told that the password is wrong, and the operator reads one line.
-        """
+        """If the accounts do not answer, nobody is told that the password is wrong, and the operator reads one line."""
         trouble = StoreUnavailable("sqlite:var/muccore.db: disk I/O error")
         self.accounts.scramKeys = self.accounts.checkPassword = lambda user, what: fail(trouble)
         for start in (
@@ -184,18 +156,14 @@ class ExchangeTests(SASLTestCase):
             self.assertNotIn("\n", line.strip())
 
     def test_fault(self) -> None:
-        """
-        Any other fault is logged as one, and told as little.
-        """
+        """Any other fault is logged as one, and told as little."""
         self.accounts.scramKeys = lambda user, hashName: fail(ZeroDivisionError())
         outcome = self.sasl.begin("SCRAM-SHA-1", True, None).start(b"n,,n=romeo,r=x")
         self.assertFails("temporary-auth-failure", outcome)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_conditions(self) -> None:
-        """
-        A failure has one of the conditions of RFC 6120 §6.5 and no other.
-        """
+        """A failure has one of the conditions of RFC 6120 §6.5 and no other."""
         self.assertEqual(len(SASL_CONDITIONS), 11)
         self.assertEqual(str(SASLFailure("aborted")), "aborted")
         self.assertEqual(str(SASLFailure("aborted", "Why.")), "aborted: Why.")
@@ -204,14 +172,10 @@ class ExchangeTests(SASLTestCase):
 
 
 class PlainTests(SASLTestCase):
-    """
-    PLAIN (RFC 4616).
-    """
+    """PLAIN (RFC 4616)."""
 
     def test_right(self) -> None:
-        """
-        Name and password are right, with or without an authorization identity; the name is prepared.
-        """
+        """Name and password are right, with or without an authorization identity; the name is prepared."""
         for message, user in [
             (f"\0romeo\0{PASSWORD}", "romeo"),
             (f"\0ROMEO\0{PASSWORD}", "romeo"),
@@ -222,23 +186,17 @@ class PlainTests(SASLTestCase):
             self.assertEqual(self.successResultOf(self.plain(message)), Success(user))
 
     def test_wrong(self) -> None:
-        """
-        A wrong password, a user who does not exist and a name that nobody can have look the same.
-        """
+        """A wrong password, a user who does not exist and a name that nobody can have look the same."""
         for message in ("\0romeo\0wrong", f"\0nobody\0{PASSWORD}", f"\0no body\0{PASSWORD}", f"\0a@b\0{PASSWORD}"):
             self.assertIsNone(self.assertFails("not-authorized", self.plain(message)).text)
 
     def test_unknownUserIsChecked(self) -> None:
-        """
-        The password of a user who does not exist is checked too, so that it takes as long.
-        """
+        """The password of a user who does not exist is checked too, so that it takes as long."""
         self.plain("\0nobody\0wrong").addErrback(lambda failure: None)
         self.assertEqual(self.accounts.asked, [("checkPassword", "nobody")])
 
     def test_malformed(self) -> None:
-        """
-        Whatever is not two or three parts that are there is refused.
-        """
+        """Whatever is not two or three parts that are there is refused."""
         for message in [
             "romeo",
             "\0romeo",
@@ -254,9 +212,7 @@ class PlainTests(SASLTestCase):
         self.assertEqual(self.accounts.asked, [])
 
     def test_authzid(self) -> None:
-        """
-        Nobody may act as anybody else.
-        """
+        """Nobody may act as anybody else."""
         for authzid in [
             "romeo",
             "juliet@example.org",

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.stream.sasl.test_scram -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of L{muccore.stream.sasl.scram}.
-"""
+"""Tests of L{muccore.stream.sasl.scram}."""
 
 from __future__ import annotations
 
@@ -22,14 +20,10 @@ KEYS = ScramKeys.derive("SHA-256", "pencil", b"salt", 1)
 
 
 class Asserts(SynchronousTestCase):
-    """
-    What the tests here have in common.
-    """
+    """What the tests here have in common."""
 
     def assertFails(self, condition: str, call: object, *arguments: object) -> SASLFailure:
-        """
-        A call fails with one condition.
-        """
+        """A call fails with one condition."""
         with self.assertRaises(SASLFailure) as caught:
             call(*arguments)
         self.assertEqual(caught.exception.condition, condition, arguments)
@@ -37,14 +31,10 @@ class Asserts(SynchronousTestCase):
 
 
 class VectorTests(SynchronousTestCase):
-    """
-    The examples of the texts, byte for byte.
-    """
+    """The examples of the texts, byte for byte."""
 
     def assertExchange(self, hashName: str, salt: str, nonce: str, *messages: bytes) -> None:
-        """
-        Replay an exchange in which C{user} knows the password C{pencil}.
-        """
+        """Replay an exchange in which C{user} knows the password C{pencil}."""
         conversation = ScramServer(hashName, None, False, nonce)
         conversation.first(messages[0])
         self.assertEqual((conversation.user, conversation.authzid), ("user", None))
@@ -53,9 +43,7 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(conversation.final(messages[2]), messages[3])
 
     def test_sha1(self) -> None:
-        """
-        RFC 5802 §5.
-        """
+        """RFC 5802 §5."""
         self.assertExchange(
             "SHA-1",
             "QSXCR+Q6sek8bf92",
@@ -67,9 +55,7 @@ class VectorTests(SynchronousTestCase):
         )
 
     def test_sha256(self) -> None:
-        """
-        RFC 7677 §3.
-        """
+        """RFC 7677 §3."""
         self.assertExchange(
             "SHA-256",
             "W22ZaJ0SNY7soEsUEjb6gQ==",
@@ -83,22 +69,16 @@ class VectorTests(SynchronousTestCase):
 
 
 class FirstTests(Asserts):
-    """
-    The client's first message (RFC 5802 §7).
-    """
+    """The client's first message (RFC 5802 §7)."""
 
     def first(self, message: bytes) -> ScramServer:
-        """
-        Take a first message without channel binding.
-        """
+        """Take a first message without channel binding."""
         conversation = ScramServer("SHA-1", None, False)
         conversation.first(message)
         return conversation
 
     def test_names(self) -> None:
-        """
-        Names are told as the client means them.
-        """
+        """Names are told as the client means them."""
         for message, user, authzid in [
             (b"n,,n=user,r=x", "user", None),
             (b"y,,n=user,r=x", "user", None),
@@ -113,9 +93,7 @@ class FirstTests(Asserts):
             self.assertEqual((conversation.user, conversation.authzid), (user, authzid), message)
 
     def test_malformed(self) -> None:
-        """
-        Whatever does not follow the grammar is refused.
-        """
+        """Whatever does not follow the grammar is refused."""
         for message in [
             b"",
             b"n",
@@ -153,9 +131,7 @@ class FirstTests(Asserts):
             self.assertFails("malformed-request", self.first, message)
 
     def test_mandatoryExtensions(self) -> None:
-        """
-        What the client says must be understood is not (RFC 5802 §5.1), wherever it says so.
-        """
+        """What the client says must be understood is not (RFC 5802 §5.1), wherever it says so."""
         for message in (b"n,,m=new,n=user,r=x", b"n,,n=user,r=x,m=new", b"m=new,n=user,r=x"):
             failure = self.assertFails("malformed-request", self.first, message)
             self.assertIn("extensions", failure.text)
@@ -164,18 +140,14 @@ class FirstTests(Asserts):
     @settings(max_examples=300)
     @given(st.binary() | st.text("npyamr=,2C3Dx\0ü\n").map(str.encode))
     def test_anything(self, message: bytes) -> None:
-        """
-        Anything else is either understood or a L{SASLFailure}.
-        """
+        """Anything else is either understood or a L{SASLFailure}."""
         try:
             self.assertTrue(self.first(message).user)
         except SASLFailure as e:
             self.assertEqual(e.condition, "malformed-request")
 
     def test_nonces(self) -> None:
-        """
-        The server's nonce is new each time, long enough, and behind the client's.
-        """
+        """The server's nonce is new each time, long enough, and behind the client's."""
         nonces = set()
         for _ in range(100):
             challenge = self.first(b"n,,n=user,r=client").challenge(KEYS).decode()
@@ -187,38 +159,28 @@ class FirstTests(Asserts):
 
 
 class FinalTests(Asserts):
-    """
-    The client's last message.
-    """
+    """The client's last message."""
 
     def exchange(self, client: ScramClient) -> tuple[ScramServer, bytes]:
-        """
-        Carry an exchange to where the client's last message is ready.
-        """
+        """Carry an exchange to where the client's last message is ready."""
         conversation = ScramServer("SHA-256", None, False)
         conversation.first(client.first())
         return conversation, client.final(conversation.challenge(KEYS))
 
     def test_right(self) -> None:
-        """
-        A client that knows the password is let in, and knows that the server does.
-        """
+        """A client that knows the password is let in, and knows that the server does."""
         for extension in ("", ",z=1", ",p=eHg=,y=2"):
             client = ScramClient("sha256", "user", "pencil", extension=extension)
             conversation, final = self.exchange(client)
             client.verify(conversation.final(final))
 
     def test_wrongPassword(self) -> None:
-        """
-        One that does not is not.
-        """
+        """One that does not is not."""
         conversation, final = self.exchange(ScramClient("sha256", "user", "pen"))
         self.assertIsNone(self.assertFails("not-authorized", conversation.final, final).text)
 
     def test_anyByte(self) -> None:
-        """
-        There is no byte of the last message that could be another one.
-        """
+        """There is no byte of the last message that could be another one."""
         conversation, final = self.exchange(ScramClient("sha256", "user", "pencil"))
         for index in range(len(final)):
             for flipped in (final[index] ^ 1, final[index] ^ 0x20, 0, 0xFF):
@@ -228,9 +190,7 @@ class FinalTests(Asserts):
         conversation.final(final)
 
     def test_nonce(self) -> None:
-        """
-        The answer is to this challenge, not to another.
-        """
+        """The answer is to this challenge, not to another."""
         client = ScramClient("sha256", "user", "pencil")
         conversation = ScramServer("SHA-256", None, False)
         conversation.first(client.first())
@@ -243,9 +203,7 @@ class FinalTests(Asserts):
         client.verify(conversation.final(client.final(challenge)))
 
     def test_gs2Header(self) -> None:
-        """
-        The header is confirmed as it was sent (RFC 5802 §5.1, C{c}), so that nobody can have changed it.
-        """
+        """The header is confirmed as it was sent (RFC 5802 §5.1, C{c}), so that nobody can have changed it."""
         for sent, confirmed in [(b"n,,", b"y,,"), (b"y,,", b"n,,"), (b"n,a=u,", b"n,,"), (b"n,,", b"n,,x")]:
             client = ScramClient("sha256", "user", "pencil", header=sent)
             conversation = ScramServer("SHA-256", None, False)
@@ -255,9 +213,7 @@ class FinalTests(Asserts):
             self.assertFails("not-authorized", conversation.final, final)
 
     def test_malformed(self) -> None:
-        """
-        Whatever does not follow the grammar is refused.
-        """
+        """Whatever does not follow the grammar is refused."""
         conversation, final = self.exchange(ScramClient("sha256", "user", "pencil"))
         binding, nonce, proof = final.split(b",")
         for message in [
@@ -285,9 +241,7 @@ class FinalTests(Asserts):
             self.assertFails("malformed-request", conversation.final, message)
 
     def test_lengths(self) -> None:
-        """
-        A proof of another length is a wrong one.
-        """
+        """A proof of another length is a wrong one."""
         conversation, final = self.exchange(ScramClient("sha256", "user", "pencil"))
         unproved = final[: final.rindex(b",p=")]
         for length in (0, 1, 20, 31, 33, 64):
@@ -297,9 +251,7 @@ class FinalTests(Asserts):
     @settings(max_examples=300)
     @given(st.binary() | st.text("cpr=,biwsx/+\0ü\n").map(str.encode))
     def test_anything(self, message: bytes) -> None:
-        """
-        Anything else is a L{SASLFailure}.
-        """
+        """Anything else is a L{SASLFailure}."""
         conversation = ScramServer("SHA-256", None, False)
         conversation.first(b"n,,n=user,r=x")
         conversation.challenge(KEYS)
@@ -308,14 +260,10 @@ class FinalTests(Asserts):
 
 
 class BindingTests(Asserts):
-    """
-    Channel binding (RFC 5802 §6).
-    """
+    """Channel binding (RFC 5802 §6)."""
 
     def logIn(self, header: bytes, seen: bytes = b"", plus: bool = True, offered: bool = True) -> None:
-        """
-        Log in by a client that sends a header and sees some data of the channel.
-        """
+        """Log in by a client that sends a header and sees some data of the channel."""
         client = ScramClient("sha256", "user", "pencil", header=header, binding=seen)
         bindings = Bindings(**{"tls-exporter": b"exported", "tls-server-end-point": b"hashed"}) if plus else None
         conversation = ScramServer("SHA-256", bindings, offered)
@@ -323,17 +271,13 @@ class BindingTests(Asserts):
         client.verify(conversation.final(client.final(conversation.challenge(KEYS))))
 
     def test_bound(self) -> None:
-        """
-        A client that sees the same channel gets in, by each type, with an authorization identity or without.
-        """
+        """A client that sees the same channel gets in, by each type, with an authorization identity or without."""
         self.logIn(b"p=tls-exporter,,", b"exported")
         self.logIn(b"p=tls-exporter,a=user@example,", b"exported")
         self.logIn(b"p=tls-server-end-point,,", b"hashed")
 
     def test_otherChannel(self) -> None:
-        """
-        A client that sees another channel does not, though its proof is right.
-        """
+        """A client that sees another channel does not, though its proof is right."""
         for header, seen in [
             (b"p=tls-exporter,,", b"hashed"),
             (b"p=tls-server-end-point,,", b"exported"),
@@ -345,9 +289,7 @@ class BindingTests(Asserts):
             self.assertIsInstance(failure, BindingRefused)
 
     def test_types(self) -> None:
-        """
-        A type that is not to be had is refused, and so is none at all with a mechanism that binds.
-        """
+        """A type that is not to be had is refused, and so is none at all with a mechanism that binds."""
         for header in (b"p=tls-unique,,", b"p=TLS-EXPORTER,,", b"n,,", b"y,,"):
             failure = self.assertFails("malformed-request", self.logIn, header, b"exported")
             self.assertIsInstance(failure, BindingRefused)
@@ -372,14 +314,10 @@ class BindingTests(Asserts):
 
 
 class FakeKeysTests(Asserts):
-    """
-    Keys of users who do not exist.
-    """
+    """Keys of users who do not exist."""
 
     def test_likeRealOnes(self) -> None:
-        """
-        They look like those of a new account.
-        """
+        """They look like those of a new account."""
         for hashName in ("SHA-1", "SHA-256"):
             real, fake = ScramKeys.derive(hashName, "secret"), dummyKeys(b"secret", hashName, "nobody")
             self.assertEqual(fake.hashName, hashName)
@@ -388,9 +326,7 @@ class FakeKeysTests(Asserts):
             self.assertEqual((fake.iterations, len(fake.salt)), (ITERATIONS, SALT_LENGTH))
 
     def test_stable(self) -> None:
-        """
-        The same name has the same salt, and no other name, hash or server has it.
-        """
+        """The same name has the same salt, and no other name, hash or server has it."""
         salt = dummyKeys(b"secret", "SHA-1", "nobody").salt
         self.assertEqual(dummyKeys(b"secret", "SHA-1", "nobody").salt, salt)
         for other in [
@@ -401,9 +337,7 @@ class FakeKeysTests(Asserts):
             self.assertNotEqual(dummyKeys(*other).salt, salt)
 
     def test_noPassword(self) -> None:
-        """
-        No proof fits them, not even one made of what is in them.
-        """
+        """No proof fits them, not even one made of what is in them."""
         client = ScramClient("sha256", "nobody", "")
         conversation = ScramServer("SHA-256", None, False)
         conversation.first(client.first())

@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-A store of accounts: everybody whose name begins with C{guest} may log in with one password, which is in a file.
-"""
+"""A store of accounts: everybody whose name begins with C{guest} may log in with one password, which is in a file."""
 
 import hmac
 
@@ -14,9 +12,7 @@ from muccore.xmpp.scramkeys import saslprep
 
 @implementer(IAuthBackend)
 class GuestAccounts:
-    """
-    Guests. They log in by PLAIN, over TLS: the password alone gives no SCRAM keys that would differ by user.
-    """
+    """Guests. They log in by PLAIN, over TLS: the password alone gives no SCRAM keys that would differ by user."""
 
     hashes = frozenset()
     loopbackOnly = False
@@ -26,9 +22,7 @@ class GuestAccounts:
         self.password = None
 
     def open(self):
-        """
-        Read the password; on a failure the operator reads this line.
-        """
+        """Read the password; on a failure the operator reads this line."""
         try:
             self.password = saslprep(self.file.getContent().decode("utf-8").strip()).encode("utf-8")
         except (OSError, ValueError) as e:
@@ -36,22 +30,16 @@ class GuestAccounts:
         return succeed(None)
 
     def close(self):
-        """
-        There is nothing to finish.
-        """
+        """There is nothing to finish."""
         self.password = None
         return succeed(None)
 
     def scramKeys(self, user, hashName):
-        """
-        There are none.
-        """
+        """There are none."""
         return succeed(None)
 
     def checkPassword(self, user, password):
-        """
-        Compare in a time that does not depend on how much of the password is right, for strangers too.
-        """
+        """Compare in a time that does not depend on how much of the password is right, for strangers too."""
         if self.password is None:
             return fail(StoreUnavailable(f"{self.file.path}: it is not open"))
         try:

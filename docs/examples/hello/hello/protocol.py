@@ -26,9 +26,7 @@ HELLO = f"/iq[@type='get']/hello[@xmlns='{NS_HELLO}']"
 
 @implementer(IDisco)
 class WokkelHello(XMPPHandler, IQHandlerMixin):
-    """
-    Greets, the way wokkel's handlers do.
-    """
+    """Greets, the way wokkel's handlers do."""
 
     iqHandlers = {HELLO: "onHello"}
 
@@ -37,36 +35,26 @@ class WokkelHello(XMPPHandler, IQHandlerMixin):
         self.word = word
 
     def connectionInitialized(self):
-        """
-        Called when the handler has been added to its domain.
-        """
+        """Called when the handler has been added to its domain."""
         self.xmlstream.addObserver(HELLO, self.handleRequest)
 
     def onHello(self, iq):
-        """
-        What this returns is sent as the result.
-        """
+        """What this returns is sent as the result."""
         answer = domish.Element((NS_HELLO, "hello"))
         answer.addContent(f"{self.word}, {JID(iq['from']).user}!")
         return answer
 
     def getDiscoInfo(self, requestor, target, nodeIdentifier=""):
-        """
-        What the domain's disco#info has more because of this handler.
-        """
+        """What the domain's disco#info has more because of this handler."""
         return [] if nodeIdentifier else [disco.DiscoFeature(NS_HELLO)]
 
     def getDiscoItems(self, requestor, target, nodeIdentifier=""):
-        """
-        Nothing.
-        """
+        """Nothing."""
         return []
 
 
 class Hello(Handler):
-    """
-    Greets, with muccore's tables.
-    """
+    """Greets, with muccore's tables."""
 
     features = (NS_HELLO,)
 
@@ -75,9 +63,7 @@ class Hello(Handler):
         self.word = word
 
     def onHello(self, element, to):
-        """
-        What this returns is sent as the result.
-        """
+        """What this returns is sent as the result."""
         answer = Element((NS_HELLO, "hello"))
         answer.children.append(f"{self.word}, {parse(element['from']).local}!")
         return answer

@@ -14,9 +14,7 @@ from muccore.storage.factory import StoreFactory, filePath
 
 @implementer(IPlugin, IHandlerFactory)
 class HelloFactory:
-    """
-    Makes one of the two handlers.
-    """
+    """Makes one of the two handlers."""
 
     help = "what to greet with; Hello if there is nothing"
 
@@ -25,9 +23,7 @@ class HelloFactory:
         self._handler = handler
 
     def makeHandler(self, argument):
-        """
-        Called when the configuration is read, and for each domain that names it.
-        """
+        """Called when the configuration is read, and for each domain that names it."""
         if len(argument) > 40:
             raise BadDescription(f"{self.name}: greets with at most 40 characters, found {len(argument)}")
         return self._handler(argument or "Hello")
