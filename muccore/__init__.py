@@ -2,7 +2,7 @@
 """
 muccore: an XMPP server whose heart is group chat (XEP-0045).
 
-The drawing of the house is C{docs/design/0001-the-house.md}.
+The architecture is described in C{docs/ARCHITECTURE.md}.
 """
 
 from muccore import compat as _compat
