@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from cryptography import x509
@@ -26,7 +25,6 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
-from muccore.log.logger import Logger
 from muccore.xmpp.specs import Spec
 
 implements = (
@@ -231,8 +229,6 @@ class _Credentials:
 class ServerTLS:
     """Makes the TLS connections of the server, for C{startTLS} and for direct TLS."""
 
-    _log = Logger()
-
     def __init__(
         self, certificate: AnyPath, privateKey: AnyPath, seconds: Callable[[], float] = time.monotonic
     ) -> None:
@@ -255,7 +251,6 @@ class ServerTLS:
         """
         credentials = _Credentials(self._certificatePath, self._keyPath)
         context = credentials.makeContext()
-        self._warnOfDates(credentials.certificate)
         self._credentials = credentials
         self._use(context)
 
@@ -263,21 +258,15 @@ class ServerTLS:
         self._context = context
         self._made = self._seconds()
 
-    def _warnOfDates(self, certificate: x509.Certificate) -> None:
-        now = datetime.now(UTC)
-        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        if now > ends:
-            self._log.warn(
-                "{path}: the certificate expired on {date:%Y-%m-%d}, clients will refuse it; renew it and reload",
-                path=self._certificatePath,
-                date=ends,
-            )
-        elif now < begins:
-            self._log.warn(
-                "{path}: the certificate is not valid before {date:%Y-%m-%d %H:%M} UTC; check this machine's clock",
-                path=self._certificatePath,
-                date=begins,
-            )
+    @property
+    def certificatePath(self) -> str:
+        """The file of the certificate."""
+        return self._certificatePath
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The server's certificate."""
+        return self._credentials.certificate
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """See L{IOpenSSLServerConnectionCreator}."""

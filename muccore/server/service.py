@@ -9,8 +9,10 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, FirstError, maybeDeferred, succeed
@@ -25,6 +27,7 @@ from muccore.interfaces import StoreError
 from muccore.log import eventlog
 from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
+from muccore.net.certificatecheck import findProblems
 from muccore.net.tls import TLSConfigError
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import STORES, ServerComponents
@@ -32,8 +35,11 @@ from muccore.server.listeners import Listeners, listenKeys
 from muccore.server.systemd import READY, STOPPING, notify, reloading
 from muccore.xmpp.errors import StreamError
 
-_RESTART_ONLY = ("transport", "auth", "storage")
+_RESTART_ONLY: Final = ("transport", "auth", "storage")
 """Sections of which nothing can be taken over while the server runs."""
+
+CERTIFICATE_CHECK_PERIOD: Final = 24 * 60 * 60
+"""Seconds between two checks of the certificate."""
 
 
 class MUCCoreService(Service):
@@ -49,11 +55,15 @@ class MUCCoreService(Service):
     name = "muccore"
     _log = Logger()
 
-    def __init__(self, settings: Settings, reactor: Any, tuned: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, reactor: Any, tuned: bool = False, seconds: Callable[[], float] = time.time
+    ) -> None:
         """
         @param tuned: the process is ours alone: handle SIGHUP, tune the collector, end the process if the start
             fails.
+        @param seconds: tells the time since the epoch, for the dates of certificates.
         """
+        self._time = seconds
         self.settings = settings
         self.reactor = reactor
         self.components: ServerComponents | None = None
@@ -67,6 +77,9 @@ class MUCCoreService(Service):
         self._stopped: Deferred[None] | None = None
         self._reporting = LoopingCall(lambda: eventlog.limit.expire())
         self._reporting.clock = reactor
+        self._certificateCheck = LoopingCall(self._checkCertificate)
+        self._certificateCheck.clock = reactor
+        self._possibleConnections: int | None = None
 
     # Starting
 
@@ -102,6 +115,7 @@ class MUCCoreService(Service):
             _tuneCollector()
         self._serving = True
         self._reporting.start(eventlog.PERIOD, now=False)
+        self._certificateCheck.start(CERTIFICATE_CHECK_PERIOD)
         self._announce()
         notify(READY)
 
@@ -120,12 +134,21 @@ class MUCCoreService(Service):
             settings.c2s.closeTimeout,
         )
 
+    def _checkCertificate(self) -> None:
+        """Warn of a certificate that clients refuse, or soon will."""
+        tls = None if self.components is None else self.components.tls
+        if tls is not None:
+            now = datetime.fromtimestamp(self._time(), UTC)
+            for problem in findProblems(tls.certificate, self.settings.server.domain, now):
+                self._log.warn("{path}: {problem}", path=tls.certificatePath, problem=problem)
+
     def _raiseFileLimit(self) -> None:
         if not self._ownsProcess:
             return
         wanted = self.settings.limits.connections
         possible = rlimits.raiseFileLimit(wanted)
-        if possible < wanted:
+        if possible < wanted and possible != self._possibleConnections:
+            self._possibleConnections = possible
             self._log.info(
                 "{possible} clients can be connected, not {wanted}: raise the limit of open files (LimitNOFILE) "
                 "or lower [limits] connections",
@@ -214,6 +237,8 @@ class MUCCoreService(Service):
         self.settings = settings
         self._raiseFileLimit()
         await closeOthers()
+        self._certificateCheck.reset()
+        self._checkCertificate()
         self._log.info("reloaded {path}", path=settings.path)
 
     def _checkRestart(self, settings: Settings) -> None:
@@ -265,8 +290,9 @@ class MUCCoreService(Service):
         await self._try(lambda: house.streams.closeAll(StreamError("system-shutdown")))
         for store in house.stores:
             await self._try(store.close)
-        if self._reporting.running:
-            self._reporting.stop()
+        for call in (self._reporting, self._certificateCheck):
+            if call.running:
+                call.stop()
         eventlog.limit.expire(everything=True)
         self._log.info("muccore has ended")
 

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 from twisted.internet import reactor
@@ -31,6 +32,7 @@ from muccore.server.systemd import READY, STOPPING
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
+from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED, ConfigurationFile, Logged
 from tests.endtoend.clients import Person, arrive, bounded, codes, isPresence
 
@@ -237,6 +239,19 @@ class TunedTests(ServerTestCase):
         os.kill(os.getpid(), signal.SIGHUP)
         await reloaded
 
+    async def test_fewFiles(self) -> None:
+        """That fewer clients can be connected than configured is logged once, and again when it changes."""
+        possible = 10
+        self.patch(service.rlimits, "raiseFileLimit", lambda wanted: min(possible, wanted))
+        server = self.server(ConfigurationFile(self), True)
+        server.startService()
+        await server.ready
+        await server.reload()
+        possible = 11
+        await server.reload()
+        lines = [line for line in self.logged.lines(LogLevel.info) if "clients can be connected" in line]
+        self.assertEqual([line.partition(",")[0] for line in lines], [f"{n} clients can be connected" for n in (10, 11)])
+
     async def test_stoppedEarly(self) -> None:
         """A server that is told to end before it served has not failed."""
         server = self.server(ConfigurationFile(self, storage={"affiliations": "sqlite:rooms.db"}), True)
@@ -244,6 +259,40 @@ class TunedTests(ServerTestCase):
         await server.stopService()
         await server.ready
         self.assertEqual((self.err.getvalue(), self.atExit), ("", []))
+
+
+class CertificateTests(ServerTestCase):
+    """Warnings of a certificate that clients refuse, or soon will."""
+
+    async def start(self, file: ConfigurationFile, age: int) -> MUCCoreService:
+        """Start a server whose calendar is some days ahead."""
+        server = MUCCoreService(load(file.path), reactor, seconds=lambda: time.time() + age * 86400)
+        self.addCleanup(server.stopService)
+        server.startService()
+        await server.ready
+        return server
+
+    async def test_daily(self) -> None:
+        """One line at start, and another one each time a day has gone by."""
+        self.patch(service, "CERTIFICATE_CHECK_PERIOD", 0.01)
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        await self.start(file, 20)
+        [line, *_] = self.logged.lines(LogLevel.warn)
+        self.assertIn(f"{file.certificate}: the certificate expires on ", line)
+        while len(self.logged.lines(LogLevel.warn)) < 3:
+            await deferLater(reactor, 0.01)
+        self.assertEqual(set(self.logged.lines(LogLevel.warn)), {line})
+
+    async def test_reloaded(self) -> None:
+        """A reload checks the new certificate; one without fault is not spoken of."""
+        file = ConfigurationFile(self, c2s=ENCRYPTED)
+        server = await self.start(file, 0)
+        await server.reload()
+        self.assertEqual(self.logged.lines(LogLevel.warn), [])
+        makeCertificate(file.folder, ["example.net"])
+        await server.reload()
+        [line] = self.logged.lines(LogLevel.warn)
+        self.assertIn("is for example.net, not for localhost", line)
 
 
 class ReloadTests(ServerTestCase):

@@ -1,0 +1,80 @@
+# -*- test-case-name: tests.net.test_certificatecheck -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""What is wrong with a certificate that can be loaded: its dates, and the names it is for (RFC 6120 §13.7.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+
+from muccore.net.selfsigned import XMPP_ADDRESS
+
+WARNING_PERIOD: Final = timedelta(days=14)
+"""Time before the end of a certificate in which it is warned of."""
+
+_SRV_NAME: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")
+_SRV_SERVICE: Final = "_xmpp-client."
+
+
+def _der(value: bytes) -> str:
+    """The text of a DER-encoded string of less than 128 bytes; C{""} for anything else."""
+    return value[2:].decode("utf-8", "replace") if len(value) > 1 and value[1] == len(value) - 2 else ""
+
+
+def _names(certificate: x509.Certificate) -> Iterator[str]:
+    """The DNS names, XmppAddrs and SRVNames of a certificate. Clients do not look at the common name any more."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for name in names:
+        if isinstance(name, x509.DNSName):
+            yield name.value
+        elif isinstance(name, x509.OtherName) and name.type_id == XMPP_ADDRESS:
+            yield _der(name.value)
+        elif isinstance(name, x509.OtherName) and name.type_id == _SRV_NAME:
+            yield _der(name.value).removeprefix(_SRV_SERVICE)
+
+
+def _ascii(name: str) -> str:
+    """A host name as DNS has it."""
+    try:
+        return name.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return name.lower()
+
+
+def isForDomain(certificate: x509.Certificate, domain: str) -> bool:
+    """Whether clients accept a certificate for a domain (RFC 6120 §13.7.1.2, RFC 6125 §6.4)."""
+    wanted = _ascii(domain)
+    # A wildcard stands for exactly one label.
+    wildcard = "*." + wanted.partition(".")[2]
+    return any(_ascii(name) in (wanted, wildcard) for name in _names(certificate))
+
+
+def findProblems(certificate: x509.Certificate, domain: str, now: datetime) -> list[str]:
+    """
+    What keeps clients from accepting a certificate, or soon will, and what to do about it.
+
+    @param domain: the server's domain.
+    @param now: with a time zone.
+    @return: a clause each.
+    """
+    found = []
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now > ends:
+        found.append(f"the certificate expired on {ends:%Y-%m-%d}; clients refuse it: renew it and reload")
+    elif now < begins:
+        found.append(f"the certificate is not valid before {begins:%Y-%m-%d %H:%M} UTC; check this machine's clock")
+    elif ends - now < WARNING_PERIOD:
+        found.append(f"the certificate expires on {ends:%Y-%m-%d}, in {(ends - now).days} days; renew it and reload")
+    if not isForDomain(certificate, domain):
+        names = ", ".join(dict.fromkeys(name for name in _names(certificate) if name)) or "no name"
+        found.append(f"the certificate is for {names}, not for {domain}; clients refuse it: get one for {domain}")
+    return found
+
+
+__all__ = ["WARNING_PERIOD", "findProblems", "isForDomain"]
