@@ -13,7 +13,7 @@ from twisted.python import usage
 
 from muccore import __version__
 from muccore.config.errors import ConfigError
-from muccore.config.load import load
+from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.schema import Settings
 from muccore.server import preflight, systemd
 from muccore.server.service import MUCCoreService
@@ -29,7 +29,7 @@ class Options(usage.Options):
     synopsis = "[--config=FILE]"
     longdesc = "Runs an XMPP server for group chat. Everything it does is said in its configuration file."
     optParameters = (
-        ("config", "c", "/etc/muccore/server.cfg", "The configuration file; relative paths in it start at its folder."),
+        ("config", "c", DEFAULT_PATH, "The configuration file; relative paths in it start at its folder."),
     )
 
     settings: Settings

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twisted.python.filepath import FilePath
 
@@ -14,6 +14,9 @@ from muccore.config import ini
 from muccore.config.errors import ConfigError, InvalidValue, Problem, quoted, suggestion
 from muccore.config.schema import OPTIONS, SECTIONS, Option, Settings
 from muccore.config.validation import CHECKS
+
+DEFAULT_PATH: Final = "/etc/muccore/server.cfg"
+"""The configuration file of the commands unless they are given another one."""
 
 
 class _NotRead(Exception):

@@ -14,7 +14,9 @@ import argparse
 import getpass
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +26,7 @@ from twisted.internet.task import react
 
 from muccore import __version__
 from muccore.config.errors import ConfigError
-from muccore.config.load import load
+from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreError, UserExists
@@ -66,19 +68,45 @@ class Operation:
     @ivar help: what it does, in one line.
     @ivar arguments: what C{function} takes behind the store, in order.
     @ivar function: does it, and answers with lines of text.
+    @ivar check: raises L{Refused} if it cannot be done; called before a password is asked for.
     """
 
     name: str
     help: str
     arguments: tuple[Argument, ...]
     function: Callable[..., Coroutine[Deferred[Any], Any, list[str]]]
+    check: Callable[..., Coroutine[Deferred[Any], Any, None]] | None = None
+
+
+async def _exists(accounts: IAccountStore, user: JID) -> bool:
+    for hashName in accounts.hashes:
+        return await accounts.scramKeys(user.local, hashName) is not None
+    return user.local in await accounts.users()
+
+
+def _alreadyExists(user: JID) -> Refused:
+    return Refused(f"{user}: the account exists already; passwd changes its password")
+
+
+def _doesNotExist(user: JID) -> Refused:
+    return Refused(f"{user}: there is no such account; adduser adds it")
+
+
+async def _checkNew(accounts: IAccountStore, user: JID) -> None:
+    if await _exists(accounts, user):
+        raise _alreadyExists(user)
+
+
+async def _checkExisting(accounts: IAccountStore, user: JID) -> None:
+    if not await _exists(accounts, user):
+        raise _doesNotExist(user)
 
 
 async def _addUser(accounts: IAccountStore, user: JID, password: str) -> list[str]:
     try:
         await accounts.create(user.local, password)
     except UserExists:
-        raise Refused(f"{user}: there is such an account already; passwd gives it another password") from None
+        raise _alreadyExists(user) from None
     except ValueError as e:
         raise Refused(f"{user}: this password cannot be used: {e}") from None
     return [f"{user}: added"]
@@ -88,7 +116,7 @@ async def _setPassword(accounts: IAccountStore, user: JID, password: str) -> lis
     try:
         await accounts.setPassword(user.local, password)
     except NoSuchUser:
-        raise Refused(f"{user}: there is no such account; adduser adds it") from None
+        raise _doesNotExist(user) from None
     except ValueError as e:
         raise Refused(f"{user}: this password cannot be used: {e}") from None
     return [f"{user}: password changed"]
@@ -99,7 +127,7 @@ async def _deleteUser(accounts: IAccountStore, user: JID) -> list[str]:
         await accounts.delete(user.local)
     except NoSuchUser:
         raise Refused(f"{user}: there is no such account") from None
-    return [f"{user}: deleted"]
+    return [f"{user}: deleted; whoever is logged in stays connected until they disconnect or the server restarts"]
 
 
 async def _listUsers(accounts: IAccountStore) -> list[str]:
@@ -113,9 +141,9 @@ PASSWORD: Final = Argument("password", "its password", secret=True)
 """A password; operations are given the text, not prepared."""
 
 OPERATIONS: Final = (
-    Operation("adduser", "add an account", (USER, PASSWORD), _addUser),
-    Operation("passwd", "change the password of an account", (USER, PASSWORD), _setPassword),
-    Operation("deluser", "delete an account", (USER,), _deleteUser),
+    Operation("adduser", "add an account", (USER, PASSWORD), _addUser, _checkNew),
+    Operation("passwd", "change the password of an account", (USER, PASSWORD), _setPassword, _checkExisting),
+    Operation("deluser", "delete an account; sessions that are logged in stay until they end", (USER,), _deleteUser),
     Operation("listusers", "list the names of all accounts, one a line", (), _listUsers),
 )
 """Everything that can be done."""
@@ -131,7 +159,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Passwords are asked for at a terminal, and otherwise read from the first line of standard input.",
     )
     parser.add_argument("--version", action="version", version=f"muccore {__version__}")
-    parser.add_argument("-c", "--config", metavar="FILE", help="the server's configuration file")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", default=DEFAULT_PATH, help=f"the server's configuration file ({DEFAULT_PATH})"
+    )
     commands = parser.add_subparsers(dest="operation", metavar="COMMAND", required=True)
     for operation in OPERATIONS:
         about = operation.help[0].upper() + operation.help[1:] + "."
@@ -183,6 +213,17 @@ def _password(user: JID) -> str:
     return password
 
 
+def _askPassword(user: JID) -> str:
+    """Ask for a password while the reactor runs, whose handler of SIGINT would let Ctrl-C wait for the answer."""
+    if threading.current_thread() is not threading.main_thread():
+        return _password(user)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _password(user)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _accounts(settings: Settings) -> IAccountStore:
     """The store that the configuration names, if it is one whose accounts outlive a process and can be changed."""
     backend = settings.auth.backend
@@ -194,10 +235,13 @@ def _accounts(settings: Settings) -> IAccountStore:
     return accounts
 
 
-async def _carryOut(accounts: IAccountStore, operation: Operation, values: Sequence[Any]) -> list[str]:
+async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequence[JID]) -> list[str]:
     await accounts.open()
     try:
-        return await operation.function(accounts, *values)
+        if operation.check is not None:
+            await operation.check(accounts, *users)
+        secrets = [_askPassword(users[0]) for argument in operation.arguments if argument.secret]
+        return await operation.function(accounts, *users, *secrets)
     finally:
         await accounts.close()
 
@@ -223,14 +267,13 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     settings = load(options.config)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     accounts = _accounts(settings)
-    values: list[Any] = []
-    for argument in operation.arguments:
-        values.append(_password(values[0]) if argument.secret else _user(getattr(options, argument.name), settings))
+    names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
+    users = [_user(name, settings) for name in names]
     results: list[list[str] | Refused | StoreError] = []
 
     async def perform() -> None:
         try:
-            results.append(await _carryOut(accounts, operation, values))
+            results.append(await _carryOut(accounts, operation, users))
         except (Refused, StoreError) as e:
             results.append(e)
 
@@ -255,8 +298,6 @@ def main(argv: Sequence[str] | None = None, run: Runner = _run) -> int:
     parser = _parser()
     try:
         options = parser.parse_args(argv)
-        if options.config is None:
-            parser.error("the configuration file is missing: -c FILE")
     except SystemExit as e:
         return e.code if isinstance(e.code, int) else 0
     try:

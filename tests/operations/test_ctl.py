@@ -18,10 +18,12 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.config import plugins
+from muccore.config.load import DEFAULT_PATH, load
 from muccore.interfaces import StoreUnavailable
 from muccore.operations import ctl
 from muccore.storage.memory import MemoryAccounts
 from muccore.storage.sqlite.accounts import SQLiteAccounts
+from muccore.tap import Options
 from muccore.testing.doubles import ThreadlessReactor
 from muccore.xmpp.scramkeys import ScramKeys
 
@@ -149,10 +151,11 @@ class MainTests(SynchronousTestCase):
         )
 
     def test_addTwice(self) -> None:
-        """An account that is there is refused, and keeps its password."""
+        """An account that exists is refused before a password is asked for, and keeps its own."""
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
+        self.patch(ctl, "_password", lambda user: self.fail("asked"))
         self.assertRefused(
-            self.run_("-c", self.path, "adduser", "ROMEO", stdin=b"b\n"), "romeo@example.org: there is such an account"
+            self.run_("-c", self.path, "adduser", "ROMEO"), "romeo@example.org: the account exists already"
         )
         self.assertTrue(self.hasPassword("romeo", "a"))
         self.assertEqual(self.closed, 2)
@@ -168,7 +171,9 @@ class MainTests(SynchronousTestCase):
     def test_delUser(self) -> None:
         """C{deluser} deletes an account and asks for no password."""
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
-        self.assertEqual(self.run_("-c", self.path, "deluser", "romeo"), (0, "romeo@example.org: deleted\n", ""))
+        status, out, err = self.run_("-c", self.path, "deluser", "romeo")
+        self.assertEqual((status, err), (0, ""))
+        self.assertRegex(out, "^romeo@example.org: deleted; .* stays connected until .*\n$")
         self.assertEqual(self.users(), [])
 
     def test_listUsers(self) -> None:
@@ -179,7 +184,8 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "benvolio\nromeo\n", ""))
 
     def test_noSuchUser(self) -> None:
-        """An account that is not there can be neither changed nor deleted."""
+        """An account that is not there can be neither changed nor deleted, and no password is asked for."""
+        self.patch(ctl, "_password", lambda user: self.fail("asked"))
         for command in ("passwd", "deluser"):
             result = self.run_("-c", self.path, command, "romeo", stdin=b"a\n")
             self.assertRefused(result, "romeo@example.org: there is no such account")
@@ -196,10 +202,11 @@ class MainTests(SynchronousTestCase):
             result = self.run_("-c", self.path, "adduser", "romeo", stdin=data)
             self.assertRefused(result, words)
             self.assertNotIn("secret", result[2])
+        self.assertEqual(self.users(), [])
+        self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
         self.assertRefused(
             self.run_("-c", self.path, "passwd", "romeo", stdin=b"\x07\n"), "this password cannot be used"
         )
-        self.assertEqual(self.users(), [])
 
     def test_noStandardInput(self) -> None:
         """Where there is no standard input at all, that is said."""
@@ -226,7 +233,7 @@ class MainTests(SynchronousTestCase):
         self.patch(getpass, "getpass", lambda prompt: next(answers))
         self.patch(sys, "stdin", Terminal())
         self.assertRefused(self.runHere("-c", self.path, "adduser", "romeo"), "the two passwords differ")
-        self.assertEqual(self.closed, 0)
+        self.assertEqual((self.users(), self.closed), ([], 1))
 
     def test_promptLeft(self) -> None:
         """Leaving the prompt is no error of the program."""
@@ -244,10 +251,20 @@ class MainTests(SynchronousTestCase):
             self.assertRefused(self.runHere("-c", self.path, "adduser", "romeo"), words)
 
     def test_storeTrouble(self) -> None:
-        """A store that cannot be opened is told in its own words."""
+        """A store that cannot be opened is told in its own words, before a password is asked for."""
         self.patch(self.accounts, "open", lambda: fail(StoreUnavailable("x.db: it is locked")))
-        result = self.run_("-c", self.path, "listusers")
-        self.assertEqual(result, (1, "", "muccorectl: x.db: it is locked\n"))
+        self.patch(ctl, "_password", lambda user: self.fail("asked"))
+        for command in (["listusers"], ["adduser", "romeo"]):
+            result = self.run_("-c", self.path, *command)
+            self.assertEqual(result, (1, "", "muccorectl: x.db: it is locked\n"))
+
+    def test_defaultConfiguration(self) -> None:
+        """Without C{-c} it reads the file that twistd reads without one."""
+        self.assertEqual(Options()["config"], DEFAULT_PATH)  # type: ignore[no-untyped-call]
+        read: list[str] = []
+        self.patch(ctl, "load", lambda path: read.append(path) or load(self.path))
+        self.assertEqual(self.run_("listusers"), (0, "", ""))
+        self.assertEqual(read, [DEFAULT_PATH])
 
     def test_interrupted(self) -> None:
         """A reactor that was stopped before the answer came is no success."""
@@ -265,7 +282,6 @@ class MainTests(SynchronousTestCase):
             ["-c", self.path, "adduser"],
             ["-c", self.path, "adduser", "romeo", "secret"],
             ["-c", self.path, "listusers", "romeo"],
-            ["listusers"],
         ):
             status, out, err = self.run_(*argv)
             self.assertEqual((status, out), (2, ""))
@@ -277,7 +293,7 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(status, 0)
         for operation in ctl.OPERATIONS:
             self.assertIn(operation.name, out)
-            self.assertIn(operation.help, out)
+            self.assertIn(" ".join(operation.help.split()), " ".join(out.split()))
 
     def test_badConfiguration(self) -> None:
         """A configuration that cannot be used is told problem by problem, as the server tells it."""
