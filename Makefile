@@ -7,7 +7,7 @@ TESTS ?= tests
 TRIALFLAGS ?=
 
 RUN = $(VENV)/bin/python
-PIP = $(RUN) -m pip --disable-pip-version-check install --quiet
+PIP = $(RUN) -m pip --disable-pip-version-check install
 
 help:
 	@echo "make serve    run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
@@ -48,8 +48,8 @@ $(VENV)/.dev: $(VENV)/.made setup.cfg pyproject.toml
 
 serve: $(VENV)/.serve
 	@mkdir -p -m 700 var
-	@$(RUN) -m muccore.server.quickstart $(CONFIG)
-	@exec $(VENV)/bin/twistd --nodaemon --pidfile= muccore -c $(CONFIG)
+	@trap : INT; $(VENV)/bin/twistd --nodaemon --pidfile= --logger=muccore.server.quickstart.terminalObserver \
+	    muccore -c $(CONFIG) --quickstart
 
 test: $(VENV)/.test
 	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TRIALFLAGS) $(TESTS)

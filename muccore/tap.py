@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService
@@ -15,7 +16,7 @@ from muccore import __version__
 from muccore.config.errors import ConfigError
 from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.schema import Settings
-from muccore.server import preflight, systemd
+from muccore.server import preflight, quickstart, systemd
 from muccore.server.service import MUCCoreService
 
 
@@ -31,6 +32,8 @@ class Options(usage.Options):
     optParameters = (
         ("config", "c", DEFAULT_PATH, "The configuration file; relative paths in it start at its folder."),
     )
+
+    optFlags = (("quickstart", None, "Write a missing certificate, and say in plain lines what is served."),)
 
     settings: Settings
 
@@ -61,10 +64,15 @@ def makeService(options: Options) -> IService:
 
     clock: Any = reactor
     try:
+        if options["quickstart"]:
+            written = quickstart.createCertificate(options.settings)
+            if written is not None:
+                print(written, flush=True)
         preflight.check(options.settings, clock)
     except ConfigError as e:
         _end(e)
-    return MUCCoreService(options.settings, clock, tuned=True)
+    announce = partial(quickstart.announce, sys.stdout) if options["quickstart"] else None
+    return MUCCoreService(options.settings, clock, tuned=True, announce=announce)
 
 
 def _end(error: ConfigError) -> None:

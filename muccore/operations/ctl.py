@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import react
@@ -30,7 +30,7 @@ from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreError, UserExists
-from muccore.storage.registry import makeStore
+from muccore.storage.registry import isManageable, makeStore
 from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
 
 _PASSWORD_LIMIT: Final = 4096
@@ -228,11 +228,10 @@ def _accounts(settings: Settings) -> IAccountStore:
     """The store that the configuration names, if it is one whose accounts outlive a process and can be changed."""
     backend = settings.auth.backend
     store = makeStore("accounts", backend, settings.base, globalReactor())
-    if not IAccountStore.providedBy(store) or backend.partition(":")[0] == "memory":
+    if not isManageable(store, backend):
         found = f"found {backend!r}, which keeps no accounts that can be managed from here; use sqlite:PATH"
         raise Refused(str(settings.problem("auth", "backend", found)))
-    accounts: IAccountStore = store
-    return accounts
+    return cast(IAccountStore, store)
 
 
 async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequence[JID]) -> list[str]:

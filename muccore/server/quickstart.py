@@ -1,23 +1,26 @@
 # -*- test-case-name: tests.server.test_quickstart -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-C{python -m muccore.server.quickstart FILE}: what somebody who tries the server needs before it starts, for C{make
-serve}.
+The first start on somebody's own machine, for C{make serve}: C{twistd --logger
+muccore.server.quickstart.terminalObserver muccore --quickstart}.
 
-A certificate is written where the configuration says that one is and none is; then it is said what will be served, and
-how the first account is made. A server that is run in earnest has a certificate of its own and does not need this.
+A certificate is written if one is configured and there is none, and once the server serves, plain lines say where and
+how the first account is created. A server in production has a certificate of its own and does not need this.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from socket import AF_INET6
+from typing import Final, TextIO
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
+from zope.interface import implementer
 
 from muccore.config.endpoints import socketAddress
 from muccore.config.errors import ConfigError
-from muccore.config.load import load
 from muccore.config.schema import Settings
 from muccore.net.selfsigned import selfSigned
 from muccore.server.preflight import usesTLS
@@ -50,21 +53,59 @@ def createCertificate(settings: Settings) -> str | None:
     return f"Wrote {_short(certificate.path)}, a certificate that signs itself: clients will ask whether to trust it."
 
 
-def describe(settings: Settings) -> Iterator[str]:
-    """What the server will serve, and what to do first, in lines."""
+def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
+    """
+    What the server serves, and what to do first, in lines. Paths are as they have to be typed in the current folder.
+
+    @param needsAccounts: whether the first account has to be created.
+    """
     yield f"muccore serves {settings.server.domain}, with rooms at {settings.muc.domain}:"
     starttls = "no TLS" if settings.c2s.tls == "off" else f"STARTTLS {settings.c2s.tls}"
     for endpoint in settings.c2s.listen:
         yield f"  {_place(endpoint)}  {starttls}"
     for endpoint in settings.c2s.directTlsListen:
         yield f"  {_place(endpoint)}  direct TLS"
-    yield f"Accounts are in {settings.auth.backend}, rooms in {settings.storage.affiliations};"
-    yield f"relative paths start at {_short(settings.base.path)}/."
-    command = _short(os.path.join(os.path.dirname(sys.executable), "muccorectl"))
-    yield "Make the first account, in another terminal:"
-    yield f"  {command} -c {_short(os.path.abspath(settings.path))} adduser romeo"
-    yield f"then log in as romeo@{settings.server.domain} and enter lobby@{settings.muc.domain}."
+    accounts, rooms = (_kept(settings, store) for store in (settings.auth.backend, settings.storage.affiliations))
+    yield f"Accounts are in {accounts}, rooms in {rooms}."
+    if needsAccounts:
+        command = _short(os.path.join(os.path.dirname(sys.executable), "muccorectl"))
+        yield "Create the first account, in another terminal:"
+        yield f"  {command} -c {_short(os.path.abspath(settings.path))} adduser romeo"
+        yield f"then log in as romeo@{settings.server.domain} and enter lobby@{settings.muc.domain}."
     yield "Ctrl-C ends the server."
+
+
+def announce(stream: TextIO, settings: Settings, needsAccounts: bool) -> None:
+    """
+    Write what L{describe} says.
+
+    @param stream: the standard output of before logging began: twistd makes log events of what is written to it later.
+    """
+    print("\n".join(describe(settings, needsAccounts)), file=stream, flush=True)
+
+
+@implementer(ILogObserver)
+class TerminalObserver:
+    """A log observer that writes warnings and errors of muccore, without time stamps, and all other errors."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stdout
+
+    def __call__(self, event: LogEvent) -> None:
+        level = event.get("log_level", LogLevel.info)
+        if level >= (LogLevel.warn if str(event.get("log_namespace", "")).startswith("muccore") else LogLevel.error):
+            text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+            print(f"{level.name}: {text}", file=self._stream, flush=True)
+
+
+terminalObserver: Final = TerminalObserver
+"""For C{twistd --logger}, which wants something that makes an observer."""
+
+
+def _kept(settings: Settings, description: str) -> str:
+    """Where a store keeps its data: the path of a database, otherwise the description."""
+    scheme, _, path = description.partition(":")
+    return _short(os.path.normpath(os.path.join(settings.base.path, path))) if scheme == "sqlite" else description
 
 
 def _place(endpoint: str) -> str:
@@ -80,28 +121,3 @@ def _place(endpoint: str) -> str:
 def _short(path: str) -> str:
     """A path as seen from here, where that is shorter."""
     return min(path, os.path.relpath(path), key=len)
-
-
-def main(argv: Sequence[str]) -> int:
-    """
-    The command.
-
-    @return: the exit status.
-    """
-    if len(argv) != 1:
-        print("usage: python -m muccore.server.quickstart FILE", file=sys.stderr)
-        return 2
-    try:
-        settings = load(argv[0])
-        written = createCertificate(settings)
-    except ConfigError as e:
-        print(e, file=sys.stderr)
-        return 1
-    if written is not None:
-        print(written)
-    print("\n".join(describe(settings)), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -33,6 +33,7 @@ from muccore.server import preflight, rlimits
 from muccore.server.assembly import STORES, ServerComponents
 from muccore.server.listeners import Listeners, listenKeys
 from muccore.server.systemd import READY, STOPPING, notify, reloading
+from muccore.storage.registry import isManageable
 from muccore.xmpp.errors import StreamError
 
 _RESTART_ONLY: Final = ("transport", "auth", "storage")
@@ -56,14 +57,22 @@ class MUCCoreService(Service):
     _log = Logger()
 
     def __init__(
-        self, settings: Settings, reactor: Any, tuned: bool = False, seconds: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        reactor: Any,
+        tuned: bool = False,
+        seconds: Callable[[], float] = time.time,
+        announce: Callable[[Settings, bool], object] | None = None,
     ) -> None:
         """
         @param tuned: the process is ours alone: handle SIGHUP, tune the collector, end the process if the start
             fails.
         @param seconds: tells the time since the epoch, for the dates of certificates.
+        @param announce: called once the server serves, with the settings and whether accounts have to be created
+            first; it writes to the log unless given.
         """
         self._time = seconds
+        self._announce = announce or self._logServing
         self.settings = settings
         self.reactor = reactor
         self.components: ServerComponents | None = None
@@ -89,6 +98,8 @@ class MUCCoreService(Service):
         setThreshold(self.settings.server.logLevel)
         if self._ownsProcess:
             signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
+            # Twisted's own handler raises an error when Ctrl-C is pressed again before the end.
+            signal.signal(signal.SIGINT, self._interrupted)
         starting = self._whenIdle(self._start)
         starting.addErrback(self._startFailed)
         starting.chainDeferred(self.ready)
@@ -98,6 +109,10 @@ class MUCCoreService(Service):
     def _whenIdle(self, step: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
         """Do one of starting, reloading and ending when the one before is done."""
         return cast("Deferred[None]", self._lifecycleLock.run(lambda: Deferred.fromCoroutine(step())))
+
+    def _interrupted(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.reactor.callFromThread(self.reactor.stop)
 
     async def _start(self) -> None:
         try:
@@ -116,7 +131,7 @@ class MUCCoreService(Service):
         self._serving = True
         self._reporting.start(eventlog.PERIOD, now=False)
         self._certificateCheck.start(CERTIFICATE_CHECK_PERIOD)
-        self._announce()
+        self._announce(self.settings, await self._needsAccounts())
         notify(READY)
 
     @staticmethod
@@ -156,15 +171,20 @@ class MUCCoreService(Service):
                 wanted=wanted,
             )
 
-    def _announce(self) -> None:
-        settings = self.settings
+    async def _needsAccounts(self) -> bool:
+        """Whether nobody can log in before accounts are created with C{muccorectl}."""
+        accounts: Any = None if self.components is None else self.components.accounts
+        return isManageable(accounts, self.settings.auth.backend) and not await accounts.users()
+
+    def _logServing(self, settings: Settings, needsAccounts: bool) -> None:
         self._log.info(
             "muccore serves {domain} on {endpoints}; rooms are at {rooms}",
             domain=settings.server.domain,
             endpoints=", ".join(endpoint for _, endpoint in listenKeys(settings)),
             rooms=settings.muc.domain,
         )
-        self._log.info("accounts are made with: muccorectl -c {path} adduser NAME", path=settings.path)
+        if needsAccounts:
+            self._log.info("there are no accounts yet; create one: muccorectl -c {path} adduser NAME", path=self._path)
 
     def _startFailed(self, failure: Failure) -> Failure:
         """Turn what went wrong into lines for the operator."""

@@ -13,7 +13,7 @@ from twisted.python.filepath import FilePath
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import BadDescription, IAuthBackend, IRoomStore, IStore, IStoreFactory
+from muccore.interfaces import BadDescription, IAccountStore, IAuthBackend, IRoomStore, IStore, IStoreFactory
 
 KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore}
 """What stores are for, and what a store for it provides."""
@@ -39,6 +39,15 @@ def _findFactory(purpose: str, description: str) -> IStoreFactory:
     hint = f" (did you mean {close[0]}:?)" if close else ""
     there = ", ".join(f"{factory.scheme}: ({factory.help})" for factory in available)
     raise BadDescription(f"{trouble}{hint}; there are: {there}")
+
+
+def isManageable(store: IStore, description: str) -> bool:
+    """
+    Whether the accounts of a store can be managed from another process: it keeps them, and not in memory only.
+
+    @param description: what the store was made from.
+    """
+    return IAccountStore.providedBy(store) and description.partition(":")[0] != "memory"
 
 
 def makeStore(purpose: str, description: str, base: FilePath[str], reactor: Any) -> IStore:

@@ -176,3 +176,20 @@ class HangUpTests(TestCase):
         self.assertEqual(len(server.troubles), 3)
         await arrive(self, server.port, "juliet")
         await romeo.ping("localhost").addTimeout(PATIENCE, reactor)
+
+
+class InterruptTests(TestCase):
+    """SIGINT, as Ctrl-C sends it."""
+
+    timeout = 120
+
+    async def test_twice(self) -> None:
+        """Pressed again and again, it ends the server once, in order, without a traceback."""
+        server = ServerProcess(self)
+        await server.start()
+        person = await arrive(self, server.port, "romeo")
+        for _ in range(3):
+            server.signal("INT")
+        self.assertEqual(await server.ended(), 0)
+        self.assertEqual(server.troubles, [])
+        self.assertEqual(person.lost, "stream error system-shutdown")

@@ -7,17 +7,15 @@ import contextlib
 import io
 import os
 import stat
-import subprocess
-import sys
 
+from twisted.logger import LogLevel
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.server import quickstart
 from muccore.server.preflight import tlsFromSettings
-
-ROOT = FilePath(__file__).parent().parent().parent()
+from muccore.tap import Options, makeService
 
 CONFIGURATION = """\
 [server]
@@ -40,7 +38,7 @@ domain = conference.localhost
 
 
 class FirstStartTests(SynchronousTestCase):
-    """C{python -m muccore.server.quickstart}."""
+    """C{twistd muccore --quickstart}."""
 
     def setUp(self) -> None:
         """Configure a server of which nothing is there yet."""
@@ -56,14 +54,21 @@ class FirstStartTests(SynchronousTestCase):
         self.assertIn(old, CONFIGURATION)
         self.file.setContent(CONFIGURATION.replace(old, new).encode())
 
-    def command(self, *arguments: str) -> tuple[int, str, str]:
+    def command(self, needsAccounts: bool = True) -> tuple[int, str, str]:
         """
-        Run the command.
+        Make the service of C{twistd muccore --quickstart}, and announce it as it does when it serves.
 
-        @return: its status, and what it wrote to standard output and to standard error.
+        @return: the status, and what was written to standard output and to standard error.
         """
+        status = 0
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-            status = quickstart.main(arguments or [self.file.path])
+            try:
+                options = Options()  # type: ignore[no-untyped-call]
+                options.parseOptions(["-c", self.file.path, "--quickstart"])
+                makeService(options)
+                quickstart.announce(out, options.settings, needsAccounts)
+            except SystemExit as e:
+                status = e.code
         return status, out.getvalue(), err.getvalue()
 
     def test_certificate(self) -> None:
@@ -130,7 +135,7 @@ class FirstStartTests(SynchronousTestCase):
             "  127.0.0.1:15222  STARTTLS required",
             "  [::1]:15222  STARTTLS required",
             "  127.0.0.1:15223  direct TLS",
-            "Accounts are in sqlite:../var/muccore.db, rooms in memory:;",
+            f"Accounts are in {os.path.relpath(self.folder.descendant(['var', 'muccore.db']).path)}, rooms in memory:.",
             "then log in as romeo@localhost and enter lobby@conference.localhost.",
         ):
             self.assertIn(line, lines)
@@ -140,7 +145,7 @@ class FirstStartTests(SynchronousTestCase):
     def test_systemdSocket(self) -> None:
         """A socket that will be handed over is named as it is configured."""
         self.configure("    tcp:15222:interface=127.0.0.1\n", "    systemd:domain=INET:index=0\n")
-        _, out, _ = self.command()
+        out = "\n".join(quickstart.describe(load(self.file.path), True))
         self.assertIn("  systemd:domain=INET:index=0  STARTTLS required", out)
 
     def test_badConfiguration(self) -> None:
@@ -151,19 +156,19 @@ class FirstStartTests(SynchronousTestCase):
         self.assertIn("domian", err)
         self.assertFalse(self.certificate.exists())
 
-    def test_usage(self) -> None:
-        """Without a configuration it says how it is called."""
-        self.assertEqual(self.command("one", "two"), (2, "", "usage: python -m muccore.server.quickstart FILE\n"))
+    def test_accounts(self) -> None:
+        """How the first account is created is said only where there is none."""
+        self.assertIn("adduser", self.command()[1])
+        self.assertNotIn("adduser", self.command(needsAccounts=False)[1])
 
-    def test_module(self) -> None:
-        """It is a command."""
-        environment = {**os.environ, "PYTHONPATH": ROOT.path}
-        done = subprocess.run(
-            [sys.executable, "-m", "muccore.server.quickstart", self.file.path],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=environment,
+    def test_observer(self) -> None:
+        """Warnings of muccore and all errors are written to the terminal, without time stamps; nothing else is."""
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            observer = quickstart.terminalObserver()
+            for namespace in ("muccore.server.service", "twisted.internet"):
+                for level in (LogLevel.info, LogLevel.warn, LogLevel.error):
+                    observer({"log_level": level, "log_namespace": namespace, "log_format": namespace})
+        self.assertEqual(
+            out.getvalue().splitlines(),
+            ["warn: muccore.server.service", "error: muccore.server.service", "error: twisted.internet"],
         )
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertIn("muccore serves localhost", done.stdout)

@@ -75,8 +75,8 @@ class StartTests(ServerTestCase):
 
     async def test_serves(self) -> None:
         """
-        When it is ready it serves, has said so in the log, with the endpoints and the way to make an account, and to
-        the service manager.
+        When it is ready it serves, and this is in the log with the endpoints, and has been told to the service
+        manager.
         """
         file = ConfigurationFile(self, c2s={"listen": "tcp:0:interface=127.0.0.1\n  tcp:0:interface=127.0.0.2"})
         running = await self.serve(file)
@@ -85,13 +85,24 @@ class StartTests(ServerTestCase):
         self.assertEqual(await self.nameOf(romeo), "Chat rooms")
         self.assertEqual(self.told, [READY])
         self.assertEqual(
-            self.logged.lines(LogLevel.info)[:2],
+            self.logged.lines(LogLevel.info)[:1],
             [
                 "muccore serves localhost on tcp:0:interface=127.0.0.1, tcp:0:interface=127.0.0.2; "
                 "rooms are at conference.localhost",
-                f"accounts are made with: muccorectl -c {file.path} adduser NAME",
             ],
         )
+
+    async def test_noAccounts(self) -> None:
+        """While there is no account, the log says how one is created."""
+        file = ConfigurationFile(self, auth={"backend": "sqlite:accounts.db"})
+        running = await self.serve(file)
+        hint = f"there are no accounts yet; create one: muccorectl -c {file.path} adduser NAME"
+        self.assertEqual(self.logged.lines(LogLevel.info)[1:], [hint])
+        await running.server.components.accounts.create("romeo", "secret")
+        await running.server.stopService()
+        self.logged.events.clear()
+        await self.serve(file)
+        self.assertNotIn(hint, self.logged.lines(LogLevel.info))
 
     async def test_transports(self) -> None:
         """Connections are made as the configuration says: opportunistic or not, with its limits."""
