@@ -90,7 +90,7 @@ def form(room: Room, options: MUCServiceSettings) -> Element:
         "form",
         ns.MUC_ROOMCONFIG,
         rows,
-        f"ConfigureRequest of {room.jid.bare}",
+        f"Configuration of {room.jid.bare}",
         ["Complete this form to open the new room." if room.locked else "Complete this form to change the room."],
     )
     query.children.append(made)

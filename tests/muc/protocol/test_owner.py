@@ -48,11 +48,13 @@ class FormTests(OwnerTestCase):
     """The form that owners receive (§10.1.3, §10.2)."""
 
     def test_values(self) -> None:
-        """The form shows the current values."""
+        """The form names the room and shows the current values."""
         sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"), affiliation("nurse@localhost", "owner"))
         self.discardReceived()
         x = self.form()
         self.assertEqual((x.get("type"), values(x)["FORM_TYPE"]), ("form", [ns.MUC_ROOMCONFIG]))
+        title = x.child("title")
+        self.assertEqual(title and title.text(), f"Configuration of {ROOM}")
         self.assertEqual(
             {var.removeprefix(CONFIG): given for var, given in values(x).items() if var != "FORM_TYPE"},
             {
