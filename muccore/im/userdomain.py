@@ -27,9 +27,10 @@ from muccore.interfaces import IRouter
 from muccore.interfaces.handlers import isFromAccount
 from muccore.routing.domain import Domain
 from muccore.session.session import Sessions
-from muccore.xmpp.element import Element, Rendered, toAttribute
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.specs import Spec
 
 implements = (

@@ -5,20 +5,14 @@ The interfaces between the floors, each with what it promises and the errors tha
 Whatever may have to wait answers with a L{Deferred}, in memory too.
 """
 
-from muccore.interfaces.plugins import IHandlerFactory, IStoreFactory
+from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
+from muccore.interfaces.auth import IAuthBackend
+from muccore.interfaces.handlers import IHandlerFactory
 from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
-from muccore.interfaces.routing import IDomain, IRoute, IRouter, ISession, ISessionBinder, IStream
-from muccore.interfaces.stores import (
-    BadDescription,
-    IAccountStore,
-    IAuthBackend,
-    IStore,
-    NoSuchUser,
-    SchemaTooNew,
-    StoreError,
-    StoreUnavailable,
-    UserExists,
-)
+from muccore.interfaces.routing import IDomain, IRoute, IRouter
+from muccore.interfaces.sessions import ISession, ISessionBinder
+from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
+from muccore.interfaces.streams import IStream
 
 __all__ = [
     "Affiliate",

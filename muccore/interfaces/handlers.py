@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
+from twisted.plugin import IPlugin
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import Attribute
 
@@ -161,6 +162,21 @@ class ITableHandler(IXMPPHandler):
     )
 
 
+class IHandlerFactory(IPlugin):
+    """Makes handlers of one protocol; found with C{getPlugins}, named in the configuration."""
+
+    name = Attribute("The word that names it in the configuration.")
+    help = Attribute("One line for the configuration reference.")
+
+    def makeHandler(argument: str) -> IXMPPHandler:
+        """
+        Make a handler for one domain.
+
+        @param argument: what stands behind the colon in the configuration, or C{""}.
+        @raise BadDescription: if the argument is not understood.
+        """
+
+
 __all__ = [
     "ANSWERED",
     "ANY",
@@ -171,6 +187,7 @@ __all__ = [
     "AddressType",
     "Answered",
     "Function",
+    "IHandlerFactory",
     "IQKey",
     "IQTable",
     "ITableHandler",

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""How stanzas get from one floor to the next: routes, carriers, sessions, domains."""
+"""Where stanzas go: routes, the router, domains."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.words.protocols.jabber.ijabber import IXMPPHandlerCollection
 from zope.interface import Attribute, Interface
 
-from muccore.xmpp.element import Element, Rendered
-from muccore.xmpp.errors import StreamError
+from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 
 
 class IRoute(Interface):
@@ -25,60 +25,7 @@ class IRoute(Interface):
         out later.
 
         @param stanza: rendered once, for however many.
-        @param to: the C{to} attribute for this one, from L{muccore.xmpp.element.toAttribute}.
-        """
-
-
-class IStream(Interface):
-    """What carries a session: a client's stream."""
-
-    def send(stanza: Rendered, to: bytes) -> None:
-        """
-        Send one stanza: the only way out of a session. After the end nothing happens.
-
-        @param to: as in L{IRoute.deliver}.
-        """
-
-    def close(error: StreamError | None) -> None:
-        """End the stream: the error if there is one, the closing tag, then the connection."""
-
-
-class ISession(IRoute):
-    """One bound resource of one account."""
-
-    jid = Attribute("The full L{JID}.")
-    stream = Attribute("The L{IStream}, or C{None} while there is none.")
-    language = Attribute(
-        "The C{xml:lang} for stanzas of the client that have none (RFC 6120 §8.1.5), or C{None}; the carrier sets it."
-    )
-
-    def stanzaReceived(element: Element) -> None:
-        """
-        A stanza has come from the client.
-
-        @param element: in C{jabber:client}; the session owns it from now on.
-        @raise StreamError: if the stream has to end for it.
-        """
-
-    def streamLost(carrier: IStream, clean: bool) -> None:
-        """
-        A carrier is gone. Nothing happens if it is not the one that carries this session now, so calling it again
-        changes nothing.
-
-        @param clean: the client has closed its stream, rather than vanished.
-        """
-
-
-class ISessionBinder(Interface):
-    """Where a stream that has authenticated finds its session (RFC 6120 §7)."""
-
-    def bind(account: JID, resource: str | None, carrier: IStream) -> ISession:
-        """
-        Bind a resource. A session that had it gets the stream error C{conflict}.
-
-        @param account: the bare JID.
-        @param resource: the resource asked for, not yet prepared, or C{None}: the server makes one up.
-        @raise StanzaError: C{bad-request} for a resource that may not be, C{resource-constraint} for one too many.
+        @param to: the C{to} attribute for this one, from L{muccore.xmpp.rendering.toAttribute}.
         """
 
 

@@ -1,12 +1,14 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Stores, what can go wrong with them, and who may log in."""
+"""Stores, their errors, and the plugins that make them."""
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
-from zope.interface import Attribute, Interface
+from typing import Any
 
-from muccore.xmpp.scramkeys import ScramKeys
+from twisted.internet.defer import Deferred
+from twisted.plugin import IPlugin
+from twisted.python.filepath import FilePath
+from zope.interface import Attribute, Interface
 
 
 class StoreError(Exception):
@@ -25,14 +27,6 @@ class BadDescription(ValueError):
     """
     The argument of a describing string such as C{sqlite:PATH} is not understood; C{str()} of it says why and what is.
     """
-
-
-class NoSuchUser(StoreError):
-    """There is no account of that name."""
-
-
-class UserExists(StoreError):
-    """There is an account of that name already."""
 
 
 class IStore(Interface):
@@ -55,43 +49,19 @@ class IStore(Interface):
         """Finish: when it fires, everything that was accepted is durable. Calling it twice is harmless."""
 
 
-class IAuthBackend(IStore):
-    """Who may log in. User names are prepared localparts."""
+class IStoreFactory(IPlugin):
+    """Makes stores of one kind; found with C{getPlugins}, chosen by C{scheme:argument}."""
 
-    hashes = Attribute(
-        "C{frozenset[str]}: the SCRAM hashes whose keys it keeps, e.g. C{'SHA-256'}; empty if it only checks passwords."
-    )
-    loopbackOnly = Attribute("C{bool}: so permissive that it may serve loopback listeners only.")
+    kind = Attribute("C{'accounts'} (the stores provide L{IAccounts}) or C{'rooms'} (L{IRoomStore}).")
+    scheme = Attribute("The word before the colon.")
+    help = Attribute("One line for the configuration reference: what the argument means.")
 
-    def scramKeys(user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """A user's keys for one hash, or C{None} if there is no such user."""
-
-    def checkPassword(user: str, password: str) -> Deferred[bool]:
+    def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
         """
-        Whether the password is right. Takes as long for an unknown user as for a known one, and never blocks the
-        reactor.
+        Make a store that is not open yet; touches no file.
 
-        @param password: not yet prepared by SASLprep.
+        @param argument: what stands behind the colon.
+        @param base: the folder that relative paths start from.
+        @param reactor: for threads and time.
+        @raise BadDescription: if the argument is not understood.
         """
-
-
-class IAccountStore(IAuthBackend):
-    """Accounts that muccore itself keeps, as SCRAM keys only."""
-
-    def create(user: str, password: str) -> Deferred[None]:
-        """
-        @raise UserExists: (as failure)
-        @raise ValueError: (as failure) if the password may not be (RFC 4013) or is empty.
-        """
-
-    def setPassword(user: str, password: str) -> Deferred[None]:
-        """
-        @raise NoSuchUser: (as failure)
-        @raise ValueError: (as failure) as L{create}.
-        """
-
-    def delete(user: str) -> Deferred[None]:
-        """@raise NoSuchUser: (as failure)"""
-
-    def users() -> Deferred[list[str]]:
-        """All user names, sorted."""

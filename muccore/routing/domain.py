@@ -35,9 +35,8 @@ from muccore.routing.dispatch import Method, merge
 from muccore.routing.wokkelstream import WokkelStream, toStanza
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element, reply
-from muccore.xmpp.errors import STANZA_CONDITIONS, StanzaError
+from muccore.xmpp.errors import STANZA_CONDITIONS, StanzaError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.refusal import errorReplyOrNone
 
 _MESSAGE_TYPES: Final = {type: type for type in ("chat", "error", "groupchat", "headline", "normal")}
 
@@ -228,7 +227,7 @@ class Domain:
         self.sendError(element, error)
 
     def sendError(self, element: Element, error: _AnyStanzaError) -> None:
-        """Answer a stanza with an error, unless it is one that is not answered (L{muccore.xmpp.refusal.answerable})."""
+        """Answer a stanza with an error if one may be sent for it (L{muccore.xmpp.errors.mayReplyWithError})."""
         answer = errorReplyOrNone(element, error)
         if answer is not None:
             self.send(answer)

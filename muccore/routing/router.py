@@ -10,9 +10,8 @@ from muccore.interfaces import IDomain, IRoute, IRouter
 from muccore.session.session import Sessions
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.errors import StanzaError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.refusal import errorReplyOrNone
 
 
 @implementer(IRouter)

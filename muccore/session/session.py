@@ -24,10 +24,10 @@ from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISession, ISessionBinder, IStream
 from muccore.xmpp import jid, ns
-from muccore.xmpp.element import Element, Rendered, stanza, toAttribute
-from muccore.xmpp.errors import StanzaError, StreamError
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.errors import StanzaError, StreamError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.refusal import errorReplyOrNone
+from muccore.xmpp.rendering import Rendered, toAttribute
 
 STANZAS: Final = frozenset(["message", "presence", "iq"])
 

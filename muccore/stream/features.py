@@ -14,7 +14,8 @@ from muccore.interfaces import ISessionBinder
 from muccore.net.tls import ChannelBindings, ServerTLS
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, escapeAttribute, render
+from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import escapeAttribute, render
 from muccore.xmpp.specs import Spec
 
 implements: Final = (Spec(440, "SASL Channel-Binding Type Capability", "1.0.0"),)

@@ -45,9 +45,10 @@ from muccore.stream.features import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, Stre
 from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Outcome, SASLExchange, SASLFailure, Success
 from muccore.stream.states import INegotiationHost, State
 from muccore.xmpp import jid, ns
-from muccore.xmpp.element import Element, escapeText, render, reply
+from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorReply
 from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.rendering import escapeText, render
 from muccore.xmpp.specs import Spec
 
 implements: Final = (

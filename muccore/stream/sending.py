@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from muccore.xmpp.element import Rendered
+from muccore.xmpp.rendering import Rendered
 
 SPLIT_WRITE_SIZE: Final = 4096
 """Bytes of a rendered stanza above which it is kept once for all recipients, not copied for each."""

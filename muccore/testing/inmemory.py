@@ -27,8 +27,9 @@ from muccore.storage.memory import MemoryRooms
 from muccore.stream.parser.parser import StanzaParser
 from muccore.testing.defaults import defaultOptions
 from muccore.xmpp import jid
-from muccore.xmpp.element import Element, Rendered
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
+from muccore.xmpp.rendering import Rendered
 
 _HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
 

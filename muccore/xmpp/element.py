@@ -1,21 +1,16 @@
 # -*- test-case-name: tests.xmpp.test_element -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-XML elements and how they are rendered.
+XML elements and stanzas.
 
-L{Element} is a C{domish.Element}, so that wokkel's handlers can use it, with slots, so that it is cheap. Inside the
-server stanzas are in C{jabber:client}, whatever stream they came from; the renderer never writes that namespace at
-the top, since the stream's header declares it, and so the same bytes are right on every stream.
-
-A stanza for many is rendered once, as a L{Rendered}: what stands before the C{to} attribute and what stands behind
-it.
+L{Element} is a C{domish.Element}, for wokkel's handlers, with slots, to be cheap. Inside the server stanzas are in
+C{jabber:client}, whatever stream they came from.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Union, cast
+from collections.abc import Iterator
+from typing import Any, Union, cast
 
 from twisted.words.xish import domish
 
@@ -140,125 +135,3 @@ def reply(request: domish.Element, type: str | None = None) -> Element:
     """
     get = request.attributes.get
     return stanza(request.name, type, to=get("from"), from_=get("to"), id=get("id"))
-
-
-_TEXT_SPECIAL: Final = re.compile("[&<>\r]")
-_ATTRIBUTE_SPECIAL: Final = re.compile("[&<>'\"\t\n\r]")
-_ESCAPES: Final[Mapping[str, str]] = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    "'": "&apos;",
-    '"': "&quot;",
-    "\t": "&#9;",
-    "\n": "&#10;",
-    "\r": "&#13;",
-}
-
-
-def _escape(match: re.Match[str]) -> str:
-    return _ESCAPES[match[0]]
-
-
-def escapeText(text: str) -> str:
-    """Escape character data."""
-    return _TEXT_SPECIAL.sub(_escape, text) if _TEXT_SPECIAL.search(text) else text
-
-
-def escapeAttribute(text: str) -> str:
-    """Escape an attribute's value; white space other than the blank survives as well."""
-    return _ATTRIBUTE_SPECIAL.sub(_escape, text) if _ATTRIBUTE_SPECIAL.search(text) else text
-
-
-def _write(element: domish.Element, parts: list[str], inherited: str | None, skip: str | None) -> None:
-    """
-    Append the rendered element to C{parts}. The first part is C{<name}.
-
-    @param inherited: the default namespace in scope.
-    @param skip: an attribute to leave out of this element (not of its children).
-    """
-    append = parts.append
-    name = element.name
-    uri = element.uri
-    if uri is None or uri == inherited:
-        append(f"<{name}")
-        uri = inherited
-    elif uri == ns.XML:
-        # May not be the default namespace, and is always bound to this prefix (Namespaces in XML 1.0 §3).
-        name = f"xml:{name}"
-        append(f"<{name}")
-        uri = inherited
-    else:
-        append(f"<{name}")
-        append(f" xmlns='{escapeAttribute(uri)}'")
-    for key, value in element.attributes.items():
-        if key == skip:
-            continue
-        if type(key) is tuple:
-            if key[0] == ns.XML:
-                key = f"xml:{key[1]}"
-            elif not key[0]:
-                key = key[1]
-            else:
-                prefix = f"a{len(parts)}"
-                append(f" xmlns:{prefix}='{escapeAttribute(key[0])}'")
-                key = f"{prefix}:{key[1]}"
-        if _ATTRIBUTE_SPECIAL.search(value):
-            value = _ATTRIBUTE_SPECIAL.sub(_escape, value)
-        append(f" {key}='{value}'")
-    children = element.children
-    if not children:
-        append("/>")
-        return
-    append(">")
-    for child in children:
-        if type(child) is str:
-            append(_TEXT_SPECIAL.sub(_escape, child) if _TEXT_SPECIAL.search(child) else child)
-        elif isinstance(child, str):
-            # domish.SerializedXML is XML already; any other str subclass is text.
-            append(child if isinstance(child, domish.SerializedXML) else escapeText(child))
-        else:
-            _write(child, parts, uri, None)
-    append(f"</{name}>")
-
-
-def render(element: domish.Element, inherited: str | None = ns.CLIENT) -> bytes:
-    """Render an element for a stream whose default namespace is C{inherited}."""
-    parts: list[str] = []
-    _write(element, parts, inherited, None)
-    return "".join(parts).encode("utf-8")
-
-
-def toAttribute(address: str) -> bytes:
-    """C{b" to='...'"} for L{Rendered.addressed}."""
-    return f" to='{escapeAttribute(address)}'".encode()
-
-
-class Rendered:
-    """
-    A stanza rendered once for many recipients.
-
-    @ivar head: C{b"<message"} or the like.
-    @ivar tail: everything behind the place of the C{to} attribute.
-    """
-
-    __slots__ = ("head", "tail")
-
-    def __init__(self, head: bytes, tail: bytes) -> None:
-        self.head = head
-        self.tail = tail
-
-    @classmethod
-    def of(cls, element: domish.Element) -> Rendered:
-        """Render a stanza, leaving its own C{to} out."""
-        parts: list[str] = []
-        _write(element, parts, ns.CLIENT, "to")
-        return cls(parts[0].encode("utf-8"), "".join(parts[1:]).encode("utf-8"))
-
-    def addressed(self, to: bytes) -> bytes:
-        """
-        The whole stanza for one recipient.
-
-        @param to: from L{toAttribute}.
-        """
-        return self.head + to + self.tail

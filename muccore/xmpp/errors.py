@@ -14,7 +14,8 @@ from twisted.words.protocols.jabber.error import StanzaError as _TwistedStanzaEr
 from twisted.words.xish import domish
 
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, copyOf, render, reply
+from muccore.xmpp.element import Element, copyOf, reply
+from muccore.xmpp.rendering import render
 
 STANZA_CONDITIONS: Final[dict[str, str]] = {
     "bad-request": "modify",
@@ -157,3 +158,29 @@ def errorReply(refused: domish.Element, error: _TwistedStanzaError, by: str | No
         answer.children.append(child if isinstance(child, str) else copyOf(child))
     answer.children.append(errorElement(error, by))
     return answer
+
+
+def mayReplyWithError(stanza: domish.Element) -> bool:
+    """
+    Whether an error may be sent for a stanza.
+
+    Never for an error, since two entities could then go on for ever (RFC 6120 §8.3.1), never for the result of an IQ
+    (RFC 6120 §8.2.3), and not for unavailable presence, which asks for nothing and may come from a session that has
+    ended.
+    """
+    type = stanza.attributes.get("type")
+    return not (
+        type == "error"
+        or (type == "result" and stanza.name == "iq")
+        or (type == "unavailable" and stanza.name == "presence")
+        or "from" not in stanza.attributes
+    )
+
+
+def errorReplyOrNone(stanza: domish.Element, error: _TwistedStanzaError, by: str | None = None) -> Element | None:
+    """
+    The error stanza that answers a refused one, or C{None} if it is to be dropped.
+
+    @param by: see L{errorReply}.
+    """
+    return errorReply(stanza, error, by) if mayReplyWithError(stanza) else None

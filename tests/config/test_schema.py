@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.config.ini import Line
 from muccore.config.schema import OPTIONS, SECTIONS, Settings
 from muccore.config.types import Integer
-from muccore.xmpp.element import Element, render, setParents
+from muccore.xmpp.element import Element, setParents
+from muccore.xmpp.rendering import render
 from tests.config import settings, text
 
 PROMISED = {

@@ -30,7 +30,8 @@ from muccore.interfaces import RoomRecord
 from muccore.muc.model.room import Room
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, Rendered, escapeAttribute, escapeText
+from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText
 
 HOST = "conference.localhost"
 ROOM = f"room@{HOST}"

@@ -14,7 +14,8 @@ from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, render
+from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import render
 from tests.muc.muchelpers import ROOM, codesOf, configure, form, itemOf, join, leave, sendAdmin, sendError, sendPresence
 
 ACCOUNTS = ("ann", "ben", "eve")

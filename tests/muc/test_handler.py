@@ -17,7 +17,7 @@ from muccore.storage.memory import MemoryRooms
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.inmemory import InMemoryServer, parseStanza
 from muccore.xmpp import ns
-from muccore.xmpp.element import render
+from muccore.xmpp.rendering import render
 from tests.muc.muchelpers import HOST, ROOM, MUCTestCase, affiliation, attributes, join, role, sendIQ, summaries
 
 

@@ -20,8 +20,9 @@ from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.session.session import Session, Sessions
 from muccore.xmpp import jid
-from muccore.xmpp.element import Element, Rendered, copyOf, render
+from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StreamError
+from muccore.xmpp.rendering import Rendered, render
 
 
 def xml(text: str) -> Element:

@@ -10,9 +10,10 @@ from zope.interface.verify import verifyObject
 from muccore.interfaces import IRouter, ISession, ISessionBinder
 from muccore.session.session import Session, Sessions
 from muccore.xmpp import jid
-from muccore.xmpp.element import Element, Rendered, toAttribute
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.routing.helpers import Client, FakeCarrier, canonical, conditions, error, xml
 
 ROMEO = "romeo@localhost/orchard"

@@ -29,8 +29,9 @@ from muccore.stream.parser.parser import CLOSED, StanzaParser, StreamOpened
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sending import SPLIT_WRITE_SIZE
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, Rendered
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import STREAM_CONDITIONS, StreamError
+from muccore.xmpp.rendering import Rendered
 from tests.net.handshake import goodPair
 from tests.net.sockets import Peer, SocketTestCase
 from tests.stream.clients import ScramClient

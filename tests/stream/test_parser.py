@@ -23,8 +23,9 @@ from muccore.stream.parser import parser as parserModule
 from muccore.stream.parser import xmlsyntax
 from muccore.stream.parser.parser import CLOSED, RECYCLE, StanzaParser, StreamOpened
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, render
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError, errorReply
+from muccore.xmpp.rendering import render
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream to='example.org' version='1.0' xml:lang='de' "

@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.words.xish import domish
 
 from muccore.xmpp import ns
-from muccore.xmpp.element import escapeText, render
+from muccore.xmpp.rendering import escapeText, render
 from muccore.xmpp.scramkeys import ScramKeys
 
 PLAIN = "<mechanism>PLAIN</mechanism>"

@@ -9,7 +9,7 @@ from twisted.words.protocols.jabber import error
 
 from muccore.stream.parser.parser import CLOSED, StanzaParser
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, render, stanza
+from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import (
     STANZA_CONDITIONS,
     STREAM_CONDITIONS,
@@ -17,7 +17,12 @@ from muccore.xmpp.errors import (
     StreamError,
     errorElement,
     errorReply,
+    errorReplyOrNone,
+    mayReplyWithError,
 )
+from muccore.xmpp.rendering import render
+from tests.routing.helpers import canonical, xml
+from tests.routing.helpers import error as errorStanza
 
 
 class StanzaErrorTests(SynchronousTestCase):
@@ -57,20 +62,6 @@ class StanzaErrorTests(SynchronousTestCase):
             b"<because xmlns='urn:app'/></error>",
         )
 
-    def test_reply(self) -> None:
-        """
-        The error stanza goes back with everything that was sent, and the error last; the refused one is as it was.
-        """
-        refused = stanza("iq", "set", to="a@b", from_="c@d/e", id="1")
-        query = refused.add("query", "urn:q", "text")
-        refused.addContent(" ")
-        before = render(refused)
-        answer = errorReply(refused, StanzaError("not-allowed"))
-        self.assertEqual(answer.attributes, {"to": "c@d/e", "from": "a@b", "id": "1", "type": "error"})
-        self.assertEqual([getattr(child, "name", child) for child in answer.children], ["query", " ", "error"])
-        self.assertIsNot(answer.children[0], query)
-        self.assertEqual(render(refused), before)
-
 
 class StreamErrorTests(SynchronousTestCase):
     """L{StreamError}"""
@@ -100,3 +91,48 @@ class StreamErrorTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """There is no other condition."""
         self.assertRaises(ValueError, StreamError, "no-such-thing")
+
+
+class ErrorReplyTests(SynchronousTestCase):
+    """L{errorReply}, L{errorReplyOrNone} and L{mayReplyWithError}"""
+
+    def test_reply(self) -> None:
+        """The error stanza returns what was sent, the error last, and leaves the refused stanza unchanged."""
+        refused = stanza("iq", "set", to="a@b", from_="c@d/e", id="1")
+        query = refused.add("query", "urn:q", "text")
+        refused.addContent(" ")
+        before = render(refused)
+        answer = errorReply(refused, StanzaError("not-allowed"))
+        self.assertEqual(answer.attributes, {"to": "c@d/e", "from": "a@b", "id": "1", "type": "error"})
+        self.assertEqual([getattr(child, "name", child) for child in answer.children], ["query", " ", "error"])
+        self.assertIsNot(answer.children[0], query)
+        self.assertEqual(render(refused), before)
+
+    def test_mayReply(self) -> None:
+        """
+        Not for errors (RFC 6120 §8.3.1), results (RFC 6120 §8.2.3), unavailable presence, or without a sender.
+        """
+        for may, opening in (
+            (True, "<iq type='get' from='a@b'"),
+            (True, "<iq type='set' from='a@b'"),
+            (True, "<message from='a@b'"),
+            (True, "<message type='chat' from='a@b'"),
+            (True, "<presence from='a@b'"),
+            (False, "<message type='error' from='a@b'"),
+            (False, "<presence type='error' from='a@b'"),
+            (False, "<iq type='error' from='a@b'"),
+            (False, "<iq type='result' from='a@b'"),
+            (False, "<presence type='unavailable' from='a@b'"),
+            (False, "<message"),
+        ):
+            refused = xml(f"{opening}/>")
+            self.assertIs(mayReplyWithError(refused), may, opening)
+            self.assertEqual(errorReplyOrNone(refused, StanzaError("gone")) is not None, may, opening)
+
+    def test_refusedBy(self) -> None:
+        """The error says who refuses where that is not the addressee (RFC 6120 §8.3.2)."""
+        answer = errorReplyOrNone(xml("<message from='a@b' to='c@d'/>"), StanzaError("gone"), "e")
+        assert answer is not None
+        self.assertEqual(
+            canonical(answer), errorStanza("<message from='c@d' to='a@b' type='error'/>", "gone", "cancel", "e")
+        )

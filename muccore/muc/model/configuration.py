@@ -12,8 +12,9 @@ from muccore.muc.model.rendering import OccupantPresence
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings, statusCodes
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, render, stanza
+from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import render
 
 
 def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeChange) -> Callable[[], None]:

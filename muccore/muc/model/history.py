@@ -11,7 +11,8 @@ from typing import Final
 
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp, stamp
-from muccore.xmpp.element import Element, Rendered, escapeAttribute
+from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import Rendered, escapeAttribute
 
 SIZE_LIMIT: Final = 512 * 1024
 """Most bytes of history that a room keeps, so that nobody can make it more than a newcomer's connection will hold."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from muccore.muc.model.privileges import Affiliation, Role
-from muccore.xmpp.element import Rendered, escapeAttribute, toAttribute
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
 
 Deliver = Callable[[Rendered, bytes], None]
 """The C{deliver} of a route (L{muccore.interfaces.IRoute})."""

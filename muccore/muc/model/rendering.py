@@ -16,8 +16,9 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.sanitize import isRoomOnly, withAttributes
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, Rendered, escapeAttribute, escapeText, render
+from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, render
 
 _X_OPEN: Final = f"<x xmlns='{ns.MUC_USER}'>".encode()
 _X_CLOSE: Final = b"</x></presence>"

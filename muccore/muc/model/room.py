@@ -24,9 +24,10 @@ from muccore.muc.model.rendering import OccupantPresence, facesOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
-from muccore.xmpp.element import Element, Rendered, stanza
+from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 
 RESERVED_PLACES: Final = 10
 """How many admins and owners find room in a full room (XEP-0045 §7.2.9)."""

@@ -18,9 +18,10 @@ from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.service import roomlog
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, toAttribute
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
+from muccore.xmpp.rendering import toAttribute
 
 
 def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:

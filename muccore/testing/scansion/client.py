@@ -29,7 +29,7 @@ from muccore.testing.scansion.language import ClientDefinition
 from muccore.testing.scansion.reader import StreamReader
 from muccore.testing.scansion.scram import ScramClient, ScramRefused
 from muccore.xmpp import ns
-from muccore.xmpp.element import escapeAttribute, escapeText
+from muccore.xmpp.rendering import escapeAttribute, escapeText
 
 STREAM_ERROR = f"{{{ns.STREAM}}}error"
 """The tag of a stream error."""

@@ -11,7 +11,8 @@ from muccore.muc.model.history import SIZE_LIMIT, History, HistoryOptions
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
-from muccore.xmpp.element import Element, Rendered, stanza, toAttribute
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.rendering import Rendered, toAttribute
 
 ROOM = "room@conference.localhost"
 TO = toAttribute("romeo@localhost/orchard")

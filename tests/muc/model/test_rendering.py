@@ -10,8 +10,8 @@ from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.rendering import OccupantPresence, extractPresencePayload, item, statusCodes
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
-from muccore.xmpp.element import Rendered
 from muccore.xmpp.jid import parse
+from muccore.xmpp.rendering import Rendered
 
 ROOM = parse("room@conference.localhost")
 TO = b" to='x@y/z'"

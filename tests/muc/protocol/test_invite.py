@@ -9,7 +9,7 @@ from muccore.interfaces import Affiliate
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
-from muccore.xmpp.element import render
+from muccore.xmpp.rendering import render
 from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, affiliation, leave, role, sendAdmin, summaries
 
 INVITE = "<invite to='hecate@localhost'/>"

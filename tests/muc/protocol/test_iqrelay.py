@@ -6,7 +6,8 @@ from __future__ import annotations
 from muccore.muc.protocol import iqrelay
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, render
+from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import render
 from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, join, sendIQ, sendPresence, summaries
 
 VERSION = f"<query xmlns='{ns.VERSION}'/>"

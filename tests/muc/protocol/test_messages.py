@@ -11,7 +11,7 @@ from itertools import product
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
-from muccore.xmpp.element import render
+from muccore.xmpp.rendering import render
 from tests.muc.muchelpers import (
     ROOM,
     RoomTestCase,

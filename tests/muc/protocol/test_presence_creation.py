@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from muccore.testing.doubles import DelayedRoomStore
 from muccore.xmpp import ns
-from muccore.xmpp.element import render
+from muccore.xmpp.rendering import render
 from tests.muc.muchelpers import (
     ROOM,
     MUCTestCase,

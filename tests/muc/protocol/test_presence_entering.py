@@ -7,7 +7,7 @@ Tests for L{muccore.muc.protocol.presence}: what those who enter receive, and un
 from __future__ import annotations
 
 from muccore.xmpp import ns
-from muccore.xmpp.element import render
+from muccore.xmpp.rendering import render
 from tests.muc.muchelpers import (
     ROOM,
     RoomTestCase,

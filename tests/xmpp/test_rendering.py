@@ -1,0 +1,126 @@
+# -*- test-case-name: tests.xmpp.test_rendering -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.xmpp.rendering}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.words.xish import domish
+
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, render, toAttribute
+from tests.xmpp.elements import TEXT, comparable, elements
+
+
+def comparableTree(tree: Any) -> Any:
+    """What L{comparable} makes of an element, of one parsed by lxml."""
+    children: list[Any] = [tree.text or ""]
+    for child in tree:
+        children += [comparableTree(child), child.tail or ""]
+    return (tree.tag, dict(tree.attrib), children)
+
+
+def parse(data: bytes) -> Any:
+    """Parse an element inside a stream, with lxml."""
+    return etree.fromstring(b"<stream xmlns='jabber:client'>" + data + b"</stream>")[0]
+
+
+class RenderingTests(SynchronousTestCase):
+    """L{render} and L{Rendered}"""
+
+    @settings(max_examples=200, deadline=None)
+    @given(elements())
+    def test_roundTrip(self, element: Element) -> None:
+        """What is rendered is what another parser reads."""
+        self.assertEqual(comparableTree(parse(render(element))), comparable(element))
+
+    @settings(deadline=None)
+    @given(elements(), st.one_of(st.none(), TEXT))
+    def test_addressed(self, element: Element, to: str | None) -> None:
+        """What is rendered for many is, addressed to one, the element with that address; children keep their own."""
+        element.uri = ns.CLIENT
+        rendered = Rendered.of(element)
+        expected = element.copy()
+        expected.attributes.pop("to", None)
+        if to is not None:
+            expected.attributes["to"] = to
+        data = rendered.addressed(b"" if to is None else toAttribute(to))
+        self.assertEqual(comparableTree(parse(data)), comparable(expected))
+        self.assertEqual(rendered.head, f"<{element.name}".encode())
+
+    @given(TEXT)
+    def test_escape(self, text: str) -> None:
+        """Text and attributes survive whatever is in them."""
+        tree = etree.fromstring(f"<a b='{escapeAttribute(text)}' c=\"{escapeAttribute(text)}\">{escapeText(text)}</a>")
+        self.assertEqual((tree.get("b"), tree.get("c"), tree.text or ""), (text, text, text))
+
+    def test_nothingToEscape(self) -> None:
+        """Text that needs no escaping is the same object."""
+        text = "just text, äöü"
+        self.assertIs(escapeText(text), text)
+        self.assertIs(escapeAttribute(text), text)
+
+    def test_namespaces(self) -> None:
+        """A namespace is written where it changes: not for the stream's own, and not for children in their parent's."""
+        message = stanza("message")
+        x = message.add("x", "urn:x")
+        x.add("y")
+        x.add("body", ns.CLIENT)
+        x.add("z", "")
+        self.assertEqual(
+            render(message),
+            b"<message><x xmlns='urn:x'><y/><body xmlns='jabber:client'/><z xmlns=''/></x></message>",
+        )
+        self.assertEqual(
+            render(x, "urn:x"), b"<x><y/><body xmlns='jabber:client'/><z xmlns=''/></x>"
+        )
+
+    def test_inherited(self) -> None:
+        """An element without a namespace is in whichever is around it."""
+        element = Element((None, "a"))
+        element.children.append(Element((None, "b")))
+        element.add("c", ns.CLIENT)
+        self.assertEqual(render(element), b"<a><b/><c/></a>")
+
+    def test_xmlNamespace(self) -> None:
+        """The namespace of XML is never declared: its prefix is."""
+        message = stanza("message")
+        thing = message.add("thing", ns.XML)
+        thing.add("inner", ns.CLIENT, "text")
+        thing.attributes[ns.XML, "lang"] = "de"
+        rendered = render(message)
+        self.assertEqual(rendered, b"<message><xml:thing xml:lang='de'><inner>text</inner></xml:thing></message>")
+
+    def test_prefixedAttributes(self) -> None:
+        """
+        Attributes in namespaces get prefixes of their own, also if one namespace has several; no namespace needs none.
+        """
+        attributes = {("urn:1", "x"): "1", ("urn:1", "y"): "2", ("urn:2", "x"): "3", ("", "z"): "4"}
+        element = Element((ns.CLIENT, "a"), None, attributes)
+        tree = parse(render(element))
+        self.assertEqual(dict(tree.attrib), {"{urn:1}x": "1", "{urn:1}y": "2", "{urn:2}x": "3", "z": "4"})
+
+    def test_otherStrings(self) -> None:
+        """Serialised XML is written as it is, and any other kind of string is text."""
+
+        class Text(str):
+            """A string of another class."""
+
+            __slots__ = ()
+
+        element = Element((ns.CLIENT, "a"))
+        element.addRawXml("<b/>")
+        element.children.append(Text("<c/>"))
+        self.assertEqual(render(element), b"<a><b/>&lt;c/&gt;</a>")
+
+    def test_domish(self) -> None:
+        """Elements of domish are rendered like ours."""
+        theirs = domish.Element((ns.CLIENT, "a"))
+        theirs.addElement(("urn:x", "b"), content="<")
+        self.assertEqual(render(theirs), b"<a><b xmlns='urn:x'>&lt;</b></a>")
