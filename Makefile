@@ -79,7 +79,7 @@ docs: $(VENV)/.serve
 	mv docs/xeps.md.new docs/xeps.md
 
 clean:
-	rm -rf $(VENV) build dist muccore.egg-info .hypothesis .mypy_cache .ruff_cache _trial_temp*
+	rm -rf $(VENV) .venv-3.* build dist muccore.egg-info .hypothesis .mypy_cache .ruff_cache _trial_temp*
 	rm -f twisted/plugins/dropin.cache twistd.log twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf '{}' +
 

@@ -1,7 +1,7 @@
 """
-Says in one line how many tests passed and how many failed, as trial counted them.
+Print in one line how many tests passed and how many failed in runs of trial, whose logs are the arguments.
 
-The status is 0 only if trial has finished, tests passed, and none failed.
+The status is 0 only if every run finished, tests passed in each, and none failed.
 """
 
 import re
@@ -23,8 +23,21 @@ def count(log: str) -> tuple[int, int]:
     return numbers.get("successes", 0), sum(numbers.get(name, 0) for name in _BAD)
 
 
-if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8", errors="replace") as file:
-        passed, failed = count(file.read())
+def main(paths: list[str]) -> bool:
+    """
+    Count the runs together and print the line.
+
+    @return: whether all is well.
+    """
+    counts = []
+    for path in paths:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            counts.append(count(file.read()))
+    passed = sum(each for each, _ in counts)
+    failed = sum(each for _, each in counts)
     print(f"{passed} passed, {failed} failed", flush=True)
-    sys.exit(not passed or failed > 0)
+    return not failed and all(each for each, _ in counts)
+
+
+if __name__ == "__main__":
+    sys.exit(not main(sys.argv[1:]))
