@@ -1,4 +1,4 @@
-# What can be done with muccore from its checkout; "make" alone lists it. Everything is installed in $(VENV).
+# Targets for work in a checkout; "make" alone lists them. Everything is installed into $(VENV).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,15 +12,15 @@ PIP = $(RUN) -m pip --disable-pip-version-check install
 help:
 	@echo "make serve    run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
 	@echo "make test     run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j2: two at a time)"
-	@echo "make lint     look for mistakes with ruff"
+	@echo "make lint     check the code with ruff"
 	@echo "make types    check the types with mypy"
 	@echo "make check    test, lint and types"
 	@echo "make wheel    build a wheel in dist/"
-	@echo "make bench    measure what the server needs of the processor and of memory"
-	@echo "make docs     write those documents anew that are made from the program"
-	@echo "make clean    remove what these have made, var/ excepted"
+	@echo "make bench    measure CPU time and memory of the server"
+	@echo "make docs     regenerate the documents made from the program"
+	@echo "make clean    remove everything made by these, except var/"
 
-# The environment: one stamp for what runs the server, one with what the tests need, one with the tools.
+# The virtual environment, with one stamp each for running the server, the tests and the tools.
 
 $(VENV)/.made:
 	@command -v $(PYTHON) > /dev/null 2>&1 || { \
@@ -62,7 +62,7 @@ types: $(VENV)/.dev
 
 check: test lint types
 
-# What an earlier build has left there would get into the wheel.
+# Remove earlier builds, whose files would get into the wheel.
 wheel: $(VENV)/.serve
 	rm -rf build dist
 	$(RUN) -m pip --disable-pip-version-check wheel --no-deps --wheel-dir dist .
