@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_tap -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""muccore as a twistd plugin: the options, and the service that they make."""
+"""The twistd plugin: command line options and service."""
 
 from __future__ import annotations
 
@@ -28,17 +28,15 @@ class Options(usage.Options):
     """
 
     synopsis = "[--config=FILE]"
-    longdesc = "Runs an XMPP server for group chat. Everything it does is said in its configuration file."
-    optParameters = (
-        ("config", "c", DEFAULT_PATH, "The configuration file; relative paths in it start at its folder."),
-    )
+    longdesc = "Runs an XMPP server for group chat, as its configuration file says."
+    optParameters = (("config", "c", DEFAULT_PATH, "The configuration file; paths in it are relative to its folder."),)
 
-    optFlags = (("quickstart", None, "Write a missing certificate, and say in plain lines what is served."),)
+    optFlags = (("quickstart", None, "Create a missing certificate, and print where the server listens."),)
 
     settings: Settings
 
     def opt_version(self) -> None:
-        """Tell the version and exit."""
+        """Print the version and exit."""
         print(f"muccore {__version__}")
         raise SystemExit(0)
 
@@ -46,7 +44,7 @@ class Options(usage.Options):
         """
         Read the configuration.
 
-        @raise SystemExit: with status 1, if it cannot be used; what is wrong with it stands on standard error.
+        @raise SystemExit: with status 1 if it is invalid; the problems are on standard error.
         """
         try:
             self.settings = load(self["config"])
@@ -56,9 +54,9 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """
-    Make the service, once what it needs has been tried out.
+    Run the preflight and make the service.
 
-    @raise SystemExit: with status 1, if it could not start; why stands on standard error.
+    @raise SystemExit: with status 1 if the service could not start; the reason is on standard error.
     """
     from twisted.internet import reactor
 
@@ -72,7 +70,7 @@ def makeService(options: Options) -> IService:
     except ConfigError as e:
         _end(e)
     announce = partial(quickstart.announce, sys.stdout) if options["quickstart"] else None
-    return MUCCoreService(options.settings, clock, tuned=True, announce=announce)
+    return MUCCoreService(options.settings, clock, ownsProcess=True, announce=announce)
 
 
 def _end(error: ConfigError) -> None:

@@ -1,11 +1,10 @@
 # -*- test-case-name: tests.operations.test_ctl -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-C{muccorectl}: what an operator does to accounts from a terminal or a script.
+C{muccorectl}: manage accounts from a terminal or a script.
 
-The operations are data: name, what they are given, what they say about themselves, and a function over a store that
-answers with lines of text. This module is the command line in front of them; another front needs only the table.
-It works on the store itself, so the server may be running or not.
+The operations are a table; this module is their command line. It opens the store itself, so the server may be running
+or not.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _PASSWORD_LIMIT: Final = 4096
 
 
 class Refused(Exception):
-    """Something was not done; C{str()} of it is a line for the operator."""
+    """An operation failed; C{str()} of it is a line for the operator."""
 
 
 # The operations
@@ -47,11 +46,10 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Argument:
     """
-    Something that an operation is given.
+    An argument of an operation.
 
-    @ivar name: what it is called.
-    @ivar help: what it is, in one line.
-    @ivar secret: whether nobody but the operation may see it: it never comes with the command's own words.
+    @ivar help: its description in one line.
+    @ivar secret: whether it must not stand on the command line.
     """
 
     name: str
@@ -62,13 +60,12 @@ class Argument:
 @dataclass(frozen=True)
 class Operation:
     """
-    Something that can be done to the accounts.
+    An operation on the accounts.
 
-    @ivar name: the word for it.
     @ivar help: what it does, in one line.
-    @ivar arguments: what C{function} takes behind the store, in order.
-    @ivar function: does it, and answers with lines of text.
-    @ivar check: raises L{Refused} if it cannot be done; called before a password is asked for.
+    @ivar arguments: the arguments of C{function} after the store, in order.
+    @ivar function: performs it and returns lines of output.
+    @ivar check: raises L{Refused} if it cannot be done; called before asking for a password.
     """
 
     name: str
@@ -135,10 +132,10 @@ async def _listUsers(accounts: IAccountStore) -> list[str]:
 
 
 USER: Final = Argument("user", "the account: its name, or name@domain")
-"""An account; operations are given its bare L{JID}."""
+"""An account, passed to operations as its bare L{JID}."""
 
 PASSWORD: Final = Argument("password", "its password", secret=True)
-"""A password; operations are given the text, not prepared."""
+"""A password, passed to operations as it was entered, not prepared."""
 
 OPERATIONS: Final = (
     Operation("adduser", "add an account", (USER, PASSWORD), _addUser, _checkNew),
@@ -146,7 +143,7 @@ OPERATIONS: Final = (
     Operation("deluser", "delete an account; sessions that are logged in stay until they end", (USER,), _deleteUser),
     Operation("listusers", "list the names of all accounts, one a line", (), _listUsers),
 )
-"""Everything that can be done."""
+"""All operations."""
 
 
 # The command line
@@ -166,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     for operation in OPERATIONS:
         about = operation.help[0].upper() + operation.help[1:] + "."
         command = commands.add_parser(operation.name, help=operation.help, description=about)
-        # Given here or in front of the command; not given here, it must not undo what stood in front.
+        # Accepted before and after the command; its absence here must not undo the one before.
         command.add_argument(
             "-c", "--config", metavar="FILE", default=argparse.SUPPRESS, help="the server's configuration file"
         )
@@ -214,7 +211,7 @@ def _password(user: JID) -> str:
 
 
 def _askPassword(user: JID) -> str:
-    """Ask for a password while the reactor runs, whose handler of SIGINT would let Ctrl-C wait for the answer."""
+    """Ask for a password with the default handler of SIGINT; the reactor's would delay Ctrl-C until the answer."""
     if threading.current_thread() is not threading.main_thread():
         return _password(user)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -225,7 +222,7 @@ def _askPassword(user: JID) -> str:
 
 
 def _accounts(settings: Settings) -> IAccountStore:
-    """The store that the configuration names, if it is one whose accounts outlive a process and can be changed."""
+    """The configured store, if its accounts outlive the process and can be changed."""
     backend = settings.auth.backend
     store = makeStore("accounts", backend, settings.base, globalReactor())
     if not isManageable(store, backend):
@@ -246,7 +243,7 @@ async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequen
 
 
 Runner = Callable[[Callable[[], Deferred[None]]], None]
-"""Calls a function in a running reactor and comes back when its Deferred has fired."""
+"""Calls a function in a running reactor and returns once its Deferred has fired."""
 
 
 def _run(function: Callable[[], Deferred[None]]) -> None:
@@ -259,9 +256,9 @@ def _run(function: Callable[[], Deferred[None]]) -> None:
 
 def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     """
-    Do what the command line asks for.
+    Perform the operation of the command line.
 
-    @raise Refused: if it was not done.
+    @raise Refused: if it failed.
     """
     settings = load(options.config)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
@@ -278,8 +275,8 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
 
     run(lambda: ensureDeferred(perform()))
     if not results:
-        # A signal has stopped the reactor, which is no failure to it.
-        raise Refused("interrupted; what was asked for may have been done or not")
+        # A signal stopped the reactor, which does not report that as a failure.
+        raise Refused("interrupted; the operation may have been carried out or not")
     (result,) = results
     if isinstance(result, Exception):
         raise result
@@ -288,11 +285,11 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
 
 def main(argv: Sequence[str] | None = None, run: Runner = _run) -> int:
     """
-    C{muccorectl}.
+    Run C{muccorectl}.
 
-    @param argv: the words behind the command's own name; by default those of the process.
+    @param argv: the arguments; by default those of the process.
     @param run: runs the reactor.
-    @return: the exit status: 0 if it was done, 1 if not, 2 if the command line was not understood.
+    @return: the exit status: 0 on success, 1 on failure, 2 for a wrong command line.
     """
     parser = _parser()
     try:
@@ -318,7 +315,7 @@ def _print(lines: Sequence[str]) -> int:
             print(line)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has seen enough (listusers | head). Python would complain again while it ends.
+        # The reader has left (listusers | head). Without this, Python reports the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 

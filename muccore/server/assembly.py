@@ -73,9 +73,7 @@ class ServerComponents:
         self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
         self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
         self.muc = MUCHandler(self.rooms, mucOptions(settings))
-        self.disco = AccountDiscoHandler(
-            lambda: [(self.mucDomain.name, self.muc.options.name)], settings.server.name
-        )
+        self.disco = AccountDiscoHandler(lambda: [(self.mucDomain.name, self.muc.options.name)], settings.server.name)
         for made in (self.userDomain, self.mucDomain):
             self.router.addDomain(made)
         self.streams = C2SFactory(self.flusher, self._offer(settings), streamSettings(settings))

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_listeners -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Where the server listens, and how that changes while it runs."""
+"""The ports that the server listens on."""
 
 from __future__ import annotations
 
@@ -19,111 +19,111 @@ from muccore.log.logger import Logger
 from muccore.server import preflight
 
 _BACKLOG = 1024
-"""How many connections may wait to be accepted at one endpoint, unless the endpoint says otherwise."""
+"""Connections that may wait to be accepted at one endpoint, unless it specifies a backlog."""
 
 ListenKey = tuple[str, str]
-"""The key of C{[c2s]} that an endpoint stands in, and the endpoint."""
+"""The option of C{[c2s]} that an endpoint comes from, and the endpoint."""
 
 
 class Listeners:
     """
-    Everything that a server listens on.
+    The listening ports of a server.
 
-    @ivar ports: what there is.
+    @ivar ports: the open ports.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, factories: Mapping[str, Any], equip: Callable[[IListeningPort, Settings], object]
+        self, reactor: Any, factories: Mapping[str, Any], installTransport: Callable[[IListeningPort, Settings], object]
     ) -> None:
         """
-        @param factories: what takes the connections, by key of C{[c2s]}.
-        @param equip: is given each port when it has begun to listen, in the same turn.
+        @param factories: the protocol factories, by option of C{[c2s]}.
+        @param installTransport: called with each port in the reactor turn in which it begins to listen.
         """
         self.ports: dict[ListenKey, IListeningPort] = {}
         self._reactor = reactor
         self._factories = factories
-        self._installTransport = equip
+        self._installTransport = installTransport
 
     async def reconfigure(self, settings: Settings) -> Callable[[], Any]:
         """
-        Listen where a configuration says so, in addition to where we listen already.
+        Open the ports of a configuration that are not open yet.
 
-        @return: call this to listen nowhere else from then on; it returns something to await.
-        @raise ConfigError: for the first endpoint that cannot be had; then we listen where we did before.
+        @return: a function that closes all other ports and returns an awaitable.
+        @raise ConfigError: for the first endpoint that cannot be opened; the ports are then as before.
         """
         wanted = listenKeys(settings)
-        gone = [place for place in self.ports if place not in wanted]
-        coming = [place for place in wanted if place not in self.ports]
-        # The same port of another address, or for another purpose, can only be had when we have given it up.
-        numbers = {_number(place) for place in coming} - {0, None}
-        ceded = [place for place in gone if _number(place) in numbers]
-        for place in ceded:
-            await self._close(place)
+        closing = [key for key in self.ports if key not in wanted]
+        opening = [key for key in wanted if key not in self.ports]
+        # The same port number on another address, or for another purpose, must be closed first.
+        numbers = {_number(key) for key in opening} - {0, None}
+        closedFirst = [key for key in closing if _number(key) in numbers]
+        for key in closedFirst:
+            await self._close(key)
         opened: list[ListenKey] = []
         try:
-            for place in coming:
-                await self._open(place, settings)
-                opened.append(place)
+            for key in opening:
+                await self._open(key, settings)
+                opened.append(key)
         except ConfigError:
-            for place in opened:
-                await self._close(place)
-            for place in ceded:
-                await self._reopen(place, settings)
+            for key in opened:
+                await self._close(key)
+            for key in closedFirst:
+                await self._reopen(key, settings)
             raise
 
         async def closeOthers() -> None:
-            for place in gone:
-                if place in self.ports:
-                    await self._close(place)
+            for key in closing:
+                if key in self.ports:
+                    await self._close(key)
 
         return closeOthers
 
     async def closeAll(self) -> None:
-        """Listen nowhere."""
-        for place in list(self.ports):
-            await self._close(place)
+        """Close all ports."""
+        for key in list(self.ports):
+            await self._close(key)
 
-    async def _open(self, place: ListenKey, settings: Settings) -> None:
-        key, endpoint = place
+    async def _open(self, key: ListenKey, settings: Settings) -> None:
+        option, endpoint = key
         try:
-            port = await serverFromString(self._reactor, _withBacklog(endpoint)).listen(self._factories[key])
+            port = await serverFromString(self._reactor, _withBacklog(endpoint)).listen(self._factories[option])
         except CannotListenError as e:
-            trouble = preflight.describeError(e.socketError) if isinstance(e.socketError, OSError) else str(e)
-            raise ConfigError([settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")]) from None
+            reason = preflight.describeError(e.socketError) if isinstance(e.socketError, OSError) else str(e)
+            raise ConfigError([settings.problem("c2s", option, f"cannot listen on {endpoint}: {reason}")]) from None
         except (LookupError, OSError):
-            raise ConfigError([preflight.socketNotPassed(settings, key, endpoint)]) from None
+            raise ConfigError([preflight.socketNotPassed(settings, option, endpoint)]) from None
         self._installTransport(port, settings)
-        self.ports[place] = port
+        self.ports[key] = port
 
-    async def _close(self, place: ListenKey) -> None:
-        await maybeDeferred(self.ports.pop(place).stopListening)
+    async def _close(self, key: ListenKey) -> None:
+        await maybeDeferred(self.ports.pop(key).stopListening)
 
-    async def _reopen(self, place: ListenKey, settings: Settings) -> None:
+    async def _reopen(self, key: ListenKey, settings: Settings) -> None:
         try:
-            await self._open(place, settings)
+            await self._open(key, settings)
         except ConfigError as e:
-            # Nobody can have wanted it in that moment; if somebody did, this is the time to look.
-            self._log.critical("{endpoint} is lost: {problem}", endpoint=place[1], problem=e)
+            # Another process took the port in between.
+            self._log.critical("no longer listening on {endpoint}: {problem}", endpoint=key[1], problem=e)
 
 
 def listenKeys(settings: Settings) -> list[ListenKey]:
-    """Where a configuration says that we listen."""
+    """The endpoints of a configuration."""
     found = [("listen", endpoint) for endpoint in settings.c2s.listen]
     found += [("direct_tls_listen", endpoint) for endpoint in settings.c2s.directTlsListen]
     return found
 
 
-def _number(place: ListenKey) -> int | None:
-    address = socketAddress(place[1])
+def _number(key: ListenKey) -> int | None:
+    address = socketAddress(key[1])
     return None if address is None else address[2]
 
 
 def _withBacklog(endpoint: str) -> str:
     """
-    The endpoint with a queue for connections that are not accepted yet: with Twisted's default of 50, most of those
-    who come at once, after a restart for example, try again a second later.
+    The endpoint with a backlog. With Twisted's default of 50, most clients that reconnect together after a restart
+    would have to try again a second later.
     """
     if endpoint.startswith("systemd:") or ":backlog=" in endpoint:
         return endpoint

@@ -1,11 +1,10 @@
 # -*- test-case-name: tests.server.test_quickstart -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The first start on somebody's own machine, for C{make serve}: C{twistd --logger
-muccore.server.quickstart.terminalObserver muccore --quickstart}.
+First start on a developer's machine (C{make serve}): C{twistd --logger muccore.server.quickstart.terminalObserver
+muccore --quickstart}.
 
-A certificate is written if one is configured and there is none, and once the server serves, plain lines say where and
-how the first account is created. A server in production has a certificate of its own and does not need this.
+Creates a missing certificate, and once the server accepts clients prints where, and how to create the first account.
 """
 
 from __future__ import annotations
@@ -28,44 +27,44 @@ from muccore.server.preflight import usesTLS
 
 def createCertificate(settings: Settings) -> str | None:
     """
-    Write a certificate and its key if both are configured and neither is there.
+    Create a self-signed certificate and its key if both are configured and neither exists.
 
-    @return: what has been written, in one line.
-    @raise ConfigError: if it cannot be written, or one of the two is there alone.
+    @return: a line for the operator if they were created.
+    @raise ConfigError: if they cannot be written, or only one of them exists.
     """
     certificate, key = settings.tls.certificate, settings.tls.privateKey
     if not usesTLS(settings) or certificate is None or key is None:
         return None
-    there = [os.path.lexists(file.path) for file in (certificate, key)]
-    if all(there):
+    exist = [os.path.lexists(file.path) for file in (certificate, key)]
+    if all(exist):
         return None
-    if any(there):
-        name, missing, found = ("private_key", key, certificate) if there[0] else ("certificate", certificate, key)
-        text = f"{missing.path} is missing; put it there, or take {found.path} away, then both are made anew"
+    if any(exist):
+        name, missing, found = ("private_key", key, certificate) if exist[0] else ("certificate", certificate, key)
+        text = f"{missing.path} is missing; restore it, or remove {found.path} to have both created anew"
         raise ConfigError([settings.problem("tls", name, text)])
     try:
         for file in (certificate, key):
             os.makedirs(file.parent().path, mode=0o700, exist_ok=True)
         selfSigned([settings.server.domain, settings.muc.domain], certificate.path, key.path)
     except OSError as e:
-        text = f"{e.filename} cannot be written: {e.strerror}; make its folder, or name another"
+        text = f"{e.filename} cannot be written: {e.strerror}; make its folder writable, or configure another"
         raise ConfigError([settings.problem("tls", "certificate", text)]) from None
-    return f"Wrote {_short(certificate.path)}, a certificate that signs itself: clients will ask whether to trust it."
+    return f"Wrote {_short(certificate.path)}, a self-signed certificate: clients will ask whether to trust it."
 
 
 def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
     """
-    What the server serves, and what to do first, in lines. Paths are as they have to be typed in the current folder.
+    Describe the running server and the first steps, in lines. Paths are relative to the current folder if shorter.
 
-    @param needsAccounts: whether the first account has to be created.
+    @param needsAccounts: whether there are no accounts yet.
     """
     yield f"muccore serves {settings.server.domain}, with rooms at {settings.muc.domain}:"
     starttls = "no TLS" if settings.c2s.tls == "off" else f"STARTTLS {settings.c2s.tls}"
     for endpoint in settings.c2s.listen:
-        yield f"  {_place(endpoint)}  {starttls}"
+        yield f"  {_address(endpoint)}  {starttls}"
     for endpoint in settings.c2s.directTlsListen:
-        yield f"  {_place(endpoint)}  direct TLS"
-    accounts, rooms = (_kept(settings, store) for store in (settings.auth.backend, settings.storage.affiliations))
+        yield f"  {_address(endpoint)}  direct TLS"
+    accounts, rooms = (_location(settings, store) for store in (settings.auth.backend, settings.storage.affiliations))
     yield f"Accounts are in {accounts}, rooms in {rooms}."
     if needsAccounts:
         command = _short(os.path.join(os.path.dirname(sys.executable), "muccorectl"))
@@ -77,16 +76,16 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
 
 def announce(stream: TextIO, settings: Settings, needsAccounts: bool) -> None:
     """
-    Write what L{describe} says.
+    Print the lines of L{describe}.
 
-    @param stream: the standard output of before logging began: twistd makes log events of what is written to it later.
+    @param stream: the original standard output, which twistd replaces when logging begins.
     """
     print("\n".join(describe(settings, needsAccounts)), file=stream, flush=True)
 
 
 @implementer(ILogObserver)
 class TerminalObserver:
-    """A log observer that writes warnings and errors of muccore, without time stamps, and all other errors."""
+    """A log observer that writes muccore's warnings and errors, and others' errors, without time stamps."""
 
     def __init__(self) -> None:
         self._stream = sys.stdout
@@ -99,16 +98,16 @@ class TerminalObserver:
 
 
 terminalObserver: Final = TerminalObserver
-"""For C{twistd --logger}, which wants something that makes an observer."""
+"""For C{twistd --logger}, which calls it to make an observer."""
 
 
-def _kept(settings: Settings, description: str) -> str:
-    """Where a store keeps its data: the path of a database, otherwise the description."""
+def _location(settings: Settings, description: str) -> str:
+    """The location of a store's data: the path of a database, otherwise its description."""
     scheme, _, path = description.partition(":")
     return _short(os.path.normpath(os.path.join(settings.base.path, path))) if scheme == "sqlite" else description
 
 
-def _place(endpoint: str) -> str:
+def _address(endpoint: str) -> str:
     address = socketAddress(endpoint)
     if address is None:
         return endpoint
@@ -119,5 +118,5 @@ def _place(endpoint: str) -> str:
 
 
 def _short(path: str) -> str:
-    """A path as seen from here, where that is shorter."""
+    """A path relative to the current folder, if that is shorter."""
     return min(path, os.path.relpath(path), key=len)

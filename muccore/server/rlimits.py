@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_rlimits -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""How many files, and so how many connections, the process may have open."""
+"""The process's limit of open files, which bounds its connections."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import resource
 from typing import Any
 
 SPARE = 256
-"""What the process opens besides the connections of clients: listeners, databases, logs."""
+"""Files open besides the connections of clients: listeners, databases, logs."""
 
 
 def raiseFileLimit(connections: int, limits: Any = resource) -> int:
     """
-    Let the process open as many files as that many connections need, as far as the system allows it.
+    Raise the limit of open files to what a number of connections needs, as far as the system allows.
 
-    @param connections: how many clients shall be able to be connected.
-    @param limits: has C{getrlimit} and C{setrlimit}.
-    @return: how many can be.
+    @param connections: the clients that may be connected.
+    @param limits: the module L{resource}, or a double of it.
+    @return: the clients that can be connected.
     """
     soft, hard = limits.getrlimit(limits.RLIMIT_NOFILE)
     wanted = connections + SPARE

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_service -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""A server that starts, is reloaded, and ends."""
+"""The Twisted service: start, reload and end of a server."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from muccore.storage.registry import isManageable
 from muccore.xmpp.errors import StreamError
 
 _RESTART_ONLY: Final = ("transport", "auth", "storage")
-"""Sections of which nothing can be taken over while the server runs."""
+"""Sections whose changes need a restart."""
 
 CERTIFICATE_CHECK_PERIOD: Final = 24 * 60 * 60
-"""Seconds between two checks of the certificate."""
+"""Seconds between checks of the certificate."""
 
 
 class MUCCoreService(Service):
     """
     One server.
 
-    @ivar settings: the configuration that holds.
-    @ivar components: its parts; C{None} before it has started.
-    @ivar listeners: what it listens on; C{None} before it has started.
-    @ivar ready: fires when it serves, or fails with why it does not.
+    @ivar settings: the configuration in force.
+    @ivar components: its parts; C{None} before the start.
+    @ivar listeners: its ports; C{None} before the start.
+    @ivar ready: fires once it accepts clients, or fails with the reason why it cannot.
     """
 
     name = "muccore"
@@ -60,16 +60,16 @@ class MUCCoreService(Service):
         self,
         settings: Settings,
         reactor: Any,
-        tuned: bool = False,
+        ownsProcess: bool = False,
         seconds: Callable[[], float] = time.time,
         announce: Callable[[Settings, bool], object] | None = None,
     ) -> None:
         """
-        @param tuned: the process is ours alone: handle SIGHUP, tune the collector, end the process if the start
+        @param ownsProcess: whether to handle SIGHUP, tune the garbage collector, and end the process if the start
             fails.
-        @param seconds: tells the time since the epoch, for the dates of certificates.
-        @param announce: called once the server serves, with the settings and whether accounts have to be created
-            first; it writes to the log unless given.
+        @param seconds: returns the time since the epoch, for the dates of certificates.
+        @param announce: called once the server accepts clients, with the settings and whether there are no accounts;
+            by default it logs.
         """
         self._time = seconds
         self._announce = announce or self._logServing
@@ -78,8 +78,8 @@ class MUCCoreService(Service):
         self.components: ServerComponents | None = None
         self.listeners: Listeners | None = None
         self.ready: Deferred[None] = Deferred()
-        self._ownsProcess = tuned
-        # twistd may go to another folder before the configuration is read again.
+        self._ownsProcess = ownsProcess
+        # twistd may change the folder before the configuration is reread.
         self._path = os.path.abspath(settings.path)
         self._serving = False
         self._lifecycleLock = DeferredLock()
@@ -93,12 +93,12 @@ class MUCCoreService(Service):
     # Starting
 
     def startService(self) -> None:
-        """Begin. What cannot be done at once is told by L{ready}."""
+        """Begin to start; L{ready} tells the outcome."""
         super().startService()  # type: ignore[no-untyped-call]
         setThreshold(self.settings.server.logLevel)
         if self._ownsProcess:
             signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
-            # Twisted's own handler raises an error when Ctrl-C is pressed again before the end.
+            # Twisted's own handler raises an error on a second Ctrl-C.
             signal.signal(signal.SIGINT, self._interrupted)
         starting = self._whenIdle(self._start)
         starting.addErrback(self._startFailed)
@@ -107,7 +107,7 @@ class MUCCoreService(Service):
             self.ready.addErrback(self._exitWithError)
 
     def _whenIdle(self, step: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
-        """Do one of starting, reloading and ending when the one before is done."""
+        """Start, reload or end, once the previous one of these is done."""
         return cast("Deferred[None]", self._lifecycleLock.run(lambda: Deferred.fromCoroutine(step())))
 
     def _interrupted(self, *_: object) -> None:
@@ -116,13 +116,13 @@ class MUCCoreService(Service):
 
     async def _start(self) -> None:
         try:
-            house = self.components = ServerComponents(self.settings, self.reactor)
+            components = self.components = ServerComponents(self.settings, self.reactor)
         except TLSConfigError as e:
             raise self._badCertificate(self.settings, e) from None
-        await house.open()
+        await components.open()
         if self._stopped is not None:
             raise CancelledError()
-        factories = {"listen": house.streams, "direct_tls_listen": house.streams.directTLS}
+        factories = {"listen": components.streams, "direct_tls_listen": components.streams.directTLS}
         self.listeners = Listeners(self.reactor, factories, self._installTransport)
         await self.listeners.reconfigure(self.settings)
         self._raiseFileLimit()
@@ -139,11 +139,11 @@ class MUCCoreService(Service):
         return ConfigError([settings.problem("tls", "certificate", str(error))])
 
     def _installTransport(self, port: IListeningPort, settings: Settings) -> None:
-        house = self.components
-        assert house is not None
+        components = self.components
+        assert components is not None
         transport.installOnPort(
             port,
-            house.flusher,
+            components.flusher,
             settings.transport.opportunisticWrites,
             settings.transport.outboxLimit,
             settings.c2s.closeTimeout,
@@ -172,7 +172,7 @@ class MUCCoreService(Service):
             )
 
     async def _needsAccounts(self) -> bool:
-        """Whether nobody can log in before accounts are created with C{muccorectl}."""
+        """Whether there are no accounts yet and C{muccorectl} can create them."""
         accounts: Any = None if self.components is None else self.components.accounts
         return isManageable(accounts, self.settings.auth.backend) and not await accounts.users()
 
@@ -187,7 +187,7 @@ class MUCCoreService(Service):
             self._log.info("there are no accounts yet; create one: muccorectl -c {path} adduser NAME", path=self._path)
 
     def _startFailed(self, failure: Failure) -> Failure:
-        """Turn what went wrong into lines for the operator."""
+        """Log the failure in lines for the operator."""
         error = failure.value
         if isinstance(error, FirstError):
             failure, place = error.subFailure, STORES[error.index]
@@ -196,7 +196,7 @@ class MUCCoreService(Service):
                 error = ConfigError([self.settings.problem(*place, str(error))])
                 failure = Failure(error)
         if isinstance(error, CancelledError):
-            # It has been told to end before it served; nothing is wrong.
+            # It was stopped during the start; nothing is wrong.
             return failure
         if isinstance(error, ConfigError):
             for problem in error.problems:
@@ -210,20 +210,20 @@ class MUCCoreService(Service):
         if failure.check(CancelledError) is not None:
             return
         print(failure.getErrorMessage(), file=sys.stderr, flush=True)
-        # twistd has its own way out, on which it removes its pid file, and no word for a status.
+        # twistd cannot set an exit status; do it at exit, after it has removed its pid file.
         atexit.register(os._exit, 1)
-        # It may not have begun to run.
+        # The reactor may not run yet.
         self.reactor.callWhenRunning(self.reactor.stop)
 
     # Reloading
 
     def reload(self) -> Deferred[None]:
         """
-        Read the configuration and the certificate again, without dropping a stream. What is wrong is logged and
-        changes nothing.
+        Reread the configuration and the certificate without ending a stream. If either has errors, log them and change
+        nothing.
         """
         if not self._serving:
-            # What is being started has only just been read; what is ending does not matter any more.
+            # A starting server has just read it, an ending one needs it no more.
             return succeed(None)
         notify(reloading())
 
@@ -241,17 +241,17 @@ class MUCCoreService(Service):
         return self._whenIdle(self._reload).addErrback(failed).addBoth(done)
 
     async def _reload(self) -> None:
-        house, listeners = self.components, self.listeners
-        if house is None or listeners is None or not self._serving:
+        components, listeners = self.components, self.listeners
+        if components is None or listeners is None or not self._serving:
             return
         settings = load(self._path)
         try:
             tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
         except TLSConfigError as e:
             raise self._badCertificate(settings, e) from None
-        # From here on nothing fails but the ports, and that undoes itself.
+        # From here on only the ports can fail, which restores them.
         closeOthers = await listeners.reconfigure(settings)
-        house.reconfigure(settings, tls)
+        components.reconfigure(settings, tls)
         setThreshold(settings.server.logLevel)
         self._checkRestart(settings)
         self.settings = settings
@@ -262,7 +262,7 @@ class MUCCoreService(Service):
         self._log.info("reloaded {path}", path=settings.path)
 
     def _checkRestart(self, settings: Settings) -> None:
-        """Tell what will hold at the next start only."""
+        """Log which changes need a restart."""
         old = self.settings
         waiting = [f"[{section}]" for section in _RESTART_ONLY if getattr(old, section) != getattr(settings, section)]
         for section, key, attribute in (
@@ -280,14 +280,14 @@ class MUCCoreService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        End: take nobody in any more, let rooms and streams say goodbye, and put everything on disk. Calling it again
-        waits for the same end.
+        End: close the ports, then the rooms, the streams and the stores. Idempotent: every call waits for the same
+        end.
         """
         if self._stopped is None:
             notify(STOPPING)
             super().stopService()  # type: ignore[no-untyped-call]
             self._serving = False
-            # Marked first: what is on its way has to notice.
+            # Set first, so that a start or reload in progress notices.
             self._stopped = Deferred()
             self._whenIdle(self._stop).chainDeferred(self._stopped)
         waiting: Deferred[None] = Deferred()
@@ -299,16 +299,16 @@ class MUCCoreService(Service):
         return waiting
 
     async def _stop(self) -> None:
-        house, listeners = self.components, self.listeners
+        components, listeners = self.components, self.listeners
         if listeners is not None:
             await self._try(listeners.closeAll)
-        if house is None:
+        if components is None:
             return
-        for domain in (house.mucDomain, house.userDomain):
+        for domain in (components.mucDomain, components.userDomain):
             await self._try(domain.shutDown)
-        await self._try(house.flusher.flush)
-        await self._try(lambda: house.streams.closeAll(StreamError("system-shutdown")))
-        for store in house.stores:
+        await self._try(components.flusher.flush)
+        await self._try(lambda: components.streams.closeAll(StreamError("system-shutdown")))
+        for store in components.stores:
             await self._try(store.close)
         for call in (self._reporting, self._certificateCheck):
             if call.running:
@@ -317,17 +317,17 @@ class MUCCoreService(Service):
         self._log.info("muccore has ended")
 
     async def _try(self, step: Callable[[], Any]) -> None:
-        """Do one step of the end. If it fails, those behind it are done all the same."""
+        """Do one step of the end; log a failure, so that the next steps are still done."""
         try:
             await maybeDeferred(step)
         except Exception:
-            self._log.failure("The server did not end as it should")
+            self._log.failure("cannot shut down cleanly")
 
 
 def _tuneCollector() -> None:
     """
-    What has been made by now stays; and collections over tens of thousands of live sessions, which find nothing, get
-    rarer.
+    Tune the garbage collector: exempt the objects of the start, and make full collections rarer, since they find
+    nothing among tens of thousands of live sessions.
     """
     gc.collect()
     gc.freeze()

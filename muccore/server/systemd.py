@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_systemd -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What systemd is told: how the server is (sd_notify(3)), and how important its log lines are (sd-daemon(3))."""
+"""The interface to systemd: service states (sd_notify(3)) and priorities of log lines (sd-daemon(3))."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ PRIORITIES: Final = {
     LogLevel.error: 3,
     LogLevel.critical: 2,
 }
-"""Priorities of syslog."""
+"""Syslog priorities."""
 
 
 def reloading() -> str:
-    """The state of one that rereads its configuration; L{READY} ends it."""
+    """The state while the configuration is reread; L{READY} ends it."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
 def notify(state: str, environment: MutableMapping[str, str] = os.environ) -> bool:
     """
-    Send a state to whoever started us with C{Type=notify}.
+    Send a state to the service manager, if the unit has C{Type=notify}.
 
     @param state: such as L{READY}.
-    @return: whether somebody wanted to know.
+    @return: whether it was sent.
     """
     address = environment.get("NOTIFY_SOCKET")
     if not address:
@@ -51,15 +51,15 @@ def notify(state: str, environment: MutableMapping[str, str] = os.environ) -> bo
             sock.connect(address)
             sock.sendall(state.encode())
     except OSError:
-        # A service manager that does not listen is no reason to stop serving.
+        # Keep serving although the service manager does not listen.
         return False
     return True
 
 
 def isJournal(stream: IO[str]) -> bool:
     """
-    Whether a stream goes to the journal (C{JOURNAL_STREAM}, systemd.exec(5)). It does not if it has been redirected,
-    though the variable is inherited.
+    Whether a stream goes to the journal: whether it is the one that C{JOURNAL_STREAM} names (systemd.exec(5)), since a
+    redirected process inherits the variable.
     """
     try:
         status = os.fstat(stream.fileno())
@@ -70,8 +70,8 @@ def isJournal(stream: IO[str]) -> bool:
 
 def prioritized(text: str, level: Any) -> str:
     """
-    Lines for the journal, with their priority. What is not printable is escaped, since the journal would show all of
-    it as binary; lines behind the first one begin with a tab, so that none of them looks like one of its own.
+    Format lines for the journal, with their priority. Unprintable characters are escaped, since the journal would treat
+    the line as binary; continuation lines begin with a tab, so that none looks like an event of its own.
     """
     prefix = f"<{PRIORITIES.get(level, 6)}>"
     lines = [escape(line.expandtabs()) for line in text.rstrip("\n").split("\n")]
@@ -80,7 +80,7 @@ def prioritized(text: str, level: Any) -> str:
 
 @implementer(ILogObserver)
 class JournalObserver:
-    """Logs to the journal by a stream: each line with its priority, and without the time, which the journal keeps."""
+    """A log observer that writes lines with their priority to the journal's stream, without the time."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -95,8 +95,8 @@ class JournalObserver:
 
 def logObserver() -> ILogObserver:
     """
-    Make the observer for C{twistd --logger}: for the journal if that is where standard output goes, otherwise the one
-    that twistd has for standard output.
+    Make the observer for C{twistd --logger}: a L{JournalObserver} if standard output goes to the journal, otherwise
+    twistd's usual one.
     """
     stream = sys.stdout
     return JournalObserver(stream) if isJournal(stream) else textFileLogObserver(stream)

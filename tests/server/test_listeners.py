@@ -148,7 +148,7 @@ class ListenersTests(TestCase):
         takers[0].close()
         self.assertIn(at(port, "0.0.0.0"), str(error))
         [line] = self.logged.lines(LogLevel.critical)
-        self.assertIn(f"{at(port)} is lost: ", line)
+        self.assertIn(f"no longer listening on {at(port)}: ", line)
         self.assertEqual(self.listeners.ports, {})
 
     async def test_notHandedOver(self) -> None:
