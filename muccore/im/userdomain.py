@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IReactorTime
 from muccore.interfaces import IRouter
 from muccore.interfaces.handlers import isFromAccount
 from muccore.routing.domain import Domain
-from muccore.session.session import Sessions
+from muccore.session.registry import Sessions
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID

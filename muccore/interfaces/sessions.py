@@ -12,39 +12,38 @@ from muccore.xmpp.jid import JID
 
 
 class ISession(IRoute):
-    """One bound resource of one account."""
+    """One bound resource of an account."""
 
     jid = Attribute("The full L{JID}.")
     stream = Attribute("The L{IStream}, or C{None} while there is none.")
     language = Attribute(
-        "The C{xml:lang} for stanzas of the client that have none (RFC 6120 §8.1.5), or C{None}; the carrier sets it."
+        "The C{xml:lang} for stanzas of the client that have none (RFC 6120 §8.1.5), or C{None}; the stream sets it."
     )
 
     def stanzaReceived(element: Element) -> None:
         """
-        A stanza has come from the client.
+        Handle a stanza of the client.
 
         @param element: in C{jabber:client}; the session owns it from now on.
-        @raise StreamError: if the stream has to end for it.
+        @raise StreamError: if it ends the stream.
         """
 
-    def streamLost(carrier: IStream, clean: bool) -> None:
+    def streamLost(stream: IStream, clean: bool) -> None:
         """
-        A carrier is gone. Nothing happens if it is not the one that carries this session now, so calling it again
-        changes nothing.
+        Note the end of a stream. Does nothing unless it is the session's present stream, so it is idempotent.
 
-        @param clean: the client has closed its stream, rather than vanished.
+        @param clean: whether the client closed the stream.
         """
 
 
 class ISessionBinder(Interface):
-    """Where a stream that has authenticated finds its session (RFC 6120 §7)."""
+    """Binds a session to an authenticated stream (RFC 6120 §7)."""
 
-    def bind(account: JID, resource: str | None, carrier: IStream) -> ISession:
+    def bind(account: JID, resource: str | None, stream: IStream) -> ISession:
         """
-        Bind a resource. A session that had it gets the stream error C{conflict}.
+        Bind a resource. A session that has it gets the stream error C{conflict}.
 
         @param account: the bare JID.
-        @param resource: the resource asked for, not yet prepared, or C{None}: the server makes one up.
-        @raise StanzaError: C{bad-request} for a resource that may not be, C{resource-constraint} for one too many.
+        @param resource: the resource requested, not yet prepared; C{None} has the server generate one.
+        @raise StanzaError: C{bad-request} for an invalid resource, C{resource-constraint} above the limit of sessions.
         """

@@ -10,14 +10,14 @@ from muccore.xmpp.rendering import Rendered
 
 
 class IStream(Interface):
-    """What carries a session: a client's stream."""
+    """A client's stream: the only way out of its session. After its end, calls do nothing."""
 
     def send(stanza: Rendered, to: bytes) -> None:
         """
-        Send one stanza: the only way out of a session. After the end nothing happens.
+        Send one stanza.
 
-        @param to: as in L{IRoute.deliver}.
+        @param to: as in L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}.
         """
 
     def close(error: StreamError | None) -> None:
-        """End the stream: the error if there is one, the closing tag, then the connection."""
+        """End the stream: send the error, if there is one, and the closing tag, then close the connection."""

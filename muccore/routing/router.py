@@ -7,7 +7,7 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from muccore.interfaces import IDomain, IRoute, IRouter
-from muccore.session.session import Sessions
+from muccore.session.registry import Sessions
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, errorReplyOrNone

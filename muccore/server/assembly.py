@@ -31,7 +31,7 @@ from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
-from muccore.session.session import Sessions
+from muccore.session.registry import Sessions
 from muccore.storage.registry import makeStore
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.stream.factory import C2SFactory

@@ -1,2 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Floor 2: bound resources, and the registry of who is bound."""
+"""Floor 2: sessions, which are bound resources, and their registry."""

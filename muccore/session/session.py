@@ -1,56 +1,51 @@
 # -*- test-case-name: tests.session.test_session -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Sessions: bound resources, and who is bound.
+A session: one bound resource of an account.
 
-A session takes what its client sends, checks that it is a stanza (RFC 6120 §8), stamps C{from} on it, keeps the
-presence of its resource (RFC 6121 §4) and remembers to whom it was directed, so that it can be undone however the
-session ends. Where a stanza goes is the router's business.
+A session checks that what its client sends is a stanza (RFC 6120 §8), stamps C{from} on it, keeps the presence of its
+resource (RFC 6121 §4) and tracks directed presence, to revoke it however the session ends. The router does the rest.
 
-The place of the roster: L{Session} sees to the four subscription types itself, since nobody keeps subscriptions yet,
-and broadcasts presence to the account's own resources only. The place of resumption (XEP-0198): a session without a
-carrier has not ended; L{Session.deliver} and L{Session.received} are where stanzas would be counted and kept.
+For the roster: subscriptions are answered in L{Session} until somebody keeps them; presence is broadcast to the
+account's own resources only. For resumption (XEP-0198): a session without a stream has not ended; L{Session.deliver}
+and L{Session.stanzaReceived} are where stanzas would be counted and kept.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import IRouter, ISession, ISessionBinder, IStream
+from muccore.interfaces import IRouter, ISession, IStream
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, StreamError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
 from muccore.xmpp.rendering import Rendered, toAttribute
 
-STANZAS: Final = frozenset(["message", "presence", "iq"])
+if TYPE_CHECKING:
+    from muccore.session.registry import Sessions
 
-DIRECTED_LIMIT: Final = 1000
-"""To how many addresses a session's presence may stand directed, unless L{Sessions} is told otherwise."""
-
-SESSIONS_LIMIT: Final = 50
-"""How many sessions one account may have, unless L{Sessions} is told otherwise."""
-
+_STANZAS: Final = frozenset(["message", "presence", "iq"])
 _SUBSCRIPTION: Final = frozenset(["subscribe", "subscribed", "unsubscribe", "unsubscribed"])
 _PRIORITY: Final = re.compile(r"[+-]?[0-9]{1,4}")
 _LANG: Final = (ns.XML, "lang")
-_RESOURCE_BYTES: Final = 15
 
 _ID_LIMIT: Final = 1023
-"""Longest id of a stanza. It comes back with every answer and goes along with whatever a stanza causes."""
+"""Characters of a stanza's id, which every answer repeats and what the stanza causes may carry on."""
 
 _PRESENCE_LIMIT: Final = 16 * 1024
-"""Bytes of the presence that a session broadcasts, which is kept."""
+"""Bytes of broadcast presence, which is kept."""
 
 _UNAVAILABLE_COST_LIMIT: Final = 20_000
-"""What it may cost to say goodbye to all to whom presence stands directed, in tags and quarters of a KiB: each of them
-gets a copy of what the client says with it. Beyond that, each is told that it has gone and no more."""
+"""
+Cost limit for final unavailable presence: (tags + bytes/256) x recipients, each of whom gets a copy; above it the
+payload is dropped.
+"""
 
 
 @implementer(ISession)
@@ -60,12 +55,12 @@ class Session:
 
     @ivar jid: the full JID.
     @ivar account: the bare JID.
-    @ivar fullText: C{jid} as text, stamped on everything the client sends.
-    @ivar stream: what carries it, or C{None}.
+    @ivar fullText: C{jid} as text, the C{from} of everything the client sends.
+    @ivar stream: the stream it sends to, or C{None}.
     @ivar language: see L{ISession}.
-    @ivar priority: the priority of its presence; C{None} while it is not available.
-    @ivar presence: the presence it broadcast last, or C{None} while it is not available.
-    @ivar ended: whether it is over.
+    @ivar priority: the priority of its presence; C{None} while unavailable.
+    @ivar presence: its latest broadcast presence; C{None} while unavailable.
+    @ivar ended: whether it has ended.
     """
 
     __slots__ = (
@@ -83,46 +78,45 @@ class Session:
         "stream",
     )
 
-    def __init__(self, sessions: Sessions, router: IRouter, jid: JID, carrier: IStream) -> None:
+    def __init__(self, sessions: Sessions, router: IRouter, jid: JID, stream: IStream) -> None:
         self.jid = jid
         self.account = jid.bareJID()
         self.fullText = jid.full
-        self.stream: IStream | None = carrier
+        self.stream: IStream | None = stream
         self.language: str | None = None
         self.priority: int | None = None
         self.presence: Rendered | None = None
         self.ended = False
         self._sessions = sessions
         self._router = router
-        # Most sessions direct their presence nowhere or to a few rooms.
-        self._directed: dict[str, JID] | None = None
+        self._directed: dict[str, JID] = {}
 
     def __repr__(self) -> str:
         return f"<Session {self.fullText!r}>"
 
     @property
     def directed(self) -> Mapping[str, JID]:
-        """To whom presence stands directed, by full JID."""
-        return MappingProxyType(self._directed or {})
+        """The addresses that have directed presence of this session, by full JID."""
+        return MappingProxyType(self._directed)
 
     def deliver(self, stanza: Rendered, to: bytes) -> None:
-        """See L{muccore.interfaces.IRoute.deliver}. After the end nothing happens."""
-        carrier = self.stream
-        if carrier is not None:
-            carrier.send(stanza, to)
+        """See L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}. After the end it does nothing."""
+        stream = self.stream
+        if stream is not None:
+            stream.send(stanza, to)
 
     def stanzaReceived(self, element: Element) -> None:
         """
-        See L{muccore.interfaces.ISession.received}.
+        See L{ISession.stanzaReceived}.
 
-        @raise StreamError: C{unsupported-stanza-type} or C{invalid-namespace} for what is no stanza, C{invalid-from}
-            for a C{from} that is not this session (RFC 6120 §8.1.2.1).
+        @raise StreamError: C{unsupported-stanza-type} or C{invalid-namespace} if it is no stanza, C{invalid-from} if
+            its C{from} is not this session (RFC 6120 §8.1.2.1).
         """
         if self.ended:
             return
         name = element.name
-        if element.uri != ns.CLIENT or name not in STANZAS:
-            raise StreamError("invalid-namespace" if name in STANZAS else "unsupported-stanza-type")
+        if element.uri != ns.CLIENT or name not in _STANZAS:
+            raise StreamError("invalid-namespace" if name in _STANZAS else "unsupported-stanza-type")
         attributes = element.attributes
         sender = attributes.get("from")
         if sender != self.fullText:
@@ -140,20 +134,22 @@ class Session:
             try:
                 to = jid.parse(address)
             except InvalidJID as e:
-                # The address cannot be the error's `from` alone: `by` says who found it malformed (RFC 6120
-                # §8.3.3.8).
+                # `by`, since a malformed `from` does not tell who refuses (RFC 6120 §8.3.3.8).
                 self._sendError(element, StanzaError("jid-malformed", text=str(e)), self.jid.domain)
                 return
         if name == "message":
             if to is None:
-                # RFC 6120 §10.3.1
-                to = self.account
-                attributes["to"] = to.full
+                to = self._addressToAccount(element)
             self._router.route(element, to)
         elif name == "iq":
             self._iqReceived(element, to)
         else:
             self._presenceReceived(element, to)
+
+    def _addressToAccount(self, element: Element) -> JID:
+        """Address a message or an IQ without C{to} to the session's own account (RFC 6120 §10.3.1, §10.3.3)."""
+        element.attributes["to"] = self.account.full
+        return self.account
 
     def _checkSender(self, sender: str) -> None:
         try:
@@ -172,23 +168,21 @@ class Session:
         self._sendError(element, StanzaError("bad-request", text=text))
 
     def _iqReceived(self, element: Element, to: JID | None) -> None:
-        """Check an IQ by RFC 6120 §8.2.3 and send it on."""
+        """Check an IQ by RFC 6120 §8.2.3 and route it."""
         attributes = element.attributes
         type = attributes.get("type")
         if "id" not in attributes:
-            self._sendBadRequest(element, "an IQ has to have an id")
+            self._sendBadRequest(element, "an IQ needs an id")
             return
         if type in ("get", "set"):
             if sum(1 for child in element.children if not isinstance(child, str)) != 1:
-                self._sendBadRequest(element, f"an IQ of type {type} has to have exactly one child element")
+                self._sendBadRequest(element, f"an IQ of type {type} needs exactly one child element")
                 return
         elif type not in ("result", "error"):
             self._sendBadRequest(element, "the type of an IQ has to be get, set, result or error")
             return
         if to is None:
-            # The server answers for the account (RFC 6120 §10.3.3).
-            to = self.account
-            attributes["to"] = to.full
+            to = self._addressToAccount(element)
         self._router.route(element, to)
 
     # Presence
@@ -208,19 +202,16 @@ class Session:
             if to is None:
                 self._sendUnavailable(element)
             else:
-                if self._directed is not None:
-                    self._directed.pop(to.full, None)
+                self._directed.pop(to.full, None)
                 self._router.route(element, to)
         elif type in _SUBSCRIPTION:
             if to is None:
-                self._sendBadRequest(element, f"presence of type {type} has to have an address")
+                self._sendBadRequest(element, f"presence of type {type} needs an address")
             elif not to.local or to.domain != self.jid.domain:
-                # RFC 6121 §8.5.1 has the server ignore these for accounts that do not exist. Those that do exist are
-                # treated alike, as if nobody had answered yet, so that nobody learns which they are.
+                # Ignored for accounts, whether they exist or not (RFC 6121 §8.5.1), so that nobody learns which do.
                 self._sendError(element, StanzaError("service-unavailable", text="subscriptions are not supported"))
         elif type == "probe" or type == "error":
-            # Both are about one entity: without an address there is none, and a client has no business to probe
-            # (RFC 6121 §4.3). Domains know what to do with the others.
+            # Without an address they concern nobody; clients do not probe their own contacts (RFC 6121 §4.3).
             if to is not None:
                 self._router.route(element, to)
         else:
@@ -230,15 +221,12 @@ class Session:
         """
         Note that presence has been directed to an address (RFC 6121 §4.6.3).
 
-        At the limit, an address takes the place of the oldest one at the same bare JID: who changes his nick in a
-        room again and again directs presence to ever new addresses of it and is in the room once. Where there is
-        none, it is refused.
+        At the limit, it replaces the oldest address at the same bare JID, if there is one: a client that keeps changing
+        its nick in a room directs presence to ever new addresses of that room.
 
         @return: whether it was noted.
         """
         directed = self._directed
-        if directed is None:
-            directed = self._directed = {}
         full = to.full
         if full not in directed and len(directed) >= self._sessions.directedLimit:
             for other in directed.values():
@@ -258,8 +246,8 @@ class Session:
 
     def _sendAvailable(self, element: Element) -> None:
         """
-        Initial and updated presence (RFC 6121 §4.2.2, §4.4.2): to every available resource of the account, this one
-        too. With the initial one, the presence of the others comes back.
+        Broadcast initial or updated presence to every available resource of the account, this one included (RFC 6121
+        §4.2.2, §4.4.2). After the initial one, send back the presence of the others.
         """
         priorities = [child for child in element.childElements() if child.name == "priority" and child.uri == ns.CLIENT]
         priority = 0
@@ -285,8 +273,8 @@ class Session:
 
     def _sendUnavailable(self, element: Element) -> None:
         """
-        Unavailable presence: to every available resource of the account, this one too (RFC 6121 §4.5.2), and to
-        everyone to whom presence stands directed (RFC 6121 §4.6.3).
+        Send unavailable presence to every available resource of the account, this one included (RFC 6121 §4.5.2), and
+        to every address with directed presence (RFC 6121 §4.6.3).
         """
         rendered = Rendered.of(element)
         if self.priority is not None:
@@ -294,27 +282,26 @@ class Session:
             self.priority = None
             self.presence = None
         cost = rendered.tail.count(b"<") + len(rendered.tail) // 256
-        if cost * len(self.directed) > _UNAVAILABLE_COST_LIMIT:
+        if cost * len(self._directed) > _UNAVAILABLE_COST_LIMIT:
             element = stanza("presence", "unavailable", from_=self.fullText)
         self._sendDirectedUnavailable(element)
 
     def _sendDirectedUnavailable(self, element: Element) -> None:
-        directed, self._directed = self._directed, None
-        if directed:
-            for to in directed.values():
-                copied = element.copy()
-                copied.attributes["to"] = to.full
-                self._router.route(copied, to)
+        directed, self._directed = self._directed, {}
+        for to in directed.values():
+            copied = element.copy()
+            copied.attributes["to"] = to.full
+            self._router.route(copied, to)
 
-    def streamLost(self, carrier: IStream, clean: bool) -> None:
-        """See L{muccore.interfaces.ISession.carrierLost}."""
-        if carrier is self.stream:
+    def streamLost(self, stream: IStream, clean: bool) -> None:
+        """See L{ISession.streamLost}."""
+        if stream is self.stream:
             self.end()
 
     def end(self) -> None:
         """
-        The session is over: nobody finds it any more, and then everyone who knew it as available hears that it is
-        not. Calling it again changes nothing.
+        End the session: remove it from the registry first, then send unavailable presence to everyone who has its
+        presence. Idempotent.
         """
         if self.ended:
             return
@@ -328,86 +315,3 @@ class Session:
         if available:
             self._broadcast(Rendered.of(gone))
         self._sendDirectedUnavailable(gone)
-
-
-_NO_SESSIONS: Final[Mapping[str, Session]] = MappingProxyType({})
-
-
-@implementer(ISessionBinder)
-class Sessions:
-    """
-    Who is bound: the sessions of every account.
-
-    @ivar router: where sessions send; L{muccore.routing.router.Router} puts itself here.
-    @ivar limit: how many sessions one account may have.
-    @ivar directedLimit: to how many addresses the presence of one session may stand directed.
-    """
-
-    router: IRouter
-
-    def __init__(self, limit: int = SESSIONS_LIMIT, directedLimit: int = DIRECTED_LIMIT) -> None:
-        self.limit = limit
-        self.directedLimit = directedLimit
-        self._accounts: dict[str, dict[str, Session]] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Session]:
-        """All sessions there are at this moment; they may end while this goes on."""
-        return iter([session for sessions in self._accounts.values() for session in sessions.values()])
-
-    def forAccount(self, account: str) -> Mapping[str, Session]:
-        """
-        The sessions of an account by resource. Not a copy.
-
-        @param account: the bare JID as text.
-        """
-        return self._accounts.get(account, _NO_SESSIONS)
-
-    def byFullJID(self, jid: JID) -> Session | None:
-        """The session that has a full JID."""
-        sessions = self._accounts.get(jid.bare)
-        return None if sessions is None else sessions.get(jid.resource)
-
-    def bind(self, account: JID, resource: str | None, carrier: IStream) -> Session:
-        """
-        See L{muccore.interfaces.IBinder.bind}.
-
-        The session that had the resource has ended, and everyone has heard of it, before the new one is there
-        (RFC 6120 §7.7.2.2): a room sees one leave and then one come.
-        """
-        bound = self.forAccount(account.bare)
-        if resource is None:
-            if len(bound) >= self.limit:
-                raise self._tooMany()
-            prepared = secrets.token_urlsafe(_RESOURCE_BYTES)
-        else:
-            try:
-                prepared = jid.prepareResource(resource)
-            except InvalidJID as e:
-                raise StanzaError("bad-request", text=str(e)) from None
-            old = bound.get(prepared)
-            if old is not None:
-                if old.stream is not None:
-                    old.stream.close(StreamError("conflict"))
-                old.end()
-            elif len(bound) >= self.limit:
-                raise self._tooMany()
-        session = Session(self, self.router, account.withResource(prepared), carrier)
-        self._accounts.setdefault(account.bare, {})[prepared] = session
-        self._count += 1
-        return session
-
-    def _tooMany(self) -> StanzaError:
-        return StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")
-
-    def remove(self, session: Session) -> None:
-        """A session has ended. Only sessions call this."""
-        sessions = self._accounts.get(session.account.bare)
-        if sessions is not None and sessions.get(session.jid.resource) is session:
-            del sessions[session.jid.resource]
-            self._count -= 1
-            if not sessions:
-                del self._accounts[session.account.bare]

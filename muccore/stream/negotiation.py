@@ -307,8 +307,8 @@ class Negotiation:
             if iq.get("id") is None:
                 raise StanzaError("bad-request", text="an IQ has to have an id")
             wanted = None if resource is None else resource.text()
-            carrier = cast(IStream, self._host)
-            session = self.offer.binder.bind(cast(JID, self.account), wanted, carrier)
+            stream = cast(IStream, self._host)
+            session = self.offer.binder.bind(cast(JID, self.account), wanted, stream)
         except StanzaError as e:
             self.state = State.AUTHENTICATED
             self._tries += 1

@@ -13,7 +13,11 @@ from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.server.assembly import mucOptions
 from muccore.testing.server import makeSettings
 
-_DEFAULTS: Final = mucOptions(makeSettings())
+_SETTINGS: Final = makeSettings()
+_DEFAULTS: Final = mucOptions(_SETTINGS)
+
+LIMITS: Final = _SETTINGS.limits
+"""Limits of the default configuration."""
 
 
 def defaultOptions(**changes: Any) -> MUCServiceSettings:

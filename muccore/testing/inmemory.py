@@ -22,10 +22,11 @@ from muccore.muc.handler import MUCHandler
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.services.disco import DiscoInfoHandler
-from muccore.session.session import Session, Sessions
+from muccore.session.registry import Sessions
+from muccore.session.session import Session
 from muccore.storage.memory import MemoryRooms
 from muccore.stream.parser.parser import StanzaParser
-from muccore.testing.defaults import defaultOptions
+from muccore.testing.defaults import LIMITS, defaultOptions
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
@@ -98,7 +99,7 @@ class InMemoryServer:
         self.clock.advance(1_000_000_000)
         self.store: Any = MemoryRooms() if store is None else store
         self.store.open()
-        self.sessions = Sessions()
+        self.sessions = Sessions(LIMITS.sessionsPerAccount, LIMITS.directedPresences)
         self.router = Router(self.sessions)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.rooms = Domain("conference.localhost", self.router, self.clock)

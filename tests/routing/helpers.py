@@ -1,7 +1,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What the tests of sessions, the router, domains and handlers share: carriers that keep what they are given, and a small
-server without streams.
+Helpers for tests of sessions, the router, domains and handlers: streams that record what they are sent, and a small
+server without connections.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IStream
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
-from muccore.session.session import Session, Sessions
+from muccore.session.registry import Sessions
+from muccore.session.session import Session
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StreamError
@@ -48,9 +49,9 @@ def canonical(xml: str | bytes | Element) -> list[str]:
 
 
 @implementer(IStream)
-class FakeCarrier:
+class FakeStream:
     """
-    Keeps what it is given.
+    Records what it is sent.
 
     @ivar data: all that was written and not yet L{taken<take>}.
     @ivar closed: the errors with which it was closed.
@@ -98,8 +99,8 @@ class Server:
     def connect(self, address: str, presence: str | None = None) -> Client:
         """Bind a session and, if presence is given, send it and forget what comes back."""
         full = jid.parse(address)
-        carrier = FakeCarrier()
-        client = Client(self.sessions.bind(full.bareJID(), full.resource or None, carrier), carrier)
+        stream = FakeStream()
+        client = Client(self.sessions.bind(full.bareJID(), full.resource or None, stream), stream)
         if presence is not None:
             client.send(presence)
             client.take()
@@ -107,12 +108,12 @@ class Server:
 
 
 class Client:
-    """A session and its carrier."""
+    """A session and its stream."""
 
-    def __init__(self, session: Session, carrier: FakeCarrier) -> None:
+    def __init__(self, session: Session, stream: FakeStream) -> None:
         self.session = session
-        self.carrier = carrier
-        self.take = carrier.take
+        self.stream = stream
+        self.take = stream.take
 
     def send(self, text: str) -> None:
         """Send a stanza as the client."""
@@ -126,7 +127,7 @@ class Client:
 
     def vanish(self) -> None:
         """The connection is gone."""
-        self.session.streamLost(self.carrier, False)
+        self.session.streamLost(self.stream, False)
 
 
 def error(stanza: str, condition: str, type: str, by: str | None = None, text: str | None = None) -> list[str]:

@@ -3,65 +3,15 @@
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import IRouter, ISession, ISessionBinder
-from muccore.session.session import Session, Sessions
+from muccore.interfaces import ISession
+from muccore.session.session import Session
 from muccore.xmpp import jid
-from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError, StreamError
-from muccore.xmpp.jid import JID
+from muccore.xmpp.errors import StreamError
 from muccore.xmpp.rendering import Rendered, toAttribute
-from tests.routing.helpers import Client, FakeCarrier, canonical, conditions, error, xml
-
-ROMEO = "romeo@localhost/orchard"
-
-
-@implementer(IRouter)
-class FakeRouter:
-    """Keeps what is routed."""
-
-    def __init__(self, log: list[object]) -> None:
-        self.log = log
-
-    def route(self, element: Element, to: JID) -> None:
-        """See L{IRouter.route}."""
-        self.log.append((to.full, *canonical(element)))
-
-    def routeTo(self, jid: JID) -> None:
-        """See L{IRouter.routeTo}."""
-
-
-class SessionTestCase(SynchronousTestCase):
-    """A session in front of a router that keeps what it gets."""
-
-    def setUp(self) -> None:
-        """Bind C{romeo@localhost/orchard}."""
-        self.routed: list[object] = []
-        self.sessions = Sessions(limit=4, directedLimit=3)
-        self.sessions.router = FakeRouter(self.routed)
-        self.romeo = self.connect(ROMEO)
-
-    def connect(self, address: str, presence: str | None = None) -> Client:
-        """Bind a session."""
-        full = jid.parse(address)
-        carrier = FakeCarrier(self.routed)
-        client = Client(self.sessions.bind(full.bareJID(), full.resource, carrier), carrier)
-        if presence is not None:
-            client.ask(presence)
-        return client
-
-    def take(self) -> list[object]:
-        """What has been routed since the last time."""
-        routed = self.routed[:]
-        self.routed.clear()
-        return routed
-
-    def assertRouted(self, *expected: tuple[str, str]) -> None:
-        """This has been routed, in this order, and nothing else."""
-        self.assertEqual(self.take(), [(to, *canonical(text)) for to, text in expected])
+from tests.routing.helpers import FakeStream, canonical, conditions, error, xml
+from tests.session.helpers import ROMEO, FakeRouter, SessionTestCase
 
 
 class ReceivedTests(SessionTestCase):
@@ -75,7 +25,11 @@ class ReceivedTests(SessionTestCase):
     def test_interface(self) -> None:
         """A session is what floor 1 expects."""
         self.assertTrue(verifyObject(ISession, self.romeo.session))
-        self.assertTrue(verifyObject(ISessionBinder, self.sessions))
+
+    def test_slots(self) -> None:
+        """A session costs no dictionary of attributes, and its C{repr} shows nothing but the address."""
+        self.assertFalse(hasattr(self.romeo.session, "__dict__"))
+        self.assertEqual(repr(self.romeo.session), f"<Session '{ROMEO}'>")
 
     def test_fromStamped(self) -> None:
         """C{from} is added (RFC 6120 §8.1.2.1)."""
@@ -196,7 +150,7 @@ class ReceivedTests(SessionTestCase):
                 f"<iq type='error' id='1' from='a@b' to='{ROMEO}'><q xmlns='urn:q'/><p xmlns='urn:q'/></iq>",
                 "bad-request",
                 "modify",
-                text="an IQ of type get has to have exactly one child element",
+                text="an IQ of type get needs exactly one child element",
             ),
         )
 
@@ -231,14 +185,14 @@ class DeliverTests(SessionTestCase):
     def test_written(self) -> None:
         """A stanza is written with the address for this recipient."""
         self.romeo.session.deliver(Rendered.of(xml("<message id='1'/>")), toAttribute("a&b"))
-        self.assertEqual(self.romeo.carrier.data, b"<message to='a&amp;b' id='1'/>")
+        self.assertEqual(self.romeo.stream.data, b"<message to='a&amp;b' id='1'/>")
 
     def test_afterTheEnd(self) -> None:
         """A room that still holds the session may deliver to it."""
         deliver = self.romeo.session.deliver
         self.romeo.vanish()
         deliver(Rendered.of(xml("<message/>")), toAttribute(ROMEO))
-        self.assertEqual(self.romeo.carrier.data, b"")
+        self.assertEqual(self.romeo.stream.data, b"")
 
 
 class BroadcastTests(SessionTestCase):
@@ -485,9 +439,9 @@ class EndTests(SessionTestCase):
             canonical(f"<presence type='unavailable' from='{ROMEO}' to='romeo@localhost/garden'/>"),
         )
 
-    def test_otherCarrier(self) -> None:
+    def test_otherStream(self) -> None:
         """The loss of a carrier that carries something else is nothing to a session."""
-        self.romeo.session.streamLost(FakeCarrier(), True)
+        self.romeo.session.streamLost(FakeStream(), True)
         self.assertFalse(self.romeo.session.ended)
 
     def test_goneWhenTold(self) -> None:
@@ -502,91 +456,6 @@ class EndTests(SessionTestCase):
         self.romeo.vanish()
         romeo.vanish()
         self.assertEqual(found, [None])
-
-
-class BindTests(SessionTestCase):
-    """Binding resources (RFC 6120 §7)."""
-
-    def bind(self, resource: str | None) -> Session:
-        """Bind a resource of Juliet's."""
-        return self.sessions.bind(jid.parse("juliet@localhost"), resource, FakeCarrier())
-
-    def test_requested(self) -> None:
-        """§7.7: the resource asked for, prepared."""
-        session = self.bind("Balc\u00adony")
-        self.assertEqual((session.jid.full, session.fullText), ("juliet@localhost/Balcony", "juliet@localhost/Balcony"))
-        self.assertIs(self.sessions.byFullJID(session.jid), session)
-
-    def test_generated(self) -> None:
-        """§7.6: a resource that nobody can guess."""
-        first, second = self.bind(None).jid.resource, self.bind(None).jid.resource
-        self.assertNotEqual(first, second)
-        self.assertGreaterEqual(len(first), 16)
-        self.assertEqual(jid.prepareResource(first), first)
-
-    def test_notPossible(self) -> None:
-        """§7.7.2.1: what cannot be a resource is C{bad-request}."""
-        for resource in ("", "\x07", "x" * 1024):
-            self.assertEqual(self.assertRaises(StanzaError, self.bind, resource).condition, "bad-request")
-        self.assertEqual(len(self.sessions), 1)
-
-    def test_conflict(self) -> None:
-        """§7.7.2.2: the old session's stream gets C{conflict}, and the new one has the resource."""
-        old = self.romeo
-        new = self.connect(ROMEO)
-        self.assertEqual([e.condition for e in old.carrier.closed if e], ["conflict"])
-        self.assertTrue(old.session.ended)
-        self.assertIs(self.sessions.byFullJID(jid.parse(ROMEO)), new.session)
-        old.vanish()
-        self.assertIs(self.sessions.byFullJID(jid.parse(ROMEO)), new.session)
-        self.assertEqual(len(self.sessions), 1)
-
-    def test_conflictWithEagerCarrier(self) -> None:
-        """A carrier may report its own end while it is being closed."""
-        carrier = self.romeo.carrier
-        closed = carrier.close
-
-        def close(error: StreamError | None) -> None:
-            closed(error)
-            self.romeo.vanish()
-
-        carrier.close = close  # type: ignore[method-assign]
-        self.romeo.send("<presence to='room@conf/nick'/>")
-        self.take()
-        self.connect(ROMEO)
-        self.assertEqual(len(self.take()), 2)
-        self.assertEqual(len(self.sessions), 1)
-
-    def test_limit(self) -> None:
-        """§7.6.2.1: one session too many is C{resource-constraint}; one that takes a resource over is none too many."""
-        for resource in "abcd":
-            self.bind(resource)
-        for resource in ("e", None):
-            raised = self.assertRaises(StanzaError, self.bind, resource)
-            self.assertEqual((raised.condition, raised.type), ("resource-constraint", "wait"))
-        self.bind("a")
-        self.assertEqual(len(self.sessions.forAccount("juliet@localhost")), 4)
-
-    def test_registry(self) -> None:
-        """Who is bound can be counted, listed and found; who has gone cannot."""
-        juliet = self.bind("balcony")
-        self.assertEqual(set(self.sessions), {self.romeo.session, juliet})
-        self.assertEqual(dict(self.sessions.forAccount("juliet@localhost")), {"balcony": juliet})
-        self.assertIsNone(self.sessions.byFullJID(jid.parse("juliet@localhost")))
-        for session in self.sessions:
-            session.end()
-        self.assertEqual((len(self.sessions), list(self.sessions)), (0, []))
-        self.assertEqual(dict(self.sessions.forAccount("juliet@localhost")), {})
-
-    def test_nothingKept(self) -> None:
-        """An account without sessions costs nothing."""
-        self.romeo.vanish()
-        self.assertEqual(self.sessions._accounts, {})
-
-    def test_smallAndQuiet(self) -> None:
-        """A session has no dictionary of its own, and shows nothing but its address."""
-        self.assertFalse(hasattr(self.romeo.session, "__dict__"))
-        self.assertEqual(repr(self.romeo.session), f"<Session '{ROMEO}'>")
 
 
 class RenderingTests(SessionTestCase):

@@ -1,0 +1,95 @@
+# -*- test-case-name: tests.session.test_registry -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""The registry of sessions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from zope.interface import implementer
+
+from muccore.interfaces import IRouter, ISessionBinder, IStream
+from muccore.session.session import Session
+from muccore.xmpp import jid
+from muccore.xmpp.errors import StanzaError, StreamError
+from muccore.xmpp.jid import JID, InvalidJID
+
+_RESOURCE_BYTES: Final = 15
+_NO_SESSIONS: Final[Mapping[str, Session]] = MappingProxyType({})
+
+
+@implementer(ISessionBinder)
+class Sessions:
+    """
+    The sessions of every account.
+
+    @ivar router: where sessions route stanzas; L{muccore.routing.router.Router} sets it.
+    @ivar limit: sessions an account may have.
+    @ivar directedLimit: addresses that may have directed presence of one session.
+    """
+
+    router: IRouter
+
+    def __init__(self, limit: int, directedLimit: int) -> None:
+        self.limit = limit
+        self.directedLimit = directedLimit
+        self._accounts: dict[str, dict[str, Session]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Session]:
+        """All sessions of this moment; they may end during the iteration."""
+        return iter([session for sessions in self._accounts.values() for session in sessions.values()])
+
+    def forAccount(self, account: str) -> Mapping[str, Session]:
+        """
+        The sessions of an account by resource. Not a copy.
+
+        @param account: the bare JID as text.
+        """
+        return self._accounts.get(account, _NO_SESSIONS)
+
+    def byFullJID(self, jid: JID) -> Session | None:
+        """The session with a full JID, or C{None}."""
+        return self.forAccount(jid.bare).get(jid.resource)
+
+    def bind(self, account: JID, resource: str | None, stream: IStream) -> Session:
+        """
+        See L{ISessionBinder.bind}.
+
+        A session that has the resource ends, unavailable presence included, before the new one exists (RFC 6120
+        §7.7.2.2): a room sees an occupant leave, then one join.
+        """
+        bound = self.forAccount(account.bare)
+        if resource is None:
+            prepared = secrets.token_urlsafe(_RESOURCE_BYTES)
+        else:
+            try:
+                prepared = jid.prepareResource(resource)
+            except InvalidJID as e:
+                raise StanzaError("bad-request", text=str(e)) from None
+        old = bound.get(prepared)
+        if old is not None:
+            if old.stream is not None:
+                old.stream.close(StreamError("conflict"))
+            old.end()
+        elif len(bound) >= self.limit:
+            raise StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")
+        session = Session(self, self.router, account.withResource(prepared), stream)
+        self._accounts.setdefault(account.bare, {})[prepared] = session
+        self._count += 1
+        return session
+
+    def remove(self, session: Session) -> None:
+        """Remove a session that has ended. For sessions only."""
+        sessions = self._accounts.get(session.account.bare)
+        if sessions is not None and sessions.get(session.jid.resource) is session:
+            del sessions[session.jid.resource]
+            self._count -= 1
+            if not sessions:
+                del self._accounts[session.account.bare]
