@@ -23,7 +23,7 @@ listen = tcp:0:interface=127.0.0.1
 tls = off
 allow_plaintext_auth = yes
 [auth]
-backend = open:
+backend = insecure:
 [storage]
 affiliations = memory:
 [muc]

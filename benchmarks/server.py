@@ -47,7 +47,7 @@ opportunistic_writes = {writes}
 connections = {connections}
 
 [auth]
-backend = open:
+backend = insecure:
 
 [storage]
 affiliations = {storage}

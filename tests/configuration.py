@@ -17,7 +17,7 @@ from tests.certificates import makeCertificate
 _DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "server": {"domain": "localhost"},
     "c2s": {"listen": "tcp:0:interface=127.0.0.1", "tls": "off", "allow_plaintext_auth": "yes"},
-    "auth": {"backend": "open:"},
+    "auth": {"backend": "insecure:"},
     "storage": {"affiliations": "memory:"},
     "muc": {"domain": "conference.localhost"},
 }

@@ -239,11 +239,11 @@ class AuthSection:
     """Who may log in."""
 
     backend: str = _key(
-        StoreType("accounts", "sqlite:PATH, memory:, open:, or what an installed plugin brings"),
+        StoreType("accounts", "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"),
         None,
-        """Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" forgets them at the end; "open:"
-        takes any user name with any password: it is for tests and refused unless every endpoint is on a loopback
-        address.""",
+        """Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" forgets them at the end;
+        "insecure:" accepts any user name with any password: it is for tests, and refused unless every endpoint is on a
+        loopback address.""",
     )
 
 
@@ -252,7 +252,7 @@ class StorageSection:
     """What is kept."""
 
     affiliations: str = _key(
-        StoreType("rooms", "sqlite:PATH, memory:, or what an installed plugin brings"),
+        StoreType("rooms", "sqlite:PATH, memory:, or what an installed plugin provides"),
         None,
         """Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which
         may be that of [auth] backend; "memory:" forgets them at the end.""",

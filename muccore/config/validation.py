@@ -87,8 +87,8 @@ def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
         yield (
             "auth",
             "backend",
-            f"found {quoted(backend)}, which lets everybody in, where [c2s] listens on {quoted(exposed[0])}, which is "
-            f"not on a loopback address; allowed there: sqlite:PATH, memory: (or {_LOOPBACK})",
+            f"found {quoted(backend)}, which accepts any password, where [c2s] listens on {quoted(exposed[0])}, which "
+            f"is not on a loopback address; allowed there: sqlite:PATH, memory: (or {_LOOPBACK})",
         )
 
 

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage.test_insecure -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""C{open:}, accounts for tests: every name may log in with any password."""
+"""C{insecure:}, authentication for tests: accepts every user name with any password."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from muccore.xmpp.scramkeys import ScramKeys
 @implementer(IAuthBackend)
 class InsecureAuth:
     """
-    Lets everybody in, at once: it stands on the log-in path of load tests. The configuration refuses it unless every
-    listener is on a loopback address.
+    Accepts every password without a thread, since load tests log in with it. The configuration refuses it unless
+    every listener is on a loopback address.
     """
 
     hashes: frozenset[str] = frozenset()
@@ -30,9 +30,9 @@ class InsecureAuth:
         return succeed(None)
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """See L{IAuthBackend.scramKeys}: there are none."""
+        """See L{IAuthBackend.scramKeys}."""
         return succeed(None)
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
-        """See L{IAuthBackend.checkPassword}: every password is right."""
+        """See L{IAuthBackend.checkPassword}."""
         return succeed(bool(user))

@@ -15,7 +15,7 @@ from muccore.server.service import MUCCoreService
 _SETTINGS = {
     "server": {"domain": "localhost", "log_level": "warn"},
     "c2s": {"listen": "tcp:0:interface=127.0.0.1", "tls": "off", "allow_plaintext_auth": "yes"},
-    "auth": {"backend": "open:"},
+    "auth": {"backend": "insecure:"},
     "storage": {"affiliations": "memory:"},
     "muc": {"domain": "conference.localhost"},
 }

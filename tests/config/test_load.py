@@ -164,7 +164,7 @@ history = 300
 _LINES = st.sampled_from(
     [f"[{section}]" for section, _ in OPTIONS]
     + [f"{name} = {key.default}" for (_, name), key in OPTIONS.items()]
-    + ["domain = a", "  tcp:1", "backend = open:", "affiliations = sqlite:x", "# x", "[", "=", "x", " ", "\x85 = \x1b"]
+    + ["domain = a", "  tcp:1", "backend = memory:", "affiliations = sqlite:x", "# x", "[", "=", " ", "\x85 = \x1b"]
 )
 
 

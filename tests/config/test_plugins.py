@@ -83,10 +83,10 @@ class StoreTests(SynchronousTestCase):
 
     def test_named(self) -> None:
         """A description that makes a store is kept as it is, and nothing is opened."""
-        for purpose, text in (("accounts", "sqlite:x/y.db"), ("accounts", "open:"), ("rooms", "memory:")):
+        for purpose, text in (("accounts", "sqlite:x/y.db"), ("accounts", "insecure:"), ("rooms", "memory:")):
             self.assertEqual(StoreType(purpose, "").parse(text, BASE), text)
 
     def test_refused(self) -> None:
         """A description that makes none is refused with the reason."""
-        for purpose, text in (("accounts", "sqlite:"), ("rooms", "open:"), ("rooms", "sqlit:x"), ("rooms", "")):
+        for purpose, text in (("accounts", "sqlite:"), ("rooms", "insecure:"), ("rooms", "sqlit:x"), ("rooms", "")):
             self.assertNotEqual(self.assertRaises(InvalidValue, StoreType(purpose, "").parse, text, BASE).why, "")

@@ -36,7 +36,7 @@ class CheckTests(SynchronousTestCase):
         certificate.
         """
         self.assertFine(
-            c2s={"tls": "off", "allow_plaintext_auth": "yes"}, auth={"backend": "open:"}, tls=NO_CERTIFICATE
+            c2s={"tls": "off", "allow_plaintext_auth": "yes"}, auth={"backend": "insecure:"}, tls=NO_CERTIFICATE
         )
 
     def test_public(self) -> None:
@@ -104,10 +104,10 @@ class CheckTests(SynchronousTestCase):
         for c2s in ({"listen": "tcp:5222"}, {"direct_tls_listen": "tcp:5223"}):
             self.assertProblem(
                 "[auth] backend",
-                "'open:', which lets everybody in",
+                "'insecure:', which accepts any password",
                 "interface=127.0.0.1",
                 c2s=c2s,
-                auth={"backend": "open:"},
+                auth={"backend": "insecure:"},
             )
 
     def test_sizes(self) -> None:
@@ -133,10 +133,10 @@ class CheckTests(SynchronousTestCase):
 
     def test_unreadValuesEndACheck(self) -> None:
         """A check whose value could not be read says nothing; the others still do."""
-        problems = sorted(problemsOf(text(c2s={"tls": "of", "listen": "tcp:5222"}, auth={"backend": "open:"})))
+        problems = sorted(problemsOf(text(c2s={"tls": "of", "listen": "tcp:5222"}, auth={"backend": "insecure:"})))
         self.assertEqual(len(problems), 2, problems)
         self.assertIn("[c2s] tls: found 'of'", problems[0])
-        self.assertIn("[auth] backend: found 'open:', which lets everybody in", problems[1])
+        self.assertIn("[auth] backend: found 'insecure:', which accepts any password", problems[1])
 
     def test_valuesInBaseUnits(self) -> None:
         """Settings that pass hold values in base units."""

@@ -122,7 +122,7 @@ class LogInTests(TestCase):
 
     async def test_nothingWithoutTLS(self) -> None:
         """Where TLS is demanded nothing else is offered, and a log-in without it is refused."""
-        server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": "open:"})
+        server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": "insecure:"})
         await server.start()
         person = await call(self, server.port)
         features = await self.negotiate(person, HEADER, "features")

@@ -319,7 +319,7 @@ class BackendTests(SynchronousTestCase):
         Accounts that let everybody in, or that another process keeps in its memory, cannot be managed; the line says
         where that is configured.
         """
-        for backend in ("open:", "memory:"):
+        for backend in ("insecure:", "memory:"):
             path = configure(self.mktemp(), backend)
             err = io.StringIO()
             self.patch(sys, "stderr", err)

@@ -10,24 +10,24 @@ from muccore.interfaces import IAuthBackend
 from muccore.storage.insecure import InsecureAuth
 
 
-class OpenAccountsTests(SynchronousTestCase):
-    """Accounts for everybody."""
+class InsecureAuthTests(SynchronousTestCase):
+    """L{InsecureAuth}"""
 
     def test_interface(self) -> None:
-        """They are accounts, but none that could be managed, keep no keys, and say that they are for loopback only."""
-        accounts = InsecureAuth()
-        verifyObject(IAuthBackend, accounts)
-        self.assertEqual(accounts.hashes, frozenset())
-        self.assertIs(accounts.loopbackOnly, True)
-        self.assertFalse(hasattr(accounts, "create") or hasattr(accounts, "users"))
+        """It authenticates, but cannot be managed, has no keys and is for loopback listeners only."""
+        auth = InsecureAuth()
+        verifyObject(IAuthBackend, auth)
+        self.assertEqual(auth.hashes, frozenset())
+        self.assertIs(auth.loopbackOnly, True)
+        self.assertFalse(hasattr(auth, "create") or hasattr(auth, "users"))
 
     def test_anyPassword(self) -> None:
-        """Every name may log in with any password, at once; no name may not."""
-        accounts = InsecureAuth()
-        self.successResultOf(accounts.open())
-        self.assertIs(self.successResultOf(accounts.checkPassword("juliet", "")), True)
-        self.assertIs(self.successResultOf(accounts.checkPassword("romeo", "\x07")), True)
-        self.assertIs(self.successResultOf(accounts.checkPassword("", "r0m30")), False)
-        self.assertIsNone(self.successResultOf(accounts.scramKeys("juliet", "SHA-256")))
-        self.successResultOf(accounts.close())
-        self.successResultOf(accounts.close())
+        """Every user name is accepted with any password, at once; an empty one is not."""
+        auth = InsecureAuth()
+        self.successResultOf(auth.open())
+        self.assertIs(self.successResultOf(auth.checkPassword("juliet", "")), True)
+        self.assertIs(self.successResultOf(auth.checkPassword("romeo", "\x07")), True)
+        self.assertIs(self.successResultOf(auth.checkPassword("", "r0m30")), False)
+        self.assertIsNone(self.successResultOf(auth.scramKeys("juliet", "SHA-256")))
+        self.successResultOf(auth.close())
+        self.successResultOf(auth.close())

@@ -46,7 +46,8 @@ class ChooseTests(SynchronousTestCase):
 
     def test_schemes(self) -> None:
         """What comes with muccore is found by the plugin system, as plugins."""
-        for purpose, schemes in [("accounts", ["memory", "open", "sqlite"]), ("rooms", ["memory", "sqlite"])]:
+        accounts = ["insecure", "memory", "open", "sqlite"]
+        for purpose, schemes in [("accounts", accounts), ("rooms", ["memory", "sqlite"])]:
             factories = registry.factories(purpose)
             self.assertEqual([factory.scheme for factory in factories], schemes)
             for factory in factories:
@@ -56,9 +57,10 @@ class ChooseTests(SynchronousTestCase):
                 self.assertNotIn("\n", factory.help)
 
     def test_makes(self) -> None:
-        """Purpose and scheme together say what is made."""
+        """Kind and scheme choose what is made; C{open:} is an alias of C{insecure:}."""
         for purpose, description, expected in [
             ("accounts", "memory:", MemoryAccounts),
+            ("accounts", "insecure:", InsecureAuth),
             ("accounts", "open:", InsecureAuth),
             ("accounts", "sqlite:a.db", SQLiteAccounts),
             ("rooms", "memory:", MemoryRooms),
@@ -89,8 +91,8 @@ class ChooseTests(SynchronousTestCase):
         self.assertIn("sqlite:var/muccore.db", self.refusal("accounts", "sqlite:"))
 
     def test_needlessArgument(self) -> None:
-        """C{memory:} and C{open:} take no argument, and what was found is named."""
-        for purpose, scheme in [("accounts", "memory"), ("accounts", "open"), ("rooms", "memory")]:
+        """C{memory:} and C{insecure:} take no argument, and what was found is named."""
+        for purpose, scheme in [("accounts", "memory"), ("accounts", "insecure"), ("rooms", "memory")]:
             self.assertIn("'x y'", self.refusal(purpose, f"{scheme}:x y"))
 
     def test_unknownScheme(self) -> None:
@@ -99,13 +101,13 @@ class ChooseTests(SynchronousTestCase):
         self.assertIn("'carrier-pigeon'", line)
         self.assertIn("memory: (", line)
         self.assertIn("sqlite: (PATH", line)
-        self.assertNotIn("open: (", line)
+        self.assertNotIn("insecure: (", line)
         self.assertNotIn("did you mean", line)
-        self.assertIn("open: (", self.refusal("accounts", "carrier-pigeon:home"))
+        self.assertIn("insecure: (", self.refusal("accounts", "carrier-pigeon:home"))
 
     def test_otherPurpose(self) -> None:
         """A scheme of another purpose is unknown for this one."""
-        self.assertIn("unknown store 'open' for rooms", self.refusal("rooms", "open:"))
+        self.assertIn("unknown store 'insecure' for rooms", self.refusal("rooms", "insecure:"))
 
     def test_nearMiss(self) -> None:
         """A scheme that is nearly right is refused with a suggestion."""

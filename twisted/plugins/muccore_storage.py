@@ -8,15 +8,17 @@ from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.rooms import SQLiteRooms
 
-_MEMORY = "nothing; kept in memory and gone when the server ends"
-_SQLITE = "PATH of a database file, which is made if it is not there"
+_MEMORY = "no argument; kept in memory and lost when the server ends"
+_SQLITE = "PATH of a database file, created if missing"
 
-openAccounts = StoreFactory(
+insecureAuth = StoreFactory(
     "accounts",
-    "open",
-    "nothing; any user name and password will do, for tests on loopback addresses",
-    withoutArgument("open", lambda reactor: InsecureAuth()),
+    "insecure",
+    "no argument; accepts any user name and password, for tests on loopback addresses",
+    withoutArgument("insecure", lambda reactor: InsecureAuth()),
 )
+
+openAuth = StoreFactory("accounts", "open", "the former name of insecure:", insecureAuth.make)
 
 memoryAccounts = StoreFactory("accounts", "memory", _MEMORY, withoutArgument("memory", MemoryAccounts))
 
