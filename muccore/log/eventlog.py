@@ -129,9 +129,7 @@ class EventKind:
     @ivar level: the level at which it is logged.
     """
 
-    def __init__(
-        self, name: str, key: str, text: str, meaning: str, level: NamedConstant = LogLevel.info
-    ) -> None:
+    def __init__(self, name: str, key: str, text: str, meaning: str, level: NamedConstant = LogLevel.info) -> None:
         """@param text: the line behind name and source."""
         self.name = name
         self.key = key
@@ -175,7 +173,7 @@ LOGIN_FAILED: Final = EventKind(
     "address",
     "{condition}, account {account}, {mechanism}, {tls}",
     "A log-in was refused. The condition is that of RFC 6120 \N{SECTION SIGN}6.5: `not-authorized` is a wrong name or "
-    "password. The account is what the client has claimed, `-` if it has not come so far.",
+    "password. The account is the one that the client named, `-` if it named none.",
 )
 LOGOUT: Final = EventKind(
     "logout", "address", "{jid} after {seconds} s, {why}", "The stream of a client that was logged in has ended."
@@ -184,42 +182,42 @@ CONNECTION_REFUSED: Final = EventKind(
     "connection-refused",
     "address",
     "limit of {limit}",
-    "There are too many connections, in all or from that address: which key of `[limits]`, and its value.",
+    "Too many connections, in all or from that address: the option of `[limits]` and its value.",
 )
 STREAM_ERROR: Final = EventKind(
     "stream-error",
     "address",
     "{error}, {jid}",
-    "The server has ended a stream: what came was no XML or no XMPP, or exceeded a limit, which is named. "
+    "The server has ended a stream because of invalid XML or XMPP, or an exceeded limit, which is named. "
     "The JID is `-` before the log-in.",
 )
 CLIENT_THROTTLED: Final = EventKind(
     "client-throttled",
     "address",
     "more than {rate} bytes/s, {jid}",
-    "A client sends faster than `[limits] rate`, and is read more slowly. Once until it has kept to it for a minute.",
+    "A client sends faster than `[limits] rate`, and is slowed down. Logged again only after a minute below the limit.",
 )
 OUTBOX_OVERFLOW: Final = EventKind(
     "outbox-overflow",
     "address",
     "more than {limit} bytes unread",
-    "A client has not read what it was sent (`[transport] outbox_limit`), and was disconnected.",
+    "A client did not read what it was sent (`[transport] outbox_limit`), and was disconnected.",
 )
 ROOM_CREATED: Final = EventKind("room-created", "actor", "{room}", "A room was created.")
 ROOM_CONFIGURED: Final = EventKind(
     "room-configured",
     "actor",
     "{room}, changed: {changed}",
-    "An owner has submitted the configuration form. Which settings it changed, not to what.",
+    "An owner has submitted the configuration form. Names the changed settings, not their values.",
 )
 ROOM_DESTROYED: Final = EventKind(
     "room-destroyed",
     "actor",
     "{room}, {why}",
-    "A room is no more. The actor is the domain of the rooms where the server has done it by itself.",
+    "A room was destroyed. The actor is the rooms' domain if the server did it by itself.",
 )
 OCCUPANT_KICKED: Final = EventKind(
-    "occupant-kicked", "actor", "{target} from {room}, nick {nick}", "A moderator has put an occupant out of a room."
+    "occupant-kicked", "actor", "{target} from {room}, nick {nick}", "A moderator has removed an occupant from a room."
 )
 OCCUPANT_BANNED: Final = EventKind(
     "occupant-banned",
@@ -231,8 +229,8 @@ EVENTS_SUPPRESSED: Final = EventKind(
     "events-suppressed",
     "address",
     "{count} more {kind} in the last minute were not logged",
-    f"There were more than {LINE_LIMIT} events of one kind from one source (an address, or the actor's JID) within "
-    f"a minute. From `{OTHERS}`: there were more than {SOURCE_LIMIT} sources, and these are the rest.",
+    f"More than {LINE_LIMIT} events of one kind came from one source (an address, or the actor's JID) within a minute. "
+    f"`{OTHERS}` stands for the sources beyond the first {SOURCE_LIMIT}.",
 )
 
 
