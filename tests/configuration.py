@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Configuration files that tests write for themselves, and what they log."""
+"""Temporary configuration files, and captured logs, for tests."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ConfigurationFile:
 
 class Logged:
     """
-    What is logged during a test.
+    Log events captured during a test.
 
     @ivar events: all of it.
     """

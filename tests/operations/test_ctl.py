@@ -67,10 +67,10 @@ class Terminal(io.StringIO):
 
 
 class MainTests(SynchronousTestCase):
-    """The command with accounts that are only here."""
+    """The command with a store in memory."""
 
     def setUp(self) -> None:
-        """Put a store in the place of the one that the configuration names."""
+        """Replace the configured store."""
         self.path = configure(self.mktemp(), "sqlite:accounts.db")
         self.accounts = MemoryAccounts(ThreadlessReactor())
         self.closed = 0
@@ -78,7 +78,7 @@ class MainTests(SynchronousTestCase):
         self.patch(ctl, "makeStore", lambda *description: self.accounts)
 
     def close(self) -> Deferred[None]:
-        """Count closings; what is in the store stays."""
+        """Count the call; keep the content."""
         self.closed += 1
         return succeed(None)
 
@@ -92,7 +92,7 @@ class MainTests(SynchronousTestCase):
         return self.runHere(*argv)
 
     def runHere(self, *argv: str) -> tuple[int, str, str]:
-        """Run the command with whatever the standard input is."""
+        """Run the command with the present standard input."""
         out, err = io.StringIO(), io.StringIO()
         self.patch(sys, "stdout", out)
         self.patch(sys, "stderr", err)
@@ -100,7 +100,7 @@ class MainTests(SynchronousTestCase):
         return status, out.getvalue(), err.getvalue()
 
     def users(self) -> list[str]:
-        """The accounts that there are."""
+        """The existing accounts."""
         return self.successResultOf(self.accounts.users())
 
     def hasPassword(self, user: str, password: str) -> bool:
@@ -108,7 +108,7 @@ class MainTests(SynchronousTestCase):
         return self.successResultOf(self.accounts.checkPassword(user, password))
 
     def assertRefused(self, result: tuple[int, str, str], *words: str) -> None:
-        """It ended with status 1 and one line on standard error."""
+        """Check that it exited with status 1 and one line on standard error."""
         status, out, err = result
         self.assertEqual((status, out), (1, ""))
         self.assertRegex(err, r"\Amuccorectl: [^\n]+\n\Z")
@@ -124,13 +124,13 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.closed, 1)
 
     def test_configurationBehindTheCommand(self) -> None:
-        """C{-c} may stand behind the command too, and in its long form."""
+        """C{-c} and C{--config} are accepted after the command too."""
         self.assertEqual(self.run_("adduser", "romeo", "-c", self.path, stdin=b"a")[0], 0)
         self.assertEqual(self.run_("listusers", "--config", self.path), (0, "romeo\n", ""))
         self.assertEqual(self.run_("--config=" + self.path, "listusers"), (0, "romeo\n", ""))
 
     def test_firstLineOnly(self) -> None:
-        """The password is the first line without its end, whatever other white space is in it."""
+        """The password is the first line without its end; other white space is part of it."""
         for number, data in enumerate((b" a b \nother\n", b" a b \r\n", b" a b ")):
             self.assertEqual(self.run_("-c", self.path, "adduser", f"u{number}", stdin=data)[0], 0)
             self.assertTrue(self.hasPassword(f"u{number}", " a b "))
@@ -142,7 +142,7 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.users(), ["mercutio", "romeo", "éric"])
 
     def test_badNames(self) -> None:
-        """A name that may not be, or that belongs elsewhere, is refused before a password is asked for."""
+        """An invalid name, or one of another domain, is refused before asking for a password."""
         self.patch(ctl, "_password", lambda user: self.fail("asked"))
         for name in ("", "ro meo", "@example.org", "a/b", "a@example.org/b", "x" * 2000, "\udcff", "a@"):
             self.assertRefused(self.run_("-c", self.path, "adduser", name), "is no name of an account")
@@ -151,7 +151,7 @@ class MainTests(SynchronousTestCase):
         )
 
     def test_addTwice(self) -> None:
-        """An account that exists is refused before a password is asked for, and keeps its own."""
+        """An existing account is refused before asking for a password, and keeps its own."""
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
         self.patch(ctl, "_password", lambda user: self.fail("asked"))
         self.assertRefused(
@@ -177,21 +177,21 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.users(), [])
 
     def test_listUsers(self) -> None:
-        """C{listusers} lists the names, sorted, one a line; nothing where there are none."""
+        """C{listusers} prints the names, sorted, one a line; nothing if there are none."""
         self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "", ""))
         for name in ("romeo", "benvolio"):
             self.run_("-c", self.path, "adduser", name, stdin=b"a\n")
         self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "benvolio\nromeo\n", ""))
 
     def test_noSuchUser(self) -> None:
-        """An account that is not there can be neither changed nor deleted, and no password is asked for."""
+        """A missing account can be neither changed nor deleted, and no password is asked for."""
         self.patch(ctl, "_password", lambda user: self.fail("asked"))
         for command in ("passwd", "deluser"):
             result = self.run_("-c", self.path, command, "romeo", stdin=b"a\n")
             self.assertRefused(result, "romeo@example.org: there is no such account")
 
     def test_badPasswords(self) -> None:
-        """A password that is missing, too long, no text or not allowed in one is refused and never shown."""
+        """A password that is missing, too long, not UTF-8 or not allowed is refused and never shown."""
         for data, words in (
             (b"", "no password was given"),
             (b"\nsecret\n", "no password was given"),
@@ -209,7 +209,7 @@ class MainTests(SynchronousTestCase):
         )
 
     def test_noStandardInput(self) -> None:
-        """Where there is no standard input at all, that is said."""
+        """Missing standard input is reported."""
         self.patch(sys, "stdin", None)
         self.assertRefused(self.runHere("-c", self.path, "adduser", "romeo"), "no standard input")
 
@@ -228,7 +228,7 @@ class MainTests(SynchronousTestCase):
         self.assertTrue(self.hasPassword("romeo", "a"))
 
     def test_promptDiffers(self) -> None:
-        """Two answers that differ change nothing."""
+        """Two different answers change nothing."""
         answers = iter(["a", "b"])
         self.patch(getpass, "getpass", lambda prompt: next(answers))
         self.patch(sys, "stdin", Terminal())
@@ -236,7 +236,7 @@ class MainTests(SynchronousTestCase):
         self.assertEqual((self.users(), self.closed), ([], 1))
 
     def test_promptLeft(self) -> None:
-        """Leaving the prompt is no error of the program."""
+        """Leaving the prompt is reported without a traceback."""
         for left, words in (
             (EOFError(), "no password was given"),
             (KeyboardInterrupt(), "no password was given"),
@@ -251,7 +251,7 @@ class MainTests(SynchronousTestCase):
             self.assertRefused(self.runHere("-c", self.path, "adduser", "romeo"), words)
 
     def test_storeTrouble(self) -> None:
-        """A store that cannot be opened is told in its own words, before a password is asked for."""
+        """The error of a store that cannot be opened is printed, before asking for a password."""
         self.patch(self.accounts, "open", lambda: fail(StoreUnavailable("x.db: it is locked")))
         self.patch(ctl, "_password", lambda user: self.fail("asked"))
         for command in (["listusers"], ["adduser", "romeo"]):
@@ -259,7 +259,7 @@ class MainTests(SynchronousTestCase):
             self.assertEqual(result, (1, "", "muccorectl: x.db: it is locked\n"))
 
     def test_defaultConfiguration(self) -> None:
-        """Without C{-c} it reads the file that twistd reads without one."""
+        """Without C{-c} it reads the same file as twistd."""
         self.assertEqual(Options()["config"], DEFAULT_PATH)  # type: ignore[no-untyped-call]
         read: list[str] = []
         self.patch(ctl, "load", lambda path: read.append(path) or load(self.path))
@@ -267,14 +267,14 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(read, [DEFAULT_PATH])
 
     def test_interrupted(self) -> None:
-        """A reactor that was stopped before the answer came is no success."""
+        """An interrupted operation is not a success."""
         err = io.StringIO()
         self.patch(sys, "stderr", err)
         self.assertEqual(ctl.main(["-c", self.path, "listusers"], lambda function: None), 1)
         self.assertIn("muccorectl: interrupted", err.getvalue())
 
     def test_usage(self) -> None:
-        """A command line that is not understood ends with status 2 and the usage."""
+        """A wrong command line exits with status 2 and the usage."""
         for argv in (
             [],
             ["-c", self.path],
@@ -288,7 +288,7 @@ class MainTests(SynchronousTestCase):
             self.assertTrue(err.startswith("usage: muccorectl"), err)
 
     def test_help(self) -> None:
-        """The help names every operation and says what it does."""
+        """The help describes every operation."""
         status, out, _ = self.run_("--help")
         self.assertEqual(status, 0)
         for operation in ctl.OPERATIONS:
@@ -296,7 +296,7 @@ class MainTests(SynchronousTestCase):
             self.assertIn(" ".join(operation.help.split()), " ".join(out.split()))
 
     def test_badConfiguration(self) -> None:
-        """A configuration that cannot be used is told problem by problem, as the server tells it."""
+        """An invalid configuration is reported as the server does, one line for each problem."""
         FilePath(self.path).setContent(CONFIGURATION.format(backend="sqlit:x\n[limit]").encode())
         status, out, err = self.run_("-c", self.path, "listusers")
         self.assertEqual((status, out), (1, ""))
@@ -305,7 +305,7 @@ class MainTests(SynchronousTestCase):
         self.assertTrue(lines[0].startswith(f"{self.path}:6: [auth] backend: found 'sqlit:x'"), lines)
 
     def test_secretsAreNoArguments(self) -> None:
-        """No operation takes a secret as a word of the command line."""
+        """No operation takes a secret on the command line."""
         for operation in ctl.OPERATIONS:
             for argument in operation.arguments:
                 self.assertEqual(argument.secret, argument.name == "password")
@@ -316,8 +316,8 @@ class BackendTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        Accounts that let everybody in, or that another process keeps in its memory, cannot be managed; the line says
-        where that is configured.
+        A backend that accepts everybody, or keeps its accounts in another process, cannot be managed; the line says
+        where it is configured.
         """
         for backend in ("insecure:", "memory:"):
             path = configure(self.mktemp(), backend)
@@ -333,7 +333,7 @@ class BackendTests(SynchronousTestCase):
 
 
 class ProcessTests(TestCase):
-    """The command as a process of its own, on a database."""
+    """The command as a process, on a database."""
 
     def setUp(self) -> None:
         """Write a configuration."""
@@ -365,7 +365,7 @@ class ProcessTests(TestCase):
         return done.returncode, done.stdout, done.stderr
 
     async def test_whole(self) -> None:
-        """An account that was added can log in by SCRAM with its password, in a store that was open all the while."""
+        """An added account can log in by SCRAM, in a store that was open meanwhile."""
         accounts = SQLiteAccounts(self.database, reactor)
         await accounts.open()
         self.addCleanup(accounts.close)
@@ -381,7 +381,7 @@ class ProcessTests(TestCase):
         self.assertNotIn(b"Traceback", err)
 
     def test_fromAnotherFolder(self) -> None:
-        """The database is beside the configuration file, wherever the command is given."""
+        """The database's path is relative to the configuration file, from any folder."""
         elsewhere = self.mktemp()
         os.makedirs(elsewhere)
         self.path = os.path.abspath(self.path)
@@ -390,20 +390,20 @@ class ProcessTests(TestCase):
         self.assertEqual(os.listdir(elsewhere), [])
 
     def test_cannotOpen(self) -> None:
-        """A database that cannot be opened is one line that names it."""
+        """The error of a database that cannot be opened is one line that names it."""
         self.database.makedirs()
         status, out, err = self.command("listusers")
         self.assertEqual((status, out), (1, b""))
         self.assertRegex(err, rb"\Amuccorectl: [^\n]*accounts\.db[^\n]*\n\Z")
 
     def test_strangeTerminal(self) -> None:
-        """Names that the terminal cannot show are shown by their code points."""
+        """Characters that the terminal cannot show are escaped."""
         self.command("adduser", "éric", stdin=b"x\n")
         result = self.command("listusers", environment={"PYTHONIOENCODING": "ascii"})
         self.assertEqual(result, (0, b"\\xe9ric\n", b""))
 
     def test_readerGone(self) -> None:
-        """Whoever stops reading the list hears no complaint."""
+        """A reader that closes the pipe early causes no error message."""
         self.command("adduser", "romeo", stdin=b"x\n")
         reading, writing = os.pipe()
         os.close(reading)

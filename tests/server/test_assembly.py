@@ -27,16 +27,16 @@ from tests.configuration import ENCRYPTED, ConfigurationFile
 
 
 def differing(one: Any, other: Any) -> set[str]:
-    """In which fields two instances of a data class differ."""
+    """The fields in which two instances of a data class differ."""
     names = {field.name for field in dataclasses.fields(one)}
     return {name for name in names if getattr(one, name) != getattr(other, name)}
 
 
 class SettingsTests(SynchronousTestCase):
-    """What becomes of the configuration."""
+    """Settings made from the configuration."""
 
     def test_streams(self) -> None:
-        """Every setting of streams comes from the configuration, in its own units."""
+        """Every setting of streams comes from the configuration, in its own unit."""
         settings = makeSettings(
             c2s={"login_timeout": "7 s", "idle_timeout": "2 h", "keepalive": "5 min"},
             limits={
@@ -75,7 +75,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertNotIn("127.0.0.1", made.exempt)
 
     def test_rooms(self) -> None:
-        """Every option of the rooms comes from the configuration."""
+        """Every setting of the rooms comes from the configuration."""
         made = assembly.mucOptions(
             makeSettings(
                 server={"domain": "example.org"},
@@ -123,10 +123,10 @@ class SettingsTests(SynchronousTestCase):
 
 
 class SecretTests(SynchronousTestCase):
-    """The secret for the salts of users who do not exist."""
+    """The secret for the salts of users that do not exist."""
 
     def test_kept(self) -> None:
-        """It is the same as long as the key is, another one for another key, and says nothing of the key."""
+        """It depends on the private key alone, and does not reveal it."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         settings = load(file.path)
         secret = assembly.dummySaltSecret(settings)
@@ -139,24 +139,24 @@ class SecretTests(SynchronousTestCase):
         self.assertNotEqual(assembly.dummySaltSecret(settings), secret)
 
     def test_none(self) -> None:
-        """Without TLS there is none, though there may be a key."""
+        """Without TLS there is none, even with a key."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         self.assertIsNone(assembly.dummySaltSecret(makeSettings()))
         file.configure(c2s={"tls": "off", "direct_tls_listen": ""})
         self.assertIsNone(assembly.dummySaltSecret(load(file.path)))
 
 
-class HouseTests(SynchronousTestCase):
-    """A house that is made and opened."""
+class ServerComponentsTests(SynchronousTestCase):
+    """Assembling and opening a server."""
 
     def make(self, settings: Settings) -> assembly.House:
-        """Make one on a clock."""
+        """Make the components on a clock."""
         return assembly.ServerComponents(settings, Clock())
 
     def test_made(self) -> None:
         """
-        A new house answers for both domains and has neither handlers nor open stores yet; the places of its stores in
-        the configuration are told in their order.
+        New components answer for both domains, without handlers and with closed stores; the stores are in the order of
+        their options.
         """
         made = self.make(makeSettings(auth={"backend": "memory:"}))
         self.assertEqual((made.userDomain.name, made.mucDomain.name), ("localhost", "conference.localhost"))
@@ -166,7 +166,7 @@ class HouseTests(SynchronousTestCase):
         self.assertIsNone(made.tls)
 
     def test_open(self) -> None:
-        """When the stores are open, the handlers are in."""
+        """Once the stores are open, the handlers are added."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         for domain, kinds in (
@@ -179,7 +179,7 @@ class HouseTests(SynchronousTestCase):
             self.assertEqual(len(handlers), len(kinds))
 
     def test_storeFails(self) -> None:
-        """If a store cannot be opened it is told which, and there are no handlers."""
+        """If a store cannot be opened, the error says which, and no handlers are added."""
         for position in range(2):
             made = self.make(makeSettings(auth={"backend": "memory:"}))
             self.patch(made.stores[position], "open", lambda: fail(StoreUnavailable("x")))
@@ -188,8 +188,8 @@ class HouseTests(SynchronousTestCase):
             self.assertIsInstance(failure.value.subFailure.value, StoreUnavailable)
             self.assertEqual(list(made.mucDomain), [])
 
-    def test_adopt(self) -> None:
-        """What a new configuration says about log-ins, limits, streams and rooms holds from then on."""
+    def test_reconfigure(self) -> None:
+        """New settings of log-ins, limits, streams and rooms apply at once."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         offer = made.streams.features
@@ -211,8 +211,8 @@ class HouseTests(SynchronousTestCase):
         # The domains can only change by a restart.
         self.assertEqual((made.streams.features.domain, made.muc.options.localDomain), ("localhost", "localhost"))
 
-    def test_adoptTLS(self) -> None:
-        """A certificate that was not needed before is used from then on."""
+    def test_reconfigureTLS(self) -> None:
+        """A certificate that was not needed before is used at once."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         settings = load(ConfigurationFile(self, c2s=ENCRYPTED).path)
@@ -223,7 +223,7 @@ class HouseTests(SynchronousTestCase):
         self.assertIs(made.tls, tls)
 
     def test_rooms(self) -> None:
-        """The accounts' domain lists the rooms' among its items, by the name that is configured, a new one as well."""
+        """The accounts' domain lists the rooms' domain among its items, by its configured name, also after a change."""
         made = self.make(makeSettings(muc={"name": "Verona"}))
         self.successResultOf(made.open())
         [disco] = [handler for handler in made.userDomain if isinstance(handler, DiscoInfoHandler)]

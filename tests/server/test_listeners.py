@@ -21,7 +21,7 @@ from tests.configuration import Logged
 
 
 def settings(*listen: str, direct: str = "") -> Settings:
-    """A configuration that listens somewhere."""
+    """A configuration with some endpoints."""
     return makeSettings(
         c2s={"listen": "\n  ".join(listen), "direct_tls_listen": direct, "tls": "required"},
         tls={"certificate": "c", "private_key": "k"},
@@ -35,7 +35,7 @@ def at(port: int, interface: str = "127.0.0.1") -> str:
 
 
 def reachable(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether anybody listens."""
+    """Whether a port accepts connections."""
     try:
         socket.create_connection((host, port)).close()
     except ConnectionRefusedError:
@@ -44,10 +44,10 @@ def reachable(port: int, host: str = "127.0.0.1") -> bool:
 
 
 class ListenersTests(TestCase):
-    """Listening here and there."""
+    """Opening and closing ports."""
 
     def setUp(self) -> None:
-        """Take connections and do nothing with them."""
+        """Make factories that accept connections and do nothing."""
         self.logged = Logged(self)
         self.equipped: list[Any] = []
         self.factories = {key: Factory.forProtocol(Protocol) for key in ("listen", "direct_tls_listen")}
@@ -55,21 +55,24 @@ class ListenersTests(TestCase):
         self.addCleanup(self.listeners.closeAll)
 
     def free(self, host: str = "127.0.0.1") -> int:
-        """A port that nobody listens on now."""
+        """A port that is not in use."""
         with socket.create_server((host, 0)) as listening:
             port: int = listening.getsockname()[1]
         return port
 
-    async def adopt(self, settings: Settings) -> None:
-        """Listen where a configuration says so and nowhere else."""
+    async def reconfigure(self, settings: Settings) -> None:
+        """Open the ports of a configuration and close all others."""
         closeOthers = await self.listeners.reconfigure(settings)
         await closeOthers()
 
-    async def test_places(self) -> None:
-        """It listens at each endpoint of both keys, with the factory that belongs to the key, and equips every port."""
+    async def test_endpoints(self) -> None:
+        """
+        It listens on each endpoint of both options, with the option's factory, and installs the transport on every
+        port.
+        """
         one, two, direct = (self.free() for _ in range(3))
         configured = settings(at(one), at(two), direct=at(direct))
-        await self.adopt(configured)
+        await self.reconfigure(configured)
         self.assertEqual(list(self.listeners.ports), listenKeys(configured))
         self.assertEqual(self.equipped, list(self.listeners.ports.values()))
         for port in (one, two, direct):
@@ -79,10 +82,10 @@ class ListenersTests(TestCase):
 
     async def test_changes(self) -> None:
         """
-        What stays is not touched, what is new is listened on at once, what has gone only until the others are closed.
+        Unchanged ports are not touched, new ones open at once, removed ones close only when the others are closed.
         """
         stays, goes, comes = (self.free() for _ in range(3))
-        await self.adopt(settings(at(stays), at(goes)))
+        await self.reconfigure(settings(at(stays), at(goes)))
         before = self.listeners.ports["listen", at(stays)]
         closeOthers = await self.listeners.reconfigure(settings(at(stays), at(comes)))
         self.assertTrue(reachable(comes))
@@ -93,27 +96,27 @@ class ListenersTests(TestCase):
         self.assertEqual(set(self.listeners.ports), {("listen", at(stays)), ("listen", at(comes))})
 
     async def test_samePort(self) -> None:
-        """A port can go from one address to all of them, and from STARTTLS to direct TLS."""
+        """A port can move from one address to all, and from STARTTLS to direct TLS."""
         port = self.free("0.0.0.0")
-        await self.adopt(settings(at(port)))
-        await self.adopt(settings(at(port, "0.0.0.0")))
+        await self.reconfigure(settings(at(port)))
+        await self.reconfigure(settings(at(port, "0.0.0.0")))
         self.assertTrue(reachable(port, "127.0.0.2"))
-        await self.adopt(settings(at(self.free()), direct=at(port)))
+        await self.reconfigure(settings(at(self.free()), direct=at(port)))
         self.assertTrue(reachable(port))
         self.assertIs(self.equipped[-1].factory, self.factories["direct_tls_listen"])
 
     async def test_cannot(self) -> None:
         """
-        If one endpoint cannot be had, it is told which and why, and everything is as it was: what was opened before it
-        is closed, what was to go stays, and what was given up for it is there again.
+        If an endpoint cannot be opened, the error names it and the reason, and all ports are as before: those opened
+        before it are closed, removed ones stay, and those closed first are open again.
         """
         with socket.create_server(("127.0.0.2", 0)) as taken:
             blocked = taken.getsockname()[1]
             stays, ceded, comes = self.free(), blocked, self.free()
-            await self.adopt(settings(at(stays), at(ceded)))
+            await self.reconfigure(settings(at(stays), at(ceded)))
             before = set(self.listeners.ports)
             bad = settings(at(comes), at(blocked, "0.0.0.0"))
-            error = await self.assertFailure(self.adoptFails(bad), ConfigError)
+            error = await self.assertFailure(self.reconfigureFails(bad), ConfigError)
         [problem] = error.problems
         self.assertEqual((problem.section, problem.key), ("c2s", "listen"))
         self.assertEqual(
@@ -126,16 +129,14 @@ class ListenersTests(TestCase):
         self.assertFalse(reachable(comes))
         self.assertEqual(self.logged.lines(LogLevel.critical), [])
 
-    def adoptFails(self, settings: Settings) -> Deferred[Any]:
-        """Adopt, as a Deferred."""
+    def reconfigureFails(self, settings: Settings) -> Deferred[Any]:
+        """Reconfigure, as a Deferred."""
         return Deferred.fromCoroutine(self.listeners.reconfigure(settings))
 
     async def test_lost(self) -> None:
-        """
-        If what was given up is taken by somebody else in that moment, this is logged, and the first trouble is told.
-        """
+        """If another process takes a port that was closed first, this is logged, and the original error is raised."""
         port = self.free("0.0.0.0")
-        await self.adopt(settings(at(port)))
+        await self.reconfigure(settings(at(port)))
         real = self.listeners._close
         takers = []
 
@@ -144,7 +145,7 @@ class ListenersTests(TestCase):
             takers.append(socket.create_server(("127.0.0.1", port)))
 
         self.patch(self.listeners, "_close", close)
-        error = await self.assertFailure(self.adoptFails(settings(at(port, "0.0.0.0"))), ConfigError)
+        error = await self.assertFailure(self.reconfigureFails(settings(at(port, "0.0.0.0"))), ConfigError)
         takers[0].close()
         self.assertIn(at(port, "0.0.0.0"), str(error))
         [line] = self.logged.lines(LogLevel.critical)
@@ -152,22 +153,22 @@ class ListenersTests(TestCase):
         self.assertEqual(self.listeners.ports, {})
 
     async def test_notHandedOver(self) -> None:
-        """A socket that was not handed over cannot be listened on."""
+        """A socket that systemd did not pass cannot be listened on."""
         for endpoint in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=clients"):
-            error = await self.assertFailure(self.adoptFails(settings(endpoint)), ConfigError)
+            error = await self.assertFailure(self.reconfigureFails(settings(endpoint)), ConfigError)
             self.assertIn(f"cannot listen on {endpoint}: no such socket has been handed over", str(error))
 
     async def test_backlog(self) -> None:
-        """Many connections may wait to be accepted, or as many as the endpoint says."""
+        """The backlog is large, or the endpoint's own."""
         one, two = self.free(), f"{at(self.free())}:backlog=7"
-        await self.adopt(settings(at(one), two))
+        await self.reconfigure(settings(at(one), two))
         self.assertEqual([port.backlog for port in self.equipped], [1024, 7])
         self.assertIsInstance(self.equipped[0], tcp.Port)
 
     async def test_closeAll(self) -> None:
-        """Then nothing is listened on, and doing it again is harmless."""
+        """No port stays open; closing again is harmless."""
         port = self.free()
-        await self.adopt(settings(at(port)))
+        await self.reconfigure(settings(at(port)))
         for _ in range(2):
             await self.listeners.closeAll()
             self.assertFalse(reachable(port))

@@ -22,10 +22,10 @@ MEMORY = {"backend": "memory:"}
 
 
 class CheckTests(SynchronousTestCase):
-    """Trying out a configuration."""
+    """Checking a configuration before the start."""
 
     def problems(self, file: ConfigurationFile) -> list[str]:
-        """What is found."""
+        """The problems found."""
         try:
             preflight.check(load(file.path), reactor)
         except ConfigError as e:
@@ -34,7 +34,7 @@ class CheckTests(SynchronousTestCase):
 
     def assertProblems(self, file: ConfigurationFile, *problems: str) -> None:
         """
-        Check what is found.
+        Check the problems found.
 
         @param problems: a regular expression for each problem, from behind the line's number on.
         """
@@ -44,17 +44,14 @@ class CheckTests(SynchronousTestCase):
             self.assertRegex(line, rf"\A\d+: {problem}\Z")
 
     def take(self) -> int:
-        """Take a port."""
+        """Occupy a port."""
         listening = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listening.close)
         port: int = listening.getsockname()[1]
         return port
 
     def test_fine(self) -> None:
-        """
-        A configuration with everything in it, of which everything works, has no problem, and can be tried again: what
-        was tried out is let go.
-        """
+        """A complete working configuration has no problem, and can be checked again: the check releases everything."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         file = ConfigurationFile(
@@ -68,7 +65,7 @@ class CheckTests(SynchronousTestCase):
         socket.create_server(("127.0.0.1", port)).close()
 
     def test_everything(self) -> None:
-        """Everything that does not work is told at once: certificate, both databases, both kinds of ports."""
+        """All problems are reported at once: certificate, both databases, both kinds of ports."""
         taken, direct = (f"tcp:{self.take()}:interface=127.0.0.1" for _ in range(2))
         file = ConfigurationFile(
             self,
@@ -89,8 +86,8 @@ class CheckTests(SynchronousTestCase):
             rf"\[c2s\] direct_tls_listen: cannot listen on {direct}: {busy}",
         )
 
-    def test_inEachOthersWay(self) -> None:
-        """Two endpoints of which each could be had but not both are found."""
+    def test_conflict(self) -> None:
+        """Two endpoints that exclude each other are found."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         everywhere = f"tcp:{port}:interface=0.0.0.0"
@@ -99,15 +96,15 @@ class CheckTests(SynchronousTestCase):
         self.assertProblems(file, rf"\[c2s\] listen: cannot listen on {everywhere}: another program .*")
 
     def test_notOurs(self) -> None:
-        """An address that this machine does not have is told as such."""
+        """An address that this machine does not have is reported."""
         endpoint = "tcp:0:interface=192.0.2.1"
         file = ConfigurationFile(self, c2s={**ENCRYPTED, "listen": endpoint}, auth=MEMORY)
         self.assertProblems(
             file, rf"\[c2s\] listen: cannot listen on {endpoint}: this machine does not have that address"
         )
 
-    def test_notHandedOver(self) -> None:
-        """A socket that systemd should have handed over and has not is found."""
+    def test_socketNotPassed(self) -> None:
+        """A socket that systemd did not pass is found."""
         for endpoint in ("systemd:domain=INET:index=0", "systemd:domain=INET6:name=clients"):
             file = ConfigurationFile(self, c2s={**ENCRYPTED, "listen": endpoint}, auth=MEMORY)
             self.assertProblems(
@@ -117,7 +114,7 @@ class CheckTests(SynchronousTestCase):
             )
 
     def test_nothingIsMade(self) -> None:
-        """A server whose stores are in memory leaves no file behind."""
+        """Stores in memory leave no file behind."""
         file = ConfigurationFile(self)
         self.assertEqual(self.problems(file), [])
         self.assertEqual(os.listdir(file.folder), ["server.cfg"])
@@ -126,8 +123,8 @@ class CheckTests(SynchronousTestCase):
 class ExpatTests(SynchronousTestCase):
     """The XML parser of this Python."""
 
-    def test_keepsStanzasBack(self) -> None:
-        """One that would keep stanzas back until more data comes is refused in one line, which says what to use."""
+    def test_reparseDeferral(self) -> None:
+        """A parser that delays stanzas until more data comes is refused in one line, which says what to use."""
         file = ConfigurationFile(self)
         self.patch(preflight, "hasReparseDeferral", lambda: True)
         error = self.assertRaises(ConfigError, preflight.check, load(file.path), reactor)
@@ -138,9 +135,7 @@ class TLSTests(SynchronousTestCase):
     """Whether a certificate is needed."""
 
     def test_usesTLS(self) -> None:
-        """
-        It is for STARTTLS or for TLS from the first byte on, and not where there is neither; then it may be anything.
-        """
+        """It is needed for STARTTLS and direct TLS only; otherwise it may be anything."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         for tls, direct, needed in (
             ("required", "", True),
@@ -156,19 +151,19 @@ class TLSTests(SynchronousTestCase):
         preflight.check(settings, reactor)
 
 
-class ExplainTests(SynchronousTestCase):
-    """Why a port cannot be had."""
+class ErrorTests(SynchronousTestCase):
+    """Descriptions of errors of ports."""
 
     def test_privilege(self) -> None:
-        """A port that needs a privilege says which."""
+        """The description of a privileged port names the privilege."""
         self.assertIn("CAP_NET_BIND_SERVICE", preflight.describeError(OSError(errno.EACCES, "Permission denied")))
 
     def test_noAddress(self) -> None:
-        """An interface that is neither an address nor the name of one is told as such."""
+        """An interface that is neither an address nor a name of one is reported."""
         error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         self.assertIn("its interface is no address", preflight.describeError(error))
 
     def test_other(self) -> None:
-        """Anything else is told in the system's words, or in its own where the system has none."""
+        """Other errors are described in the system's words, or in Python's if it has none."""
         self.assertEqual(preflight.describeError(OSError(errno.ENOBUFS, "x")), os.strerror(errno.ENOBUFS))
         self.assertEqual(preflight.describeError(OSError("strange")), "strange")

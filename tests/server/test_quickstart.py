@@ -37,11 +37,11 @@ domain = conference.localhost
 """
 
 
-class FirstStartTests(SynchronousTestCase):
+class QuickstartTests(SynchronousTestCase):
     """C{twistd muccore --quickstart}."""
 
     def setUp(self) -> None:
-        """Configure a server of which nothing is there yet."""
+        """Configure a server without any files."""
         self.folder = FilePath(self.mktemp())
         self.folder.child("etc").makedirs()
         self.file = self.folder.descendant(["etc", "server.cfg"])
@@ -56,7 +56,7 @@ class FirstStartTests(SynchronousTestCase):
 
     def command(self, needsAccounts: bool = True) -> tuple[int, str, str]:
         """
-        Make the service of C{twistd muccore --quickstart}, and announce it as it does when it serves.
+        Make the service of C{twistd muccore --quickstart}, and announce it as if it had started.
 
         @return: the status, and what was written to standard output and to standard error.
         """
@@ -73,8 +73,8 @@ class FirstStartTests(SynchronousTestCase):
 
     def test_certificate(self) -> None:
         """
-        Where a certificate is configured and none is there, one is written that the server can use, with its folder;
-        its key can be read by nobody else.
+        If a certificate is configured and missing, a usable one is created with its folder; only the owner can read its
+        key.
         """
         status, out, err = self.command()
         self.assertEqual((status, err), (0, ""))
@@ -84,7 +84,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertEqual(stat.S_IMODE(os.stat(self.key.parent().path).st_mode), 0o700)
 
     def test_again(self) -> None:
-        """What is there stays as it is."""
+        """Existing files are not changed."""
         self.command()
         before = self.certificate.getContent(), self.key.getContent()
         status, out, _ = self.command()
@@ -93,7 +93,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertEqual((self.certificate.getContent(), self.key.getContent()), before)
 
     def test_halfThere(self) -> None:
-        """Of half a pair it is said which half is missing; nothing is written."""
+        """If only one of certificate and key exists, the error names the missing one; nothing is written."""
         for half, missing, name in (
             (self.key, self.certificate, "certificate"),
             (self.certificate, self.key, "private_key"),
@@ -110,7 +110,7 @@ class FirstStartTests(SynchronousTestCase):
             half.remove()
 
     def test_notNeeded(self) -> None:
-        """Without TLS, and without a certificate in the configuration, none is written."""
+        """Without TLS or a configured certificate, none is created."""
         self.configure("direct_tls_listen = tcp:15223:interface=127.0.0.1", "tls = off\nallow_plaintext_auth = yes")
         status, out, _ = self.command()
         self.assertEqual(status, 0)
@@ -118,7 +118,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertFalse(self.certificate.exists())
 
     def test_notWritable(self) -> None:
-        """If it cannot be written, that is one line that names the file."""
+        """If it cannot be written, the error is one line that names the file."""
         self.folder.child("keys").setContent(b"no folder")
         status, out, err = self.command()
         self.assertEqual((status, out), (1, ""))
@@ -127,7 +127,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertIn("cannot be written", err)
 
     def test_description(self) -> None:
-        """It says where the server will listen and how, where things are kept, and how the first account is made."""
+        """It names the endpoints, the stores, and the command for the first account."""
         _, out, _ = self.command()
         lines = out.splitlines()
         for line in (
@@ -143,13 +143,13 @@ class FirstStartTests(SynchronousTestCase):
         self.assertEqual(os.path.abspath(command.split()[2]), self.file.path)
 
     def test_systemdSocket(self) -> None:
-        """A socket that will be handed over is named as it is configured."""
+        """A socket passed by systemd is named as it is configured."""
         self.configure("    tcp:15222:interface=127.0.0.1\n", "    systemd:domain=INET:index=0\n")
         out = "\n".join(quickstart.describe(load(self.file.path), True))
         self.assertIn("  systemd:domain=INET:index=0  STARTTLS required", out)
 
     def test_badConfiguration(self) -> None:
-        """What is wrong with the configuration is said as the server says it, and nothing is written."""
+        """An invalid configuration is reported as twistd does without this option; nothing is written."""
         self.configure("domain = localhost", "domian = localhost")
         status, out, err = self.command()
         self.assertEqual((status, out), (1, ""))
@@ -157,7 +157,7 @@ class FirstStartTests(SynchronousTestCase):
         self.assertFalse(self.certificate.exists())
 
     def test_accounts(self) -> None:
-        """How the first account is created is said only where there is none."""
+        """The command for the first account is printed only while there is none."""
         self.assertIn("adduser", self.command()[1])
         self.assertNotIn("adduser", self.command(needsAccounts=False)[1])
 

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_service -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.server.service}, and of L{muccore.testing.server}, which starts one."""
+"""Tests of L{muccore.server.service} and L{muccore.testing.server}."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ CHAT = "conference.localhost"
 
 
 class ServerTestCase(TestCase):
-    """Servers in this process."""
+    """Base class of tests with servers in this process."""
 
     timeout = 60
 
     def setUp(self) -> None:
-        """Listen to what is logged and to what the service manager is told."""
+        """Capture the log and the states sent to the service manager."""
         self.logged = Logged(self)
         self.told: list[str] = []
         self.patch(service, "notify", lambda state: self.told.append(state.partition("\n")[0]))
 
     def server(self, file: ConfigurationFile, tuned: bool = False) -> MUCCoreService:
-        """A server that is stopped when the test ends."""
+        """Make a server that is stopped when the test ends."""
         server = MUCCoreService(load(file.path), reactor, tuned)
         self.addCleanup(server.stopService)
         return server
@@ -64,20 +64,17 @@ class ServerTestCase(TestCase):
         return RunningServer(server)
 
     async def nameOf(self, person: Person) -> str | None:
-        """What somebody hears the rooms are called."""
+        """The name of the rooms' domain, as a client gets it by disco."""
         info = await bounded(person.ask("get", f"<query xmlns='{ns.DISCO_INFO}'/>", CHAT))
         [identity] = info.iter(f"{{{ns.DISCO_INFO}}}identity")
         return identity.get("name")
 
 
 class StartTests(ServerTestCase):
-    """Starting."""
+    """The start."""
 
     async def test_serves(self) -> None:
-        """
-        When it is ready it serves, and this is in the log with the endpoints, and has been told to the service
-        manager.
-        """
+        """Once ready, it accepts clients; the log names the endpoints, and the service manager gets READY."""
         file = ConfigurationFile(self, c2s={"listen": "tcp:0:interface=127.0.0.1\n  tcp:0:interface=127.0.0.2"})
         running = await self.serve(file)
         self.assertTrue(running.server.running)
@@ -93,7 +90,7 @@ class StartTests(ServerTestCase):
         )
 
     async def test_noAccounts(self) -> None:
-        """While there is no account, the log says how one is created."""
+        """While there are no accounts, the log says how to create one."""
         file = ConfigurationFile(self, auth={"backend": "sqlite:accounts.db"})
         running = await self.serve(file)
         hint = f"there are no accounts yet; create one: muccorectl -c {file.path} adduser NAME"
@@ -105,7 +102,7 @@ class StartTests(ServerTestCase):
         self.assertNotIn(hint, self.logged.lines(LogLevel.info))
 
     async def test_transports(self) -> None:
-        """Connections are made as the configuration says: opportunistic or not, with its limits."""
+        """Connections have the configured transport: opportunistic or not, with its limits."""
         for word, kind in (("yes", OpportunisticConnection), ("no", BoundedConnection)):
             running = await startServer(
                 reactor,
@@ -133,8 +130,7 @@ class StartTests(ServerTestCase):
         """
         Check that a server does not start.
 
-        @param places: section and key of each problem.
-        @return: what is told.
+        @param places: section and key of each problem. @return: what is told.
         """
         server.startService()
         error = await self.assertFailure(server.ready, ConfigError)
@@ -144,7 +140,7 @@ class StartTests(ServerTestCase):
         return str(error)
 
     async def test_portTaken(self) -> None:
-        """A port that somebody has taken since it was tried out is told."""
+        """A port that was taken after the preflight is reported."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             endpoint = f"tcp:{listening.getsockname()[1]}:interface=127.0.0.1"
             told = await self.assertFails(
@@ -153,13 +149,13 @@ class StartTests(ServerTestCase):
         self.assertIn(f"cannot listen on {endpoint}: another program listens there", told)
 
     async def test_certificate(self) -> None:
-        """A certificate that cannot be used is told."""
+        """An unusable certificate is reported."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         os.remove(file.certificate)
         self.assertIn(file.certificate, await self.assertFails(self.server(file), ("tls", "certificate")))
 
     async def test_stores(self) -> None:
-        """A store that cannot be opened is told at its own place."""
+        """A store that cannot be opened is reported at its option."""
         for section, key in (("auth", "backend"), ("storage", "affiliations")):
             self.logged.events.clear()
             file = ConfigurationFile(self, **{section: {key: "sqlite:x.db"}})
@@ -167,7 +163,7 @@ class StartTests(ServerTestCase):
             self.assertIn(file.file("x.db"), await self.assertFails(self.server(file), (section, key)))
 
     async def test_fault(self) -> None:
-        """What is nobody's mistake but a fault is logged as one."""
+        """An unexpected error is logged with its traceback."""
 
         def fault(self: object) -> None:
             raise ZeroDivisionError
@@ -180,12 +176,11 @@ class StartTests(ServerTestCase):
         self.assertEqual(self.told, [])
 
 
-class RunsReactor:
+class IdleReactor:
     """
-    A reactor that has not begun to run.
+    A reactor that does not run yet.
 
-    @ivar waiting: what it will do then.
-    @ivar stopped: whether it has been told to stop.
+    @ivar waiting: what it will do then. @ivar stopped: whether it has been told to stop.
     """
 
     def __init__(self) -> None:
@@ -204,11 +199,11 @@ class RunsReactor:
         self.stopped = True
 
 
-class TunedTests(ServerTestCase):
-    """A server that has the process for itself."""
+class OwnProcessTests(ServerTestCase):
+    """A server that owns its process."""
 
     def setUp(self) -> None:
-        """Let the test's process stay as it is."""
+        """Restore the test's process at the end."""
         super().setUp()
         self.atExit: list[Any] = []
         self.patch(atexit, "register", lambda *call: self.atExit.append(call))
@@ -220,13 +215,13 @@ class TunedTests(ServerTestCase):
 
     async def test_startFails(self) -> None:
         """
-        If the start fails, though the reactor does not run yet, what is wrong stands on standard error, one line each,
-        the reactor is stopped as soon as it runs, and the process ends with status 1.
+        If the start fails before the reactor runs, the problems are on standard error, one line each, the reactor is
+        stopped once it runs, and the exit status is 1.
         """
         taken = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(taken.close)
         file = ConfigurationFile(self, c2s={"listen": f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"})
-        waiting = RunsReactor()
+        waiting = IdleReactor()
         server = MUCCoreService(load(file.path), waiting, True)
         self.addCleanup(server.stopService)
         server.startService()
@@ -239,7 +234,7 @@ class TunedTests(ServerTestCase):
         self.assertTrue(waiting.stopped)
 
     async def test_hangUp(self) -> None:
-        """SIGHUP reloads; the collector looks less often at what is there."""
+        """SIGHUP reloads; the garbage collector runs more rarely."""
         file = ConfigurationFile(self)
         server = self.server(file, True)
         server.startService()
@@ -251,7 +246,7 @@ class TunedTests(ServerTestCase):
         await reloaded
 
     async def test_fewFiles(self) -> None:
-        """That fewer clients can be connected than configured is logged once, and again when it changes."""
+        """A file limit too low for the configured connections is logged once, and again when it changes."""
         possible = 10
         self.patch(service.rlimits, "raiseFileLimit", lambda wanted: min(possible, wanted))
         server = self.server(ConfigurationFile(self), True)
@@ -264,7 +259,7 @@ class TunedTests(ServerTestCase):
         self.assertEqual([line.partition(" ")[0] for line in lines], ["10", "11"])
 
     async def test_stoppedEarly(self) -> None:
-        """A server that is told to end before it served has not failed."""
+        """A server that is stopped during its start has not failed."""
         server = self.server(ConfigurationFile(self, storage={"affiliations": "sqlite:rooms.db"}), True)
         server.startService()
         await server.stopService()
@@ -273,7 +268,7 @@ class TunedTests(ServerTestCase):
 
 
 class CertificateTests(ServerTestCase):
-    """Warnings of a certificate that clients refuse, or soon will."""
+    """Warnings of certificates that clients reject, or soon will."""
 
     async def start(self, file: ConfigurationFile, age: int) -> MUCCoreService:
         """Start a server whose calendar is some days ahead."""
@@ -284,7 +279,7 @@ class CertificateTests(ServerTestCase):
         return server
 
     async def test_daily(self) -> None:
-        """One line at start, and another one each time a day has gone by."""
+        """The warning is logged at the start and once a day."""
         self.patch(service, "CERTIFICATE_CHECK_PERIOD", 0.01)
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         await self.start(file, 20)
@@ -295,7 +290,7 @@ class CertificateTests(ServerTestCase):
         self.assertEqual(set(self.logged.lines(LogLevel.warn)), {line})
 
     async def test_reloaded(self) -> None:
-        """A reload checks the new certificate; one without fault is not spoken of."""
+        """A reload checks the new certificate; a valid one is not logged."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         server = await self.start(file, 0)
         await server.reload()
@@ -307,12 +302,11 @@ class CertificateTests(ServerTestCase):
 
 
 class ReloadTests(ServerTestCase):
-    """Reloading."""
+    """Reloading the configuration."""
 
-    async def test_adopts(self) -> None:
+    async def test_applied(self) -> None:
         """
-        The new configuration holds at once, streams stay, and the service manager is told when it begins and when it
-        is done.
+        The new configuration applies at once, streams continue, and the service manager is notified of begin and end.
         """
         file = ConfigurationFile(self)
         running = await self.serve(file)
@@ -329,7 +323,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.info)[-1], f"reloaded {file.path}")
 
     async def test_elsewhere(self) -> None:
-        """The file is found again from another folder."""
+        """The file is found after a change of the current folder."""
         file = ConfigurationFile(self)
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
@@ -344,7 +338,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(server.settings.muc.name, "Verona")
 
     async def test_ports(self) -> None:
-        """New endpoints are listened on and those that have gone are not, and whoever came by one of them stays."""
+        """New endpoints are opened and removed ones closed; their connections continue."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -380,7 +374,7 @@ class ReloadTests(ServerTestCase):
         await arrive(self, running.port, "paris")
 
     async def test_mistakes(self) -> None:
-        """A configuration with mistakes changes nothing; each is logged."""
+        """An invalid configuration changes nothing; each problem is logged."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -388,7 +382,7 @@ class ReloadTests(ServerTestCase):
         await self.assertNotReloaded(running, romeo, "[muc] historie", "[limits] depth")
 
     async def test_noFile(self) -> None:
-        """A configuration that is not there any more changes nothing."""
+        """A missing configuration changes nothing."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -396,7 +390,7 @@ class ReloadTests(ServerTestCase):
         await self.assertNotReloaded(running, romeo, "cannot be read")
 
     async def test_portTaken(self) -> None:
-        """If a port cannot be had nothing of the new configuration holds."""
+        """If a port cannot be opened, nothing of the new configuration applies."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -406,7 +400,7 @@ class ReloadTests(ServerTestCase):
             await self.assertNotReloaded(running, romeo, f"cannot listen on {endpoint}")
 
     async def test_badCertificate(self) -> None:
-        """If the certificate cannot be used nothing of the new configuration holds, and the one before is used."""
+        """If the certificate is unusable, nothing of the new configuration applies, and the old one stays in use."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -416,7 +410,7 @@ class ReloadTests(ServerTestCase):
         await self.assertNotReloaded(running, romeo, f"{file.certificate}: is no PEM file of certificates")
 
     async def test_fault(self) -> None:
-        """A fault is logged as one, and the service manager still hears the end of it."""
+        """An unexpected error is logged with its traceback, and the service manager gets the end of the reload."""
         running = await self.serve(ConfigurationFile(self))
 
         def fault(path: str) -> None:
@@ -428,15 +422,14 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(self.told, [READY, "RELOADING=1", READY])
 
     def serialOf(self, person: Person) -> int:
-        """The serial number of the certificate that somebody has been shown."""
+        """The serial number of the certificate that a client was shown."""
         transport: Any = person.transport
         serial: int = transport.getPeerCertificate().get_serial_number()
         return serial
 
     async def test_certificate(self) -> None:
         """
-        New connections are shown the new certificate, whether its files have new content or new names; those that are
-        there go on.
+        New connections get the new certificate, whether its files were changed or renamed; existing ones continue.
         """
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         running = await self.serve(file)
@@ -463,7 +456,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.warn), [])
 
     async def test_firstCertificate(self) -> None:
-        """A server without TLS can be told to use it from now on."""
+        """A server without TLS can be reloaded to use it."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -475,7 +468,7 @@ class ReloadTests(ServerTestCase):
         await romeo.ping("localhost")
 
     async def test_restart(self) -> None:
-        """What has to wait for the next start is told, all of it and nothing else, and goes on as it was."""
+        """Exactly the changes that need a restart are logged, and do not apply."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await arrive(self, running.port, "romeo")
@@ -497,7 +490,7 @@ class ReloadTests(ServerTestCase):
         await arrive(self, running.port, "juliet")
 
     async def test_together(self) -> None:
-        """Of two reloads at once the second waits for the first, and both are carried out."""
+        """A second reload waits for the first, and both are carried out."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
         assert running.server.listeners is not None
@@ -511,7 +504,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(len([line for line in self.logged.lines(LogLevel.info) if line.startswith("reloaded")]), 2)
 
     async def test_whenItDoesNotServe(self) -> None:
-        """Before it serves and when it ends, a reload does nothing and tells nobody anything."""
+        """Before the start and during the end, a reload does nothing and notifies nobody."""
         server = self.server(ConfigurationFile(self, storage={"affiliations": "sqlite:rooms.db"}))
         await server.reload()
         server.startService()
@@ -525,10 +518,10 @@ class ReloadTests(ServerTestCase):
 
 
 class StopTests(ServerTestCase):
-    """Ending."""
+    """The end."""
 
     async def test_ends(self) -> None:
-        """Rooms and streams say goodbye, nothing is listened on any more, and the stores are closed."""
+        """Rooms and streams are closed with their final stanzas, then ports and stores."""
         running = await self.serve(ConfigurationFile(self))
         romeo = await arrive(self, running.port, "romeo")
         await bounded(romeo.enter("Romeo"))
@@ -551,7 +544,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.info)[-1], "muccore has ended")
 
     async def test_suppressedEvents(self) -> None:
-        """How many events were not logged is told when their minute is over, without another event, and at the end."""
+        """The count of suppressed events is logged after a minute without another event, and at the end."""
         clock = Clock()
         self.patch(eventlog, "limit", eventlog.RateLimit(clock.seconds))
         self.patch(eventlog, "PERIOD", 0.01)
@@ -571,7 +564,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.logged.lines(LogLevel.info)[-2:], [expected, "muccore has ended"])
 
     async def test_twice(self) -> None:
-        """Ending it again, before or after it has ended, waits for the same end."""
+        """Stopping again, before or after the end, waits for the same end."""
         running = await self.serve(ConfigurationFile(self))
         await arrive(self, running.port, "romeo")
         first = running.stop()
@@ -583,7 +576,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.told, [READY, STOPPING])
 
     async def test_whileStarting(self) -> None:
-        """A server that is told to end while it opens its stores never serves: it closes what has been opened."""
+        """A server stopped while it opens its stores never accepts clients, and closes what it opened."""
         server = self.server(
             ConfigurationFile(self, auth={"backend": "sqlite:x.db"}, storage={"affiliations": "sqlite:x.db"})
         )
@@ -601,11 +594,11 @@ class StopTests(ServerTestCase):
             await self.assertFailure(answer, StoreUnavailable)
 
     async def test_neverStarted(self) -> None:
-        """A server that was never started can be ended."""
+        """A server that was never started can be stopped."""
         await MUCCoreService(makeSettings(), reactor).stopService()
 
     async def test_afterFailure(self) -> None:
-        """A server that could not start can be ended, and lets go of what it had."""
+        """A server that could not start can be stopped, and releases what it had opened."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             free = "tcp:0:interface=127.0.0.1"
             endpoint = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
@@ -617,7 +610,7 @@ class StopTests(ServerTestCase):
         await server.stopService()
 
     async def test_stepsFail(self) -> None:
-        """Whatever fails at the end is logged, and all the rest is done nevertheless."""
+        """A failing step of the end is logged, and the others are done."""
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
@@ -633,7 +626,7 @@ class StopTests(ServerTestCase):
             socket.create_connection(("127.0.0.1", running.port))
 
     async def test_stores(self) -> None:
-        """The stores are those that the configuration names."""
+        """The stores are those of the configuration."""
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None

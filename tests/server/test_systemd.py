@@ -21,10 +21,10 @@ from muccore.server.systemd import READY, STOPPING, JournalObserver, isJournal, 
 
 
 class NotifyTests(SynchronousTestCase):
-    """What the service manager is told."""
+    """States sent to the service manager."""
 
     def listen(self, address: str) -> socket.socket:
-        """Be the service manager."""
+        """Listen as the service manager."""
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(manager.close)
         manager.bind(address)
@@ -51,7 +51,7 @@ class NotifyTests(SynchronousTestCase):
         self.assertEqual(manager.recv(1024), b"READY=1")
 
     def test_nobody(self) -> None:
-        """Where nobody wants to know, or nobody is there, nothing happens."""
+        """Without a service manager, or if it does not listen, nothing happens."""
         self.assertFalse(notify(READY, {}))
         for address in ("", "/nowhere/at/all", "x" * 200):
             self.assertFalse(notify(READY, {"NOTIFY_SOCKET": address}))
@@ -61,7 +61,7 @@ class NotifyTests(SynchronousTestCase):
         self.assertEqual((READY, STOPPING), ("READY=1", "STOPPING=1"))
 
     def test_reloading(self) -> None:
-        """Reloading is told with the monotonic time in microseconds, which the manager compares with its own."""
+        """The reloading state has the monotonic time in microseconds, which the manager compares with its own."""
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         match = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reloading())
         after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
@@ -73,13 +73,13 @@ class JournalTests(SynchronousTestCase):
     """Lines for the journal."""
 
     def setUp(self) -> None:
-        """Let all levels through."""
+        """Log all levels."""
         self.patch(Logger, "threshold", Logger.threshold)
         setThreshold("debug")
 
     def stream(self, journal: bool = True) -> IO[str]:
         """
-        What standard output is.
+        A double of standard output.
 
         @param journal: whether it is said to be the journal's.
         """
@@ -96,7 +96,7 @@ class JournalTests(SynchronousTestCase):
         return Logger(observer=LogPublisher(observer), namespace="muccore.somewhere")
 
     def test_priorities(self) -> None:
-        """Each level has its priority, and no time or level in words."""
+        """Each level has its priority; no time or level is written out."""
         stream = io.StringIO()
         log = self.logTo(JournalObserver(stream))
         for level in ("debug", "info", "warn", "error", "critical"):
@@ -108,8 +108,8 @@ class JournalTests(SynchronousTestCase):
 
     def test_lines(self) -> None:
         """
-        Of an event with several lines each has the priority, and only the first one begins as a line does; what the
-        journal would take for binary is escaped.
+        Each line of an event has its priority, and only the first begins like an event; unprintable characters are
+        escaped.
         """
         stream = io.StringIO()
         log = self.logTo(JournalObserver(stream))
@@ -128,7 +128,7 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual([line for line in trace[1:] if not line.startswith("<2>\t")], [])
 
     def test_recognized(self) -> None:
-        """The journal is recognized by device and inode. A stream that is another one, or none, is not it."""
+        """The journal is recognized by device and inode; another stream, or one without a file, is not the journal."""
         self.assertTrue(isJournal(self.stream()))
         self.assertFalse(isJournal(self.stream(False)))
         self.assertFalse(isJournal(io.StringIO()))
@@ -140,9 +140,7 @@ class JournalTests(SynchronousTestCase):
         self.assertFalse(isJournal(stream))
 
     def test_observer(self) -> None:
-        """
-        twistd is given the observer for the journal where there is one, and else one that writes what twistd writes.
-        """
+        """twistd gets the observer for the journal if standard output is the journal, otherwise its usual one."""
         usual = r"\A[-0-9]+T[:0-9]+[+-]\d+ \[muccore.somewhere#info\] x\n\Z"
         for journal, expected in ((True, r"\A<6>x\n\Z"), (False, usual)):
             stream = self.stream(journal)
@@ -152,7 +150,7 @@ class JournalTests(SynchronousTestCase):
             self.assertRegex(stream.read(), expected)
 
     def test_badConfiguration(self) -> None:
-        """What is wrong with the configuration has the priority of an error."""
+        """An invalid configuration is reported with the priority of an error."""
         stream = self.stream()
         self.patch(sys, "stderr", stream)
         options = tap.Options()

@@ -25,10 +25,10 @@ EXPOSURE = 2.0
 
 
 class UnitTests(SynchronousTestCase):
-    """The unit."""
+    """The unit file."""
 
     def setUp(self) -> None:
-        """Read it."""
+        """Read the unit."""
         self.text = UNIT.getContent().decode("ascii")
         parser = configparser.RawConfigParser(strict=False, comment_prefixes="#", delimiters="=")
         parser.optionxform = str  # type: ignore[assignment, method-assign]
@@ -37,7 +37,7 @@ class UnitTests(SynchronousTestCase):
 
     def analyze(self, *arguments: str) -> tuple[int, str]:
         """
-        Have systemd-analyze look at a copy of the unit that starts a program that there is on this machine.
+        Have systemd-analyze check a copy of the unit that starts a program of this machine.
 
         @return: its status, and what it has written.
         """
@@ -60,11 +60,11 @@ class UnitTests(SynchronousTestCase):
         return done.returncode, done.stdout
 
     def test_verified(self) -> None:
-        """systemd understands all of it and has nothing to say about it."""
+        """systemd accepts all of it without a warning."""
         self.assertEqual(self.analyze("verify", "--man=no"), (0, ""))
 
     def test_verifiedWatchfully(self) -> None:
-        """A key that systemd does not know would be told."""
+        """The check notices an unknown key."""
         self.text = self.text.replace("\nRestart=", "\nRestrat=")
         self.assertIn("Restrat", self.analyze("verify", "--man=no")[1])
 
@@ -78,7 +78,7 @@ class UnitTests(SynchronousTestCase):
     def test_command(self) -> None:
         """
         It starts twistd in the foreground, without a pid file, with the log in the journal and the configuration in
-        C{/etc/muccore}: words that twistd understands.
+        C{/etc/muccore}; twistd accepts these arguments.
         """
         program, *arguments = self.service["ExecStart"].split()
         self.assertEqual(program.rpartition("/")[2], "twistd")
@@ -95,8 +95,7 @@ class UnitTests(SynchronousTestCase):
 
     def test_life(self) -> None:
         """
-        systemd waits until it serves, restarts it when it fails, rereads its configuration by SIGHUP, and lets it
-        take its time to end.
+        systemd waits until it accepts clients, restarts it on failure, reloads it by SIGHUP, and grants it time to end.
         """
         for key, value in (
             ("Type", "notify"),

@@ -21,7 +21,7 @@ from tests.configuration import ConfigurationFile
 
 
 class TapTests(SynchronousTestCase):
-    """What C{twistd muccore} does before anything runs."""
+    """C{twistd muccore} up to the running reactor."""
 
     def options(self, *arguments: str) -> tap.Options:
         """Parse a command line."""
@@ -31,7 +31,7 @@ class TapTests(SynchronousTestCase):
 
     def ends(self, function: Callable[[], object], status: int) -> str:
         """
-        Check that something ends the process.
+        Check that something exits the process.
 
         @return: what it has written on standard output and standard error.
         """
@@ -59,12 +59,12 @@ class TapTests(SynchronousTestCase):
             self.assertFalse(service.running)
 
     def test_default(self) -> None:
-        """Without a word about it the configuration is where a system service has it."""
+        """The default configuration is a system service's."""
         self.patch(tap, "load", lambda path: path)
         self.assertEqual(self.options().settings, "/etc/muccore/server.cfg")
 
     def test_mistakes(self) -> None:
-        """Mistakes in the configuration end the process with status 1 and a line for each."""
+        """An invalid configuration exits with status 1 and a line for each problem."""
         file = ConfigurationFile(self, c2s={"tls": "maybe"}, limits={"depth": "1"})
         lines = self.ends(lambda: self.options("-c", file.path), 1).splitlines()
         self.assertEqual(len(lines), 2)
@@ -72,7 +72,7 @@ class TapTests(SynchronousTestCase):
             self.assertTrue(line.startswith(file.path), line)
 
     def test_trouble(self) -> None:
-        """So does what is found out when the configuration is tried out."""
+        """So do problems that the preflight finds."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             endpoint = f"tcp:{listening.getsockname()[1]}:interface=127.0.0.1"
             file = ConfigurationFile(self, c2s={"listen": endpoint}, storage={"affiliations": "sqlite:rooms.db"})
@@ -83,9 +83,9 @@ class TapTests(SynchronousTestCase):
         self.assertIn(file.file("rooms.db"), "".join(lines))
 
     def test_version(self) -> None:
-        """C{--version} tells muccore's version, not Twisted's."""
+        """C{--version} prints muccore's version, not Twisted's."""
         self.assertEqual(self.ends(lambda: self.options("--version"), 0), f"muccore {__version__}\n")
 
     def test_usage(self) -> None:
-        """A word that is no option is refused."""
+        """An unknown argument is refused."""
         self.assertRaises(usage.UsageError, self.options, "server.cfg")
