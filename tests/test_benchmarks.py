@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests for C{benchmarks}: that nothing is counted wrong. How fast something is, no test says."""
+"""Tests of C{benchmarks}: of what it counts, not of any speed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ANSWER = b"<iq to='a' id='o' type='result'/>"
 
 
 def message(sender: int, sequence: int) -> bytes:
-    """A message of the load, as a room passes it on."""
+    """A message of the load, as the room broadcasts it."""
     return b"<message to='a' type='groupchat'><body>%s</body></message>" % body(sender, sequence, 3)
 
 
 class TallyTests(SynchronousTestCase):
-    """What a client receives is counted exactly."""
+    """Counting what a client receives."""
 
     def test_counts(self) -> None:
         """Presences, messages of the load and results are counted; other messages are not."""
@@ -48,7 +48,7 @@ class TallyTests(SynchronousTestCase):
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.integers(0, 1000)))
     def test_anyPieces(self, cuts: list[int]) -> None:
-        """However the network cuts it, the same is found."""
+        """The count does not depend on how the network cuts the stream."""
         stream = ANSWER + PRESENCE + message(1, 0) + ANSWER + ANSWER + SUBJECT + message(1, 1) + message(2, 0) + ANSWER
         places = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
         tally = Tally()
@@ -59,7 +59,7 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual((tally.presences, tally.messages, tally.answers), (1, 3, 4))
 
     def test_wholeStanzas(self) -> None:
-        """What is not whole waits: a stanza without its end, and an empty element of which a part is missing."""
+        """Incomplete stanzas wait for their rest: without an end tag, or with part of an empty element."""
         self.assertEqual(wholeStanzas(b""), 0)
         self.assertEqual(wholeStanzas(ANSWER), len(ANSWER))
         self.assertEqual(wholeStanzas(PRESENCE + ANSWER[:-1]), len(PRESENCE))
@@ -67,19 +67,19 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual(wholeStanzas(b"<message><body>"), 0)
 
     def test_missing(self) -> None:
-        """A message that is left out is an error when the next one of its sender comes."""
+        """A missing message is an error when the next one of its sender arrives."""
         tally = Tally()
         tally.feed(message(7, 0))
         error = self.assertRaises(BenchmarkFailed, tally.feed, message(7, 2))
         self.assertEqual(str(error), "of sender 7, message 2 came instead of 1")
 
     def test_twice(self) -> None:
-        """A message that comes twice is an error."""
+        """A duplicate message is an error."""
         tally = Tally()
         self.assertRaises(BenchmarkFailed, tally.feed, message(7, 0) + message(7, 0))
 
     def test_errors(self) -> None:
-        """An error stanza and a stream error are errors, with either quotation marks, and are shown."""
+        """Error stanzas and stream errors are errors, with either quotation marks, and are shown."""
         for text in (
             b"<presence from='r@c' type='error'><error/></presence>",
             b'<iq id="o" type="error"/>',
@@ -99,10 +99,10 @@ class TallyTests(SynchronousTestCase):
 
 
 class MeterTests(SynchronousTestCase):
-    """What a process has used is read as the system tells it."""
+    """Reading CPU time and memory of a process."""
 
     def test_cpu(self) -> None:
-        """The processor time of a process that works grows, and is its own."""
+        """The CPU time of a busy process grows, and is its own."""
         meter = Meter(os.getpid())
         before = os.times()
         first = meter.cpu()
@@ -112,7 +112,7 @@ class MeterTests(SynchronousTestCase):
         self.assertGreater(meter.cpu(), first)
 
     def test_memory(self) -> None:
-        """What a process fills counts as its memory."""
+        """Memory that a process fills is counted."""
         meter = Meter(os.getpid())
         before = meter.memory()
         # Pages of its own: what was freed before and is taken again is counted already.
@@ -122,20 +122,20 @@ class MeterTests(SynchronousTestCase):
         self.assertGreater(grown, 16 * 1024)
 
     def test_noProcess(self) -> None:
-        """A process that is not there is an error of the benchmark."""
-        # Beyond the most that Linux ever gives.
+        """A missing process is an error of the benchmark."""
+        # Above the highest id that Linux assigns.
         meter = Meter(2**22 + 1)
         self.assertRaises(BenchmarkFailed, meter.cpu)
         self.assertRaises(BenchmarkFailed, meter.memory)
 
 
-class FalseServer:
-    """A server of one room that knows just what the load says, and makes one mistake."""
+class FaultyServer:
+    """A server of one room that answers as the load expects, with one fault."""
 
     def __init__(self, mistake: Callable[[int, int, bytes], bytes]) -> None:
         """
-        @param mistake: takes the number of the receiver, how many stanzas of this kind he was sent before, and a
-            stanza; gives what he is sent.
+        @param mistake: gets the number of the receiver, the number of stanzas of this kind sent to it before, and a
+        stanza; returns what to send instead.
         """
         self._mistake = mistake
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -149,7 +149,7 @@ class FalseServer:
         self._threads[0].start()
 
     def close(self) -> None:
-        """End it, and wait until it has ended."""
+        """End it, and wait for its end."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         with self._lock:
@@ -218,23 +218,23 @@ class FalseServer:
 
 
 def faultless(number: int, before: int, stanza: bytes) -> bytes:
-    """No mistake."""
+    """No fault."""
     return stanza
 
 
 class LoadTests(SynchronousTestCase):
-    """The load notices whatever is missing, too much or in disorder."""
+    """The load notices missing, surplus and disordered stanzas."""
 
     @contextlib.contextmanager
     def load(
         self, mistake: Callable[[int, int, bytes], bytes], timeout: float = 10, settling: float = 0.02
     ) -> Iterator[Load]:
         """
-        A load of three users in one room, two of whom say three things each.
+        A load of three users in one room, two of whom send three messages each.
 
-        @param settling: seconds in which what comes behind the end of a phase is noticed.
+        @param settling: seconds to wait after a phase for surplus stanzas.
         """
-        false = FalseServer(mistake)
+        false = FaultyServer(mistake)
         try:
             with Load(Plan(3, 1, 2, 3, timeout, settling), false.address, None) as load:
                 yield load
@@ -242,7 +242,7 @@ class LoadTests(SynchronousTestCase):
             false.close()
 
     def test_faultless(self) -> None:
-        """With a server that does everything right the phases give the numbers of what was delivered."""
+        """With a correct server the phases return the numbers of delivered stanzas."""
         with self.load(faultless) as load:
             self.assertEqual(load.logIn(), 3)
             self.assertEqual(load.join(), 9)
@@ -252,7 +252,7 @@ class LoadTests(SynchronousTestCase):
     def assertMistake(
         self, mistake: Callable[[int, int, bytes], bytes], words: str, timeout: float = 10, settling: float = 0.02
     ) -> None:
-        """Assert that a mistake is noticed, and told by certain words."""
+        """Check that a fault is noticed and described."""
         with self.load(mistake, timeout, settling) as load:
             load.logIn()
 
@@ -265,7 +265,7 @@ class LoadTests(SynchronousTestCase):
         self.assertIn(words, str(error))
 
     def test_lastMissing(self) -> None:
-        """The last message to one of them, which nothing follows, is missed when the time is over."""
+        """A missing last message is noticed at the time-out."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return b"" if number == 2 and before == 5 and b"<body>" in stanza else stanza
@@ -273,7 +273,7 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "1 of 18 deliveries are missing", timeout=0.5)
 
     def test_twice(self) -> None:
-        """The last message, sent twice, is noticed behind the end of the phase."""
+        """A duplicate last message is noticed after the end of the phase."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return stanza * 2 if number == 2 and before == 5 and b"<body>" in stanza else stanza
@@ -281,7 +281,7 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "user 2: of sender", settling=1)
 
     def test_presenceTooMany(self) -> None:
-        """A presence too many while the room fills is noticed."""
+        """A surplus presence while the room fills is noticed."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return stanza * 2 if number == 0 and before == 2 and b"<presence" in stanza else stanza
@@ -289,16 +289,16 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "user 0: 4 presences came instead of 3", settling=1)
 
     def test_presenceTooManyAtTheEnd(self) -> None:
-        """A presence too many while the room empties is noticed."""
+        """A surplus presence while the room empties is noticed."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return stanza * 2 if number == 2 and before == 3 and b"<presence" in stanza else stanza
 
-        # The one too many may well be the last to come: the false server has a thread for each client.
+        # The surplus one may come last, since the faulty server has a thread for each client.
         self.assertMistake(mistake, "room 0: ", settling=1)
 
     def test_error(self) -> None:
-        """An error stanza ends it and tells whom it was sent to."""
+        """An error stanza ends the load and is shown with its recipient."""
 
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return b"<presence type='error'/>" if number == 1 else stanza
@@ -306,8 +306,8 @@ class LoadTests(SynchronousTestCase):
         self.assertMistake(mistake, "user 1: an error came: <presence type='error'/>")
 
     def test_hangsUp(self) -> None:
-        """A server that closes a connection ends it."""
-        false = FalseServer(faultless)
+        """A closed connection ends the load."""
+        false = FaultyServer(faultless)
         with Load(Plan(1, 1, 1, 1, 10, 0.02), false.address, None) as load:
             load.logIn()
             false.close()
@@ -315,7 +315,7 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("user 0", str(error))
 
     def test_nobodyThere(self) -> None:
-        """A server that is not there is an error of the benchmark."""
+        """A missing server is an error of the benchmark."""
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             with Load(Plan(1, 1, 1, 1, 10, 0.02), unused.getsockname(), None) as load:
@@ -323,11 +323,11 @@ class LoadTests(SynchronousTestCase):
 
 
 class CommandTests(SynchronousTestCase):
-    """The command, with a server of its own."""
+    """The command, with its own server."""
 
     def run_(self, *argv: str) -> str:
         """
-        Run it with few clients; it has to end with status 0.
+        Run it with few clients and check that its status is 0.
 
         @return: what it printed.
         """
@@ -337,10 +337,7 @@ class CommandTests(SynchronousTestCase):
         return printed.getvalue()
 
     def test_json(self) -> None:
-        """
-        One JSON object tells what was done and each measurement; everything was delivered, and everything cost
-        something.
-        """
+        """One JSON object has the parameters and all measurements; everything was delivered, and no cost is zero."""
         printed = json.loads(self.run_("--json", "--writes", "on", "--security", "tls", "--storage", "sqlite"))
         self.assertEqual((printed["senders"], printed["messages"]), (2, 2))
         (result,) = printed["results"]
@@ -352,14 +349,14 @@ class CommandTests(SynchronousTestCase):
             self.assertGreater(result[key], 0, key)
 
     def test_table(self) -> None:
-        """Without C{--json} there is one line for each measurement, below a line of titles."""
+        """Without C{--json} it prints a header and one line for each measurement."""
         lines = self.run_("--writes", "off", "--security", "plain", "--rooms", "one").splitlines()
         self.assertEqual(len(lines), 2)
         self.assertEqual(lines[0].split()[:2], ["writes", "rooms"])
         self.assertTrue(lines[1].startswith("by the poller   plain      1 of 6 "), lines[1])
 
     def test_serverCannotStart(self) -> None:
-        """If the server does not start, the status is 1 and its own words stand on standard error."""
+        """If the server does not start, the status is 1 and its errors are on standard error."""
         self.patch(server, "_CONFIGURATION", "[server]\ndomain = {domain}\nnonsense = 1\n")
         complaints = io.StringIO()
         with contextlib.redirect_stderr(complaints):
@@ -368,7 +365,7 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("nonsense", complaints.getvalue())
 
     def test_interrupted(self) -> None:
-        """Who interrupts it sees no traceback, and the server is gone."""
+        """An interruption shows no traceback, and ends the server."""
         pids = []
 
         def interrupt(self: Server) -> None:
@@ -383,7 +380,7 @@ class CommandTests(SynchronousTestCase):
         self.assertRaises(ProcessLookupError, os.kill, *pids, 0)
 
     def test_logged(self) -> None:
-        """A fault that the server logged is an error, even if everything was delivered."""
+        """An error in the server's log is an error, even if everything was delivered."""
         with Server(Equipment(True, False, "memory", 1)) as running:
             running.checkLog()
             log = os.path.join(running._folder.name, "server.log")
@@ -394,16 +391,14 @@ class CommandTests(SynchronousTestCase):
         self.assertRaises(ProcessLookupError, os.kill, pid, 0)
 
     def test_arguments(self) -> None:
-        """A command line that makes no sense ends with status 2 before anything is started."""
+        """A wrong command line exits with status 2 before anything starts."""
         for argv in (["--users", "0"], ["--messages", "many"], ["--security", "none"], ["--users", "99999999"]):
             with contextlib.redirect_stderr(io.StringIO()):
                 error = self.assertRaises(SystemExit, command.options, argv)
             self.assertEqual(error.code, 2, argv)
 
     def test_cases(self) -> None:
-        """
-        What is measured is writes on and off, plain and TLS, one room and many; and each choice leaves out the rest.
-        """
+        """The matrix is writes on and off, plain and TLS, one room and many; each option restricts it."""
 
         def chosen(*argv: str) -> list[tuple[bool, bool, int]]:
             found: list[tuple[Equipment, Plan]] = list(command.cases(command.options([*argv, "--users", "50"])))
@@ -414,7 +409,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(chosen("--writes", "off", "--security", "tls", "--rooms", "many"), [(False, True, 5)])
 
     def test_quick(self) -> None:
-        """C{--quick} makes little of what is not said otherwise."""
+        """C{--quick} lowers the numbers that are not given."""
 
         def sizes(*argv: str) -> tuple[Any, ...]:
             chosen = command.options(argv)

@@ -1,7 +1,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests of C{docs/examples/hello} and C{docs/writing-a-handler.md}: a package that is installed extends muccore by a
-plugin and one line of configuration.
+Tests of C{docs/examples/hello} and C{docs/writing-a-handler.md}: an installed package extends muccore by a plugin and
+one line of configuration.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ print([
 
 
 def _canBuild() -> bool:
-    """Whether pip can build a package here without fetching anything."""
+    """Whether pip can build a package here without network access."""
     installed = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
     if not {"pip", "setuptools"} <= installed:
         return False
@@ -93,9 +93,10 @@ def _canBuild() -> bool:
 
 def run(program: str, folder: str, path: str) -> list[str]:
     """
-    Run a Python program in a folder; the lines that it printed.
+    Run a Python program in a folder.
 
     @param path: where it finds modules, besides muccore's.
+    @return: the lines of its output.
     """
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -112,21 +113,18 @@ def run(program: str, folder: str, path: str) -> list[str]:
 
 
 class ExampleTests(SynchronousTestCase):
-    """The example package, installed into a folder of its own."""
+    """The example package, installed into a temporary folder."""
 
     _places: ClassVar[list[str]] = []
 
     def setUp(self) -> None:
-        """
-        Install it, once for all tests. Where there is nothing to build a package with, its folders are put there as
-        they are.
-        """
+        """Install the package once for all tests; where no package can be built, copy its folders."""
         if not self._places:
             self._places.append(self.install(os.path.abspath(self.mktemp())))
         [self.place] = self._places
 
     def install(self, place: str) -> str:
-        """Install the package into C{installed} in that folder."""
+        """Install the package into the folder C{installed}."""
         source, installed = os.path.join(place, "source"), os.path.join(place, "installed")
         shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__", "*.cache", "build", "*.egg-info"))
         if not _canBuild():
@@ -154,13 +152,13 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(store, "True")
 
     def configured(self, handler: str) -> list[str]:
-        """What a server with this handler in its configuration says."""
+        """The answers of a server with this handler in its configuration."""
         with open(os.path.join(self.place, "server.cfg"), "w") as file:
             file.write(_CONFIGURATION.format(handler=handler))
         return self.python(_CONFIGURED)
 
     def test_handlers(self) -> None:
-        """One line of configuration adds a handler to a domain, of either kind: it answers, and disco tells of it."""
+        """One line of configuration adds a handler of either kind to a domain: it answers, and is shown in disco."""
         for line, greeting in (("hello", "Hello, romeo!"), ("wokkel-hello:Good night", "Good night, romeo!")):
             told = self.configured(line)
             self.assertEqual(len(told), 2, told)
@@ -169,13 +167,13 @@ class ExampleTests(SynchronousTestCase):
             self.assertIn('<feature var="urn:example:hello">', info)
 
     def test_badArgument(self) -> None:
-        """An argument that the factory refuses is an error in the configuration, in its own words."""
+        """An argument that the factory refuses is a configuration error with the factory's text."""
         told = "\n".join(self.configured(f"hello:{'x' * 41}"))
         self.assertIn("hello: greets with at most 40 characters, found 41", told)
         self.assertIn("server.cfg", told)
 
     def test_store(self) -> None:
-        """Its store is chosen by its scheme, and does what it says."""
+        """Its store is selected by its scheme, and works."""
         self.assertEqual(self.python(_STORE), ["[None, True, False, False, False, None, None]"])
 
 
@@ -197,7 +195,7 @@ for stanza in (
 
 
 class PageTests(SynchronousTestCase):
-    """The code on the page is code that works."""
+    """The code on the page."""
 
     def test_page(self) -> None:
         """The handler is found by its plugin and does what the page says."""

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The floors of C{docs/ARCHITECTURE.md}, held against what the modules import."""
+"""Check imports against the floors of C{docs/ARCHITECTURE.md}."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ FLOORS: dict[str, int] = {
     "muccore.testing.*": 5,
     "muccore.tools.*": 5,
 }
-"""On which floor a module is. A name that ends in C{.*} is a package with all that is in it."""
+"""The floor of each module. A name that ends in C{.*} covers a package with all its modules."""
 
-ROOMS: dict[str, tuple[str, ...]] = {
+RESTRICTED: dict[str, tuple[str, ...]] = {
     "muccore.im.*": ("muccore.im.*", "muccore.routing.*", "muccore.session.*"),
     "muccore.muc.*": ("muccore.routing.handler", "muccore.muc.*"),
     "muccore.services.*": ("muccore.routing.handler",),
     "muccore.storage.*": ("muccore.storage.*",),
 }
-"""What the modules of floor 4 may import besides floor 0: neither each other nor the floors between."""
+"""What the packages of floor 4 may import besides floor 0."""
 
 
 def covers(pattern: str, name: str) -> bool:
-    """Whether an entry of a table speaks of a module."""
+    """Whether an entry of a table covers a module."""
     package = pattern.removesuffix(".*")
     return name == package or (package != pattern and name.startswith(package + "."))
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package: its name and its file."""
+    """The name and file of every module of the package."""
     found = {}
     for path in sorted(ROOT.joinpath("muccore").rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -65,7 +65,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def package() -> tuple[dict[str, Path], dict[str, str], dict[str, ast.Module]]:
-    """The package: of every module its file, its text and its syntax tree."""
+    """The file, text and syntax tree of every module of the package."""
     files = modules()
     sources = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
     return files, sources, {name: ast.parse(source) for name, source in sources.items()}
@@ -73,9 +73,9 @@ def package() -> tuple[dict[str, Path], dict[str, str], dict[str, ast.Module]]:
 
 def imported(tree: ast.AST, known: dict[str, Path], running: bool = False) -> Iterator[tuple[int, str]]:
     """
-    Which modules of the package a module names in an import, wherever in it that stands.
+    The modules of the package that a module imports, at its top or elsewhere.
 
-    @param running: leave out what is imported for annotations only, and never when the program runs.
+    @param running: leave out imports for annotations, which never run.
     @return: line numbers and names.
     """
     idle: set[ast.AST] = set()
@@ -108,17 +108,17 @@ def refusal(importer: str, target: str, floors: dict[str, int]) -> str | None:
         return "which is no module (relative imports are not used)"
     if floors[target] > floors[importer]:
         return f"from floor {floors[target]} to floor {floors[importer]}: upward"
-    for room, doors in ROOMS.items():
-        if covers(room, importer) and floors[target] > 0 and not any(covers(door, target) for door in doors):
-            return f"but of {room} only floor 0 and {', '.join(doors)} are seen"
+    for restricted, allowed in RESTRICTED.items():
+        if covers(restricted, importer) and floors[target] > 0 and not any(covers(each, target) for each in allowed):
+            return f"but {restricted} may import only floor 0 and {', '.join(allowed)}"
     return None
 
 
 def cycle(edges: dict[str, set[str]]) -> list[str]:
     """
-    Some modules that import each other in a circle.
+    Modules that import each other in a cycle.
 
-    @return: the circle, its first module again at its end; nothing if there is none.
+    @return: the cycle, its first module repeated at its end; empty if there is none.
     """
     done: set[str] = set()
 
@@ -142,26 +142,24 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
 
 
 class FloorTests(SynchronousTestCase):
-    """The package as it stands."""
+    """The package as it is."""
 
     def setUp(self) -> None:
         """Read every module, once for all tests."""
         self.files, self.sources, self.trees = package()
-        self.floors = {
-            name: floor for name in self.files for pattern, floor in FLOORS.items() if covers(pattern, name)
-        }
+        self.floors = {name: floor for name in self.files for pattern, floor in FLOORS.items() if covers(pattern, name)}
 
     def test_everyModuleHasAFloor(self) -> None:
-        """Each module is on a floor: who adds one says on which."""
+        """Each module has a floor."""
         self.assertEqual(sorted(self.files.keys() - self.floors.keys()), [])
 
     def test_nothingIsLeftInTheTable(self) -> None:
-        """Each entry of the tables speaks of a module that there is."""
-        patterns = {*FLOORS, *ROOMS, *(door for doors in ROOMS.values() for door in doors)}
+        """Each entry of the tables covers a module."""
+        patterns = {*FLOORS, *RESTRICTED, *(door for doors in RESTRICTED.values() for door in doors)}
         self.assertEqual([each for each in patterns if not any(covers(each, name) for name in self.files)], [])
 
     def test_noUpwardImports(self) -> None:
-        """A module imports from its own floor and from those below only; handlers, rooms and stores see even less."""
+        """A module imports from its own floor and below only; those of floor 4 are restricted further."""
         wrong = [
             f"{self.files[name].relative_to(ROOT)}:{line}: imports {target}, {why}"
             for name, tree in self.trees.items()
@@ -171,7 +169,7 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
     def test_noCycles(self) -> None:
-        """No modules import each other in a circle, not even from within functions. Annotations may name each other."""
+        """No modules import each other in a cycle, not even within functions. Annotations may."""
         edges = {name: {each for _, each in imported(tree, self.files, True)} for name, tree in self.trees.items()}
         self.assertEqual(cycle(edges), [])
 
@@ -181,13 +179,13 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual({name: length for name, length in lengths.items() if length > LONGEST}, {})
 
     def test_everyModuleSaysWhatItIsFor(self) -> None:
-        """Each module has a docstring and says under whose licence it is."""
+        """Each module has a docstring and a licence line."""
         self.assertEqual([name for name, tree in self.trees.items() if not ast.get_docstring(tree)], [])
         notice = "# Copyright (c) The muccore authors. See LICENSE for details."
         self.assertEqual([name for name, source in self.sources.items() if notice not in source.split("\n")[:2]], [])
 
     def test_testCaseNames(self) -> None:
-        """Where a module names its tests, they are there; where there are tests under its name, it names its tests."""
+        """The tests that a module names exist; a module with tests under its name names them."""
         wrong = []
         for name, source in self.sources.items():
             package, _, last = name.removeprefix("muccore").rpartition(".")
@@ -204,8 +202,8 @@ class FloorTests(SynchronousTestCase):
                 wrong.append(f"{name}: does not name {mirror.relative_to(ROOT)}")
         self.assertEqual(wrong, [])
 
-    def test_reactorOnTheRoofOnly(self) -> None:
-        """Below the roof no module imports the reactor, wherever in it."""
+    def test_reactorOnTopFloorOnly(self) -> None:
+        """No module below floor 5 imports the reactor anywhere."""
         wrong = []
         for name, tree in self.trees.items():
             if self.floors.get(name) == 5:
@@ -218,7 +216,7 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
     def test_importingInstallsNoReactor(self) -> None:
-        """Importing everything below the roof does not install a reactor either: who embeds it chooses one."""
+        """Importing everything below floor 5 installs no reactor, so that an embedding program can choose one."""
         names = [name for name in self.files if self.floors.get(name, 5) < 5]
         self.assertIn("muccore.muc.handler", names)
         script = "import importlib, json, sys\n" + "".join(f"importlib.import_module({name!r})\n" for name in names)
@@ -229,13 +227,13 @@ class FloorTests(SynchronousTestCase):
         self.assertIs(json.loads(done.stdout), False)
 
 
-class WatchfulnessTests(SynchronousTestCase):
-    """What is looked for would be seen."""
+class CheckerTests(SynchronousTestCase):
+    """The checks notice what they look for."""
 
     def test_imports(self) -> None:
         """
-        Every way to write an import is read, in functions as well; other packages are not of interest. Those for
-        annotations can be told apart.
+        Every form of import is read, in functions as well; other packages are ignored, and imports for annotations
+        recognized.
         """
         known = dict.fromkeys(["muccore", "muccore.xmpp.jid", "muccore.muc", "muccore.muc.model.room"], ROOT)
         source = (
@@ -255,7 +253,7 @@ class WatchfulnessTests(SynchronousTestCase):
         self.assertEqual(sorted(set(imported(tree, known))), [*running, (9, "muccore.muc")])
 
     def test_refusals(self) -> None:
-        """Upward imports, and those between the rooms of floor 4, are refused; those downward are not."""
+        """Upward imports, and those between packages of floor 4, are refused; downward ones are not."""
         floors = {
             "muccore.xmpp.jid": 0,
             "muccore.stream.c2s": 1,
@@ -292,7 +290,7 @@ class WatchfulnessTests(SynchronousTestCase):
         self.assertIsNotNone(refusal("muccore.xmpp.jid", ".", floors))
 
     def test_cycle(self) -> None:
-        """A circle is found however long it is and wherever one has to start; where there is none, none is found."""
+        """A cycle is found whatever its length and start; without one, none is found."""
         self.assertEqual(cycle({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}), [])
         self.assertEqual(cycle({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}), ["b", "c", "d", "b"])
         self.assertEqual(cycle({"a": {"a"}}), ["a", "a"])

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The wheel: it is built, installed into an environment that has nothing but what it asks for, and run there."""
+"""Build the wheel, install it into an environment with only its requirements, and run it there."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from muccore import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ("server.cfg", "muccore.service", "fail2ban/filter.d/muccore.conf", "fail2ban/jail.d/muccore.conf")
-"""What of C{etc} is installed in C{share/muccore}."""
+"""The files of C{etc} that are installed in C{share/muccore}."""
 
 PATIENCE = 60.0
-"""Seconds after which whatever is waited for is held to be lost."""
+"""Seconds to wait for anything."""
 
 CONFIGURATION = """\
 [server]
@@ -52,7 +52,7 @@ domain = conference.localhost
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_", "VIRTUAL_ENV"))
 }
-"""Nothing that would lead back to the checkout."""
+"""The environment without variables that lead back to the checkout."""
 
 
 def run(*command: str | Path, cwd: Path, given: str = "", status: int = 0) -> str:
@@ -60,8 +60,9 @@ def run(*command: str | Path, cwd: Path, given: str = "", status: int = 0) -> st
     Run a program to its end.
 
     @param given: its standard input.
-    @param status: how it has to end.
-    @return: what it wrote.
+    @param status: the expected exit status.
+
+    @return: its output.
     """
     done = subprocess.run(
         command, cwd=cwd, env=ENVIRONMENT, input=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -72,7 +73,7 @@ def run(*command: str | Path, cwd: Path, given: str = "", status: int = 0) -> st
 
 
 def needed(requirements: list[str]) -> Iterator[Distribution]:
-    """The distributions of this environment that are asked for, and those that they ask for in turn."""
+    """The distributions of this environment that requirements name, and theirs in turn."""
     waiting = [(Requirement(each), "") for each in requirements]
     seen = set()
     while waiting:
@@ -89,7 +90,7 @@ def needed(requirements: list[str]) -> Iterator[Distribution]:
 
 
 def equip(environment: Path, distributions: Iterator[Distribution]) -> None:
-    """Put distributions into an environment, as pip would have done: no registry needs to be asked for them again."""
+    """Copy distributions into an environment, as pip would install them, without network access."""
     (packages,) = environment.glob("lib/python*/site-packages")
     for each in distributions:
         for file in each.files or ():
@@ -106,10 +107,9 @@ def equip(environment: Path, distributions: Iterator[Distribution]) -> None:
 
 class Installation:
     """
-    The wheel, built from a copy of the checkout in which somebody has been working, and a bare environment in which it
-    is installed.
+    The wheel, built from a copy of a used checkout, and a bare environment in which it is installed.
 
-    @ivar place: a folder for all of it.
+    @ivar place: a folder for both.
     @ivar names: the files in the wheel.
     @ivar info: its folder of metadata.
     @ivar metadata: what stands there.
@@ -147,14 +147,14 @@ class Installation:
 
 @cache
 def installation() -> Installation:
-    """One for all tests, until the process ends."""
+    """The installation for all tests of this process."""
     place = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     return Installation(place)
 
 
 class WheelTests(SynchronousTestCase):
-    """The wheel, and what it installs."""
+    """The wheel, and its installation."""
 
     def setUp(self) -> None:
         """Write a configuration."""
@@ -168,7 +168,7 @@ class WheelTests(SynchronousTestCase):
         return self.wheel.bare / "bin" / name
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait until something is so."""
+        """Wait until a condition holds."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > deadline:
@@ -176,7 +176,7 @@ class WheelTests(SynchronousTestCase):
             time.sleep(0.02)
 
     def talk(self, log: str) -> None:
-        """Open a stream with the server that has written a log."""
+        """Open a stream to the server that wrote a log."""
         (port,) = re.findall(r" starting on (\d+)$", log, re.MULTILINE)
         with socket.create_connection(("127.0.0.1", int(port)), PATIENCE) as client:
             client.sendall(
@@ -192,9 +192,8 @@ class WheelTests(SynchronousTestCase):
 
     def test_content(self) -> None:
         """
-        In it is each module, each plugin among Twisted's own, what is to be copied, and nothing else: no cache of
-        plugins, which would name those of the machine that it was built on, and nothing that makes C{twisted} a
-        package of ours.
+        It contains each module, each plugin among Twisted's own, the files to copy, and nothing else: no plugin cache,
+        which would name those of the building machine, and nothing that makes C{twisted} a package of this project.
         """
         modules = {path.relative_to(ROOT).as_posix() for path in ROOT.joinpath("muccore").rglob("*.py")}
         plugins = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("twisted/plugins/*.py")}
@@ -207,7 +206,7 @@ class WheelTests(SynchronousTestCase):
         self.assertFalse(ROOT.joinpath("twisted", "plugins", "__init__.py").exists())
 
     def test_metadata(self) -> None:
-        """It says its version and its licence, and for everything it needs the oldest version that will do."""
+        """It has its version, its licence, and the oldest working version of each requirement."""
         self.assertEqual(self.wheel.metadata["Version"], __version__)
         self.assertEqual(self.wheel.metadata["Requires-Python"], ">=3.11")
         self.assertEqual(self.wheel.metadata["License"] or self.wheel.metadata["License-Expression"], "MIT")
@@ -218,7 +217,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(set(self.wheel.metadata.get_all("Provides-Extra", ())), {"test", "dev"})
 
     def test_complete(self) -> None:
-        """Each module imports with what the wheel asks for alone."""
+        """Each module imports with only the wheel's requirements."""
         script = (
             "import importlib, pkgutil, muccore\n"
             "for found in pkgutil.walk_packages(muccore.__path__, 'muccore.'):\n"
@@ -235,8 +234,8 @@ class WheelTests(SynchronousTestCase):
 
     def test_foreground(self) -> None:
         """
-        C{twistd -n muccore} serves, and ends when it is asked to. Relative paths of its configuration start at the
-        folder of that file.
+        C{twistd -n muccore} accepts clients, and ends when asked to. Paths in its configuration are relative to the
+        file's folder.
         """
         log = self.folder / "log"
         with log.open("wb") as file:
@@ -263,8 +262,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_daemon(self) -> None:
         """
-        C{twistd muccore} serves from the background likewise, with a pid file and a log; at the end the pid file is
-        gone.
+        So does C{twistd muccore} in the background, with a pid file and a log; at the end the pid file is removed.
         """
         away = self.folder / "away"
         away.mkdir()
@@ -284,7 +282,7 @@ class WheelTests(SynchronousTestCase):
         self.assertTrue(self.folder.joinpath("var", "accounts.db").exists())
 
     def test_badConfiguration(self) -> None:
-        """What is wrong with the configuration is told before twistd goes into the background, in one line."""
+        """An invalid configuration is reported in one line, before twistd goes into the background."""
         self.folder.joinpath("etc", "server.cfg").write_text(CONFIGURATION.replace("listen", "lisden"))
         options = ("--pidfile=it.pid", "--logfile=it.log")
         said = run(
@@ -295,13 +293,13 @@ class WheelTests(SynchronousTestCase):
         self.assertFalse(self.folder.joinpath("it.pid").exists())
 
     def test_accounts(self) -> None:
-        """C{muccorectl} is installed and makes accounts."""
+        """C{muccorectl} is installed and adds accounts."""
         command = (self.program("muccorectl"), "-c", "etc/server.cfg")
         run(*command, "adduser", "romeo", cwd=self.folder, given="wherefore\n")
         self.assertEqual(run(*command, "listusers", cwd=self.folder), "romeo\n")
 
     def test_examples(self) -> None:
-        """The configuration, the unit and fail2ban's files, which are to be copied, lie in C{share/muccore}."""
+        """The configuration, the unit and fail2ban's files are in C{share/muccore}, to be copied."""
         for name in SHARED:
             installed = self.wheel.bare.joinpath("share", "muccore", name)
             self.assertEqual(installed.read_bytes(), ROOT.joinpath("etc", name).read_bytes())
