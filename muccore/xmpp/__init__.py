@@ -1,2 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Floor 0: the protocol's words: namespaces, addresses, elements and their rendering, errors, forms, dates."""
+"""Floor 0: the vocabulary of XMPP: namespaces, addresses, elements and their rendering, errors, forms, dates."""

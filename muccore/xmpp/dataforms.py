@@ -1,11 +1,10 @@
 # -*- test-case-name: tests.xmpp.test_dataforms -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Data forms (XEP-0004, XEP-0068): building them, and reading what comes back.
+Data forms (XEP-0004, XEP-0068): building them, and reading submissions.
 
-Forms are built with wokkel's C{data_form}. What comes back is read here, against the fields that the form had: the
-sender's own idea of a field's type is not believed, a value is all the text of its element however the parser has cut
-it, and whatever is wrong with it becomes a L{StanzaError}.
+Forms are built with wokkel's C{data_form}. Submissions are read here, against the fields of the form: field types that
+the sender states are ignored, and errors become L{StanzaError}.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ class Field:
 
     @ivar type: one of the types of XEP-0004 §3.3.
     @ivar var: its name; C{None} for a C{fixed} one.
-    @ivar label: what people read.
-    @ivar options: what a list offers, as C{(value, label)}.
-    @ivar open: whether a C{list-single} takes other values than its options.
-    @ivar required: whether it has to be filled in.
+    @ivar label: its name for people.
+    @ivar options: the options of a list, as C{(value, label)}.
+    @ivar open: whether a list accepts values that are not among its options.
+    @ivar required: whether it must be filled in.
     @ivar desc: a longer explanation, or C{None}.
     """
 
@@ -61,9 +60,9 @@ class Field:
 
     def __post_init__(self) -> None:
         if self.type not in _TYPES:
-            raise ValueError(f"no field type of XEP-0004: {self.type}")
+            raise ValueError(f"not a field type of XEP-0004: {self.type}")
         if self.var is None and self.type != "fixed":
-            raise ValueError("only a fixed field may have no name")
+            raise ValueError("only a fixed field may lack a name")
 
 
 def form(
@@ -76,7 +75,7 @@ def form(
     """
     Build C{<x xmlns='jabber:x:data'/>}.
 
-    @param type: C{"form"} to be filled in, C{"result"} to be shown.
+    @param type: C{"form"} to be filled in, C{"result"} to be displayed.
     @param namespace: its C{FORM_TYPE}.
     @param fields: each field with its value: C{bool}, C{str}, L{JID}, a sequence of C{str} or L{JID} for a C{-multi}
         field, or C{None} for none.
@@ -90,31 +89,28 @@ def form(
             values = [value]
         else:
             values = list(value)
-        # wokkel writes bools as words. Old clients read 0 and 1 only, and every client reads those.
+        # wokkel writes booleans as words; old clients read 0 and 1 only.
         values = ["1" if v is True else "0" if v is False else str(v) for v in values]
         options = [data_form.Option(option, label) for option, label in field.options]
         made.addField(
-            _Typed(field.type, field.var, None, values, options, field.label, field.desc, field.required)
+            _TextField(field.type, field.var, None, values, options, field.label, field.desc, field.required)
         )
     element = copyOf(made.toElement())
     for child in element.childElements():
-        child.children.sort(key=_inField)
+        child.children.sort(key=_fieldPosition)
     return element
 
 
-def _inField(child: Element) -> int:
-    """Where a child of a field stands by the schema (XEP-0004 §9); wokkel writes them in another order."""
+def _fieldPosition(child: Element) -> int:
+    """Position of a field's child by the schema (XEP-0004 §9); wokkel's order differs."""
     return _FIELD_ORDER.get(child.name, len(_FIELD_ORDER)) if isinstance(child, Element) else -1
 
 
-class _Typed(data_form.Field):  # type: ignore[misc]
-    """
-    A field whose values are text already. wokkel's check would turn booleans into words again and prepare every JID a
-    second time.
-    """
+class _TextField(data_form.Field):  # type: ignore[misc]
+    """A field whose values are text; wokkel's check would convert booleans and prepare JIDs again."""
 
     def typeCheck(self) -> None:
-        """Nothing to check: L{Field} has done it."""
+        """Check nothing."""
 
 
 def find(parent: Element) -> Element | None:
@@ -155,11 +151,11 @@ def _jid(field: Field, text: str) -> JID:
         raise _unacceptable(field, f"not a JID: {e}") from None
 
 
-def _typed(field: Field, values: list[str]) -> Value:
-    """The values of one field in the field's own type."""
+def _convert(field: Field, values: list[str]) -> Value:
+    """Convert the values of a field to its type."""
     if field.type in _LISTS:
         if field.type == "jid-multi":
-            # Duplicates are ignored, empty lines of an input box too (XEP-0004 §3.3).
+            # Duplicates and the empty lines of an input box are ignored (XEP-0004 §3.3).
             return tuple(dict.fromkeys(_jid(field, value) for value in values if value.strip()))
         if field.type == "list-multi":
             allowed = {value for value, _ in field.options}
@@ -184,35 +180,35 @@ def _typed(field: Field, values: list[str]) -> Value:
 
 def submitted(x: Element, namespace: str, fields: Iterable[Field]) -> Mapping[str, Value] | None:
     """
-    Read a form that was sent back.
+    Read a submitted form.
 
-    Fields that are not among C{fields} are ignored, and those that were left out are left out here (XEP-0004 §3.2,
-    §3.5). A C{fixed} field is never read.
+    Unknown fields are ignored, missing ones are left out of the result (XEP-0004 §3.2, §3.5). A C{fixed} field is never
+    read.
 
     @param x: the form.
-    @param namespace: the C{FORM_TYPE} it has to have, if it has one (XEP-0068: forms without it are old, not wrong).
+    @param namespace: the C{FORM_TYPE} it must have, if it has one (forms without it are legal: XEP-0068).
     @param fields: those of the form that was sent out.
     @return: values by name: C{bool}, C{str}, L{JID}, a tuple for a C{-multi} field, or C{None} for an empty
-        C{jid-single}; C{None} instead of all this if the form was cancelled.
-    @raise StanzaError: C{bad-request} if it is no submission of this form; C{not-acceptable} for a value that may not
-        be, and for a required field that was emptied or left out. A form without any field is complete: so an owner
-        accepts a room with its defaults (XEP-0045 §10.1.2).
+        C{jid-single}; C{None} instead of the mapping if the form was cancelled.
+    @raise StanzaError: C{bad-request} if it is not a submission of this form; C{not-acceptable} for an invalid value or
+        a required field that is empty or missing. A form without fields is complete: it accepts the defaults of a room
+        (XEP-0045 §10.1.2).
     """
     type = x.get("type")
     if (x.uri, x.name) != (ns.DATA, "x") or type not in ("submit", "cancel"):
-        raise _bad("a data form of type submit or cancel is expected")
+        raise _bad("expected a data form of type submit or cancel")
     if type == "cancel":
         return None
     given = _submittedValues(x)
     formType = given.pop(FORM_TYPE, None)
     if formType is not None and formType != [namespace]:
-        raise _bad(f"the FORM_TYPE has to be {namespace}")
+        raise _bad(f"the FORM_TYPE must be {namespace}")
     values: dict[str, Value] = {}
     for field in fields:
         if field.type == "fixed" or field.var is None:
             continue
         if field.var in given:
-            values[field.var] = _typed(field, given[field.var])
+            values[field.var] = _convert(field, given[field.var])
         if field.required and given and values.get(field.var) in (None, "", ()):
-            raise _unacceptable(field, "has to be filled in")
+            raise _unacceptable(field, "must be filled in")
     return values

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.xmpp.test_datetimes -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Date and time as text (XEP-0082, the DateTime profile)."""
+"""Dates and times (XEP-0082, the DateTime profile)."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ _FIRST: Final = -62135596800
 
 def stamp(seconds: float) -> str:
     """
-    A moment in UTC, to the second.
+    Format a time in UTC, to the second.
 
     @param seconds: since the epoch.
     @raise ValueError: if it is outside the years 1 to 9999.
     """
     if not _FIRST <= seconds < _LAST + 1:
-        raise ValueError("moment outside the years 1 to 9999")
+        raise ValueError("time outside the years 1 to 9999")
     year, month, day, hour, minute, second = gmtime(floor(seconds))[:6]
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
 
 
 def parseStamp(text: str) -> float:
     """
-    The seconds since the epoch of a moment, given in UTC or with an offset, with or without fractions of a second.
+    Parse a time in UTC or with an offset, with or without fractions of a second.
 
-    @raise ValueError: if the text is not of this profile or names no moment.
+    @return: seconds since the epoch.
+    @raise ValueError: if the text is not in this profile or not an existing time.
     """
     match = _STAMP.fullmatch(text)
     if match is None:

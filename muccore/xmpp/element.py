@@ -3,8 +3,8 @@
 """
 XML elements and stanzas.
 
-L{Element} is a C{domish.Element}, for wokkel's handlers, with slots, to be cheap. Inside the server stanzas are in
-C{jabber:client}, whatever stream they came from.
+L{Element} is a C{domish.Element}, for wokkel's handlers, with slots, to be cheap. Inside the server, stanzas are in
+C{jabber:client}, whichever stream they came from.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ Child = Union["Element", str]
 
 class Element(domish.Element):
     """
-    An XML element: C{uri}, C{name}, C{attributes}, C{children}; read C{domish.Element} for the rest.
+    An XML element: C{uri}, C{name}, C{attributes}, C{children}; see C{domish.Element} for the rest.
 
-    Attribute keys are names, or C{(uri, name)} for attributes in a namespace. C{parent} is not set by what is here, nor
-    by the parser: with it each stanza would be a cycle, and the collector does not come often. Who needs it calls
-    L{setParents}.
+    Attribute keys are names, or C{(uri, name)} for attributes in a namespace. C{parent} is set by L{setParents} only:
+    with it, each stanza would be a reference cycle, and the garbage collector runs rarely.
     """
 
     __slots__ = ("attributes", "children", "defaultUri", "handled", "localPrefixes", "name", "parent", "uri")
@@ -55,17 +54,15 @@ class Element(domish.Element):
         self.handled = False
 
     def get(self, attribute: str) -> str | None:
-        """The value of an attribute, or C{None}."""
+        """Get the value of an attribute, or C{None}."""
         return self.attributes.get(attribute)
 
     def add(self, name: str, /, uri: str | None = None, text: str = "", **attributes: str) -> Element:
         """
         Append a child element and return it.
 
-        @param name: its name.
         @param uri: its namespace; C{None} for this element's.
         @param text: its character data.
-        @param attributes: its attributes.
         """
         child = Element((self.uri if uri is None else uri, name), None, attributes)
         if text:
@@ -74,7 +71,7 @@ class Element(domish.Element):
         return child
 
     def child(self, name: str, uri: str | None = None) -> Element | None:
-        """The first child element of that name, in that namespace (C{None}: in this element's)."""
+        """Find the first child element of a name, in a namespace (C{None}: in this element's)."""
         if uri is None:
             uri = self.uri
         for child in self.children:
@@ -83,11 +80,11 @@ class Element(domish.Element):
         return None
 
     def childElements(self) -> Iterator[Element]:
-        """All children that are elements, in order."""
+        """The child elements, in order."""
         return (child for child in self.children if not isinstance(child, str))
 
     def text(self) -> str:
-        """The character data directly inside, joined."""
+        """The character data directly inside, joined; that of child elements is not included."""
         return "".join(child for child in self.children if isinstance(child, str))
 
     def copy(self) -> Element:
@@ -96,7 +93,7 @@ class Element(domish.Element):
 
 
 def setParents(element: domish.Element) -> None:
-    """Let all elements inside know what they are in, as some of wokkel's handlers expect of a request."""
+    """Set C{parent} on all descendants, as some of wokkel's handlers expect of a request."""
     for child in element.children:
         if not isinstance(child, str):
             child.parent = element
@@ -129,7 +126,7 @@ def stanza(name: str, type: str | None = None, **attributes: str | None) -> Elem
 
 def reply(request: domish.Element, type: str | None = None) -> Element:
     """
-    An empty stanza of the same name that goes back to the sender, with the same id.
+    An empty stanza of the same name and id, addressed to the sender.
 
     @param type: the reply's type, such as C{"result"}.
     """

@@ -3,7 +3,7 @@
 """
 Stanza errors (RFC 6120 §8.3) and stream errors (RFC 6120 §4.9), by condition.
 
-L{StanzaError} is Twisted's own, so that what wokkel's handlers raise is the same thing.
+L{StanzaError} extends Twisted's, which wokkel's handlers raise.
 """
 
 from __future__ import annotations
@@ -41,35 +41,15 @@ STANZA_CONDITIONS: Final[dict[str, str]] = {
     "undefined-condition": "cancel",
     "unexpected-request": "wait",
 }
-"""Every condition of RFC 6120 §8.3.3 with the type that goes with it unless another is given."""
+"""Every condition of RFC 6120 §8.3.3 with its usual type."""
 
 STREAM_CONDITIONS: Final = frozenset(
     [
-        "bad-format",
-        "bad-namespace-prefix",
-        "conflict",
-        "connection-timeout",
-        "host-gone",
-        "host-unknown",
-        "improper-addressing",
-        "internal-server-error",
-        "invalid-from",
-        "invalid-namespace",
-        "invalid-xml",
-        "not-authorized",
-        "not-well-formed",
-        "policy-violation",
-        "remote-connection-failed",
-        "reset",
-        "resource-constraint",
-        "restricted-xml",
-        "see-other-host",
-        "system-shutdown",
-        "undefined-condition",
-        "unsupported-encoding",
-        "unsupported-feature",
-        "unsupported-stanza-type",
-        "unsupported-version",
+        "bad-format", "bad-namespace-prefix", "conflict", "connection-timeout", "host-gone", "host-unknown",
+        "improper-addressing", "internal-server-error", "invalid-from", "invalid-namespace", "invalid-xml",
+        "not-authorized", "not-well-formed", "policy-violation", "remote-connection-failed", "reset",
+        "resource-constraint", "restricted-xml", "see-other-host", "system-shutdown", "undefined-condition",
+        "unsupported-encoding", "unsupported-feature", "unsupported-stanza-type", "unsupported-version"
     ]
 )
 """Every condition of RFC 6120 §4.9.3."""
@@ -77,13 +57,13 @@ STREAM_CONDITIONS: Final = frozenset(
 
 class StanzaError(_TwistedStanzaError):
     """
-    A stanza was refused; raised by whoever handles it, turned into an error stanza in one place.
+    A stanza was refused. Raised by its handler; the domain turns it into an error stanza.
 
     @ivar condition: one of L{STANZA_CONDITIONS}.
     @ivar type: C{auth}, C{cancel}, C{continue}, C{modify} or C{wait}.
-    @ivar text: a sentence for people, or C{None}.
+    @ivar text: a human-readable explanation, or C{None}.
     @ivar appCondition: an application-specific condition element, or C{None}.
-    @ivar by: the address of the entity that refuses, where it is not the one that was addressed, or C{None}.
+    @ivar by: the address of the entity that refuses, if it is not the one addressed, or C{None}.
     """
 
     by: str | None = None
@@ -93,11 +73,7 @@ class StanzaError(_TwistedStanzaError):
     appCondition: Element | None
 
     def __init__(
-        self,
-        condition: str,
-        type: str | None = None,
-        text: str | None = None,
-        appCondition: Element | None = None,
+        self, condition: str, type: str | None = None, text: str | None = None, appCondition: Element | None = None
     ) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             condition, type or STANZA_CONDITIONS[condition], text, None, appCondition
@@ -106,21 +82,21 @@ class StanzaError(_TwistedStanzaError):
 
 class StreamError(Exception):
     """
-    A stream was refused or has to end.
+    A stream is refused or ended.
 
     @ivar condition: one of L{STREAM_CONDITIONS}.
-    @ivar text: a sentence for people, or C{None}.
+    @ivar text: a human-readable explanation, or C{None}.
     """
 
     def __init__(self, condition: str, text: str | None = None) -> None:
         if condition not in STREAM_CONDITIONS:
-            raise ValueError(f"no stream error condition: {condition}")
+            raise ValueError(f"not a stream error condition: {condition}")
         super().__init__(condition, text)
         self.condition = condition
         self.text = text
 
     def render(self) -> bytes:
-        """C{<stream:error>}, for a stream whose header bound the prefix C{stream}."""
+        """C{<stream:error>}, for a stream whose header binds the prefix C{stream}."""
         error = Element((None, "stream:error"))
         error.add(self.condition, ns.STREAM_ERRORS)
         if self.text:
@@ -132,7 +108,7 @@ def errorElement(error: _TwistedStanzaError, by: str | None = None) -> Element:
     """
     The C{<error/>} child of an error stanza.
 
-    @param by: the address of the entity that refuses (RFC 6120 §8.3.2), where it is not the stanza's C{from}.
+    @param by: the address of the entity that refuses (RFC 6120 §8.3.2), if it is not the stanza's C{from}.
     """
     element = Element((ns.CLIENT, "error"))
     by = by or getattr(error, "by", None)
@@ -149,9 +125,9 @@ def errorElement(error: _TwistedStanzaError, by: str | None = None) -> Element:
 
 def errorReply(refused: domish.Element, error: _TwistedStanzaError, by: str | None = None) -> Element:
     """
-    The error stanza that answers a refused one: addresses swapped, its children sent along, C{<error/>} last.
+    The error stanza for a refused one: addresses swapped, its children included, C{<error/>} last.
 
-    Never call it for a stanza of type C{error} or C{result}: those are not answered.
+    Not for a stanza that must not be answered: see L{mayReplyWithError}.
     """
     answer = reply(refused, "error")
     for child in refused.children:
@@ -162,11 +138,8 @@ def errorReply(refused: domish.Element, error: _TwistedStanzaError, by: str | No
 
 def mayReplyWithError(stanza: domish.Element) -> bool:
     """
-    Whether an error may be sent for a stanza.
-
-    Never for an error, since two entities could then go on for ever (RFC 6120 §8.3.1), never for the result of an IQ
-    (RFC 6120 §8.2.3), and not for unavailable presence, which asks for nothing and may come from a session that has
-    ended.
+    Whether an error may be sent for a stanza: not for an error, which could loop (RFC 6120 §8.3.1), the result of an IQ
+    (RFC 6120 §8.2.3) or unavailable presence, whose sender's session may have ended.
     """
     type = stanza.attributes.get("type")
     return not (
@@ -179,7 +152,7 @@ def mayReplyWithError(stanza: domish.Element) -> bool:
 
 def errorReplyOrNone(stanza: domish.Element, error: _TwistedStanzaError, by: str | None = None) -> Element | None:
     """
-    The error stanza that answers a refused one, or C{None} if it is to be dropped.
+    The error stanza for a refused one, or C{None} if the refused one must be dropped silently.
 
     @param by: see L{errorReply}.
     """

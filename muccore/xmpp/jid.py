@@ -3,9 +3,8 @@
 """
 XMPP addresses (RFC 7622, prepared with the stringprep profiles of RFC 6122 as XEP-0045 §17.1 asks).
 
-L{parse} is on the way of every stanza. Preparing by stringprep costs some 70 µs, so pure ASCII takes a short way,
-and results are kept in a cache that is bounded in entries and in the length of what it keeps: nobody can grow it
-from outside.
+L{parse} runs for every stanza. Stringprep costs some 70 µs, so pure ASCII bypasses it, and results are cached; the
+cache is bounded in entries and in the length of each.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from unicodedata import ucd_3_2_0
 from twisted.words.protocols.jabber import xmpp_stringprep
 
 PART_LIMIT: Final = 1023
-"""Longest localpart, domainpart or resourcepart, in bytes of UTF-8 (RFC 7622 §3.1)."""
+"""Bytes of UTF-8 in a localpart, domainpart or resourcepart (RFC 7622 §3.1)."""
 
 _CACHED_LENGTH: Final = 256
 _CACHE_SIZE: Final = 16384
@@ -27,8 +26,8 @@ _CACHE_SIZE: Final = 16384
 _BAD_LOCAL: Final = re.compile("[\x00-\x20\x7f\"&'/:<>@]")
 _BAD_RESOURCE: Final = re.compile("[\x00-\x1f\x7f]")
 
-# What shows nothing (Default_Ignorable_Code_Point): fillers, and what Unicode has added since 3.2. It goes the way of
-# what stringprep knew of that kind (RFC 3454, table B.1); otherwise "Romeo" and "Romeo" would be two people.
+# Invisible characters (Default_Ignorable_Code_Point): fillers, and those added since Unicode 3.2. They are removed like
+# the ones that stringprep knows (RFC 3454, table B.1); otherwise two JIDs could look the same.
 _INVISIBLE: Final = re.compile(
     "[\u061c\u115f\u1160\u17b4\u17b5\u180f\u2064-\u2069\u3164\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U000e0080-\U000e0fff]+"
@@ -36,13 +35,8 @@ _INVISIBLE: Final = re.compile(
 
 
 def _lenient(strict: xmpp_stringprep.Profile) -> xmpp_stringprep.Profile:
-    """
-    A profile that lets code points pass that Unicode 3.2 had not assigned: RFC 3454 §7 has servers do so, and
-    nobody's nick is refused for a face that was drawn after 2002.
-    """
-    return xmpp_stringprep.Profile(
-        mappings=strict.mappings, prohibiteds=strict.prohibiteds, check_unassigneds=False
-    )
+    """Allow code points that Unicode 3.2 had not assigned, such as newer emoji (RFC 3454 §7)."""
+    return xmpp_stringprep.Profile(mappings=strict.mappings, prohibiteds=strict.prohibiteds, check_unassigneds=False)
 
 
 _NODEPREP: Final = _lenient(xmpp_stringprep.nodeprep)
@@ -52,24 +46,24 @@ _ASCII_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
 
 
 class InvalidJID(ValueError):
-    """The text is no JID; C{str()} of it says why."""
+    """The text is not a JID; C{str()} gives the reason."""
 
 
 class JID:
     """
-    One prepared address. Immutable by agreement; equal when the prepared text is equal.
+    A prepared address. Immutable by convention; equal if the prepared text is equal.
 
     @ivar local: the localpart, or C{""} for none.
     @ivar domain: the domainpart, never empty.
     @ivar resource: the resourcepart, or C{""} for none.
     @ivar bare: C{local@domain}, or C{domain} alone.
-    @ivar full: C{bare}, and C{/resource} where there is one.
+    @ivar full: C{bare}, and C{/resource} if there is one.
     """
 
     __slots__ = ("bare", "domain", "full", "local", "resource")
 
     def __init__(self, local: str, domain: str, resource: str) -> None:
-        """Take parts that are prepared already; use L{parse} or L{make} for any others."""
+        """Take prepared parts; use L{parse} or L{make} for others."""
         self.local = local
         self.domain = domain
         self.resource = resource
@@ -89,7 +83,7 @@ class JID:
         return f"<JID {self.full!r}>"
 
     def withResource(self, resource: str) -> JID:
-        """The same account or room with another, already prepared resource (C{""}: none)."""
+        """This address with another, prepared resource (C{""}: none)."""
         return JID(self.local, self.domain, resource)
 
     def bareJID(self) -> JID:
@@ -103,17 +97,17 @@ def _checkLength(what: str, text: str) -> str:
     try:
         length = len(text) if text.isascii() or len(text) > PART_LIMIT else len(text.encode("utf-8"))
     except UnicodeEncodeError:
-        raise InvalidJID(f"{what} is no Unicode text") from None
+        raise InvalidJID(f"{what} is not Unicode text") from None
     if length > PART_LIMIT:
         raise InvalidJID(f"{what} longer than {PART_LIMIT} bytes")
     return text
 
 
 def _prepare(what: str, profile: xmpp_stringprep.Profile, text: str) -> str:
-    """Prepare what is not ASCII."""
+    """Prepare a part that is not ASCII."""
     visible = _INVISIBLE.sub("", text)
-    # There are characters of three bytes that become 18: to look at each of those costs milliseconds. What is mapped
-    # to nothing counts here as well, and is never longer than the text.
+    # Some characters of three bytes become 18, which takes milliseconds to check. Characters that are mapped to nothing
+    # count as well, but are never longer than the text.
     if len(ucd_3_2_0.normalize("NFKC", visible)) > 2 * PART_LIMIT:
         raise InvalidJID(f"{what} longer than {PART_LIMIT} bytes")
     try:
@@ -126,7 +120,7 @@ def prepareLocal(text: str) -> str:
     """
     Prepare a localpart (nodeprep).
 
-    @raise InvalidJID: if it is empty, too long or has a character that may not be in it.
+    @raise InvalidJID: if it is empty, too long or has a prohibited character.
     """
     _checkLength("localpart", text)
     if text.isascii():
@@ -147,21 +141,21 @@ def prepareDomain(text: str) -> str:
         try:
             address = ipaddress.IPv6Address(text[1:-1])
         except ValueError:
-            raise InvalidJID("domainpart is no IPv6 address") from None
+            raise InvalidJID("domainpart is not an IPv6 address") from None
         if address.scope_id is not None:
-            # It may be any text, and means something on one machine only.
+            # A zone may be any text, and has a meaning on one machine only.
             raise InvalidJID("domainpart is an IPv6 address with a zone")
         return f"[{address}]"
     if text.isascii():
         text = text.lower()
         if all(_ASCII_LABEL.match(label) for label in text.split(".")):
             return text
-        raise InvalidJID("domainpart is no host name")
+        raise InvalidJID("domainpart is not a host name")
     try:
         prepared: str = xmpp_stringprep.nameprep.prepare(text)
     except (UnicodeError, IndexError) as e:
-        # An IndexError is what Twisted has for an empty label.
-        raise InvalidJID(f"domainpart is no host name: {e}") from None
+        # Twisted raises IndexError for an empty label.
+        raise InvalidJID(f"domainpart is not a host name: {e}") from None
     _checkLength("domainpart", prepared)
     if not all(prepared.split(".")):
         raise InvalidJID("empty label in domainpart")
@@ -172,7 +166,7 @@ def prepareResource(text: str) -> str:
     """
     Prepare a resourcepart (resourceprep).
 
-    @raise InvalidJID: if it is empty, too long or has a character that may not be in it.
+    @raise InvalidJID: if it is empty, too long or has a prohibited character.
     """
     _checkLength("resourcepart", text)
     if text.isascii():
@@ -184,15 +178,11 @@ def prepareResource(text: str) -> str:
 
 def make(local: str, domain: str, resource: str = "") -> JID:
     """
-    Prepare three parts into a L{JID}; C{""} leaves the localpart or the resource out.
+    Prepare three parts; C{""} means no localpart or no resource.
 
-    @raise InvalidJID: if a part may not be as it is.
+    @raise InvalidJID: if a part is invalid.
     """
-    return JID(
-        prepareLocal(local) if local else "",
-        prepareDomain(domain),
-        prepareResource(resource) if resource else "",
-    )
+    return JID(local and prepareLocal(local), prepareDomain(domain), resource and prepareResource(resource))
 
 
 def _parse(text: str) -> JID:
@@ -214,8 +204,6 @@ def parse(text: str) -> JID:
     """
     Parse and prepare an address.
 
-    @raise InvalidJID: if the text is no JID.
+    @raise InvalidJID: if the text is not a JID.
     """
-    if len(text) > _CACHED_LENGTH:
-        return _parse(text)
-    return _cached(text)
+    return _parse(text) if len(text) > _CACHED_LENGTH else _cached(text)

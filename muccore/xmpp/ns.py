@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Every XML namespace that muccore knows, each with one spelling."""
+"""XML namespaces."""
 
 from typing import Final
 

@@ -1,11 +1,10 @@
 # -*- test-case-name: tests.xmpp.test_rendering -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Elements as bytes.
+Rendering of elements to bytes.
 
-C{jabber:client} is never written at the top, since the stream's header declares it: the same bytes are right on every
-stream. A stanza for many recipients is rendered once, as a L{Rendered}: what precedes its C{to} attribute and what
-follows it.
+C{jabber:client} is not declared on stanzas, since the stream's header declares it: the same bytes suit every stream. A
+stanza for many recipients is rendered once, as a L{Rendered}: what precedes its C{to} attribute and what follows it.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def escapeText(text: str) -> str:
 
 
 def escapeAttribute(text: str) -> str:
-    """Escape an attribute's value; white space other than the blank survives as well."""
+    """Escape an attribute's value, tabs and line breaks included."""
     return _ATTRIBUTE_SPECIAL.sub(_escape, text) if _ATTRIBUTE_SPECIAL.search(text) else text
 
 
@@ -60,7 +59,7 @@ def _write(element: domish.Element, parts: list[str], inherited: str | None, ski
         append(f"<{name}")
         uri = inherited
     elif uri == ns.XML:
-        # May not be the default namespace, and is always bound to this prefix (Namespaces in XML 1.0 §3).
+        # It must not be the default namespace, and is always bound to this prefix (Namespaces in XML 1.0 §3).
         name = f"xml:{name}"
         append(f"<{name}")
         uri = inherited
@@ -91,7 +90,7 @@ def _write(element: domish.Element, parts: list[str], inherited: str | None, ski
         if type(child) is str:
             append(_TEXT_SPECIAL.sub(_escape, child) if _TEXT_SPECIAL.search(child) else child)
         elif isinstance(child, str):
-            # domish.SerializedXML is XML already; any other str subclass is text.
+            # SerializedXML is XML; any other str subclass is text.
             append(child if isinstance(child, domish.SerializedXML) else escapeText(child))
         else:
             _write(child, parts, uri, None)
@@ -114,8 +113,8 @@ class Rendered:
     """
     A stanza rendered once for many recipients.
 
-    @ivar head: C{b"<message"} or the like.
-    @ivar tail: everything behind the place of the C{to} attribute.
+    @ivar head: what precedes the C{to} attribute, such as C{b"<message"}.
+    @ivar tail: what follows it.
     """
 
     __slots__ = ("head", "tail")
@@ -126,7 +125,7 @@ class Rendered:
 
     @classmethod
     def of(cls, element: domish.Element) -> Rendered:
-        """Render a stanza, leaving its own C{to} out."""
+        """Render a stanza without its own C{to}."""
         parts: list[str] = []
         _write(element, parts, ns.CLIENT, "to")
         return cls(parts[0].encode("utf-8"), "".join(parts[1:]).encode("utf-8"))

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What a module says that it implements; C{docs/xeps.md} is generated from these declarations."""
+"""Declarations of the specifications that a module implements; C{docs/xeps.md} is generated from them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Spec:
     """
-    One protocol text and how far a module goes with it.
+    A specification, and how much of it a module implements.
 
-    @ivar number: the XEP's number, or for an RFC its number (see C{series}).
-    @ivar title: its title.
-    @ivar version: the version that was followed, or C{""} for an RFC.
-    @ivar note: what is left out or chosen, in one sentence; C{""} for all of it.
+    @ivar number: the number of the XEP or RFC.
+    @ivar version: the version implemented; C{""} for an RFC.
+    @ivar note: what is omitted or chosen, in one sentence; C{""} for all of it.
     @ivar series: C{"XEP"} or C{"RFC"}.
     """
 
