@@ -1,8 +1,8 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The interfaces between the floors, each with what it promises and the errors that belong to it.
+Floor 0: the interfaces between floors, one module for each purpose, with their errors.
 
-Whatever may have to wait answers with a L{Deferred}, in memory too.
+Every method that may have to wait returns a L{Deferred}, in memory too.
 """
 
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
@@ -15,27 +15,8 @@ from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, Sch
 from muccore.interfaces.streams import IStream
 
 __all__ = [
-    "Affiliate",
-    "BadDescription",
-    "IAccountStore",
-    "IAuthBackend",
-    "IDomain",
-    "IHandlerFactory",
-    "IRoomStore",
-    "IRoute",
-    "IRouter",
-    "ISession",
-    "ISessionBinder",
-    "IStore",
-    "IStoreFactory",
-    "IStream",
-    "NoSuchUser",
-    "PublicRooms",
-    "RoomChange",
-    "RoomRecord",
-    "SchemaTooNew",
-    "StoreError",
-    "StoreUnavailable",
-    "Subject",
+    "Affiliate", "BadDescription", "IAccountStore", "IAuthBackend", "IDomain", "IHandlerFactory", "IRoomStore",
+    "IRoute", "IRouter", "ISession", "ISessionBinder", "IStore", "IStoreFactory", "IStream", "NoSuchUser",
+    "PublicRooms", "RoomChange", "RoomRecord", "SchemaTooNew", "StoreError", "StoreUnavailable", "Subject",
     "UserExists",
 ]

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Accounts that the server keeps."""
+"""Stores of accounts."""
 
 from __future__ import annotations
 
@@ -10,30 +10,38 @@ from muccore.interfaces.stores import StoreError
 
 
 class NoSuchUser(StoreError):
-    """There is no account of that name."""
+    """There is no account with that name."""
 
 
 class UserExists(StoreError):
-    """There is an account of that name already."""
+    """There is already an account with that name."""
 
 
 class IAccountStore(IAuthBackend):
-    """Accounts that muccore itself keeps, as SCRAM keys only."""
+    """Accounts that muccore manages, kept as SCRAM keys only."""
 
     def create(user: str, password: str) -> Deferred[None]:
         """
+        Create an account.
+
         @raise UserExists: (as failure)
-        @raise ValueError: (as failure) if the password may not be (RFC 4013) or is empty.
+        @raise ValueError: (as failure) if the password is empty or invalid (RFC 4013).
         """
 
     def setPassword(user: str, password: str) -> Deferred[None]:
         """
+        Replace the password of an account.
+
         @raise NoSuchUser: (as failure)
         @raise ValueError: (as failure) as L{create}.
         """
 
     def delete(user: str) -> Deferred[None]:
-        """@raise NoSuchUser: (as failure)"""
+        """
+        Delete an account.
+
+        @raise NoSuchUser: (as failure)
+        """
 
     def users() -> Deferred[list[str]]:
-        """All user names, sorted."""
+        """List all user names, sorted."""

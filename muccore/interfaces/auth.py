@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Who may log in."""
+"""Authentication."""
 
 from __future__ import annotations
 
@@ -11,20 +11,17 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 class IAuthBackend(IStore):
-    """Who may log in. User names are prepared localparts."""
+    """Authenticates users. User names are prepared localparts."""
 
-    hashes = Attribute(
-        "C{frozenset[str]}: the SCRAM hashes whose keys it keeps, e.g. C{'SHA-256'}; empty if it only checks passwords."
-    )
-    loopbackOnly = Attribute("C{bool}: so permissive that it may serve loopback listeners only.")
+    hashes = Attribute("C{frozenset[str]}: SCRAM hashes, such as C{'SHA-256'}; empty if it only checks passwords.")
+    loopbackOnly = Attribute("C{bool}: whether it is too permissive for listeners that are not on loopback addresses.")
 
     def scramKeys(user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """A user's keys for one hash, or C{None} if there is no such user."""
+        """Get the keys of a user for one hash, or C{None} if there are none."""
 
     def checkPassword(user: str, password: str) -> Deferred[bool]:
         """
-        Whether the password is right. Takes as long for an unknown user as for a known one, and never blocks the
-        reactor.
+        Check a password. Takes as long for an unknown user as for a known one, and never blocks the reactor.
 
-        @param password: not yet prepared by SASLprep.
+        @param password: not prepared by SASLprep.
         """

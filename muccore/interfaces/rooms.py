@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Rooms as they are written down."""
+"""Stores of rooms."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from muccore.interfaces.stores import IStore
 @dataclass(frozen=True)
 class Affiliate:
     """
-    One entry of a room's list. Plain words, so that a store need not know what they mean.
+    An entry of a room's affiliation list, whose meaning a store need not know.
 
-    @ivar affiliation: C{owner}, C{admin}, C{member}, C{outcast} or C{none} (then there is only a nick).
+    @ivar affiliation: C{owner}, C{admin}, C{member}, C{outcast} or C{none} (which only reserves a nick).
     @ivar nick: the nick reserved for this user in this room, or C{None}.
-    @ivar reason: why, as the one who gave it put it, or C{None}.
+    @ivar reason: the reason given for the affiliation, or C{None}.
     """
 
     affiliation: str
@@ -33,8 +33,8 @@ class Subject:
     A room's subject.
 
     @ivar text: the subject; C{""} if it was cleared.
-    @ivar nick: the nick of who set it; C{""} for the room itself.
-    @ivar stamp: when, in seconds since the epoch.
+    @ivar nick: the nick of its author; C{""} for the room itself.
+    @ivar stamp: when it was set, in seconds since the epoch.
     """
 
     text: str
@@ -45,15 +45,15 @@ class Subject:
 @dataclass(frozen=True)
 class RoomRecord:
     """
-    A room as it is written down.
+    A stored room.
 
     @ivar settings: its configuration: names of L{muccore.muc.model.roomsettings} to JSON values (C{str}, C{int},
         C{bool}, lists of C{str}).
     @ivar affiliates: bare JID or domain to L{Affiliate}.
-    @ivar subject: its subject, or C{None} if it never had one.
-    @ivar name: its natural-language name, for listing without reading the settings.
+    @ivar subject: its subject, or C{None} if none was ever set.
+    @ivar name: its natural-language name, for listings, which do not read the settings.
     @ivar public: whether it is listed.
-    @ivar temporary: whether it ends when its last occupant leaves.
+    @ivar temporary: whether it is destroyed when its last occupant leaves.
     """
 
     settings: Mapping[str, Any] = field(repr=False)
@@ -67,12 +67,12 @@ class RoomRecord:
 @dataclass(frozen=True)
 class RoomChange:
     """
-    What changes in a room that is stored, all of it or nothing.
+    A change of a stored room, made as a whole or not at all.
 
     @ivar affiliates: bare JID or domain to its new entry; C{None} removes it.
-    @ivar settings: the whole new configuration, or C{None} if it stays. With it come C{name}, C{public} and
-        C{temporary}.
-    @ivar subject: the new subject, or C{None} if it stays.
+    @ivar settings: the whole new configuration, or C{None} to keep it. C{name}, C{public} and C{temporary} count only
+        if it is given.
+    @ivar subject: the new subject, or C{None} to keep it.
     """
 
     affiliates: Mapping[str, Affiliate | None] = field(default_factory=dict)
@@ -89,8 +89,8 @@ class PublicRooms:
     A page of the list of public rooms.
 
     @ivar rooms: C{(room, name)}, sorted by room.
-    @ivar index: how many public rooms stand before the first of these.
-    @ivar count: how many public rooms there are in all.
+    @ivar index: the number of public rooms before the first of these.
+    @ivar count: the number of all public rooms.
     """
 
     rooms: Sequence[tuple[str, str]]
@@ -100,17 +100,17 @@ class PublicRooms:
 
 class IRoomStore(IStore):
     """
-    Rooms with their configuration and affiliations. A room is named by its bare JID.
+    Rooms with their configuration and affiliations, named by bare JID.
 
-    Calls for one room are carried out in the order in which they were made. A write's Deferred fires when it is
-    durable; when it fails with L{StoreError}, nothing of it has been done.
+    Requests for one room are carried out in the order of the calls. The Deferred of a write fires when it is durable;
+    if it fails, nothing of it has been done.
     """
 
     def load(room: str) -> Deferred[RoomRecord | None]:
-        """A room, or C{None} if it is not stored."""
+        """Load a room, or C{None} if it is not stored."""
 
     def save(room: str, record: RoomRecord) -> Deferred[None]:
-        """Write a whole room, instead of whatever was stored under that name."""
+        """Store a whole room, replacing any of that name."""
 
     def change(room: str, change: RoomChange) -> Deferred[None]:
         """
@@ -120,15 +120,15 @@ class IRoomStore(IStore):
         """
 
     def destroy(room: str) -> Deferred[None]:
-        """Forget a room and everything that belongs to it. Forgetting one that is not stored is no error."""
+        """Delete a room and everything that belongs to it, if it is stored."""
 
     def publicRooms(domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
         """
-        A page of the public rooms of a domain, sorted by name: those right behind C{after}, or those right before
-        C{before} (C{""}: the last ones), or the first ones.
+        List a page of the public rooms of a domain, sorted by bare JID: those that follow C{after}, or those that
+        precede C{before} (C{""}: the last ones), or the first ones.
 
-        @param limit: how many at the most; 0 for none (only the count).
+        @param limit: the maximum of rooms; 0 for the count only.
         """
 
     def temporaryRooms(domain: str) -> Deferred[list[str]]:
-        """The temporary rooms of a domain that are stored."""
+        """List the stored temporary rooms of a domain."""

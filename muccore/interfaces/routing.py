@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Where stanzas go: routes, the router, domains."""
+"""Routing of stanzas: routes, the router, domains."""
 
 from __future__ import annotations
 
@@ -15,37 +15,34 @@ from muccore.xmpp.rendering import Rendered
 
 
 class IRoute(Interface):
-    """Where a rendered stanza can go: a session here; later a link to a domain or to a node."""
+    """A destination of rendered stanzas: a session; later a link to a domain or to a node."""
 
     def deliver(stanza: Rendered, to: bytes) -> None:
         """
-        Take one stanza for this route.
+        Deliver a stanza. Never fails, waits or calls back into the caller: a broken connection is noticed later.
 
-        Never fails, never waits and never calls back into the caller: what becomes of a broken connection is found
-        out later.
-
-        @param stanza: rendered once, for however many.
+        @param stanza: rendered once for all its recipients.
         @param to: the C{to} attribute for this one, from L{muccore.xmpp.rendering.toAttribute}.
         """
 
 
 class IRouter(Interface):
-    """Finds the way for a stanza."""
+    """Routes stanzas to the domain or session that they are addressed to."""
 
     def route(element: Element, to: JID) -> None:
         """
-        Give the stanza to whoever answers for C{to}; what cannot be delivered is answered with an error stanza.
+        Route a stanza; one that cannot be delivered is answered with an error stanza.
 
         @param element: with C{from} and C{to}.
         @param to: its C{to}, parsed.
         """
 
     def routeTo(jid: JID) -> IRoute | None:
-        """The route to a full JID, or C{None} if nobody is there."""
+        """Find the route to a full JID, or C{None} if there is none."""
 
 
 class IDomain(IXMPPHandlerCollection):
-    """One host of this server and its handlers; a handler's C{parent}."""
+    """A host of this server with its handlers; a handler's C{parent}."""
 
     name = Attribute("The host name, C{str}.")
     clock = Attribute("An L{IReactorTime} provider; what its calls write is flushed when they return.")
@@ -62,13 +59,13 @@ class IDomain(IXMPPHandlerCollection):
 
     def request(request: Any) -> Deferred[Element]:
         """
-        Send an IQ request and wait for its answer, as wokkel's C{StreamManager.request} does.
+        Send an IQ request, as wokkel's C{StreamManager.request} does; fires with the response.
 
         @param request: a C{wokkel.generic.Request}.
         """
 
     def shutDown() -> Deferred[None]:
         """
-        The server is about to stop: let the handlers that have a C{shutDown} say goodbye to those whom they serve
-        (XEP-0045 §11.2), and wait for them.
+        Shut down the handlers that have a C{shutDown}, before the server stops: a room service tells its occupants
+        (XEP-0045 §11.2). Fires when all have finished.
         """

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Stores, their errors, and the plugins that make them."""
+"""Stores, their errors, and their plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zope.interface import Attribute, Interface
 
 
 class StoreError(Exception):
-    """A store did not do what it was asked for. C{str()} of it is a line for the operator."""
+    """A request to a store failed. C{str()} is a line for the operator."""
 
 
 class StoreUnavailable(StoreError):
@@ -20,48 +20,46 @@ class StoreUnavailable(StoreError):
 
 
 class SchemaTooNew(StoreError):
-    """A newer muccore has written this store."""
+    """The store was written by a newer muccore."""
 
 
 class BadDescription(ValueError):
-    """
-    The argument of a describing string such as C{sqlite:PATH} is not understood; C{str()} of it says why and what is.
-    """
+    """A description such as C{sqlite:PATH} is invalid; C{str()} says why and what is allowed."""
 
 
 class IStore(Interface):
     """
-    Something durable that is opened at start and closed at the end.
+    A store that is opened when the server starts and closed when it stops.
 
-    A store may have a method C{probe()} besides, without arguments: it is called before the server goes into the
-    background, and raises L{StoreError} if the store could not be opened. It must leave nothing running.
+    A store may also have a method C{probe()}: it is called before the server goes into the background, raises
+    L{StoreError} if the store cannot be opened, and leaves nothing running.
     """
 
     def open() -> Deferred[None]:
         """
-        Make ready; create or migrate the schema.
+        Open the store; create or migrate its schema.
 
-        @raise StoreUnavailable: (as failure) with a line that names the store and the trouble.
+        @raise StoreUnavailable: (as failure) with a line that names the store and the problem.
         @raise SchemaTooNew: (as failure) likewise.
         """
 
     def close() -> Deferred[None]:
-        """Finish: when it fires, everything that was accepted is durable. Calling it twice is harmless."""
+        """Close the store. Fires when everything accepted is durable. Idempotent."""
 
 
 class IStoreFactory(IPlugin):
-    """Makes stores of one kind; found with C{getPlugins}, chosen by C{scheme:argument}."""
+    """Makes stores of one kind; a plugin, chosen by the description C{scheme:argument}."""
 
-    kind = Attribute("C{'accounts'} (the stores provide L{IAccounts}) or C{'rooms'} (L{IRoomStore}).")
+    kind = Attribute("C{'accounts'} (the stores provide L{IAuthBackend}) or C{'rooms'} (L{IRoomStore}).")
     scheme = Attribute("The word before the colon.")
-    help = Attribute("One line for the configuration reference: what the argument means.")
+    help = Attribute("One line: what the argument means.")
 
     def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
         """
-        Make a store that is not open yet; touches no file.
+        Make a store, without opening it or touching any file.
 
-        @param argument: what stands behind the colon.
-        @param base: the folder that relative paths start from.
+        @param argument: the text after the colon.
+        @param base: the base of relative paths.
         @param reactor: for threads and time.
-        @raise BadDescription: if the argument is not understood.
+        @raise BadDescription: if the argument is invalid.
         """

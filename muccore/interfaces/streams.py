@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""XML streams, as sessions use them."""
+"""Streams, as sessions use them."""
 
 from __future__ import annotations
 

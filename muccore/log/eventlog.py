@@ -1,12 +1,11 @@
 # -*- test-case-name: tests.log.test_eventlog -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The events that an operator must see, one line each: C{login-failed from 192.0.2.7: not-authorized, ...}.
+Events for operators, one line each: C{login-failed from 192.0.2.7: not-authorized, ...}.
 
-A line begins with the name of its kind and with its source, which is an address of the network or the bare JID of the
-actor. Users choose neither, so that scripts and fail2ban can match them; what users do choose (nicks, resources, names)
-comes behind, and L{clean} keeps it from looking like anything else. Names of kinds and the beginnings of their lines
-are stable; docs/operating.md lists them.
+A line begins with the name of its kind and its source, a network address or the bare JID of the actor. Users choose
+neither, so scripts and fail2ban can match them; what users choose (nicks, resources, names) follows, and L{clean}
+prevents it from imitating anything else. The beginnings of lines are stable; docs/operating.md lists them.
 """
 
 from __future__ import annotations
@@ -22,42 +21,38 @@ from twisted.logger import LogLevel
 from muccore.log.logger import Logger
 
 LINE_LIMIT: Final = 30
-"""Lines of one kind from one source in a L{PERIOD}; the rest is counted."""
+"""Lines of one kind from one source in a L{PERIOD}; more events are only counted."""
 
 PERIOD: Final = 60.0
 """Seconds."""
 
 SOURCE_LIMIT: Final = 2048
-"""Pairs of kind and source that are counted apart in a L{PERIOD}; the rest is counted together, by kind."""
+"""Pairs of kind and source that are counted separately in a L{PERIOD}; more are counted together, by kind."""
 
 VALUE_LIMIT: Final = 128
 """Characters of one value in a line."""
 
 OTHERS: Final = "others"
-"""The source under which the rest is counted."""
+"""The source under which sources above L{SOURCE_LIMIT} are counted."""
 
 _PLAIN: Final = re.compile(r"[^\s\"\\]+")
 
 
 class Phrase(str):
-    """Text of the server's own, which is not quoted in a line though it has spaces."""
+    """The server's own text, which is not quoted although it has spaces."""
 
     __slots__ = ()
 
 
 def escape(text: str) -> str:
-    """
-    Replace control characters, line separators and invisible characters by backslash escapes, as Python writes them.
-    """
+    """Replace control characters, line separators and invisible characters by Python's backslash escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def clean(value: object) -> str:
-    """
-    Make a value fit for a line: printable, bounded, and in quotes unless it is one word without quotes or backslashes.
-    """
+    """Make a value printable, bounded, and quoted unless it is one word without quotes and backslashes."""
     text = str(value)
     if len(text) > VALUE_LIMIT:
         text = text[: VALUE_LIMIT - 1] + "\N{HORIZONTAL ELLIPSIS}"
@@ -67,9 +62,7 @@ def clean(value: object) -> str:
 
 
 class RateLimit:
-    """
-    Limits the lines of each kind from each source. What was not logged is counted, and told at the end of its period.
-    """
+    """Limits the lines of each kind from each source, and logs the number of omitted ones after each period."""
 
     def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -96,9 +89,9 @@ class RateLimit:
 
     def expire(self, everything: bool = False) -> None:
         """
-        Forget the periods that have ended, and log how many events were not logged in them.
+        Remove the periods that have ended, and log how many events were omitted in them.
 
-        @param everything: end those that have not ended, too.
+        @param everything: also end the others.
         """
         counts = self._counts
         now = self._seconds()
@@ -113,7 +106,7 @@ class RateLimit:
 
 
 limit = RateLimit()
-"""The limit of the process. The server calls L{RateLimit.expire} from time to time."""
+"""The limit of the process. The server calls L{RateLimit.expire} periodically."""
 
 _log = Logger(namespace="muccore.events")
 
@@ -122,15 +115,15 @@ class EventKind:
     """
     A kind of event.
 
-    @ivar name: what its lines begin with.
-    @ivar key: what its source is: C{address} or C{actor}.
-    @ivar format: its lines, as C{str.format} understands it.
-    @ivar meaning: what has happened, for the documentation.
-    @ivar level: the level at which it is logged.
+    @ivar name: the first word of its lines.
+    @ivar key: the kind of source: C{address} or C{actor}.
+    @ivar format: its lines, as a format string.
+    @ivar meaning: its description in the documentation.
+    @ivar level: its log level.
     """
 
     def __init__(self, name: str, key: str, text: str, meaning: str, level: NamedConstant = LogLevel.info) -> None:
-        """@param text: the line behind name and source."""
+        """@param text: the line after name and source."""
         self.name = name
         self.key = key
         self.format = f"{name} {'from' if key == 'address' else 'by'} {{{key}}}: {text}"
@@ -139,24 +132,21 @@ class EventKind:
         KINDS.append(self)
 
     def wanted(self) -> bool:
-        """
-        Whether events of this kind are logged at the present threshold, for callers to whom their fields cost
-        something.
-        """
+        """Whether the threshold lets events of this kind pass, for callers whose fields are costly."""
         return bool(self.level >= Logger.threshold)
 
     def log(self, source: str, **fields: object) -> None:
         """
         Log an event. Below the threshold this costs one comparison.
 
-        @param source: where it comes from; L{RateLimit} counts by it.
-        @param fields: what the format has.
+        @param source: the address or actor, by which L{RateLimit} counts.
+        @param fields: the fields of the format.
         """
         if self.level >= Logger.threshold and limit.admits(self.name, source):
             self.write(source, **fields)
 
     def write(self, source: str, **fields: object) -> None:
-        """Log an event, however many there have been."""
+        """Log an event without counting it."""
         values = {name: value if isinstance(value, int) else clean(value) for name, value in fields.items()}
         values[self.key] = clean(source or "-")
         _log.emit(self.level, self.format, event=self.name, **values)

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.log.test_logger -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Twisted's logger with a threshold, so that an event that nobody wants to see costs a comparison."""
+"""Twisted's logger with a threshold: an event below it costs one comparison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twisted.logger import LogLevel
 
 
 class Logger(_Logger):
-    """A logger that drops events below L{threshold}; one for the whole process, set from C{[server] log_level}."""
+    """A logger that drops events below L{threshold}, which is set for the process by C{[server] log_level}."""
 
     threshold: NamedConstant = LogLevel.info
 
@@ -24,7 +24,7 @@ class Logger(_Logger):
 
 def setThreshold(name: str) -> None:
     """
-    Set the least level that is still logged.
+    Set the lowest level that is logged.
 
     @param name: C{debug}, C{info}, C{warn}, C{error} or C{critical}.
     """

@@ -179,7 +179,7 @@ class Session:
                 self._sendBadRequest(element, f"an IQ of type {type} needs exactly one child element")
                 return
         elif type not in ("result", "error"):
-            self._sendBadRequest(element, "the type of an IQ has to be get, set, result or error")
+            self._sendBadRequest(element, "the type of an IQ must be get, set, result or error")
             return
         if to is None:
             to = self._addressToAccount(element)
@@ -215,7 +215,7 @@ class Session:
             if to is not None:
                 self._router.route(element, to)
         else:
-            self._sendBadRequest(element, "no such type of presence")
+            self._sendBadRequest(element, "unknown type of presence")
 
     def _trackDirected(self, to: JID) -> bool:
         """
@@ -254,7 +254,7 @@ class Session:
         if priorities:
             text = priorities[0].text().strip()
             if len(priorities) > 1 or not _PRIORITY.fullmatch(text) or not -128 <= int(text) <= 127:
-                self._sendBadRequest(element, "the priority of presence is one number from -128 to 127")
+                self._sendBadRequest(element, "the priority of presence must be a number from -128 to 127")
                 return
             priority = int(text)
         presence = Rendered.of(element)

@@ -1,2 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Floor 5: programs that make documents from the code."""
+"""Floor 5: generators of documents."""
