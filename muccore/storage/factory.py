@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage.test_registry -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The plugin that makes stores, for whoever has a class or a function that makes one."""
+"""Plugins that make stores with a function."""
 
 from __future__ import annotations
 
@@ -20,12 +20,8 @@ from muccore.interfaces import BadDescription, IStore, IStoreFactory
 @dataclass(frozen=True)
 class StoreFactory:
     """
-    An L{IStoreFactory} out of a function.
-
-    @ivar kind: C{"accounts"} or C{"rooms"}.
-    @ivar scheme: the word before the colon.
-    @ivar help: one line for the configuration reference: what stands behind the colon.
-    @ivar make: called with the argument, the base folder and the reactor; may raise L{BadDescription}.
+    An L{IStoreFactory} whose C{make} is called with the argument, the base folder and the reactor; it may raise
+    L{BadDescription}.
     """
 
     kind: str
@@ -40,22 +36,20 @@ class StoreFactory:
 
 def withoutArgument(scheme: str, make: Callable[[Any], IStore]) -> Callable[[str, FilePath[str], Any], IStore]:
     """
-    A L{StoreFactory.make} for a scheme that has nothing behind its colon.
+    A L{StoreFactory.make} for a scheme without argument.
 
     @param make: called with the reactor.
     """
 
     def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
         if argument:
-            raise BadDescription(f"{scheme}: takes nothing behind the colon, found {argument!r}")
+            raise BadDescription(f"{scheme}: takes no argument, found {argument!r}")
         return make(reactor)
 
     return makeStore
 
 
-def filePath(
-    scheme: str, make: Callable[[FilePath[str], Any], IStore]
-) -> Callable[[str, FilePath[str], Any], IStore]:
+def filePath(scheme: str, make: Callable[[FilePath[str], Any], IStore]) -> Callable[[str, FilePath[str], Any], IStore]:
     """
     A L{StoreFactory.make} for a scheme whose argument is the path of a file.
 
@@ -64,9 +58,9 @@ def filePath(
 
     def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
         if not argument.strip():
-            raise BadDescription(f"{scheme}: needs the path of a file behind the colon, as in {scheme}:var/muccore.db")
+            raise BadDescription(f"{scheme}: needs the path of a file, as in {scheme}:var/muccore.db")
         if "\0" in argument:
-            raise BadDescription(f"{scheme}: a path has no NUL character in it")
+            raise BadDescription(f"{scheme}: a path must not contain a NUL character")
         if argument.endswith(os.sep):
             raise BadDescription(f"{scheme}:{argument} names a folder; name a file in it")
         return make(FilePath(os.path.join(base.path, argument)), reactor)

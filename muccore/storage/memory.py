@@ -1,9 +1,7 @@
 # -*- test-case-name: tests.storage.test_memory -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-C{memory:}, accounts and rooms that are gone when the server ends. For tests and for trying things out.
-
-They keep the same promises as the durable ones while they last, by the same contract suites.
+C{memory:}, accounts and rooms that are lost when the server ends, for tests. They pass the contract suites.
 """
 
 from __future__ import annotations
@@ -11,8 +9,8 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from zope.interface import implementer
@@ -26,7 +24,6 @@ from muccore.interfaces import (
     RoomRecord,
     StoreError,
     StoreUnavailable,
-    Subject,
     UserExists,
 )
 from muccore.storage.scramaccounts import ScramAccountStore
@@ -37,9 +34,9 @@ _T = TypeVar("_T")
 
 class _OpenState:
     """
-    Answers while it is open, and refuses before and after.
+    Runs requests while the store is open, and refuses them before and after.
 
-    @ivar what: what is open, for the refusal.
+    @ivar what: the content of the store, for the error.
     """
 
     def __init__(self, what: str) -> None:
@@ -47,7 +44,7 @@ class _OpenState:
         self.isOpen = False
 
     def run(self, work: Callable[..., _T], *arguments: Any) -> Deferred[_T]:
-        """Call C{work}; its result, or what it raises, becomes the Deferred's."""
+        """Call C{work}; its result or exception becomes the Deferred's."""
         if not self.isOpen:
             return fail(StoreUnavailable(f"memory: the {self.what} are not open"))
         return execute(work, *arguments)
@@ -58,22 +55,22 @@ class MemoryAccounts(ScramAccountStore):
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor)
-        self._lifetime = _OpenState("accounts")
+        self._state = _OpenState("accounts")
         self._keys: dict[str, dict[str, ScramKeys]] = {}
 
     def open(self) -> Deferred[None]:
         """See L{ScramAccountStore.open}."""
-        self._lifetime.isOpen = True
+        self._state.isOpen = True
         self._closed = False
         return succeed(None)
 
     def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{ScramAccountStore.scramKeys}."""
-        return self._lifetime.run(lambda: self._keys.get(user, {}).get(hashName))
+        return self._state.run(lambda: self._keys.get(user, {}).get(hashName))
 
     def users(self) -> Deferred[list[str]]:
         """See L{ScramAccountStore.users}."""
-        return self._lifetime.run(lambda: sorted(self._keys))
+        return self._state.run(lambda: sorted(self._keys))
 
     def _add(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         def add() -> None:
@@ -81,7 +78,7 @@ class MemoryAccounts(ScramAccountStore):
                 raise UserExists(f"there is an account {user} already")
             self._keys[user] = {key.hashName: key for key in keys}
 
-        return self._lifetime.run(add)
+        return self._state.run(add)
 
     def _replace(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         def replaceKeys() -> None:
@@ -89,127 +86,96 @@ class MemoryAccounts(ScramAccountStore):
                 raise NoSuchUser(f"there is no account {user}")
             self._keys[user] = {key.hashName: key for key in keys}
 
-        return self._lifetime.run(replaceKeys)
+        return self._state.run(replaceKeys)
 
     def _remove(self, user: str) -> Deferred[None]:
         def remove() -> None:
             if self._keys.pop(user, None) is None:
                 raise NoSuchUser(f"there is no account {user}")
 
-        return self._lifetime.run(remove)
+        return self._state.run(remove)
 
     def _finish(self) -> Deferred[None]:
-        self._lifetime.isOpen = False
+        self._state.isOpen = False
         return succeed(None)
-
-
-@dataclass(frozen=True)
-class _Room:
-    """A room as it is kept here: shares nothing with the caller that the caller could change."""
-
-    settings: str
-    affiliates: dict[str, Affiliate]
-    subject: Subject | None
-    name: str
-    public: bool
-    temporary: bool
 
 
 @implementer(IRoomStore)
 class MemoryRooms:
-    """Rooms in a dictionary, and the names of the public ones of each domain in a sorted list."""
+    """Rooms in a dictionary, with a sorted list of the public rooms of each domain."""
 
     def __init__(self) -> None:
-        self._lifetime = _OpenState("rooms")
-        self._rooms: dict[str, _Room] = {}
+        self._state = _OpenState("rooms")
+        self._rooms: dict[str, RoomRecord] = {}
         self._public: dict[str, list[str]] = {}
 
     def open(self) -> Deferred[None]:
         """See L{IRoomStore.open}."""
-        self._lifetime.isOpen = True
+        self._state.isOpen = True
         return succeed(None)
 
     def close(self) -> Deferred[None]:
         """See L{IRoomStore.close}."""
-        self._lifetime.isOpen = False
+        self._state.isOpen = False
         return succeed(None)
 
     def load(self, room: str) -> Deferred[RoomRecord | None]:
         """See L{IRoomStore.load}."""
-        return self._lifetime.run(self._load, room)
+        return self._state.run(self._load, room)
 
     def save(self, room: str, record: RoomRecord) -> Deferred[None]:
         """See L{IRoomStore.save}."""
-        return self._lifetime.run(self._save, room, record)
+        return self._state.run(self._save, room, record)
 
     def change(self, room: str, change: RoomChange) -> Deferred[None]:
         """See L{IRoomStore.change}."""
-        return self._lifetime.run(self._change, room, change)
+        return self._state.run(self._change, room, change)
 
     def destroy(self, room: str) -> Deferred[None]:
         """See L{IRoomStore.destroy}."""
-        return self._lifetime.run(self._destroy, room)
+        return self._state.run(self._destroy, room)
 
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
         """See L{IRoomStore.publicRooms}."""
-        return self._lifetime.run(self._publicRooms, domain, after, before, limit)
+        return self._state.run(self._publicRooms, domain, after, before, limit)
 
     def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
         """See L{IRoomStore.temporaryRooms}."""
-        return self._lifetime.run(
+        return self._state.run(
             lambda: sorted(name for name, room in self._rooms.items() if room.temporary and _domain(name) == domain)
         )
 
     def _load(self, name: str) -> RoomRecord | None:
         room = self._rooms.get(name)
-        if room is None:
-            return None
-        return RoomRecord(
-            settings=json.loads(room.settings),
-            affiliates=dict(room.affiliates),
-            subject=room.subject,
-            name=room.name,
-            public=room.public,
-            temporary=room.temporary,
-        )
+        return None if room is None else _copy(room)
 
     def _save(self, name: str, record: RoomRecord) -> None:
-        room = _Room(
-            settings=_dump(record.settings),
-            affiliates=dict(record.affiliates),
-            subject=record.subject,
-            name=record.name,
-            public=record.public,
-            temporary=record.temporary,
-        )
-        self._put(name, room)
+        self._put(name, _copy(record))
 
     def _change(self, name: str, change: RoomChange) -> None:
         room = self._rooms.get(name)
         if room is None:
             raise StoreError(f"the room {name} is not stored")
         if change.settings is not None:
+            settings = _copySettings(change.settings)
             room = replace(
-                room,
-                settings=_dump(change.settings),
-                name=change.name,
-                public=change.public,
-                temporary=change.temporary,
+                room, settings=settings, name=change.name, public=change.public, temporary=change.temporary
             )
         if change.subject is not None:
             room = replace(room, subject=change.subject)
+        affiliates = cast(dict[str, Affiliate], room.affiliates)
         for jid, affiliate in change.affiliates.items():
             if affiliate is None:
-                room.affiliates.pop(jid, None)
+                affiliates.pop(jid, None)
             else:
-                room.affiliates[jid] = affiliate
+                affiliates[jid] = affiliate
         self._put(name, room)
 
     def _destroy(self, name: str) -> None:
         room = self._rooms.pop(name, None)
         self._list(name, room is not None and room.public, False)
 
-    def _put(self, name: str, room: _Room) -> None:
+    def _put(self, name: str, room: RoomRecord) -> None:
         old = self._rooms.get(name)
         self._rooms[name] = room
         self._list(name, old is not None and old.public, room.public)
@@ -241,5 +207,11 @@ def _domain(room: str) -> str:
     return room.rpartition("@")[2]
 
 
-def _dump(settings: Mapping[str, Any]) -> str:
-    return json.dumps(dict(settings))
+def _copySettings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    copied: dict[str, Any] = json.loads(json.dumps(dict(settings)))
+    return copied
+
+
+def _copy(room: RoomRecord) -> RoomRecord:
+    """Copy a room, so that callers and the store do not share what can be changed."""
+    return replace(room, settings=_copySettings(room.settings), affiliates=dict(room.affiliates))

@@ -1,12 +1,12 @@
 # -*- test-case-name: tests.storage.test_scramaccounts -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What all accounts that are kept as SCRAM keys have in common: deriving and comparing, in threads and in order."""
+"""A base class for stores of SCRAM keys: derives and compares keys in threads."""
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, fail
@@ -17,18 +17,18 @@ from muccore.interfaces import IAccountStore, StoreUnavailable
 from muccore.xmpp.scramkeys import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys
 
 CONCURRENT: Final = min(4, os.cpu_count() or 1)
-"""How many derivations run at a time; the others wait in order. So that many guesses cannot take every processor."""
+"""Concurrent derivations; others wait in order, so that guesses cannot take every processor."""
 
 _CHECKED: Final = "SHA-256"
 
-_NOBODY: Final = ScramKeys(_CHECKED, bytes(SALT_LENGTH), ITERATIONS, bytes(32), bytes(32))
-"""What passwords of unknown users are compared with, so that they take as long."""
+_DUMMY_KEYS: Final = ScramKeys(_CHECKED, bytes(SALT_LENGTH), ITERATIONS, bytes(32), bytes(32))
+"""Keys to compare the passwords of unknown users with, so that it takes as long."""
 
 _T = TypeVar("_T")
 
 
 def _matches(keys: ScramKeys | None, password: str) -> bool:
-    matched = (keys or _NOBODY).matches(password)
+    matched = (keys or _DUMMY_KEYS).matches(password)
     return matched and keys is not None
 
 
@@ -39,23 +39,22 @@ def _derive(password: str) -> tuple[ScramKeys, ...]:
 @implementer(IAccountStore)
 class ScramAccountStore(ABC):
     """
-    Accounts as SCRAM keys. A subclass says where the keys are kept.
+    Accounts as SCRAM keys, which a subclass stores.
 
-    Changes are carried out one after the other, in the order in which they were asked for. Cancelling a Deferred
-    forgets the answer; the change is made nevertheless.
+    Changes are made one at a time, in the order of the calls. Cancelling a Deferred drops the result, not the change.
     """
 
     hashes = frozenset(HASHES)
     loopbackOnly = False
 
     def __init__(self, reactor: Any) -> None:
-        """@param reactor: whose thread pool derives keys."""
+        """@param reactor: its thread pool derives keys."""
         self._reactor = reactor
         self._changes = DeferredLock()
         self._derivations = DeferredSemaphore(CONCURRENT)
         self._closed = False
 
-    # What a subclass has to do
+    # For subclasses to implement
 
     @abstractmethod
     def open(self) -> Deferred[None]:
@@ -72,7 +71,7 @@ class ScramAccountStore(ABC):
     @abstractmethod
     def _add(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         """
-        Keep a new user's keys.
+        Store the keys of a new user.
 
         @raise UserExists: (as failure)
         """
@@ -80,7 +79,7 @@ class ScramAccountStore(ABC):
     @abstractmethod
     def _replace(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         """
-        Keep other keys for a user.
+        Replace the keys of a user.
 
         @raise NoSuchUser: (as failure)
         """
@@ -88,44 +87,31 @@ class ScramAccountStore(ABC):
     @abstractmethod
     def _remove(self, user: str) -> Deferred[None]:
         """
-        Forget a user.
+        Delete a user.
 
         @raise NoSuchUser: (as failure)
         """
 
     @abstractmethod
     def _finish(self) -> Deferred[None]:
-        """Close; every change has been made. Called again for every L{close}."""
+        """Close, after all changes. Called for every L{close}."""
 
-    # What is the same for all
+    # Common to all
 
     def create(self, user: str, password: str) -> Deferred[None]:
         """See L{IAccountStore.create}."""
-
-        async def create() -> None:
-            await self._add(user, await self._inThread(_derive, password))
-
-        return self._change(create)
+        return self._changeKeys(self._add, user, password)
 
     def setPassword(self, user: str, password: str) -> Deferred[None]:
         """See L{IAccountStore.setPassword}."""
-
-        async def setPassword() -> None:
-            await self._replace(user, await self._inThread(_derive, password))
-
-        return self._change(setPassword)
+        return self._changeKeys(self._replace, user, password)
 
     def delete(self, user: str) -> Deferred[None]:
         """See L{IAccountStore.delete}."""
-
-        async def delete() -> None:
-            await self._remove(user)
-
-        return self._change(delete)
+        return self._change(lambda: self._remove(user))
 
     def checkPassword(self, user: str, password: str) -> Deferred[bool]:
         """See L{IAccountStore.checkPassword}."""
-
         turn = self._derivations.acquire()
 
         async def checkPassword() -> bool:
@@ -136,9 +122,8 @@ class ScramAccountStore(ABC):
             finally:
                 self._derivations.release()
 
-        # Whoever hangs up while he waits for his turn has none, so that those who still wait do not do so behind the
-        # guesses of people who have gone. Later it is not to be cancelled: the thread would work on, and another one
-        # be let in beside it.
+        # Cancelling leaves the queue, so that nobody waits for guesses of clients that have disconnected. A derivation
+        # that has begun is not cancelled: its thread would go on, beside the next one's.
         answer: Deferred[bool] = Deferred(lambda _: turn.cancel())
 
         def checked(result: Any) -> None:
@@ -151,22 +136,26 @@ class ScramAccountStore(ABC):
     def close(self) -> Deferred[None]:
         """See L{IAccountStore.close}."""
         self._closed = True
+        return self._inOrder(self._finish)
 
-        async def close() -> None:
-            await self._finish()
+    def _changeKeys(
+        self, change: Callable[[str, Sequence[ScramKeys]], Deferred[None]], user: str, password: str
+    ) -> Deferred[None]:
+        async def work() -> None:
+            await change(user, await self._derivations.run(self._inPool, _derive, password))
 
-        return self._inTurn(close)
+        return self._change(work)
 
-    def _change(self, change: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> Deferred[None]:
+    def _change(self, work: Callable[[], Awaitable[None]]) -> Deferred[None]:
         if self._closed:
             return fail(StoreUnavailable("the accounts have been closed"))
-        return self._inTurn(change)
+        return self._inOrder(work)
 
-    def _inTurn(self, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> Deferred[None]:
+    def _inOrder(self, work: Callable[[], Awaitable[None]]) -> Deferred[None]:
         answer: Deferred[None] = Deferred()
 
-        async def inTurn() -> None:
-            # The answer is given before the next one's turn comes, so that answers too are in order.
+        async def run() -> None:
+            # Answer before the next one begins, so that answers are in order too.
             async with self._changes:
                 try:
                     await work()
@@ -175,11 +164,8 @@ class ScramAccountStore(ABC):
                 else:
                     answer.callback(None)
 
-        Deferred.fromCoroutine(inTurn())
+        Deferred.fromCoroutine(run())
         return answer
-
-    def _inThread(self, work: Callable[..., _T], *arguments: object) -> Deferred[_T]:
-        return self._derivations.run(self._inPool, work, *arguments)
 
     def _inPool(self, work: Callable[..., _T], *arguments: object) -> Deferred[_T]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work, *arguments)

@@ -91,8 +91,8 @@ class StartUpTests(TestCase):
             server,
             rf"\[tls\] certificate: {key}: cannot be read \(Is a directory\); let the server's user read it, .*",
             rf"\[auth\] backend: {accounts}: it is not an SQLite database; name another file, .*",
-            rf"\[storage\] affiliations: {rooms}: its schema for rooms is version 1000 and this muccore knows "
-            r"\d+ at the most; run the newer muccore that wrote it, or put a backup in its place",
+            rf"\[storage\] affiliations: {rooms}: its schema for rooms is version 1000, and this muccore knows "
+            r"only up to \d+; run the newer muccore that wrote it, or put a backup in its place",
             *(
                 rf"\[c2s\] {name}: cannot listen on {endpoint}: another program listens there; "
                 "end it, or choose another port"

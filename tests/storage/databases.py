@@ -53,9 +53,9 @@ class DatabaseTestCase(TestCase):
 
         self.connectionClass = NotingConnection
 
-    def database(self, schema: Schema = SCHEMA, patience: float = 5.0) -> Database:
+    def database(self, schema: Schema = SCHEMA, timeout: float = 5.0) -> Database:
         """A database that is not open and will be closed."""
-        database = Database(self.path, schema, reactor, patience)
+        database = Database(self.path, schema, reactor, timeout)
         database.connectionClass = self.connectionClass
         self.addCleanup(database.close)
         return database

@@ -118,7 +118,7 @@ class ChooseTests(SynchronousTestCase):
         """A description without a colon is refused, whether or not its word is known."""
         line = self.refusal("rooms", "memory")
         self.assertIn("'memory' has no colon (did you mean memory:?)", line)
-        self.assertIn("there are: ", self.refusal("rooms", ""))
+        self.assertIn("installed: ", self.refusal("rooms", ""))
 
     def test_ambiguous(self) -> None:
         """Two plugins that claim one scheme for one purpose are told apart by nobody: refused."""
@@ -129,7 +129,7 @@ class ChooseTests(SynchronousTestCase):
     def test_incomplete(self) -> None:
         """A plugin that makes something else than its purpose asks for is refused with what is missing."""
         self.install(StoreFactory("rooms", "bad", "", lambda argument, base, reactor: InsecureAuth()))
-        self.assertIn("bad: is no store for rooms", self.refusal("rooms", "bad:"))
+        self.assertIn("bad: is not a store for rooms", self.refusal("rooms", "bad:"))
 
     def test_arguments(self) -> None:
         """A plugin is given the argument as it is written, the base folder and the reactor."""

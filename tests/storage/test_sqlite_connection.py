@@ -26,15 +26,15 @@ class ConnectTests(SynchronousTestCase):
         os.mkdir(self.folder)
         self.path = os.path.join(self.folder, "a.db")
 
-    def connect(self, path: str | None = None, patience: float = 5.0) -> sqlite3.Connection:
+    def connect(self, path: str | None = None, timeout: float = 5.0) -> sqlite3.Connection:
         """A connection that will be closed."""
-        connection = connect(path or self.path, SCHEMA, patience)
+        connection = connect(path or self.path, SCHEMA, timeout)
         self.addCleanup(connection.close)
         return connection
 
-    def refusal(self, path: str | None = None, patience: float = 5.0) -> str:
+    def refusal(self, path: str | None = None, timeout: float = 5.0) -> str:
         """What opening is refused with: one line that names the file."""
-        line = str(self.assertRaises(StoreUnavailable, connect, path or self.path, SCHEMA, patience))
+        line = str(self.assertRaises(StoreUnavailable, connect, path or self.path, SCHEMA, timeout))
         self.assertTrue(line.startswith(f"{path or self.path}: "), line)
         self.assertNotIn("\n", line)
         return line
@@ -75,7 +75,7 @@ class ConnectTests(SynchronousTestCase):
         """Nothing can be made where a folder of the path is a file."""
         open(self.path, "wb").close()
         self.assertIn("Not a directory", self.refusal(os.path.join(self.path, "b.db")))
-        self.assertIn("cannot be made", self.refusal(os.path.join(self.path, "b", "c.db")))
+        self.assertIn("cannot be created", self.refusal(os.path.join(self.path, "b", "c.db")))
 
     def test_notADatabase(self) -> None:
         """A file of another kind is refused and left as it is."""
@@ -107,12 +107,12 @@ class ConnectTests(SynchronousTestCase):
             self.assertEqual(file.read(), content)
 
     def test_locked(self) -> None:
-        """A database that another process keeps locked for longer than our patience is refused."""
+        """A database that another process keeps locked for longer than our timeout is refused."""
         self.connect().close()
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN IMMEDIATE")
-        self.assertIn("locked by another process", self.refusal(patience=0.02))
+        self.assertIn("locked by another process", self.refusal(timeout=0.02))
         other.execute("COMMIT")
         self.assertEqual(words(self.connect()), [])
 
@@ -121,7 +121,7 @@ class ConnectTests(SynchronousTestCase):
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN EXCLUSIVE")
-        self.assertIn("locked by another process", self.refusal(patience=0.02))
+        self.assertIn("locked by another process", self.refusal(timeout=0.02))
 
     def test_togetherNew(self) -> None:
         """Several connections can make one database at once: none fails for another, none makes it twice."""
@@ -140,7 +140,7 @@ class ConnectTests(SynchronousTestCase):
     def test_lockedSwitching(self) -> None:
         """
         Switching to the write-ahead log, for which SQLite does not wait when another connection is at it, is tried
-        again, as long as our patience lasts.
+        again, as long as our timeout lasts.
         """
         busy = [sqliteError(sqlite3.SQLITE_BUSY, "database is locked")] * 3
 

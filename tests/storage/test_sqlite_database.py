@@ -149,7 +149,7 @@ class GroupTests(DatabaseTestCase):
 
     async def test_beginFails(self) -> None:
         """When a group cannot even begin to write, its writes are refused and its reads are answered."""
-        database = await self.opened(patience=0.05)
+        database = await self.opened(timeout=0.05)
         await database.write(add("a"))
         other = sqlite3.connect(self.path.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -175,7 +175,7 @@ class GroupTests(DatabaseTestCase):
         for request in (requests[0], requests[1], requests[3]):
             with self.assertRaises(StoreUnavailable) as caught:
                 await request
-            self.assertIn("make room", str(caught.exception))
+            self.assertIn("free some space", str(caught.exception))
         self.assertEqual(await requests[2], [])
 
     async def test_full(self) -> None:
@@ -185,7 +185,7 @@ class GroupTests(DatabaseTestCase):
         await database.write(add("a"))
         with self.assertRaises(StoreUnavailable) as caught:
             await database.write(add("x" * 100_000))
-        self.assertIn("make room", str(caught.exception))
+        self.assertIn("free some space", str(caught.exception))
         await database.write(add("b"))
         self.assertEqual(await database.read(words), ["a", "b"])
 
@@ -195,7 +195,7 @@ class LifeTests(DatabaseTestCase):
 
     async def test_settings(self) -> None:
         """The database is durable by its settings: a write-ahead log, synchronous commits; and foreign keys count."""
-        database = await self.opened(patience=7.0)
+        database = await self.opened(timeout=7.0)
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [
             await database.read(lambda connection, name=name: connection.execute(f"PRAGMA {name}").fetchone()[0])

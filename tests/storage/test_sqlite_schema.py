@@ -87,7 +87,7 @@ class SchemaTests(SynchronousTestCase):
         with open(self.path, "rb") as file:
             content = file.read()
         line = str(self.assertRaises(SchemaTooNew, connect, self.path, schema(2), 5.0))
-        self.assertIn(f"{self.path}: its schema for tests is version 3 and this muccore knows 2 at the most", line)
+        self.assertIn(f"{self.path}: its schema for tests is version 3, and this muccore knows only up to 2", line)
         self.assertNotIn("\n", line)
         with open(self.path, "rb") as file:
             self.assertEqual(file.read(), content)

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage.test_sqlite_accounts -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Accounts in an SQLite database: for each user and each hash a salt, an iteration count and two keys."""
+"""Accounts in an SQLite database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.interfaces import NoSuchUser, UserExists
 from muccore.storage.scramaccounts import ScramAccountStore
-from muccore.storage.sqlite.database import BUSY_TIMEOUT, Database
+from muccore.storage.sqlite.database import Database
 from muccore.storage.sqlite.schema import Schema
 from muccore.xmpp.scramkeys import ScramKeys
 
@@ -42,14 +42,13 @@ SCHEMA: Final = Schema(
 class SQLiteAccounts(ScramAccountStore):
     """Accounts in an SQLite database."""
 
-    def __init__(self, path: FilePath[str], reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
+    def __init__(self, path: FilePath[str], reactor: Any) -> None:
         """
         @param path: the file.
         @param reactor: for threads and time.
-        @param patience: seconds to wait for another process that has locked the database.
         """
         super().__init__(reactor)
-        self.database = Database(path, SCHEMA, reactor, patience)
+        self.database = Database(path, SCHEMA, reactor)
 
     def probe(self) -> None:
         """See L{Database.probe}."""

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage.test_sqlite_connection -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Opening a database file, and saying in one line what is wrong with it."""
+"""Connections to a database file, and one-line explanations of its errors."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from muccore.interfaces import StoreUnavailable
 from muccore.storage.sqlite.schema import Schema
 
 _ADVICE: Final = {
-    sqlite3.SQLITE_BUSY: "it stays locked by another process; wait for that to finish, or end it",
-    sqlite3.SQLITE_LOCKED: "it stays locked by another process; wait for that to finish, or end it",
+    sqlite3.SQLITE_BUSY: "it is locked by another process; wait for that to finish, or end it",
+    sqlite3.SQLITE_LOCKED: "it is locked by another process; wait for that to finish, or end it",
     sqlite3.SQLITE_NOTADB: "it is not an SQLite database; name another file, or put a backup in its place",
     sqlite3.SQLITE_CORRUPT: "it is damaged; put a backup in its place",
-    sqlite3.SQLITE_FULL: "the disk is full; make room on it",
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "the disk has failed or is full; check the disk",
     sqlite3.SQLITE_READONLY: "it may not be written; give the server's user permission to write it and its folder",
     sqlite3.SQLITE_PERM: "it may not be written; give the server's user permission to write it and its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give the server's user permission to write it and its folder",
 }
-"""SQLite's primary result codes, and what to tell the operator."""
+"""SQLite's primary result codes, and the line for the operator."""
 
 _RETRY: Final = 0.01
-"""Seconds between tries where SQLite does not wait by itself."""
+"""Seconds between tries if SQLite does not wait by itself."""
 
 _creating: Final = threading.Lock()
 
@@ -37,34 +37,34 @@ _T = TypeVar("_T")
 
 
 def toStoreError(path: str, error: sqlite3.Error) -> StoreUnavailable:
-    """The line for the operator about what SQLite did not do."""
+    """Explain an SQLite error to the operator."""
     advice = _ADVICE.get(_code(error))
     return StoreUnavailable(f"{path}: {advice} ({error})" if advice else f"{path}: {error}")
 
 
 def connect(
-    path: str, schema: Schema, patience: float, factory: type[sqlite3.Connection] = sqlite3.Connection
+    path: str, schema: Schema, timeout: float, factory: type[sqlite3.Connection] = sqlite3.Connection
 ) -> sqlite3.Connection:
     """
-    Open a database, made if it is not there, with its tables up to date and every commit synchronous. It belongs to
-    the thread that calls.
+    Open or create a database, migrate its tables, and make commits synchronous. Only the calling thread may use the
+    connection.
 
-    @param patience: seconds to wait for locks of other processes, here and in whatever the connection does later.
-    @raise StoreUnavailable: with a line that names the file, the trouble and what to do.
+    @param timeout: seconds to wait for locks of other processes, now and later.
+    @raise StoreUnavailable: with a line that names the file, the problem and what to do.
     @raise SchemaTooNew: likewise.
     """
     _create(path)
     connection = None
     try:
-        connection = sqlite3.connect(path, timeout=patience, isolation_level=None, factory=factory)
+        connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, factory=factory)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
-        # Before the journal is touched: the file may belong to somebody else.
+        # Before the journal mode is changed: the file may belong to another program.
         schema.check(connection, path)
-        mode = _retryWhileBusy(lambda: _useWAL(connection), patience)
+        mode = _retryWhileBusy(lambda: _useWAL(connection), timeout)
         if mode != "wal":
             raise StoreUnavailable(
-                f"{path}: it cannot keep a write-ahead log there (journal mode {mode}); name a file on a local disk"
+                f"{path}: no write-ahead log is possible there (journal mode {mode}); name a file on a local disk"
             )
         schema.migrate(connection, path)
     except BaseException as e:
@@ -81,12 +81,9 @@ def _useWAL(connection: sqlite3.Connection) -> str:
     return str(mode)
 
 
-def _retryWhileBusy(work: Callable[[], _T], patience: float) -> _T:
-    """
-    Try again while the database is locked: switching to the write-ahead log does not wait by itself when two
-    connections do it at once.
-    """
-    deadline = time.monotonic() + patience
+def _retryWhileBusy(work: Callable[[], _T], timeout: float) -> _T:
+    """Retry: SQLite does not wait if two connections switch to the write-ahead log at once."""
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return work()
@@ -103,10 +100,10 @@ def _code(error: sqlite3.Error) -> int:
 
 def _create(path: str) -> None:
     """
-    Make the file and its folders, readable by their owner alone. A file that is there is left as it is.
+    Create the file and its folders, readable by their owner only, if missing. SQLite's log and index get the same
+    permissions.
 
-    SQLite gives its log and its index the same permissions. The lock is because closing a file drops all locks that
-    this process has on it, SQLite's too: nobody may connect between our opening and our closing it.
+    Closing a file drops all locks of this process on it, SQLite's too, so no other thread may connect meanwhile.
     """
     try:
         _makeFolders(os.path.dirname(path))
@@ -117,13 +114,13 @@ def _create(path: str) -> None:
             raise StoreUnavailable(f"{path}: it is a folder; name a file in it") from None
     except OSError as e:
         raise StoreUnavailable(
-            f"{path}: it cannot be made ({e.strerror}); make its folder and give the server's user permission to write"
+            f"{path}: it cannot be created ({e.strerror}); give the server's user permission to write its folder"
         ) from None
 
 
 def _makeFolders(folder: str) -> None:
     if not os.path.isdir(folder):
         _makeFolders(os.path.dirname(folder))
-        # If it is there: made meanwhile, or something else has that name, and then making the file tells.
+        # It may have been created meanwhile; if it is not a folder, creating the file fails.
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)

@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.storage.test_sqlite_database -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-An SQLite database that is worked on in a thread of its own.
+An SQLite database with its own thread.
 
-What is asked for in one turn of the reactor, and whatever has gathered while the thread was busy, is carried out in
-one transaction and made durable by one commit; then the answers go to the reactor thread together, in order. A
-request that fails is undone alone, by its savepoint.
+The requests of one turn of the reactor, and those that arrive while the thread is busy, run in one transaction with one
+commit; then their results go to the reactor thread together, in order. A request that fails is rolled back alone, by
+its savepoint.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from muccore.storage.sqlite.connection import connect, toStoreError
 from muccore.storage.sqlite.schema import Schema
 
 BUSY_TIMEOUT: Final = 5.0
-"""Seconds to wait for another process that has locked the database."""
+"""Seconds to wait for locks of other processes."""
 
 WAITING_LIMIT: Final = 100_000
-"""How many requests may wait; more are refused."""
+"""Requests that may wait; more are refused."""
 
 _T = TypeVar("_T")
 
@@ -38,11 +38,11 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True)
 class _Request:
     """
-    Something to be done with the database.
+    A request to the thread.
 
-    @ivar operation: called in the thread with the connection; neither begins nor ends a transaction.
+    @ivar operation: called in the thread with the connection; must neither begin nor end a transaction.
     @ivar writes: whether it may change something.
-    @ivar answer: fired in the reactor thread with what the operation returns.
+    @ivar answer: fired in the reactor thread with the operation's result.
     """
 
     operation: Callable[[sqlite3.Connection], Any]
@@ -52,13 +52,13 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """What a request that failed is answered with."""
+    """The result of a request that failed."""
 
     reason: Failure
 
 
 class _TransactionRolledBack(Exception):
-    """SQLite has undone the whole transaction by itself."""
+    """SQLite has rolled back the whole transaction by itself."""
 
     def __init__(self, error: sqlite3.Error) -> None:
         super().__init__(error)
@@ -67,48 +67,48 @@ class _TransactionRolledBack(Exception):
 
 class Database:
     """
-    One connection and its thread. Lives once: after L{close} it cannot be opened again.
+    A connection and its thread. Cannot be opened again after L{close}.
 
-    Cancelling a Deferred forgets the answer; the request is carried out nevertheless.
+    Cancelling a Deferred drops the result, not the request.
     """
 
     connectionClass: type[sqlite3.Connection] = sqlite3.Connection
 
-    def __init__(self, path: FilePath[str], schema: Schema, reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
+    def __init__(self, path: FilePath[str], schema: Schema, reactor: Any, timeout: float = BUSY_TIMEOUT) -> None:
         """
         @param path: the file.
         @param schema: its tables.
-        @param reactor: whose thread is answered.
-        @param patience: seconds to wait for another process that has locked the database.
+        @param reactor: fires the Deferreds, in its thread.
+        @param timeout: seconds to wait for locks of other processes.
         """
         self.path = path.path
         self._schema = schema
         self._reactor = reactor
-        self._patience = patience
+        self._timeout = timeout
         self._thread: threading.Thread | None = None
         self._accepting = False
         self._ended = False
         self._closers: list[Deferred[None]] = []
-        # What has been asked for in this turn, and the call that hands it over at the turn's end.
+        # The requests of this turn, and the delayed call that submits them.
         self._batch: list[_Request] = []
         self._submitting: Any = None
         self._waiting = 0
-        # One list for each turn; None asks the thread to end.
+        # One list for each turn; None ends the thread.
         self._inbox: SimpleQueue[list[_Request] | None] = SimpleQueue()
 
     def probe(self) -> None:
         """
-        Open the database and close it again, in this thread, before anything runs.
+        Open the database and close it again, in the calling thread.
 
         @raise StoreError: with a line that names the file.
         """
-        connect(self.path, self._schema, self._patience).close()
+        connect(self.path, self._schema, self._timeout).close()
 
     # In the reactor thread
 
     def open(self) -> Deferred[None]:
         """
-        Open or make the database and bring its tables up to date. Requests may be made at once: they wait for it.
+        Open or create the database and migrate its tables. Requests made before it fires wait for it.
 
         @raise StoreError: (as failure) with a line that names the file.
         """
@@ -116,14 +116,14 @@ class Database:
             return fail(StoreUnavailable(f"{self.path}: it has been opened before"))
         opened: Deferred[None] = Deferred()
         name = f"muccore {self._schema.kind} {self.path}"
-        # A daemon, because a thread must not keep a process alive whose reactor has crashed; close() waits for it.
+        # A daemon, so that it does not keep the process alive if the reactor crashes; close() waits for it.
         self._thread = threading.Thread(target=self._work, args=(opened,), name=name, daemon=True)
         self._accepting = True
         self._thread.start()
         return opened
 
     def close(self) -> Deferred[None]:
-        """Carry out what has been accepted, then close. Calling it again is harmless."""
+        """Carry out what has been accepted, then close. Idempotent."""
         if self._thread is None or self._ended:
             self._ended = True
             return succeed(None)
@@ -137,19 +137,18 @@ class Database:
 
     def read(self, operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
         """
-        Call the operation in the thread, behind whatever has been asked for before; it changes nothing.
+        Call an operation that changes nothing in the thread, after all earlier requests.
 
-        @raise StoreUnavailable: (as failure) if the database cannot be read or is not open, or if too much waits.
+        @raise StoreUnavailable: (as failure) if the database cannot be read, is not open, or has too many requests.
         """
         return self._ask(operation, False)
 
     def write(self, operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
         """
-        Call the operation in the thread, within a transaction. The Deferred fires when what it did is durable; if it
-        fails, nothing of it has been done.
+        Call an operation in the thread, within a transaction. The Deferred fires when its changes are durable; if it
+        fails, there are none.
 
-        @param operation: may be called again if SQLite had to undo it.
-        @raise StoreUnavailable: (as failure) if the database cannot be written or is not open, or if too much waits.
+        @raise StoreUnavailable: (as failure) if the database cannot be written, is not open, or has too many requests.
         """
         return self._ask(operation, True)
 
@@ -157,7 +156,7 @@ class Database:
         if not self._accepting:
             return fail(StoreUnavailable(f"{self.path}: it is not open"))
         if self._waiting >= WAITING_LIMIT:
-            return fail(StoreUnavailable(f"{self.path}: {self._waiting} requests wait already; is the disk too slow?"))
+            return fail(StoreUnavailable(f"{self.path}: {self._waiting} requests are waiting; is the disk too slow?"))
         self._waiting += 1
         answer: Deferred[_T] = Deferred()
         self._batch.append(_Request(operation, writes, answer))
@@ -182,11 +181,11 @@ class Database:
             else:
                 request.answer.callback(result)
 
-    def _end(self, thread: threading.Thread, opening: Deferred[None] | None, failure: Failure | None) -> None:
+    def _threadEnded(self, thread: threading.Thread, opening: Deferred[None] | None, failure: Failure | None) -> None:
         """
-        The thread has nothing more to do.
+        Finish after the thread has ended.
 
-        @param opening: the Deferred of L{open}, if that is what failed.
+        @param opening: the Deferred of L{open}, if opening failed.
         """
         thread.join()
         self._accepting = False
@@ -194,13 +193,13 @@ class Database:
         self._submit()
         if opening is not None and failure is not None:
             opening.errback(failure)
-        for turn in iter(self._left, None):
+        for turn in iter(self._takeRemaining, None):
             self._answer(turn, [_Refused(Failure(StoreUnavailable(f"{self.path}: it is not open"))) for _ in turn])
         closers, self._closers = self._closers, []
         for closed in closers:
             closed.callback(None)
 
-    def _left(self) -> list[_Request] | None:
+    def _takeRemaining(self) -> list[_Request] | None:
         while True:
             try:
                 turn = self._inbox.get_nowait()
@@ -214,20 +213,20 @@ class Database:
     def _work(self, opening: Deferred[None]) -> None:
         thread = threading.current_thread()
         try:
-            connection = connect(self.path, self._schema, self._patience, self.connectionClass)
+            connection = connect(self.path, self._schema, self._timeout, self.connectionClass)
         except Exception:
-            self._reactor.callFromThread(self._end, thread, opening, Failure())
+            self._reactor.callFromThread(self._threadEnded, thread, opening, Failure())
             return
         self._reactor.callFromThread(opening.callback, None)
         for group in self._groups():
             self._reactor.callFromThread(self._answer, group, self._runGroup(connection, group))
-        # What has been committed is durable: if closing fails, the next one to open reads it from the log.
+        # If closing fails, the next connection reads what was committed from the log.
         with contextlib.suppress(sqlite3.Error):
             connection.close()
-        self._reactor.callFromThread(self._end, thread, None, None)
+        self._reactor.callFromThread(self._threadEnded, thread, None, None)
 
     def _groups(self) -> Iterator[list[_Request]]:
-        """Whatever waits, each time; ends when that is asked for."""
+        """Yield all waiting requests, again and again, until asked to end."""
         more = True
         while more:
             turn = self._inbox.get()
@@ -246,10 +245,10 @@ class Database:
 
     def _runGroup(self, connection: sqlite3.Connection, group: Sequence[_Request]) -> list[Any]:
         """
-        Carry out a group in one transaction.
+        Run a group in one transaction.
 
-        If it cannot be committed, nothing of it has been done: its writes are refused, and its reads, which may have
-        seen what is now undone, are carried out anew.
+        If it cannot be committed, its writes are refused, and its reads, which may have seen what is now rolled back,
+        are run again.
         """
         writes = any(request.writes for request in group)
         try:
@@ -280,7 +279,7 @@ class Database:
                 refused = self._refusal(e)
             else:
                 refused = _Refused(Failure())
-                # A traceback's frames would keep cursors, and through them rows, for the reactor thread to free.
+                # The frames of a traceback would keep cursors, and their rows, for the reactor thread to free.
                 refused.reason.cleanFailure()
             if request.writes:
                 connection.execute("ROLLBACK TO request")

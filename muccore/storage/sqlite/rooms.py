@@ -3,9 +3,9 @@
 """
 Rooms in an SQLite database: a row for each room, a row for each entry of its list.
 
-Lists travel between Python and SQLite as JSON, some thousand entries at a time, because C{sqlite3} gives up the
-interpreter lock for every single row and has to wait for the reactor thread to get it back: in a busy server that
-would make a list of 100,000 entries take minutes.
+Lists are passed between Python and SQLite as JSON, some thousand entries at a time: C{sqlite3} releases the interpreter
+lock for every row and waits for the reactor thread to get it back, which would make 100,000 rows take minutes in a busy
+server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from muccore.interfaces import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
-from muccore.storage.sqlite.database import BUSY_TIMEOUT, Database
+from muccore.storage.sqlite.database import Database
 from muccore.storage.sqlite.schema import Schema
 
 SCHEMA: Final = Schema(
@@ -60,20 +60,19 @@ SCHEMA: Final = Schema(
 """The tables for rooms."""
 
 _PAGE: Final = 4096
-"""Entries that travel at a time: what one stretch of encoding or decoding may cost the reactor thread."""
+"""Entries in one JSON document, whose coding holds up the reactor thread."""
 
 
 @implementer(IRoomStore)
 class SQLiteRooms:
     """Rooms in an SQLite database."""
 
-    def __init__(self, path: FilePath[str], reactor: Any, patience: float = BUSY_TIMEOUT) -> None:
+    def __init__(self, path: FilePath[str], reactor: Any) -> None:
         """
         @param path: the file.
         @param reactor: for threads and time.
-        @param patience: seconds to wait for another process that has locked the database.
         """
-        self.database = Database(path, SCHEMA, reactor, patience)
+        self.database = Database(path, SCHEMA, reactor)
 
     def probe(self) -> None:
         """See L{Database.probe}."""
@@ -93,7 +92,7 @@ class SQLiteRooms:
 
     def save(self, room: str, record: RoomRecord) -> Deferred[None]:
         """See L{IRoomStore.save}."""
-        # Both mappings are the caller's, who may go on changing them: what is written is what they hold now.
+        # The caller may change both mappings after the call.
         try:
             settings = json.dumps(dict(record.settings))
         except (TypeError, ValueError) as e:
@@ -124,9 +123,7 @@ class SQLiteRooms:
 
 
 class _SharedAffiliates(dict[str, Affiliate]):
-    """
-    Entries that have neither nick nor reason, one for each affiliation: nearly all of a long list share one object.
-    """
+    """Entries without nick and reason, one for each affiliation: most of a long list share one object."""
 
     def __missing__(self, affiliation: str) -> Affiliate:
         affiliate = self[affiliation] = Affiliate(affiliation)
@@ -225,7 +222,7 @@ def _setSubject(connection: sqlite3.Connection, identifier: int, subject: Subjec
 def _putAffiliates(connection: sqlite3.Connection, identifier: int, affiliates: Mapping[str, Affiliate]) -> None:
     entries = iter(affiliates.items())
     while page := [(jid, a.affiliation, a.nick, a.reason) for jid, a in islice(entries, _PAGE)]:
-        # WHERE true is for SQLite's parser, which would take ON for a join's otherwise.
+        # WHERE true, since SQLite would parse ON as part of a join.
         connection.execute(
             "INSERT INTO affiliate SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
             " json_extract(value, '$[2]'), json_extract(value, '$[3]') FROM json_each(?) WHERE true"
@@ -236,29 +233,27 @@ def _putAffiliates(connection: sqlite3.Connection, identifier: int, affiliates: 
 
 
 def destroyRoom(connection: sqlite3.Connection, room: str) -> None:
-    """Forget a room; see L{IRoomStore.destroy}."""
+    """Delete a room; see L{IRoomStore.destroy}."""
     connection.execute("DELETE FROM room WHERE jid = ?", (room,))
 
 
 def listPublicRooms(
     connection: sqlite3.Connection, domain: str, after: str | None, before: str | None, limit: int
 ) -> PublicRooms:
-    """A page of the public rooms; see L{IRoomStore.publicRooms}."""
+    """List a page of the public rooms; see L{IRoomStore.publicRooms}."""
+    condition, order = "", ""
+    bounds: tuple[str, ...] = (domain,)
     if after is not None:
-        rooms = connection.execute(
-            "SELECT jid, name FROM room WHERE domain = ? AND public = 1 AND jid > ? ORDER BY jid LIMIT ?",
-            (domain, after, limit),
-        ).fetchall()
-    elif before is None:
-        rooms = connection.execute(
-            "SELECT jid, name FROM room WHERE domain = ? AND public = 1 ORDER BY jid LIMIT ?", (domain, limit)
-        ).fetchall()
-    else:
-        bound = " AND jid < ?" if before else ""
-        rooms = connection.execute(
-            f"SELECT jid, name FROM room WHERE domain = ? AND public = 1{bound} ORDER BY jid DESC LIMIT ?",
-            (domain, before, limit) if before else (domain, limit),
-        ).fetchall()
+        condition, bounds = " AND jid > ?", (domain, after)
+    elif before is not None:
+        order = " DESC"
+        if before:
+            condition, bounds = " AND jid < ?", (domain, before)
+    rooms = connection.execute(
+        f"SELECT jid, name FROM room WHERE domain = ? AND public = 1{condition} ORDER BY jid{order} LIMIT ?",
+        (*bounds, limit),
+    ).fetchall()
+    if order:
         rooms.reverse()
     index = 0
     if rooms:
@@ -270,6 +265,6 @@ def listPublicRooms(
 
 
 def listTemporaryRooms(connection: sqlite3.Connection, domain: str) -> list[str]:
-    """The temporary rooms; see L{IRoomStore.temporaryRooms}."""
+    """List the temporary rooms; see L{IRoomStore.temporaryRooms}."""
     rows = connection.execute("SELECT jid FROM room WHERE domain = ? AND temporary = 1 ORDER BY jid", (domain,))
     return [jid for (jid,) in rows]

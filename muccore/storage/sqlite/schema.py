@@ -1,10 +1,9 @@
 # -*- test-case-name: tests.storage.test_sqlite_schema -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Which tables a database has, and how older ones become today's.
+Schemas and their migrations.
 
-A file can serve several purposes. For each the table C{muccore_schema} holds the version, which is the number of
-migrations that have been carried out.
+A file can hold several schemas. The table C{muccore_schema} has the version of each: the number of migrations done.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from dataclasses import dataclass
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
 
 Step = str | Callable[[sqlite3.Connection], object]
-"""One SQL statement, or a function that is given the connection; neither begins nor ends a transaction."""
+"""An SQL statement, or a function of the connection; must neither begin nor end a transaction."""
 
 
 @dataclass(frozen=True)
 class Schema:
     """
-    The tables for one purpose.
+    The tables of one kind of store.
 
-    @ivar kind: what they are for.
-    @ivar migrations: in order; the first makes the tables of version 1, each other one leads to the next version.
-        Never change one that has been released: add another.
+    @ivar kind: C{accounts} or C{rooms}.
+    @ivar migrations: in order; the first creates version 1, each other one the next version. Never change one that has
+        been released: add another.
     """
 
     kind: str
@@ -34,22 +33,22 @@ class Schema:
 
     def check(self, connection: sqlite3.Connection, path: str) -> None:
         """
-        Look, without changing anything, whether this is a database that we may use.
+        Check that this database is ours, without changing it.
 
-        @raise StoreUnavailable: if it is somebody else's.
-        @raise SchemaTooNew: if a newer program has written it.
+        @raise StoreUnavailable: if it belongs to another program.
+        @raise SchemaTooNew: if a newer muccore has written it.
         """
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if "muccore_schema" in tables:
             self._version(connection, path)
         elif tables:
-            raise StoreUnavailable(f"{path}: it is the database of another program; name another file")
+            raise StoreUnavailable(f"{path}: it is a database of another program; name another file")
 
     def migrate(self, connection: sqlite3.Connection, path: str) -> None:
         """
-        Bring the tables up to date, wholly or not at all. Shows in passing that the database can be written.
+        Migrate the tables in one transaction; this also checks that the database can be written.
 
-        @raise SchemaTooNew: if a newer program has written it.
+        @raise SchemaTooNew: if a newer muccore has written it.
         """
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -80,7 +79,7 @@ class Schema:
         known = len(self.migrations)
         if found > known:
             raise SchemaTooNew(
-                f"{path}: its schema for {self.kind} is version {found} and this muccore knows {known} at the most;"
+                f"{path}: its schema for {self.kind} is version {found}, and this muccore knows only up to {known};"
                 " run the newer muccore that wrote it, or put a backup in its place"
             )
         return int(found)
