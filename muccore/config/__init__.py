@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.config -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The configuration: L{muccore.config.schema} says what there is, L{muccore.config.load} reads a file by it and
-L{muccore.config.docgen} writes the reference from it.
+Floor 5: the configuration. L{muccore.config.schema} declares the options, L{muccore.config.load} reads a file and
+L{muccore.config.docgen} generates the reference.
 """

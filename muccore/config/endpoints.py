@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.config.test_endpoints -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Twisted's endpoint strings as configuration values: what is wrong with one is told before anything listens.
+Twisted's endpoint strings as configuration values, checked before anything listens.
 
-Twisted's own parser has the last word, but its complaints speak of Python functions, and it takes any number for a
-port. Only kinds that end in TCP connections are taken, because those have the transport that muccore writes with.
+Twisted's parser is run too, but its errors name Python functions, and it accepts any number as a port. Only TCP
+endpoints are allowed, since their connections have the transport that muccore replaces.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ARGUMENTS: Final = {
     "tcp6": ("port", "interface", "backlog"),
     "systemd": ("domain", "index", "name"),
 }
-"""What each kind of endpoint takes, in the order in which it may come without names."""
+"""The arguments of each kind of endpoint, in the order of unnamed ones."""
 
 _FAMILIES: Final = ("INET", "INET6")
 
@@ -33,7 +33,7 @@ class Endpoint(Type[str]):
     """An endpoint string."""
 
     def __init__(self, *schemes: str) -> None:
-        """@param schemes: which kinds are taken, of those in this module's table."""
+        """@param schemes: the kinds allowed: C{tcp}, C{tcp6}, C{systemd}."""
         self.schemes = schemes
         self.allowed = f"an endpoint such as tcp:5222:interface=127.0.0.1 (kinds: {', '.join(schemes)})"
 
@@ -41,7 +41,7 @@ class Endpoint(Type[str]):
         """See L{Type.parse}."""
         scheme = text.partition(":")[0]
         if scheme in ("ssl", "tls"):
-            raise InvalidValue("muccore brings the TLS itself: give a tcp endpoint to [c2s] direct_tls_listen")
+            raise InvalidValue("for TLS, use a tcp endpoint in [c2s] direct_tls_listen")
         if scheme not in self.schemes:
             raise InvalidValue(f"no kind {scheme!r} here", suggestion(scheme, self.schemes))
         arguments = _arguments(text)
@@ -50,12 +50,12 @@ class Endpoint(Type[str]):
         if "backlog" in arguments:
             _checkNumber("backlog", arguments["backlog"], 2**31 - 1)
         if scheme == "systemd":
-            # Twisted would look for the socket now, and whoever only reads the configuration has not inherited it.
+            # Not for Twisted's parser: it looks for the socket, which only the server inherits.
             _checkInherited(arguments)
             return text
         interface = arguments.get("interface", "")
         if interface and scheme == "tcp6" and not _isAddress(interface, 6):
-            raise InvalidValue(f"{interface!r} is no IPv6 address")
+            raise InvalidValue(f"{interface!r} is not an IPv6 address")
         try:
             serverFromString(None, text)
         except (ValueError, TypeError) as e:
@@ -65,9 +65,9 @@ class Endpoint(Type[str]):
 
 def isLocal(endpoint: str) -> bool:
     """
-    Whether only this machine can connect to it, because it listens on a loopback address.
+    Whether an endpoint listens on a loopback address, so that only this machine can connect to it.
 
-    @param endpoint: one that L{Endpoint.parse} has returned.
+    @param endpoint: from L{Endpoint.parse}.
     """
     interface = _arguments(endpoint).get("interface", "")
     if interface.lower() == "localhost":
@@ -80,9 +80,9 @@ def isLocal(endpoint: str) -> bool:
 
 def isEphemeral(endpoint: str) -> bool:
     """
-    Whether it listens on a free port of the system's choice (port 0), another one each time.
+    Whether an endpoint listens on port 0, which means any free port.
 
-    @param endpoint: one that L{Endpoint.parse} has returned.
+    @param endpoint: from L{Endpoint.parse}.
     """
     port = _arguments(endpoint).get("port")
     return port is not None and int(port) == 0
@@ -90,9 +90,9 @@ def isEphemeral(endpoint: str) -> bool:
 
 def socketAddress(endpoint: str) -> tuple[socket.AddressFamily, str, int] | None:
     """
-    Where it listens: address family, interface (C{""} for all) and port; C{None} for a socket that is handed over.
+    Get the address family, interface (C{""} for all) and port of an endpoint; C{None} for an inherited socket.
 
-    @param endpoint: one that L{Endpoint.parse} has returned.
+    @param endpoint: from L{Endpoint.parse}.
     """
     scheme = endpoint.partition(":")[0]
     if scheme == "systemd":
@@ -111,7 +111,7 @@ def _isAddress(text: str, version: int) -> bool:
 
 
 def _split(text: str) -> list[tuple[str | None, str]]:
-    """The parts between colons, each as name (if it has one) and value, without escapes."""
+    """Split at colons into names (C{None} without) and values, and remove escapes."""
     parts: list[tuple[str | None, str]] = []
     name: str | None = None
     current = ""
@@ -134,7 +134,7 @@ def _split(text: str) -> list[tuple[str | None, str]]:
 
 
 def _arguments(text: str) -> dict[str, str]:
-    """The arguments of an endpoint string by name."""
+    """Parse the arguments of an endpoint string, by name."""
     (_, scheme), *parts = _split(text)
     names = _ARGUMENTS[scheme]
     arguments: dict[str, str] = {}
@@ -142,11 +142,11 @@ def _arguments(text: str) -> dict[str, str]:
     for given, value in parts:
         name = next(unnamed, None) if given is None else given
         if name is None:
-            raise InvalidValue(f"{value!r} is one argument too many")
+            raise InvalidValue(f"too many arguments: {value!r}")
         if name not in names:
             raise InvalidValue(f"{scheme} has no argument {name!r}", suggestion(name, names))
         if name in arguments:
-            raise InvalidValue(f"the argument {name!r} is there twice (a colon inside an address is written \\:)")
+            raise InvalidValue(f"the argument {name!r} is given twice (write \\: for a colon inside an address)")
         arguments[name] = value
     if scheme != "systemd" and not arguments.get(names[0]):
         raise InvalidValue(f"{scheme} needs the argument {names[0]!r}")
@@ -155,7 +155,7 @@ def _arguments(text: str) -> dict[str, str]:
 
 def _checkNumber(name: str, text: str, most: int) -> None:
     if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > most:
-        raise InvalidValue(f"{text!r} is no {name}: a whole number from 0 to {most}")
+        raise InvalidValue(f"the {name} {text!r} is not a whole number from 0 to {most}")
 
 
 def _checkInherited(arguments: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.config.test_load -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What is wrong with a configuration, one line for each problem."""
+"""Problems of a configuration, one line for each."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SHOWN: Final = 80
 @dataclass(frozen=True)
 class Problem:
     """
-    One thing that is wrong; C{str()} of it is one line for the operator.
+    A problem; C{str()} is one line for the operator.
 
-    @ivar path: the file, as it was given.
+    @ivar path: the file, as given.
     @ivar text: what was found, what is allowed, what to do.
-    @ivar line: the line's number, or C{None} where there is no line to point at.
-    @ivar section: the section's name, or C{None}.
-    @ivar key: the key's name, or C{None}.
+    @ivar line: the line number, or C{None}.
+    @ivar section: the name of the section, or C{None}.
+    @ivar key: the name of the option, or C{None}.
     """
 
     path: str
@@ -40,7 +40,7 @@ class Problem:
 
 class ConfigError(Exception):
     """
-    The configuration cannot be used; C{str()} of it has one line for each problem.
+    The configuration is invalid; C{str()} has one line for each problem.
 
     @ivar problems: every L{Problem}, in the order of the file.
     """
@@ -55,10 +55,10 @@ class ConfigError(Exception):
 
 class InvalidValue(ValueError):
     """
-    A value is not one of those that its key takes.
+    A value is invalid.
 
-    @ivar why: what exactly is wrong with it, where "allowed: ..." does not say it already, or C{""}.
-    @ivar hint: what may have been meant, a whole clause, or C{""}.
+    @ivar why: the reason, if "allowed: ..." does not say it, or C{""}.
+    @ivar hint: a suggestion, as a clause, or C{""}.
     """
 
     def __init__(self, why: str = "", hint: str = "") -> None:
@@ -68,7 +68,7 @@ class InvalidValue(ValueError):
 
 
 def quoted(text: str) -> str:
-    """A found text for a problem's line: in quotes, cut where it is long, control characters escaped."""
+    """Quote a text from the file: cut if long, control characters escaped."""
     return repr(_cut(text))
 
 
@@ -77,12 +77,12 @@ def _cut(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A name without anything that would break the line or steer a terminal."""
+    """Escape what would break the line or control a terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def suggestion(found: str, names: Iterable[str]) -> str:
-    """C{"did you mean 'x'?"} for the name that is most like what was found, or C{""} if none is like it."""
+    """C{"did you mean 'x'?"} for the most similar name, or C{""} if none is similar."""
     known = {name.lower(): name for name in names}
     similar = difflib.get_close_matches(found.lower().replace("-", "_"), known, n=1, cutoff=0.6)
     return f"did you mean {known[similar[0]]!r}?" if similar else ""

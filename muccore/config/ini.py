@@ -1,11 +1,10 @@
 # -*- test-case-name: tests.config.test_ini -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A strict reader of INI files that remembers line numbers and reports everything that is wrong, not the first thing.
+A strict reader of INI files that keeps line numbers and reports every error, unlike C{configparser}.
 
-The standard library's C{configparser} forgets where a value stood and stops at the first error. The form is a subset
-of what it reads: C{[section]}, C{key = value}, lines that begin with white space continue the value above, whole
-lines that begin with C{#} or C{;} are comments. Nothing is interpolated, nothing may stand twice.
+The syntax is a subset of C{configparser}'s: C{[section]}, C{key = value}; a line that begins with white space continues
+the value above, one that begins with C{#} or C{;} is a comment. Nothing is interpolated; duplicates are errors.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ _BOM: Final = "\ufeff"
 @dataclass(frozen=True)
 class Line:
     """
-    One line of a value.
+    A line of a value.
 
-    @ivar number: where it stands, from 1.
-    @ivar text: without white space around it.
+    @ivar number: its number, from 1.
+    @ivar text: its text, stripped.
     """
 
     number: int
@@ -38,10 +37,10 @@ class Line:
 @dataclass
 class Entry:
     """
-    One key with its value.
+    A key with its value.
 
     @ivar number: the line of the key.
-    @ivar lines: the value's lines, none of them empty.
+    @ivar lines: the lines of the value, none of them empty.
     """
 
     number: int
@@ -51,10 +50,10 @@ class Entry:
 @dataclass
 class Section:
     """
-    One section.
+    A section.
 
-    @ivar number: the line of its head.
-    @ivar entries: its keys.
+    @ivar number: the line of its header.
+    @ivar entries: its entries by key.
     """
 
     number: int
@@ -62,29 +61,28 @@ class Section:
 
 
 Report = Callable[[int, str | None, str | None, str], None]
-"""Takes line, section, key and text of a problem."""
+"""Called with line, section, key and text of a problem."""
 
 
-def read(data: bytes, complain: Report) -> dict[str, Section]:
+def read(data: bytes, report: Report) -> dict[str, Section]:
     """
-    Read a file's content.
+    Read the content of a file.
 
-    @param data: the bytes of the file.
-    @param complain: called for everything that is wrong with the form.
-    @return: the sections by name, with whatever could be made out.
+    @param report: called for every syntax error.
+    @return: the sections by name, as far as they could be read.
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
         number = data.count(b"\n", 0, e.start) + 1
-        complain(number, None, None, f"found the byte 0x{data[e.start]:02x}, which is not UTF-8; allowed: UTF-8 text")
+        report(number, None, None, f"found the byte 0x{data[e.start]:02x}, which is not UTF-8; allowed: UTF-8 text")
         return {}
-    return _Reader(complain).read(text.removeprefix(_BOM))
+    return _Reader(report).read(text.removeprefix(_BOM))
 
 
 class _Reader:
-    def __init__(self, complain: Report) -> None:
-        self._report = complain
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._sections: dict[str, Section] = {}
         self._name: str | None = None
         self._section: Section | None = None
@@ -109,14 +107,14 @@ class _Reader:
                 number,
                 self._name,
                 None,
-                f"found {quoted(line)} behind white space, which would continue a value, but there is none above; "
-                "allowed: a key or a section at the very start of its line",
+                f"found {quoted(line)} after white space, which would continue a value, but there is none above; "
+                "allowed: a key or a section at the start of its line",
             )
         else:
             self._entry.lines.append(Line(number, line))
 
     def _openSection(self, number: int, line: str) -> None:
-        # Whatever comes below a bad head is read into a section that nobody sees, so that it adds no noise.
+        # What follows a bad header goes into a section that is not returned, so that it causes no further errors.
         self._section, self._entry, self._name = Section(number), None, None
         match = _SECTION.match(line)
         if match is None:
@@ -126,9 +124,9 @@ class _Reader:
         first = self._sections.get(name)
         if first is not None:
             self._report(
-                number, name, None, f"found the section again, it is in line {first.number} already; allowed: once"
+                number, name, None, f"found the section again (first in line {first.number}); allowed: once"
             )
-            # Its keys still count, so that their own mistakes are told as well.
+            # Its keys are read nevertheless, so that their errors are reported.
             self._section, self._name = first, name
             return
         self._sections[name] = self._section
@@ -139,23 +137,16 @@ class _Reader:
         key, equals, value = line.partition("=")
         key = key.rstrip()
         if not equals or not key:
-            self._report(
-                number, self._name, None, f"found {quoted(line)}; allowed: key = value, [section], # comment"
-            )
+            self._report(number, self._name, None, f"found {quoted(line)}; allowed: key = value, [section], # comment")
             return
         if self._section is None:
-            self._report(number, None, key, "found a key above the first section; allowed: below its [section]")
+            self._report(number, None, key, "found a key before the first section; allowed: after its [section]")
             return
         value = value.strip()
         if value:
             self._entry.lines.append(Line(number, value))
         first = self._section.entries.get(key)
         if first is not None:
-            self._report(
-                number,
-                self._name,
-                key,
-                f"found the key again, it is in line {first.number} already; allowed: once",
-            )
+            self._report(number, self._name, key, f"found the key again (first in line {first.number}); allowed: once")
             return
         self._section.entries[key] = self._entry

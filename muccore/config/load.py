@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.config.test_load -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Reads a configuration file into L{Settings}, or says everything that is wrong with it."""
+"""Reads a configuration file into L{Settings}, or reports all its problems."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from muccore.config.schema import OPTIONS, SECTIONS, Option, Settings
 from muccore.config.validation import CHECKS
 
 DEFAULT_PATH: Final = "/etc/muccore/server.cfg"
-"""The configuration file of the commands unless they are given another one."""
+"""The default configuration file of the commands."""
 
 
 class _NotRead(Exception):
-    """A check asks for a value that could not be read."""
+    """A check uses a value that could not be read."""
 
 
 class _PartialSettings:
-    """Stands in for a section, or for the settings, while some values could not be read."""
+    """A substitute for settings, or a section, of which some values could not be read."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.__dict__.update(values)
@@ -37,7 +37,7 @@ def load(path: str) -> Settings:
     """
     Read a configuration file.
 
-    @raise ConfigError: with everything that is wrong with it.
+    @raise ConfigError: with all its problems.
     """
     try:
         with open(path, "rb") as file:
@@ -52,21 +52,21 @@ def parse(data: bytes, path: str) -> Settings:
     """
     Read the content of a configuration file.
 
-    @param path: where it is from; its folder is where relative paths start.
-    @raise ConfigError: with everything that is wrong with it.
+    @param path: the file, whose folder is the base of relative paths.
+    @raise ConfigError: with all its problems.
     """
-    reading = _Reading(path)
-    settings = reading.settings(data)
-    if reading.problems:
-        raise ConfigError(sorted(reading.problems, key=lambda problem: (problem.line is None, problem.line or 0)))
+    reader = _SettingsReader(path)
+    settings = reader.read(data)
+    if reader.problems:
+        raise ConfigError(sorted(reader.problems, key=lambda problem: (problem.line is None, problem.line or 0)))
     return settings
 
 
-class _Reading:
+class _SettingsReader:
     """
-    Reading one file.
+    Reads one file.
 
-    @ivar problems: what is wrong with it, as found.
+    @ivar problems: its problems, in the order in which they were found.
     """
 
     def __init__(self, path: str) -> None:
@@ -75,16 +75,16 @@ class _Reading:
         self._base = FilePath(os.path.dirname(os.path.abspath(path)))
         self._lines: dict[tuple[str, str], int] = {}
 
-    def settings(self, data: bytes) -> Settings:
-        """The settings; incomplete if there are problems."""
+    def read(self, data: bytes) -> Settings:
+        """Read the settings; incomplete if there are problems."""
         sections = ini.read(data, self._report)
         if self.problems and not sections:
-            # Not a text at all: nothing more to say about what is not in it.
+            # It is not text: do not report missing options.
             return cast(Settings, _PartialSettings({}))
         self._checkNames(sections)
         values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        for key in OPTIONS.values():
-            self._readKey(key, sections.get(key.section), values[key.section])
+        for option in OPTIONS.values():
+            self._readOption(option, sections.get(option.section), values[option.section])
         common: dict[str, Any] = {"base": self._base, "path": self._path, "lines": self._lines}
         known = cast(
             Settings, _PartialSettings({name: _PartialSettings(found) for name, found in values.items()} | common)
@@ -110,47 +110,42 @@ class _Reading:
                 continue
             for key, entry in section.entries.items():
                 if (name, key) not in OPTIONS:
-                    self._report(entry.number, name, key, f"no such key; {_keysLike(name, key)}")
+                    self._report(entry.number, name, key, f"no such key; {_similarKeys(name, key)}")
 
-    def _readKey(self, key: Option, section: ini.Section | None, values: dict[str, Any]) -> None:
-        entry = section.entries.get(key.name) if section is not None else None
+    def _readOption(self, option: Option, section: ini.Section | None, values: dict[str, Any]) -> None:
+        entry = section.entries.get(option.name) if section is not None else None
         if entry is None:
-            if key.default is None:
+            if option.default is None:
                 line = section.number if section is not None else None
-                text = f"found nothing, and there is no default; allowed: {key.type.allowed}"
-                self._report(line, key.section, key.name, text)
+                text = f"found nothing, and there is no default; allowed: {option.type.allowed}"
+                self._report(line, option.section, option.name, text)
             else:
-                values[key.attribute] = key.type.parse(key.default, self._base)
+                values[option.attribute] = option.type.parse(option.default, self._base)
             return
-        self._lines[key.section, key.name] = entry.number
+        self._lines[option.section, option.name] = entry.number
         before = len(self.problems)
 
-        def refuse(line: int, found: str, refusal: InvalidValue) -> None:
-            self._report(line, key.section, key.name, _refusal(key, found, refusal))
+        def reject(line: int, found: str, error: InvalidValue) -> None:
+            self._report(line, option.section, option.name, _rejection(option, found, error))
 
-        value = key.type.read(entry.lines, entry.number, self._base, refuse)
+        value = option.type.read(entry.lines, entry.number, self._base, reject)
         if len(self.problems) == before:
-            values[key.attribute] = value
+            values[option.attribute] = value
 
 
 def _with(text: str, hint: str) -> str:
     return f"{text} ({hint})" if hint else text
 
 
-def _refusal(key: Option, found: str, refusal: InvalidValue) -> str:
+def _rejection(option: Option, found: str, error: InvalidValue) -> str:
     shown = quoted(found) if found else "nothing"
-    why = f" ({refusal.why})" if refusal.why else ""
-    return _with(f"found {shown}{why}; allowed: {key.type.allowed}", refusal.hint)
+    why = f" ({error.why})" if error.why else ""
+    return _with(f"found {shown}{why}; allowed: {option.type.allowed}", error.hint)
 
 
-def _keysLike(section: str, name: str) -> str:
-    """
-    What may have been meant by a key that the section does not have: one of its own, or the same in another section.
-    """
+def _similarKeys(section: str, name: str) -> str:
+    """Suggest the same key in another section, or a similar one in this section."""
     own = [known for at, known in OPTIONS if at == section]
     elsewhere = [at for at, known in OPTIONS if known == name]
-    if elsewhere:
-        hint = f"did you mean {name!r} in [{elsewhere[0]}]?"
-    else:
-        hint = suggestion(name, own)
+    hint = f"did you mean {name!r} in [{elsewhere[0]}]?" if elsewhere else suggestion(name, own)
     return _with(f"allowed: {', '.join(own)}", hint)

@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.config.test_plugins -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Configuration values that name plugins: stores by C{scheme:argument}, handlers by C{name[:argument]}.
+Types of values that name plugins: stores by C{scheme:argument}, handlers by C{name[:argument]}.
 
-Both are tried out while the configuration is read, so that a mistake in an argument is told together with all others.
-Making a store touches no file, and a handler that nobody parents does nothing.
+Both are made while the configuration is read, to report invalid arguments with all other errors. Making a store touches
+no file, and a handler without parent does nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from muccore.storage.registry import makeStore
 
 
 class StoreType(Type[str]):
-    """The describing string of a store."""
+    """The description of a store."""
 
-    def __init__(self, purpose: str, allowed: str) -> None:
+    def __init__(self, kind: str, allowed: str) -> None:
         """
-        @param purpose: see L{muccore.interfaces.IStoreFactory}.
-        @param allowed: the kinds that muccore itself brings.
+        @param kind: see L{muccore.interfaces.IStoreFactory}.
+        @param allowed: the schemes to name in errors and in the reference.
         """
-        self.kind = purpose
+        self.kind = kind
         self.allowed = allowed
 
     def parse(self, text: str, base: FilePath[str]) -> str:
@@ -45,10 +45,10 @@ class StoreType(Type[str]):
 @dataclass(frozen=True)
 class HandlerDescription:
     """
-    A handler that the configuration names.
+    A handler named in the configuration.
 
     @ivar name: the C{name} of an L{IHandlerFactory}.
-    @ivar argument: what stands behind the colon, or C{""}.
+    @ivar argument: the text after the colon, or C{""}.
     """
 
     name: str
@@ -58,7 +58,7 @@ class HandlerDescription:
         """
         Make the handler.
 
-        @raise BadDescription: if there is none of that name, or the argument is not understood.
+        @raise BadDescription: if there is none of that name, or the argument is invalid.
         """
         factories = handlerFactories()
         if self.name not in factories:
@@ -67,7 +67,7 @@ class HandlerDescription:
 
 
 def handlerFactories() -> dict[str, IHandlerFactory]:
-    """The handler factories that are installed, by name; of two with one name the first counts."""
+    """Find the installed handler factories, by name; of two with the same name, the first counts."""
     factories: dict[str, IHandlerFactory] = {}
     for factory in getPlugins(IHandlerFactory):
         factories.setdefault(factory.name, factory)
@@ -87,15 +87,14 @@ class HandlerType(Type[HandlerDescription]):
             description.make()
         except BadDescription as e:
             names = handlerFactories()
-            hint = "" if description.name in names else suggestion(description.name, names)
-            if not hint and description.name not in names:
-                hint = f"installed: {', '.join(sorted(names)) or 'none'}"
+            installed = f"installed: {', '.join(sorted(names)) or 'none'}"
+            hint = "" if description.name in names else suggestion(description.name, names) or installed
             raise InvalidValue(str(e), hint) from None
         return description
 
 
 def globalReactor() -> Any:
-    """The process's reactor. Importing it installs one, so that is not done before somebody needs it."""
+    """Import the reactor only when it is needed, since importing it installs one."""
     from twisted.internet import reactor
 
     return reactor

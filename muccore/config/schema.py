@@ -1,18 +1,18 @@
 # -*- test-case-name: tests.config.test_schema -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Every key of the configuration, once.
+Every option of the configuration, declared once.
 
-Each section is a frozen dataclass, each key one of its fields: the field's name in the file is the attribute's, in
-words joined by underscores; its type, its default (as it would stand in the file) and what it means are the field's
-metadata. What reads a file, what checks it and what writes the reference all look here, and so does mypy.
+Each section is a frozen dataclass, each option one of its fields. The key in the file is the attribute's name with
+underscores; type, default (as written in the file) and description are the field's metadata, from which the file is
+read and checked and the reference is generated.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeVar
 
 from twisted.python.filepath import FilePath
@@ -38,21 +38,20 @@ from muccore.config.types import (
 
 T = TypeVar("T")
 
-_METADATA: Final = "muccore.key"
+_METADATA: Final = "muccore.option"
 
 
 @dataclass(frozen=True)
 class Option:
     """
-    One key of the configuration.
+    An option of the configuration.
 
-    @ivar section: the section's name.
-    @ivar name: the key's name in the file.
-    @ivar attribute: its name as an attribute of the section's class.
-    @ivar type: what reads its value.
-    @ivar default: the default as it would stand in the file, lines parted by line feeds; C{None} where there is
-        none and the key has to be given.
-    @ivar doc: what it means, in sentences.
+    @ivar section: the name of its section.
+    @ivar name: its key in the file.
+    @ivar attribute: its attribute of the section's class.
+    @ivar type: the type of its value.
+    @ivar default: its default as written in the file, with line feeds between lines; C{None} if it is required.
+    @ivar doc: its description, in sentences.
     """
 
     section: str
@@ -63,11 +62,9 @@ class Option:
     doc: str
 
 
-def _key(type: Type[T], default: str | None, doc: str) -> T:
-    """
-    Declare a key: the field of a section's class. The claimed return type lets mypy hold the annotation against it.
-    """
-    found: Any = field(metadata={_METADATA: (type, default, " ".join(doc.split()))})
+def _option(type: Type[T], default: str | None, doc: str) -> T:
+    """Declare an option, a field of a section's class. The return type lets mypy check the annotation."""
+    found: Any = field(metadata={_METADATA: (type, default, doc)})
     value: T = found
     return value
 
@@ -76,19 +73,15 @@ def _key(type: Type[T], default: str | None, doc: str) -> T:
 class ServerSection:
     """The server as a whole."""
 
-    domain: str = _key(
-        HostName(),
-        None,
-        """The domain of the accounts: romeo@example.org logs in where this is example.org.""",
+    domain: str = _option(
+        HostName(), None, "The domain of the accounts: for romeo@example.org to log in, it is example.org."
     )
-    name: str = _key(Text(), "muccore", """The server's name for people, as clients show it.""")
-    extraHandlers: tuple[HandlerDescription, ...] = _key(
-        ListOf(HandlerType()), "", """Further protocol handlers for the domain, brought by Twisted plugins."""
+    name: str = _option(Text(), "muccore", "The server's name for people, as clients show it.")
+    extraHandlers: tuple[HandlerDescription, ...] = _option(
+        ListOf(HandlerType()), "", "Additional protocol handlers for the domain, from Twisted plugins."
     )
-    logLevel: str = _key(
-        Choice("debug", "info", "warn", "error", "critical"),
-        "info",
-        """The least important events that are still logged.""",
+    logLevel: str = _option(
+        Choice("debug", "info", "warn", "error", "critical"), "info", "The lowest level of events that are logged."
     )
 
 
@@ -96,63 +89,58 @@ class ServerSection:
 class C2SSection:
     """The connections of clients."""
 
-    listen: tuple[str, ...] = _key(
+    listen: tuple[str, ...] = _option(
         ListOf(Endpoint("tcp", "tcp6", "systemd")),
         "tcp:5222:interface=127.0.0.1",
-        """Where clients connect, as Twisted endpoint strings. Without interface= a tcp endpoint listens on every
-        IPv4 address of the machine; the colons of an IPv6 address are written \\: (tcp6:5222:interface=\\:\\:1).""",
+        "Where clients connect, as Twisted endpoint strings. Without interface= a tcp endpoint listens on every IPv4 "
+        "address of the machine; the colons of an IPv6 address are written \\: (tcp6:5222:interface=\\:\\:1).",
     )
-    tls: str = _key(
+    tls: str = _option(
         Choice("required", "optional", "off"),
         "required",
-        """Whether clients on these endpoints must, may or cannot encrypt with STARTTLS. "off" is for tests: it is
-        refused unless every endpoint is on a loopback address.""",
+        'Whether clients on these endpoints must, may or cannot encrypt with STARTTLS. "off" is for tests: it is '
+        "refused unless every endpoint is on a loopback address.",
     )
-    allowPlaintextAuth: bool = _key(
+    allowPlaintextAuth: bool = _option(
         Boolean(),
         "no",
-        """Whether a password may be sent as it is (SASL PLAIN) over a connection that is not encrypted. Refused
-        where "tls" lets that happen on an endpoint that is not on a loopback address.""",
+        "Whether passwords may be sent in the clear (SASL PLAIN) over a connection that is not encrypted. Refused if "
+        '"tls" allows this on an endpoint that is not on a loopback address.',
     )
-    directTlsListen: tuple[str, ...] = _key(
+    directTlsListen: tuple[str, ...] = _option(
         ListOf(Endpoint("tcp", "tcp6")),
         "",
-        """Where clients connect with TLS from the first byte on. Give tcp or tcp6 endpoints: muccore brings the TLS,
-        with the certificate of [tls].""",
+        "Where clients connect with TLS from the first byte, with the certificate of [tls]. Use tcp or tcp6 endpoints.",
     )
-    loginTimeout: float = _key(
-        Duration("1 s", "1 h"), "60 s", """How long a client may take from connecting to being logged in."""
+    loginTimeout: float = _option(
+        Duration("1 s", "1 h"), "60 s", "The time that a client has from connecting to being logged in."
     )
-    idleTimeout: float = _key(
-        Duration("0 s", "365 d"),
-        "24 h",
-        """A client that is logged in and has sent nothing at all for so long is disconnected. 0: never.""",
+    idleTimeout: float = _option(
+        Duration("0 s", "365 d"), "24 h", "A client that has sent nothing for this time is disconnected. 0: never."
     )
-    keepalive: float = _key(
+    keepalive: float = _option(
         Duration("0 s", "24 h"),
         "3 min",
-        """A client that has been silent for so long is sent one space, so that the network keeps the connection and a
-        dead one is found out. 0: never.""",
+        "A client that has been silent for this time is sent a space, which keeps the connection open in routers and "
+        "detects a dead one. 0: never.",
     )
-    loginTries: int = _key(
+    loginTries: int = _option(
         Integer(1, 100),
         "5",
-        """After so many failed attempts to log in, the connection is ended. Everything counts that is answered
-        with a failure (a wrong password, a request that is malformed or cancelled), except for a channel binding that
-        is refused.""",
+        "The number of failed log-ins after which the connection is closed: wrong passwords, malformed and cancelled "
+        "requests, but not a refused channel binding.",
     )
-    channelBinding: bool = _key(
+    channelBinding: bool = _option(
         Boolean(),
         "yes",
-        """Whether a log-in can be bound to its TLS connection (the SCRAM mechanisms whose names end in -PLUS), so
-        that nobody can sit in between. "no" is for a proxy in front of muccore that ends TLS itself, and for clients
-        that offer it and fail.""",
+        "Whether a log-in can be bound to its TLS connection (the SCRAM mechanisms whose names end in -PLUS), which "
+        'detects a man in the middle. Use "no" if a proxy in front of muccore terminates TLS, or if clients offer '
+        "it and fail.",
     )
-    closeTimeout: float = _key(
+    closeTimeout: float = _option(
         Duration("1 s", "5 min"),
         "10 s",
-        """How long a stream that is being closed waits for the client's own closing tag, and for what is still
-        unsent to leave.""",
+        "The time that a closing stream waits for the client's closing tag, and for unsent data to leave.",
     )
 
 
@@ -160,102 +148,88 @@ class C2SSection:
 class TLSSection:
     """The server's certificate, for STARTTLS and direct TLS (1.2 and 1.3)."""
 
-    certificate: FilePath[str] | None = _key(  # noqa: RUF009 (a field, like all others)
+    certificate: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
         Path(),
         "",
-        """The certificate and the chain below it, in PEM. Needed unless [c2s] tls is off and nothing listens with
-        direct TLS.""",
+        "The certificate, followed by its chain, in PEM. Required unless [c2s] tls is off and direct_tls_listen empty.",
     )
-    privateKey: FilePath[str] | None = _key(  # noqa: RUF009 (a field, like all others)
-        Path(), "", """Its private key, in PEM, not encrypted."""
+    privateKey: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
+        Path(), "", "The private key of the certificate, in PEM, unencrypted."
     )
 
 
 @dataclass(frozen=True)
 class TransportSection:
-    """How bytes leave."""
+    """Writing to sockets."""
 
-    opportunisticWrites: bool = _key(
+    opportunisticWrites: bool = _option(
         Boolean(),
         "yes",
-        """Send in the same turn of the reactor in which something was written, without a round through the poller.
-        "no" is for measuring the difference.""",
+        'Send data in the turn of the reactor in which it is written, without waiting for the poller. "no" is for '
+        "measuring the difference.",
     )
-    outboxLimit: int = _key(
-        Size("16 KiB", "1 GiB"),
-        "4 MiB",
-        """What may wait for a client that does not read; past that its connection is ended.""",
+    outboxLimit: int = _option(
+        Size("16 KiB", "1 GiB"), "4 MiB", "Unsent data above which a client that does not read is disconnected."
     )
 
 
 @dataclass(frozen=True)
 class LimitsSection:
-    """What one client, or one address, may ask of the server."""
+    """Limits of what one client, or one address, may demand of the server."""
 
-    stanzaSize: int = _key(
-        Size("10000 B", "64 MiB"), "256 KiB", """The largest stanza of a client that is logged in."""
+    stanzaSize: int = _option(
+        Size("10000 B", "64 MiB"), "256 KiB", "The largest stanza of a client that is logged in."
     )
-    stanzaSizeUnauthenticated: int = _key(
-        Size("1 KiB", "64 MiB"), "10000 B", """The largest element of a client that is not logged in yet."""
+    stanzaSizeUnauthenticated: int = _option(
+        Size("1 KiB", "64 MiB"), "10000 B", "The largest element of a client that is not logged in."
     )
-    depth: int = _key(Integer(4, 500), "64", """How deep elements may be nested in a stanza.""")
-    attributes: int = _key(Integer(8, 10000), "64", """How many attributes one element may have.""")
-    elements: int = _key(Integer(16, 1000000), "8192", """How many elements one stanza may have, itself included.""")
-    connections: int = _key(
-        Integer(1, 1000000), "50000", """How many clients may be connected at the same time, all together."""
+    depth: int = _option(Integer(4, 500), "64", "The maximum depth of nested elements in a stanza.")
+    attributes: int = _option(Integer(8, 10000), "64", "The maximum of attributes of an element.")
+    elements: int = _option(Integer(16, 1000000), "8192", "The maximum of elements in a stanza, itself included.")
+    connections: int = _option(Integer(1, 1000000), "50000", "The maximum of connected clients.")
+    connectionsPerAddress: int = _option(
+        Integer(0, 1000000), "50", "The maximum of connected clients with the same IP address. 0: no limit."
     )
-    connectionsPerAddress: int = _key(
-        Integer(0, 1000000),
-        "50",
-        """How many clients may be connected from one IP address at the same time. 0: any number.""",
+    rate: int = _option(
+        Size("0 B", "1 GiB"), "64 KiB", "Average bytes per second that the server reads from a client. 0: no limit."
     )
-    rate: int = _key(
-        Size("0 B", "1 GiB"),
-        "64 KiB",
-        """What a client may send, in bytes a second on the average; the server reads no faster. 0: any amount.""",
-    )
-    burst: int = _key(
-        Size("1 KiB", "1 GiB"), "1 MiB", """What a client that was silent before may send at once."""
-    )
-    exempt: tuple[Network, ...] = _key(
+    burst: int = _option(Size("1 KiB", "1 GiB"), "1 MiB", "What a client that was silent before may send at once.")
+    exempt: tuple[Network, ...] = _option(
         ListOf(NetworkAddress()),
         "127.0.0.0/8\n::1/128",
-        """Networks from which connections_per_address, rate and burst do not count, and from which passwords may be
-        guessed as fast as one likes: elsewhere wrong passwords slow down their address, and the account they are
-        for.""",
+        "Networks without the limits connections_per_address, rate and burst, and without delays after wrong "
+        "passwords. Elsewhere, wrong passwords delay further log-ins from their address and to their account.",
     )
-    sessionsPerAccount: int = _key(
-        Integer(1, 10000), "50", """How many clients of one account may be logged in at the same time."""
+    sessionsPerAccount: int = _option(
+        Integer(1, 10000), "50", "The maximum of clients of one account that are logged in at the same time."
     )
-    directedPresences: int = _key(
-        Integer(10, 1000000),
-        "1000",
-        """To how many addresses a client may have sent its presence directly, rooms that it is in included.""",
+    directedPresences: int = _option(
+        Integer(10, 1000000), "1000", "The maximum of addresses with directed presence of one client; rooms count."
     )
 
 
 @dataclass(frozen=True)
 class AuthSection:
-    """Who may log in."""
+    """Authentication."""
 
-    backend: str = _key(
+    backend: str = _option(
         StoreType("accounts", "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"),
         None,
-        """Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" forgets them at the end;
-        "insecure:" accepts any user name with any password: it is for tests, and refused unless every endpoint is on a
-        loopback address.""",
+        'Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" loses them when the server '
+        'ends; "insecure:" accepts any user name with any password: it is for tests, and refused unless every '
+        "endpoint is on a loopback address.",
     )
 
 
 @dataclass(frozen=True)
 class StorageSection:
-    """What is kept."""
+    """Storage."""
 
-    affiliations: str = _key(
+    affiliations: str = _option(
         StoreType("rooms", "sqlite:PATH, memory:, or what an installed plugin provides"),
         None,
-        """Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which
-        may be that of [auth] backend; "memory:" forgets them at the end.""",
+        'Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which '
+        'may be that of [auth] backend; "memory:" loses them when the server ends.',
     )
 
 
@@ -263,78 +237,57 @@ class StorageSection:
 class MUCSection:
     """The rooms."""
 
-    domain: str = _key(
-        HostName(), None, """The domain of the rooms; another one than that of the accounts."""
-    )
-    name: str = _key(Text(), "Chat rooms", """The name of the room service for people, as clients show it.""")
-    roomCreation: str = _key(
+    domain: str = _option(HostName(), None, "The domain of the rooms; not that of the accounts.")
+    name: str = _option(Text(), "Chat rooms", "The name of the room service for people, as clients show it.")
+    roomCreation: str = _option(
         Choice("anyone", "local", "nobody"),
         "anyone",
-        """Who may create rooms: anyone who can reach the server, accounts of this server only, or nobody.""",
+        "Who may create rooms: anyone who can reach the server, accounts of this server only, or nobody.",
     )
-    lockNewRooms: bool = _key(
+    lockNewRooms: bool = _option(
         Boolean(),
         "yes",
-        """Whether a new room waits for its owner to accept a configuration before anybody else may enter (XEP-0045
-        §10.1). "no" is for clients that do not know of this, such as Dino: the room is open from the start.""",
+        'Whether a new room is locked until its owner accepts a configuration (XEP-0045 §10.1). "no" is for clients '
+        "that do not support this, such as Dino: the room is open from the start.",
     )
-    roomsPerUser: int = _key(
-        Integer(0, 1000000),
-        "100",
-        """How many rooms that one account has created may be in use at the same time. 0: any number.""",
+    roomsPerUser: int = _option(
+        Integer(0, 1000000), "100", "The maximum of rooms in use that one account has created. 0: no limit."
     )
-    idleRooms: int = _key(
-        Integer(0, 1000000),
-        "1000",
-        """How many rooms in which nobody is stay in memory, with the last messages.""",
+    idleRooms: int = _option(
+        Integer(0, 1000000), "1000", "The maximum of empty rooms that are kept in memory, with their last messages."
     )
-    presenceSize: int = _key(
-        Size("512 B", "256 KiB"), "8 KiB", """The largest presence that a room passes on to everybody."""
+    presenceSize: int = _option(Size("512 B", "256 KiB"), "8 KiB", "The largest presence that a room broadcasts.")
+    history: int = _option(Integer(0, 10000), "20", "The number of last messages that a new room sends to newcomers.")
+    historyLimit: int = _option(Integer(0, 10000), "200", "The maximum that an owner can set for history.")
+    maxUsersLimit: int = _option(
+        Integer(1, 1000000), "10000", "The maximum of occupants of a room; its owner can set less."
     )
-    history: int = _key(
-        Integer(0, 10000), "20", """How many of its last messages a new room sends to those who enter."""
+    temporaryRoomGrace: float = _option(
+        Duration("0 s", "30 d"), "600 s", "The time after a start for which empty temporary rooms are kept."
     )
-    historyLimit: int = _key(
-        Integer(0, 10000), "200", """The most messages that an owner can set for that."""
+    roomLockTimeout: float = _option(
+        Duration("1 s", "24 h"), "300 s", "A new room that stays locked for this time is destroyed."
     )
-    maxUsersLimit: int = _key(
-        Integer(1, 1000000), "10000", """The most occupants of a room; its owner can set less."""
+    defaultPublic: bool = _option(Boolean(), "yes", "Whether a new room is listed.")
+    defaultPersistent: bool = _option(Boolean(), "no", "Whether a new room is kept when its last occupant has left.")
+    defaultMembersOnly: bool = _option(Boolean(), "no", "Whether only members may enter a new room.")
+    defaultModerated: bool = _option(Boolean(), "no", "Whether only occupants with voice may speak in a new room.")
+    defaultWhois: str = _option(
+        Choice("moderators", "anyone"), "moderators", "Who sees the real addresses of the occupants of a new room."
     )
-    temporaryRoomGrace: float = _key(
-        Duration("0 s", "30 d"),
-        "600 s",
-        """How long, after a start of the server, a temporary room that is empty waits for its people to come
-        back.""",
+    extraHandlers: tuple[HandlerDescription, ...] = _option(
+        ListOf(HandlerType()), "", "Additional protocol handlers for the domain of the rooms, from Twisted plugins."
     )
-    roomLockTimeout: float = _key(
-        Duration("1 s", "24 h"),
-        "300 s",
-        """A new room whose owner has not accepted a configuration for so long is closed again.""",
-    )
-    defaultPublic: bool = _key(Boolean(), "yes", """Whether a new room is listed.""")
-    defaultPersistent: bool = _key(
-        Boolean(), "no", """Whether a new room stays when its last occupant has left."""
-    )
-    defaultMembersOnly: bool = _key(Boolean(), "no", """Whether only members may enter a new room.""")
-    defaultModerated: bool = _key(
-        Boolean(), "no", """Whether only those who have voice may speak in a new room."""
-    )
-    defaultWhois: str = _key(
-        Choice("moderators", "anyone"), "moderators", """Who sees the real addresses of the occupants of a new room."""
-    )
-    extraHandlers: tuple[HandlerDescription, ...] = _key(
-        ListOf(HandlerType()), "", """Further protocol handlers for the domain of the rooms, brought by Twisted
-    plugins.""" )
 
 
 @dataclass(frozen=True)
 class Settings:
     """
-    A whole configuration. Two are equal when they say the same, wherever in the file.
+    A configuration. Equal if all values are, wherever they are in the file.
 
-    @ivar base: the folder of the configuration file, from which relative paths start.
-    @ivar path: the file, as it was given.
-    @ivar lines: in which line each key stands that was given, by section and name.
+    @ivar base: the folder of the configuration file, the base of relative paths.
+    @ivar path: the file, as given.
+    @ivar lines: the line of each key in the file, by section and key.
     """
 
     server: ServerSection
@@ -351,9 +304,9 @@ class Settings:
 
     def problem(self, section: str, key: str, text: str) -> Problem:
         """
-        A problem with a key's value that showed only when it was used, such as a port that is taken.
+        Make a problem that was noticed only when a value was used, such as a port in use.
 
-        @param key: its name in the file.
+        @param key: its key in the file.
         """
         return Problem(self.path, text, self.lines.get((section, key)), section, key)
 
@@ -368,20 +321,15 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "storage": StorageSection,
     "muc": MUCSection,
 }
-"""Section names to their classes, in the order of the reference; the names are the attributes of L{Settings}."""
+"""Section names, which are attributes of L{Settings}, to their classes, in the order of the reference."""
 
 
-def _toKey(section: str, declared: Field[Any]) -> Option:
-    type, default, doc = declared.metadata[_METADATA]
-    name = re.sub("([A-Z])", lambda match: "_" + match[1].lower(), declared.name)
-    return Option(section, name, declared.name, type, default, doc)
-
-
-def _keys() -> Iterator[Option]:
+def _options() -> Iterator[Option]:
     for section, cls in SECTIONS.items():
         for declared in fields(cls):
-            yield _toKey(section, declared)
+            name = re.sub("([A-Z])", lambda match: "_" + match[1].lower(), declared.name)
+            yield Option(section, name, declared.name, *declared.metadata[_METADATA])
 
 
-OPTIONS: Final[Mapping[tuple[str, str], Option]] = {(key.section, key.name): key for key in _keys()}
-"""Every key by section and name, in the order of the reference."""
+OPTIONS: Final[Mapping[tuple[str, str], Option]] = {(option.section, option.name): option for option in _options()}
+"""Every option by section and key, in the order of the reference."""

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.config.test_types -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The types of configuration values: each reads text, and says in words what it allows."""
+"""Types of configuration values: each parses text, and describes what it allows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 Reject = Callable[[int, str, InvalidValue], None]
-"""Takes line, what was found there and why it is refused."""
+"""Called with the line, the text found there and its error."""
 
 _NUMBER: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]*)\Z")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
@@ -33,8 +33,8 @@ class Type(ABC, Generic[T]):
     """
     A type of values.
 
-    @ivar allowed: what it takes, in words that go behind "allowed: ".
-    @ivar unit: the unit of its values, for the reference; C{""} for none.
+    @ivar allowed: what it allows, in words that follow "allowed: ".
+    @ivar unit: the unit of its values, for the reference, or C{""}.
     """
 
     allowed: str
@@ -43,59 +43,54 @@ class Type(ABC, Generic[T]):
     @abstractmethod
     def parse(self, text: str, base: FilePath[str]) -> T:
         """
-        Read one line of text.
+        Parse a value of one line.
 
-        @param text: never with white space around it; C{""} where nothing was given.
-        @param base: the folder that relative paths start from.
-        @raise NotAllowed: if it is not one of the values.
+        @param text: stripped; C{""} if nothing is given.
+        @param base: the base of relative paths.
+        @raise InvalidValue: if it is not allowed.
         """
 
-    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Reject) -> T | None:
+    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], reject: Reject) -> T | None:
         """
-        Read a key's whole value.
+        Parse the whole value of an option.
 
         @param lines: the lines of the value, none of them empty.
         @param number: the line of the key.
-        @param refuse: called for everything that is wrong.
-        @return: the value; C{None} may also mean that something was refused.
+        @param reject: called for every error.
+        @return: the value; C{None} may also mean an error.
         """
         if len(lines) > 1:
-            refuse(
-                lines[1].number,
-                lines[1].text,
-                InvalidValue("a line that begins with white space continues the value above; this key takes one line"),
-            )
+            why = "a line that begins with white space continues the value above; this key takes one line"
+            reject(lines[1].number, lines[1].text, InvalidValue(why))
             return None
         text = lines[0].text if lines else ""
         try:
             return self.parse(text, base)
         except InvalidValue as e:
-            refuse(lines[0].number if lines else number, text, e)
+            reject(lines[0].number if lines else number, text, e)
             return None
 
 
 class ListOf(Type[tuple[T, ...]]):
-    """Any number of values, one a line."""
+    """Any number of values, one on each line."""
 
     def __init__(self, item: Type[T]) -> None:
         self.item = item
-        self.allowed = f"one a line: {item.allowed}"
+        self.allowed = f"one on each line: {item.allowed}"
         self.unit = item.unit
 
     def parse(self, text: str, base: FilePath[str]) -> tuple[T, ...]:
         """See L{Type.parse}."""
         return tuple(self.item.parse(line.strip(), base) for line in text.split("\n") if line.strip())
 
-    def read(
-        self, lines: Sequence[Line], number: int, base: FilePath[str], refuse: Reject
-    ) -> tuple[T, ...] | None:
-        """See L{Type.read}; every line is looked at."""
+    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], reject: Reject) -> tuple[T, ...] | None:
+        """See L{Type.read}."""
         values = []
         for line in lines:
             try:
                 values.append(self.item.parse(line.text, base))
             except InvalidValue as e:
-                refuse(line.number, line.text, e)
+                reject(line.number, line.text, e)
         return tuple(values)
 
 
@@ -107,7 +102,7 @@ class Boolean(Type[bool]):
     _no: Final = frozenset(["no", "false", "off", "0"])
 
     def parse(self, text: str, base: FilePath[str]) -> bool:
-        """See L{Type.parse}. The words that C{configparser} takes are taken as well."""
+        """See L{Type.parse}. Accepts the same words as C{configparser}."""
         word = text.lower()
         if word not in self._yes and word not in self._no:
             raise InvalidValue()
@@ -115,7 +110,7 @@ class Boolean(Type[bool]):
 
 
 class Choice(Type[str]):
-    """One of some words."""
+    """One of several words."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -145,28 +140,28 @@ class Integer(Type[int]):
 
 
 class _Quantity(Type[T]):
-    """A number with a unit behind it."""
+    """A number with a unit."""
 
     factors: ClassVar[dict[str, int]]
     default: ClassVar[str]
 
     def __init__(self, least: str, most: str) -> None:
-        self.least = self._measure(least)
-        self.most = self._measure(most)
+        self.least = self._toBase(least)
+        self.most = self._toBase(most)
         units = ", ".join(self.factors)
-        self.allowed = f"from {least} to {most}; a number, then one of {units} (none: {self.default})"
+        self.allowed = f"from {least} to {most}; a number and one of {units} (default: {self.default})"
 
-    def _measure(self, text: str) -> Decimal:
+    def _toBase(self, text: str) -> Decimal:
         match = _NUMBER.match(text)
         if match is None or len(match[1]) > 20:
             raise InvalidValue()
         unit = match[2] or self.default
         if unit not in self.factors:
-            raise InvalidValue(f"no unit {unit!r}", suggestion(unit, self.factors))
+            raise InvalidValue(f"unknown unit {unit!r}", suggestion(unit, self.factors))
         return Decimal(match[1]) * self.factors[unit]
 
-    def _within(self, text: str) -> Decimal:
-        value = self._measure(text)
+    def _checked(self, text: str) -> Decimal:
+        value = self._toBase(text)
         if not self.least <= value <= self.most:
             raise InvalidValue()
         return value
@@ -181,9 +176,9 @@ class Size(_Quantity[int]):
 
     def parse(self, text: str, base: FilePath[str]) -> int:
         """See L{Type.parse}."""
-        value = self._within(text)
+        value = self._checked(text)
         if value != int(value):
-            raise InvalidValue("no whole number of bytes")
+            raise InvalidValue("not a whole number of bytes")
         return int(value)
 
 
@@ -196,11 +191,11 @@ class Duration(_Quantity[float]):
 
     def parse(self, text: str, base: FilePath[str]) -> float:
         """See L{Type.parse}."""
-        return float(self._within(text))
+        return float(self._checked(text))
 
 
 class HostName(Type[str]):
-    """The domainpart of an address, prepared."""
+    """The domainpart of a JID, prepared."""
 
     allowed = "a host name such as example.org"
 
@@ -213,9 +208,9 @@ class HostName(Type[str]):
 
 
 class Text(Type[str]):
-    """Any text that XML can carry, of one line."""
+    """One line of text without control characters, which XML does not allow."""
 
-    allowed = "text of one line, without control characters"
+    allowed = "one line of text, without control characters"
 
     def parse(self, text: str, base: FilePath[str]) -> str:
         """See L{Type.parse}."""
@@ -225,7 +220,7 @@ class Text(Type[str]):
 
 
 class Path(Type[FilePath[str] | None]):
-    """A file; nothing for none. A relative path starts at the folder of the configuration file."""
+    """The path of a file, relative to the folder of the configuration file; C{None} if nothing is given."""
 
     allowed = "the path of a file"
 
@@ -250,4 +245,4 @@ class NetworkAddress(Type[Network]):
 
 
 AnyType = Type[Any]
-"""A type of whatever values."""
+"""A type of any values."""

@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.config.test_validation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What the values of one configuration must be to each other.
+Checks of options against each other.
 
-A check is a generator over the settings and yields C{(section, key, text)} for what is wrong. It may be given
-settings of which some values could not be read; touching one of those ends it, and what it has yielded counts.
+A check is a generator that takes the settings and yields C{(section, key, text)} for each problem. Some values may be
+unreadable; using one of them ends the check.
 """
 
 from __future__ import annotations
@@ -19,42 +19,35 @@ from muccore.config.schema import Settings
 from muccore.storage.registry import makeStore
 
 Finding = tuple[str, str, str]
-"""Section, key and text of a problem."""
+"""Section, option and text of a problem."""
 
 _LOOPBACK: Final = "end the endpoint with :interface=127.0.0.1"
 
 
-def _exposed(endpoints: tuple[str, ...]) -> list[str]:
+def _notLocal(endpoints: tuple[str, ...]) -> list[str]:
     return [endpoint for endpoint in endpoints if not isLocal(endpoint)]
 
 
-def _listening(settings: Settings) -> Iterator[Finding]:
-    """There is something to connect to, and nothing twice."""
+def _checkEndpoints(settings: Settings) -> Iterator[Finding]:
+    """Require an endpoint, and none twice."""
     everything = settings.c2s.listen + settings.c2s.directTlsListen
     if not everything:
-        yield "c2s", "listen", "found no endpoint here nor in direct_tls_listen; allowed: at least one"
+        yield "c2s", "listen", "found no endpoint here or in direct_tls_listen; allowed: at least one"
     for key, own in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
         for endpoint in sorted(set(own)):
             if everything.count(endpoint) > 1 and not isEphemeral(endpoint):
-                yield (
-                    "c2s",
-                    key,
-                    f"found {quoted(endpoint)} more than once in listen and direct_tls_listen; allowed: once",
-                )
+                text = f"found {quoted(endpoint)} more than once in listen and direct_tls_listen; allowed: once"
+                yield "c2s", key, text
 
 
-def _encrypting(settings: Settings) -> Iterator[Finding]:
-    """Whatever can be reached from outside is encrypted, and no password crosses a network unencrypted."""
-    exposed = _exposed(settings.c2s.listen)
+def _checkEncryption(settings: Settings) -> Iterator[Finding]:
+    """Require encryption on addresses that are not loopback, for passwords at least."""
+    exposed = _notLocal(settings.c2s.listen)
     if not exposed:
         return
     where = f"where listen has {quoted(exposed[0])}, which is not on a loopback address"
     if settings.c2s.tls == "off":
-        yield (
-            "c2s",
-            "tls",
-            f"found 'off' {where}; allowed there: required, optional (or {_LOOPBACK})",
-        )
+        yield "c2s", "tls", f"found 'off' {where}; allowed there: required, optional (or {_LOOPBACK})"
     elif settings.c2s.tls == "optional" and settings.c2s.allowPlaintextAuth:
         yield (
             "c2s",
@@ -63,8 +56,8 @@ def _encrypting(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _certified(settings: Settings) -> Iterator[Finding]:
-    """Where TLS is offered there is a certificate, and a certificate has its key."""
+def _checkCertificate(settings: Settings) -> Iterator[Finding]:
+    """Require a certificate for TLS, and a key for a certificate."""
     if settings.c2s.tls != "off":
         need = f"needed for [c2s] tls = {settings.c2s.tls}"
     elif settings.c2s.directTlsListen:
@@ -79,10 +72,10 @@ def _certified(settings: Settings) -> Iterator[Finding]:
 
 
 def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
-    """Accounts that let everybody in are reached from this machine only."""
+    """Refuse insecure authentication on addresses that are not loopback."""
     backend = settings.auth.backend
     accounts = makeStore("accounts", backend, settings.base, globalReactor())
-    exposed = _exposed(settings.c2s.listen) + _exposed(settings.c2s.directTlsListen)
+    exposed = _notLocal(settings.c2s.listen + settings.c2s.directTlsListen)
     if getattr(accounts, "loopbackOnly", False) and exposed:
         yield (
             "auth",
@@ -92,8 +85,8 @@ def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _sized(settings: Settings) -> Iterator[Finding]:
-    """Limits that belong together fit together."""
+def _checkSizes(settings: Settings) -> Iterator[Finding]:
+    """Require room for a whole stanza."""
     limits = settings.limits
     if limits.stanzaSizeUnauthenticated > limits.stanzaSize:
         yield (
@@ -105,39 +98,36 @@ def _sized(settings: Settings) -> Iterator[Finding]:
         yield (
             "transport",
             "outbox_limit",
-            f"found {settings.transport.outboxLimit} bytes; allowed: at least [limits] stanza_size, "
-            f"{limits.stanzaSize} bytes",
+            f"found {settings.transport.outboxLimit} bytes; "
+            f"allowed: at least [limits] stanza_size, {limits.stanzaSize} bytes",
         )
 
 
-def _named(settings: Settings) -> Iterator[Finding]:
-    """Accounts and rooms have a domain each."""
+def _checkDomains(settings: Settings) -> Iterator[Finding]:
+    """Require different domains for accounts and rooms."""
     if settings.muc.domain == settings.server.domain:
         yield (
             "muc",
             "domain",
-            f"found {quoted(settings.muc.domain)}; allowed: another domain than that of [server], "
+            f"found {quoted(settings.muc.domain)}; allowed: a domain other than [server] domain, "
             f"such as conference.{settings.server.domain}",
         )
 
 
-def _remembering(settings: Settings) -> Iterator[Finding]:
-    """A new room does not keep more than an owner could set."""
-    if settings.muc.history > settings.muc.historyLimit:
-        yield (
-            "muc",
-            "history",
-            f"found {settings.muc.history}; allowed: at most history_limit, {settings.muc.historyLimit}",
-        )
+def _checkHistory(settings: Settings) -> Iterator[Finding]:
+    """Limit the history of new rooms to what an owner can set."""
+    history, most = settings.muc.history, settings.muc.historyLimit
+    if history > most:
+        yield "muc", "history", f"found {history}; allowed: at most history_limit, {most}"
 
 
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
-    _listening,
-    _encrypting,
-    _certified,
+    _checkEndpoints,
+    _checkEncryption,
+    _checkCertificate,
     _checkInsecureAuth,
-    _sized,
-    _named,
-    _remembering,
+    _checkSizes,
+    _checkDomains,
+    _checkHistory,
 )
 """Every check."""

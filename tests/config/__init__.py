@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.config -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.config}, and what they share."""
+"""Tests of L{muccore.config}, and their helpers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from muccore.config.load import parse
 from muccore.config.schema import Settings
 
 PATH = "/srv/muccore/etc/server.cfg"
-"""The path that the tests' configurations have; there is no such file."""
+"""The path of the tests' configurations; there is no such file."""
 
 MINIMAL = {
     "server": {"domain": "example.org"},
@@ -18,14 +18,14 @@ MINIMAL = {
     "storage": {"affiliations": "memory:"},
     "muc": {"domain": "rooms.example.org"},
 }
-"""What must be given, and nothing else."""
+"""The required options only."""
 
 
 def text(**changes: dict[str, str | None]) -> bytes:
     """
     The minimal configuration with other sections and keys.
 
-    @param changes: by section, keys to values; C{None} takes a key away.
+    @param changes: by section, keys to values; C{None} removes a key.
     """
     lines = []
     for section in {**MINIMAL, **changes}:

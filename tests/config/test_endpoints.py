@@ -18,14 +18,14 @@ ANY = Endpoint("tcp", "tcp6", "systemd")
 
 
 class EndpointTests(SynchronousTestCase):
-    """Reading endpoint strings."""
+    """L{Endpoint}"""
 
     def refusal(self, text: str, type: Endpoint = ANY) -> InvalidValue:
-        """Why a text is refused."""
+        """The error for a text."""
         return self.assertRaises(InvalidValue, type.parse, text, BASE)
 
     def test_taken(self) -> None:
-        """What Twisted takes is kept as it is, named arguments in any order included."""
+        """Valid endpoints are kept as they are, with named arguments in any order."""
         for text in (
             "tcp:5222",
             "tcp:5222:127.0.0.1",
@@ -38,45 +38,44 @@ class EndpointTests(SynchronousTestCase):
             serverFromString(None, text)
 
     def test_meansTheSameToTwisted(self) -> None:
-        """A checked endpoint says to Twisted what was checked."""
+        """Twisted understands an endpoint as it was checked."""
         endpoint = serverFromString(None, ANY.parse("tcp:interface=127.0.0.1:5222", BASE))
         self.assertIsInstance(endpoint, TCP4ServerEndpoint)
         self.assertEqual((endpoint._port, endpoint._interface), (5222, "127.0.0.1"))
 
     def test_inherited(self) -> None:
-        """
-        A socket that systemd hands over is checked for its form only: other programs read the configuration as well.
-        """
+        """Only the syntax of systemd endpoints is checked: other programs read the configuration too."""
         for text in ("systemd:domain=INET:index=0", "systemd:domain=INET6:name=c2s"):
             self.assertEqual(ANY.parse(text, BASE), text)
         for text in ("systemd:index=0", "systemd:domain=UNIX:index=0", "systemd:domain=INET"):
             self.assertIn("systemd needs", self.refusal(text).why)
-        self.assertIn("'x' is no index", self.refusal("systemd:domain=INET:index=x").why)
+        self.assertIn("the index 'x' is not", self.refusal("systemd:domain=INET:index=x").why)
 
     def test_badPort(self) -> None:
-        """A port is a number that there is."""
+        """A port is a number up to 65535."""
         for port in ("x", "-1", "65536", "٣", " 1"):
-            self.assertEqual(self.refusal(f"tcp:{port}").why, f"{port!r} is no port: a whole number from 0 to 65535")
+            why = f"the port {port!r} is not a whole number from 0 to 65535"
+            self.assertEqual(self.refusal(f"tcp:{port}").why, why)
         self.assertEqual(self.refusal("tcp:").why, "tcp needs the argument 'port'")
         self.assertEqual(self.refusal("tcp").why, "tcp needs the argument 'port'")
 
     def test_badArguments(self) -> None:
-        """Arguments that there are not, or that come twice, are named."""
+        """Unknown, surplus and invalid arguments are named."""
         refusal = self.refusal("tcp:5222:interfaces=127.0.0.1")
         self.assertEqual((refusal.why, refusal.hint), ("tcp has no argument 'interfaces'", "did you mean 'interface'?"))
-        self.assertIn("'interface' is there twice (a colon", self.refusal("tcp:5222:interface=::1").why)
-        self.assertEqual(self.refusal("tcp:1:a:2:b").why, "'b' is one argument too many")
+        self.assertIn("'interface' is given twice (write", self.refusal("tcp:5222:interface=::1").why)
+        self.assertEqual(self.refusal("tcp:1:a:2:b").why, "too many arguments: 'b'")
         self.assertEqual(self.refusal("tcp:1\\").why, "a backslash at the end escapes nothing")
-        self.assertIn("no backlog", self.refusal("tcp:1:backlog=x").why)
-        self.assertIn("no IPv6 address", self.refusal("tcp6:1:interface=127.0.0.1").why)
+        self.assertIn("the backlog 'x' is not", self.refusal("tcp:1:backlog=x").why)
+        self.assertIn("not an IPv6 address", self.refusal("tcp6:1:interface=127.0.0.1").why)
 
     def test_tls(self) -> None:
-        """An endpoint that would bring its own TLS is sent to the key for that."""
+        """Endpoints with TLS are refused with the key to use instead."""
         for text in ("ssl:5223:privateKey=a", "tls:a:tcp:5223"):
             self.assertIn("direct_tls_listen", self.refusal(text).why)
 
     def test_kinds(self) -> None:
-        """Other kinds are refused, with a hint where one is meant."""
+        """Other kinds are refused, with a suggestion if one is similar."""
         refusal = self.refusal("tpc:5222")
         self.assertEqual((refusal.why, refusal.hint), ("no kind 'tpc' here", "did you mean 'tcp'?"))
         self.refusal("5222")
@@ -86,7 +85,7 @@ class EndpointTests(SynchronousTestCase):
 
     @given(st.text("tcp6:=\\1interfaceportbacklogmode%/٣", max_size=40))
     def test_twistedAgrees(self, rest: str) -> None:
-        """Whatever is taken, Twisted takes as well; everything else is refused in order."""
+        """Every text is refused or valid for Twisted."""
         for text in (f"tcp:{rest}", f"tcp6:{rest}", rest):
             try:
                 endpoint = ANY.parse(text, BASE)
@@ -97,10 +96,10 @@ class EndpointTests(SynchronousTestCase):
 
 
 class ReachTests(SynchronousTestCase):
-    """Who can reach an endpoint."""
+    """L{isLocal} and L{isEphemeral}"""
 
     def test_local(self) -> None:
-        """Loopback addresses are for this machine only, however they are written."""
+        """Loopback addresses are local, in every notation."""
         for text in (
             "tcp:5222:interface=127.0.0.1",
             "tcp:5222:127.0.0.1",
@@ -112,9 +111,7 @@ class ReachTests(SynchronousTestCase):
             self.assertTrue(isLocal(text), text)
 
     def test_exposed(self) -> None:
-        """
-        Everything else may be reached from elsewhere: no interface at all, other addresses, whatever systemd opened.
-        """
+        """Everything else is not: no interface, other addresses, inherited sockets."""
         for text in (
             "tcp:5222",
             "tcp:5222:interface=",
@@ -127,7 +124,7 @@ class ReachTests(SynchronousTestCase):
             self.assertFalse(isLocal(text), text)
 
     def test_ephemeral(self) -> None:
-        """Port 0 is another one each time, all others are themselves."""
+        """Port 0 is ephemeral."""
         self.assertTrue(isEphemeral("tcp:0"))
         self.assertTrue(isEphemeral("tcp:interface=127.0.0.1:port=0"))
         self.assertFalse(isEphemeral("tcp:5222"))

@@ -18,10 +18,10 @@ from tests.config import MINIMAL, PATH, problemsOf, settings, text
 
 
 class LoadTests(SynchronousTestCase):
-    """Reading files."""
+    """L{load}"""
 
     def test_file(self) -> None:
-        """A file's relative paths start at its own folder, wherever the process stands and goes."""
+        """Relative paths start at the file's folder, whatever the working directory."""
         folder = FilePath(self.mktemp())
         folder.makedirs()
         path = folder.child("server.cfg")
@@ -32,7 +32,7 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(found.path, os.path.relpath(path.path))
 
     def test_unreadable(self) -> None:
-        """A file that cannot be read is one problem that says why."""
+        """A file that cannot be read is one problem, with the reason."""
         nowhere = self.mktemp()
         for path, why in ((nowhere, "No such file or directory"), (os.curdir, "Is a directory"), ("a\0b", "null")):
             error = self.assertRaises(ConfigError, load, path)
@@ -40,27 +40,17 @@ class LoadTests(SynchronousTestCase):
             self.assertIn(why, str(error))
             self.assertNotIn("\n", str(error))
 
-    def test_defaults(self) -> None:
-        """What is not given has its default."""
-        found = settings()
-        self.assertEqual(found.c2s.listen, ("tcp:5222:interface=127.0.0.1",))
-        self.assertEqual((found.c2s.tls, found.c2s.allowPlaintextAuth), ("required", False))
-        self.assertEqual(found.limits.stanzaSizeUnauthenticated, 10000)
-        self.assertEqual(found.transport.outboxLimit, 4 << 20)
-
     def test_lines(self) -> None:
-        """The settings know the lines of what was given."""
+        """The settings have the lines of the keys in the file."""
         self.assertEqual(parse(text(), PATH).lines["server", "domain"], 2)
         self.assertEqual(len(settings().lines), sum(map(len, MINIMAL.values())))
 
 
 class ProblemTests(SynchronousTestCase):
-    """What is told about a file that cannot be used."""
+    """The problems of a file."""
 
     def test_badValue(self) -> None:
-        """
-        A bad value is told with file, line, section, key, what was found, what is allowed and what may have been meant.
-        """
+        """A bad value is reported with file, line, section, key, what was found, what is allowed and a suggestion."""
         error = self.assertRaises(ConfigError, parse, b"[c2s]\n\ntls = requird\n" + text(), PATH)
         self.assertEqual(
             str(error),
@@ -68,9 +58,7 @@ class ProblemTests(SynchronousTestCase):
         )
 
     def test_allAtOnce(self) -> None:
-        """
-        All problems are told at once, of form, names, values and what they are to each other, in the order of the file.
-        """
+        """All problems of syntax, names, values and their relations are reported, in the order of the file."""
         data = b"""\
 stray = 1
 [server]
@@ -107,7 +95,7 @@ history = 300
         )
 
     def test_unknownKey(self) -> None:
-        """An unknown key is an error, with the keys there are and the likest of them."""
+        """An unknown key is reported with the known ones and the most similar."""
         (problem,) = problemsOf(text(transport={"oportunistic_writes": "no"}))
         self.assertTrue(
             problem.endswith(
@@ -118,18 +106,18 @@ history = 300
         )
 
     def test_keyOfAnotherSection(self) -> None:
-        """A key that belongs elsewhere is sent there."""
+        """A key of another section is reported with that section."""
         (problem,) = problemsOf(text(server={"listen": "tcp:5222"}))
         self.assertIn("(did you mean 'listen' in [c2s]?)", problem)
 
     def test_unknownSection(self) -> None:
-        """An unknown section is an error, and its keys are not told one by one."""
+        """An unknown section is reported without its keys."""
         (problem,) = problemsOf(text() + b"\n[Limits]\nstanza_size = x\n")
         self.assertIn("[Limits]: no such section; allowed: server, c2s,", problem)
         self.assertIn("(did you mean 'limits'?)", problem)
 
     def test_missing(self) -> None:
-        """A key that has to be given is told at its section, or without a line where that is missing too."""
+        """A missing required key is reported at its section, or without a line if that is missing too."""
         (problem,) = problemsOf(text(server={"domain": None}))
         self.assertTrue(problem.startswith(":1: [server] domain: found nothing, and there is no default; allowed: a"))
         self.assertEqual(
@@ -145,18 +133,18 @@ history = 300
         )
 
     def test_emptyValue(self) -> None:
-        """A key without a value is told as such."""
+        """A key without a value is reported."""
         (problem,) = problemsOf(text(c2s={"login_tries": ""}))
         self.assertIn("[c2s] login_tries: found nothing; allowed: a whole number", problem)
 
     def test_notText(self) -> None:
-        """A file that is no text has that one problem."""
+        """A file that is not text has one problem."""
         self.assertEqual(
             problemsOf(b"\xff\xfe[\x00"), [":1: found the byte 0xff, which is not UTF-8; allowed: UTF-8 text"]
         )
 
     def test_twiceAndWrong(self) -> None:
-        """A section that comes twice does not hide what is wrong in either part."""
+        """Both parts of a repeated section are checked."""
         problems = problemsOf(text() + b"\n[muc]\nhistory = x\n[server]\nnam = y\n")
         self.assertEqual(len(problems), 4, problems)
 
@@ -169,26 +157,26 @@ _LINES = st.sampled_from(
 
 
 class AnyFileTests(SynchronousTestCase):
-    """Whatever stands in a file."""
+    """Arbitrary files."""
 
     def check(self, data: bytes) -> None:
-        """A file gives settings or problems of one line each, and no other error."""
+        """A file has settings or problems of one line each, and causes no other error."""
         for problem in problemsOf(data):
             self.assertTrue(problem.isprintable(), problem)
             self.assertLess(len(problem), 1500)
 
     @given(st.binary(max_size=200))
     def test_bytes(self, data: bytes) -> None:
-        """Any bytes at all."""
+        """Arbitrary bytes."""
         self.check(data)
 
     @given(st.lists(_LINES, max_size=30), st.text(max_size=20))
     def test_lines(self, lines: list[str], odd: str) -> None:
-        """Lines that are nearly right, in any order, with something odd in between."""
+        """Nearly valid lines, in any order, with arbitrary text between."""
         self.check("\n".join([*lines, odd, *lines[::-1]]).encode("utf-8", "surrogatepass"))
 
     @given(st.sampled_from(sorted(OPTIONS)), st.text(max_size=40).filter(str.isprintable))
     def test_values(self, at: tuple[str, str], value: str) -> None:
-        """Any value for any key."""
+        """Arbitrary values of every key."""
         section, name = at
         self.check(text(**{section: {name: value}}))

@@ -27,56 +27,48 @@ PROMISED = {
     "muc": {"domain"},
     "storage": {"affiliations"},
 }
-"""Names that people's files have in them; they never change."""
+"""Names in existing files, which must not change."""
 
 
 class TableTests(SynchronousTestCase):
-    """The table as a whole."""
+    """L{OPTIONS}"""
 
     def test_promisedNames(self) -> None:
-        """The names that are promised are there."""
+        """The names in existing files are there."""
         for section, names in PROMISED.items():
             self.assertEqual(names - {name for at, name in OPTIONS if at == section}, set())
 
     def test_namesInTheFile(self) -> None:
-        """A key's name is its attribute's in lower case words."""
+        """A key is its attribute's name with underscores."""
         self.assertEqual(OPTIONS["c2s", "direct_tls_listen"].attribute, "directTlsListen")
         for section, name in OPTIONS:
             self.assertRegex(section, r"\A[a-z0-9]+\Z")
             self.assertRegex(name, r"\A[a-z]+(_[a-z]+)*\Z")
 
     def test_defaults(self) -> None:
-        """Every default is allowed, as it would stand in a file."""
-        for key in OPTIONS.values():
-            if key.default is None:
+        """Every default is a valid value."""
+        for option in OPTIONS.values():
+            if option.default is None:
                 continue
             refused: list[tuple[object, ...]] = []
-            lines = [Line(1, line) for line in key.default.split("\n") if line]
+            lines = [Line(1, line) for line in option.default.split("\n") if line]
             base = FilePath("/srv")
-            value = key.type.read(lines, 1, base, lambda *refusal, to=refused: to.append(refusal))
-            self.assertEqual(refused, [], key)
-            self.assertEqual(value, key.type.parse(key.default, base))
+            value = option.type.read(lines, 1, base, lambda *refusal, to=refused: to.append(refusal))
+            self.assertEqual(refused, [], option)
+            self.assertEqual(value, option.type.parse(option.default, base))
 
     def test_documented(self) -> None:
-        """Every key says in sentences what it means, and every section what it is."""
-        for key in OPTIONS.values():
-            self.assertRegex(key.doc, r"\A[A-Z].+\.\Z")
-            self.assertNotEqual(key.type.allowed, "")
+        """Every option and every section has a description."""
+        for option in OPTIONS.values():
+            self.assertRegex(option.doc, r"\A[A-Z].+\.\Z")
+            self.assertNotEqual(option.type.allowed, "")
         for section in SECTIONS.values():
             self.assertTrue(section.__doc__)
 
-    def test_numbersHaveUnits(self) -> None:
-        """Sizes and durations name their unit."""
-        units = {name: key.type.unit for (_, name), key in OPTIONS.items()}
-        self.assertEqual((units["outbox_limit"], units["idle_timeout"], units["tls"]), ("bytes", "seconds", ""))
-
     def test_depth(self) -> None:
-        """
-        A stanza as deep as can be allowed can be copied and rendered, which goes down into it step by step, with room
-        on the stack for whoever asks for it.
-        """
-        (key,) = (key for key in OPTIONS.values() if key.name == "depth")
-        depth = cast(Integer, key.type).most
+        """A stanza of the maximum depth can be copied and rendered, both recursive, with room left on the stack."""
+        (option,) = (option for option in OPTIONS.values() if option.name == "depth")
+        depth = cast(Integer, option.type).most
         inner = outer = Element(("urn:x", "a"))
         for _ in range(depth - 1):
             inner = inner.add("a")
@@ -91,7 +83,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(far(300).count(b"</a>"), depth - 1)
 
     def test_sectionsAreAttributes(self) -> None:
-        """The settings have each section under its own name, and nothing of it can be changed."""
+        """The settings have each section by name, and are immutable."""
         found = settings()
         for name, section in SECTIONS.items():
             self.assertIsInstance(getattr(found, name), section)
@@ -100,15 +92,15 @@ class TableTests(SynchronousTestCase):
 
 
 class SettingsTests(SynchronousTestCase):
-    """The settings of a file."""
+    """L{Settings}"""
 
     def test_equality(self) -> None:
-        """Settings are equal when they say the same: a reload can see what has changed."""
+        """Settings with the same values are equal, so that a reload notices changes."""
         self.assertEqual(settings(), settings(c2s={"tls": "required"}))
         self.assertNotEqual(settings(), settings(c2s={"tls": "optional"}))
 
     def test_problem(self) -> None:
-        """Trouble with a value that comes later is told with the place of the key; a default has no line."""
+        """A later problem with a value has the line of the key; that of a default has none."""
         found: Settings = settings()
         number = text().decode().split("\n").index("certificate = server.crt") + 1
         self.assertEqual(
@@ -118,5 +110,5 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(str(found.problem("c2s", "listen", "in use")), f"{found.path}: [c2s] listen: in use")
 
     def test_secretsAreNotKept(self) -> None:
-        """No key holds a secret itself: settings may be shown."""
+        """No option is a secret: settings may be shown."""
         self.assertEqual([at for at in OPTIONS if re.search("password|secret", at[1])], [])

@@ -32,10 +32,10 @@ BASE = FilePath("/srv/muccore/etc")
 
 
 class ParseTests(SynchronousTestCase):
-    """Reading one value."""
+    """L{Type.parse}"""
 
     def assertParses(self, type: AnyType, expected: dict[str, Any]) -> None:
-        """Each text is read as the value beside it."""
+        """Each text is parsed to its value."""
         self.assertEqual({text: type.parse(text, BASE) for text in expected}, expected)
 
     def assertRefused(self, type: AnyType, *texts: str) -> None:
@@ -45,14 +45,14 @@ class ParseTests(SynchronousTestCase):
                 type.parse(text, BASE)
 
     def test_boolean(self) -> None:
-        """The words for yes and no, in any case."""
+        """Several words for yes and no, in any case."""
         self.assertParses(
             Boolean(), {"yes": True, "On": True, "TRUE": True, "1": True, "no": False, "off": False, "0": False}
         )
         self.assertRefused(Boolean(), "", "maybe", "2", "y")
 
     def test_choice(self) -> None:
-        """One of the words; a word that is nearly one gets a hint."""
+        """One of the words; a similar word causes a suggestion."""
         choice = Choice("required", "off")
         self.assertParses(choice, {"required": "required", "off": "off"})
         self.assertRefused(choice, "", "Off")
@@ -62,7 +62,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(self.assertRaises(InvalidValue, choice.parse, "zzz", BASE).hint, "")
 
     def test_integer(self) -> None:
-        """Whole numbers within their bounds, in ASCII digits."""
+        """Whole numbers within bounds, in ASCII digits."""
         self.assertParses(Integer(1, 100), {"1": 1, "100": 100, "007": 7})
         self.assertRefused(Integer(1, 100), "", "0", "101", "-1", "1.0", "1e1", "٣", "²", "9" * 5000)
 
@@ -87,7 +87,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.integers(0, 2**40))
     def test_sizesReadBack(self, size: int) -> None:
-        """Whatever is written in bytes is read as it was written."""
+        """Sizes in bytes are parsed exactly."""
         self.assertEqual(Size("0 B", "1024 GiB").parse(f"{size} B", BASE), size)
 
     def test_hostName(self) -> None:
@@ -96,14 +96,12 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused(HostName(), "", "a..b", "romeo@example.org", "exa mple", "-a.example", "x" * 2000)
 
     def test_text(self) -> None:
-        """Text that an XML stanza can carry."""
+        """Text without control characters."""
         self.assertParses(Text(), {"": "", "Räume & mehr": "Räume & mehr"})
         self.assertRefused(Text(), "a\x00", "a\x1bb", "a\tb", "\x7f", "\ufffe")
 
     def test_path(self) -> None:
-        """
-        A relative path starts at the base and may lead out of it, an absolute one stands for itself, nothing is none.
-        """
+        """Relative paths start at the base and may leave it; nothing is C{None}."""
         self.assertParses(
             Path(),
             {
@@ -116,7 +114,7 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused(Path(), "a\x00b")
 
     def test_network(self) -> None:
-        """IP networks, and addresses as networks of one."""
+        """IP networks and addresses."""
         self.assertParses(
             NetworkAddress(),
             {
@@ -128,15 +126,15 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused(NetworkAddress(), "", "10.0.0.1/8", "localhost", "10.0.0.0/33")
 
     def test_defaultOfList(self) -> None:
-        """A list's default has its items one a line."""
+        """A list has one item on each line."""
         self.assertParses(ListOf(Integer(0, 9)), {"": (), "1": (1,), "1\n2": (1, 2)})
 
 
 class ReadTests(SynchronousTestCase):
-    """Reading the lines of a value."""
+    """L{Type.read}"""
 
     def read(self, type: AnyType, *texts: str) -> Any:
-        """Read a value whose key is in line 10."""
+        """Read a value whose key is in line 10, and record errors."""
         self.refused: list[tuple[int, str, str]] = []
         return type.read(
             [Line(number, text) for number, text in enumerate(texts, 10)],
@@ -151,22 +149,22 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(self.refused, [])
 
     def test_nothing(self) -> None:
-        """A key without a value is told at the key's own line."""
+        """A missing value is reported at the key's line."""
         self.assertIsNone(self.read(Integer(0, 9)))
         self.assertEqual(self.refused, [(10, "", "")])
 
     def test_tooManyLines(self) -> None:
-        """A second line is told where the key takes one."""
+        """A second line is reported for a key that takes one."""
         self.assertIsNone(self.read(Integer(0, 9), "7", "8"))
         self.assertEqual([(line, found) for line, found, _ in self.refused], [(11, "8")])
 
     def test_list(self) -> None:
-        """A list has one item a line."""
+        """A list has any number of lines."""
         self.assertEqual(self.read(ListOf(Integer(0, 9)), "7", "8"), (7, 8))
         self.assertEqual(self.read(ListOf(Integer(0, 9))), ())
         self.assertEqual(self.refused, [])
 
-    def test_listTellsEveryItem(self) -> None:
-        """Every bad item of a list is told, at its own line."""
+    def test_listErrors(self) -> None:
+        """Every bad item of a list is reported at its line."""
         self.read(ListOf(Integer(0, 9)), "a", "8", "c")
         self.assertEqual(self.refused, [(10, "a", ""), (12, "c", "")])

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.config import problemsOf, settings, text
+from tests.config import problemsOf, text
 
 NO_CERTIFICATE: dict[str, str | None] = {"certificate": None, "private_key": None}
 
 
 class CheckTests(SynchronousTestCase):
-    """What values must be to each other."""
+    """Checks of options against each other."""
 
     def assertProblem(self, place: str, *words: str, **changes: dict[str, str | None]) -> None:
-        """The configuration has this one problem, at this key and with these words."""
+        """The configuration has this problem only, at this key and with these words."""
         problems = problemsOf(text(**changes))
         self.assertEqual(len(problems), 1, problems)
         self.assertRegex(problems[0], rf"\A(:\d+)?: {place}: ".replace("[", r"\["))
@@ -26,46 +26,40 @@ class CheckTests(SynchronousTestCase):
         """The configuration has no problem."""
         self.assertEqual(problemsOf(text(**changes)), [])
 
-    def test_minimal(self) -> None:
-        """What has to be given is enough."""
-        self.assertFine()
-
     def test_loadTests(self) -> None:
-        """
-        Without TLS, with passwords in the clear and with accounts for everybody: all that on loopback needs no
-        certificate.
-        """
+        """The minimum is valid; so are, on loopback, no TLS, clear passwords, any user and no certificate."""
+        self.assertFine()
         self.assertFine(
             c2s={"tls": "off", "allow_plaintext_auth": "yes"}, auth={"backend": "insecure:"}, tls=NO_CERTIFICATE
         )
 
     def test_public(self) -> None:
-        """A server for the world needs nothing special as long as it encrypts."""
+        """Public listeners are valid with encryption."""
         self.assertFine(c2s={"listen": "tcp:5222", "direct_tls_listen": "tcp:5223", "allow_plaintext_auth": "yes"})
         self.assertFine(c2s={"listen": "tcp:5222", "tls": "optional"})
 
     def test_noListener(self) -> None:
-        """Something has to listen."""
+        """At least one endpoint is required."""
         self.assertProblem("[c2s] listen", "at least one", c2s={"listen": ""})
         self.assertFine(c2s={"listen": "", "direct_tls_listen": "tcp:5223"})
 
     def test_twice(self) -> None:
-        """One endpoint cannot be listened on twice; free ports of the system's choice can."""
+        """An endpoint must not be given twice, except port 0."""
         self.assertProblem("[c2s] listen", "'tcp:5222' more than once", c2s={"listen": "tcp:5222\n tcp:5222"})
         problems = problemsOf(text(c2s={"listen": "tcp:5222", "direct_tls_listen": "tcp:5222"}))
         self.assertEqual(len(problems), 2)
         self.assertFine(c2s={"listen": "tcp:0\n tcp:0", "direct_tls_listen": "tcp:0"})
 
     def test_offInPublic(self) -> None:
-        """Without TLS nothing listens where others can reach it."""
+        """Without TLS, listeners must be on loopback addresses."""
         for endpoint in ("tcp:5222", "tcp:5222:interface=192.0.2.1", "systemd:domain=INET:index=0"):
             self.assertProblem(
                 "[c2s] tls", repr(endpoint), "required, optional", c2s={"tls": "off", "listen": endpoint}
             )
         self.assertFine(c2s={"tls": "off", "listen": r"tcp6:5222:interface=\:\:1"})
 
-    def test_passwordsInTheClear(self) -> None:
-        """Passwords in the clear are not taken over a network, whatever is configured."""
+    def test_plaintextAuth(self) -> None:
+        """Clear passwords are refused on public listeners with optional TLS."""
         self.assertProblem(
             "[c2s] allow_plaintext_auth",
             "tls = required",
@@ -73,8 +67,8 @@ class CheckTests(SynchronousTestCase):
         )
         self.assertFine(c2s={"tls": "optional", "allow_plaintext_auth": "yes"})
 
-    def test_everyExposedEndpointCounts(self) -> None:
-        """One endpoint on loopback does not excuse another one."""
+    def test_everyEndpointCounts(self) -> None:
+        """One endpoint on loopback is not enough."""
         self.assertProblem(
             "[c2s] tls",
             "'tcp:5269'",
@@ -82,7 +76,7 @@ class CheckTests(SynchronousTestCase):
         )
 
     def test_certificateNeeded(self) -> None:
-        """TLS of either kind needs a certificate and its key."""
+        """TLS of either kind requires a certificate and its key."""
         for c2s in (
             {"tls": "required"},
             {"tls": "optional"},
@@ -94,13 +88,13 @@ class CheckTests(SynchronousTestCase):
             self.assertIn("[tls] private_key: found nothing", problems[1])
 
     def test_certificateAndKey(self) -> None:
-        """One of the two is not enough, even where neither is needed."""
+        """A certificate and its key require each other, even without TLS."""
         off: dict[str, str | None] = {"tls": "off"}
         self.assertProblem("[tls] private_key", "needed with certificate", c2s=off, tls={"private_key": None})
         self.assertProblem("[tls] certificate", "needed with private_key", c2s=off, tls={"certificate": ""})
 
-    def test_openInPublic(self) -> None:
-        """Accounts that let everybody in serve nobody from elsewhere, by no listener."""
+    def test_insecureInPublic(self) -> None:
+        """Authentication that accepts any password is refused on public listeners."""
         for c2s in ({"listen": "tcp:5222"}, {"direct_tls_listen": "tcp:5223"}):
             self.assertProblem(
                 "[auth] backend",
@@ -111,7 +105,7 @@ class CheckTests(SynchronousTestCase):
             )
 
     def test_sizes(self) -> None:
-        """Who is not logged in may not send more than who is, and one stanza fits the outbox."""
+        """A stanza fits the outbox, and is larger after log-in than before."""
         self.assertProblem(
             "[limits] stanza_size_unauthenticated",
             "found 20000 bytes; allowed: at most stanza_size, 10000 bytes",
@@ -120,25 +114,20 @@ class CheckTests(SynchronousTestCase):
         self.assertProblem("[transport] outbox_limit", "found 16384 bytes", transport={"outbox_limit": "16 KiB"})
 
     def test_domains(self) -> None:
-        """Rooms have another domain than accounts, however it is written."""
+        """Rooms and accounts have different domains, compared after preparation."""
         self.assertProblem("[muc] domain", "such as conference.example.org", muc={"domain": "EXAMPLE.org."})
 
     def test_history(self) -> None:
-        """A new room keeps no more than an owner could set."""
+        """The history of new rooms is within the limit for owners."""
         self.assertProblem(
             "[muc] history",
             "found 30; allowed: at most history_limit, 20",
             muc={"history": "30", "history_limit": "20"},
         )
 
-    def test_unreadValuesEndACheck(self) -> None:
-        """A check whose value could not be read says nothing; the others still do."""
+    def test_unreadableValue(self) -> None:
+        """A check with an unreadable value is skipped, the others are not."""
         problems = sorted(problemsOf(text(c2s={"tls": "of", "listen": "tcp:5222"}, auth={"backend": "insecure:"})))
         self.assertEqual(len(problems), 2, problems)
         self.assertIn("[c2s] tls: found 'of'", problems[0])
         self.assertIn("[auth] backend: found 'insecure:', which accepts any password", problems[1])
-
-    def test_valuesInBaseUnits(self) -> None:
-        """Settings that pass hold values in base units."""
-        found = settings(c2s={"idle_timeout": "2 min"}, limits={"stanza_size": "1 MiB"})
-        self.assertEqual((found.c2s.idleTimeout, found.limits.stanzaSize), (120.0, 1 << 20))
