@@ -1,14 +1,13 @@
 # -*- test-case-name: tests.net.test_flush -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The end of a reactor turn: who wrote in it is flushed once, before the reactor polls again.
+Flushing at the end of a reactor turn: each transport that was written to is flushed once, before the next poll.
 
-Theory of operation. A Twisted reactor first runs what other threads have handed over and the timed calls that are
-due, then polls and runs what became readable or writable, and so on in a circle. The first write that is noted asks
-for C{callLater(0)}. After an event of the poller, or something from a thread, that call comes before the next poll:
-just what is wanted, with all writes of the turn joined. From inside a timed call it would come only after
-another poll. So L{FlushScheduler} is an L{IReactorTime} itself, and whatever is timed through it is followed by a
-flush.
+Theory of operation. In one turn a Twisted reactor runs the calls from other threads and the timed calls that are due,
+then polls and handles what became readable or writable. The first L{FlushScheduler.schedule} of a turn requests
+C{callLater(0)}. After a poller event or a call from a thread, that call runs before the next poll, and all writes of
+the turn are joined. After a timed call it would run one poll too late; therefore L{FlushScheduler} is an
+L{IReactorTime} itself and flushes after each call timed through it.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from muccore.log.logger import Logger
 _T = TypeVar("_T")
 
 _ROUNDS: Final = 16
-"""How often one flush goes over writers that note themselves while it runs; the rest waits for the next turn."""
+"""Rounds of one flush, for transports that are written to while it runs; the rest waits for the next turn."""
 
 
 class Flushable(Protocol):
     """What a L{FlushScheduler} can flush."""
 
     def flush(self) -> None:
-        """Send what was written since the last flush. May note itself again, must not wait."""
+        """Send what was written since the last flush. May call L{FlushScheduler.schedule}; must not block."""
 
 
 @implementer(IReactorTime)
 class FlushScheduler:
-    """The transports that wrote in this reactor turn, and a clock whose calls end with a flush."""
+    """The transports that were written to in this reactor turn, and a clock whose calls end with a flush."""
 
     _log = Logger()
 
@@ -49,28 +48,28 @@ class FlushScheduler:
         self._flushing = False
         self._depth = 0
 
-    def schedule(self, writer: Flushable) -> None:
+    def schedule(self, transport: Flushable) -> None:
         """
-        Have somebody flushed at the end of this turn. Whoever is noted twice is flushed twice: a transport notes
-        itself with the first of its writes only.
+        Flush a transport at the end of this turn. Duplicates are not detected: a transport calls this with the first
+        write of a turn only.
         """
         if not self._pending and not self._depth:
             self._scheduleFlush()
-        self._pending.append(writer)
+        self._pending.append(transport)
 
     def flush(self) -> None:
-        """Flush everybody who has been noted. From inside a flush this does nothing: the one under way sees to it."""
+        """Flush all scheduled transports. Inside a flush this does nothing: the outer one continues."""
         if self._flushing or not self._pending:
             return
         self._flushing = True
         try:
             for _ in range(_ROUNDS):
-                writers, self._pending = self._pending, []
-                for writer in writers:
+                pending, self._pending = self._pending, []
+                for transport in pending:
                     try:
-                        writer.flush()
+                        transport.flush()
                     except Exception:
-                        self._log.failure("A transport could not be flushed")
+                        self._log.failure("Flushing a transport failed")
                 if not self._pending:
                     return
         finally:
@@ -80,8 +79,8 @@ class FlushScheduler:
 
     def run(self, f: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """
-        Call a function and flush what it wrote, also if it raises. For everything that does not come from the poller:
-        timed calls that were not made through this object, results that arrive from elsewhere.
+        Call a function and flush what it wrote, also if it raises. For everything that does not come from the poller,
+        such as calls timed by the reactor itself.
 
         @return: what it returned.
         """
@@ -95,8 +94,8 @@ class FlushScheduler:
 
     def callSoon(self, f: Callable[..., object], *args: object) -> None:
         """
-        Call a function in the next turn of the reactor. All that are put here in one turn run together with one flush
-        behind them, so that their writes are joined; one that raises is logged and keeps no other from running.
+        Call a function in the next reactor turn. All such calls of one turn are followed by a single flush; one that
+        raises is logged, and the others still run.
         """
         if not self._later:
             self.callLater(0, self._runLater)
@@ -109,18 +108,14 @@ class FlushScheduler:
         return self._clock.seconds()
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:
-        """
-        Call a function later and flush what it wrote.
-
-        @see: L{IReactorTime.callLater}
-        """
+        """Call a function later and flush what it wrote. See L{IReactorTime.callLater}."""
         return self._clock.callLater(delay, self.run, callable, *args, **kwargs)
 
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:
         """@see: L{IReactorTime.getDelayedCalls}"""
         return self._clock.getDelayedCalls()
 
-    # How it works
+    # Scheduled calls
 
     def _scheduleFlush(self) -> None:
         if not self._scheduled and not self._flushing:
@@ -137,7 +132,7 @@ class FlushScheduler:
             try:
                 f(*args)
             except Exception:
-                self._log.failure("A call put off to this turn failed")
+                self._log.failure("A call deferred to this reactor turn failed")
 
 
 __all__ = ["FlushScheduler", "Flushable"]

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.net.test_limits -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""How fast and how often: bytes a second on one connection, connections from one address, connections in all."""
+"""Limits of rate and number: bytes per second of a connection, connections from one address and in all."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Final
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PREFIX: Final = 64
-"""What counts as one address of IPv6: whoever has one has all of them."""
+"""Bits of an IPv6 address that identify a client, who usually has all addresses under them."""
 
 
 class TokenBucket:
     """
-    A rate with bursts: tokens drip into the bucket until it is full, and whatever happens costs some. What has
-    happened already is taken even if there is not enough; then one waits until the debt is paid.
+    A token bucket: a rate with bursts. Taking more tokens than there are puts it in debt; the caller then waits until
+    the debt is paid.
     """
 
     __slots__ = ("_burst", "_level", "_rate", "_seconds", "_time")
 
     def __init__(self, rate: float, burst: float, seconds: Callable[[], float]) -> None:
         """
-        @param rate: tokens a second, more than 0.
-        @param burst: how many the bucket holds; it is full at first.
-        @param seconds: tells the time.
+        @param rate: tokens per second, more than 0.
+        @param burst: capacity; the bucket is full at first.
+        @param seconds: the clock.
         """
         self._rate = rate
         self._burst = self._level = float(burst)
@@ -38,22 +38,19 @@ class TokenBucket:
         """
         Take tokens.
 
-        @return: in how many seconds the bucket will be out of debt; 0 if it is not in debt.
+        @return: seconds until the bucket is out of debt, 0 if it is not in debt.
         """
         now = self._seconds()
-        # A clock that is set back gives nothing and takes nothing.
-        dripped = max(0.0, now - self._time) * self._rate
+        # Setting the clock back neither adds nor removes tokens.
+        added = max(0.0, now - self._time) * self._rate
         self._time = now
-        self._level = level = min(self._burst, self._level + dripped) - tokens
+        self._level = level = min(self._burst, self._level + added) - tokens
         return -level / self._rate if level < 0 else 0.0
 
 
 @lru_cache(maxsize=1024)
 def addressOf(host: str) -> _Address | None:
-    """
-    The IP address of a peer; IPv4 also where it came in through an IPv6 socket. C{None} for what has none, such as a
-    UNIX socket.
-    """
+    """The IP address of a peer (IPv4-mapped IPv6 as IPv4), or C{None} if it has none, as for a UNIX socket."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -65,7 +62,7 @@ def addressOf(host: str) -> _Address | None:
 
 @lru_cache(maxsize=1024)
 def addressKey(host: str) -> str:
-    """What counts as one address: one of IPv4 or one /64 of IPv6."""
+    """What counts as one address: an IPv4 address or an IPv6 /64."""
     address = addressOf(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(int(address) >> (address.max_prefixlen - _PREFIX))
@@ -78,28 +75,28 @@ class Networks:
     def __init__(self, networks: Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
         """
         @param networks: such as C{"127.0.0.0/8"} or C{"::1"}, or networks of C{ipaddress}.
-        @raise ValueError: if one of them is none.
+        @raise ValueError: if one is invalid.
         """
         self._networks = [ipaddress.ip_network(network) for network in networks]
 
     def __contains__(self, host: str) -> bool:
-        """Whether a peer is in one of them. A peer without an IP address is on this machine, and in any set."""
+        """Whether a peer is in one of them. A peer without an IP address is local and in every set."""
         address = addressOf(host)
         return address is None or any(address in network for network in self._networks)
 
 
 LOOPBACK: Final = Networks(["127.0.0.0/8", "::1/128"])
-"""This machine."""
+"""The loopback networks."""
 
 
 class AddressLimit:
     """
-    Counts connections by where they come from. The limits may be changed at any time; who is in stays in.
+    Counts connections by address. The limits may be changed at any time; connections already admitted stay.
 
-    @ivar perAddress: how many may come from one address of IPv4 or one /64 of IPv6; 0 for any number.
-    @ivar total: how many there may be in all, those from exempt addresses among them; 0 for any number.
-    @ivar exempt: where any number may come from.
-    @ivar count: how many there are.
+    @ivar perAddress: connections from one IPv4 address or IPv6 /64; 0 for no limit.
+    @ivar total: connections in all, those from exempt networks included; 0 for no limit.
+    @ivar exempt: networks without C{perAddress}.
+    @ivar count: present connections.
     """
 
     def __init__(self, perAddress: int, total: int = 0, exempt: Networks = LOOPBACK) -> None:
@@ -111,9 +108,9 @@ class AddressLimit:
 
     def enter(self, host: str) -> str | None:
         """
-        A connection has come. Unless it is refused, L{leave} must be called when it ends.
+        Count a new connection. Unless it is rejected, L{leave} must be called when it ends.
 
-        @return: the condition of the stream error it is refused with, or C{None} if it may stay.
+        @return: the stream error condition to reject it with, or C{None} to admit it.
         """
         if self.total and self.count >= self.total:
             return "resource-constraint"
@@ -126,7 +123,7 @@ class AddressLimit:
         return None
 
     def leave(self, host: str) -> None:
-        """A connection that was not refused has ended."""
+        """Stop counting an admitted connection, which has ended."""
         key = addressKey(host)
         here = self._counts[key] - 1
         if here:

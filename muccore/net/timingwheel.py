@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.net.test_timingwheel -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-One timer for many: who has to be looked at in which second.
+A timing wheel: the timeouts of many connections on one timer.
 
-A timer of its own for each connection would cost memory, and time whenever it is put off. Here being put off costs
-nothing: whoever is looked at too early says when to look again.
+A timer for each connection would cost memory, and time at each postponement. Here postponing is free: an object whose
+timeout comes too early returns when to call it again.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ TICK: Final = 1.0
 
 class Timed(Protocol):
     """
-    What a L{TimingWheel} looks at. Hashable by identity.
+    An object with a timeout. Hashable by identity.
 
-    @ivar due: the tick at which it is looked at next; 0 for never. Only the wheel sets it.
+    @ivar due: the tick of its timeout, 0 for none. Only the wheel sets it.
     """
 
     due: int
 
     def timeoutDue(self, tick: int) -> int:
         """
-        It is time to look.
+        Handle the timeout.
 
-        @param tick: which tick it is.
-        @return: in how many ticks to look again; 0 for never.
+        @param tick: the number of the current tick.
+        @return: ticks until the next timeout, 0 for none.
         """
 
 
 class TimingWheel:
     """
-    Looks at things at their time. Nothing is running while there is nothing to look at.
+    Calls objects at their timeouts. No timer runs while there is none.
 
-    @ivar tick: the number of the present tick. It is counted, not taken from a clock, so that a clock that is set
-        hurts nobody.
+    @ivar tick: the number of the current tick. Ticks are counted, not computed from a clock, so setting the clock
+        changes no timeout.
     """
 
     _log = Logger()
@@ -52,24 +52,24 @@ class TimingWheel:
         self._due: dict[int, set[Timed]] = {}
         self._call: IDelayedCall | None = None
 
-    def schedule(self, watched: Timed, ticks: int) -> None:
-        """Look at something in so many ticks, at least one, whatever was said before."""
-        self.remove(watched)
-        watched.due = due = self.tick + max(1, ticks)
-        at = self._due.get(due)
-        if at is None:
-            at = self._due[due] = set()
-        at.add(watched)
+    def schedule(self, timed: Timed, ticks: int) -> None:
+        """Set the timeout of an object, at least one tick from now; this replaces its present one."""
+        self.remove(timed)
+        timed.due = due = self.tick + max(1, ticks)
+        slot = self._due.get(due)
+        if slot is None:
+            slot = self._due[due] = set()
+        slot.add(timed)
         if self._call is None:
             self._call = self._clock.callLater(TICK, self._advance)
 
-    def remove(self, watched: Timed) -> None:
-        """Look at something no more. Removing what is not there changes nothing."""
-        due, watched.due = watched.due, 0
-        at = self._due.get(due)
-        if at is not None:
-            at.discard(watched)
-            if not at:
+    def remove(self, timed: Timed) -> None:
+        """Remove the timeout of an object, if it has one."""
+        due, timed.due = timed.due, 0
+        slot = self._due.get(due)
+        if slot is not None:
+            slot.discard(timed)
+            if not slot:
                 del self._due[due]
                 if not self._due and self._call is not None:
                     self._call.cancel()
@@ -78,18 +78,18 @@ class TimingWheel:
     def _advance(self) -> None:
         self._call = None
         self.tick = tick = self.tick + 1
-        for watched in self._due.pop(tick, ()):
-            if watched.due != tick:
-                # Removed, or put elsewhere, by somebody who was looked at before it.
+        for timed in self._due.pop(tick, ()):
+            if timed.due != tick:
+                # An object of the same tick, called before it, has removed or rescheduled it.
                 continue
-            watched.due = 0
+            timed.due = 0
             try:
-                again = watched.timeoutDue(tick)
+                again = timed.timeoutDue(tick)
             except Exception:
-                self._log.failure("A timeout failed")
+                self._log.failure("Handling a timeout failed")
                 continue
             if again:
-                self.schedule(watched, again)
+                self.schedule(timed, again)
         if self._due and self._call is None:
             self._call = self._clock.callLater(TICK, self._advance)
 
