@@ -1,21 +1,20 @@
 # -*- test-case-name: tests.net.test_connection -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-An accepted connection whose memory and whose ending are bounded: the ground that opportunistic writes stand on, and
-what runs when they are off.
+Accepted connections with bounded memory and bounded closing: the base of opportunistic writes, and what runs without
+them.
 
-Theory of operation. Everything that Twisted buffers enters its buffer through C{startWriting}, so the bound is
-checked there, for what the TLS layer writes as well. Whoever exceeds it is cut off in a later turn, with all aborted
-connections of one turn together, so that what their rooms have to say about it is joined. Closing has a timer over
-it.
+Theory of operation. Everything that Twisted buffers, the output of the TLS layer included, enters the buffer through
+C{startWriting}, so the limit is checked there. A connection that exceeds it is aborted in a later reactor turn,
+together with all others aborted in the same one, so that the writes that follow from their ends are joined. A timer
+limits closing.
 
-TLS is started here and not by Twisted's C{_newtls}, because that makes the TLS layer write past whatever a subclass
-does about writing and closing.
+TLS is started here and not by Twisted's C{_newtls}, whose TLS layer would bypass C{write} and C{loseConnection} of a
+subclass.
 
-Besides Twisted's public interface this needs C{FileDescriptor._tempDataBuffer}, C{_tempDataLen} and
-C{_writeDisconnected}; C{Connection._aborting}; of L{TLSMemoryBIOProtocol} the third parameter (our protocol is
-connected already), C{_appSendBuffer} (what was written before the handshake was done) and C{_aborted} (deliver
-nothing more).
+Private parts of Twisted in use: C{FileDescriptor._tempDataBuffer}, C{_tempDataLen} and C{_writeDisconnected};
+C{Connection._aborting}; of L{TLSMemoryBIOProtocol} the third parameter (our protocol is connected already),
+C{_appSendBuffer} (what was written before the end of the handshake) and C{_aborted} (deliver nothing more).
 """
 
 from __future__ import annotations
@@ -36,31 +35,29 @@ from muccore.log.eventlog import OUTBOX_OVERFLOW
 from muccore.net.flush import FlushScheduler
 
 OUTBOX_LIMIT: Final = 4 * 1024 * 1024
-"""Bytes that a connection may have waiting, unless configured."""
+"""Default limit for the unsent bytes of a connection."""
 
 CLOSE_TIMEOUT: Final = 10.0
-"""Seconds that closing a connection may take, unless configured."""
+"""Default limit for the time that closing a connection takes, in seconds."""
 
 
 class _TLSFactory(TLSMemoryBIOFactory):
-    """
-    Makes TLS layers; kept for as long as the same context is used, because one for each connection would cost memory.
-    """
+    """Makes TLS layers. Kept as long as the context stays the same, to save the memory of one per connection."""
 
     def __init__(self, context: Any, isClient: bool, clock: FlushScheduler, opportunistic: bool) -> None:
         super().__init__(context, isClient, Factory(), clock)
         self.key = (context, isClient)
         if opportunistic:
-            # The default holds small writes back for a turn; ours come joined.
+            # The default delays small writes by a turn to join them; ours are joined already.
             self.protocol = TLSMemoryBIOProtocol
 
 
 @implementer(ITransport, IConsumer)
 class _TLSTransport:
     """
-    What the TLS layer of a connection takes for its transport.
+    The transport of a connection's TLS layer.
 
-    It has no C{__getattr__}: nothing may reach the socket past the methods that are here.
+    It has no C{__getattr__}: nothing else may reach the socket.
     """
 
     __slots__ = ("_connection",)
@@ -95,12 +92,11 @@ class _TLSTransport:
 
 class BoundedConnection(tcp.Server):
     """
-    An accepted connection that writes as Twisted does, through the poller, but whose buffer and closing are bounded.
-    This is what runs when opportunistic writes are off.
+    An accepted connection that writes through the poller, as Twisted does, with a bounded buffer and bounded closing.
 
-    @cvar flusher: where it is flushed, and the clock of its timers.
-    @cvar outboxLimit: bytes that may wait until the kernel takes them, under TLS as they are after encryption.
-        With more the connection ends as by L{abortConnection}.
+    @cvar flusher: flushes it; also the clock of its timers.
+    @cvar outboxLimit: limit for the bytes not yet taken by the kernel, under TLS as encrypted; above it the connection
+        is aborted.
     @cvar closeTimeout: seconds from L{loseConnection} until the connection is aborted.
     """
 
@@ -117,41 +113,32 @@ class BoundedConnection(tcp.Server):
     def __init__(self, sock: socket.socket, *args: Any) -> None:
         super().__init__(sock, *args)
         if sock.family != socket.AF_UNIX:
-            # Writes are joined already; waiting for more to join would only delay them.
+            # Writes are joined already; Nagle's algorithm would only delay them.
             self.setTcpNoDelay(True)
 
     # Writing
 
     def write(self, data: bytes) -> None:
-        """
-        Send bytes, in order, as soon as the kernel takes them. After L{loseConnection}, or when the connection has
-        ended, they are dropped silently.
-        """
+        """Send bytes in order. After L{loseConnection} or the end of the connection they are dropped silently."""
         if self._closing is None and not self._aborting:
             tcp.Server.write(self, data)
             if self.TLS:
                 self._checkWaiting()
 
     def writeSequence(self, iovec: Any) -> None:
-        """
-        Send several pieces, in one turn and with nothing in between, without joining them: what is large and goes to
-        many is kept once.
-        """
+        """Send several pieces in order without joining them: large data for many recipients is kept once."""
         for data in iovec:
             self.write(data)
 
     def flush(self) -> None:
-        """Send what was written since the last flush. The L{FlushScheduler} calls this."""
+        """Send what was written since the last flush. Called by the L{FlushScheduler}."""
 
     def writeCiphertext(self, data: bytes) -> None:
         """Take bytes from the TLS layer."""
         FileDescriptor.write(self, data)
 
     def startWriting(self) -> None:
-        """
-        Have the poller ask for what is buffered. Everything that enters the buffer comes by here, so here is its
-        bound.
-        """
+        """Let the poller ask for what is buffered, unless that exceeds the limit."""
         if self._aborting:
             self._release()
         elif self._buffered() > self.outboxLimit:
@@ -163,12 +150,12 @@ class BoundedConnection(tcp.Server):
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """
-        Go on in TLS: everything written before goes out as it is, everything written from now on is encrypted.
-        On a connection that is ending this does nothing.
+        Start TLS: what was written before is sent as it is, what is written from now on is encrypted. Does nothing on
+        a connection that is closing.
 
-        @param ctx: what L{TLSMemoryBIOFactory} takes.
+        @param ctx: as for L{TLSMemoryBIOFactory}.
         @param normal: whether this side is the server of the handshake.
-        @raise RuntimeError: if TLS has been started already.
+        @raise RuntimeError: if TLS was started before.
         """
         if self.TLS:
             raise RuntimeError("TLS has been started already")
@@ -185,11 +172,11 @@ class BoundedConnection(tcp.Server):
             self.TLS = True
             layer.makeConnection(cast(ITransport, _TLSTransport(self)))
         except BaseException:
-            # The context is of no use. Nothing may be sent now, but our protocol must hear of the end.
+            # The context is unusable. Send nothing in the clear, but call connectionLost of our protocol.
             self.protocol, self.producer, self.TLS = protocol, producer, False
             self.abortConnection()
             raise
-        # So that Certificate.peerFromTransport and whoever wants channel bindings get at the TLS connection.
+        # Certificate.peerFromTransport and channel bindings need the TLS connection.
         self.getHandle = layer.getHandle  # type: ignore[method-assign]
         self.getPeerCertificate = layer.getPeerCertificate
         directlyProvides(self, ISSLTransport)
@@ -201,32 +188,32 @@ class BoundedConnection(tcp.Server):
         if factory is None or factory.key != (context, isClient):
             factory = _TLSFactory(context, isClient, self.flusher, self._opportunistic)
             type(self)._tlsFactory = factory
-        # False: our protocol has been connected long since and wants no other transport.
+        # False: our protocol is connected already and keeps its transport.
         return factory.protocol(factory, self.protocol, False)
 
     # Reading
 
     def pauseProducing(self) -> None:
-        """Stop reading, for as long as the connection is not being closed: then the peer's goodbye must be read."""
+        """Stop reading, except while closing: then the peer's close_notify must be read."""
         if self._closing is None:
             FileDescriptor.pauseProducing(self)
 
-    # Producers
+    # Producers: typed, as Twisted's methods are not.
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """@see: L{FileDescriptor.registerProducer}"""
+        """See L{FileDescriptor.registerProducer}."""
         tcp.Server.registerProducer(self, producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """@see: L{FileDescriptor.unregisterProducer}"""
+        """See L{FileDescriptor.unregisterProducer}."""
         tcp.Server.unregisterProducer(self)
 
     # Ending
 
     def loseConnection(self) -> None:
         """
-        End the connection when everything that was written has been sent, but C{closeTimeout} seconds from now
-        at the latest. A producer that is registered is stopped: a paused one would keep the connection open for ever.
+        Close the connection when everything written has been sent, at the latest in C{closeTimeout} seconds. A
+        registered producer is stopped: a paused one would keep the connection open forever.
         """
         if not self.connected or self._closing is not None or self._aborting:
             return
@@ -240,20 +227,20 @@ class BoundedConnection(tcp.Server):
                 self.loseSocket()
 
     def loseSocket(self) -> None:
-        """End the connection when what is buffered is sent: nothing is to come any more, from the TLS layer either."""
+        """Close the socket when what is buffered is sent; the TLS layer writes nothing more."""
         if not self.connected or self._aborting:
             return
         self._startClosing()
         if self._writeDisconnected:
-            # Twisted would run connectionLost at once.
+            # Twisted would call connectionLost at once.
             self._disconnect(main.CONNECTION_DONE)
         elif not self._aborting:
             FileDescriptor.loseConnection(self)
 
     def abortConnection(self) -> None:
         """
-        End the connection without sending what is still here; C{connectionLost} is called in a later turn. What that
-        writes to others is flushed in the turn, which is why this is not left to Twisted.
+        Close the connection without sending what is buffered. C{connectionLost} is called in a later turn through the
+        L{FlushScheduler}, so that what it writes to other connections is flushed.
         """
         self._disconnect(ConnectionAborted())
 
@@ -286,7 +273,7 @@ class BoundedConnection(tcp.Server):
         self._release()
         failure = Failure(reason)
         if self.TLS:
-            # Without this the layer would deliver what it has decrypted already, and give a reason of its own.
+            # Otherwise the layer would deliver what it has decrypted already, and give its own reason.
             cast(TLSMemoryBIOProtocol, self.protocol).failVerification(failure)
         self.flusher.callSoon(self.connectionLost, failure)
 
@@ -296,7 +283,7 @@ class BoundedConnection(tcp.Server):
         return len(self.dataBuffer) - self.offset + self._tempDataLen
 
     def _checkWaiting(self) -> None:
-        """Count what the TLS layer keeps because its handshake is not done as well."""
+        """Apply the limit also to what the TLS layer keeps until the end of the handshake."""
         waiting = cast(TLSMemoryBIOProtocol, self.protocol)._appSendBuffer if self.connected else ()
         if waiting and sum(map(len, waiting)) + self._buffered() > self.outboxLimit:
             self._overflow()
@@ -308,7 +295,7 @@ class BoundedConnection(tcp.Server):
         self._disconnect(ConnectionAborted(f"left more than {self.outboxLimit} bytes unread"))
 
     def _release(self) -> None:
-        """Let go of everything that waits."""
+        """Drop everything buffered."""
         self.dataBuffer = b""
         self.offset = 0
         self._tempDataBuffer = []
@@ -316,7 +303,7 @@ class BoundedConnection(tcp.Server):
 
 
 def _nothing() -> None:
-    """Reads and writes of an aborted connection, should the poller have noticed something meanwhile."""
+    """Replaces C{doRead} and C{doWrite} of an aborted connection, for an event that the poller has noticed already."""
 
 
 __all__ = ["CLOSE_TIMEOUT", "OUTBOX_LIMIT", "BoundedConnection"]

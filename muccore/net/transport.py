@@ -1,20 +1,20 @@
 # -*- test-case-name: tests.net.test_transport -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The transport of accepted connections: C{write} goes to the socket in the reactor turn in which it was called, without
-a round through the poller, whenever the kernel will take it.
+Opportunistic writes: C{write} reaches the socket in the reactor turn in which it was called, without a round through
+the poller, if the kernel takes it.
 
-Theory of operation. L{OpportunisticConnection.write} appends to an outbox and notes the connection in its
-L{FlushScheduler}. At the end of the turn the outbox is joined and offered to the kernel with one C{send}. What the
-kernel does not take goes into the buffer that Twisted keeps, and the poller asks for it; as long as anything is in
-that buffer, everything else goes behind it. Under TLS there are two steps: the joined outbox goes to the TLS layer as
-one write, and what the TLS layer puts out is collected, joined and offered in the same way.
+Theory of operation. L{OpportunisticConnection.write} appends to an outbox and schedules the connection with its
+L{FlushScheduler}. At the end of the turn the outbox is joined and passed to the kernel with one C{send}. What the
+kernel does not take goes to Twisted's buffer and is sent by the poller; until that buffer is empty, all later writes
+go behind it. Under TLS the joined outbox goes to the TLS layer as one write, and the output of the TLS layer is
+collected, joined and sent in the same way.
 
-Whatever C{send} says is wrong with a socket is left to the reactor to find, so that C{connectionLost} never runs
-inside a write: there it would start the next broadcast inside the first.
+Errors of C{send} are left to the reactor to find, so that C{connectionLost} never runs inside a write: there it would
+start a broadcast inside another.
 
-Direct TLS: the protocol calls C{transport.startTLS} in C{connectionMade}. The C{ssl:} endpoints wrap the factory in a
-TLS layer of their own, which holds small writes back for a turn.
+Direct TLS: the protocol calls C{transport.startTLS} in C{connectionMade}. The C{ssl:} endpoints would add a TLS layer
+of their own, which delays small writes by a turn.
 """
 
 from __future__ import annotations
@@ -24,27 +24,25 @@ from typing import Any, Final, cast
 
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import IListeningPort, IProtocol, ITransport
+from twisted.internet.interfaces import IListeningPort
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from muccore.net.connection import CLOSE_TIMEOUT, OUTBOX_LIMIT, BoundedConnection
 from muccore.net.flush import FlushScheduler
 
 _CLOSED: Final = 1 << 62
-"""The size of an outbox that takes nothing more: beyond any limit, so that C{write} needs no other check."""
+"""The size of a closed outbox: above any limit, so that C{write} needs no other check."""
 
 
 class OpportunisticConnection(BoundedConnection):
     """
-    An accepted connection whose writes leave in the reactor turn in which they were made.
+    An accepted connection whose writes are sent in the reactor turn in which they were made.
 
-    @ivar _outbox: what was written in this turn, under TLS not yet encrypted. The connection is noted in the turn
-        exactly while there is something in it or in C{_encrypted}.
-    @ivar _size: bytes in the outbox, and what was buffered at the last flush; L{_CLOSED} or more if nothing may be
-        written.
-    @ivar _threshold: the size from which a write looks closer: the limit, or with a producer where it is to be
-        paused.
-    @ivar _encrypted: what the TLS layer has put out in this turn.
+    @ivar _outbox: what was written in this turn, under TLS not yet encrypted. The connection is scheduled for flushing
+        exactly while this or C{_encrypted} is not empty.
+    @ivar _size: bytes in the outbox, plus those buffered at the last flush; from L{_CLOSED} on nothing may be written.
+    @ivar _threshold: the size above which a write flushes at once: the limit, or with a producer its pause mark.
+    @ivar _encrypted: output of the TLS layer in this turn.
     """
 
     _opportunistic = True
@@ -70,20 +68,17 @@ class OpportunisticConnection(BoundedConnection):
         outbox.append(data)
 
     def _writeSlowly(self, data: bytes) -> None:
-        """Write beyond the threshold: the kernel may have taken, or may now take, enough to make room."""
+        """Write above the threshold: flush, since the kernel may take enough to stay below the limit."""
         if self._size >= _CLOSED:
             return
         self._outbox.append(data)
         self.flush()
         if self.producer is not None and not self.streamingProducer and self.connected:
-            # A pull producer is asked for more by the poller only.
+            # Only the poller asks a pull producer for more.
             self.startWriting()
 
     def flush(self) -> None:
-        """
-        Send what was written since the last flush: under TLS one write to the TLS layer, then in any case one
-        C{send}.
-        """
+        """Send what was written since the last flush: under TLS one write to the TLS layer; then one C{send}."""
         outbox = self._outbox
         if outbox:
             data = b"".join(outbox)
@@ -93,7 +88,7 @@ class OpportunisticConnection(BoundedConnection):
                 self._send(data)
                 return
             layer = cast(TLSMemoryBIOProtocol, self.protocol)
-            # So that writeBeneath does not note us once more.
+            # Keeps writeCiphertext from scheduling this connection again.
             self._encrypted.append(b"")
             layer.write(data)
             if layer._appSendBuffer:
@@ -112,7 +107,7 @@ class OpportunisticConnection(BoundedConnection):
             try:
                 sent = self.socket.send(data)
             except OSError:
-                # Full, or broken: the poller will find out.
+                # Full or broken: left to the poller.
                 sent = 0
             if sent == len(data):
                 return
@@ -127,7 +122,7 @@ class OpportunisticConnection(BoundedConnection):
                 self.flusher.schedule(self)
             encrypted.append(data)
 
-    # Producers: they are paused by what Twisted has buffered, so it must get there before there is too much.
+    # Producers are paused by the size of Twisted's buffer, so their writes must reach it early.
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """@see: L{FileDescriptor.registerProducer}"""
@@ -158,24 +153,24 @@ class OpportunisticConnection(BoundedConnection):
         super()._release()
 
 
-# Making them
+# Creation
 
 
 def transportClass(
-    turn: FlushScheduler,
+    flusher: FlushScheduler,
     opportunistic: bool = True,
     outboxLimit: int = OUTBOX_LIMIT,
     closeTimeout: float = CLOSE_TIMEOUT,
 ) -> type[BoundedConnection]:
     """
-    A class of transports with these settings: they cost no memory for each connection.
+    Create a transport class with these settings, which then need no memory per connection.
 
-    @param opportunistic: C{False}: everything is sent by the poller.
+    @param opportunistic: C{False} to send everything through the poller.
     """
     base = OpportunisticConnection if opportunistic else BoundedConnection
     settings = {
         "__doc__": base.__doc__,
-        "flusher": turn,
+        "flusher": flusher,
         "outboxLimit": outboxLimit,
         "closeTimeout": closeTimeout,
         "_threshold": outboxLimit,
@@ -183,49 +178,19 @@ def transportClass(
     return type(base.__name__, (base,), settings)
 
 
-def installOnPort(
-    port: IListeningPort,
-    turn: FlushScheduler,
-    opportunistic: bool = True,
-    outboxLimit: int = OUTBOX_LIMIT,
-    closeTimeout: float = CLOSE_TIMEOUT,
-) -> bool:
+def installOnPort(port: IListeningPort, cls: type[BoundedConnection]) -> bool:
     """
-    Have a port that is listening accept its connections with these settings. Must be called in the turn in which it
-    began to listen, so that nothing has been accepted yet.
+    Set the transport class of a listening port. To be called in the turn in which it began to listen, before anything
+    is accepted.
 
-    @param port: what an endpoint's C{listen} has given.
-    @return: C{False} if the port is not TCP over IP (a UNIX socket for example); then it stays as it is.
+    @param port: the result of an endpoint's C{listen}.
+    @param cls: from L{transportClass}.
+    @return: C{False} if the port is not TCP over IP (a UNIX socket, for example) and stays as it is.
     """
     if not isinstance(port, tcp.Port) or port.addressFamily not in (socket.AF_INET, socket.AF_INET6):
         return False
-    port.transport = transportClass(turn, opportunistic, outboxLimit, closeTimeout)
+    port.transport = cls
     return True
 
 
-def wrapSocket(
-    sock: socket.socket, protocol: IProtocol, made: type[BoundedConnection], reactor: Any
-) -> BoundedConnection:
-    """
-    Connect a protocol over a socket that is connected already, whichever side it is; for clients and tests. The
-    client's side starts TLS with C{startTLS(context, normal=False)}.
-
-    @param made: by L{transportClass}.
-    """
-    peer = sock.getpeername() if sock.family != socket.AF_UNIX else ("local", 0)
-    transport = made(sock, protocol, peer, None, 0, reactor)
-    transport.repstr = f"<{protocol.__class__.__name__} with {peer[0]}>"
-    protocol.makeConnection(cast(ITransport, transport))
-    return transport
-
-
-__all__ = [
-    "CLOSE_TIMEOUT",
-    "OUTBOX_LIMIT",
-    "BoundedConnection",
-    "FlushScheduler",
-    "OpportunisticConnection",
-    "installOnPort",
-    "transportClass",
-    "wrapSocket",
-]
+__all__ = ["OpportunisticConnection", "installOnPort", "transportClass"]

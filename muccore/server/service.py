@@ -141,13 +141,9 @@ class MUCCoreService(Service):
     def _installTransport(self, port: IListeningPort, settings: Settings) -> None:
         components = self.components
         assert components is not None
-        transport.installOnPort(
-            port,
-            components.flusher,
-            settings.transport.opportunisticWrites,
-            settings.transport.outboxLimit,
-            settings.c2s.closeTimeout,
-        )
+        opportunistic, limit = settings.transport.opportunisticWrites, settings.transport.outboxLimit
+        cls = transport.transportClass(components.flusher, opportunistic, limit, settings.c2s.closeTimeout)
+        transport.installOnPort(port, cls)
 
     def _checkCertificate(self) -> None:
         """Warn of a certificate that clients refuse, or soon will."""

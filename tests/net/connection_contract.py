@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import error
 
-from muccore.net.transport import BoundedConnection
+from muccore.net.connection import BoundedConnection
 from tests.net.sockets import Peer, Producer, Recorder, Spy
 
 

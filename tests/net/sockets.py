@@ -21,7 +21,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from muccore.net.transport import BoundedConnection, FlushScheduler, transportClass, wrapSocket
+from muccore.net.connection import BoundedConnection
+from muccore.net.flush import FlushScheduler
+from muccore.net.transport import transportClass
 from tests.certificates import makeCertificate
 
 PATIENCE = 10.0
@@ -40,6 +42,14 @@ def reset(sock: socket.socket) -> None:
     """Close a socket so that the other side sees a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def wrapSocket(sock: Any, protocol: Protocol, cls: type[BoundedConnection], reactor: Any) -> BoundedConnection:
+    """Connect a protocol to a connected socket of either side."""
+    peer = sock.getpeername() if sock.family != socket.AF_UNIX else ("local", 0)
+    transport = cls(sock, protocol, peer, None, 0, reactor)
+    protocol.makeConnection(transport)  # type: ignore[arg-type]
+    return transport
 
 
 class Spy:
@@ -259,7 +269,7 @@ class SocketTestCase(SynchronousTestCase):
         spy = Spy(server)
         protocol = protocol or Recorder()
         made = transportClass(self.turn, opportunistic, **settings)
-        transport = wrapSocket(spy, protocol, made, self.reactor)  # type: ignore[arg-type]
+        transport = wrapSocket(spy, protocol, made, self.reactor)
         self.transports.append(transport)
         return transport, protocol, spy, Peer(client)
 
@@ -302,4 +312,4 @@ class SocketTestCase(SynchronousTestCase):
         self.until(lambda: protocol.reasons)
 
 
-__all__ = ["Peer", "Producer", "Recorder", "SocketTestCase", "Spy", "reset", "serverContext"]
+__all__ = ["Peer", "Producer", "Recorder", "SocketTestCase", "Spy", "reset", "serverContext", "wrapSocket"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import socket
 
-from muccore.net.transport import transportClass, wrapSocket
+from muccore.net.transport import transportClass
 from tests.net.connection_contract import ConnectionContract
-from tests.net.sockets import Recorder, SocketTestCase
+from tests.net.sockets import Recorder, SocketTestCase, wrapSocket
 from tests.net.tls_contract import TLSContract
 
 
