@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.net.test_certificatecheck -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What is wrong with a certificate that can be loaded: its dates, and the names it is for (RFC 6120 §13.7.1.2)."""
+"""Problems of a loaded certificate: its validity period and its names (RFC 6120 §13.7.1.2)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from cryptography import x509
 from muccore.net.selfsigned import XMPP_ADDRESS
 
 WARNING_PERIOD: Final = timedelta(days=14)
-"""Time before the end of a certificate in which it is warned of."""
+"""How long before its expiry a certificate is warned of."""
 
 _SRV_NAME: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")
 _SRV_SERVICE: Final = "_xmpp-client."
 
 
 def _der(value: bytes) -> str:
-    """The text of a DER-encoded string of less than 128 bytes; C{""} for anything else."""
+    """Decode a DER string of less than 128 bytes; C{""} for anything else."""
     return value[2:].decode("utf-8", "replace") if len(value) > 1 and value[1] == len(value) - 2 else ""
 
 
 def _names(certificate: x509.Certificate) -> Iterator[str]:
-    """The DNS names, XmppAddrs and SRVNames of a certificate. Clients do not look at the common name any more."""
+    """The DNS names, XmppAddrs and SRVNames of a certificate. Clients ignore the common name today."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -40,7 +40,7 @@ def _names(certificate: x509.Certificate) -> Iterator[str]:
 
 
 def _ascii(name: str) -> str:
-    """A host name as DNS has it."""
+    """A host name as in DNS: IDNA-encoded, in lower case."""
     try:
         return name.encode("idna").decode("ascii").lower()
     except UnicodeError:
@@ -57,23 +57,23 @@ def isForDomain(certificate: x509.Certificate, domain: str) -> bool:
 
 def findProblems(certificate: x509.Certificate, domain: str, now: datetime) -> list[str]:
     """
-    What keeps clients from accepting a certificate, or soon will, and what to do about it.
+    Find what makes clients reject a certificate now or soon.
 
     @param domain: the server's domain.
-    @param now: with a time zone.
-    @return: a clause each.
+    @param now: an aware datetime.
+    @return: the problems with their remedies, one clause each.
     """
     found = []
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now > ends:
-        found.append(f"the certificate expired on {ends:%Y-%m-%d}; clients refuse it: renew it and reload")
+        found.append(f"the certificate expired on {ends:%Y-%m-%d}; clients reject it: renew it and reload")
     elif now < begins:
         found.append(f"the certificate is not valid before {begins:%Y-%m-%d %H:%M} UTC; check this machine's clock")
     elif ends - now < WARNING_PERIOD:
         found.append(f"the certificate expires on {ends:%Y-%m-%d}, in {(ends - now).days} days; renew it and reload")
     if not isForDomain(certificate, domain):
         names = ", ".join(dict.fromkeys(name for name in _names(certificate) if name)) or "no name"
-        found.append(f"the certificate is for {names}, not for {domain}; clients refuse it: get one for {domain}")
+        found.append(f"the certificate is for {names}, not for {domain}; clients reject it: get one for {domain}")
     return found
 
 

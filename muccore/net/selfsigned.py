@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.net.test_selfsigned -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""A certificate for a server that has none yet, signed by itself: enough to try things out, trusted by nobody."""
+"""A self-signed certificate for a new server: for trying it out, not trusted by clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from muccore.net.tls import AnyPath, pathText
 from muccore.xmpp import jid
 
 VALIDITY: Final = timedelta(days=825)
-"""How long it is valid: the longest that Apple's systems accept, even of one that their user trusts by hand."""
+"""Validity period: the longest that Apple's systems accept, even of a certificate trusted by hand."""
 
 XMPP_ADDRESS: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")
 """C{id-on-xmppAddr} (RFC 6120 §13.7.1.4)."""
@@ -29,7 +29,7 @@ _COMMON_NAME_LIMIT: Final = 64
 
 
 def _utf8String(text: str) -> bytes:
-    """DER of a C{UTF8String}."""
+    """Encode a C{UTF8String} in DER."""
     value = text.encode("utf-8")
     length = len(value)
     if length < 0x80:
@@ -39,7 +39,7 @@ def _utf8String(text: str) -> bytes:
 
 
 def _alternativeNames(domain: str) -> list[x509.GeneralName]:
-    """What a client may look for when it checks that the certificate is for a domain."""
+    """The names by which clients check that a certificate is for a domain."""
     names: list[x509.GeneralName] = []
     try:
         names.append(x509.IPAddress(ipaddress.ip_address(domain.strip("[]"))))
@@ -51,18 +51,18 @@ def _alternativeNames(domain: str) -> list[x509.GeneralName]:
 
 def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) -> None:
     """
-    Write a new ECDSA key and a certificate for it. The key can be read by its owner only.
+    Write a new ECDSA key, readable by its owner only, and a certificate for it.
 
     @param domainNames: the domains it is for, at least one.
-    @raise FileExistsError: if there is such a file already; nothing is ever overwritten.
+    @raise FileExistsError: if either file exists; nothing is overwritten.
     @raise OSError: if a file cannot be written.
-    @raise ValueError: if a domain is none.
+    @raise ValueError: if a domain is invalid.
     """
     domains = [jid.prepareDomain(domain) for domain in domainNames]
     key = ec.generate_private_key(ec.SECP256R1())
     common = [x509.NameAttribute(NameOID.COMMON_NAME, domains[0])] if len(domains[0]) <= _COMMON_NAME_LIMIT else []
     name = x509.Name(common)
-    # A day back, for clients whose clock is slow.
+    # One day ago, for clients whose clock is slow.
     begins = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     certificate = (
         x509.CertificateBuilder()
@@ -77,7 +77,7 @@ def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) 
             critical=not common,
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        # No KeyUsage: it is its own issuer, so NSS and GnuTLS would ask for keyCertSign (RFC 5280 §4.2.1.3), which a
+        # No KeyUsage: as it is its own issuer, NSS and GnuTLS would require keyCertSign (RFC 5280 §4.2.1.3), which a
         # certificate with CA:FALSE must not have (§4.2.1.9).
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -94,7 +94,7 @@ def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) 
                 written.append(path)
                 file.write(data)
     except OSError:
-        # Half of a pair is of no use and would be in the way of the next try.
+        # One file alone is useless and would make the next attempt fail.
         for path in written:
             os.unlink(path)
         raise

@@ -1,10 +1,9 @@
 # -*- test-case-name: tests.net.test_tls,tests.stream.test_binding -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-TLS of the server's side: which versions and ciphers, with which certificate, and what of a connection a log-in can be
-bound to (RFC 5929, RFC 9266).
+The server's TLS: versions, ciphers and certificate, and the channel bindings of a connection (RFC 5929, RFC 9266).
 
-The certificate can be replaced while the server runs: a connection keeps the context it began with.
+The certificate can be replaced at run time: a connection keeps the context it began with.
 """
 
 from __future__ import annotations
@@ -32,8 +31,9 @@ implements = (
     Spec(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
     Spec(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
 )
+
 AnyPath = str | os.PathLike[str] | FilePath[str]
-"""How a file may be named."""
+"""The path of a file, in any form."""
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 """Keys that a TLS server can sign with."""
@@ -43,11 +43,11 @@ END_POINT: Final = "tls-server-end-point"
 UNIQUE: Final = "tls-unique"
 
 TICKET_LIFETIME: Final = 24 * 60 * 60
-"""Seconds for which session tickets are made with the same key. Who steals the key can read whatever TLS 1.2
-connection was resumed with a ticket of it, so it must not live as long as the server."""
+"""Lifetime of a session ticket key, in seconds. A stolen key decrypts every TLS 1.2 connection resumed with one of its
+tickets, so it must be replaced while the server runs."""
 
-# Authenticated encryption and forward secrecy only. AES with 128 bits first: it is not weaker in practice and SHA-256
-# makes the handshake cheaper.
+# Authenticated encryption with forward secrecy only. AES-128 first: not weaker in practice, and SHA-256 makes the
+# handshake cheaper.
 _CIPHERS_12: Final = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
@@ -60,44 +60,40 @@ _EXPORTER_LENGTH: Final = 32
 
 
 class TLSConfigError(Exception):
-    """A certificate or key cannot be used. C{str()} of it is one line that names the file and says what to do."""
+    """An unusable certificate or key. C{str()} of it is one line with the file, the problem and the remedy."""
 
-    def __init__(self, path: str, trouble: str) -> None:
-        """
-        @param path: the file.
-        @param trouble: what is wrong with it and what to do.
-        """
-        super().__init__(f"{path}: {trouble}")
+    def __init__(self, path: str, problem: str) -> None:
+        """@param problem: what is wrong with the file, and the remedy."""
+        super().__init__(f"{path}: {problem}")
         self.path = path
 
 
 class ChannelBindings:
-    """What a log-in over one TLS connection can be bound to."""
+    """The channel bindings of one TLS connection."""
 
     def __init__(self, connection: SSL.Connection, endPoint: bytes | None) -> None:
         """
-        @param connection: the connection, shaken hands.
-        @param endPoint: the hash of the certificate it was made with, if that is defined.
+        @param connection: the connection, after its handshake.
+        @param endPoint: the data of C{tls-server-end-point}, if defined.
         """
         self._connection = connection
         self._endPoint = endPoint
 
     def types(self) -> tuple[str, ...]:
-        """The types that there are, strongest first."""
-        # Under TLS 1.2 the exporter is only unique with an extension that cannot be asked about here (RFC 9266 §3).
+        """The available types, strongest first."""
+        # Under TLS 1.2 the exporter is unique only with an extension that pyOpenSSL cannot query (RFC 9266 §3).
         exporter = (EXPORTER,) if self._connection.get_protocol_version() >= SSL.TLS1_3_VERSION else ()
         return exporter if self._endPoint is None else (*exporter, END_POINT)
 
     def data(self, type: str) -> bytes:
         """
-        The binding's data.
+        Get the data of a channel binding.
 
-        @param type: one of L{types}, or L{UNIQUE}: what clients choose that do not read which types there are, since
-            RFC 5802 §6.1 makes it the default. It is not announced: it does not hold for a resumed session, where a
-            client takes the server's Finished message for it, and where it binds nothing without an extension
-            (RFC 7627 §1). RFC 9266 leaves it undefined under TLS 1.3; clients that go by CPython's ssl use it there
-            as well, and the client's Finished message tells connections apart there too.
-        @raise KeyError: if it is none of them.
+        @param type: one of L{types}, or L{UNIQUE}, the default of clients that ignore the announced types (RFC 5802
+            §6.1). That one is not announced: a resumed session has the server's Finished message as its data, and
+            without an extension binds nothing (RFC 7627 §1). RFC 9266 leaves it undefined under TLS 1.3; clients on
+            CPython's ssl use it there too, where the client's Finished message is as unique.
+        @raise KeyError: if there is no such type.
         """
         if type == UNIQUE:
             finished: bytes | None = self._connection.get_peer_finished()
@@ -114,12 +110,13 @@ class ChannelBindings:
 
 def endPointBinding(certificate: x509.Certificate) -> bytes | None:
     """
-    The data of C{tls-server-end-point} (RFC 5929 §4.1), or C{None} where it is undefined: for signatures that use no
-    hash function, or more than one.
+    Compute the data of C{tls-server-end-point} (RFC 5929 §4.1).
+
+    @return: C{None} where it is undefined: for signatures with no hash function or several.
     """
     try:
         algorithm = certificate.signature_hash_algorithm
-        # Reading the parameters refuses RSASSA-PSS that uses another hash for the mask.
+        # Raises for RSASSA-PSS with a different hash for the mask.
         certificate.signature_algorithm_parameters  # noqa: B018
     except UnsupportedAlgorithm:
         return None
@@ -131,7 +128,7 @@ def endPointBinding(certificate: x509.Certificate) -> bytes | None:
 
 
 def pathText(path: AnyPath) -> str:
-    """The name of a file as text."""
+    """A path as a string."""
     return path.path if isinstance(path, FilePath) else os.fspath(path)
 
 
@@ -140,34 +137,32 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as e:
-        raise TLSConfigError(
-            path, f"cannot be read ({e.strerror}); let the server's user read it, or correct its name"
-        ) from None
+        problem = f"cannot be read ({e.strerror}); give the server's user read permission, or correct the path"
+        raise TLSConfigError(path, problem) from None
 
 
 def _readCertificates(path: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(_read(path))
     except ValueError:
-        raise TLSConfigError(
-            path, "is no PEM file of certificates; give the server's own and then those of its issuers"
-        ) from None
+        problem = "is not a PEM file of certificates; it must hold the server's certificate, then those of its issuers"
+        raise TLSConfigError(path, problem) from None
 
 
 def _readKey(path: str) -> PrivateKey:
     try:
         key = load_pem_private_key(_read(path), None)
     except TypeError:
-        raise TLSConfigError(path, "is protected by a passphrase; write the key without one") from None
+        raise TLSConfigError(path, "is protected by a passphrase; remove it from the key") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise TLSConfigError(path, "is no PEM file of a private key") from None
+        raise TLSConfigError(path, "is not a PEM file of a private key") from None
     if not isinstance(key, PrivateKey):
-        raise TLSConfigError(path, "is a key that TLS cannot use; give an ECDSA, RSA, Ed25519 or Ed448 key")
+        raise TLSConfigError(path, "is a key that TLS cannot use; use an ECDSA, RSA, Ed25519 or Ed448 key")
     return key
 
 
 def _publicKey(certificate: x509.Certificate) -> object:
-    """A certificate's public key, or C{None} if it is of a kind that no private key of ours can belong to."""
+    """A certificate's public key, or C{None} if its type is unsupported and thus matches no private key."""
     try:
         return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
@@ -179,7 +174,7 @@ def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 
 
 class _Credentials:
-    """Certificate and key as they were read once, and the contexts that are made of them."""
+    """A certificate and its key, as read from their files."""
 
     def __init__(self, certificatePath: str, keyPath: str) -> None:
         self._certificatePath = certificatePath
@@ -189,13 +184,13 @@ class _Credentials:
         if _publicKey(self.certificate) != self._key.public_key():
             raise TLSConfigError(
                 keyPath,
-                f"does not belong to the first certificate of {certificatePath}; "
-                "give the key it was issued for, and put the server's own certificate first",
+                f"does not belong to the first certificate in {certificatePath}; "
+                "put the server's certificate first in that file, and use the key it was issued for",
             )
         self._endPoint = endPointBinding(self.certificate)
 
     def makeContext(self) -> SSL.Context:
-        """A new context, with new keys for session tickets."""
+        """Create a context, with new session ticket keys."""
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(
@@ -204,11 +199,11 @@ class _Credentials:
             | SSL.OP_CIPHER_SERVER_PREFERENCE
             | SSL.OP_SINGLE_ECDH_USE
         )
-        # At least 12 KiB less for a connection on which nothing moves.
+        # Saves at least 12 KiB for each idle connection.
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_cipher_list(_CIPHERS_12)
         context.set_tls13_ciphersuites(_CIPHERS_13)
-        # Clients resume with tickets that they keep: the server needs no memory of them.
+        # Clients resume with tickets, so the server need not store sessions.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_session_id(b"muccore")
         context.set_alpn_select_callback(_chooseProtocol)
@@ -221,22 +216,23 @@ class _Credentials:
             context.check_privatekey()
         except SSL.Error as e:
             reasons = "; ".join(reason for *_, reason in e.args[0]) if e.args else "unknown reason"
-            raise TLSConfigError(self._certificatePath, f"OpenSSL refuses it ({reasons}); get another one") from None
+            problem = f"is rejected by OpenSSL ({reasons}); get another certificate"
+            raise TLSConfigError(self._certificatePath, problem) from None
         return context
 
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
-    """Makes the TLS connections of the server, for C{startTLS} and for direct TLS."""
+    """Creates the server's TLS connections, for STARTTLS and direct TLS."""
 
     def __init__(
         self, certificate: AnyPath, privateKey: AnyPath, seconds: Callable[[], float] = time.monotonic
     ) -> None:
         """
-        @param certificate: a PEM file: the server's certificate, then those of its issuers.
+        @param certificate: a PEM file of the server's certificate, then those of its issuers.
         @param privateKey: a PEM file.
-        @param seconds: tells the time, for the age of ticket keys.
-        @raise TLSConfigError: if they cannot be used.
+        @param seconds: the clock for the age of ticket keys.
+        @raise TLSConfigError: if a file is unusable.
         """
         self._certificatePath = pathText(certificate)
         self._keyPath = pathText(privateKey)
@@ -245,9 +241,9 @@ class ServerTLS:
 
     def reload(self) -> None:
         """
-        Read certificate and key again; connections from now on get them.
+        Read certificate and key again, for new connections.
 
-        @raise TLSConfigError: if they cannot be used. Then all stays as it is.
+        @raise TLSConfigError: if a file is unusable; the present certificate stays in use.
         """
         credentials = _Credentials(self._certificatePath, self._keyPath)
         context = credentials.makeContext()
@@ -260,7 +256,7 @@ class ServerTLS:
 
     @property
     def certificatePath(self) -> str:
-        """The file of the certificate."""
+        """The path of the certificate."""
         return self._certificatePath
 
     @property
@@ -276,12 +272,12 @@ class ServerTLS:
 
     def channelBindings(self, transport: Any) -> ChannelBindings:
         """
-        The channel bindings of a connection that has shaken hands.
+        Get the channel bindings of a connection.
 
-        @param transport: under TLS by L{serverConnectionForTLS}; an C{ISSLTransport}.
+        @param transport: an C{ISSLTransport} on L{serverConnectionForTLS}, after the handshake.
         """
         connection: SSL.Connection = transport.getHandle()
-        # The context knows its certificate's: after a reload it need not be the one of today.
+        # From the context: since then the certificate may have been reloaded.
         return ChannelBindings(connection, connection.get_context().get_app_data())
 
 

@@ -235,11 +235,11 @@ class ConfigurationTests(SynchronousTestCase):
         ):
             good = FilePath(self.certificate).getContent()
             FilePath(self.certificate).setContent(data)
-            self.assertRefused(self.certificate, "no PEM file of certificates")
+            self.assertRefused(self.certificate, "not a PEM file of certificates")
             FilePath(self.certificate).setContent(good)
             good = FilePath(self.key).getContent()
             FilePath(self.key).setContent(data)
-            self.assertRefused(self.key, "no PEM file of a private key")
+            self.assertRefused(self.key, "not a PEM file of a private key")
             FilePath(self.key).setContent(good)
 
     def test_mismatch(self) -> None:

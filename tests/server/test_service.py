@@ -407,7 +407,7 @@ class ReloadTests(ServerTestCase):
         with open(file.certificate, "w") as certificate:
             certificate.write("nothing")
         file.configure(muc={"name": "Verona"})
-        await self.assertNotReloaded(running, romeo, f"{file.certificate}: is no PEM file of certificates")
+        await self.assertNotReloaded(running, romeo, f"{file.certificate}: is not a PEM file of certificates")
 
     async def test_fault(self) -> None:
         """An unexpected error is logged with its traceback, and the service manager gets the end of the reload."""
