@@ -89,7 +89,7 @@ class StartUpTests(TestCase):
         connection.commit()
         await self.assertRefused(
             server,
-            rf"\[tls\] certificate: {key}: cannot be read \(Is a directory\); let the server's user read it, .*",
+            rf"\[tls\] certificate: {key}: cannot be read \(Is a directory\); give the server's user read permission, .*",
             rf"\[auth\] backend: {accounts}: it is not an SQLite database; name another file, .*",
             rf"\[storage\] affiliations: {rooms}: its schema for rooms is version 1000, and this muccore knows "
             r"only up to \d+; run the newer muccore that wrote it, or put a backup in its place",
