@@ -331,13 +331,14 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(found.actions[2].markup.positions[0].line, 4)
 
     def test_parameters(self) -> None:
-        """The properties of an include replace variables in the included file, of clients as well."""
+        """The properties of an include, repeated ones joined, replace variables in the included file."""
         self.write(
             "shared/enters.scs",
             "-----\n${who} sends:\n\t<presence to=\"${room}@localhost/${who}\"><a>${who's full JID}</a></presence>\n",
         )
         path = self.write(
-            "a.scs", f"{CLIENTS}[Include] shared/enters.scs\n\twho: Romeo's phone\n\t# comment\n\troom: hall\n"
+            "a.scs",
+            f"{CLIENTS}[Include] shared/enters.scs\n\twho: Romeo's phone\n\t# comment\n\troom: ha\n\troom: ll\n",
         )
         (action,) = load(path).actions
         (stanza,) = action.markup.stanzas(lambda variable: f"<{variable}>")
@@ -370,11 +371,3 @@ class FileTests(SynchronousTestCase):
         self.fails(f"{CLIENTS}[Include] shared/d.scs\n", "'${who} connects'")
         message = self.fails(f"{CLIENTS}[Include] shared/d.scs\n\twho: Romeo\n\troom: hall\n")
         self.assertEqual(message, f"a.scs:{BODY + 2}: shared/d.scs has no ${{room}}")
-
-    def test_scenarios(self) -> None:
-        """Every scenario of this project is valid and has a title."""
-        paths = sorted(Path(__file__).parent.parent.joinpath("scenarios").glob("*.scs"))
-        self.assertTrue(paths)
-        for path in paths:
-            found = load(str(path))
-            self.assertTrue(found.title and found.actions, path.name)

@@ -121,7 +121,7 @@ class _Reader:
         """
         Read the properties below a heading.
 
-        @param known: their names; empty: any.
+        @param known: their names; empty: any, and the values of repeated ones are joined.
         """
         found: _Values = {}
         for number, entry in self.indented():
@@ -133,9 +133,10 @@ class _Reader:
                 raise self.error(number, f"expected 'PROPERTY: VALUE', found {entry.strip()!r}")
             if known and key not in known:
                 raise self.error(number, f"unknown property {key!r}; there are {', '.join(known)}")
-            if key in found:
+            if key in found and known:
                 raise self.error(number, f"duplicate property {key}")
-            found[key] = number, value.strip()
+            first, begin = found.get(key, (number, ""))
+            found[key] = first, begin + value.strip()
         return found
 
     def readClient(self, line: int, name: str) -> None:
