@@ -1,23 +1,33 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Run every scenario of this folder in exact mode, each against a whole server of its own."""
+"""Run every scenario of this folder, and the examples of docs/scenarios.md, each against a whole server of its own."""
 
 from __future__ import annotations
 
+import glob
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from muccore.testing.scansion import __main__ as command
+from muccore.testing.scansion.language import Script
 from muccore.testing.scansion.options import RunOptions
 from muccore.testing.scansion.runner import run
-from muccore.testing.scansion.script import load
+from muccore.testing.scansion.script import load, parse
 from muccore.testing.server import RunningServer, startServer
+
+_HERE: Final = Path(__file__).parent
+_ROOT: Final = _HERE.parent.parent
+_DOCUMENT: Final = _ROOT.joinpath("docs", "scenarios.md").read_text("utf-8")
 
 
 class ScenarioTests(TestCase):
-    """One test for each scenario, named after its file."""
+    """One test for each scenario, named after its file, and for each example of the documentation."""
 
     timeout = 60
     server: RunningServer
@@ -31,18 +41,33 @@ class ScenarioTests(TestCase):
 
         return startServer(reactor).addCallback(started)
 
+    async def test_commands(self) -> None:
+        """The command lines of the documentation pass, run from the checkout."""
+        prefix = "    python -m muccore.testing.scansion "
+        lines = [line.removeprefix(prefix) for line in _DOCUMENT.splitlines() if line.startswith(prefix)]
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            words = [str(self.server.port) if word == "5222" else word for word in shlex.split(line)]
+            files = sorted(glob.glob(str(_ROOT / words.pop())))
+            printed: list[str] = []
+            chosen = command.parseArguments([*words, *files])
+            self.assertEqual(await command.run(reactor, chosen, printed.append), 0, "".join(printed))
+            self.assertEqual(printed[-1], f"{len(files)} passed, 0 failed\n")
 
-def _testOf(path: Path) -> Callable[[ScenarioTests], Deferred[None]]:
+
+def _testOf(name: str, script: Script) -> Callable[[ScenarioTests], Deferred[None]]:
     """Return the test of one scenario."""
-    script = load(str(path))
 
     def test(self: ScenarioTests) -> Deferred[None]:
         return run(reactor, script, RunOptions(self.server.host, self.server.port, exact=True))
 
-    test.__name__ = f"test_{path.stem}"
+    test.__name__ = f"test_{name}"
     test.__doc__ = f"{script.title}."
     return test
 
 
-for _path in sorted(Path(__file__).parent.glob("*.scs")):
-    setattr(ScenarioTests, f"test_{_path.stem}", _testOf(_path))
+for _path in sorted(_HERE.glob("*.scs")):
+    setattr(ScenarioTests, f"test_{_path.stem}", _testOf(_path.stem, load(str(_path))))
+for _number, _text in enumerate(re.findall(r"^```scansion\n(.*?)^```$", _DOCUMENT, re.DOTALL | re.MULTILINE), 1):
+    _script = parse(_text, str(_HERE / f"documentation-{_number}.scs"))
+    setattr(ScenarioTests, f"test_documentation{_number}", _testOf(f"documentation{_number}", _script))
