@@ -1,2 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What tests are made with: the runner of scenarios, whole servers in memory, contracts of stores."""
+"""Test tools: the scenario runner, whole servers in memory or on loopback, contract suites for stores."""

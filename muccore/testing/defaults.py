@@ -1,7 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-The options of rooms as a configuration without any has them, for tests: the defaults stand in L{muccore.config.schema}.
-"""
+"""The default settings of the MUC service and of rooms, for tests; they stand in L{muccore.config.schema}."""
 
 from __future__ import annotations
 
@@ -21,18 +19,10 @@ LIMITS: Final = _SETTINGS.limits
 
 
 def defaultOptions(**changes: Any) -> MUCServiceSettings:
-    """
-    The options of a chat service.
-
-    @param changes: what differs from the defaults.
-    """
+    """Return the MUC service's default settings with C{changes}."""
     return replace(_DEFAULTS, **changes)
 
 
 def defaultRoom(**changes: Any) -> RoomSettings:
-    """
-    The configuration of a new room.
-
-    @param changes: what differs from the defaults.
-    """
+    """Return a new room's configuration with C{changes}."""
     return replace(_DEFAULTS.defaults, **changes)

@@ -1,78 +1,54 @@
 # -*- test-case-name: tests.testing.test_doubles -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Stand-ins for tests: room stores that fail or take their time on demand, a reactor whose threads are no threads."""
+"""Test doubles: room stores that fail or wait on demand, and a reactor that runs thread work at once."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muccore.interfaces import IRoomStore, PublicRooms, RoomChange, RoomRecord, StoreUnavailable
+from muccore.interfaces import IRoomStore, StoreUnavailable
 from muccore.storage.memory import MemoryRooms
 
-WRITES = frozenset(["save", "change", "destroy"])
+WRITES: Final = frozenset(["save", "change", "destroy"])
 """The methods of a room store that change something."""
 
 
 @implementer(IRoomStore)
 class _RoomStoreWrapper:
     """
-    A room store that asks before it passes a request on to another.
+    A room store that passes requests on to another.
 
-    @ivar inner: the other.
-    @ivar calls: the names of the methods that have been called and what they were called with, but for C{open} and
-        C{close}.
+    @ivar inner: the other store.
+    @ivar calls: names and arguments of the methods called, except C{open} and C{close}.
     """
 
     def __init__(self, inner: IRoomStore | None = None) -> None:
-        """@param inner: what keeps the rooms; a new store in memory, already open, unless given."""
+        """@param inner: C{None}: a new store in memory, already open."""
         if inner is None:
             inner = MemoryRooms()
             inner.open()
         self.inner: IRoomStore = inner
         self.calls: list[tuple[Any, ...]] = []
 
-    def open(self) -> Deferred[None]:
-        """See L{IRoomStore.open}."""
-        return self.inner.open()
+    def __getattr__(self, name: str) -> Callable[..., Deferred[Any]]:
+        if name not in IRoomStore:
+            raise AttributeError(name)
+        method: Callable[..., Deferred[Any]] = getattr(self.inner, name)
+        if name in ("open", "close"):
+            return method
 
-    def close(self) -> Deferred[None]:
-        """See L{IRoomStore.close}."""
-        return self.inner.close()
+        def call(*arguments: Any) -> Deferred[Any]:
+            self.calls.append((name, *arguments))
+            return self._pass(name, lambda: method(*arguments))
 
-    def load(self, room: str) -> Deferred[RoomRecord | None]:
-        """See L{IRoomStore.load}."""
-        return self._called("load", room)
-
-    def save(self, room: str, record: RoomRecord) -> Deferred[None]:
-        """See L{IRoomStore.save}."""
-        return self._called("save", room, record)
-
-    def change(self, room: str, change: RoomChange) -> Deferred[None]:
-        """See L{IRoomStore.change}."""
-        return self._called("change", room, change)
-
-    def destroy(self, room: str) -> Deferred[None]:
-        """See L{IRoomStore.destroy}."""
-        return self._called("destroy", room)
-
-    def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
-        """See L{IRoomStore.publicRooms}."""
-        return self._called("publicRooms", domain, after, before, limit)
-
-    def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
-        """See L{IRoomStore.temporaryRooms}."""
-        return self._called("temporaryRooms", domain)
-
-    def _called(self, name: str, *arguments: Any) -> Deferred[Any]:
-        self.calls.append((name, *arguments))
-        return self._pass(name, lambda: getattr(self.inner, name)(*arguments))
+        return call
 
     def _pass(self, name: str, request: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         raise NotImplementedError("a wrapper's _pass")
@@ -80,7 +56,7 @@ class _RoomStoreWrapper:
 
 class FailingRoomStore(_RoomStoreWrapper):
     """
-    Fails on demand; what it refuses is not done.
+    Fails on demand, without doing what was requested.
 
     @ivar failing: the names of the methods that fail; none at first.
     """
@@ -95,10 +71,9 @@ class FailingRoomStore(_RoomStoreWrapper):
 
 class DelayedRoomStore(_RoomStoreWrapper):
     """
-    Does nothing of what it is told to hold until L{release} is called, and nothing else out of turn: behind a request
-    that is held everything waits.
+    Holds requests, and all later ones behind them, until L{release} is called.
 
-    @ivar holding: the names of the methods that are held; those that write, at first.
+    @ivar holding: the names of the methods that are held; at first those that write.
     """
 
     holding: frozenset[str] = WRITES
@@ -114,10 +89,10 @@ class DelayedRoomStore(_RoomStoreWrapper):
 
     def release(self, count: int | None = None) -> None:
         """
-        Carry out requests that are held, and the others that wait behind them.
+        Carry out held requests, and the others that wait behind them.
 
-        @param count: how many of those that are held; all that wait now, unless given.
-        @raise ValueError: if there are not so many.
+        @param count: how many of the held ones; C{None}: all that wait now.
+        @raise ValueError: if fewer are held.
         """
         held = sum(name in self.holding for name in self.held)
         left = held if count is None else count
@@ -137,10 +112,10 @@ class DelayedRoomStore(_RoomStoreWrapper):
 
 
 class ThreadlessReactor(Clock):
-    """A clock whose thread pool does its work at once, in the calling thread: for what derives keys in threads."""
+    """A clock whose thread pool does its work at once, in the calling thread."""
 
     def getThreadPool(self) -> ThreadlessReactor:
-        """Itself."""
+        """Return itself."""
         return self
 
     def callInThreadWithCallback(

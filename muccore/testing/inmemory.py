@@ -3,10 +3,10 @@
 """
 A whole server without sockets: sessions, router, domains and rooms, for tests of handlers.
 
-    stage = Stage()
-    romeo = stage.client("romeo@localhost/orchard")
+    server = InMemoryServer()
+    romeo = server.client("romeo@localhost/orchard")
     romeo.sends("<presence to='room@conference.localhost/Romeo'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
-    [own, subject] = romeo.hears()
+    [own, subject] = romeo.received()
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jab
 
 
 def parseStanza(text: str) -> Element:
-    """One stanza of the text of one."""
+    """Parse one stanza."""
     [_, element] = StanzaParser().feed(_HEADER + text.encode("utf-8"))
     assert isinstance(element, Element)
     return element
@@ -48,7 +48,7 @@ class Client:
     A client with one session.
 
     @ivar address: its full JID.
-    @ivar closed: what its stream was closed with, once it was.
+    @ivar closed: the errors that its stream was closed with.
     """
 
     session: Session
@@ -56,25 +56,25 @@ class Client:
     def __init__(self, address: str) -> None:
         self.address = address
         self.closed: list[StreamError | None] = []
-        self._heard: list[bytes] = []
+        self._received: list[bytes] = []
 
     def sends(self, text: str) -> None:
         """Send one stanza."""
         self.session.stanzaReceived(parseStanza(text))
 
     def received(self) -> list[Element]:
-        """What has come since the last time, parsed."""
-        heard, self._heard = self._heard, []
-        _, *elements = StanzaParser().feed(_HEADER + b"".join(heard))
+        """Return the stanzas that have arrived since the last call."""
+        data, self._received = b"".join(self._received), []
+        _, *elements = StanzaParser().feed(_HEADER + data)
         return [element for element in elements if isinstance(element, Element)]
 
     def dropConnection(self) -> None:
-        """The connection is gone."""
+        """Lose the connection."""
         self.session.streamLost(self, False)
 
     def send(self, stanza: Rendered, to: bytes) -> None:
         """See L{IStream}."""
-        self._heard.append(stanza.addressed(to))
+        self._received.append(stanza.addressed(to))
 
     def close(self, error: StreamError | None) -> None:
         """See L{IStream}."""
@@ -85,15 +85,14 @@ class InMemoryServer:
     """
     The server.
 
-    @ivar clock: its time.
     @ivar store: its store of rooms.
-    @ivar muc: its rooms, at C{conference.localhost}.
+    @ivar muc: the handler of its rooms, at C{conference.localhost}.
     """
 
     def __init__(self, store: IRoomStore | None = None, **options: Any) -> None:
         """
-        @param store: where rooms are kept; in memory if it is left out.
-        @param options: of L{muccore.muc.service.servicesettings.Options}, where they differ from the defaults.
+        @param store: where rooms are kept; C{None}: in memory.
+        @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
         self.clock = task.Clock()
         self.clock.advance(1_000_000_000)
@@ -110,11 +109,7 @@ class InMemoryServer:
         self.muc.setHandlerParent(self.rooms)
 
     def client(self, address: str) -> Client:
-        """
-        Log somebody in.
-
-        @param address: the full JID.
-        """
+        """Log a client in, by its full JID."""
         client = Client(address)
         full = jid.parse(address)
         client.session = self.sessions.bind(full.bareJID(), full.resource, client)

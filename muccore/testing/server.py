@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_service -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""A whole server on a free loopback port, inside the test's own process."""
+"""A whole server on a free loopback port, in the test's own process."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SETTINGS = {
 
 def makeSettings(path: str = "test.cfg", **overrides: dict[str, str]) -> Settings:
     """
-    The settings of a server without TLS that takes any user and forgets its rooms.
+    Return the settings of a server without TLS that accepts any user and keeps its rooms in memory.
 
-    @param path: where the configuration is supposed to stand; relative paths in it start at its folder.
-    @param overrides: keys by section that shall be different, as they stand in the file.
+    @param path: the configuration's supposed path; relative paths in it start at its folder.
+    @param overrides: other values by section and key, as written in the file.
     """
     sections = {name: dict(keys) for name, keys in _SETTINGS.items()}
     for name, keys in overrides.items():
@@ -42,18 +42,17 @@ class RunningServer:
     """
     A server that serves.
 
-    @ivar host: where.
-    @ivar port: its port for clients; with several endpoints that of the first one in C{listen}.
-    @ivar server: the L{MUCCoreService}.
+    @ivar port: the port of the first endpoint in C{listen}.
     """
+
+    host = "127.0.0.1"
 
     def __init__(self, server: MUCCoreService) -> None:
         self.server = server
-        self.host = "127.0.0.1"
         self.port = self.portOf("listen")
 
     def portOf(self, key: str) -> int:
-        """The first port of C{listen} or C{direct_tls_listen}."""
+        """Return the first port of C{listen} or C{direct_tls_listen}."""
         listeners = self.server.listeners
         assert listeners is not None, "it serves"
         listening: Any = next(port for (name, _), port in listeners.ports.items() if name == key)
@@ -61,16 +60,12 @@ class RunningServer:
         return port
 
     def stop(self) -> Deferred[None]:
-        """End the server."""
+        """Stop the server."""
         return self.server.stopService()
 
 
 def startServer(reactor: Any, path: str = "test.cfg", **overrides: dict[str, str]) -> Deferred[RunningServer]:
-    """
-    Start a server with L{makeSettings}.
-
-    @return: fires when it serves; fails with why it does not.
-    """
+    """Start a server with L{makeSettings}; the result fails with the reason if it cannot serve."""
     server = MUCCoreService(makeSettings(path, **overrides), reactor)
     server.startService()
     return server.ready.addCallback(lambda _: RunningServer(server))
