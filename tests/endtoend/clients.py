@@ -45,13 +45,9 @@ def _plain(user: str) -> str:
 class Person(Client):
     """A client that understands what it hears."""
 
-    async def next(self) -> etree._Element:
-        """The next stanza."""
-        return await self._next()
-
     async def until(self, matches: Callable[[etree._Element], Any]) -> etree._Element:
         """The next stanza that is as it should be; those before it are dropped."""
-        while not matches(element := await self._next()):
+        while not matches(element := await self.next()):
             pass
         return element
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 import glob
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from muccore.testing.scansion import __main__ as command
@@ -32,14 +31,10 @@ class ScenarioTests(TestCase):
     timeout = 60
     server: RunningServer
 
-    def setUp(self) -> Deferred[None]:
+    async def setUp(self) -> None:
         """Start a server."""
-
-        def started(server: RunningServer) -> None:
-            self.server = server
-            self.addCleanup(server.stop)
-
-        return startServer(reactor).addCallback(started)
+        self.server = await startServer(reactor)
+        self.addCleanup(self.server.stop)
 
     async def test_commands(self) -> None:
         """The command lines of the documentation pass, run from the checkout."""
@@ -55,11 +50,11 @@ class ScenarioTests(TestCase):
             self.assertEqual(printed[-1], f"{len(files)} passed, 0 failed\n")
 
 
-def _testOf(name: str, script: Script) -> Callable[[ScenarioTests], Deferred[None]]:
+def _testOf(name: str, script: Script) -> Callable[[ScenarioTests], Coroutine[Any, Any, None]]:
     """Return the test of one scenario."""
 
-    def test(self: ScenarioTests) -> Deferred[None]:
-        return run(reactor, script, RunOptions(self.server.host, self.server.port, exact=True))
+    async def test(self: ScenarioTests) -> None:
+        await run(reactor, script, RunOptions(self.server.host, self.server.port, exact=True))
 
     test.__name__ = f"test_{name}"
     test.__doc__ = f"{script.title}."

@@ -61,22 +61,20 @@ def parseArguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("port", metavar="PORT", type=_port)
     parser.add_argument("files", metavar="FILE", nargs="+", type=_file, help="a script (.scs)")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument(
-        "--exact",
-        action="store_true",
-        help="each client's next stanza must be the expected one, with nothing left over at the end",
-    )
-    mode.add_argument(
-        "--strict-payloads",
-        action="store_true",
-        help="compare elements outside of jabber:client as scansion does: attributes, children and their order",
-    )
+    mode.add_argument("--exact", action="store_true", help="each next stanza must be the expected one, none left over")
+    mode.add_argument("--strict-payloads", action="store_true", help="be as strict as scansion outside jabber:client")
     parser.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="for each step (default: 5)")
     parser.add_argument("--tls", action="store_true", help="use STARTTLS (any certificate is accepted)")
     return parser.parse_args(argv)
 
 
-async def _run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> int:
+async def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> int:
+    """
+    Run all scenarios; return the exit status.
+
+    @param chosen: from L{parseArguments}.
+    @param write: called with the text to print.
+    """
     options = RunOptions(
         chosen.host, chosen.port, chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls
     )
@@ -94,31 +92,16 @@ async def _run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], 
     return 1 if failed else 0
 
 
-def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> Deferred[int]:
-    """
-    Run all scenarios.
-
-    @param chosen: from L{parseArguments}.
-    @param write: called with what is to be printed.
-    @return: fires with the exit status.
-    """
-    return Deferred.fromCoroutine(_run(reactor, chosen, write))
-
-
 def main(argv: Sequence[str]) -> None:
     """Run the command. Does not return."""
 
-    def write(text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
     async def whole(reactor: Any) -> None:
-        sys.exit(await run(reactor, chosen, write))
+        sys.exit(await run(reactor, chosen, sys.stdout.write))
 
     chosen = parseArguments(argv)
     # Failures show what servers sent: characters that the terminal cannot encode must not raise.
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))
 
 

@@ -13,14 +13,12 @@ import base64
 import binascii
 import secrets
 from collections import deque
-from collections.abc import Callable
 from typing import Any, cast
 
 from lxml import etree
 from twisted.internet import ssl
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -70,8 +68,6 @@ class Client(Protocol):
         self._waiting: Deferred[None] | None = None
         self._finished: list[Deferred[None]] = []
         self._pings: dict[str, Deferred[None]] = {}
-        self._pingPrefix = f"ping-{secrets.token_hex(8)}-"
-        self._pingCount = 0
         self._domain = ""
         self._reader = StreamReader()
 
@@ -141,7 +137,8 @@ class Client(Protocol):
             waiting.callback(None)
         return waiting
 
-    async def _next(self) -> etree._Element:
+    async def next(self) -> etree._Element:
+        """Return the next stanza; fail with L{ClientFailed} for a stream error or a lost connection."""
         while not self.stanzas:
             if self.lost is not None:
                 raise ClientFailed(self.lost)
@@ -158,18 +155,11 @@ class Client(Protocol):
         self.transport.write(text.encode("utf-8"))
 
     def ping(self, to: str) -> Deferred[None]:
-        """
-        Ping an address (XEP-0199); fires with any answer, which is not added to C{stanzas}.
-
-        @return: fails with L{ClientFailed} if the connection is lost.
-        """
-        answered: Deferred[None] = Deferred()
+        """Ping an address (XEP-0199); any answer will do. Fails with L{ClientFailed} if the connection is lost."""
         if self.lost is not None:
-            answered.errback(ClientFailed(self.lost))
-            return answered
-        self._pingCount += 1
-        identifier = f"{self._pingPrefix}{self._pingCount}"
-        self._pings[identifier] = answered
+            return fail(ClientFailed(self.lost))
+        identifier = f"ping-{secrets.token_hex(8)}"
+        answered = self._pings[identifier] = Deferred[None]()
         self.send(f"<iq type='get' id='{identifier}' to='{escapeAttribute(to)}'><ping xmlns='{ns.PING}'/></iq>")
         return answered
 
@@ -219,14 +209,14 @@ class Client(Protocol):
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
             f"to='{escapeAttribute(self._domain)}' version='1.0' xml:lang='en'>"
         )
-        features = await self._next()
+        features = await self.next()
         if features.tag != f"{{{ns.STREAM}}}features":
             raise ClientFailed(f"expected stream features, the server sent <{etree.QName(features).localname}>")
         return features
 
     async def _startTLS(self) -> etree._Element:
         self.send(f"<starttls xmlns='{ns.TLS}'/>")
-        answer = await self._next()
+        answer = await self.next()
         if answer.tag != f"{{{ns.TLS}}}proceed":
             raise ClientFailed("the server refuses STARTTLS")
         self.transport.startTLS(ssl.CertificateOptions(verify=False))  # type: ignore[attr-defined]
@@ -263,7 +253,7 @@ class Client(Protocol):
         attribute = "" if mechanism is None else f" mechanism='{mechanism}'"
         encoded = base64.b64encode(data).decode("ascii")
         self.send(f"<{name} xmlns='{ns.SASL}'{attribute}>{encoded}</{name}>")
-        answer = await self._next()
+        answer = await self.next()
         if answer.tag == f"{{{ns.SASL}}}failure":
             raise ClientFailed(f"the server refuses the log-in: {_condition(answer, ns.SASL)}")
         if answer.tag != f"{{{ns.SASL}}}{expected}":
@@ -276,7 +266,7 @@ class Client(Protocol):
     async def _bind(self, resource: str | None) -> None:
         wanted = "" if resource is None else f"<resource>{escapeText(resource)}</resource>"
         self.send(f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'>{wanted}</bind></iq>")
-        answer = await self._next()
+        answer = await self.next()
         error = answer.find(f"{{{ns.CLIENT}}}error")
         if error is not None:
             raise ClientFailed(f"the server refuses to bind: {_condition(error, ns.STANZA_ERRORS)}")
@@ -287,15 +277,6 @@ class Client(Protocol):
 
 
 def connect(reactor: Any, host: str, port: int, timeout: float) -> Deferred[Client]:
-    """
-    Connect.
-
-    @param host: a name or an address.
-    @return: fires with a L{Client} that is not logged in; fails as endpoints do.
-    """
-    kind: Callable[..., Any] = (
-        TCP4ClientEndpoint if isIPAddress(host) else TCP6ClientEndpoint if isIPv6Address(host) else HostnameEndpoint
-    )
-    return cast(
-        "Deferred[Client]", kind(reactor, host, port, timeout=timeout).connect(Factory.forProtocol(Client))
-    )
+    """Connect, without logging in; fails as endpoints do. C{host} is a name or an IP address."""
+    endpoint = HostnameEndpoint(reactor, host, port, timeout=timeout)
+    return cast("Deferred[Client]", endpoint.connect(Factory.forProtocol(Client)))

@@ -66,15 +66,12 @@ def assign(fits: Sequence[Sequence[bool]]) -> list[int | None]:
     holders: dict[int, int] = {}
 
     def place(wanted: int, seen: set[int]) -> bool:
-        fitting = [candidate for candidate, fit in enumerate(fits[wanted]) if fit and candidate not in seen]
-        for candidate in fitting:
-            if candidate not in holders:
-                holders[candidate] = wanted
-                return True
-        for candidate in fitting:
+        fitting = [candidate for candidate, fit in enumerate(fits[wanted]) if fit]
+        # Free ones first, so that nothing is moved without need.
+        for candidate in sorted(fitting, key=holders.__contains__):
             if candidate not in seen:
                 seen.add(candidate)
-                if place(holders[candidate], seen):
+                if candidate not in holders or place(holders[candidate], seen):
                     holders[candidate] = wanted
                     return True
         return False

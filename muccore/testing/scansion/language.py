@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Final, TypeAlias
 
 from lxml import etree
@@ -120,7 +121,7 @@ class Markup:
 
     def written(self, lookup: Lookup) -> str:
         """Return the XML to send: as written in the script, with the variables' values."""
-        return VARIABLE.sub(lambda match: _escaped(lookup(match[1])), self.text).strip()
+        return VARIABLE.sub(lambda match: escape(lookup(match[1])), self.text).strip()
 
     def stanzas(self, lookup: Lookup) -> list[etree._Element]:
         """Return the stanzas, with the variables' values."""
@@ -180,13 +181,6 @@ class Script:
     title: str
     clients: dict[str, ClientDefinition]
     actions: Sequence[Action]
-
-
-def _escaped(value: str) -> str:
-    return (
-        value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-        .replace("'", "&apos;")
-    )
 
 
 def parseStanzas(position: Position, text: str) -> list[etree._Element]:

@@ -315,11 +315,10 @@ class _Run:
         )
 
 
-def run(reactor: Any, script: Script, options: RunOptions) -> Deferred[None]:
+async def run(reactor: Any, script: Script, options: RunOptions) -> None:
     """
-    Run a script.
+    Run a script until all clients have disconnected.
 
-    @param reactor: for connections and time.
-    @return: fires when all clients have disconnected; fails with L{ScenarioFailed}.
+    @raise ScenarioFailed: if anything differs from the script.
     """
-    return Deferred.fromCoroutine(_Run(reactor, script, options).run())
+    await _Run(reactor, script, options).run()

@@ -39,12 +39,7 @@ class ScramClient:
         return f"n,,{self._bare}".encode()
 
     def final(self, challenge: bytes) -> bytes:
-        """
-        Return the client's final message.
-
-        @param challenge: the server's first message.
-        @raise ScramRefused: if the challenge is not valid.
-        """
+        """Answer the server's challenge; L{ScramRefused} if it is not valid."""
         try:
             text = challenge.decode("utf-8")
             fields = dict(part.split("=", 1) for part in text.split(","))
@@ -68,12 +63,7 @@ class ScramClient:
         return f"{bare},p={base64.b64encode(proof).decode('ascii')}".encode()
 
     def verify(self, outcome: bytes) -> None:
-        """
-        Check that the server knows the password, too.
-
-        @param outcome: the server's final message.
-        @raise ScramRefused: if its signature is wrong.
-        """
+        """Check the signature in the server's final message; L{ScramRefused} if it is wrong."""
         expected = b"v=" + base64.b64encode(self._signature)
         if not self._signature or not hmac.compare_digest(outcome, expected):
             raise ScramRefused("the server's signature is wrong")
