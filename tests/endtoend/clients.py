@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Clients that a test drives from close by, in the reactor's own thread."""
+"""Clients in the reactor's thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from muccore.testing.scansion.client import Client
 from muccore.testing.scansion.language import ClientDefinition
 from muccore.xmpp import ns
-from tests.endtoend.serverprocess import PATIENCE
+from tests.endtoend.serverprocess import TIMEOUT
 
 ROOM = "orchard@conference.localhost"
 
@@ -35,61 +35,53 @@ _LOGIN: list[tuple[bytes, Callable[[str], str]]] = [
     (b"<bind ", lambda user: f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'><resource>r</resource></bind></iq>"),
     (b"</jid>", lambda user: ""),
 ]
-"""What an L{Extra} waits for, and what it says then."""
+"""What a L{PlainClient} waits for, and what it sends then."""
 
 
 def _plain(user: str) -> str:
     return base64.b64encode(f"\0{user}\0secret".encode()).decode("ascii")
 
 
-class Person(Client):
-    """A client that understands what it hears."""
+class RoomClient(Client):
+    """A client that uses rooms."""
 
     async def until(self, matches: Callable[[etree._Element], Any]) -> etree._Element:
-        """The next stanza that is as it should be; those before it are dropped."""
+        """Return the next stanza that matches; drop those before it."""
         while not matches(element := await self.next()):
             pass
         return element
 
     async def enter(self, nick: str, room: str = ROOM) -> etree._Element:
-        """
-        Enter a room.
-
-        @return: one's own presence, or the error.
-        """
+        """Enter a room; return the client's own presence or the error."""
         self.send(f"<presence to='{room}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
         answer = await self.until(lambda e: isPresence(e) and (e.get("type") == "error" or 110 in codes(e)))
         if answer.get("type") != "error":
-            # What there is to be known about a room ends with its subject (XEP-0045 §7.2.15).
+            # The subject comes last (XEP-0045 §7.2.15).
             await self.until(lambda e: e.find(f"{{{ns.CLIENT}}}subject") is not None)
         return answer
 
-    def say(self, text: str, room: str = ROOM) -> None:
-        """Say something to everybody in a room."""
+    def sendToRoom(self, text: str, room: str = ROOM) -> None:
+        """Send a message to a room."""
         self.send(f"<message to='{room}' type='groupchat'><body>{text}</body></message>")
 
-    async def ask(self, type: str, payload: str, to: str = ROOM) -> etree._Element:
-        """
-        Send an IQ.
-
-        @return: its answer.
-        """
-        self._asked = getattr(self, "_asked", 0) + 1
-        id = f"asked-{self._asked}"
+    async def request(self, type: str, payload: str, to: str = ROOM) -> etree._Element:
+        """Send an IQ; return its answer."""
+        self._requests = getattr(self, "_requests", 0) + 1
+        id = f"request-{self._requests}"
         self.send(f"<iq type='{type}' to='{to}' id='{id}'>{payload}</iq>")
         return await self.until(lambda e: e.get("id") == id and e.tag == f"{{{ns.CLIENT}}}iq")
 
     async def configure(self, room: str = ROOM, **fields: str) -> None:
         """
-        Accept a new room's configuration.
+        Submit a room's configuration.
 
-        @param fields: values by what stands behind C{muc#roomconfig_}.
+        @param fields: values by name, without C{muc#roomconfig_}.
         """
         values = "".join(
             f"<field var='muc#roomconfig_{name}'><value>{value}</value></field>" for name, value in fields.items()
         )
         formType = "<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>"
-        answer = await self.ask(
+        answer = await self.request(
             "set",
             "<query xmlns='http://jabber.org/protocol/muc#owner'>"
             f"<x xmlns='jabber:x:data' type='submit'>{formType}{values}</x></query>",
@@ -98,98 +90,98 @@ class Person(Client):
         assert answer.get("type") == "result", etree.tostring(answer)
 
     async def affiliates(self, affiliation: str, room: str = ROOM) -> set[str]:
-        """One of a room's lists."""
-        answer = await self.ask(
+        """Return one of a room's lists of affiliations."""
+        answer = await self.request(
             "get", f"<query xmlns='{ns.MUC_ADMIN}'><item affiliation='{affiliation}'/></query>", room
         )
         return {str(item.get("jid")) for item in answer.iter(f"{{{ns.MUC_ADMIN}}}item")}
 
 
 def isPresence(element: etree._Element) -> bool:
-    """Whether it is a presence."""
+    """Return whether this is presence."""
     return element.tag == f"{{{ns.CLIENT}}}presence"
 
 
 def nickOf(element: etree._Element) -> str:
-    """Who in a room it is from."""
+    """Return the nick of the sender."""
     return str(element.get("from")).partition("/")[2]
 
 
 def codes(element: etree._Element) -> set[int]:
-    """The status codes of a room's presence or message."""
+    """Return the status codes of a room's presence or message."""
     return {int(status.get("code", "0")) for status in element.iter(f"{{{ns.MUC_USER}}}status")}
 
 
 def bodyOf(element: etree._Element) -> str | None:
-    """What somebody has said."""
+    """Return the body of a message, or C{None}."""
     return element.findtext(f"{{{ns.CLIENT}}}body")
 
 
-async def arrive(
+async def logIn(
     test: TestCase, port: int, user: str, password: str = "secret", tls: bool = False, direct: bool = False
-) -> Person:
+) -> RoomClient:
     """
     Connect and log in.
 
     @param test: the connection is dropped at its end.
-    @param tls: use STARTTLS though the server does not demand it.
-    @param direct: the port speaks TLS from the first byte on.
+    @param tls: use STARTTLS even if the server does not require it.
+    @param direct: the port uses direct TLS.
     """
-    person = await call(test, port, direct)
-    await bounded(person.login(ClientDefinition(user, f"{user}@localhost", password, "r"), tls))
-    return person
+    client = await openConnection(test, port, direct)
+    await bounded(client.login(ClientDefinition(user, f"{user}@localhost", password, "r"), tls))
+    return client
 
 
-async def call(test: TestCase, port: int, direct: bool = False) -> Person:
+async def openConnection(test: TestCase, port: int, direct: bool = False) -> RoomClient:
     """Connect."""
     endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
     if direct:
         endpoint = wrapClientTLS(ssl.CertificateOptions(verify=False), endpoint)
-    person: Person = await endpoint.connect(Factory.forProtocol(Person)).addTimeout(PATIENCE, reactor)
+    client: RoomClient = await endpoint.connect(Factory.forProtocol(RoomClient)).addTimeout(TIMEOUT, reactor)
 
     def leave() -> Deferred[None]:
-        person.abort()
-        return person.closed()
+        client.abort()
+        return client.closed()
 
     test.addCleanup(leave)
-    return person
+    return client
 
 
-async def meet(test: TestCase, port: int) -> tuple[Person, Person]:
-    """Have Romeo create the room and Juliet enter it."""
-    romeo = await arrive(test, port, "romeo")
+async def enterRoom(test: TestCase, port: int) -> tuple[RoomClient, RoomClient]:
+    """Let Romeo create the room and Juliet enter it."""
+    romeo = await logIn(test, port, "romeo")
     await bounded(romeo.enter("Romeo"))
     await bounded(romeo.configure())
-    juliet = await arrive(test, port, "juliet")
+    juliet = await logIn(test, port, "juliet")
     await bounded(juliet.enter("Juliet"))
     return romeo, juliet
 
 
 def bounded(waiting: Coroutine[Any, Any, _T]) -> Deferred[_T]:
-    """Wait for something, but not for ever."""
-    return Deferred.fromCoroutine(waiting).addTimeout(PATIENCE, reactor)
+    """Wait no longer than L{TIMEOUT}."""
+    return Deferred.fromCoroutine(waiting).addTimeout(TIMEOUT, reactor)
 
 
-class Extra(Protocol):
+class PlainClient(Protocol):
     """
-    One of a crowd: logs in by PLAIN, and then hears nothing of what it is told.
+    A cheap client, for tests with many: it logs in by PLAIN and then ignores what arrives.
 
     @ivar ready: fires when it is logged in.
-    @ivar gone: fires when its connection is.
+    @ivar gone: fires when its connection is lost.
     """
 
     transport: Any
 
     def __init__(self, user: str) -> None:
         self.user = user
-        self.ready: Deferred[Extra] = Deferred()
+        self.ready: Deferred[PlainClient] = Deferred()
         self.gone: Deferred[None] = Deferred()
-        self._heard = b""
+        self._data = b""
         self._steps = iter(_LOGIN)
         self._expected, self._answer = next(self._steps)
 
     def connectionMade(self) -> None:
-        """Begin."""
+        """Open the stream."""
         self.send(HEADER)
 
     def send(self, text: str) -> None:
@@ -197,19 +189,19 @@ class Extra(Protocol):
         self.transport.write(text.encode())
 
     def dataReceived(self, data: bytes) -> None:
-        """Look for what comes next in a log-in."""
+        """Take the next step of the login."""
         if self.ready.called:
             return
-        self._heard += data
-        if b"<starttls" in self._heard:
-            self._heard = b""
+        self._data += data
+        if b"<starttls" in self._data:
+            self._data = b""
             self.send(f"<starttls xmlns='{ns.TLS}'/>")
-        elif b"<proceed" in self._heard:
-            self._heard = b""
+        elif b"<proceed" in self._data:
+            self._data = b""
             self.transport.startTLS(_TRUSTING)
             self.send(HEADER)
-        elif self._expected in self._heard:
-            self._heard = b""
+        elif self._expected in self._data:
+            self._data = b""
             self.send(self._answer(self.user))
             step = next(self._steps, None)
             if step is None:
@@ -218,39 +210,35 @@ class Extra(Protocol):
                 self._expected, self._answer = step
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell whoever waits."""
+        """Fire C{gone}; fail C{ready} if it has not fired."""
         if not self.ready.called:
-            self.ready.errback(Failure(AssertionError(f"{self.user} was thrown out: {self._heard!r}")))
+            self.ready.errback(Failure(AssertionError(f"{self.user} was disconnected: {self._data!r}")))
         self.gone.callback(None)
 
 
 _TRUSTING = ssl.CertificateOptions(verify=False)
 
 
-async def gather(test: TestCase, port: int, names: Iterable[str]) -> list[Extra]:
-    """
-    Log in a crowd.
-
-    @param test: they are gone at its end.
-    """
-    crowd = []
+async def logInMany(test: TestCase, port: int, names: Iterable[str]) -> list[PlainClient]:
+    """Log many clients in; their connections are reset at the end of the test."""
+    clients = []
     connecting = []
     for name in names:
-        extra = Extra(name)
-        crowd.append(extra)
-        connecting.append(connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port, timeout=PATIENCE), extra))
-    test.addCleanup(disperse, crowd)
+        plain = PlainClient(name)
+        clients.append(plain)
+        connecting.append(connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port, timeout=TIMEOUT), plain))
+    test.addCleanup(resetAll, clients)
     await gatherResults(connecting, consumeErrors=True)
-    await gatherResults([extra.ready for extra in crowd], consumeErrors=True).addTimeout(PATIENCE, reactor)
-    return crowd
+    await gatherResults([plain.ready for plain in clients], consumeErrors=True).addTimeout(TIMEOUT, reactor)
+    return clients
 
 
-def disperse(crowd: Iterable[Extra]) -> Deferred[Any]:
-    """Reset all their connections in one turn."""
+def resetAll(clients: Iterable[PlainClient]) -> Deferred[Any]:
+    """Reset all the connections in one turn of the reactor."""
     going = []
-    for extra in crowd:
-        if extra.connected:
-            # Twisted lets the kernel send a reset instead of an orderly end.
-            extra.transport.abortConnection()
-            going.append(extra.gone)
+    for plain in clients:
+        if plain.connected:
+            # Twisted makes the kernel send RST instead of FIN.
+            plain.transport.abortConnection()
+            going.append(plain.gone)
     return gatherResults(going)

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""C{twistd muccore} as a process, its log, and the end of both."""
+"""C{twistd muccore} as a process, and its log."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from twisted.trial.unittest import TestCase
 
 from tests.configuration import ENVIRONMENT, ConfigurationFile
 
-PATIENCE = 60.0
-"""Seconds after which whatever is waited for is held to be lost; nothing takes so long."""
+TIMEOUT = 60.0
+"""Seconds after which a step has failed; nothing takes so long."""
 
 CLEAN = -signal.SIGTERM
-"""How a server ends that has been asked to: twistd does what is to be done and then ends by the same signal."""
+"""The status after SIGTERM: twistd shuts down and then ends by the same signal."""
 
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
 
-_TROUBLE = re.compile(r"#(?:warn|error|critical)\]|Traceback|Unhandled|Exception")
+_UNEXPECTED = re.compile(r"#(?:warn|error|critical)\]|Traceback|Unhandled|Exception")
 
 
 class _Process(ProcessProtocol):
     """
     One run of the server.
 
-    @ivar output: everything it has written.
+    @ivar output: everything that it has written.
     @ivar status: its exit status, or minus the signal that ended it; C{None} while it runs.
     """
 
@@ -45,7 +45,7 @@ class _Process(ProcessProtocol):
         self._ended: list[Deferred[int]] = []
 
     def outReceived(self, data: bytes) -> None:
-        """Keep it, and tell those who wait for it."""
+        """Collect the output, and fire what waits for it."""
         self.output += data.decode("utf-8", "replace")
         for waiting in list(self._waiting):
             found = waiting[0].search(self.output)
@@ -56,7 +56,7 @@ class _Process(ProcessProtocol):
     errReceived = outReceived
 
     def processEnded(self, reason: Failure) -> None:
-        """Note how."""
+        """Record the status."""
         value: Any = reason.value
         self.status = value.exitCode if value.signal is None else -value.signal
         waiting, self._waiting = self._waiting, []
@@ -67,7 +67,7 @@ class _Process(ProcessProtocol):
             done.callback(self.status)
 
     def wait(self, pattern: str) -> Deferred[re.Match[str]]:
-        """Wait until the output has something."""
+        """Wait until the output matches."""
         compiled = re.compile(pattern)
         found = compiled.search(self.output)
         if found is not None:
@@ -80,7 +80,7 @@ class _Process(ProcessProtocol):
         return waiting
 
     def ended(self) -> Deferred[int]:
-        """Wait for its end."""
+        """Wait until the process has ended."""
         done: Deferred[int] = Deferred()
         if self.status is not None:
             done.callback(self.status)
@@ -91,15 +91,15 @@ class _Process(ProcessProtocol):
 
 class ServerProcess(ConfigurationFile):
     """
-    A server with its configuration, which can be started again and again.
+    A server with its configuration, which can be started repeatedly.
 
     @ivar port: where clients connect.
-    @ivar directPort: where clients connect with TLS from the first byte on, if there is such a place.
+    @ivar directPort: where clients connect with direct TLS, if enabled.
     """
 
     def __init__(self, test: TestCase, **overrides: Mapping[str, str]) -> None:
         """
-        @param test: kills at its end what it has left running.
+        @param test: a process still running at its end is killed.
         @param overrides: see L{ConfigurationFile}.
         """
         super().__init__(test, **overrides)
@@ -107,7 +107,7 @@ class ServerProcess(ConfigurationFile):
         test.addCleanup(self._kill)
 
     async def start(self) -> None:
-        """Start it, and wait until it serves."""
+        """Start the server, and wait until it serves."""
         process = self._process = _Process()
         spawn: Any = reactor
         arguments = [*TWISTD, "-n", "--pidfile=", "muccore", "-c", self.path]
@@ -119,27 +119,27 @@ class ServerProcess(ConfigurationFile):
             self.directPort = int(direct[-1])
 
     def portsOf(self, factory: str) -> list[str]:
-        """On which ports connections have been taken by a factory, in the order of their beginning."""
+        """Return the ports on which a factory has listened, in order."""
         return re.findall(rf"\b{factory} starting on (\d+)", self.output)
 
     @property
     def _running(self) -> _Process:
-        assert self._process is not None, "it has been started"
+        assert self._process is not None, "not started"
         return self._process
 
     @property
     def output(self) -> str:
-        """What this run has written so far: the log."""
+        """The log of this run so far."""
         return self._running.output
 
     @property
-    def troubles(self) -> list[str]:
-        """The lines of the log that should not be there."""
-        return [line for line in self.output.splitlines() if _TROUBLE.search(line)]
+    def unexpectedLines(self) -> list[str]:
+        """The warnings, errors and tracebacks in the log."""
+        return [line for line in self.output.splitlines() if _UNEXPECTED.search(line)]
 
     def logged(self, pattern: str) -> Deferred[re.Match[str]]:
-        """Wait until the log of this run has something."""
-        return self._running.wait(pattern).addTimeout(PATIENCE, reactor)
+        """Wait until the log of this run matches."""
+        return self._running.wait(pattern).addTimeout(TIMEOUT, reactor)
 
     def signal(self, name: str) -> None:
         """Send a signal, such as C{"HUP"}."""
@@ -147,19 +147,11 @@ class ServerProcess(ConfigurationFile):
         transport.signalProcess(getattr(signal, f"SIG{name}"))
 
     def ended(self) -> Deferred[int]:
-        """
-        Wait for its end.
-
-        @return: its exit status, or minus the signal that has ended it.
-        """
-        return self._running.ended().addTimeout(PATIENCE, reactor)
+        """Wait for the exit status, or minus the signal that has ended the process."""
+        return self._running.ended().addTimeout(TIMEOUT, reactor)
 
     def stop(self) -> Deferred[int]:
-        """
-        End it as a service manager does.
-
-        @return: L{CLEAN}, if all went well.
-        """
+        """Stop the server as a service manager does; the status should be L{CLEAN}."""
         self.signal("TERM")
         return self.ended()
 
@@ -171,22 +163,14 @@ class ServerProcess(ConfigurationFile):
 
 
 async def run(*command: str, stdin: bytes | None = None, folder: str | None = None) -> tuple[int, str, str]:
-    """
-    Run a command to its end.
-
-    @return: exit status, output, errors.
-    """
+    """Run a command; return its exit status, output and errors."""
     out, err, status = await getProcessOutputAndValue(
         command[0], command[1:], env=ENVIRONMENT, path=folder, reactor=reactor, stdinBytes=stdin
-    ).addTimeout(PATIENCE, reactor)
+    ).addTimeout(TIMEOUT, reactor)
     return status, out.decode(), err.decode()
 
 
 async def ctl(server: ServerProcess, *arguments: str, password: str | None = None) -> tuple[int, str, str]:
-    """
-    Run C{muccorectl} on a server's configuration.
-
-    @return: exit status, output, errors.
-    """
+    """Run C{muccorectl} on a server's configuration; return its exit status, output and errors."""
     stdin = None if password is None else f"{password}\n".encode()
     return await run(sys.executable, "-m", "muccore.operations.ctl", "-c", server.path, *arguments, stdin=stdin)

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""slixmpp clients, whose loop runs in a thread beside the reactor."""
+"""slixmpp clients, whose event loop runs in a thread beside the reactor."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.endtoend.serverprocess import PATIENCE
+from tests.endtoend.serverprocess import TIMEOUT
 
 ROOM = "orchard@conference.localhost"
 
 _T = TypeVar("_T")
 
 
-class AsyncioSide:
-    """A loop of asyncio in a thread of its own."""
+class AsyncioThread:
+    """An event loop of asyncio in a thread of its own."""
 
     def __init__(self, test: TestCase) -> None:
         """@param test: the loop ends with it."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="asyncio", daemon=True)
         self._thread.start()
-        self.people: list[Slixmpp] = []
-        # It logs every refusal as an error, and here many are wanted.
+        self.clients: list[Slixmpp] = []
+        # slixmpp logs every refusal as an error, and here many are wanted.
         logger = logging.getLogger("slixmpp")
         test.patch(logger, "handlers", [logging.NullHandler()])
         test.patch(logger, "propagate", False)
         test.addCleanup(self._end)
 
-    def run(self, story: Coroutine[Any, Any, _T]) -> Deferred[_T]:
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> Deferred[_T]:
         """Run a coroutine of asyncio."""
         result: Deferred[_T] = Deferred()
 
         async def bounded() -> None:
             threads: Any = reactor
             try:
-                async with asyncio.timeout(PATIENCE):
-                    told = await story
+                async with asyncio.timeout(TIMEOUT):
+                    value = await coroutine
             except BaseException:
                 threads.callFromThread(result.errback, Failure())
             else:
-                threads.callFromThread(result.callback, told)
+                threads.callFromThread(result.callback, value)
 
         asyncio.run_coroutine_threadsafe(bounded(), self._loop)
         return result
 
     async def _endAll(self) -> None:
-        for person in self.people:
-            person.abort()
+        for client in self.clients:
+            client.abort()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -75,21 +75,21 @@ class AsyncioSide:
 
 class Slixmpp(ClientXMPP):
     """
-    A person with slixmpp. Everything here runs in the loop's thread.
+    A slixmpp client. Everything here runs in the loop's thread.
 
-    @ivar heard: what has been said in rooms and has not been taken yet.
-    @ivar seen: presences from rooms that have not been taken yet.
-    @ivar outcome: how the log-in went: C{session_start}, C{failed_all_auth} or C{no_auth}.
-    @ivar failures: the conditions of refused log-ins.
+    @ivar received: messages from rooms that have not been taken yet.
+    @ivar presences: presences from rooms that have not been taken yet.
+    @ivar outcome: of the login: C{session_start}, C{failed_all_auth} or C{no_auth}.
+    @ivar failures: the conditions of refused logins.
     """
 
-    def __init__(self, side: AsyncioSide, user: str, password: str, mechanism: str | None = None) -> None:
-        """@param mechanism: the only SASL mechanism to be used; the best one unless given."""
+    def __init__(self, asyncioThread: AsyncioThread, user: str, password: str, mechanism: str | None = None) -> None:
+        """@param mechanism: the only SASL mechanism to use; C{None}: the best one."""
         super().__init__(f"{user}@localhost/slixmpp", password, sasl_mech=mechanism)
-        side.people.append(self)
+        asyncioThread.clients.append(self)
         self.register_plugin("xep_0045")
-        self.heard: asyncio.Queue[Any] = asyncio.Queue()
-        self.seen: asyncio.Queue[Any] = asyncio.Queue()
+        self.received: asyncio.Queue[Any] = asyncio.Queue()
+        self.presences: asyncio.Queue[Any] = asyncio.Queue()
         self.outcome: asyncio.Future[str] = self.loop.create_future()
         self.gone: asyncio.Future[None] = self.loop.create_future()
         self.failures: list[str] = []
@@ -99,8 +99,8 @@ class Slixmpp(ClientXMPP):
         self.add_event_handler("disconnected", lambda _: self.gone.done() or self.gone.set_result(None))
         self.add_event_handler("failed_auth", lambda failure: self.failures.append(failure["condition"]))
         self.add_event_handler("stream_error", lambda error: self.streamErrors.append(error["condition"]))
-        self.add_event_handler("groupchat_message", self.heard.put_nowait)
-        self.add_event_handler("groupchat_presence", self.seen.put_nowait)
+        self.add_event_handler("groupchat_message", self.received.put_nowait)
+        self.add_event_handler("groupchat_presence", self.presences.put_nowait)
 
     def _came(self, event: str) -> None:
         if not self.outcome.done():
@@ -110,11 +110,10 @@ class Slixmpp(ClientXMPP):
         self, port: int, certificate: str, direct: bool = False, version: ssl.TLSVersion | None = None
     ) -> str:
         """
-        Connect and log in, believing in nothing but the certificate.
+        Connect and log in, trusting this certificate only; return the C{outcome}.
 
-        @param direct: with TLS from the first byte on, else with STARTTLS.
+        @param direct: use direct TLS instead of STARTTLS.
         @param version: the highest version of TLS.
-        @return: how it went.
         """
         self.enable_direct_tls, self.enable_starttls = direct, not direct
         self.ca_certs = Path(certificate)
@@ -126,22 +125,22 @@ class Slixmpp(ClientXMPP):
 
     @property
     def room(self) -> Any:
-        """XEP-0045 as slixmpp has it."""
+        """The plugin for XEP-0045."""
         return self["xep_0045"]
 
-    async def hears(self) -> tuple[str, str]:
-        """The next that is said in a room: by whom, and what."""
-        message = await self.heard.get()
+    async def nextMessage(self) -> tuple[str, str]:
+        """Return nick and body of the next message in a room."""
+        message = await self.received.get()
         return message["from"].resource, message["body"]
 
-    async def sees(self, nick: str, kind: str) -> Any:
-        """The next presence of somebody, of a kind such as C{unavailable}."""
+    async def nextPresence(self, nick: str, type: str) -> Any:
+        """Return the next presence of this nick and type."""
         while True:
-            presence = await self.seen.get()
-            if presence["from"].resource == nick and presence["type"] == kind:
+            presence = await self.presences.get()
+            if presence["from"].resource == nick and presence["type"] == type:
                 return presence
 
 
 def statuses(presence: Any) -> set[int]:
-    """The status codes of a room's presence."""
+    """Return the status codes of a room's presence."""
     return set(presence["muc"]["status_codes"])

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Clients that take more than is theirs."""
+"""Clients that exceed the limits or break the protocol."""
 
 from __future__ import annotations
 
@@ -16,92 +16,87 @@ from muccore.xmpp import ns
 from tests.configuration import ENCRYPTED
 from tests.endtoend.clients import (
     HEADER,
-    Person,
-    arrive,
+    RoomClient,
     bodyOf,
     bounded,
-    call,
+    enterRoom,
     isPresence,
-    meet,
+    logIn,
     nickOf,
+    openConnection,
 )
-from tests.endtoend.serverprocess import PATIENCE, ServerProcess
+from tests.endtoend.serverprocess import TIMEOUT, ServerProcess
 
-EVERYONE_COUNTS = {"exempt": ""}
-"""The section C{[limits]} of a server that takes clients on its own machine for strangers."""
+NO_EXEMPTIONS = {"exempt": ""}
+"""The section C{[limits]} of a server without exempt addresses."""
 
 
-async def conditionAtEnd(person: Person) -> str:
-    """
-    Wait until somebody is disconnected.
-
-    @return: the condition of the stream error that he heard.
-    """
-    await person.closed().addTimeout(PATIENCE, reactor)
-    errors = [element for element in person.stanzas if element.tag == STREAM_ERROR]
+async def conditionAtEnd(client: RoomClient) -> str:
+    """Wait until a client is disconnected; return the condition of its stream error."""
+    await client.closed().addTimeout(TIMEOUT, reactor)
+    errors = [element for element in client.stanzas if element.tag == STREAM_ERROR]
     return " ".join(str(child.tag).partition("}")[2] for error in errors for child in error[:1])
 
 
 class SlowReaderTests(TestCase):
-    """Somebody who stops reading."""
+    """A client that stops reading."""
 
     timeout = 120
 
-    async def cutOff(self, server: ServerProcess) -> None:
-        """Talk until he is cut off."""
+    async def assertOverflowEndsStream(self, server: ServerProcess) -> None:
+        """Send until the slow client is disconnected."""
         await server.start()
-        romeo, juliet = await meet(self, server.port)
-        slow = await arrive(self, server.port, "slow")
+        romeo, juliet = await enterRoom(self, server.port)
+        slow = await logIn(self, server.port, "slow")
         await bounded(slow.enter("Slow"))
-        for person in (romeo, juliet):
-            await bounded(person.until(lambda e: isPresence(e) and nickOf(e) == "Slow"))
+        for client in (romeo, juliet):
+            await bounded(client.until(lambda e: isPresence(e) and nickOf(e) == "Slow"))
         slow.transport.pauseProducing()
-        said, left = 0, None
+        count, left = 0, None
         while left is None:
-            # Each waits until both have heard it: nobody is held up by the one who reads nothing.
-            said += 1
-            romeo.say(f"{said} {'x' * 100_000}")
-            for person in (romeo, juliet):
+            # Wait until both have received it: the one that reads nothing must not delay them.
+            count += 1
+            romeo.sendToRoom(f"{count} {'x' * 100_000}")
+            for client in (romeo, juliet):
                 while True:
-                    element = await bounded(person.next())
+                    element = await bounded(client.next())
                     if isPresence(element) and nickOf(element) == "Slow":
                         left = element
-                    elif (bodyOf(element) or "").startswith(f"{said} "):
+                    elif (bodyOf(element) or "").startswith(f"{count} "):
                         break
         self.assertEqual(left.get("type"), "unavailable")
-        romeo.say("He is gone.")
-        for person in (romeo, juliet):
-            await bounded(person.until(lambda e: bodyOf(e) == "He is gone."))
+        romeo.sendToRoom("Slow is gone.")
+        for client in (romeo, juliet):
+            await bounded(client.until(lambda e: bodyOf(e) == "Slow is gone."))
         self.assertIn("outbox-overflow from 127.0.0.1: more than 262144 bytes unread", server.output)
-        self.assertEqual(server.troubles, [])
-        # He finds out as soon as he reads again.
+        self.assertEqual(server.unexpectedLines, [])
+        # The client notices as soon as it reads again.
         slow.transport.resumeProducing()
-        await slow.closed().addTimeout(PATIENCE, reactor)
+        await slow.closed().addTimeout(TIMEOUT, reactor)
 
     def test_opportunistic(self) -> None:
-        """Whoever leaves more unread than the limit is cut off, the room sees him leave, and nobody else waits."""
-        return self.cutOff(ServerProcess(self, transport={"outbox_limit": "256 KiB"}))
+        """A client with more unread than the limit is disconnected, leaves its room, and nobody else waits."""
+        return self.assertOverflowEndsStream(ServerProcess(self, transport={"outbox_limit": "256 KiB"}))
 
     def test_byPoller(self) -> None:
-        """It is the same where everything is sent by the poller."""
-        return self.cutOff(
+        """The same without opportunistic writes."""
+        return self.assertOverflowEndsStream(
             ServerProcess(self, transport={"outbox_limit": "256 KiB", "opportunistic_writes": "no"})
         )
 
     def test_TLS(self) -> None:
-        """It is the same under TLS."""
-        return self.cutOff(ServerProcess(self, c2s=ENCRYPTED, transport={"outbox_limit": "256 KiB"}))
+        """The same under TLS."""
+        return self.assertOverflowEndsStream(ServerProcess(self, c2s=ENCRYPTED, transport={"outbox_limit": "256 KiB"}))
 
 
-class StrangerTests(TestCase):
-    """Connections of people who have not logged in."""
+class UnauthenticatedTests(TestCase):
+    """Connections without a login."""
 
     timeout = 120
 
     async def test_garbage(self) -> None:
         """
-        What is no XML, no XMPP or not allowed in it is answered with the stream error that says so, each on a
-        connection of its own, and the server goes on.
+        What is not XML, not XMPP or not allowed is answered with the right stream error, and the server goes on.
         """
         server = ServerProcess(self)
         await server.start()
@@ -117,23 +112,19 @@ class StrangerTests(TestCase):
             (HEADER.replace("localhost", "example.org"), "host-unknown"),
             (HEADER + "<a>" * 1000, "policy-violation"),
         ):
-            person = await call(self, server.port)
-            person.send(sent)
-            self.assertEqual(await conditionAtEnd(person), condition, sent[:200])
-        self.assertEqual(server.troubles, [])
+            client = await openConnection(self, server.port)
+            client.send(sent)
+            self.assertEqual(await conditionAtEnd(client), condition, sent[:200])
+        self.assertEqual(server.unexpectedLines, [])
 
     def flood(self, port: int) -> bytes:
-        """
-        Send megabytes without end until the server hangs up. In a thread: it may block.
-
-        @return: what the server has said.
-        """
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
-            heard = b""
+        """Send until the server disconnects; return what it has sent. In a thread, since it may block."""
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
+            received = b""
             connection.sendall(HEADER.encode())
-            while not heard.endswith(b"</stream:features>"):
-                heard += connection.recv(4096)
-            heard = b""
+            while not received.endswith(b"</stream:features>"):
+                received += connection.recv(4096)
+            received = b""
             try:
                 connection.sendall(b"<auth>")
                 while True:
@@ -142,109 +133,108 @@ class StrangerTests(TestCase):
                 pass
             try:
                 while data := connection.recv(65536):
-                    heard += data
+                    received += data
             except ConnectionResetError:
                 pass
-            return heard
+            return received
 
     async def test_flood(self) -> None:
-        """Somebody who sends an element without end before he logs in is cut off, and others are served meanwhile."""
+        """A client that sends an endless element before the login is disconnected; others are served meanwhile."""
         server = ServerProcess(self, c2s={"close_timeout": "1 s"})
         await server.start()
         flooding = [deferToThread(self.flood, server.port) for _ in range(3)]
-        romeo = await arrive(self, server.port, "romeo")
-        await romeo.ping("localhost").addTimeout(PATIENCE, reactor)
+        romeo = await logIn(self, server.port, "romeo")
+        await romeo.ping("localhost").addTimeout(TIMEOUT, reactor)
         for flood in flooding:
-            heard = await flood
-            # He may have been cut off before he could hear it.
-            self.assertIn(b"policy-violation", heard or b"policy-violation")
-        self.assertEqual(server.troubles, [])
+            received = await flood
+            # The connection may have been reset before the error was read.
+            self.assertIn(b"policy-violation", received or b"policy-violation")
+        self.assertEqual(server.unexpectedLines, [])
 
     async def test_size(self) -> None:
-        """An element of 10,000 bytes before the log-in is read; with one byte more it is a policy violation."""
+        """Before the login, an element of 10,000 bytes is read; one of 10,001 is a policy violation."""
         server = ServerProcess(self)
         await server.start()
         start, end = f"<auth xmlns='{ns.SASL}' mechanism='X'>", "</auth>"
         for size, condition in ((10_000, ""), (10_001, "policy-violation")):
-            person = await call(self, server.port)
-            person.send(HEADER)
-            await bounded(person.next())
-            person.send(start + "A" * (size - len(start) - len(end)) + end)
+            client = await openConnection(self, server.port)
+            client.send(HEADER)
+            await bounded(client.next())
+            client.send(start + "A" * (size - len(start) - len(end)) + end)
             if condition:
-                self.assertEqual(await conditionAtEnd(person), condition)
+                self.assertEqual(await conditionAtEnd(client), condition)
             else:
-                failure = await bounded(person.next())
+                failure = await bounded(client.next())
                 self.assertEqual(failure[0].tag, f"{{{ns.SASL}}}invalid-mechanism")
-        self.assertEqual(server.troubles, [])
+        self.assertEqual(server.unexpectedLines, [])
 
     async def test_loginTimeout(self) -> None:
-        """Whoever has not logged in in time is disconnected, also one who says nothing at all; one who has stays."""
+        """Clients that do not log in in time are disconnected, silent ones too; one that has logged in stays."""
         server = ServerProcess(self, c2s={"login_timeout": "1 s"})
         await server.start()
-        romeo = await arrive(self, server.port, "romeo")
-        silent = await call(self, server.port)
-        slow = await call(self, server.port)
+        romeo = await logIn(self, server.port, "romeo")
+        silent = await openConnection(self, server.port)
+        slow = await openConnection(self, server.port)
         slow.send(HEADER)
         await bounded(slow.next())
-        for person in (slow, silent):
-            self.assertEqual(await conditionAtEnd(person), "connection-timeout")
-        await romeo.ping("localhost").addTimeout(PATIENCE, reactor)
-        self.assertEqual(server.troubles, [])
+        for client in (slow, silent):
+            self.assertEqual(await conditionAtEnd(client), "connection-timeout")
+        await romeo.ping("localhost").addTimeout(TIMEOUT, reactor)
+        self.assertEqual(server.unexpectedLines, [])
 
     async def test_connections(self) -> None:
         """
-        From one address only so many may be connected; one more is told so, and when one has gone there is room again.
+        The number of connections from one address is limited; a further one gets an error until another has gone.
         """
-        server = ServerProcess(self, limits={**EVERYONE_COUNTS, "connections_per_address": "3"})
+        server = ServerProcess(self, limits={**NO_EXEMPTIONS, "connections_per_address": "3"})
         await server.start()
-        people = [await arrive(self, server.port, name) for name in ("romeo", "juliet", "tybalt")]
-        self.assertEqual(await conditionAtEnd(await call(self, server.port)), "policy-violation")
-        await people.pop().close().addTimeout(PATIENCE, reactor)
+        clients = [await logIn(self, server.port, name) for name in ("romeo", "juliet", "tybalt")]
+        self.assertEqual(await conditionAtEnd(await openConnection(self, server.port)), "policy-violation")
+        await clients.pop().close().addTimeout(TIMEOUT, reactor)
         mercutio = None
         while mercutio is None:
             with contextlib.suppress(ClientFailed):
-                # The server may see the next connection before the end of the last one.
-                mercutio = await arrive(self, server.port, "mercutio")
-        for person in people:
-            await person.ping("localhost").addTimeout(PATIENCE, reactor)
-        self.assertEqual(server.troubles, [])
+                # The server may see the new connection before the end of the old one.
+                mercutio = await logIn(self, server.port, "mercutio")
+        for client in clients:
+            await client.ping("localhost").addTimeout(TIMEOUT, reactor)
+        self.assertEqual(server.unexpectedLines, [])
 
     async def test_allConnections(self) -> None:
-        """In all only so many may be connected."""
+        """The number of all connections is limited."""
         server = ServerProcess(self, limits={"connections": "2"})
         await server.start()
         for name in ("romeo", "juliet"):
-            await arrive(self, server.port, name)
-        self.assertEqual(await conditionAtEnd(await call(self, server.port)), "resource-constraint")
-        self.assertEqual(server.troubles, [])
+            await logIn(self, server.port, name)
+        self.assertEqual(await conditionAtEnd(await openConnection(self, server.port)), "resource-constraint")
+        self.assertEqual(server.unexpectedLines, [])
 
 
 class RateTests(TestCase):
-    """Somebody who sends too fast."""
+    """A client that sends too fast."""
 
     timeout = 120
 
     async def test_slowed(self) -> None:
         """
-        Of four times the burst, sent at once, everything arrives, in order, and nobody is cut off; others are not
-        slowed with him.
+        Four times the burst, sent at once, arrives in order, without a disconnect; other clients are not slowed.
         """
-        server = ServerProcess(self, limits={**EVERYONE_COUNTS, "rate": "64 KiB", "burst": "64 KiB"})
+        server = ServerProcess(self, limits={**NO_EXEMPTIONS, "rate": "64 KiB", "burst": "64 KiB"})
         await server.start()
-        romeo, juliet = await meet(self, server.port)
+        romeo, juliet = await enterRoom(self, server.port)
         count, size = 256, 1024
         began = time.monotonic()
         for n in range(count):
-            romeo.say(f"{n} {'x' * size}")
+            romeo.sendToRoom(f"{n} {'x' * size}")
         await bounded(juliet.until(lambda e: (bodyOf(e) or "").startswith("0 ")))
-        # She is answered while some of what he has said still waits.
-        await juliet.ping("localhost").addTimeout(PATIENCE, reactor)
+        # Juliet is answered while some of Romeo's messages still wait.
+        await juliet.ping("localhost").addTimeout(TIMEOUT, reactor)
         self.assertLess(1 + len(juliet.stanzas), count)
         for n in range(1, count):
             message = await bounded(juliet.next())
             self.assertEqual((bodyOf(message) or "").partition(" ")[0], str(n))
-        # It is read 64 KiB at a time, so all but the first two portions have to wait: the last one for two seconds at
-        # least. However slow the machine is, it cannot be less.
+        # It is read 64 KiB at a time, so all but the first two portions wait: the last one for at least two seconds,
+        # however slow the machine is.
         self.assertGreaterEqual(time.monotonic() - began, (count - 128) / 64)
-        await romeo.ping("localhost").addTimeout(PATIENCE, reactor)
-        self.assertEqual(server.troubles, [])
+        await romeo.ping("localhost").addTimeout(TIMEOUT, reactor)
+        self.assertEqual(server.unexpectedLines, [])

@@ -9,14 +9,14 @@ from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from muccore.xmpp import ns
-from tests.endtoend.clients import ROOM, Person, arrive, bounded
-from tests.endtoend.serverprocess import PATIENCE, ServerProcess
+from tests.endtoend.clients import ROOM, RoomClient, bounded, logIn
+from tests.endtoend.serverprocess import TIMEOUT, ServerProcess
 
 CHANGES = 400
-"""How many changes are asked for in one run."""
+"""How many changes are requested in one run."""
 
-PEOPLE = 25
-"""How many people they are about, so that each is changed again and again."""
+USERS = 25
+"""How many users are changed, so that each changes repeatedly."""
 
 AFFILIATIONS = ("member", "outcast", "admin", "none", "owner")
 
@@ -30,19 +30,19 @@ class KilledTests(TestCase):
         """Start a server that keeps its rooms in a database."""
         self.server = ServerProcess(self, storage={"affiliations": "sqlite:rooms.db"})
         await self.server.start()
-        self.expected = {f"extra{n}@localhost": "none" for n in range(PEOPLE)}
+        self.expected = {f"extra{n}@localhost": "none" for n in range(USERS)}
 
     def change(self, n: int) -> tuple[str, str]:
-        """Who becomes what by one of the changes."""
-        return f"extra{n % PEOPLE}@localhost", AFFILIATIONS[(n + n // PEOPLE) % len(AFFILIATIONS)]
+        """Return JID and affiliation of one of the changes."""
+        return f"extra{n % USERS}@localhost", AFFILIATIONS[(n + n // USERS) % len(AFFILIATIONS)]
 
     def make(self, n: int) -> None:
-        """Expect that one of the changes holds."""
+        """Expect one of the changes to persist."""
         jid, affiliation = self.change(n)
         self.expected[jid] = affiliation
 
-    async def affiliations(self, owner: Person) -> dict[str, str]:
-        """What everybody is."""
+    async def affiliations(self, owner: RoomClient) -> dict[str, str]:
+        """Return the affiliations of all users."""
         found = dict.fromkeys(self.expected, "none")
         for affiliation in AFFILIATIONS:
             if affiliation != "none":
@@ -50,17 +50,17 @@ class KilledTests(TestCase):
         self.assertEqual(found.pop("romeo@localhost"), "owner")
         return found
 
-    async def enter(self) -> Person:
+    async def enter(self) -> RoomClient:
         """Let Romeo enter the room."""
-        romeo = await arrive(self, self.server.port, "romeo")
+        romeo = await logIn(self, self.server.port, "romeo")
         await bounded(romeo.enter("Romeo"))
         return romeo
 
-    async def killAfter(self, romeo: Person, answers: int) -> int:
+    async def killAfter(self, romeo: RoomClient, answers: int) -> int:
         """
-        Ask for many changes and kill the server when so many have been answered.
+        Request many changes and kill the server after so many answers.
 
-        @return: how many have been answered, with those whose answers were on their way.
+        @return: the number of answers, including those that were on their way.
         """
         for n in range(CHANGES):
             jid, affiliation = self.change(n)
@@ -73,17 +73,17 @@ class KilledTests(TestCase):
             self.assertEqual((answer.get("id"), answer.get("type")), (f"change-{n}", "result"))
         self.server.signal("KILL")
         self.assertEqual(await self.server.ended(), -signal.SIGKILL)
-        await romeo.closed().addTimeout(PATIENCE, reactor)
+        await romeo.closed().addTimeout(TIMEOUT, reactor)
         late = [element for element in romeo.stanzas if element.tag == f"{{{ns.CLIENT}}}iq"]
         self.assertEqual({element.get("type") for element in late} - {"result"}, set())
         answered = answers + len(late)
-        self.assertLess(answered, CHANGES, "it was killed too late for anything to be on its way")
+        self.assertLess(answered, CHANGES, "all changes were answered before the kill")
         return answered
 
     async def test_killed(self) -> None:
         """
-        After C{kill -9} in the middle of a stream of changes every one that was answered holds, and those that were
-        not hold up to some point and no further; three times in a row on the same database, in a temporary room.
+        After C{kill -9} among many changes every answered one persists, and of the others a prefix; three times in a
+        row on the same database, in a temporary room.
         """
         romeo = await self.enter()
         await bounded(romeo.configure())
@@ -99,4 +99,4 @@ class KilledTests(TestCase):
                 self.make(further)
                 further += 1
             self.assertEqual(found, self.expected, f"{done} changes were answered")
-            self.assertEqual(self.server.troubles, [])
+            self.assertEqual(self.server.unexpectedLines, [])

@@ -1,7 +1,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What keeps the server from starting, as the operator sees it: one line for each problem on standard error, exit status
-1, and that before twistd goes into the background.
+Starts that fail, as the operator sees them: one line for each problem on standard error and exit status 1, before
+twistd goes into the background.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class StartUpTests(TestCase):
 
     async def assertRefused(self, server: ServerProcess, *problems: str) -> None:
         """
-        Check that a server does not start, with C{-n} and as a daemon, and says why.
+        Check that a server does not start, with C{-n} and as a daemon.
 
-        @param problems: a regular expression for each line, from behind the file's name on.
+        @param problems: a regular expression for each line, after the file's name.
         """
         for mode in (["-n", "--pidfile="], ["--pidfile=twistd.pid", "--logfile=twistd.log"]):
             status, out, err = await run(*TWISTD, *mode, "muccore", "-c", server.path, folder=server.folder)
@@ -41,7 +41,7 @@ class StartUpTests(TestCase):
             self.assertFalse(os.path.exists(os.path.join(server.folder, "twistd.log")))
 
     async def test_configuration(self) -> None:
-        """Mistakes in the configuration are told all at once, in the order of the file."""
+        """All mistakes in the configuration are reported, in the order of the file."""
         server = ServerProcess(self)
         server.configure(server={"domian": "x"}, c2s={"tls": "maybe"}, limits={"depth": "1"})
         await self.assertRefused(
@@ -52,7 +52,7 @@ class StartUpTests(TestCase):
         )
 
     async def test_noConfiguration(self) -> None:
-        """A configuration that is not there is named."""
+        """A missing configuration file is named."""
         server = ServerProcess(self)
         os.remove(server.path)
         await self.assertRefused(
@@ -61,8 +61,8 @@ class StartUpTests(TestCase):
 
     async def test_everything(self) -> None:
         """
-        Ports that another program has, a private key that may not be read, a database that is none and one that a newer
-        program has written are told all at once, and left as they are.
+        Ports in use, an unreadable private key, a file that is not a database and a database with a newer schema are
+        reported together, and left as they are.
         """
         taken = []
         for _ in range(2):
@@ -79,7 +79,7 @@ class StartUpTests(TestCase):
         os.remove(key)
         os.mkdir(key)
         with open(accounts, "w") as file:
-            print("This is no database. " * 1000, file=file)
+            print("This is not a database. " * 1000, file=file)
         store = SQLiteRooms(FilePath(rooms), reactor)
         await store.open()
         await store.close()
@@ -89,7 +89,7 @@ class StartUpTests(TestCase):
         connection.commit()
         await self.assertRefused(
             server,
-            rf"\[tls\] certificate: {key}: cannot be read \(Is a directory\); give the server's user read permission, .*",
+            rf"\[tls\] certificate: {key}: cannot be read \(Is a directory\); give the server's user read .*",
             rf"\[auth\] backend: {accounts}: it is not an SQLite database; name another file, .*",
             rf"\[storage\] affiliations: {rooms}: its schema for rooms is version 1000, and this muccore knows "
             r"only up to \d+; run the newer muccore that wrote it, or put a backup in its place",
@@ -102,7 +102,7 @@ class StartUpTests(TestCase):
         self.assertEqual(list(connection.execute("SELECT version FROM muccore_schema")), [(1000,)])
 
     async def test_version(self) -> None:
-        """C{--version} tells the version, and C{--help} the options."""
+        """C{--version} prints the version, and C{--help} the options."""
         status, out, err = await run(*TWISTD, "muccore", "--version")
         self.assertEqual((status, err), (0, ""))
         self.assertRegex(out, r"\Amuccore \d+\.\d+")

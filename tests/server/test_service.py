@@ -34,7 +34,7 @@ from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
 from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED, ConfigurationFile, Logged
-from tests.endtoend.clients import Person, arrive, bounded, codes, isPresence
+from tests.endtoend.clients import RoomClient, bounded, codes, isPresence, logIn
 
 CHAT = "conference.localhost"
 
@@ -63,9 +63,9 @@ class ServerTestCase(TestCase):
         await server.ready
         return RunningServer(server)
 
-    async def nameOf(self, person: Person) -> str | None:
+    async def nameOf(self, person: RoomClient) -> str | None:
         """The name of the rooms' domain, as a client gets it by disco."""
-        info = await bounded(person.ask("get", f"<query xmlns='{ns.DISCO_INFO}'/>", CHAT))
+        info = await bounded(person.request("get", f"<query xmlns='{ns.DISCO_INFO}'/>", CHAT))
         [identity] = info.iter(f"{{{ns.DISCO_INFO}}}identity")
         return identity.get("name")
 
@@ -78,7 +78,7 @@ class StartTests(ServerTestCase):
         file = ConfigurationFile(self, c2s={"listen": "tcp:0:interface=127.0.0.1\n  tcp:0:interface=127.0.0.2"})
         running = await self.serve(file)
         self.assertTrue(running.server.running)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         self.assertEqual(await self.nameOf(romeo), "Chat rooms")
         self.assertEqual(self.told, [READY])
         self.assertEqual(
@@ -110,7 +110,7 @@ class StartTests(ServerTestCase):
                 c2s={"close_timeout": "2 s"},
             )
             self.addCleanup(running.stop)
-            await arrive(self, running.port, "romeo")
+            await logIn(self, running.port, "romeo")
             assert running.server.components is not None
             [stream] = running.server.components.streams.streams
             transport = stream.transport
@@ -123,7 +123,7 @@ class StartTests(ServerTestCase):
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         running = await self.serve(file)
         self.assertEqual(running.portOf("listen"), running.port)
-        person = await arrive(self, running.portOf("direct_tls_listen"), "romeo", direct=True)
+        person = await logIn(self, running.portOf("direct_tls_listen"), "romeo", direct=True)
         await bounded(person.enter("Romeo"))
 
     async def assertFails(self, server: MUCCoreService, *places: tuple[str, str]) -> str:
@@ -310,7 +310,7 @@ class ReloadTests(ServerTestCase):
         """
         file = ConfigurationFile(self)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         file.configure(muc={"name": "Verona"}, server={"log_level": "warn"})
         await running.server.reload()
         self.assertEqual(await self.nameOf(romeo), "Verona")
@@ -341,17 +341,17 @@ class ReloadTests(ServerTestCase):
         """New endpoints are opened and removed ones closed; their connections continue."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         file.configure(c2s={"listen": f"tcp:{port}:interface=127.0.0.1"})
         await running.server.reload()
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", running.port))
-        await arrive(self, port, "juliet")
+        await logIn(self, port, "juliet")
         await romeo.ping("localhost")
 
-    async def assertNotReloaded(self, running: RunningServer, person: Person, *words: str) -> None:
+    async def assertNotReloaded(self, running: RunningServer, person: RoomClient, *words: str) -> None:
         """
         Check that a reload is refused and changes nothing.
 
@@ -371,13 +371,13 @@ class ReloadTests(ServerTestCase):
         self.assertIs(running.server.settings, settings)
         self.assertEqual(running.server.listeners.ports, ports)
         self.assertEqual(await self.nameOf(person), "Chat rooms")
-        await arrive(self, running.port, "paris")
+        await logIn(self, running.port, "paris")
 
     async def test_mistakes(self) -> None:
         """An invalid configuration changes nothing; each problem is logged."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         file.configure(muc={"name": "Verona", "historie": "1"}, limits={"depth": "1"})
         await self.assertNotReloaded(running, romeo, "[muc] historie", "[limits] depth")
 
@@ -385,7 +385,7 @@ class ReloadTests(ServerTestCase):
         """A missing configuration changes nothing."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         os.remove(file.path)
         await self.assertNotReloaded(running, romeo, "cannot be read")
 
@@ -393,7 +393,7 @@ class ReloadTests(ServerTestCase):
         """If a port cannot be opened, nothing of the new configuration applies."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         with socket.create_server(("127.0.0.1", 0)) as taken:
             endpoint = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
             file.configure(c2s={"listen": f"tcp:0:interface=127.0.0.2\n  {endpoint}"}, muc={"name": "Verona"})
@@ -403,7 +403,7 @@ class ReloadTests(ServerTestCase):
         """If the certificate is unusable, nothing of the new configuration applies, and the old one stays in use."""
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         with open(file.certificate, "w") as certificate:
             certificate.write("nothing")
         file.configure(muc={"name": "Verona"})
@@ -421,7 +421,7 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.told, [READY, "RELOADING=1", READY])
 
-    def serialOf(self, person: Person) -> int:
+    def serialOf(self, person: RoomClient) -> int:
         """The serial number of the certificate that a client was shown."""
         transport: Any = person.transport
         serial: int = transport.getPeerCertificate().get_serial_number()
@@ -433,10 +433,10 @@ class ReloadTests(ServerTestCase):
         """
         file = ConfigurationFile(self, c2s=ENCRYPTED)
         running = await self.serve(file)
-        people = [await arrive(self, running.port, "romeo")]
+        people = [await logIn(self, running.port, "romeo")]
         file.certify()
         await running.server.reload()
-        people.append(await arrive(self, running.port, "juliet"))
+        people.append(await logIn(self, running.port, "juliet"))
         for name in ("certificate.pem", "key.pem"):
             os.rename(file.file(name), file.file(f"other-{name}"))
         old = file.sections["tls"]
@@ -444,10 +444,10 @@ class ReloadTests(ServerTestCase):
         file.certify()
         file.configure(tls=renamed)
         await running.server.reload()
-        people.append(await arrive(self, running.port, "paris"))
+        people.append(await logIn(self, running.port, "paris"))
         file.configure(tls={"certificate": "certificate.pem", "private_key": "key.pem"})
         await running.server.reload()
-        people.append(await arrive(self, running.portOf("direct_tls_listen"), "tybalt", direct=True))
+        people.append(await logIn(self, running.portOf("direct_tls_listen"), "tybalt", direct=True))
         serials = [self.serialOf(person) for person in people]
         self.assertEqual(serials[1], serials[2])
         self.assertEqual(len(set(serials)), 3)
@@ -459,19 +459,19 @@ class ReloadTests(ServerTestCase):
         """A server without TLS can be reloaded to use it."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         file.certify()
         file.configure(c2s=ENCRYPTED)
         await running.server.reload()
-        await arrive(self, running.port, "juliet", tls=True)
-        await arrive(self, running.portOf("direct_tls_listen"), "paris", direct=True)
+        await logIn(self, running.port, "juliet", tls=True)
+        await logIn(self, running.portOf("direct_tls_listen"), "paris", direct=True)
         await romeo.ping("localhost")
 
     async def test_restart(self) -> None:
         """Exactly the changes that need a restart are logged, and do not apply."""
         file = ConfigurationFile(self)
         running = await self.serve(file)
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         file.configure(
             server={"domain": "example.org", "name": "Verona"},
             transport={"outbox_limit": "1 MiB"},
@@ -487,7 +487,7 @@ class ReloadTests(ServerTestCase):
             "[muc] domain",
         )
         self.assertEqual(await self.nameOf(romeo), "Verona")
-        await arrive(self, running.port, "juliet")
+        await logIn(self, running.port, "juliet")
 
     async def test_together(self) -> None:
         """A second reload waits for the first, and both are carried out."""
@@ -523,7 +523,7 @@ class StopTests(ServerTestCase):
     async def test_ends(self) -> None:
         """Rooms and streams are closed with their final stanzas, then ports and stores."""
         running = await self.serve(ConfigurationFile(self))
-        romeo = await arrive(self, running.port, "romeo")
+        romeo = await logIn(self, running.port, "romeo")
         await bounded(romeo.enter("Romeo"))
         made = running.server.components
         assert made is not None
@@ -566,7 +566,7 @@ class StopTests(ServerTestCase):
     async def test_twice(self) -> None:
         """Stopping again, before or after the end, waits for the same end."""
         running = await self.serve(ConfigurationFile(self))
-        await arrive(self, running.port, "romeo")
+        await logIn(self, running.port, "romeo")
         first = running.stop()
         second = running.stop()
         self.assertFalse(first.called or second.called)

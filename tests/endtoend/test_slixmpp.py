@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""An evening in rooms with slixmpp, over TLS, with a restart in the middle of it."""
+"""Rooms with slixmpp over TLS, across restarts of the server."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from twisted.trial.unittest import TestCase
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from tests.configuration import ENCRYPTED
 from tests.endtoend.serverprocess import CLEAN, ServerProcess
-from tests.endtoend.slixmppthread import ROOM, AsyncioSide, Slixmpp, statuses
+from tests.endtoend.slixmppthread import ROOM, AsyncioThread, Slixmpp, statuses
 
 BALCONY = "balcony@conference.localhost"
 
 
 class SlixmppTests(TestCase):
-    """A server with accounts, and slixmpp."""
+    """A server with accounts, and slixmpp clients."""
 
     timeout = 120
 
     async def setUp(self) -> None:
-        """Start a server whose accounts and rooms are in a database, and add three people."""
+        """Start a server whose accounts and rooms are in a database, with three accounts."""
         self.server = ServerProcess(
             self,
             c2s=ENCRYPTED,
@@ -39,45 +39,45 @@ class SlixmppTests(TestCase):
             await accounts.create(name, f"{name}'s")
         await accounts.close()
         await self.server.start()
-        self.side = AsyncioSide(self)
+        self.asyncioThread = AsyncioThread(self)
 
     async def logIn(self, name: str, **options: Any) -> Slixmpp:
-        """Log somebody in with his password. For asyncio."""
-        person = Slixmpp(self.side, name, f"{name}'s", options.pop("mechanism", None))
+        """Log a client in. For asyncio."""
+        client = Slixmpp(self.asyncioThread, name, f"{name}'s", options.pop("mechanism", None))
         direct = options.get("direct", False)
         port = self.server.directPort if direct else self.server.port
-        self.assertEqual(await person.logIn(port, self.server.certificate, **options), "session_start")
-        return person
+        self.assertEqual(await client.logIn(port, self.server.certificate, **options), "session_start")
+        return client
 
 
-class EveningTests(SlixmppTests):
-    """The evening."""
+class RestartTests(SlixmppTests):
+    """Rooms across restarts."""
 
-    async def test_evening(self) -> None:
+    async def test_restart(self) -> None:
         """
-        Romeo creates a persistent room and a temporary one; two others join; they talk; one is banned from both.
-        After a restart both rooms are there as they were, with their configuration, and the ban holds in both. After
-        another one nobody comes in time to the temporary room, and it is gone.
+        Romeo creates a persistent room and a temporary one; two others enter; all send messages; one is banned from
+        both. After a restart both rooms have their configuration and the ban. After another one nobody enters the
+        temporary room in time, and it is destroyed.
         """
-        await self.side.run(self.firstHalf())
+        await self.asyncioThread.run(self.beforeRestart())
         self.assertEqual(await self.server.stop(), CLEAN)
-        self.assertEqual(self.server.troubles, [])
+        self.assertEqual(self.server.unexpectedLines, [])
         await self.server.start()
-        await self.side.run(self.secondHalf())
+        await self.asyncioThread.run(self.afterRestart())
         self.assertEqual(await self.server.stop(), CLEAN)
-        self.assertEqual(self.server.troubles, [])
+        self.assertEqual(self.server.unexpectedLines, [])
         self.server.configure(muc={"temporary_room_grace": "0 s"})
         await self.server.start()
-        await self.side.run(self.tooLate())
-        self.assertEqual(self.server.troubles, [])
+        await self.asyncioThread.run(self.afterGracePeriod())
+        self.assertEqual(self.server.unexpectedLines, [])
 
-    async def firstHalf(self) -> None:
-        """Until the restart."""
+    async def beforeRestart(self) -> None:
+        """Use the rooms before the first restart."""
         romeo, juliet, tybalt = self.before = [await self.logIn(name) for name in ("romeo", "juliet", "tybalt")]
         for room, persistent in ((ROOM, True), (BALCONY, False)):
             created = romeo.room.join_muc_wait(JID(room), "Romeo")
             await created
-            self.assertEqual(statuses(await romeo.sees("Romeo", "available")), {110, 201})
+            self.assertEqual(statuses(await romeo.nextPresence("Romeo", "available")), {110, 201})
             form = await romeo.room.get_room_config(room)
             answers = form["values"]
             answers["muc#roomconfig_roomname"] = f"The {room.partition('@')[0]}"
@@ -85,28 +85,28 @@ class EveningTests(SlixmppTests):
             form["type"] = "submit"
             form["values"] = answers
             await romeo.room.set_room_config(room, form)
-            for person, nick in ((juliet, "Juliet"), (tybalt, "Tybalt")):
-                await person.room.join_muc_wait(JID(room), nick)
-                await romeo.sees(nick, "available")
+            for client, nick in ((juliet, "Juliet"), (tybalt, "Tybalt")):
+                await client.room.join_muc_wait(JID(room), nick)
+                await romeo.nextPresence(nick, "available")
             romeo.send_message(room, "But, soft!", mtype="groupchat")
-            for person in self.before:
-                self.assertEqual(await person.hears(), ("Romeo", "But, soft!"))
+            for client in self.before:
+                self.assertEqual(await client.nextMessage(), ("Romeo", "But, soft!"))
             juliet.send_message(room, "Ay me!", mtype="groupchat")
-            for person in self.before:
-                self.assertEqual(await person.hears(), ("Juliet", "Ay me!"))
+            for client in self.before:
+                self.assertEqual(await client.nextMessage(), ("Juliet", "Ay me!"))
             await romeo.room.set_affiliation(room, "outcast", jid="tybalt@localhost", reason="A villain")
-            banned = await tybalt.sees("Tybalt", "unavailable")
+            banned = await tybalt.nextPresence("Tybalt", "unavailable")
             self.assertEqual(statuses(banned), {110, 301})
             self.assertEqual(banned["muc"]["item"]["reason"], "A villain")
-            self.assertEqual(statuses(await juliet.sees("Tybalt", "unavailable")), {301})
+            self.assertEqual(statuses(await juliet.nextPresence("Tybalt", "unavailable")), {301})
 
-    async def secondHalf(self) -> None:
-        """From the first restart on."""
-        for person in self.before:
-            await person.gone
-            self.assertEqual(person.streamErrors, ["system-shutdown"])
+    async def afterRestart(self) -> None:
+        """Use the rooms after the first restart."""
+        for client in self.before:
+            await client.gone
+            self.assertEqual(client.streamErrors, ["system-shutdown"])
         romeo, juliet, tybalt = [await self.logIn(name) for name in ("romeo", "juliet", "tybalt")]
-        # Not by the owner first: nobody who came now could create a room anew.
+        # The owner is not the first to enter: others could not create the room again.
         for room in (ROOM, BALCONY):
             try:
                 await tybalt.room.join_muc_wait(JID(room), "Tybalt")
@@ -115,40 +115,39 @@ class EveningTests(SlixmppTests):
             else:
                 self.fail("the ban is gone")
             await juliet.room.join_muc_wait(JID(room), "Juliet")
-            self.assertEqual(statuses(await juliet.sees("Juliet", "available")), {110})
+            self.assertEqual(statuses(await juliet.nextPresence("Juliet", "available")), {110})
             await romeo.room.join_muc_wait(JID(room), "Romeo")
-            own = await romeo.sees("Romeo", "available")
+            own = await romeo.nextPresence("Romeo", "available")
             self.assertEqual(own["muc"]["affiliation"], "owner")
             self.assertEqual(await romeo.room.get_affiliation_list(room, "outcast"), [JID("tybalt@localhost")])
             values = (await romeo.room.get_room_config(room))["values"]
             self.assertEqual(values["muc#roomconfig_roomname"], f"The {room.partition('@')[0]}")
             self.assertEqual(values["muc#roomconfig_persistentroom"], room == ROOM)
             juliet.send_message(room, "Romeo?", mtype="groupchat")
-            self.assertEqual(await romeo.hears(), ("Juliet", "Romeo?"))
+            self.assertEqual(await romeo.nextMessage(), ("Juliet", "Romeo?"))
 
-    async def tooLate(self) -> None:
-        """After the second one, when the grace is over."""
+    async def afterGracePeriod(self) -> None:
+        """Enter after the second restart, when the grace period is over."""
         juliet = await self.logIn("juliet")
         await juliet.room.join_muc_wait(JID(ROOM), "Juliet")
-        self.assertEqual(statuses(await juliet.sees("Juliet", "available")), {110})
+        self.assertEqual(statuses(await juliet.nextPresence("Juliet", "available")), {110})
         await juliet.room.join_muc_wait(JID(BALCONY), "Juliet")
-        own = await juliet.sees("Juliet", "available")
+        own = await juliet.nextPresence("Juliet", "available")
         self.assertEqual((statuses(own), own["muc"]["affiliation"]), ({110, 201}, "owner"))
 
 
 class LogInTests(SlixmppTests):
-    """Ways to log in, and ways not to."""
+    """Logins that succeed and that fail."""
 
-    async def test_ways(self) -> None:
+    async def test_mechanisms(self) -> None:
         """
-        slixmpp logs in by SCRAM with both hashes and by PLAIN, with STARTTLS and with TLS from the first byte on;
-        under TLS 1.2 as well, where it first tries a channel binding that the server does not have.
+        slixmpp logs in by SCRAM with both hashes and by PLAIN, with STARTTLS and with direct TLS; also under TLS 1.2.
         """
-        await self.side.run(self.ways())
-        self.assertEqual(self.server.troubles, [])
+        await self.asyncioThread.run(self.logInByAll())
+        self.assertEqual(self.server.unexpectedLines, [])
 
-    async def ways(self) -> None:
-        """All of them."""
+    async def logInByAll(self) -> None:
+        """Log in by each."""
         used = {}
         for direct in (False, True):
             for mechanism in (None, "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
@@ -164,16 +163,16 @@ class LogInTests(SlixmppTests):
             self.assertEqual(name, mechanism or "SCRAM-SHA-256")
 
     async def test_wrongPassword(self) -> None:
-        """A wrong password and a user who does not exist are refused alike, whatever the mechanism."""
-        await self.side.run(self.wrong())
-        self.assertEqual(self.server.troubles, [])
+        """A wrong password and an unknown user are refused alike, by every mechanism."""
+        await self.asyncioThread.run(self.logInWrongly())
+        self.assertEqual(self.server.unexpectedLines, [])
 
-    async def wrong(self) -> None:
-        """Try both."""
+    async def logInWrongly(self) -> None:
+        """Try both with every mechanism."""
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
             for name in ("romeo", "mercutio"):
-                person = Slixmpp(self.side, name, "wrong", mechanism)
-                outcome = await person.logIn(self.server.port, self.server.certificate)
-                self.assertEqual((outcome, person.failures), ("failed_all_auth", ["not-authorized"]))
+                client = Slixmpp(self.asyncioThread, name, "wrong", mechanism)
+                outcome = await client.logIn(self.server.port, self.server.certificate)
+                self.assertEqual((outcome, client.failures), ("failed_all_auth", ["not-authorized"]))
 
 
