@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What a server costs: C{python -m benchmarks} starts one, puts a load on it and tells what it used for that. See
+C{python -m benchmarks} starts a server, puts a load on it, and prints the CPU time and the memory that it used. See
 C{docs/benchmarks.md}.
 """

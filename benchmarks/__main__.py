@@ -8,6 +8,6 @@ import sys
 from benchmarks.command import main
 
 if __name__ == "__main__":
-    # Whoever ends this ends its server too.
+    # SIGTERM has to end the server process, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

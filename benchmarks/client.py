@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""One client of the load: a socket that does not block, what is said over it, and what is to be said next."""
+"""One client of the load: a non-blocking socket, and the steps of its login."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _SUCCESS: Final = re.compile(rb"<success\b[^>]*>")
 _BOUND: Final = re.compile(rb"<jid>[^<]+</jid>.*</iq>")
 _REFUSED: Final = re.compile(rb"""<failure\b|<stream:error|<iq\b[^<>]* type=(?:'error'|"error")""")
 
-Wait = Generator[re.Pattern[bytes], None, None]
-"""A dialogue: it says something, and then gives what it waits for."""
+Steps = Generator[re.Pattern[bytes], None, None]
+"""The steps of a login: it sends, and yields the pattern that it waits for."""
 
 
 class Client:
     """
-    A client that logs in and then is an occupant of a room.
+    A client that logs in and enters a room.
 
-    @ivar number: which one.
-    @ivar tally: what it has received since the log-in.
+    @ivar number: its number, from 0.
+    @ivar tally: counts what it has received since the login.
     @ivar ready: whether it has logged in.
-    @ivar sent: how many messages it has sent.
+    @ivar sent: the number of messages that it has sent.
     """
 
     def __init__(self, number: int, address: tuple[str, int], selector: selectors.BaseSelector) -> None:
@@ -60,21 +60,17 @@ class Client:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         self._selector.register(self._socket, selectors.EVENT_READ, self)
-        self._dialogue: Wait | None = None
+        self._login: Steps | None = None
         self._handshaking = False
 
-    # What it says
+    # Sending
 
     def logIn(self, tls: ssl.SSLContext | None) -> None:
-        """
-        Begin to log in.
+        """Begin to log in; with STARTTLS if C{tls} is given."""
+        self._login = self._loggingIn(tls)
+        self._awaited = next(self._login)
 
-        @param tls: what to encrypt with, or C{None} to stay plain.
-        """
-        self._dialogue = self._loggingIn(tls)
-        self._awaited = next(self._dialogue)
-
-    def _loggingIn(self, tls: ssl.SSLContext | None) -> Wait:
+    def _loggingIn(self, tls: ssl.SSLContext | None) -> Steps:
         header = (
             f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' "
             "xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -100,7 +96,7 @@ class Client:
         self.ready = True
 
     def join(self, room: int) -> None:
-        """Enter a room, without its history."""
+        """Enter a room, requesting no history."""
         self._room = f"load{room}@{ROOMS}"
         self.tally.restart()
         self.send(
@@ -109,17 +105,14 @@ class Client:
         )
 
     def accept(self) -> None:
-        """
-        Accept the default configuration of the room that this client has created by entering it; the server's answer
-        is counted.
-        """
+        """Accept the default configuration of the room that this client has created; the answer is counted."""
         self.send(
             f"<iq type='set' id='o' to='{self._room}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
             "<x xmlns='jabber:x:data' type='submit'/></query></iq>".encode()
         )
 
-    def speak(self, size: int) -> None:
-        """Send the room the next message."""
+    def sendMessage(self, size: int) -> None:
+        """Send the next message to the room."""
         self.send(
             b"<message to='%s' type='groupchat' id='m%d'><body>%s</body></message>"
             % (self._room.encode(), self.sent, body(self.number, self.sent, size))
@@ -131,10 +124,10 @@ class Client:
         self.tally.restart()
         self.send(f"<presence type='unavailable' to='{self._room}/n{self.number}'/>".encode())
 
-    # How it gets there and back
+    # Socket
 
     def send(self, data: bytes) -> None:
-        """Send, as soon as the kernel takes it."""
+        """Send, as soon as the kernel accepts it."""
         self._outbox += data
         self._flush()
 
@@ -158,9 +151,9 @@ class Client:
         self._socket = tls.wrap_socket(self._socket, do_handshake_on_connect=False, server_hostname=DOMAIN)
         self._selector.register(self._socket, selectors.EVENT_READ, self)
         self._handshaking = True
-        self._shakeHands()
+        self._handshake()
 
-    def _shakeHands(self) -> None:
+    def _handshake(self) -> None:
         assert isinstance(self._socket, ssl.SSLSocket)
         try:
             self._socket.do_handshake()
@@ -176,20 +169,20 @@ class Client:
 
     def onEvent(self, events: int) -> list[tuple[int, int]]:
         """
-        Do what the selector has found to be possible.
+        Read and write as the selector allows.
 
-        @return: the messages that came, see L{Tally.feed}.
-        @raise BenchmarkFailed: if the server refuses something, sends something wrong, or hangs up.
+        @return: the messages that arrived, see L{Tally.feed}.
+        @raise BenchmarkFailed: if the server refuses something, sends something wrong, or disconnects.
         """
         if self._handshaking:
-            self._shakeHands()
+            self._handshake()
             if self._handshaking:
                 return []
         if events & selectors.EVENT_WRITE:
             self._flush()
         data = self._receive()
         if not self.ready:
-            self._converse(data)
+            self._loginReceived(data)
             return []
         try:
             return self.tally.feed(data) if data else []
@@ -209,26 +202,23 @@ class Client:
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         except OSError as e:
-            raise BenchmarkFailed(f"user {self.number}: the connection broke: {e}") from None
+            raise BenchmarkFailed(f"user {self.number}: the connection was lost: {e}") from None
         return b"".join(parts)
 
-    def _converse(self, data: bytes) -> None:
+    def _loginReceived(self, data: bytes) -> None:
         self._received += data
         if _REFUSED.search(self._received):
-            raise BenchmarkFailed(f"user {self.number} may not log in: {excerpt(self._received)}")
+            raise BenchmarkFailed(f"user {self.number} cannot log in: {excerpt(self._received)}")
         if self._awaited.search(self._received) is None:
             return
         self._received = b""
-        assert self._dialogue is not None
+        assert self._login is not None
         try:
-            self._awaited = next(self._dialogue)
+            self._awaited = next(self._login)
         except StopIteration:
-            self._dialogue = None
+            self._login = None
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._selector.unregister(self._socket)
         self._socket.close()
-
-
-__all__ = ["DOMAIN", "ROOMS", "Client"]

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The command line: what is to be measured, and the table or the JSON that comes out."""
+"""The command line: its options, and the table or JSON that it prints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUICK: Final = {"users": 50, "messages": 4, "quiet": 0.05}
 _WHOLE: Final = {"users": 500, "messages": 40, "quiet": 0.2}
 
 _SPARE_FILES: Final = 64
-"""Open files that a process has besides its connections."""
+"""Open files of a process besides its connections."""
 
 _COLUMNS: Final[tuple[tuple[str, Callable[[Result], str]], ...]] = (
     ("writes", lambda r: "opportunistic" if r.opportunistic else "by the poller"),
@@ -39,7 +39,7 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Result], str]], ...]] = (
     ("messages/s", lambda r: f"{r.rate:.0f}"),
 )
 _LEFT: Final = 3
-"""How many columns are words."""
+"""The number of columns that hold words."""
 
 
 def _positive(text: str) -> int:
@@ -50,25 +50,24 @@ def _positive(text: str) -> int:
 
 def options(argv: Sequence[str]) -> argparse.Namespace:
     """
-    Read the command line.
+    Parse the command line, C{argv} being without the program's name.
 
-    @param argv: without the program's name.
-    @raise SystemExit: with status 2 if it is wrong, with 0 after C{--help}.
+    @raise SystemExit: with status 2 if it is wrong, 0 after C{--help}.
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure what a server needs of the processor and of memory, per event. See docs/benchmarks.md.",
+        description="Measure the server's CPU time and memory per operation. See docs/benchmarks.md.",
     )
-    parser.add_argument("--users", type=_positive, help="how many clients (default: 500)")
-    parser.add_argument("--senders", type=_positive, default=5, help="how many talk in each room (default: 5)")
-    parser.add_argument("--messages", type=_positive, help="how many messages each of them sends (default: 40)")
-    parser.add_argument("--quick", action="store_true", help="50 users and 4 messages, unless told otherwise")
+    parser.add_argument("--users", type=_positive, help="clients (default: 500)")
+    parser.add_argument("--senders", type=_positive, default=5, help="senders in each room (default: 5)")
+    parser.add_argument("--messages", type=_positive, help="messages of each sender (default: 40)")
+    parser.add_argument("--quick", action="store_true", help="default to 50 users and 4 messages")
     parser.add_argument("--writes", choices=("on", "off", "both"), default="both", help="opportunistic writes")
-    parser.add_argument("--security", choices=("plain", "tls", "both"), default="both", help="encrypt by STARTTLS")
+    parser.add_argument("--security", choices=("plain", "tls", "both"), default="both", help="STARTTLS or none")
     parser.add_argument(
-        "--rooms", choices=("one", "many", "both"), default="both", help=f"one for all, or rooms of {ROOM_SIZE}"
+        "--rooms", choices=("one", "many", "both"), default="both", help=f"one for all clients, or rooms of {ROOM_SIZE}"
     )
-    parser.add_argument("--storage", choices=("memory", "sqlite"), default="memory", help="where rooms are kept")
+    parser.add_argument("--storage", choices=("memory", "sqlite"), default="memory", help="the store of the rooms")
     parser.add_argument("--timeout", type=_positive, default=120, help="seconds for each phase (default: 120)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     chosen = parser.parse_args(argv)
@@ -81,11 +80,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _allowFiles(needed: int) -> bool:
-    """
-    Have this process and those that it starts open so many files.
-
-    @return: whether that may be.
-    """
+    """Raise the limit of open files for this process and its children; return whether the system allows it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and needed > hard:
         return False
@@ -95,7 +90,7 @@ def _allowFiles(needed: int) -> bool:
 
 
 def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
-    """What is to be measured, one after the other."""
+    """Yield the measurements to make."""
     many = max(1, chosen.users // ROOM_SIZE)
     for security in ("plain", "tls"):
         for rooms in {"one": (1,), "many": (many,), "both": dict.fromkeys((1, many))}[chosen.rooms]:
@@ -108,7 +103,7 @@ def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
 
 
 def line(cells: Sequence[str]) -> str:
-    """One line of the table."""
+    """Format one line of the table."""
     widths = [max(len(title), 14 if at < 1 else 9) for at, (title, _) in enumerate(_COLUMNS)]
     return "  ".join(
         cell.ljust(width) if at < _LEFT else cell.rjust(width)
@@ -118,10 +113,10 @@ def line(cells: Sequence[str]) -> str:
 
 def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write) -> int:
     """
-    The command.
+    Run the command.
 
-    @param write: takes what is to be printed.
-    @return: the exit status: 0, 1 if the server did not do what it has to, 130 if it was interrupted.
+    @param write: called with the text to print.
+    @return: the exit status: 0, 1 if the server failed, 130 after an interrupt.
     """
     chosen = options(argv)
     results = []
@@ -151,6 +146,3 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
         }
         write(json.dumps(about, indent=2) + "\n")
     return 0
-
-
-__all__ = ["ROOM_SIZE", "cases", "main", "options"]

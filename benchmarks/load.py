@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The load: clients that log in, enter rooms, talk and leave, all of them together in each of these phases.
+The load, in phases: all clients log in, enter rooms, send messages and leave.
 
-Nothing is estimated: who is in a room of I{n} receives I{n} presences while it fills, every message of every sender in
-order, and all I{n} together I{n} (I{n} + 1) / 2 presences while it empties. A phase ends when exactly that has come;
-whatever is missing or too much is an error.
+Every delivery is counted. An occupant of a room of I{n} receives I{n} presences while it fills and every message of
+every sender in order; all I{n} together receive I{n} (I{n} + 1) / 2 presences while it empties. A phase ends when
+exactly that has arrived; less or more is an error.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from benchmarks.client import Client
 from benchmarks.failure import BenchmarkFailed
 
 LOGGING_IN: Final = 32
-"""How many log in at the same time: fewer than a listening socket's queue takes, or the kernel makes them wait."""
+"""Clients that log in at the same time: fewer than the listening socket's backlog, to avoid connect delays."""
 
 JOINING: Final = 64
-"""How many enter at the same time."""
+"""Clients that enter at the same time."""
 
 MESSAGE_SIZE: Final = 64
-"""Characters of a message beside its number."""
+"""Characters of a message besides its number."""
 
 QUIET: Final = 0.2
-"""Seconds for which a phase is watched after its end, for what is too much."""
+"""Seconds to watch after a phase for surplus stanzas."""
 
 React = Callable[[Client, list[tuple[int, int]]], None]
-"""Takes the messages (sender, sequence number) that a client has received."""
+"""Called with the messages (sender, sequence number) that a client has received."""
 
 
 def _ignore(client: Client, messages: list[tuple[int, int]]) -> None:
-    """Do nothing about what came: it is counted."""
+    """Do nothing: the tallies count."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """
-    What the load does.
+    The size of the load.
 
-    @ivar users: how many clients.
-    @ivar rooms: how many rooms they are spread over.
-    @ivar senders: how many occupants of each room talk; each has one message under way at a time.
-    @ivar messages: how many messages each of them sends.
-    @ivar timeout: seconds that one phase may take.
+    @ivar users: the number of clients.
+    @ivar rooms: the number of rooms, among which the clients are divided.
+    @ivar senders: occupants of each room that send messages, each one at a time.
+    @ivar messages: messages of each sender.
+    @ivar timeout: for one phase, in seconds.
     @ivar quiet: see L{QUIET}.
     """
 
@@ -61,12 +61,12 @@ class Plan:
     quiet: float = QUIET
 
     def occupants(self, room: int) -> range:
-        """The numbers of the users of a room; the first ones talk."""
+        """Return the numbers of the users of a room; the first ones are its senders."""
         return range(room, self.users, self.rooms)
 
 
 class Load:
-    """The clients. Use it in C{with}, so that they hang up."""
+    """The clients. Use it in C{with}, which closes their connections."""
 
     def __init__(self, plan: Plan, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self._plan = plan
@@ -84,14 +84,10 @@ class Load:
             client.close()
         self._selector.close()
 
-    # The phases
+    # Phases
 
     def logIn(self) -> int:
-        """
-        Let all connect and log in.
-
-        @return: how many.
-        """
+        """Log all clients in; return their number."""
         clients = self._clients
         waiting: list[Client] = []
 
@@ -108,11 +104,7 @@ class Load:
         return len(clients)
 
     def join(self) -> int:
-        """
-        Fill the rooms: first one user each, who accepts the default configuration, then the others.
-
-        @return: how many presences were delivered.
-        """
+        """Fill the rooms, their creators first; return the number of presences delivered."""
         plan = self._plan
         self._enter([members[0] for members in self._members])
         creators = [self._clients[members[0]] for members in self._members]
@@ -126,10 +118,7 @@ class Load:
         return self._exactly("presences", wanted, lambda client: client.tally.presences)
 
     def _enter(self, numbers: Iterable[int]) -> None:
-        """
-        Let users enter, so many at a time. Each is in when the first presence has come: the room begins with those
-        who are there.
-        """
+        """Let users enter, L{JOINING} at a time; the first presence that arrives shows that one has entered."""
         queue = iter(numbers)
         entering: list[Client] = []
 
@@ -143,14 +132,10 @@ class Load:
 
         self._until(entered, lambda: f"{len(entering)} clients are still entering")
 
-    def speak(self) -> int:
-        """
-        Let the senders of every room talk.
-
-        @return: how many messages were delivered.
-        """
+    def sendMessages(self) -> int:
+        """Let the senders of every room send; return the number of messages delivered."""
         plan = self._plan
-        talking = {
+        senders = {
             number: self._clients[number] for members in self._members for number in members[: plan.senders]
         }
         wanted = {}
@@ -162,22 +147,18 @@ class Load:
         def react(client: Client, messages: list[tuple[int, int]]) -> None:
             nonlocal left
             left -= len(messages)
-            if client.number in talking and client.sent < plan.messages:
+            if client.number in senders and client.sent < plan.messages:
                 for sender, _ in messages:
                     if sender == client.number:
-                        client.speak(MESSAGE_SIZE)
+                        client.sendMessage(MESSAGE_SIZE)
 
-        for client in talking.values():
-            client.speak(MESSAGE_SIZE)
+        for client in senders.values():
+            client.sendMessage(MESSAGE_SIZE)
         self._until(lambda: left <= 0, lambda: f"{left} of {sum(wanted.values())} deliveries are missing", react)
         return self._exactly("messages", wanted, lambda client: client.tally.messages)
 
     def leave(self) -> int:
-        """
-        Empty the rooms.
-
-        @return: how many presences were delivered.
-        """
+        """Empty the rooms; return the number of presences delivered."""
         clients = self._clients
         for client in clients:
             client.leave()
@@ -189,20 +170,20 @@ class Load:
         self._until(
             lambda: received() >= wanted, lambda: f"{wanted - received()} of {wanted} presences are missing"
         )
-        self._settle()
+        self.wait(self._plan.quiet)
         for room, members in enumerate(self._members):
             count = sum(clients[number].tally.presences for number in members)
             if count != len(members) * (len(members) + 1) // 2:
-                raise BenchmarkFailed(f"room {room}: {count} presences came while its {len(members)} occupants left")
+                raise BenchmarkFailed(f"room {room}: {count} presences arrived while its {len(members)} occupants left")
         return wanted
 
-    def rest(self, seconds: float) -> None:
-        """Let some time go by; nobody may be thrown out in it."""
+    def wait(self, seconds: float) -> None:
+        """Wait; a connection that is lost meanwhile is an error."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._poll(left, _ignore)
 
-    # How they go on
+    # Progress
 
     def _poll(self, seconds: float, react: React) -> None:
         for key, events in self._selector.select(seconds):
@@ -216,11 +197,7 @@ class Load:
         missing: Callable[[], str],
         react: React = _ignore,
     ) -> None:
-        """
-        Go on until something is the case.
-
-        @param missing: tells what is not, if it takes too long.
-        """
+        """Read and write until C{done} returns true; C{missing} says after a timeout what is not."""
         end = time.monotonic() + self._plan.timeout
         while not done():
             left = end - time.monotonic()
@@ -228,15 +205,8 @@ class Load:
                 raise BenchmarkFailed(f"after {self._plan.timeout:g} seconds {missing()}")
             self._poll(left, react)
 
-    def _settle(self) -> None:
-        self.rest(self._plan.quiet)
-
     def _exactly(self, what: str, wanted: dict[int, int], count: Callable[[Client], int]) -> int:
-        """
-        Wait until every user has received exactly so many, and see that nothing more comes.
-
-        @return: how many that is in all.
-        """
+        """Wait until every user has received exactly as many as wanted; return the total."""
         short = list(wanted)
 
         def complete() -> bool:
@@ -244,12 +214,9 @@ class Load:
             return not short
 
         self._until(complete, lambda: f"{len(short)} clients do not have all their {what}")
-        self._settle()
+        self.wait(self._plan.quiet)
         for number, expected in wanted.items():
             received = count(self._clients[number])
             if received != expected:
-                raise BenchmarkFailed(f"user {number}: {received} {what} came instead of {expected}")
+                raise BenchmarkFailed(f"user {number}: {received} {what} arrived instead of {expected}")
         return sum(wanted.values())
-
-
-__all__ = ["JOINING", "LOGGING_IN", "MESSAGE_SIZE", "QUIET", "Load", "Plan"]

@@ -1,6 +1,13 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""One measurement: a fresh server, the whole load, and what the server used in each of its phases."""
+"""
+One measurement: a new server, the whole load, and what the server used in each phase.
+
+C{idle} is the memory of a client that is logged in and silent: the server's proportional set size (Pss) with all
+clients logged in, minus that before the first one connected, divided by the number of clients. It covers connection,
+stream and session and, under TLS, OpenSSL's state; the kernel's socket buffers do not belong to a process. A process
+grows by whole pages and reuses freed memory, so the figure needs hundreds of clients to mean anything.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +23,21 @@ from benchmarks.server import Equipment, Server
 @dataclass(frozen=True)
 class Result:
     """
-    What was measured. Times are the server's on the processor, in microseconds.
+    The figures. Times are CPU time of the server in microseconds.
 
     @ivar opportunistic: see L{Equipment}.
     @ivar tls: see L{Equipment}.
     @ivar storage: see L{Equipment}.
     @ivar users: see L{Plan}.
     @ivar rooms: see L{Plan}.
-    @ivar logIn: per log-in.
-    @ivar idle: KiB of memory per client that is logged in and silent.
-    @ivar join: per presence that was delivered while the rooms filled.
-    @ivar message: per message that was delivered.
-    @ivar leave: per presence that was delivered while the rooms emptied.
-    @ivar deliveries: how many messages were delivered.
-    @ivar rate: messages delivered per second by the clock on the wall, with the clients on the same machine.
-    @ivar total: MiB of memory of the whole server with everybody in the rooms, after the messages.
+    @ivar logIn: per login.
+    @ivar idle: memory per silent client that is logged in, in KiB.
+    @ivar join: per presence delivered while the rooms filled.
+    @ivar message: per message delivered.
+    @ivar leave: per presence delivered while the rooms emptied.
+    @ivar deliveries: the number of messages delivered.
+    @ivar rate: messages delivered per second of wall time, with the clients on the same machine.
+    @ivar total: memory of the whole server with all clients in the rooms, after the messages, in MiB.
     """
 
     opportunistic: bool
@@ -52,7 +59,7 @@ def measure(equipment: Equipment, plan: Plan) -> Result:
     """
     Start a server, put the load on it and end it.
 
-    @raise BenchmarkFailed: if it does not do what it has to.
+    @raise BenchmarkFailed: if the server or the load fails.
     """
     with Server(equipment) as server:
         meter = Meter(server.pid)
@@ -65,12 +72,12 @@ def measure(equipment: Equipment, plan: Plan) -> Result:
         with Load(plan, server.address, server.tls) as load:
             empty = meter.memory()
             logIn, _ = costs(load.logIn)
-            load.rest(plan.quiet)
+            load.wait(plan.quiet)
             idle = (meter.memory() - empty) / plan.users
             join, _ = costs(load.join)
             began = time.monotonic()
-            message, deliveries = costs(load.speak)
-            # The phase was watched for a while after its last delivery.
+            message, deliveries = costs(load.sendMessages)
+            # The phase includes a wait after its last delivery.
             lasted = time.monotonic() - began - plan.quiet
             total = meter.memory() / 1024
             leave, _ = costs(load.leave)
@@ -90,6 +97,3 @@ def measure(equipment: Equipment, plan: Plan) -> Result:
         rate=deliveries / lasted,
         total=total,
     )
-
-
-__all__ = ["Result", "measure"]

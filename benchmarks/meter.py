@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What a process has used: its time on the processor and its memory, as Linux tells them."""
+"""CPU time and memory of a process (Linux)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from typing import Final
 from benchmarks.failure import BenchmarkFailed
 
 _PROCESS_CLOCK: Final = 2
-"""The clock that the scheduler keeps for a whole process (C{CPUCLOCK_SCHED} in the kernel)."""
+"""The scheduler's clock of a whole process (C{CPUCLOCK_SCHED} in the kernel)."""
 
 
 class Meter:
-    """Reads one process's figures."""
+    """Reads the figures of one process."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        # What clock_getcpuclockid(3) answers for this process. It counts nanoseconds, and threads that have ended
-        # too; /proc/PID/stat counts hundredths of a second.
+        # As clock_getcpuclockid(3): nanoseconds, ended threads included; /proc/PID/stat has hundredths of a second.
         self._clock = (~pid << 3) | _PROCESS_CLOCK
 
     def cpu(self) -> float:
         """
-        Seconds on the processor until now, in the program and in the kernel, of all threads.
+        Return the CPU time so far, of the program and the kernel for it, of all threads, in seconds.
 
         @raise BenchmarkFailed: if there is no such process.
         """
@@ -35,7 +34,7 @@ class Meter:
 
     def memory(self) -> int:
         """
-        KiB of memory: what it has alone, and its part of what it shares with others.
+        Return the proportional set size (Pss) in KiB: private memory and a share of shared pages.
 
         @raise BenchmarkFailed: if there is no such process.
         """
@@ -48,6 +47,3 @@ class Meter:
         except OSError as e:
             raise BenchmarkFailed(f"cannot read {path}: {e.strerror}") from None
         raise BenchmarkFailed(f"{path} has no Pss")
-
-
-__all__ = ["Meter"]

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The server that is measured: a process of its own, on a free loopback port, with a configuration made for it."""
+"""The measured server: a process on a free loopback port with a temporary configuration."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from benchmarks.failure import BenchmarkFailed
 from muccore.net.selfsigned import selfSigned
 
 STARTING: Final = 30.0
-"""Seconds that the server may take to serve."""
+"""Timeout of the start, in seconds."""
 
 ENDING: Final = 15.0
-"""Seconds that the server may take to end, before it is made to."""
+"""Seconds after SIGTERM until SIGKILL."""
 
 _CONFIGURATION: Final = """\
 [server]
@@ -64,12 +64,12 @@ _SHOWN: Final = 2000
 @dataclass(frozen=True)
 class Equipment:
     """
-    How the server is set up.
+    The configuration of the server.
 
-    @ivar opportunistic: whether writes go out in the turn in which they were made.
-    @ivar tls: whether clients have to encrypt.
-    @ivar storage: where rooms are kept, C{memory} or C{sqlite}.
-    @ivar connections: how many clients there will be.
+    @ivar opportunistic: use opportunistic writes.
+    @ivar tls: require TLS.
+    @ivar storage: of the rooms, C{memory} or C{sqlite}.
+    @ivar connections: the number of clients.
     """
 
     opportunistic: bool
@@ -80,11 +80,11 @@ class Equipment:
 
 class Server:
     """
-    A server that serves while it is used in C{with}.
+    A server that runs inside C{with}.
 
-    @ivar address: where.
+    @ivar address: its host and port.
     @ivar pid: its process.
-    @ivar tls: what its clients encrypt with, or C{None}.
+    @ivar tls: the context of its clients, or C{None}.
     """
 
     address: tuple[str, int]
@@ -112,7 +112,7 @@ class Server:
         selfSigned([DOMAIN], str(folder / "server.crt"), str(folder / "server.key"))
         if equipment.tls:
             self.tls = ssl.create_default_context(cafile=str(folder / "server.crt"))
-        # Bound, not listening: nobody else is given this port, and the server can have it.
+        # Bound but not listening: no other program gets this port, and the server can listen on it.
         with socket.socket() as keeper:
             keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             keeper.bind(("127.0.0.1", 0))
@@ -144,43 +144,43 @@ class Server:
             port=self.address[1],
             tls="required" if equipment.tls else "off",
             writes="yes" if equipment.opportunistic else "no",
-            # The one of _awaitService may still be counted when the first clients come.
+            # That of _awaitService may still be counted when the first clients connect.
             connections=equipment.connections + 1,
             storage="sqlite:rooms.db" if equipment.storage == "sqlite" else "memory:",
         )
 
     def _awaitService(self) -> None:
-        """Wait until it listens, which it does when everything else is ready."""
+        """Wait until it listens, the last step of its start."""
         end = time.monotonic() + STARTING
         while time.monotonic() < end:
             if self._process.poll() is not None:
-                raise BenchmarkFailed(f"the server ended with status {self._process.returncode}: {self.complaints()}")
+                raise BenchmarkFailed(f"the server ended with status {self._process.returncode}: {self.lastOutput()}")
             try:
                 socket.create_connection(self.address, timeout=1).close()
             except OSError:
                 time.sleep(0.05)
             else:
                 return
-        raise BenchmarkFailed(f"the server did not serve after {STARTING:g} seconds: {self.complaints()}")
+        raise BenchmarkFailed(f"the server did not serve after {STARTING:g} seconds: {self.lastOutput()}")
 
-    def complaints(self) -> str:
-        """What it has said last on its standard error and in its log."""
-        said = []
+    def lastOutput(self) -> str:
+        """Return the end of its standard error and of its log."""
+        parts = []
         for name in ("stderr", "server.log"):
             path = Path(self._folder.name, name)
             if path.exists():
-                said.append(path.read_text(encoding="utf-8", errors="replace")[-_SHOWN:].strip())
-        return "\n".join(filter(None, said)) or "it said nothing"
+                parts.append(path.read_text(encoding="utf-8", errors="replace")[-_SHOWN:].strip())
+        return "\n".join(filter(None, parts)) or "no output"
 
     def checkLog(self) -> None:
         """
-        See that it has not run into a fault of its own.
+        Check the log for tracebacks.
 
-        @raise BenchmarkFailed: if it has.
+        @raise BenchmarkFailed: if there is one.
         """
-        complaints = self.complaints()
-        if "Traceback" in complaints:
-            raise BenchmarkFailed(f"the server ran into an error: {complaints}")
+        lastOutput = self.lastOutput()
+        if "Traceback" in lastOutput:
+            raise BenchmarkFailed(f"the server ran into an error: {lastOutput}")
 
     def _end(self) -> None:
         process = self._process
@@ -193,8 +193,5 @@ class Server:
 
 
 def _path() -> str:
-    """The import path of the server: it runs the same muccore as this process."""
+    """Return the import path: the server runs the same muccore as this process."""
     return os.pathsep.join([str(Path(muccore.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-__all__ = ["ENDING", "STARTING", "Equipment", "Server"]

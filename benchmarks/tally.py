@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.test_benchmarks -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Counts what one occupant of a room receives.
+Counting what one occupant of a room receives.
 
-This is no XML parser: it knows what a server sends to these clients, who never say anything but what is written in
-L{benchmarks.client}. So counting costs little beside what is measured on the same machine.
+This is not an XML parser: it knows what a server sends to clients that send only what L{benchmarks.client} does. So
+counting costs little CPU time on the machine that is measured.
 """
 
 from __future__ import annotations
@@ -24,20 +24,12 @@ _SHOWN: Final = 300
 
 
 def body(sender: int, sequence: int, size: int) -> bytes:
-    """
-    What a message of the load says, so that it is known again: who says it, and his how manieth it is, from 0.
-
-    @param size: how many further characters it has.
-    """
+    """Return a message's body: its sender, its sequence number from 0, and C{size} further characters."""
     return b"b:%d:%d;%s" % (sender, sequence, b"x" * size)
 
 
 def wholeStanzas(data: bytes) -> int:
-    """
-    How much of what was received is whole stanzas, in bytes.
-
-    @param data: begins where a stanza begins.
-    """
+    """Return how many bytes of C{data}, which starts with a stanza, are whole stanzas."""
     end = max((at + len(tag) for tag in _ENDS if (at := data.rfind(tag)) >= 0), default=0)
     while (empty := _EMPTY.match(data, end)) is not None:
         end = empty.end()
@@ -46,11 +38,10 @@ def wholeStanzas(data: bytes) -> int:
 
 class Tally:
     """
-    What one occupant has received.
+    The counts of one occupant since L{restart}.
 
-    @ivar presences: how many, since L{restart}.
-    @ivar messages: how many of the load's own, since L{restart}.
-    @ivar answers: how many results of requests, since L{restart}.
+    @ivar messages: those of the load only.
+    @ivar answers: results of requests.
     """
 
     def __init__(self) -> None:
@@ -58,23 +49,22 @@ class Tally:
         self.restart()
 
     def restart(self) -> None:
-        """Begin at zero: all counts, and the order of every sender."""
+        """Reset the counts and the sequence numbers."""
         self.presences = self.messages = self.answers = 0
         self._next: dict[int, int] = {}
 
     def feed(self, data: bytes) -> list[tuple[int, int]]:
         """
-        Take what has come.
+        Count what has arrived.
 
         @return: sender and sequence number of each message that is now whole.
-        @raise BenchmarkFailed: for an error of any kind, for a message that came twice and for one that came before
-            its turn.
+        @raise BenchmarkFailed: for an error stanza, a stream error, and a duplicate, missing or early message.
         """
         data = self._rest + data
         end = wholeStanzas(data)
         self._rest = data[end:]
         if (error := _ERROR.search(data)) is not None:
-            raise BenchmarkFailed(f"an error came: {excerpt(data[error.start() :])}")
+            raise BenchmarkFailed(f"received an error: {excerpt(data[error.start() :])}")
         if not end:
             return []
         whole = data[:end]
@@ -86,7 +76,7 @@ class Tally:
         for sender, sequence in found:
             if sequence != expected.get(sender, 0):
                 raise BenchmarkFailed(
-                    f"of sender {sender}, message {sequence} came instead of {expected.get(sender, 0)}"
+                    f"of sender {sender}, message {sequence} arrived instead of {expected.get(sender, 0)}"
                 )
             expected[sender] = sequence + 1
         self.messages += len(found)
@@ -94,8 +84,5 @@ class Tally:
 
 
 def excerpt(data: bytes) -> str:
-    """The beginning of what was received, to be shown."""
+    """Return the beginning of the data, for an error message."""
     return data[:_SHOWN].decode("utf-8", "replace")
-
-
-__all__ = ["Tally", "body", "excerpt", "wholeStanzas"]

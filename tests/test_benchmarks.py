@@ -71,7 +71,7 @@ class TallyTests(SynchronousTestCase):
         tally = Tally()
         tally.feed(message(7, 0))
         error = self.assertRaises(BenchmarkFailed, tally.feed, message(7, 2))
-        self.assertEqual(str(error), "of sender 7, message 2 came instead of 1")
+        self.assertEqual(str(error), "of sender 7, message 2 arrived instead of 1")
 
     def test_twice(self) -> None:
         """A duplicate message is an error."""
@@ -87,7 +87,7 @@ class TallyTests(SynchronousTestCase):
             b"<stream:error><conflict/></stream:error>",
         ):
             error = self.assertRaises(BenchmarkFailed, Tally().feed, PRESENCE + text)
-            self.assertEqual(str(error), f"an error came: {text.decode()}")
+            self.assertEqual(str(error), f"received an error: {text.decode()}")
 
     def test_restart(self) -> None:
         """A new phase counts from zero."""
@@ -246,7 +246,7 @@ class LoadTests(SynchronousTestCase):
         with self.load(faultless) as load:
             self.assertEqual(load.logIn(), 3)
             self.assertEqual(load.join(), 9)
-            self.assertEqual(load.speak(), 18)
+            self.assertEqual(load.sendMessages(), 18)
             self.assertEqual(load.leave(), 6)
 
     def assertMistake(
@@ -258,7 +258,7 @@ class LoadTests(SynchronousTestCase):
 
             def phases() -> None:
                 load.join()
-                load.speak()
+                load.sendMessages()
                 load.leave()
 
             error = self.assertRaises(BenchmarkFailed, phases)
@@ -286,7 +286,7 @@ class LoadTests(SynchronousTestCase):
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return stanza * 2 if number == 0 and before == 2 and b"<presence" in stanza else stanza
 
-        self.assertMistake(mistake, "user 0: 4 presences came instead of 3", settling=1)
+        self.assertMistake(mistake, "user 0: 4 presences arrived instead of 3", settling=1)
 
     def test_presenceTooManyAtTheEnd(self) -> None:
         """A surplus presence while the room empties is noticed."""
@@ -303,7 +303,7 @@ class LoadTests(SynchronousTestCase):
         def mistake(number: int, before: int, stanza: bytes) -> bytes:
             return b"<presence type='error'/>" if number == 1 else stanza
 
-        self.assertMistake(mistake, "user 1: an error came: <presence type='error'/>")
+        self.assertMistake(mistake, "user 1: received an error: <presence type='error'/>")
 
     def test_hangsUp(self) -> None:
         """A closed connection ends the load."""
