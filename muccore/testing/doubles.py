@@ -65,7 +65,7 @@ class FailingRoomStore(_RoomStoreWrapper):
 
     def _pass(self, name: str, request: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         if name in self.failing:
-            return fail(StoreUnavailable(f"test: {name} was told to fail"))
+            return fail(StoreUnavailable(f"test: {name} fails on demand"))
         return request()
 
 

@@ -1,2 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of what tests are made with."""
+"""Tests of the test tools."""

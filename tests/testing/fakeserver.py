@@ -1,11 +1,12 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""A server for the runner's own tests: it logs anybody in and does with stanzas what the test says."""
+"""A server for the tests of the runner: it accepts any user and hands stanzas to the test."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +24,12 @@ PASSWORD = "secret"
 
 
 def mechanisms(offers: str) -> str:
-    """Stream features that offer SASL mechanisms."""
+    """Return a stream feature that offers these SASL mechanisms."""
     return f"<mechanisms xmlns='{ns.SASL}'>{offers}</mechanisms>"
 
 
 class FakeStream(Protocol):
-    """One client's stream, as the server sees it."""
+    """The server's side of one stream."""
 
     def __init__(self) -> None:
         self.account = ""
@@ -50,17 +51,17 @@ class FakeStream(Protocol):
         self.parser.parse(data)
 
     def connectionLost(self, reason: Any = None) -> None:
-        """The client is gone."""
+        """Forget the stream."""
         self.factory.streams.pop(self.jid, None)
         self.factory.connections.discard(self)
         self.factory.lastGone()
 
     def write(self, text: str) -> None:
-        """Send text as it is."""
+        """Send text as written."""
         self.transport.write(text.encode())
 
     def onStart(self, root: domish.Element) -> None:
-        """Answer the stream header: features as far as the client has come."""
+        """Answer the stream header with the features of its stage."""
         self.write(f"<stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' id='1' version='1.0'>")
         if self.account:
             features = f"<bind xmlns='{ns.BIND}'/>"
@@ -71,7 +72,7 @@ class FakeStream(Protocol):
         self.write(f"<stream:features>{features}</stream:features>")
 
     def onElement(self, element: domish.Element) -> None:
-        """One step of the log-in, or a stanza."""
+        """Handle one step of the login, or a stanza."""
         if element.uri == ns.TLS:
             self.write(f"<proceed xmlns='{ns.TLS}'/>")
             self.transport.startTLS(self.factory.certificate.options())
@@ -80,7 +81,7 @@ class FakeStream(Protocol):
         elif element.uri == ns.SASL:
             self.authenticate(element, base64.b64decode(str(element)))
         elif not self.jid:
-            resource = str(element.bind.resource or self.factory.nextResource())
+            resource = str(element.bind.resource or f"made{next(self.factory.resources)}")
             if resource == "taken":
                 error = f"<error type='cancel'><conflict xmlns='{ns.STANZA_ERRORS}'/></error>"
                 self.write(f"<iq type='error' id='{element['id']}'>{error}</iq>")
@@ -100,7 +101,7 @@ class FakeStream(Protocol):
             self.factory.behaviour(self.factory, self, element)
 
     def authenticate(self, element: domish.Element, data: bytes) -> None:
-        """PLAIN, or SCRAM with the password C{secret}."""
+        """Handle PLAIN, or SCRAM with the password C{secret}."""
         self.mechanism = element.attributes.get("mechanism", self.mechanism)
         self.steps.append(data)
         if self.mechanism == "PLAIN":
@@ -126,7 +127,7 @@ class FakeStream(Protocol):
         self.outcome(fields[b"n"].decode(), right, b"v=" + base64.b64encode(verifier))
 
     def outcome(self, user: str, right: bool, data: bytes) -> None:
-        """The end of the SASL exchange."""
+        """End the SASL exchange."""
         if not right:
             self.write(f"<failure xmlns='{ns.SASL}'><not-authorized/><text>no</text></failure>")
             return
@@ -135,7 +136,7 @@ class FakeStream(Protocol):
         self.restart()
 
     def onEnd(self) -> None:
-        """The client has closed its stream."""
+        """Record that the client has closed its stream, and close it, too."""
         self.factory.ended.append(self.jid)
         if self.factory.endsStreams:
             self.write("</stream:stream>")
@@ -143,13 +144,13 @@ class FakeStream(Protocol):
 
 
 def echo(server: FakeServer, stream: FakeStream, element: domish.Element) -> None:
-    """Send everything to whoever sent it."""
+    """Send each stanza back."""
     element["to"] = stream.jid
     stream.transport.write(render(element))
 
 
 def forward(server: FakeServer, stream: FakeStream, element: domish.Element) -> None:
-    """Deliver messages to the full JID that they are for."""
+    """Deliver each stanza to the full JID in its C{to}."""
     server.streams[element["to"]].transport.write(render(element))
 
 
@@ -158,12 +159,12 @@ Behaviour = Callable[["FakeServer", FakeStream, domish.Element], None]
 
 class FakeServer(Factory):
     """
-    A whole server on a loopback port.
+    A server on a loopback port.
 
-    @ivar behaviour: called with this, the stream and each stanza that is no ping.
-    @ivar streams: those that are bound, by full JID.
-    @ivar pings: from whom and to whom there were pings.
-    @ivar behind: what stands behind C{<success/>} in the same packet.
+    @ivar behaviour: called with this, the stream and each stanza except pings.
+    @ivar streams: the bound ones, by full JID.
+    @ivar pings: sender and address of each ping.
+    @ivar behind: text that follows C{<success/>} in the same packet.
     @ivar ended: the full JIDs whose clients have closed their stream.
     """
 
@@ -183,13 +184,8 @@ class FakeServer(Factory):
         self.challenge = b""
         self.signature = b""
         self.behind = ""
-        self.resources = 0
+        self.resources = itertools.count(1)
         self._empty: list[Deferred[None]] = []
-
-    def nextResource(self) -> str:
-        """A resource for who asks for none."""
-        self.resources += 1
-        return f"made{self.resources}"
 
     def buildProtocol(self, address: Any) -> FakeStream:
         """See L{Factory.buildProtocol}."""
@@ -199,26 +195,26 @@ class FakeServer(Factory):
         return stream
 
     def start(self) -> int:
-        """Listen; the port."""
+        """Listen; return the port."""
         self.listener = reactor.listenTCP(0, self, interface="127.0.0.1")
         return self.listener.getHost().port
 
     def lastGone(self) -> None:
-        """Called when a connection has gone."""
+        """Fire what waits for the last connection to go."""
         if not self.connections:
             waiting, self._empty = self._empty, []
             for each in waiting:
                 each.callback(None)
 
     def empty(self) -> Deferred[None]:
-        """Wait until nobody is connected."""
+        """Wait until no client is connected."""
         if not self.connections:
             return succeed(None)
         self._empty.append(Deferred())
         return self._empty[-1]
 
     def stop(self) -> Deferred[None]:
-        """Stop listening and drop who is there."""
+        """Stop listening and drop all connections."""
         for stream in self.connections:
             stream.transport.abortConnection()
         return gatherResults([maybeDeferred(self.listener.stopListening), self.empty()])

@@ -6,9 +6,8 @@ from __future__ import annotations
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
-from zope.interface.verify import verifyObject
 
-from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError, StoreUnavailable
+from muccore.interfaces import Affiliate, RoomChange, RoomRecord, StoreError, StoreUnavailable
 from muccore.storage.memory import MemoryRooms
 from muccore.testing.contracts import RoomStoreContract
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore, ThreadlessReactor
@@ -19,12 +18,12 @@ CHANGED = RoomRecord({}, {"hag66@shakespeare.lit": Affiliate("member")})
 
 
 class TransparentContractTests(RoomStoreContract, TestCase):
-    """A wrapper that was told nothing is a store like the one it wraps."""
+    """A wrapper that fails nothing is a store like the one that it wraps."""
 
     durable = False
 
     def makeStore(self, place: FilePath[str]) -> FailingRoomStore:
-        """A wrapper around a store that is not open."""
+        """Return a wrapper around a store that is not open."""
         return FailingRoomStore(MemoryRooms())
 
 
@@ -32,7 +31,7 @@ class FailingRoomStoreTests(SynchronousTestCase):
     """A store that fails on demand."""
 
     def test_fails(self) -> None:
-        """What is told to fail fails and is not done; nothing else does; told otherwise, all is well again."""
+        """The chosen methods fail and do nothing, until they are chosen no more; the others work."""
         store = FailingRoomStore()
         self.successResultOf(store.save("a@x", EMPTY))
         store.failing = WRITES
@@ -44,7 +43,7 @@ class FailingRoomStoreTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(store.load("a@x")), CHANGED)
 
     def test_calls(self) -> None:
-        """All calls are noted, those that fail too."""
+        """All calls are recorded, failing ones too."""
         store = FailingRoomStore()
         store.failing = frozenset(["destroy"])
         self.successResultOf(store.load("a@x"))
@@ -53,21 +52,17 @@ class FailingRoomStoreTests(SynchronousTestCase):
 
 
 class DelayedRoomStoreTests(SynchronousTestCase):
-    """A store that waits for a word."""
+    """A store that holds requests."""
 
     def setUp(self) -> None:
-        """A store with a room."""
+        """Create a store with a room."""
         self.rooms = MemoryRooms()
         self.rooms.open()
         self.rooms.save("a@x", EMPTY)
         self.store = DelayedRoomStore(self.rooms)
 
-    def test_interface(self) -> None:
-        """It is a room store."""
-        verifyObject(IRoomStore, self.store)
-
     def test_held(self) -> None:
-        """Writes wait and are not done until they are released; reads do not wait for nothing."""
+        """Writes are done when they are released; reads without a write before them are done at once."""
         self.assertEqual(self.successResultOf(self.store.load("a@x")), EMPTY)
         change = self.store.change("a@x", CHANGE)
         self.assertNoResult(change)
@@ -77,7 +72,7 @@ class DelayedRoomStoreTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.rooms.load("a@x")), CHANGED)
 
     def test_order(self) -> None:
-        """Behind a write that waits, reads wait as well, and are carried out with it."""
+        """Reads behind a held write wait, and are done after it."""
         change, read = self.store.change("a@x", CHANGE), self.store.load("a@x")
         destroy, last = self.store.destroy("a@x"), self.store.load("a@x")
         self.assertEqual(self.store.held, ["change", "load", "destroy", "load"])
@@ -91,25 +86,25 @@ class DelayedRoomStoreTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(last))
 
     def test_failure(self) -> None:
-        """A write that fails when it is released fails to whoever asked for it."""
+        """A write that fails when it is released fails to its caller."""
         change = self.store.change("b@x", CHANGE)
         self.store.release()
         self.failureResultOf(change, StoreError)
 
     def test_tooMany(self) -> None:
-        """More than is held cannot be released."""
+        """Releasing more requests than are held is an error."""
         self.store.change("a@x", CHANGE)
         self.assertRaises(ValueError, self.store.release, 2)
         self.assertEqual(self.store.held, ["change"])
 
     def test_releasedWhileReleasing(self) -> None:
-        """What is asked for in answer to a release is held anew."""
+        """Requests made during a release are held again."""
         self.store.change("a@x", CHANGE).addCallback(lambda ignored: self.store.destroy("a@x"))
         self.store.release()
         self.assertEqual(self.store.held, ["destroy"])
 
     def test_holding(self) -> None:
-        """What is held can be chosen."""
+        """The held methods can be chosen."""
         self.store.holding = frozenset(["load"])
         self.successResultOf(self.store.change("a@x", CHANGE))
         load = self.store.load("a@x")
@@ -122,7 +117,7 @@ class ThreadlessReactorTests(SynchronousTestCase):
     """A reactor without threads."""
 
     def test_atOnce(self) -> None:
-        """What is deferred to its threads is done at once, failures too."""
+        """Work deferred to its threads is done at once; failures are passed on."""
         reactor = ThreadlessReactor()
         pool = reactor.getThreadPool()
         self.assertEqual(self.successResultOf(deferToThreadPool(reactor, pool, divmod, 7, 2)), (3, 1))

@@ -1,4 +1,3 @@
-# -*- test-case-name: tests.testing.test_inmemory -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """Tests of L{muccore.testing.inmemory}."""
 
@@ -16,26 +15,23 @@ ROOM = "orchard@conference.localhost"
 
 
 def enter(client: Client, nick: str) -> None:
-    """Ask to enter the room."""
+    """Enter the room."""
     client.sends(f"<presence to='{ROOM}/{nick}'><x xmlns='{ns.MUC}'/></presence>")
 
 
-class StageTests(SynchronousTestCase):
+class InMemoryServerTests(SynchronousTestCase):
     """A server without sockets."""
 
     def test_parseStanza(self) -> None:
-        """Text becomes an element as the server has it, in any script."""
+        """Text becomes an element, in any script."""
         element = parseStanza("<message to='a@b' type='chat'><body>Où &amp; quand ? ✂</body></message>")
         self.assertEqual((element.name, element.uri, element["to"]), ("message", ns.CLIENT, "a@b"))
         self.assertEqual(str(element.body), "Où & quand ? ✂")
 
     def test_room(self) -> None:
-        """
-        Clients enter rooms, are heard there with the room's address, and leave when they vanish. What has been heard is
-        heard once.
-        """
-        stage = InMemoryServer()
-        romeo, juliet = stage.client("romeo@localhost/orchard"), stage.client("juliet@localhost/balcony")
+        """Clients enter rooms, send messages, and leave with their connection. Each stanza is returned once."""
+        server = InMemoryServer()
+        romeo, juliet = server.client("romeo@localhost/orchard"), server.client("juliet@localhost/balcony")
         enter(romeo, "Romeo")
         own, subject = romeo.received()
         self.assertEqual((own["from"], own["to"]), (f"{ROOM}/Romeo", "romeo@localhost/orchard"))
@@ -48,39 +44,39 @@ class StageTests(SynchronousTestCase):
         self.assertEqual((done["type"], done["id"]), ("result", "1"))
         enter(juliet, "Juliet")
         self.assertEqual([element["from"] for element in juliet.received()[:2]], [f"{ROOM}/Romeo", f"{ROOM}/Juliet"])
-        [came] = romeo.received()
-        self.assertEqual(came["from"], f"{ROOM}/Juliet")
+        [joined] = romeo.received()
+        self.assertEqual(joined["from"], f"{ROOM}/Juliet")
         juliet.sends(f"<message to='{ROOM}' type='groupchat'><body>Ay me!</body></message>")
-        [heard] = romeo.received()
-        self.assertEqual((heard["from"], str(heard.body)), (f"{ROOM}/Juliet", "Ay me!"))
+        [message] = romeo.received()
+        self.assertEqual((message["from"], str(message.body)), (f"{ROOM}/Juliet", "Ay me!"))
         self.assertEqual(romeo.received(), [])
         juliet.dropConnection()
         [left] = romeo.received()
         self.assertEqual((left["from"], left["type"]), (f"{ROOM}/Juliet", "unavailable"))
 
     def test_closed(self) -> None:
-        """A client knows with what its stream was closed."""
-        stage = InMemoryServer()
-        before = stage.client("romeo@localhost/orchard")
-        stage.client("romeo@localhost/orchard")
+        """A client records the error that its stream was closed with."""
+        server = InMemoryServer()
+        before = server.client("romeo@localhost/orchard")
+        server.client("romeo@localhost/orchard")
         [error] = before.closed
         assert isinstance(error, StreamError)
         self.assertEqual(error.condition, "conflict")
 
     def test_clock(self) -> None:
-        """Nothing happens on the stage by itself: time passes when it is told to."""
-        stage = InMemoryServer(lockTimeout=5.0)
-        romeo = stage.client("romeo@localhost/orchard")
+        """Time passes only by the server's clock."""
+        server = InMemoryServer(lockTimeout=5.0)
+        romeo = server.client("romeo@localhost/orchard")
         enter(romeo, "Romeo")
         romeo.received()
-        stage.clock.advance(4.9)
+        server.clock.advance(4.9)
         self.assertEqual(romeo.received(), [])
-        stage.clock.advance(0.2)
+        server.clock.advance(0.2)
         self.assertEqual([element["type"] for element in romeo.received()], ["unavailable"])
 
     def test_options(self) -> None:
-        """The rooms have the options and the store that they are given."""
+        """The service has the given options and store."""
         store = DelayedRoomStore()
-        stage = InMemoryServer(store, defaults=defaultRoom(moderated=True))
-        self.assertIs(stage.store, store)
-        self.assertTrue(stage.muc.options.defaults.moderated)
+        server = InMemoryServer(store, defaults=defaultRoom(moderated=True))
+        self.assertIs(server.store, store)
+        self.assertTrue(server.muc.options.defaults.moderated)

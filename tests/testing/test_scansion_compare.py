@@ -47,21 +47,21 @@ class CompareTests(SynchronousTestCase):
             self.assertEqual(found.difference, difference if each in rules else None, each)
 
     def test_equal(self) -> None:
-        """A stanza is like itself, whatever the order of attributes, white space and namespace prefixes."""
+        """The order of attributes, white space and namespace prefixes do not matter."""
         self.same(
             "<iq type='result' from='a'>\n <query xmlns='q'> <b/> </query></iq>",
             "<iq from='a' type='result'><p:query xmlns:p='q'><p:b>\n</p:b></p:query></iq>",
         )
 
     def test_name(self) -> None:
-        """The name and the namespace have to be the same."""
+        """Name and namespace have to be equal."""
         self.differs("<iq/>", "<message/>", "iq: this is <message>, expected <iq>")
         self.differs("<iq/>", "<iq xmlns='x'/>", "iq: this is <iq[x]>, expected <iq>")
         self.differs("<iq><a xmlns='x'/></iq>", "<iq><a xmlns='y'/></iq>", "iq/a[x]: this element is missing")
         self.differs("<iq><a xmlns='x'/></iq>", "<iq><a/></iq>", "iq/a[x]: this element is missing")
 
     def test_attributes(self) -> None:
-        """Expected attributes have to be there with their value, their namespace included."""
+        """Expected attributes need their value and their namespace."""
         self.differs("<iq a='1'/>", "<iq a='2'/>", "iq: attribute a is '2', expected '1'")
         self.differs("<iq a='1'/>", "<iq b='1'/>", "iq: attribute a is missing, expected '1'")
         self.differs("<iq xml:lang='de'/>", "<iq xml:lang='en'/>", "iq: attribute xml:lang is 'en', expected 'de'")
@@ -70,7 +70,7 @@ class CompareTests(SynchronousTestCase):
         )
 
     def test_moreAttributes(self) -> None:
-        """Other attributes may be there, but not in exact mode."""
+        """Other attributes are allowed, except in exact mode."""
         self.differs("<iq a='1'/>", "<iq a='1' b='2'/>", "iq: attribute b='2' is not expected", (Rules.EXACT,))
         self.differs(
             "<iq/>", "<iq><a xmlns='x' b='2'/></iq>", "iq/a[x]: this element is not expected", (Rules.EXACT,)
@@ -78,8 +78,8 @@ class CompareTests(SynchronousTestCase):
 
     def test_payloads(self) -> None:
         """
-        Payloads in their own namespace have to be as written, in order as well, where scansion's rules are asked
-        for; also inside a stanza that may have more.
+        With scansion's rules, payloads in their own namespace have to be as written, in order as well; the stanza may
+        have more.
         """
         expected = "<iq><x xmlns='x'><s c='1'/><i a='2'/></x></iq>"
         swapped = xml("<iq><x xmlns='x'><i a='2'/><s c='1'/></x></iq>")
@@ -103,18 +103,18 @@ class CompareTests(SynchronousTestCase):
         )
 
     def test_unwritten(self) -> None:
-        """In exact mode C{id}, C{to} and C{xml:lang} of a stanza need not be written down, and of nothing else."""
+        """In exact mode C{id}, C{to} and C{xml:lang} of a stanza may be left out, but of no other element."""
         self.same("<message/>", "<message id='1' to='r@localhost' xml:lang='en'/>")
         self.same("<message><m/></message>", "<message><m id='1'/></message>", (Rules.LENIENT, Rules.PAYLOADS))
         self.same("<message/>", "<message from='a'/>", (Rules.LENIENT, Rules.PAYLOADS))
 
     def test_writtenCounts(self) -> None:
-        """What need not be written down has to be right where it is."""
+        """Attributes that may be left out have to match if written."""
         self.differs("<iq id='1'/>", "<iq id='2'/>", "iq: attribute id is '2', expected '1'")
         self.differs("<iq id='1'/>", "<iq/>", "iq: attribute id is missing, expected '1'")
 
     def test_to(self) -> None:
-        """In exact mode a stanza has to be addressed to its receiver, if it is addressed at all."""
+        """In exact mode a C{to} has to be the receiver's address."""
         for to in OWN:
             self.same("<message/>", f"<message to='{to}'/>")
             self.same(f"<message to='{to}'/>", f"<message to='{to}'/>")
@@ -129,15 +129,15 @@ class CompareTests(SynchronousTestCase):
         self.same("<m>x<b/>y</m>", "<m>x<b/>y</m>")
         self.differs("<m>x<b/>y</m>", "<m>x<b/></m>", "m: its text is 'x', expected 'xy'")
 
-    def test_textThatIsNotWritten(self) -> None:
-        """Text that a script leaves out may be there, but not in exact mode."""
+    def test_unwrittenText(self) -> None:
+        """Text that a script leaves out is allowed, except in exact mode."""
         self.differs(
             "<m><s/></m>", "<m><s>topic</s></m>", "m/s: its text is 'topic', expected ''", (Rules.EXACT,)
         )
         self.same("<m><s xmlns='x'/></m>", "<m><s xmlns='x'>topic</s></m>", (Rules.LENIENT, Rules.PAYLOADS))
 
     def test_any(self) -> None:
-        """C{{scansion:any}} is any value, but not none."""
+        """C{{scansion:any}} is any value, but the attribute has to be there."""
         self.same("<iq a='{scansion:any}'><b>{scansion:any}</b></iq>", "<iq a='1'><b>2</b></iq>")
         self.differs("<iq a='{scansion:any}'/>", "<iq/>", "iq: attribute a is missing, expected '{scansion:any}'")
 
@@ -149,8 +149,8 @@ class CompareTests(SynchronousTestCase):
         )
         self.assertEqual(found, {"x": "1", "y": "2", "z": "3"})
 
-    def test_captureOfTheRightChild(self) -> None:
-        """Only the child that takes a place captures, not one that was tried and differs."""
+    def test_captureOfMatchingChild(self) -> None:
+        """Only the matching child captures."""
         found = self.same(
             "<iq><i id='{scansion:capture:x}'><b/></i></iq>",
             "<iq><i id='1'><c/></i><i id='2'><b/></i></iq>",
@@ -159,22 +159,22 @@ class CompareTests(SynchronousTestCase):
         self.assertEqual(found, {"x": "2"})
 
     def test_childOrder(self) -> None:
-        """The order of children does not matter, not in exact mode either."""
+        """The order of children does not matter in any mode."""
         self.same("<iq><a/><b/><c/></iq>", "<iq><c/><a/><b/></iq>")
 
-    def test_childrenShareOut(self) -> None:
-        """A child that would do for several expected ones is given where it is needed."""
+    def test_childrenAreAssigned(self) -> None:
+        """A child that matches several expected ones is assigned where it is needed."""
         self.same("<iq><i/><i a='1'/></iq>", "<iq><i a='1'/><i/></iq>", (Rules.LENIENT, Rules.PAYLOADS, Rules.EXACT))
         self.same(
             "<iq><i a='{scansion:any}'/><i a='1'/></iq>", "<iq><i a='1'/><i a='2'/></iq>"
         )
 
     def test_missingChildren(self) -> None:
-        """One child cannot do for two expected ones."""
+        """One child cannot match two expected ones."""
         self.differs("<iq><i/><i/></iq>", "<iq><i/></iq>", "iq/i: this element is missing")
 
     def test_nearestChild(self) -> None:
-        """The difference told is that to a child of the same name that has no other place."""
+        """The reported difference is that to an unassigned child of the same name."""
         self.differs(
             "<iq><i a='1'/><i a='2'/></iq>",
             "<iq><i a='1'/><i a='3'/></iq>",
@@ -186,8 +186,8 @@ class CompareTests(SynchronousTestCase):
 
     def test_strict(self) -> None:
         """
-        C{scansion:strict='true'}: these attributes and these children in this order, under any rules; not so what is
-        further down.
+        C{scansion:strict='true'}: exactly these attributes and children in this order, under any rules; not for
+        elements inside.
         """
         for word in ("true", "yes"):
             expected = f"<iq><x a='1' scansion:strict='{word}'><b/><c/></x></iq>"
@@ -202,8 +202,8 @@ class CompareTests(SynchronousTestCase):
 
     def test_notStrict(self) -> None:
         """
-        C{scansion:strict='false'}: more attributes, children and text may be there, under any rules; not so what is
-        further down.
+        C{scansion:strict='false'}: more attributes, children and text are allowed, under any rules; not for elements
+        inside.
         """
         for word in ("false", "no"):
             expected = f"<iq><x xmlns='x' scansion:strict='{word}'><b/></x></iq>"
@@ -212,17 +212,17 @@ class CompareTests(SynchronousTestCase):
             self.same(expected, "<iq><x xmlns='x'><b d='1'/></x></iq>", (Rules.LENIENT,))
 
     def test_notStrictStanza(self) -> None:
-        """A stanza that is not strict may have more children in exact mode, but its receiver's address still counts."""
+        """A stanza that is not strict may have more children in exact mode; its C{to} is still checked."""
         expected = "<message scansion:strict='false'/>"
         self.same(expected, "<message from='a'><b/></message>")
         self.same(expected, "<message to='x@localhost'/>", (Rules.LENIENT, Rules.PAYLOADS))
 
 
 class AssignTests(SynchronousTestCase):
-    """Giving the expected their candidates."""
+    """Assigning candidates to the expected."""
 
     def test_first(self) -> None:
-        """Where there is a choice, the first candidates are taken, in order."""
+        """The first candidates that fit are assigned, in order."""
         self.assertEqual(assign([[True] * 3] * 2), [0, 1])
         self.assertEqual(assign([]), [])
         self.assertEqual(assign([[]]), [None])
@@ -230,16 +230,16 @@ class AssignTests(SynchronousTestCase):
     @settings(max_examples=200, deadline=None)
     @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**16 - 1))
     def test_asManyAsPossible(self, expected: int, candidates: int, bits: int) -> None:
-        """As many get a fitting candidate of their own as at all possible."""
+        """As many as possible get a fitting candidate of their own."""
         fits = [[bool(bits >> (4 * i + j) & 1) for j in range(candidates)] for i in range(expected)]
         found = assign(fits)
         given = [(i, j) for i, j in enumerate(found) if j is not None]
         self.assertEqual(len(found), expected)
         self.assertTrue(all(fits[i][j] for i, j in given))
         self.assertEqual(len({j for _, j in given}), len(given))
-        seats = [*range(candidates), *[-1] * expected]
+        places = [*range(candidates), *[-1] * expected]
         best = max(
             sum(j >= 0 and fits[i][j] for i, j in enumerate(order))
-            for order in set(itertools.permutations(seats, expected))
+            for order in set(itertools.permutations(places, expected))
         )
         self.assertEqual(len(given), best)

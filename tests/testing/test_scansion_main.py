@@ -58,11 +58,11 @@ class ArgumentTests(SynchronousTestCase):
             (["h", "5222", self.path, "--timeout", "inf"], "'inf'"),
             (["h", "5222", self.path, "--exact", "--strict-payloads"], "--exact"),
         ):
-            said: list[str] = []
-            self.patch(sys, "stderr", type("Said", (), {"write": staticmethod(said.append)}))
+            printed: list[str] = []
+            self.patch(sys, "stderr", type("Output", (), {"write": staticmethod(printed.append)}))
             error = self.assertRaises(SystemExit, parseArguments, argv)
             self.assertEqual(error.code, 2)
-            self.assertIn(word, "".join(said))
+            self.assertIn(word, "".join(printed))
 
 
 class RunTests(TestCase):
@@ -88,9 +88,9 @@ class RunTests(TestCase):
 
     async def scansion(self, *arguments: str) -> tuple[int, list[str]]:
         """Return the status and the printed lines."""
-        said: list[str] = []
-        status = await run(reactor, parseArguments(["127.0.0.1", str(self.port), *arguments]), said.append)
-        return status, "".join(said).splitlines()
+        printed: list[str] = []
+        status = await run(reactor, parseArguments(["127.0.0.1", str(self.port), *arguments]), printed.append)
+        return status, "".join(printed).splitlines()
 
     async def test_allPass(self) -> None:
         """If all scenarios pass, each has its line, and the status is 0."""
@@ -115,9 +115,9 @@ class RunTests(TestCase):
         """A file that can no longer be read counts as failed."""
         chosen = parseArguments(["127.0.0.1", str(self.port), self.good])
         os.remove(self.good)
-        said: list[str] = []
-        self.assertEqual(await run(reactor, chosen, said.append), 1)
-        self.assertIn(self.good, said[0])
+        printed: list[str] = []
+        self.assertEqual(await run(reactor, chosen, printed.append), 1)
+        self.assertIn(self.good, printed[0])
 
     async def test_process(self) -> None:
         """The program prints the lines and exits with the status."""

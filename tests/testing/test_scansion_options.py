@@ -31,8 +31,8 @@ class ShowTests(SynchronousTestCase):
         self.assertEqual(showAll([]), "    (nothing)")
 
 
-class StagingTests(SynchronousTestCase):
-    """Options of a run."""
+class RunOptionsTests(SynchronousTestCase):
+    """The options of a run."""
 
     def test_rules(self) -> None:
         """Each mode has its rules."""

@@ -16,12 +16,12 @@ class StreamReaderTests(SynchronousTestCase):
     """Reading streams."""
 
     def read(self, text: str) -> tuple[list[etree._Element | None], str | None]:
-        """What is found behind a header, and the error."""
+        """Return the elements behind a header, and the error."""
         reader = StreamReader()
         return reader.feed(HEADER + text.encode()), reader.error
 
     def test_stanzasInPieces(self) -> None:
-        """Stanzas are whole and in order however the bytes come, and each comes with its last byte."""
+        """Each stanza is returned whole with its last byte, however the bytes are divided."""
         reader = StreamReader()
         self.assertEqual(reader.feed(HEADER), [])
         for i in range(5):
@@ -36,7 +36,7 @@ class StreamReaderTests(SynchronousTestCase):
         self.assertIsNone(reader.error)
 
     def test_namespaces(self) -> None:
-        """Namespaces are those of the declarations in scope, of attributes as well."""
+        """Elements and attributes have the namespaces in scope."""
         (stanza,), error = self.read("<iq xml:lang='en' xmlns:p='x'><p:a p:b='1' c='2'/><d xmlns='y'><e/></d></iq>")
         self.assertIsNone(error)
         self.assertEqual([e.tag for e in stanza.iter()], [f"{{{ns.CLIENT}}}iq", "{x}a", "{y}d", "{y}e"])
@@ -44,12 +44,12 @@ class StreamReaderTests(SynchronousTestCase):
         self.assertEqual(dict(stanza[0].attrib), {"{x}b": "1", "c": "2"})
 
     def test_streamElements(self) -> None:
-        """Elements of the stream's own keep their prefix, for people."""
+        """Stream elements keep their prefix, for readable failures."""
         (features,), _ = self.read("<stream:features/>")
         self.assertIn(b"<stream:features", etree.tostring(features))
 
     def test_brokenXML(self) -> None:
-        """What is no XML is an error; what came before it is found, what comes behind it is not."""
+        """Malformed XML is an error; elements before it are returned, those behind it are not."""
         for text in ("<b> & </b>", "<b></c>", "<x:b/>", "<b c=d/>", "<b>&foo;</b>", "\0", "<b c='1' c='2'/>"):
             found, error = self.read(f"<a/>{text}<c/>")
             self.assertEqual([element.tag for element in found], [f"{{{ns.CLIENT}}}a"], text)
@@ -59,7 +59,7 @@ class StreamReaderTests(SynchronousTestCase):
         self.assertEqual(reader.feed(b"<c/>"), [])
 
     def test_restrictedXML(self) -> None:
-        """What RFC 6120 §11.1 keeps out of streams is an error, and so is text between stanzas."""
+        """What RFC 6120 §11.1 forbids is an error, and so is text between stanzas."""
         for text, word in (("<!-- c -->", "comment"), ("<?p i?>", "instruction"), ("text", "text outside")):
             found, error = self.read(f"<a/>{text}")
             self.assertEqual(len(found), 1)
@@ -68,8 +68,8 @@ class StreamReaderTests(SynchronousTestCase):
         reader.feed(b"<!DOCTYPE a>")
         self.assertIn("document type", reader.error)
 
-    def test_noStream(self) -> None:
-        """Another document is no stream."""
+    def test_notAStream(self) -> None:
+        """Another document is not a stream."""
         reader = StreamReader()
         self.assertEqual(reader.feed(b"<html><body/></html>"), [])
         self.assertIn("<html> instead of a stream", reader.error)

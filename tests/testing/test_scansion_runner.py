@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def answers(server: FakeServer, stream: FakeStream, element: domish.Element) -> 
     known = {
         "two": "<message id='a'/><message id='b'/>",
         "rich": "<message from='x' type='chat' to='romeo@localhost/r'><body>b</body><thread>t</thread></message>",
-        "wrong": "<message to='somebody@localhost'/>",
+        "wrong": "<message to='other@localhost'/>",
         "lookalike": "<message id='a' from='y'/><message id='a' from='x'/><message id='c'/>",
         "end": f"<stream:error><conflict xmlns='{ns.STREAM_ERRORS}'/></stream:error></stream:stream>",
         "cut": "</stream:stream>",
@@ -111,7 +112,7 @@ class RunnerTests(TestCase):
                 5,
                 "Romeo expected",
                 '<message id="b"/>',
-                "but next came",
+                "but received",
                 '<message id="a"/>',
                 "first difference: message: attribute id is 'a', expected 'b'",
                 exact=True,
@@ -126,7 +127,7 @@ class RunnerTests(TestCase):
     async def test_oneStanzaOnce(self) -> None:
         """One stanza cannot match two expected ones in lenient mode."""
         actions = f"Romeo connects\n{TWO}Romeo receives:\n\t<message id='a'/>\n\t<message id='a'/>\n"
-        await self.fails(actions, 6, "nothing more came within 0.2 s", '<message id="b"/>', timeout=0.2)
+        await self.fails(actions, 6, "nothing more arrived within 0.2 s", '<message id="b"/>', timeout=0.2)
 
     async def test_heldForLater(self) -> None:
         """In lenient mode what arrives too early is kept for a later block."""
@@ -140,7 +141,7 @@ class RunnerTests(TestCase):
         """What does not arrive fails at its own line, with what arrived instead."""
         three = "\t<message id='a'/>\n\t<message id='b'/>\n\t<message id='c'/>\n"
         actions = f"Romeo connects\n{TWO}Romeo receives:\n{three}"
-        words = ('<message id="c"/>', "nothing more came within 0.2 s")
+        words = ('<message id="c"/>', "nothing more arrived within 0.2 s")
         await self.fails(actions, 7, *words, exact=True, timeout=0.2)
         await self.fails(actions, 7, *words, "(nothing)", timeout=0.2)
 
@@ -224,8 +225,8 @@ class RunnerTests(TestCase):
         whole = "<message from='x' type='chat'><thread>t</thread><body>b</body></message>\n"
         await self.passes(f"{actions}{whole}", exact=True)
 
-    async def test_someoneElsesStanza(self) -> None:
-        """A stanza addressed to somebody else fails in exact mode."""
+    async def test_wrongReceiver(self) -> None:
+        """A stanza addressed to another user fails in exact mode."""
         actions = "Romeo connects\nRomeo sends:\n\t<iq id='wrong'/>\nRomeo receives:\n\t<message/>\n"
         await self.passes(actions)
         await self.fails(actions, 5, "not its receiver's address", exact=True)
@@ -266,7 +267,7 @@ class RunnerTests(TestCase):
     async def test_properties(self) -> None:
         """Every property of a client has its value; its JID is as written in the script."""
         for exact in (False, True):
-            self.server.resources = 0
+            self.server.resources = itertools.count(1)
             await self.passes(
                 BOTH + "Juliet sends:\n\t<message to=\"${Romeo's JID}\"><a>${Romeo's bare JID}</a><b>${Romeo's JID}</b>"
                 "<c>${Romeo's username} ${Romeo's resource}</c><d>${Juliet's JID}</d>"
@@ -364,7 +365,7 @@ class RunnerTests(TestCase):
             await self.passes(expect, exact=exact)
             await self.passes(f"{expect}{expect}Romeo disconnects\n", exact=exact)
 
-    async def test_serverThatStays(self) -> None:
+    async def test_serverDoesNotClose(self) -> None:
         """
         A server that does not close its stream in turn fails in exact mode; in lenient mode the connection is dropped.
         """

@@ -65,8 +65,8 @@ class ParseTests(SynchronousTestCase):
         """Expect that actions of the usual clients are refused, at a line that counts from the first of them as 1."""
         self.fails(CLIENTS + actions, BODY - 1 + line, *words)
 
-    def test_cast(self) -> None:
-        """Clients have their properties, in whatever order, and comments and empty lines do not matter."""
+    def test_clients(self) -> None:
+        """Clients have their properties, in any order; comments and empty lines are ignored."""
         found = self.parse("")
         self.assertEqual(found.title, "Of two lovers")
         self.assertEqual(list(found.clients), ["Romeo", "Romeo's phone"])
@@ -77,21 +77,21 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual((phone.host, phone.port, phone.address.full), ("127.0.0.2", 5299, "romeo@localhost"))
 
     def test_passwordIsNotShown(self) -> None:
-        """The representation of a character has no password in it."""
+        """The representation of a client does not contain the password."""
         self.assertNotIn("pass:word", repr(self.parse("").clients["Romeo"]))
 
     def test_resourceProperty(self) -> None:
-        """The resource can be a property of its own."""
+        """The resource can be a property."""
         found = parse("[Client] A\n\tjid: a@b\n\tresource: r\n\tpassword: p\n------\n")
         self.assertEqual(found.clients["A"].resource, "r")
 
     def test_titleAndTags(self) -> None:
-        """Scansion's tags, lines that begin with two number signs, are no title."""
+        """Scansion's tags, lines that begin with two number signs, are not a title."""
         found = parse("## slow\n# Title\n[Client] A\n\tjid: a@b\n\tpassword: p\n-----\n")
         self.assertEqual(found.title, "Title")
 
     def test_actions(self) -> None:
-        """All actions are read, with the lines on which they stand; the longest name counts."""
+        """Actions have their lines; the longest matching name counts."""
         found = self.parse(
             "Romeo connects\n\nRomeo's phone connects\nRomeo sends:\n\t<presence/>\n# why\n"
             "Romeo's phone receives: <presence/>\nRomeo receives: nothing\nRomeo receives nothing\n"
@@ -104,7 +104,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(names, ["Romeo", "Romeo's phone", "Romeo", "Romeo's phone"])
 
     def test_stanzasAndTheirLines(self) -> None:
-        """A block can hold several stanzas, with empty lines and comments between them, and each knows its line."""
+        """A block can have several stanzas, with empty lines and comments between them; each has its line."""
         found = self.parse(
             "Romeo receives:\n\n\t<presence>\n\n\t<show>away</show></presence>\n# more\n\t<iq/> <message/>\n"
         )
@@ -115,7 +115,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual([stanza.tag for stanza in stanzas], tags)
 
     def test_variables(self) -> None:
-        """Variables are filled in escaped, in attributes of either quote and in text, for sending and for comparing."""
+        """Values of variables are escaped, in attributes with either quote and in text."""
         found = self.parse(
             "Romeo sends:\n\t<a b=\"${Romeo's full JID}\" c='${Romeo's phone's JID}'>${Romeo's JID}</a>\n"
         )
@@ -129,14 +129,14 @@ class ParseTests(SynchronousTestCase):
         )
 
     def test_lineEnds(self) -> None:
-        """Only newlines end lines, with or without a carriage return; what else Unicode knows stays in the text."""
+        """Only newlines end lines, with or without a carriage return; other Unicode line ends are text."""
         found = parse((CLIENTS + "Romeo sends:\n\t<a>x\u2028y\x85z</a>\n").replace("\n", "\r\n"))
         (stanza,) = found.actions[0].markup.stanzas(str)
         self.assertEqual(stanza.text, "x\u2028y\x85z")
         self.assertEqual(found.actions[0].markup.positions, [Position("script", BODY + 1)])
 
     def test_captures(self) -> None:
-        """A captured value can be used in later blocks, and blocks know what they capture and use."""
+        """Blocks have the names that they capture and use."""
         found = self.parse(
             "Romeo receives:\n\t<iq id='{scansion:capture:x}'><a> {scansion:capture:y-1} </a></iq>\n"
             "Romeo sends:\n\t<iq id='${x}' a='${Romeo's JID}'/>\n"
@@ -167,7 +167,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo and Juliet connect\n", 1, "'Juliet connect'")
 
     def test_badClients(self) -> None:
-        """What is wrong above the line of dashes is told with its line."""
+        """Mistakes above the line of dashes are reported with their line."""
         self.fails("", 1, "dashes")
         self.fails("# only\n# comments\n", 2, "dashes")
         self.fails("-----\n", 1, "no client")
@@ -191,7 +191,7 @@ class ParseTests(SynchronousTestCase):
         self.fails(f"{one}{one}-----\n", 4, "duplicate client 'A'")
 
     def test_badActions(self) -> None:
-        """Actions that nobody can do are told with their lines and with what there is."""
+        """Unknown actions are reported with their line and with the known ones."""
         self.actionFails("\n\t<presence/>\n", 2, "indented")
         self.actionFails("[Client] B\n", 1, "above")
         self.actionFails("Juliet connects\n", 1, "'Juliet connects'")
@@ -203,7 +203,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo receives nothing: <iq/>\n", 1, "receives nothing")
 
     def test_badXML(self) -> None:
-        """Broken XML is told with the line inside the block; text outside of stanzas is no XML to send."""
+        """Broken XML, and text outside of stanzas, are reported with the line inside the block."""
         self.actionFails("Romeo sends:\n\t<presence>\n\t<x></y>\n\t</presence>\n", 3, "not XML")
         self.actionFails("Romeo sends:\n# comment\n\t<presence>\n", 3, "not XML")
         self.actionFails("Romeo sends:\n\t<a:b/>\n", 2, "not XML", "a")
@@ -214,7 +214,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo sends:\n\t<!-- nothing -->\n", 2, "no stanza")
 
     def test_badVariables(self) -> None:
-        """A variable that nothing gives a value to is refused, with the line on which it stands."""
+        """An unknown variable is reported with its line."""
         self.actionFails("Romeo sends:\n\t<a\n\tb='${Julia's JID}'/>\n", 3, "${Julia's JID}")
         self.actionFails("Romeo sends:\n\t<a b='${Romeo's shoe}'/>\n", 2, "${Romeo's shoe}")
         self.actionFails("Romeo sends:\n\t<a b='${x}'/>\n", 2, "${x}", "captured")
@@ -222,7 +222,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo receives:\n\t<a b='{scansion:capture:x}' c='${x}'/>\n", 2, "${x}")
 
     def test_badPlaceholders(self) -> None:
-        """Placeholders are known ones, whole values and only in what is received; likewise C{scansion:strict}."""
+        """Placeholders have to be known, whole values and in received stanzas; C{scansion:strict} likewise."""
         self.actionFails("Romeo receives:\n\t<a b='{scansion:some}'/>\n", 2, "{scansion:some}", "{scansion:any}")
         self.actionFails("Romeo receives:\n\t<a b='{scansion:capture:}'/>\n", 2, "{scansion:capture:}")
         self.actionFails("Romeo receives:\n\t<a>\n\t<b>{scansion:any</b></a>\n", 3, "{scansion:any")
@@ -243,7 +243,7 @@ class ParseTests(SynchronousTestCase):
         )
     )
     def test_anyText(self, lines: list[str]) -> None:
-        """Whatever the text is, it is read or refused with a line that it has, and nothing else happens."""
+        """Any text is read, or refused with one of its lines."""
         text = "\n".join(lines)
         try:
             parse(text)
@@ -252,10 +252,10 @@ class ParseTests(SynchronousTestCase):
 
 
 class NameTests(SynchronousTestCase):
-    """The small words of the language."""
+    """Variables and placeholders."""
 
     def test_requestedProperty(self) -> None:
-        """A variable asks one character for one property."""
+        """A variable names one property of one client."""
         self.assertEqual(requestedProperty("A", "A's full JID"), "full JID")
         self.assertEqual(requestedProperty("A", "A's JID"), "JID")
         self.assertEqual(requestedProperty("A's b", "A's b's resource"), "resource")
@@ -346,7 +346,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(stanza[0].text, "<Romeo's phone's full JID>")
 
     def test_capturesOfIncluded(self) -> None:
-        """Values captured in an included file can be used behind it."""
+        """Values captured in an included file can be used after it."""
         self.write("shared/captures.scs", "-----\nRomeo receives:\n\t<iq id='{scansion:capture:x}'/>\n")
         path = self.write("a.scs", f"{CLIENTS}[Include] shared/captures.scs\nRomeo sends:\n\t<iq id='${{x}}'/>\n")
         self.assertEqual(load(path).actions[1].markup.uses, {"x"})

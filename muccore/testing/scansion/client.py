@@ -78,7 +78,7 @@ class Client(Protocol):
         reader = self._reader
         for element in reader.feed(data):
             if reader is not self._reader:
-                # The stream has been restarted: what came before it does not count.
+                # The stream has been restarted: ignore what arrived before.
                 return
             if element is not None:
                 self._elementReceived(element)

@@ -44,7 +44,7 @@ class Comparison:
     """
     The result of a comparison.
 
-    @ivar difference: the first difference, as a line for people; C{None} if there is none.
+    @ivar difference: the first difference, as a readable line, or C{None}.
     @ivar captures: the values of C{{scansion:capture:x}}, if there is no difference.
     """
 
@@ -108,7 +108,7 @@ def compare(
 
 
 def _name(element: etree._Element, inherited: str | None = ns.CLIENT) -> str:
-    """Format an element's name for people, with its namespace if that is not C{inherited}."""
+    """Format an element's name, with its namespace if that is not C{inherited}."""
     name = etree.QName(element)
     return name.localname if name.namespace in (inherited, ns.CLIENT) else f"{name.localname}[{name.namespace}]"
 

@@ -53,7 +53,7 @@ class RunOptions:
 
 
 def show(stanza: etree._Element) -> str:
-    """Format a stanza for people: indented, and cut if it is long."""
+    """Format a stanza: indented, and cut if it is long."""
     shown = etree.fromstring(etree.tostring(stanza, with_tail=False))
     etree.cleanup_namespaces(shown)
     etree.indent(shown)
@@ -64,7 +64,7 @@ def show(stanza: etree._Element) -> str:
 
 
 def showAll(stanzas: Sequence[etree._Element]) -> str:
-    """Format stanzas for people, only the first of them if they are many."""
+    """Format stanzas, only the first ones of many."""
     shown = [show(stanza) for stanza in stanzas[:_SHOWN_STANZAS]]
     if len(stanzas) > _SHOWN_STANZAS:
         shown.append(f"    … and {len(stanzas) - _SHOWN_STANZAS} more")

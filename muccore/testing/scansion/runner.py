@@ -218,7 +218,7 @@ class _Run:
 
     def silence(self, connection: Client) -> str:
         """Explain why nothing (more) has arrived."""
-        return connection.lost or f"nothing more came within {self.options.timeout:g} s"
+        return connection.lost or f"nothing more arrived within {self.options.timeout:g} s"
 
     async def receiveInOrder(
         self, client: ScriptClient, connection: Client, expected: Sequence[tuple[Position, etree._Element]]
@@ -234,7 +234,7 @@ class _Run:
             comparison = compare(stanza, received, Rules.EXACT, addresses)
             if comparison.difference is not None:
                 raise self.failed(
-                    f"{client.name} expected\n{show(stanza)}\n  but next came\n{show(received)}\n"
+                    f"{client.name} expected\n{show(stanza)}\n  but received\n{show(received)}\n"
                     f"  first difference: {comparison.difference}"
                 )
             self.captured.update(comparison.captures)
@@ -280,7 +280,7 @@ class _Run:
             self.checkNothingLeft(client)
         elif connection.count > client.seen:
             news = list(connection.stanzas)[client.seen - connection.count :]
-            raise self.failed(f"{client.name} expected nothing, but there came\n{showAll(news)}")
+            raise self.failed(f"{client.name} expected nothing, but received\n{showAll(news)}")
 
     def checkNothingLeft(self, client: ScriptClient) -> None:
         """

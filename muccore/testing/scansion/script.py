@@ -259,7 +259,7 @@ class _Reader:
         markup = "\n".join(lines)
         position = self.origin.at(begin)
         uses = {match[1] for match in self.variables(begin, markup)}
-        # The values will be escaped, whatever they are: one letter stands for them here.
+        # The values will be escaped, so any letter can stand for them here.
         stanzas = parseStanzas(position, VARIABLE.sub("x", markup))
         if not stanzas:
             raise ScriptError(position, "there is no stanza in this block")
