@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.stream.test_c2s -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The stream of a client: parser, negotiation, transport and session, joined.
+The stream of a client: connects transport, parser, negotiation and session.
 
-L{C2SStream} is the only thing here that is there once for each connection, so it is kept small: its negotiation goes
-when it is bound, its parser gives its memory back when nothing comes, its timeouts are on one wheel with all others.
+There is one L{C2SStream} per connection, so it is kept small: its negotiation is dropped when a resource is bound, its
+parser frees memory when idle, and its timeouts share one timing wheel with all others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from muccore.net.tls import ChannelBindings
 from muccore.stream import streamlog
 from muccore.stream.negotiation import Negotiation, answerStreamIQ
 from muccore.stream.parser import parser
-from muccore.stream.parser.parser import CLOSED, StanzaParser
+from muccore.stream.parser.events import CLOSED, Event
+from muccore.stream.parser.parser import StanzaParser
 from muccore.stream.sending import StanzaSender
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -38,20 +39,19 @@ if TYPE_CHECKING:
     from muccore.stream.factory import C2SFactory
 
 PARSER_IDLE: Final = 15
-"""Ticks of silence after which the parser's memory is given back."""
+"""Ticks without input after which the parser frees its memory."""
 
 TIME_SLICE: Final = 0.02
-"""Seconds after which one client is no longer listened to in a turn of the reactor, though there is more of what it
-has sent: then it is the others' turn, and if it has been cut off meanwhile, that was all."""
+"""Seconds spent on the input of one client in a reactor turn; the rest of it is handled in the next one."""
 
 PIPELINE_LIMIT: Final = 64 * 1024
-"""Bytes that a client may send ahead while the accounts are being asked."""
+"""Bytes that a client may send while its credentials are checked."""
 
-EPISODE: Final = 60
-"""Ticks after which a client that is slowed down again is worth another line in the log."""
+THROTTLE_LOG_INTERVAL: Final = 60
+"""Ticks without throttling after which throttling a client is logged again."""
 
 STREAM_CLOSE: Final = b"</stream:stream>"
-"""What ends a stream."""
+"""The end tag of a stream."""
 
 _log = Logger()
 
@@ -59,21 +59,21 @@ _log = Logger()
 @dataclass(frozen=True)
 class StreamSettings:
     """
-    How streams are treated. Sizes are in bytes, times in seconds; 0 switches off what can be switched off.
+    Limits and timeouts of streams. Sizes are in bytes, times in seconds.
 
     @ivar stanzaSize: of a stanza, after the log-in.
     @ivar stanzaSizeUnauthenticated: of an element, before the log-in.
     @ivar depth: levels of elements in a stanza.
-    @ivar attributes: of one element.
-    @ivar elements: in one stanza.
+    @ivar attributes: attributes of an element.
+    @ivar elements: elements in a stanza.
     @ivar loginTimeout: from the connection to a bound resource.
-    @ivar idleTimeout: after the client was last heard; 0 for none.
-    @ivar keepalive: after so much silence of the client it is sent a space; 0 for never.
-    @ivar rate: bytes a second that are read from one client in the long run; 0 for any number.
-    @ivar burst: bytes that are read at once beyond that.
-    @ivar connections: streams in all; 0 for any number.
-    @ivar connectionsPerAddress: streams from one address; 0 for any number.
-    @ivar exempt: from where C{rate} and C{connectionsPerAddress} do not count.
+    @ivar idleTimeout: without input; 0 for none.
+    @ivar keepalive: time without input after which a space is sent; 0 for never.
+    @ivar rate: bytes per second read from a client in the long run; 0 for no limit.
+    @ivar burst: bytes read at once beyond that.
+    @ivar connections: streams in all; 0 for no limit.
+    @ivar connectionsPerAddress: streams from one address; 0 for no limit.
+    @ivar exempt: networks without C{rate} and C{connectionsPerAddress}.
     """
 
     stanzaSize: int = parser.STANZA_SIZE
@@ -98,20 +98,19 @@ def _ticks(seconds: float) -> int:
 @implementer(IStream)
 class C2SStream(StanzaSender, Protocol):
     """
-    One client's connection.
+    The stream of one client.
 
-    Everything that comes is taken in L{dataReceived} and nowhere else, and whatever is raised under it ends there.
-
-    @ivar factory: whose it is.
-    @ivar session: the session it carries, once there is one.
-    @ivar write: the transport's own.
-    @ivar due: see L{muccore.net.timingwheel.Watched}.
+    @ivar factory: its factory.
+    @ivar session: its session, once a resource is bound.
+    @ivar write: the transport's method.
+    @ivar due: see L{muccore.net.timingwheel.Timed}.
     """
 
-    # Protocol has no slots, but a dictionary is only made when something else is set.
+    # Protocol has no slots, but its dictionary is created only when another attribute is set.
     __slots__ = (
-        "_bucket", "_ended", "_error", "_heard", "_host", "_negotiation", "_parser", "_parsingPaused", "_pinged",
-        "_since", "_throttled", "_waitingForTokens", "connected", "due", "factory", "session", "transport", "write",
+        "_boundAt", "_bucket", "_ended", "_error", "_host", "_lastKeepalive", "_lastReceived", "_negotiation",
+        "_parser", "_parsingPaused", "_throttleTimer", "_throttledUntil", "connected", "due", "factory", "session",
+        "transport", "write",
     )  # fmt: skip
 
     factory: C2SFactory
@@ -130,9 +129,9 @@ class C2SStream(StanzaSender, Protocol):
         self._host = host
         self._ended = False
         self._error: Phrase | None = None
-        self._throttled = -EPISODE
+        self._throttledUntil = -THROTTLE_LOG_INTERVAL
         self._parsingPaused = False
-        self._waitingForTokens: IDelayedCall | None = None
+        self._throttleTimer: IDelayedCall | None = None
         self._bucket: TokenBucket | None = None
         if settings.rate and host not in settings.exempt:
             self._bucket = TokenBucket(settings.rate, settings.burst, factory.clock.seconds)
@@ -140,8 +139,8 @@ class C2SStream(StanzaSender, Protocol):
             settings.stanzaSizeUnauthenticated, settings.depth, settings.attributes, settings.elements, stepwise=True
         )
         self._negotiation: Negotiation | None = Negotiation(self, factory.features, direct, factory.throttle.bind(host))
-        # Until there is a session, this is when the connection was made.
-        self._heard = self._pinged = self._since = factory.wheel.tick
+        # Until a resource is bound, the tick of the connection.
+        self._lastReceived = self._lastKeepalive = self._boundAt = factory.wheel.tick
 
     def __repr__(self) -> str:
         return f"<C2SStream {self._host} {self._user()}>"
@@ -152,7 +151,7 @@ class C2SStream(StanzaSender, Protocol):
     # The connection
 
     def connectionMade(self) -> None:
-        """Start TLS if that is how it begins."""
+        """Start the login timeout, and direct TLS."""
         factory = self.factory
         factory.streams.add(self)
         factory.wheel.schedule(self, _ticks(factory.settings.loginTimeout))
@@ -164,9 +163,9 @@ class C2SStream(StanzaSender, Protocol):
                 self.internalError(Failure())
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what the client sends."""
+        """Handle what the client sends."""
         if self.session is not None:
-            self._heard = self.factory.wheel.tick
+            self._lastReceived = self.factory.wheel.tick
         if self._bucket is not None:
             delay = self._bucket.take(len(data))
             if delay:
@@ -174,14 +173,11 @@ class C2SStream(StanzaSender, Protocol):
         if self._parsingPaused:
             ahead = self._parser.buffer(data)
             if ahead > PIPELINE_LIMIT and self.session is None:
-                self._finish(StreamError("policy-violation", "Too much was sent ahead."))
+                self._finish(StreamError("policy-violation", "Too much data before the end of the log-in."))
         else:
-            self._feed(data)
+            self._handle(self._parser.feed(data))
 
-    def _feed(self, data: bytes) -> None:
-        self._take(self._parser.feed(data))
-
-    def _take(self, events: Iterator[parser.Event]) -> None:
+    def _handle(self, events: Iterator[Event]) -> None:
         seconds = self.factory.clock.seconds
         until = seconds() + TIME_SLICE
         try:
@@ -204,15 +200,15 @@ class C2SStream(StanzaSender, Protocol):
         except Exception:
             self.internalError(Failure())
 
-    def _resumeSlice(self, events: Iterator[parser.Event]) -> None:
-        """Take what is left, unless the connection has ended."""
+    def _resumeSlice(self, events: Iterator[Event]) -> None:
+        """Handle the rest of the events, unless the stream has ended."""
         if not self._ended:
             self._parsingPaused = False
-            self._take(events)
+            self._handle(events)
             if not self._parsingPaused:
                 self._updateReading()
 
-    def _boundReceived(self, session: ISession, event: parser.Event) -> None:
+    def _boundReceived(self, session: ISession, event: Event) -> None:
         if event is CLOSED:
             self._finish(None, clean=True)
             return
@@ -228,49 +224,49 @@ class C2SStream(StanzaSender, Protocol):
         session.stanzaReceived(element)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone, however that came about."""
+        """Drop the stream, and end its session."""
         factory, lost = self.factory, None if self._ended else reason
         self._ended = True
         self._release()
-        if self._waitingForTokens is not None:
-            self._waitingForTokens.cancel()
-            self._waitingForTokens = None
+        timer, self._throttleTimer = self._throttleTimer, None
+        if timer is not None:
+            timer.cancel()
         self._endSession(False, lost)
-        # The transport's holds the transport.
+        # The transport's method refers to the transport.
         self.write = _discard
         factory.streamClosed(self, self._host)
 
     # Ending
 
     def close(self, error: StreamError | None) -> None:
-        """See L{IStream.close}. The session hears of it when the connection is gone."""
+        """See L{IStream.close}. The session is told when the connection is lost."""
         if self._ended:
             return
         self._ended = True
         if error is not None:
-            # Not the error itself: its traceback would keep this stream.
+            # As text: the traceback of the error would refer to this stream.
             self._error = streamlog.describeError(error)
             if error.condition not in streamlog.ORDERLY:
                 STREAM_ERROR.log(self._host, error=self._error, jid=self._user())
         negotiation = self._negotiation
-        preamble = b"" if negotiation is None else negotiation.pendingHeader()
-        self.write(preamble + (b"" if error is None else error.render()) + STREAM_CLOSE)
+        header = b"" if negotiation is None else negotiation.pendingHeader()
+        self.write(header + (b"" if error is None else error.render()) + STREAM_CLOSE)
         self.write = _discard
         self._release()
         self.transport.loseConnection()
 
     def _finish(self, error: StreamError | None, clean: bool = False) -> None:
-        """End the stream from below: the session is told at once."""
+        """Close the stream, and tell the session at once."""
         self.close(error)
         self._endSession(clean)
 
     def internalError(self, failure: Failure) -> None:
-        """See L{muccore.stream.states.Shell.broken}."""
-        _log.failure("A stream failed by a fault of the server", failure)
+        """See L{muccore.stream.states.INegotiationHost.internalError}."""
+        _log.failure("A stream failed with an internal error", failure)
         self._finish(StreamError("internal-server-error"))
 
     def _release(self) -> None:
-        """Let go of everything that is for what the client still sends."""
+        """Drop parser and negotiation: further input is ignored."""
         self._parser.stop()
         self._parsingPaused = False
         self.factory.wheel.remove(self)
@@ -283,87 +279,87 @@ class C2SStream(StanzaSender, Protocol):
         if session is None:
             return
         why = streamlog.describeEnd(self._error, clean, lost)
-        LOGOUT.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._since, why=why)
+        LOGOUT.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._boundAt, why=why)
         try:
             session.streamLost(self, clean)
         except Exception:
-            _log.failure("A session failed at its end")
+            _log.failure("Ending a session failed")
 
-    # What the negotiation needs
+    # INegotiationHost
 
     def startTLS(self) -> None:
-        """See L{muccore.stream.states.Shell.startTLS}."""
+        """See L{muccore.stream.states.INegotiationHost.startTLS}."""
         self._parser.restart(discard=True)
         self._secure()
 
     def _secure(self) -> None:
-        self.transport.startTLS(cast(Negotiation, self._negotiation).offer.tls)
-        # The transport may have another one now; the old one must not be used: it could send in the clear.
+        self.transport.startTLS(cast(Negotiation, self._negotiation).features.tls)
+        # The transport may have a new one; the old one could send in the clear.
         self.write = self.transport.write
 
     def bindings(self) -> ChannelBindings | None:
-        """See L{muccore.stream.states.Shell.bindings}."""
+        """See L{muccore.stream.states.INegotiationHost.bindings}."""
         negotiation = cast(Negotiation, self._negotiation)
-        tls = negotiation.offer.tls if negotiation.offer.channelBinding else None
+        tls = negotiation.features.tls if negotiation.features.channelBinding else None
         return tls.channelBindings(self.transport) if negotiation.secure and tls is not None else None
 
     def pauseParsing(self) -> None:
-        """See L{muccore.stream.states.Shell.hold}."""
+        """See L{muccore.stream.states.INegotiationHost.pauseParsing}."""
         if not self._ended:
             self._parsingPaused = True
             self._updateReading()
 
     def resumeParsing(self) -> None:
-        """See L{muccore.stream.states.Shell.resume}."""
+        """See L{muccore.stream.states.INegotiationHost.resumeParsing}."""
         if self._parsingPaused:
             self._parsingPaused = False
             self._updateReading()
-            self._feed(b"")
+            self._handle(self._parser.feed(b""))
 
     def restartStream(self) -> None:
-        """See L{muccore.stream.states.Shell.authenticated}."""
+        """See L{muccore.stream.states.INegotiationHost.restartStream}."""
         self._parser.restart()
         self._parser.stanzaSize = self.factory.settings.stanzaSize
 
     def authenticationFailed(self, condition: str) -> None:
-        """See L{muccore.stream.states.Shell.refused}."""
+        """See L{muccore.stream.states.INegotiationHost.authenticationFailed}."""
         streamlog.logLoginFailed(self._host, self.transport, cast(Negotiation, self._negotiation), condition)
 
     def sessionBound(self, session: ISession) -> None:
-        """See L{muccore.stream.states.Shell.bound}."""
+        """See L{muccore.stream.states.INegotiationHost.sessionBound}."""
         negotiation = cast(Negotiation, self._negotiation)
         streamlog.logLogin(self._host, self.transport, negotiation, session.jid.full)
         self.session = session
         self._negotiation = None
         self._parser.stepwise = False
-        # Many a client logs in and is silent. Whoever is not gets another expat for some 3 µs.
+        # Many clients are idle after the log-in; the others get a new expat parser in 3 µs.
         self._parser.idle()
-        self._heard = self._pinged = self._since = self.factory.wheel.tick
+        self._lastReceived = self._lastKeepalive = self._boundAt = self.factory.wheel.tick
         self.factory.wheel.schedule(self, PARSER_IDLE)
 
-    # Time
+    # Timeouts and rate
 
     def timeoutDue(self, tick: int) -> int:
-        """See L{muccore.net.timingwheel.Watched.look}."""
+        """See L{muccore.net.timingwheel.Timed.timeoutDue}."""
         settings = self.factory.settings
         if self.session is None:
-            left = self._heard + _ticks(settings.loginTimeout) - tick
+            left = self._lastReceived + _ticks(settings.loginTimeout) - tick
             if left > 0:
                 return left
             self._finish(StreamError("connection-timeout", "The log-in took too long."))
             return 0
         idle, keepalive = _ticks(settings.idleTimeout), _ticks(settings.keepalive)
-        silence = tick - self._heard
+        silence = tick - self._lastReceived
         if idle and silence >= idle:
-            self._finish(StreamError("connection-timeout", "Nothing has come for too long."))
+            self._finish(StreamError("connection-timeout", "No data was received for too long."))
             return 0
         again = PARSER_IDLE
         if idle:
             again = min(again, idle - silence)
         if keepalive:
-            unpinged = tick - max(self._heard, self._pinged)
+            unpinged = tick - max(self._lastReceived, self._lastKeepalive)
             if unpinged >= keepalive:
-                self._pinged = tick
+                self._lastKeepalive = tick
                 unpinged = 0
                 self.write(b" ")
             again = min(again, keepalive - unpinged)
@@ -372,17 +368,17 @@ class C2SStream(StanzaSender, Protocol):
         return again
 
     def _throttle(self, delay: float) -> None:
-        """Read nothing more for a while; what has been read is not lost."""
-        if self._waitingForTokens is None and not self._ended:
+        """Stop reading until the bucket is out of debt. What was read already is handled."""
+        if self._throttleTimer is None and not self._ended:
             tick = self.factory.wheel.tick
-            if tick - self._throttled >= EPISODE:
+            if tick - self._throttledUntil >= THROTTLE_LOG_INTERVAL:
                 CLIENT_THROTTLED.log(self._host, rate=self.factory.settings.rate, jid=self._user())
-            self._throttled = tick + _ticks(delay)
-            self._waitingForTokens = self.factory.clock.callLater(delay, self._unthrottle)
+            self._throttledUntil = tick + _ticks(delay)
+            self._throttleTimer = self.factory.clock.callLater(delay, self._unthrottle)
             self._updateReading()
 
     def _unthrottle(self) -> None:
-        self._waitingForTokens = None
+        self._throttleTimer = None
         delay = cast(TokenBucket, self._bucket).take(0)
         if delay:
             self._throttle(delay)
@@ -391,19 +387,19 @@ class C2SStream(StanzaSender, Protocol):
 
     def _updateReading(self) -> None:
         """
-        Read, or do not. While the accounts are being asked reading goes on: it would not be noticed otherwise that
-        somebody has hung up, and he would keep others waiting.
+        Pause or resume reading. While credentials are checked reading goes on: otherwise a lost connection would go
+        unnoticed, and its check would delay those of others.
         """
         if self._ended:
             return
-        if self._waitingForTokens is not None or (self._parsingPaused and self.session is not None):
+        if self._throttleTimer is not None or (self._parsingPaused and self.session is not None):
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
 
 
 def _discard(data: bytes) -> None:
-    """Write to a stream that has ended."""
+    """Replaces C{write} of a closed stream."""
 
 
 __all__ = ["PARSER_IDLE", "PIPELINE_LIMIT", "STREAM_CLOSE", "TIME_SLICE", "C2SStream", "StreamSettings"]

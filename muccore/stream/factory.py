@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_c2s -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Where clients' streams come from: one factory for all listeners of a domain, which knows all streams."""
+"""The factory of client streams: one for all listeners of a domain."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from muccore.stream.throttle import ACCOUNT_DELAY, LoginThrottle
 from muccore.xmpp.errors import StreamError
 
 CLOSE_TIMEOUT: Final = 10.0
-"""Seconds that closing all streams may take, unless told otherwise."""
+"""Default time for closing all streams, in seconds."""
 
 _ABORT_TIMEOUT: Final = 1.0
 
 
 class RejectedStream(Protocol):
-    """A connection that may not stay: it hears why (RFC 6120 §4.9.1.2), and nothing of what it sends is looked at."""
+    """A rejected connection: it is sent a stream error (RFC 6120 §4.9.1.2), and its input is ignored."""
 
     transport: Any
 
-    def __init__(self, offer: StreamFeatures, error: StreamError, direct: bool) -> None:
-        self._features = offer
+    def __init__(self, features: StreamFeatures, error: StreamError, direct: bool) -> None:
+        self._features = features
         self._error = error
         self._direct = direct
 
     def connectionMade(self) -> None:
-        """Say so and go. A handshake would cost too much for that."""
+        """Send the error and close; under direct TLS only close, to save the handshake."""
         if self._direct:
             self.transport.abortConnection()
         else:
@@ -45,21 +45,21 @@ class RejectedStream(Protocol):
 
 class C2SFactory(ServerFactory):
     """
-    Makes the streams of clients, for listeners on which TLS comes by STARTTLS or not at all.
+    Creates the streams of clients, for listeners with STARTTLS or without TLS.
 
-    @ivar clock: tells the time; the reactor's L{muccore.net.flush.Turn}.
-    @ivar settings: how streams are treated.
-    @ivar features: what streams are offered.
-    @ivar streams: all that are connected.
-    @ivar limit: counts them.
-    @ivar throttle: slows down guessing on them.
-    @ivar wheel: their timeouts.
-    @ivar directTLS: the factory for listeners on which TLS begins with the first byte; its streams are among these.
+    @ivar clock: the reactor's L{FlushScheduler<muccore.net.flush.FlushScheduler>}.
+    @ivar settings: limits and timeouts of new streams.
+    @ivar features: what new streams offer.
+    @ivar streams: all connected streams.
+    @ivar limit: counts them by address.
+    @ivar throttle: slows down password guessing.
+    @ivar wheel: the timeouts of the streams.
+    @ivar directTLS: the factory for listeners with direct TLS, whose streams belong to this one.
     """
 
     noisy = False
 
-    def __init__(self, clock: IReactorTime, offer: StreamFeatures, settings: StreamSettings | None = None) -> None:
+    def __init__(self, clock: IReactorTime, features: StreamFeatures, settings: StreamSettings | None = None) -> None:
         self.clock = clock
         self.streams: set[C2SStream] = set()
         self.limit = AddressLimit(0)
@@ -69,16 +69,16 @@ class C2SFactory(ServerFactory):
         self._ending: StreamError | None = None
         self._waiting: list[Deferred[None]] = []
         self._deadline: IDelayedCall | None = None
-        self.configure(offer, settings)
+        self.configure(features, settings)
 
-    def configure(self, offer: StreamFeatures, settings: StreamSettings | None = None) -> None:
+    def configure(self, features: StreamFeatures, settings: StreamSettings | None = None) -> None:
         """
-        Treat streams otherwise from now on. Those there are keep the sizes, rate and offer with which they began;
-        timeouts and limits of their number change for all of them, and nobody is disconnected for it.
+        Change the configuration. Existing streams keep their features, sizes and rate; timeouts change for all. New
+        limits of number disconnect nobody.
         """
         if settings is None:
             settings = StreamSettings()
-        self.features = offer
+        self.features = features
         self.settings = settings
         limit = self.limit
         limit.perAddress, limit.total, limit.exempt = (
@@ -87,7 +87,7 @@ class C2SFactory(ServerFactory):
             settings.exempt,
         )
         self.throttle.exempt = settings.exempt
-        # So that the owner of an account gets in while others guess, whatever time there is for it.
+        # The owner of an account must be able to log in within the timeout while others guess.
         self.throttle.accountDelay = min(ACCOUNT_DELAY, settings.loginTimeout / 4)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
@@ -96,14 +96,14 @@ class C2SFactory(ServerFactory):
 
     def build(self, addr: IAddress | None, direct: bool) -> Protocol:
         """
-        Make the protocol of a connection.
+        Create the protocol of a connection.
 
         @param direct: whether TLS begins with the first byte.
         """
         if self._ending is not None:
             return RejectedStream(self.features, self._ending, direct)
         if direct and self.features.tls is None:
-            # There was a certificate when the listener was made.
+            # The certificate was removed from the configuration after the listener was created.
             return RejectedStream(self.features, StreamError("internal-server-error"), direct)
         host: str = getattr(addr, "host", "")
         condition = self.limit.enter(host)
@@ -114,7 +114,7 @@ class C2SFactory(ServerFactory):
         return C2SStream(self, host, direct)
 
     def streamClosed(self, stream: C2SStream, host: str) -> None:
-        """A stream has lost its connection. Only streams call this."""
+        """Remove a stream whose connection was lost. Only streams call this."""
         self.streams.discard(stream)
         self.limit.leave(host)
         if not self.streams:
@@ -122,10 +122,10 @@ class C2SFactory(ServerFactory):
 
     def closeAll(self, error: StreamError, timeout: float = CLOSE_TIMEOUT) -> Deferred[None]:
         """
-        Close all streams, and refuse those that still come.
+        Close all streams, and reject new ones.
 
-        @param timeout: seconds after which those that are left are cut off.
-        @return: fires when all of them are gone.
+        @param timeout: seconds after which the rest is aborted.
+        @return: fires when none is left.
         """
         self._ending = error
         done: Deferred[None] = Deferred()
@@ -140,12 +140,12 @@ class C2SFactory(ServerFactory):
         return done
 
     def _abortAll(self) -> None:
-        # Each of them hears of its end in a later turn; whatever does not is not waited for.
-        self._deadline = self.clock.callLater(_ABORT_TIMEOUT, self._abortRemaining)
+        # connectionLost is called in a later turn; do not wait longer than this for it.
+        self._deadline = self.clock.callLater(_ABORT_TIMEOUT, self._closeTimedOut)
         for stream in list(self.streams):
             stream.transport.abortConnection()
 
-    def _abortRemaining(self) -> None:
+    def _closeTimedOut(self) -> None:
         self._deadline = None
         self._allClosed()
 
@@ -159,7 +159,7 @@ class C2SFactory(ServerFactory):
 
 
 class _DirectTLSFactory(ServerFactory):
-    """Makes streams under TLS for another factory."""
+    """Creates streams with direct TLS for another factory."""
 
     noisy = False
 

@@ -1,8 +1,7 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What a client's stream is offered: the header that answers the client's, and features by what the stream has reached.
-Rendered once for each configuration.
+The server's header and stream features (RFC 6120 §4.3.2, §4.7), rendered once per configuration.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ from muccore.xmpp.rendering import escapeAttribute, render
 from muccore.xmpp.specs import Spec
 
 implements: Final = (Spec(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
-"""What this module implements."""
+"""The specifications that this module implements."""
 
 REQUIRED: Final = "required"
-"""TLS: nothing else is to be had without it."""
+"""TLS mode: log-in only under TLS."""
 
 OPTIONAL: Final = "optional"
-"""TLS: it is there for those who want it."""
+"""TLS mode: log-in with or without TLS."""
 
 OFF: Final = "off"
-"""TLS: there is none."""
+"""TLS mode: no STARTTLS."""
 
 LANGUAGE: Final = "en"
-"""The language of a stream where nothing else is said."""
+"""The default language of the server's streams."""
 
 LOGIN_TRIES: Final = 5
-"""How often a client may fail to log in, unless configured."""
+"""Default for failed log-ins after which the stream is closed."""
 
 BINDING_TRIES: Final = 8
-"""After so many refused channel bindings the stream ends: a client has no reason for more than one a mechanism."""
+"""Refused channel bindings after which the stream is closed. A client has no reason for more than one per mechanism."""
 
 _ID_BYTES: Final = 12
 _PLUS: Final = "-PLUS"
@@ -45,16 +44,16 @@ _PLUS: Final = "-PLUS"
 
 class StreamFeatures:
     """
-    What all streams of one configuration have in common. Never changed: a new configuration is a new one.
+    What the streams of one configuration offer. Immutable: a new configuration creates a new one.
 
     @ivar domain: the prepared domain of the accounts.
     @ivar sasl: the log-in.
-    @ivar binder: where sessions come from.
-    @ivar tls: makes TLS connections, or C{None}.
+    @ivar binder: binds resources.
+    @ivar tls: creates TLS connections, or C{None}.
     @ivar tlsMode: L{REQUIRED}, L{OPTIONAL} or L{OFF}, for STARTTLS.
-    @ivar tries: after so many failures to log in the stream ends.
-    @ivar channelBinding: whether a log-in may be bound to its TLS connection.
-    @ivar bindFeatures: what is offered after the log-in, rendered.
+    @ivar loginTries: failed log-ins after which the stream is closed.
+    @ivar channelBinding: whether to offer channel binding.
+    @ivar bindFeatures: the features after the log-in, rendered.
     """
 
     def __init__(
@@ -64,10 +63,10 @@ class StreamFeatures:
         binder: ISessionBinder,
         tls: ServerTLS | None = None,
         tlsMode: str = REQUIRED,
-        tries: int = LOGIN_TRIES,
+        loginTries: int = LOGIN_TRIES,
         channelBinding: bool = True,
     ) -> None:
-        """@raise ValueError: if TLS is needed and there is none."""
+        """@raise ValueError: for STARTTLS without C{tls}."""
         if tls is None and tlsMode != OFF:
             raise ValueError("STARTTLS needs a certificate")
         self.domain = domain
@@ -75,7 +74,7 @@ class StreamFeatures:
         self.binder = binder
         self.tls = tls
         self.tlsMode = tlsMode
-        self.tries = tries
+        self.loginTries = loginTries
         self.channelBinding = channelBinding
         self._header = (
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
@@ -83,23 +82,23 @@ class StreamFeatures:
         )
         features = _features()
         features.add("bind", ns.BIND)
-        # COMPAT: clients of RFC 3921 ask for a session, unless they are told that they need not.
+        # COMPAT: clients of RFC 3921 request a session unless it is optional.
         features.add("session", ns.SESSION).add("optional")
         self.bindFeatures = render(features)
         self._loginFeatures: dict[tuple[bool, tuple[str, ...] | None], bytes] = {}
 
     def header(self, to: str | None) -> bytes:
         """
-        The header of one stream, with an id that nobody can guess (RFC 6120 §4.7).
+        Render the header of a stream, with an unpredictable id (RFC 6120 §4.7).
 
-        @param to: whom the client says it is.
+        @param to: the bare JID that the client gave as C{from}.
         """
         addressed = "" if to is None else f" to='{escapeAttribute(to)}'"
         return f"{self._header} id='{os.urandom(_ID_BYTES).hex()}'{addressed}>".encode()
 
     def loginFeatures(self, secure: bool, bindings: ChannelBindings | None) -> bytes:
         """
-        What is offered before the log-in, rendered.
+        The features before the log-in, rendered.
 
         @param secure: whether the stream is under TLS.
         @param bindings: the channel bindings of that TLS connection.

@@ -1,16 +1,16 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What a client's stream goes through until it is bound: header, STARTTLS, SASL, bind (RFC 6120 §4 to §7).
+The negotiation of a client's stream until a resource is bound: header, STARTTLS, SASL, bind (RFC 6120 §4 to §7).
 
-No bytes are read here and no socket is known; that is the business of the L{INegotiationHost} around it.
+This module reads no bytes and knows no socket: those belong to the L{INegotiationHost}.
 
 Theory of operation
 ===================
 
-A negotiation is in one L{State}. L{TABLE} says for each state which elements are expected, which step each of them
-takes and which state that leads to; a step that goes another way says so itself. What the table does not have is a
-stream error. A stream's header is an element like the others. ::
+A negotiation is in one L{State}. For each state, L{TABLE} has the expected elements with their step and the next
+state; a step that leads elsewhere sets the state itself. Any other element is a stream error. The header of a stream
+is an element like the others. ::
 
     OPENING --header--> UNSECURED --starttls--> HANDSHAKE --header--> SECURED      (direct TLS begins in HANDSHAKE)
                             |                                            |
@@ -24,15 +24,12 @@ stream error. A stream's header is an element like the others. ::
                                          v
                                      RESTARTING --header--> AUTHENTICATED --bind--> BOUND
 
-In CHECKING the accounts are being asked. Until they have answered, the shell holds back what comes in: so clients may
-send ahead, nothing is lost and nothing overtakes.
+In CHECKING, credentials are being checked; meanwhile the host buffers what the client sends, so clients may pipeline.
 """
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -42,6 +39,7 @@ from twisted.python.failure import Failure
 from muccore.interfaces import ISession, IStream
 from muccore.log.logger import Logger
 from muccore.stream.features import BINDING_TRIES, LANGUAGE, OFF, REQUIRED, StreamFeatures
+from muccore.stream.sasl.elements import decodeData, renderData, renderFailure
 from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Outcome, SASLExchange, SASLFailure, Success
 from muccore.stream.states import INegotiationHost, State
 from muccore.xmpp import jid, ns
@@ -55,16 +53,14 @@ implements: Final = (
     Spec(6120, "XMPP: Core", note="Client to server.", series="RFC"),
     Spec(3921, "XMPP: Instant Messaging and Presence", note="The session request, which does nothing.", series="RFC"),
 )
-"""What this module implements."""
+"""The specifications that this module implements."""
 
-STANZAS: Final = frozenset(["iq", "message", "presence"])
-"""What a stream is for."""
+_STANZAS: Final = frozenset(["iq", "message", "presence"])
 
 _LANGUAGE: Final = re.compile(r"(?=.{1,35}\Z)[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
-"""A language tag (RFC 5646 §2.1), and as long as one has to be expected (§4.4.1)."""
+"""A language tag (RFC 5646 §2.1) of at most the length to be expected (§4.4.1)."""
 
 _VERSION: Final = re.compile(r"0*([0-9]{1,9})\.[0-9]{1,9}")
-
 
 _log = Logger()
 
@@ -73,30 +69,30 @@ class Negotiation:
     """
     The negotiation of one connection.
 
-    @ivar offer: what it offers; stays the same if the configuration changes.
-    @ivar state: where it stands.
-    @ivar secure: whether there is TLS.
-    @ivar headerSent: whether the header of the present stream has been answered.
-    @ivar account: the bare JID, once it is proved.
+    @ivar features: what it offers; unaffected by a new configuration.
+    @ivar state: its state.
+    @ivar secure: whether the stream is under TLS.
+    @ivar headerSent: whether the header of the present stream was sent.
+    @ivar account: the authenticated bare JID.
     @ivar mechanism: the SASL mechanism that the client named last, C{""} for none.
-    @ivar claimed: the user name in the log-in that failed last, see L{SASLExchange.claimed}.
+    @ivar claimed: the user name in the last failed log-in, as L{SASLExchange.claimed}.
     """
 
     __slots__ = (
-        "_attempt", "_exchange", "_holding", "_host", "_language", "_peer", "_pending", "_tries", "_unbound",
-        "account", "claimed", "headerSent", "mechanism", "offer", "secure", "state",
+        "_attempt", "_bindingFailures", "_clientJID", "_exchange", "_failures", "_host", "_language", "_paused",
+        "_pending", "account", "claimed", "features", "headerSent", "mechanism", "secure", "state",
     )  # fmt: skip
 
     def __init__(
-        self, shell: INegotiationHost, offer: StreamFeatures, direct: bool = False, attempt: Attempt | None = None
+        self, host: INegotiationHost, features: StreamFeatures, direct: bool = False, attempt: Attempt | None = None
     ) -> None:
         """
-        @param direct: whether the shell has started TLS already.
-        @param attempt: what has passwords checked; at once unless given.
+        @param direct: whether the host has started TLS already.
+        @param attempt: schedules password checks; at once unless given.
         """
-        self._host = shell
+        self._host = host
         self._attempt = attempt
-        self.offer = offer
+        self.features = features
         self.state = State.HANDSHAKE if direct else State.OPENING
         self.secure = direct
         self.headerSent = False
@@ -104,83 +100,75 @@ class Negotiation:
         self.mechanism = ""
         self.claimed: str | None = None
         self._language: str | None = None
-        self._peer: str | None = None
+        self._clientJID: str | None = None
         self._exchange: SASLExchange | None = None
         self._pending: Deferred[Outcome] | None = None
-        self._holding = False
-        self._tries = 0
-        self._unbound = 0
+        self._paused = False
+        self._failures = self._bindingFailures = 0
 
     def received(self, element: Element) -> None:
         """
-        Take the step that the table has for an element.
+        Take the step for an element.
 
-        @raise StreamError: if the stream has to end for it.
+        @raise StreamError: if the stream must be closed with an error.
         """
         row = TABLE[self.state].get((element.uri, element.name))
         if row is None:
-            raise self._unexpected(element)
+            # RFC 6120 §4.9.3.12, §4.9.3.24, §7.1.
+            stanza = element.uri == ns.CLIENT and element.name in _STANZAS
+            bindable = self.state is State.AUTHENTICATED
+            raise StreamError("unsupported-stanza-type" if bindable and not stanza else "not-authorized")
         step, self.state = row
         step(self, element)
 
-    def _unexpected(self, element: Element) -> StreamError:
-        """The error for what the table does not have (RFC 6120 §4.9.3.12, §4.9.3.24, §7.1)."""
-        stanza = element.uri == ns.CLIENT and element.name in STANZAS
-        if self.state is State.AUTHENTICATED and not stanza:
-            return StreamError("unsupported-stanza-type")
-        return StreamError("not-authorized")
-
     def pendingHeader(self) -> bytes:
-        """
-        The answer to the client's header if it has not been given, for whatever has to be sent now; otherwise
-        nothing.
-        """
+        """The server's header if it must precede what is sent next, else C{b""}."""
         if self.headerSent:
             return b""
         self.headerSent = True
-        return self.offer.header(self._peer)
+        return self.features.header(self._clientJID)
 
     def connectionLost(self) -> None:
-        """The stream is over. Calling it again changes nothing."""
+        """End the negotiation. May be called again."""
         self.state = State.CLOSED
         self._exchange = None
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.cancel()
 
-    def _stop(self, element: Element) -> None:
-        """The client has sent a stream error (RFC 6120 §4.9.1.1): there is nothing to answer."""
+    def _errorReceived(self, element: Element) -> None:
+        # RFC 6120 §4.9.1.1: not answered with another error.
         self._host.close(None)
 
-    # Headers
+    # Headers (RFC 6120 §4.7)
 
     def _headerReceived(self, header: Element) -> None:
         self._checkHeader(header)
         if self.state is State.AUTHENTICATED:
-            features = self.offer.bindFeatures
+            features = self.features.bindFeatures
             self._language = _languageOf(header)
         else:
-            features = self.offer.loginFeatures(self.secure, self._host.bindings())
+            features = self.features.loginFeatures(self.secure, self._host.bindings())
         self._host.write(self.pendingHeader() + features)
 
     def _checkHeader(self, header: Element) -> None:
         """
-        RFC 6120 §4.7, §4.9.3.
+        Check a header (RFC 6120 §4.7, §4.9.3).
 
-        C{from} is a hint (§4.7.1): it is answered with C{to} (§4.7.2), and proves and refuses nothing. XML::Stream,
-        and sendxmpp with it, puts the name of its machine there. Who the client is, SASL says.
+        C{from} is a hint (§4.7.1), echoed in C{to} (§4.7.2): any JID is accepted, since XML::Stream and sendxmpp put
+        the name of their machine there. SASL determines the account.
         """
         attributes = header.attributes
         sender = attributes.get("from")
         try:
-            self._peer = None if sender is None else jid.parse(sender).bare
+            self._clientJID = None if sender is None else jid.parse(sender).bare
         except InvalidJID:
             raise StreamError("invalid-from") from None
         try:
             to = jid.parse(attributes.get("to", "")).full
         except InvalidJID:
             to = ""
-        if to != self.offer.domain:
+        if to != self.features.domain:
             raise StreamError("host-unknown")
         version = _VERSION.fullmatch(attributes.get("version", "0.9"))
         if version is None or version[1] == "0":
@@ -189,11 +177,11 @@ class Negotiation:
     # STARTTLS (RFC 6120 §5)
 
     def _startTLS(self, element: Element) -> None:
-        if self.offer.tlsMode == OFF:
+        if self.features.tlsMode == OFF:
             self._refuseTLS(element)
             return
         self._host.write(f"<proceed xmlns='{ns.TLS}'/>".encode())
-        self._peer = None
+        self._clientJID = None
         self.headerSent = False
         self.secure = True
         self._host.startTLS()
@@ -207,11 +195,10 @@ class Negotiation:
     def _auth(self, element: Element) -> None:
         self.mechanism = mechanism = element.attributes.get("mechanism", "")
         try:
-            if not self.secure and self.offer.tlsMode == REQUIRED:
+            if not self.secure and self.features.tlsMode == REQUIRED:
                 raise SASLFailure("encryption-required")
-            exchange = self.offer.sasl.begin(mechanism, self.secure, self._host.bindings(), self._attempt)
-            text = _content(element)
-            initial = _decode(text) if text else None
+            exchange = self.features.sasl.begin(mechanism, self.secure, self._host.bindings(), self._attempt)
+            initial = decodeData(element)
         except SASLFailure as e:
             self._fail(e)
             return
@@ -220,7 +207,7 @@ class Negotiation:
 
     def _respond(self, element: Element) -> None:
         try:
-            data = _decode(_content(element))
+            data = decodeData(element) or b""
         except SASLFailure as e:
             self._fail(e)
             return
@@ -229,52 +216,52 @@ class Negotiation:
     def _abort(self, element: Element) -> None:
         self._fail(SASLFailure("aborted"))
 
-    def _outOfTurn(self, element: Element) -> None:
-        self._fail(SASLFailure("malformed-request", "This is not the time for it."))
+    def _unexpectedSASL(self, element: Element) -> None:
+        self._fail(SASLFailure("malformed-request", "This element is not expected now."))
 
-    def _awaitOutcome(self, answer: Deferred[Outcome]) -> None:
-        """Go on with what the accounts say, now or later."""
-        self._pending = answer
-        answer.addCallbacks(self._outcome, self._refused)
-        answer.addErrback(self._broken)
+    def _awaitOutcome(self, outcome: Deferred[Outcome]) -> None:
+        """Go on with the outcome of a SASL step, now or later."""
+        self._pending = outcome
+        outcome.addCallbacks(self._stepSucceeded, self._stepFailed)
+        outcome.addErrback(self._internalError)
         if self.state is State.CHECKING:
-            self._holding = True
+            self._paused = True
             self._host.pauseParsing()
 
-    def _outcome(self, outcome: Outcome) -> None:
+    def _stepSucceeded(self, outcome: Outcome) -> None:
         if self.state is not State.CHECKING:
             return
         if isinstance(outcome, Challenge):
             self.state = State.AUTHENTICATING
-            self._host.write(_sasl("challenge", outcome.data))
+            self._host.write(renderData("challenge", outcome.data))
         else:
             self._succeed(outcome)
-        self._answered()
+        self._resume()
 
-    def _refused(self, failure: Failure) -> None:
+    def _stepFailed(self, failure: Failure) -> None:
         failure.trap(SASLFailure)
         if self.state is State.CHECKING:
             self._fail(cast(SASLFailure, failure.value))
-            self._answered()
+            self._resume()
 
-    def _broken(self, failure: Failure) -> None:
+    def _internalError(self, failure: Failure) -> None:
         if self.state is not State.CLOSED:
             self._host.internalError(failure)
 
-    def _answered(self) -> None:
+    def _resume(self) -> None:
         self._pending = None
-        if self._holding:
-            self._holding = False
+        if self._paused:
+            self._paused = False
             self._host.resumeParsing()
 
     def _succeed(self, success: Success) -> None:
         self.state = State.RESTARTING
-        self.account = JID(success.user, self.offer.domain, "")
+        self.account = JID(success.user, self.features.domain, "")
         self._exchange = None
-        self._peer = None
-        # What was mistyped has no part in how often the client may fail to bind a resource.
-        self._tries = 0
-        self._host.write(_sasl("success", success.data))
+        self._clientJID = None
+        # Failed log-ins do not count as failures to bind a resource.
+        self._failures = 0
+        self._host.write(renderData("success", success.data))
         self.headerSent = False
         self._host.restartStream()
 
@@ -282,21 +269,20 @@ class Negotiation:
         self.state = State.SECURED if self.secure else State.UNSECURED
         self.claimed = None if self._exchange is None else self._exchange.claimed
         self._exchange = None
-        text = "" if error.text is None else f"<text xml:lang='en'>{escapeText(error.text)}</text>"
-        self._host.write(f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode())
+        self._host.write(renderFailure(error))
         if isinstance(error, BindingRefused):
-            self._unbound += 1
+            self._bindingFailures += 1
             _log.debug("{stream}: channel binding refused: {error}", stream=self._host, error=str(error))
         else:
-            self._tries += 1
+            self._failures += 1
             self._host.authenticationFailed(error.condition)
-        self._checkTries()
+        self._checkFailures()
 
-    def _checkTries(self) -> None:
-        if self._tries >= self.offer.tries or self._unbound >= BINDING_TRIES:
-            self._host.close(StreamError("policy-violation", "Too many attempts."))
+    def _checkFailures(self) -> None:
+        if self._failures >= self.features.loginTries or self._bindingFailures >= BINDING_TRIES:
+            self._host.close(StreamError("policy-violation", "Too many failed attempts."))
 
-    # Binding (RFC 6120 §7)
+    # Resource binding (RFC 6120 §7)
 
     def _bind(self, iq: Element) -> None:
         request = iq.child("bind", ns.BIND)
@@ -305,15 +291,14 @@ class Negotiation:
         resource = request.child("resource")
         try:
             if iq.get("id") is None:
-                raise StanzaError("bad-request", text="an IQ has to have an id")
+                raise StanzaError("bad-request", text="an IQ must have an id")
             wanted = None if resource is None else resource.text()
-            stream = cast(IStream, self._host)
-            session = self.offer.binder.bind(cast(JID, self.account), wanted, stream)
+            session = self.features.binder.bind(cast(JID, self.account), wanted, cast(IStream, self._host))
         except StanzaError as e:
             self.state = State.AUTHENTICATED
-            self._tries += 1
+            self._failures += 1
             self._host.write(render(errorReply(iq, e)))
-            self._checkTries()
+            self._checkFailures()
             return
         session.language = self._language
         result = render(reply(iq, "result")).removesuffix(b"/>")
@@ -324,8 +309,8 @@ class Negotiation:
 
 def _languageOf(header: Element) -> str | None:
     """
-    The language that a client's header gives for all that follows (RFC 6120 §4.7.4), or C{None} if that is no news to
-    anybody: it is what the server's own headers say of all that they do not say otherwise.
+    The language of a client's header (RFC 6120 §4.7.4), or C{None} if it is invalid or the default of the server's
+    streams, which need not be stamped on stanzas.
     """
     language = header.attributes.get((ns.XML, "lang"))
     if language is None or _LANGUAGE.fullmatch(language) is None or language.lower() == LANGUAGE:
@@ -333,34 +318,12 @@ def _languageOf(header: Element) -> str | None:
     return language
 
 
-def _content(element: Element) -> str:
-    """The text of an element that may have nothing else."""
-    if any(not isinstance(child, str) for child in element.children):
-        raise SASLFailure("malformed-request", "There is an element in it.")
-    return element.text()
-
-
-def _decode(text: str) -> bytes:
-    """Decode what a SASL element holds: base64, or C{=} for data of no length (RFC 6120 §6.4.2)."""
-    if text == "=":
-        return b""
-    try:
-        return b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise SASLFailure("incorrect-encoding") from None
-
-
-def _sasl(name: str, data: bytes | None) -> bytes:
-    """Render a SASL element; C{None} leaves it empty."""
-    if data is None:
-        return f"<{name} xmlns='{ns.SASL}'/>".encode()
-    # RFC 6120 §6.4.6: in a success, no data and data of no length are not the same.
-    encoded = b64encode(data) if data or name == "challenge" else b"="
-    return b"<%s xmlns='%s'>%s</%s>" % (name.encode(), ns.SASL.encode(), encoded, name.encode())
-
-
 def answerStreamIQ(iq: Element, session: ISession) -> bytes | None:
-    """The answer to an IQ that is about the stream though there is a session, or C{None} if it is the session's."""
+    """
+    Answer an IQ about the stream of a bound session.
+
+    @return: C{None} if the IQ is for the session.
+    """
     attributes = iq.attributes
     if attributes.get("type") != "set" or "id" not in attributes:
         return None
@@ -370,7 +333,7 @@ def answerStreamIQ(iq: Element, session: ISession) -> bytes | None:
         # COMPAT: RFC 3921 §3.
         return render(reply(iq, "result"))
     if iq.child("bind", ns.BIND) is not None:
-        # RFC 6120 §7.6.2.2: there is one resource to a stream.
+        # RFC 6120 §7.6.2.2: one resource per stream.
         return render(errorReply(iq, StanzaError("not-allowed")))
     return None
 
@@ -387,46 +350,40 @@ _Step = Callable[[Negotiation, Element], Any]
 _Row = dict[tuple[str | None, str], tuple[_Step, State]]
 
 TABLE: Final[dict[State, _Row]] = {
-    State.OPENING: {
-        _HEADER: (Negotiation._headerReceived, State.UNSECURED),
-    },
+    State.OPENING: {_HEADER: (Negotiation._headerReceived, State.UNSECURED)},
     State.UNSECURED: {
         _STARTTLS: (Negotiation._startTLS, State.HANDSHAKE),
         _AUTH: (Negotiation._auth, State.CHECKING),
-        _RESPONSE: (Negotiation._outOfTurn, State.UNSECURED),
+        _RESPONSE: (Negotiation._unexpectedSASL, State.UNSECURED),
         _ABORT: (Negotiation._abort, State.UNSECURED),
-        _ERROR: (Negotiation._stop, State.CLOSED),
+        _ERROR: (Negotiation._errorReceived, State.CLOSED),
     },
-    State.HANDSHAKE: {
-        _HEADER: (Negotiation._headerReceived, State.SECURED),
-    },
+    State.HANDSHAKE: {_HEADER: (Negotiation._headerReceived, State.SECURED)},
     State.SECURED: {
         _STARTTLS: (Negotiation._refuseTLS, State.CLOSED),
         _AUTH: (Negotiation._auth, State.CHECKING),
-        _RESPONSE: (Negotiation._outOfTurn, State.SECURED),
+        _RESPONSE: (Negotiation._unexpectedSASL, State.SECURED),
         _ABORT: (Negotiation._abort, State.SECURED),
-        _ERROR: (Negotiation._stop, State.CLOSED),
+        _ERROR: (Negotiation._errorReceived, State.CLOSED),
     },
     State.CHECKING: {},
     State.AUTHENTICATING: {
         _STARTTLS: (Negotiation._refuseTLS, State.CLOSED),
         _RESPONSE: (Negotiation._respond, State.CHECKING),
         _ABORT: (Negotiation._abort, State.AUTHENTICATING),
-        _AUTH: (Negotiation._outOfTurn, State.AUTHENTICATING),
-        _ERROR: (Negotiation._stop, State.CLOSED),
+        _AUTH: (Negotiation._unexpectedSASL, State.AUTHENTICATING),
+        _ERROR: (Negotiation._errorReceived, State.CLOSED),
     },
-    State.RESTARTING: {
-        _HEADER: (Negotiation._headerReceived, State.AUTHENTICATED),
-    },
+    State.RESTARTING: {_HEADER: (Negotiation._headerReceived, State.AUTHENTICATED)},
     State.AUTHENTICATED: {
         _STARTTLS: (Negotiation._refuseTLS, State.CLOSED),
         _IQ: (Negotiation._bind, State.BOUND),
-        _ERROR: (Negotiation._stop, State.CLOSED),
+        _ERROR: (Negotiation._errorReceived, State.CLOSED),
     },
     State.BOUND: {},
     State.CLOSED: {},
 }
-"""What is expected, the step it takes, the state that leads to."""
+"""For each state: the expected elements, their step and the next state."""
 
 
-__all__ = ["STANZAS", "TABLE", "INegotiationHost", "Negotiation", "State", "answerStreamIQ"]
+__all__ = ["TABLE", "INegotiationHost", "Negotiation", "State", "answerStreamIQ"]

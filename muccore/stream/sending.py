@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_c2s -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""How a stanza leaves by a stream."""
+"""Sending stanzas on a stream."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, Final
 from muccore.xmpp.rendering import Rendered
 
 SPLIT_WRITE_SIZE: Final = 4096
-"""Bytes of a rendered stanza above which it is kept once for all recipients, not copied for each."""
+"""Bytes of a rendered stanza above which all recipients share it, instead of a copy for each."""
 
 
 class StanzaSender:
     """
-    The part of a stream that sends for its session.
+    The part of a stream that sends stanzas.
 
-    @ivar transport: what it is written to.
-    @ivar write: the transport's own.
+    @ivar transport: the transport.
+    @ivar write: its method.
     """
 
     __slots__ = ()
@@ -27,7 +27,7 @@ class StanzaSender:
     write: Callable[[bytes], None]
 
     def send(self, stanza: Rendered, to: bytes) -> None:
-        """See L{muccore.interfaces.ICarrier.send}."""
+        """See L{muccore.interfaces.IStream.send}."""
         tail = stanza.tail
         if len(tail) <= SPLIT_WRITE_SIZE:
             self.write(stanza.head + to + tail)

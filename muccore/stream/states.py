@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Where a negotiation stands, and what it needs around it. See L{muccore.stream.negotiation}."""
+"""The states of a negotiation, and its host. See L{muccore.stream.negotiation}."""
 
 from __future__ import annotations
 
@@ -16,65 +16,65 @@ from muccore.xmpp.errors import StreamError
 
 
 class State(enum.Enum):
-    """Where a negotiation stands."""
+    """The state of a negotiation."""
 
     OPENING = enum.auto()
-    """Nothing has come yet."""
+    """Nothing was received yet."""
     UNSECURED = enum.auto()
-    """The header has been answered; there is no TLS."""
+    """The header was answered, without TLS."""
     HANDSHAKE = enum.auto()
-    """TLS has begun; nothing has come through it yet."""
+    """TLS was started; nothing was received through it yet."""
     SECURED = enum.auto()
-    """The header has been answered under TLS."""
+    """The header was answered under TLS."""
     CHECKING = enum.auto()
-    """The accounts are asked."""
+    """Credentials are being checked."""
     AUTHENTICATING = enum.auto()
-    """The client has to answer a challenge."""
+    """The client must answer a challenge."""
     RESTARTING = enum.auto()
-    """The client has been told that it is logged in; its header has not come yet."""
+    """The log-in succeeded; the client must send a new header."""
     AUTHENTICATED = enum.auto()
-    """The header has been answered; no resource is bound."""
+    """The new header was answered; no resource is bound."""
     BOUND = enum.auto()
-    """There is a session; everything else is its business."""
+    """A resource is bound; everything else is for its session."""
     CLOSED = enum.auto()
-    """It is over."""
+    """The stream has ended."""
 
 
 class INegotiationHost(Protocol):
-    """What a negotiation needs around it: an L{ICarrier} that can do a little more."""
+    """What a negotiation runs on: an L{IStream<muccore.interfaces.IStream>} with more methods."""
 
     write: Callable[[bytes], None]
 
     def close(self, error: StreamError | None) -> None:
-        """See L{ICarrier.close}."""
+        """See L{IStream.close<muccore.interfaces.IStream.close>}."""
 
     def startTLS(self) -> None:
-        """Go on under TLS, with a new stream. What has been received already is thrown away."""
+        """Start TLS, and expect a new stream. Data received before is dropped."""
 
     def bindings(self) -> ChannelBindings | None:
-        """The channel bindings of this connection, or C{None} where there is no TLS or they are switched off."""
+        """The channel bindings of the connection, or C{None} without TLS or if they are switched off."""
 
     def pauseParsing(self) -> None:
-        """Hold back whatever comes, until L{resumeParsing}."""
+        """Buffer input until L{resumeParsing}."""
 
     def resumeParsing(self) -> None:
-        """Go on with what was held back."""
+        """Handle buffered and further input."""
 
     def restartStream(self) -> None:
-        """What comes now is a new stream, of somebody who is known."""
+        """Expect a new stream, of an authenticated client."""
 
     def authenticationFailed(self, condition: str) -> None:
         """
-        A try to log in has failed.
+        Note a failed log-in.
 
-        @param condition: why, as the client was told (RFC 6120 §6.5).
+        @param condition: as sent to the client (RFC 6120 §6.5).
         """
 
     def sessionBound(self, session: ISession) -> None:
-        """What comes now is for the session."""
+        """Pass further stanzas to the session."""
 
     def internalError(self, failure: Failure) -> None:
-        """Something went wrong that is the server's fault."""
+        """Log a fault of the server, and close the stream."""
 
 
 __all__ = ["INegotiationHost", "State"]

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_streamlog -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The words in which log lines speak of a stream: its TLS, its log-in, and why it has ended."""
+"""Log fields and lines about streams: TLS, log-in, and the reason of the end."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from muccore.stream.negotiation import Negotiation
 from muccore.xmpp.errors import StreamError
 
 ORDERLY: Final = frozenset(["conflict", "reset", "system-shutdown"])
-"""Conditions with which streams end through no fault of theirs."""
+"""Conditions that are no fault of the client."""
 
 
 def describeTLS(transport: Any, secure: bool) -> Phrase:
-    """
-    Version and cipher of a connection.
-
-    @param secure: whether it is under TLS.
-    """
+    """Version and cipher of a connection, if it is C{secure}."""
     if not secure:
         return Phrase("no TLS")
     connection = transport.getHandle()
@@ -36,11 +32,11 @@ def describeError(error: StreamError) -> Phrase:
 
 def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None) -> Phrase:
     """
-    Why a stream has ended.
+    The reason why a stream ended.
 
-    @param error: the error that the server sent, if any, as L{describeError} has it.
+    @param error: the error that the server sent, if any, from L{describeError}.
     @param clean: whether the client closed the stream.
-    @param lost: how the connection was lost, if it was lost while the stream was open.
+    @param lost: the reason of the lost connection, if the stream was open.
     """
     if error is not None:
         return error
@@ -54,12 +50,12 @@ def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None) -> Phra
 
 
 def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str) -> None:
-    """Log that a client has logged in."""
+    """Log a log-in."""
     _log(LOGIN, host, transport, negotiation, jid=jid)
 
 
 def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, condition: str) -> None:
-    """Log that a log-in was refused."""
+    """Log a failed log-in."""
     _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=negotiation.claimed or "-")
 
 

@@ -205,7 +205,7 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertFalse(made.sasl.plainWithoutTLS)
         self.assertEqual((made.sessions.limit, made.sessions.directedLimit), (3, 10))
         self.assertIsNot(made.streams.features, offer)
-        self.assertEqual((made.streams.features.tries, made.streams.features.channelBinding), (2, False))
+        self.assertEqual((made.streams.features.loginTries, made.streams.features.channelBinding), (2, False))
         self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))
         self.assertEqual(made.muc.options.name, "Verona")
         # The domains can only change by a restart.

@@ -94,7 +94,7 @@ class Case(SynchronousTestCase):
     def offer(self, tlsMode: str | None = None) -> StreamFeatures:
         """What is offered."""
         log = SASL(self.accounts, DOMAIN, True, b"s")
-        return StreamFeatures(DOMAIN, log, self.binder, self.tls, tlsMode or self.tlsMode, tries=2)
+        return StreamFeatures(DOMAIN, log, self.binder, self.tls, tlsMode or self.tlsMode, loginTries=2)
 
     def connect(self, host: str = "127.0.0.1", direct: bool = False) -> tuple[Any, Transport]:
         """Another client."""

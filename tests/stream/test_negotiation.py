@@ -73,7 +73,7 @@ class Case(SynchronousTestCase):
             self.binder,
             TLS() if self.tlsMode != OFF or self.direct else None,  # type: ignore[arg-type]
             self.tlsMode,
-            tries=3,
+            loginTries=3,
         )
         self.shell = Shell()
         self.negotiation = Negotiation(self.shell, self.offer, self.direct)
@@ -445,7 +445,7 @@ class SASLTests(Case):
         """What a failure has to say is in it."""
         self.open()
         [answer] = self.send(sasl("response"))
-        self.assertIn(b"<text xml:lang='en'>This is not the time for it.</text></failure>", answer)
+        self.assertIn(b"<text xml:lang='en'>This element is not expected now.</text></failure>", answer)
 
     def test_later(self) -> None:
         """While the accounts are being asked, what comes is held back."""

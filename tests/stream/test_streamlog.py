@@ -13,7 +13,7 @@ from muccore.log import eventlog
 from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
 from muccore.net.limits import Networks
-from muccore.stream.c2s import EPISODE, StreamSettings
+from muccore.stream.c2s import THROTTLE_LOG_INTERVAL, StreamSettings
 from muccore.stream.features import REQUIRED
 from muccore.xmpp.errors import StreamError
 from tests.configuration import Logged
@@ -155,7 +155,7 @@ class StreamLogTests(Case):
         stream, _ = self.connect()
         stream.dataReceived(HEADER + sasl("abort") * 2)
         self.assertEqual(
-            self.lines()[2:], ["stream-error from 127.0.0.1: policy-violation (Too many attempts), -"]
+            self.lines()[2:], ["stream-error from 127.0.0.1: policy-violation (Too many failed attempts), -"]
         )
         stream, _ = self.connect()
         self.clock.pump([1.0] * 61)
@@ -195,7 +195,7 @@ class StreamLogTests(Case):
         self.assertEqual(
             self.lines(), ["client-throttled from 192.0.2.1: more than 100 bytes/s, romeo@example.org/r"]
         )
-        self.clock.pump([1.0] * EPISODE)
+        self.clock.pump([1.0] * THROTTLE_LOG_INTERVAL)
         send()
         self.assertEqual(len(self.lines()), 1)
 

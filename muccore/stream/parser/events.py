@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_parser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What a stream's parser gives."""
+"""The events that a stream's parser yields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from muccore.xmpp.element import Element
 
 
 class StreamOpened(Element):
-    """The stream's header: its root with attributes and, in C{localPrefixes}, the prefixes it declares; no children."""
+    """The stream's header: the root element, without children."""
 
     __slots__ = ()
 
@@ -25,7 +25,7 @@ CLOSED: Final = StreamClosed()
 """The only L{StreamClosed}."""
 
 Event = Element | StreamClosed
-"""What a parser gives: L{StreamOpened}, then L{Element}s, then L{CLOSED}."""
+"""An event: L{StreamOpened}, then L{Element}s, then L{CLOSED}."""
 
 
 __all__ = ["CLOSED", "Event", "StreamClosed", "StreamOpened"]

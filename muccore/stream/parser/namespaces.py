@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.stream.test_parser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Namespaces of what is being parsed (Namespaces in XML 1.0).
+Resolution of namespaces while parsing (Namespaces in XML 1.0).
 
-Not left to expat, because expat writes the whole namespace before each name with a prefix: a long namespace on many
-short names, which fits into one stanza, would need gigabytes.
+Expat would prepend the whole namespace to each prefixed name: a long namespace on many short names, which fits into
+one stanza, would need gigabytes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ _KNOWN: Final = frozenset(value for value in vars(ns).values() if isinstance(val
 _URI: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _NAME_START: Final = frozenset(["Ll", "Lu", "Lt", "Lo", "Nl"])
 
-# Shared by all elements that declare none; a stray write raises.
 NO_PREFIXES: Final = cast(dict[str, str], MappingProxyType({}))
-"""The prefixes of an element that declares none."""
-
+"""The prefixes of all elements that declare none. Immutable, since it is shared."""
 
 PLAIN_ATTRIBUTES: Final = frozenset(
     ["affiliation", "from", "id", "jid", "label", "mechanism", "nick", "node", "role", "to", "type", "var", "version"]
 )
-"""Common attributes that say nothing of namespaces."""
+"""Common attributes that declare no namespaces."""
 
 COMMON_NAMES: Final = {
     name: name
@@ -42,15 +40,15 @@ COMMON_NAMES: Final = {
         "resource", "response", "session", "set", "show", "status", "subject", "text", "thread", "value", "x",
     ]
 }  # fmt: skip
-"""Common names, so that their strings and hashes are shared."""
+"""Common names, interned to share their strings and hashes."""
 
 
 def _checkName(name: str) -> str:
     """
-    Check that a part of a name with a prefix is a name by itself (§4). Expat has only seen that all of it are name
-    characters; after the colon any of them may come first.
+    Check that a part of a prefixed name is a name by itself (§4). Expat checks only that it consists of name
+    characters, any of which it allows after the colon.
 
-    @raise StreamError: C{not-well-formed}
+    @raise StreamError: C{not-well-formed}.
     """
     if not name or ":" in name or not (name[0] == "_" or unicodedata.category(name[0]) in _NAME_START):
         raise StreamError("not-well-formed")
@@ -58,29 +56,28 @@ def _checkName(name: str) -> str:
 
 
 _USUAL: Final = {"xml": ns.XML, "stream": ns.STREAM}
-"""What is bound between stanzas on most streams; shared, so it is copied before it is changed."""
+"""The prefixes bound between stanzas on most streams. Shared: copied before a change."""
 
 
 class Scope:
     """
-    The prefixes that are bound at some place of a stream.
+    The prefixes bound at the current position of a stream.
 
-    @ivar written: characters of the namespaces that have to be written to render the elements that were entered.
-        Whoever parses sets it back and looks that it does not get too large: each of many short names with a prefix
-        costs a whole namespace when it is rendered.
+    @ivar written: characters of the namespace declarations needed to render the elements entered: a whole namespace
+        for each short name with a prefix. The parser resets it and enforces the limit.
     """
 
     __slots__ = ("_bound", "_content", "_shadowed", "written")
 
     def __init__(self, content: str) -> None:
-        """@param content: the content namespace of the stream; inside the server it is C{jabber:client}."""
+        """@param content: the content namespace of the stream, which becomes C{jabber:client}."""
         self._content = content
         self._bound = _USUAL
         self._shadowed: list[dict[str, str | None]] = []
         self.written = 0
 
     def begin(self, root: Element, name: str, attributes: dict[str, str], around: Element) -> None:
-        """Make the root of a stream, as L{enter}; nothing has been bound before."""
+        """Initialise the root of a stream, as L{enter}."""
         self._bound = {"xml": ns.XML}
         self.enter(root, name, attributes, around)
         self._shadowed = []
@@ -89,13 +86,12 @@ class Scope:
 
     def enter(self, element: Element, name: str, attributes: dict[str, str], parent: Element) -> None:
         """
-        Make the element that begins here, and bind the prefixes it declares.
+        Initialise an element at its start tag, and bind the prefixes it declares.
 
-        @param element: a blank L{Element}: everything is set that C{Element.__init__} would set.
+        @param element: a new L{Element}; this sets everything that C{Element.__init__} would.
         @param attributes: its attributes; may be changed.
-        @param parent: the element around it.
-        @raise StreamError: C{bad-namespace-prefix} for a prefix that is not bound, C{not-well-formed} for what the
-            namespace recommendation forbids.
+        @raise StreamError: C{bad-namespace-prefix} for an unbound prefix, C{not-well-formed} for what the
+            recommendation forbids.
         """
         default = parent.defaultUri
         if "xmlns" in attributes:
@@ -105,7 +101,7 @@ class Scope:
         for key in attributes:
             if ":" in key:
                 declared = self._bind(attributes)
-                resolved = self._resolved(attributes)
+                resolved = self._resolveAttributes(attributes)
                 break
         if ":" in name:
             uri, name = self._resolve(name)
@@ -123,7 +119,7 @@ class Scope:
         element.handled = False
 
     def leave(self) -> None:
-        """Bind prefixes as they were before the element that ends here declared some."""
+        """Unbind the prefixes declared by the element that ends here."""
         for prefix, uri in self._shadowed.pop().items():
             if uri is None:
                 del self._bound[prefix]
@@ -131,7 +127,7 @@ class Scope:
                 self._bound[prefix] = uri
 
     def _bind(self, attributes: dict[str, str]) -> dict[str, str]:
-        """Bind the prefixes that are declared here, and say which."""
+        """Bind the prefixes declared by an element, and return them."""
         declared = {}
         for key, uri in attributes.items():
             if key.startswith("xmlns:"):
@@ -145,8 +141,8 @@ class Scope:
         self._bound.update(declared)
         return declared
 
-    def _resolved(self, attributes: dict[str, str]) -> dict[Any, str]:
-        """The attributes by what their names mean, declarations left out."""
+    def _resolveAttributes(self, attributes: dict[str, str]) -> dict[Any, str]:
+        """Resolve the names of attributes, and omit declarations."""
         resolved: dict[Any, str] = {}
         for key, value in attributes.items():
             if ":" not in key:
@@ -163,9 +159,8 @@ class Scope:
 
     def _declare(self, prefix: str, uri: str) -> str:
         """
-        Check a declaration (§2.2, §3) and give the namespace that it means inside the server. That it is a URI is
-        checked because there are clients whose parser fails if it is none: they would lose their streams over what
-        others send.
+        Check a declaration (§2.2, §3) and return its namespace as used inside the server. It must be a URI: the
+        parsers of some clients fail otherwise, so that another client's stanza would end their streams.
         """
         if uri not in _KNOWN and not _URI.fullmatch(uri):
             raise StreamError("not-well-formed")

@@ -1,35 +1,34 @@
 # -*- test-case-name: tests.stream.test_parser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-From bytes of the network to elements, guarded.
+The XML parser of a stream: bytes to elements, with limits.
 
-Expat tokenises; this module decides what is let through and builds L{Element}s. What RFC 6120 §11.1 forbids
-(doctype, comments, processing instructions, entities) is refused, and everything is bounded: the bytes of a stanza
-before expat sees more of it, its depth, its elements, the attributes of an element.
+Expat tokenises; this module applies the restrictions and builds L{Element}s. What RFC 6120 §11.1 forbids (doctypes,
+comments, processing instructions, entities) is a stream error. Limited are the bytes of a stanza, before expat sees
+them; its depth; its elements; and the attributes of an element.
 
 Theory of operation
 ===================
 
-B{Bytes.} C{feed} appends to C{_rest} and gives expat one I{piece} after the other. A piece is never longer than
-what the stanza that is being read may still have, so expat never holds more than one stanza's worth.
-C{CurrentByteIndex} says where expat stands: at the beginning of the token that is not complete yet. What lies
-behind is I{pending} and counts already for the stanza it begins.
+B{Bytes.} C{feed} appends to C{_rest} and passes it to expat in I{pieces}. A piece is never longer than the rest of
+the limit for the present stanza, so expat never holds more than one stanza. C{CurrentByteIndex} is the beginning of
+the incomplete token at which expat stands. The bytes from there on are I{pending}; they count for the stanza that they
+begin.
 
-B{Long tokens.} Expat looks at a pending token anew each time it is given more, which is quadratic if a long start
-tag comes in small pieces. Its own remedy, reparse deferral, keeps complete stanzas back and is switched off. Beyond
-L{LONG_TOKEN} bytes the parser therefore holds the pieces back until the end of the token is among them.
+B{Long tokens.} Expat scans a pending token again with each piece, which is quadratic if a long start tag comes in small
+pieces. Expat's remedy, reparse deferral, delays complete stanzas and is switched off. Instead, above L{LONG_TOKEN}
+bytes the parser withholds pieces until they contain the end of the token.
 
-B{Namespaces} are resolved in L{muccore.stream.parser.namespaces}. Names without a prefix cost nothing: the default
-namespace in scope is an element's C{defaultUri}. What the namespaces of a stanza come to when it is rendered, one for
-each element that is not in its parent's, is bounded by the size of a stanza too.
+B{Namespaces} are resolved in L{muccore.stream.parser.namespaces}. Names without a prefix cost nothing: their namespace
+is C{defaultUri}. The namespace declarations needed to render a stanza, one for each element whose namespace is not its
+parent's, are limited by the size of a stanza.
 
-B{One expat after the other.} Expat never forgets a name. Between stanzas an expat parser can be dropped and another one
-be put into the same state by giving it the root's start tag: that is what happens every L{RECYCLE} bytes, and for a
-silent stream in L{StanzaParser.idle}. It takes 3 µs.
+B{Recycling.} Expat never frees a name. Between stanzas an expat parser can be dropped; a new one reaches the same state
+by parsing the root's start tag, in 3 µs. This happens every L{RECYCLE} bytes, and in L{StanzaParser.idle}.
 
-B{Stepping.} During negotiation the parser must not look beyond an element before it is known what that element changes
-(a new stream may begin right behind it). With C{stepwise} set, expat is stopped behind each top-level element; the
-bytes that follow wait in C{_rest} and are given to another expat when the iteration goes on.
+B{Stepping.} During negotiation the parser must not look beyond an element before that is handled, since a new stream
+may begin right after it. If C{stepwise} is set, expat is stopped after each top-level element; the bytes after it wait
+in C{_rest} and go to a new expat parser when the iteration goes on.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn, cast
 from xml.parsers import expat
 
-from muccore.stream.parser.events import CLOSED, Event, StreamClosed, StreamOpened
+from muccore.stream.parser.events import CLOSED, Event, StreamOpened
 from muccore.stream.parser.namespaces import COMMON_NAMES, NO_PREFIXES, PLAIN_ATTRIBUTES, Scope
 from muccore.stream.parser.xmlsyntax import (
     TokenScanner,
@@ -53,36 +52,36 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
 
 STANZA_SIZE: Final = 256 * 1024
-"""Bytes in a stanza."""
+"""Default limit: bytes of a stanza."""
 
 DEPTH: Final = 64
-"""Levels of elements in a stanza, itself included."""
+"""Default limit: levels of elements in a stanza, itself included."""
 
 ATTRIBUTES: Final = 64
-"""Attributes of one element, namespace declarations included."""
+"""Default limit: attributes of an element, namespace declarations included."""
 
 ELEMENTS: Final = 8192
-"""Elements in a stanza, itself included."""
+"""Default limit: elements in a stanza, itself included."""
 
 LONG_TOKEN: Final = 2048
-"""Bytes of an incomplete token beyond which its end is awaited before expat is asked again."""
+"""Bytes of an incomplete token above which expat is not called again before its end."""
 
 RECYCLE: Final = 32 * 1024
-"""Bytes after which, between stanzas, another expat parser takes over."""
+"""Bytes after which the expat parser is replaced, between stanzas."""
 
 _TEXT_BUFFER: Final = 1024
 _SPACE: Final = " \t\r\n"
 _SPACE_BYTES: Final = b" \t\r\n"
 
 _PROLOG: Final = Element(("", ""))
-"""What is current before there is a root."""
+"""The current element before the root."""
 
 _ROOTS: Final = {content: Element((ns.STREAM, "stream"), content) for content in (ns.CLIENT, ns.STREAM, "")}
-"""What is current between stanzas, by the default namespace there; never changed, so all streams share it."""
+"""The current element between stanzas, by default namespace. Never changed, so all streams share it."""
 
 
 class _Stop(Exception):
-    """Makes expat give up the rest of a piece."""
+    """Stops expat inside a piece. The argument is the rest of the piece."""
 
 
 def _restricted(*ignored: object) -> NoReturn:
@@ -94,17 +93,17 @@ _new = Element.__new__
 
 class StanzaParser:
     """
-    The parser of one stream, or of several that follow each other on one connection.
+    The parser of one stream, or of several in succession on one connection.
 
-    @ivar stanzaSize: the limit in bytes for a stanza and for the header; may be changed at any time.
-    @ivar stepwise: whether the parser stops behind each top-level element until the iteration goes on; may be changed
-        at any time.
+    @ivar stanzaSize: the limit for a stanza and for the header, in bytes; may be changed at any time.
+    @ivar stepwise: whether to stop after each top-level element until the iteration goes on; may be changed at any
+        time.
     """
 
     __slots__ = (
         "_attributes", "_begin", "_content", "_count", "_current", "_depth", "_elements", "_emptyTag", "_events",
-        "_expat", "_fed", "_header", "_held", "_left", "_level", "_rest", "_root", "_scope", "_stopped", "_tail",
-        "_text", "_tokenEnd", "_used", "stanzaSize", "stepwise",
+        "_expat", "_fed", "_header", "_held", "_level", "_rest", "_root", "_scope", "_stopped", "_tail", "_text",
+        "_tokenEnd", "_used", "stanzaSize", "stepwise",
     )  # fmt: skip
 
     _current: Element
@@ -121,10 +120,10 @@ class StanzaParser:
         stepwise: bool = False,
     ) -> None:
         """
-        @param depth: the limit for levels of elements in a stanza.
-        @param attributes: the limit for attributes of an element.
-        @param elements: the limit for elements in a stanza.
-        @param content: the content namespace of the stream; what is in it comes out in C{jabber:client}.
+        @param depth: the limit for the levels of elements in a stanza.
+        @param attributes: the limit for the attributes of an element.
+        @param elements: the limit for the elements of a stanza.
+        @param content: the content namespace of the stream, which becomes C{jabber:client}.
         """
         self.stanzaSize = stanzaSize
         self.stepwise = stepwise
@@ -137,13 +136,13 @@ class StanzaParser:
         self._events: list[Event] = []
         self.restart(discard=True)
 
-    # The stream's life
+    # Streams
 
     def restart(self, discard: bool = False) -> None:
         """
-        Expect another stream: a header comes next.
+        Expect the header of a new stream.
 
-        @param discard: whether bytes that are here already are thrown away; otherwise they belong to the new stream.
+        @param discard: whether to drop buffered bytes; otherwise they belong to the new stream.
         """
         if discard:
             self._rest = b""
@@ -156,21 +155,18 @@ class StanzaParser:
         self._dropExpat()
 
     def idle(self) -> None:
-        """
-        Give memory back while nothing comes, if this is between stanzas. What comes next is parsed as if this had not
-        been called.
-        """
+        """Free memory if the stream is between stanzas. Parsing goes on unaffected."""
         if not self._used and self._header:
             self._dropExpat()
 
     def stop(self) -> None:
-        """Give nothing more, whatever comes."""
+        """Drop everything buffered, and ignore further input."""
         self._stopped = True
         self.restart(discard=True)
         self._events = []
 
     def _dropExpat(self) -> None:
-        # This also breaks the reference cycle through the handlers.
+        # Breaks the reference cycle through expat's handlers.
         self._expat = None
         self._fed = 0
         self._tail = b""
@@ -178,7 +174,7 @@ class StanzaParser:
         self._emptyTag = False
 
     def _makeExpat(self) -> Any:
-        """Make an expat parser that stands where the stream stands: before the header or between stanzas."""
+        """Create an expat parser in the state of the stream: before the header or between stanzas."""
         parser = createExpat()
         parser.buffer_size = _TEXT_BUFFER
         parser.buffer_text = True
@@ -202,9 +198,9 @@ class StanzaParser:
 
     def buffer(self, data: bytes) -> int:
         """
-        Take bytes without parsing them; they come before those of the next L{feed}.
+        Keep bytes for the next L{feed}, before its own.
 
-        @return: how many there are by now.
+        @return: the number of unparsed bytes.
         """
         if not self._stopped:
             self._rest += data
@@ -212,17 +208,20 @@ class StanzaParser:
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """
-        Take bytes and give what they complete. With C{stepwise} set the iteration may be left behind any element:
-        what it would still have given is given by the next call.
+        Parse bytes and yield the events that they complete. With C{stepwise} the iteration may be abandoned after any
+        element; the next call goes on behind it.
 
-        @raise StreamError: for what must not be, after everything before it has been given. The parser is dead then
-            and gives nothing more.
+        @raise StreamError: for an error, after all events before it. The parser is stopped then.
         """
         if self._stopped:
             return
         self._rest += data
         while self._rest:
-            error = self._advance()
+            error: StreamError | None = None
+            try:
+                self._advance()
+            except StreamError as e:
+                error = e
             events = self._events
             if events:
                 self._events = []
@@ -238,17 +237,17 @@ class StanzaParser:
                 try:
                     raise error.with_traceback(None)
                 finally:
-                    # The traceback knows this frame: a cycle.
+                    # The traceback refers to this frame: a cycle.
                     del error
 
-    def _advance(self) -> StreamError | None:
-        """Give expat the next piece, or hold it back; say what is wrong with it."""
+    def _advance(self) -> None:
+        """Pass the next piece to expat, or withhold it."""
         parser = self._expat
         if parser is None:
-            # White space here belongs to no stanza; behind the element that ended a stream it is of that one.
+            # White space here belongs to no stanza. Behind an element that ended a stream it belongs to that stream.
             self._rest = self._rest.lstrip(_SPACE_BYTES)
             if not self._rest:
-                return None
+                return
             parser = self._makeExpat()
         piece = self._rest
         room = self.stanzaSize - self._used
@@ -258,63 +257,58 @@ class StanzaParser:
             self._rest = piece[room:]
             piece = piece[:room]
         else:
-            return StreamError("policy-violation", f"More than {self.stanzaSize} bytes.")
+            raise StreamError("policy-violation", f"More than {self.stanzaSize} bytes.")
         if self._held is not None:
             self._held.append(piece)
             self._used += len(piece)
             if self._tokenEnd.find(piece) < 0:
-                return None
+                return
             piece = b"".join(self._held)
             self._held = None
         try:
             if self._fed < 2:
                 checkEncoding((b"<" * self._fed + piece)[:2])
             parser.Parse(piece)
-        except StreamError as e:
-            return e
-        except _Stop:
-            self._rest = self._left + self._rest
+        except _Stop as stop:
+            self._rest = stop.args[0] + self._rest
             self._used = 0
             self._dropExpat()
-            return None
+            return
         except expat.ExpatError as e:
             window = self._tail + piece
-            return streamErrorFor(e, window[parser.ErrorByteIndex - self._fed + len(self._tail) :])
+            raise streamErrorFor(e, window[parser.ErrorByteIndex - self._fed + len(self._tail) :]) from None
         self._fed += len(piece)
-        return self._measurePending(parser, piece)
+        self._measurePending(parser, piece)
 
-    def _measurePending(self, parser: Any, piece: bytes) -> StreamError | None:
-        """After a piece: how much of a stanza is there, and whether to hold back what comes next."""
+    def _measurePending(self, parser: Any, piece: bytes) -> None:
+        """After a piece, measure the incomplete stanza, and decide whether to withhold the next pieces."""
         pending: int = self._fed - parser.CurrentByteIndex
         if self._current is not self._root:
             self._used = self._fed - self._begin
         else:
             self._used = pending
-            if self._text and not self._isBlank():
-                return StreamError("bad-format", "Text between stanzas.")
+            if self._text:
+                self._checkBlank()
             if self._fed > RECYCLE and not pending:
                 self._dropExpat()
-                return None
+                return
         if pending:
             self._tail = self._tail + piece if pending > len(piece) else piece[-pending:]
             if pending > LONG_TOKEN:
                 self._tokenEnd = TokenScanner()
-                try:
-                    self._tokenEnd.begin(self._tail)
-                except StreamError as e:
-                    return e
+                self._tokenEnd.begin(self._tail)
                 self._held = []
-                # A character may be cut in two here; no more than that is asked about.
+                # Enough for streamErrorFor, which looks at one character that may be cut here.
                 self._tail = self._tail[-4:]
         elif self._tail:
             self._tail = b""
-        return None
 
-    def _isBlank(self) -> bool:
-        """Whether what stood between stanzas is white space; it is forgotten."""
+    def _checkBlank(self) -> None:
+        """Drop the text between stanzas, which must be white space."""
         text = "".join(self._text)
         self._text.clear()
-        return not text.strip(_SPACE)
+        if text.strip(_SPACE):
+            raise StreamError("bad-format", "Text between stanzas.")
 
     # Elements
 
@@ -324,9 +318,9 @@ class StanzaParser:
         root = _new(StreamOpened)
         self._scope.begin(root, name, attributes, _PROLOG)
         if root.uri != ns.STREAM:
-            raise StreamError("invalid-namespace", "The root is not in the stream namespace.")
+            raise StreamError("invalid-namespace", "The root element is not in the stream namespace.")
         if root.name != "stream":
-            raise StreamError("bad-format", "The root is no stream.")
+            raise StreamError("bad-format", "The root element is not a stream.")
         if root.defaultUri not in _ROOTS:
             raise StreamError("invalid-namespace", "The content namespace is not supported.")
         root.parent = None
@@ -339,11 +333,11 @@ class StanzaParser:
         parent = self._current
         text = self._text
         if parent is self._root:
-            if text and not self._isBlank():
-                raise StreamError("bad-format", "Text between stanzas.")
+            if text:
+                self._checkBlank()
             self._begin = self._expat.CurrentByteIndex
             self._count = self._level = self._scope.written = 0
-            self._emptyTag = (self.stepwise or self._fed > RECYCLE) and self._isEmptyTag()
+            self._emptyTag = (self.stepwise or self._fed > RECYCLE) and isEmptyTag(self._expat.GetInputContext())
         elif text:
             parent.children.append(text[0] if len(text) == 1 else "".join(text))
             text.clear()
@@ -373,25 +367,25 @@ class StanzaParser:
         self._current = element
 
     def _checkWritten(self) -> None:
-        """A stanza must not get much longer than it was when it is passed on."""
+        """Limit the namespace declarations needed to render the stanza, so that it does not grow much."""
         if self._scope.written > self.stanzaSize:
-            raise StreamError("policy-violation", "Too many namespaces.")
+            raise StreamError("policy-violation", "Too many namespace declarations.")
 
     def _endElement(self, name: str) -> None:
         element = self._current
         text = self._text
         if element is self._root:
-            if text and not self._isBlank():
-                raise StreamError("bad-format", "Text between stanzas.")
+            if text:
+                self._checkBlank()
             self._events.append(CLOSED)
-            self._stop(b"")
+            raise _Stop(b"")
         if text:
             element.children.append(text[0] if len(text) == 1 else "".join(text))
             text.clear()
         if element.localPrefixes:
             self._scope.leave()
         parent = element.parent
-        # With it, each stanza would be a cycle and stay in memory until the collector comes by.
+        # Otherwise each stanza would be a reference cycle, kept until the next garbage collection.
         element.parent = None
         self._current = parent
         self._level -= 1
@@ -400,33 +394,15 @@ class StanzaParser:
             if self.stepwise or self._fed > RECYCLE:
                 self._step()
 
-    def _isEmptyTag(self) -> bool:
-        """Whether the tag that begins here is an empty-element tag."""
-        return isEmptyTag(self._expat.GetInputContext())
-
     def _step(self) -> None:
-        """Stop behind the element that ends here, if anything follows."""
+        """Stop after the element that ends here, if anything follows."""
         left: bytes = self._expat.GetInputContext()
-        # Expat stands at the end tag, or behind an empty-element tag.
+        # Expat stands at the end tag, or after an empty-element tag.
         if not self._emptyTag:
             left = left[left.index(b">") + 1 :]
         left = left.lstrip(_SPACE_BYTES)
         if left:
-            self._stop(left)
-
-    def _stop(self, left: bytes) -> NoReturn:
-        self._left = left
-        raise _Stop
+            raise _Stop(left)
 
 
-__all__ = [
-    "ATTRIBUTES",
-    "CLOSED",
-    "DEPTH",
-    "ELEMENTS",
-    "STANZA_SIZE",
-    "Event",
-    "StanzaParser",
-    "StreamClosed",
-    "StreamOpened",
-]
+__all__ = ["ATTRIBUTES", "CLOSED", "DEPTH", "ELEMENTS", "STANZA_SIZE", "StanzaParser", "StreamOpened"]

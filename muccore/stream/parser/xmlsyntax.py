@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.stream.test_parser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What the parser has to know of XML below the elements: how expat is set up, where a token ends that is not complete, in
-which encoding the bytes are, and which stream error an error of expat is (RFC 6120 §4.9.3, §11).
+XML below the level of elements: setting up expat, finding the end of a token, checking the encoding, and mapping
+errors of expat to stream errors (RFC 6120 §4.9.3, §11).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _NOT_UTF8: Final = frozenset([0x00, 0xFE, 0xFF])
 
 def createExpat(separator: str | None = None) -> expat.XMLParserType:
     """
-    Create an expat parser that reports a token as soon as its last byte is there.
+    Create an expat parser that reports a token with its last byte.
 
-    By default expat 2.6 and later puts off looking at an incomplete token again until its bytes have doubled, so a
-    stanza could stay inside until the client sends another one.
+    By default expat 2.6 and later defers scanning an incomplete token again until its size has doubled, which could
+    delay a stanza until the client sends the next one.
 
-    @param separator: what to put between namespace and local name; with C{None} expat leaves namespaces alone.
+    @param separator: put between namespace and local name; C{None} switches off expat's namespace processing.
     """
     parser = expat.ParserCreate("utf-8", separator, intern=None)
     if hasattr(parser, "SetReparseDeferralEnabled"):
@@ -36,8 +36,8 @@ def createExpat(separator: str | None = None) -> expat.XMLParserType:
 
 def hasReparseDeferral() -> bool:
     """
-    Whether expat puts tokens off all the same: Python before 3.11.9 or 3.12.3 cannot switch that off. Tried rather than
-    concluded from a version, because distributions may have added it to an older expat.
+    Whether expat defers tokens all the same: Python before 3.11.9 or 3.12.3 cannot switch that off. This is tested
+    rather than derived from the version, because distributions have backported the deferral to older expats.
     """
     parser = createExpat()
     reported: list[str] = []
@@ -48,7 +48,7 @@ def hasReparseDeferral() -> bool:
 
 
 class TokenScanner:
-    """Looks for the end of a token that comes in pieces, at each byte once."""
+    """Finds the end of a token that comes in pieces, reading each byte once."""
 
     __slots__ = ("_closing", "_quote")
 
@@ -58,10 +58,10 @@ class TokenScanner:
 
     def begin(self, token: bytes) -> int:
         """
-        Take the first piece.
+        Scan the first piece.
 
         @return: as L{find}.
-        @raise StreamError: C{restricted-xml} if it is a comment, a declaration or a processing instruction.
+        @raise StreamError: C{restricted-xml} for a comment, a declaration or a processing instruction.
         """
         if token.startswith((b"<!", b"<?")):
             raise StreamError("restricted-xml")
@@ -73,9 +73,9 @@ class TokenScanner:
 
     def find(self, piece: bytes) -> int:
         """
-        Take another piece.
+        Scan another piece.
 
-        @return: the index behind the end of the token in it, or -1 if it does not end there.
+        @return: the index after the end of the token, or -1 if the token goes on.
         """
         if self._closing:
             return piece.find(self._closing) + 1 or -1
@@ -96,17 +96,17 @@ class TokenScanner:
 
 
 def isEmptyTag(data: bytes) -> bool:
-    """Whether the tag that C{data} begins with, which is known to be complete, is an empty-element tag."""
+    """Whether the complete tag at the beginning of C{data} is an empty-element tag."""
     tag = _TAG.match(data)
     return tag is not None and data[tag.end() - 2 : tag.end()] == b"/>"
 
 
 def checkEncoding(start: bytes) -> None:
     """
-    Check the first bytes of a stream, one or two of them: for some expat would change to UTF-16, whatever it was told.
+    Check the first one or two bytes of a stream, since some make expat switch to UTF-16 despite its settings.
 
-    @raise StreamError: C{unsupported-encoding} for such, and C{not-well-formed} for a byte order mark in UTF-8, which
-        is a zero width no-break space here and nothing else (RFC 6120 §11.6).
+    @raise StreamError: C{unsupported-encoding} for those; C{not-well-formed} for a byte order mark in UTF-8, which is
+        a zero width no-break space here (RFC 6120 §11.6).
     """
     if start[0] in _NOT_UTF8 or start[1:] == b"\0":
         raise StreamError("unsupported-encoding")
@@ -116,9 +116,9 @@ def checkEncoding(start: bytes) -> None:
 
 def xmlDeclared(version: str, encoding: str | None, standalone: int) -> None:
     """
-    Handle the XML declaration: there is no encoding but UTF-8 (RFC 6120 §11.6).
+    Handle the XML declaration.
 
-    @raise StreamError: C{unsupported-encoding}
+    @raise StreamError: C{unsupported-encoding} for any encoding but UTF-8 (RFC 6120 §11.6).
     """
     if encoding is not None and encoding.lower() != "utf-8":
         raise StreamError("unsupported-encoding")
@@ -132,16 +132,16 @@ _CONDITIONS: Final = {
         (expat.errors.XML_ERROR_NO_MEMORY, "resource-constraint"),
     ]
 }
-"""Expat's errors that are something else than C{not-well-formed}."""
+"""The errors of expat that are not C{not-well-formed}."""
 
 _INVALID_TOKEN: Final = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 
 
 def streamErrorFor(error: expat.ExpatError, data: bytes) -> StreamError:
     """
-    The stream error for an error of expat.
+    Map an error of expat to a stream error.
 
-    @param data: what it stumbled over.
+    @param data: the bytes from the error on.
     """
     if error.code == _INVALID_TOKEN and _isNotUTF8(data):
         return StreamError("unsupported-encoding")
@@ -149,7 +149,7 @@ def streamErrorFor(error: expat.ExpatError, data: bytes) -> StreamError:
 
 
 def _isNotUTF8(data: bytes) -> bool:
-    """Whether data begins with what cannot be UTF-8, however it goes on."""
+    """Whether data begins with bytes that no continuation makes UTF-8."""
     try:
         data[:4].decode("utf-8")
     except UnicodeDecodeError as e:
