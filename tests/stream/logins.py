@@ -11,7 +11,8 @@ from zope.interface import implementer
 
 from muccore.interfaces import IAuthBackend
 from muccore.net.tls import END_POINT, EXPORTER
-from muccore.stream.sasl.mechanisms import SASL, Challenge, SASLFailure
+from muccore.stream.sasl.exchange import Challenge, SASLFailure
+from muccore.stream.sasl.mechanisms import SASL
 from muccore.xmpp.scramkeys import HASHES, ScramKeys
 from tests.stream.clients import Bindings, ScramClient
 

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred, fail
 from muccore.interfaces import StoreUnavailable
 from muccore.net.tls import ServerTLS
 from muccore.stream.sasl import mechanisms
-from muccore.stream.sasl.mechanisms import SASL, Challenge, SASLFailure
+from muccore.stream.sasl.exchange import Challenge, SASLFailure
+from muccore.stream.sasl.mechanisms import SASL
 from muccore.xmpp.scramkeys import ITERATIONS, SALT_LENGTH, ScramKeys
 from tests.net.handshake import SHA256, Transport, clientContext, connect, goodPair
 from tests.stream.clients import Bindings, ScramClient

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.stream.sasl.test_mechanisms -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What every SASL mechanism is to the stream: an L{SASLExchange}, which is told what the client sends and answers with a
-L{Challenge} or a L{Success}, or fails with a L{SASLFailure} (RFC 6120 §6).
+SASL exchanges (RFC 6120 §6): a L{SASLExchange} takes the messages of the client, and answers with a L{Challenge} or a
+L{Success}, or fails with a L{SASLFailure}.
 """
 
 from __future__ import annotations
@@ -19,36 +19,27 @@ from muccore.xmpp import jid
 
 SASL_CONDITIONS: Final = frozenset(
     [
-        "aborted",
-        "account-disabled",
-        "credentials-expired",
-        "encryption-required",
-        "incorrect-encoding",
-        "invalid-authzid",
-        "invalid-mechanism",
-        "malformed-request",
-        "mechanism-too-weak",
-        "not-authorized",
+        "aborted", "account-disabled", "credentials-expired", "encryption-required", "incorrect-encoding",
+        "invalid-authzid", "invalid-mechanism", "malformed-request", "mechanism-too-weak", "not-authorized",
         "temporary-auth-failure",
     ]
-)
+)  # fmt: skip
 """Every condition of RFC 6120 §6.5."""
 
 MESSAGE_LIMIT: Final = 4096
-"""Longest message of a client that is looked at, in bytes. The longest that makes sense in PLAIN, with an
-authorization identity and all parts as long as they may be, is shorter."""
+"""Limit for a message of the client, in bytes: more than PLAIN needs with all parts at their maximum length."""
 
 
 class SASLFailure(Exception):
     """
-    A log-in fails. Says no more than the client may know, and nothing of what the client sent.
+    A failed log-in. Contains nothing that the client sent or may not know.
 
     @ivar condition: one of L{SASL_CONDITIONS}.
-    @ivar text: a sentence for the user's eyes, or C{None}.
+    @ivar text: a sentence for the user, or C{None}.
     """
 
     def __init__(self, condition: str, text: str | None = None) -> None:
-        """@raise ValueError: if there is no such condition."""
+        """@raise ValueError: for an undefined condition."""
         if condition not in SASL_CONDITIONS:
             raise ValueError(f"no SASL failure condition: {condition}")
         super().__init__(condition if text is None else f"{condition}: {text}")
@@ -57,11 +48,11 @@ class SASLFailure(Exception):
 
 
 class BindingRefused(SASLFailure):
-    """Client and server do not agree on a channel binding. Says nothing about the password, right or wrong."""
+    """A mismatch of channel bindings, which says nothing about the password."""
 
 
 class WrongCredentials(SASLFailure):
-    """The password is wrong, or nobody has that name: a guess."""
+    """A wrong password or an unknown user."""
 
     def __init__(self) -> None:
         super().__init__("not-authorized")
@@ -70,9 +61,9 @@ class WrongCredentials(SASLFailure):
 @dataclass(frozen=True)
 class Challenge:
     """
-    The client has to answer.
+    A challenge to the client.
 
-    @ivar data: what it has to answer to, not yet in base64.
+    @ivar data: its data, not in base64.
     """
 
     data: bytes = field(repr=False)
@@ -81,10 +72,10 @@ class Challenge:
 @dataclass(frozen=True)
 class Success:
     """
-    The client is who it says it is.
+    A successful log-in.
 
     @ivar user: the prepared localpart.
-    @ivar data: what goes to the client with the success (RFC 6120 §6.4.6), not yet in base64, or C{None}.
+    @ivar data: additional data with success (RFC 6120 §6.3.10), not in base64, or C{None}.
     """
 
     user: str
@@ -94,27 +85,25 @@ class Success:
 Outcome = Challenge | Success
 
 Check = Callable[[], Awaitable[Success]]
-"""Checks a password; raises L{WrongCredentials}."""
+"""Checks a password, and raises L{WrongCredentials}."""
 
 Attempt = Callable[[str, Check], Awaitable[Success]]
-"""Has a password checked that is for the user of that name, when the time for it has come."""
+"""Runs a password check for the user of that name, possibly after a delay."""
 
 
 async def attemptNow(user: str, check: Check) -> Success:
-    """The L{Attempt} that never waits."""
+    """The L{Attempt} without delay."""
     return await check()
-
 
 
 class SASLExchange:
     """
-    One log-in by one mechanism in which the client speaks first.
+    One log-in by one client-first mechanism.
 
-    A mechanism overrides L{first}; if that gives a L{Challenge}, it names the step that takes the answer as
-    C{self._next}. Steps raise L{SASLFailure}; what else they raise is the server's trouble and not told to the
-    client.
+    A mechanism overrides L{first}, which before returning a L{Challenge} sets C{self._next} to the next step. Steps
+    raise L{SASLFailure}; other exceptions are internal errors, and hidden from the client.
 
-    @ivar claimed: the user name that the client has sent, as it sent it; C{None} before.
+    @ivar claimed: the user name as sent by the client; C{None} before.
     """
 
     _log = Logger()
@@ -124,32 +113,31 @@ class SASLExchange:
         self._next: Callable[[bytes], Awaitable[Outcome]] | None = self.first
 
     async def first(self, data: bytes) -> Outcome:
-        """The client's first message."""
+        """Handle the client's first message."""
         raise NotImplementedError
 
     def start(self, initial: bytes | None) -> Deferred[Outcome]:
         """
-        Begin.
+        Begin the exchange.
 
-        @param initial: the initial response, or C{None} if the client sent none: then an empty challenge asks for it
-            (RFC 6120 §6.4.2).
-        @return: fires with a L{Challenge} or a L{Success}, or fails with L{SASLFailure}; then the exchange is over.
+        @param initial: the initial response; without one, an empty challenge asks for it (RFC 6120 §6.4.2).
+        @return: fires with a L{Challenge} or a L{Success}, or fails with L{SASLFailure}, which ends the exchange.
         """
         return succeed(Challenge(b"")) if initial is None else self.respond(initial)
 
     def respond(self, data: bytes) -> Deferred[Outcome]:
         """
-        Go on with the client's answer to the last challenge. Cancelling what this gives fails it with C{aborted}.
+        Handle the client's response to the last challenge.
 
-        @return: as L{start}.
+        @return: as L{start}; cancelling it makes it fail with C{aborted}.
         """
-        # Taken away first: a step runs once, and nothing runs beside a step that waits.
+        # Cleared first: each step runs once, and none while another waits.
         step, self._next = self._next, None
-        return Deferred.fromCoroutine(self._take(step, data))
+        return Deferred.fromCoroutine(self._run(step, data))
 
-    async def _take(self, step: Callable[[bytes], Awaitable[Outcome]] | None, data: bytes) -> Outcome:
+    async def _run(self, step: Callable[[bytes], Awaitable[Outcome]] | None, data: bytes) -> Outcome:
         if step is None:
-            raise SASLFailure("malformed-request", "No response was asked for.")
+            raise SASLFailure("malformed-request", "No response is expected.")
         if len(data) > MESSAGE_LIMIT:
             raise SASLFailure("malformed-request", "The message is too long.")
         try:
@@ -159,15 +147,15 @@ class SASLExchange:
         except CancelledError:
             raise SASLFailure("aborted") from None
         except StoreError as e:
-            self._log.error("Nobody can log in, the accounts do not answer: {error}", error=str(e))
+            self._log.error("Log-ins fail, because the accounts are unavailable: {error}", error=str(e))
         except Exception:
-            self._log.failure("A log-in failed by a fault of the server")
+            self._log.failure("A log-in failed with an internal error")
         raise SASLFailure("temporary-auth-failure")
 
 
 def decodeUTF8(data: bytes) -> str:
     """
-    A message of a mechanism whose messages are text.
+    Decode a text message.
 
     @raise SASLFailure: C{malformed-request} if it is not UTF-8.
     """
@@ -178,7 +166,7 @@ def decodeUTF8(data: bytes) -> str:
 
 
 def prepareUsername(name: str) -> str | None:
-    """The user name that a client means by what it sent, or C{None} if nobody can be called that."""
+    """Prepare a user name sent by a client; C{None} if it is invalid."""
     try:
         return jid.prepareLocal(name)
     except jid.InvalidJID:
@@ -187,10 +175,10 @@ def prepareUsername(name: str) -> str | None:
 
 def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
     """
-    Check that a client that asks for an authorization identity asks for its own (RFC 6120 §6.3.8).
+    Check an authorization identity (RFC 6120 §6.3.8).
 
-    @param user: as L{prepareUsername} gives it.
-    @raise SASLFailure: C{invalid-authzid} if it is anything but the user's own bare JID.
+    @param user: from L{prepareUsername}.
+    @raise SASLFailure: C{invalid-authzid} if it is not the user's bare JID.
     """
     if not authzid:
         return
@@ -199,23 +187,10 @@ def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
     except jid.InvalidJID:
         wanted = None
     if wanted is None or user is None or wanted != jid.JID(user, domain, ""):
-        raise SASLFailure("invalid-authzid", "A user may only act as himself.")
+        raise SASLFailure("invalid-authzid", "The authorization identity must be the user's own JID.")
 
 
 __all__ = [
-    "MESSAGE_LIMIT",
-    "SASL_CONDITIONS",
-    "Attempt",
-    "BindingRefused",
-    "Challenge",
-    "Check",
-    "Outcome",
-    "SASLExchange",
-    "SASLFailure",
-    "Success",
-    "WrongCredentials",
-    "attemptNow",
-    "checkAuthzid",
-    "decodeUTF8",
-    "prepareUsername",
-]
+    "MESSAGE_LIMIT", "SASL_CONDITIONS", "Attempt", "BindingRefused", "Challenge", "Check", "Outcome", "SASLExchange",
+    "SASLFailure", "Success", "WrongCredentials", "attemptNow", "checkAuthzid", "decodeUTF8", "prepareUsername",
+]  # fmt: skip

@@ -1,10 +1,9 @@
 # -*- test-case-name: tests.stream.sasl.test_mechanisms,tests.stream.test_login -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-How a client may prove who it is (RFC 6120 §6): L{MECHANISMS} is the table, L{SASL} knows which of them a client is
-offered and begins them.
+SASL mechanisms (RFC 6120 §6): the table L{MECHANISMS}, and L{SASL}, which offers and begins them.
 
-A user who does not exist is not told apart from a wrong password, neither by words nor by time.
+A user who does not exist cannot be told from a wrong password, neither by the answer nor by its time.
 """
 
 from __future__ import annotations
@@ -41,13 +40,14 @@ implements = (
     Spec(7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", series="RFC"),
 )
 
+
 class SASL:
     """
-    The log-in of one domain: one of these serves every stream.
+    The log-in of one domain, shared by its streams.
 
-    @ivar accounts: who may log in.
+    @ivar accounts: the accounts.
     @ivar domain: the prepared domain.
-    @ivar plainWithoutTLS: whether passwords may come in the clear.
+    @ivar plainWithoutTLS: whether PLAIN is offered without TLS.
     @ivar secret: see L{__init__}.
     """
 
@@ -60,10 +60,9 @@ class SASL:
         table: Sequence[Mechanism] | None = None,
     ) -> None:
         """
-        @param secret: what the salts of users who do not exist are made from (see L{dummyKeys}). Without one, a new
-            one is drawn, and who tries a name before and after a restart learns whether it is taken: give one that
-            is kept.
-        @param table: the mechanisms, strongest first; L{MECHANISMS} unless given.
+        @param secret: derives the salts of users who do not exist, see L{dummyKeys}. It should survive restarts:
+            otherwise, as with the random default, a salt that changes by a restart reveals an unknown user.
+        @param table: the mechanisms, strongest first; default L{MECHANISMS}.
         """
         self.accounts = accounts
         self.domain = domain
@@ -76,12 +75,10 @@ class SASL:
         The mechanisms to offer, strongest first.
 
         @param secure: whether the stream is under TLS.
-        @param bindings: the channel bindings of that TLS connection, or C{None}.
+        @param bindings: the channel bindings of the TLS connection, or C{None}.
         """
-        channel = SecurityLayer(secure, bindings)
-        return [
-            name for name, mechanism in self._table.items() if mechanism.unavailableCondition(self, channel) is None
-        ]
+        layer = SecurityLayer(secure, bindings)
+        return [name for name, row in self._table.items() if row.unavailableCondition(self, layer) is None]
 
     def begin(
         self, name: str, secure: bool, bindings: ChannelBindings | None, attempt: Attempt | None = None
@@ -89,35 +86,35 @@ class SASL:
         """
         Begin a log-in.
 
-        @param name: the mechanism that the client chose.
+        @param name: the mechanism chosen by the client.
         @param secure: as for L{mechanisms}.
         @param bindings: as for L{mechanisms}.
-        @param attempt: what has passwords checked; at once unless given.
-        @raise SASLFailure: C{invalid-mechanism}, or C{encryption-required} if it would be offered under TLS.
-        @raise BindingRefused: C{invalid-mechanism} if it would have bound the channel.
+        @param attempt: runs password checks; default L{attemptNow}.
+        @raise SASLFailure: C{invalid-mechanism}, or C{encryption-required} if it is offered under TLS only.
+        @raise BindingRefused: C{invalid-mechanism} for an unavailable mechanism with channel binding.
         """
         mechanism = self._table.get(name)
         if mechanism is None:
             raise SASLFailure("invalid-mechanism")
-        channel = SecurityLayer(secure, bindings, attempt or attemptNow)
-        refusal = mechanism.unavailableCondition(self, channel)
-        if refusal is not None:
-            raise BindingRefused(refusal, f"{name} is not offered.") if mechanism.binds else SASLFailure(refusal)
-        return mechanism.exchange(self, channel)
+        layer = SecurityLayer(secure, bindings, attempt or attemptNow)
+        condition = mechanism.unavailableCondition(self, layer)
+        if condition is not None:
+            raise BindingRefused(condition, f"{name} is not offered.") if mechanism.binds else SASLFailure(condition)
+        return mechanism.exchange(self, layer)
 
-    def offersBinding(self, channel: SecurityLayer) -> bool:
-        """Whether a client is offered any mechanism that binds the channel."""
-        return any(m.binds and m.unavailableCondition(self, channel) is None for m in self._table.values())
+    def offersBinding(self, layer: SecurityLayer) -> bool:
+        """Whether any mechanism with channel binding is offered."""
+        return any(row.binds and row.unavailableCondition(self, layer) is None for row in self._table.values())
 
 
 @dataclass(frozen=True)
 class SecurityLayer:
     """
-    What a log-in goes over.
+    The connection of a log-in.
 
-    @ivar secure: whether that is TLS.
+    @ivar secure: whether it is under TLS.
     @ivar bindings: its channel bindings, or C{None}.
-    @ivar attempt: what has the passwords checked that come over it.
+    @ivar attempt: runs its password checks.
     """
 
     secure: bool
@@ -126,7 +123,7 @@ class SecurityLayer:
 
     @property
     def canBind(self) -> bool:
-        """Whether there is anything that a client could bind to."""
+        """Whether there is a channel binding."""
         return self.secure and self.bindings is not None and bool(self.bindings.types())
 
 
@@ -135,10 +132,10 @@ class Mechanism:
     """
     A row of the table.
 
-    @ivar name: as it is on the wire.
-    @ivar unavailableCondition: why it is not to be had here, as a condition of L{SASLFailure}, or C{None} if it is.
-    @ivar exchange: makes the exchange.
-    @ivar binds: whether it binds the channel.
+    @ivar name: its name on the wire.
+    @ivar unavailableCondition: returns the condition of the L{SASLFailure} if it is unavailable, else C{None}.
+    @ivar exchange: creates an exchange.
+    @ivar binds: whether it uses channel binding.
     """
 
     name: str
@@ -148,50 +145,45 @@ class Mechanism:
 
 
 class ScramExchange(SASLExchange):
-    """SCRAM by the keys that L{IAuthBackend.scramKeys} gives."""
+    """SCRAM with the keys from L{IAuthBackend.scramKeys}."""
 
-    def __init__(
-        self, sasl: SASL, hashName: str, conversation: ScramServer, attempt: Attempt = attemptNow
-    ) -> None:
+    def __init__(self, sasl: SASL, hashName: str, server: ScramServer, attempt: Attempt = attemptNow) -> None:
         super().__init__()
         self._sasl = sasl
         self._hashName = hashName
         self._attempt = attempt
-        self._conversation = conversation
+        self._server = server
         self._user: str | None = None
 
     async def first(self, data: bytes) -> Outcome:
-        """Find the user's keys, or make up some."""
-        conversation = self._conversation
-        conversation.first(data)
-        self.claimed = conversation.user
-        user = prepareUsername(conversation.user)
-        checkAuthzid(conversation.authzid, user, self._sasl.domain)
-        # Made for everyone, so that it takes as long for everyone.
-        keys = dummyKeys(self._sasl.secret, self._hashName, conversation.user if user is None else user)
+        """Look up the user's keys, or make dummy keys."""
+        server = self._server
+        server.first(data)
+        self.claimed = server.user
+        user = prepareUsername(server.user)
+        checkAuthzid(server.authzid, user, self._sasl.domain)
+        # Made for every user, so that it takes the same time.
+        keys = dummyKeys(self._sasl.secret, self._hashName, user or server.user)
         if user is not None:
             found = await self._sasl.accounts.scramKeys(user, self._hashName)
             if found is not None:
                 keys = found
                 self._user = user
         self._next = self._final
-        return Challenge(conversation.challenge(keys))
+        return Challenge(server.challenge(keys))
 
     async def _final(self, data: bytes) -> Outcome:
         async def check() -> Success:
-            proof = self._conversation.final(data)
+            proof = self._server.final(data)
             if self._user is None:
                 raise WrongCredentials
             return Success(self._user, proof)
 
-        return await self._attempt(prepareUsername(self._conversation.user) or self._conversation.user, check)
+        return await self._attempt(prepareUsername(self._server.user) or self._server.user, check)
 
 
 class PlainExchange(SASLExchange):
-    """
-    PLAIN (RFC 4616): the password itself, checked by L{IAuthBackend.checkPassword}, which takes as long for a user who
-    does not exist.
-    """
+    """PLAIN (RFC 4616), by L{IAuthBackend.checkPassword}, which takes the same time for unknown users."""
 
     def __init__(self, sasl: SASL, attempt: Attempt = attemptNow) -> None:
         super().__init__()
@@ -218,27 +210,25 @@ class PlainExchange(SASLExchange):
 
 def scram(hashName: str, binds: bool) -> Mechanism:
     """
-    The row of one of the SCRAM mechanisms.
+    Create the row of a SCRAM mechanism.
 
     @param hashName: as in L{muccore.xmpp.scramkeys.HASHES}.
-    @param binds: whether it is the one with C{-PLUS}.
+    @param binds: whether it is the variant with C{-PLUS}.
     """
 
-    def refusal(sasl: SASL, channel: SecurityLayer) -> str | None:
-        kept = hashName in sasl.accounts.hashes
-        return None if kept and (channel.canBind or not binds) else "invalid-mechanism"
+    def unavailableCondition(sasl: SASL, layer: SecurityLayer) -> str | None:
+        available = hashName in sasl.accounts.hashes and (layer.canBind or not binds)
+        return None if available else "invalid-mechanism"
 
-    def exchange(sasl: SASL, channel: SecurityLayer) -> SASLExchange:
-        bindings = channel.bindings if binds else None
-        return ScramExchange(
-            sasl, hashName, ScramServer(hashName, bindings, sasl.offersBinding(channel)), channel.attempt
-        )
+    def exchange(sasl: SASL, layer: SecurityLayer) -> SASLExchange:
+        server = ScramServer(hashName, layer.bindings if binds else None, sasl.offersBinding(layer))
+        return ScramExchange(sasl, hashName, server, layer.attempt)
 
-    return Mechanism(f"SCRAM-{hashName}{'-PLUS' if binds else ''}", refusal, exchange, binds)
+    return Mechanism(f"SCRAM-{hashName}{'-PLUS' if binds else ''}", unavailableCondition, exchange, binds)
 
 
-def _plainRefusal(sasl: SASL, channel: SecurityLayer) -> str | None:
-    return None if channel.secure or sasl.plainWithoutTLS else "encryption-required"
+def _plainUnavailable(sasl: SASL, layer: SecurityLayer) -> str | None:
+    return None if layer.secure or sasl.plainWithoutTLS else "encryption-required"
 
 
 MECHANISMS: Final = (
@@ -246,22 +236,9 @@ MECHANISMS: Final = (
     scram("SHA-1", True),
     scram("SHA-256", False),
     scram("SHA-1", False),
-    Mechanism("PLAIN", _plainRefusal, lambda sasl, channel: PlainExchange(sasl, channel.attempt)),
+    Mechanism("PLAIN", _plainUnavailable, lambda sasl, layer: PlainExchange(sasl, layer.attempt)),
 )
 """Every mechanism, strongest first."""
 
 
-__all__ = [
-    "MECHANISMS",
-    "SASL",
-    "BindingRefused",
-    "Challenge",
-    "Mechanism",
-    "PlainExchange",
-    "SASLExchange",
-    "SASLFailure",
-    "ScramExchange",
-    "SecurityLayer",
-    "Success",
-    "scram",
-]
+__all__ = ["MECHANISMS", "SASL", "Mechanism", "PlainExchange", "ScramExchange", "SecurityLayer", "scram"]

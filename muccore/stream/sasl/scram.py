@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.stream.sasl.test_scram -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The server's side of SCRAM (RFC 5802, RFC 7677) without I/O: text in, text out, keys by argument.
+The server's side of SCRAM (RFC 5802, RFC 7677), without I/O.
 
-Checked here: the syntax of RFC 5802 §7, the channel binding of §6 and the proof of §3. Whose keys they are and who
-may be whom is L{muccore.stream.sasl.mechanisms}'s.
+Checks the syntax of RFC 5802 §7, the channel binding of §6 and the proof of §3. Looking up keys and checking
+authorization identities is up to L{muccore.stream.sasl.mechanisms}.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 NONCE_LENGTH: Final = 18
 """Random bytes in the server's part of the nonce."""
 
-# Only the one way to write a value: what would be left over of the last character is zero (RFC 4648 §3.5).
+# Canonical base64 only: the unused bits of the last character are zero (RFC 4648 §3.5).
 _BASE64: Final = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
-# RFC 5802 §7. Attributes that come behind those we know are extensions that may be ignored, but they are part of what
-# is signed.
+# RFC 5802 §7. Additional attributes at the end are optional extensions: ignored, but covered by the signature.
 _FIRST: Final = re.compile(
     r"(?P<header>(?:p=(?P<binding>[A-Za-z0-9.-]+)|(?P<flag>[ny])),(?:a=(?P<authzid>[^\0,]+))?,)"
     r"(?P<bare>n=(?P<user>[^\0,]+),r=(?P<nonce>[!-+\--~]+)(?:,[A-Za-z]=[^\0,]+)*)"
@@ -50,23 +49,23 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _name(text: str) -> str:
-    """A C{saslname} without its escapes (RFC 5802 §5.1)."""
+    """Unescape a C{saslname} (RFC 5802 §5.1)."""
     return _ESCAPE.sub(_unescape, text)
 
 
 def _checkExtensions(message: str) -> None:
-    """Refuse what the client says must be understood: no such extension has been specified (RFC 5802 §5.1, C{m})."""
+    """Reject mandatory extensions, of which none is specified (RFC 5802 §5.1, C{m})."""
     if _MANDATORY_EXTENSION.search(message):
         raise SASLFailure("malformed-request", "SCRAM extensions are not supported.")
 
 
 def dummyKeys(secret: bytes, hashName: str, name: str) -> ScramKeys:
     """
-    Keys for a user who does not exist, so that the exchange goes on as with one who does: the same salt whenever that
-    name is tried, as many iterations as new accounts get. No password has them.
+    Derive keys for a user who does not exist, for an exchange like that of an existing one: a constant salt for each
+    name, and the iteration count of new accounts. No password matches them.
 
-    @param secret: what makes the salt unpredictable. As long as it stays the same, so does the salt; if it changes
-        (such as by a restart), names whose salt changed with it are names of nobody.
+    @param secret: makes the salt unpredictable. If it changes, for example by a restart, so do the salts of unknown
+        users, which identifies them.
     """
     salt = hmac.digest(secret, f"{hashName}\0{name}".encode(), "sha256")[:SALT_LENGTH]
     nothing = bytes(hashlib.new(HASHES[hashName]).digest_size)
@@ -75,7 +74,7 @@ def dummyKeys(secret: bytes, hashName: str, name: str) -> ScramKeys:
 
 class ScramServer:
     """
-    One SCRAM exchange: L{first}, then L{challenge}, then L{final}.
+    One SCRAM exchange: L{first}, L{challenge}, L{final}.
 
     @ivar user: the user name as the client sent it, unescaped but not prepared.
     @ivar authzid: the authorization identity likewise, or C{None}.
@@ -93,9 +92,9 @@ class ScramServer:
     ) -> None:
         """
         @param hashName: as in L{HASHES}.
-        @param bindings: for the mechanism with C{-PLUS}; C{None} for the one without.
-        @param bindingOffered: whether this client was offered any mechanism with C{-PLUS}.
-        @param nonce: the server's part of the nonce; for tests only.
+        @param bindings: for the variant with C{-PLUS}, else C{None}.
+        @param bindingOffered: whether any mechanism with C{-PLUS} was offered.
+        @param nonce: the server's part of the nonce, for tests.
         """
         self._algorithm = HASHES[hashName]
         self._bindings = bindings
@@ -104,11 +103,11 @@ class ScramServer:
 
     def first(self, data: bytes) -> None:
         """
-        Take the client's first message; sets L{user} and L{authzid}.
+        Handle the client's first message; sets L{user} and L{authzid}.
 
         @raise SASLFailure: C{malformed-request}.
-        @raise BindingRefused: C{malformed-request}; C{not-authorized} if somebody has hidden from the client that
-            the server can bind the channel.
+        @raise BindingRefused: C{malformed-request}; C{not-authorized} if the C{-PLUS} mechanisms were removed from the
+            offer on the way to the client.
         """
         text = decodeUTF8(data)
         _checkExtensions(text)
@@ -122,26 +121,22 @@ class ScramServer:
         self._nonce = match["nonce"] + self._nonce
 
     def _bindingData(self, binding: str | None, flag: str | None) -> bytes:
-        """What the client has to prove that it sees of the channel (RFC 5802 §6)."""
+        """The channel binding data that the client must send (RFC 5802 §6)."""
         if self._bindings is not None:
             try:
                 return self._bindings.data(binding or "")
             except KeyError:
-                text = "The mechanism needs a channel binding of an announced type."
+                text = "The mechanism requires a channel binding of an announced type."
                 raise BindingRefused("malformed-request", text) from None
         if binding is not None:
-            raise BindingRefused("malformed-request", "This mechanism binds no channel.")
+            raise BindingRefused("malformed-request", "The mechanism does not support channel binding.")
         if flag == "y" and self._bindingOffered:
-            text = "The server does support channel binding: somebody has hidden that."
+            text = "The server offers channel binding, but the client did not see it: possible downgrade attack."
             raise BindingRefused("not-authorized", text)
         return b""
 
     def challenge(self, keys: ScramKeys) -> bytes:
-        """
-        The server's first message.
-
-        @param keys: the user's, or L{dummyKeys}.
-        """
+        """The server's first message, for the user's keys or L{dummyKeys}."""
         self._keys = keys
         salt = binascii.b2a_base64(keys.salt, newline=False).decode("ascii")
         self._serverFirst = f"r={self._nonce},s={salt},i={keys.iterations}"
@@ -149,12 +144,12 @@ class ScramServer:
 
     def final(self, data: bytes) -> bytes:
         """
-        Take the client's proof.
+        Verify the client's proof.
 
-        @return: the server's last message, which proves to the client that the server knows its keys.
+        @return: the server's last message, which proves that it has the keys.
         @raise SASLFailure: C{malformed-request}.
-        @raise WrongCredentials: if the client does not know the password or answers another challenge.
-        @raise BindingRefused: C{not-authorized} if the client sees another channel, whatever its password.
+        @raise WrongCredentials: for a wrong password, or the answer to another challenge.
+        @raise BindingRefused: C{not-authorized} if the channel bindings differ, whatever the password.
         """
         text = decodeUTF8(data)
         _checkExtensions(text)
@@ -164,7 +159,7 @@ class ScramServer:
         binding = binascii.a2b_base64(match["binding"])
         proof = binascii.a2b_base64(match["proof"])
         signed = f"{self._clientFirst},{self._serverFirst},{match['unproved']}".encode()
-        # All is looked at before anything is refused: how long it takes tells nothing.
+        # Check everything before rejecting anything, so that the time reveals nothing.
         right = self._verifyProof(proof, signed)
         right &= hmac.compare_digest(match["nonce"], self._nonce)
         if not hmac.compare_digest(binding, self._expectedBinding):
@@ -175,7 +170,7 @@ class ScramServer:
         return b"v=" + binascii.b2a_base64(signature, newline=False)
 
     def _verifyProof(self, proof: bytes, signed: bytes) -> bool:
-        """Whether whoever made the proof knows the password (RFC 5802 §3)."""
+        """Whether a proof was made with the password (RFC 5802 §3)."""
         signature = hmac.digest(self._keys.storedKey, signed, self._algorithm)
         if len(proof) != len(signature):
             return False

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface.verify import verifyObject
 
 from muccore.interfaces import IAuthBackend, StoreUnavailable
-from muccore.stream.sasl.exchange import MESSAGE_LIMIT, SASL_CONDITIONS
-from muccore.stream.sasl.mechanisms import MECHANISMS, SASL, Challenge, Mechanism, SASLExchange, SASLFailure, Success
+from muccore.stream.sasl.exchange import MESSAGE_LIMIT, SASL_CONDITIONS, Challenge, SASLExchange, SASLFailure, Success
+from muccore.stream.sasl.mechanisms import MECHANISMS, SASL, Mechanism
 from tests.stream.clients import Bindings, ScramClient
 from tests.stream.logins import ALL, BINDINGS, PASSWORD, Accounts, SASLTestCase
 

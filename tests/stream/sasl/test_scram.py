@@ -309,7 +309,7 @@ class BindingTests(Asserts):
         the server cannot, it gets in.
         """
         failure = self.assertFails("not-authorized", self.logIn, b"y,,", b"", False)
-        self.assertIn("hidden", failure.text)
+        self.assertIn("downgrade", failure.text)
         self.logIn(b"y,,", plus=False, offered=False)
 
 
