@@ -282,14 +282,6 @@ class ServerTLS:
 
 
 __all__ = [
-    "END_POINT",
-    "EXPORTER",
-    "TICKET_LIFETIME",
-    "UNIQUE",
-    "AnyPath",
-    "ChannelBindings",
-    "ServerTLS",
-    "TLSConfigError",
-    "endPointBinding",
-    "pathText",
-]
+    "END_POINT", "EXPORTER", "TICKET_LIFETIME", "UNIQUE", "AnyPath", "ChannelBindings", "ServerTLS", "TLSConfigError",
+    "endPointBinding", "pathText",
+]  # fmt: skip

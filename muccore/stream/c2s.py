@@ -183,14 +183,14 @@ class C2SStream(StanzaSender, Protocol):
         try:
             for event in events:
                 session = self.session
-                if session is not None:
-                    self._boundReceived(session, event)
+                if event is CLOSED:
+                    self._finish(None, clean=True)
+                elif session is not None:
+                    self._boundReceived(session, cast(Element, event))
                     if seconds() > until and not self._ended:
                         self.pauseParsing()
                         self.factory.clock.callLater(0, self._resumeSlice, events)
                         return
-                elif event is CLOSED:
-                    self._finish(None, clean=True)
                 else:
                     cast(Negotiation, self._negotiation).received(cast(Element, event))
                     if self._parsingPaused:
@@ -208,11 +208,7 @@ class C2SStream(StanzaSender, Protocol):
             if not self._parsingPaused:
                 self._updateReading()
 
-    def _boundReceived(self, session: ISession, event: Event) -> None:
-        if event is CLOSED:
-            self._finish(None, clean=True)
-            return
-        element = cast(Element, event)
+    def _boundReceived(self, session: ISession, element: Element) -> None:
         if element.name == "iq":
             answer = answerStreamIQ(element, session)
             if answer is not None:

@@ -1,22 +1,21 @@
 # -*- test-case-name: tests.stream.test_throttle -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-How fast passwords may be guessed: wrong ones slow down the address they come from and the account they are for.
+Throttling of password guessing, by address and by account.
 
 Theory of operation
 ===================
 
-Every check of a password goes through L{LoginThrottle.attempt}, which waits until the check may begin. A right password
-costs nothing.
+Every password check goes through L{LoginThrottle.attempt}, which delays it. A right password costs nothing.
 
-  - An address (a /64 of IPv6) has a L{TokenBucket}. A check takes its price out of it when it begins and puts it back
-    unless the password was wrong; where there is too little, it waits in line. So it makes no difference over how many
-    connections somebody guesses. Each wrong password raises the price, until there was none for L{FORGET} seconds.
-  - An account, whether it exists or not, has one as well, for wrong passwords from anywhere. When it is empty each
-    check waits, for longer the more it is overdrawn, but beside the others and never for long: its owner gets in from
-    another address after a few seconds, however many guess.
+  - An address (a /64 of IPv6) has a L{TokenBucket}. A check takes its price from the bucket when it begins, and returns
+    it unless the password was wrong; without enough tokens it waits in a queue. So the number of connections makes no
+    difference. Each wrong password raises the price, which is reset after L{FORGET} seconds without one.
+  - An account, existing or not, has a bucket for wrong passwords from all addresses. While it is overdrawn each check
+    is delayed in proportion, but not queued and for a limited time: the owner gets in from another address after a few
+    seconds, however many guess.
 
-The table of addresses and that of accounts are bounded; the one that was used least recently is forgotten.
+The tables of addresses and accounts are limited; the least recently used entry is dropped.
 """
 
 from __future__ import annotations
@@ -33,28 +32,28 @@ from muccore.net.limits import LOOPBACK, Networks, TokenBucket, addressKey
 from muccore.stream.sasl.exchange import Attempt, Check, Success, WrongCredentials
 
 FREE: Final = 10
-"""Tokens that an address has, and wrong passwords that an account takes, before anybody waits."""
+"""Capacity of the buckets: tokens of an address, wrong passwords for an account."""
 
 RATE: Final = 1.0
-"""Tokens that an address gets, a second."""
+"""Tokens per second of an address."""
 
 GROWTH: Final = 1.2
-"""Factor by which each wrong password raises the price of the next check from the same address, which is 1 at first."""
+"""Factor by which a wrong password raises the price of the next check from its address, initially 1 token."""
 
 HIGHEST_PRICE: Final = 5.0
-"""Where raising the price ends, in tokens. It is also the longest time between two guesses in a row, in seconds."""
+"""Highest price of a check, in tokens; at L{RATE} also the longest time between two guesses, in seconds."""
 
 FORGET: Final = 300.0
-"""Seconds without a wrong password after which the price is 1 again."""
+"""Seconds without a wrong password after which the price is reset."""
 
 ACCOUNT_RATE: Final = 0.1
-"""Wrong passwords that are forgotten for an account, a second."""
+"""Wrong passwords per second that an account is forgiven."""
 
 ACCOUNT_DELAY: Final = 5.0
-"""Longest time that a check waits because of its account, in seconds. Each wrong password adds one second to it."""
+"""Longest delay because of an account, in seconds. Each wrong password adds one second."""
 
 TABLE_LIMIT: Final = 10_000
-"""Addresses, and accounts, that are remembered."""
+"""Limit for the addresses, and for the accounts, in the tables."""
 
 _NEGLIGIBLE: Final = 1e-6
 _K = TypeVar("_K")
@@ -63,11 +62,11 @@ _V = TypeVar("_V")
 
 class _Address:
     """
-    Where guesses come from.
+    The bucket and the queue of an address.
 
-    @ivar price: what the next check costs, in tokens.
-    @ivar running: how many checks are under way.
-    @ivar waiting: what those who wait in line wait for, in order.
+    @ivar price: the price of the next check, in tokens.
+    @ivar running: the number of running checks.
+    @ivar waiting: the queued checks.
     """
 
     __slots__ = ("_bucket", "_clock", "_timer", "_waking", "_wrongAt", "price", "running", "waiting")
@@ -84,14 +83,14 @@ class _Address:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing would be lost with this."""
+        """Whether this can be dropped."""
         return self.price == 1.0 and not self.running and not self.waiting
 
     async def admit(self) -> float:
         """
         Wait until a check may begin.
 
-        @return: what L{release} has to be told.
+        @return: its price, for L{release}.
         """
         if not self.waiting and not self._take():
             return self.price
@@ -101,7 +100,7 @@ class _Address:
         return await admitted
 
     def release(self, price: float, wrong: bool) -> None:
-        """A check has ended."""
+        """End a check."""
         self.running -= 1
         if wrong:
             self.price = min(self.price * GROWTH, HIGHEST_PRICE)
@@ -112,9 +111,9 @@ class _Address:
 
     def _take(self) -> float:
         """
-        Pay for one check if there is enough.
+        Pay for a check if there are enough tokens.
 
-        @return: 0 if it may begin; otherwise in how many seconds to ask again.
+        @return: 0 if it may begin; otherwise seconds until the next try.
         """
         if self._clock.seconds() - self._wrongAt >= FORGET:
             self.price = 1.0
@@ -126,9 +125,9 @@ class _Address:
         return wait
 
     def _wake(self) -> None:
-        """Let those begin who may, and look again when the next one may."""
+        """Begin the queued checks that can be paid, and set a timer for the next one."""
         if self._waking:
-            # A check that has begun here has ended at once: the loop goes on.
+            # Called by a check that began in the loop below and ended at once.
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -156,10 +155,10 @@ class _Address:
 
 class LoginThrottle:
     """
-    Slows down guessing on all streams of a server.
+    Throttles password checks on all streams of a server.
 
-    @ivar exempt: from where guesses do not count and are not slowed down.
-    @ivar accountDelay: as L{ACCOUNT_DELAY}; less where less time is given for a log-in.
+    @ivar exempt: networks whose checks are neither counted nor delayed.
+    @ivar accountDelay: L{ACCOUNT_DELAY}, or less with a short timeout for the log-in.
     """
 
     def __init__(self, clock: IReactorTime, exempt: Networks = LOOPBACK) -> None:
@@ -167,23 +166,19 @@ class LoginThrottle:
         self.accountDelay = ACCOUNT_DELAY
         self._clock = clock
         self._addresses: dict[str, _Address] = {}
-        # By hash: names are as long as those who guess like, and two that share a bucket by chance harm nobody.
+        # By hash of the name, whose length clients choose; a collision is harmless.
         self._accounts: dict[int, TokenBucket] = {}
 
     def bind(self, host: str) -> Attempt:
-        """
-        L{attempt} for one connection.
-
-        @param host: where it comes from.
-        """
+        """L{attempt} for a connection from C{host}."""
         return partial(self.attempt, host)
 
     async def attempt(self, host: str, user: str, check: Check) -> Success:
         """
-        Check a password when it may be checked.
+        Check a password, possibly after a delay.
 
-        @param user: the account it is for, or the name that the client gave if there can be none of it.
-        @param check: does it.
+        @param user: the account, or the user name as sent if it is invalid.
+        @param check: checks the password.
         """
         if host in self.exempt:
             return await check()
@@ -194,28 +189,28 @@ class LoginThrottle:
             if delay >= _NEGLIGIBLE:
                 await deferLater(self._clock, delay)
         key = addressKey(host)
-        address = _used(self._addresses, key, lambda: _Address(self._clock))
+        address = _lookUp(self._addresses, key, lambda: _Address(self._clock))
         price = await address.admit()
         wrong = False
         try:
             return await check()
         except WrongCredentials:
             wrong = True
-            self._blame(account)
+            self._countWrong(account)
             raise
         finally:
             address.release(price, wrong)
             if address.idle and self._addresses.get(key) is address:
                 del self._addresses[key]
 
-    def _blame(self, account: int) -> None:
-        bucket = _used(self._accounts, account, lambda: TokenBucket(ACCOUNT_RATE, FREE, self._clock.seconds))
+    def _countWrong(self, account: int) -> None:
+        bucket = _lookUp(self._accounts, account, lambda: TokenBucket(ACCOUNT_RATE, FREE, self._clock.seconds))
         if bucket.take(0) * ACCOUNT_RATE < ACCOUNT_DELAY:
             bucket.take(1)
 
 
-def _used(table: dict[_K, _V], key: _K, make: Callable[[], _V]) -> _V:
-    """Look something up in a bounded table, as the one that was used last; make it if it is not there."""
+def _lookUp(table: dict[_K, _V], key: _K, make: Callable[[], _V]) -> _V:
+    """Look up or create an entry of a limited table, and make it the most recently used one."""
     found = table.pop(key, None)
     table[key] = found = make() if found is None else found
     if len(table) > TABLE_LIMIT:
