@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""TLS for tests: certificates of any kind, and handshakes in memory with an OpenSSL client."""
+"""Certificates of any kind, and TLS handshakes in memory with an OpenSSL client."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def makeCertificate(
     ends: timedelta = timedelta(days=1),
     padding: Any = None,
 ) -> x509.Certificate:
-    """A certificate for C{localhost}, signed by its own key, valid between two times as seen from now."""
+    """Create a self-signed certificate for C{localhost}, valid between two times relative to now."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -48,7 +48,7 @@ def writePair(folder: str, *chain: x509.Certificate, key: Any, passphrase: bytes
     """
     Write certificates and a key.
 
-    @return: the two paths, the same ones for the same folder.
+    @return: their paths, which depend on the folder only.
     """
     os.makedirs(folder, exist_ok=True)
     paths = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
@@ -71,7 +71,7 @@ def goodPair(folder: str) -> tuple[str, str]:
 
 
 class Transport:
-    """As much of an C{ISSLTransport} as has to do with TLS."""
+    """An C{ISSLTransport}, reduced to its TLS connection."""
 
     def __init__(self, connection: SSL.Connection) -> None:
         self._connection = connection
@@ -82,7 +82,7 @@ class Transport:
 
 
 def clientContext(version: int | None = None, ciphers: bytes | None = None) -> SSL.Context:
-    """A client's context, for one version of TLS if one is given."""
+    """Create a client's context, restricted to a version of TLS if one is given."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     if version is not None:
         context.set_min_proto_version(version)
@@ -93,17 +93,17 @@ def clientContext(version: int | None = None, ciphers: bytes | None = None) -> S
 
 
 def pump(*pair: SSL.Connection) -> None:
-    """Carry what two connections have to say to each other, once each way."""
-    for speaker, listener in (pair, pair[::-1]):
+    """Transfer the output of two connections to each other, once each way."""
+    for sender, receiver in (pair, pair[::-1]):
         with contextlib.suppress(SSL.WantReadError):
-            listener.bio_write(speaker.bio_read(1 << 16))
+            receiver.bio_write(sender.bio_read(1 << 16))
 
 
-def shakeHands(server: SSL.Connection, client: SSL.Connection) -> None:
+def handshake(server: SSL.Connection, client: SSL.Connection) -> None:
     """
-    Shake hands in memory.
+    Perform a handshake in memory.
 
-    @raise SSL.Error: if either side refuses.
+    @raise SSL.Error: if it fails on either side.
     """
     server.set_accept_state()
     client.set_connect_state()
@@ -124,22 +124,23 @@ def shakeHands(server: SSL.Connection, client: SSL.Connection) -> None:
 
 def connect(tls: Any, context: SSL.Context, session: Any = None) -> tuple[SSL.Connection, SSL.Connection]:
     """
-    A client's connection and the server's to it.
+    Connect a client to the server.
 
-    @param session: what the client resumes, or C{None}.
+    @param session: a session to resume.
+    @return: the connections of client and server.
     """
     server, client = tls.serverConnectionForTLS(None), SSL.Connection(context, None)
     if session is not None:
         client.set_session(session)
-    shakeHands(server, client)
+    handshake(server, client)
     return client, server
 
 
 def presented(client: SSL.Connection) -> bytes:
-    """The hash of the certificate that the client was shown."""
+    """The hash of the server's certificate, as received by the client."""
     return client.get_peer_certificate(as_cryptography=True).fingerprint(SHA256)
 
 
 def reused(connection: SSL.Connection) -> bool:
-    """Whether a connection was resumed."""
+    """Whether a connection resumed a session."""
     return SSL._lib.SSL_session_reused(connection._ssl) == 1

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Connections on loopback with a reactor that goes step by step, and a clock that goes when told."""
+"""Connections on loopback, with a reactor run step by step and a clock set by the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from twisted.internet import reactor as theReactor
+from twisted.internet import reactor as globalReactor
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
@@ -26,13 +26,13 @@ from muccore.net.flush import FlushScheduler
 from muccore.net.transport import transportClass
 from tests.certificates import makeCertificate
 
-PATIENCE = 10.0
-"""Seconds until a test that waits for the kernel gives up."""
+TIMEOUT = 10.0
+"""Seconds after which waiting for the kernel fails."""
 
 
 @cache
 def serverContext() -> CertificateOptions:
-    """A TLS context with a certificate of its own, for as long as the process lives."""
+    """A TLS context with a self-signed certificate, one per process."""
     with tempfile.TemporaryDirectory() as directory:
         paths = makeCertificate(directory)
         return PrivateCertificate.loadPEM(b"".join(open(path, "rb").read() for path in paths)).options()
@@ -54,10 +54,10 @@ def wrapSocket(sock: Any, protocol: Protocol, cls: type[BoundedConnection], reac
 
 class Spy:
     """
-    A socket that keeps what was sent, and whose C{send} can be told what to do.
+    A socket that records what was sent, with a scripted C{send}.
 
-    @ivar sent: what each C{send} has taken.
-    @ivar plan: for each C{send} to come, how many bytes it takes at most, or the error it raises.
+    @ivar sent: the bytes taken by each C{send}.
+    @ivar plan: for each further C{send}, the number of bytes it takes at most, or the error it raises.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -80,9 +80,9 @@ class Spy:
 
 class Recorder(Protocol):
     """
-    A protocol that keeps what it gets.
+    A protocol that records what it receives.
 
-    @ivar onData: called with what has come.
+    @ivar onData: called with received data.
     @ivar onLost: called when the connection is lost.
     """
 
@@ -105,10 +105,10 @@ class Recorder(Protocol):
 
 class Peer:
     """
-    The other side: a plain socket, which reads only when it is told to.
+    The other side: a plain socket that reads only on demand.
 
-    @ivar received: what has come, under TLS decrypted.
-    @ivar raw: what has come, as it came.
+    @ivar received: the data received, under TLS decrypted.
+    @ivar raw: the bytes received.
     @ivar end: C{""}, or how it ended: C{"eof"}, C{"reset"}, C{"close_notify"} or C{"alert"}.
     """
 
@@ -118,6 +118,7 @@ class Peer:
         self.received = bytearray()
         self.raw = bytearray()
         self.end = ""
+        self.handshakeDone = False
         self._tls: ssl.SSLObject | None = None
 
     def send(self, data: bytes) -> None:
@@ -128,20 +129,19 @@ class Peer:
         self.sock.sendall(data)
 
     def startTLS(self) -> None:
-        """Say the ClientHello."""
+        """Send the ClientHello."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing)
-        self._shaken = False
         self._step()
 
     def take(self, limit: int = 1 << 20) -> int:
         """
-        Read what is there, up to a limit.
+        Read what has arrived, up to a limit.
 
-        @return: how many bytes there were.
+        @return: the number of bytes.
         """
         try:
             data = self.sock.recv(limit)
@@ -161,13 +161,13 @@ class Peer:
             self._step()
         return len(data)
 
-    def takeSoon(self) -> int:
-        """Read what comes without the reactor having a turn."""
-        select.select([self.sock], [], [], PATIENCE)
+    def takeWhenReady(self) -> int:
+        """Wait for data and read it, without running the reactor."""
+        select.select([self.sock], [], [], TIMEOUT)
         return self.take()
 
-    def sayGoodbye(self) -> None:
-        """Send our close_notify."""
+    def sendCloseNotify(self) -> None:
+        """Send a close_notify."""
         assert self._tls is not None
         with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
@@ -176,9 +176,9 @@ class Peer:
     def _step(self) -> None:
         assert self._tls is not None
         try:
-            if not self._shaken:
+            if not self.handshakeDone:
                 self._tls.do_handshake()
-                self._shaken = True
+                self.handshakeDone = True
             while data := self._tls.read(1 << 16):
                 self.received += data
             self.end = "close_notify"
@@ -194,7 +194,7 @@ class Peer:
 
 @implementer(IPushProducer, IPullProducer)
 class Producer:
-    """A producer that notes what it is told."""
+    """A producer that records the calls to it."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -202,32 +202,32 @@ class Producer:
         self.onPause = lambda: None
 
     def pauseProducing(self) -> None:
-        """Note it."""
+        """Record it."""
         self.log.append("pause")
         self.onPause()
 
     def resumeProducing(self) -> None:
-        """Note it."""
+        """Record it."""
         self.log.append("resume")
         self.onResume()
 
     def stopProducing(self) -> None:
-        """Note it."""
+        """Record it."""
         self.log.append("stop")
 
 
 class SocketTestCase(SynchronousTestCase):
     """
-    Tests with real sockets and a real reactor that is turned by hand: C{runUntilCurrent} runs what is timed,
-    C{doIteration} polls.
+    Tests with real sockets and a real reactor run step by step: C{runUntilCurrent} runs timed calls, C{doIteration}
+    polls.
     """
 
     def setUp(self) -> None:
-        """Make a reactor of the kind that is installed."""
+        """Create a reactor of the installed type."""
         self.now = 1000.0
-        self.reactor: Any = type(theReactor)()
+        self.reactor: Any = type(globalReactor)()
         self.reactor.seconds = lambda: self.now
-        self.turn = FlushScheduler(self.reactor)
+        self.flusher = FlushScheduler(self.reactor)
         self.transports: list[BoundedConnection] = []
         self.sockets: list[socket.socket] = []
         self.addCleanup(self._end)
@@ -242,11 +242,11 @@ class SocketTestCase(SynchronousTestCase):
             self.reactor.removeReader(internal)
             internal.connectionLost(None)
 
-    def sockets2(self, sendBuffer: int = 0) -> tuple[socket.socket, socket.socket]:
+    def socketPair(self, sendBuffer: int = 0) -> tuple[socket.socket, socket.socket]:
         """
-        Two connected sockets.
+        Create two connected sockets.
 
-        @param sendBuffer: SO_SNDBUF of the first and SO_RCVBUF of the second, or 0 for what the system gives.
+        @param sendBuffer: SO_SNDBUF of the first and SO_RCVBUF of the second; 0 for the default.
         """
         with socket.socket() as listener:
             client = socket.socket()
@@ -264,52 +264,60 @@ class SocketTestCase(SynchronousTestCase):
     def connect(
         self, opportunistic: bool = True, sendBuffer: int = 0, protocol: Recorder | None = None, **settings: Any
     ) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
-        """A connection: its transport, its protocol, its socket, and the other side."""
-        server, client = self.sockets2(sendBuffer)
+        """Create a connection: its transport, protocol and socket, and the other side."""
+        server, client = self.socketPair(sendBuffer)
         spy = Spy(server)
         protocol = protocol or Recorder()
-        made = transportClass(self.turn, opportunistic, **settings)
-        transport = wrapSocket(spy, protocol, made, self.reactor)
+        transport = wrapSocket(spy, protocol, transportClass(self.flusher, opportunistic, **settings), self.reactor)
         self.transports.append(transport)
         return transport, protocol, spy, Peer(client)
 
     def connectTLS(self, **settings: Any) -> tuple[BoundedConnection, Recorder, Spy, Peer]:
-        """A connection on which TLS has been started and its handshake is done."""
+        """Create a connection under TLS, after the handshake."""
         transport, protocol, spy, peer = self.connect(**settings)
-        self.shakeHands(transport, protocol, peer)
+        self.handshake(transport, protocol, peer)
         spy.sent.clear()
         return transport, protocol, spy, peer
 
-    def shakeHands(self, transport: BoundedConnection, protocol: Recorder, peer: Peer) -> None:
-        """Start TLS on both sides; return when both have seen something of each other."""
+    def handshake(self, transport: BoundedConnection, protocol: Recorder, peer: Peer) -> None:
+        """Start TLS on both sides, and exchange data."""
         transport.startTLS(serverContext())
         peer.startTLS()
-        self.until(lambda: peer.take() < 0 or peer._shaken)
+        self.receive(peer, lambda: peer.handshakeDone)
         peer.send(b"!")
         self.until(lambda: protocol.received.endswith(b"!"))
         transport.write(b"?")
-        self.until(lambda: peer.take() < 0 or peer.received.endswith(b"?"))
+        self.receive(peer, lambda: peer.received.endswith(b"?"))
         protocol.received = b""
         protocol.chunks.clear()
         peer.received.clear()
         peer.raw.clear()
 
-    def turnOnce(self, patience: float = 0) -> None:
-        """One turn of the reactor: what is timed, then what the poller has."""
+    def runTurn(self, patience: float = 0) -> None:
+        """Run one reactor turn: timed calls, then the poller."""
         self.reactor.runUntilCurrent()
         self.reactor.doIteration(patience)
 
     def until(self, predicate: Callable[[], object]) -> None:
-        """Turn the reactor until something is so."""
-        for _ in range(int(PATIENCE / 0.005)):
+        """Run the reactor until a condition holds."""
+        for _ in range(int(TIMEOUT / 0.005)):
             if predicate():
                 return
-            self.turnOnce(0.005)
-        self.fail("It never came")
+            self.runTurn(0.005)
+        self.fail("timed out")
+
+    def receive(self, peer: Peer, predicate: Callable[[], object]) -> None:
+        """Run the reactor and read at the other side until a condition holds."""
+        self.until(lambda: peer.take() < 0 or predicate())
 
     def untilLost(self, protocol: Recorder) -> None:
-        """Turn the reactor until the connection is lost."""
+        """Run the reactor until the connection is lost."""
         self.until(lambda: protocol.reasons)
 
 
-__all__ = ["Peer", "Producer", "Recorder", "SocketTestCase", "Spy", "reset", "serverContext", "wrapSocket"]
+def waiting(transport: Any) -> int:
+    """The number of bytes written to a transport and not yet sent."""
+    return sum(map(len, getattr(transport, "_outbox", ()))) + transport._buffered()
+
+
+__all__ = ["Peer", "Producer", "Recorder", "SocketTestCase", "Spy", "reset", "serverContext", "waiting", "wrapSocket"]

@@ -19,12 +19,12 @@ class PlainTests(ConnectionContract, SocketTestCase):
         transport, _, spy, peer = self.make()
         transport.write(b"a")
         transport.write(b"b")
-        self.turn.flush()
+        self.flusher.flush()
         self.reactor.runUntilCurrent()
         self.assertEqual(spy.sent, [])
         self.reactor.doIteration(1)
         self.assertEqual(spy.sent, [b"ab"])
-        peer.takeSoon()
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"ab")
 
     def test_noDelay(self) -> None:
@@ -42,7 +42,7 @@ class EncryptedTests(ConnectionContract, SocketTestCase):
         """When opportunistic writes are off, nothing leaves before the poller says so."""
         transport, _, spy, _ = self.make()
         transport.write(b"a")
-        self.turn.flush()
+        self.flusher.flush()
         self.reactor.runUntilCurrent()
         self.assertEqual(spy.sent, [])
         self.reactor.doIteration(1)
@@ -73,8 +73,8 @@ class AbortTests(SocketTestCase):
         """A socket that is not TCP is left alone."""
         ours, theirs = socket.socketpair()
         self.sockets += [ours, theirs]
-        transport = wrapSocket(ours, Recorder(), transportClass(self.turn), self.reactor)
+        transport = wrapSocket(ours, Recorder(), transportClass(self.flusher), self.reactor)
         self.transports.append(transport)
         transport.write(b"a")
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(theirs.recv(10), b"a")

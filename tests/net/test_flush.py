@@ -22,7 +22,7 @@ class Flushed:
         self.then = then
 
     def flush(self) -> None:
-        """Note it."""
+        """Record it."""
         self.log.append(self.name)
         self.then()
 
@@ -33,24 +33,24 @@ class TurnTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A turn over a clock."""
         self.clock = Clock()
-        self.turn = FlushScheduler(self.clock)
+        self.flusher = FlushScheduler(self.clock)
         self.log: list[str] = []
 
     def writes(self, name: str, then: Callable[[], object] = lambda: None) -> Flushed:
         """Note a writer."""
         writer = Flushed(self.log, name, then)
-        self.turn.schedule(writer)
+        self.flusher.schedule(writer)
         return writer
 
     def test_interface(self) -> None:
         """A turn is a clock."""
-        self.assertTrue(verifyObject(IReactorTime, self.turn))
+        self.assertTrue(verifyObject(IReactorTime, self.flusher))
 
     def test_clockPassesThrough(self) -> None:
         """Time and delayed calls are those of the clock beneath."""
         self.clock.advance(3)
-        call = self.turn.callLater(2, self.log.append, "called")
-        self.assertEqual((self.turn.seconds(), list(self.turn.getDelayedCalls())), (3, [call]))
+        call = self.flusher.callLater(2, self.log.append, "called")
+        self.assertEqual((self.flusher.seconds(), list(self.flusher.getDelayedCalls())), (3, [call]))
         call.cancel()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -75,7 +75,7 @@ class TurnTests(SynchronousTestCase):
     def test_explicitFlush(self) -> None:
         """Flushing by hand leaves nothing for the call that was scheduled, which still serves later writers."""
         self.writes("a")
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(self.log, ["a"])
         self.writes("b")
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
@@ -84,19 +84,19 @@ class TurnTests(SynchronousTestCase):
 
     def test_timedCallIsFollowedByFlush(self) -> None:
         """What a timed call writes is flushed when it returns, not in another turn."""
-        self.turn.callLater(5, self.writes, "a")
+        self.flusher.callLater(5, self.writes, "a")
         self.clock.advance(5)
         self.assertEqual((self.log, self.clock.getDelayedCalls()), (["a"], []))
 
     def test_timedCallKeepsArguments(self) -> None:
         """A timed call gets its arguments."""
-        self.turn.callLater(1, lambda *args, **kwargs: self.log.append(f"{args}{kwargs}"), 1, x=2)
+        self.flusher.callLater(1, lambda *args, **kwargs: self.log.append(f"{args}{kwargs}"), 1, x=2)
         self.clock.advance(1)
         self.assertEqual(self.log, ["(1,){'x': 2}"])
 
     def test_runFlushesAndAnswers(self) -> None:
         """C{run} returns what the function returns, and what it wrote is flushed by then."""
-        self.assertEqual(self.turn.run(lambda: self.writes("a").name), "a")
+        self.assertEqual(self.flusher.run(lambda: self.writes("a").name), "a")
         self.assertEqual((self.log, self.clock.getDelayedCalls()), (["a"], []))
 
     def test_runFlushesAfterError(self) -> None:
@@ -106,43 +106,43 @@ class TurnTests(SynchronousTestCase):
             self.writes("a")
             raise ZeroDivisionError
 
-        self.assertRaises(ZeroDivisionError, self.turn.run, f)
+        self.assertRaises(ZeroDivisionError, self.flusher.run, f)
         self.assertEqual(self.log, ["a"])
 
     def test_runInsideRun(self) -> None:
         """A run inside a run leaves the flush to the outer one, so that all writes are joined."""
 
         def f() -> None:
-            self.turn.run(self.writes, "a")
+            self.flusher.run(self.writes, "a")
             self.log.append("still running")
 
-        self.turn.run(f)
+        self.flusher.run(f)
         self.assertEqual(self.log, ["still running", "a"])
 
     def test_noteDuringFlush(self) -> None:
         """Who writes during a flush is flushed by it."""
         self.writes("a", lambda: self.writes("b"))
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(self.log, ["a", "b"])
 
     def test_neverReenters(self) -> None:
         """A flush or a run inside a flush does not flush the next one before the first is done."""
 
         def again() -> None:
-            self.turn.run(self.writes, "b")
-            self.turn.flush()
+            self.flusher.run(self.writes, "b")
+            self.flusher.flush()
             self.log.append("a done")
 
         self.writes("a", again)
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(self.log, ["a", "a done", "b"])
 
     def test_endlessNotesAreBounded(self) -> None:
         """
         One who notes himself in each flush does not hold the reactor: the flush ends, and he is served in later turns.
         """
-        writer = Flushed(self.log, "a", lambda: self.turn.schedule(writer))
-        self.turn.run(self.turn.schedule, writer)
+        writer = Flushed(self.log, "a", lambda: self.flusher.schedule(writer))
+        self.flusher.run(self.flusher.schedule, writer)
         first = len(self.log)
         self.assertTrue(0 < first < 100)
         writer.then = lambda: None
@@ -153,30 +153,30 @@ class TurnTests(SynchronousTestCase):
         """One whose flush raises is logged, and the others are flushed."""
         self.writes("a", lambda: 1 // 0)
         self.writes("b")
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(self.log, ["a", "b"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_soon(self) -> None:
         """Calls put off to the next turn run then, in order, with one flush behind them all."""
-        self.turn.callSoon(self.writes, "a")
-        self.turn.callSoon(self.log.append, "called")
-        self.turn.callSoon(self.writes, "b")
+        self.flusher.callSoon(self.writes, "a")
+        self.flusher.callSoon(self.log.append, "called")
+        self.flusher.callSoon(self.writes, "b")
         self.assertEqual(self.log, [])
         self.clock.advance(0)
         self.assertEqual(self.log, ["called", "a", "b"])
 
     def test_soonFromSoon(self) -> None:
         """A call put off from inside such a call runs after all that were put off before."""
-        self.turn.callSoon(lambda: self.turn.callSoon(self.log.append, "second"))
-        self.turn.callSoon(self.log.append, "first")
+        self.flusher.callSoon(lambda: self.flusher.callSoon(self.log.append, "second"))
+        self.flusher.callSoon(self.log.append, "first")
         self.clock.advance(0)
         self.clock.advance(0)
         self.assertEqual(self.log, ["first", "second"])
 
     def test_soonError(self) -> None:
         """One such call that raises is logged and keeps no other from running."""
-        self.turn.callSoon(lambda: 1 // 0)
-        self.turn.callSoon(self.writes, "a")
+        self.flusher.callSoon(lambda: 1 // 0)
+        self.flusher.callSoon(self.writes, "a")
         self.clock.advance(0)
         self.assertEqual((self.log, len(self.flushLoggedErrors(ZeroDivisionError))), (["a"], 1))

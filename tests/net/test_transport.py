@@ -60,7 +60,7 @@ class SameTurnContract:
     def make(self: Any, **settings: Any) -> tuple[Any, Recorder, Spy, Peer]:
         """Make a connection, and have a poller that must not be asked any more."""
         connection = (self.connectTLS if self.tls else self.connect)(**settings)
-        self.turnOnce()
+        self.runTurn()
         return connection
 
     def test_afterEvent(self: Any) -> None:
@@ -71,16 +71,16 @@ class SameTurnContract:
         self.reactor.doIteration(5)
         self.assertEqual((protocol.received, spy.sent), (b"question", []))
         self.reactor.runUntilCurrent()
-        peer.takeSoon()
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"answer")
 
     def test_fromTimer(self: Any) -> None:
         """What is written by a timed call leaves when the call returns."""
         transport, _, _, peer = self.make()
-        self.turn.callLater(3, transport.write, b"tick")
+        self.flusher.callLater(3, transport.write, b"tick")
         self.now += 3
         self.reactor.runUntilCurrent()
-        peer.takeSoon()
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"tick")
 
     def test_fromDeferred(self: Any) -> None:
@@ -90,7 +90,7 @@ class SameTurnContract:
         d.addCallback(transport.write)
         self.reactor.callFromThread(d.callback, b"result")
         self.reactor.runUntilCurrent()
-        peer.takeSoon()
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"result")
 
     def test_fromRun(self: Any) -> None:
@@ -98,8 +98,8 @@ class SameTurnContract:
         transport, _, _, peer = self.make()
         d: Deferred[bytes] = Deferred()
         d.addCallback(transport.write)
-        self.turn.run(d.callback, b"result")
-        peer.takeSoon()
+        self.flusher.run(d.callback, b"result")
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"result")
 
     def test_joined(self: Any) -> None:
@@ -108,9 +108,9 @@ class SameTurnContract:
         for n in range(500):
             transport.write(b"<presence from='%d'/>" % n)
         self.assertEqual(spy.sent, [])
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(len(spy.sent), 1)
-        peer.takeSoon()
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"".join(b"<presence from='%d'/>" % n for n in range(500)))
 
     def test_joinedWhenLarge(self: Any) -> None:
@@ -118,9 +118,9 @@ class SameTurnContract:
         transport, _, spy, peer = self.make()
         transport.write(b"x" * 40_000)
         transport.write(b"y" * 40_000)
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(len(spy.sent), 1)
-        self.until(lambda: peer.take() < 0 or len(peer.received) == 80_000)
+        self.receive(peer, lambda: len(peer.received) == 80_000)
         self.assertEqual(peer.received, b"x" * 40_000 + b"y" * 40_000)
 
     def test_sequenceNotCopied(self: Any) -> None:
@@ -129,17 +129,17 @@ class SameTurnContract:
         shared = b"x" * 10_000
         transport.writeSequence((b"a", shared))
         self.assertIs(transport._outbox[-1], shared)
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(len(spy.sent), 1)
-        self.until(lambda: peer.take() < 0 or peer.received == b"a" + shared)
+        self.receive(peer, lambda: peer.received == b"a" + shared)
 
     def test_nothingWritten(self: Any) -> None:
         """Without a write, or with an empty one, nothing is sent."""
         transport, _, spy, _ = self.make()
-        self.turn.flush()
+        self.flusher.flush()
         transport.write(b"")
         transport.writeSequence([])
-        self.turn.flush()
+        self.flusher.flush()
         transport.flush()
         self.assertEqual(spy.sent, [])
 
@@ -147,7 +147,7 @@ class SameTurnContract:
         """Whoever writes often in a turn is noted in it once, and so is who wrote under TLS."""
         transport, *_ = self.make()
         noted = []
-        self.patch(self.turn, "schedule", noted.append)
+        self.patch(self.flusher, "schedule", noted.append)
         transport.write(b"a")
         transport.write(b"b")
         transport.flush()
@@ -158,11 +158,11 @@ class SameTurnContract:
         transport, _, spy, peer = self.make()
         spy.plan = [4]
         transport.write(b"0123456789")
-        self.turn.flush()
+        self.flusher.flush()
         transport.write(b"abc")
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual([len(sent) for sent in spy.sent], [4])
-        self.until(lambda: peer.take() < 0 or len(peer.received) == 13)
+        self.receive(peer, lambda: len(peer.received) == 13)
         self.assertEqual(peer.received, b"0123456789abc")
 
     def test_directAgainWhenDrained(self: Any) -> None:
@@ -170,12 +170,12 @@ class SameTurnContract:
         transport, _, spy, peer = self.make()
         spy.plan = [4]
         transport.write(b"0123456789")
-        self.turn.flush()
-        self.until(lambda: peer.take() < 0 or len(peer.received) == 10)
-        self.turnOnce()
+        self.flusher.flush()
+        self.receive(peer, lambda: len(peer.received) == 10)
+        self.runTurn()
         transport.write(b"abc")
-        self.turn.flush()
-        peer.takeSoon()
+        self.flusher.flush()
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"0123456789abc")
 
     def test_full(self: Any) -> None:
@@ -183,9 +183,9 @@ class SameTurnContract:
         transport, protocol, spy, peer = self.make()
         spy.plan = [BlockingIOError(errno.EAGAIN, "full")]
         transport.write(b"data")
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(spy.sent, [])
-        self.until(lambda: peer.take() < 0 or peer.received == b"data")
+        self.receive(peer, lambda: peer.received == b"data")
         self.assertEqual(protocol.reasons, [])
 
     def test_brokenSocket(self: Any) -> None:
@@ -193,9 +193,9 @@ class SameTurnContract:
         transport, protocol, spy, _ = self.make()
         spy.plan = [ConnectionResetError(errno.ECONNRESET, "reset"), BrokenPipeError(errno.EPIPE, "pipe")]
         transport.write(b"data")
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(protocol.reasons, [])
-        self.turnOnce(1)
+        self.runTurn(1)
         self.assertEqual(len(protocol.reasons), 1)
 
     def test_limitCountsWhatTheKernelLeft(self: Any) -> None:
@@ -203,8 +203,8 @@ class SameTurnContract:
         transport, protocol, _, peer = self.make(outboxLimit=10_000)
         for _ in range(30):
             transport.write(b"x" * 1000)
-        self.turn.flush()
-        self.until(lambda: peer.take() < 0 or len(peer.received) == 30_000)
+        self.flusher.flush()
+        self.receive(peer, lambda: len(peer.received) == 30_000)
         self.assertEqual(protocol.reasons, [])
 
     def test_limitCountsTogether(self: Any) -> None:
@@ -217,7 +217,7 @@ class SameTurnContract:
             transport.write(b"x" * 900)
             self.assertTrue(sum(map(len, transport._outbox)) + transport._buffered() <= 10_000)
             if n == 4:
-                self.turn.flush()
+                self.flusher.flush()
         self.untilLost(protocol)
 
     def test_joinedForEver(self: Any) -> None:
@@ -225,13 +225,13 @@ class SameTurnContract:
         transport, _, spy, peer = self.make(outboxLimit=10_000)
         for _ in range(30):
             transport.write(b"x" * 1000)
-            self.turn.flush()
-            peer.takeSoon()
+            self.flusher.flush()
+            peer.takeWhenReady()
         spy.sent.clear()
         transport.write(b"one")
         transport.write(b"two")
         self.assertEqual(spy.sent, [])
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(len(spy.sent), 1)
 
     def test_joinedAfterProducer(self: Any) -> None:
@@ -242,7 +242,7 @@ class SameTurnContract:
         for _ in range(100):
             transport.write(b"x" * 1000)
         self.assertEqual(spy.sent, [])
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(len(spy.sent), 1)
 
     def test_halfCloseSendsFirst(self: Any) -> None:
@@ -252,7 +252,7 @@ class SameTurnContract:
         transport.loseWriteConnection()
         self.reactor.doIteration(5)
         while not peer.end:
-            peer.takeSoon()
+            peer.takeWhenReady()
         self.assertEqual((bytes(peer.received), peer.end), (b"last words", "eof"))
 
     def test_limitInsideOneTurn(self: Any) -> None:
@@ -281,15 +281,15 @@ class SameTurnContract:
                 transport.write(value)
                 expected += value
             elif event == "flush":
-                self.turn.flush()
+                self.flusher.flush()
             elif event == "turn":
-                self.turnOnce()
+                self.runTurn()
             elif event == "take":
                 peer.take(value)
             else:
                 spy.plan.append(value)
-        self.turn.flush()
-        self.until(lambda: peer.take() < 0 or len(peer.received) >= len(expected))
+        self.flusher.flush()
+        self.receive(peer, lambda: len(peer.received) >= len(expected))
         self.assertEqual(peer.received, expected)
         self.assertEqual(protocol.reasons, [])
 
@@ -311,9 +311,9 @@ class PlainSameTurnTests(SameTurnContract, SocketTestCase):
         producer.onResume = lambda: transport.write(pieces.pop(0)) if pieces else transport.unregisterProducer()
         transport.registerProducer(producer, False)
         self.until(lambda: len(producer.log) == 4)
-        self.until(lambda: peer.take() < 0 or peer.received == b"onetwothree")
+        self.receive(peer, lambda: peer.received == b"onetwothree")
         for _ in range(3):
-            self.turnOnce()
+            self.runTurn()
         self.assertEqual(producer.log, ["resume"] * 4)
 
 
@@ -338,16 +338,16 @@ class EncryptedSameTurnTests(SameTurnContract, SocketTestCase):
         self.reactor.doIteration(5)
         self.reactor.runUntilCurrent()
         self.assertEqual(len(spy.sent), 1)
-        peer.takeSoon()
-        self.assertTrue(peer._shaken)
+        peer.takeWhenReady()
+        self.assertTrue(peer.handshakeDone)
 
     def test_goodbyeIsFlushed(self) -> None:
         """Everything that was written and close_notify leave when the connection is closed, in the turn."""
         transport, _, _, peer = self.make()
         transport.write(b"last")
-        self.turn.run(transport.loseConnection)
+        self.flusher.run(transport.loseConnection)
         while not peer.end:
-            peer.takeSoon()
+            peer.takeWhenReady()
         self.assertEqual((bytes(peer.received), peer.end), (b"last", "close_notify"))
 
 
@@ -380,15 +380,15 @@ class BroadcastTests(SocketTestCase):
             other.write(b"first;")
         for peer in peers[: count // 2]:
             reset(peer.sock)
-        self.turn.flush()
+        self.flusher.flush()
         for other in room:
             other.write(b"second;")
         for peer in peers[count // 2 :]:
             reset(peer.sock)
-        self.turn.flush()
+        self.flusher.flush()
         self.assertEqual(len(room), count + 1, "a connection was lost inside a write")
         self.until(lambda: len(room) == 1)
-        self.until(lambda: witnessPeer.take() < 0 or witnessPeer.received.count(b"left ") >= count)
+        self.receive(witnessPeer, lambda: witnessPeer.received.count(b"left ") >= count)
         heard = bytes(witnessPeer.received).split(b";")
         self.assertEqual(heard[:2], [b"first", b"second"])
         self.assertEqual(sorted(heard[2:-1]), sorted(b"left %d" % n for n in range(count)))
@@ -420,7 +420,7 @@ class InstallTests(SocketTestCase):
                 return protocols[-1]
 
         port = self.reactor.listenTCP(0, Accepting(), interface="127.0.0.1")
-        self.assertTrue(installOnPort(port, transportClass(self.turn, **settings)))
+        self.assertTrue(installOnPort(port, transportClass(self.flusher, **settings)))
 
         def stop() -> None:
             for protocol in protocols:
@@ -445,7 +445,7 @@ class InstallTests(SocketTestCase):
         self.until(lambda: protocols)
         transport: Any = protocols[0].transport
         self.assertIsInstance(transport, OpportunisticConnection)
-        self.assertEqual((transport.flusher, transport.outboxLimit, transport.closeTimeout), (self.turn, 12345, 3.5))
+        self.assertEqual((transport.flusher, transport.outboxLimit, transport.closeTimeout), (self.flusher, 12345, 3.5))
         self.assertTrue(transport.getTcpNoDelay())
 
     def test_off(self) -> None:
@@ -455,11 +455,11 @@ class InstallTests(SocketTestCase):
         self.until(lambda: protocols)
         self.assertNotIsInstance(protocols[0].transport, OpportunisticConnection)
         protocols[0].transport.write(b"data")
-        self.turn.flush()
+        self.flusher.flush()
         self.reactor.runUntilCurrent()
         self.assertEqual(peer.take(), 0)
         self.reactor.doIteration(1)
-        peer.takeSoon()
+        peer.takeWhenReady()
         self.assertEqual(peer.received, b"data")
 
     def test_portsAreApart(self) -> None:
@@ -481,9 +481,9 @@ class InstallTests(SocketTestCase):
         self.patch(Recorder, "makeConnection", makeConnection)
         peer = self.client(port)
         peer.startTLS()
-        self.until(lambda: peer.take() < 0 or peer._shaken)
+        self.receive(peer, lambda: peer.handshakeDone)
         peer.send(b"echo")
-        self.until(lambda: peer.take() < 0 or peer.received == b"echo")
+        self.receive(peer, lambda: peer.received == b"echo")
 
     def test_oneLayerFactory(self) -> None:
         """The connections of a port share what makes their TLS layers, for as long as the context is the same."""
@@ -502,13 +502,13 @@ class InstallTests(SocketTestCase):
         port = self.reactor.listenUNIX(self.mktemp(), Factory())
         self.addCleanup(lambda: (port.stopListening(), self.reactor.runUntilCurrent()))
         before = port.transport
-        self.assertFalse(installOnPort(port, transportClass(self.turn)))
+        self.assertFalse(installOnPort(port, transportClass(self.flusher)))
         self.assertIs(port.transport, before)
 
     def test_clientSide(self) -> None:
         """A connected socket can be wrapped on either side; the client's side starts TLS as client."""
-        one, two = self.sockets2()
-        made = transportClass(self.turn)
+        one, two = self.socketPair()
+        made = transportClass(self.flusher)
         served, connecting = Recorder(), Recorder()
         server = wrapSocket(one, served, made, self.reactor)
         client = wrapSocket(two, connecting, made, self.reactor)
@@ -539,9 +539,9 @@ class RandomTests(SocketTestCase):
             expected += data
             for transport, *_ in connections:
                 transport.write(data)
-            self.turnOnce()
+            self.runTurn()
             for speed, (*_, peer) in enumerate(connections):
                 peer.take(1 + speed * 200)
         for *_, peer in connections:
-            self.until(lambda peer=peer: peer.take() < 0 or len(peer.received) >= len(expected))
+            self.receive(peer, lambda peer=peer: len(peer.received) >= len(expected))
             self.assertTrue(peer.received == expected)

@@ -874,7 +874,7 @@ class RealTLSTests(SocketTestCase):
         self.tls = ServerTLS(*goodPair(self.mktemp()))
         self.binder = Binder()
         log = SASL(Accounts(), DOMAIN, False, b"s")
-        self.factory = C2SFactory(self.turn, StreamFeatures(DOMAIN, log, self.binder, self.tls, REQUIRED))
+        self.factory = C2SFactory(self.flusher, StreamFeatures(DOMAIN, log, self.binder, self.tls, REQUIRED))
 
     def client(self, direct: bool = False) -> tuple[Any, Peer]:
         """A stream and its client."""
@@ -884,14 +884,14 @@ class RealTLSTests(SocketTestCase):
 
     def expect(self, peer: Peer, last: bytes) -> bytes:
         """Wait until the client has got something, and give everything it has got since the last time."""
-        self.until(lambda: peer.take() < 0 or peer.received.endswith(last))
+        self.receive(peer, lambda: peer.received.endswith(last))
         received = bytes(peer.received)
         peer.received.clear()
         return received
 
     def login(self, stream: Any, peer: Peer, type: str = "tls-server-end-point") -> None:
         """Log in by SCRAM with channel binding."""
-        self.until(lambda: peer.take() < 0 or peer._shaken)
+        self.receive(peer, lambda: peer.handshakeDone)
         peer.send(HEADER)
         features = self.expect(peer, b"</stream:features>")
         self.assertIn(b"<mechanism>SCRAM-SHA-1-PLUS</mechanism>", features)
@@ -924,7 +924,7 @@ class RealTLSTests(SocketTestCase):
         self.expect(peer, END)
         for plain in (b"stream", b"features", b"message", b"romeo"):
             self.assertNotIn(plain, bytes(peer.raw))
-        self.until(lambda: peer.take() < 0 or peer.end)
+        self.receive(peer, lambda: peer.end)
         self.assertEqual(self.binder.sessions[0].lost, [True])
 
     def test_direct(self) -> None:
@@ -938,7 +938,7 @@ class RealTLSTests(SocketTestCase):
         """Whoever speaks in the clear where TLS has to be is cut off without a traceback."""
         stream, peer = self.client(direct=True)
         peer.send(HEADER)
-        self.until(lambda: peer.take() < 0 or peer.end)
+        self.receive(peer, lambda: peer.end)
         self.until(lambda: stream not in self.factory.streams)
         self.assertEqual(self.flushLoggedErrors(), [])
 
