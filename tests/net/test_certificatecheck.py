@@ -17,17 +17,17 @@ DAY = timedelta(days=1)
 
 
 class CertificateCheckTests(SynchronousTestCase):
-    """Certificates that are valid from yesterday for 31 days."""
+    """Certificates valid from yesterday for 31 days."""
 
     def certificate(self, *names: str) -> x509.Certificate:
-        """A certificate for some DNS names."""
+        """Create a certificate for these names."""
         folder = self.mktemp()
         os.makedirs(folder)
         with open(makeCertificate(folder, names)[0], "rb") as file:
             return x509.load_pem_x509_certificate(file.read())
 
     def test_dates(self) -> None:
-        """A certificate that expired, is not valid yet or expires within 14 days is told with the date."""
+        """An expired, not yet valid or soon expiring certificate is reported with the date."""
         certificate = self.certificate("example.org")
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         for now, expected in (
@@ -42,7 +42,7 @@ class CertificateCheckTests(SynchronousTestCase):
                 self.assertIn(words, problem)
 
     def test_names(self) -> None:
-        """The domain has to be among the DNS names; a wildcard stands for one label (RFC 6125 §6.4.3)."""
+        """The domain must be among the DNS names; a wildcard matches one label (RFC 6125 §6.4.3)."""
         for names, domain, accepted in (
             (["example.org"], "example.org", True),
             (["EXAMPLE.org"], "example.org", True),
@@ -57,7 +57,7 @@ class CertificateCheckTests(SynchronousTestCase):
             self.assertEqual(isForDomain(self.certificate(*names), domain), accepted, (names, domain))
 
     def test_wrongName(self) -> None:
-        """Who gets a certificate for another name is told for which it is and which is needed."""
+        """A certificate for other names is reported with these and the domain."""
         now = datetime.now(UTC)
         [problem] = findProblems(self.certificate("a.example", "b.example"), "example.org", now)
         self.assertIn("is for a.example, b.example, not for example.org", problem)
@@ -65,7 +65,7 @@ class CertificateCheckTests(SynchronousTestCase):
         self.assertIn("is for no name, not for example.org", problem)
 
     def test_selfSigned(self) -> None:
-        """The certificate that is written at the first start is for the server and its rooms, also by XmppAddr."""
+        """L{selfSigned} writes a certificate for all its domains."""
         path = self.mktemp()
         selfSigned(["bücher.example", "rooms.example"], path, f"{path}.key")
         with open(path, "rb") as file:

@@ -12,10 +12,10 @@ from tests.net.tls_contract import TLSContract
 
 
 class PlainTests(ConnectionContract, SocketTestCase):
-    """Buffered writes in plain."""
+    """Writes through the poller, in the clear."""
 
     def test_throughThePoller(self) -> None:
-        """When opportunistic writes are off, nothing leaves before the poller says so."""
+        """Without opportunistic writes, nothing is sent before the next poll."""
         transport, _, spy, peer = self.make()
         transport.write(b"a")
         transport.write(b"b")
@@ -28,18 +28,18 @@ class PlainTests(ConnectionContract, SocketTestCase):
         self.assertEqual(peer.received, b"ab")
 
     def test_noDelay(self) -> None:
-        """TCP_NODELAY is set: joining small writes is our business."""
+        """TCP_NODELAY is set."""
         transport, *_ = self.make()
         self.assertTrue(transport.getTcpNoDelay())
 
 
 class EncryptedTests(ConnectionContract, SocketTestCase):
-    """Buffered writes under TLS."""
+    """Writes through the poller, under TLS."""
 
     tls = True
 
     def test_throughThePoller(self) -> None:
-        """When opportunistic writes are off, nothing leaves before the poller says so."""
+        """Without opportunistic writes, nothing is sent before the next poll."""
         transport, _, spy, _ = self.make()
         transport.write(b"a")
         self.flusher.flush()
@@ -50,17 +50,14 @@ class EncryptedTests(ConnectionContract, SocketTestCase):
 
 
 class StartTLSTests(TLSContract, SocketTestCase):
-    """Starting TLS with buffered writes."""
+    """Starting TLS with writes through the poller."""
 
 
 class AbortTests(SocketTestCase):
-    """What others are told about an aborted connection."""
+    """Writes caused by aborted connections."""
 
     def test_joinedAndFlushedInTheTurn(self) -> None:
-        """
-        Connections that are aborted in one turn are lost in one turn, and what their ends make others write leaves
-        in it, joined.
-        """
+        """Connections aborted in one turn are lost in one turn, and what they write to others is sent joined."""
         witness, _, spy, _ = self.connect()
         for n in range(5):
             transport, protocol, _, _ = self.connect()
@@ -69,8 +66,8 @@ class AbortTests(SocketTestCase):
         self.reactor.runUntilCurrent()
         self.assertEqual(spy.sent, [b"left 0;left 1;left 2;left 3;left 4;"])
 
-    def test_unixSocketPair(self) -> None:
-        """A socket that is not TCP is left alone."""
+    def test_unixSocket(self) -> None:
+        """A UNIX socket works too, without TCP_NODELAY."""
         ours, theirs = socket.socketpair()
         self.sockets += [ours, theirs]
         transport = wrapSocket(ours, Recorder(), transportClass(self.flusher), self.reactor)

@@ -16,18 +16,18 @@ class TokenBucketTests(SynchronousTestCase):
     """L{TokenBucket}"""
 
     def setUp(self) -> None:
-        """100 tokens a second, 50 at once."""
+        """Create a bucket of 100 tokens per second and a capacity of 50."""
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.bucket = TokenBucket(100, 50, self.clock.seconds)
 
     def test_burst(self) -> None:
-        """A full bucket gives its burst without a wait, and not one token more."""
+        """A full bucket gives its capacity without a wait, and not one token more."""
         self.assertEqual(self.bucket.take(50), 0)
         self.assertAlmostEqual(self.bucket.take(1), 0.01)
 
     def test_debt(self) -> None:
-        """What is more than there is has to be waited for, however much it is."""
+        """Taking more than the bucket holds means waiting in proportion."""
         self.assertAlmostEqual(self.bucket.take(1050), 10)
         self.clock.advance(9)
         self.assertAlmostEqual(self.bucket.take(0), 1)
@@ -35,12 +35,12 @@ class TokenBucketTests(SynchronousTestCase):
         self.assertEqual(self.bucket.take(0), 0)
 
     def test_overflow(self) -> None:
-        """A bucket never holds more than its burst."""
+        """A bucket never holds more than its capacity."""
         self.clock.advance(1000)
         self.assertAlmostEqual(self.bucket.take(60), 0.1)
 
     def test_clockSetBack(self) -> None:
-        """A clock that is set back costs nothing and gives nothing."""
+        """Setting the clock back neither adds nor removes tokens."""
         self.bucket.take(50)
         self.clock.rightNow -= 3600
         self.assertAlmostEqual(self.bucket.take(10), 0.1)
@@ -49,7 +49,7 @@ class TokenBucketTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 200)), max_size=30))
     def test_rate(self, events: list[tuple[float, int]]) -> None:
-        """Whoever waits as told never gets more than the burst and the rate allow."""
+        """A caller that waits as returned never gets more than capacity and rate allow."""
         clock = Clock()
         bucket = TokenBucket(100, 50, clock.seconds)
         taken = 0
@@ -64,20 +64,20 @@ class NetworksTests(SynchronousTestCase):
     """L{Networks} and L{addressOf}"""
 
     def test_loopback(self) -> None:
-        """Loopback is recognised in all its forms, and nothing else is."""
+        """All forms of loopback addresses are in it, and no others."""
         for host in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "::1%lo"):
             self.assertIn(host, LOOPBACK)
         for host in ("128.0.0.1", "::2", "::ffff:10.0.0.1", "fe80::1%eth0"):
             self.assertNotIn(host, LOOPBACK)
 
     def test_noAddress(self) -> None:
-        """A peer without an IP address is on this machine."""
+        """A peer without an IP address is in every set."""
         self.assertIsNone(addressOf("/run/muccore.sock"))
         self.assertIn("", LOOPBACK)
         self.assertIn("", Networks([]))
 
-    def test_wrong(self) -> None:
-        """What is no network is a ValueError."""
+    def test_invalid(self) -> None:
+        """An invalid network raises ValueError."""
         for network in ("127.0.0.1/8", "localhost", "1.2.3.4/33", ""):
             self.assertRaises(ValueError, Networks, [network])
 
@@ -86,7 +86,7 @@ class AddressLimitTests(SynchronousTestCase):
     """L{AddressLimit}"""
 
     def test_perAddress(self) -> None:
-        """An address may have so many connections and no more, until one of them ends."""
+        """An address may have a limited number of connections, until one of them ends."""
         limit = AddressLimit(2)
         self.assertEqual(
             [limit.enter(host) for host in ("10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1")],
@@ -104,7 +104,7 @@ class AddressLimitTests(SynchronousTestCase):
         self.assertIsNone(limit.enter("2001:db8:0:1::1"))
 
     def test_exempt(self) -> None:
-        """Exempt addresses are only bounded by the total."""
+        """Exempt addresses are limited by the total only."""
         limit = AddressLimit(1, 3)
         self.assertEqual([limit.enter("127.0.0.1") for _ in range(4)], [None, None, None, "resource-constraint"])
         self.assertEqual(limit.enter("10.0.0.1"), "resource-constraint")
@@ -112,12 +112,12 @@ class AddressLimitTests(SynchronousTestCase):
         self.assertIsNone(limit.enter("10.0.0.1"))
 
     def test_unlimited(self) -> None:
-        """0 is any number."""
+        """0 is no limit."""
         limit = AddressLimit(0)
         self.assertEqual({limit.enter("10.0.0.1") for _ in range(100)}, {None})
 
     def test_change(self) -> None:
-        """A limit can be changed while connections are open."""
+        """A limit can be changed, and applies to new connections."""
         limit = AddressLimit(1)
         limit.enter("10.0.0.1")
         limit.perAddress = 2
@@ -126,7 +126,7 @@ class AddressLimitTests(SynchronousTestCase):
         self.assertEqual(limit.enter("10.0.0.1"), "policy-violation")
 
     def test_nothingKept(self) -> None:
-        """Addresses that have gone are forgotten."""
+        """Addresses without connections are forgotten."""
         limit = AddressLimit(1)
         for n in range(100):
             limit.enter(f"10.0.0.{n}")

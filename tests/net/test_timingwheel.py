@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 from twisted.internet.task import Clock
@@ -12,27 +13,27 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.net.timingwheel import TICK, TimingWheel
 
 
-class Thing:
-    """Something to look at; notes when, and says what it is told to."""
+class Timed:
+    """Records its timeouts, and returns scripted answers."""
 
     def __init__(self, *answers: int) -> None:
         self.due = 0
         self.answers = list(answers)
-        self.seen: list[int] = []
-        self.onLook: Callable[[], object] = lambda: None
+        self.ticks: list[int] = []
+        self.onTimeout: Callable[[], object] = lambda: None
 
     def timeoutDue(self, tick: int) -> int:
-        """Note it."""
-        self.seen.append(tick)
-        self.onLook()
+        """Record the timeout."""
+        self.ticks.append(tick)
+        self.onTimeout()
         return self.answers.pop(0) if self.answers else 0
 
 
-class WheelTests(SynchronousTestCase):
-    """L{TimingWheel}"""
+class TimingWheelTests(SynchronousTestCase):
+    """L{TimingWheel}. Its first tick is 1."""
 
     def setUp(self) -> None:
-        """Make one."""
+        """Create a wheel."""
         self.clock = Clock()
         self.wheel = TimingWheel(self.clock)
 
@@ -40,84 +41,74 @@ class WheelTests(SynchronousTestCase):
         """Let time pass."""
         self.clock.pump([TICK] * ticks)
 
-    def test_once(self) -> None:
-        """A thing is looked at when it is time, once, and then nothing runs."""
-        thing = Thing()
-        self.wheel.schedule(thing, 3)
+    def test_timeouts(self) -> None:
+        """
+        A timeout comes once, at least one tick later, and again as often as its object says; then no timer runs. The
+        last call of C{schedule} counts.
+        """
+        for scheduled, answers, expected in (
+            ([3], [], [4]),
+            ([0], [], [2]),
+            ([1], [2, 5], [2, 4, 9]),
+            ([2, 5], [], [6]),
+        ):
+            self.setUp()
+            timed = Timed(*answers)
+            for ticks in scheduled:
+                self.wheel.schedule(timed, ticks)
+            self.assertEqual(timed.ticks, [])
+            self.advance(20)
+            self.assertEqual((timed.ticks, timed.due, self.clock.getDelayedCalls()), (expected, 0, []))
+
+    def test_notEarly(self) -> None:
+        """A timeout does not come before its tick."""
+        timed = Timed()
+        self.wheel.schedule(timed, 3)
         self.advance(2)
-        self.assertEqual(thing.seen, [])
-        self.advance(20)
-        self.assertEqual(thing.seen, [4])
-        self.assertEqual(thing.due, 0)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_again(self) -> None:
-        """A thing says when to look again."""
-        thing = Thing(2, 5)
-        self.wheel.schedule(thing, 1)
-        self.advance(20)
-        self.assertEqual(thing.seen, [2, 4, 9])
-
-    def test_putOff(self) -> None:
-        """What was said last counts."""
-        thing = Thing()
-        self.wheel.schedule(thing, 2)
-        self.wheel.schedule(thing, 5)
-        self.advance(10)
-        self.assertEqual(thing.seen, [6])
-
-    def test_atLeastOne(self) -> None:
-        """Nothing is looked at in the tick in which it was put."""
-        thing = Thing()
-        self.wheel.schedule(thing, 0)
-        self.assertEqual(thing.seen, [])
-        self.advance(1)
-        self.assertEqual(thing.seen, [2])
+        self.assertEqual(timed.ticks, [])
 
     def test_remove(self) -> None:
-        """What is removed is not looked at, and nothing of it is kept."""
-        thing = Thing()
-        self.wheel.schedule(thing, 2)
-        self.wheel.remove(thing)
-        self.wheel.remove(thing)
+        """A removed object gets no timeout, and is not kept."""
+        timed = Timed()
+        self.wheel.schedule(timed, 2)
+        self.wheel.remove(timed)
+        self.wheel.remove(timed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.wheel._due, {})
         self.advance(5)
-        self.assertEqual(thing.seen, [])
+        self.assertEqual(timed.ticks, [])
+        reference = weakref.ref(timed)
+        del timed
+        self.assertIsNone(reference())
 
-    def test_removedWhileTurning(self) -> None:
-        """Whoever is looked at may remove or put off the others of the same tick."""
-        things = [Thing() for _ in range(3)]
+    def test_removeDuringTick(self) -> None:
+        """A timeout may remove or reschedule other objects of the same tick."""
+        objects = [Timed() for _ in range(3)]
+        late = Timed()
 
-        def onLook() -> None:
-            for thing in things:
-                self.wheel.remove(thing)
+        def onTimeout() -> None:
+            for timed in objects:
+                self.wheel.remove(timed)
             self.wheel.schedule(late, 3)
 
-        late = Thing()
-        for thing in things:
-            thing.onLook = onLook
-            self.wheel.schedule(thing, 1)
+        for timed in objects:
+            timed.onTimeout = onTimeout
+            self.wheel.schedule(timed, 1)
         self.advance(10)
-        self.assertEqual(sum(len(thing.seen) for thing in things), 1)
-        self.assertEqual(late.seen, [5])
+        self.assertEqual(sum(len(timed.ticks) for timed in objects), 1)
+        self.assertEqual(late.ticks, [5])
 
-    def test_failure(self) -> None:
-        """A thing that fails is logged and does not keep the others from being looked at."""
-
-        def onLook() -> None:
-            raise ZeroDivisionError
-
-        things = [Thing(1), Thing(1)]
-        things[0].onLook = onLook
-        for thing in things:
-            self.wheel.schedule(thing, 1)
+    def test_exceptionIsLogged(self) -> None:
+        """An exception in a timeout is logged, and the other timeouts still come."""
+        objects = [Timed(1), Timed(1)]
+        objects[0].onTimeout = lambda: 1 // 0
+        for timed in objects:
+            self.wheel.schedule(timed, 1)
         self.advance(3)
-        self.assertEqual(things[1].seen, [2, 3])
+        self.assertEqual(objects[1].ticks, [2, 3])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_oneTimer(self) -> None:
-        """There is one timer however many there are."""
+        """All timeouts share one timer."""
         for n in range(100):
-            self.wheel.schedule(Thing(), n)
+            self.wheel.schedule(Timed(), n)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)

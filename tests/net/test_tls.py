@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.net.test_tls -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.net.tls}. Channel bindings, and the whole on sockets, are in L{tests.stream.test_binding}."""
+"""Tests of L{muccore.net.tls}. Channel bindings, and TLS on sockets, are in L{tests.stream.test_binding}."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muccore.net import tls as module
-from muccore.net.tls import (
-    END_POINT,
-    TICKET_LIFETIME,
-    ServerTLS,
-    TLSConfigError,
-)
+from muccore.net.tls import END_POINT, TICKET_LIFETIME, ServerTLS, TLSConfigError
 from tests.net.handshake import (
     SHA256,
     Transport,
@@ -38,26 +33,26 @@ from tests.net.handshake import (
 
 
 class HandshakeTests(SynchronousTestCase):
-    """What the server agrees to."""
+    """Handshakes with the server."""
 
     def setUp(self) -> None:
-        """Make a server with a certificate of its own."""
+        """Create a server with a new certificate."""
         self.now = 1000.0
         self.folder = self.mktemp()
         self.tls = ServerTLS(*goodPair(self.folder), seconds=lambda: self.now)
 
     def test_interface(self) -> None:
-        """It is what C{startTLS} takes."""
+        """It is accepted by C{startTLS}."""
         verifyObject(IOpenSSLServerConnectionCreator, self.tls)
 
     def test_versions(self) -> None:
-        """TLS 1.2 and 1.3 are spoken, and the newer one is preferred."""
+        """TLS 1.2 and 1.3 are supported, and 1.3 is preferred."""
         for version in (None, SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION):
             _, server = connect(self.tls, clientContext(version))
             self.assertEqual(server.get_protocol_version(), version or SSL.TLS1_3_VERSION)
 
     def test_oldVersions(self) -> None:
-        """TLS 1.0 and 1.1 are refused by the server, though OpenSSL be told to put up with the weakest ciphers."""
+        """TLS 1.0 and 1.1 are refused by the server, even if OpenSSL allows the weakest ciphers."""
         with mock.patch.object(module, "_CIPHERS_12", b"ALL:@SECLEVEL=0"):
             self.tls.reload()
         for version in (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION):
@@ -73,8 +68,8 @@ class HandshakeTests(SynchronousTestCase):
                 connect(self.tls, clientContext(SSL.TLS1_2_VERSION, cipher + b":@SECLEVEL=0"))
             self.assertIn("no shared cipher", str(caught.exception))
 
-    def test_serverChooses(self) -> None:
-        """The server's order of ciphers counts."""
+    def test_cipherPreference(self) -> None:
+        """The server's order of ciphers applies, not the client's."""
         offer = b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
         _, server = connect(self.tls, clientContext(SSL.TLS1_2_VERSION, offer))
         self.assertEqual(server.get_cipher_name(), "ECDHE-ECDSA-AES128-GCM-SHA256")
@@ -84,7 +79,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(server.get_cipher_name(), "TLS_AES_128_GCM_SHA256")
 
     def test_noRenegotiation(self) -> None:
-        """A client cannot make the server shake hands again."""
+        """A client cannot renegotiate."""
         client, server = connect(self.tls, clientContext(SSL.TLS1_2_VERSION))
         client.renegotiate()
         with self.assertRaises(SSL.Error) as caught:
@@ -95,8 +90,8 @@ class HandshakeTests(SynchronousTestCase):
                 pump(client, server)
         self.assertIn("no renegotiation", str(caught.exception))
 
-    def test_protocolName(self) -> None:
-        """C{xmpp-client} is chosen where it is offered (XEP-0368 §2), and nothing is refused for its absence."""
+    def test_alpn(self) -> None:
+        """C{xmpp-client} is chosen if offered (XEP-0368 §2); without it, the handshake succeeds too."""
         for offered, chosen in [
             ([b"h2", b"xmpp-client"], b"xmpp-client"),
             ([b"h2", b"xmpp-server"], b""),
@@ -108,11 +103,8 @@ class HandshakeTests(SynchronousTestCase):
             client, _ = connect(self.tls, context)
             self.assertEqual(client.get_alpn_proto_negotiated(), chosen)
 
-    def test_settings(self) -> None:
-        """
-        What OpenSSL might see to by itself is demanded all the same; and a connection gives its buffers back while
-        nothing moves.
-        """
+    def test_contextOptions(self) -> None:
+        """Options that OpenSSL may set by default are set explicitly, and idle connections release their buffers."""
         context = self.tls.serverConnectionForTLS(None).get_context()._context
         options = SSL._lib.SSL_CTX_get_options(context)
         for option in (SSL.OP_NO_RENEGOTIATION, SSL.OP_NO_COMPRESSION, SSL.OP_CIPHER_SERVER_PREFERENCE):
@@ -120,12 +112,12 @@ class HandshakeTests(SynchronousTestCase):
         self.assertTrue(SSL._lib.SSL_CTX_set_mode(context, 0) & SSL.MODE_RELEASE_BUFFERS)
 
     def resume(self, version: int) -> bool:
-        """Connect once, do what C{self.between} does, and say whether connecting again resumes."""
+        """Connect, call C{self.between}, connect again, and return whether that resumed the session."""
         context = clientContext(version)
         client, server = connect(self.tls, context)
         pump(client, server)
         with self.assertRaises(SSL.WantReadError):
-            # TLS 1.3 sends its tickets behind the handshake.
+            # TLS 1.3 sends its tickets after the handshake.
             client.recv(1)
         session = client.get_session()
         self.between()
@@ -133,15 +125,15 @@ class HandshakeTests(SynchronousTestCase):
         return reused(server)
 
     def between(self) -> None:
-        """Nothing, unless a test says otherwise."""
+        """Called between two connections."""
 
     def test_tickets(self) -> None:
-        """A client can resume, in both versions."""
+        """A client can resume a session in both versions."""
         self.assertTrue(self.resume(SSL.TLS1_3_VERSION))
         self.assertTrue(self.resume(SSL.TLS1_2_VERSION))
 
     def test_ticketKeys(self) -> None:
-        """A ticket is good for as long as its key: a day, not the life of the server."""
+        """A ticket expires with its key, after a day."""
         self.now += TICKET_LIFETIME - 1
         self.assertTrue(self.resume(SSL.TLS1_2_VERSION))
 
@@ -150,11 +142,11 @@ class HandshakeTests(SynchronousTestCase):
 
         self.between = later
         for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
-            self.now = self.tls._made + TICKET_LIFETIME - 1
             self.assertFalse(self.resume(version))
+            self.now += TICKET_LIFETIME - 1
 
     def test_ticketKeysNeedNoFiles(self) -> None:
-        """New keys for tickets do not need the files again, and go with the certificate that was loaded last."""
+        """New ticket keys do not need the files, and keep the certificate loaded last."""
         first, _ = connect(self.tls, clientContext())
         goodPair(self.folder)
         self.tls.reload()
@@ -167,7 +159,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(presented(before), presented(after))
 
     def test_chain(self) -> None:
-        """The certificates of the issuers are sent along."""
+        """The certificates of the issuers are sent too."""
         key = ec.generate_private_key(ec.SECP256R1())
         chain = [makeCertificate(key), makeCertificate(), makeCertificate()]
         tls = ServerTLS(*writePair(self.mktemp(), *chain, key=key))
@@ -175,7 +167,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(client.get_peer_cert_chain(as_cryptography=True), chain)
 
     def test_keys(self) -> None:
-        """Every kind of key that TLS signs with is good for both versions."""
+        """RSA, ECDSA and Ed25519 keys work in both versions."""
         for key, algorithm in [
             (rsa.generate_private_key(65537, 2048), SHA256),
             (ec.generate_private_key(ec.SECP384R1()), SHA256),
@@ -188,16 +180,16 @@ class HandshakeTests(SynchronousTestCase):
 
 
 class ConfigurationTests(SynchronousTestCase):
-    """Files that cannot be used are named in one line, and those that were in use stay in use."""
+    """Unusable files raise an error of one line, and the present certificate stays in use."""
 
     def setUp(self) -> None:
-        """Make a server with a certificate of its own."""
+        """Create a server with a new certificate."""
         self.folder = self.mktemp()
         self.certificate, self.key = goodPair(self.folder)
         self.tls = ServerTLS(self.certificate, self.key)
 
     def assertRefused(self, path: str, *words: str) -> None:
-        """The files as they are cannot be used, neither at start nor later, and the old ones stay in use."""
+        """Check that the files are refused, at start and on reload, and that the old certificate stays in use."""
         old = self.tls.serverConnectionForTLS(None).get_context()
         for attempt in (self.tls.reload, lambda: ServerTLS(self.certificate, self.key)):
             with self.assertRaises(TLSConfigError) as caught:
@@ -211,21 +203,17 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertIs(self.tls.serverConnectionForTLS(None).get_context(), old)
         connect(self.tls, clientContext())
 
-    def test_missing(self) -> None:
-        """A file that is not there."""
+    def test_unreadable(self) -> None:
+        """A missing or unreadable file."""
         os.unlink(self.key)
         self.assertRefused(self.key, "cannot be read", "No such file")
+        os.mkdir(self.key)
+        self.assertRefused(self.key, "cannot be read", "directory")
         os.unlink(self.certificate)
         self.assertRefused(self.certificate, "cannot be read", "No such file")
 
-    def test_unreadable(self) -> None:
-        """A file that cannot be read: here, since it is a folder."""
-        os.unlink(self.key)
-        os.mkdir(self.key)
-        self.assertRefused(self.key, "cannot be read", "directory")
-
     def test_garbage(self) -> None:
-        """Files that hold something else, or nothing."""
+        """Files with other content, or none."""
         for data in (
             b"",
             b"garbage",
@@ -243,7 +231,7 @@ class ConfigurationTests(SynchronousTestCase):
             FilePath(self.key).setContent(good)
 
     def test_mismatch(self) -> None:
-        """A key that belongs to another certificate, or one that is not the first."""
+        """A key of another certificate, or of one that is not the first."""
         key = ec.generate_private_key(ec.SECP256R1())
         writePair(self.folder, makeCertificate(), makeCertificate(key), key=key)
         self.assertRefused(self.key, "does not belong", self.certificate)
@@ -251,13 +239,13 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertRefused(self.key, "does not belong", self.certificate)
 
     def test_passphrase(self) -> None:
-        """A key that would need a passphrase: nobody is there to type it."""
+        """A key protected by a passphrase."""
         key = ec.generate_private_key(ec.SECP256R1())
         writePair(self.folder, makeCertificate(key), key=key, passphrase=b"opensesame")
         self.assertRefused(self.key, "passphrase")
 
-    def test_uselessKeys(self) -> None:
-        """Keys that are too weak for OpenSSL, or of a kind that TLS does not know."""
+    def test_unusableKeys(self) -> None:
+        """Keys that are too weak for OpenSSL, or of a type unknown to TLS."""
         weak = rsa.generate_private_key(65537, 1024)
         writePair(self.folder, makeCertificate(weak), key=weak)
         self.assertRefused(self.certificate, "ee key too small")
@@ -265,8 +253,8 @@ class ConfigurationTests(SynchronousTestCase):
         writePair(self.folder, makeCertificate(strange), key=strange)
         self.assertRefused(self.key, "cannot use")
 
-    def test_nothingSecret(self) -> None:
-        """An error does not quote the key."""
+    def test_errorsContainNoKey(self) -> None:
+        """An error does not contain the key."""
         text = FilePath(self.key).getContent()
         FilePath(self.key).setContent(text.replace(b"-----END PRIVATE KEY-----", b""))
         with self.assertRaises(TLSConfigError) as caught:
@@ -276,14 +264,14 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertIsNone(caught.exception.__cause__)
 
     def test_paths(self) -> None:
-        """Files may be named by C{str}, C{os.PathLike} and C{FilePath}."""
+        """Paths may be C{str}, C{os.PathLike} or C{FilePath}."""
         ServerTLS(FilePath(self.certificate), FilePath(self.key))
         directory = os.scandir(self.folder)
         entries = {entry.name: entry for entry in directory}
         ServerTLS(entries["certificate.pem"], entries["key.pem"])
 
     def test_expired(self) -> None:
-        """A certificate out of its time is used: no log-in at all would be worse."""
+        """An expired certificate is used: no log-in at all would be worse."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = makeCertificate(key, begins=timedelta(days=-2), ends=timedelta(days=-1))
         writePair(self.folder, certificate, key=key)
@@ -293,7 +281,7 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual((self.tls.certificate, self.tls.certificatePath), (certificate, self.certificate))
 
     def test_reload(self) -> None:
-        """New connections get the new certificate; old ones go on and are bound to the one they were made with."""
+        """New connections get the new certificate; existing ones go on, with the channel bindings of the old one."""
         client, server = connect(self.tls, clientContext())
         old = presented(client)
         goodPair(self.folder)
@@ -306,14 +294,14 @@ class ConfigurationTests(SynchronousTestCase):
         pump(client, server)
         self.assertEqual(client.recv(100), b"still here")
 
-    def test_reloadInHandshake(self) -> None:
-        """A handshake that is under way ends with the certificate it began with."""
+    def test_reloadDuringHandshake(self) -> None:
+        """A handshake ends with the certificate with which it began."""
         old = self.tls.serverConnectionForTLS(None)
         goodPair(self.folder)
         self.tls.reload()
 
         class Earlier:
-            """Makes the connection that was made before."""
+            """Returns the connection created before."""
 
             def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
                 return old
