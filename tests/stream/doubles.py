@@ -1,13 +1,10 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What stands around streams in tests: accounts that answer when they are told to, sessions that keep what they get, a
-transport that keeps what is written.
-"""
+"""Test doubles around streams: accounts that answer on demand; sessions and a transport that record what they get."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -34,22 +31,22 @@ END = b"</stream:stream>"
 
 
 def auth(user: str = "romeo", password: str = PASSWORD, mechanism: str = "PLAIN") -> bytes:
-    """The C{<auth/>} of PLAIN."""
+    """Render the C{<auth/>} of PLAIN."""
     data = b64encode(f"\0{user}\0{password}".encode())
     return f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>".encode() + data + b"</auth>"
 
 
 def sasl(name: str, text: str = "") -> bytes:
-    """An element of SASL."""
+    """Render a SASL element."""
     return f"<{name} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{text}</{name}>".encode()
 
 
 @implementer(IAuthBackend)
 class Accounts:
     """
-    C{romeo} with his password.
+    The account C{romeo}.
 
-    @ivar waiting: if it is a list, answers are kept there until C{release} is called.
+    @ivar waiting: a list to keep answers in until C{release} is called, or C{None}.
     """
 
     loopbackOnly = False
@@ -75,7 +72,7 @@ class Accounts:
         return answer
 
     def release(self) -> None:
-        """Give the answers that wait."""
+        """Give the waiting answers."""
         waiting, self.waiting = self.waiting or [], []
         for answer, value in waiting:
             answer.callback(value)
@@ -91,11 +88,11 @@ class Accounts:
 
 @implementer(ISession)
 class Session:
-    """A session that keeps what it gets. What it receives may be told to raise something."""
+    """A session that records what it receives, or raises C{raises}."""
 
-    def __init__(self, jid: JID, carrier: IStream) -> None:
+    def __init__(self, jid: JID, stream: IStream) -> None:
         self.jid = jid
-        self.carrier: IStream | None = carrier
+        self.stream: IStream | None = stream
         self.language: str | None = None
         self.stanzas: list[Element] = []
         self.lost: list[bool] = []
@@ -110,35 +107,35 @@ class Session:
             raise self.raises
         self.stanzas.append(element)
 
-    def streamLost(self, carrier: IStream, clean: bool) -> None:
+    def streamLost(self, stream: IStream, clean: bool) -> None:
         """See L{ISession}."""
-        assert carrier is self.carrier
+        assert stream is self.stream
         self.lost.append(clean)
 
 
 @implementer(ISessionBinder)
 class Binder:
-    """Binds everything, unless it is told to raise something."""
+    """Binds every resource but C{""}, or raises C{raises}."""
 
     def __init__(self) -> None:
         self.sessions: list[Session] = []
         self.asked: list[str | None] = []
         self.raises: Exception | None = None
 
-    def bind(self, account: JID, resource: str | None, carrier: IStream) -> Session:
+    def bind(self, account: JID, resource: str | None, stream: IStream) -> Session:
         """See L{ISessionBinder}."""
         self.asked.append(resource)
         if self.raises is not None:
             raise self.raises
         if resource == "":
             raise StanzaError("bad-request")
-        session = Session(account.withResource(resource or "made-up"), carrier)
+        session = Session(account.withResource(resource or "made-up"), stream)
         self.sessions.append(session)
         return session
 
 
 class TLS:
-    """What makes TLS connections, and their bindings."""
+    """A source of channel bindings, in place of C{ServerTLS}."""
 
     def __init__(self, **bindings: bytes) -> None:
         self.made = Bindings(**(bindings or {"tls-exporter": b"x", "tls-server-end-point": b"y"}))
@@ -150,7 +147,7 @@ class TLS:
 
 @implementer(IAddress)
 class Address:
-    """Where a connection comes from."""
+    """The address of a connection."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -158,9 +155,9 @@ class Address:
 
 class Transport:
     """
-    A transport that keeps what is written.
+    A transport that records what is written.
 
-    @ivar log: what was called, in order: the written bytes, and the names of everything else.
+    @ivar log: the bytes written and other calls, in order.
     """
 
     def __init__(self) -> None:
@@ -169,34 +166,34 @@ class Transport:
         self.protocol: Any = None
 
     def write(self, data: bytes) -> None:
-        """Keep it, unless this is over."""
+        """Record it, unless the transport was closed."""
         assert isinstance(data, bytes)
         if "lose" not in self.log and "abort" not in self.log:
             self.log.append(data)
 
     def writeSequence(self, pieces: Sequence[bytes]) -> None:
-        """Keep them as they are."""
+        """Record the pieces as they are."""
         for data in pieces:
             self.write(data)
 
     @property
     def value(self) -> bytes:
-        """Everything that was written."""
+        """Everything written."""
         return b"".join(entry for entry in self.log if isinstance(entry, bytes))
 
     @property
     def ended(self) -> bool:
-        """Whether it has been told to end."""
+        """Whether it was closed or aborted."""
         return "lose" in self.log or "abort" in self.log
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """What was written since the last call."""
         value = self.value
         self.log = [entry for entry in self.log if not isinstance(entry, bytes)]
         return value
 
     def startTLS(self, context: Any) -> None:
-        """Note it."""
+        """Record it."""
         self.log.append(("startTLS", context))
 
     def getHandle(self) -> Transport:
@@ -212,66 +209,56 @@ class Transport:
         return "TLS_AES_128_GCM_SHA256"
 
     def loseConnection(self) -> None:
-        """Note it."""
+        """Record it."""
         self.log.append("lose")
 
     def abortConnection(self) -> None:
-        """Note it."""
+        """Record it."""
         self.log.append("abort")
 
     def pauseProducing(self) -> None:
-        """Note it."""
+        """Record it."""
         self.paused = True
 
     def resumeProducing(self) -> None:
-        """Note it."""
+        """Record it."""
         self.paused = False
 
 
-class Shell:
-    """What is around a negotiation; keeps what it is told."""
+class NegotiationHost:
+    """
+    The host of a negotiation.
+
+    @ivar log: the bytes written, and the other calls by name.
+    @ivar failures: the conditions of failed log-ins.
+    """
 
     def __init__(self) -> None:
         self.log: list[Any] = []
-        self.refusals: list[str] = []
-        self.bound_: Any = None
+        self.failures: list[str] = []
+        self.authenticationFailed = self.failures.append
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name not in ("startTLS", "pauseParsing", "resumeParsing", "restartStream"):
+            raise AttributeError(name)
+        return lambda: self.log.append(name)
 
     def write(self, data: bytes) -> None:
-        """Keep it."""
+        """Record it."""
         self.log.append(data)
 
     def close(self, error: StreamError | None) -> None:
-        """Keep why."""
+        """Record the condition."""
         self.log.append(("close", None if error is None else error.condition))
 
-    def startTLS(self) -> None:
-        """Note it."""
-        self.log.append("startTLS")
-
     def bindings(self) -> Any:
-        """Those of TLS."""
+        """Those of L{TLS}."""
         return TLS().made if "startTLS" in self.log else None
 
-    def pauseParsing(self) -> None:
-        """Note it."""
-        self.log.append("hold")
-
-    def resumeParsing(self) -> None:
-        """Note it."""
-        self.log.append("resume")
-
-    def restartStream(self) -> None:
-        """Note it."""
-        self.log.append("authenticated")
-
-    def authenticationFailed(self, condition: str) -> None:
-        """Keep it."""
-        self.refusals.append(condition)
-
     def sessionBound(self, session: Any) -> None:
-        """Note whom."""
-        self.log.append(("bound", session.jid.full))
+        """Record the full JID."""
+        self.log.append(("sessionBound", session.jid.full))
 
     def internalError(self, failure: Any) -> None:
-        """Note what."""
-        self.log.append(("broken", failure.type))
+        """Record the exception type."""
+        self.log.append(("internalError", failure.type))

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests for L{muccore.stream.negotiation} and L{muccore.stream.features}."""
+"""Tests for L{muccore.stream.negotiation}, L{muccore.stream.features} and L{muccore.stream.sasl.elements}."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.stream.doubles import (
     TLS,
     Accounts,
     Binder,
+    NegotiationHost,
     Session,
-    Shell,
     auth,
     sasl,
 )
@@ -44,30 +44,34 @@ BIND_FEATURES = (
     b"<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session></stream:features>"
 )
 
+ERROR = b"<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+EMPTY_AUTH = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>"
+EMPTY_BIND = BIND.replace(b">r<", b"><")
+
 
 def mechanisms(*names: str) -> bytes:
-    """The feature that offers mechanisms."""
+    """Render the feature of SASL mechanisms."""
     inner = "".join(f"<mechanism>{name}</mechanism>" for name in names)
     return f"<mechanisms xmlns='{ns.SASL}'>{inner}</mechanisms>".encode()
 
 
 def failure(condition: str) -> bytes:
-    """What a SASL failure begins with."""
+    """The beginning of a SASL failure."""
     return f"<failure xmlns='{ns.SASL}'><{condition}/>".encode()
 
 
 class Case(SynchronousTestCase):
-    """A negotiation in a shell that keeps what it is told."""
+    """A negotiation on a host that records the calls to it."""
 
     tlsMode = OFF
     plainWithoutTLS = True
     direct = False
 
     def setUp(self) -> None:
-        """Make them."""
+        """Create them."""
         self.accounts = Accounts()
         self.binder = Binder()
-        self.offer = StreamFeatures(
+        self.features = StreamFeatures(
             DOMAIN,
             SASL(self.accounts, DOMAIN, self.plainWithoutTLS, b"s"),
             self.binder,
@@ -75,14 +79,14 @@ class Case(SynchronousTestCase):
             self.tlsMode,
             loginTries=3,
         )
-        self.shell = Shell()
-        self.negotiation = Negotiation(self.shell, self.offer, self.direct)
+        self.host = NegotiationHost()
+        self.negotiation = Negotiation(self.host, self.features, self.direct)
 
     def send(self, *data: bytes) -> list[Any]:
         """
-        Send elements, each of them in a stream of its own if it is a header.
+        Send headers and elements.
 
-        @return: what the shell was told.
+        @return: the log of the host.
         """
         for piece in data:
             if piece.startswith(b"<?xml"):
@@ -90,7 +94,7 @@ class Case(SynchronousTestCase):
             else:
                 [_, element] = StanzaParser().feed(HEADER + piece)
             self.negotiation.received(element)
-        log, self.shell.log = self.shell.log, [entry for entry in self.shell.log if entry == "startTLS"]
+        log, self.host.log = self.host.log, [entry for entry in self.host.log if entry == "startTLS"]
         return log
 
     def open(self) -> bytes:
@@ -104,15 +108,20 @@ class Case(SynchronousTestCase):
         assert header is not None
         return answer[header.end() :]
 
-    def refuses(self, condition: str, *data: bytes) -> None:
-        """Check that the last of these is a stream error."""
+    def begin(self) -> bytes:
+        """Begin a new negotiation as far as the first features."""
+        self.setUp()
+        return self.open()
+
+    def assertStreamError(self, condition: str, *data: bytes) -> None:
+        """Check that sending the last of these raises a stream error."""
         with self.assertRaises(StreamError) as caught:
             self.send(*data)
         self.assertEqual(caught.exception.condition, condition)
 
     def login(self) -> None:
-        """Go as far as AUTHENTICATED."""
-        self.open()
+        """Begin a new negotiation as far as AUTHENTICATED."""
+        self.begin()
         self.send(auth(), HEADER)
         self.assertIs(self.negotiation.state, State.AUTHENTICATED)
 
@@ -121,16 +130,13 @@ class HeaderTests(Case):
     """RFC 6120 §4.7"""
 
     def header(self, **attributes: str | None) -> bytes:
-        """A header with other attributes; C{None} leaves one out."""
+        """Render a header with these attributes; C{None} omits one."""
         given = {"to": DOMAIN, "version": "1.0", **attributes}
         text = "".join(f" {key.rstrip('_')}='{value}'" for key, value in given.items() if value is not None)
         return f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'{text}>".encode()
 
     def test_answer(self) -> None:
-        """
-        The server's header says who it is and which version and language it speaks, and has an id that is never the
-        same.
-        """
+        """The server's header has its domain, version and language, and a unique id."""
         ids = set()
         for _ in range(50):
             self.setUp()
@@ -144,92 +150,79 @@ class HeaderTests(Case):
         self.assertEqual(len(ids), 50)
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
-    def test_from(self) -> None:
-        """A client that says who it is is addressed by its bare JID, prepared and escaped (RFC 6120 §4.7.2)."""
+    def test_accepted(self) -> None:
+        """The domain is prepared before it is compared; every version from 1.0 is answered with 1.0."""
+        for attributes in ({"to": "EXAMPLE.ORG."}, *({"version": v} for v in ("1.0", "1.1", "2.0", "01.00", "10.3"))):
+            self.setUp()
+            self.assertIn(b" version='1.0'", b"".join(self.send(self.header(**attributes))))
+            self.assertIs(self.negotiation.state, State.UNSECURED)
+
+    def test_refused(self) -> None:
+        """Other domains, versions before 1.0 and invalid values are stream errors."""
+        for condition, name, values in (
+            ("host-unknown", "to", ("example.com", "romeo@example.org", "example.org/x", "", "a b", None)),
+            ("unsupported-version", "version", (None, "0.9", "0.10", "", "1", "x", "-1.0", "1.0.0", "1." + "0" * 999)),
+            ("unsupported-version", "version", ("\u0661.0",)),
+            ("invalid-from", "from_", ("@",)),
+        ):
+            for value in values:
+                self.setUp()
+                self.assertStreamError(condition, self.header(**{name: value}))
+                self.assertFalse(self.negotiation.headerSent)
+
+    def test_fromIsEchoed(self) -> None:
+        """The client's from is answered with to: its bare JID, prepared and escaped (RFC 6120 §4.7.2)."""
         [answer] = self.send(self.header(from_="RoMeo|x@EXAMPLE.org/a&lt;"))
         self.assertIn(b" to='romeo|x@example.org'>", answer)
 
-    def test_preparedDomain(self) -> None:
-        """The domain is compared as it is prepared."""
-        self.send(self.header(to="EXAMPLE.ORG."))
-        self.assertIs(self.negotiation.state, State.UNSECURED)
-
-    def test_hostUnknown(self) -> None:
-        """Any other domain, something that is no domain, or none, is host-unknown."""
-        for to in ("example.com", "romeo@example.org", "example.org/x", "", "a b", None):
-            self.setUp()
-            self.refuses("host-unknown", self.header(to=to))
-            self.assertFalse(self.negotiation.headerSent)
-
-    def test_version(self) -> None:
-        """Versions from 1.0 on are answered with 1.0; everything before and everything else is unsupported-version."""
-        for version in ("1.0", "1.1", "2.0", "01.00", "10.3"):
-            self.setUp()
-            self.assertIn(b"version='1.0'", b"".join(self.send(self.header(version=version))))
-        for wrong in (None, "0.9", "0.10", "", "1", "x", "-1.0", "1.0.0", "1." + "0" * 999, "\u0661.0"):
-            self.setUp()
-            self.refuses("unsupported-version", self.header(version=wrong))
-
-    def test_invalidFrom(self) -> None:
-        """A from that is no address is invalid-from."""
-        self.refuses("invalid-from", self.header(from_="@"))
-
-    def test_otherFrom(self) -> None:
-        """What from says has no part in who the client is: sendxmpp puts the name of its machine there."""
+    def test_fromIsNoIdentity(self) -> None:
+        """The account does not depend on from, where sendxmpp puts the name of its machine."""
         for claimed in ("romeo@example.org", "Romeo@example.org/r", "juliet@example.org", "laptop.example"):
             self.setUp()
             self.send(self.header(from_=claimed), auth(), self.header(from_=claimed), BIND)
             self.assertEqual([session.jid.full for session in self.binder.sessions], ["romeo@example.org/r"])
 
-    def test_preamble(self) -> None:
-        """Before an error the header is sent if it has not been sent on this stream, and only then."""
+    def test_pendingHeader(self) -> None:
+        """The header precedes an error if it was not sent on this stream, and only then."""
         self.assertTrue(self.negotiation.pendingHeader().startswith(b"<?xml version='1.0'?><stream:stream "))
         self.assertEqual(self.negotiation.pendingHeader(), b"")
-        self.setUp()
-        self.open()
+        self.begin()
         self.assertEqual(self.negotiation.pendingHeader(), b"")
         self.send(auth())
         self.assertTrue(self.negotiation.pendingHeader().startswith(b"<?xml version='1.0'?><stream:stream "))
 
-    def test_theirError(self) -> None:
-        """A client's stream error ends the stream and is not answered with another."""
-        error = b"<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
-        self.open()
-        self.assertEqual(self.send(error), [("close", None)])
-        self.setUp()
-        self.login()
-        self.assertEqual(self.send(error), [("close", None)])
+    def test_errorReceived(self) -> None:
+        """A client's stream error closes the stream without another error."""
+        for begin in (self.begin, self.login):
+            begin()
+            self.assertEqual(self.send(ERROR), [("close", None)])
 
-    def test_tableIsWhole(self) -> None:
+    def test_tableIsComplete(self) -> None:
         """The table has a row for every state."""
         self.assertEqual(set(TABLE), set(State))
 
 
 class FeaturesTests(Case):
-    """What is offered when."""
+    """L{StreamFeatures}"""
 
     def featuresOf(self, tlsMode: str, plainWithoutTLS: bool = False) -> bytes:
-        """The first features."""
+        """The features before the log-in."""
         self.tlsMode, self.plainWithoutTLS = tlsMode, plainWithoutTLS
-        self.setUp()
-        return self.open()
+        return self.begin()
 
-    def test_required(self) -> None:
-        """Where TLS is required, nothing else is offered before it."""
-        self.assertEqual(self.featuresOf(REQUIRED, True), FEATURES % TLS_REQUIRED)
+    def test_beforeTLS(self) -> None:
+        """Without TLS, STARTTLS is offered, and unless it is required, mechanisms without or with PLAIN."""
+        scram, both = mechanisms("SCRAM-SHA-1"), mechanisms("SCRAM-SHA-1", "PLAIN")
+        for tlsMode, plainWithoutTLS, expected in (
+            (REQUIRED, True, TLS_REQUIRED),
+            (OPTIONAL, False, TLS_OPTIONAL + scram),
+            (OPTIONAL, True, TLS_OPTIONAL + both),
+            (OFF, False, scram),
+        ):
+            self.assertEqual(self.featuresOf(tlsMode, plainWithoutTLS), FEATURES % expected)
 
-    def test_optional(self) -> None:
-        """Where TLS is optional, it is offered beside the mechanisms that may be used without."""
-        self.assertEqual(self.featuresOf(OPTIONAL), FEATURES % (TLS_OPTIONAL + mechanisms("SCRAM-SHA-1")))
-        both = mechanisms("SCRAM-SHA-1", "PLAIN")
-        self.assertEqual(self.featuresOf(OPTIONAL, True), FEATURES % (TLS_OPTIONAL + both))
-
-    def test_off(self) -> None:
-        """Where there is no TLS, it is not offered."""
-        self.assertEqual(self.featuresOf(OFF), FEATURES % mechanisms("SCRAM-SHA-1"))
-
-    def test_secured(self) -> None:
-        """Under TLS all mechanisms are offered with the types of channel binding (XEP-0440), and TLS is not."""
+    def test_underTLS(self) -> None:
+        """Under TLS all mechanisms are offered, with the types of channel binding (XEP-0440), and no STARTTLS."""
         for tlsMode in (REQUIRED, OPTIONAL):
             self.featuresOf(tlsMode)
             self.send(STARTTLS)
@@ -243,27 +236,27 @@ class FeaturesTests(Case):
                 ),
             )
 
-    def test_noPlus(self) -> None:
-        """Types of channel binding are not announced where no mechanism binds."""
+    def test_noChannelBinding(self) -> None:
+        """Types of channel binding are not announced without a mechanism that uses them."""
         self.accounts.hashes = frozenset()
         self.assertEqual(
-            self.offer.loginFeatures(True, TLS().made), FEATURES % mechanisms("PLAIN")  # type: ignore[arg-type]
+            self.features.loginFeatures(True, TLS().made), FEATURES % mechanisms("PLAIN")  # type: ignore[arg-type]
         )
 
     def test_renderedOnce(self) -> None:
-        """Features are rendered once for each kind of stream."""
-        one = self.offer.loginFeatures(False, None)
-        self.assertIs(self.offer.loginFeatures(False, None), one)
-        self.assertIsNot(self.offer.loginFeatures(True, None), one)
+        """Features are rendered once for each type of stream."""
+        one = self.features.loginFeatures(False, None)
+        self.assertIs(self.features.loginFeatures(False, None), one)
+        self.assertIsNot(self.features.loginFeatures(True, None), one)
 
     def test_authenticated(self) -> None:
-        """After the log-in there is bind, and a session for old clients, which is optional."""
+        """After the log-in, bind is offered, and for old clients an optional session."""
         self.open()
         self.send(auth())
         self.assertEqual(self.open(), BIND_FEATURES)
 
     def test_noCertificate(self) -> None:
-        """STARTTLS cannot be offered without a certificate."""
+        """STARTTLS without a certificate raises ValueError."""
         self.assertRaises(ValueError, StreamFeatures, DOMAIN, None, None, None, OPTIONAL)
 
 
@@ -273,7 +266,7 @@ class TLSTests(Case):
     tlsMode = REQUIRED
 
     def test_proceed(self) -> None:
-        """TLS begins behind proceed; everything before is forgotten."""
+        """TLS is started after proceed; the header before it is forgotten."""
         self.send(HEADER.replace(b" to=", b" from='romeo@example.org' to="))
         self.assertEqual(self.send(STARTTLS), [b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "startTLS"])
         self.assertIs(self.negotiation.state, State.HANDSHAKE)
@@ -281,32 +274,26 @@ class TLSTests(Case):
         self.assertNotIn(b" to=", self.negotiation.pendingHeader())
 
     def test_notOffered(self) -> None:
-        """Where it is not offered, STARTTLS fails and the stream ends: without TLS, under TLS, after the log-in."""
+        """Where STARTTLS is not offered, it fails and closes the stream: without TLS, under TLS, after the log-in."""
         refused = [b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", ("close", None)]
         self.open()
         self.send(STARTTLS)
         self.open()
         self.assertEqual(self.send(STARTTLS)[1:], refused)
         self.tlsMode = OFF
-        self.setUp()
-        self.open()
-        self.assertEqual(self.send(STARTTLS), refused)
-        self.setUp()
-        self.login()
-        self.assertEqual(self.send(STARTTLS), refused)
-        self.setUp()
-        self.open()
-        self.send(b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode())
-        self.assertEqual(self.send(STARTTLS), refused)
+        for data in ([], [auth(), HEADER], [EMPTY_AUTH]):
+            self.begin()
+            self.send(*data)
+            self.assertEqual(self.send(STARTTLS), refused)
 
     def test_required(self) -> None:
-        """A log-in before TLS that is required is encryption-required."""
+        """A log-in before required TLS fails with encryption-required."""
         self.open()
         self.assertTrue(self.send(auth())[0].startswith(failure("encryption-required")))
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
     def test_refusedBindings(self) -> None:
-        """A channel binding that is refused is no try, whatever it is refused for; but there is an end to it."""
+        """Refused channel bindings have a limit of their own, and are not reported as failed log-ins."""
         first = {
             "SCRAM-SHA-256-PLUS": b"p=tls-unique,,n=romeo,r=x",
             "SCRAM-SHA-1-PLUS": b"p=tls-unique,,n=romeo,r=x",
@@ -320,12 +307,12 @@ class TLSTests(Case):
         self.send(STARTTLS)
         self.open()
         self.assertEqual(len(self.send(auth(password="x"), auth(password="x"), *refused)), 6)
-        self.assertEqual(self.shell.refusals, ["not-authorized"] * 2)
+        self.assertEqual(self.host.failures, ["not-authorized"] * 2)
         self.assertEqual(len(self.send(*refused, refused[0])), 5)
         self.assertEqual(self.send(refused[2])[2:], [("close", "policy-violation")])
 
     def test_direct(self) -> None:
-        """With direct TLS the first header is under TLS already."""
+        """With direct TLS the first stream is under TLS."""
         self.direct = True
         for tlsMode in (OFF, REQUIRED):
             self.tlsMode = tlsMode
@@ -338,24 +325,23 @@ class TLSTests(Case):
 class SASLTests(Case):
     """RFC 6120 §6"""
 
-    def fails(self, condition: str, *data: bytes) -> None:
-        """Check that the last of these is a SASL failure."""
-        self.setUp()
-        self.open()
+    def assertFails(self, condition: str, *data: bytes) -> None:
+        """Begin a negotiation, and check that the last of these is answered with a SASL failure."""
+        self.begin()
         log = self.send(*data)
         self.assertTrue(log[-1].startswith(failure(condition)), log)
         self.assertIs(self.negotiation.state, State.UNSECURED)
 
     def test_plain(self) -> None:
-        """Who is who he says he is gets success, and the next stream is his."""
+        """A right password is answered with success, and a new stream is expected."""
         self.open()
-        self.assertEqual(self.send(auth()), [b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "authenticated"])
+        self.assertEqual(self.send(auth()), [b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "restartStream"])
         self.assertIs(self.negotiation.state, State.RESTARTING)
         self.assertEqual(self.negotiation.account, JID("romeo", DOMAIN, ""))
         self.assertEqual(self.negotiation.mechanism, "PLAIN")
 
     def test_scram(self) -> None:
-        """SCRAM goes through challenge and response, and the success carries the server's signature."""
+        """SCRAM works by challenge and response; success has the server's signature."""
         self.open()
         client = ScramClient("sha1", "romeo", PASSWORD)
         [challenge] = self.send(
@@ -364,67 +350,49 @@ class SASLTests(Case):
         self.assertIs(self.negotiation.state, State.AUTHENTICATING)
         text = re.fullmatch(rb"<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>(.+)</challenge>", challenge)
         assert text is not None
-        success, authenticated = self.send(sasl("response", b64encode(client.final(b64decode(text[1]))).decode()))
-        self.assertEqual(authenticated, "authenticated")
+        success, restart = self.send(sasl("response", b64encode(client.final(b64decode(text[1]))).decode()))
+        self.assertEqual(restart, "restartStream")
         text = re.fullmatch(rb"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>(.+)</success>", success)
         assert text is not None
         client.verify(b64decode(text[1]))
 
     def test_noInitialResponse(self) -> None:
-        """Without an initial response an empty challenge asks for it."""
+        """Without an initial response, an empty challenge asks for it."""
         self.open()
-        for empty in (b"<auth xmlns='%s' mechanism='PLAIN'/>", b"<auth xmlns='%s' mechanism='PLAIN'></auth>"):
-            self.setUp()
-            self.open()
-            [challenge] = self.send(empty % ns.SASL.encode())
-            self.assertEqual(challenge, b"<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'></challenge>")
+        self.assertEqual(self.send(EMPTY_AUTH), [b"<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'></challenge>"])
         log = self.send(sasl("response", b64encode(b"\0romeo\0secret").decode()))
-        self.assertEqual(log[-1], "authenticated")
+        self.assertEqual(log[-1], "restartStream")
 
-    def test_emptyResponse(self) -> None:
-        """An equals sign is data of no length, which is not the same as none."""
-        self.fails("malformed-request", b"<auth xmlns='%s' mechanism='PLAIN'>=</auth>" % ns.SASL.encode())
-
-    def test_wrongPassword(self) -> None:
-        """A wrong password and an unknown user are not-authorized, and told apart by nothing."""
-        self.fails("not-authorized", auth(password="x"))
-        self.setUp()
-        self.open()
-        one = self.send(auth(password="x"))
-        self.assertEqual(self.send(auth("juliet")), one)
-
-    def test_mechanism(self) -> None:
-        """A mechanism that is not offered, or none, is invalid-mechanism."""
-        self.fails("invalid-mechanism", auth(mechanism="X-UNKNOWN"))
-        self.fails("invalid-mechanism", auth(mechanism="SCRAM-SHA-1-PLUS"))
-        self.fails("invalid-mechanism", b"<auth xmlns='%s'/>" % ns.SASL.encode())
+    def test_failures(self) -> None:
+        """Each failure has its condition (RFC 6120 §6.5). C{=} is data of no length, which is not the same as none."""
+        for condition, *data in (
+            ("malformed-request", EMPTY_AUTH.replace(b"/>", b">=</auth>")),
+            ("malformed-request", EMPTY_AUTH.replace(b"/>", b"><x/></auth>")),
+            ("malformed-request", sasl("response")),
+            ("malformed-request", EMPTY_AUTH, auth()),
+            ("invalid-mechanism", auth(mechanism="X-UNKNOWN")),
+            ("invalid-mechanism", auth(mechanism="SCRAM-SHA-1-PLUS")),
+            ("invalid-mechanism", sasl("auth")),
+            ("not-authorized", auth(password="x")),
+            ("aborted", sasl("abort")),
+            ("aborted", EMPTY_AUTH, sasl("abort")),
+        ):
+            self.assertFails(condition, *data)
+        self.assertEqual(self.send(auth())[-1], "restartStream")
 
     def test_encoding(self) -> None:
-        """What is not base64 is incorrect-encoding."""
+        """Invalid base64 is incorrect-encoding, in auth and in response."""
         for wrong in ("!", "abc", "YQ==x", " YQ==", "Y Q==", "ä", "=="):
-            data = f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>{wrong}</auth>".encode()
-            self.fails("incorrect-encoding", data)
-            self.fails("incorrect-encoding", b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode(),
-                       sasl("response", wrong))  # fmt: skip
+            self.assertFails("incorrect-encoding", EMPTY_AUTH.replace(b"/>", f">{wrong}</auth>".encode()))
+            self.assertFails("incorrect-encoding", EMPTY_AUTH, sasl("response", wrong))
 
-    def test_elementInside(self) -> None:
-        """An element where only text may be is malformed-request."""
-        self.fails("malformed-request", b"<auth xmlns='%s' mechanism='PLAIN'><x/></auth>" % ns.SASL.encode())
+    def test_unknownUser(self) -> None:
+        """An unknown user is answered like a wrong password."""
+        self.open()
+        self.assertEqual(self.send(auth("juliet")), self.send(auth(password="x")))
 
-    def test_abort(self) -> None:
-        """An abort is answered with aborted, and the log-in can begin again."""
-        begin = b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode()
-        self.fails("aborted", begin, sasl("abort"))
-        self.assertEqual(self.send(auth())[-1], "authenticated")
-        self.fails("aborted", sasl("abort"))
-
-    def test_outOfTurn(self) -> None:
-        """A response to nothing, and another auth instead of a response, are malformed-request."""
-        self.fails("malformed-request", sasl("response"))
-        self.fails("malformed-request", b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode(), auth())
-
-    def test_tries(self) -> None:
-        """After so many failures, of whatever kind, the stream ends with policy-violation."""
+    def test_failureLimit(self) -> None:
+        """After a number of failures of any kind, the stream is closed with policy-violation."""
         self.open()
         self.assertEqual(len(self.send(auth(password="x"), sasl("abort"))), 2)
         log = self.send(auth(password="x"))
@@ -432,41 +400,35 @@ class SASLTests(Case):
         self.assertEqual(log[1:], [("close", "policy-violation")])
 
     def test_bindFailures(self) -> None:
-        """Failures to log in have no part in how often binding a resource may fail."""
+        """Failed log-ins do not count towards the limit for failures to bind a resource."""
         self.open()
         self.send(auth(password="x"), auth(password="x"), auth(), HEADER)
-        refused = BIND.replace(b">r<", b"><")
         for _ in range(2):
-            [answer] = self.send(refused)
+            [answer] = self.send(EMPTY_BIND)
             self.assertIn(b"<bad-request ", answer)
-        self.assertEqual(self.send(refused)[1:], [("close", "policy-violation")])
+        self.assertEqual(self.send(EMPTY_BIND)[1:], [("close", "policy-violation")])
 
     def test_failureText(self) -> None:
-        """What a failure has to say is in it."""
+        """The text of a failure is sent."""
         self.open()
         [answer] = self.send(sasl("response"))
         self.assertIn(b"<text xml:lang='en'>This element is not expected now.</text></failure>", answer)
 
-    def test_later(self) -> None:
-        """While the accounts are being asked, what comes is held back."""
-        self.accounts.waiting = []
-        self.open()
-        self.assertEqual(self.send(auth()), ["hold"])
-        self.assertIs(self.negotiation.state, State.CHECKING)
-        self.accounts.release()
-        self.assertEqual(self.shell.log[1:], ["authenticated", "resume"])
+    def test_pausedWhileChecking(self) -> None:
+        """Parsing is paused while credentials are checked, and resumed after success and failure."""
+        for password, log, state in (
+            (PASSWORD, ["restartStream", "resumeParsing"], State.RESTARTING),
+            ("x", ["resumeParsing"], State.UNSECURED),
+        ):
+            self.begin()
+            self.accounts.waiting = []
+            self.assertEqual(self.send(auth(password=password)), ["pauseParsing"])
+            self.assertIs(self.negotiation.state, State.CHECKING)
+            self.accounts.release()
+            self.assertEqual((self.host.log[1:], self.negotiation.state), (log, state))
 
-    def test_laterFailure(self) -> None:
-        """A failure that comes later lets the stream go on, too."""
-        self.accounts.waiting = []
-        self.open()
-        self.send(auth(password="x"))
-        self.accounts.release()
-        self.assertEqual(self.shell.log[1:], ["resume"])
-        self.assertIs(self.negotiation.state, State.UNSECURED)
-
-    def test_lost(self) -> None:
-        """If the stream is over before the accounts have answered, the answer changes nothing."""
+    def test_lostWhileChecking(self) -> None:
+        """If the stream ends while credentials are checked, the result changes nothing."""
         for password in (PASSWORD, "x"):
             self.setUp()
             self.accounts.waiting = []
@@ -476,75 +438,73 @@ class SASLTests(Case):
             self.negotiation.connectionLost()
             self.accounts.waiting[0][0].addErrback(lambda failure: None)
             self.accounts.release()
-            self.assertEqual(self.shell.log, [])
+            self.assertEqual(self.host.log, [])
             self.assertIs(self.negotiation.state, State.CLOSED)
 
-    def test_broken(self) -> None:
-        """A fault of a mechanism that is no SASL failure is the shell's to report."""
+    def test_internalError(self) -> None:
+        """An unexpected exception of a mechanism is reported as an internal error."""
         self.open()
-        exchange = self.offer.sasl.begin("PLAIN", False, None)
+        exchange = self.features.sasl.begin("PLAIN", False, None)
         exchange.start = lambda initial: fail(ZeroDivisionError())  # type: ignore[method-assign]
-        self.patch(self.offer.sasl, "begin", lambda *ignored: exchange)
-        self.assertEqual(self.send(auth())[0], ("broken", ZeroDivisionError))
+        self.patch(self.features.sasl, "begin", lambda *ignored: exchange)
+        self.assertEqual(self.send(auth())[0], ("internalError", ZeroDivisionError))
 
 
 class UnexpectedTests(Case):
-    """What the table does not have."""
+    """Elements that the table does not contain."""
 
-    def test_beforeAuthentication(self) -> None:
-        """Whatever else comes before the log-in is not-authorized."""
+    def test_beforeLogin(self) -> None:
+        """Any other element before the log-in is not-authorized."""
         others = (b"<x xmlns='urn:x'/>", b"<stream:stream/>", b"<iq xmlns=''/>")
         for data in (b"<message/>", b"<presence/>", BIND, *others):
-            self.setUp()
-            self.open()
-            self.refuses("not-authorized", data)
-            self.setUp()
-            self.open()
-            self.refuses("not-authorized", b"<auth xmlns='%s' mechanism='PLAIN'/>" % ns.SASL.encode(), data)
+            self.begin()
+            self.assertStreamError("not-authorized", data)
+            self.begin()
+            self.assertStreamError("not-authorized", EMPTY_AUTH, data)
 
     def test_beforeBinding(self) -> None:
-        """A stanza before binding is not-authorized (RFC 6120 §7.1), and so is an IQ that does not bind."""
-        for data in (
-            b"<message/>",
-            b"<presence/>",
-            b"<iq type='get' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
-            b"<iq type='set' id='1'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
+        """
+        Before binding, stanzas and IQs that do not bind are not-authorized (RFC 6120 §7.1); anything else, another
+        log-in included, is unsupported-stanza-type.
+        """
+        for condition, data in (
+            ("not-authorized", b"<message/>"),
+            ("not-authorized", b"<presence/>"),
+            ("not-authorized", BIND.replace(b"'set'", b"'get'")),
+            ("not-authorized", b"<iq type='set' id='1'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>"),
+            ("unsupported-stanza-type", auth()),
+            ("unsupported-stanza-type", sasl("response")),
+            ("unsupported-stanza-type", sasl("abort")),
+            ("unsupported-stanza-type", b"<x xmlns='urn:x'/>"),
+            ("unsupported-stanza-type", b"<query/>"),
         ):
-            self.setUp()
             self.login()
-            self.refuses("not-authorized", data)
-
-    def test_afterAuthentication(self) -> None:
-        """What is no stanza is unsupported-stanza-type after the log-in, another log-in included."""
-        for data in (auth(), sasl("response"), sasl("abort"), b"<x xmlns='urn:x'/>", b"<query/>"):
-            self.setUp()
-            self.login()
-            self.refuses("unsupported-stanza-type", data)
+            self.assertStreamError(condition, data)
 
 
 class BindTests(Case):
     """RFC 6120 §7"""
 
     def test_bind(self) -> None:
-        """The resource asked for is bound, and the result says so before the session is there."""
+        """The requested resource is bound, and the result is sent before the session begins."""
         self.login()
         self.assertEqual(
             self.send(BIND),
             [
                 b"<iq id='b' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
                 b"<jid>romeo@example.org/r</jid></bind></iq>",
-                ("bound", "romeo@example.org/r"),
+                ("sessionBound", "romeo@example.org/r"),
             ],
         )
         self.assertIs(self.negotiation.state, State.BOUND)
-        self.assertIs(self.binder.sessions[0].carrier, self.shell)
+        self.assertIs(self.binder.sessions[0].stream, self.host)
 
     def test_language(self) -> None:
         """
-        The session is told the language that the last header gives (RFC 6120 §4.7.4), unless it is the server's own,
-        or no language tag, or longer than any: it goes with every stanza.
+        The session has the language of the last header (RFC 6120 §4.7.4), unless it is the server's, invalid or too
+        long: it is stamped on every stanza.
         """
-        for given, told in (
+        for given, expected in (
             (None, None),
             ("de", "de"),
             ("zh-Hant-TW", "zh-Hant-TW"),
@@ -557,23 +517,22 @@ class BindTests(Case):
             ("de&#10;", None),
         ):
             self.setUp()
-            said = b"" if given is None else f" xml:lang='{given}'".encode()
-            first, last = (HEADER.replace(b" xml:lang='en'", lang) for lang in (b" xml:lang='fr'", said))
+            attribute = b"" if given is None else f" xml:lang='{given}'".encode()
+            first, last = (HEADER.replace(b" xml:lang='en'", lang) for lang in (b" xml:lang='fr'", attribute))
             self.send(first, auth(), last, BIND)
-            self.assertEqual(self.binder.sessions[0].language, told, given)
+            self.assertEqual(self.binder.sessions[0].language, expected, given)
 
-    def test_generated(self) -> None:
-        """Who asks for no resource gets one."""
+    def test_generatedResource(self) -> None:
+        """A client that requests no resource gets a generated one."""
         self.login()
         log = self.send(b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
-        self.assertEqual(log[-1], ("bound", "romeo@example.org/made-up"))
+        self.assertEqual(log[-1], ("sessionBound", "romeo@example.org/made-up"))
         self.assertEqual(self.binder.asked, [None])
 
     def test_refused(self) -> None:
-        """What cannot be bound is answered with the binder's error, and can be tried again, but not for ever."""
+        """A refused resource is answered with the binder's error; the number of attempts is limited."""
         self.login()
-        empty = BIND.replace(b">r<", b"><")
-        [answer] = self.send(empty)
+        [answer] = self.send(EMPTY_BIND)
         self.assertEqual(
             answer,
             b"<iq id='b' type='error'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource/></bind>"
@@ -583,11 +542,11 @@ class BindTests(Case):
         self.assertIn(b"<resource-constraint ", self.send(BIND)[0])
         self.assertEqual(self.send(BIND)[1:], [("close", "policy-violation")])
 
-    def test_triedAgain(self) -> None:
+    def test_boundAfterError(self) -> None:
         """After an error another resource can be bound."""
         self.login()
-        self.send(BIND.replace(b">r<", b"><"))
-        self.assertEqual(self.send(BIND)[-1], ("bound", "romeo@example.org/r"))
+        self.send(EMPTY_BIND)
+        self.assertEqual(self.send(BIND)[-1], ("sessionBound", "romeo@example.org/r"))
 
     def test_noId(self) -> None:
         """An IQ without an id is bad-request."""
@@ -596,17 +555,18 @@ class BindTests(Case):
         self.assertEqual(self.binder.asked, [])
 
 
-class LateTests(SynchronousTestCase):
+class AnswerStreamIQTests(SynchronousTestCase):
     """L{answerStreamIQ}"""
 
     def answer(self, uri: str, name: str, **attributes: str) -> bytes | None:
-        """The answer to an IQ with a payload."""
-        iq = Element((ns.CLIENT, "iq"), None, {"type": "set", "id": "1", **attributes})
+        """The answer to an IQ with a payload; an attribute C{""} is omitted."""
+        attributes = {"type": "set", "id": "1", **attributes}
+        iq = Element((ns.CLIENT, "iq"), None, {key: value for key, value in attributes.items() if value})
         iq.add(name, uri)
-        return answerStreamIQ(iq, Session(JID("romeo", DOMAIN, "r"), Shell()))  # type: ignore[arg-type]
+        return answerStreamIQ(iq, Session(JID("romeo", DOMAIN, "r"), NegotiationHost()))  # type: ignore[arg-type]
 
     def test_session(self) -> None:
-        """A session request is answered with a result."""
+        """A request for a session is answered with a result."""
         self.assertEqual(self.answer(ns.SESSION, "session"), b"<iq id='1' type='result'/>")
         self.assertEqual(
             self.answer(ns.SESSION, "session", to=DOMAIN), b"<iq from='example.org' id='1' type='result'/>"
@@ -618,10 +578,7 @@ class LateTests(SynchronousTestCase):
         self.assertIn(b"<error type='cancel'><not-allowed xmlns='%s'/></error>" % ns.STANZA_ERRORS.encode(), answer)
 
     def test_others(self) -> None:
-        """Everything else is the session's business: other payloads, other types, other addresses, no id."""
+        """IQs with other payloads, types or addresses, or without an id, are for the session."""
         self.assertIsNone(self.answer(ns.PING, "ping"))
-        self.assertIsNone(self.answer(ns.SESSION, "session", type="get"))
-        self.assertIsNone(self.answer(ns.SESSION, "session", to="juliet@example.org"))
-        iq = Element((ns.CLIENT, "iq"), None, {"type": "set"})
-        iq.add("session", ns.SESSION)
-        self.assertIsNone(answerStreamIQ(iq, Session(JID("romeo", DOMAIN, "r"), Shell())))  # type: ignore[arg-type]
+        for attributes in ({"type": "get"}, {"to": "juliet@example.org"}, {"id": ""}):
+            self.assertIsNone(self.answer(ns.SESSION, "session", **attributes))
