@@ -57,7 +57,7 @@ class StreamLogTests(Case):
 
     def test_tls(self) -> None:
         """Under TLS its version and the cipher are told."""
-        self.factory.configure(self.offer(REQUIRED))
+        self.factory.configure(self.features(REQUIRED))
         stream, _ = self.connect("2001:db8::1")
         stream.dataReceived(HEADER + STARTTLS)
         stream.dataReceived(LOGIN)
@@ -166,7 +166,7 @@ class StreamLogTests(Case):
     def test_refused(self) -> None:
         """A connection too many is a line that tells which limit it is."""
         self.factory.configure(
-            self.offer(), StreamSettings(connections=2, connectionsPerAddress=1, exempt=Networks([]))
+            self.features(), StreamSettings(connections=2, connectionsPerAddress=1, exempt=Networks([]))
         )
         for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
             self.connect(host)
@@ -182,7 +182,7 @@ class StreamLogTests(Case):
         """
         A client that sends too fast is a line, and no other one until it has sent no faster than it may for a while.
         """
-        self.factory.configure(self.offer(), StreamSettings(rate=100, burst=1000, exempt=Networks([])))
+        self.factory.configure(self.features(), StreamSettings(rate=100, burst=1000, exempt=Networks([])))
         stream, _ = self.login("192.0.2.1")
         self.lines()
 
