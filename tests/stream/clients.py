@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The client's side of SCRAM, written straight from RFC 5802, and what a log-in can be bound to, as tests need it."""
+"""The client's side of SCRAM, written from RFC 5802, and channel bindings, for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 
 
 class ScramClient:
-    """One exchange, seen from the client. Sends whatever it is told to; does not prepare names or passwords."""
+    """The client of one exchange. Does not prepare names or passwords."""
 
     def __init__(
         self,
@@ -22,10 +22,10 @@ class ScramClient:
         extension: str = "",
     ) -> None:
         """
-        @param algorithm: hashlib's name of the hash.
+        @param algorithm: the hash, as in hashlib.
         @param header: the GS2 header.
-        @param binding: the channel binding data that the client sees.
-        @param extension: what comes behind the nonce of the last message.
+        @param binding: the channel binding data of the client.
+        @param extension: appended to the nonce of the last message.
         """
         self.algorithm, self.password, self.header, self.binding = algorithm, password.encode(), header, binding
         self.bare = b"n=" + user.replace("=", "=3D").replace(",", "=2C").encode() + b",r=clientnonce"
@@ -36,11 +36,7 @@ class ScramClient:
         return self.header + self.bare
 
     def final(self, challenge: bytes, claimed: bytes | None = None) -> bytes:
-        """
-        The last message.
-
-        @param claimed: another nonce than the challenge's.
-        """
+        """The last message; C{claimed} replaces the nonce of the challenge."""
         nonce, salt, iterations = (part[2:] for part in challenge.split(b","))
         nonce = nonce if claimed is None else claimed
         salted = hashlib.pbkdf2_hmac(self.algorithm, self.password, b64decode(salt), int(iterations))
@@ -55,21 +51,21 @@ class ScramClient:
         return unproved + b",p=" + b64encode(proof)
 
     def verify(self, last: bytes | None) -> None:
-        """Check that the server knows the keys."""
+        """Check the server's signature."""
         if last != self.expected:
             raise AssertionError(f"the server's signature is wrong: {last!r}")
 
 
 class Bindings:
-    """Channel bindings with data of one's own."""
+    """Channel bindings with given data."""
 
     def __init__(self, **data: bytes) -> None:
         self._data = data
 
     def types(self) -> tuple[str, ...]:
-        """The types that there are."""
+        """The types."""
         return tuple(self._data)
 
     def data(self, type: str) -> bytes:
-        """The data of one."""
+        """The data of a type."""
         return self._data[type]

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Accounts and log-ins, as the tests of SASL need them."""
+"""Accounts and log-ins for tests of SASL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALL = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
 
 @implementer(IAuthBackend)
 class Accounts:
-    """Accounts in memory: C{romeo} and C{j\u00fcrgen}, and what was asked about them."""
+    """The accounts C{romeo} and C{j\u00fcrgen}; records the calls to it."""
 
     loopbackOnly = False
 
@@ -57,10 +57,10 @@ class Accounts:
 
 
 class SASLTestCase(SynchronousTestCase):
-    """What the tests here have in common."""
+    """A test with the log-in of a domain."""
 
     def setUp(self) -> None:
-        """Make a domain."""
+        """Create it."""
         self.accounts = Accounts("SHA-1", "SHA-256")
         self.sasl = SASL(self.accounts, "example.org", False)
         self.logged: list[str] = []
@@ -72,7 +72,7 @@ class SASLTestCase(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observe)
 
     def assertFails(self, condition: str, outcome: Deferred[object]) -> SASLFailure:
-        """An exchange has failed with one condition."""
+        """Check that an exchange failed with this condition."""
         failure = self.failureResultOf(outcome, SASLFailure).value
         self.assertEqual(failure.condition, condition)
         return failure
@@ -80,11 +80,7 @@ class SASLTestCase(SynchronousTestCase):
     def scram(
         self, client: ScramClient, name: str = "SCRAM-SHA-256", bindings: object = None
     ) -> tuple[bytes, Deferred[object]]:
-        """
-        Carry out an exchange.
-
-        @return: the challenge, and what became of it in the end.
-        """
+        """Run an exchange; return the challenge and the result."""
         exchange = self.sasl.begin(name, True, bindings)
         challenge = self.successResultOf(exchange.start(client.first()))
         self.assertIsInstance(challenge, Challenge)
