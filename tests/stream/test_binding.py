@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_binding -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of what a log-in can be bound to: L{muccore.net.tls.ChannelBindings}, in memory and on sockets."""
+"""Tests of L{muccore.net.tls.ChannelBindings}, in memory and on sockets."""
 
 from __future__ import annotations
 
@@ -24,14 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from muccore.net.selfsigned import selfSigned
-from muccore.net.tls import (
-    END_POINT,
-    EXPORTER,
-    UNIQUE,
-    ChannelBindings,
-    ServerTLS,
-    endPointBinding,
-)
+from muccore.net.tls import END_POINT, EXPORTER, UNIQUE, ChannelBindings, ServerTLS, endPointBinding
 from tests.net.handshake import (
     SHA256,
     Transport,
@@ -49,17 +42,17 @@ EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
 
 
 class ChannelBindingTests(SynchronousTestCase):
-    """Both sides see the same of a channel."""
+    """Server and client compute the same data."""
 
     def bindings(self, version: int, key: object = None, algorithm: object = SHA256) -> ChannelBindings:
-        """Shake hands, and give the server's view."""
+        """Perform a handshake, and return the bindings of the server."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         tls = ServerTLS(*writePair(self.mktemp(), makeCertificate(key, algorithm), key=key))
         self.client, server = connect(tls, clientContext(version))
         return tls.channelBindings(Transport(server))
 
     def test_tls13(self) -> None:
-        """Under TLS 1.3 there are both types, C{tls-exporter} first, and the client computes the same."""
+        """Under TLS 1.3 both types are available, C{tls-exporter} first."""
         bindings = self.bindings(SSL.TLS1_3_VERSION)
         self.assertEqual(bindings.types(), (EXPORTER, END_POINT))
         # RFC 9266 §2: no context is the same as an empty one here.
@@ -68,7 +61,7 @@ class ChannelBindingTests(SynchronousTestCase):
         self.assertEqual(bindings.data(END_POINT), presented(self.client))
 
     def test_tls12(self) -> None:
-        """Under TLS 1.2 there is C{tls-server-end-point} alone."""
+        """Under TLS 1.2 only C{tls-server-end-point} is available."""
         bindings = self.bindings(SSL.TLS1_2_VERSION)
         self.assertEqual(bindings.types(), (END_POINT,))
         self.assertEqual(bindings.data(END_POINT), presented(self.client))
@@ -78,8 +71,8 @@ class ChannelBindingTests(SynchronousTestCase):
 
     def test_unique(self) -> None:
         """
-        C{tls-unique} is there without being announced. Where a session is resumed, a client that takes the server's
-        Finished message for it (RFC 5929 §3.1) does not get in.
+        C{tls-unique} is available but not announced. It fails for a resumed session, where the client uses the server's
+        Finished message (RFC 5929 §3.1).
         """
         for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
             bindings = self.bindings(version)
@@ -91,8 +84,8 @@ class ChannelBindingTests(SynchronousTestCase):
         self.assertTrue(reused(server))
         self.assertNotEqual(tls.channelBindings(Transport(server)).data(UNIQUE), client.get_peer_finished())
 
-    def test_everyConnectionItsOwn(self) -> None:
-        """The exporter tells connections apart, resumed ones too."""
+    def test_exporterIsUnique(self) -> None:
+        """C{tls-exporter} differs between connections, also if a session is resumed."""
         tls = ServerTLS(*goodPair(self.mktemp()))
         context = clientContext()
         client, server = connect(tls, context)
@@ -106,13 +99,13 @@ class ChannelBindingTests(SynchronousTestCase):
         self.assertEqual(first.data(END_POINT), second.data(END_POINT))
 
     def test_undefined(self) -> None:
-        """Where C{tls-server-end-point} is undefined it is not offered: Ed25519 has no hash function to name."""
+        """C{tls-server-end-point} is undefined for Ed25519, which names no hash function, and thus not offered."""
         key = ed25519.Ed25519PrivateKey.generate()
         self.assertEqual(self.bindings(SSL.TLS1_3_VERSION, key, None).types(), (EXPORTER,))
         self.assertEqual(self.bindings(SSL.TLS1_2_VERSION, key, None).types(), ())
 
     def test_hashes(self) -> None:
-        """The hash is the signature's own (RFC 5929 §4.1)."""
+        """The hash function is that of the signature (RFC 5929 §4.1)."""
         rsaKey = rsa.generate_private_key(65537, 2048)
         ecKey = ec.generate_private_key(ec.SECP256R1())
         pss = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
@@ -126,40 +119,37 @@ class ChannelBindingTests(SynchronousTestCase):
             der = certificate.public_bytes(Encoding.DER)
             self.assertEqual(endPointBinding(certificate), hashlib.new(algorithm, der).digest())
 
-    def test_oldHashes(self) -> None:
-        """Instead of MD5 and SHA-1 it is SHA-256."""
+    def test_otherSignatures(self) -> None:
+        """For MD5 and SHA-1 it is SHA-256; a signature with two hash functions, or an unknown one, has none."""
         for old in (hashes.MD5(), hashes.SHA1()):
             self.assertEqual(endPointBinding(Signed(old)), b"sha256")
-
-    def test_strangeSignatures(self) -> None:
-        """A signature with two hash functions, or of a kind unknown, has none."""
         self.assertIsNone(endPointBinding(Signed(hashes.SHA256(), UnsupportedAlgorithm("two hashes"))))
 
 
 class Signed:
-    """As much of a certificate as tells how it was signed: today's libraries do not sign with old hashes any more."""
+    """The signature of a certificate. Today's libraries do not sign with old hash functions any more."""
 
-    def __init__(self, algorithm: hashes.HashAlgorithm, trouble: Exception | None = None) -> None:
+    def __init__(self, algorithm: hashes.HashAlgorithm, error: Exception | None = None) -> None:
         self.signature_hash_algorithm = algorithm
-        self._trouble = trouble
+        self._error = error
 
     @property
     def signature_algorithm_parameters(self) -> None:
-        """Read the parameters."""
-        if self._trouble is not None:
-            raise self._trouble
+        """The parameters, which may be unsupported."""
+        if self._error is not None:
+            raise self._error
 
     def fingerprint(self, algorithm: hashes.HashAlgorithm) -> bytes:
-        """Say which hash was asked for."""
+        """The name of the hash function, as fingerprint."""
         return algorithm.name.encode()
 
 
 @implementer(IHandshakeListener)
-class Greeter(Protocol):
-    """Agrees to TLS at the client's first byte, and then sends its channel bindings."""
+class BindingsProtocol(Protocol):
+    """Starts TLS at the client's first byte, and then sends the channel bindings."""
 
     def dataReceived(self, data: bytes) -> None:
-        """Say so and begin TLS, once."""
+        """Answer, and start TLS."""
         self.transport.write(b"y")
         self.transport.startTLS(self.factory.tls)
 
@@ -170,12 +160,12 @@ class Greeter(Protocol):
         self.transport.write("\n".join([*lines, "\n"]).encode())
 
     def connectionLost(self, reason: object) -> None:
-        """Tell the test that it is over."""
-        self.factory.over.callback(None)
+        """Notify the test."""
+        self.factory.lost.callback(None)
 
 
 def readBindings(read: object) -> dict[str, bytes]:
-    """What a L{Greeter} sends."""
+    """Read what a L{BindingsProtocol} sends."""
     text = b""
     while not text.endswith(b"\n\n"):
         text += read(1000)
@@ -183,26 +173,26 @@ def readBindings(read: object) -> dict[str, bytes]:
 
 
 class LoopbackTests(TestCase):
-    """The whole of it on a socket: C{startTLS}, and clients of two kinds."""
+    """C{startTLS} on sockets, with the clients of Python and OpenSSL."""
 
     timeout = 20
 
     @inlineCallbacks
     def setUp(self) -> None:
-        """Listen, with a certificate that signed itself."""
+        """Listen with a self-signed certificate."""
         folder = self.mktemp()
         os.mkdir(folder)
         self.certificate, key = os.path.join(folder, "c.pem"), os.path.join(folder, "k.pem")
         selfSigned(["localhost"], self.certificate, key)
-        factory = Factory.forProtocol(Greeter)
+        factory = Factory.forProtocol(BindingsProtocol)
         factory.tls = ServerTLS(self.certificate, key)
-        self.over = factory.over = Deferred()
+        self.lost = factory.lost = Deferred()
         port = yield endpoints.TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
         self.addCleanup(port.stopListening)
         self.address = ("127.0.0.1", port.getHost().port)
 
-    def ask(self) -> socket.socket:
-        """A socket on which the server has agreed to TLS, and on which no reading takes forever."""
+    def connect(self) -> socket.socket:
+        """Connect a socket, with a timeout, on which the server has started TLS."""
         plain = socket.create_connection(self.address, 10)
         plain.sendall(b"x")
         self.assertEqual(plain.recv(1), b"y")
@@ -211,17 +201,17 @@ class LoopbackTests(TestCase):
         return plain
 
     def standardClient(self, version: ssl.TLSVersion) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """Python's own client, which trusts the certificate and checks it as strictly as it can."""
+        """Connect by Python's ssl, with the certificate as trust anchor and strict checks."""
         context = ssl.create_default_context(cafile=self.certificate)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         context.maximum_version = version
-        with self.ask() as plain, context.wrap_socket(plain, server_hostname="localhost") as secured:
+        with self.connect() as plain, context.wrap_socket(plain, server_hostname="localhost") as secured:
             hashed = hashlib.sha256(secured.getpeercert(True)).digest()
             return readBindings(secured.recv), {END_POINT: hashed, UNIQUE: secured.get_channel_binding()}
 
     def opensslClient(self) -> tuple[dict[str, bytes], bytes]:
-        """A client that can export keying material."""
-        with self.ask() as plain:
+        """Connect by OpenSSL, which can export keying material."""
+        with self.connect() as plain:
             secured = SSL.Connection(clientContext(), plain)
             secured.set_connect_state()
             secured.do_handshake()
@@ -231,18 +221,18 @@ class LoopbackTests(TestCase):
 
     @inlineCallbacks
     def standard(self, version: ssl.TLSVersion) -> object:
-        """Both sides see the same, as far as Python's client can see it."""
+        """Check the bindings that Python's client knows."""
         bindings, seen = yield deferToThread(self.standardClient, version)
         bindings.pop(EXPORTER, None)
         self.assertEqual(bindings, seen)
-        yield self.over
+        yield self.lost
 
     def test_standard12(self) -> object:
-        """The certificate's hash and what Python takes for C{tls-unique} are the same on both sides, under TLS 1.2."""
+        """Under TLS 1.2, C{tls-server-end-point} and Python's C{tls-unique} are the same on both sides."""
         return self.standard(ssl.TLSVersion.TLSv1_2)
 
     def test_standard13(self) -> object:
-        """And under TLS 1.3, where slixmpp up to 1.8.3 binds to it as well."""
+        """The same holds under TLS 1.3, where slixmpp up to 1.8.3 uses C{tls-unique}."""
         return self.standard(ssl.TLSVersion.TLSv1_3)
 
     @inlineCallbacks
@@ -250,4 +240,4 @@ class LoopbackTests(TestCase):
         """The exported key is the same on both sides."""
         bindings, seen = yield deferToThread(self.opensslClient)
         self.assertEqual(bindings[EXPORTER], seen)
-        yield self.over
+        yield self.lost

@@ -1,9 +1,6 @@
 # -*- test-case-name: tests.stream.test_login -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests of logging in by SCRAM with accounts behind it: L{muccore.stream.sasl.mechanisms} and
-L{muccore.stream.sasl.scram} together.
-"""
+"""Tests of SCRAM with accounts: L{muccore.stream.sasl.mechanisms} and L{muccore.stream.sasl.scram} together."""
 
 from __future__ import annotations
 
@@ -25,10 +22,10 @@ from tests.stream.logins import ALL, BINDINGS, PASSWORD, SASLTestCase
 
 
 class ScramTests(SASLTestCase):
-    """SCRAM with accounts behind it."""
+    """SCRAM with accounts."""
 
-    def test_right(self) -> None:
-        """A user logs in by each mechanism; the server's proof comes with the success, and the name is prepared."""
+    def test_success(self) -> None:
+        """Each mechanism works; success has the server's proof, and the user name is prepared."""
         for name in ALL[:4]:
             algorithm = "sha256" if "256" in name else "sha1"
             header, seen, bindings = b"n,,", b"", None
@@ -42,7 +39,7 @@ class ScramTests(SASLTestCase):
                 client.verify(success.data)
 
     def test_noInitialResponse(self) -> None:
-        """A client may wait to be asked."""
+        """Without an initial response, an empty challenge asks for it."""
         client = ScramClient("sha1", "romeo", PASSWORD)
         exchange = self.sasl.begin("SCRAM-SHA-1", False, None)
         self.assertEqual(self.successResultOf(exchange.start(None)), Challenge(b""))
@@ -50,7 +47,7 @@ class ScramTests(SASLTestCase):
         client.verify(self.successResultOf(exchange.respond(client.final(challenge.data))).data)
 
     def test_authzid(self) -> None:
-        """An authorization identity is one's own or refused."""
+        """An authorization identity must be the user's bare JID."""
         client = ScramClient("sha256", "romeo", PASSWORD, b"n,a=Romeo@example.org,")
         _, outcome = self.scram(client)
         self.assertEqual(self.successResultOf(outcome).user, "romeo")
@@ -59,7 +56,7 @@ class ScramTests(SASLTestCase):
             self.assertFails("invalid-authzid", exchange.start(b"n,a=" + authzid + b",n=romeo,r=x"))
 
     def test_downgrade(self) -> None:
-        """Whether a client may say that the server cannot bind depends on what it was offered."""
+        """A client may claim that no channel binding was offered only if this is true."""
         message = b"y,,n=romeo,r=x"
         self.assertFails("not-authorized", self.sasl.begin("SCRAM-SHA-1", True, BINDINGS).start(message))
         for secure, bindings in [(True, None), (True, Bindings()), (False, None)]:
@@ -67,19 +64,19 @@ class ScramTests(SASLTestCase):
             self.assertIsInstance(self.successResultOf(outcome), Challenge)
 
     def test_otherChannel(self) -> None:
-        """A client that sees another channel does not get in."""
+        """Different channel bindings are not-authorized."""
         client = ScramClient("sha256", "romeo", PASSWORD, b"p=tls-exporter,,", b"intercepted")
         _, outcome = self.scram(client, "SCRAM-SHA-256-PLUS", BINDINGS)
         self.assertFails("not-authorized", outcome)
 
     def challengeFor(self, user: str, name: str = "SCRAM-SHA-256") -> dict[str, str]:
-        """The attributes of the challenge to a user."""
+        """The attributes of the challenge for a user."""
         outcome = self.sasl.begin(name, True, None).start(f"n,,n={user},r=x".encode())
         text = self.successResultOf(outcome).data.decode()
         return dict(part.split("=", 1) for part in text.split(","))
 
     def test_unknownUser(self) -> None:
-        """A user who does not exist is challenged like one who does, and fails like one whose password is wrong."""
+        """An unknown user gets a challenge like an existing one, and the failure of a wrong password."""
         self.accounts.keys["romeo", "SHA-256"] = ScramKeys.derive("SHA-256", PASSWORD)
         ends = []
         for user in ("romeo", "nobody", "no body"):
@@ -91,11 +88,8 @@ class ScramTests(SASLTestCase):
         self.assertEqual(len(set(ends)), 1, ends)
         self.assertEqual(ends[0][2:5], (b"i=%d" % ITERATIONS, "not-authorized", None))
 
-    def test_unknownUserStays(self) -> None:
-        """
-        He has the same salt on every connection and however his name is spelled, and after a restart with the same
-        secret; other names have others.
-        """
+    def test_unknownUserSalt(self) -> None:
+        """An unknown user has a constant salt, in any spelling and after a restart with the same secret."""
         self.sasl = SASL(self.accounts, "example.org", False, b"secret")
         salt = self.challengeFor("nobody")["s"]
         self.assertEqual(self.challengeFor("Nobody")["s"], salt)
@@ -108,10 +102,7 @@ class ScramTests(SASLTestCase):
             self.assertNotEqual(self.challengeFor("nobody")["s"], salt)
 
     def test_sameEffort(self) -> None:
-        """
-        The same is done for a user who exists and for one who does not: fake keys are made, the store is asked, and
-        the proof is checked to its end.
-        """
+        """For existing and unknown users, dummy keys are made, the accounts are asked, and the proof is checked."""
         for user in ("romeo", "nobody"):
             self.accounts.asked.clear()
             with mock.patch.object(mechanisms, "dummyKeys", wraps=mechanisms.dummyKeys) as faked:
@@ -119,8 +110,8 @@ class ScramTests(SASLTestCase):
             self.assertEqual([call.args[1:] for call in faked.call_args_list], [("SHA-256", user)])
             self.assertEqual(self.accounts.asked, [("scramKeys", user, "SHA-256")])
 
-    def test_fakeKeysOpenNothing(self) -> None:
-        """Even if somebody had a proof that fits the made-up keys, nobody would be logged in by it."""
+    def test_dummyKeysNeverMatch(self) -> None:
+        """Even a proof that matches the dummy keys is not-authorized."""
         keys = ScramKeys.derive("SHA-256", "guessed", bytes(SALT_LENGTH), 1)
         with mock.patch.object(mechanisms, "dummyKeys", lambda *arguments: keys):
             _, outcome = self.scram(ScramClient("sha256", "nobody", "guessed"))
@@ -128,13 +119,10 @@ class ScramTests(SASLTestCase):
 
 
 class SecretsTests(SASLTestCase):
-    """What must not be shown is not."""
+    """Secrecy of passwords, keys and proofs."""
 
-    def test_nothingShown(self) -> None:
-        """
-        Neither password nor keys nor proofs are in any representation, error or line of the log, whether the log-in
-        works or fails.
-        """
+    def test_neverShown(self) -> None:
+        """They are in no representation, error or log line, after success and failure."""
         shown = [repr(self.sasl)]
         secrets = [PASSWORD, "wr\u00f6ng", repr(self.sasl.secret)[2:-1]]
         for keys in self.accounts.keys.values():
@@ -166,12 +154,12 @@ class SecretsTests(SASLTestCase):
 
 
 class InteroperabilityTests(SASLTestCase):
-    """Another implementation's client logs in."""
+    """Log-ins by slixmpp's and OpenSSL's implementations."""
 
     def logIn(
         self, name: str, password: str, bindings: object = None, authzid: bytes = b"", seen: bytes = b""
     ) -> Deferred[object]:
-        """Let it log in, and check that it is content."""
+        """Log in by slixmpp, which verifies the server's signature."""
         credentials = {
             "username": b"romeo",
             "password": password.encode(),
@@ -187,7 +175,7 @@ class InteroperabilityTests(SASLTestCase):
         return outcome
 
     def test_scram(self) -> None:
-        """By SCRAM, with and without an authorization identity."""
+        """SCRAM, with and without an authorization identity."""
         for name in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
             for authzid in (b"", b"romeo@example.org"):
                 outcome = self.logIn(name, PASSWORD, authzid=authzid)
@@ -195,7 +183,7 @@ class InteroperabilityTests(SASLTestCase):
             self.assertFails("not-authorized", self.logIn(name, "wrong"))
 
     def test_exporter(self) -> None:
-        """By SCRAM bound to a real TLS connection, and not to another one."""
+        """SCRAM with the channel binding of the TLS connection, and not of another one."""
         tls = ServerTLS(*goodPair(self.mktemp()))
         client, server = connect(tls, clientContext())
         other, _ = connect(tls, clientContext())
@@ -208,7 +196,7 @@ class InteroperabilityTests(SASLTestCase):
             self.assertFails("not-authorized", self.logIn(name, PASSWORD, bindings, seen=elsewhere))
 
     def test_endPoint(self) -> None:
-        """By SCRAM bound to the certificate, under TLS 1.2, and not to another one."""
+        """SCRAM bound to the certificate under TLS 1.2, and not to another one."""
         tls = ServerTLS(*goodPair(self.mktemp()))
         client, server = connect(tls, clientContext(SSL.TLS1_2_VERSION))
         seen = client.get_peer_certificate(as_cryptography=True).fingerprint(SHA256)

@@ -22,13 +22,13 @@ class ThrottleTests(SynchronousTestCase):
     """L{LoginThrottle}"""
 
     def setUp(self) -> None:
-        """Make one, and note when passwords are checked."""
+        """Create one, and record the times of password checks."""
         self.clock = Clock()
         self.throttle = LoginThrottle(self.clock, Networks(["10.0.0.0/8"]))
         self.checked: list[float] = []
 
     def attempt(self, host: str = ATTACKER, user: str = "romeo", right: bool = False) -> Deferred[Success]:
-        """Have a password checked."""
+        """Attempt a password check."""
 
         async def check() -> Success:
             self.checked.append(self.clock.seconds())
@@ -39,7 +39,7 @@ class ThrottleTests(SynchronousTestCase):
         return Deferred.fromCoroutine(self.throttle.attempt(host, user, check))
 
     def guess(self, seconds: float, host: str = ATTACKER, user: str = "romeo") -> Deferred[None]:
-        """Guess one password after the other, as fast as they are answered."""
+        """Guess passwords one after the other, as fast as they are answered."""
         until = self.clock.seconds() + seconds
 
         async def guessing() -> None:
@@ -48,17 +48,17 @@ class ThrottleTests(SynchronousTestCase):
 
         return Deferred.fromCoroutine(guessing())
 
-    def passes(self, seconds: float) -> None:
-        """Time passes, in tenths of a second."""
+    def advance(self, seconds: float) -> None:
+        """Let time pass, in tenths of a second."""
         self.clock.pump([0.1] * round(seconds * 10))
 
     def gaps(self) -> list[float]:
-        """The times between checks, of those since the last time."""
+        """The times between the checks since the last call."""
         times, self.checked = self.checked, []
         return [later - earlier for earlier, later in pairwise(times)]
 
-    def waits(self, **attempt: str) -> float:
-        """How long the owner of the account waits with the right password."""
+    def delay(self, **attempt: str) -> float:
+        """The time that the owner of the account waits with the right password."""
         before = self.clock.seconds()
         admitted = self.attempt(attempt.pop("host", OWNER), right=True, **attempt)
         while not admitted.called:
@@ -66,43 +66,40 @@ class ThrottleTests(SynchronousTestCase):
         self.successResultOf(admitted)
         return self.clock.seconds() - before
 
-    def test_growing(self) -> None:
-        """A few wrong passwords cost no time; then each has to wait for longer, up to a limit."""
+    def test_growingDelay(self) -> None:
+        """A few wrong passwords are not delayed; the next ones wait longer and longer, up to a limit."""
         self.guess(120)
-        self.passes(120)
+        self.advance(120)
         gaps = self.gaps()
         free = [gap for gap in gaps if not gap]
         slow = gaps[len(free) :]
         self.assertTrue(3 <= len(free) < FREE, gaps)
-        # The first one finds something left in the bucket. The clock goes by tenths.
+        # The first one may use what is left in the bucket; the clock advances by tenths.
         for earlier, later in pairwise(slow[1:]):
             self.assertGreaterEqual(later, earlier - 0.2)
         self.assertTrue(HIGHEST_PRICE - 0.2 < slow[-1] < HIGHEST_PRICE + 0.2, gaps)
 
     def test_connections(self) -> None:
-        """With twenty connections nobody guesses faster than with one, or with other names."""
+        """Twenty connections, or several user names, do not make guessing faster."""
         for number in range(20):
             self.guess(60, user=f"user{number}")
-        self.passes(10)
+        self.advance(10)
         self.assertLessEqual(len(self.checked), FREE + 10)
         self.gaps()
-        self.passes(50)
+        self.advance(50)
         self.assertLessEqual(len(self.checked), 50 / HIGHEST_PRICE + 1)
 
-    def test_forgotten(self) -> None:
-        """After some minutes without a wrong password all is as before."""
+    def test_reset(self) -> None:
+        """After some minutes without a wrong password, the price is reset."""
         for _ in range(2):
             self.guess(30)
-            self.passes(35)
+            self.advance(35)
             gaps = self.gaps()
             self.assertEqual(gaps[:3], [0, 0, 0])
-            self.passes(310)
+            self.advance(310)
 
-    def test_right(self) -> None:
-        """
-        Right passwords cost nothing, however many come at once and however long they are looked at: others wait for
-        answers then, not for time.
-        """
+    def test_rightPasswords(self) -> None:
+        """Right passwords cost nothing: with many at once, checks wait for others to end, not for time."""
         checking: list[Deferred[Success]] = []
 
         async def check() -> Success:
@@ -117,8 +114,8 @@ class ThrottleTests(SynchronousTestCase):
             self.successResultOf(outcome)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_many(self) -> None:
-        """Thousands who wait in line are let in one after the other, not one within the other."""
+    def test_longQueue(self) -> None:
+        """Thousands of queued checks run without recursion."""
         held: Deferred[Success] = Deferred()
 
         async def check() -> Success:
@@ -130,45 +127,42 @@ class ThrottleTests(SynchronousTestCase):
         for outcome in first + waiting:
             self.successResultOf(outcome)
 
-    def test_others(self) -> None:
-        """Other addresses wait for nothing. A /64 of IPv6 is one address."""
+    def test_otherAddresses(self) -> None:
+        """Other addresses are not delayed. An IPv6 /64 is one address."""
         self.guess(60, "2001:db8::1", "juliet")
-        self.passes(60)
-        self.assertEqual(self.waits(host="2001:db8:0:1::1"), 0)
-        self.assertEqual(self.waits(), 0)
-        self.assertGreater(self.waits(host="2001:db8::ffff"), 0)
+        self.advance(60)
+        self.assertEqual(self.delay(host="2001:db8:0:1::1"), 0)
+        self.assertEqual(self.delay(), 0)
+        self.assertGreater(self.delay(host="2001:db8::ffff"), 0)
 
     def test_account(self) -> None:
-        """
-        An account that is guessed at from everywhere slows down, but its owner gets in soon, during the attack and
-        after it. Another account has no part in it.
-        """
+        """An account attacked from many addresses is delayed, for a limited time. Other accounts are not."""
         for number in range(100):
             self.guess(60, f"192.0.2.{number}")
-        self.passes(10)
-        self.assertEqual(self.waits(user="juliet"), 0)
-        self.assertTrue(1 <= self.waits() <= ACCOUNT_DELAY + 0.2)
-        self.passes(120)
-        self.assertEqual(self.waits(), 0)
+        self.advance(10)
+        self.assertEqual(self.delay(user="juliet"), 0)
+        self.assertTrue(1 <= self.delay() <= ACCOUNT_DELAY + 0.2)
+        self.advance(120)
+        self.assertEqual(self.delay(), 0)
 
-    def test_accountGrowing(self) -> None:
-        """Each wrong password too many for an account adds a second."""
+    def test_growingDelayOfAccount(self) -> None:
+        """Each excessive wrong password for an account adds a second."""
         for number in range(FREE + 1):
             self.failureResultOf(self.attempt(f"192.0.2.{number}"), WrongCredentials)
-        self.assertTrue(0.5 < self.waits() <= 1.1)
+        self.assertTrue(0.5 < self.delay() <= 1.1)
         for number in range(3):
             self.guess(0.1, f"203.0.113.{number}")
-        self.passes(2)
-        self.assertTrue(2 < self.waits() < 4)
+        self.advance(2)
+        self.assertTrue(2 < self.delay() < 4)
 
     def test_exempt(self) -> None:
-        """Guesses from exempt networks do not count."""
+        """Checks from exempt networks are not counted."""
         for _ in range(100):
             self.failureResultOf(self.attempt("10.1.2.3"), WrongCredentials)
-        self.assertEqual(self.waits(), 0)
+        self.assertEqual(self.delay(), 0)
 
     def test_otherFailures(self) -> None:
-        """What is no guess costs nothing."""
+        """Other exceptions than a wrong password cost nothing."""
 
         async def check() -> Success:
             raise ZeroDivisionError
@@ -176,28 +170,26 @@ class ThrottleTests(SynchronousTestCase):
         for _ in range(100):
             outcome = Deferred.fromCoroutine(self.throttle.attempt(ATTACKER, "romeo", check))
             self.failureResultOf(outcome, ZeroDivisionError)
-        self.assertEqual(self.waits(host=ATTACKER), 0)
+        self.assertEqual(self.delay(host=ATTACKER), 0)
 
     def test_cancelled(self) -> None:
-        """Who hangs up while waiting, for the address or for the account, is not waited for."""
+        """A check cancelled while it waits, for the address or the account, is dropped."""
         self.guess(20, user="juliet")
-        self.passes(21)
+        self.advance(21)
         for number in range(FREE + 1):
             self.failureResultOf(self.attempt(f"198.51.100.{number}"), WrongCredentials)
         self.checked.clear()
         waiting = [self.attempt("203.0.113.1"), *(self.attempt(user="tybalt") for _ in range(5))]
-        self.passes(0.5)
+        self.advance(0.5)
         for outcome in waiting:
             outcome.cancel()
             outcome.addErrback(lambda failure: None)
-        self.passes(30)
+        self.advance(30)
         self.assertEqual((self.checked, self.clock.getDelayedCalls()), ([], []))
 
     def test_bounded(self) -> None:
-        """
-        However many addresses guess at however many accounts, what is kept is bounded; who has got in is not kept.
-        """
-        self.waits()
+        """The tables of addresses and accounts are limited; an address with a right password is not kept."""
+        self.delay()
         self.assertEqual(len(self.throttle._addresses), 0)
         for number in range(TABLE_LIMIT + 100):
             outcome = self.attempt(f"2001:db8:{number >> 8:x}:{number & 255:x}::1", f"user{number}")
