@@ -235,7 +235,7 @@ class C2SStream(StanzaSender, Protocol):
     # Ending
 
     def close(self, error: StreamError | None) -> None:
-        """See L{IStream.close}. The session is told when the connection is lost."""
+        """See L{IStream.close}. The session ends when the connection is lost."""
         if self._ended:
             return
         self._ended = True
