@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.storage -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What every store promises, as tests: mixins for the L{twisted.trial.unittest.TestCase} of a store.
+Contract tests of stores: mixins for the L{twisted.trial.unittest.TestCase} of a store.
 
-C{docs/writing-a-store.md} shows one in use.
+C{docs/writing-a-store.md} has an example.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What every store of accounts promises."""
+"""The contract of stores of accounts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 class AccountStoreContract(Contract):
-    """What an L{IAccountStore} promises."""
+    """Tests of an L{IAccountStore}."""
 
     async def test_interface(self) -> None:
-        """It provides the interface, keeps keys for at least one hash and is not for loopback listeners alone."""
+        """It provides the interface, has keys for at least one hash and is not for loopback listeners only."""
         store = self.makeStore(self.place)
         verifyObject(IAccountStore, store)
         self.assertTrue(store.hashes)
@@ -26,7 +26,7 @@ class AccountStoreContract(Contract):
         self.assertFalse(store.loopbackOnly)
 
     async def test_closed(self) -> None:
-        """A store that is closed, or not yet open, refuses every request."""
+        """A store that is not open refuses every request."""
         for store in (self.makeStore(self.place), await self.opened()):
             await store.close()
             requests: list[tuple[Any, ...]] = [
@@ -42,7 +42,7 @@ class AccountStoreContract(Contract):
                     await getattr(store, name)(*arguments)
 
     async def test_closeFinishes(self) -> None:
-        """What was asked for before C{close} is done by the time it has closed."""
+        """Requests before C{close} are done when it fires."""
         store = await self.opened()
         created = [store.create(f"user{n}", "r0m30") for n in range(3)]
         await store.close()
@@ -52,7 +52,7 @@ class AccountStoreContract(Contract):
             self.assertEqual(await again.users(), ["user0", "user1", "user2"])
 
     async def test_created(self) -> None:
-        """A new account has keys for every hash, each of its password, as long as it is kept."""
+        """A new account has the keys of its password for every hash."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         store = await self.reopened(store)
@@ -65,7 +65,7 @@ class AccountStoreContract(Contract):
             self.assertGreaterEqual(len(keys.salt), 8)
 
     async def test_salted(self) -> None:
-        """Two users with one password have nothing in common."""
+        """Two users with the same password have different salts and keys."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         await store.create("nurse", "r0m30")
@@ -76,30 +76,25 @@ class AccountStoreContract(Contract):
             self.assertNotEqual(one.storedKey, other.storedKey)
 
     async def test_noKeys(self) -> None:
-        """There are no keys of an unknown user, nor for an unknown hash."""
+        """There are no keys for an unknown user or hash."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         self.assertIsNone(await store.scramKeys("romeo", "SHA-256"))
         self.assertIsNone(await store.scramKeys("juliet", "SHA-512"))
 
     async def test_checked(self) -> None:
-        """
-        The right password, in whatever form of Unicode (RFC 4013), is right; every other one is not, one that may not
-        be and an unknown user's included.
-        """
+        """The right password is accepted in any form of Unicode (RFC 4013); others and unknown users are refused."""
         store = await self.opened()
         await store.create("juliet", "Ⅸ café")
-        self.assertIs(await store.checkPassword("juliet", "Ⅸ café"), True)
-        self.assertIs(await store.checkPassword("juliet", "IX cafe\u0301"), True)
-        self.assertIs(await store.checkPassword("juliet", "ix café"), False)
-        self.assertIs(await store.checkPassword("juliet", ""), False)
-        self.assertIs(await store.checkPassword("juliet", "\x07"), False)
-        self.assertIs(await store.checkPassword("romeo", "Ⅸ café"), False)
-        self.assertIs(await store.checkPassword("romeo", ""), False)
-        self.assertIs(await store.checkPassword("", "Ⅸ café"), False)
+        for password in ("Ⅸ café", "IX cafe\u0301"):
+            self.assertIs(await store.checkPassword("juliet", password), True)
+        for password in ("ix café", "", "\x07"):
+            self.assertIs(await store.checkPassword("juliet", password), False)
+        for user, password in (("romeo", "Ⅸ café"), ("romeo", ""), ("", "Ⅸ café")):
+            self.assertIs(await store.checkPassword(user, password), False)
 
     async def test_exists(self) -> None:
-        """A name can be taken only once; whoever has it keeps the password."""
+        """An existing name is refused, and its account keeps its password."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         with self.assertRaises(UserExists):
@@ -107,7 +102,7 @@ class AccountStoreContract(Contract):
         self.assertTrue(await store.checkPassword("juliet", "r0m30"))
 
     async def test_badPassword(self) -> None:
-        """A password that is empty or may not be is refused, for new accounts and old ones, and changes nothing."""
+        """An empty or invalid password is refused for new and existing accounts, and changes nothing."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         for password in ("", "\u00ad", "bell\x07", "\u0627a"):
@@ -119,7 +114,7 @@ class AccountStoreContract(Contract):
         self.assertTrue(await store.checkPassword("juliet", "r0m30"))
 
     async def test_setPassword(self) -> None:
-        """A new password takes the place of the old one, under another salt."""
+        """A new password replaces the old one, with another salt."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         old = await store.scramKeys("juliet", "SHA-256")
@@ -130,7 +125,7 @@ class AccountStoreContract(Contract):
         self.assertNotEqual((await store.scramKeys("juliet", "SHA-256")).salt, old.salt)
 
     async def test_unknown(self) -> None:
-        """An account that is not there can neither be changed nor deleted."""
+        """An unknown account cannot be changed or deleted."""
         store = await self.opened()
         with self.assertRaises(NoSuchUser):
             await store.setPassword("romeo", "r0m30")
@@ -139,7 +134,7 @@ class AccountStoreContract(Contract):
         self.assertEqual(await store.users(), [])
 
     async def test_deleted(self) -> None:
-        """A deleted account is gone with its keys, and its name is free."""
+        """A deleted account has no keys, and its name is free."""
         store = await self.opened()
         await store.create("juliet", "r0m30")
         await store.delete("juliet")
@@ -151,14 +146,14 @@ class AccountStoreContract(Contract):
         self.assertTrue(await store.checkPassword("juliet", "p4ris"))
 
     async def test_users(self) -> None:
-        """The names come sorted."""
+        """The names are sorted."""
         store = await self.opened()
         for name in ("romeo", "ärzte", "juliet", "a.b"):
             await store.create(name, "r0m30")
         self.assertEqual(await store.users(), ["a.b", "juliet", "romeo", "ärzte"])
 
     async def test_changesInOrder(self) -> None:
-        """Changes that are made without waiting are carried out in their order."""
+        """Concurrent changes are made in the order of the calls."""
         store = await self.opened()
         await gatherResults(
             [
@@ -173,7 +168,7 @@ class AccountStoreContract(Contract):
         self.assertEqual(await store.users(), ["juliet"])
 
     async def test_cancelled(self) -> None:
-        """Cancelling requests disturbs none of the others."""
+        """Cancelled requests do not affect others."""
         store = await self.opened()
         for request in (store.create("juliet", "r0m30"), store.checkPassword("juliet", "r0m30")):
             request.addErrback(lambda failure: None)

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What the contracts of all stores have in common."""
+"""The base class of the contracts."""
 
 from __future__ import annotations
 
@@ -13,33 +13,30 @@ if TYPE_CHECKING:
     import unittest
 
     class TestCase(unittest.TestCase):
-        """
-        As much of trial's as contracts need, with types. At run time whoever mixes a contract in brings trial's own.
-        """
+        """The part of trial's TestCase that contracts use; the class that mixes one in has trial's own."""
 
         def mktemp(self) -> str:
-            """A new name in the test's own folder."""
+            """See C{trial}."""
             raise NotImplementedError
 
         def successResultOf(self, deferred: object) -> Any:
-            """The result that a Deferred has."""
+            """See C{trial}."""
             raise NotImplementedError
 else:
     TestCase = object
 
 
 class Contract(TestCase):
-    """How a contract comes by its stores."""
+    """Makes, opens and closes the stores under test."""
 
     durable = True
-    """Whether another store on the same place finds what this one has kept."""
+    """Whether another store at the same place finds the content of this one."""
 
     def makeStore(self, place: FilePath[str]) -> Any:
         """
-        Make a store that is not open.
+        Make a store, without opening it.
 
-        @param place: a name in the test's own folder; nothing is there at first. Stores that are made for the same
-            place keep the same things, if L{durable}.
+        @param place: a path in the test's folder; at first, nothing is there.
         """
         raise NotImplementedError("a contract's makeStore")
 
@@ -49,25 +46,25 @@ class Contract(TestCase):
         self.place = FilePath(self.mktemp())
 
     async def opened(self) -> Any:
-        """A store that is open and will be closed."""
+        """Open a store; it is closed after the test."""
         store = self.makeStore(self.place)
         await store.open()
         self.addCleanup(store.close)
         return store
 
     async def reopened(self, store: Any) -> Any:
-        """Another store that keeps the same, after this one was closed; this very one if it is not L{durable}."""
+        """Close a store and open another one at the same place; if it is not L{durable}, return it as it is."""
         if not self.durable:
             return store
         await store.close()
         return await self.opened()
 
     async def test_closedTwice(self) -> None:
-        """Closing a store again is harmless, whether or not the first has finished."""
+        """A store can be closed again, before and after the first C{close} has fired."""
         store = await self.opened()
         await gatherResults([store.close(), store.close()])
         await store.close()
 
     async def test_closedUnopened(self) -> None:
-        """A store that was never opened can be closed."""
+        """A store that was not opened can be closed."""
         await self.makeStore(self.place).close()

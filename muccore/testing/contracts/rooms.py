@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What every store of rooms promises."""
+"""The contract of stores of rooms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from muccore.interfaces import (
 from muccore.testing.contracts.base import Contract
 
 SETTINGS: Final = {"title": "Straße ✓ \U0001f600", "maxUsers": 20, "moderated": True, "langs": ["de", "en"], "log": ""}
-"""Settings of every kind that a room has."""
+"""Settings of every type."""
 
 CAVE: Final = RoomRecord(
     settings=SETTINGS,
@@ -38,21 +38,21 @@ CAVE: Final = RoomRecord(
     public=True,
     temporary=True,
 )
-"""A room with everything in it."""
+"""A room with all fields."""
 
 PLAIN: Final = RoomRecord(settings={}, affiliates={})
-"""A room with nothing in it."""
+"""A room without content."""
 
 
 class RoomStoreContract(Contract):
-    """What an L{IRoomStore} promises."""
+    """Tests of an L{IRoomStore}."""
 
     async def test_interface(self) -> None:
         """It provides the interface."""
         verifyObject(IRoomStore, self.makeStore(self.place))
 
     async def test_closed(self) -> None:
-        """A store that is closed, or not yet open, refuses every request."""
+        """A store that is not open refuses every request."""
         for store in (self.makeStore(self.place), await self.opened()):
             await store.close()
             requests: list[tuple[Any, ...]] = [
@@ -68,7 +68,7 @@ class RoomStoreContract(Contract):
                     await getattr(store, name)(*arguments)
 
     async def test_closeFinishes(self) -> None:
-        """What was asked for before C{close} is done by the time it has closed."""
+        """Requests before C{close} are done when it fires."""
         store = await self.opened()
         saved = [store.save(f"r{n}@chat.lit", CAVE) for n in range(20)]
         await store.close()
@@ -83,7 +83,7 @@ class RoomStoreContract(Contract):
         self.assertIsNone(await store.load("cave@chat.lit"))
 
     async def test_saved(self) -> None:
-        """A room comes back as it was saved, with every field, as long as it is kept."""
+        """A room is loaded as it was saved, with every field."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.save("plain@chat.lit", PLAIN)
@@ -92,7 +92,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("plain@chat.lit"), PLAIN)
 
     async def test_savedAnew(self) -> None:
-        """Saving replaces the whole room: nothing of the former one is left."""
+        """Saving replaces the whole room."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.save("cave@chat.lit", PLAIN)
@@ -100,7 +100,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.temporaryRooms("chat.lit"), [])
 
     async def test_isolated(self) -> None:
-        """What is kept does not change with the mappings that it was made of, nor with those that were loaded."""
+        """Stored rooms do not share mappings with what was saved or loaded."""
         store = await self.opened()
         affiliates = {"crone1@shakespeare.lit": Affiliate("owner")}
         settings: dict[str, Any] = {"langs": ["en"]}
@@ -119,7 +119,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("cave@chat.lit"), RoomRecord({"langs": ["en"]}, expected))
 
     async def test_notJSON(self) -> None:
-        """Settings that cannot be written are refused through the Deferred, and nothing of the request is done."""
+        """Settings that are not JSON fail the Deferred, and nothing of the request is done."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         bad = {"title": object()}
@@ -130,7 +130,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("cave@chat.lit"), CAVE)
 
     async def test_changedAffiliates(self) -> None:
-        """A change adds, replaces and removes entries of the list and leaves the others and all else as they were."""
+        """A change adds, replaces and removes entries of the list, and leaves everything else as it was."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.change(
@@ -154,7 +154,7 @@ class RoomStoreContract(Contract):
         )
 
     async def test_changedSettings(self) -> None:
-        """New settings come with name, publicity and permanence, and leave the list and the subject alone."""
+        """New settings also set name, C{public} and C{temporary}, but not the list or the subject."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.change("cave@chat.lit", RoomChange(settings={"a": 1}, name="Heath", public=False, temporary=False))
@@ -167,10 +167,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.temporaryRooms("chat.lit"), [])
 
     async def test_changedSubject(self) -> None:
-        """
-        A new subject, an empty one too, replaces the old one and nothing else; name and publicity of a change that
-        brings no settings count for nothing.
-        """
+        """A new subject, even an empty one, replaces the old one only; without settings, C{name} is ignored."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         for subject in (Subject("Tomorrow", "macbeth", 5e9), Subject("", "", 0.0)):
@@ -181,14 +178,14 @@ class RoomStoreContract(Contract):
             )
 
     async def test_changedUnknown(self) -> None:
-        """A room that is not stored cannot be changed, and is not stored by trying."""
+        """A room that is not stored cannot be changed, and is not created."""
         store = await self.opened()
         with self.assertRaises(StoreError):
             await store.change("cave@chat.lit", RoomChange({"a@b.lit": Affiliate("member")}))
         self.assertIsNone(await store.load("cave@chat.lit"))
 
     async def test_failsAlone(self) -> None:
-        """Of several requests at once, the one that fails is the only one that is not carried out."""
+        """A request that fails does not affect concurrent ones."""
         store = await self.opened()
         requests = [
             store.save("cave@chat.lit", CAVE),
@@ -202,10 +199,7 @@ class RoomStoreContract(Contract):
         self.assertNotIn("earthly.lit", (await store.load("cave@chat.lit")).affiliates)
 
     async def test_ordered(self) -> None:
-        """
-        Requests that are made without waiting are carried out and answered in their order; a read sees the writes
-        before it and not those behind it.
-        """
+        """Concurrent requests are carried out and answered in order; a read sees exactly the earlier writes."""
         store = await self.opened()
         answered: list[str] = []
         requests = [
@@ -230,7 +224,7 @@ class RoomStoreContract(Contract):
         self.assertIsNone(results["load 3"])
 
     async def test_cancelled(self) -> None:
-        """Cancelling a request disturbs none of the others."""
+        """A cancelled request does not affect others."""
         store = await self.opened()
         first = store.save("cave@chat.lit", PLAIN)
         second = store.save("heath@chat.lit", PLAIN)
@@ -240,9 +234,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("heath@chat.lit"), PLAIN)
 
     async def test_destroyed(self) -> None:
-        """
-        A room that was destroyed is gone with its list: made anew, it begins empty. Destroying it again is no error.
-        """
+        """A destroyed room is gone with its list, even if it is created again. Destroying it twice is not an error."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         await store.save("heath@chat.lit", CAVE)
@@ -256,7 +248,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("heath@chat.lit"), CAVE)
 
     async def test_manyAffiliates(self) -> None:
-        """A list of ten thousand entries comes back whole, entries with nicks and reasons among plain ones."""
+        """A list of ten thousand entries, some with nicks and reasons, is stored and loaded."""
         store = await self.opened()
         affiliates = {
             f"user{n}@shakespeare.lit": Affiliate("member", None if n % 7 else f"nick{n}", None if n % 5 else "trusted")
@@ -268,10 +260,7 @@ class RoomStoreContract(Contract):
         self.assertEqual(list((await store.load("cave@chat.lit")).affiliates), ["user0@shakespeare.lit"])
 
     async def test_publicRooms(self) -> None:
-        """
-        The public rooms of one domain come in the order of their names (by code point), page by page in both
-        directions.
-        """
+        """The public rooms of a domain are sorted by JID (by code point), with pages in both directions."""
         store = await self.opened()
         names = [f"{local}@chat.lit" for local in ("a", "b", "c", "d", "ä", "\U0001f600")]
         for name in reversed(names):
@@ -298,7 +287,7 @@ class RoomStoreContract(Contract):
             )
 
     async def test_publicRoomsEmptyPage(self) -> None:
-        """Where there are no rooms to show, or none are asked for, there is a count all the same; the index is 0."""
+        """An empty page has the count of all rooms, and the index 0."""
         store = await self.opened()
         await store.save("a@chat.lit", PLAIN)
         await store.save("b@chat.lit", PLAIN)
@@ -308,14 +297,14 @@ class RoomStoreContract(Contract):
         self.assertEqual((await store.publicRooms("talk.lit", None, None, 5)).count, 0)
 
     async def test_publicRoomsRenamed(self) -> None:
-        """The list shows a room's present name."""
+        """The list has the current name of a room."""
         store = await self.opened()
         await store.save("a@chat.lit", CAVE)
         await store.change("a@chat.lit", RoomChange(settings={}, name="Heath"))
         self.assertEqual(list((await store.publicRooms("chat.lit", None, None, 5)).rooms), [("a@chat.lit", "Heath")])
 
     async def test_temporaryRooms(self) -> None:
-        """The temporary rooms of one domain, public or not."""
+        """The temporary rooms of one domain are listed, public or not."""
         store = await self.opened()
         for name, public, temporary in [("b", False, True), ("a", True, True), ("c", True, False)]:
             await store.save(f"{name}@chat.lit", RoomRecord({}, {}, public=public, temporary=temporary))
