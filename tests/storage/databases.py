@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What the tests of SQLite stores share: a small schema, connections that count and fail."""
+"""Helpers for tests of SQLite stores: a small schema, connections that record statements and fail."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def words(connection: sqlite3.Connection) -> list[str]:
 
 class DatabaseTestCase(TestCase):
     """
-    Makes databases whose statements are noted in C{self.statements}.
+    Makes databases whose statements are recorded in C{self.statements}.
 
-    @ivar broken: statements that fail once, to what SQLite says then.
+    @ivar broken: statements that fail once, to their errors.
     """
 
     def setUp(self) -> None:
-        """No file yet."""
+        """Choose a path."""
         self.path = FilePath(self.mktemp())
         self.statements: list[str] = []
         self.broken: dict[str, sqlite3.Error] = {}
         case = self
 
-        class NotingConnection(sqlite3.Connection):
-            """Notes what it is asked, and fails where it is told to."""
+        class RecordingConnection(sqlite3.Connection):
+            """Records statements, and fails those in C{broken}."""
 
             def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
                 case.statements.append(sql)
@@ -51,29 +51,29 @@ class DatabaseTestCase(TestCase):
                     raise case.broken.pop(sql)
                 return super().execute(sql, *arguments)
 
-        self.connectionClass = NotingConnection
+        self.connectionClass = RecordingConnection
 
     def database(self, schema: Schema = SCHEMA, timeout: float = 5.0) -> Database:
-        """A database that is not open and will be closed."""
+        """Make a database; it is closed after the test."""
         database = Database(self.path, schema, reactor, timeout)
         database.connectionClass = self.connectionClass
         self.addCleanup(database.close)
         return database
 
     async def opened(self, **options: Any) -> Database:
-        """A database that is open."""
+        """Open a database."""
         database = self.database(**options)
         await database.open()
         self.statements.clear()
         return database
 
     def count(self, statement: str) -> int:
-        """How often a statement was executed since the database was opened."""
+        """Count executions of a statement since the database was opened."""
         return self.statements.count(statement)
 
 
 def sqliteError(code: int, text: str) -> sqlite3.OperationalError:
-    """An error as SQLite raises it."""
+    """Make an error as SQLite raises it."""
     error = sqlite3.OperationalError(text)
     error.sqlite_errorcode = code
     return error

@@ -24,10 +24,10 @@ print(type(makeStore("accounts", "file:accounts.json", FilePath("."), reactor)))
 
 
 class ExampleTests(SynchronousTestCase):
-    """The page's example is a package that works."""
+    """The example is a package that works."""
 
     def setUp(self) -> None:
-        """Write the example's files where only this test finds them."""
+        """Extract the files of the example."""
         page = FilePath(ROOT).descendant(["docs", "writing-a-store.md"]).getContent().decode()
         self.folder = FilePath(self.mktemp())
         self.names = []
@@ -38,7 +38,7 @@ class ExampleTests(SynchronousTestCase):
             file.setContent(text.encode())
 
     def python(self, *arguments: str) -> str:
-        """Run Python in the example's folder; what it printed."""
+        """Run Python in the folder of the example; return its output."""
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder.path,
@@ -58,9 +58,9 @@ class ExampleTests(SynchronousTestCase):
         )
 
     def test_contract(self) -> None:
-        """The example keeps the contract."""
+        """The example passes the contract suite."""
         self.assertRegex(self.python("-m", "twisted.trial", "test_fileaccounts"), r"PASSED \(successes=\d\d\)")
 
     def test_plugin(self) -> None:
-        """It is found by its scheme, without a line changed in muccore."""
+        """The plugin is found by its scheme."""
         self.assertIn("fileaccounts.FileAccounts", self.python("-c", _CHOOSE))

@@ -14,7 +14,7 @@ from muccore.testing.doubles import ThreadlessReactor
 
 
 class MemoryRoomsContractTests(RoomStoreContract, TestCase):
-    """Rooms in memory keep the contract, as long as they last."""
+    """Rooms in memory pass the contract suite."""
 
     durable = False
 
@@ -24,7 +24,7 @@ class MemoryRoomsContractTests(RoomStoreContract, TestCase):
 
 
 class MemoryAccountsContractTests(AccountStoreContract, TestCase):
-    """Accounts in memory keep the contract, as long as they last."""
+    """Accounts in memory pass the contract suite."""
 
     durable = False
 
@@ -34,17 +34,10 @@ class MemoryAccountsContractTests(AccountStoreContract, TestCase):
 
 
 class MemoryTests(SynchronousTestCase):
-    """What stores in memory promise beyond the contract."""
-
-    def test_roomsAtOnce(self) -> None:
-        """Rooms in memory answer at once: whoever tests with them needs no reactor."""
-        store = MemoryRooms()
-        self.successResultOf(store.open())
-        self.successResultOf(store.save("a@chat.lit", RoomRecord({}, {})))
-        self.assertEqual(self.successResultOf(store.load("a@chat.lit")), RoomRecord({}, {}))
+    """Properties of stores in memory that are not in the contract."""
 
     def test_roomsSurviveClosing(self) -> None:
-        """Opened again, the same store has the same rooms, so that a restart can be played."""
+        """Rooms answer at once, and survive closing, so that tests can restart a server."""
         store = MemoryRooms()
         self.successResultOf(store.open())
         self.successResultOf(store.save("a@chat.lit", RoomRecord({}, {})))
@@ -53,7 +46,7 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(store.load("a@chat.lit")), RoomRecord({}, {}))
 
     def test_accountsSurviveClosing(self) -> None:
-        """Opened again, the same store has the same accounts and takes changes."""
+        """Accounts survive closing, and can be changed after opening again."""
         store = MemoryAccounts(ThreadlessReactor())
         self.successResultOf(store.open())
         self.successResultOf(store.create("juliet", "r0m30"))
@@ -63,7 +56,7 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(store.users()), ["juliet", "romeo"])
 
     def test_becomesPublicAndBack(self) -> None:
-        """A room is listed once while it is public, however often that is said."""
+        """A public room is listed once, however often it is set."""
         store = MemoryRooms()
         store.open()
         store.save("a@chat.lit", RoomRecord({}, {}, public=False))

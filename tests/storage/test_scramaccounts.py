@@ -18,10 +18,10 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 class DerivationTests(TestCase):
-    """Where and how much is derived."""
+    """Which keys are derived, and where."""
 
     async def setUp(self) -> None:  # type: ignore[override]
-        """Accounts with one user, and a note of everything that is derived from now on."""
+        """Create accounts with one user, and record derivations."""
         self.accounts = MemoryAccounts(reactor)
         await self.accounts.open()
         await self.accounts.create("juliet", "r0m30")
@@ -45,7 +45,7 @@ class DerivationTests(TestCase):
         self.assertNotIn(threading.main_thread(), self.threads)
 
     async def test_sameWork(self) -> None:
-        """The same is derived for a right password, a wrong one and an unknown user's."""
+        """Derivations are the same for right and wrong passwords and unknown users."""
         work = []
         for user, password in [("juliet", "r0m30"), ("juliet", "wrong"), ("nobody", "r0m30"), ("", "r0m30")]:
             self.derived.clear()
@@ -55,8 +55,8 @@ class DerivationTests(TestCase):
         assert keys is not None
         self.assertEqual(work, [[("SHA-256", keys.iterations)]] * 4)
 
-    async def test_sameWorkForImpossible(self) -> None:
-        """So it is for passwords that may not be, for which deriving fails before it has begun."""
+    async def test_sameWorkForInvalid(self) -> None:
+        """An invalid password, whose derivation fails at once, takes the same work for unknown users."""
         work = []
         for user in ("juliet", "nobody"):
             self.derived.clear()
@@ -67,29 +67,29 @@ class DerivationTests(TestCase):
 
 
 class LazyReactor(ThreadlessReactor):
-    """A reactor whose threads do nothing until they are told to."""
+    """A reactor whose threads run when the test calls them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waiting: list[Callable[[], None]] = []
 
     def callInThreadWithCallback(self, *arguments: Any, **named: Any) -> None:
-        """Put it off."""
+        """Queue the call."""
         call = super().callInThreadWithCallback
         self.waiting.append(lambda: call(*arguments, **named))
 
 
 class BoundTests(SynchronousTestCase):
-    """How many derivations run at a time."""
+    """Concurrency of derivations."""
 
     def setUp(self) -> None:
-        """Accounts whose derivations run when the test says so."""
+        """Create accounts whose derivations the test runs."""
         self.reactor = LazyReactor()
         self.accounts = MemoryAccounts(self.reactor)
         self.accounts.open()
 
     def test_bounded(self) -> None:
-        """However many passwords are to be checked, only so many threads are at it; the others follow in order."""
+        """A limited number of passwords is checked at a time; the others follow in order."""
         checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 2)]
         self.assertEqual(len(self.reactor.waiting), CONCURRENT)
         self.reactor.waiting.pop(0)()
@@ -101,7 +101,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(check) for check in checks[1:]], [False] * (CONCURRENT + 1))
 
     def test_cancelled(self) -> None:
-        """Cancelling checks lets no others in before the threads are done."""
+        """Cancelling running checks does not start others before the threads are done."""
         checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 2)]
         for check in checks[:CONCURRENT]:
             check.cancel()
@@ -112,10 +112,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(check) for check in checks[CONCURRENT:]], [False] * 2)
 
     def test_cancelledInTime(self) -> None:
-        """
-        A check that is cancelled before its turn has come is not carried out, so that guesses of people who have hung
-        up keep nobody waiting.
-        """
+        """A waiting check that is cancelled does not run, so that guesses of disconnected clients delay nobody."""
         checks = [self.accounts.checkPassword("juliet", "r0m30") for _ in range(CONCURRENT + 3)]
         for check in checks[CONCURRENT:-1]:
             check.cancel()
@@ -128,7 +125,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(check) for check in (*checks[:CONCURRENT], checks[-1])], [False] * done)
 
     def test_closeWaits(self) -> None:
-        """Closing waits for changes whose keys are still being derived, and they are made."""
+        """Closing waits for changes whose keys are being derived."""
         created = self.accounts.create("juliet", "r0m30")
         closed = self.accounts.close()
         self.assertNoResult(closed)

@@ -17,7 +17,7 @@ from muccore.testing.contracts import AccountStoreContract
 
 
 class SQLiteAccountsContractTests(AccountStoreContract, TestCase):
-    """Accounts in SQLite keep the contract."""
+    """Accounts in SQLite pass the contract suite."""
 
     def makeStore(self, place: FilePath[str]) -> SQLiteAccounts:
         """A store on a file."""
@@ -25,14 +25,14 @@ class SQLiteAccountsContractTests(AccountStoreContract, TestCase):
 
 
 class SQLiteAccountsTests(TestCase):
-    """What accounts in SQLite promise beyond the contract."""
+    """Properties of accounts in SQLite that are not in the contract."""
 
     def setUp(self) -> None:
-        """No file yet."""
+        """Choose a path."""
         self.path = FilePath(self.mktemp())
 
     async def test_noPasswords(self) -> None:
-        """No password is in the file, in the log or in what is said about a user who exists already."""
+        """Passwords are not in the file, its log or the error about an existing user."""
         store = SQLiteAccounts(self.path, reactor)
         self.addCleanup(store.close)
         await store.open()
@@ -48,7 +48,7 @@ class SQLiteAccountsTests(TestCase):
         self.assertNotIn(b"wherefore", self.path.getContent())
 
     async def test_anotherProcess(self) -> None:
-        """What another process writes into the open database is seen: accounts are managed while the server runs."""
+        """Changes by another process are seen: accounts are managed while the server runs."""
         server, command = SQLiteAccounts(self.path, reactor), SQLiteAccounts(self.path, reactor)
         for store in (server, command):
             self.addCleanup(store.close)

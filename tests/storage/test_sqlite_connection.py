@@ -18,22 +18,22 @@ _NOBODY = 65534
 
 
 class ConnectTests(SynchronousTestCase):
-    """Opening a database file."""
+    """L{connect}"""
 
     def setUp(self) -> None:
-        """A folder without a file."""
+        """Create a folder."""
         self.folder = os.path.abspath(self.mktemp())
         os.mkdir(self.folder)
         self.path = os.path.join(self.folder, "a.db")
 
     def connect(self, path: str | None = None, timeout: float = 5.0) -> sqlite3.Connection:
-        """A connection that will be closed."""
+        """Connect; the connection is closed after the test."""
         connection = connect(path or self.path, SCHEMA, timeout)
         self.addCleanup(connection.close)
         return connection
 
     def refusal(self, path: str | None = None, timeout: float = 5.0) -> str:
-        """What opening is refused with: one line that names the file."""
+        """The error of connecting, one line that names the file."""
         line = str(self.assertRaises(StoreUnavailable, connect, path or self.path, SCHEMA, timeout))
         self.assertTrue(line.startswith(f"{path or self.path}: "), line)
         self.assertNotIn("\n", line)
@@ -44,10 +44,7 @@ class ConnectTests(SynchronousTestCase):
         return stat.S_IMODE(os.stat(path).st_mode)
 
     def test_private(self) -> None:
-        """
-        A new database, its log and its index can be read by their owner alone, and so can folders made for them,
-        whatever the umask.
-        """
+        """A new database, its log, its index and its folders are private to their owner, whatever the umask."""
         self.addCleanup(os.umask, os.umask(0))
         path = os.path.join(self.folder, "var", "lib", "a.db")
         add("a")(self.connect(path))
@@ -56,7 +53,7 @@ class ConnectTests(SynchronousTestCase):
         self.assertEqual(self.mode(os.path.dirname(os.path.dirname(path))), 0o700)
 
     def test_permissionsKept(self) -> None:
-        """The permissions of a database that is there are its operator's business."""
+        """The permissions of an existing database are kept."""
         self.connect().close()
         os.chmod(self.path, 0o640)
         self.connect()
@@ -68,11 +65,11 @@ class ConnectTests(SynchronousTestCase):
         self.assertEqual(words(self.connect()), [])
 
     def test_folder(self) -> None:
-        """A folder is no database."""
+        """A folder is refused."""
         self.assertIn("it is a folder", self.refusal(self.folder))
 
     def test_underFile(self) -> None:
-        """Nothing can be made where a folder of the path is a file."""
+        """A path below a file is refused."""
         open(self.path, "wb").close()
         self.assertIn("Not a directory", self.refusal(os.path.join(self.path, "b.db")))
         self.assertIn("cannot be created", self.refusal(os.path.join(self.path, "b", "c.db")))
@@ -96,7 +93,7 @@ class ConnectTests(SynchronousTestCase):
         self.assertIn("it is damaged; put a backup in its place", self.refusal())
 
     def test_anotherProgram(self) -> None:
-        """Another program's database is refused and left as it is, its journal mode too."""
+        """Another program's database is refused and unchanged, its journal mode included."""
         other = sqlite3.connect(self.path)
         other.execute("CREATE TABLE bookmark (url TEXT)")
         other.close()
@@ -107,7 +104,7 @@ class ConnectTests(SynchronousTestCase):
             self.assertEqual(file.read(), content)
 
     def test_locked(self) -> None:
-        """A database that another process keeps locked for longer than our timeout is refused."""
+        """A database that another process locks for longer than the timeout is refused."""
         self.connect().close()
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -117,14 +114,14 @@ class ConnectTests(SynchronousTestCase):
         self.assertEqual(words(self.connect()), [])
 
     def test_lockedNew(self) -> None:
-        """So is one that another process is just making."""
+        """A database that another process is creating is refused too."""
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN EXCLUSIVE")
         self.assertIn("locked by another process", self.refusal(timeout=0.02))
 
     def test_togetherNew(self) -> None:
-        """Several connections can make one database at once: none fails for another, none makes it twice."""
+        """Several connections can create a database at once."""
 
         def fill(n: int) -> None:
             connection = connect(path, SCHEMA, 30.0)
@@ -138,14 +135,11 @@ class ConnectTests(SynchronousTestCase):
                 self.assertEqual(len(words(self.connect(path))), 4)
 
     def test_lockedSwitching(self) -> None:
-        """
-        Switching to the write-ahead log, for which SQLite does not wait when another connection is at it, is tried
-        again, as long as our timeout lasts.
-        """
+        """Switching to the write-ahead log is retried until the timeout, since SQLite does not wait for it."""
         busy = [sqliteError(sqlite3.SQLITE_BUSY, "database is locked")] * 3
 
         class Switching(sqlite3.Connection):
-            """Finds the database locked when it switches the journal."""
+            """Finds the database locked when it changes the journal mode."""
 
             def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
                 if "journal_mode" in sql and busy:
@@ -159,26 +153,23 @@ class ConnectTests(SynchronousTestCase):
         self.assertIn("locked by another process", str(refusal))
 
     def test_noPermission(self) -> None:
-        """
-        Where the server's user may not write, whether the file, its folder or what would be its folder, the line asks
-        for permission.
-        """
+        """If the file, its folder or a new folder cannot be written, the error asks for permission."""
         self.connect().close()
         os.chmod(self.path, 0o444)
         os.chmod(self.folder, 0o555)
         self.addCleanup(os.chmod, self.folder, 0o755)
         if os.geteuid() == 0:
-            # Nothing is forbidden to root: be nobody for a while.
+            # Root may do everything: run as nobody.
             os.seteuid(_NOBODY)
             self.addCleanup(os.seteuid, 0)
         for path in (self.path, os.path.join(self.folder, "b.db"), os.path.join(self.folder, "b", "c.db")):
             self.assertIn("give the server's user permission", self.refusal(path))
 
-    def test_noLogAhead(self) -> None:
-        """Where SQLite cannot keep a write-ahead log, opening is refused, not done with less."""
+    def test_noWAL(self) -> None:
+        """A place where no write-ahead log is possible is refused."""
 
         class Elsewhere(sqlite3.Connection):
-            """Cannot keep a write-ahead log."""
+            """Has no write-ahead log."""
 
             def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
                 return super().execute("SELECT 'delete'" if "journal_mode" in sql else sql, *arguments)
@@ -187,8 +178,8 @@ class ConnectTests(SynchronousTestCase):
         self.assertIn("local disk", str(refusal))
 
 
-class ExplainTests(SynchronousTestCase):
-    """Lines for the operator."""
+class ErrorTests(SynchronousTestCase):
+    """L{toStoreError}"""
 
     def test_extendedCodes(self) -> None:
         """An extended result code is explained like its primary one."""
@@ -196,6 +187,6 @@ class ExplainTests(SynchronousTestCase):
         self.assertEqual(line, "/a.db: the disk has failed or is full; check the disk (disk I/O error)")
 
     def test_others(self) -> None:
-        """What we have no advice for is said in SQLite's words."""
+        """Other errors have SQLite's text."""
         self.assertEqual(str(toStoreError("/a.db", sqliteError(1, "no such table: x"))), "/a.db: no such table: x")
         self.assertEqual(str(toStoreError("/a.db", sqlite3.ProgrammingError("odd"))), "/a.db: odd")

@@ -16,13 +16,10 @@ from tests.storage.databases import DatabaseTestCase, add, sqliteError, words
 
 
 class GroupTests(DatabaseTestCase):
-    """What is asked for together is committed together."""
+    """Commits of groups."""
 
     async def test_oneCommitForOneTurn(self) -> None:
-        """
-        A thousand writes of one turn are one transaction and one commit: the thread begins with none before the turn
-        is over, however long that takes.
-        """
+        """A thousand writes of one turn are one transaction, which begins after the turn, however long that lasts."""
         database = await self.opened()
         begun = threading.Event()
         requests = [database.write(lambda connection: begun.set())]
@@ -33,14 +30,14 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(len(await database.read(words)), 1000)
 
     async def test_oneCommitForEachTurn(self) -> None:
-        """A write that is waited for before the next one is made has a commit of its own."""
+        """Writes of different turns have separate commits."""
         database = await self.opened()
         for text in ("a", "b", "c"):
             await database.write(add(text))
         self.assertEqual(self.count("COMMIT"), 3)
 
     async def test_gathersWhileBusy(self) -> None:
-        """What comes in several turns while the thread is busy is committed together as well."""
+        """Requests of several turns, made while the thread is busy, are committed together."""
         database = await self.opened()
         started, go = threading.Event(), threading.Event()
 
@@ -60,10 +57,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(self.count("COMMIT"), 2)
 
     async def test_answersInOrderAfterTheCommit(self) -> None:
-        """
-        The Deferreds fire in the order of the requests, reads among them, in the reactor thread, when all is durable
-        for anybody else to see.
-        """
+        """The Deferreds fire in order, reads included, in the reactor thread, after the commit."""
         database = await self.opened()
         seen: list[tuple[str, object, bool, list[str]]] = []
 
@@ -92,7 +86,7 @@ class GroupTests(DatabaseTestCase):
         )
 
     async def test_readsAlone(self) -> None:
-        """A group of reads alone takes no lock that would keep other processes from writing."""
+        """A group of reads takes no lock against writes of other processes."""
         database = await self.opened()
         other = sqlite3.connect(self.path.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -100,7 +94,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await gatherResults([database.read(words), database.read(words)]), [[], []])
 
     async def test_failsAlone(self) -> None:
-        """A request that fails is undone alone, and what it raised is its failure; the others are committed."""
+        """A request that fails is rolled back alone, with its own exception; the others are committed."""
         database = await self.opened()
 
         def half(connection: sqlite3.Connection) -> None:
@@ -118,7 +112,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "b"])
 
     async def test_readFails(self) -> None:
-        """A read that fails disturbs no other request."""
+        """A read that fails does not affect other requests."""
         database = await self.opened()
         bad = database.read(lambda connection: connection.execute("SELECT * FROM nowhere"))
         good = database.write(add("a"))
@@ -128,10 +122,7 @@ class GroupTests(DatabaseTestCase):
         await good
 
     async def test_commitFails(self) -> None:
-        """
-        When a commit fails, nothing of its group has been done: every write says so, and the reads tell what is there
-        without it. The next group is carried out.
-        """
+        """If a commit fails, all writes of its group fail, and its reads see nothing of them. The next group runs."""
         database = await self.opened()
         await database.write(add("a"))
         self.broken["COMMIT"] = sqliteError(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error")
@@ -148,7 +139,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "d"])
 
     async def test_beginFails(self) -> None:
-        """When a group cannot even begin to write, its writes are refused and its reads are answered."""
+        """If a group cannot begin, its writes fail and its reads are answered."""
         database = await self.opened(timeout=0.05)
         await database.write(add("a"))
         other = sqlite3.connect(self.path.path, isolation_level=None)
@@ -163,8 +154,8 @@ class GroupTests(DatabaseTestCase):
         other.execute("ROLLBACK")
         await database.write(add("c"))
 
-    async def test_undoneBySQLite(self) -> None:
-        """When SQLite itself undoes the transaction in the middle, no write of the group is taken for done."""
+    async def test_rolledBackBySQLite(self) -> None:
+        """If SQLite rolls back the transaction by itself, all writes of the group fail."""
         database = await self.opened()
 
         def undone(connection: sqlite3.Connection) -> None:
@@ -179,7 +170,7 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await requests[2], [])
 
     async def test_full(self) -> None:
-        """What does not fit is refused, and what fits is written again once there is room."""
+        """A write that does not fit on the disk fails; one that fits succeeds afterwards."""
         database = await self.opened()
         await database.read(lambda connection: connection.execute("PRAGMA max_page_count = 8") and None)
         await database.write(add("a"))
@@ -190,11 +181,11 @@ class GroupTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "b"])
 
 
-class LifeTests(DatabaseTestCase):
-    """Opening, closing, threads and bounds."""
+class LifecycleTests(DatabaseTestCase):
+    """Opening, closing, threads and limits."""
 
     async def test_settings(self) -> None:
-        """The database is durable by its settings: a write-ahead log, synchronous commits; and foreign keys count."""
+        """The connection has a write-ahead log, synchronous commits, foreign keys and the timeout."""
         database = await self.opened(timeout=7.0)
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [
@@ -204,7 +195,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(values, ["wal", 2, 1, 7000])
 
     async def test_ownThread(self) -> None:
-        """A database is worked on in one thread of its own, named after it, which ends when it is closed."""
+        """A database has one thread, named after it, which ends when it is closed."""
         database = await self.opened()
         threads = {
             await request
@@ -220,7 +211,7 @@ class LifeTests(DatabaseTestCase):
         self.assertFalse(thread.is_alive())
 
     async def test_closeFinishes(self) -> None:
-        """What was asked for before C{close} is durable when that fires, even asked for in the same turn as C{open}."""
+        """Requests before C{close} are durable when it fires, even those of the same turn as C{open}."""
         database = self.database()
         opened = database.open()
         written = [database.write(add(f"word {n}")) for n in range(10)]
@@ -232,7 +223,7 @@ class LifeTests(DatabaseTestCase):
         other.close()
 
     async def test_closedLeavesOneFile(self) -> None:
-        """Closed, the database is one file, without log or index beside it."""
+        """A closed database is one file, without log and index."""
         database = await self.opened()
         await database.write(add("a"))
         self.assertEqual(len(self.path.parent().globChildren(self.path.basename() + "*")), 3)
@@ -240,7 +231,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(self.path.parent().globChildren(self.path.basename() + "*"), [self.path])
 
     async def test_onceOnly(self) -> None:
-        """A database cannot be opened twice, neither while it is open nor after it was closed."""
+        """A database cannot be opened twice, even after it was closed."""
         database = await self.opened()
         with self.assertRaises(StoreUnavailable):
             await database.open()
@@ -253,9 +244,7 @@ class LifeTests(DatabaseTestCase):
             await unopened.open()
 
     async def test_openFails(self) -> None:
-        """
-        When it cannot be opened, everything that waited for that is refused, closing succeeds, and no thread is left.
-        """
+        """If opening fails, waiting requests fail, closing succeeds, and no thread is left."""
         self.path.setContent(b"This is certainly not an SQLite database." * 100)
         database = self.database()
         opened = database.open()
@@ -270,11 +259,8 @@ class LifeTests(DatabaseTestCase):
             await database.read(words)
         self.assertNotIn(f"muccore tests {self.path.path}", [thread.name for thread in threading.enumerate()])
 
-    async def test_triedOut(self) -> None:
-        """
-        A database can be tried out before anything runs: it is made and closed again, no thread is left, and it can be
-        opened afterwards.
-        """
+    async def test_probe(self) -> None:
+        """A probe creates and closes the database, leaves no thread, and the database can be opened afterwards."""
         threads = threading.enumerate()
         database = self.database()
         database.probe()
@@ -283,16 +269,13 @@ class LifeTests(DatabaseTestCase):
         await database.open()
         self.assertEqual(await database.read(words), [])
 
-    def test_triedOutInVain(self) -> None:
-        """Trying out raises what opening would fail with."""
+    def test_probeFails(self) -> None:
+        """A probe raises the error of opening."""
         self.path.makedirs()
         self.assertIn("it is a folder", str(self.assertRaises(StoreUnavailable, self.database().probe)))
 
     async def test_bounded(self) -> None:
-        """
-        When too many requests wait, more are refused with a line that names the file; when some have been answered,
-        there is room again.
-        """
+        """Requests above the limit are refused with a line that names the file, until others have been answered."""
         self.patch(databaseModule, "WAITING_LIMIT", 2)
         database = await self.opened()
         first, second = database.write(add("a")), database.write(add("b"))
@@ -304,7 +287,7 @@ class LifeTests(DatabaseTestCase):
         self.assertEqual(await database.read(words), ["a", "b", "d"])
 
     async def test_cancelled(self) -> None:
-        """A request that is cancelled, waiting or under way, is carried out all the same and disturbs no other."""
+        """A cancelled request, waiting or running, is carried out and does not affect others."""
         database = await self.opened()
         started, go = threading.Event(), threading.Event()
 
@@ -332,13 +315,13 @@ class LifeTests(DatabaseTestCase):
         self.assertTrue(self.path.exists())
 
     async def test_answerAsksAgain(self) -> None:
-        """What an answer's callback asks for is carried out like anything else."""
+        """A callback can make requests."""
         database = await self.opened()
         await database.write(add("a")).addCallback(lambda ignored: database.write(add("b")))
         self.assertEqual(await database.read(words), ["a", "b"])
 
     async def test_twoOnOneFile(self) -> None:
-        """Two databases on one file, opened and written at once, wait for each other."""
+        """Two databases with one file, opened and written at once, wait for each other."""
         pair = [self.database(), self.database()]
         await gatherResults([database.open() for database in pair])
         await gatherResults([pair[n % 2].write(add(f"word {n}")) for n in range(100)])
@@ -346,7 +329,7 @@ class LifeTests(DatabaseTestCase):
             self.assertEqual(len(await database.read(words)), 100)
 
     async def test_bugIsShown(self) -> None:
-        """A failure that is nobody's but ours keeps the traceback of where it came about."""
+        """An unexpected exception keeps its traceback."""
         database = await self.opened()
 
         def faulty(connection: sqlite3.Connection) -> None:

@@ -35,7 +35,7 @@ from muccore.testing.contracts import RoomStoreContract
 
 
 class SQLiteRoomsContractTests(RoomStoreContract, TestCase):
-    """Rooms in SQLite keep the contract."""
+    """Rooms in SQLite pass the contract suite."""
 
     def makeStore(self, place: FilePath[str]) -> SQLiteRooms:
         """A store on a file."""
@@ -43,10 +43,10 @@ class SQLiteRoomsContractTests(RoomStoreContract, TestCase):
 
 
 class SmallPagesContractTests(SQLiteRoomsContractTests):
-    """They keep it wherever the pages of lists happen to end."""
+    """They pass it wherever the pages of lists end."""
 
     def setUp(self) -> None:
-        """Make lists travel by threes."""
+        """Let a page have three entries."""
         super().setUp()
         self.patch(roomsModule, "_PAGE", 3)
 
@@ -98,14 +98,11 @@ _call = st.one_of(
 
 
 def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
-    """Do at once what L{SQLiteRooms} does in its thread."""
-    if name == "save":
-        room, record = arguments
-        return saveRoom(connection, room, record, json.dumps(record.settings), record.affiliates)
-    if name == "change":
-        room, change = arguments
-        changed = None if change.settings is None else json.dumps(change.settings)
-        return changeRoom(connection, room, change, changed, change.affiliates)
+    """Do what L{SQLiteRooms} does in its thread."""
+    if name in ("save", "change"):
+        room, what = arguments
+        settings = None if what.settings is None else json.dumps(what.settings)
+        return (saveRoom if name == "save" else changeRoom)(connection, room, what, settings, what.affiliates)
     functions = {
         "load": loadRoom,
         "destroy": destroyRoom,
@@ -116,12 +113,12 @@ def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
 
 
 class ModelTests(SynchronousTestCase):
-    """Rooms in SQLite against rooms in memory."""
+    """Comparison of rooms in SQLite and in memory."""
 
     @settings(max_examples=120, deadline=None)
     @given(st.lists(_call, max_size=25))
     def test_same(self, calls: list[tuple[Any, ...]]) -> None:
-        """Whatever is asked of both, both give the same answers, and the same rooms are there in the end."""
+        """Both give the same results for arbitrary requests, and have the same rooms afterwards."""
         model = MemoryRooms()
         model.open()
         connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -144,17 +141,17 @@ class ModelTests(SynchronousTestCase):
 
 
 class QueryTests(SynchronousTestCase):
-    """What queries cost."""
+    """Costs of queries."""
 
     def setUp(self) -> None:
-        """A database whose statements are noted."""
+        """Open a database that records its statements."""
         self.connection = connect(self.mktemp(), SCHEMA, 5.0)
         self.addCleanup(self.connection.close)
         self.statements: list[str] = []
         self.connection.set_trace_callback(self.statements.append)
 
     def plans(self) -> list[str]:
-        """How SQLite carries out the statements that have been noted."""
+        """The query plans of the recorded statements."""
         self.connection.set_trace_callback(None)
         return [
             detail
@@ -163,10 +160,7 @@ class QueryTests(SynchronousTestCase):
         ]
 
     def test_listsByIndex(self) -> None:
-        """
-        Pages of public rooms, in either direction, and temporary rooms are read from an index, in its order: nothing
-        is sorted and no table is walked.
-        """
+        """Pages of public rooms, in both directions, and temporary rooms are read in the order of an index."""
         saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", {})
         self.statements.clear()
         for after, before in [(None, None), ("", None), (None, ""), (None, "b@x")]:
@@ -178,7 +172,7 @@ class QueryTests(SynchronousTestCase):
             self.assertRegex(plan, r"^SEARCH room USING (COVERING )?INDEX room_(public|temporary) \(domain=\?")
 
     def test_oneRow(self) -> None:
-        """One change of affiliation writes one row, however long the list is."""
+        """A change of an affiliation writes one row, however long the list is."""
         affiliates = {f"user{n}@z": Affiliate("member") for n in range(1000)}
         saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
         before = self.connection.total_changes
@@ -187,10 +181,7 @@ class QueryTests(SynchronousTestCase):
         self.assertEqual(self.connection.total_changes - before, 1)
 
     def test_fewSteps(self) -> None:
-        """
-        A long list is loaded in a handful of statements with one row each: every row would have to win the interpreter
-        lock back from the reactor thread.
-        """
+        """A long list is loaded with few statements of one row each, since every row waits for the interpreter lock."""
         affiliates = {f"user{n}@z": Affiliate("member", f"nick{n}") for n in range(10_000)}
         saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
         self.statements.clear()
@@ -200,7 +191,7 @@ class QueryTests(SynchronousTestCase):
         self.assertEqual(len(self.statements), 1 + 3)
 
     def test_shared(self) -> None:
-        """Entries that are alike and have neither nick nor reason are one object."""
+        """Equal entries without nick and reason are one object."""
         affiliates = {f"user{n}@z": Affiliate("member") for n in range(10_000)}
         saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
         record = loadRoom(self.connection, "a@x")
@@ -209,13 +200,10 @@ class QueryTests(SynchronousTestCase):
 
 
 class KillTests(SynchronousTestCase):
-    """What a killed server leaves."""
+    """The database of a killed server."""
 
     def test_killed(self) -> None:
-        """
-        Of a process that is killed in the middle of writing, every change that was answered is there, and for each
-        group either all or none.
-        """
+        """After a kill, every change that was answered is there, and each group is there as a whole or not at all."""
         path = os.path.abspath(self.mktemp())
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.storage.writer", path],

@@ -29,36 +29,36 @@ VERSIONS = (
 """Three versions of a schema."""
 
 
-def schema(version: int, purpose: str = "tests") -> Schema:
-    """The schema as a program of that version knows it."""
-    return Schema(purpose, VERSIONS[:version])
+def schema(version: int) -> Schema:
+    """The schema up to a version."""
+    return Schema("tests", VERSIONS[:version])
 
 
 class SchemaTests(SynchronousTestCase):
-    """Versions of schemas."""
+    """Migrations."""
 
     def setUp(self) -> None:
-        """No file yet."""
+        """Choose a path."""
         self.path = self.mktemp()
 
     def connect(self, known: Schema) -> sqlite3.Connection:
-        """A connection of a program that knows this schema."""
+        """Connect as a program with this schema."""
         connection = connect(self.path, known, 5.0)
         self.addCleanup(connection.close)
         return connection
 
     def version(self, connection: sqlite3.Connection) -> dict[str, int]:
-        """The versions that are written down."""
+        """The stored versions."""
         return dict(connection.execute("SELECT purpose, version FROM muccore_schema").fetchall())
 
     def test_new(self) -> None:
-        """A new database gets today's version by way of all the others."""
+        """A new database goes through all versions."""
         connection = self.connect(schema(3))
         self.assertEqual(self.version(connection), {"tests": 3})
         self.assertEqual(connection.execute("SELECT text, length FROM word").fetchall(), [])
 
     def test_fromEachOlder(self) -> None:
-        """A database of any older version is brought up to date with what is in it, by SQL and by functions."""
+        """A database of any older version is migrated with its content, by SQL and by functions."""
         for old in (1, 2):
             self.path = self.mktemp()
             connection = self.connect(schema(old))
@@ -69,8 +69,8 @@ class SchemaTests(SynchronousTestCase):
             expected = ("TOMORROW", 8) if old == 1 else ("tomorrow", None)
             self.assertEqual(connection.execute("SELECT text, length FROM word").fetchall(), [expected])
 
-    def test_today(self) -> None:
-        """A database of today's version is left as it is."""
+    def test_current(self) -> None:
+        """A database of the current version is unchanged."""
         self.connect(schema(3)).close()
         with open(self.path, "rb") as file:
             content = file.read()
@@ -79,10 +79,7 @@ class SchemaTests(SynchronousTestCase):
             self.assertEqual(file.read(), content)
 
     def test_newer(self) -> None:
-        """
-        A newer database is refused by one line that names the file, what was found and what is known, and is left as it
-        is.
-        """
+        """A newer database is refused with one line that names file and versions, and is unchanged."""
         self.connect(schema(3)).close()
         with open(self.path, "rb") as file:
             content = file.read()
@@ -93,13 +90,13 @@ class SchemaTests(SynchronousTestCase):
             self.assertEqual(file.read(), content)
 
     def test_newerMeanwhile(self) -> None:
-        """A database that becomes newer between looking and migrating is refused all the same."""
+        """A database that becomes newer between check and migration is refused."""
         connection = self.connect(schema(3))
         self.assertRaises(SchemaTooNew, schema(2).migrate, connection, self.path)
         self.assertFalse(connection.in_transaction)
 
     def test_allOrNothing(self) -> None:
-        """A migration that fails leaves the version before, whole; corrected, it is carried out."""
+        """A migration that fails changes nothing; corrected, it is done."""
         add("tomorrow")(self.connect(schema(1)))
         broken = Schema("tests", (*VERSIONS[:2], ("CREATE TABLE other (a)", "CREATE NONSENSE")))
         self.assertRaises(StoreUnavailable, connect, self.path, broken, 5.0)
@@ -108,8 +105,8 @@ class SchemaTests(SynchronousTestCase):
         self.assertEqual(words(connection), ["tomorrow"])
         self.assertEqual(self.version(self.connect(schema(3))), {"tests": 3})
 
-    def test_purposesApart(self) -> None:
-        """Each purpose in a file has its version; one that is too new does not keep the other from being used."""
+    def test_separateVersions(self) -> None:
+        """Each schema in a file has its own version; one that is too new does not affect another."""
         self.connect(ROOMS).close()
         connection = self.connect(ACCOUNTS)
         self.assertEqual(
@@ -122,16 +119,16 @@ class SchemaTests(SynchronousTestCase):
 
 
 class OpenTests(DatabaseTestCase):
-    """Versions of schemas, as whoever opens a database hears of them."""
+    """Migrations when a database is opened."""
 
     async def test_newer(self) -> None:
-        """The failure of C{open} says that the schema is too new."""
+        """Opening a newer database fails."""
         connect(self.path.path, schema(2), 5.0).close()
         with self.assertRaises(SchemaTooNew):
             await self.database(schema(1)).open()
 
     async def test_migratesOnce(self) -> None:
-        """Two that open one old database at once migrate it once."""
+        """Two that open an old database at once migrate it once."""
         connection = connect(self.path.path, schema(1), 5.0)
         add("tomorrow")(connection)
         connection.close()

@@ -1,7 +1,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A process that changes a room, many changes at a time, and prints the address that each one was about when it has been
-answered; it goes on until it is killed. C{python -m tests.storage.writer FILE}
+A process that makes concurrent changes of a room until it is killed, and prints the address of each one when it has
+been answered: C{python -m tests.storage.writer FILE}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from muccore.storage.sqlite.rooms import SQLiteRooms
 
 
 async def write(reactor: Any, path: str) -> None:
-    """Change the room for ever."""
+    """Change the room until killed."""
     store = SQLiteRooms(FilePath(path), reactor)
     await store.open()
     await store.save("cave@chat.lit", RoomRecord({}, {}))
@@ -30,7 +30,7 @@ async def write(reactor: Any, path: str) -> None:
             number += 1
             jid = f"user{number}@shakespeare.lit"
             change = store.change("cave@chat.lit", RoomChange({jid: Affiliate("member", f"nick{number}")}))
-            # One system call for each, so that the line is out, or not, when the process is killed.
+            # One system call for each line, so that it is whole when the process is killed.
             change.addCallback(lambda ignored, jid=jid: os.write(1, f"{jid}\n".encode()))
             changes.append(change)
         await gatherResults(changes)
