@@ -3,49 +3,35 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.interfaces.handlers import ANSWERED, BARE, FULL, HOST, addressType, isFromAccount
+from muccore.interfaces.handlers import BARE, FULL, HOST, addressType, isFromAccount
 from muccore.xmpp import jid
 from tests.routing.helpers import xml
 
 
-class KindTests(SynchronousTestCase):
-    """What an address is, seen from its domain."""
+class AddressTypeTests(SynchronousTestCase):
+    """L{addressType}"""
 
-    def test_host(self) -> None:
-        """The domain itself is C{HOST}, with a resource too (RFC 6120 §10.5.2)."""
-        self.assertIs(addressType(jid.parse("localhost")), HOST)
-        self.assertIs(addressType(jid.parse("localhost/admin")), HOST)
-
-    def test_bare(self) -> None:
-        """An account or a room is C{BARE}."""
-        self.assertIs(addressType(jid.parse("romeo@localhost")), BARE)
-
-    def test_full(self) -> None:
-        """A session or an occupant is C{FULL}."""
-        self.assertIs(addressType(jid.parse("romeo@localhost/orchard")), FULL)
-
-    def test_answeredNamesItself(self) -> None:
-        """A table of results that is printed says what C{ANSWERED} is."""
-        self.assertEqual(repr(ANSWERED), "ANSWERED")
+    def test_types(self) -> None:
+        """A domain is C{HOST} even with a resource (RFC 6120 §10.5.2); other addresses are C{BARE} or C{FULL}."""
+        for address, expected in (
+            ("localhost", HOST),
+            ("localhost/admin", HOST),
+            ("romeo@localhost", BARE),
+            ("romeo@localhost/orchard", FULL),
+        ):
+            self.assertIs(addressType(jid.parse(address)), expected)
 
 
-class OwnerTests(SynchronousTestCase):
+class IsFromAccountTests(SynchronousTestCase):
     """L{isFromAccount}"""
 
-    def check(self, sender: str, to: str) -> bool:
-        """Whether a stanza is one from the owner."""
-        return isFromAccount(xml(f"<iq {sender}/>"), jid.parse(to))
-
-    def test_owner(self) -> None:
-        """Every session of the account is its owner."""
-        self.assertTrue(self.check("from='Romeo@localhost/orchard'", "romeo@localhost"))
-
-    def test_other(self) -> None:
-        """Another account is not, nor the same name elsewhere."""
-        self.assertFalse(self.check("from='juliet@localhost/balcony'", "romeo@localhost"))
-        self.assertFalse(self.check("from='romeo@example.org'", "romeo@localhost"))
-
-    def test_nobody(self) -> None:
-        """A stanza without a sender, or with a malformed one, comes from nobody."""
-        self.assertFalse(self.check("", "romeo@localhost"))
-        self.assertFalse(self.check("from='a@b@c'", "romeo@localhost"))
+    def test_senders(self) -> None:
+        """Only sessions of the account are its own; stanzas without a valid sender are from nobody."""
+        for sender, expected in (
+            ("from='Romeo@localhost/orchard'", True),
+            ("from='juliet@localhost/balcony'", False),
+            ("from='romeo@example.org'", False),
+            ("", False),
+            ("from='a@b@c'", False),
+        ):
+            self.assertIs(isFromAccount(xml(f"<iq {sender}/>"), jid.parse("romeo@localhost")), expected, sender)

@@ -39,14 +39,14 @@ EVIL = (
     "",
     "x" * 100_000,
 )
-"""Nicks, resources and names of somebody who knows what lines look like."""
+"""Nicks, resources and names that imitate log lines."""
 
 
 class EventTests(SynchronousTestCase):
-    """Lines, and how many of them there are."""
+    """Lines of events, and their limits."""
 
     def setUp(self) -> None:
-        """Keep them."""
+        """Record what is logged."""
         self.logged = Logged(self)
         setThreshold("info")
         self.clock = Clock()
@@ -54,11 +54,11 @@ class EventTests(SynchronousTestCase):
 
     @property
     def lines(self) -> list[str]:
-        """All lines so far."""
+        """All logged lines."""
         return self.logged.lines(LogLevel.info)
 
     def test_line(self) -> None:
-        """A line begins with kind and source; the event has the kind and every field by name."""
+        """A line begins with kind and source; the event has both and every field by name."""
         OCCUPANT_KICKED.log("romeo@localhost", target="tybalt@localhost", room="orchard@chat", nick="The Cat")
         self.assertEqual(
             self.lines,
@@ -83,10 +83,7 @@ class EventTests(SynchronousTestCase):
         self.assertEqual(self.lines, ["room-created by romeo@localhost: orchard@chat"])
 
     def test_evil(self) -> None:
-        """
-        Whatever a user chooses, there is one line of a bounded length, and it can be told where the user's part
-        of it ends.
-        """
+        """Any text of a user is in one line of limited length, and its end can be recognised."""
         for evil in EVIL:
             LOGIN_FAILED.log("::1", condition="not-authorized", account=evil, mechanism=evil, tls=Phrase("no TLS"))
             line = self.lines[-1]
@@ -97,20 +94,14 @@ class EventTests(SynchronousTestCase):
 
     @given(st.text())
     def test_clean(self, text: str) -> None:
-        """
-        A value is one printable word, or is in quotes, and can be encoded; a phrase of the server's own is never
-        more than printable.
-        """
+        """A value is one printable word, or quoted, and can be encoded; a phrase is printable."""
         value = clean(text)
         self.assertRegex(value, r'\A(?:[^\s"\\]+|"(?:[^"\\]|\\.)*")\Z')
         self.assertTrue(value.isprintable() and value.encode())
         self.assertTrue(clean(Phrase(text)).isprintable())
 
     def test_limited(self) -> None:
-        """
-        Of one kind from one source there are so many lines a minute, then a line that tells how many are missing.
-        Other kinds and other sources are not concerned.
-        """
+        """Lines of one kind from one source are limited per period, and a line has the number of omitted ones."""
         for _ in range(LINE_LIMIT + 5):
             ROOM_CREATED.log("romeo@localhost", room="orchard@chat")
         ROOM_CREATED.log("juliet@localhost", room="balcony@chat")
@@ -128,8 +119,8 @@ class EventTests(SynchronousTestCase):
             ],
         )
 
-    def test_toldInTheEnd(self) -> None:
-        """When the server ends, what is missing is told before the minute is over."""
+    def test_expireEverything(self) -> None:
+        """When the server ends, the number of omitted lines is logged before the period is over."""
         for _ in range(LINE_LIMIT + 1):
             ROOM_CREATED.log("romeo@localhost", room="orchard@chat")
         eventlog.limit.expire()
@@ -138,7 +129,7 @@ class EventTests(SynchronousTestCase):
         self.assertIn("1 more room-created", self.lines[-1])
 
     def test_manySources(self) -> None:
-        """Many sources together take no more memory, and fill no more of the log, than their limit allows."""
+        """Sources above their limit are counted together."""
         self.patch(eventlog, "SOURCE_LIMIT", 10)
         for number in range(100):
             ROOM_CREATED.log(f"user{number}@localhost", room="orchard@chat")
@@ -150,14 +141,14 @@ class EventTests(SynchronousTestCase):
         )
 
     def test_names(self) -> None:
-        """Names are unique, and no kind is called as another one begins, so that a line is of one kind."""
+        """Names are unique, and begin their lines."""
         names = [kind.name for kind in KINDS]
         self.assertEqual(len(set(names)), len(names))
         for kind in KINDS:
             self.assertRegex(kind.format, rf"\A{kind.name} (?:from|by) \{{{kind.key}\}}: ")
 
     def test_documented(self) -> None:
-        """docs/operating.md has a table of all kinds, as the program has them."""
+        """C{docs/operating.md} has a table of all kinds."""
 
         def row(kind: eventlog.EventKind) -> str:
             line = re.sub(r"{(\w+)}", lambda match: match[1].upper(), kind.format)

@@ -1,6 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Tests of C{etc/fail2ban}: the filter finds failed log-ins in what the server logs, and nothing that clients make up.
+Tests of C{etc/fail2ban}: the filter finds failed log-ins in the log, and nothing that clients forge.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORGED = (
 
 
 def options(name: str) -> configparser.SectionProxy:
-    """The only section of one of the files."""
+    """The only section of a file."""
     parser = configparser.RawConfigParser()
     parser.read(FOLDER / name)
     [section] = parser.sections()
@@ -45,7 +45,7 @@ class FilterTests(Case):
     """The filter."""
 
     def setUp(self) -> None:
-        """Log as twistd does to a file, and as the observer for the journal does."""
+        """Log like twistd to a file, and like the observer for the journal."""
         super().setUp()
         self.patch(eventlog, "limit", RateLimit(self.clock.seconds))
         self.patch(Logger, "threshold", Logger.threshold)
@@ -61,8 +61,8 @@ class FilterTests(Case):
         return options("filter.d/muccore.conf")["failregex"].split("\n")
 
     def found(self) -> list[str]:
-        """The addresses that the filter finds in the log file. They are those that it finds in the journal."""
-        # fail2ban takes the time out first.
+        """The addresses that the filter finds, which are the same in the log file and in the journal."""
+        # fail2ban removes the time first.
         file = [re.sub(r"\A\S+T\S+\+0000(?= )|\A\S+T\S+[+-]\d{4}(?= )", "", line) for line in self.lines(self.file)]
         journal = [f"host muccore[1]: {line[3:]}" for line in self.lines(self.journal)]
         found = [
@@ -73,11 +73,11 @@ class FilterTests(Case):
         return found[0]
 
     def lines(self, stream: io.StringIO) -> list[str]:
-        """What a log file has."""
+        """The lines of a log."""
         return stream.getvalue().rstrip("\n").split("\n")
 
     def fail2ban(self) -> list[str]:
-        """The addresses that fail2ban finds in the log file, if it is installed; otherwise what L{found} says."""
+        """The addresses that fail2ban finds in the log file, if it is installed; otherwise those of L{found}."""
         command = shutil.which("fail2ban-regex")
         if command is None:
             return self.found()
@@ -91,28 +91,22 @@ class FilterTests(Case):
         """Log in with a wrong password."""
         stream, _ = self.connect(host)
         stream.dataReceived(HEADER + auth(name, "wrong"))
-        # Guesses are slowed down; this is long enough for the slowest.
+        # Long enough for the delay of guesses.
         self.clock.advance(30)
 
     def test_guesses(self) -> None:
-        """
-        Who has a wrong name or password is found, with an address of IPv4 or IPv6, also where the name pretends to be
-        a line about another address.
-        """
+        """Failed log-ins are found, with IPv4 or IPv6 addresses, also if the name imitates a log line."""
         expected = []
         for host in GUESSERS:
             for name in ("romeo", *FORGED):
                 self.guess(host, name)
                 expected.append(host)
         self.assertEqual(self.found(), expected)
-        # fail2ban knows that these are addresses of IPv4.
+        # fail2ban converts mapped addresses to IPv4.
         self.assertEqual(self.fail2ban(), [host.removeprefix("::ffff:") for host in expected])
 
     def test_others(self) -> None:
-        """
-        Nobody else is found: who logs in, whatever their resource, who tries a mechanism that there is not, who sends
-        nonsense; nor what an exception says.
-        """
+        """Log-ins with any resource, unknown mechanisms, invalid XML and other log lines are not found."""
         self.login("192.0.2.1")
         for evil in FORGED:
             stream, _ = self.connect("192.0.2.1")
@@ -127,10 +121,8 @@ class FilterTests(Case):
         self.assertGreater(len(self.lines(self.file)), 5 * len(FORGED))
 
     def test_jail(self) -> None:
-        """The jail uses the filter, and so few failures are enough that those that are not logged do not matter."""
+        """The jail uses the filter, and needs fewer failures than are logged per period."""
         jail = options("jail.d/muccore.conf")
         self.assertEqual((jail["filter"], jail["backend"]), ("muccore", "systemd"))
         self.assertLess(int(jail["maxretry"]), eventlog.LINE_LIMIT)
-        self.assertEqual(
-            options("filter.d/muccore.conf")["journalmatch"], "_SYSTEMD_UNIT=muccore.service"
-        )
+        self.assertEqual(options("filter.d/muccore.conf")["journalmatch"], "_SYSTEMD_UNIT=muccore.service")

@@ -13,7 +13,7 @@ LEVELS = ("debug", "info", "warn", "error", "critical")
 
 
 class LoggerTests(SynchronousTestCase):
-    """The threshold."""
+    """L{Logger} and its threshold"""
 
     def setUp(self) -> None:
         """Log to a list."""
@@ -22,7 +22,7 @@ class LoggerTests(SynchronousTestCase):
         self.log = Logger(observer=self.events.append)
 
     def test_threshold(self) -> None:
-        """With each of the configuration's levels, events of that level and those above it are logged and no others."""
+        """For each configurable level, events of that level and above are logged."""
         for position, name in enumerate(LEVELS):
             self.events.clear()
             setThreshold(name)
@@ -31,14 +31,14 @@ class LoggerTests(SynchronousTestCase):
             self.assertEqual([event["called"] for event in self.events], list(LEVELS[position:]))
 
     def test_oneForAll(self) -> None:
-        """The threshold is that of every logger, made before or after it was set."""
+        """The threshold applies to every logger, made before or after it was set."""
         setThreshold("error")
         for log in (self.log, Logger(observer=self.events.append)):
             log.warn("x")
         self.assertEqual(self.events, [])
 
     def test_failure(self) -> None:
-        """Failures pass any threshold, with what they are made of."""
+        """Failures pass any threshold, with the exception."""
         for name in ("critical", "info"):
             setThreshold(name)
             self.events.clear()
@@ -50,7 +50,7 @@ class LoggerTests(SynchronousTestCase):
             self.assertIsInstance(self.events[0]["log_failure"].value, ValueError)
 
     def test_format(self) -> None:
-        """What is logged has its namespace and its format."""
+        """Events have namespace and format."""
         setThreshold("info")
         self.log.info("{x} happened", x=1)
         [event] = self.events

@@ -18,7 +18,7 @@ KEYS = st.sampled_from(["to", "id", "b", (ns.XML, "lang"), ("urn:y", "to"), ("ur
 
 @st.composite
 def elements(draw: Any, depth: int = 3) -> Element:
-    """Elements of up to that many levels, with text, attributes and namespaces of all kinds."""
+    """Elements with a maximum depth, and arbitrary text, attributes and namespaces."""
     uri = draw(NAMESPACES)
     element = Element((uri, draw(st.sampled_from(["a", "message", "x-1"]))), None, draw(st.dictionaries(KEYS, TEXT)))
     for kind in draw(st.lists(st.booleans(), max_size=3 if depth else 0)):

@@ -31,18 +31,18 @@ FIELDS = [
 
 
 def x(inside: str, type: str = "submit", formType: str | None = "ns") -> Element:
-    """A form that was sent back."""
+    """A submitted form."""
     head = "" if formType is None else f"<field var='FORM_TYPE' type='hidden'><value>{formType}</value></field>"
     return xml(f"<x xmlns='jabber:x:data' type='{type}'>{head}{inside}</x>")
 
 
 def read(inside: str, **more: Any) -> Mapping[str, Any] | None:
-    """What was filled in."""
+    """Read a submitted form."""
     return submitted(x(inside, **more), "ns", FIELDS)
 
 
 def field(var: str, *values: str) -> str:
-    """One field of it."""
+    """A field of a submitted form."""
     return f"<field var='{var}'>{''.join(f'<value>{value}</value>' for value in values)}</field>"
 
 
@@ -50,7 +50,7 @@ class BuildTests(SynchronousTestCase):
     """L{dataforms.form}"""
 
     def test_form(self) -> None:
-        """A form to be filled in has everything that a client shows (XEP-0004 §3), in the order of the schema."""
+        """A form has all parts of its fields, in the order of the schema (XEP-0004 §3)."""
         made = dataforms.form(
             "form",
             "ns",
@@ -86,7 +86,7 @@ class BuildTests(SynchronousTestCase):
         self.assertIsInstance(made, Element)
 
     def test_result(self) -> None:
-        """A form to be shown has no options and is not required."""
+        """A result has no options and nothing required."""
         made = dataforms.form(
             "result", "ns", [(Field("list-single", "choice", options=(("a", "A"),), required=True), "a")]
         )
@@ -98,8 +98,8 @@ class BuildTests(SynchronousTestCase):
             ),
         )
 
-    def test_ownMistakes(self) -> None:
-        """A type that does not exist and a field without a name are found where they are written."""
+    def test_invalidField(self) -> None:
+        """A field with an unknown type or without a name is refused."""
         self.assertRaises(ValueError, Field, "number", "a")
         self.assertRaises(ValueError, Field, "boolean", None)
 
@@ -115,11 +115,11 @@ class ReadTests(SynchronousTestCase):
     """L{submitted}"""
 
     def assertRefused(self, condition: str, inside: str, **more: Any) -> None:
-        """The form is refused with that condition."""
+        """The form is refused with a condition."""
         self.assertEqual(self.assertRaises(StanzaError, read, inside, **more).condition, condition)
 
     def test_everyType(self) -> None:
-        """Every field comes in its own type, whatever type the sender says it has."""
+        """Every value has the type of its field, whatever type the sender states."""
         self.assertEqual(
             read(
                 "<field var='flag' type='text-single'><value>true</value></field>"
@@ -148,46 +148,46 @@ class ReadTests(SynchronousTestCase):
         )
 
     def test_booleans(self) -> None:
-        """XML Schema's four spellings, and no other."""
+        """Booleans have the four spellings of XML Schema."""
         for text, value in (("0", False), ("false", False), ("1", True), ("true", True)):
             self.assertEqual(read(field("flag", text)), {"flag": value})
         for text in ("", "yes", "TRUE", "2"):
             self.assertRefused("not-acceptable", field("flag", text))
 
     def test_valueInPieces(self) -> None:
-        """A value is all the text of its element, however it was cut."""
+        """A value is all the text of its element, even if parsed in pieces."""
         form = x(field("name", ""))
         value = list(form.childElements())[1].child("value")
         assert value is not None
         value.children.extend(["a", "&", "b"])
         self.assertEqual(submitted(form, "ns", FIELDS), {"name": "a&b"})
 
-    def test_leftOut(self) -> None:
-        """A field that was left out is left out (XEP-0004 §3.5), and so is what nobody asked for (§3.2)."""
+    def test_missing(self) -> None:
+        """Missing fields (XEP-0004 §3.5) and unknown ones (§3.2) are not in the result."""
         other = "<title>T</title><field xmlns='urn:other' var='flag'><value>1</value></field>"
         self.assertEqual(read(other + field("unknown", "1") + field("name", "n")), {"name": "n"})
 
     def test_emptied(self) -> None:
-        """A field without a value is an empty text, an empty list or no JID."""
+        """A field without a value is an empty text, an empty list or C{None}."""
         self.assertEqual(
             read(field("name") + field("who", "", " ") + field("one", "") + field("lines")),
             {"name": "", "who": (), "one": None, "lines": ()},
         )
 
     def test_fixedIsNotRead(self) -> None:
-        """A client may send headings back; they mean nothing."""
+        """Fixed fields are ignored."""
         self.assertEqual(read("<field type='fixed'><value>H</value></field>" + field("heading", "x")), {})
 
     def test_cancelled(self) -> None:
-        """A form that was cancelled has no values, whatever is in it."""
+        """A cancelled form has no values."""
         self.assertIsNone(read(field("flag", "?"), type="cancel"))
 
     def test_noFormType(self) -> None:
-        """A form without C{FORM_TYPE} is old, not wrong (XEP-0068)."""
+        """A form without C{FORM_TYPE} is valid (XEP-0068)."""
         self.assertEqual(read(field("name", "n"), formType=None), {"name": "n"})
 
     def test_otherForm(self) -> None:
-        """Another form's C{FORM_TYPE} is wrong, alone too; so is a form that is no submission, and what is no form."""
+        """Another C{FORM_TYPE}, other types of forms and other elements are refused."""
         self.assertRefused("bad-request", field("name", "n"), formType="other")
         self.assertRefused("bad-request", "", formType="other")
         self.assertRefused("bad-request", "", formType="")
@@ -198,7 +198,7 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(error.condition, "bad-request")
 
     def test_malformed(self) -> None:
-        """Fields without a name, twice the same field, two values where one belongs."""
+        """Fields without a name, repeated fields and surplus values are refused."""
         self.assertRefused("bad-request", "<field><value>1</value></field>")
         self.assertRefused("bad-request", field("name", "a") + field("name", "b"))
         self.assertRefused("bad-request", field("unknown", "a") + field("unknown", "b"))
@@ -206,7 +206,7 @@ class ReadTests(SynchronousTestCase):
             self.assertRefused("bad-request", field(var, "1", "1"))
 
     def test_notAcceptable(self) -> None:
-        """Values that may not be: no option of the list, no JID."""
+        """Values that are not options or JIDs are refused."""
         self.assertRefused("not-acceptable", field("choice", "c"))
         self.assertRefused("not-acceptable", field("choice"))
         self.assertRefused("not-acceptable", field("some", "x", "z"))
@@ -214,11 +214,11 @@ class ReadTests(SynchronousTestCase):
         self.assertRefused("not-acceptable", field("one", "a b@c"))
 
     def test_duplicateJIDs(self) -> None:
-        """Duplicate JIDs are ignored, by what they are after preparing (XEP-0004 §3.3)."""
+        """Duplicate JIDs are ignored, compared after preparation (XEP-0004 §3.3)."""
         self.assertEqual(read(field("who", "a@b", "A@B")), {"who": (jid.parse("a@b"),)})
 
     def test_required(self) -> None:
-        """A required field may not be emptied or left out."""
+        """A required field must not be empty or missing."""
         fields = [Field("text-single", "nick", required=True), Field("text-single", "name")]
         for inside in (field("nick", ""), field("nick"), field("name", "x")):
             error = self.assertRaises(StanzaError, submitted, x(inside), "ns", fields)
@@ -226,7 +226,7 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(submitted(x(field("nick", "n")), "ns", fields), {"nick": "n"})
 
     def test_withDefaults(self) -> None:
-        """A form without any field accepts the defaults (XEP-0045 §10.1.2), required ones too."""
+        """A form without fields is valid, even if some are required (XEP-0045 §10.1.2)."""
         self.assertEqual(submitted(x("", formType=None), "ns", [Field("text-single", "nick", required=True)]), {})
 
     @settings(max_examples=60)
@@ -240,7 +240,7 @@ class ReadTests(SynchronousTestCase):
         )
     )
     def test_anything(self, content: list[tuple[str | None, list[str]]]) -> None:
-        """Whatever is filled in, values come of it or L{StanzaError}, and nothing else."""
+        """Any content is a result or L{StanzaError}."""
         form = Element((ns.DATA, "x"), None, {"type": "submit"})
         for var, values in content:
             element = form.add("field", **({} if var is None else {"var": var}))

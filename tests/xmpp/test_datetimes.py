@@ -12,16 +12,16 @@ class StampTests(SynchronousTestCase):
     """L{stamp}"""
 
     def test_utc(self) -> None:
-        """A moment is written in UTC (XEP-0082, example of §3.2)."""
+        """Times are formatted in UTC (XEP-0082, example of §3.2)."""
         self.assertEqual(stamp(-14158740), "1969-07-21T03:01:00Z")
 
-    def test_secondsAreCutOff(self) -> None:
-        """Fractions of a second are cut off, before the epoch too: never does a stamp lie in the future."""
+    def test_roundedDown(self) -> None:
+        """Fractions of a second are rounded down, so that no stamp is in the future."""
         self.assertEqual(stamp(0.999), "1970-01-01T00:00:00Z")
         self.assertEqual(stamp(-0.5), "1969-12-31T23:59:59Z")
 
     def test_farYears(self) -> None:
-        """The year has four digits at both ends; beyond them there is no stamp."""
+        """Years are from 0001 to 9999."""
         self.assertEqual(stamp(-62135596800), "0001-01-01T00:00:00Z")
         self.assertEqual(stamp(253402300799.5), "9999-12-31T23:59:59Z")
         for moment in (-62135596801, 253402300800, float("nan"), float("inf")):
@@ -29,7 +29,7 @@ class StampTests(SynchronousTestCase):
 
     @given(st.integers(-62135596800, 253402300799))
     def test_roundTrip(self, seconds: int) -> None:
-        """What was written is read back."""
+        """A formatted time is parsed to the same time."""
         self.assertEqual(parseStamp(stamp(seconds)), seconds)
 
 
@@ -37,17 +37,17 @@ class ParseTests(SynchronousTestCase):
     """L{parseStamp}"""
 
     def test_offsets(self) -> None:
-        """An offset is where the clock stands apart from UTC (XEP-0082 §3.2)."""
+        """Offsets from UTC are parsed (XEP-0082 §3.2)."""
         self.assertEqual(parseStamp("1969-07-20T21:56:15-05:00"), parseStamp("1969-07-21T02:56:15Z"))
         self.assertEqual(parseStamp("1970-01-01T05:30:00+05:30"), 0)
 
     def test_fractions(self) -> None:
-        """Fractions of a second count."""
+        """Fractions of a second are parsed."""
         self.assertEqual(parseStamp("1970-01-01T00:00:01.25Z"), 1.25)
         self.assertEqual(parseStamp("1970-01-01T01:00:00.5+01:00"), 0.5)
 
     def test_refused(self) -> None:
-        """Whatever is not exactly of the profile, or is no moment, is refused with C{ValueError}."""
+        """Other formats and times that do not exist are refused."""
         for text in (
             "",
             "1970-01-01",
@@ -72,7 +72,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.text(max_size=40))
     def test_anyText(self, text: str) -> None:
-        """Of any text comes a number or C{ValueError}."""
+        """Any text is a number or C{ValueError}."""
         try:
             self.assertIsInstance(parseStamp(text), float)
         except ValueError as e:

@@ -19,14 +19,14 @@ class ElementTests(SynchronousTestCase):
     """L{Element}"""
 
     def test_slots(self) -> None:
-        """An element is a C{domish.Element} without a dictionary."""
+        """An element is a C{domish.Element} without a dictionary of attributes."""
         element = Element(("urn:x", "a"))
         self.assertIsInstance(element, domish.Element)
         self.assertTrue(domish.IElement.providedBy(element))
         self.assertEqual(vars(element), {})
 
     def test_likeDomish(self) -> None:
-        """What wokkel's handlers do with elements works."""
+        """It has the interface that wokkel's handlers use."""
         iq = Element((ns.CLIENT, "iq"))
         iq["type"] = "get"
         query = iq.addElement(("urn:q", "query"))
@@ -43,7 +43,7 @@ class ElementTests(SynchronousTestCase):
         self.assertFalse(iq.hasAttribute("type"))
 
     def test_defaults(self) -> None:
-        """Nothing is shared between elements that are made without attributes."""
+        """Elements do not share default values."""
         one, two = Element(("urn:x", "a")), Element(("urn:x", "a"))
         one["b"] = "c"
         one.localPrefixes["p"] = "urn:p"
@@ -53,9 +53,7 @@ class ElementTests(SynchronousTestCase):
         self.assertIsNone(two.parent)
 
     def test_add(self) -> None:
-        """
-        C{add} appends a child in the same or another namespace, with text and attributes, whatever these are called.
-        """
+        """C{add} appends a child in the same or another namespace, with text and attributes of any name."""
         element = Element(("urn:x", "a"))
         one = element.add("b", None, "text", name="n", to="t")
         two = element.add("c", "urn:y")
@@ -65,10 +63,7 @@ class ElementTests(SynchronousTestCase):
         self.assertEqual(element.children, [one, two])
 
     def test_parents(self) -> None:
-        """
-        What is built or copied knows nothing of what it is in, so that it is gone with its last reference, until
-        somebody wants it to.
-        """
+        """C{parent} is set by L{setParents} only, so that elements are not reference cycles."""
         element = Element(("urn:x", "a"))
         one = element.add("b", text="text")
         two = one.add("c")
@@ -80,7 +75,7 @@ class ElementTests(SynchronousTestCase):
         self.assertEqual((element.parent, one.parent, two.parent), (None, element, one))
 
     def test_child(self) -> None:
-        """C{child} finds the first child by name and namespace and passes over text."""
+        """C{child} finds the first child by name and namespace."""
         element = Element(("urn:x", "a"))
         element.addContent("b")
         other = element.add("b", "urn:y")
@@ -92,7 +87,7 @@ class ElementTests(SynchronousTestCase):
         self.assertEqual(list(element.childElements())[:2], [other, first])
 
     def test_text(self) -> None:
-        """C{text} is all character data directly inside, whatever stands between."""
+        """C{text} is the character data directly inside, joined."""
         element = Element(("urn:x", "a"))
         element.children = ["1", Element(("urn:x", "b")), "2"]
         self.assertEqual(element.text(), "12")
@@ -116,7 +111,7 @@ class ElementTests(SynchronousTestCase):
             pending += list(one.childElements())
 
     def test_copyOfDomish(self) -> None:
-        """Any element of domish becomes one of ours."""
+        """Elements of domish are copied into L{Element}s."""
         theirs = domish.Element(("urn:x", "a"), attribs={"b": "c"})
         theirs.addElement("d", content="e")
         ours = copyOf(theirs)
@@ -129,14 +124,14 @@ class BuildingTests(SynchronousTestCase):
     """L{stanza} and L{reply}"""
 
     def test_stanza(self) -> None:
-        """Attributes that are C{None} are left out, and C{from_} is from."""
+        """Attributes that are C{None} are omitted, and C{from_} is C{from}."""
         made = stanza("message", "chat", to="a@b", from_="c@d", id=None)
         self.assertEqual((made.uri, made.name), (ns.CLIENT, "message"))
         self.assertEqual(made.attributes, {"to": "a@b", "from": "c@d", "type": "chat"})
         self.assertEqual(stanza("presence").attributes, {})
 
     def test_reply(self) -> None:
-        """A reply goes back to where the request came from, with its id and nothing else of it."""
+        """A reply is addressed to the sender of the request, and has its id but not its children."""
         request = stanza("iq", "get", to="a@b", from_="c@d", id="1")
         request.add("query", "urn:q")
         answer = reply(request, "result")

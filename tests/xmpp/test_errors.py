@@ -29,7 +29,7 @@ class StanzaErrorTests(SynchronousTestCase):
     """L{StanzaError}"""
 
     def test_isTwisted(self) -> None:
-        """It is Twisted's, so that it does not matter which of them a handler raises."""
+        """It extends Twisted's, which handlers may raise too."""
         self.assertTrue(issubclass(StanzaError, error.StanzaError))
         theirs = error.StanzaError("item-not-found")
         self.assertEqual(
@@ -38,7 +38,7 @@ class StanzaErrorTests(SynchronousTestCase):
         )
 
     def test_types(self) -> None:
-        """Every condition has its type (RFC 6120 §8.3.3) unless another is given, in the element as well."""
+        """Every condition has its usual type (RFC 6120 §8.3.3) unless another is given."""
         for condition, type in STANZA_CONDITIONS.items():
             raised = StanzaError(condition)
             self.assertEqual((raised.condition, raised.type, raised.text), (condition, type, None))
@@ -49,11 +49,11 @@ class StanzaErrorTests(SynchronousTestCase):
         self.assertEqual(StanzaError("policy-violation", "wait").type, "wait")
 
     def test_unknown(self) -> None:
-        """There is no other condition."""
+        """Unknown conditions are refused."""
         self.assertRaises(KeyError, StanzaError, "no-such-thing")
 
     def test_whole(self) -> None:
-        """Who refuses, the text and the application's own condition are in the element, in the order of the schema."""
+        """The element has C{by}, the text and the application-specific condition, in the order of the schema."""
         raised = StanzaError("forbidden", text="No <you>", appCondition=Element(("urn:app", "because")))
         self.assertEqual(
             render(errorElement(raised, "room@example.org")),
@@ -67,7 +67,7 @@ class StreamErrorTests(SynchronousTestCase):
     """L{StreamError}"""
 
     def test_conditions(self) -> None:
-        """Every condition of RFC 6120 §4.9.3 renders so that it can be read behind a header."""
+        """Every condition of RFC 6120 §4.9.3 is rendered for a stream with a header."""
         self.assertEqual(len(STREAM_CONDITIONS), 25)
         header = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
         for condition in STREAM_CONDITIONS:
@@ -82,14 +82,14 @@ class StreamErrorTests(SynchronousTestCase):
             self.assertEqual(text.attributes, {(ns.XML, "lang"): "en"})
 
     def test_withoutText(self) -> None:
-        """Without a text there is none."""
+        """The text is optional."""
         self.assertEqual(
             StreamError("conflict").render(),
             b"<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
         )
 
     def test_unknown(self) -> None:
-        """There is no other condition."""
+        """Unknown conditions are refused."""
         self.assertRaises(ValueError, StreamError, "no-such-thing")
 
 
@@ -97,7 +97,7 @@ class ErrorReplyTests(SynchronousTestCase):
     """L{errorReply}, L{errorReplyOrNone} and L{mayReplyWithError}"""
 
     def test_reply(self) -> None:
-        """The error stanza returns what was sent, the error last, and leaves the refused stanza unchanged."""
+        """The error stanza has the content of the refused one, then the error; the refused one is unchanged."""
         refused = stanza("iq", "set", to="a@b", from_="c@d/e", id="1")
         query = refused.add("query", "urn:q", "text")
         refused.addContent(" ")
@@ -109,9 +109,7 @@ class ErrorReplyTests(SynchronousTestCase):
         self.assertEqual(render(refused), before)
 
     def test_mayReply(self) -> None:
-        """
-        Not for errors (RFC 6120 §8.3.1), results (RFC 6120 §8.2.3), unavailable presence, or without a sender.
-        """
+        """No errors for errors (RFC 6120 §8.3.1), results (§8.2.3), unavailable presence, or without a sender."""
         for may, opening in (
             (True, "<iq type='get' from='a@b'"),
             (True, "<iq type='set' from='a@b'"),
@@ -130,7 +128,7 @@ class ErrorReplyTests(SynchronousTestCase):
             self.assertEqual(errorReplyOrNone(refused, StanzaError("gone")) is not None, may, opening)
 
     def test_refusedBy(self) -> None:
-        """The error says who refuses where that is not the addressee (RFC 6120 §8.3.2)."""
+        """C{by} is the address that refuses, if it is not the addressee (RFC 6120 §8.3.2)."""
         answer = errorReplyOrNone(xml("<message from='a@b' to='c@d'/>"), StanzaError("gone"), "e")
         assert answer is not None
         self.assertEqual(

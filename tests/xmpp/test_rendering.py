@@ -19,7 +19,7 @@ from tests.xmpp.elements import TEXT, comparable, elements
 
 
 def comparableTree(tree: Any) -> Any:
-    """What L{comparable} makes of an element, of one parsed by lxml."""
+    """L{comparable} for an element of lxml."""
     children: list[Any] = [tree.text or ""]
     for child in tree:
         children += [comparableTree(child), child.tail or ""]
@@ -37,13 +37,13 @@ class RenderingTests(SynchronousTestCase):
     @settings(max_examples=200, deadline=None)
     @given(elements())
     def test_roundTrip(self, element: Element) -> None:
-        """What is rendered is what another parser reads."""
+        """lxml parses the same element."""
         self.assertEqual(comparableTree(parse(render(element))), comparable(element))
 
     @settings(deadline=None)
     @given(elements(), st.one_of(st.none(), TEXT))
     def test_addressed(self, element: Element, to: str | None) -> None:
-        """What is rendered for many is, addressed to one, the element with that address; children keep their own."""
+        """An addressed stanza is the element with that C{to}; children keep theirs."""
         element.uri = ns.CLIENT
         rendered = Rendered.of(element)
         expected = element.copy()
@@ -56,7 +56,7 @@ class RenderingTests(SynchronousTestCase):
 
     @given(TEXT)
     def test_escape(self, text: str) -> None:
-        """Text and attributes survive whatever is in them."""
+        """Any text and attribute can be parsed again."""
         tree = etree.fromstring(f"<a b='{escapeAttribute(text)}' c=\"{escapeAttribute(text)}\">{escapeText(text)}</a>")
         self.assertEqual((tree.get("b"), tree.get("c"), tree.text or ""), (text, text, text))
 
@@ -67,7 +67,7 @@ class RenderingTests(SynchronousTestCase):
         self.assertIs(escapeAttribute(text), text)
 
     def test_namespaces(self) -> None:
-        """A namespace is written where it changes: not for the stream's own, and not for children in their parent's."""
+        """A namespace is declared only where it changes, and not for that of the stream."""
         message = stanza("message")
         x = message.add("x", "urn:x")
         x.add("y")
@@ -82,14 +82,14 @@ class RenderingTests(SynchronousTestCase):
         )
 
     def test_inherited(self) -> None:
-        """An element without a namespace is in whichever is around it."""
+        """An element without a namespace is in that of its parent."""
         element = Element((None, "a"))
         element.children.append(Element((None, "b")))
         element.add("c", ns.CLIENT)
         self.assertEqual(render(element), b"<a><b/><c/></a>")
 
     def test_xmlNamespace(self) -> None:
-        """The namespace of XML is never declared: its prefix is."""
+        """The prefix C{xml} is used without a declaration."""
         message = stanza("message")
         thing = message.add("thing", ns.XML)
         thing.add("inner", ns.CLIENT, "text")
@@ -98,19 +98,17 @@ class RenderingTests(SynchronousTestCase):
         self.assertEqual(rendered, b"<message><xml:thing xml:lang='de'><inner>text</inner></xml:thing></message>")
 
     def test_prefixedAttributes(self) -> None:
-        """
-        Attributes in namespaces get prefixes of their own, also if one namespace has several; no namespace needs none.
-        """
+        """Each attribute in a namespace has its own prefix; one in the empty namespace has none."""
         attributes = {("urn:1", "x"): "1", ("urn:1", "y"): "2", ("urn:2", "x"): "3", ("", "z"): "4"}
         element = Element((ns.CLIENT, "a"), None, attributes)
         tree = parse(render(element))
         self.assertEqual(dict(tree.attrib), {"{urn:1}x": "1", "{urn:1}y": "2", "{urn:2}x": "3", "z": "4"})
 
     def test_otherStrings(self) -> None:
-        """Serialised XML is written as it is, and any other kind of string is text."""
+        """Serialised XML is written as it is; strings of other classes are text."""
 
         class Text(str):
-            """A string of another class."""
+            """A subclass of C{str}."""
 
             __slots__ = ()
 
@@ -120,7 +118,7 @@ class RenderingTests(SynchronousTestCase):
         self.assertEqual(render(element), b"<a><b/>&lt;c/&gt;</a>")
 
     def test_domish(self) -> None:
-        """Elements of domish are rendered like ours."""
+        """Elements of domish are rendered too."""
         theirs = domish.Element((ns.CLIENT, "a"))
         theirs.addElement(("urn:x", "b"), content="<")
         self.assertEqual(render(theirs), b"<a><b xmlns='urn:x'>&lt;</b></a>")

@@ -18,46 +18,31 @@ def parse(inside: str) -> PageRequest | None:
 
 
 class ParseTests(SynchronousTestCase):
-    """What page is asked for."""
+    """L{rsm.parse}"""
 
     def test_none(self) -> None:
-        """A request without C{<set/>} asks for no page."""
+        """A request without C{<set/>} is not for a page."""
         self.assertIsNone(rsm.parse(xml("<query xmlns='q'><set/></query>")))
 
-    def test_limit(self) -> None:
-        """XEP-0059 §2.1: only how many."""
-        self.assertEqual(parse("<max>10</max>"), PageRequest(10))
-
-    def test_forwards(self) -> None:
-        """XEP-0059 §2.2: the page behind an item."""
-        self.assertEqual(parse("<max>10</max><after>x y</after>"), PageRequest(10, after="x y"))
-
-    def test_emptyAfter(self) -> None:
-        """Behind nothing is the first page."""
-        self.assertEqual(parse("<after/>"), PageRequest())
-
-    def test_backwards(self) -> None:
-        """XEP-0059 §2.3: the page before an item."""
-        self.assertEqual(parse("<max>10</max><before>x</before>"), PageRequest(10, before="x"))
-
-    def test_last(self) -> None:
-        """XEP-0059 §2.5: before nothing is the last page."""
-        self.assertEqual(parse("<max>10</max><before/>"), PageRequest(10, before=""))
-
-    def test_index(self) -> None:
-        """XEP-0059 §2.6: the page at a place in the list."""
-        self.assertEqual(parse("<max> 10 </max><index>371</index>"), PageRequest(10, index=371))
-
-    def test_count(self) -> None:
-        """XEP-0059 §2.7: no items, only how many there are."""
-        self.assertEqual(parse("<max>0</max>"), PageRequest(0))
+    def test_pages(self) -> None:
+        """The requests of XEP-0059 §2.1 to §2.7; an empty C{<after/>} is the first page."""
+        for inside, expected in (
+            ("<max>10</max>", PageRequest(10)),
+            ("<max>10</max><after>x y</after>", PageRequest(10, after="x y")),
+            ("<after/>", PageRequest()),
+            ("<max>10</max><before>x</before>", PageRequest(10, before="x")),
+            ("<max>10</max><before/>", PageRequest(10, before="")),
+            ("<max> 10 </max><index>371</index>", PageRequest(10, index=371)),
+            ("<max>0</max>", PageRequest(0)),
+        ):
+            self.assertEqual(parse(inside), expected, inside)
 
     def test_unknownIgnored(self) -> None:
         """Elements of other namespaces and names are ignored."""
         self.assertEqual(parse("<max xmlns='other'>x</max><count/>"), PageRequest())
 
     def test_bad(self) -> None:
-        """Numbers that are none, doubled elements and two pages at once are C{bad-request}."""
+        """Invalid numbers, repeated elements and contradictions are C{bad-request}."""
         for inside in (
             "<max/>",
             "<max>-1</max>",
@@ -73,11 +58,11 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.sampled_from(["max", "after", "before", "index", "x"]), st.text(max_size=5))))
     def test_anything(self, children: list[tuple[str, str]]) -> None:
-        """Whatever is inside, a page comes of it or L{StanzaError}."""
+        """Any content is a request or L{StanzaError}."""
         query = Element(("q", "query"))
-        asked = query.add("set", "http://jabber.org/protocol/rsm")
+        requested = query.add("set", "http://jabber.org/protocol/rsm")
         for name, text in children:
-            asked.add(name, text=text)
+            requested.add(name, text=text)
         try:
             self.assertIsInstance(rsm.parse(query), PageRequest)
         except StanzaError as e:
@@ -85,20 +70,20 @@ class ParseTests(SynchronousTestCase):
 
 
 class RenderTests(SynchronousTestCase):
-    """What goes with a page."""
+    """L{rsm.render}"""
 
     def check(self, made: Element, inside: str) -> None:
-        """The C{<set/>} is right."""
+        """Check the content of the C{<set/>}."""
         self.assertEqual(canonical(made), canonical(f"<set xmlns='http://jabber.org/protocol/rsm'>{inside}</set>"))
 
     def test_page(self) -> None:
-        """First, last, where and how many."""
+        """First, last, index and count."""
         self.check(
             rsm.render("a", "<c>", 3, 20), "<first index='3'>a</first><last>&lt;c></last><count>20</count>"
         )
 
     def test_unknown(self) -> None:
-        """What is not known is left out."""
+        """Unknown parts are omitted."""
         self.check(rsm.render("a", "a"), "<first>a</first><last>a</last>")
 
     def test_empty(self) -> None:

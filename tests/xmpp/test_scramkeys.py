@@ -18,62 +18,49 @@ from muccore.xmpp.scramkeys import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys, s
 
 
 class SASLprepTests(SynchronousTestCase):
-    """Passwords are prepared as RFC 4013 says."""
+    """L{saslprep} (RFC 4013)"""
 
     def test_examples(self) -> None:
-        """The examples of RFC 4013 §3 come out as they do there."""
+        """The examples of RFC 4013 §3."""
         for text, prepared in [
-            ("I\u00adX", "IX"),
-            ("user", "user"),
-            ("USER", "USER"),
-            ("\u00aa", "a"),
-            ("\u2168", "IX"),
+            ("I\u00adX", "IX"), ("user", "user"), ("USER", "USER"), ("\u00aa", "a"), ("\u2168", "IX"),
         ]:
             self.assertEqual(saslprep(text), prepared)
 
     def test_prohibited(self) -> None:
         """A character of each prohibited table is refused (RFC 4013 §2.3)."""
         for text in [
-            "\u0007",
-            "\u007f",
-            "\u0080",
-            "\u06dd",
-            "\ue000",
-            "\ufdd0",
-            "\ud800",
-            "\ufffd",
-            "\u2ff0",
-            "\u200e",
-            "\U000e0001",
+            "\u0007", "\u007f", "\u0080", "\u06dd", "\ue000", "\ufdd0",
+            "\ud800", "\ufffd", "\u2ff0", "\u200e", "\U000e0001",
         ]:
             with self.assertRaises(ValueError, msg=ascii(text)):
                 saslprep(f"a{text}b")
 
     def test_spaces(self) -> None:
-        """Other spaces become the plain one; the zero-width one, which RFC 3454 lists in two tables, goes."""
+        """Other spaces become ASCII spaces; the zero-width one, which is in two tables of RFC 3454, is removed."""
         self.assertEqual(saslprep("a\u00a0b\u3000c"), "a b c")
         self.assertEqual(saslprep("a\u200bb"), "ab")
 
     def test_empty(self) -> None:
-        """What is empty, or becomes so, is no password."""
+        """A password that is empty, or becomes empty, is refused."""
         for text in ("", "\u00ad", "\u200b"):
             with self.assertRaises(ValueError):
                 saslprep(text)
 
     def test_directions(self) -> None:
-        """Right-to-left text is right-to-left from end to end (RFC 3454 §6)."""
+        """Right-to-left text must not contain left-to-right text (RFC 3454 §6)."""
         self.assertEqual(saslprep("\u06271\u0628"), "\u06271\u0628")
         for text in ("\u06271", "1\u0627", "\u0627a\u0628"):
             with self.assertRaises(ValueError, msg=ascii(text)):
                 saslprep(text)
 
     def test_unicodeVersion(self) -> None:
-        """Characters that came after Unicode 3.2 are left as they are, so that old clients and new ones agree."""
+        """Characters newer than Unicode 3.2 are unchanged, so that old and new clients agree."""
         self.assertEqual(saslprep("\U0001f130"), "\U0001f130")
 
     @given(st.text())
     def test_idempotent(self, text: str) -> None:
-        """What is prepared does not change by preparing it again, and nothing but C{ValueError} is raised."""
+        """Preparation is idempotent, or raises C{ValueError}."""
         try:
             prepared = saslprep(text)
         except ValueError:
@@ -88,7 +75,7 @@ class SASLprepTests(SynchronousTestCase):
 
 
 class ScramKeysTests(SynchronousTestCase):
-    """Keys are those of RFC 5802 and RFC 7677."""
+    """L{ScramKeys} (RFC 5802, RFC 7677)"""
 
     def assertVector(self, hashName: str, salt: bytes, authMessage: str, proof: str, signature: str) -> None:
         """Derive the keys of C{pencil} and check proof and signature of an exchange with them."""
@@ -123,14 +110,14 @@ class ScramKeysTests(SynchronousTestCase):
         )
 
     def test_defaults(self) -> None:
-        """New keys have a salt of their own and the usual iterations."""
+        """New keys have a new salt and the default iterations."""
         one, other = ScramKeys.derive("SHA-256", "secret"), ScramKeys.derive("SHA-256", "secret")
         self.assertEqual((one.iterations, len(one.salt)), (ITERATIONS, SALT_LENGTH))
         self.assertNotEqual(one.salt, other.salt)
         self.assertNotEqual(one.storedKey, other.storedKey)
 
     def test_matches(self) -> None:
-        """A password matches its own keys however it is typed, and no other does."""
+        """A password matches its keys in any form of Unicode; others do not."""
         for hashName in HASHES:
             keys = ScramKeys.derive(hashName, "IX", b"salt", 2)
             self.assertTrue(keys.matches("\u2168"))
@@ -138,7 +125,7 @@ class ScramKeysTests(SynchronousTestCase):
                 self.assertFalse(keys.matches(wrong), wrong)
 
     def test_sameEffort(self) -> None:
-        """A password that cannot be prepared costs as many iterations as one that can."""
+        """An invalid password costs the same iterations."""
         keys = ScramKeys.derive("SHA-256", "secret", b"salt", 7)
         for password in ("wrong", "\u0007"):
             with mock.patch.object(scramkeys.hashlib, "pbkdf2_hmac", wraps=hashlib.pbkdf2_hmac) as stretched:
