@@ -6,7 +6,7 @@ A session: one bound resource of an account.
 A session checks that what its client sends is a stanza (RFC 6120 §8), stamps C{from} on it, keeps the presence of its
 resource (RFC 6121 §4) and tracks directed presence, to revoke it however the session ends. The router does the rest.
 
-For the roster: subscriptions are answered in L{Session} until somebody keeps them; presence is broadcast to the
+For the roster: subscriptions are refused in L{Session} until they are supported; presence is broadcast to the
 account's own resources only. For resumption (XEP-0198): a session without a stream has not ended; L{Session.deliver}
 and L{Session.stanzaReceived} are where stanzas would be counted and kept.
 """
@@ -211,7 +211,7 @@ class Session:
                 # Ignored for accounts, whether they exist or not (RFC 6121 §8.5.1), so that nobody learns which do.
                 self._sendError(element, StanzaError("service-unavailable", text="subscriptions are not supported"))
         elif type == "probe" or type == "error":
-            # Without an address they concern nobody; clients do not probe their own contacts (RFC 6121 §4.3).
+            # Dropped without an address: servers, not clients, send probes (RFC 6121 §4.3).
             if to is not None:
                 self._router.route(element, to)
         else:
