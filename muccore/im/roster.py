@@ -8,7 +8,7 @@ Clients ask for it before anything else, and some go no further until they are a
 
 from __future__ import annotations
 
-from muccore.routing.handler import BARE, Handler, forOwnerOnly
+from muccore.routing.handler import BARE, Handler
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -30,12 +30,10 @@ class RosterHandler(Handler):
 
     def onGet(self, element: Element, to: JID) -> Element:
         """The roster (RFC 6121 §2.1.4): empty."""
-        forOwnerOnly(element, to)
         return Element((ns.ROSTER, "query"))
 
     def onSet(self, element: Element, to: JID) -> None:
         """A change of the roster (RFC 6121 §2.3): it cannot be kept, and nobody is told that it was."""
-        forOwnerOnly(element, to)
         raise StanzaError("feature-not-implemented", text="There is no roster to be changed on this server.")
 
     iqs = {

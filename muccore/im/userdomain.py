@@ -19,12 +19,23 @@ C{to} stays as it was, so a stanza for several resources is rendered once.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 
 from muccore.interfaces import IRouter
-from muccore.interfaces.handlers import isFromAccount
+from muccore.interfaces.handlers import (
+    FULL,
+    HOST,
+    NOT_HANDLED,
+    Function,
+    InvalidHandler,
+    Key,
+    canDecline,
+    isFromAccount,
+    shownKey,
+)
+from muccore.routing.dispatch import Method, handlerName
 from muccore.routing.domain import Domain
 from muccore.session.registry import Sessions
 from muccore.xmpp.element import Element
@@ -54,10 +65,41 @@ class UserDomain(Domain):
         super().__init__(name, router, clock)
         self.sessions = sessions
 
+    @staticmethod
+    def bind(handler: Any, key: Key, function: Function) -> Method:
+        """
+        Bind a function of a table: with L{HOST}, or with L{BARE} for IQs. The latter gets what the account itself
+        sends unless it is declared with L{muccore.interfaces.handlers.answersAnyone}.
+
+        @raise InvalidHandler: if users send each other what has this key.
+        """
+        method = Domain.bind(handler, key, function)
+        kind, isIQ = (key[1], True) if len(key) == 4 else (key[2], key[0] == "iq")
+        if kind is HOST:
+            return method
+        if kind is FULL or not isIQ:
+            raise InvalidHandler(
+                f"{handlerName(handler)} handles {shownKey(key)}, which users send each other (RFC 6121 §8.5); "
+                "allowed at the accounts' domain: HOST, and BARE for IQs"
+            )
+        if getattr(function, "answersAnyone", False):
+            return method
+        declines = canDecline(function)
+
+        def forOwner(element: Element, to: JID) -> Any:
+            if isFromAccount(element, to):
+                return method(element, to)
+            if declines:
+                return NOT_HANDLED
+            # As if nobody handled it: the answer must not show whether there is such an account.
+            raise StanzaError("service-unavailable")
+
+        return forOwner
+
     def mayObserve(self, element: Element, to: JID) -> bool:
         """
-        Stock handlers answer for the server, and to a user for his own account; what users send to each other is none
-        of their business.
+        Whether stock handlers may see a stanza: one to the server itself, or an IQ of an account to itself, as L{bind}
+        has it for tables.
         """
         if not to.local:
             return True

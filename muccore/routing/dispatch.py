@@ -44,6 +44,11 @@ _STANZAS: Final = frozenset(["message", "presence", "iq"])
 _REQUESTS: Final = frozenset(["get", "set"])
 
 
+def handlerName(handler: Any) -> str:
+    """The class of a handler with its module, for errors and log lines."""
+    return f"{type(handler).__module__}.{type(handler).__qualname__}"
+
+
 class _Entry(NamedTuple):
     handler: Any
     method: Method
@@ -86,10 +91,10 @@ def merge(
         for table, isValid in ((handler.stanzas, _isStanzaKey), (handler.iqs, _isIQKey)):
             for key, function in table.items():
                 if not isValid(key):
-                    raise InvalidHandler(f"{type(handler).__name__} has {key!r} in a table, which is no key of it")
+                    raise InvalidHandler(f"{handlerName(handler)} has {key!r} in a table, which is no key of it")
                 if not callable(function):
                     raise InvalidHandler(
-                        f"{type(handler).__name__} has {function!r} for {shownKey(key)}; a table holds functions"
+                        f"{handlerName(handler)} has {function!r} for {shownKey(key)}; a table holds functions"
                     )
                 entry = _Entry(handler, bind(handler, key, function), canDecline(function))
                 entries.setdefault(key, []).append(entry)
@@ -113,7 +118,7 @@ def _asked(entries: dict[Key, list[_Entry]], key: Key) -> list[_Entry]:
     taking = [entry for entry in (*own, *wider) if not entry.declines]
     for entry in taking[1:]:
         if entry.handler is not taking[0].handler:
-            names = f"{type(taking[0].handler).__name__} and {type(entry.handler).__name__}"
+            names = f"{handlerName(taking[0].handler)} and {handlerName(entry.handler)}"
             raise InvalidHandler(f"{names} both handle {shownKey(key)}, and neither is declared with mayDecline")
     asked = sorted(own, key=lambda entry: not entry.declines)
     return asked if not asked[-1].declines else asked + sorted(wider, key=lambda entry: not entry.declines)

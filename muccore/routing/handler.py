@@ -31,15 +31,16 @@ from muccore.interfaces.handlers import (
     BARE,
     FULL,
     HOST,
+    NOT_HANDLED,
     AddressType,
     IQTable,
     ITableHandler,
     StanzaTable,
-    isFromAccount,
+    answersAnyone,
+    mayDecline,
 )
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
 
@@ -92,15 +93,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
         return []
 
 
-def forOwnerOnly(element: Element, to: JID) -> None:
-    """
-    Refuse what is addressed to an account and does not come from it, as if nobody handled it: the answer must not
-    show whether there is such an account.
-
-    @raise StanzaError: C{service-unavailable}
-    """
-    if not isFromAccount(element, to):
-        raise StanzaError("service-unavailable")
-
-
-__all__ = ["ANSWERED", "ANY", "BARE", "FULL", "HOST", "AddressType", "Handler", "StanzaError", "forOwnerOnly"]
+__all__ = [
+    "ANSWERED", "ANY", "BARE", "FULL", "HOST", "NOT_HANDLED", "AddressType", "Handler", "StanzaError",
+    "answersAnyone", "mayDecline",
+]

@@ -20,7 +20,7 @@ from wokkel import data_form, disco
 from wokkel.iwokkel import IDisco
 
 from muccore.interfaces.handlers import isFromAccount
-from muccore.routing.handler import BARE, HOST, Handler, forOwnerOnly
+from muccore.routing.handler import BARE, HOST, Handler, answersAnyone
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StanzaError
@@ -119,13 +119,7 @@ class AccountDiscoHandler(DiscoHandler):
         """Give the server another natural-language name, or C{None}."""
         self.identities = (("server", "im", name),)
 
-    def onAccountInfo(self, element: Element, to: JID) -> Deferred[Element]:
-        """
-        What the account is. Others learn nothing: there are no subscriptions that would allow them to (XEP-0030 §8).
-        """
-        forOwnerOnly(element, to)
-        return self.onInfo(element, to)
-
+    @answersAnyone
     def onAccountItems(self, element: Element, to: JID) -> Element | Deferred[Element]:
         """
         What belongs to the account. To others nothing does, whether there is such an account or not (XEP-0030 §8).
@@ -146,7 +140,7 @@ class AccountDiscoHandler(DiscoHandler):
 
     iqs = {
         **DiscoHandler.iqs,
-        ("get", BARE, ns.DISCO_INFO, "query"): onAccountInfo,
+        ("get", BARE, ns.DISCO_INFO, "query"): DiscoHandler.onInfo,
         ("get", BARE, ns.DISCO_ITEMS, "query"): onAccountItems,
     }
 

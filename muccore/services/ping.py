@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from muccore.routing.handler import BARE, HOST, Handler, forOwnerOnly
+from muccore.routing.handler import BARE, HOST, Handler
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -28,8 +28,4 @@ class AccountPingHandler(PingHandler):
     Answers pings of the domain, and those of an account by its owner: a client may leave C{to} out (XEP-0199 §4.2).
     """
 
-    def onAccountPing(self, element: Element, to: JID) -> None:
-        """XEP-0199 §4.2"""
-        forOwnerOnly(element, to)
-
-    iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): onAccountPing}
+    iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): PingHandler.onPing}

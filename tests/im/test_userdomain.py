@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 from wokkel.generic import VersionHandler
 from zope.interface.verify import verifyObject
 
 from muccore.interfaces import IDomain
-from muccore.routing.handler import FULL, Handler
+from muccore.interfaces.handlers import InvalidHandler
+from muccore.routing.handler import ANY, BARE, FULL, HOST, NOT_HANDLED, Handler, answersAnyone, mayDecline
 from tests.routing.helpers import Client, Server, canonical, conditions
 
 JULIET = "juliet@localhost/balcony"
@@ -263,29 +266,65 @@ class IQTests(DeliveryTestCase):
         )
 
 
-class Nosy(Handler):
-    """A handler for something that is addressed to sessions."""
-
-    def onChat(self, element: object, to: object) -> None:
-        """Swallow it."""
-
-    stanzas = {("message", "chat", FULL): onChat}
-
-
 class HandlerTests(DeliveryTestCase):
     """Handlers at the accounts' domain."""
 
-    def test_tableFirst(self) -> None:
-        """What a handler's table has is the handler's, and only that."""
-        self.romeo(orchard=0)
-        self.server.add("localhost", Nosy())
-        self.assertEqual(self.message("romeo@localhost/orchard", "chat"), "")
-        self.assertEqual(self.message("romeo@localhost/orchard", "normal"), "orchard")
+    def add(self, key: Any, function: Any = lambda *_: None) -> None:
+        """Add a handler with one key."""
+        handler = Handler()
+        vars(handler)["iqs" if len(key) == 4 else "stanzas"] = {key: function}
+        self.server.add("localhost", handler)
 
-    def test_stockHandlersSeeTheServersOwn(self) -> None:
+    def test_trafficBetweenUsers(self) -> None:
+        """A key of what users send each other is refused, and they go on receiving it."""
+        self.romeo(orchard=0)
+        for key in (
+            ("message", "chat", BARE), ("message", ANY, BARE), ("message", ANY, FULL), ("presence", None, BARE),
+            ("presence", ANY, FULL), ("iq", "get", FULL), ("iq", "result", FULL), ("get", FULL, "urn:q", "q"),
+        ):
+            text = str(self.assertRaises(InvalidHandler, self.add, key))
+            self.assertRegex(text, r"\A\S+\.Handler handles \(.*(BARE|FULL).*\), which users send each other ")
+        self.assertEqual(self.message("romeo@localhost", "chat"), "orchard")
+
+    def test_toTheServer(self) -> None:
+        """A handler takes what is for the server itself."""
+        got: list[str] = []
+        for key in (("message", ANY, HOST), ("presence", ANY, HOST), ("get", HOST, "jabber:iq:version", "query")):
+            self.add(key, lambda handler, element, to: got.append(element.name))
+        self.juliet.send("<message to='localhost'/>")
+        self.juliet.send("<presence to='localhost/x'/>")
+        self.juliet.send("<iq to='localhost' type='get' id='1'><query xmlns='jabber:iq:version'/></iq>")
+        self.assertEqual(got, ["message", "presence", "iq"])
+
+    def test_owner(self) -> None:
         """
-        A stock handler answers for the server, and for an account to its owner, and sees nothing that is for others.
+        An IQ to an account reaches its handler if the account itself sends it, or if the handler declares that it
+        answers anyone; otherwise it is refused as if there were no handler.
         """
+        for decorate, stranger in (
+            (lambda function: function, ERROR),
+            (mayDecline, ERROR),
+            (answersAnyone, ""),
+        ):
+            for key in (("get", BARE, "jabber:iq:version", "query"), ("iq", "get", BARE)):
+                self.setUp()
+                self.add(key, decorate(lambda *_: None))
+                answers = []
+                for to in ("juliet@localhost", "romeo@localhost", "nobody@localhost"):
+                    answers += conditions(
+                        self.juliet.ask(f"<iq to='{to}' type='get' id='1'><query xmlns='jabber:iq:version'/></iq>")
+                    )
+                self.assertEqual(answers, ["", stranger, stranger], key)
+
+    def test_ownerDeclined(self) -> None:
+        """What a handler declines is answered as if there were no handler."""
+        self.add(("iq", "get", BARE), mayDecline(lambda *_: NOT_HANDLED))
+        self.assertEqual(
+            conditions(self.juliet.ask("<iq type='get' id='1'><query xmlns='jabber:iq:version'/></iq>")), [ERROR]
+        )
+
+    def test_stockHandlers(self) -> None:
+        """A stock handler answers for the server, and for an account to its owner; it observes nothing else."""
         self.romeo(orchard=0)
         self.server.add("localhost", VersionHandler("stock", "1"))
         query = "<query xmlns='jabber:iq:version'/>"
