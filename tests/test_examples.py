@@ -47,10 +47,13 @@ affiliations = memory:
 _CONFIGURED = """
 from muccore.config.load import load
 from muccore.config.errors import ConfigError
+from muccore.server import preflight
 from muccore.services.disco import DiscoHandler
 from tests.routing.helpers import Server
+from twisted.internet import reactor
 try:
     settings = load("server.cfg")
+    preflight.checkHandlers(settings, reactor)
 except ConfigError as e:
     print(e)
 else:

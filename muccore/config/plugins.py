@@ -3,8 +3,8 @@
 """
 Types of values that name plugins: stores by C{scheme:argument}, handlers by C{name[:argument]}.
 
-Both are made while the configuration is read, to report invalid arguments with all other errors. Making a store touches
-no file, and a handler without parent does nothing.
+A store is made while the configuration is read, to report invalid arguments with all other errors; that touches no
+file. Handlers are made by the preflight (L{muccore.server.handlers}).
 """
 
 from __future__ import annotations
@@ -83,13 +83,10 @@ class HandlerType(Type[HandlerDescription]):
         """See L{Type.parse}."""
         name, _, argument = text.partition(":")
         description = HandlerDescription(name.rstrip(), argument.lstrip())
-        try:
-            description.make()
-        except BadDescription as e:
-            names = handlerFactories()
-            installed = f"installed: {', '.join(sorted(names)) or 'none'}"
-            hint = "" if description.name in names else suggestion(description.name, names) or installed
-            raise InvalidValue(str(e), hint) from None
+        names = handlerFactories()
+        if description.name not in names:
+            hint = suggestion(description.name, names) or f"installed: {', '.join(sorted(names)) or 'none'}"
+            raise InvalidValue(f"no handler {description.name!r} is installed", hint)
         return description
 
 

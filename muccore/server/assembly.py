@@ -6,34 +6,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from muccore import __version__
-from muccore.config.plugins import HandlerDescription
 from muccore.config.schema import Settings
-from muccore.im.roster import RosterHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IAuthBackend, IRoomStore, IStore
-from muccore.muc.handler import MUCHandler
-from muccore.muc.model.roomsettings import RoomSettings
-from muccore.muc.service.servicesettings import MUCServiceSettings as MUCOptions
 from muccore.net.flush import FlushScheduler
 from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.server import preflight
-from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
-from muccore.services.ping import AccountPingHandler, PingHandler
-from muccore.services.time import TimeHandler
-from muccore.services.version import VersionHandler
+from muccore.server.handlers import ServerHandlers, mucOptions
 from muccore.session.registry import Sessions
 from muccore.storage.registry import makeStore
-from muccore.stream.c2s import StreamSettings as StreamSettings
+from muccore.stream.c2s import StreamSettings
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.mechanisms import SASL
@@ -72,12 +62,11 @@ class ServerComponents:
         self.router = Router(self.sessions)
         self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
         self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
-        self.muc = MUCHandler(self.rooms, mucOptions(settings))
-        self.disco = AccountDiscoHandler(lambda: [(self.mucDomain.name, self.muc.options.name)], settings.server.name)
+        self._handlers = ServerHandlers(settings, self.rooms)
+        self.muc, self.disco = self._handlers.muc, self._handlers.disco
         for made in (self.userDomain, self.mucDomain):
             self.router.addDomain(made)
         self.streams = C2SFactory(self.flusher, self._offer(settings), streamSettings(settings))
-        self._settings = settings
 
     def _offer(self, settings: Settings) -> StreamFeatures:
         c2s = settings.c2s
@@ -95,29 +84,15 @@ class ServerComponents:
         Open the stores, and then let the handlers in.
 
         @raise FirstError: (as failure) if a store cannot be opened: which of L{stores}, and why (L{StoreError}).
+        @raise ConfigError: (as failure) if a handler cannot be made.
         """
         opening = gatherResults([store.open() for store in self.stores], consumeErrors=True)
         return opening.addCallback(lambda _: self._addHandlers())
 
     def _addHandlers(self) -> None:
-        settings = self._settings
-        for handler in (
-            self.disco,
-            AccountPingHandler(),
-            RosterHandler(),
-            VersionHandler("muccore", __version__),
-            TimeHandler(),
-            *_extra(settings.server.extraHandlers),
-        ):
-            handler.setHandlerParent(self.userDomain)
-        for handler in (
-            DiscoInfoHandler(),
-            PingHandler(),
-            VersionHandler("muccore", __version__),
-            self.muc,
-            *_extra(settings.muc.extraHandlers),
-        ):
-            handler.setHandlerParent(self.mucDomain)
+        for domain, section in ((self.userDomain, "server"), (self.mucDomain, "muc")):
+            for handler in self._handlers.make(section):
+                handler.setHandlerParent(domain)
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:
         """
@@ -132,10 +107,6 @@ class ServerComponents:
         self.disco.rename(settings.server.name)
         self.muc.reconfigure(replace(mucOptions(settings), localDomain=self.userDomain.name))
         self.streams.configure(self._offer(settings), streamSettings(settings))
-
-
-def _extra(descriptions: Iterable[HandlerDescription]) -> Iterator[Any]:
-    return (description.make() for description in descriptions)
 
 
 def dummySaltSecret(settings: Settings) -> bytes | None:
@@ -167,30 +138,4 @@ def streamSettings(settings: Settings) -> StreamSettings:
         connections=limits.connections,
         connectionsPerAddress=limits.connectionsPerAddress,
         exempt=Networks(str(network) for network in limits.exempt),
-    )
-
-
-def mucOptions(settings: Settings) -> MUCOptions:
-    """What the configuration says about rooms."""
-    muc = settings.muc
-    return MUCOptions(
-        name=muc.name,
-        localDomain=settings.server.domain,
-        creation=muc.roomCreation,
-        lockNewRooms=muc.lockNewRooms,
-        roomsPerUser=muc.roomsPerUser,
-        defaults=RoomSettings(
-            public=muc.defaultPublic,
-            persistent=muc.defaultPersistent,
-            membersOnly=muc.defaultMembersOnly,
-            moderated=muc.defaultModerated,
-            nonAnonymous=muc.defaultWhois == "anyone",
-            historyLength=muc.history,
-        ),
-        historyLimit=muc.historyLimit,
-        maxUsersLimit=muc.maxUsersLimit,
-        idleRooms=muc.idleRooms,
-        grace=muc.temporaryRoomGrace,
-        lockTimeout=muc.roomLockTimeout,
-        presenceSize=muc.presenceSize,
     )

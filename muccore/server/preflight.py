@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 from xml.parsers import expat
 
 from twisted.internet.endpoints import serverFromString
@@ -21,20 +21,38 @@ from twisted.internet.endpoints import serverFromString
 from muccore.config.endpoints import socketAddress
 from muccore.config.errors import ConfigError, Problem
 from muccore.config.schema import Settings
-from muccore.interfaces import IStore, StoreError
+from muccore.interfaces import IRoomStore, IStore, StoreError
 from muccore.net.tls import ServerTLS, TLSConfigError
+from muccore.server.handlers import ServerHandlers
 from muccore.storage.registry import makeStore
 from muccore.stream.parser.xmlsyntax import hasReparseDeferral
 
 
 def check(settings: Settings, reactor: Any) -> None:
     """
-    Try out the XML parser of this Python and what the configuration names: certificate, databases, ports.
+    Try out the XML parser of this Python and what the configuration names: certificate, databases, handlers, ports.
 
     @param reactor: for the stores and endpoints; nothing of it is used yet.
     @raise ConfigError: with everything that does not work.
     """
-    problems = [*_expat(), *_certificate(settings), *_stores(settings, reactor), *_ports(settings, reactor)]
+    problems = [
+        *_expat(),
+        *_certificate(settings),
+        *_stores(settings, reactor),
+        *_handlers(settings, reactor),
+        *_ports(settings, reactor),
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def checkHandlers(settings: Settings, reactor: Any) -> None:
+    """
+    Check the handlers alone.
+
+    @raise ConfigError: with every handler that cannot be made or added.
+    """
+    problems = list(_handlers(settings, reactor))
     if problems:
         raise ConfigError(problems)
 
@@ -83,6 +101,11 @@ def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
             probe()
         except StoreError as e:
             yield settings.problem(section, key, str(e))
+
+
+def _handlers(settings: Settings, reactor: Any) -> Iterator[Problem]:
+    rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
+    return ServerHandlers(settings, rooms).findProblems()
 
 
 def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:

@@ -241,6 +241,7 @@ class MUCCoreService(Service):
         if components is None or listeners is None or not self._serving:
             return
         settings = load(self._path)
+        preflight.checkHandlers(settings, self.reactor)
         try:
             tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
         except TLSConfigError as e:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.service.servicesettings import MUCServiceSettings
-from muccore.server.assembly import mucOptions
+from muccore.server.handlers import mucOptions
 from muccore.testing.server import makeSettings
 
 _SETTINGS: Final = makeSettings()

@@ -52,12 +52,6 @@ class HandlerTests(SynchronousTestCase):
         self.assertEqual(description, HandlerDescription("greeting", "hello: you"))
         self.assertEqual(description.make().word, "hello: you")
 
-    def test_badArgument(self) -> None:
-        """The plugin's error about its argument is reported."""
-        for text in ("greeting", "greeting:"):
-            refusal = self.assertRaises(InvalidValue, HandlerType().parse, text, BASE)
-            self.assertEqual((refusal.why, refusal.hint), ("greeting needs a word", ""))
-
     def test_unknown(self) -> None:
         """An unknown name is refused, with a suggestion or the installed ones."""
         refusal = self.assertRaises(InvalidValue, HandlerType().parse, "greetings:x", BASE)

@@ -16,6 +16,7 @@ from muccore.config.schema import Settings
 from muccore.im.roster import RosterHandler
 from muccore.interfaces import StoreUnavailable
 from muccore.server import assembly
+from muccore.server.handlers import mucOptions
 from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
@@ -76,7 +77,7 @@ class SettingsTests(SynchronousTestCase):
 
     def test_rooms(self) -> None:
         """Every setting of the rooms comes from the configuration."""
-        made = assembly.mucOptions(
+        made = mucOptions(
             makeSettings(
                 server={"domain": "example.org"},
                 muc={

@@ -16,8 +16,10 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore import __version__, tap
+from muccore.config import plugins
 from muccore.server.service import MUCCoreService
 from tests.configuration import ConfigurationFile
+from tests.server.test_handlers import Factory, crash
 
 
 class TapTests(SynchronousTestCase):
@@ -73,12 +75,19 @@ class TapTests(SynchronousTestCase):
 
     def test_trouble(self) -> None:
         """So do problems that the preflight finds."""
+        self.patch(plugins, "getPlugins", lambda _: [Factory("bug", crash)])
         with socket.create_server(("127.0.0.1", 0)) as listening:
             endpoint = f"tcp:{listening.getsockname()[1]}:interface=127.0.0.1"
-            file = ConfigurationFile(self, c2s={"listen": endpoint}, storage={"affiliations": "sqlite:rooms.db"})
+            file = ConfigurationFile(
+                self,
+                server={"extra_handlers": "bug"},
+                c2s={"listen": endpoint},
+                storage={"affiliations": "sqlite:rooms.db"},
+            )
             os.mkdir(file.file("rooms.db"))
             lines = self.ends(lambda: tap.makeService(self.options("-c", file.path)), 1).splitlines()
-        self.assertEqual(len(lines), 2)
+        self.assertEqual(len(lines), 3)
+        self.assertIn("the handler 'bug' cannot be made", "".join(lines))
         self.assertIn(f"cannot listen on {endpoint}", "".join(lines))
         self.assertIn(file.file("rooms.db"), "".join(lines))
 

@@ -1,0 +1,117 @@
+# -*- test-case-name: tests.server.test_handlers -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""The handlers of a server's domains: made from the configuration, and checked before they are added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+
+from muccore.config.errors import ConfigError, Problem
+from muccore.config.plugins import HandlerDescription
+from muccore.config.schema import Settings
+from muccore.im.roster import RosterHandler
+from muccore.im.userdomain import UserDomain
+from muccore.interfaces import BadDescription, IRoomStore
+from muccore.interfaces.handlers import InvalidHandler
+from muccore.muc.handler import MUCHandler
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.routing.dispatch import merge
+from muccore.routing.domain import Domain
+from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
+from muccore.services.ping import AccountPingHandler, PingHandler
+from muccore.services.time import TimeHandler
+from muccore.services.version import VersionHandler
+
+DOMAINS: Final = (("server", UserDomain), ("muc", Domain))
+"""The section that configures each domain, and the class of the domain."""
+
+
+class ServerHandlers:
+    """
+    The handlers of one server, in the order in which they are added.
+
+    @ivar muc: the rooms.
+    @ivar disco: service discovery at the accounts' domain.
+    """
+
+    def __init__(self, settings: Settings, rooms: IRoomStore) -> None:
+        """@param rooms: the store of rooms."""
+        self._settings = settings
+        self.muc = MUCHandler(rooms, mucOptions(settings))
+        self.disco = AccountDiscoHandler(lambda: [(settings.muc.domain, self.muc.options.name)], settings.server.name)
+        self._builtin: dict[str, list[Any]] = {
+            "server": [self.disco, AccountPingHandler(), RosterHandler(), VersionHandler(), TimeHandler()],
+            "muc": [DiscoInfoHandler(), PingHandler(), VersionHandler(), self.muc],
+        }
+
+    def make(self, section: str) -> Iterator[Any]:
+        """
+        Make the handlers of the domain that a section configures.
+
+        @raise ConfigError: if a plugin does not make its handler.
+        """
+        yield from self._builtin[section]
+        for description in getattr(self._settings, section).extraHandlers:
+            yield self._makeExtra(section, description)
+
+    def _makeExtra(self, section: str, description: HandlerDescription) -> Any:
+        try:
+            handler = description.make()
+        except BadDescription as e:
+            problem = str(e)
+        except Exception as e:
+            problem = f"the handler {description.name!r} cannot be made: {type(e).__name__}: {e}"
+        else:
+            if IXMPPHandler.providedBy(handler):
+                return handler
+            problem = f"the plugin {description.name!r} makes no handler, but {type(handler).__name__}"
+        raise ConfigError([self._problem(section, problem)])
+
+    def _problem(self, section: str, text: str) -> Problem:
+        domain = getattr(self._settings, section).domain
+        return self._settings.problem(section, "extra_handlers", f"{domain}: {' '.join(text.split())}")
+
+    def findProblems(self) -> Iterator[Problem]:
+        """Find handlers that cannot be made, and tables that cannot be merged; no handler is added."""
+        for section, domain in DOMAINS:
+            added = list(self._builtin[section])
+            for description in getattr(self._settings, section).extraHandlers:
+                try:
+                    handler = self._makeExtra(section, description)
+                    merge([*added, handler], domain.bind, lambda element, to: None)
+                except ConfigError as e:
+                    yield from e.problems
+                except InvalidHandler as e:
+                    yield self._problem(section, str(e))
+                else:
+                    added.append(handler)
+
+
+def mucOptions(settings: Settings) -> MUCServiceSettings:
+    """Return the options of the rooms."""
+    muc = settings.muc
+    return MUCServiceSettings(
+        name=muc.name,
+        localDomain=settings.server.domain,
+        creation=muc.roomCreation,
+        lockNewRooms=muc.lockNewRooms,
+        roomsPerUser=muc.roomsPerUser,
+        defaults=RoomSettings(
+            public=muc.defaultPublic,
+            persistent=muc.defaultPersistent,
+            membersOnly=muc.defaultMembersOnly,
+            moderated=muc.defaultModerated,
+            nonAnonymous=muc.defaultWhois == "anyone",
+            historyLength=muc.history,
+        ),
+        historyLimit=muc.historyLimit,
+        maxUsersLimit=muc.maxUsersLimit,
+        idleRooms=muc.idleRooms,
+        grace=muc.temporaryRoomGrace,
+        lockTimeout=muc.roomLockTimeout,
+        presenceSize=muc.presenceSize,
+    )

@@ -1,0 +1,137 @@
+# -*- test-case-name: tests.server.test_handlers -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.server.handlers}."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.task import Clock
+from twisted.plugin import IPlugin
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from muccore.config import plugins
+from muccore.config.errors import ConfigError
+from muccore.interfaces import BadDescription, IHandlerFactory
+from muccore.interfaces.handlers import BARE, HOST
+from muccore.routing.handler import Handler
+from muccore.server import preflight
+from muccore.server.assembly import ServerComponents
+from muccore.testing.server import makeSettings
+
+
+@implementer(IPlugin, IHandlerFactory)
+class Factory:
+    """
+    A plugin.
+
+    @ivar make: called with what C{makeHandler} is called with.
+    """
+
+    help = ""
+
+    def __init__(self, name: str, make: Callable[..., Any]) -> None:
+        self.name = name
+        self.makeHandler = make
+
+
+class Greeter(Handler):
+    """A handler with tables."""
+
+    def __init__(self, *keys: Any) -> None:
+        super().__init__()
+        self.stanzas = {key: lambda *_: None for key in keys if len(key) == 3}
+        self.iqs = {key: lambda *_: None for key in keys if len(key) == 4}
+
+
+def crash(*_: object) -> None:
+    """A bug in a plugin."""
+    raise ZeroDivisionError("one line\nand another")
+
+
+def refuse(*_: object) -> None:
+    """A plugin that refuses its argument."""
+    raise BadDescription("give a word")
+
+
+GREETING = ("get", HOST, "urn:example:greeting", "greeting")
+
+
+class ProblemTests(SynchronousTestCase):
+    """Handlers that cannot be added are found before the start."""
+
+    def problems(self, makers: dict[str, Callable[..., Any]], server: str = "", muc: str = "") -> list[str]:
+        """
+        Check handlers.
+
+        @param makers: what the installed plugins do, by name.
+        @param server: the value of C{extra_handlers} for the accounts' domain.
+        @param muc: likewise for the rooms' domain.
+        @return: the problems found, without the place in the file.
+        """
+        self.patch(plugins, "getPlugins", lambda _: [Factory(name, make) for name, make in makers.items()])
+        self.settings = makeSettings(server={"extra_handlers": server}, muc={"extra_handlers": muc})
+        for check in (preflight.check, preflight.checkHandlers):
+            try:
+                check(self.settings, reactor)
+            except ConfigError as e:
+                found = [str(problem).partition(": ")[2] for problem in e.problems]
+            else:
+                found = []
+        return found
+
+    def test_fine(self) -> None:
+        """A handler may be added to both domains."""
+        self.assertEqual(self.problems({"greeter": lambda *_: Greeter(GREETING)}, "greeter", "greeter"), [])
+
+    def test_conflict(self) -> None:
+        """Two handlers with one key are named with the key and the domain; the handlers after them are checked too."""
+        ping = ("get", HOST, "urn:xmpp:ping", "ping")
+        lock = ("message", "groupchat", BARE)
+        makers = {"a": lambda *_: Greeter(GREETING), "ping": lambda *_: Greeter(ping), "lock": lambda *_: Greeter(lock)}
+        both = r"both handle \(.*\), and neither is declared with mayDecline"
+        greeter = r"tests\.server\.test_handlers\.Greeter"
+        found = self.problems(makers, "a\n a\n ping", "lock")
+        for line, pattern in zip(
+            found,
+            (
+                rf"\[server\] extra_handlers: localhost: {greeter} and {greeter} {both}",
+                rf"\[server\] extra_handlers: localhost: muccore\.\S+\.AccountPingHandler and {greeter} {both}",
+                rf"\[muc\] extra_handlers: conference\.localhost: muccore\.\S+\.MUCHandler and {greeter} {both}",
+            ),
+            strict=True,
+        ):
+            self.assertRegex(line, rf"\A{pattern}\Z")
+        self.assertIn("'urn:xmpp:ping'", found[1])
+
+    def test_illegalKey(self) -> None:
+        """So are keys that no domain has, and those of chat between users at the accounts' domain."""
+        keys = {"steal": ("message", "*", BARE), "typo": ("mesage", "*", HOST)}
+        steal, typo = self.problems({name: lambda *_, k=key: Greeter(k) for name, key in keys.items()}, "steal\n typo")
+        self.assertIn(
+            "localhost: tests.server.test_handlers.Greeter handles ('message', '*', BARE), which users send", steal
+        )
+        self.assertIn("localhost: tests.server.test_handlers.Greeter has ('mesage', '*', <AddressType.HOST: 0>)", typo)
+
+    def test_notMade(self) -> None:
+        """A plugin that refuses, crashes or makes something else is one line, and the others are checked too."""
+        self.assertEqual(
+            self.problems({"no": refuse, "bug": crash, "none": lambda *_: None}, "no\n bug\n none\n bug"),
+            [
+                "[server] extra_handlers: localhost: give a word",
+                "[server] extra_handlers: localhost: the handler 'bug' cannot be made: "
+                "ZeroDivisionError: one line and another",
+                "[server] extra_handlers: localhost: the plugin 'none' makes no handler, but NoneType",
+                "[server] extra_handlers: localhost: the handler 'bug' cannot be made: "
+                "ZeroDivisionError: one line and another",
+            ],
+        )
+
+    def test_start(self) -> None:
+        """A server that is started all the same fails with the same line."""
+        [problem] = self.problems({"bug": crash}, "bug")
+        failure = self.failureResultOf(ServerComponents(self.settings, Clock()).open(), ConfigError)
+        self.assertIn(problem, str(failure.value))
