@@ -48,20 +48,21 @@ _CONFIGURED = """
 from muccore.config.load import load
 from muccore.config.errors import ConfigError
 from muccore.server import preflight
-from muccore.services.disco import DiscoHandler
-from tests.routing.helpers import Server
-from twisted.internet import reactor
+from muccore.server.assembly import ServerComponents
+from muccore.xmpp.jid import parse
+from tests.routing.helpers import Client, FakeStream
+from twisted.internet.task import Clock
+from twisted.python.filepath import FilePath
+FilePath("password").setContent(b"secret")
 try:
     settings = load("server.cfg")
-    preflight.checkHandlers(settings, reactor)
+    preflight.checkHandlers(settings, Clock())
 except ConfigError as e:
     print(e)
 else:
-    server = Server()
-    for description in settings.server.extraHandlers:
-        server.add("localhost", description.make())
-    server.add("localhost", DiscoHandler())
-    romeo = server.connect("romeo@localhost/orchard")
+    components, stream = ServerComponents(settings, Clock()), FakeStream()
+    components.open()
+    romeo = Client(components.sessions.bind(parse("romeo@localhost"), "orchard", stream), stream)
     for payload in "<hello xmlns='urn:example:hello'/>", "<query xmlns='http://jabber.org/protocol/disco#info'/>":
         print(*romeo.ask(f"<iq type='get' id='1' to='localhost'>{payload}</iq>"))
 """
@@ -181,10 +182,11 @@ class ExampleTests(SynchronousTestCase):
 
 
 _PAGE = """
-from muccore.config.plugins import HandlerDescription
+from muccore.config.plugins import handlerFactories
+from muccore.interfaces import HandlerContext
 from tests.routing.helpers import Server
 server = Server("there.localhost")
-server.add("there.localhost", HandlerDescription("farewell", "").make())
+server.add("there.localhost", handlerFactories()["farewell"].makeHandler(HandlerContext("", {}, None, None)))
 romeo = server.connect("romeo@localhost/orchard")
 for stanza in (
     "<iq type='get' id='1' to='there.localhost'><farewell xmlns='urn:example:farewell'/></iq>",

@@ -12,7 +12,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config import ini
 from muccore.config.errors import ConfigError, InvalidValue, Problem, quoted, suggestion
-from muccore.config.schema import OPTIONS, SECTIONS, Option, Settings
+from muccore.config.schema import HANDLER_SECTION, OPTIONS, SECTIONS, Option, Settings
 from muccore.config.validation import CHECKS
 
 DEFAULT_PATH: Final = "/etc/muccore/server.cfg"
@@ -85,7 +85,10 @@ class _SettingsReader:
         values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         for option in OPTIONS.values():
             self._readOption(option, sections.get(option.section), values[option.section])
-        common: dict[str, Any] = {"base": self._base, "path": self._path, "lines": self._lines}
+        handlers = self._readHandlerSections(sections, values)
+        common: dict[str, Any] = {
+            "handlers": handlers, "base": self._base, "path": self._path, "lines": self._lines,
+        }
         known = cast(
             Settings, _PartialSettings({name: _PartialSettings(found) for name, found in values.items()} | common)
         )
@@ -104,6 +107,8 @@ class _SettingsReader:
 
     def _checkNames(self, sections: Mapping[str, ini.Section]) -> None:
         for name, section in sections.items():
+            if name.startswith(HANDLER_SECTION):
+                continue
             if name not in SECTIONS:
                 allowed = _with(f"allowed: {', '.join(SECTIONS)}", suggestion(name, SECTIONS))
                 self._report(section.number, name, None, f"no such section; {allowed}")
@@ -111,6 +116,28 @@ class _SettingsReader:
             for key, entry in section.entries.items():
                 if (name, key) not in OPTIONS:
                     self._report(entry.number, name, key, f"no such key; {_similarKeys(name, key)}")
+
+    def _readHandlerSections(
+        self, sections: Mapping[str, ini.Section], values: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, dict[str, str]]:
+        """Read the options of handlers; report a section of a handler that C{extra_handlers} does not name."""
+        lists = [values[section].get("extraHandlers") for section in ("server", "muc")]
+        named = sorted({handler.name for handlers in lists for handler in handlers or ()})
+        found: dict[str, dict[str, str]] = {}
+        for name, section in sections.items():
+            if not name.startswith(HANDLER_SECTION):
+                continue
+            handler = name.removeprefix(HANDLER_SECTION)
+            # A list that could not be read may have named it.
+            if handler not in named and None not in lists:
+                allowed = ", ".join(HANDLER_SECTION + other for other in named) or "none"
+                text = f"extra_handlers names no handler {quoted(handler)}; allowed: {allowed}"
+                self._report(section.number, name, None, _with(text, suggestion(handler, named)))
+            found[handler] = {}
+            for key, entry in section.entries.items():
+                self._lines[name, key] = entry.number
+                found[handler][key] = "\n".join(line.text for line in entry.lines)
+        return found
 
     def _readOption(self, option: Option, section: ini.Section | None, values: dict[str, Any]) -> None:
         entry = section.entries.get(option.name) if section is not None else None

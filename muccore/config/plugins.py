@@ -14,7 +14,6 @@ from typing import Any
 
 from twisted.plugin import getPlugins
 from twisted.python.filepath import FilePath
-from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 
 from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.types import Type
@@ -54,16 +53,12 @@ class HandlerDescription:
     name: str
     argument: str
 
-    def make(self) -> IXMPPHandler:
-        """
-        Make the handler.
-
-        @raise BadDescription: if there is none of that name, or the argument is invalid.
-        """
+    def findFactory(self) -> IHandlerFactory:
+        """@raise BadDescription: if no plugin of that name is installed."""
         factories = handlerFactories()
         if self.name not in factories:
             raise BadDescription(f"no handler {self.name!r} is installed")
-        return factories[self.name].makeHandler(self.argument)
+        return factories[self.name]
 
 
 def handlerFactories() -> dict[str, IHandlerFactory]:

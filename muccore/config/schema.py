@@ -38,6 +38,9 @@ from muccore.config.types import (
 
 T = TypeVar("T")
 
+HANDLER_SECTION: Final = "handler:"
+"""C{[handler:NAME]} has the options of the handler of this name."""
+
 _METADATA: Final = "muccore.option"
 
 
@@ -78,7 +81,10 @@ class ServerSection:
     )
     name: str = _option(Text(), "muccore", "The server's name for people, as clients show it.")
     extraHandlers: tuple[HandlerDescription, ...] = _option(
-        ListOf(HandlerType()), "", "Additional protocol handlers for the domain, from Twisted plugins."
+        ListOf(HandlerType()),
+        "",
+        "Additional protocol handlers for the domain, from Twisted plugins. A handler takes its options from a section "
+        "[handler:NAME].",
     )
     logLevel: str = _option(
         Choice("debug", "info", "warn", "error", "critical"), "info", "The lowest level of events that are logged."
@@ -276,7 +282,9 @@ class MUCSection:
         Choice("moderators", "anyone"), "moderators", "Who sees the real addresses of the occupants of a new room."
     )
     extraHandlers: tuple[HandlerDescription, ...] = _option(
-        ListOf(HandlerType()), "", "Additional protocol handlers for the domain of the rooms, from Twisted plugins."
+        ListOf(HandlerType()),
+        "",
+        "Additional protocol handlers for the domain of the rooms, from Twisted plugins, as in [server].",
     )
 
 
@@ -285,6 +293,7 @@ class Settings:
     """
     A configuration. Equal if all values are, wherever they are in the file.
 
+    @ivar handlers: the options of handlers, by the handler's name.
     @ivar base: the folder of the configuration file, the base of relative paths.
     @ivar path: the file, as given.
     @ivar lines: the line of each key in the file, by section and key.
@@ -298,6 +307,7 @@ class Settings:
     auth: AuthSection
     storage: StorageSection
     muc: MUCSection
+    handlers: Mapping[str, Mapping[str, str]]
     base: FilePath[str]
     path: str = field(compare=False)
     lines: Mapping[tuple[str, str], int] = field(compare=False, repr=False)

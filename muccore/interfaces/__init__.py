@@ -7,7 +7,7 @@ Every method that may have to wait returns a L{Deferred}, in memory too.
 
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
 from muccore.interfaces.auth import IAuthBackend
-from muccore.interfaces.handlers import IHandlerFactory
+from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
 from muccore.interfaces.routing import IDomain, IRoute, IRouter
 from muccore.interfaces.sessions import ISession, ISessionBinder
@@ -15,8 +15,8 @@ from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, Sch
 from muccore.interfaces.streams import IStream
 
 __all__ = [
-    "Affiliate", "BadDescription", "IAccountStore", "IAuthBackend", "IDomain", "IHandlerFactory", "IRoomStore",
-    "IRoute", "IRouter", "ISession", "ISessionBinder", "IStore", "IStoreFactory", "IStream", "NoSuchUser",
-    "PublicRooms", "RoomChange", "RoomRecord", "SchemaTooNew", "StoreError", "StoreUnavailable", "Subject",
-    "UserExists",
+    "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IDomain", "IHandlerFactory",
+    "IRoomStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "IStore", "IStoreFactory", "IStream",
+    "InvalidOption", "NoSuchUser", "PublicRooms", "RoomChange", "RoomRecord", "SchemaTooNew", "StoreError",
+    "StoreUnavailable", "Subject", "UserExists",
 ]

@@ -9,13 +9,16 @@ They stand on floor 0, because a handler (floor 4) writes them and a domain (flo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
 from twisted.plugin import IPlugin
+from twisted.python.filepath import FilePath
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import Attribute
 
+from muccore.interfaces.stores import BadDescription, IStore
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID, InvalidJID
@@ -162,18 +165,73 @@ class ITableHandler(IXMPPHandler):
     )
 
 
+class InvalidOption(BadDescription):
+    """
+    An option in the configuration section of a handler is invalid; C{str()} of it says why and what is allowed.
+
+    @ivar key: the option.
+    """
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+@dataclass(frozen=True)
+class HandlerContext:
+    """
+    What a plugin makes a handler from.
+
+    @ivar argument: the text after the colon in C{extra_handlers}, or C{""}.
+    @ivar options: the section C{[handler:NAME]} of the configuration, C{NAME} being the plugin's name; the lines of a
+        value are separated by line feeds.
+    @ivar base: the folder of the configuration file, which is the base of relative paths.
+    @ivar reactor: for time, threads and connections.
+    @ivar stores: see L{store}.
+    """
+
+    argument: str
+    options: Mapping[str, str]
+    base: FilePath[str]
+    reactor: Any
+    stores: Mapping[str, IStore] = field(default_factory=dict)
+
+    def store(self, kind: str) -> Any:
+        """
+        Get a store of the server. It is open while the handler has a domain.
+
+        @param kind: C{"accounts"} (L{muccore.interfaces.IAuthBackend}) or C{"rooms"}
+            (L{muccore.interfaces.IRoomStore}).
+        @raise BadDescription: if the server has no store of this kind.
+        """
+        if kind not in self.stores:
+            raise BadDescription(f"no store {kind!r}; allowed: {', '.join(sorted(self.stores)) or 'none'}")
+        return self.stores[kind]
+
+    def checkOptions(self, *known: str) -> None:
+        """
+        Refuse options that the handler does not have.
+
+        @raise InvalidOption: for the first that is not known.
+        """
+        for key in self.options:
+            if key not in known:
+                raise InvalidOption(key, f"no such key; allowed: {', '.join(known) or 'none'}")
+
+
 class IHandlerFactory(IPlugin):
     """Makes handlers of one protocol; found with C{getPlugins}, named in the configuration."""
 
     name = Attribute("The word that names it in the configuration.")
     help = Attribute("One line for the configuration reference.")
 
-    def makeHandler(argument: str) -> IXMPPHandler:
+    def makeHandler(context: HandlerContext) -> IXMPPHandler:
         """
-        Make a handler for one domain.
+        Make a handler for one domain. Called before the start, to find mistakes, and at the start: only make an
+        object, and leave files, connections and the stores alone until the handler is added to its domain.
 
-        @param argument: what stands behind the colon in the configuration, or C{""}.
-        @raise BadDescription: if the argument is not understood.
+        @raise BadDescription: if the argument is invalid.
+        @raise InvalidOption: if an option is invalid.
         """
 
 
@@ -187,11 +245,13 @@ __all__ = [
     "AddressType",
     "Answered",
     "Function",
+    "HandlerContext",
     "IHandlerFactory",
     "IQKey",
     "IQTable",
     "ITableHandler",
     "InvalidHandler",
+    "InvalidOption",
     "Key",
     "NotHandled",
     "StanzaKey",

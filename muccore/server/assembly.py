@@ -62,7 +62,7 @@ class ServerComponents:
         self.router = Router(self.sessions)
         self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
         self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
-        self._handlers = ServerHandlers(settings, self.rooms)
+        self._handlers = ServerHandlers(settings, {"accounts": self.accounts, "rooms": self.rooms}, reactor)
         self.muc, self.disco = self._handlers.muc, self._handlers.disco
         for made in (self.userDomain, self.mucDomain):
             self.router.addDomain(made)

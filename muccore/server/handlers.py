@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
 
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 
 from muccore.config.errors import ConfigError, Problem
 from muccore.config.plugins import HandlerDescription
-from muccore.config.schema import Settings
+from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.im.roster import RosterHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import BadDescription, IRoomStore
-from muccore.interfaces.handlers import InvalidHandler
+from muccore.interfaces import BadDescription, IRoomStore, IStore
+from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.service.servicesettings import MUCServiceSettings
@@ -38,10 +38,12 @@ class ServerHandlers:
     @ivar disco: service discovery at the accounts' domain.
     """
 
-    def __init__(self, settings: Settings, rooms: IRoomStore) -> None:
-        """@param rooms: the store of rooms."""
+    def __init__(self, settings: Settings, stores: Mapping[str, IStore], reactor: Any) -> None:
+        """@param stores: the server's stores by kind (see L{muccore.storage.registry.KINDS})."""
         self._settings = settings
-        self.muc = MUCHandler(rooms, mucOptions(settings))
+        self._stores = stores
+        self._reactor = reactor
+        self.muc = MUCHandler(cast(IRoomStore, stores["rooms"]), mucOptions(settings))
         self.disco = AccountDiscoHandler(lambda: [(settings.muc.domain, self.muc.options.name)], settings.server.name)
         self._builtin: dict[str, list[Any]] = {
             "server": [self.disco, AccountPingHandler(), RosterHandler(), VersionHandler(), TimeHandler()],
@@ -59,21 +61,26 @@ class ServerHandlers:
             yield self._makeExtra(section, description)
 
     def _makeExtra(self, section: str, description: HandlerDescription) -> Any:
+        settings, name = self._settings, description.name
+        options = settings.handlers.get(name, {})
         try:
-            handler = description.make()
+            context = HandlerContext(description.argument, options, settings.base, self._reactor, self._stores)
+            handler = description.findFactory().makeHandler(context)
+        except InvalidOption as e:
+            raise ConfigError([settings.problem(HANDLER_SECTION + name, e.key, _oneLine(e))]) from None
         except BadDescription as e:
             problem = str(e)
         except Exception as e:
-            problem = f"the handler {description.name!r} cannot be made: {type(e).__name__}: {e}"
+            problem = f"the handler {name!r} cannot be made: {type(e).__name__}: {e}"
         else:
             if IXMPPHandler.providedBy(handler):
                 return handler
-            problem = f"the plugin {description.name!r} makes no handler, but {type(handler).__name__}"
+            problem = f"the plugin {name!r} makes no handler, but {type(handler).__name__}"
         raise ConfigError([self._problem(section, problem)])
 
     def _problem(self, section: str, text: str) -> Problem:
         domain = getattr(self._settings, section).domain
-        return self._settings.problem(section, "extra_handlers", f"{domain}: {' '.join(text.split())}")
+        return self._settings.problem(section, "extra_handlers", f"{domain}: {_oneLine(text)}")
 
     def findProblems(self) -> Iterator[Problem]:
         """Find handlers that cannot be made, and tables that cannot be merged; no handler is added."""
@@ -89,6 +96,10 @@ class ServerHandlers:
                     yield self._problem(section, str(e))
                 else:
                     added.append(handler)
+
+
+def _oneLine(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def mucOptions(settings: Settings) -> MUCServiceSettings:

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, cast
+from typing import Any
 from xml.parsers import expat
 
 from twisted.internet.endpoints import serverFromString
@@ -21,7 +21,7 @@ from twisted.internet.endpoints import serverFromString
 from muccore.config.endpoints import socketAddress
 from muccore.config.errors import ConfigError, Problem
 from muccore.config.schema import Settings
-from muccore.interfaces import IRoomStore, IStore, StoreError
+from muccore.interfaces import IStore, StoreError
 from muccore.net.tls import ServerTLS, TLSConfigError
 from muccore.server.handlers import ServerHandlers
 from muccore.storage.registry import makeStore
@@ -88,12 +88,17 @@ def tlsFromSettings(settings: Settings) -> ServerTLS:
     return ServerTLS(certificate.path, key.path)
 
 
-def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
-    for purpose, section, key, description in (
+def _makeStores(settings: Settings, reactor: Any) -> Iterator[tuple[str, str, str, IStore]]:
+    """Make the stores: the kind of each, section and key of its description, and the store."""
+    for kind, section, key, description in (
         ("accounts", "auth", "backend", settings.auth.backend),
         ("rooms", "storage", "affiliations", settings.storage.affiliations),
     ):
-        store: IStore = makeStore(purpose, description, settings.base, reactor)
+        yield kind, section, key, makeStore(kind, description, settings.base, reactor)
+
+
+def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
+    for _, section, key, store in _makeStores(settings, reactor):
         probe = getattr(store, "probe", None)
         if probe is None:
             continue
@@ -104,8 +109,8 @@ def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
 
 
 def _handlers(settings: Settings, reactor: Any) -> Iterator[Problem]:
-    rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
-    return ServerHandlers(settings, rooms).findProblems()
+    stores = {kind: store for kind, _, _, store in _makeStores(settings, reactor)}
+    return ServerHandlers(settings, stores, reactor).findProblems()
 
 
 def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:

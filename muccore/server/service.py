@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from muccore.config.errors import ConfigError
 from muccore.config.load import load
-from muccore.config.schema import Settings
+from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.interfaces import StoreError
 from muccore.log import eventlog
 from muccore.log.logger import Logger, setThreshold
@@ -270,6 +270,9 @@ class MUCCoreService(Service):
         ):
             if getattr(getattr(old, section), attribute) != getattr(getattr(settings, section), attribute):
                 waiting.append(f"[{section}] {key}")
+        for name in sorted(old.handlers.keys() | settings.handlers.keys()):
+            if old.handlers.get(name) != settings.handlers.get(name):
+                waiting.append(f"[{HANDLER_SECTION}{name}]")
         if waiting:
             self._log.warn("these changes take effect at the next start: {keys}", keys=", ".join(waiting))
 

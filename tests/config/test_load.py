@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.config import plugins
 from muccore.config.errors import ConfigError
 from muccore.config.load import load, parse
 from muccore.config.schema import OPTIONS
@@ -116,6 +118,29 @@ history = 300
         self.assertIn("[Limits]: no such section; allowed: server, c2s,", problem)
         self.assertIn("(did you mean 'limits'?)", problem)
 
+    def test_handlerSections(self) -> None:
+        """
+        The section of a handler may have any keys; that of a handler which is not named is an error, unless the names
+        cannot be read.
+        """
+        factory = SimpleNamespace(name="hello")
+        self.patch(plugins, "getPlugins", lambda _: [factory])
+        sections = {"server": {"extra_handlers": "hello:x"}, "handler:hello": {"word": "a\n b", "empty": ""}}
+        found = settings(**sections)
+        self.assertEqual(found.handlers, {"hello": {"word": "a\nb", "empty": ""}})
+        self.assertEqual(found.problem("handler:hello", "word", "x").line, found.lines["handler:hello", "word"])
+        self.assertEqual(settings().handlers, {})
+        (problem,) = problemsOf(text(**sections, **{"handler:helo": {"word": "a"}}))
+        self.assertTrue(
+            problem.endswith(
+                "[handler:helo]: extra_handlers names no handler 'helo'; allowed: handler:hello "
+                "(did you mean 'hello'?)"
+            ),
+            problem,
+        )
+        (problem,) = problemsOf(text(server={"extra_handlers": "helo"}, **{"handler:hello": {}}))
+        self.assertIn("no handler 'helo' is installed", problem)
+
     def test_missing(self) -> None:
         """A missing required key is reported at its section, or without a line if that is missing too."""
         (problem,) = problemsOf(text(server={"domain": None}))
@@ -152,6 +177,7 @@ history = 300
 _LINES = st.sampled_from(
     [f"[{section}]" for section, _ in OPTIONS]
     + [f"{name} = {key.default}" for (_, name), key in OPTIONS.items()]
+    + ["[handler:hello]", "extra_handlers = hello"]
     + ["domain = a", "  tcp:1", "backend = memory:", "affiliations = sqlite:x", "# x", "[", "=", " ", "\x85 = \x1b"]
 )
 

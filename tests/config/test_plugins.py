@@ -13,30 +13,21 @@ from zope.interface import implementer
 from muccore.config import plugins
 from muccore.config.errors import InvalidValue
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
-from muccore.interfaces import BadDescription, IHandlerFactory
+from muccore.interfaces import BadDescription, HandlerContext, IHandlerFactory
 
 BASE = FilePath("/srv/muccore/etc")
 
 
-class GreetingHandler(XMPPHandler):
-    """A handler with an argument."""
-
-    def __init__(self, word: str) -> None:
-        self.word = word
-
-
 @implementer(IPlugin, IHandlerFactory)
 class GreetingFactory:
-    """Makes L{GreetingHandler}s."""
+    """A plugin."""
 
     name = "greeting"
     help = "a word"
 
-    def makeHandler(self, argument: str) -> GreetingHandler:
+    def makeHandler(self, context: HandlerContext) -> XMPPHandler:
         """Make a handler."""
-        if not argument:
-            raise BadDescription("greeting needs a word")
-        return GreetingHandler(argument)
+        return XMPPHandler()
 
 
 class HandlerTests(SynchronousTestCase):
@@ -44,13 +35,14 @@ class HandlerTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Install the plugin."""
-        self.patch(plugins, "getPlugins", lambda interface: [GreetingFactory()])
+        self.factory = GreetingFactory()
+        self.patch(plugins, "getPlugins", lambda interface: [self.factory, GreetingFactory()])
 
     def test_named(self) -> None:
-        """A description has two parts and makes the handler."""
+        """A description has two parts; of two plugins with one name it finds the first."""
         description = HandlerType().parse("greeting: hello: you", BASE)
         self.assertEqual(description, HandlerDescription("greeting", "hello: you"))
-        self.assertEqual(description.make().word, "hello: you")
+        self.assertIs(description.findFactory(), self.factory)
 
     def test_unknown(self) -> None:
         """An unknown name is refused, with a suggestion or the installed ones."""
@@ -62,14 +54,8 @@ class HandlerTests(SynchronousTestCase):
     def test_gone(self) -> None:
         """A plugin that is no longer installed is named."""
         self.patch(plugins, "getPlugins", lambda interface: [])
-        error = self.assertRaises(BadDescription, HandlerDescription("greeting", "x").make)
+        error = self.assertRaises(BadDescription, HandlerDescription("greeting", "x").findFactory)
         self.assertEqual(str(error), "no handler 'greeting' is installed")
-
-    def test_firstCounts(self) -> None:
-        """Of two plugins with the same name, the first counts."""
-        first = GreetingFactory()
-        self.patch(plugins, "getPlugins", lambda interface: [first, GreetingFactory()])
-        self.assertIs(plugins.handlerFactories()["greeting"], first)
 
 
 class StoreTests(SynchronousTestCase):

@@ -15,7 +15,14 @@ from zope.interface import implementer
 
 from muccore.config import plugins
 from muccore.config.errors import ConfigError
-from muccore.interfaces import BadDescription, IHandlerFactory
+from muccore.interfaces import (
+    BadDescription,
+    HandlerContext,
+    IAuthBackend,
+    IHandlerFactory,
+    InvalidOption,
+    IRoomStore,
+)
 from muccore.interfaces.handlers import BARE, HOST
 from muccore.routing.handler import Handler
 from muccore.server import preflight
@@ -63,17 +70,20 @@ GREETING = ("get", HOST, "urn:example:greeting", "greeting")
 class ProblemTests(SynchronousTestCase):
     """Handlers that cannot be added are found before the start."""
 
-    def problems(self, makers: dict[str, Callable[..., Any]], server: str = "", muc: str = "") -> list[str]:
+    def problems(
+        self, makers: dict[str, Callable[..., Any]], server: str = "", muc: str = "", **sections: dict[str, str]
+    ) -> list[str]:
         """
         Check handlers.
 
         @param makers: what the installed plugins do, by name.
         @param server: the value of C{extra_handlers} for the accounts' domain.
         @param muc: likewise for the rooms' domain.
+        @param sections: further sections of the configuration.
         @return: the problems found, without the place in the file.
         """
         self.patch(plugins, "getPlugins", lambda _: [Factory(name, make) for name, make in makers.items()])
-        self.settings = makeSettings(server={"extra_handlers": server}, muc={"extra_handlers": muc})
+        self.settings = makeSettings(server={"extra_handlers": server}, muc={"extra_handlers": muc}, **sections)
         for check in (preflight.check, preflight.checkHandlers):
             try:
                 check(self.settings, reactor)
@@ -129,6 +139,49 @@ class ProblemTests(SynchronousTestCase):
                 "ZeroDivisionError: one line and another",
             ],
         )
+
+    def test_context(self) -> None:
+        """
+        A plugin gets argument, options, folder, reactor and the stores; what it says about an option is told at the
+        option.
+        """
+        contexts = []
+
+        def make(context: HandlerContext) -> Handler:
+            contexts.append(context)
+            context.checkOptions("word")
+            if context.options.get("word") == "x":
+                raise InvalidOption("word", "found 'x'; allowed: a word")
+            return Greeter(GREETING)
+
+        word = "[handler:greeter] word: found 'x'; allowed: a word"
+        for options, problems in (
+            ({"word": "Good day"}, []),
+            ({}, []),
+            ({"word": "x"}, [word]),
+            ({"wort": "x"}, ["[handler:greeter] wort: no such key; allowed: word"]),
+        ):
+            found = self.problems({"greeter": make}, "greeter:hello", **{"handler:greeter": options})
+            self.assertEqual(found, problems)
+            context = contexts[-1]
+            self.assertEqual(
+                (context.argument, context.options, context.base, context.reactor),
+                ("hello", options, self.settings.base, reactor),
+            )
+        self.assertTrue(IAuthBackend.providedBy(context.store("accounts")))
+        self.assertTrue(IRoomStore.providedBy(context.store("rooms")))
+        text = str(self.assertRaises(BadDescription, context.store, "room"))
+        self.assertEqual(text, "no store 'room'; allowed: accounts, rooms")
+
+    def test_sameStores(self) -> None:
+        """The handlers of a server that starts get its own stores, which are open."""
+        contexts: list[HandlerContext] = []
+        self.problems({"a": lambda context: contexts.append(context) or Greeter()}, "a")
+        clock = Clock()
+        components = ServerComponents(self.settings, clock)
+        self.successResultOf(components.open())
+        self.assertIs(contexts[-1].reactor, clock)
+        self.assertEqual(contexts[-1].stores, {"accounts": components.accounts, "rooms": components.rooms})
 
     def test_start(self) -> None:
         """A server that is started all the same fails with the same line."""

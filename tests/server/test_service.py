@@ -20,6 +20,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import LogLevel
 from twisted.trial.unittest import TestCase
 
+from muccore.config import plugins
 from muccore.config.errors import ConfigError
 from muccore.config.load import load
 from muccore.interfaces import StoreUnavailable
@@ -35,6 +36,7 @@ from muccore.xmpp import ns
 from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED, ConfigurationFile, Logged
 from tests.endtoend.clients import RoomClient, bounded, codes, isPresence, logIn
+from tests.server.test_handlers import Factory, Greeter
 
 CHAT = "conference.localhost"
 
@@ -469,22 +471,24 @@ class ReloadTests(ServerTestCase):
 
     async def test_restart(self) -> None:
         """Exactly the changes that need a restart are logged, and do not apply."""
+        self.patch(plugins, "getPlugins", lambda _: [Factory("greeter", lambda context: Greeter())])
         file = ConfigurationFile(self)
         running = await self.serve(file)
         romeo = await logIn(self, running.port, "romeo")
         file.configure(
-            server={"domain": "example.org", "name": "Verona"},
+            server={"domain": "example.org", "name": "Verona", "extra_handlers": "greeter"},
             transport={"outbox_limit": "1 MiB"},
             auth={"backend": "memory:"},
             storage={"affiliations": "sqlite:rooms.db"},
             muc={"domain": "rooms.example.org", "name": "Verona"},
+            **{"handler:greeter": {"word": "Good day"}},
         )
         await running.server.reload()
         [line] = self.logged.lines(LogLevel.warn)
         self.assertEqual(
             line,
             "these changes take effect at the next start: [transport], [auth], [storage], [server] domain, "
-            "[muc] domain",
+            "[server] extra_handlers, [muc] domain, [handler:greeter]",
         )
         self.assertEqual(await self.nameOf(romeo), "Verona")
         await logIn(self, running.port, "juliet")

@@ -22,11 +22,12 @@ class HelloFactory:
         self.name = name
         self._handler = handler
 
-    def makeHandler(self, argument):
-        """Called when the configuration is read, and for each domain that names it."""
-        if len(argument) > 40:
-            raise BadDescription(f"{self.name}: greets with at most 40 characters, found {len(argument)}")
-        return self._handler(argument or "Hello")
+    def makeHandler(self, context):
+        """Called before the start and at the start, for each domain whose configuration names the handler."""
+        greeting = context.argument or "Hello"
+        if len(greeting) > 40:
+            raise BadDescription(f"{self.name}: greets with at most 40 characters, found {len(greeting)}")
+        return self._handler(greeting)
 
 
 hello = HelloFactory("hello", Hello)
