@@ -55,6 +55,20 @@ class _Entry(NamedTuple):
     declines: bool
 
 
+class Tables(NamedTuple):
+    """
+    The merged tables.
+
+    @ivar stanzas: what handles stanzas.
+    @ivar iqs: what handles requests by their payload.
+    @ivar takers: by key, the handler whose method takes whatever it gets, if there is one.
+    """
+
+    stanzas: dict[StanzaKey, Method]
+    iqs: dict[IQKey, Method]
+    takers: dict[Key, Any]
+
+
 class _Chain:
     """Offers a stanza to one method after the other until one does not decline."""
 
@@ -73,15 +87,12 @@ class _Chain:
         return ANSWERED
 
 
-def merge(
-    handlers: Iterable[IXMPPHandler], bind: Bind, otherwise: Callable[[Element, JID], None]
-) -> tuple[dict[StanzaKey, Method], dict[IQKey, Method]]:
+def merge(handlers: Iterable[IXMPPHandler], bind: Bind, otherwise: Callable[[Element, JID], None]) -> Tables:
     """
     Merge the tables of handlers, in the order in which they were added. Nothing of the handlers is called.
 
     @param bind: called for each line of their tables.
     @param otherwise: takes what all that were asked have declined.
-    @return: what handles stanzas, and what handles requests by their payload.
     @raise InvalidHandler: if a line cannot be used, or two handlers are in conflict.
     """
     entries: dict[Key, list[_Entry]] = {}
@@ -100,12 +111,15 @@ def merge(
                 entries.setdefault(key, []).append(entry)
     stanzas: dict[Any, Method] = {}
     iqs: dict[Any, Method] = {}
+    takers: dict[Key, Any] = {}
     for key in entries:
         asked = _asked(entries, key)
         # What takes all that it gets costs no more than its own call.
         method = _Chain([entry.method for entry in asked], otherwise) if asked[0].declines else asked[0].method
         (iqs if _isIQKey(key) else stanzas)[key] = method
-    return stanzas, iqs
+        if not asked[-1].declines:
+            takers[key] = asked[-1].handler
+    return Tables(stanzas, iqs, takers)
 
 
 def _asked(entries: dict[Key, list[_Entry]], key: Key) -> list[_Entry]:

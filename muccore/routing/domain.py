@@ -29,9 +29,10 @@ from twisted.words.xish import domish
 from zope.interface import implementer
 
 from muccore.interfaces import IDomain, IRoute, IRouter
-from muccore.interfaces.handlers import ANSWERED, ANY, BARE, FULL, HOST, NOT_HANDLED, Function, IQKey, Key, StanzaKey
+from muccore.interfaces.handlers import ANSWERED, ANY, BARE, FULL, HOST, NOT_HANDLED, Function, Key
 from muccore.log.logger import Logger
-from muccore.routing.dispatch import Method, merge
+from muccore.routing.dispatch import Method, handlerName, merge
+from muccore.routing.shadowing import findShadowed
 from muccore.routing.wokkelstream import WokkelStream, toStanza
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element, reply
@@ -71,8 +72,7 @@ class Domain:
         self.clock = clock
         self.handlers: list[IXMPPHandler] = []
         self._router = router
-        self._stanzas: dict[StanzaKey, Method] = {}
-        self._iqs: dict[IQKey, Method] = {}
+        self._mergeTables([])
         self._dispatching = False
         self._observed: Element | None = None
         self._pending: deque[tuple[Element, JID]] = deque()
@@ -115,7 +115,17 @@ class Domain:
         return MethodType(function, handler)
 
     def _mergeTables(self, handlers: Iterable[IXMPPHandler]) -> None:
-        self._stanzas, self._iqs = merge(handlers, self.bind, self._untaken)
+        self._stanzas, self._iqs, self._takers = merge(handlers, self.bind, self._untaken)
+
+    def warnOfShadowed(self) -> None:
+        """Log a warning for each stock handler that a table keeps stanzas from (L{muccore.routing.shadowing})."""
+        for handler, observed in findShadowed(self.xmlstream.observers, self._takers).items():
+            _log.warn(
+                "{domain}: stanzas to the domain itself never reach {handler}: {observed}",
+                domain=self.name,
+                handler=handlerName(handler),
+                observed=observed,
+            )
 
     def shutDown(self) -> Deferred[None]:
         """See L{IDomain.shutDown}. A handler that fails to say goodbye does not keep the others from it."""

@@ -53,6 +53,7 @@ class WokkelStream(EventDispatcher):
     @ivar iqDeferreds: the requests that wait for an answer, by id.
     @ivar iqDefaultTimeout: how many seconds they wait.
     @ivar hasObservers: whether anyone has observed stanzas yet.
+    @ivar observers: what is observed, and the functions that are called; without those that are called once.
     """
 
     def __init__(self, send: Callable[[domish.Element], None], clock: IReactorTime) -> None:
@@ -64,7 +65,7 @@ class WokkelStream(EventDispatcher):
         # Twisted's IQ calls it by this name.
         self._callLater = clock.callLater
         self._recipients: dict[str, str] = {}
-        self._observers: list[tuple[Any, Callable[..., Any]]] = []
+        self.observers: list[tuple[Any, Callable[..., Any]]] = []
 
     # Observers
 
@@ -77,7 +78,7 @@ class WokkelStream(EventDispatcher):
     ) -> None:
         """See C{EventDispatcher.addObserver}."""
         self._noteObserver(event)
-        self._observers.append((event, observerfn))
+        self.observers.append((event, observerfn))
         super().addObserver(event, observerfn, priority, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     def addOnetimeObserver(
@@ -89,13 +90,13 @@ class WokkelStream(EventDispatcher):
 
     def removeObserver(self, event: Any, observerfn: Callable[..., Any]) -> None:
         """See C{EventDispatcher.removeObserver}."""
-        if (event, observerfn) in self._observers:
-            self._observers.remove((event, observerfn))
+        if (event, observerfn) in self.observers:
+            self.observers.remove((event, observerfn))
         super().removeObserver(event, observerfn)  # type: ignore[no-untyped-call]
 
     def removeObserversOf(self, handler: IXMPPHandler) -> None:
         """Remove the observers that are methods of a handler."""
-        for event, observer in list(self._observers):
+        for event, observer in list(self.observers):
             if getattr(observer, "__self__", None) is handler:
                 self.removeObserver(event, observer)
 

@@ -93,6 +93,7 @@ class ServerComponents:
         for domain, section in ((self.userDomain, "server"), (self.mucDomain, "muc")):
             for handler in self._handlers.make(section):
                 handler.setHandlerParent(domain)
+            domain.warnOfShadowed()
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:
         """

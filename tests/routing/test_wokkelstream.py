@@ -241,7 +241,7 @@ class ObserverTests(SynchronousTestCase):
         self.stream.removeObserver("/message", observer)
         self.stream.removeObserver("/message", observer)
         self.assertFalse(self.stream.dispatchToObservers(xml("<message/>")))
-        self.assertEqual(self.stream._observers, [])
+        self.assertEqual(self.stream.observers, [])
 
     def test_forget(self) -> None:
         """All observers of one handler can be removed."""
@@ -257,6 +257,6 @@ class ObserverTests(SynchronousTestCase):
             self.stream.addObserver("/message", handler.on)
         self.stream.addObserver("/presence", one.on)
         self.stream.removeObserversOf(one)
-        self.assertEqual(self.stream._observers, [("/message", other.on)])
+        self.assertEqual(self.stream.observers, [("/message", other.on)])
         self.assertFalse(self.stream.dispatchToObservers(xml("<presence/>")))
         self.assertTrue(self.stream.dispatchToObservers(xml("<message/>")))
