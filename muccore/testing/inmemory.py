@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import task
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
 from muccore.im.userdomain import UserDomain
@@ -107,6 +108,18 @@ class InMemoryServer:
         DiscoInfoHandler().setHandlerParent(self.rooms)
         self.muc = MUCHandler(self.store, defaultOptions(**options))
         self.muc.setHandlerParent(self.rooms)
+
+    def addHandler(self, handler: IXMPPHandler, host: str = "localhost") -> None:
+        """
+        Add a handler.
+
+        @param host: the domain, which is created if the server does not have it.
+        @raise InvalidHandler: if the domain refuses it.
+        """
+        domains = self.router.domains
+        if host not in domains:
+            self.router.addDomain(Domain(host, self.router, self.clock))
+        handler.setHandlerParent(domains[host])
 
     def client(self, address: str) -> Client:
         """Log a client in, by its full JID."""

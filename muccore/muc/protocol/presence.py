@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
+from muccore.interfaces import IRoute
 from muccore.muc.model import configuration, messages
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.occupant import OccupantSession
@@ -29,8 +30,7 @@ def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
     sender = parse(presence.attributes["from"])
     if presence.child("x", ns.MUC) is None:
         return _notInside(handler, sender, to)
-    if handler.parent.routeTo(sender) is None:
-        return None
+    _findRoute(handler, sender)
     room = handler.rooms.create(to.bareJID(), sender)
     if not handler.options.lockNewRooms:
         return _createOpen(handler, room, presence, to, sender)
@@ -99,10 +99,7 @@ def available(handler: RoomHandler, presence: Element, to: JID, room: Room) -> N
 
 
 def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender: JID, created: bool = False) -> None:
-    route = handler.parent.routeTo(sender)
-    if route is None:
-        # The session ended while its presence waited for the room.
-        return
+    route = _findRoute(handler, sender)
     nick, renamed = _nick(presence, to)
     reserved = room.affiliations.reservedNick(sender.bare)
     if room.settings.lockNicks and reserved is not None and nick != reserved:
@@ -149,9 +146,18 @@ def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
 
 def _notInside(handler: RoomHandler, sender: JID, to: JID) -> None:
     """Tell somebody whose presence is no join that they are not in the room (§7.2.18)."""
+    _findRoute(handler, sender).deliver(notInside(to.full), toAttribute(sender.full))
+
+
+def _findRoute(handler: RoomHandler, sender: JID) -> IRoute:
+    """
+    @raise StanzaError: C{service-unavailable} if the room cannot deliver to the sender: an address of a handler, or a
+        session that ended while its presence waited.
+    """
     route = handler.parent.routeTo(sender)
-    if route is not None:
-        route.deliver(notInside(to.full), toAttribute(sender.full))
+    if route is None:
+        raise StanzaError("service-unavailable", text="The room cannot deliver stanzas to your address.")
+    return route
 
 
 def nickless(handler: RoomHandler, presence: Element, to: JID) -> None:
