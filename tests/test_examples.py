@@ -63,8 +63,8 @@ else:
     components, stream = ServerComponents(settings, Clock()), FakeStream()
     components.open()
     romeo = Client(components.sessions.bind(parse("romeo@localhost"), "orchard", stream), stream)
-    for payload in "<hello xmlns='urn:example:hello'/>", "<query xmlns='http://jabber.org/protocol/disco#info'/>":
-        print(*romeo.ask(f"<iq type='get' id='1' to='localhost'>{payload}</iq>"))
+    for payload in "<{protocol} xmlns='urn:example:{protocol}'/>", "<query xmlns='http://jabber.org/protocol/disco#info'/>":
+        print(*romeo.ask("<iq type='get' id='1' to='localhost'>" + payload + "</iq>"))
 """
 
 _STORE = """
@@ -159,7 +159,7 @@ class ExampleTests(SynchronousTestCase):
         """The answers of a server with this handler in its configuration."""
         with open(os.path.join(self.place, "server.cfg"), "w") as file:
             file.write(_CONFIGURATION.format(handler=handler))
-        return self.python(_CONFIGURED)
+        return self.python(_CONFIGURED.format(protocol="hello"))
 
     def test_handlers(self) -> None:
         """One line of configuration adds a handler of either kind to a domain: it answers, and is shown in disco."""
@@ -181,47 +181,34 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(self.python(_STORE), ["[None, True, False, False, False, None, None]"])
 
 
-_PAGE = """
-from muccore.config.plugins import handlerFactories
-from muccore.interfaces import HandlerContext
-from tests.routing.helpers import Server
-server = Server("there.localhost")
-server.add("there.localhost", handlerFactories()["farewell"].makeHandler(HandlerContext("", {}, None, None)))
-romeo = server.connect("romeo@localhost/orchard")
-for stanza in (
-    "<iq type='get' id='1' to='there.localhost'><farewell xmlns='urn:example:farewell'/></iq>",
-    "<iq type='get' id='2' to='there.localhost/x'><farewell xmlns='urn:example:farewell'/></iq>",
-    "<message type='chat' to='bot@there.localhost'><body>hi</body></message>",
-    "<message type='error' to='bot@there.localhost'/>",
-    "<presence to='bot@there.localhost'/>",
-):
-    print(*romeo.ask(stanza))
-"""
-
-
 class PageTests(SynchronousTestCase):
     """The code on the page."""
 
-    def test_page(self) -> None:
-        """The handler is found by its plugin and does what the page says."""
-        place = os.path.abspath(self.mktemp())
+    def setUp(self) -> None:
+        """Write the files of the page into a folder."""
+        self.place = os.path.abspath(self.mktemp())
         with open(os.path.join(ROOT, "docs", "writing-a-handler.md")) as page:
-            files = re.findall(r"```python\n# (\S+)\n(.*?)```", page.read(), re.DOTALL)
-        self.assertEqual([name for name, _ in files], ["farewell.py", "twisted/plugins/farewell_plugin.py"])
-        for name, text in files:
-            os.makedirs(os.path.dirname(os.path.join(place, name)), exist_ok=True)
-            with open(os.path.join(place, name), "w") as file:
-                file.write(text)
-        answers = run(_PAGE, place, place)
-        self.assertIn("<item-not-found", answers.pop(1))
-        self.assertEqual(
-            answers,
-            [
-                '<iq xmlns="jabber:client" from="there.localhost" id="1" to="romeo@localhost/orchard" type="result">'
-                '<farewell xmlns="urn:example:farewell">Farewell!</farewell></iq>',
-                '<message xmlns="jabber:client" from="bot@there.localhost" to="romeo@localhost/orchard" type="chat">'
-                "<body>Farewell, romeo!</body></message>",
-                "",
-                "",
-            ],
-        )
+            blocks = re.findall(r"```(\w+)\n(?:# (\S+)\n)?(.*?)```", page.read(), re.DOTALL)
+        self.names = [name for _, name, _ in blocks]
+        others = _CONFIGURATION.partition("{handler}")[2].replace("guests:password", "memory:")
+        for language, name, text in blocks:
+            path = os.path.join(self.place, name or "server.cfg")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as file:
+                file.write(text if name else text.replace("[server]", "[server]\ndomain = localhost") + others)
+            self.assertEqual(language, "python" if name else "ini")
+
+    def test_files(self) -> None:
+        """They are these."""
+        self.assertEqual(self.names, ["", "farewell.py", "twisted/plugins/farewell_plugin.py", "test_farewell.py"])
+
+    def test_configuration(self) -> None:
+        """The configuration on the page adds the handler, with its option."""
+        answer, info = run(_CONFIGURED.format(protocol="farewell"), self.place, self.place)
+        self.assertIn('<farewell xmlns="urn:example:farewell">Adieu!</farewell>', answer)
+        self.assertIn('<feature var="urn:example:farewell">', info)
+
+    def test_tests(self) -> None:
+        """The tests on the page run and pass."""
+        program = "import sys; from twisted.scripts.trial import run; sys.argv = ['trial', 'test_farewell']; run()"
+        self.assertEqual(run(program, self.place, self.place)[-1], "PASSED (successes=6)")

@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import task
+from twisted.python.filepath import FilePath
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import IRoomStore, IStream
+from muccore.interfaces import HandlerContext, IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
@@ -120,6 +121,10 @@ class InMemoryServer:
         if host not in domains:
             self.router.addDomain(Domain(host, self.router, self.clock))
         handler.setHandlerParent(domains[host])
+
+    def makeContext(self, argument: str = "", **options: str) -> HandlerContext:
+        """Make what a plugin makes a handler from; relative paths start at the working directory."""
+        return HandlerContext(argument, options, FilePath("."), self.clock, {"rooms": self.store})
 
     def client(self, address: str) -> Client:
         """Log a client in, by its full JID."""
