@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.im.test_roster -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The roster of an account (RFC 6121 §2): there is nobody on it, since there are no subscriptions yet.
+The roster of an account (RFC 6121 §2): empty, since there are no subscriptions yet.
 
-Clients ask for it before anything else, and some go no further until they are answered.
+Clients request it first, and some wait for the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from muccore.xmpp.specs import Spec
 
 
 class RosterHandler(Handler):
-    """Answers an account's owner about the account's roster."""
+    """Answers an account's owner about its roster."""
 
     implements = (
         Spec(
@@ -29,11 +29,11 @@ class RosterHandler(Handler):
     )
 
     def onGet(self, element: Element, to: JID) -> Element:
-        """The roster (RFC 6121 §2.1.4): empty."""
+        """Return the empty roster (RFC 6121 §2.1.4)."""
         return Element((ns.ROSTER, "query"))
 
     def onSet(self, element: Element, to: JID) -> None:
-        """A change of the roster (RFC 6121 §2.3): it cannot be kept, and nobody is told that it was."""
+        """Refuse a change of the roster (RFC 6121 §2.3), which cannot be stored."""
         raise StanzaError("feature-not-implemented", text="There is no roster to be changed on this server.")
 
     iqs = {

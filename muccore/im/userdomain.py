@@ -7,12 +7,12 @@ Where the text leaves a choice:
 
   - C{normal} and C{chat} messages to a bare JID go to all available resources that share the highest priority, if it
     is not negative (§8.5.2.1.1, the example it gives for "most available").
-  - A C{chat} message to a full JID that nobody has is treated as one to the bare JID; C{normal} and C{groupchat} ones
+  - A C{chat} message to a full JID without a session is treated as one to the bare JID; C{normal} and C{groupchat} ones
     are answered with C{service-unavailable}, C{headline} is dropped (§8.5.3.2.1).
   - There are no offline messages: where they could be stored, C{service-unavailable} is the answer (§8.5.2.2.1). An
-    account that does not exist is answered like one whose user is away (§8.5.1), so that nobody learns which it is.
-  - An IQ to a full JID is delivered to whoever has it. §8.5.3.1 advises against doing so between users who do not
-    share presence; who does is known when there are subscriptions.
+    account that does not exist is answered like one without sessions (§8.5.1), so that others cannot tell which it is.
+  - An IQ to a full JID is delivered to its session. §8.5.3.1 advises against that between users who do not share
+    presence, which is not known without subscriptions.
 
 C{to} stays as it was, so a stanza for several resources is rendered once.
 """
@@ -51,14 +51,14 @@ implements = (
 
 _TO_ACCOUNT: Final = frozenset([None, "unavailable"])
 _TO_SESSION: Final = frozenset([None, "unavailable", "error"])
-"""The types of presence that are delivered. Subscriptions and probes concern the account, and have no place yet."""
+"""The types of presence that are delivered. Subscriptions and probes concern the account, and are not supported yet."""
 
 
 class UserDomain(Domain):
     """
-    The domain at which users of this server have their accounts.
+    The domain of the accounts of this server.
 
-    @ivar sessions: who is on line.
+    @ivar sessions: the sessions of its users.
     """
 
     def __init__(self, name: str, router: IRouter, clock: IReactorTime, sessions: Sessions) -> None:
@@ -91,7 +91,7 @@ class UserDomain(Domain):
                 return method(element, to)
             if declines:
                 return NOT_HANDLED
-            # As if nobody handled it: the answer must not show whether there is such an account.
+            # As without a handler: the answer must not show whether the account exists.
             raise StanzaError("service-unavailable")
 
         return forOwner
@@ -139,7 +139,7 @@ class UserDomain(Domain):
         """RFC 6121 §8.5.2"""
         type = element.attributes.get("type")
         if element.name == "iq":
-            # What no handler answers on behalf of the account (§8.5.2.1.3).
+            # No handler answers it on behalf of the account (§8.5.2.1.3).
             if type in ("get", "set"):
                 self._sendUnavailable(element)
             return

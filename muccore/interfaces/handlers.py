@@ -1,16 +1,14 @@
 # -*- test-case-name: tests.interfaces.test_handlers -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The words in which a handler says what it handles: two tables that a domain merges and looks stanzas up in.
-
-They stand on floor 0, because a handler (floor 4) writes them and a domain (floor 3) reads them.
+Handlers: the tables in which they declare what they handle, which their domain merges, and how plugins make them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any, Final, TypeVar
 
 from twisted.plugin import IPlugin
@@ -26,10 +24,9 @@ from muccore.xmpp.jid import JID, InvalidJID
 
 class AddressType(IntEnum):
     """
-    What a stanza is addressed to, seen from the domain that handles it.
+    What a stanza is addressed to, as seen from the domain that handles it.
 
-    @cvar HOST: the domain itself. An address such as C{domain/resource} counts as it too: RFC 6120 §10.5.2 treats
-        both alike, and a handler that cares finds the resource in the address it is given.
+    @cvar HOST: the domain itself, with or without a resource (RFC 6120 §10.5.2).
     @cvar BARE: an account, a room: C{local@domain}.
     @cvar FULL: a session of an account, an occupant of a room: C{local@domain/resource}.
     """
@@ -45,17 +42,14 @@ FULL: Final = AddressType.FULL
 
 
 def addressType(to: JID) -> AddressType:
-    """Which kind of address it is."""
+    """Get the type of an address."""
     if not to.local:
         return HOST
     return FULL if to.resource else BARE
 
 
 def isFromAccount(element: Element, to: JID) -> bool:
-    """
-    Whether a stanza to an account comes from that account itself: a client that speaks to its own server about
-    itself.
-    """
+    """Whether a stanza to an account comes from a session of that account."""
     try:
         return jid.parse(element.attributes.get("from", "")).bare == to.bare
     except InvalidJID:
@@ -63,41 +57,31 @@ def isFromAccount(element: Element, to: JID) -> bool:
 
 
 ANY: Final = "*"
-"""In a table of stanzas: whatever type has no line of its own."""
+"""In a table of stanzas: every type without a line of its own."""
 
 
-class Answered:
-    """The class of L{ANSWERED}."""
+class Outcome(Enum):
+    """
+    What a method of a handler may return besides a payload.
 
-    __slots__ = ()
+    @cvar ANSWERED: from a method for an IQ: it has answered, or will answer, by itself.
+    @cvar NOT_HANDLED: at once, from a method that is declared with L{mayDecline}: the stanza is not its own. The next
+        handler with that key is asked, then stock handlers; in the end the domain acts as without handlers.
+    """
 
-    def __repr__(self) -> str:
-        return "ANSWERED"
-
-
-ANSWERED: Final = Answered()
-"""What a method for an IQ returns when it has answered, or will answer, by itself."""
-
-
-class NotHandled:
-    """The class of L{NOT_HANDLED}."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "NOT_HANDLED"
+    ANSWERED = 0
+    NOT_HANDLED = 1
 
 
-NOT_HANDLED: Final = NotHandled()
-"""What a method that is declared with L{mayDecline} returns at once for a stanza that is not its own: the next handler
-with that key is asked, then stock handlers; in the end the domain does what it does without handlers."""
+ANSWERED: Final = Outcome.ANSWERED
+NOT_HANDLED: Final = Outcome.NOT_HANDLED
 
 
 StanzaKey = tuple[str, "str | None", AddressType]
 IQKey = tuple[str, AddressType, str, str]
 Key = StanzaKey | IQKey
 Function = Callable[..., Any]
-"""Called with the handler, the stanza and its address: what C{def} in the handler's class has made."""
+"""Called with the handler, the stanza and its address: a function defined in the handler's class."""
 
 StanzaTable = Mapping[StanzaKey, Function]
 IQTable = Mapping[IQKey, Function]
@@ -109,8 +93,7 @@ def mayDecline(function: _F) -> _F:
     """
     Declare (as a decorator) that a method may return L{NOT_HANDLED}, which lets other handlers have the same key.
 
-    It decides at once: what a L{Deferred} fires with is too late, since what the sender sends next must not overtake
-    the stanza (RFC 6120 §10.1).
+    A L{Deferred} would be too late: the sender's next stanza must not overtake this one (RFC 6120 §10.1).
     """
     function.__dict__["mayDecline"] = True
     return function
@@ -118,8 +101,8 @@ def mayDecline(function: _F) -> _F:
 
 def answersAnyone(function: _F) -> _F:
     """
-    Declare (as a decorator) that a method for IQs to accounts answers others than the account's owner too. It must not
-    let them find out whether there is such an account.
+    Declare (as a decorator) that a method for IQs to accounts answers others than the account's owner too. It must
+    answer alike for accounts that do not exist.
     """
     function.__dict__["answersAnyone"] = True
     return function
@@ -131,43 +114,39 @@ def canDecline(function: Function) -> bool:
 
 
 def shownKey(key: Key) -> str:
-    """A key of a table as its author has written it."""
+    """Format a key as in the source of a table."""
     return f"({', '.join(part.name if isinstance(part, AddressType) else repr(part) for part in key)})"
 
 
 class InvalidHandler(ValueError):
-    """A handler cannot be added to a domain; C{str()} of it is one line that says why."""
+    """A handler cannot be added to a domain; C{str()} of it is one line with the reason."""
 
 
 class ITableHandler(IXMPPHandler):
     """
-    A handler that says by tables what it handles. One without them is a stock wokkel handler: it observes the
-    domain's C{xmlstream}.
+    A handler that declares in tables what it handles. A handler without them is a stock wokkel handler, which observes
+    the domain's C{xmlstream}.
 
-    A table holds functions, not names: in a class body it stands below the methods. The domain binds them to the
-    handler. A subclass that overrides a method needs a table of its own, since that of the base class holds the
-    function of the base class.
+    A table holds functions, so in a class body it follows the methods; the domain binds them to the handler. A subclass
+    that overrides a method needs a table of its own.
 
-    At the accounts' domain the keys are those with L{HOST}, and those of IQs with L{BARE}, which get what accounts send
-    to themselves unless the method is declared with L{answersAnyone}. What users send each other no handler takes: it
-    is delivered (RFC 6121 §8.5).
+    The accounts' domain has keys with L{HOST}, and keys of IQs with L{BARE}, which get what accounts send to themselves
+    unless the method is declared with L{answersAnyone}. What users send each other is delivered (RFC 6121 §8.5).
     """
 
     stanzas = Attribute(
-        "C{{(name, type, AddressType): function}} for messages, presence and the answers to IQs. A message without a "
-        "type, or with one that RFC 6121 §5.2.2 does not know, has the type C{'normal'}; available presence has "
-        "C{None}. L{ANY} stands for all types that have no line of their own."
+        "C{{(name, type, AddressType): function}} for messages, presence and responses to IQs. A message without a "
+        "type, or with an unknown one (RFC 6121 §5.2.2), has the type C{'normal'}; available presence has C{None}."
     )
     iqs = Attribute(
-        "C{{(type, AddressType, namespace of the payload, its name): function}} for IQs of type get and set. One whose "
-        "payload has no line here is looked up in C{stanzas} as C{('iq', type, AddressType)}, "
-        "for handlers that relay requests."
+        "C{{(type, AddressType, namespace of the payload, its name): function}} for IQs of type get and set. Those "
+        "with other payloads are looked up in C{stanzas} as C{('iq', type, AddressType)}, for handlers that relay."
     )
 
 
 class InvalidOption(BadDescription):
     """
-    An option in the configuration section of a handler is invalid; C{str()} of it says why and what is allowed.
+    An option of a handler is invalid; C{str()} of it says what was found and what is allowed.
 
     @ivar key: the option.
     """
@@ -243,7 +222,6 @@ __all__ = [
     "HOST",
     "NOT_HANDLED",
     "AddressType",
-    "Answered",
     "Function",
     "HandlerContext",
     "IHandlerFactory",
@@ -253,7 +231,7 @@ __all__ = [
     "InvalidHandler",
     "InvalidOption",
     "Key",
-    "NotHandled",
+    "Outcome",
     "StanzaKey",
     "StanzaTable",
     "addressType",

@@ -1,15 +1,13 @@
 # -*- test-case-name: tests.routing.test_dispatch -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The tables of a domain's handlers, merged: one or two lookups find what handles a stanza.
+Merges the tables of a domain's handlers, so that one or two lookups find what handles a stanza.
 
-A stanza is offered to the handlers that have its exact key and then to those that have a wider one: L{ANY} for the
-type or, for a request, C{("iq", type, kind)} without the payload. Among those with one key, the methods that are
-declared with L{muccore.interfaces.handlers.mayDecline} come first, in the order in which the handlers were added, and
-the one that is not declared comes last and ends it: it takes whatever it gets. Two handlers that both take whatever
-they get, and could get the same stanza, are a conflict, because one of them would never be asked and nothing would
-show it. So who shares a key says so at the method, and the order in the configuration changes nothing about who is
-reached.
+A stanza is offered to the handlers with its exact key, then to those with the wider one: L{ANY} for the type or, for a
+request, C{("iq", type, address type)} without the payload. Among handlers with one key, the methods declared with
+L{muccore.interfaces.handlers.mayDecline} come first, in the order in which the handlers were added; the one that is not
+declared comes last and takes whatever it gets. Two such methods of different handlers for one stanza are a conflict,
+since one of them would never be asked. Hence the order in the configuration does not decide which handlers are reached.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ _REQUESTS: Final = frozenset(["get", "set"])
 
 
 def handlerName(handler: Any) -> str:
-    """The class of a handler with its module, for errors and log lines."""
+    """Get the class of a handler with its module, for errors and log lines."""
     return f"{type(handler).__module__}.{type(handler).__qualname__}"
 
 
@@ -70,7 +68,7 @@ class Tables(NamedTuple):
 
 
 class _Chain:
-    """Offers a stanza to one method after the other until one does not decline."""
+    """Offers a stanza to methods in turn until one does not decline."""
 
     __slots__ = ("_methods", "_otherwise")
 
@@ -89,11 +87,11 @@ class _Chain:
 
 def merge(handlers: Iterable[IXMPPHandler], bind: Bind, otherwise: Callable[[Element, JID], None]) -> Tables:
     """
-    Merge the tables of handlers, in the order in which they were added. Nothing of the handlers is called.
+    Merge the tables of handlers, in the order in which they were added. No function of a handler is called.
 
-    @param bind: called for each line of their tables.
-    @param otherwise: takes what all that were asked have declined.
-    @raise InvalidHandler: if a line cannot be used, or two handlers are in conflict.
+    @param bind: called for each line of the tables.
+    @param otherwise: takes what all handlers have declined.
+    @raise InvalidHandler: if a line is invalid, or two handlers are in conflict.
     """
     entries: dict[Key, list[_Entry]] = {}
     for handler in handlers:
@@ -124,7 +122,7 @@ def merge(handlers: Iterable[IXMPPHandler], bind: Bind, otherwise: Callable[[Ele
 
 def _asked(entries: dict[Key, list[_Entry]], key: Key) -> list[_Entry]:
     """
-    Who is asked about stanzas with a key, in order.
+    List who is asked about stanzas with a key, in order.
 
     @raise InvalidHandler: if two handlers both take what has this key.
     """
@@ -147,7 +145,7 @@ def _isIQKey(key: Any) -> bool:
 
 
 def _wider(key: Any) -> Any:
-    """The key under which a stanza is looked up if nobody has this one."""
+    """Get the key that is looked up after this one."""
     if len(key) == 4:
         return ("iq", key[0], key[1])
     name, type, kind = key

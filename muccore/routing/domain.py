@@ -1,14 +1,13 @@
 # -*- test-case-name: tests.routing.test_domain -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A domain: the handlers of one host, and how a stanza finds the one that it is for.
+A domain: the handlers of one host.
 
-A handler of muccore's own says by tables (L{muccore.interfaces.handlers}) what it handles; they are merged when it is
-added, and a stanza costs one or two lookups. What a method returns or raises becomes the answer here, and nowhere
-else.
+The tables of muccore's own handlers (L{muccore.interfaces.handlers}) are merged when a handler is added, so a stanza
+costs one or two lookups. What a method returns or raises is turned into the reply here only.
 
-A stock wokkel handler observes C{xmlstream} instead. It sees what no table has taken, and sets C{handled} on an IQ
-that it has answered.
+A stock wokkel handler observes C{xmlstream} instead. It gets what no table has taken, and sets C{handled} on an IQ that
+it has answered.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _log = Logger()
 
 def _taken(result: Any) -> Any:
     """
-    Let through what a method returned.
+    Pass on what a method returned.
 
     @raise TypeError: if it has declined without being declared with L{muccore.interfaces.handlers.mayDecline}, or too
         late.
@@ -108,7 +107,7 @@ class Domain:
     @staticmethod
     def bind(handler: Any, key: Key, function: Function) -> Method:
         """
-        Make a method of the handler out of a line of its tables.
+        Bind a function of a table to its handler.
 
         @raise InvalidHandler: if this kind of domain has no such key.
         """
@@ -128,23 +127,22 @@ class Domain:
             )
 
     def shutDown(self) -> Deferred[None]:
-        """See L{IDomain.shutDown}. A handler that fails to say goodbye does not keep the others from it."""
-        goodbyes = [maybeDeferred(handler.shutDown) for handler in self if hasattr(handler, "shutDown")]
-        for goodbye in goodbyes:
-            goodbye.addErrback(
+        """See L{IDomain.shutDown}. A failure is logged, and the other handlers are shut down all the same."""
+        waiting = [maybeDeferred(handler.shutDown) for handler in self if hasattr(handler, "shutDown")]
+        for deferred in waiting:
+            deferred.addErrback(
                 lambda failure: _log.failure("{domain}: a handler failed to shut down", failure, domain=self.name)
             )
-        return DeferredList(goodbyes).addCallback(lambda _: None)
+        return DeferredList(waiting).addCallback(lambda _: None)
 
     # Incoming
 
     def dispatch(self, element: Element, to: JID) -> None:
         """
-        See L{IDomain.received}.
+        See L{IDomain.dispatch}.
 
-        What a handler sends may come back at once, as an error for example. It has to wait until the handler is
-        through: a room must not be asked something while it is in the middle of telling everybody about something
-        else.
+        A stanza that comes back while a handler is running, such as an error, waits until the handler has returned: a
+        room must not get a request in the middle of a broadcast.
         """
         if self._dispatching:
             self._pending.append((element, to))
@@ -184,7 +182,7 @@ class Domain:
             self._sendFailure(Failure(), element)
 
     def _dispatchRequest(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
-        """An IQ of type get or set: whatever happens, it gets one answer (RFC 6120 §8.2.3)."""
+        """Dispatch an IQ of type get or set; it gets exactly one response (RFC 6120 §8.2.3)."""
         for payload in element.children:
             if not isinstance(payload, str):
                 break
@@ -211,48 +209,48 @@ class Domain:
 
     @staticmethod
     def _toDeferred(result: Any) -> Any:
-        """A Deferred, if the method was a coroutine function; otherwise what it returned."""
+        """Convert a coroutine to a Deferred, and pass on anything else."""
         return Deferred.fromCoroutine(result) if inspect.iscoroutine(result) else _taken(result)
 
     def _sendResult(self, result: Any, request: Element) -> None:
-        """Answer an IQ with what its method returned."""
+        """Reply to an IQ with what its method returned."""
         if _taken(result) is ANSWERED:
             return
         answer = reply(request, "result")
         if result is not None:
             for payload in [result] if isinstance(result, domish.Element) else result:
                 if not isinstance(payload, domish.Element):
-                    # Its type only: what is in it is for the one who asked.
+                    # Log its type only: the content is private.
                     raise TypeError(f"a method for an IQ returned {type(payload).__name__} for a payload")
                 answer.children.append(payload)
         self.send(answer)
 
     def _sendFailure(self, failure: Failure, element: Element) -> None:
-        """Turn what a method raised into an error stanza."""
+        """Reply with an error for what a method raised."""
         error = failure.value
         if not isinstance(error, _AnyStanzaError) or not (error.type or error.condition in STANZA_CONDITIONS):
-            # What is in the stanza is nobody's business; the traceback says where to look.
+            # Do not log the stanza, which is private.
             _log.failure("{domain}: a handler failed", failure=failure, domain=self.name)
             error = StanzaError("internal-server-error")
         self.sendError(element, error)
 
     def sendError(self, element: Element, error: _AnyStanzaError) -> None:
-        """Answer a stanza with an error if one may be sent for it (L{muccore.xmpp.errors.mayReplyWithError})."""
+        """Reply with an error if one may be sent (L{muccore.xmpp.errors.mayReplyWithError})."""
         answer = errorReplyOrNone(element, error)
         if answer is not None:
             self.send(answer)
 
     def _untaken(self, element: Element, to: JID) -> None:
-        """No table takes a stanza: stock handlers may."""
+        """Offer a stanza that no table has taken to stock handlers."""
         if not self._observe(element, to):
             self.stanzaUnhandled(element, to)
 
     def mayObserve(self, element: Element, to: JID) -> bool:
-        """Whether stock handlers may see a stanza."""
+        """Whether stock handlers may observe a stanza."""
         return True
 
     def _observe(self, element: Element, to: JID) -> bool:
-        """Let stock handlers see a stanza, and say whether one has taken it."""
+        """Dispatch a stanza to stock handlers; return whether one has taken it."""
         stream = self.xmlstream
         if not stream.hasObservers or not self.mayObserve(element, to):
             return False
@@ -264,8 +262,7 @@ class Domain:
 
     def stanzaUnhandled(self, element: Element, to: JID) -> None:
         """
-        Nobody handles a stanza: a request and a message are refused, except a headline, which nobody waits for;
-        presence and the answers to requests that nobody has made are dropped.
+        Refuse a request or a message that is not handled; drop headlines, errors, presence and unexpected responses.
         """
         type = element.attributes.get("type")
         if (element.name == "iq" and type in ("get", "set")) or (
@@ -276,7 +273,7 @@ class Domain:
     # Outgoing
 
     def send(self, element: domish.Element) -> None:
-        """See L{IDomain.send}. Without C{from} it comes from the domain itself."""
+        """See L{IDomain.send}. The default of C{from} is the domain itself."""
         if type(element) is not Element or element.uri is None:
             element = toStanza(element)
         attributes = element.attributes
@@ -295,7 +292,7 @@ class Domain:
                 and attributes.get("id") == shown.attributes.get("id")
                 and attributes.get("to") == shown.attributes.get("from")
             ):
-                # wokkel's FallbackHandler answers and does not say so.
+                # wokkel's FallbackHandler does not set it.
                 shown.handled = True
             if self.xmlstream.iqDeferreds:
                 self.xmlstream.requestSent(element, to)

@@ -1,15 +1,14 @@
 # -*- test-case-name: tests.routing.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The shape of a handler: wokkel's C{XMPPHandler}, with tables of what it handles.
+The base class of handlers: wokkel's C{XMPPHandler} with tables of what it handles.
 
-A handler sees its C{parent}, which is an L{muccore.interfaces.IDomain}, and nothing else of the server. Its methods
-get C{(element, to)}: the stanza and its C{to}, parsed. The stanza stays the domain's until the method has returned and
-the Deferred that it may have returned has fired: the error that answers it is made from it, and another handler may be
-asked. A handler leaves it as it is and builds what it sends. Methods refuse by raising L{StanzaError}. A method for an
-IQ returns what goes into the result: C{None} for nothing, an element or a list of them, a Deferred (or a coroutine) of
-one of these, or L{ANSWERED} if it answers by itself. What the other methods return is ignored, except that a Deferred
-may fail with L{StanzaError} later.
+Of the server, a handler knows its C{parent} (L{muccore.interfaces.IDomain}) only. Its methods get C{(element, to)}: the
+stanza and its parsed C{to}. They must not change the stanza, nor may the Deferred that they return: the domain makes
+the error reply from it, and other handlers may be asked. Methods refuse by raising L{StanzaError}. A method for an IQ
+returns the payload of the result: C{None} for none, an element, a list of elements, a Deferred or coroutine of one of
+these, or L{ANSWERED} if it answers by itself. What other methods return is ignored, except that a Deferred may fail
+with L{StanzaError}.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
 
     def shutDown(self) -> Deferred[None] | None:
         """
-        The server is about to stop: say goodbye to those whom this handler serves. Override it; what it returns is
+        Prepare for the end of the server, such as by notifying those who use the handler. The returned Deferred is
         waited for.
         """
         return None
@@ -89,7 +88,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
         ]
 
     def getDiscoItems(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Sequence[Any]:
-        """See C{wokkel.iwokkel.IDisco}: nothing."""
+        """See C{wokkel.iwokkel.IDisco}: no items."""
         return []
 
 

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.routing.test_router -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The router: which domain answers for an address, and which route leads to one."""
+"""The router: finds the domain of an address, and the route to a full JID."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from muccore.xmpp.jid import JID, InvalidJID
 @implementer(IRouter)
 class Router:
     """
-    Finds the way for a stanza.
+    Routes stanzas.
 
     @ivar domains: the domains of this server by host name.
     @ivar sessions: who is bound here.
@@ -31,7 +31,7 @@ class Router:
 
     def addDomain(self, domain: IDomain) -> None:
         """
-        Take on a domain.
+        Add a domain.
 
         @raise ValueError: if there is one of that name.
         """
@@ -48,7 +48,7 @@ class Router:
             self._remoteServerNotFound(element)
 
     def _remoteServerNotFound(self, element: Element) -> None:
-        """The address is at no domain of this server. Links to other servers will be asked here."""
+        """Refuse a stanza to a domain that is not at this server (RFC 6120 §8.3.3.16)."""
         answer = errorReplyOrNone(element, StanzaError("remote-server-not-found"))
         if answer is None:
             return

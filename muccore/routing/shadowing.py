@@ -3,11 +3,10 @@
 """
 Finds stock handlers that never receive what they observe, because the tables of other handlers come first.
 
-What a stock handler observes is an XPath expression, of which only the usual form is understood: a kind of stanza,
-then perhaps its type, a payload and the namespace of that, as in C{/iq[@type='get']/query[@xmlns='jabber:iq:version']}.
-An observer is shadowed if one method, not declared with L{muccore.interfaces.handlers.mayDecline}, takes every such
-stanza to the domain itself (L{HOST}), which is what stock handlers are written for. Nothing is said of other
-expressions, of functions that are no handler's methods, and of observers that only lack stanzas to accounts or rooms.
+An observer has an XPath expression. Only the usual form is analyzed: a stanza, optionally with its type, a payload and
+the namespace of that, as in C{/iq[@type='get']/query[@xmlns='jabber:iq:version']}. The observer is shadowed if methods
+that do not decline take every such stanza to the domain itself (L{HOST}), which is what stock handlers are written for.
+Other expressions, observers that are not methods of a handler, and stanzas to accounts and rooms are not considered.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def findShadowed(observers: Iterable[tuple[Any, Callable[..., Any]]], takers: Ma
 
 
 def _taker(takers: Mapping[Key, Any], match: re.Match[str], type: str) -> Any:
-    """The handler that takes the observed stanzas of a type to the domain itself, or C{None}."""
+    """Get the handler that takes the observed stanzas of a type to the domain itself, or C{None}."""
     stanza = match["stanza"]
     if stanza == "iq" and type in ("get", "set"):
         exact = match["uri"] and takers.get((type, HOST, match["uri"], match["name"]))

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.routing.test_wokkelstream -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What stock wokkel handlers take for their XML stream, and the requests that handlers have sent and wait for."""
+"""The XML stream that stock wokkel handlers see, and the pending requests of handlers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,11 @@ from muccore.xmpp.element import Element, copyOf, setParents
 from muccore.xmpp.jid import JID, InvalidJID
 
 REQUEST_TIMEOUT: Final = 60.0
-"""Seconds that a request waits for its answer unless it says otherwise."""
+"""Default for the seconds that a request waits for its response."""
 
 
 def toStanza(element: domish.Element) -> Element:
-    """
-    A stanza as it is inside the server: an L{Element} in C{jabber:client}. wokkel's handlers make theirs as
-    C{domish.Element}s without a namespace.
-    """
+    """Convert a stanza to an L{Element} in C{jabber:client}. wokkel makes C{domish.Element}s without a namespace."""
     if type(element) is not Element:
         element = copyOf(element)
     if element.uri is None:
@@ -48,12 +45,12 @@ def _setClientNamespace(element: Element) -> None:
 @implementer(IIQResponseTracker)
 class WokkelStream(EventDispatcher):
     """
-    A domain's stanzas as an C{EventDispatcher}, with C{send} and with requests as Twisted's C{IQ} makes them.
+    A domain's stanzas as an C{EventDispatcher}, with C{send}, and with requests like those of Twisted's C{IQ}.
 
-    @ivar iqDeferreds: the requests that wait for an answer, by id.
-    @ivar iqDefaultTimeout: how many seconds they wait.
-    @ivar hasObservers: whether anyone has observed stanzas yet.
-    @ivar observers: what is observed, and the functions that are called; without those that are called once.
+    @ivar iqDeferreds: the pending requests by id.
+    @ivar iqDefaultTimeout: the seconds that they wait.
+    @ivar hasObservers: whether stanzas have been observed.
+    @ivar observers: events and their observers, except for onetime observers.
     """
 
     def __init__(self, send: Callable[[domish.Element], None], clock: IReactorTime) -> None:
@@ -102,10 +99,10 @@ class WokkelStream(EventDispatcher):
 
     def dispatchToObservers(self, element: Element) -> bool:
         """
-        Let the observers see a stanza.
+        Dispatch a stanza to the observers.
 
-        @return: whether one has taken it: has set C{handled} on an IQ, or observes such a message or presence.
-            wokkel's handlers of messages do not say more than that.
+        @return: whether one has taken it: set C{handled} on an IQ, or observes such a message or presence, which
+            wokkel's handlers do not mark.
         """
         setParents(element)
         found = bool(self.dispatch(element))  # type: ignore[no-untyped-call]
@@ -115,10 +112,10 @@ class WokkelStream(EventDispatcher):
 
     def request(self, request: Any) -> Deferred[Any]:
         """
-        Send an IQ and wait for its answer, as wokkel's C{StreamManager} does.
+        Send an IQ and wait for its response, as wokkel's C{StreamManager} does.
 
-        Only the entity that was asked can answer. An id that the request does not bring is made up and cannot be
-        guessed. If the request says nothing of a timeout, L{iqDefaultTimeout} holds.
+        Only the entity that was asked can respond. A missing id is generated and cannot be guessed; a missing timeout
+        is L{iqDefaultTimeout}.
 
         @param request: a C{wokkel.generic.Request}.
         @return: fires with the result; fails with the error, or with C{xmlstream.TimeoutError}.
@@ -153,7 +150,7 @@ class WokkelStream(EventDispatcher):
         return deferred
 
     def requestSent(self, element: Element, to: JID) -> None:
-        """An IQ is being sent: if it is a request that waits for an answer, note who is asked."""
+        """Record the recipient of an IQ that is being sent, if it is a pending request."""
         id = element.attributes.get("id", "")
         waiting = self.iqDeferreds.get(id)
         if waiting is not None and id not in self._recipients and element.attributes.get("type") in ("get", "set"):
@@ -166,9 +163,9 @@ class WokkelStream(EventDispatcher):
 
     def handleResponse(self, element: Element) -> bool:
         """
-        An IQ of type result or error has come.
+        Handle an IQ of type result or error.
 
-        @return: whether it is what a request has waited for.
+        @return: whether it is the response to a pending request.
         """
         id = element.attributes.get("id", "")
         if id not in self.iqDeferreds:

@@ -1,8 +1,7 @@
 # -*- test-case-name: tests.server.test_preflight -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What can be found wrong before the server starts, and is better told then: while there still is a terminal to tell it
-to, before twistd has gone into the background.
+Checks before the server starts, while twistd is not in the background yet and errors can be shown on the terminal.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 from xml.parsers import expat
 
@@ -30,36 +30,35 @@ from muccore.stream.parser.xmlsyntax import hasReparseDeferral
 
 def check(settings: Settings, reactor: Any) -> None:
     """
-    Try out the XML parser of this Python and what the configuration names: certificate, databases, handlers, ports.
+    Check the XML parser of this Python, and the configured certificate, databases, handlers and ports.
 
-    @param reactor: for the stores and endpoints; nothing of it is used yet.
-    @raise ConfigError: with everything that does not work.
+    @param reactor: for stores, handlers and endpoints; not used yet.
+    @raise ConfigError: with all problems.
     """
-    problems = [
-        *_expat(),
-        *_certificate(settings),
-        *_stores(settings, reactor),
-        *_handlers(settings, reactor),
-        *_ports(settings, reactor),
-    ]
-    if problems:
-        raise ConfigError(problems)
+    _report(
+        _expat(), _certificate(settings), _stores(settings, reactor), _handlers(settings, reactor),
+        _ports(settings, reactor),
+    )
 
 
 def checkHandlers(settings: Settings, reactor: Any) -> None:
     """
-    Check the handlers alone.
+    Check the handlers only.
 
     @raise ConfigError: with every handler that cannot be made or added.
     """
-    problems = list(_handlers(settings, reactor))
+    _report(_handlers(settings, reactor))
+
+
+def _report(*checks: Iterable[Problem]) -> None:
+    problems = list(chain(*checks))
     if problems:
         raise ConfigError(problems)
 
 
 def _expat() -> Iterator[Problem]:
     if hasReparseDeferral():
-        text = f"its {expat.EXPAT_VERSION} would keep stanzas back; use Python 3.11.9, 3.12.3 or newer"
+        text = f"its {expat.EXPAT_VERSION} would delay stanzas; use Python 3.11.9, 3.12.3 or newer"
         yield Problem(sys.executable, text)
 
 
@@ -73,18 +72,18 @@ def _certificate(settings: Settings) -> Iterator[Problem]:
 
 
 def usesTLS(settings: Settings) -> bool:
-    """Whether there is anything for a certificate to do."""
+    """Whether clients can use TLS."""
     return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen)
 
 
 def tlsFromSettings(settings: Settings) -> ServerTLS:
     """
-    The TLS of the configured certificate.
+    Make the TLS of the configured certificate.
 
     @raise TLSConfigError: if it cannot be used.
     """
     certificate, key = settings.tls.certificate, settings.tls.privateKey
-    assert certificate is not None and key is not None, "the configuration's own checks say so"
+    assert certificate is not None and key is not None, "validated with the configuration"
     return ServerTLS(certificate.path, key.path)
 
 
@@ -114,7 +113,7 @@ def _handlers(settings: Settings, reactor: Any) -> Iterator[Problem]:
 
 
 def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:
-    # All of them are held until the last one is tried: they could be in each other's way.
+    # Hold all of them until the last is tried, to find conflicts between them.
     with ExitStack() as probes:
         for key, endpoints in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
             for endpoint in endpoints:
@@ -131,13 +130,13 @@ def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:
 
 
 def socketNotPassed(settings: Settings, key: str, endpoint: str) -> Problem:
-    """What is wrong with an endpoint whose socket the service manager should have opened."""
+    """Make the problem of an endpoint whose socket the service manager did not pass."""
     text = f"cannot listen on {endpoint}: no such socket has been handed over; have systemd start the server by it"
     return settings.problem("c2s", key, text)
 
 
 def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: str, port: int) -> str | None:
-    """What keeps us from listening on an address, or C{None}."""
+    """Describe why an address cannot be listened on; C{None} if it can."""
     probe = probes.enter_context(socket.socket(family, socket.SOCK_STREAM))
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -149,7 +148,7 @@ def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: st
 
 
 def describeError(error: OSError) -> str:
-    """Why a port cannot be had and what to do, in a clause."""
+    """Describe why a port is not available and what to do, in a clause."""
     if error.errno == errno.EADDRINUSE:
         return "another program listens there; end it, or choose another port"
     if error.errno == errno.EACCES:

@@ -1,2 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Floor 4: small protocols of the server itself, one a module."""
+"""Floor 4: small protocols of the server itself, one in each module."""

@@ -1,11 +1,10 @@
 # -*- test-case-name: tests.services.test_disco -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Service discovery (XEP-0030): a domain tells what it is, what it can do and what belongs to it.
+Service discovery (XEP-0030): a domain's identities, features and items.
 
-The handlers of the domain are asked through wokkel's C{IDisco}, stock ones like muccore's own. wokkel's
-C{DiscoHandler} may stand in the place of L{DiscoHandler}; it lacks C{item-not-found} for items, and the two features
-of XEP-0030 §3.1.
+All handlers of the domain, stock ones included, are asked through wokkel's C{IDisco}. wokkel's C{DiscoHandler} can
+replace L{DiscoHandler}; it lacks C{item-not-found} for items, and the two features of XEP-0030 §3.1.
 """
 
 from __future__ import annotations
@@ -31,10 +30,7 @@ Items = Callable[[], Iterable[tuple[str, "str | None"]]]
 
 
 def wokkelJID(address: JID) -> WokkelJID:
-    """
-    The same address as Twisted's JID, which is what C{IDisco} speaks. Ours is prepared already: Twisted would
-    prepare it again.
-    """
+    """Convert an address to Twisted's JID, which C{IDisco} takes, without preparing it again."""
     made = WokkelJID.__new__(WokkelJID)
     made.user = address.local or None
     made.host = address.domain
@@ -43,20 +39,20 @@ def wokkelJID(address: JID) -> WokkelJID:
 
 
 class DiscoInfoHandler(Handler):
-    """Answers C{disco#info} to the domain. For a domain with a handler that answers C{disco#items} itself."""
+    """Answers C{disco#info} to the domain, for a domain with another handler of C{disco#items}."""
 
-    implements = (Spec(30, "Service Discovery", "2.5.0", "Of accounts only their owners learn anything."),)
+    implements = (Spec(30, "Service Discovery", "2.5.0", "Only the owner of an account gets information about it."),)
     features = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
     def _gather(self, method: str, element: Element, to: JID, node: str) -> Deferred[list[Any]]:
-        """Ask all handlers; they may take their time."""
+        """Ask all handlers."""
         requestor, target = wokkelJID(jid.parse(element.attributes["from"])), wokkelJID(to)
         waiting = [
             maybeDeferred(getattr(handler, method), requestor, target, node)
             for handler in self.parent
             if IDisco.providedBy(handler)
         ]
-        # gatherResults() costs more than all the rest where, as nearly always, nobody has anything to wait for.
+        # Nearly always all have fired already; then gatherResults() would cost more than all the rest.
         return _joined(waiting)
 
     def onInfo(self, element: Element, to: JID) -> Deferred[Element]:
@@ -88,7 +84,7 @@ class DiscoHandler(DiscoInfoHandler):
                     query.add("item", jid=address, **({"name": name} if name else {}))
             query.children.extend(copyOf(item.toElement()) for item in items)
             if node and not items:
-                # Nothing in it, or no such node? Who knows the node knows what it is.
+                # An empty node has information, an unknown one has none.
                 return self._gather("getDiscoInfo", element, to, node).addCallback(exists, query)
             return query
 
@@ -104,7 +100,9 @@ class DiscoHandler(DiscoInfoHandler):
 
 class AccountDiscoHandler(DiscoHandler):
     """
-    Answers for the domain of the accounts, which is a server for instant messaging, and for an account to its owner.
+    Answers for the accounts' domain, which is a server for instant messaging, and for accounts.
+
+    Only the owner gets information about an account, since there are no subscriptions yet (XEP-0030 §8).
     """
 
     def __init__(self, items: Items = tuple, name: str | None = None) -> None:
@@ -116,13 +114,13 @@ class AccountDiscoHandler(DiscoHandler):
         self.rename(name)
 
     def rename(self, name: str | None) -> None:
-        """Give the server another natural-language name, or C{None}."""
+        """Set the server's natural-language name; C{None} for none."""
         self.identities = (("server", "im", name),)
 
     @answersAnyone
     def onAccountItems(self, element: Element, to: JID) -> Element | Deferred[Element]:
         """
-        What belongs to the account. To others nothing does, whether there is such an account or not (XEP-0030 §8).
+        Return the items of the account to its owner; to others an empty list, whether it exists or not (XEP-0030 §8).
         """
         if isFromAccount(element, to):
             return self.onItems(element, to)
@@ -133,7 +131,7 @@ class AccountDiscoHandler(DiscoHandler):
         return query
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> list[Any]:
-        """Also C{account/registered} for an account."""
+        """See C{IDisco}; for an account its identity, C{account/registered}."""
         if target.user and not target.resource and not nodeIdentifier:
             return [disco.DiscoIdentity("account", "registered"), *map(disco.DiscoFeature, DiscoHandler.features)]
         return list(super().getDiscoInfo(requestor, target, nodeIdentifier))
@@ -152,7 +150,7 @@ def _node(element: Element) -> str:
 
 
 def _joined(waiting: list[Deferred[Any]]) -> Deferred[list[Any]]:
-    """The results of all, in one list. Fails with the first failure and lets none of the others get lost in a log."""
+    """Join the results of all in one list; fail with the first failure, and consume the others."""
     gathered: Deferred[list[Any]] = Deferred()
     results: list[Any] = [None] * len(waiting)
     missing = len(waiting)
@@ -177,9 +175,9 @@ def _joined(waiting: list[Deferred[Any]]) -> Deferred[list[Any]]:
 
 def _info(found: list[Any], node: str) -> Element:
     """
-    Render what the handlers say: identities as they come, features once each and sorted, then forms (XEP-0128).
+    Render the handlers' answers: identities in order, features sorted without duplicates, then forms (XEP-0128).
 
-    @raise StanzaError: C{item-not-found} if nobody knows the node.
+    @raise StanzaError: C{item-not-found} if no handler knows the node.
     """
     if node and not found:
         raise StanzaError("item-not-found")

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.services.test_ping -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Ping (XEP-0199): is the server still there?"""
+"""XMPP ping (XEP-0199)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ class PingHandler(Handler):
 
 
 class AccountPingHandler(PingHandler):
-    """
-    Answers pings of the domain, and those of an account by its owner: a client may leave C{to} out (XEP-0199 §4.2).
-    """
+    """Answers pings of the domain, and of an account by its owner: a client may omit C{to} (XEP-0199 §4.2)."""
 
     iqs = {**PingHandler.iqs, ("get", BARE, ns.PING, "ping"): PingHandler.onPing}

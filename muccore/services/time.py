@@ -16,7 +16,7 @@ from muccore.xmpp.specs import Spec
 
 
 class TimeHandler(Handler):
-    """Tells the time, in UTC: the time zone of a server is no concern of its users."""
+    """Answers with the time in UTC; the server's time zone is not disclosed."""
 
     implements = (Spec(202, "Entity Time", "2.0", "The offset from UTC is always zero."),)
     features = (ns.TIME,)

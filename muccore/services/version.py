@@ -13,19 +13,19 @@ from muccore.xmpp.specs import Spec
 
 
 class VersionHandler(Handler):
-    """Tells what software this is."""
+    """Answers with the name and version of the software."""
 
-    implements = (Spec(92, "Software Version", "1.1", "The operating system is not told (§5)."),)
+    implements = (Spec(92, "Software Version", "1.1", "The operating system is not disclosed (§5)."),)
     features = (ns.VERSION,)
 
     def __init__(self, name: str = "muccore", version: str = __version__) -> None:
         super().__init__()
-        self._told = [("name", name), ("version", version)]
+        self._fields = [("name", name), ("version", version)]
 
     def onVersion(self, element: Element, to: JID) -> Element:
         """XEP-0092 §2"""
         query = Element((ns.VERSION, "query"))
-        for name, text in self._told:
+        for name, text in self._fields:
             query.add(name, text=text)
         return query
 

@@ -8,11 +8,11 @@ from muccore.xmpp import jid
 from tests.routing.helpers import xml
 
 
-class AddressTypeTests(SynchronousTestCase):
-    """L{addressType}"""
+class AddressTests(SynchronousTestCase):
+    """Addresses and senders."""
 
-    def test_types(self) -> None:
-        """A domain is C{HOST} even with a resource (RFC 6120 §10.5.2); other addresses are C{BARE} or C{FULL}."""
+    def test_addressType(self) -> None:
+        """An address without a localpart is C{HOST}, also with a resource (RFC 6120 §10.5.2)."""
         for address, expected in (
             ("localhost", HOST),
             ("localhost/admin", HOST),
@@ -21,12 +21,8 @@ class AddressTypeTests(SynchronousTestCase):
         ):
             self.assertIs(addressType(jid.parse(address)), expected)
 
-
-class IsFromAccountTests(SynchronousTestCase):
-    """L{isFromAccount}"""
-
-    def test_senders(self) -> None:
-        """Only sessions of the account are its own; stanzas without a valid sender are from nobody."""
+    def test_isFromAccount(self) -> None:
+        """A stanza is from an account if one of its sessions sent it; not without a valid sender."""
         for sender, expected in (
             ("from='Romeo@localhost/orchard'", True),
             ("from='juliet@localhost/balcony'", False),
@@ -34,4 +30,4 @@ class IsFromAccountTests(SynchronousTestCase):
             ("", False),
             ("from='a@b@c'", False),
         ):
-            self.assertIs(isFromAccount(xml(f"<iq {sender}/>"), jid.parse("romeo@localhost")), expected, sender)
+            self.assertIs(isFromAccount(xml(f"<iq {sender}/>"), jid.parse("romeo@localhost")), expected)

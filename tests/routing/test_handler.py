@@ -11,7 +11,7 @@ from wokkel.disco import DiscoFeature, DiscoIdentity
 from wokkel.iwokkel import IDisco
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces.handlers import Answered, ITableHandler
+from muccore.interfaces.handlers import ITableHandler, Outcome
 from muccore.routing.handler import ANSWERED, HOST, Handler
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -26,13 +26,13 @@ class Early(Handler):
     identities = (("conference", "text", "Rooms"), ("hierarchy", "branch", None))
     features = ("urn:q",)
 
-    def on(self, element: Element, to: JID) -> Answered:
+    def on(self, element: Element, to: JID) -> Outcome:
         """The result, then a message."""
         self.reply(element, xml("<a xmlns='urn:a'/>"))
         self.send(xml(f"<message to='{element['from']}'/>"))
         return ANSWERED
 
-    def onSet(self, element: Element, to: JID) -> Answered:
+    def onSet(self, element: Element, to: JID) -> Outcome:
         """An empty result."""
         self.reply(element)
         return ANSWERED

@@ -128,7 +128,7 @@ class ExpatTests(SynchronousTestCase):
         file = ConfigurationFile(self)
         self.patch(preflight, "hasReparseDeferral", lambda: True)
         error = self.assertRaises(ConfigError, preflight.check, load(file.path), reactor)
-        self.assertRegex(str(error), r"\A/.*: its expat_[0-9.]+ would keep stanzas back; use Python .* or newer\Z")
+        self.assertRegex(str(error), r"\A/.*: its expat_[0-9.]+ would delay stanzas; use Python .* or newer\Z")
 
 
 class TLSTests(SynchronousTestCase):
