@@ -77,78 +77,44 @@ class MessageTests(DeliveryTestCase):
         """It is a domain."""
         self.assertTrue(verifyObject(IDomain, self.server.users))
 
-    def test_bareNoAccount(self) -> None:
-        """Account does not exist, bare: an error, and nothing for a headline (§8.5.1)."""
-        self.assertEqual(self.messages("nobody@localhost"), fates(ERROR, ERROR, ERROR, ""))
-
-    def test_fullNoAccount(self) -> None:
-        """Account does not exist, full: likewise."""
-        self.assertEqual(self.messages("nobody@localhost/x"), fates(ERROR, ERROR, ERROR, ""))
-
-    def test_bareNotConnected(self) -> None:
-        """No resource, bare: exactly as if there were no account (§8.5.2.2.1)."""
-        self.romeo(orchard=0)
-        self.clients.pop("orchard").vanish()
-        self.assertEqual(self.messages("romeo@localhost"), fates(ERROR, ERROR, ERROR, ""))
-
-    def test_bareNotAvailable(self) -> None:
-        """A resource that is connected and not available gets no messages to the bare JID."""
-        self.romeo(orchard=None)
-        self.assertEqual(self.messages("romeo@localhost"), fates(ERROR, ERROR, ERROR, ""))
-
-    def test_bareNegative(self) -> None:
-        """Only negative resources, bare: as if there were none (§8.5.2.1.1)."""
-        self.romeo(orchard=-1, garden=-128)
-        self.assertEqual(self.messages("romeo@localhost"), fates(ERROR, ERROR, ERROR, ""))
-
-    def test_fullNegative(self) -> None:
-        """Only negative resources, full, one that is there: delivered (§8.5.3.1)."""
-        self.romeo(orchard=-1)
-        self.assertEqual(self.messages("romeo@localhost/orchard"), dict.fromkeys(TYPES, "orchard"))
-
-    def test_fullNegativeNoMatch(self) -> None:
-        """Only negative resources, full, one that is not there (§8.5.3.2.1)."""
-        self.romeo(orchard=-1)
-        self.assertEqual(self.messages("romeo@localhost/garden"), fates(ERROR, ERROR, ERROR, ""))
-
-    def test_bareOne(self) -> None:
-        """One non-negative resource, bare: delivered, but for groupchat (§8.5.2.1.1)."""
-        self.romeo(orchard=0, cellar=-1, attic=None)
-        self.assertEqual(self.messages("romeo@localhost"), fates("orchard", "orchard", ERROR, "orchard"))
-
-    def test_fullMatch(self) -> None:
-        """One non-negative resource, full, one that is there: that one only (§8.5.3.1)."""
-        self.romeo(orchard=0, garden=5)
-        self.assertEqual(self.messages("romeo@localhost/orchard"), dict.fromkeys(TYPES, "orchard"))
-
-    def test_fullConnected(self) -> None:
-        """A connected resource that is not available is there as well (§8.5.3.1)."""
-        self.romeo(orchard=None)
-        self.assertEqual(self.messages("romeo@localhost/orchard"), dict.fromkeys(TYPES, "orchard"))
-
-    def test_fullNoMatch(self) -> None:
+    def test_table(self) -> None:
         """
-        Non-negative resources, full, one that is not there: chat goes on as if to the bare JID, others do not
-        (§8.5.3.2.1).
+        Each row of the table: Romeo's resources with their priorities, and what becomes of each type of message to his
+        bare JID, to C{orchard}, and to C{garden} where that is not bound. C{None} is a resource that is not available.
         """
-        self.romeo(orchard=0, garden=5)
-        self.assertEqual(self.messages("romeo@localhost/cellar"), fates(ERROR, "garden", ERROR, ""))
-
-    def test_bareHighest(self) -> None:
-        """
-        More than one non-negative resource, bare: all with the highest priority; a headline to all that are not
-        negative.
-        """
-        self.romeo(orchard=5, garden=5, cellar=4, attic=-1)
-        self.assertEqual(
-            self.messages("romeo@localhost"),
-            fates("orchard garden", "orchard garden", ERROR, "orchard garden cellar"),
-        )
-
-    def test_bareZero(self) -> None:
-        """Zero is not negative, and is higher than that."""
-        self.romeo(orchard=0, garden=-1)
-        self.assertEqual(self.message("romeo@localhost", "chat"), "orchard")
+        nobody = fates(ERROR, ERROR, ERROR, "")
+        orchard = dict.fromkeys(TYPES, "orchard")
+        for resources, bare, full, unmatched in (
+            # No account or no resource (§8.5.1, §8.5.2.2.1): others cannot tell which.
+            ({}, nobody, nobody, nobody),
+            # Resources that are not available get what is for their full JID only (§8.5.3.1).
+            ({"orchard": None}, nobody, orchard, nobody),
+            # So do those with negative priority (§8.5.2.1.1).
+            ({"orchard": -1, "attic": -128}, nobody, orchard, nobody),
+            # One that is not negative; chat to an unmatched full JID is treated as to the bare JID (§8.5.3.2.1).
+            (
+                {"orchard": 0, "cellar": -1, "attic": None},
+                fates("orchard", "orchard", ERROR, "orchard"),
+                orchard,
+                fates(ERROR, "orchard", ERROR, ""),
+            ),
+            # Several: all with the highest priority; a headline goes to all that are not negative (§8.5.2.1.1).
+            (
+                {"orchard": 5, "vault": 5, "cellar": 4, "attic": -1},
+                fates("orchard vault", "orchard vault", ERROR, "orchard vault cellar"),
+                orchard,
+                fates(ERROR, "orchard vault", ERROR, ""),
+            ),
+        ):
+            for gone in (False, True):
+                self.setUp()
+                self.romeo(**resources)
+                if gone:
+                    for client in self.clients.values():
+                        client.vanish()
+                    self.clients.clear()
+                for to, expected in (("", bare), ("/orchard", full), ("/garden", unmatched)):
+                    self.assertEqual(self.messages(f"romeo@localhost{to}"), nobody if gone else expected, resources)
 
     def test_errors(self) -> None:
         """Errors are delivered to a session that is there, and dropped otherwise; they are never answered."""

@@ -1,7 +1,6 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Helpers for tests of sessions, the router, domains and handlers: streams that record what they are sent, and a small
-server without connections.
+Helpers for tests of sessions, the router, domains and handlers: streams that record, and a server without connections.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from muccore.xmpp.rendering import Rendered, render
 
 
 def xml(text: str) -> Element:
-    """One element of C{jabber:client} from its text."""
+    """Parse one element of C{jabber:client}."""
     found: list[domish.Element] = []
     stream = domish.elementStream()
     stream.DocumentStartEvent = lambda root: None
@@ -39,7 +38,7 @@ def xml(text: str) -> Element:
 
 
 def canonical(xml: str | bytes | Element) -> list[str]:
-    """The stanzas in some XML, each in a form that is equal when they are."""
+    """Split XML into stanzas, each in a form that is equal if they are."""
     if isinstance(xml, domish.Element):
         xml = render(xml)
     if isinstance(xml, str):
@@ -74,13 +73,13 @@ class FakeStream:
             self.log.append(("closed", error.condition if error else None))
 
     def take(self) -> list[str]:
-        """The stanzas written since the last time, canonical."""
+        """Get the stanzas written since the last call, canonical."""
         data, self.data = self.data, b""
         return canonical(data)
 
 
 class Server:
-    """Sessions, a router, the accounts' domain C{localhost}, and any other domains."""
+    """Sessions, a router, the accounts' domain C{localhost}, and other domains."""
 
     def __init__(self, *hosts: str, limit: int = 5, directedLimit: int = 4) -> None:
         self.clock = Clock()
@@ -97,7 +96,7 @@ class Server:
             handler.setHandlerParent(self.router.domains[host])
 
     def connect(self, address: str, presence: str | None = None) -> Client:
-        """Bind a session and, if presence is given, send it and forget what comes back."""
+        """Bind a session; if presence is given, send it and discard what comes back."""
         full = jid.parse(address)
         stream = FakeStream()
         client = Client(self.sessions.bind(full.bareJID(), full.resource or None, stream), stream)
@@ -120,19 +119,19 @@ class Client:
         self.session.stanzaReceived(xml(text))
 
     def ask(self, text: str) -> list[str]:
-        """Send a stanza; what has come back."""
+        """Send a stanza; return what comes back."""
         self.take()
         self.send(text)
         return self.take()
 
     def vanish(self) -> None:
-        """The connection is gone."""
+        """Lose the connection."""
         self.session.streamLost(self.stream, False)
 
 
 def error(stanza: str, condition: str, type: str, by: str | None = None, text: str | None = None) -> list[str]:
     """
-    An error stanza as L{canonical} has it.
+    Make an error stanza in the form of L{canonical}.
 
     @param stanza: the error stanza without C{<error/>}.
     """
@@ -147,7 +146,7 @@ def error(stanza: str, condition: str, type: str, by: str | None = None, text: s
 
 
 def conditions(stanzas: Iterable[str]) -> list[str]:
-    """The error conditions of stanzas; C{""} for one that is no error."""
+    """Get the error conditions of stanzas; C{""} for one that is no error."""
     found = []
     for stanza in stanzas:
         element = xml(stanza).child("error")

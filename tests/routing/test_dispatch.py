@@ -25,14 +25,14 @@ class SharingTests(SynchronousTestCase):
     """Handlers that share keys."""
 
     def setUp(self) -> None:
-        """Romeo is on line, and nobody has been asked yet."""
+        """Connect Romeo."""
         self.server = Server()
         self.romeo = self.server.connect("romeo@localhost/orchard")
         self.asked: list[str] = []
 
     def handler(self, word: str, *keys: Any, result: Any = None, declared: bool | None = None) -> Handler:
         """
-        Add a handler that writes its word down.
+        Add a handler that records its word.
 
         @param result: what its method returns (or what makes that), unless the id of the stanza is the word.
         @param declared: whether it is declared with L{mayDecline}; C{None}: if it declines.
@@ -52,19 +52,19 @@ class SharingTests(SynchronousTestCase):
         return handler
 
     def ask(self, id: str = "1", stanza: str = "message type='chat'", payload: str = "<body/>") -> str:
-        """Let Romeo send something to the server. Who was asked, in a word, and the conditions that came back."""
+        """Let Romeo send something to the server; return who was asked, and the error conditions that came back."""
         self.asked = []
         answers = self.romeo.ask(f"<{stanza} id='{id}' to='localhost'>{payload}</{stanza.split()[0]}>")
         return " ".join(self.asked + conditions(answers))
 
     def query(self, id: str = "1") -> str:
-        """Let Romeo ask for the server's version."""
+        """Let Romeo request the server's version."""
         return self.ask(id, "iq type='get'", "<query xmlns='jabber:iq:version'/>")
 
     def test_order(self) -> None:
         """
-        Those that may decline are asked in the order in which they were added, and before the one that takes all,
-        wherever that was added. Who takes a stanza ends it.
+        Methods that may decline are asked in the order in which they were added, before the one that takes all,
+        wherever that was added. The first that takes the stanza ends it.
         """
         self.handler("all", CHAT)
         self.handler("a", CHAT, result=NOT_HANDLED)
@@ -73,8 +73,7 @@ class SharingTests(SynchronousTestCase):
 
     def test_wider(self) -> None:
         """
-        After all with the exact key those with the wider one are asked: C{ANY} for a type, requests of any payload for
-        one payload.
+        After all with the exact key, those with the wider one are asked: C{ANY} for a type, any payload for a request.
         """
         self.handler("wider", WIDER, REQUESTS)
         self.handler("exact", CHAT, QUERY, result=NOT_HANDLED)
@@ -83,14 +82,14 @@ class SharingTests(SynchronousTestCase):
         self.assertEqual(self.ask(stanza="message type='headline'"), "wider")
 
     def test_sameHandler(self) -> None:
-        """One handler may have both an exact key and a wider one, and no other handler is in conflict with itself."""
+        """A handler may have both an exact key and a wider one."""
         handler = Handler()
         handler.stanzas = {CHAT: lambda *_: self.asked.append("exact"), WIDER: lambda *_: self.asked.append("wider")}
         self.server.add("localhost", handler)
         self.assertEqual([self.ask(), self.ask(stanza="message")], ["exact", "wider"])
 
     def test_nobody(self) -> None:
-        """What all decline goes to stock handlers, and then is nobody's: an error is the answer."""
+        """What all decline is offered to stock handlers, and then is refused."""
         self.handler("a", CHAT, QUERY, result=NOT_HANDLED)
         self.assertEqual(self.query(), "a service-unavailable")
         self.server.add("localhost", VersionHandler("stock", "1"))
@@ -98,8 +97,7 @@ class SharingTests(SynchronousTestCase):
 
     def test_conflict(self) -> None:
         """
-        Two that take all they get cannot have one key, nor can one have a type of another one's C{ANY}, or a payload
-        of another one's requests; nothing of the second one is added.
+        Two handlers that take all cannot share a key, nor a key and the wider one; nothing of the second is added.
         """
         self.handler("a", WIDER, REQUESTS, QUERY)
         for key in (WIDER, CHAT, REQUESTS, QUERY, ("get", HOST, "urn:q", "q")):
@@ -108,7 +106,7 @@ class SharingTests(SynchronousTestCase):
         self.assertEqual(self.ask(stanza="presence"), "")
 
     def test_mistaken(self) -> None:
-        """To decline without being declared, or late, is a mistake: it is logged, and an error to the sender."""
+        """Declining without being declared, or by a Deferred, is a bug: it is logged, and is an error to the sender."""
         for result, declared in ((NOT_HANDLED, False), (lambda: succeed(NOT_HANDLED), True)):
             handler = self.handler("a", CHAT, QUERY, result=result, declared=declared)
             self.assertEqual((self.ask(), self.query()), ("a internal-server-error", "a internal-server-error"))
@@ -116,7 +114,7 @@ class SharingTests(SynchronousTestCase):
             handler.disownHandlerParent(self.server.users)
 
     def test_noKey(self) -> None:
-        """A key that no stanza has is refused, and so is one in the other table."""
+        """A key that no stanza has is refused, and so is one in the wrong table."""
         for key in (("mesage", "chat", HOST), ("message", "chat", 0), ("result", HOST, "urn:q", "q"), ("message",)):
             for table in ("stanzas", "iqs"):
                 handler = Handler()

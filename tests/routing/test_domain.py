@@ -29,53 +29,53 @@ HERE = "there.localhost"
 
 
 class DomainTestCase(SynchronousTestCase):
-    """A domain C{there.localhost}, and Romeo who sends to it."""
+    """A domain C{there.localhost}, and Romeo, who sends to it."""
 
     def setUp(self) -> None:
-        """Romeo is on line."""
+        """Connect Romeo."""
         self.server = Server(HERE)
         self.domain: Any = self.server.router.domains[HERE]
         self.romeo = self.server.connect(ROMEO)
 
     def ask(self, stanza: str) -> list[str]:
-        """What comes back."""
+        """Send a stanza as Romeo; return what comes back."""
         return self.romeo.ask(stanza)
 
     def iq(self, name: str = "q", type: str = "get", to: str = HERE, uri: str = "urn:q") -> list[str]:
-        """What comes back for an IQ."""
+        """Send an IQ as Romeo; return what comes back."""
         return self.ask(f"<iq type='{type}' id='1' to='{to}'><{name} xmlns='{uri}'/></iq>")
 
     def result(self, inside: str = "", to: str = HERE) -> list[str]:
-        """A result as it comes back."""
+        """The expected result of L{iq}."""
         return canonical(f"<iq type='result' id='1' from='{to}' to='{ROMEO}'>{inside}</iq>")
 
     def error(self, condition: str, type: str, text: str | None = None) -> list[str]:
-        """An error as it comes back."""
+        """The expected error of L{iq}."""
         head = f"<iq type='error' id='1' from='{HERE}' to='{ROMEO}'><q xmlns='urn:q'/></iq>"
         return error(head, condition, type, text=text)
 
 
 class Recorder(Handler):
-    """Writes down what it gets."""
+    """Records what it gets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.got: list[tuple[str, str]] = []
 
     def onExact(self, element: Element, to: JID) -> None:
-        """The line of a type."""
+        """Record a stanza of the exact key."""
         self.got.append(("exact", to.full))
 
     def onAny(self, element: Element, to: JID) -> None:
-        """The line of all other types."""
+        """Record a stanza of the wider key."""
         self.got.append(("any", to.full))
 
 
 class DispatchTests(DomainTestCase):
-    """Which method gets a stanza."""
+    """L{Domain.dispatch}: which method gets a stanza."""
 
     def test_interface(self) -> None:
-        """A domain is what handlers and the router expect."""
+        """A domain provides its interface."""
         self.assertTrue(verifyObject(IDomain, self.domain))
         self.assertEqual(repr(self.domain), "<Domain 'there.localhost'>")
 
@@ -87,7 +87,7 @@ class DispatchTests(DomainTestCase):
         return handler
 
     def test_kinds(self) -> None:
-        """The kind of the address decides; a resource at the domain itself is the domain's."""
+        """The address type decides; an address without localpart is the domain's, with or without a resource."""
         for kind, addresses in (
             (HOST, [HERE, f"{HERE}/x"]),
             (BARE, [f"a@{HERE}"]),
@@ -100,7 +100,7 @@ class DispatchTests(DomainTestCase):
             self.assertEqual(handler.got, [("exact", address) for address in addresses])
 
     def test_exactBeforeAny(self) -> None:
-        """A type with a line of its own goes there, all others to C{ANY}."""
+        """A type with a line of its own is dispatched by that line, all others by C{ANY}."""
         handler = self.recorder(
             stanzas={("presence", ANY, FULL): Recorder.onAny, ("presence", "unavailable", FULL): Recorder.onExact}
         )
@@ -109,7 +109,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual([name for name, _ in handler.got], ["any", "exact", "any"])
 
     def test_messageTypes(self) -> None:
-        """A message without a type, or of one that is not known, is C{normal} (RFC 6121 §5.2.2)."""
+        """A message without a type, or with an unknown one, is C{normal} (RFC 6121 §5.2.2)."""
         handler = self.recorder(stanzas={("message", "normal", BARE): Recorder.onExact})
         for type in ("", "type='normal'", "type='shout'", "type='chat'"):
             self.ask(f"<message to='a@{HERE}' {type}/>")
@@ -123,7 +123,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual(len(handler.got), 1)
 
     def test_iqByPayload(self) -> None:
-        """A request goes by type, kind of address, and namespace and name of its payload."""
+        """A request is dispatched by type, address type, and namespace and name of its payload."""
         handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
         self.assertEqual(self.iq(), self.result())
         for other in ({"name": "p"}, {"uri": "urn:p"}, {"type": "set"}, {"to": f"a@{HERE}"}):
@@ -131,7 +131,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual(len(handler.got), 1)
 
     def test_iqByKind(self) -> None:
-        """A request whose payload has no line goes by type and kind of address, for those who pass requests on."""
+        """A request whose payload has no line is dispatched by type and address type, for handlers that relay."""
         handler = self.recorder(
             iqs={("get", FULL, "urn:q", "q"): Recorder.onExact}, stanzas={("iq", "get", FULL): Recorder.onAny}
         )
@@ -140,7 +140,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual([name for name, _ in handler.got], ["exact", "any"])
 
     def test_iqAnswers(self) -> None:
-        """Results and errors that nobody waits for go by the table of stanzas."""
+        """Unexpected results and errors are dispatched by the table of stanzas."""
         on = {("iq", "result", FULL): Recorder.onExact, ("iq", "error", FULL): Recorder.onAny}
         handler = self.recorder(stanzas=on)
         self.ask(f"<iq type='result' id='1' to='a@{HERE}/b'/>")
@@ -148,12 +148,12 @@ class DispatchTests(DomainTestCase):
         self.assertEqual([name for name, _ in handler.got], ["exact", "any"])
 
     def test_noPayload(self) -> None:
-        """A request without a payload, from whoever does not check, is C{bad-request}."""
+        """A request without a payload, from a handler that does not check, is C{bad-request}."""
         self.domain.send(xml(f"<iq type='get' id='1' to='{HERE}' from='{ROMEO}'/>"))
         self.assertEqual(conditions(self.romeo.take()), ["bad-request"])
 
     def test_conflict(self) -> None:
-        """Two handlers with the same line are found when the second is added, by name, and nothing of it is."""
+        """A second handler with a line of the first is refused, with both names, and nothing of it is added."""
         first = self.recorder(stanzas={("message", "chat", HOST): Recorder.onExact})
         for tables in (
             {"stanzas": {("message", "chat", HOST): Recorder.onAny}},
@@ -173,7 +173,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual(list(self.domain), [])
 
     def test_removed(self) -> None:
-        """A handler that is removed handles nothing more, and hears that its stream is gone."""
+        """A handler that is removed gets nothing more, and has no parent and no stream."""
         handler = self.recorder(iqs={("get", HOST, "urn:q", "q"): Recorder.onExact})
         self.assertIs(handler.xmlstream, self.domain.xmlstream)
         handler.disownHandlerParent(self.domain)
@@ -181,7 +181,7 @@ class DispatchTests(DomainTestCase):
         self.assertEqual((handler.parent, handler.xmlstream, list(self.domain)), (None, None, []))
 
     def test_notInTheMiddle(self) -> None:
-        """What a handler's own stanzas bring back waits until the handler is through."""
+        """A stanza that a handler's own stanzas cause waits until the handler has returned."""
         log: list[str] = []
 
         class Talker(Handler):
@@ -196,7 +196,7 @@ class DispatchTests(DomainTestCase):
                 log.append("end")
 
             def onNormal(self, element: Element, to: JID) -> None:
-                """It has come back."""
+                """Record that it has come back."""
                 log.append(element["id"])
 
             stanzas = {("message", "chat", HOST): onChat, ("message", "normal", HOST): onNormal}
@@ -207,14 +207,14 @@ class DispatchTests(DomainTestCase):
 
 
 class Answering(Handler):
-    """Returns or raises what it is told to."""
+    """Returns or raises an object."""
 
     def __init__(self, what: Any) -> None:
         super().__init__()
         self.what = what
 
     def on(self, element: Element, to: JID) -> Any:
-        """Do so."""
+        """Return or raise it."""
         if isinstance(self.what, Exception):
             raise self.what
         return self.what
@@ -224,130 +224,100 @@ class Answering(Handler):
 
 
 class AnswerTests(DomainTestCase):
-    """What a method returns or raises becomes the answer."""
+    """Replies: what a method returns or raises."""
 
     def answer(self, what: Any, **more: Any) -> list[str]:
-        """The answer to a request."""
-        self.server.add(HERE, Answering(what))
-        return self.iq(**more)
+        """The reply to a request, from a handler that is removed afterwards."""
+        handler = Answering(what)
+        self.server.add(HERE, handler)
+        try:
+            return self.iq(**more)
+        finally:
+            handler.disownHandlerParent(self.domain)
 
-    def test_nothing(self) -> None:
-        """C{None} is an empty result."""
-        self.assertEqual(self.answer(None), self.result())
-
-    def test_element(self) -> None:
-        """An element is the payload."""
-        self.assertEqual(self.answer(xml("<a xmlns='urn:a'/>")), self.result("<a xmlns='urn:a'/>"))
-
-    def test_stockElement(self) -> None:
-        """So is one of Twisted's."""
-        self.assertEqual(self.answer(domish.Element(("urn:a", "a"))), self.result("<a xmlns='urn:a'/>"))
-
-    def test_elements(self) -> None:
-        """A list of elements are the payloads."""
-        payloads = [xml("<a xmlns='urn:a'/>"), xml("<b xmlns='urn:a'/>")]
-        self.assertEqual(self.answer(payloads), self.result("<a xmlns='urn:a'/><b xmlns='urn:a'/>"))
-
-    def test_set(self) -> None:
-        """A request of type set is answered in the same way."""
-        self.assertEqual(self.answer(None, type="set"), self.result())
-
-    def test_answered(self) -> None:
-        """C{ANSWERED} is no answer, now or later."""
-        self.assertEqual(self.answer(ANSWERED), [])
-        self.domain.removeHandler(next(iter(self.domain)))
-        self.assertEqual(self.answer(succeed(ANSWERED)), [])
+    def test_results(self) -> None:
+        """
+        C{None} is an empty result; an element of muccore or of Twisted, or a list of elements, is the payload;
+        C{ANSWERED} is no reply. So it is for both types of request, and for Deferreds.
+        """
+        one, both = "<a xmlns='urn:a'/>", "<a xmlns='urn:a'/><b xmlns='urn:a'/>"
+        for what, expected in (
+            (None, self.result()),
+            (xml(one), self.result(one)),
+            (domish.Element(("urn:a", "a")), self.result(one)),
+            ([xml(one), xml("<b xmlns='urn:a'/>")], self.result(both)),
+            (ANSWERED, []),
+        ):
+            for type, value in (("get", what), ("set", what), ("get", succeed(what))):
+                self.assertEqual(self.answer(value, type=type), expected)
 
     def test_later(self) -> None:
-        """A Deferred is an answer when it fires."""
-        later: Deferred[Element] = Deferred()
-        self.assertEqual(self.answer(later), [])
-        later.callback(xml("<a xmlns='urn:a'/>"))
-        self.assertEqual(self.romeo.take(), self.result("<a xmlns='urn:a'/>"))
+        """A Deferred, or a coroutine, is the reply when it fires."""
+        for wrap in (lambda deferred: deferred, self.coroutine):
+            later: Deferred[Element] = Deferred()
+            self.assertEqual(self.answer(wrap(later)), [])
+            later.callback(xml("<a xmlns='urn:a'/>"))
+            self.assertEqual(self.romeo.take(), self.result("<a xmlns='urn:a'/>"))
 
-    def test_coroutine(self) -> None:
-        """A method may be a coroutine function."""
-        later: Deferred[Element] = Deferred()
-
-        async def method() -> Element:
-            return await later
-
-        self.assertEqual(self.answer(method()), [])
-        later.callback(xml("<a xmlns='urn:a'/>"))
-        self.assertEqual(self.romeo.take(), self.result("<a xmlns='urn:a'/>"))
+    @staticmethod
+    async def coroutine(later: Deferred[Element]) -> Element:
+        """Wait for a Deferred."""
+        return await later
 
     def test_refused(self) -> None:
-        """L{StanzaError} is the error, and goes to the sender."""
-        refused = StanzaError("forbidden", text="no")
-        self.assertEqual(self.answer(refused), self.error("forbidden", "auth", "no"))
-
-    def test_refusedByTwisted(self) -> None:
-        """So is Twisted's, which is what wokkel raises."""
-        self.assertEqual(self.answer(TwistedStanzaError("gone")), self.error("gone", "modify"))
-
-    def test_refusedLater(self) -> None:
-        """So is one with which a Deferred fails."""
-        self.assertEqual(self.answer(fail(StanzaError("forbidden"))), self.error("forbidden", "auth"))
-
-    def test_appCondition(self) -> None:
-        """An application's own condition is sent along."""
+        """L{StanzaError}, or Twisted's, raised or as a failure, is the error, with its application condition."""
+        for what, expected in (
+            (StanzaError("forbidden", text="no"), self.error("forbidden", "auth", "no")),
+            (TwistedStanzaError("gone"), self.error("gone", "modify")),
+        ):
+            for value in (what, fail(what)):
+                self.assertEqual(self.answer(value), expected)
         refused = StanzaError("conflict", appCondition=xml("<c xmlns='urn:c'/>"))
         self.assertIn('<c xmlns="urn:c">', self.answer(refused)[0])
 
     def test_crash(self) -> None:
-        """Any other exception is logged, and is C{internal-server-error}."""
-        self.assertEqual(self.answer(ZeroDivisionError("secret")), self.error("internal-server-error", "cancel"))
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-    def test_crashLater(self) -> None:
-        """So is one with which a Deferred fails."""
-        self.assertEqual(self.answer(fail(KeyError("x"))), self.error("internal-server-error", "cancel"))
-        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
-
-    def test_unknownCondition(self) -> None:
-        """An error that cannot be sent is a crash too."""
-        self.assertEqual(self.answer(TwistedStanzaError("hungry")), self.error("internal-server-error", "cancel"))
-        self.assertEqual(len(self.flushLoggedErrors(TwistedStanzaError)), 1)
-
-    def test_noPayload(self) -> None:
-        """A method that returns something else has a bug: that is logged, and one answer goes out."""
-        for what in ("secret", 17, [xml("<a/>"), "secret"], succeed("secret")):
+        """
+        Any other exception, an unknown condition, or a return value that is no payload is logged, without the value,
+        and is C{internal-server-error}.
+        """
+        for what, logged in (
+            (ZeroDivisionError("secret"), ZeroDivisionError),
+            (fail(KeyError("x")), KeyError),
+            (TwistedStanzaError("hungry"), TwistedStanzaError),
+            ("secret", TypeError),
+            (17, TypeError),
+            ([xml("<a/>"), "secret"], TypeError),
+            (succeed("secret"), TypeError),
+        ):
             self.assertEqual(self.answer(what), self.error("internal-server-error", "cancel"))
-            [failure] = self.flushLoggedErrors(TypeError)
-            self.assertNotIn("secret", str(failure.value))
-            self.domain.removeHandler(next(iter(self.domain)))
+            [failure] = self.flushLoggedErrors(logged)
+            if logged is TypeError:
+                self.assertNotIn("secret", str(failure.value))
 
-    def test_message(self) -> None:
-        """A message is refused by raising, now or later; what else a method returns is nothing to anybody."""
-        self.server.add(HERE, Answering(StanzaError("not-allowed")))
+    def test_otherStanzas(self) -> None:
+        """A message or presence is refused by raising, or by a failure; other return values are ignored."""
         refused = error(
             f"<message type='error' from='{HERE}' to='{ROMEO}'><body>x</body></message>", "not-allowed", "cancel"
         )
-        self.assertEqual(self.ask(f"<message to='{HERE}'><body>x</body></message>"), refused)
-        self.domain.removeHandler(next(iter(self.domain)))
-        self.server.add(HERE, Answering(fail(StanzaError("not-allowed"))))
-        self.assertEqual(self.ask(f"<message to='{HERE}'><body>x</body></message>"), refused)
-        self.domain.removeHandler(next(iter(self.domain)))
-        for what in (xml("<a/>"), succeed("x"), 17):
+        crashed = [line.replace("not-allowed", "internal-server-error") for line in refused]
+        for what, expected in (
+            (StanzaError("not-allowed"), refused),
+            (fail(StanzaError("not-allowed")), refused),
+            (ZeroDivisionError(), crashed),
+            (xml("<a/>"), []),
+            (succeed("x"), []),
+            (17, []),
+        ):
             handler = Answering(what)
             self.server.add(HERE, handler)
-            self.assertEqual(self.ask(f"<message to='{HERE}'/>"), [])
+            self.assertEqual(self.ask(f"<message to='{HERE}'><body>x</body></message>"), expected)
+            if not isinstance(what, Deferred):
+                self.assertEqual(conditions(self.ask(f"<presence to='{HERE}'/>")), conditions(expected))
             self.domain.removeHandler(handler)
-
-    def test_presence(self) -> None:
-        """So is presence."""
-        self.server.add(HERE, Answering(StanzaError("conflict")))
-        self.assertEqual(conditions(self.ask(f"<presence to='{HERE}'/>")), ["conflict"])
-
-    def test_crashOfMessage(self) -> None:
-        """A crash over a message is logged and told, and ends nothing."""
-        self.server.add(HERE, Answering(ZeroDivisionError()))
-        self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["internal-server-error"])
-        self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["internal-server-error"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_nobodyToTell(self) -> None:
-        """A stanza without a sender, which no client can send, is refused in silence."""
+        """A stanza without a sender, which no client can send, is refused without a reply."""
         self.server.add(HERE, Answering(StanzaError("conflict")))
         self.domain.dispatch(xml(f"<message to='{HERE}'/>"), jid.parse(HERE))
         self.domain.dispatch(xml(f"<iq type='get' id='1' to='{HERE}'><q xmlns='urn:q'/></iq>"), jid.parse(HERE))
@@ -361,7 +331,7 @@ class AnswerTests(DomainTestCase):
         self.assertEqual(self.ask(f"<iq type='result' id='1' to='{HERE}'/>"), [])
 
     def test_nobody(self) -> None:
-        """What nobody handles: requests and messages are refused, the rest is dropped."""
+        """Requests and messages without a handler are refused, and other stanzas dropped."""
         for address in (HERE, f"{HERE}/x", f"a@{HERE}", f"a@{HERE}/b"):
             self.assertEqual(conditions(self.iq(to=address)), ["service-unavailable"])
             for type in ("normal", "chat", "groupchat", "x"):
@@ -374,10 +344,10 @@ class AnswerTests(DomainTestCase):
 
 
 class SendTests(DomainTestCase):
-    """What handlers send."""
+    """L{Domain.send}"""
 
     def test_fromTheDomain(self) -> None:
-        """What says nothing of its sender comes from the domain."""
+        """The default of C{from} is the domain."""
         self.domain.send(xml(f"<message to='{ROMEO}'/>"))
         self.domain.send(xml(f"<message to='{ROMEO}' from='a@{HERE}'/>"))
         self.assertEqual(
@@ -386,7 +356,7 @@ class SendTests(DomainTestCase):
         )
 
     def test_stockElement(self) -> None:
-        """A stanza of Twisted's, without a namespace, is one of C{jabber:client} inside the server."""
+        """A stanza of Twisted's, without a namespace, is in C{jabber:client} inside the server."""
         got: list[Element] = []
         self.domain.dispatch = lambda element, to: got.append(element)
         message = domish.Element((None, "message"))
@@ -403,7 +373,7 @@ class SendTests(DomainTestCase):
         self.assertEqual(message.uri, None)
 
     def test_nowhere(self) -> None:
-        """A stanza without an address, or with a malformed one, is the handler's mistake: the operator reads of it."""
+        """A stanza without a valid address is a bug of the handler: a warning is logged, without the content."""
         from twisted.logger import globalLogPublisher
 
         events: list[Any] = []
@@ -415,7 +385,7 @@ class SendTests(DomainTestCase):
         self.assertNotIn("secret", str(events))
 
     def test_elsewhere(self) -> None:
-        """What a handler sends to another server comes back to it as an error."""
+        """The error for a stanza to another server reaches the handler that sent it."""
         handler = Recorder()
         handler.stanzas = {("message", "error", BARE): Recorder.onExact}
         handler.setHandlerParent(self.domain)
@@ -423,15 +393,15 @@ class SendTests(DomainTestCase):
         self.assertEqual(handler.got, [("exact", f"a@{HERE}")])
 
     def test_routeTo(self) -> None:
-        """A handler finds the route to a session."""
+        """A handler can find the route to a session."""
         self.assertIs(self.domain.routeTo(self.romeo.session.jid), self.romeo.session)
 
 
 class ShutDownTests(DomainTestCase):
-    """Saying goodbye."""
+    """L{Domain.shutDown}"""
 
     def test_waits(self) -> None:
-        """All handlers that have something to say are waited for."""
+        """All handlers are waited for."""
         later: Deferred[None] = Deferred()
         handler = Handler()
         handler.shutDown = lambda: later  # type: ignore[method-assign]
@@ -442,23 +412,23 @@ class ShutDownTests(DomainTestCase):
         self.assertIsNone(self.successResultOf(done))
 
     def test_failure(self) -> None:
-        """One that fails keeps nobody from it."""
-        said: list[str] = []
+        """A handler that fails is logged, and the others are shut down all the same."""
+        done: list[str] = []
         bad, good = Handler(), Handler()
 
         def crash() -> None:
             raise ZeroDivisionError
 
         bad.shutDown = crash  # type: ignore[method-assign]
-        good.shutDown = lambda: said.append("bye")  # type: ignore[method-assign]
+        good.shutDown = lambda: done.append("good")  # type: ignore[method-assign]
         self.server.add(HERE, bad, good)
         self.assertIsNone(self.successResultOf(self.domain.shutDown()))
-        self.assertEqual(said, ["bye"])
+        self.assertEqual(done, ["good"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class Echo(MessageProtocol):
-    """A stock handler of messages, as wokkel's documents show them."""
+    """A stock handler of messages, as in wokkel's documentation."""
 
     def onMessage(self, message: Any) -> None:
         """Send it back."""
@@ -479,11 +449,11 @@ class Crash(XMPPHandler):
     """A stock handler with a bug."""
 
     def connectionInitialized(self) -> None:
-        """Observe everything."""
+        """Observe messages."""
         self.xmlstream.addObserver("/message", self.onMessage)
 
     def onMessage(self, message: Any) -> None:
-        """The bug."""
+        """Fail."""
         raise ZeroDivisionError
 
 
@@ -505,13 +475,13 @@ class StockTests(DomainTestCase):
             self.assertEqual(self.iq("ping", uri="urn:xmpp:ping", to=address), self.result(to=address))
 
     def test_fallback(self) -> None:
-        """C{FallbackHandler} answers what no other does, and there is one answer."""
+        """C{FallbackHandler} answers what no other does, once."""
         self.server.add(HERE, PingHandler(), FallbackHandler())
         self.assertEqual(conditions(self.iq("ping", uri="urn:xmpp:ping")), [""])
         self.assertEqual(conditions(self.iq()), ["service-unavailable"])
 
     def test_messages(self) -> None:
-        """A message that a stock handler observes is taken, though nobody says so."""
+        """A message that a stock handler observes is taken."""
         echo = Echo()
         self.server.add(HERE, echo)
         self.assertEqual(
@@ -520,7 +490,7 @@ class StockTests(DomainTestCase):
         )
 
     def test_presence(self) -> None:
-        """wokkel's stanza classes, which take the namespace off what they parse, work too."""
+        """wokkel's stanza classes, which remove the namespace of what they parse, work too."""
         self.server.add(HERE, Bot())
         self.assertEqual(
             self.ask(f"<presence to='bot@{HERE}'><show>dnd</show></presence>"),
@@ -528,7 +498,7 @@ class StockTests(DomainTestCase):
         )
 
     def test_tablesFirst(self) -> None:
-        """What a table takes no stock handler sees."""
+        """A stock handler does not get what a table takes."""
         handler = Recorder()
         handler.stanzas = {("message", "chat", BARE): Recorder.onExact}
         self.server.add(HERE, Echo(), handler)
@@ -536,19 +506,19 @@ class StockTests(DomainTestCase):
         self.assertEqual(len(handler.got), 1)
 
     def test_notTaken(self) -> None:
-        """What no stock handler takes is refused as ever."""
+        """What no stock handler takes is refused as without them."""
         self.server.add(HERE, PingHandler())
         self.assertEqual(conditions(self.iq()), ["service-unavailable"])
         self.assertEqual(conditions(self.ask(f"<message to='{HERE}'/>")), ["service-unavailable"])
 
     def test_crash(self) -> None:
-        """An exception in an observer is logged and ends nothing."""
+        """An exception in an observer is logged, and the stanza is taken."""
         self.server.add(HERE, Crash())
         self.assertEqual(self.ask(f"<message to='{HERE}'/>"), [])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_removed(self) -> None:
-        """A stock handler that is removed observes nothing more; others go on."""
+        """A stock handler that is removed observes nothing more; others do."""
         ping, version = PingHandler(), VersionHandler("n", "v")
         self.server.add(HERE, ping, version)
         ping.disownHandlerParent(self.domain)

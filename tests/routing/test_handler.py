@@ -21,19 +21,19 @@ HERE = "there.localhost"
 
 
 class Early(Handler):
-    """Answers before it is through."""
+    """Replies before its method returns."""
 
     identities = (("conference", "text", "Rooms"), ("hierarchy", "branch", None))
     features = ("urn:q",)
 
     def on(self, element: Element, to: JID) -> Outcome:
-        """The result, then a message."""
+        """Send the result, then a message."""
         self.reply(element, xml("<a xmlns='urn:a'/>"))
         self.send(xml(f"<message to='{element['from']}'/>"))
         return ANSWERED
 
     def onSet(self, element: Element, to: JID) -> Outcome:
-        """An empty result."""
+        """Send an empty result."""
         self.reply(element)
         return ANSWERED
 
@@ -41,15 +41,15 @@ class Early(Handler):
 
 
 class HandlerTests(SynchronousTestCase):
-    """What every handler has."""
+    """L{Handler}"""
 
     def test_interfaces(self) -> None:
-        """A handler has tables, and tells of itself."""
+        """A handler provides its interfaces."""
         self.assertTrue(verifyObject(ITableHandler, Handler()))
         self.assertTrue(verifyObject(IDisco, Handler()))
 
     def test_reply(self) -> None:
-        """A result can be sent before other things are."""
+        """A result can be sent before other stanzas."""
         server = Server(HERE)
         server.add(HERE, Early())
         romeo = server.connect("romeo@localhost/orchard")
@@ -66,7 +66,7 @@ class HandlerTests(SynchronousTestCase):
         )
 
     def info(self, target: str, node: str = "") -> list[Any]:
-        """What a handler says of itself."""
+        """Get the handler's disco information."""
         return list(Early().getDiscoInfo(TwistedJID("romeo@localhost"), TwistedJID(target), node))
 
     def test_disco(self) -> None:
@@ -79,10 +79,10 @@ class HandlerTests(SynchronousTestCase):
         self.assertEqual((type(feature), feature), (DiscoFeature, "urn:q"))
 
     def test_discoOfOthers(self) -> None:
-        """They are not those of a node or of an address at the domain; and a handler has no items."""
+        """Nodes and other addresses have none, and there are no items."""
         self.assertEqual((self.info(HERE, "node"), self.info(f"a@{HERE}")), ([], []))
         self.assertEqual(Early().getDiscoItems(TwistedJID("a@b"), TwistedJID(HERE)), [])
 
     def test_shutDown(self) -> None:
-        """A handler has no goodbye to say, unless it says so."""
+        """Nothing is done at the end by default."""
         self.assertIsNone(Handler().shutDown())

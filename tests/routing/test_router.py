@@ -21,20 +21,20 @@ from tests.routing.helpers import Server, error, xml
 
 
 class RouterTests(SynchronousTestCase):
-    """Where stanzas go."""
+    """L{Router}"""
 
     def setUp(self) -> None:
-        """A server with two domains, and Romeo."""
+        """Connect Romeo to a server with two domains."""
         self.server = Server("conference.localhost")
         self.router = self.server.router
         self.romeo = self.server.connect("romeo@localhost/orchard")
 
     def test_interface(self) -> None:
-        """The router is what sessions and domains expect."""
+        """The router provides its interface."""
         self.assertTrue(verifyObject(IRouter, self.router))
 
     def test_domain(self) -> None:
-        """A stanza goes to the domain of its address, whatever the rest of it is."""
+        """A stanza is routed to the domain of its address, whatever localpart and resource are."""
         got: list[object] = []
         domain = self.router.domains["conference.localhost"]
         domain.dispatch = lambda element, to: got.append((element, to))  # type: ignore[method-assign]
@@ -75,16 +75,14 @@ class RouterTests(SynchronousTestCase):
             self.assertEqual(self.romeo.ask(f"<{stanza} to='example.org'/>"), [], stanza)
 
     def test_neitherHere(self) -> None:
-        """
-        When neither the sender nor the recipient is here, it ends at once; so it does with a sender that is no JID.
-        """
+        """If neither sender nor recipient is at this server, or the sender is no JID, no error is routed."""
         for sender in ("a@example.org", "a@b@c"):
             element = xml(f"<message from='{sender}' to='b@example.com'/>")
             self.assertIsNone(self.router.route(element, jid.parse("b@example.com")))
         self.assertEqual(self.romeo.take(), [])
 
     def test_routeTo(self) -> None:
-        """A full JID leads to its session while there is one; nothing else leads anywhere."""
+        """A full JID has a route while its session is bound; other addresses have none."""
         address = jid.parse("romeo@localhost/orchard")
         self.assertIs(self.router.routeTo(address), self.romeo.session)
         for other in ("romeo@localhost", "romeo@localhost/garden", "localhost", "a@example.org/b"):
@@ -120,7 +118,7 @@ _PAYLOADS = [
 
 
 class AnyStanzaTests(SynchronousTestCase):
-    """Whatever a client sends, it is stopped, answered or delivered, and nothing breaks."""
+    """Any stanza of a client is refused, answered or delivered."""
 
     @settings(max_examples=400, deadline=None)
     @given(
@@ -138,8 +136,8 @@ class AnyStanzaTests(SynchronousTestCase):
     )
     def test_anyStanza(self, name: str, attributes: dict[str, str], payloads: list[str]) -> None:
         """
-        Only a wrong C{from} ends the stream. A request is answered once, or delivered once; what must not be
-        answered is not.
+        Only a wrong C{from} ends the stream. A request is answered or delivered once; stanzas that must not be answered
+        are not.
         """
         server = Server("there.localhost")
         server.add("localhost", AccountDiscoHandler(), AccountPingHandler(), VersionHandler())

@@ -27,7 +27,7 @@ HERE = "there.localhost"
 
 
 class Asking(Request):
-    """A request with something in it."""
+    """A request with a payload."""
 
     def toElement(self) -> Any:
         """See C{Request.toElement}."""
@@ -37,10 +37,10 @@ class Asking(Request):
 
 
 class RequestTests(SynchronousTestCase):
-    """Requests and their answers."""
+    """Requests and their responses."""
 
     def setUp(self) -> None:
-        """Romeo can be asked, Juliet can lie."""
+        """Connect Romeo, who is asked, and Juliet, who is not."""
         self.server = Server(HERE)
         self.romeo = self.server.connect(ROMEO)
         self.juliet = self.server.connect("juliet@localhost/balcony")
@@ -49,29 +49,29 @@ class RequestTests(SynchronousTestCase):
         self.stream: Any = self.server.router.domains[HERE].xmlstream
 
     def request(self, to: str = ROMEO, **more: Any) -> Deferred[Any]:
-        """Ask Romeo."""
+        """Send Romeo a request."""
         request = Asking(recipient=TwistedJID(to), sender=TwistedJID(f"room@{HERE}"))
         vars(request).update(more)
         return self.handler.request(request)
 
     def stock(self) -> Deferred[Any]:
-        """Ask Romeo by Twisted's own means."""
+        """Send Romeo a request by Twisted's C{IQ}."""
         iq = IQ(self.stream, "get")
         iq.addElement(("urn:q", "q"))
         return iq.send(ROMEO)
 
     def assertNothingKept(self) -> None:
-        """Nobody waits for anything."""
+        """Check that nothing is pending."""
         self.assertEqual((self.stream.iqDeferreds, self.stream._recipients), ({}, {}))
         self.assertEqual(self.server.clock.getDelayedCalls(), [])
 
     def asked(self) -> str:
-        """The id of what Romeo has been asked."""
+        """Get the id of the request that Romeo has received."""
         [asked] = self.romeo.take()
         return xml(asked)["id"]
 
     def test_interface(self) -> None:
-        """The stream is what Twisted's C{IQ} expects."""
+        """The stream provides what Twisted's C{IQ} expects."""
         self.assertTrue(verifyObject(IIQResponseTracker, self.stream))
 
     def test_result(self) -> None:
@@ -84,7 +84,7 @@ class RequestTests(SynchronousTestCase):
         self.assertNothingKept()
 
     def test_error(self) -> None:
-        """An error fails it."""
+        """An error is a failure."""
         waiting = self.request()
         self.romeo.send(
             f"<iq type='error' id='{self.asked()}' to='room@{HERE}'><error type='cancel'>"
@@ -93,7 +93,7 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(self.failureResultOf(waiting, StanzaError).value.condition, "gone")
 
     def test_onlyWhoWasAsked(self) -> None:
-        """Nobody else can answer, not even another session of the same account; and an answer does not count twice."""
+        """Only the entity that was asked can respond, not another session of its account either, and only once."""
         waiting = self.request()
         id = self.asked()
         garden = self.server.connect("romeo@localhost/garden")
@@ -105,7 +105,7 @@ class RequestTests(SynchronousTestCase):
         self.successResultOf(waiting)
 
     def test_otherAnswers(self) -> None:
-        """Answers to something else, and from a sender that is no JID, are not what is waited for."""
+        """Responses with another id, or without a valid sender, are not taken for the response."""
         waiting = self.request()
         id = self.asked()
         domain = self.server.router.domains[HERE]
@@ -116,7 +116,7 @@ class RequestTests(SynchronousTestCase):
         waiting.addErrback(lambda _: None)
 
     def test_idsCannotBeGuessed(self) -> None:
-        """Every request has an id of its own that is long and random."""
+        """The id of each request is long and random."""
         ids = set()
         for _ in range(3):
             self.request()
@@ -125,13 +125,13 @@ class RequestTests(SynchronousTestCase):
         self.assertTrue(all(len(id) >= 16 for id in ids))
 
     def test_ownId(self) -> None:
-        """A request may bring its id, but not one that is waiting."""
+        """A request may have an id of its own, but not that of a pending one."""
         self.request(stanzaID="x")
         self.assertEqual(self.asked(), "x")
         self.failureResultOf(self.request(stanzaID="x"), ValueError)
 
     def test_timeout(self) -> None:
-        """Who does not answer is not waited for for ever."""
+        """A request without a response times out."""
         waiting = self.request()
         id = self.asked()
         self.server.clock.advance(REQUEST_TIMEOUT)
@@ -140,7 +140,7 @@ class RequestTests(SynchronousTestCase):
         self.assertNothingKept()
 
     def test_ownTimeout(self) -> None:
-        """A request may say how long it waits."""
+        """A request may have its own timeout."""
         waiting = self.request(timeout=5)
         self.server.clock.advance(4)
         self.assertNoResult(waiting)
@@ -148,25 +148,25 @@ class RequestTests(SynchronousTestCase):
         self.failureResultOf(waiting, IQTimeout)
 
     def test_cancelled(self) -> None:
-        """A request that is given up leaves nothing behind."""
+        """A request can be cancelled, and nothing is kept."""
         waiting = self.request()
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
         self.assertNothingKept()
 
     def test_nobodyThere(self) -> None:
-        """Who is not there answers with an error, at once."""
+        """A request to an address without a session fails with the error."""
         self.failureResultOf(self.request("nobody@localhost/x"), StanzaError)
         self.failureResultOf(self.request("example.org"), StanzaError)
 
     def test_noRequest(self) -> None:
-        """What is no request, or is for nobody, fails."""
+        """What is no request, or has no recipient, fails."""
         self.failureResultOf(self.handler.request(Stanza()), ValueError)
         self.failureResultOf(self.handler.request(Request()), ValueError)
         self.failureResultOf(self.handler.request(Request(TwistedJID(ROMEO), stanzaType="result")), ValueError)
 
     def test_stockIQ(self) -> None:
-        """Twisted's C{IQ}, whose ids can be guessed, is answered only by who was asked."""
+        """Twisted's C{IQ}, whose ids can be guessed, is answered only by the entity that was asked."""
         waiting = self.stock()
         id = self.asked()
         self.juliet.send(f"<iq type='result' id='{id}' to='{HERE}'/>")
@@ -176,14 +176,14 @@ class RequestTests(SynchronousTestCase):
         self.assertNothingKept()
 
     def test_stockIQTimeout(self) -> None:
-        """And it waits no longer than others."""
+        """It times out as well."""
         waiting = self.stock()
         self.server.clock.advance(REQUEST_TIMEOUT)
         self.failureResultOf(waiting, IQTimeout)
         self.assertNothingKept()
 
     def test_stockClients(self) -> None:
-        """wokkel's own askers, one through C{parent} and one through C{xmlstream}."""
+        """wokkel's client protocols work, one through C{parent} and one through C{xmlstream}."""
         for protocol, ask in ((DiscoClientProtocol(), "requestInfo"), (PingClientProtocol(), "ping")):
             protocol.setHandlerParent(self.server.router.domains[HERE])
             waiting = getattr(protocol, ask)(TwistedJID(ROMEO))
@@ -198,19 +198,19 @@ class ObserverTests(SynchronousTestCase):
     """Observers."""
 
     def setUp(self) -> None:
-        """A stream."""
+        """Make a stream."""
         self.stream: Any = Server(HERE).router.domains[HERE].xmlstream
         self.seen: list[Any] = []
 
     def test_nobody(self) -> None:
-        """Until someone observes stanzas, none need be shown; named events are none."""
+        """Stanzas are dispatched only once they are observed; named events do not count."""
         self.stream.addObserver("//event/xmpp/stream/end", self.seen.append)
         self.assertFalse(self.stream.hasObservers)
         self.stream.addOnetimeObserver("/message", self.seen.append)
         self.assertTrue(self.stream.hasObservers)
 
     def test_taken(self) -> None:
-        """A message is taken by whoever observes it, an IQ by whoever sets C{handled}."""
+        """A message is taken if it is observed, an IQ if C{handled} is set."""
         self.stream.addObserver("/message", self.seen.append)
         self.stream.addObserver("/iq/a", self.seen.append)
         self.stream.addObserver("/iq/b", lambda iq: setattr(iq, "handled", True))
@@ -221,14 +221,14 @@ class ObserverTests(SynchronousTestCase):
         self.assertEqual(len(self.seen), 2)
 
     def test_parents(self) -> None:
-        """An observer may ask an element what it is in, as wokkel's publish-subscribe does."""
+        """Elements have their parents, which wokkel's publish-subscribe uses."""
         self.stream.addObserver("/iq/a", self.seen.append)
         self.stream.dispatchToObservers(xml("<iq><a><b/></a></iq>"))
         [iq] = self.seen
         self.assertIs(iq.a.b.parent.parent, iq)
 
     def test_once(self) -> None:
-        """An observer for once sees one stanza."""
+        """A onetime observer gets one stanza."""
         self.stream.addOnetimeObserver("/message", self.seen.append)
         self.stream.dispatchToObservers(xml("<message/>"))
         self.assertFalse(self.stream.dispatchToObservers(xml("<message/>")))
@@ -247,10 +247,10 @@ class ObserverTests(SynchronousTestCase):
         """All observers of one handler can be removed."""
 
         class Observer(XMPPHandler):
-            """Observes."""
+            """A stock handler."""
 
             def on(self, element: Any) -> None:
-                """Nothing."""
+                """Do nothing."""
 
         one, other = Observer(), Observer()
         for handler in (one, other):
