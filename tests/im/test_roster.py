@@ -14,15 +14,13 @@ class RosterTests(SynchronousTestCase):
     """RFC 6121 §2"""
 
     def setUp(self) -> None:
-        """Romeo is on line."""
+        """Connect Romeo."""
         self.server = Server()
         self.server.add("localhost", RosterHandler())
         self.romeo = self.server.connect(ROMEO)
 
     def test_get(self) -> None:
-        """
-        §2.1.4: a client that asks for its roster gets one, without anybody on it, whether it names its account or not.
-        """
+        """§2.1.4: a client that requests its roster gets an empty one, with or without the address of its account."""
         for to in ("", "to='romeo@localhost'"):
             self.assertEqual(
                 self.romeo.ask(f"<iq type='get' id='1' {to}>{QUERY}</iq>"),
@@ -32,14 +30,14 @@ class RosterTests(SynchronousTestCase):
             )
 
     def test_set(self) -> None:
-        """A contact that cannot be kept is refused."""
+        """A contact, which cannot be stored, is refused."""
         answer = self.romeo.ask(
             "<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='juliet@localhost'/></query></iq>"
         )
         self.assertEqual(conditions(answer), ["feature-not-implemented"])
 
     def test_others(self) -> None:
-        """§2.1.3: another account's roster is nobody's business, whether there is such an account or not."""
+        """§2.1.3: a request about another account's roster is refused, whether the account exists or not."""
         self.server.connect("juliet@localhost/balcony", "<presence/>")
         for user in ("juliet", "nobody"):
             for type in ("get", "set"):

@@ -22,13 +22,13 @@ class DeliveryTestCase(SynchronousTestCase):
     """A server on which Juliet sends."""
 
     def setUp(self) -> None:
-        """Juliet is on line."""
+        """Connect Juliet."""
         self.server = Server()
         self.juliet = self.server.connect(JULIET)
         self.clients: dict[str, Client] = {}
 
     def romeo(self, **priorities: int | None) -> None:
-        """Romeo is on line with these resources; C{None} for one that is connected but not available."""
+        """Connect Romeo with resources and priorities; C{None} for a resource that is not available."""
         for resource, priority in priorities.items():
             self.clients[resource] = self.server.connect(
                 f"romeo@localhost/{resource}",
@@ -38,7 +38,9 @@ class DeliveryTestCase(SynchronousTestCase):
             client.take()
 
     def send(self, stanza: str) -> str:
-        """Let Juliet send something. Who got it, in a word: resources of Romeo's, or the error that came back."""
+        """
+        Let Juliet send a stanza; return the resources of Romeo that got it, and the error conditions that came back.
+        """
         back = self.juliet.ask(stanza)
         expected = canonical(stanza.replace(" to=", f" from='{JULIET}' to=", 1))
         got = []
@@ -50,18 +52,18 @@ class DeliveryTestCase(SynchronousTestCase):
         return " ".join(got + conditions(back))
 
     def message(self, to: str, type: str) -> str:
-        """Let Juliet send a message."""
+        """Let Juliet send a message; see L{send}."""
         attribute = f" type='{type}'" if type else ""
         return self.send(f"<message to='{to}'{attribute}><body>hi</body></message>")
 
     def messages(self, to: str) -> dict[str, str]:
-        """What becomes of a message of every type."""
+        """Let Juliet send a message of each type; see L{send}."""
         return {type: self.message(to, type) for type in TYPES}
 
 
 def fates(normal: str, chat: str, groupchat: str, headline: str) -> dict[str, str]:
     """
-    The expected fates of messages by type. One without a type, or of one that is not known, is C{normal}
+    The expected results of L{DeliveryTestCase.messages}. A message without a type, or with an unknown one, is C{normal}
     (RFC 6121 §5.2.2).
     """
     return dict(zip(TYPES, (normal, normal, chat, groupchat, headline, normal), strict=True))
@@ -71,10 +73,10 @@ ERROR = "service-unavailable"
 
 
 class MessageTests(DeliveryTestCase):
-    """Messages: the table of RFC 6121 §8.5.4, row by row."""
+    """Messages: the table of RFC 6121 §8.5.4."""
 
     def test_interface(self) -> None:
-        """It is a domain."""
+        """It provides the interface of domains."""
         self.assertTrue(verifyObject(IDomain, self.server.users))
 
     def test_table(self) -> None:
@@ -117,20 +119,20 @@ class MessageTests(DeliveryTestCase):
                     self.assertEqual(self.messages(f"romeo@localhost{to}"), nobody if gone else expected, resources)
 
     def test_errors(self) -> None:
-        """Errors are delivered to a session that is there, and dropped otherwise; they are never answered."""
+        """Errors are delivered to a bound session, and dropped otherwise; they are never answered."""
         self.romeo(orchard=0)
         self.assertEqual(self.message("romeo@localhost/orchard", "error"), "orchard")
         for to in ("romeo@localhost", "romeo@localhost/garden", "nobody@localhost", "nobody@localhost/x"):
             self.assertEqual(self.message(to, "error"), "")
 
     def test_unavailableAgain(self) -> None:
-        """Who has sent unavailable presence gets no more messages to the bare JID."""
+        """A resource that has sent unavailable presence gets no more messages to the bare JID."""
         self.romeo(orchard=0)
         self.clients["orchard"].ask("<presence type='unavailable'/>")
         self.assertEqual(self.message("romeo@localhost", "chat"), ERROR)
 
     def test_toOneself(self) -> None:
-        """A message without C{to} comes to the own account's resources (RFC 6120 §10.3.1)."""
+        """A message without C{to} is delivered to the own account's resources (RFC 6120 §10.3.1)."""
         self.juliet.ask("<presence/>")
         self.assertEqual(
             self.juliet.ask("<message type='chat'><body>note</body></message>"),
@@ -140,49 +142,49 @@ class MessageTests(DeliveryTestCase):
         )
 
     def test_toTheServer(self) -> None:
-        """A message to the server itself that no handler takes is refused; an error and a headline are dropped."""
+        """A message to the server itself without a handler is refused; an error and a headline are dropped."""
         self.assertEqual(self.messages("localhost"), fates(ERROR, ERROR, ERROR, ""))
         self.assertEqual(self.messages("localhost/x"), fates(ERROR, ERROR, ERROR, ""))
         self.assertEqual(self.message("localhost", "error"), "")
 
 
 class PresenceTests(DeliveryTestCase):
-    """Presence of others."""
+    """Presence."""
 
     def presence(self, to: str, type: str = "") -> str:
-        """Let Juliet send presence."""
+        """Let Juliet send presence; see L{send}."""
         attribute = f" type='{type}'" if type else ""
         return self.send(f"<presence to='{to}'{attribute}/>")
 
     def test_bare(self) -> None:
-        """§8.5.2.1.2: presence to the bare JID goes to all available resources, whatever their priority."""
+        """§8.5.2.1.2: presence to the bare JID is delivered to all available resources, whatever their priority."""
         self.romeo(orchard=0, cellar=-1, attic=None)
         self.assertEqual(self.presence("romeo@localhost"), "orchard cellar")
         self.assertEqual(self.presence("romeo@localhost", "unavailable"), "orchard cellar")
 
     def test_full(self) -> None:
-        """§8.5.3.1: presence to a full JID goes to that session."""
+        """§8.5.3.1: presence to a full JID is delivered to that session."""
         self.romeo(orchard=0, attic=None)
         for type in ("", "unavailable", "error"):
             self.assertEqual(self.presence("romeo@localhost/orchard", type), "orchard")
             self.assertEqual(self.presence("romeo@localhost/attic", type), "attic")
 
     def test_nobody(self) -> None:
-        """§8.5.1, §8.5.2.2.2, §8.5.3.2.2: presence to nobody is dropped."""
+        """§8.5.1, §8.5.2.2.2, §8.5.3.2.2: presence to an address without a session is dropped."""
         self.romeo(attic=None)
         for to in ("romeo@localhost", "romeo@localhost/orchard", "nobody@localhost", "nobody@localhost/x", "localhost"):
             for type in ("", "unavailable", "error"):
                 self.assertEqual(self.presence(to, type), "")
 
     def test_probe(self) -> None:
-        """A client's probes are dropped, whoever is on line, and errors to an account too."""
+        """A client's probes, and errors to an account, are dropped."""
         self.romeo(orchard=0)
         for to in ("romeo@localhost", "romeo@localhost/orchard", "nobody@localhost"):
             self.assertEqual(self.presence(to, "probe"), "")
         self.assertEqual(self.presence("romeo@localhost", "error"), "")
 
     def test_undone(self) -> None:
-        """Whoever got directed presence hears the end of it."""
+        """A recipient of directed presence gets unavailable presence at the end."""
         self.romeo(orchard=0)
         self.presence("romeo@localhost/orchard")
         self.juliet.vanish()
@@ -196,34 +198,34 @@ class IQTests(DeliveryTestCase):
     """IQs."""
 
     def iq(self, to: str, type: str) -> str:
-        """Let Juliet send an IQ."""
+        """Let Juliet send an IQ; see L{send}."""
         return self.send(f"<iq to='{to}' type='{type}' id='1'><query xmlns='jabber:iq:version'/></iq>")
 
     def test_full(self) -> None:
-        """§8.5.3.1: an IQ to a full JID goes to that session."""
+        """§8.5.3.1: an IQ to a full JID is delivered to that session."""
         self.romeo(orchard=0, attic=None)
         for type in ("get", "set", "result", "error"):
             self.assertEqual(self.iq("romeo@localhost/orchard", type), "orchard")
             self.assertEqual(self.iq("romeo@localhost/attic", type), "attic")
 
     def test_fullNobody(self) -> None:
-        """§8.5.3.2.3: a request to nobody is refused, an answer dropped."""
+        """§8.5.3.2.3: a request to a full JID without a session is refused, a response dropped."""
         for to in ("romeo@localhost/orchard", "nobody@localhost/x"):
             self.assertEqual([self.iq(to, type) for type in ("get", "set", "result", "error")], [ERROR, ERROR, "", ""])
 
     def test_bare(self) -> None:
-        """§8.5.2.1.3: the server answers for the account. What no handler takes is refused, alike for every account."""
+        """§8.5.2.1.3: the server answers for the account. Without a handler it refuses, alike for every account."""
         self.romeo(orchard=0)
         for to in ("romeo@localhost", "nobody@localhost", "juliet@localhost", "localhost", "localhost/x"):
             self.assertEqual([self.iq(to, type) for type in ("get", "set", "result", "error")], [ERROR, ERROR, "", ""])
 
     def test_errorIsWhole(self) -> None:
-        """The refusal comes from the address that was asked (XEP-0199 §6)."""
+        """The error comes from the address that was asked (XEP-0199 §6)."""
         [answer] = self.juliet.ask("<iq to='romeo@localhost/x' type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
         self.assertIn(f'from="romeo@localhost/x" id="1" to="{JULIET}" type="error"', answer)
 
     def test_answerFindsItsWay(self) -> None:
-        """A request and its answer between two users."""
+        """A request and its response are delivered between two users."""
         self.romeo(orchard=0)
         self.iq("romeo@localhost/orchard", "get")
         self.clients["orchard"].send(f"<iq type='result' id='1' to='{JULIET}'/>")

@@ -45,7 +45,7 @@ class ShadowingTests(SynchronousTestCase):
     """Warnings of stock handlers that a table keeps stanzas from."""
 
     def warnings(self, *handlers: Any, host: str = "there.localhost") -> list[str]:
-        """What a domain with handlers warns of."""
+        """Add handlers to a domain; return its warnings."""
         logged = Logged(self)
         server = Server("there.localhost")
         server.add(host, *handlers)
@@ -61,7 +61,7 @@ class ShadowingTests(SynchronousTestCase):
         return handler
 
     def test_stock(self) -> None:
-        """One line names domain, handler, what it observes and who takes it; the order of the handlers is all one."""
+        """One line names domain, handler, what it observes and who takes it, in any order of the handlers."""
         for host, own in (("localhost", AccountPingHandler), ("there.localhost", PingHandler)):
             for handlers in ((own(), StockPing()), (StockPing(), own())):
                 [line] = self.warnings(*handlers, host=host)
@@ -73,7 +73,7 @@ class ShadowingTests(SynchronousTestCase):
         self.assertEqual(self.warnings(PingHandler(), FallbackHandler(), MessageProtocol()), [])
 
     def test_shadowed(self) -> None:
-        """What every stanza that is observed has a key of is shadowed."""
+        """An observer is shadowed if tables take every stanza that it observes."""
         for event, keys in (
             (EXPRESSION, [QUERY]),
             (XPathQuery(EXPRESSION), [QUERY]),
@@ -92,7 +92,7 @@ class ShadowingTests(SynchronousTestCase):
                 self.assertEqual(len(self.warnings(*handlers)), 1, event)
 
     def test_notShadowed(self) -> None:
-        """What can still be asked, or cannot be determined, is not warned of."""
+        """An observer that still gets stanzas, or whose expression is not analyzed, is not reported."""
         for event, keys in (
             (EXPRESSION, [("get", HOST, "urn:q", "p"), ("set", HOST, "urn:q", "q"), ("iq", "set", HOST)]),
             (EXPRESSION, [("get", BARE, "urn:q", "q"), ("iq", "get", FULL)]),

@@ -142,8 +142,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_context(self) -> None:
         """
-        A plugin gets argument, options, folder, reactor and the stores; what it says about an option is told at the
-        option.
+        A plugin gets argument, options, folder, reactor and stores; an error about an option is reported there.
         """
         contexts = []
 

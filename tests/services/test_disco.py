@@ -29,7 +29,7 @@ ITEMS = "http://jabber.org/protocol/disco#items"
 
 @implementer(IDisco)
 class Nodes(XMPPHandler):
-    """A stock handler with nodes, that takes its time."""
+    """A stock handler with nodes, which answers later."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,30 +37,30 @@ class Nodes(XMPPHandler):
         self.info: Deferred[Any] = Deferred()
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Any:
-        """One feature, later."""
+        """Return a Deferred."""
         self.asked.append((requestor.full(), target.full(), nodeIdentifier))
         return self.info
 
     def getDiscoItems(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Any:
-        """One item at one node."""
+        """Return one item at one node."""
         return [disco.DiscoItem(TwistedJID(HERE), "x", "X")] if nodeIdentifier == "node" else []
 
 
 class DiscoTestCase(SynchronousTestCase):
-    """Romeo asks."""
+    """Romeo sends disco requests."""
 
     def setUp(self) -> None:
-        """Romeo is on line."""
+        """Connect Romeo."""
         self.server = Server(HERE)
         self.romeo = self.server.connect(ROMEO)
 
     def ask(self, uri: str, to: str = HERE, node: str | None = None) -> list[str]:
-        """What comes back."""
+        """Send a request; return what comes back."""
         attribute = "" if node is None else f" node='{node}'"
         return self.romeo.ask(f"<iq type='get' id='1' to='{to}'><query xmlns='{uri}'{attribute}/></iq>")
 
     def result(self, uri: str, inside: str, to: str = HERE, node: str = "") -> list[str]:
-        """A result as it comes back."""
+        """The expected result."""
         attribute = f" node='{node}'" if node else ""
         return canonical(
             f"<iq type='result' id='1' from='{to}' to='{ROMEO}'><query xmlns='{uri}'{attribute}>{inside}</query></iq>"
@@ -72,7 +72,7 @@ class InfoTests(DiscoTestCase):
 
     def test_features(self) -> None:
         """
-        All handlers' identities and features, stock ones' too, each feature once, and always the two of disco itself.
+        The identities and features of all handlers, stock ones included, with each feature once, and those of disco.
         """
         rooms = Handler()
         rooms.identities = (("conference", "text", "Rooms"),)
@@ -89,7 +89,7 @@ class InfoTests(DiscoTestCase):
         )
 
     def test_alone(self) -> None:
-        """C{DiscoInfoHandler} leaves C{disco#items} to somebody else."""
+        """C{DiscoInfoHandler} does not handle C{disco#items}."""
         self.server.add(HERE, DiscoInfoHandler())
         self.assertEqual(self.ask(INFO), self.result(INFO, f"<feature var='{INFO}'/><feature var='{ITEMS}'/>"))
         self.assertEqual(conditions(self.ask(ITEMS)), ["service-unavailable"])
@@ -103,9 +103,7 @@ class InfoTests(DiscoTestCase):
         self.assertIn('<x xmlns="jabber:x:data" type="result">', self.ask(INFO)[0])
 
     def test_node(self) -> None:
-        """
-        A handler is asked about a node with who asks whom, and may take its time; the node is named in the answer.
-        """
+        """A handler gets requestor, target and node, and may answer later; the result has the node."""
         nodes = Nodes()
         self.server.add(HERE, DiscoHandler(), nodes)
         self.assertEqual(self.ask(INFO, node="node"), [])
@@ -114,7 +112,7 @@ class InfoTests(DiscoTestCase):
         self.assertEqual(nodes.asked, [(ROMEO, HERE, "node")])
 
     def test_unknownNode(self) -> None:
-        """A node that nobody knows is C{item-not-found} (§7); an empty node is none."""
+        """An unknown node is C{item-not-found} (§7); an empty node counts as none."""
         self.server.add(HERE, DiscoHandler())
         self.assertEqual(conditions(self.ask(INFO, node="node")), ["item-not-found"])
         self.assertEqual(conditions(self.ask(INFO, node="")), [""])
@@ -128,7 +126,7 @@ class InfoTests(DiscoTestCase):
         self.assertEqual(conditions(self.ask(INFO)), ["forbidden"])
 
     def test_crash(self) -> None:
-        """A handler with a bug, or one that gives what is no information, is logged."""
+        """A handler that fails, or returns what is not disco information, is logged."""
         handler = Handler()
         self.server.add(HERE, DiscoHandler(), handler)
         for answer, logged in ((lambda *_: 1 / 0, ZeroDivisionError), (lambda *_: ["x"], TypeError)):
@@ -149,19 +147,19 @@ class ItemTests(DiscoTestCase):
         )
 
     def test_empty(self) -> None:
-        """Nothing is an empty list (§4.1)."""
+        """No items are an empty list (§4.1)."""
         self.server.add(HERE, DiscoHandler())
         self.assertEqual(self.ask(ITEMS), self.result(ITEMS, ""))
 
     def test_nodes(self) -> None:
-        """Items at a node come from the handlers; the server's own are not there."""
+        """Items at a node come from the handlers, without the server's other domains."""
         self.server.add(HERE, DiscoHandler(lambda: [("x.localhost", None)]), Nodes())
         self.assertEqual(
             self.ask(ITEMS, node="node"), self.result(ITEMS, f"<item jid='{HERE}' node='x' name='X'/>", node="node")
         )
 
     def test_emptyNode(self) -> None:
-        """A node that is known and has no items is an empty list; one that nobody knows is C{item-not-found}."""
+        """A known node without items is an empty list; an unknown one is C{item-not-found}."""
         nodes = Nodes()
         self.server.add(HERE, DiscoHandler(), nodes)
         self.assertEqual(self.ask(ITEMS, node="leaf"), [])
@@ -176,13 +174,13 @@ class AccountTests(DiscoTestCase):
     """Accounts (XEP-0030 §8)."""
 
     def setUp(self) -> None:
-        """The accounts' domain has a handler for it."""
+        """Add the handler to the accounts' domain."""
         super().setUp()
         self.server.connect("juliet@localhost/balcony", "<presence/>")
         self.server.add("localhost", AccountDiscoHandler(lambda: [("conference.localhost", None)]))
 
     def test_own(self) -> None:
-        """Who asks about his own account learns that it is one, without C{to} too."""
+        """A request about the own account, also without C{to}, is answered with its identity."""
         expected = self.result(
             INFO,
             f"<identity category='account' type='registered'/><feature var='{INFO}'/><feature var='{ITEMS}'/>",
@@ -192,23 +190,23 @@ class AccountTests(DiscoTestCase):
         self.assertEqual(self.romeo.ask(f"<iq type='get' id='1'><query xmlns='{INFO}'/></iq>"), expected)
 
     def test_ownItems(self) -> None:
-        """Nothing belongs to an account yet; the server's items are not his."""
+        """An account has no items; those of the server are not among them."""
         self.assertEqual(self.ask(ITEMS, "romeo@localhost"), self.result(ITEMS, "", "romeo@localhost"))
 
     def test_ownNode(self) -> None:
-        """An unknown node of one's own account is C{item-not-found}."""
+        """An unknown node of the own account is C{item-not-found}."""
         for uri in (INFO, ITEMS):
             self.assertEqual(conditions(self.ask(uri, "romeo@localhost", "node")), ["item-not-found"])
 
     def test_othersInfo(self) -> None:
-        """Of another account, whether it exists, is on line or not, C{disco#info} tells C{service-unavailable}."""
+        """C{disco#info} of another account is C{service-unavailable}, whether it exists or not."""
         for node in (None, "node"):
             answers = [self.ask(INFO, f"{user}@localhost", node)[0] for user in ("juliet", "nobody")]
             self.assertEqual(conditions(answers), ["service-unavailable", "service-unavailable"])
             self.assertEqual(answers[0].replace("juliet", "nobody"), answers[1])
 
     def test_othersItems(self) -> None:
-        """And C{disco#items} an empty list."""
+        """C{disco#items} of another account is an empty list."""
         for user in ("juliet", "nobody"):
             for node in ("", "node"):
                 address = f"{user}@localhost"
@@ -218,8 +216,7 @@ class AccountTests(DiscoTestCase):
 
     def test_server(self) -> None:
         """
-        The domain itself is answered for as well; it is a server for instant messaging (§3.1: every entity has an
-        identity), with the name that it was given last.
+        The domain itself is a server for instant messaging (§3.1: every entity has an identity), with its current name.
         """
         features = f"<feature var='{INFO}'/><feature var='{ITEMS}'/>"
         [handler] = self.server.router.domains["localhost"]
@@ -235,17 +232,17 @@ class AccountTests(DiscoTestCase):
 
 
 class StockTests(DiscoTestCase):
-    """wokkel's C{DiscoHandler} in the place of muccore's."""
+    """wokkel's C{DiscoHandler} in place of muccore's."""
 
     def test_info(self) -> None:
-        """It learns from muccore's handlers what they can do."""
+        """It gets the features of muccore's handlers."""
         self.server.add(HERE, disco.DiscoHandler(), PingHandler(), VersionHandler("n", "v"))
         [answer] = self.ask(INFO)
         for feature in ("urn:xmpp:ping", "jabber:iq:version"):
             self.assertIn(f'<feature var="{feature}">', answer)
 
     def test_items(self) -> None:
-        """And their items."""
+        """It gets their items."""
         self.server.add(HERE, disco.DiscoHandler(), PingHandler())
         self.assertEqual(self.ask(ITEMS), self.result(ITEMS, ""))
 
@@ -256,14 +253,14 @@ class StockTests(DiscoTestCase):
 
 
 class JoiningTests(SynchronousTestCase):
-    """Joining what handlers say."""
+    """L{_joined}"""
 
     def test_nobody(self) -> None:
-        """Where nobody is asked, nothing is the answer."""
+        """Without Deferreds the result is empty."""
         self.assertEqual(self.successResultOf(_joined([])), [])
 
     def test_inOrder(self) -> None:
-        """What all say comes in the order of the handlers, whoever is first to say it; C{None} is nothing."""
+        """The results are in the order of the Deferreds, whichever fires first; C{None} is empty."""
         first: Deferred[Any] = Deferred()
         joined = _joined([first, succeed(["b"]), succeed(None)])
         self.assertNoResult(joined)
@@ -275,7 +272,7 @@ class AddressTests(SynchronousTestCase):
     """L{wokkelJID}"""
 
     def test_same(self) -> None:
-        """It is what Twisted makes of the same text."""
+        """It equals Twisted's JID of the same text."""
         for text in ("localhost", "a@localhost", "a@localhost/B c", "localhost/x"):
             made = wokkelJID(jid.parse(text))
             self.assertEqual(made, TwistedJID(text))
