@@ -13,7 +13,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 
 LIMIT: Final = 200_000
-"""How many entries a room's list has at the most: all of it is in memory while the room is."""
+"""Maximum number of entries of a room, all of which are in memory with it."""
 
 _NONE: Final = Affiliation.NONE.xmlName
 
@@ -22,8 +22,8 @@ Changes = Mapping[str, Affiliate | None]
 
 class Affiliations:
     """
-    Who is what in a room. Keys are bare JIDs, or domains: an entry for a domain counts for all its users without an
-    entry of their own (XEP-0045 §9.2).
+    The affiliations of a room. Keys are bare JIDs, or domains: the entry of a domain applies to all its users without
+    an entry of their own (XEP-0045 §9.2).
     """
 
     __slots__ = ("_entries", "_nicks")
@@ -34,7 +34,7 @@ class Affiliations:
         self.update(entries)
 
     def update(self, changes: Changes) -> None:
-        """Take changes over; C{None} removes an entry."""
+        """Apply changes; C{None} removes an entry."""
         entries, nicks = self._entries, self._nicks
         for jid in changes:
             old = entries.pop(jid, None)
@@ -47,14 +47,14 @@ class Affiliations:
                     nicks[entry.nick] = jid
 
     def get(self, jid: JID) -> Affiliation:
-        """Somebody's affiliation: his own entry, or his domain's, or none."""
+        """The affiliation of a user: from their own entry, otherwise from their domain's, otherwise none."""
         entry = self._entries.get(jid.bare if self.hasExplicit(jid.bare) else jid.domain)
         return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
 
     def hasExplicit(self, bare: str) -> bool:
         """
-        Whether somebody's own entry decides his affiliation. One that only reserves a nick does not shield him from
-        what is said of his domain.
+        Whether a user's own entry decides their affiliation. One that only reserves a nick does not override the entry
+        of their domain.
         """
         entry = self._entries.get(bare)
         return entry is not None and entry.affiliation != _NONE
@@ -64,7 +64,7 @@ class Affiliations:
         return self._entries.get(key)
 
     def reservedNick(self, bare: str) -> str | None:
-        """The nick that is reserved for somebody, or C{None}."""
+        """The nick that is reserved for a user, or C{None}."""
         entry = self._entries.get(bare)
         return entry.nick if entry is not None else None
 
@@ -73,12 +73,12 @@ class Affiliations:
         return self._nicks.get(nick)
 
     def withAffiliation(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
-        """All entries with an affiliation, in the order in which they were made."""
+        """All entries with an affiliation, in the order of their creation."""
         word = affiliation.xmlName
         return ((jid, entry) for jid, entry in self._entries.items() if entry.affiliation == word)
 
     def hasOwnerAfter(self, changes: Changes) -> bool:
-        """Whether there would still be an owner after some changes."""
+        """Whether there is an owner after some changes."""
         owner = Affiliation.OWNER.xmlName
         if any(entry is not None and entry.affiliation == owner for entry in changes.values()):
             return True
@@ -86,14 +86,14 @@ class Affiliations:
 
     def checkSize(self, changes: Changes) -> None:
         """
-        Whether the list can take changes without growing out of all bounds.
+        Check that changes do not exceed L{LIMIT}.
 
-        @raise StanzaError: C{resource-constraint} if it would.
+        @raise StanzaError: C{resource-constraint} if they do.
         """
         added = sum(entry is not None and jid not in self._entries for jid, entry in changes.items())
         if added and len(self._entries) + added > LIMIT:
             raise StanzaError("resource-constraint", text="The room's list of affiliations is full.")
 
     def entries(self) -> Mapping[str, Affiliate]:
-        """All entries, for writing them down."""
+        """A copy of all entries."""
         return dict(self._entries)

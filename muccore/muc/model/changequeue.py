@@ -1,12 +1,11 @@
 # -*- test-case-name: tests.muc.model.test_changequeue -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What must wait while a change of a room is being made durable.
+The queue of stanzas that wait while a change of a room is being committed.
 
-A change is announced when it is on disk, and that takes a moment in which the world goes on. While it lasts the gate
-is closed: for other changes, so that each is decided on what the one before has left, and for all that comes from
-those who wait already, so that one sender's stanzas are handled in the order in which they were sent (RFC 6120
-§10.1). Everyone else goes on talking, and may enter.
+Committing takes time, during which stanzas arrive. Other changes wait, so that each is planned on the result of the one
+before; so do further stanzas of senders who wait already, which keeps the order of each sender's stanzas (RFC 6120
+§10.1). All other stanzas are handled at once.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from twisted.python.failure import Failure
 from muccore.xmpp.errors import StanzaError
 
 LIMIT: Final = 10_000
-"""How many stanzas may wait at one gate."""
+"""Maximum number of waiting stanzas of a room."""
 
 
 class ChangeQueue:
     """
-    The gate of one room.
+    The change queue of one room.
 
-    @ivar changing: whether a change is on its way to the disk.
+    @ivar changing: whether a change is being committed.
     """
 
     __slots__ = ("_draining", "_queue", "_senders", "changing")
@@ -40,16 +39,16 @@ class ChangeQueue:
         self._senders: Counter[str] = Counter()
 
     def isQueued(self, sender: str) -> bool:
-        """Whether what comes from a sender has to wait behind something of his. Ask only while the gate is closed."""
+        """Whether a stanza has to wait because earlier ones of its sender do. Ask only while C{changing}."""
         return sender in self._senders
 
     def enqueue(self, sender: str, refusable: bool, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
-        Call later, when everything that came before is done.
+        Call a function once everything before it is done.
 
-        @param refusable: whether it may be refused; who leaves never is.
-        @return: fires with what the call returns.
-        @raise StanzaError: C{resource-constraint} if too many wait already.
+        @param refusable: whether it may be refused; leaving never is.
+        @return: fires with the function's result.
+        @raise StanzaError: C{resource-constraint} if too many stanzas wait.
         """
         if refusable and len(self._queue) >= LIMIT:
             raise StanzaError("resource-constraint", text="The room is too busy; try again later.")
@@ -60,20 +59,20 @@ class ChangeQueue:
 
     def beginChange(self, sender: str, until: Deferred[Any]) -> Deferred[Any]:
         """
-        Close the gate until something has happened.
+        Queue stanzas until a change is committed.
 
-        @param sender: who caused it.
-        @param until: fires when it has happened or failed. Callbacks that it has by then run while the gate is
-            closed; those that it gets later run when the gate has opened, and see neither result nor failure.
-        @return: fires with the result or the failure before the gate opens: C{sender} has his answer before those to
-            whatever waits (RFC 6120 §10.1).
+        @param sender: who caused the change.
+        @param until: fires once it is committed or has failed. Callbacks that it has already run before the queue is
+            released; those added later run afterwards, and get neither result nor failure.
+        @return: fires with the result or the failure before the queue is released: the sender gets the answer before
+            those of queued stanzas (RFC 6120 §10.1).
         """
         assert not self.changing, "one change at a time"
         self.changing = True
         self._senders[sender] += 1
         answer: Deferred[Any] = Deferred()
 
-        def open(result: Any) -> None:
+        def release(result: Any) -> None:
             if isinstance(result, Failure):
                 answer.errback(result)
             else:
@@ -82,7 +81,7 @@ class ChangeQueue:
             self.changing = False
             self._drain()
 
-        until.addBoth(open)
+        until.addBoth(release)
         return answer
 
     def _forget(self, sender: str) -> None:
@@ -92,7 +91,7 @@ class ChangeQueue:
 
     def _drain(self) -> None:
         if self._draining:
-            # A change that was durable at once has opened the gate again inside the loop below, which goes on.
+            # A change that was committed at once released the queue within the loop below, which goes on.
             return
         self._draining = True
         try:

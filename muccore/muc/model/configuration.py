@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.model.test_configuration -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""A room gets another configuration, or an end (XEP-0045 §10.1, §10.2, §10.9)."""
+"""Applying a configuration to a room, and destroying a room (XEP-0045 §10.1, §10.2, §10.9)."""
 
 from __future__ import annotations
 
@@ -19,47 +19,46 @@ from muccore.xmpp.rendering import render
 
 def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeChange) -> Callable[[], None]:
     """
-    Take over a configuration that is durable, with the changes of owners and admins that came in the same form.
-    Tells those who are put out.
+    Apply a committed configuration, with the changes of owners and admins from the same form. Notifies those who are
+    removed.
 
-    @return: tells everyone else.
+    @return: announces the changes to everybody else.
     """
     old, room.settings = room.settings, settings
     codes = statusCodes(old, settings)
     if room.locked:
-        # The room begins with this configuration: that is no change, except for what the owner inside has been told
-        # of his privacy.
+        # The first configuration is no change, except for what the owner was told about privacy.
         codes = [code for code in codes if code != 104]
         room.locked = False
     room.history.resize(settings.historyLength)
     for occupant in room.occupants.values():
         room.updateVisibility(occupant)
-    tellOfPlan = privilegechanges.apply(room, plan)
-    gone = _removeNonMembers(room) if settings.membersOnly and not old.membersOnly else []
+    announcePlan = privilegechanges.apply(room, plan)
+    removed = _removeNonMembers(room) if settings.membersOnly and not old.membersOnly else []
     voiced = []
     if old.moderated and not settings.moderated:
-        # In an unmoderated room everybody may speak (§4.2).
+        # In an unmoderated room everybody has voice (§4.2).
         voiced = [occupant for occupant in room.occupants.values() if occupant.role is Role.VISITOR]
         for occupant in voiced:
             occupant.role = Role.PARTICIPANT
             room.updateVisibility(occupant)
 
-    def tellEveryone() -> None:
-        for notice in gone:
-            room.broadcastOccupant(notice)
-        tellOfPlan()
+    def announce() -> None:
+        for presence in removed:
+            room.broadcastOccupant(presence)
+        announcePlan()
         for occupant in voiced:
             if room.occupants.get(occupant.nick) is occupant:
                 room.broadcastPresence(occupant)
         if codes:
             room.broadcast(_codesMessage(room, codes))
 
-    return tellEveryone
+    return announce
 
 
 def _removeNonMembers(room: Room) -> list[OccupantPresence]:
-    strangers = [occupant for occupant in room.occupants.values() if occupant.affiliation is Affiliation.NONE]
-    return [room.removeOccupant(occupant, (322,)) for occupant in strangers]
+    nonMembers = [occupant for occupant in room.occupants.values() if occupant.affiliation is Affiliation.NONE]
+    return [room.removeOccupant(occupant, (322,)) for occupant in nonMembers]
 
 
 def _codesMessage(room: Room, codes: list[int]) -> Element:
@@ -72,10 +71,10 @@ def _codesMessage(room: Room, codes: list[int]) -> Element:
 
 def destroy(room: Room, reason: str | None = None, venue: JID | None = None, password: str | None = None) -> None:
     """
-    Put everybody out of a room that is no more (XEP-0045 §10.9).
+    Remove all occupants of a destroyed room (XEP-0045 §10.9).
 
-    @param venue: where to go instead.
-    @param password: what is needed to enter there.
+    @param venue: the room to go to instead.
+    @param password: its password.
     """
     element = Element((ns.MUC_USER, "destroy"))
     if venue is not None:

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.model.test_history -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The last messages of a room, for those who enter (XEP-0045 §7.2.13, §7.2.14)."""
+"""The discussion history of a room (XEP-0045 §7.2.13, §7.2.14)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import Rendered, escapeAttribute
 
 SIZE_LIMIT: Final = 512 * 1024
-"""Most bytes of history that a room keeps, so that nobody can make it more than a newcomer's connection will hold."""
+"""Bytes of history that a room keeps, well below the outbox limit of an entering client."""
 
 _END: Final = b"</message>"
 
@@ -23,11 +23,9 @@ _END: Final = b"</message>"
 @dataclass(frozen=True)
 class HistoryOptions:
     """
-    What somebody who enters asks for; C{None} for no limit.
+    The history that a client requests; C{None} for no limit.
 
-    @ivar maxchars: characters of whole stanzas, in all.
-    @ivar maxstanzas: messages.
-    @ivar since: seconds since the epoch; only what was said then or later.
+    @ivar maxchars: total characters of the stanzas.
     """
 
     maxchars: int | None = None
@@ -36,20 +34,17 @@ class HistoryOptions:
 
     @classmethod
     def parse(cls, history: Element | None, now: float) -> HistoryOptions:
-        """
-        From a C{<history/>} element. An attribute that is no number or no stamp, or is negative, is as if it were
-        absent: nobody is kept out of a room for it.
-        """
+        """Parse a C{<history/>} element. Invalid or negative attributes are ignored: they keep nobody out of a room."""
         if history is None:
             return cls()
         seconds = _number(history.get("seconds"))
         since = None if seconds is None else now - seconds
         try:
-            asked = parseStamp(history.attributes["since"])
+            requested = parseStamp(history.attributes["since"])
         except (KeyError, ValueError):
             pass
         else:
-            since = asked if since is None else max(since, asked)
+            since = requested if since is None else max(since, requested)
         return cls(_number(history.get("maxchars")), _number(history.get("maxstanzas")), since)
 
 
@@ -59,11 +54,9 @@ def _number(text: str | None) -> int | None:
 
 class _HistoryItem:
     """
-    A message that is kept.
+    A message of the history.
 
-    @ivar when: when it was said.
-    @ivar rendered: as it was sent, until somebody enters; stamped from then on.
-    @ivar stamped: whether it says when it was said.
+    @ivar when: the time of the message, in seconds since the epoch.
     """
 
     __slots__ = ("rendered", "stamped", "when")
@@ -76,8 +69,8 @@ class _HistoryItem:
 
 class History:
     """
-    A bounded number of messages of one room, each kept as it was rendered. Most are forgotten before anybody enters,
-    so a message is stamped when it is first asked for.
+    A bounded number of messages of one room, each kept as rendered. Most are dropped before anybody enters, so a
+    message gets its delay stamp when it is first requested.
     """
 
     __slots__ = ("_delay", "_length", "_messages", "_size")
@@ -85,8 +78,7 @@ class History:
     def __init__(self, room: str, length: int) -> None:
         """
         @param room: the room's bare JID.
-        @param length: how many messages to keep at the most; however many, they are never more than L{SIZE_LIMIT}
-            bytes.
+        @param length: the maximum number of messages, which L{SIZE_LIMIT} bounds further.
         """
         self._size = 0
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}'"
@@ -97,16 +89,16 @@ class History:
         return len(self._messages)
 
     def resize(self, length: int) -> None:
-        """Keep another number of messages from now on."""
+        """Change the maximum number of messages."""
         self._length = length
         self._trim()
 
     def add(self, rendered: Rendered, now: float, delayed: bool = False) -> None:
         """
-        Keep a message.
+        Add a message.
 
-        @param now: when it was said, in seconds since the epoch.
-        @param delayed: it says itself when it was said (an owner's import, XEP-0045 §7.9): no stamp of ours is added.
+        @param now: the time of the message, in seconds since the epoch.
+        @param delayed: whether it has its own delay stamp (an owner's import, XEP-0045 §7.9), which is kept.
         """
         if self._length and rendered.tail.endswith(_END):
             self._messages.append(_HistoryItem(now, rendered, delayed))
@@ -118,29 +110,29 @@ class History:
         while len(messages) > self._length or self._size > SIZE_LIMIT:
             self._size -= len(messages.popleft().rendered.tail)
 
-    def _stamped(self, said: _HistoryItem) -> Rendered:
-        if not said.stamped:
-            plain = said.rendered
-            delay = f"{self._delay} stamp='{stamp(said.when)}'/>".encode()
-            said.rendered = Rendered(plain.head, plain.tail[: -len(_END)] + delay + _END)
-            said.stamped = True
+    def _stamped(self, item: _HistoryItem) -> Rendered:
+        if not item.stamped:
+            plain = item.rendered
+            delay = f"{self._delay} stamp='{stamp(item.when)}'/>".encode()
+            item.rendered = Rendered(plain.head, plain.tail[: -len(_END)] + delay + _END)
+            item.stamped = True
             self._size += len(delay)
-        return said.rendered
+        return item.rendered
 
     def select(self, request: HistoryOptions, to: bytes) -> Sequence[Rendered]:
         """
-        What one who enters is sent: as many of the last messages as every limit allows, the eldest first.
+        The messages for a session that enters: as many of the latest as all limits allow, oldest first.
 
-        @param to: his C{to} attribute, rendered; it counts as well.
+        @param to: its C{to} attribute, rendered, which counts for C{maxchars}.
         """
         chosen: list[Rendered] = []
         left = request.maxchars
-        for said in reversed(self._messages):
+        for item in reversed(self._messages):
             if request.maxstanzas is not None and len(chosen) >= request.maxstanzas:
                 break
-            if request.since is not None and said.when < request.since:
+            if request.since is not None and item.when < request.since:
                 break
-            rendered = self._stamped(said)
+            rendered = self._stamped(item)
             if left is not None:
                 # XEP-0045 §7.2.14 counts characters, not bytes.
                 left -= len(rendered.addressed(to).decode("utf-8"))

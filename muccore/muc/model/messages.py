@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_messages -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What is said in a room: to everybody, to one occupant, and the subject (XEP-0045 §7.4, §7.5, §8.1)."""
+"""Messages in a room: to all occupants, to one occupant, and the subject (XEP-0045 §7.4, §7.5, §8.1)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def isSubjectChange(message: Element) -> bool:
 
 
 def isDeliveryError(stanza: Element) -> bool:
-    """Whether an error stanza says that its sender is not to be reached any more (XEP-0045 §18.1.2, ghost users)."""
+    """Whether an error stanza says that its sender cannot be reached any more (XEP-0045 §18.1.2, ghost users)."""
     error = stanza.child("error")
     return error is not None and any(
         child.uri == ns.STANZA_ERRORS and child.name in _DELIVERY_ERRORS for child in error.childElements()
@@ -52,9 +52,9 @@ def isDeliveryError(stanza: Element) -> bool:
 
 def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
     """
-    Somebody speaks to everybody.
+    Broadcast a message of an occupant.
 
-    @raise StanzaError: C{forbidden} for one without voice.
+    @raise StanzaError: C{forbidden} without voice.
     """
     if occupant.role < Role.PARTICIPANT:
         raise StanzaError("forbidden", text="You need voice to speak in this room.")
@@ -69,7 +69,7 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
     """
     Check a change of the subject.
 
-    @raise StanzaError: C{forbidden} for one who may not (XEP-0045 §8.1).
+    @raise StanzaError: C{forbidden} for an occupant who may not change it (XEP-0045 §8.1).
     """
     needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
     if occupant.role < needed:
@@ -79,14 +79,14 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
 
 
 def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:
-    """Take over a subject that L{planSubject} gave, and tell everybody."""
+    """Apply a committed change of L{planSubject}, and broadcast it."""
     room.subject = subject
     room.broadcast(fromOccupant(message, occupant.address, room.jid))
 
 
 def _isDelayed(message: Element) -> bool:
     """
-    Whether a message (without forged delays) says itself when it was said; history then goes by that (XEP-0045 §7.9).
+    Whether a message (without forged delays) has a valid delay stamp, which the history then uses (XEP-0045 §7.9).
     """
     delay = message.child("delay", ns.DELAY)
     if delay is None:
@@ -100,9 +100,9 @@ def _isDelayed(message: Element) -> bool:
 
 def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None:
     """
-    Somebody speaks to one occupant, on all of whose sessions it arrives (XEP-0045 §7.5).
+    Send a private message to all sessions of one occupant (XEP-0045 §7.5).
 
-    @raise StanzaError: C{forbidden} if the room does not let him, C{item-not-found} if nobody has the nick.
+    @raise StanzaError: C{forbidden} if the room does not allow it, C{item-not-found} if nobody has the nick.
     """
     target = room.occupants.get(nick)
     if target is None:

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_presence_sessions -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Who is in a room: an occupant, and each of his sessions in it."""
+"""An occupant of a room, and their sessions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ class OccupantSession:
 
     @ivar jid: its full JID.
     @ivar to: its C{to} attribute, rendered.
-    @ivar deliver: takes what the room sends it; the C{deliver} of its route.
-    @ivar occupant: whose it is.
-    @ivar presencePayload: what it last said in its presence, rendered.
+    @ivar deliver: the C{deliver} of its route.
+    @ivar presencePayload: the payload of its latest presence, rendered.
     @ivar seesJIDs: whether it may see real JIDs.
     """
 
@@ -39,18 +38,15 @@ class OccupantSession:
 
 class Occupant:
     """
-    A user in a room under one nick, with one session or several (XEP-0045 §7.2.8).
+    A user in a room under one nick, with one or more sessions (XEP-0045 §7.2.8).
 
-    @ivar nick: his nick.
-    @ivar address: his occupant JID.
+    @ivar address: their occupant JID.
     @ivar fromAttribute: C{b" from='...'"} of it.
-    @ivar account: his bare JID.
+    @ivar account: their bare JID.
     @ivar affiliation: as the room's list has it.
-    @ivar role: his role.
-    @ivar sessions: his sessions by full JID, the eldest first.
-    @ivar primary: the session whose presence and real JID others see: the one that last sent presence.
-    @ivar cachedPresence: his presence as others see it, without and with his real JID, for newcomers; C{None} until
-        it is asked for.
+    @ivar sessions: their sessions by full JID, oldest first.
+    @ivar primary: the session whose presence and real JID others see: the one with the latest presence.
+    @ivar cachedPresence: their presence for newcomers, without and with the real JID; C{None} until it is needed.
     """
 
     __slots__ = (
@@ -76,14 +72,14 @@ class Occupant:
         self.rename(room, nick)
 
     def rename(self, room: JID, nick: str) -> None:
-        """Take another nick."""
+        """Change the nick."""
         self.nick = nick
         self.address = f"{room.bare}/{nick}"
         self.fromAttribute = f" from='{escapeAttribute(self.address)}'".encode()
         self.cachedPresence = None
 
     def addSession(self, jid: str, deliver: Deliver, payload: bytes) -> OccupantSession:
-        """Add a session; it is the one that is shown from now on."""
-        seat = self.sessions[jid] = self.primary = OccupantSession(jid, deliver, self, payload)
+        """Add a session, which becomes the primary one."""
+        session = self.sessions[jid] = self.primary = OccupantSession(jid, deliver, self, payload)
         self.cachedPresence = None
-        return seat
+        return session

@@ -3,9 +3,9 @@
 """
 Changes of affiliations and roles (XEP-0045 §8, §9, §10).
 
-In two steps, since an affiliation has to be durable before anybody hears of it. L{plan} checks every item of a
-request and raises if one of them may not be: all or nothing. L{apply} carries the plan out and tells those who are
-put out; what it returns tells everyone else, and is called when the one who asked has his result (§8.2).
+A change has two steps, since affiliations must be durable before they are announced. L{plan} checks every item of a
+request and raises if one is not allowed: all or nothing. L{apply} carries out the committed plan and notifies those who
+are removed; the function that it returns notifies everybody else, after the requester has the result (§8.2).
 """
 
 from __future__ import annotations
@@ -34,12 +34,10 @@ from muccore.xmpp.jid import JID
 @dataclass(frozen=True)
 class AffiliationItem:
     """
-    What one item asks for.
+    A requested affiliation.
 
-    @ivar jid: whose affiliation; a bare JID, or a domain for all its users.
-    @ivar affiliation: the new one.
-    @ivar nick: the nick to reserve for him, C{""} for none any more, C{None} to leave it.
-    @ivar reason: why, or C{None}.
+    @ivar jid: a bare JID, or a domain for all its users.
+    @ivar nick: the nick to reserve, C{""} to release it, C{None} to leave it.
     """
 
     jid: JID
@@ -51,11 +49,9 @@ class AffiliationItem:
 @dataclass(frozen=True)
 class RoleItem:
     """
-    What one item asks for.
+    A requested role.
 
-    @ivar nick: whose role.
-    @ivar role: the new one.
-    @ivar reason: why, or C{None}.
+    @ivar nick: the occupant's nick.
     """
 
     nick: str
@@ -66,11 +62,11 @@ class RoleItem:
 @dataclass
 class PrivilegeChange:
     """
-    What a request will do.
+    A checked request.
 
-    @ivar actor: the nick of who asked, if he is in the room, for those who hear of it.
-    @ivar affiliates: the entries that change, as a store wants them; empty if there is nothing to store.
-    @ivar reasons: for each key in C{affiliates} whose affiliation changes, the reason.
+    @ivar actor: the nick of the requester, if they are in the room.
+    @ivar affiliates: the entries that change, for the store; empty if there is nothing to store.
+    @ivar reasons: the reason for each key of C{affiliates} whose affiliation changes.
     @ivar roles: the role changes.
     """
 
@@ -84,75 +80,77 @@ def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) ->
     """
     Check a request of an admin, an owner or a moderator.
 
-    @param actor: the full JID of who asks.
-    @raise StanzaError: the first item that may not be; nothing is changed then.
+    @param actor: the requester's full JID.
+    @raise StanzaError: for the first item that is not allowed; nothing is changed.
     """
     occupant = room.occupantByRealJID(actor.full)
-    made = PrivilegeChange(occupant.nick if occupant is not None else None)
-    rank = room.affiliations.get(actor)
+    change = PrivilegeChange(occupant.nick if occupant is not None else None)
+    actorAffiliation = room.affiliations.get(actor)
     for item in items:
         if isinstance(item, RoleItem):
-            _planRole(room, made, occupant, item)
+            _planRole(room, change, occupant, item)
         else:
-            _planAffiliation(room, made, actor, rank, item)
-    _checkTogether(room, made)
-    return made
+            _planAffiliation(room, change, actor, actorAffiliation, item)
+    _checkTogether(room, change)
+    return change
 
 
-def _checkTogether(room: Room, made: PrivilegeChange) -> None:
-    """Check what only all items together show."""
-    room.affiliations.checkSize(made.affiliates)
-    if any(target.account.bare in made.affiliates for target, _, _ in made.roles):
-        # §17.4, in two items as in one: the role was checked against an affiliation that he will not have.
+def _checkTogether(room: Room, change: PrivilegeChange) -> None:
+    """Check what depends on all items together."""
+    room.affiliations.checkSize(change.affiliates)
+    if any(target.account.bare in change.affiliates for target, _, _ in change.roles):
+        # §17.4 also holds for two items: the role was checked against the old affiliation.
         raise StanzaError("bad-request", text="Change either the role or the affiliation, not both.")
-    for key, entry in made.affiliates.items():
+    for key, entry in change.affiliates.items():
         if entry is not None and entry.nick is not None and entry.nick != room.affiliations.reservedNick(key):
-            checkReservable(room, made.affiliates, key, entry.nick)
-    _checkOwners(room, made)
+            checkReservable(room, change.affiliates, key, entry.nick)
+    _checkOwners(room, change)
 
 
-def _planRole(room: Room, made: PrivilegeChange, actor: Occupant | None, item: RoleItem) -> None:
+def _planRole(room: Room, change: PrivilegeChange, actor: Occupant | None, item: RoleItem) -> None:
     if actor is None or actor.role is not Role.MODERATOR:
         raise StanzaError("forbidden")
     target = room.occupants.get(item.nick)
     if target is None:
         raise StanzaError("item-not-found", text=f"There is no occupant with the nickname {item.nick[:64]!r}.")
-    oneself = target is actor
-    checkRoleChange(actor.role, actor.affiliation, target.role, target.affiliation, item.role, oneself)
-    made.roles.append((target, item.role, item.reason))
+    isSelf = target is actor
+    checkRoleChange(actor.role, actor.affiliation, target.role, target.affiliation, item.role, isSelf)
+    change.roles.append((target, item.role, item.reason))
 
 
-def _planAffiliation(room: Room, made: PrivilegeChange, actor: JID, rank: Affiliation, item: AffiliationItem) -> None:
+def _planAffiliation(
+    room: Room, change: PrivilegeChange, actor: JID, actorAffiliation: Affiliation, item: AffiliationItem
+) -> None:
     key, new = item.jid.bare, item.affiliation
     old = room.affiliations.entry(key)
-    held = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
-    if new is Affiliation.OUTCAST and key == actor.bare and rank >= Affiliation.ADMIN:
+    current = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
+    if new is Affiliation.OUTCAST and key == actor.bare and actorAffiliation >= Affiliation.ADMIN:
         raise StanzaError("conflict", text="You cannot ban yourself.")
-    checkAffiliationChange(rank, held, new)
+    checkAffiliationChange(actorAffiliation, current, new)
     if not item.jid.local and (new >= Affiliation.ADMIN or item.nick):
         raise StanzaError("not-acceptable", text="A domain cannot be an admin or owner or have a reserved nickname.")
     entry: Affiliate | None = Affiliate(new.xmlName, _plannedNick(old, item), item.reason)
     if new is Affiliation.NONE:
         entry = None
-    _recordAffiliation(made, key, old, held, entry, new, item.reason)
+    _recordAffiliation(change, key, old, current, entry, new, item.reason)
 
 
 def _recordAffiliation(
-    made: PrivilegeChange,
+    change: PrivilegeChange,
     key: str,
     old: Affiliate | None,
-    held: Affiliation,
+    current: Affiliation,
     entry: Affiliate | None,
     new: Affiliation,
     reason: str | None,
 ) -> None:
-    """Add one entry to a plan, unless it changes nothing."""
-    made.affiliates.pop(key, None)
-    made.reasons.pop(key, None)
+    """Add an entry to a plan, unless it changes nothing."""
+    change.affiliates.pop(key, None)
+    change.reasons.pop(key, None)
     if entry != old:
-        made.affiliates[key] = entry
-        if new is not held:
-            made.reasons[key] = reason
+        change.affiliates[key] = entry
+        if new is not current:
+            change.reasons[key] = reason
 
 
 def _plannedNick(old: Affiliate | None, item: AffiliationItem) -> str | None:
@@ -166,10 +164,10 @@ def _plannedNick(old: Affiliate | None, item: AffiliationItem) -> str | None:
 
 def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: str, nick: str) -> None:
     """
-    Whether a nick may be reserved for somebody.
+    Check that a nick may be reserved for a user.
 
     @param pending: entries that are about to change.
-    @raise StanzaError: C{conflict} if it is reserved for someone else, or someone else is using it.
+    @raise StanzaError: C{conflict} if it is reserved for, or used by, another user.
     """
     holder = room.affiliations.reservedBy(nick)
     if holder is not None and holder not in pending and holder != key:
@@ -181,9 +179,9 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
         raise StanzaError("conflict", text="This nickname is in use by another occupant.")
 
 
-def _checkOwners(room: Room, made: PrivilegeChange) -> None:
+def _checkOwners(room: Room, change: PrivilegeChange) -> None:
     """@raise StanzaError: C{conflict} if no owner would be left (XEP-0045 §10.4)."""
-    if made.affiliates and not room.affiliations.hasOwnerAfter(made.affiliates):
+    if change.affiliates and not room.affiliations.hasOwnerAfter(change.affiliates):
         raise StanzaError("conflict", text="A room must have at least one owner.")
 
 
@@ -191,14 +189,15 @@ def planOwnersAndAdmins(
     room: Room, actor: JID, owners: Iterable[JID] | None, admins: Iterable[JID] | None
 ) -> PrivilegeChange:
     """
-    Plan what the full lists of owners and admins in the configuration form change (XEP-0045 §10.2; C{None} leaves a
-    list as it is).
+    Plan the changes that the lists of owners and admins in the configuration form make (XEP-0045 §10.2).
 
+    @param owners: all owners; C{None} leaves the list as it is.
+    @param admins: likewise.
     @raise StanzaError: as L{plan}.
     """
     wanted: dict[str, AffiliationItem] = {}
     for jids, affiliation in ((admins, Affiliation.ADMIN), (owners, Affiliation.OWNER)):
-        # Who stands in both lists is an owner.
+        # Users in both lists are owners.
         wanted.update({jid.bare: AffiliationItem(jid.bareJID(), affiliation) for jid in jids or ()})
     items = list(wanted.values())
     dropped = [
@@ -209,10 +208,10 @@ def planOwnersAndAdmins(
         if bare not in wanted
     ]
     for bare, affiliation in dropped:
-        # XEP-0045 §10.2: an owner who is left out of the list becomes an admin, an admin a member.
-        fallen = Affiliation.ADMIN if affiliation is Affiliation.OWNER and admins is None else Affiliation.MEMBER
+        # XEP-0045 §10.2: an owner missing in the list becomes an admin, an admin a member.
+        demoted = Affiliation.ADMIN if affiliation is Affiliation.OWNER and admins is None else Affiliation.MEMBER
         local, _, domain = bare.partition("@")
-        items.append(AffiliationItem(JID(local, domain, ""), fallen))
+        items.append(AffiliationItem(JID(local, domain, ""), demoted))
     kept = [
         item
         for item in items
@@ -221,51 +220,50 @@ def planOwnersAndAdmins(
     return plan(room, actor, kept)
 
 
-def apply(room: Room, made: PrivilegeChange) -> Callable[[], None]:
+def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
     """
-    Carry a plan out, when what it stores is durable. Tells those who are put out, and of affiliations of people who
-    are not in.
+    Carry out a committed plan. Notifies those who are removed, and announces affiliations of absent users.
 
-    @return: tells everyone else.
+    @return: announces the other changes.
     """
-    room.affiliations.update(made.affiliates)
-    gone: list[OccupantPresence] = []
+    room.affiliations.update(change.affiliates)
+    removed: list[OccupantPresence] = []
     changed: dict[str, tuple[Occupant, str | None]] = {}
-    sighted: dict[str, Occupant] = {}
+    newlyPrivileged: dict[str, Occupant] = {}
     absent = []
-    for key, reason in made.reasons.items():
+    for key, reason in change.reasons.items():
         present = room.occupantsAffectedBy(key)
         if not present:
             absent.append((key, reason))
         for occupant in present:
-            if _updateAffiliation(room, occupant, made.actor, reason, gone, changed):
-                sighted[occupant.address] = occupant
-    for occupant, role, reason in made.roles:
-        # He may have left, or an earlier item of the same request has put him out.
+            if _updateAffiliation(room, occupant, change.actor, reason, removed, changed):
+                newlyPrivileged[occupant.address] = occupant
+    for occupant, role, reason in change.roles:
+        # The occupant may have left or been removed by an earlier item.
         if room.occupants.get(occupant.nick) is occupant and occupant.role is not role:
             if role is Role.NONE:
-                gone.append(room.removeOccupant(occupant, (307,), made.actor, reason))
+                removed.append(room.removeOccupant(occupant, (307,), change.actor, reason))
             else:
                 occupant.role = role
                 if room.updateVisibility(occupant):
-                    sighted[occupant.address] = occupant
+                    newlyPrivileged[occupant.address] = occupant
                 changed[occupant.address] = (occupant, reason)
     for key, reason in absent:
         _announceAbsent(room, key, reason)
 
-    def tellEveryone() -> None:
-        for notice in gone:
-            room.broadcastOccupant(notice)
+    def announce() -> None:
+        for presence in removed:
+            room.broadcastOccupant(presence)
         for occupant, reason in changed.values():
             if room.occupants.get(occupant.nick) is occupant:
-                room.broadcastPresence(occupant, actor=made.actor, reason=reason)
-        for occupant in sighted.values():
-            # A new moderator learns by presence who everybody is (§8).
-            for seat in occupant.sessions.values():
-                if room.sessions.get(seat.jid) is seat and seat.seesJIDs:
-                    room.sendOccupantList(seat)
+                room.broadcastPresence(occupant, actor=change.actor, reason=reason)
+        for occupant in newlyPrivileged.values():
+            # A new moderator gets the real JIDs by presence (§8).
+            for session in occupant.sessions.values():
+                if room.sessions.get(session.jid) is session and session.seesJIDs:
+                    room.sendOccupantList(session)
 
-    return tellEveryone
+    return announce
 
 
 def _updateAffiliation(
@@ -273,22 +271,22 @@ def _updateAffiliation(
     occupant: Occupant,
     actor: str | None,
     reason: str | None,
-    gone: list[OccupantPresence],
+    removed: list[OccupantPresence],
     changed: dict[str, tuple[Occupant, str | None]],
 ) -> bool:
     """
-    Bring an occupant's affiliation up to date, and his role with it.
+    Update an occupant's affiliation, and their role with it.
 
-    @return: as L{Room.reckon}.
+    @return: as L{Room.updateVisibility}.
     """
     old, new = occupant.affiliation, room.affiliations.get(occupant.account)
     if new is old:
         return False
     occupant.affiliation = new
     if new is Affiliation.OUTCAST:
-        gone.append(room.removeOccupant(occupant, (301,), actor, reason))
+        removed.append(room.removeOccupant(occupant, (301,), actor, reason))
     elif new is Affiliation.NONE and room.settings.membersOnly:
-        gone.append(room.removeOccupant(occupant, (321,), actor, reason))
+        removed.append(room.removeOccupant(occupant, (321,), actor, reason))
     else:
         occupant.role = roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated)
         changed[occupant.address] = (occupant, reason)
@@ -297,7 +295,7 @@ def _updateAffiliation(
 
 
 def _announceAbsent(room: Room, key: str, reason: str | None) -> None:
-    """Tell those who may see real JIDs of the affiliation of someone who is not in (XEP-0045 §10.3, §10.6)."""
+    """Announce the affiliation of an absent user to those who may see real JIDs (XEP-0045 §10.3, §10.6)."""
     entry = room.affiliations.entry(key)
     message = stanza("message", from_=room.jid.bare)
     x = message.add("x", ns.MUC_USER)

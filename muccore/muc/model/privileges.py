@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.muc.model.test_privileges -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Affiliations and roles, and who may do what to whom (XEP-0045 §5, §8, §9, §10).
+Affiliations and roles, and who may change whose (XEP-0045 §5, §8, §9, §10).
 
-The checks raise the L{StanzaError} that the text asks for; they know no room and no occupant.
+The checks raise the L{StanzaError} of the specification; they know no room and no occupant.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Affiliation(IntEnum):
 
     @property
     def xmlName(self) -> str:
-        """How it is written in a stanza."""
+        """Its name in stanzas."""
         return self.name.lower()
 
 
 class Role(IntEnum):
-    """A position for the time of a visit, in rising order (XEP-0045 §5.1)."""
+    """A position for the duration of a visit, in rising order (XEP-0045 §5.1)."""
 
     NONE = 0
     VISITOR = 1
@@ -39,7 +39,7 @@ class Role(IntEnum):
 
     @property
     def xmlName(self) -> str:
-        """How it is written in a stanza."""
+        """Its name in stanzas."""
         return self.name.lower()
 
 
@@ -48,7 +48,10 @@ ROLES: Final = {role.xmlName: role for role in Role}
 
 
 def parseAffiliation(word: str) -> Affiliation:
-    """@raise StanzaError: C{bad-request} for a word that is no affiliation."""
+    """
+    @raise StanzaError: C{bad-request} for an unknown affiliation.
+    @raise StanzaError: C{bad-request} for a word that is no affiliation.
+    """
     try:
         return AFFILIATIONS[word]
     except KeyError:
@@ -56,7 +59,10 @@ def parseAffiliation(word: str) -> Affiliation:
 
 
 def parseRole(word: str) -> Role:
-    """@raise StanzaError: C{bad-request} for a word that is no role."""
+    """
+    @raise StanzaError: C{bad-request} for an unknown role.
+    @raise StanzaError: C{bad-request} for a word that is no role.
+    """
     try:
         return ROLES[word]
     except KeyError:
@@ -64,7 +70,7 @@ def parseRole(word: str) -> Role:
 
 
 def initialRole(affiliation: Affiliation, moderated: bool) -> Role:
-    """The role with which somebody enters (XEP-0045 §5.1.2)."""
+    """The role of a new occupant (XEP-0045 §5.1.2)."""
     if affiliation >= Affiliation.ADMIN:
         return Role.MODERATOR
     if affiliation is Affiliation.NONE and moderated:
@@ -74,9 +80,9 @@ def initialRole(affiliation: Affiliation, moderated: bool) -> Role:
 
 def roleAfterAffiliationChange(role: Role, old: Affiliation, new: Affiliation, moderated: bool) -> Role:
     """
-    An occupant's role after a change of affiliation: who rises keeps at least what he had; who falls keeps at most
-    what he would enter with now (XEP-0045 §5.1.3: what is gained is settled, what is lost is left to the
-    implementation). So nobody gets his voice back by losing something.
+    An occupant's role after a change of affiliation: at least the old one after a promotion, at most the initial one
+    after a demotion (XEP-0045 §5.1.3 leaves demotions to the implementation). So nobody regains voice by losing an
+    affiliation.
     """
     initial = initialRole(new, moderated)
     return max(role, initial) if new > old else min(role, initial)
@@ -84,12 +90,11 @@ def roleAfterAffiliationChange(role: Role, old: Affiliation, new: Affiliation, m
 
 def checkAffiliationChange(actor: Affiliation, old: Affiliation, new: Affiliation) -> None:
     """
-    Whether somebody may change another one's affiliation (XEP-0045 §5.2.2, §9, §10).
+    Check a change of another user's affiliation (XEP-0045 §5.2.2, §9, §10). Banning oneself and removing the last owner
+    are checked elsewhere.
 
-    Banning oneself and removing the last owner are not decided here.
-
-    @raise StanzaError: C{forbidden} for one who has no say in that list, C{not-allowed} for an admin who bans his
-        like or better (§9.1).
+    @raise StanzaError: C{forbidden} without the privilege, C{not-allowed} for an admin who bans an admin or owner
+        (§9.1).
     """
     if actor is Affiliation.OWNER:
         return
@@ -102,13 +107,13 @@ def checkAffiliationChange(actor: Affiliation, old: Affiliation, new: Affiliatio
 
 
 def checkRoleChange(
-    actorRole: Role, actor: Affiliation, oldRole: Role, target: Affiliation, newRole: Role, oneself: bool
+    actorRole: Role, actor: Affiliation, oldRole: Role, target: Affiliation, newRole: Role, isSelf: bool
 ) -> None:
     """
-    Whether an occupant may change another one's role (XEP-0045 §5.1.3, §8.2 to §8.5, §9.6, §9.7).
+    Check a change of an occupant's role by another (XEP-0045 §5.1.3, §8.2 to §8.5, §9.6, §9.7).
 
-    @param oneself: whether the occupant means himself.
-    @raise StanzaError: C{forbidden} for one who has no say, C{not-allowed} for one whom it does not reach.
+    @param isSelf: whether both are the same occupant.
+    @raise StanzaError: C{forbidden} without the privilege, C{not-allowed} for a target that is exempt.
     """
     if actorRole is not Role.MODERATOR:
         raise StanzaError("forbidden")
@@ -119,34 +124,34 @@ def checkRoleChange(
             raise StanzaError("forbidden")
         return
     if newRole is Role.NONE:
-        _checkKick(actor, oldRole, target, oneself)
+        _checkKick(actor, oldRole, target, isSelf)
         return
     if oldRole is Role.MODERATOR:
-        _checkModeratorRevoked(actor, target, oneself)
+        _checkModeratorRevoked(actor, target, isSelf)
     if newRole is Role.VISITOR:
-        _checkVoiceRevoked(actor, target, oneself)
+        _checkVoiceRevoked(actor, target, isSelf)
 
 
-def _checkKick(actor: Affiliation, oldRole: Role, target: Affiliation, oneself: bool) -> None:
-    """§8.2: nobody is kicked from below; a moderator only by an admin or an owner (§5.1.3)."""
-    if target > actor or (oldRole is Role.MODERATOR and actor < Affiliation.ADMIN and not oneself):
+def _checkKick(actor: Affiliation, oldRole: Role, target: Affiliation, isSelf: bool) -> None:
+    """§8.2: only from an equal or higher affiliation; a moderator only by an admin or an owner (§5.1.3)."""
+    if target > actor or (oldRole is Role.MODERATOR and actor < Affiliation.ADMIN and not isSelf):
         raise StanzaError("not-allowed")
 
 
-def _checkModeratorRevoked(actor: Affiliation, target: Affiliation, oneself: bool) -> None:
-    """§9.7: only by an admin or an owner (or by the moderator himself), and never from one."""
+def _checkModeratorRevoked(actor: Affiliation, target: Affiliation, isSelf: bool) -> None:
+    """§9.7: only by an admin, an owner or the moderator themselves, and never from an admin or owner."""
     if target >= Affiliation.ADMIN:
         raise StanzaError("not-allowed")
-    if actor < Affiliation.ADMIN and not oneself:
+    if actor < Affiliation.ADMIN and not isSelf:
         raise StanzaError("forbidden")
 
 
-def _checkVoiceRevoked(actor: Affiliation, target: Affiliation, oneself: bool) -> None:
+def _checkVoiceRevoked(actor: Affiliation, target: Affiliation, isSelf: bool) -> None:
     """
-    §8.4: never from an admin or an owner, nor from one whose affiliation is not below the moderator's. "None" is no
-    affiliation, so that an unaffiliated moderator can still moderate.
+    §8.4: never from an admin or an owner, nor from an affiliation equal to or above the moderator's. "None" counts as
+    no affiliation, so that an unaffiliated moderator can moderate.
     """
     if target >= Affiliation.ADMIN:
         raise StanzaError("not-allowed")
-    if target >= actor and target is not Affiliation.NONE and not oneself:
+    if target >= actor and target is not Affiliation.NONE and not isSelf:
         raise StanzaError("not-allowed")

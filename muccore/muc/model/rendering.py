@@ -3,8 +3,8 @@
 """
 The presence that a room sends, as bytes.
 
-One presence of an occupant has three faces: for those who may see his real JID, for those who may not, and for
-himself (status 110). The first two are rendered once, however many look at them.
+There are three versions of an occupant's presence: for those who may see the real JID, for those who may not, and for
+the occupant (status 110). The first two are rendered once for all recipients.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _SELF: Final = b"<status code='110'/>"
 _LANG: Final = (ns.XML, "lang")
 _LANGUAGELESS: Final = frozenset({"show", "priority"})
 _LANGUAGE_LIMIT: Final = 64
-"""Longer than any tag that means something (RFC 5646 §4.4.1): it is written once for each child."""
+"""Longer than any sensible tag (RFC 5646 §4.4.1): the tag is written for each child."""
 
 
 def extractPresencePayload(presence: Element, room: JID) -> bytes:
     """
-    What a room passes on of an occupant's presence: everything but what is said to the room, and what only the room
-    itself may say (XEP-0045 §17.3). The language of the stanza (§13) goes with the children that can have one.
+    The part of a client's presence that a room broadcasts: everything but what is addressed to the room and what only
+    the room may send (XEP-0045 §17.3). Children that may have a language get that of the stanza (§13).
     """
     language = presence.attributes.get(_LANG)
     if language is not None and len(language) > _LANGUAGE_LIMIT:
@@ -67,7 +67,7 @@ def item(
     """
     An C{<item/>} of C{muc#user}.
 
-    @param actor: the nick of who did it.
+    @param actor: the nick of the actor.
     """
     parts = [f"<item affiliation='{affiliation.xmlName}'"]
     if role is not None:
@@ -92,7 +92,7 @@ def _presence(
     head: bytes, codes: Iterable[int], item: bytes, last: bytes = b"", payload: bytes = b"", identity: bytes = b""
 ) -> Rendered:
     """
-    @param head: the C{from} attribute and what follows it in the tag.
+    @param head: the C{from} attribute and the rest of the start tag.
     @param last: further children of C{<x/>}.
     @param identity: the C{id} attribute.
     """
@@ -103,17 +103,17 @@ def _presence(
 
 def notInside(address: str) -> Rendered:
     """
-    The presence that tells somebody that they are not in the room (XEP-0045 §7.2.18).
+    The presence that tells a client that it is not in the room (XEP-0045 §7.2.18).
 
-    @param address: the occupant JID to which they have sent presence.
+    @param address: the occupant JID to which it sent presence.
     """
     head = f" from='{escapeAttribute(address)}' type='unavailable'>".encode()
-    told = item(Affiliation.NONE, Role.NONE, reason="You are not in the room.")
-    return _presence(head, (), told, statusCodes((110, 307, 333)))
+    rendered = item(Affiliation.NONE, Role.NONE, reason="You are not in the room.")
+    return _presence(head, (), rendered, statusCodes((110, 307, 333)))
 
 
 class OccupantPresence:
-    """One presence of one occupant, as he is at this moment, in its faces."""
+    """A presence of an occupant in their present state, in its three versions."""
 
     __slots__ = (
         "_actor",
@@ -123,9 +123,9 @@ class OccupantPresence:
         "_head",
         "_nick",
         "_payload",
+        "_primaryJID",
         "_reason",
         "_role",
-        "_shown",
     )
 
     def __init__(
@@ -142,15 +142,12 @@ class OccupantPresence:
         extra: bytes = b"",
     ) -> None:
         """
-        @param leaving: the presence is of type C{unavailable}; the role in it is C{none}, unless the occupant only
-            takes another nick.
-        @param codes: status codes that everybody is told.
-        @param nick: the new nick of one who takes another one.
+        @param leaving: whether the type is C{unavailable}; the role is then C{none}, unless C{nick} is given.
+        @param codes: status codes for all recipients.
+        @param nick: the new nick in a nick change.
         @param actor: the nick of who caused it.
-        @param reason: why.
-        @param payload: from L{extractPresencePayload}; C{None} for what the occupant last sent, or nothing if he
-            leaves.
-        @param affiliation: to be shown instead of his own.
+        @param payload: from L{extractPresencePayload}; C{None} for the occupant's latest, or none if leaving.
+        @param affiliation: shown instead of the occupant's.
         @param extra: another child of C{<x/>}, rendered.
         """
         self._head = occupant.fromAttribute + (b" type='unavailable'>" if leaving else b">")
@@ -159,7 +156,7 @@ class OccupantPresence:
         self._payload = payload
         self._affiliation = occupant.affiliation if affiliation is None else affiliation
         self._role = Role.NONE if leaving and nick is None else occupant.role
-        self._shown = occupant.primary.jid
+        self._primaryJID = occupant.primary.jid
         self._codes = tuple(codes)
         self._nick = nick
         self._actor = actor
@@ -171,27 +168,27 @@ class OccupantPresence:
         return _presence(self._head, codes, rendered, self._extra + last, self._payload, identity)
 
     def withoutJID(self) -> Rendered:
-        """For those who may not see his real JID."""
+        """The version for recipients who may not see the real JID."""
         return self._render(None, self._codes, b"")
 
     def withJID(self) -> Rendered:
-        """For those who may."""
-        return self._render(self._shown, self._codes, b"")
+        """The version for recipients who may see it."""
+        return self._render(self._primaryJID, self._codes, b"")
 
-    def toSelf(self, seat: OccupantSession, codes: Iterable[int] = (), id: str | None = None) -> Rendered:
+    def toSelf(self, session: OccupantSession, codes: Iterable[int] = (), id: str | None = None) -> Rendered:
         """
-        For one of his own sessions.
+        The version for a session of the occupant.
 
-        @param codes: more status codes, for him alone.
+        @param codes: further status codes.
         @param id: the id of the stanza that this answers (XEP-0045 §7.2.2).
         """
         identity = b"" if id is None else f" id='{escapeAttribute(id)}'".encode()
-        return self._render(seat.jid, {*self._codes, *codes}, _SELF, identity)
+        return self._render(session.jid, {*self._codes, *codes}, _SELF, identity)
 
 
-def facesOf(occupant: Occupant) -> tuple[Rendered, Rendered]:
-    """An occupant's presence as others see it, without and with their real JID; rendered when it is first asked for."""
+def presenceOf(occupant: Occupant) -> tuple[Rendered, Rendered]:
+    """An occupant's presence for others, without and with the real JID; rendered once and cached."""
     if occupant.cachedPresence is None:
-        notice = OccupantPresence(occupant)
-        occupant.cachedPresence = (notice.withoutJID(), notice.withJID())
+        presence = OccupantPresence(occupant)
+        occupant.cachedPresence = (presence.withoutJID(), presence.withJID())
     return occupant.cachedPresence

@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.muc.protocol.test_presence -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A room: who is in it, and what everybody hears when that changes (XEP-0045 §7).
+A room: its occupants, and the presence and messages that it sends them (XEP-0045 §7).
 
-A room is told things and calls C{deliver} on seats. It reads no stanza that it was not given, waits for nothing and
-knows no reactor. What is said in it is in L{muccore.muc.model.messages}, changes of roles and affiliations in
-L{muccore.muc.model.privilegechanges}, its configuration in L{muccore.muc.model.configuration}.
+A room calls C{deliver} of its occupants' sessions. It waits for nothing and knows no reactor. Messages are in
+L{muccore.muc.model.messages}, changes of roles and affiliations in L{muccore.muc.model.privilegechanges}, the
+configuration in L{muccore.muc.model.configuration}.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from muccore.muc.model.changequeue import ChangeQueue
 from muccore.muc.model.history import History, HistoryOptions
 from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
-from muccore.muc.model.rendering import OccupantPresence, facesOf
+from muccore.muc.model.rendering import OccupantPresence, presenceOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
@@ -30,22 +30,22 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
 
 RESERVED_PLACES: Final = 10
-"""How many admins and owners find room in a full room (XEP-0045 §7.2.9)."""
+"""Additional admins and owners that may enter a full room (XEP-0045 §7.2.9)."""
 
 
 @dataclass(frozen=True)
 class JoinRequest:
     """
-    What somebody who wants to enter brings.
+    A request to enter a room.
 
-    @ivar jid: his full JID.
-    @ivar nick: the nick that he shall have.
-    @ivar deliver: takes what the room sends him.
-    @ivar payload: his presence, from L{muccore.muc.model.rendering.payloadOf}.
-    @ivar password: the password that he gave, or C{None}.
-    @ivar history: how much history he wants.
-    @ivar id: the id of his presence.
-    @ivar renamed: he asked for another nick than C{nick} (status 210).
+    @ivar jid: the full JID.
+    @ivar nick: the nick to enter under.
+    @ivar deliver: the C{deliver} of the session's route.
+    @ivar payload: from L{muccore.muc.model.rendering.extractPresencePayload}.
+    @ivar password: the given password, or C{None}.
+    @ivar history: the requested history.
+    @ivar id: the id of the presence.
+    @ivar renamed: whether another nick than C{nick} was requested (status 210).
     """
 
     jid: JID
@@ -60,16 +60,16 @@ class JoinRequest:
 
 class Room:
     """
-    One room.
+    A room.
 
     @ivar jid: its bare JID.
     @ivar settings: its configuration.
-    @ivar affiliations: who is what.
+    @ivar affiliations: its affiliations and reserved nicks.
     @ivar subject: its subject, or C{None} if it never had one.
-    @ivar occupants: who is in, by nick, in the order in which they came.
+    @ivar occupants: its occupants by nick, in the order in which they entered.
     @ivar sessions: their sessions, by full JID.
-    @ivar locked: its owner has not yet accepted a configuration; nobody else may enter (XEP-0045 §10.1).
-    @ivar changeQueue: kept here for whoever brings stanzas to the room; the room itself does not look at it.
+    @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
+    @ivar changeQueue: for the handler; the room itself does not use it.
     """
 
     def __init__(
@@ -81,7 +81,10 @@ class Room:
         subject: Subject | None = None,
         locked: bool = False,
     ) -> None:
-        """@param now: gives the time, in seconds since the epoch."""
+        """
+        @param now: returns the time, in seconds since the epoch.
+        @param now: gives the time, in seconds since the epoch.
+        """
         self.jid = jid
         self.settings = settings
         self.affiliations = affiliations
@@ -97,32 +100,33 @@ class Room:
         """
         The room as it is stored.
 
-        @param settings: a new configuration, or C{None} for the room's own.
-        @param changes: changes of affiliations that come with it.
+        @param settings: a new configuration; C{None} for the present one.
+        @param changes: changes of affiliations to include.
         """
         affiliates = {**self.affiliations.entries(), **(changes or {})}
         return RoomRecord(
-            affiliates={jid: entry for jid, entry in affiliates.items() if entry is not None},
+            affiliates={jid: request for jid, request in affiliates.items() if request is not None},
             subject=self.subject,
             **(settings or self.settings).stored(),
         )
 
-    # Who is who
+    # Lookup
 
     def occupantByRealJID(self, full: str) -> Occupant | None:
-        """Who has a session with this full JID here."""
-        seat = self.sessions.get(full)
-        return seat.occupant if seat is not None else None
+        """The occupant with a session of this full JID, or C{None}."""
+        session = self.sessions.get(full)
+        return session.occupant if session is not None else None
 
     def occupantsAffectedBy(self, key: str) -> list[Occupant]:
-        """Everybody here whose affiliation an entry for this bare JID or domain decides."""
+        """The occupants whose affiliation the request of a bare JID or domain decides."""
         if "@" in key:
             return [occupant for occupant in self.occupants.values() if occupant.account.bare == key]
-        stands = self.affiliations.hasExplicit
+        hasExplicit = self.affiliations.hasExplicit
         return [
             occupant
             for occupant in self.occupants.values()
-            if occupant.account.domain == key and (occupant.account.bare == key or not stands(occupant.account.bare))
+            if occupant.account.domain == key
+            and (occupant.account.bare == key or not hasExplicit(occupant.account.bare))
         ]
 
     def canSeeRealJIDs(self, occupant: Occupant) -> bool:
@@ -131,28 +135,28 @@ class Room:
 
     def updateVisibility(self, occupant: Occupant) -> bool:
         """
-        Bring up to date what follows from an occupant's role and the room's configuration.
+        Update what follows from an occupant's role and the configuration.
 
-        @return: whether he may see real JIDs now and could not before.
+        @return: whether the occupant may now see real JIDs and could not before.
         """
         occupant.cachedPresence = None
         saw, sees = occupant.primary.seesJIDs, self.canSeeRealJIDs(occupant)
-        for seat in occupant.sessions.values():
-            seat.seesJIDs = sees
+        for session in occupant.sessions.values():
+            session.seesJIDs = sees
         return sees and not saw
 
-    # Telling
+    # Broadcasting
 
-    def broadcastOccupant(self, notice: OccupantPresence, but: Occupant | None = None) -> None:
+    def broadcastOccupant(self, presence: OccupantPresence, exclude: Occupant | None = None) -> None:
         """
-        Send a presence to everybody, each in the face that he may see.
+        Send a presence to all occupants, in the version for each.
 
-        @param but: who is left out.
+        @param exclude: an occupant to leave out.
         """
-        anonymous, identified = notice.withoutJID(), notice.withJID()
-        for seat in self.sessions.values():
-            if seat.occupant is not but:
-                seat.deliver(identified if seat.seesJIDs else anonymous, seat.to)
+        withoutJID, withJID = presence.withoutJID(), presence.withJID()
+        for session in self.sessions.values():
+            if session.occupant is not exclude:
+                session.deliver(withJID if session.seesJIDs else withoutJID, session.to)
 
     def broadcastPresence(
         self,
@@ -162,80 +166,82 @@ class Room:
         actor: str | None = None,
         reason: str | None = None,
         id: str | None = None,
-        but: OccupantSession | None = None,
+        exclude: OccupantSession | None = None,
     ) -> None:
         """
-        Send an occupant's presence, as it is now, to everybody, himself last.
+        Send an occupant's present presence to all, the occupant last.
 
-        @param codes: status codes for everybody.
-        @param ownCodes: status codes for himself.
-        @param but: the session of his that is left out, since it hears of it in another way.
+        @param codes: status codes for all.
+        @param ownCodes: status codes for the occupant.
+        @param exclude: a session of the occupant to leave out.
         """
-        notice = OccupantPresence(occupant, codes=codes, actor=actor, reason=reason)
-        self.broadcastOccupant(notice, occupant)
-        self._tellSelf(occupant, notice, ownCodes, id, but)
+        presence = OccupantPresence(occupant, codes=codes, actor=actor, reason=reason)
+        self.broadcastOccupant(presence, occupant)
+        self._sendToSelf(occupant, presence, ownCodes, id, exclude)
 
-    def _tellSelf(
+    def _sendToSelf(
         self,
         occupant: Occupant,
-        notice: OccupantPresence,
+        presence: OccupantPresence,
         codes: Iterable[int] = (),
         id: str | None = None,
-        but: OccupantSession | None = None,
+        exclude: OccupantSession | None = None,
     ) -> None:
-        for seat in occupant.sessions.values():
-            if seat is not but:
-                seat.deliver(notice.toSelf(seat, codes, id), seat.to)
+        for session in occupant.sessions.values():
+            if session is not exclude:
+                session.deliver(presence.toSelf(session, codes, id), session.to)
 
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
-        """Send a message to everybody (or to moderators only)."""
+        """Send a message to all occupants (or to moderators only)."""
         rendered = Rendered.of(message)
         if moderatorsOnly:
-            for seat in self.sessions.values():
-                if seat.occupant.role is Role.MODERATOR:
-                    seat.deliver(rendered, seat.to)
+            for session in self.sessions.values():
+                if session.occupant.role is Role.MODERATOR:
+                    session.deliver(rendered, session.to)
         else:
-            for seat in self.sessions.values():
-                seat.deliver(rendered, seat.to)
+            for session in self.sessions.values():
+                session.deliver(rendered, session.to)
         return rendered
 
     def broadcastTo(self, message: Element, occupants: Iterable[Occupant]) -> None:
-        """Send a message to some occupants, with all their sessions."""
+        """Send a message to all sessions of some occupants."""
         rendered = Rendered.of(message)
         for occupant in occupants:
-            for seat in occupant.sessions.values():
-                seat.deliver(rendered, seat.to)
+            for session in occupant.sessions.values():
+                session.deliver(rendered, session.to)
 
     # Entering
 
-    def enter(self, entry: JoinRequest, created: bool = False) -> Occupant:
+    def enter(self, request: JoinRequest, created: bool = False) -> Occupant:
         """
-        Let somebody in and send everybody what XEP-0045 §7.1 says, in that order; or send one who is in already
-        everything again (§17.3).
+        Enter the room, and send everybody the stanzas of XEP-0045 §7.1 in their order; or send everything again to a
+        session that is in the room (§17.3).
 
-        @param created: he has just created the room (status 201).
-        @raise StanzaError: if he may not enter; nothing has been sent then.
+        @param created: whether the room was created by this request (status 201).
+        @raise StanzaError: if entering is not allowed; nothing has been sent then.
         """
-        seat = self.sessions.get(entry.jid.full)
-        if seat is not None:
-            return self._resynchronise(seat, entry)
-        affiliation = self.affiliations.get(entry.jid)
-        occupant = self._checkMayEnter(entry, affiliation)
+        session = self.sessions.get(request.jid.full)
+        if session is not None:
+            return self._resynchronise(session, request)
+        affiliation = self.affiliations.get(request.jid)
+        occupant = self._checkMayEnter(request, affiliation)
         if occupant is None:
             role = initialRole(affiliation, self.settings.moderated)
-            occupant = Occupant(self.jid, entry.nick, entry.jid.bareJID(), affiliation, role)
-            self.occupants[entry.nick] = occupant
-        seat = self.sessions[entry.jid.full] = occupant.addSession(entry.jid.full, entry.deliver, entry.payload)
-        seat.seesJIDs = self.canSeeRealJIDs(occupant)
-        self.broadcastPresence(occupant, but=seat)
-        self._sendInitialState(seat, entry, created)
+            occupant = Occupant(self.jid, request.nick, request.jid.bareJID(), affiliation, role)
+            self.occupants[request.nick] = occupant
+        session = self.sessions[request.jid.full] = occupant.addSession(
+            request.jid.full, request.deliver, request.payload
+        )
+        session.seesJIDs = self.canSeeRealJIDs(occupant)
+        self.broadcastPresence(occupant, exclude=session)
+        self._sendInitialState(session, request, created)
         return occupant
 
-    def _checkMayEnter(self, entry: JoinRequest, affiliation: Affiliation) -> Occupant | None:
+    def _checkMayEnter(self, request: JoinRequest, affiliation: Affiliation) -> Occupant | None:
         """
-        Check whether somebody may enter under his nick.
+        Check a request to enter.
 
-        @return: the occupant whom he is already, by another session.
+        @return: the occupant of the same user and nick, if there is one.
         @raise StanzaError: see the table in XEP-0045 §7.2.17.
         """
         settings = self.settings
@@ -245,9 +251,9 @@ class Room:
             raise StanzaError("item-not-found", text="The room has not been configured yet.")
         if settings.membersOnly and affiliation is Affiliation.NONE:
             raise StanzaError("registration-required")
-        if settings.password and entry.password != settings.password:
+        if settings.password and request.password != settings.password:
             raise StanzaError("not-authorized")
-        occupant = self.checkNick(entry.jid, entry.nick)
+        occupant = self.checkNick(request.jid, request.nick)
         if settings.maxUsers and occupant is None:
             limit = settings.maxUsers + (RESERVED_PLACES if affiliation >= Affiliation.ADMIN else 0)
             if len(self.occupants) >= limit:
@@ -256,10 +262,10 @@ class Room:
 
     def checkNick(self, jid: JID, nick: str) -> Occupant | None:
         """
-        Whether somebody may have a nick (XEP-0045 §7.2.8).
+        Check that a user may have a nick (XEP-0045 §7.2.8).
 
         @return: the occupant of the same user who has it.
-        @raise StanzaError: C{conflict} if another user has it, or has it reserved.
+        @raise StanzaError: C{conflict} if another user has it or has it reserved.
         """
         occupant = self.occupants.get(nick)
         if occupant is not None and occupant.account.bare != jid.bare:
@@ -269,28 +275,28 @@ class Room:
             raise StanzaError("conflict", text="This nickname is reserved by another user.")
         return occupant
 
-    def _resynchronise(self, seat: OccupantSession, entry: JoinRequest) -> Occupant:
-        """Everybody else hears what is new; the session itself hears everything once, in the order of an entry."""
-        occupant = seat.occupant
-        if entry.nick != occupant.nick:
-            self._rename(seat, entry.nick, entry.payload)
-            self.broadcastPresence(occupant, but=seat)
-        elif entry.payload != seat.presencePayload or occupant.primary is not seat:
-            self._setPresence(seat, entry.payload)
-            self.broadcastPresence(occupant, but=seat)
-        self._sendInitialState(seat, entry, False)
+    def _resynchronise(self, session: OccupantSession, request: JoinRequest) -> Occupant:
+        """Send everybody else what has changed, and the session everything, in the order of entering."""
+        occupant = session.occupant
+        if request.nick != occupant.nick:
+            self._rename(session, request.nick, request.payload)
+            self.broadcastPresence(occupant, exclude=session)
+        elif request.payload != session.presencePayload or occupant.primary is not session:
+            self._setPresence(session, request.payload)
+            self.broadcastPresence(occupant, exclude=session)
+        self._sendInitialState(session, request, False)
         return occupant
 
-    def sendOccupantList(self, seat: OccupantSession) -> None:
-        """Send everybody else's presence to one session, in the faces that it may see now."""
-        deliver, to, index = seat.deliver, seat.to, int(seat.seesJIDs)
+    def sendOccupantList(self, session: OccupantSession) -> None:
+        """Send a session the presence of all other occupants, in the version that it may see."""
+        deliver, to, index = session.deliver, session.to, int(session.seesJIDs)
         for occupant in self.occupants.values():
-            if occupant is not seat.occupant:
-                deliver((occupant.cachedPresence or facesOf(occupant))[index], to)
+            if occupant is not session.occupant:
+                deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)
 
-    def _sendInitialState(self, seat: OccupantSession, entry: JoinRequest, created: bool) -> None:
-        """Send a newcomer everybody else's presence, then his own, then the history, then the subject."""
-        self.sendOccupantList(seat)
+    def _sendInitialState(self, session: OccupantSession, request: JoinRequest, created: bool) -> None:
+        """Send a new session all other presence, its own, the history and the subject."""
+        self.sendOccupantList(session)
         codes = []
         if self.settings.nonAnonymous:
             codes.append(100)
@@ -298,15 +304,15 @@ class Room:
             codes.append(170)
         if created:
             codes.append(201)
-        if entry.renamed:
+        if request.renamed:
             codes.append(210)
-        seat.deliver(OccupantPresence(seat.occupant).toSelf(seat, codes, entry.id), seat.to)
-        for message in self.history.select(entry.history, seat.to):
-            seat.deliver(message, seat.to)
-        seat.deliver(Rendered.of(self.subjectMessage()), seat.to)
+        session.deliver(OccupantPresence(session.occupant).toSelf(session, codes, request.id), session.to)
+        for message in self.history.select(request.history, session.to):
+            session.deliver(message, session.to)
+        session.deliver(Rendered.of(self.subjectMessage()), session.to)
 
     def subjectMessage(self) -> Element:
-        """The message that tells the subject to one who enters (XEP-0045 §7.2.15)."""
+        """The message with the subject for a new session (XEP-0045 §7.2.15)."""
         subject = self.subject
         if subject is None:
             message = stanza("message", "groupchat", from_=self.jid.bare)
@@ -319,76 +325,76 @@ class Room:
         delay.attributes["from"] = self.jid.bare
         return message
 
-    # Presence of those who are in
+    # Presence of occupants
 
-    def _setPresence(self, seat: OccupantSession, payload: bytes) -> None:
-        occupant = seat.occupant
-        seat.presencePayload = payload
-        occupant.primary = seat
+    def _setPresence(self, session: OccupantSession, payload: bytes) -> None:
+        occupant = session.occupant
+        session.presencePayload = payload
+        occupant.primary = session
         occupant.cachedPresence = None
 
-    def sendPresenceOf(self, seat: OccupantSession, nick: str) -> None:
-        """Send one session an occupant's presence once more; nothing if nobody has the nick."""
+    def sendPresenceOf(self, session: OccupantSession, nick: str) -> None:
+        """Send a session the presence of one occupant; nothing if nobody has the nick."""
         occupant = self.occupants.get(nick)
         if occupant is not None:
-            if occupant is seat.occupant:
-                seat.deliver(OccupantPresence(occupant).toSelf(seat), seat.to)
+            if occupant is session.occupant:
+                session.deliver(OccupantPresence(occupant).toSelf(session), session.to)
             else:
-                seat.deliver(facesOf(occupant)[seat.seesJIDs], seat.to)
+                session.deliver(presenceOf(occupant)[session.seesJIDs], session.to)
 
-    def presence(self, seat: OccupantSession, payload: bytes, id: str | None = None) -> None:
-        """An occupant's session changes its presence (XEP-0045 §7.7)."""
-        self._setPresence(seat, payload)
-        self.broadcastPresence(seat.occupant, id=id)
+    def presence(self, session: OccupantSession, payload: bytes, id: str | None = None) -> None:
+        """Change the presence of a session (XEP-0045 §7.7)."""
+        self._setPresence(session, payload)
+        self.broadcastPresence(session.occupant, id=id)
 
     def rename(
-        self, seat: OccupantSession, nick: str, payload: bytes, id: str | None = None, codes: Iterable[int] = ()
+        self, session: OccupantSession, nick: str, payload: bytes, id: str | None = None, codes: Iterable[int] = ()
     ) -> None:
         """
-        An occupant takes another nick, with all his sessions (XEP-0045 §7.6).
+        Change the nick of an occupant, for all their sessions (XEP-0045 §7.6).
 
-        @param payload: the presence with which he asked for it.
-        @param codes: status codes for himself in the new presence (210).
-        @raise StanzaError: C{conflict} if another user has the nick or has it reserved, or if he is in under it
-            himself with other sessions.
+        @param payload: that of the presence which requested it.
+        @param codes: status codes for the occupant in the new presence (210).
+        @raise StanzaError: C{conflict} if another user has the nick or has it reserved, or the same user is another
+            occupant under it.
         """
-        self._rename(seat, nick, payload)
-        self.broadcastPresence(seat.occupant, ownCodes=codes, id=id)
+        self._rename(session, nick, payload)
+        self.broadcastPresence(session.occupant, ownCodes=codes, id=id)
 
-    def _rename(self, seat: OccupantSession, nick: str, payload: bytes) -> None:
-        """The first half: everybody hears that the old nick is gone."""
-        occupant = seat.occupant
+    def _rename(self, session: OccupantSession, nick: str, payload: bytes) -> None:
+        """The first half of a nick change: broadcast that the old nick is unavailable."""
+        occupant = session.occupant
         if self.checkNick(occupant.account, nick) is not None:
             raise StanzaError("conflict")
         leaving = OccupantPresence(occupant, leaving=True, codes=(303,), nick=nick)
         self.broadcastOccupant(leaving, occupant)
-        self._tellSelf(occupant, leaving)
+        self._sendToSelf(occupant, leaving)
         del self.occupants[occupant.nick]
         occupant.rename(self.jid, nick)
         self.occupants[nick] = occupant
-        self._setPresence(seat, payload)
+        self._setPresence(session, payload)
 
     # Leaving
 
     def leave(
-        self, seat: OccupantSession, payload: bytes = b"", codes: Iterable[int] = (), id: str | None = None
+        self, session: OccupantSession, payload: bytes = b"", codes: Iterable[int] = (), id: str | None = None
     ) -> None:
         """
-        A session leaves (XEP-0045 §7.14); the occupant goes with the last one.
+        Remove a session that leaves (XEP-0045 §7.14), and with the last one the occupant.
 
-        @param payload: what it says as it leaves.
-        @param codes: status codes for everybody (333).
+        @param payload: that of the unavailable presence.
+        @param codes: status codes for all (333).
         """
-        occupant = seat.occupant
-        notice = OccupantPresence(occupant, leaving=True, codes=codes, payload=payload)
-        del self.sessions[seat.jid]
-        del occupant.sessions[seat.jid]
-        seat.deliver(notice.toSelf(seat, id=id), seat.to)
+        occupant = session.occupant
+        presence = OccupantPresence(occupant, leaving=True, codes=codes, payload=payload)
+        del self.sessions[session.jid]
+        del occupant.sessions[session.jid]
+        session.deliver(presence.toSelf(session, id=id), session.to)
         if not occupant.sessions:
             del self.occupants[occupant.nick]
-            self.broadcastOccupant(notice)
-        elif occupant.primary is seat:
-            # Others saw this session's presence; what they see now is that of the youngest one left.
+            self.broadcastOccupant(presence)
+        elif occupant.primary is session:
+            # Others saw this session's presence; replace it by that of the latest one left.
             remaining = next(reversed(occupant.sessions.values()))
             self._setPresence(remaining, remaining.presencePayload)
             self.broadcastPresence(occupant)
@@ -402,24 +408,25 @@ class Room:
         extra: bytes = b"",
     ) -> OccupantPresence:
         """
-        Put an occupant out with all his sessions and tell these.
+        Remove an occupant with all their sessions, and notify these.
 
-        @return: what the others are to be told, with L{broadcastOccupant}, when it is their turn.
+        @return: the presence for all others, to be sent with L{broadcastOccupant}.
         """
-        notice = OccupantPresence(occupant, leaving=True, codes=codes, actor=actor, reason=reason, extra=extra)
+        presence = OccupantPresence(occupant, leaving=True, codes=codes, actor=actor, reason=reason, extra=extra)
         del self.occupants[occupant.nick]
         for jid in occupant.sessions:
             del self.sessions[jid]
-        self._tellSelf(occupant, notice)
-        return notice
+        self._sendToSelf(occupant, presence)
+        return presence
 
     def removeAll(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
         """
-        Remove all occupants and tell each only of themselves: the room or the service ends (XEP-0045 §10.9, §11.2).
+        Remove all occupants, each notified of their own removal only: the room or the service ends (XEP-0045 §10.9,
+        §11.2).
 
-        @param affiliation: shown instead of each one's own.
+        @param affiliation: shown instead of each occupant's own.
         """
         occupants, self.occupants, self.sessions = self.occupants, {}, {}
         for occupant in occupants.values():
-            notice = OccupantPresence(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
-            self._tellSelf(occupant, notice)
+            presence = OccupantPresence(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
+            self._sendToSelf(occupant, presence)

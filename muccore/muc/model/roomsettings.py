@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.muc.model.test_roomsettings -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A room's configuration, and one table that says of every setting how it stands in the form, what it does to the
-room's features and what occupants hear when it changes (XEP-0045 §10.1.3, §10.2, §16.5.3).
+A room's configuration, and one table that maps every setting to its form field, its disco feature and its status codes
+(XEP-0045 §10.1.3, §10.2, §16.5.3).
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import Any, Final
 @dataclass(frozen=True, kw_only=True)
 class RoomSettings:
     """
-    One configuration of a room. Values are what JSON can hold, since stores keep them so. What an operator can give a
-    default has it in the configuration's table; the other defaults stand here.
+    The configuration of a room. Values are JSON values, which stores can keep. Defaults that operators can set are in
+    the configuration's table; the others are here.
 
     @ivar name: natural-language name.
     @ivar description: short description.
     @ivar language: natural language of the discussion (an RFC 5646 tag).
     @ivar persistent: stays when the last occupant leaves.
     @ivar public: is listed.
-    @ivar password: needed to enter; C{""} for none.
+    @ivar password: required to enter; C{""} for none.
     @ivar membersOnly: only members may enter.
-    @ivar moderated: who is not affiliated enters without voice.
+    @ivar moderated: unaffiliated users enter without voice.
     @ivar nonAnonymous: everybody may see real JIDs; otherwise moderators only.
     @ivar changeSubject: participants may change the subject; otherwise moderators only.
-    @ivar allowInvites: members of a members-only room may invite, which makes the invited one a member.
+    @ivar allowInvites: members of a members-only room may invite, which makes the invitee a member.
     @ivar allowPM: who may send private messages: C{anyone}, C{participants}, C{moderators} or C{none}.
-    @ivar logged: what is said is logged for the public; who enters is warned.
-    @ivar lockNicks: who has reserved a nick here can use no other one here.
-    @ivar maxUsers: how many occupants may be in; 0 for no limit.
-    @ivar historyLength: how many messages who enters is sent at the most.
+    @ivar logged: messages are logged publicly; new occupants are warned.
+    @ivar lockNicks: users with a reserved nick may use no other one.
+    @ivar maxUsers: maximum number of occupants; 0 for no limit.
+    @ivar historyLength: maximum number of history messages for a new occupant.
     """
 
     name: str = ""
@@ -54,13 +54,13 @@ class RoomSettings:
     historyLength: int
 
     def toMapping(self) -> dict[str, Any]:
-        """For a store."""
+        """The settings as a mapping, for a store."""
         return asdict(self)
 
     def stored(self) -> dict[str, Any]:
         """
-        What stands of it in a L{RoomRecord<muccore.interfaces.RoomRecord>} or
-        L{RoomChange<muccore.interfaces.RoomChange>}, by attribute.
+        The attributes of a L{RoomRecord<muccore.interfaces.RoomRecord>} or
+        L{RoomChange<muccore.interfaces.RoomChange>}.
         """
         return {
             "settings": self.toMapping(),
@@ -72,8 +72,7 @@ class RoomSettings:
     @classmethod
     def fromMapping(cls, stored: Mapping[str, Any], defaults: RoomSettings) -> RoomSettings:
         """
-        From a store. What an older program did not write has its default; what a newer one wrote in addition is left
-        alone.
+        Read settings from a store. Missing ones have their default; unknown ones, of a newer version, are ignored.
         """
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in stored.items() if name in known}
@@ -83,15 +82,14 @@ class RoomSettings:
 @dataclass(frozen=True)
 class ConfigField:
     """
-    One row of the configuration form.
+    A field of the configuration form.
 
     @ivar setting: the attribute of L{RoomSettings}.
-    @ivar var: the form field's name.
-    @ivar kind: its form type.
-    @ivar label: its label.
+    @ivar var: the field's name.
+    @ivar kind: its type.
     @ivar options: for lists: value and label of each choice.
-    @ivar trueValue: for C{list-single} fields over a boolean setting: the value that means true.
-    @ivar hiddenWhenOff: the field is taken when it is submitted, but not offered while the setting is off.
+    @ivar trueValue: for C{list-single} fields of a boolean setting: the value that means true.
+    @ivar hiddenWhenOff: accept the field, but offer it only while the setting is on.
     """
 
     setting: str
@@ -147,18 +145,17 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         "muc#roomconfig_enablelogging",
         "boolean",
         "Warn new occupants that conversations are logged publicly",
-        # There is no log of ours. Clients check the box of every new room if they see it, and everybody would be
-        # warned of nothing.
+        # The server keeps no public log. Clients tick every box that they show, which would warn of nothing.
         hiddenWhenOff=True,
     ),
 )
 """
-The settings that map to one form field each. The password has two (C{passwordprotectedroom} and C{roomsecret}), and
-the lists of owners and admins are affiliations: L{muccore.muc.protocol.owner} adds these.
+The settings with one form field each. L{muccore.muc.protocol.owner} adds the two fields of the password
+(C{passwordprotectedroom}, C{roomsecret}) and the lists of owners and admins, which are affiliations.
 """
 
 MAX_USERS_CHOICES: Final = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-"""What the form offers as limits, besides none and the room's own."""
+"""The limits that the form offers, besides none and the room's own."""
 
 _FEATURES: Final[tuple[tuple[str, str, str], ...]] = (
     ("password", "muc_passwordprotected", "muc_unsecured"),
@@ -171,14 +168,14 @@ _FEATURES: Final[tuple[tuple[str, str, str], ...]] = (
 
 
 def features(settings: RoomSettings) -> list[str]:
-    """The service discovery features that tell a room's type (XEP-0045 §16.3)."""
+    """The disco features of a room's type (XEP-0045 §16.3)."""
     return [yes if getattr(settings, name) else no for name, yes, no in _FEATURES]
 
 
 def statusCodes(old: RoomSettings, new: RoomSettings) -> list[int]:
     """
-    The status codes that tell occupants of a change of configuration (XEP-0045 §10.2.1): 170 to 173 for what
-    concerns privacy, 104 for anything else.
+    The status codes that announce a change of configuration (XEP-0045 §10.2.1): 170 to 173 for what concerns privacy,
+    104 for anything else.
     """
     codes = []
     if new.logged != old.logged:

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.muc.model.test_sanitize -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What a room passes on of a stanza: a stanza of the room's own, without what only the room may send. The one that came
-in stays as it was, since an error goes back to its sender with what they sent.
+The stanzas that a room forwards, built without what only the room may send. The incoming stanza stays unchanged, since
+an error to its sender repeats it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from muccore.xmpp.jid import JID, InvalidJID, parse
 
 def isForged(delay: Element, room: JID) -> bool:
     """
-    Whether a C{<delay/>} that came from outside reads as if the room or its service had stamped it (XEP-0203 §5).
-    Addresses are compared as clients do, prepared; one that names nobody reads as the room's, since the room sends it.
+    Whether a C{<delay/>} from outside claims the stamp of the room or its service (XEP-0203 §5). Addresses are compared
+    prepared, as clients do; a missing or invalid one counts as the room's, which sends the stanza.
     """
     try:
         stamped = parse(delay.attributes["from"])
@@ -28,15 +28,12 @@ def isForged(delay: Element, room: JID) -> bool:
 
 
 def isRoomOnly(child: Element, room: JID) -> bool:
-    """
-    Whether a child of a stanza from outside is the room's alone to send: C{muc#user} (XEP-0045 §17.3), or a forged
-    delay.
-    """
+    """Whether only the room may send a child: C{muc#user} (XEP-0045 §17.3), or a forged delay."""
     return child.uri == ns.MUC_USER or (child.uri == ns.DELAY and isForged(child, room))
 
 
 def withAttributes(element: Element, attributes: Mapping[Any, str]) -> Element:
-    """A copy of an element with other attributes. It has a list of children of its own; the children are shared."""
+    """A copy of an element with further attributes and its own list of the same children."""
     made = Element((element.uri, element.name), None, {**element.attributes, **attributes})
     made.children = [*element.children]
     return made
@@ -44,7 +41,7 @@ def withAttributes(element: Element, attributes: Mapping[Any, str]) -> Element:
 
 def fromOccupant(stanza: Element, address: str, room: JID) -> Element:
     """
-    A stanza as the room sends it on behalf of an occupant.
+    The stanza that the room sends on behalf of an occupant.
 
     @param address: the occupant JID.
     """
@@ -55,10 +52,10 @@ def fromOccupant(stanza: Element, address: str, room: JID) -> Element:
 
 def stripErrorBy(outgoing: Element) -> None:
     """
-    Take the address of the entity that refuses (RFC 6120 §8.3.2) out of an error that is about to be sent: between
-    occupants it would tell a real JID or the domain of an account (XEP-0045 §17.4).
+    Remove the address of the refusing entity (RFC 6120 §8.3.2) from an error: between occupants it would reveal a real
+    JID or its domain (XEP-0045 §17.4).
 
-    @param outgoing: a stanza of the room's own; its C{<error/>} may be shared and is replaced.
+    @param outgoing: a stanza built by the room; its C{<error/>} may be shared and is replaced.
     """
     error = outgoing.child("error")
     if error is not None and "by" in error.attributes:
