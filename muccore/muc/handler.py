@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Multi-User Chat as a handler: all that it handles in two tables."""
+"""The Multi-User Chat handler, with everything that it handles in two tables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from muccore.xmpp.specs import Spec
 
 
 class MUCHandler(RoomHandler):
-    """A service of chat rooms."""
+    """A service of chat rooms (XEP-0045)."""
 
     implements = (
         Spec(45, "Multi-User Chat", "1.35.5", "No approval of registrations (§9.9), no presence broadcast by role."),
-        Spec(77, "In-Band Registration", "2.4", "With rooms; accounts are made by the operator."),
+        Spec(77, "In-Band Registration", "2.4", "With rooms; accounts are created by the operator."),
         Spec(128, "Service Discovery Extensions", "1.0.1"),
         Spec(203, "Delayed Delivery", "2.0"),
-        Spec(249, "Direct MUC Invitations", "1.2", "Passed on between users; nothing is asked of a server."),
+        Spec(249, "Direct MUC Invitations", "1.2", "Delivered between users; requires nothing of a server."),
         Spec(410, "MUC Self-Ping (Schrödinger's Chat)", "1.1.0"),
     )
 
@@ -71,16 +71,16 @@ class MUCHandler(RoomHandler):
         self.relay = IQRelay()
 
     def reconfigure(self, options: MUCServiceSettings) -> None:
-        """Run the service differently from now on; rooms that exist keep their configuration."""
+        """Apply new settings of the service; existing rooms keep their configuration."""
         self.identities = (("conference", "text", options.name),)
         self.options = self.rooms.settings = options
 
     def connectionInitialized(self) -> None:
-        """The service begins."""
+        """Start the service."""
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock)
-        self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("Cannot list temporary rooms", failure))
+        self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("cannot list temporary rooms", failure))
 
     def shutDown(self) -> Deferred[None]:
-        """Tell everybody that the service shuts down."""
+        """Shut the service down, and notify all occupants."""
         return self.rooms.shutDown()

@@ -81,8 +81,8 @@ class MessageTests(DeliveryTestCase):
 
     def test_table(self) -> None:
         """
-        Each row of the table: Romeo's resources with their priorities, and what becomes of each type of message to his
-        bare JID, to C{orchard}, and to C{garden} where that is not bound. C{None} is a resource that is not available.
+        Each row: the resources of C{romeo} with their priorities, and the fate of each type of message to the bare JID,
+        to C{orchard}, and to C{garden} where that is not bound. C{None} is a resource that is not available.
         """
         nobody = fates(ERROR, ERROR, ERROR, "")
         orchard = dict.fromkeys(TYPES, "orchard")

@@ -1,2 +1,2 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Between stanzas and the rules of rooms, one kind of request a module."""
+"""Translation between stanzas and the rules of rooms, one kind of request a module."""

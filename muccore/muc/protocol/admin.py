@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.muc.protocol.test_admin -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The requests of moderators, admins and owners in C{muc#admin}: lists (XEP-0045 §8.5, §9.2, §9.5, §9.8, §10.5, §10.8)
-and what is to change in them.
+C{muc#admin} requests of moderators, admins and owners: lists (XEP-0045 §8.5, §9.2, §9.5, §9.8, §10.5, §10.8) and their
+changes.
 """
 
 from __future__ import annotations
@@ -12,24 +12,22 @@ from typing import Final
 from muccore.muc.model.privilegechanges import AffiliationItem, RoleItem
 from muccore.muc.model.privileges import Affiliation, Role, parseAffiliation, parseRole
 from muccore.muc.model.room import Room
+from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID, InvalidJID, parse, prepareResource
-
-NICK_LIMIT: Final = 256
-"""Bytes of a nick, in UTF-8."""
+from muccore.xmpp.jid import JID, InvalidJID, parse
 
 REASON_LIMIT: Final = 1024
-"""Characters of a reason: it is kept, and told to everybody."""
+"""Characters of a reason, which is stored and broadcast."""
 
 
 def parseItems(room: Room, query: Element) -> list[AffiliationItem | RoleItem]:
     """
-    What a request wants changed.
+    The changes that a request asks for.
 
-    @raise StanzaError: C{bad-request} if there is nothing in it, or an item names both a role and an affiliation
-        (§17.4) or neither; C{jid-malformed} for an address that is none.
+    @raise StanzaError: C{bad-request} without items, or if an item has both a role and an affiliation (§17.4) or
+        neither; C{jid-malformed} for an invalid address.
     """
     items = [_parseItem(room, item) for item in query.childElements() if item.name == "item" and item.uri == query.uri]
     if not items:
@@ -50,7 +48,7 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
     wanted = parseAffiliation(affiliation)
     address = item.get("jid")
     if address is None:
-        # COMPAT: some clients name an occupant by his nick alone.
+        # COMPAT: some clients give only an occupant's nick.
         occupant = room.occupants.get(prepareNick(nick)) if nick else None
         if occupant is None:
             condition = "item-not-found" if nick else "bad-request"
@@ -71,36 +69,11 @@ def _reason(item: Element) -> str | None:
     return text or None
 
 
-def prepareNick(nick: str) -> str:
-    """
-    Prepare a nick that stands in an attribute or a form.
-
-    @raise StanzaError: C{not-acceptable} for one that nobody could have.
-    """
-    try:
-        prepared = prepareResource(nick).strip()
-    except InvalidJID as e:
-        raise StanzaError("not-acceptable", "modify", str(e)) from None
-    if not prepared:
-        raise StanzaError("not-acceptable", "modify", "A nickname must not be blank.")
-    checkLength(prepared)
-    return prepared
-
-
-def checkLength(nick: str) -> None:
-    """
-    @raise StanzaError: C{not-acceptable} for a nick that is longer than anybody's name: it is sent to everybody with
-        whatever he does.
-    """
-    if len(nick.encode("utf-8")) > NICK_LIMIT:
-        raise StanzaError("not-acceptable", "modify", f"A nickname may be at most {NICK_LIMIT} bytes long.")
-
-
 def answerList(room: Room, sender: JID, query: Element) -> Element:
     """
-    A list of everybody with a role, or with an affiliation.
+    A list of occupants by role, or of users by affiliation.
 
-    @raise StanzaError: C{bad-request} if not exactly one list is asked for, C{forbidden} for one who may not see it.
+    @raise StanzaError: C{bad-request} unless exactly one list is requested, C{forbidden} if the sender may not see it.
     """
     items = [item for item in query.childElements() if item.name == "item" and item.uri == query.uri]
     if len(items) != 1:
@@ -119,9 +92,9 @@ def answerList(room: Room, sender: JID, query: Element) -> Element:
 
 def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
     occupant = room.occupantByRealJID(sender.full)
-    rank = room.affiliations.get(sender)
+    own = room.affiliations.get(sender)
     moderator = occupant is not None and occupant.role is Role.MODERATOR
-    if rank < Affiliation.ADMIN and (not moderator or role is Role.MODERATOR):
+    if own < Affiliation.ADMIN and (not moderator or role is Role.MODERATOR):
         raise StanzaError("forbidden")
     if role is Role.NONE:
         raise StanzaError("bad-request", text="Every occupant of a room has a role.")
@@ -150,9 +123,9 @@ def _maySeeList(room: Room, sender: JID, affiliation: Affiliation) -> bool:
     Outcasts: admins (§9.2). Members: admins, and in a non-anonymous room members and occupants (§9.5). Owners and
     admins: owners, and in a non-anonymous room likewise (§10.5, §10.8).
     """
-    rank = room.affiliations.get(sender)
-    if rank is Affiliation.OWNER or (rank is Affiliation.ADMIN and affiliation <= Affiliation.MEMBER):
+    own = room.affiliations.get(sender)
+    if own is Affiliation.OWNER or (own is Affiliation.ADMIN and affiliation <= Affiliation.MEMBER):
         return True
     if affiliation is Affiliation.OUTCAST or not room.settings.nonAnonymous:
         return False
-    return rank >= Affiliation.MEMBER or (rank is Affiliation.NONE and sender.full in room.sessions)
+    return own >= Affiliation.MEMBER or (own is Affiliation.NONE and sender.full in room.sessions)

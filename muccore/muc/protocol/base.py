@@ -1,12 +1,12 @@
 # -*- test-case-name: tests.muc.protocol.test_base -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-How a stanza finds its room, and how what it changes becomes durable.
+Dispatch of stanzas to rooms, and commits of what they change.
 
-The functions in the handler's tables get C{(handler, element, to)}. Those that are about a room are written for
-C{(handler, element, to, room)} and decorated with L{dispatchToRoom}: it loads the room if it is not in memory, and
-queues the stanza behind a change that is being committed where it must wait. What changes a room goes through
-L{RoomHandler.commitAndReply} or L{RoomHandler.commitThenAnnounce}.
+The functions in the handler's tables get C{(handler, element, to)}. Those about a room get C{(handler, element, to,
+room)} and are decorated with L{dispatchToRoom}, which loads the room if necessary and queues the stanza behind a change
+that is being committed. Changes of a room go through L{RoomHandler.commitAndReply} or
+L{RoomHandler.commitThenAnnounce}.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 
-_Inside = Callable[[Any, Element, JID, Room], Any]
-_Outside = Callable[[Any, Element, JID], Any]
+_RoomFunction = Callable[[Any, Element, JID, Room], Any]
+_Function = Callable[[Any, Element, JID], Any]
 
 
 class RoomHandler(Handler):
     """
-    What the functions in the handler's tables are given as their C{handler}.
+    The C{handler} of the functions in the handler's tables.
 
-    @ivar options: how the service is run.
+    @ivar options: the settings of the service.
     @ivar rooms: its rooms.
     @ivar relay: the requests between occupants.
     """
@@ -49,11 +49,10 @@ class RoomHandler(Handler):
 
     def storeChange(self, room: Room, change: RoomChange | None) -> Deferred[Any] | None:
         """
-        Begin to write a change. Nothing is written of a locked room, which is not in the store yet: it will be written
-        as a whole.
+        Begin to store a change. Nothing is stored of a locked room, which is stored as a whole later.
 
-        @param change: what to store, or C{None} for nothing.
-        @return: fires when it is durable; C{None} if nothing is written.
+        @param change: the change; C{None} for none.
+        @return: fires when it is durable; C{None} if nothing is stored.
         """
         return None if change is None or room.locked else self.rooms.store.change(room.jid.bare, change)
 
@@ -66,14 +65,14 @@ class RoomHandler(Handler):
         failed: Callable[[Failure], Any] = storeFailed,
     ) -> Any:
         """
-        Announce a change as soon as it is durable. Until then other changes of the room wait, and so does what else
-        comes from the sender.
+        Announce a change once it is durable. Until then, further changes of the room and further stanzas of the sender
+        wait.
 
-        @param sender: the full JID of who asked for it.
-        @param writing: fires when it is durable; C{None} if it is not stored.
-        @param announce: carries the change out and tells everyone.
-        @param failed: the errback for a store that has failed.
-        @return: what C{announce} returns, or a L{Deferred} that fires with it.
+        @param sender: the full JID of the requester.
+        @param writing: fires when the change is durable; C{None} if it is not stored.
+        @param announce: applies and announces the change.
+        @param failed: the errback for a failed store.
+        @return: the result of C{announce}, or a L{Deferred} of it.
         """
         if writing is None:
             result = announce()
@@ -86,33 +85,33 @@ class RoomHandler(Handler):
         self, iq: Element, room: Room, writing: Deferred[Any] | None, apply: Callable[[], Callable[[], None]]
     ) -> Any:
         """
-        As soon as a change is durable, carry it out, send the result, and tell everyone else, in this order.
+        Once a change is durable, apply it, send the result, and announce it, in this order.
 
         @param writing: as in L{commitThenAnnounce}.
-        @param apply: carries the change out; what it returns tells everyone else.
+        @param apply: applies the change; returns a function that announces it.
         """
 
         def announce() -> object:
-            tellEveryone = apply()
+            announceApplied = apply()
             self.reply(iq)
-            tellEveryone()
+            announceApplied()
             return ANSWERED
 
         return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce)
 
 
 def affiliatesOf(plan: privilegechanges.PrivilegeChange) -> RoomChange | None:
-    """What a plan changes in the store; C{None} for nothing."""
+    """The stored part of a plan; C{None} for nothing."""
     return RoomChange(plan.affiliates) if plan.affiliates else None
 
 
 def noSuchRoom(handler: RoomHandler, element: Element, to: JID) -> Any:
-    """Refuse what is for a room that does not exist, or not yet (XEP-0045 §17.2)."""
+    """Refuse a stanza to a room that does not exist, or not yet (XEP-0045 §17.2)."""
     raise StanzaError("item-not-found")
 
 
 def refusedBy(failure: Failure, room: str) -> Failure:
-    """An errback: it is the room that refuses (RFC 6120 §8.3.2)."""
+    """An errback that names the room as the refusing entity (RFC 6120 §8.3.2)."""
     if isinstance(failure.value, StanzaError):
         failure.value.by = room
     return failure
@@ -122,32 +121,31 @@ def dispatchToRoom(
     changing: bool | Callable[[Element], bool] = False,
     entering: bool = False,
     leaving: bool = False,
-    missing: _Outside = noSuchRoom,
-) -> Callable[[_Inside], _Outside]:
+    missing: _Function = noSuchRoom,
+) -> Callable[[_RoomFunction], _Function]:
     """
-    Make a function for the handler's tables of one that needs a room.
+    Decorate a function for the handler's tables that needs a room.
 
-    While a change of the room is being committed, a stanza waits if something of its sender waits already, so that one
-    sender's stanzas stay in order (RFC 6120 §10.1). What else waits is said here:
+    While a change of the room is being committed, a stanza waits if earlier ones of its sender do, which keeps their
+    order (RFC 6120 §10.1). Further stanzas that wait:
 
-    @param changing: whether it may change what is stored of the room, or a predicate of the stanza that tells: such
-        a stanza waits for every change before it.
-    @param entering: it enters: into a room whose first configuration is being committed it waits for that, and a
-        locked room is not hidden from it.
-    @param leaving: it leaves: it may wait, but is not refused because too many wait.
+    @param changing: whether the stanza may change what is stored, or a predicate of the stanza: it waits for every
+        earlier change.
+    @param entering: whether it enters: it waits for the first configuration of a room, and may see a locked room.
+    @param leaving: whether it leaves: it is never refused because too many wait.
     @param missing: handles the stanza if there is no such room, or none for the sender yet.
     @raise StanzaError: C{by} the room: whatever the function or C{missing} raises or fails with.
     """
 
     def admit(room: Room, element: Element, sender: str) -> bool:
-        """Whether a stanza may pass while a change is being committed."""
+        """Whether a stanza is handled while a change is being committed."""
         if room.changeQueue.isQueued(sender) or (entering and room.locked):
             return False
         return not (changing(element) if callable(changing) else changing)
 
-    def decorate(function: _Inside) -> _Outside:
+    def decorate(function: _RoomFunction) -> _Function:
         @wraps(function)
-        def entrance(handler: RoomHandler, element: Element, to: JID) -> Any:
+        def dispatch(handler: RoomHandler, element: Element, to: JID) -> Any:
             room = handler.rooms.live.get(to.bare)
             if room is None:
                 opening = handler.rooms.open(to.bare).addCallback(opened, handler, element, to)
@@ -155,7 +153,7 @@ def dispatchToRoom(
             sender = element.attributes["from"]
             try:
                 if room.changeQueue.changing and not admit(room, element, sender):
-                    return room.changeQueue.enqueue(sender, not leaving, entrance, handler, element, to)
+                    return room.changeQueue.enqueue(sender, not leaving, dispatch, handler, element, to)
                 if room.locked and not entering and sender not in room.sessions:
                     return missing(handler, element, to)
                 result = function(handler, element, to, room)
@@ -165,8 +163,8 @@ def dispatchToRoom(
             return result.addErrback(refusedBy, to.bare) if isinstance(result, Deferred) else result
 
         def opened(room: Room | None, handler: RoomHandler, element: Element, to: JID) -> Any:
-            return (missing if room is None else entrance)(handler, element, to)
+            return (missing if room is None else dispatch)(handler, element, to)
 
-        return entrance
+        return dispatch
 
     return decorate

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_disco -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What a room tells about itself (XEP-0045 §6.4 to §6.6, §7.12, §18.1.1; XEP-0128)."""
+"""Service discovery of a room (XEP-0045 §6.4 to §6.6, §7.12, §18.1.1; XEP-0128)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 
 NICK_NODE: Final = "x-roomuser-item"
-"""Where somebody finds the nick that is reserved for him (§7.12)."""
+"""The node that tells the sender's reserved nick (§7.12)."""
 
 TRAFFIC_NODE: Final = f"{ns.MUC}#traffic"
 
@@ -28,15 +28,15 @@ ROOM_FEATURES: Final = (
     ns.MUC_REQUEST,
     ns.REGISTER,
 )
-"""What every room supports."""
+"""Features of every room."""
 
 
 def info(room: Room, sender: JID, query: Element) -> Element:
     """
-    Answer a C{disco#info} query.
+    Answer C{disco#info}.
 
-    @raise StanzaError: C{service-unavailable} for the traffic node, since nothing is held back; C{item-not-found}
-        for any other unknown node.
+    @raise StanzaError: C{service-unavailable} for the traffic node, since nothing is filtered; C{item-not-found} for
+        other unknown nodes.
     """
     node = query.get("node") or ""
     answer = Element((ns.DISCO_INFO, "query"))
@@ -81,7 +81,10 @@ def _addForm(room: Room, sender: JID, answer: Element) -> None:
 
 
 def _mayKnowSubject(room: Room, sender: JID) -> bool:
-    """What is talked about in a room that not everybody may enter or find is not told to everybody (XEP-0045 §13.4)."""
+    """
+    Whether the sender may know the subject. That of a room which not everybody can find and enter is for members and
+    occupants (XEP-0045 §13.4).
+    """
     settings = room.settings
     if settings.public and not settings.membersOnly and not settings.password:
         return room.affiliations.get(sender) is not Affiliation.OUTCAST
@@ -90,7 +93,7 @@ def _mayKnowSubject(room: Room, sender: JID) -> bool:
 
 def items(room: Room, sender: JID, query: Element) -> Element:
     """
-    Answer a C{disco#items} query: the occupants, for an occupant; nothing for anybody else (§6.5).
+    Answer C{disco#items}: the occupants, for an occupant; nothing for others (§6.5).
 
     @raise StanzaError: C{item-not-found} for any node.
     """

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The IQs that people send to rooms, and to each other in a room."""
+"""IQs to rooms, and between occupants."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def roomItems(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element
 
 @dispatchToRoom()
 def adminGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """Answer with a list of roles or affiliations."""
+    """Answer a list of roles or affiliations."""
     return admin.answerList(room, parse(iq.attributes["from"]), _query(iq, ns.MUC_ADMIN))
 
 
@@ -63,14 +63,14 @@ def _applyPrivilegeChange(handler: RoomHandler, iq: Element, room: Room, plan: p
 
 @dispatchToRoom()
 def ownerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """Answer with the configuration form (§10.1.3, §10.2)."""
+    """Answer the configuration form (§10.1.3, §10.2)."""
     owner.check(room, parse(iq.attributes["from"]))
     return owner.form(room, handler.options)
 
 
 @dispatchToRoom(changing=True)
 def ownerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
-    """Take a configuration, the refusal to give one, or the wish to destroy the room (§10.1, §10.2, §10.9)."""
+    """Configure the room, cancel its configuration, or destroy it (§10.1, §10.2, §10.9)."""
     sender = parse(iq.attributes["from"])
     owner.check(room, sender)
     request = owner.parse(room, sender, _query(iq, ns.MUC_OWNER), handler.options)
@@ -108,7 +108,7 @@ def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Destru
 
 @dispatchToRoom()
 def registerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
-    """Answer with what is needed to register with a room (§7.10)."""
+    """Answer the registration form (§7.10)."""
     return register.form(room, parse(iq.attributes["from"]))
 
 
@@ -121,8 +121,8 @@ def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
 
 def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:
     """
-    Refuse a request to an occupant of a room that is not there. To a client that asks whether it is still in, it must
-    not look as if only the nick were wrong (XEP-0410 §3.2, §3.3).
+    Refuse a request to an occupant of a room that does not exist. To a self-ping, C{item-not-found} would mean that
+    only the nick is wrong (XEP-0410 §3.2, §3.3).
     """
     if iq.child("ping", ns.PING) is None:
         return noSuchRoom(handler, iq, to)
@@ -131,25 +131,25 @@ def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:
 
 @dispatchToRoom(missing=_notInside)
 def toOccupant(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
-    """Pass a request on to another occupant, or tell an occupant that they are still in (§17.4, XEP-0410)."""
-    seat = room.sessions.get(iq.attributes["from"])
+    """Forward a request to another occupant, or answer a self-ping (§17.4, XEP-0410)."""
+    session = room.sessions.get(iq.attributes["from"])
     payload = next(iq.childElements(), None)
-    if seat is None:
+    if session is None:
         if payload is not None and payload.uri in (ns.DISCO_INFO, ns.DISCO_ITEMS):
             raise StanzaError("bad-request", text=_OUTSIDE)
         raise StanzaError("not-acceptable", "cancel", _OUTSIDE)
     target = room.occupants.get(to.resource)
     if target is None:
         raise StanzaError("item-not-found")
-    if target is seat.occupant and payload is not None and payload.uri == ns.PING:
+    if target is session.occupant and payload is not None and payload.uri == ns.PING:
         handler.reply(iq)
     else:
-        handler.send(handler.relay.request(iq, seat, target))
+        handler.send(handler.relay.request(iq, session, target))
     return ANSWERED
 
 
 def fromOccupant(handler: RoomHandler, iq: Element, to: JID) -> None:
-    """Pass an occupant's answer on to the one who asked."""
+    """Forward an occupant's answer to the requester."""
     answer = handler.relay.answer(iq)
     if answer is not None:
         handler.send(answer)
@@ -162,5 +162,5 @@ def listRooms(handler: RoomHandler, iq: Element, to: JID) -> Deferred[Any]:
 
 def _query(iq: Element, uri: str) -> Element:
     query = iq.child("query", uri)
-    assert query is not None, "the table says so"
+    assert query is not None, "the table requires it"
     return query

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The messages that people send to rooms."""
+"""Messages to rooms."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
 
-def _seat(room: Room, message: Element) -> OccupantSession:
-    """@raise StanzaError: C{not-acceptable} if the sender is not in the room."""
-    seat = room.sessions.get(message.attributes["from"])
-    if seat is None:
+def _session(room: Room, message: Element) -> OccupantSession:
+    """
+    @raise StanzaError: C{not-acceptable} if the sender is not in the room.
+    @raise StanzaError: C{not-acceptable} if the sender is not in the room.
+    """
+    session = room.sessions.get(message.attributes["from"])
+    if session is None:
         raise StanzaError("not-acceptable", text="You are not in the room.")
-    return seat
+    return session
 
 
 @dispatchToRoom(changing=messages.isSubjectChange)
 def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
-    """Send a message to everybody, or change the subject (§7.4, §8.1)."""
-    seat = _seat(room, message)
-    occupant = seat.occupant
+    """Broadcast a message, or change the subject (§7.4, §8.1)."""
+    session = _session(room, message)
+    occupant = session.occupant
     if not messages.isSubjectChange(message):
         messages.groupchat(room, occupant, message)
         return None
     subject = messages.planSubject(room, occupant, message)
     writing = handler.storeChange(room, RoomChange(subject=subject))
     return handler.commitThenAnnounce(
-        room, seat.jid, writing, lambda: messages.applySubject(room, occupant, message, subject)
+        room, session.jid, writing, lambda: messages.applySubject(room, occupant, message, subject)
     )
 
 
@@ -50,12 +53,12 @@ def groupchatToOccupant(handler: RoomHandler, message: Element, to: JID) -> None
 
 @dispatchToRoom()
 def private(handler: RoomHandler, message: Element, to: JID, room: Room) -> None:
-    """Send a message to one occupant (§7.5)."""
-    messages.private(room, _seat(room, message).occupant, to.resource, message)
+    """Send a private message to an occupant (§7.5)."""
+    messages.private(room, _session(room, message).occupant, to.resource, message)
 
 
 def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
-    """Return a private message that could not be delivered, or was refused, to the occupant who wrote it."""
+    """Return a private message that was refused or could not be delivered to the occupant who sent it."""
     if messages.isDeliveryError(bounced):
         return presence.bounce(handler, bounced, to)
     room = handler.rooms.live.get(to.bare)
@@ -67,7 +70,7 @@ def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
 
 @dispatchToRoom(changing=invite.isInvitation)
 def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
-    """Handle an invitation, its refusal, or a form about voice (§7.8, §7.13, §8.6)."""
+    """Handle an invitation, its refusal, or a voice form (§7.8, §7.13, §8.6)."""
     x = message.child("x", ns.MUC_USER)
     if x is not None:
         if x.child("invite") is not None:
@@ -91,23 +94,23 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
     plan.reasons = dict.fromkeys(invitations.affiliates)
 
     def announce() -> None:
-        tellEveryone = privilegechanges.apply(room, plan)
+        announceApplied = privilegechanges.apply(room, plan)
         for invitation in invitations.messages:
             handler.send(invitation)
-        tellEveryone()
+        announceApplied()
 
     return handler.commitThenAnnounce(room, sender.full, handler.storeChange(room, affiliatesOf(plan)), announce)
 
 
 def _voice(message: Element, room: Room, form: Element) -> None:
-    seat = _seat(room, message)
+    session = _session(room, message)
     if form.get("type") == "cancel":
-        # A moderator who does not want to decide (§8.6).
+        # A moderator declines to decide (§8.6).
         return
     values = voice.formValues(form)
     if not voice.isApproval(values):
-        voice.request(room, seat, values)
+        voice.request(room, session, values)
         return
-    item = voice.approval(room, seat.occupant, values)
+    item = voice.approval(room, session.occupant, values)
     if item is not None:
-        privilegechanges.apply(room, privilegechanges.plan(room, parse(seat.jid), [item]))()
+        privilegechanges.apply(room, privilegechanges.plan(room, parse(session.jid), [item]))()

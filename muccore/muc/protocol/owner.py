@@ -1,9 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_owner -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-What an owner asks of his room in C{muc#owner}: the configuration form and what comes back in it, and its end
-(XEP-0045 §10.1, §10.2, §10.9).
-"""
+"""C{muc#owner} requests: the configuration form, its submission, and destruction (XEP-0045 §10.1, §10.2, §10.9)."""
 
 from __future__ import annotations
 
@@ -36,10 +33,10 @@ _NO_LIMIT: Final = "none"
 @dataclass(frozen=True)
 class ConfigureRequest:
     """
-    A configuration that was submitted.
+    A submitted configuration.
 
-    @ivar settings: what the room shall be.
-    @ivar plan: what the lists of owners and admins in the form change.
+    @ivar settings: the new configuration.
+    @ivar plan: the changes of owners and admins in the form.
     """
 
     settings: RoomSettings
@@ -48,17 +45,17 @@ class ConfigureRequest:
 
 @dataclass(frozen=True)
 class CancelRequest:
-    """The owner does not want to configure the room."""
+    """The owner cancels the configuration."""
 
 
 @dataclass(frozen=True)
 class DestructionRequest:
     """
-    The owner wants an end of the room.
+    The owner destroys the room.
 
-    @ivar reason: why, or C{None}.
-    @ivar venue: where to go instead, or C{None}.
-    @ivar password: what is needed to enter there, or C{None}.
+    @ivar reason: the reason, or C{None}.
+    @ivar venue: the room to go to instead, or C{None}.
+    @ivar password: its password, or C{None}.
     """
 
     reason: str | None = None
@@ -67,13 +64,16 @@ class DestructionRequest:
 
 
 def check(room: Room, sender: JID) -> None:
-    """@raise StanzaError: C{forbidden} for one who is no owner."""
+    """
+    @raise StanzaError: C{forbidden} if the sender is no owner.
+    @raise StanzaError: C{forbidden} for one who is no owner.
+    """
     if room.affiliations.get(sender) is not Affiliation.OWNER:
         raise StanzaError("forbidden")
 
 
 def form(room: Room, options: MUCServiceSettings) -> Element:
-    """The configuration form, filled in with what holds now, in its C{<query/>}."""
+    """The configuration form with the present settings, in its C{<query/>}."""
     settings = room.settings
     rows: list[tuple[dataforms.Field, Value]] = []
     for row in FIELDS:
@@ -121,10 +121,10 @@ def parse(
     room: Room, sender: JID, query: Element, options: MUCServiceSettings
 ) -> ConfigureRequest | CancelRequest | DestructionRequest:
     """
-    Read a request of an owner.
+    Parse a request of an owner.
 
-    @raise StanzaError: C{bad-request} if it is none, C{not-acceptable} for a value that may not be, C{conflict} if
-        it would leave no owner.
+    @raise StanzaError: C{bad-request} for an invalid request, C{not-acceptable} for an invalid value, C{conflict} if no
+        owner would be left.
     """
     destroy = query.child("destroy")
     if destroy is not None:
@@ -163,7 +163,7 @@ def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[J
 
 
 def _settings(current: RoomSettings, values: Mapping[str, Value], options: MUCServiceSettings) -> RoomSettings:
-    """The configuration with what was submitted put into it; what was left out stays."""
+    """The present settings with the submitted values."""
     wanted: dict[str, Any] = {}
     for row in FIELDS:
         if row.var in values:

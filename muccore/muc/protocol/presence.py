@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.test_handler -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Entering, leaving and being there: the presence that people send to rooms."""
+"""Presence to rooms: entering, leaving, and changes of nick and presence."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.rendering import extractPresencePayload, notInside
 from muccore.muc.model.room import JoinRequest, Room
-from muccore.muc.protocol.admin import checkLength
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
+from muccore.muc.protocol.nicks import requestedNick
 from muccore.muc.service import roomlog
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
@@ -26,7 +26,7 @@ from muccore.xmpp.rendering import toAttribute
 
 
 def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
-    """Handle presence to a room that does not exist: whoever wants to enter creates it (§10.1)."""
+    """Handle presence to a room that does not exist: a request to enter creates it (§10.1)."""
     sender = parse(presence.attributes["from"])
     if presence.child("x", ns.MUC) is None:
         return _notInside(handler, sender, to)
@@ -51,10 +51,7 @@ def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
 
 
 def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, creator: JID) -> Any:
-    """
-    Create a room that is open from the start, with the default configuration; it is durable before its creator hears
-    of it.
-    """
+    """Create an unlocked room with the default configuration, durable before its creator is notified."""
 
     def enter() -> None:
         room.locked = False
@@ -62,13 +59,13 @@ def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, cr
         _enter(handler, room, presence, to, creator, created=True)
 
     def failed(failure: Failure) -> None:
-        # Whoever waits finds no room then, and may create it themselves.
+        # Waiting joins then find no room, and create it.
         handler.rooms.forget(room)
         storeFailed(failure)
 
     try:
-        # Whatever keeps the creator out has to show before anything is written.
-        _nick(presence, to)
+        # Refuse the creator before anything is stored.
+        requestedNick(presence.attributes["to"], to.resource)
         _payload(handler, presence, room)
     except StanzaError:
         handler.rooms.evictIfEmpty(room)
@@ -81,26 +78,26 @@ def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, cr
 def available(handler: RoomHandler, presence: Element, to: JID, room: Room) -> None:
     """Enter, enter again, or change the nick or the presence (§7.2, §7.6, §7.7)."""
     sender = parse(presence.attributes["from"])
-    seat = room.sessions.get(sender.full)
+    session = room.sessions.get(sender.full)
     joining = presence.child("x", ns.MUC) is not None
-    if seat is None and not joining:
+    if session is None and not joining:
         _notInside(handler, sender, to)
-    elif seat is None or joining:
+    elif session is None or joining:
         _enter(handler, room, presence, to, sender)
     else:
-        nick, renamed = _nick(presence, to)
+        nick, renamed = requestedNick(presence.attributes["to"], to.resource)
         payload = _payload(handler, presence, room)
-        if nick == seat.occupant.nick:
-            room.presence(seat, payload, presence.get("id"))
+        if nick == session.occupant.nick:
+            room.presence(session, payload, presence.get("id"))
         elif room.settings.lockNicks and room.affiliations.reservedNick(sender.bare) not in (None, nick):
             raise StanzaError("not-acceptable", "cancel", "You must use your registered nickname in this room.")
         else:
-            room.rename(seat, nick, payload, presence.get("id"), (210,) if renamed else ())
+            room.rename(session, nick, payload, presence.get("id"), (210,) if renamed else ())
 
 
 def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender: JID, created: bool = False) -> None:
     route = _findRoute(handler, sender)
-    nick, renamed = _nick(presence, to)
+    nick, renamed = requestedNick(presence.attributes["to"], to.resource)
     reserved = room.affiliations.reservedNick(sender.bare)
     if room.settings.lockNicks and reserved is not None and nick != reserved:
         nick, renamed = reserved, True
@@ -123,21 +120,11 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
     handler.rooms.occupantJoined(room)
 
 
-def _nick(presence: Element, to: JID) -> tuple[str, bool]:
-    """
-    The nick that is asked for, prepared and without blanks around it, and whether that changed it (status 210).
-
-    @raise StanzaError: C{jid-malformed} if nothing but blanks is left (§17.1), C{not-acceptable} if it is too long.
-    """
-    nick = to.resource.strip()
-    if not nick:
-        raise StanzaError("jid-malformed", text="A nickname must not be blank.")
-    checkLength(nick)
-    return nick, presence.attributes["to"].partition("/")[2] != nick
-
-
 def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
-    """@raise StanzaError: C{policy-violation} if it is more than a room passes on to everybody."""
+    """
+    @raise StanzaError: C{policy-violation} if it is too large to broadcast.
+    @raise StanzaError: C{policy-violation} if it is more than a room passes on to everybody.
+    """
     payload = extractPresencePayload(presence, room.jid)
     if len(payload) > handler.options.presenceSize:
         raise StanzaError("policy-violation", text="Your presence is too large to be sent to a room.")
@@ -145,7 +132,7 @@ def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
 
 
 def _notInside(handler: RoomHandler, sender: JID, to: JID) -> None:
-    """Tell somebody whose presence is no join that they are not in the room (§7.2.18)."""
+    """Answer presence that is no join and comes from outside the room (§7.2.18)."""
     _findRoute(handler, sender).deliver(notInside(to.full), toAttribute(sender.full))
 
 
@@ -161,58 +148,57 @@ def _findRoute(handler: RoomHandler, sender: JID) -> IRoute:
 
 
 def nickless(handler: RoomHandler, presence: Element, to: JID) -> None:
-    """Refuse to let somebody enter without a nick (§7.2.1)."""
+    """Refuse a request to enter without a nick (§7.2.1)."""
     error = StanzaError("jid-malformed", text="A nickname is required to enter a room.")
     error.by = to.bare
     raise error
 
 
 def _ignore(handler: RoomHandler, element: Element, to: JID) -> None:
-    """Nobody hears of it."""
+    """Ignore the stanza."""
 
 
 @dispatchToRoom(leaving=True, missing=_ignore)
 def unavailable(handler: RoomHandler, presence: Element, to: JID, room: Room) -> None:
     """
-    Leave (§7.14). Nobody hears of it if the sender is not in the room (§17.3).
-
-    A room that is not in memory is waited for: it may be loading because the sender wants to enter.
+    Leave (§7.14); ignored if the sender is not in the room (§17.3). A room that is not in memory is loaded: the
+    sender's join may be waiting for the same.
     """
-    seat = room.sessions.get(presence.attributes["from"])
-    if seat is not None:
+    session = room.sessions.get(presence.attributes["from"])
+    if session is not None:
         payload = extractPresencePayload(presence, room.jid)
         if len(payload) > handler.options.presenceSize:
             payload = b""
-        _leave(handler, room, seat, payload, presence.get("id"))
+        _leave(handler, room, session, payload, presence.get("id"))
 
 
 def _leave(
     handler: RoomHandler,
     room: Room,
-    seat: OccupantSession,
+    session: OccupantSession,
     payload: bytes = b"",
     id: str | None = None,
     codes: tuple[int, ...] = (),
 ) -> None:
     if room.locked and len(room.sessions) == 1:
         # The owner left before configuring it: discard the room (§10.1.3).
-        roomlog.logDestroyed(room.jid.bare, "left before it was configured", seat.jid)
+        roomlog.logDestroyed(room.jid.bare, "left before it was configured", session.jid)
         configuration.destroy(room)
     else:
-        room.leave(seat, payload, codes, id)
+        room.leave(session, payload, codes, id)
     handler.rooms.evictIfEmpty(room)
 
 
 def probe(handler: RoomHandler, presence: Element, to: JID) -> None:
-    """Send an occupant the presence of another one (§17.3)."""
+    """Send an occupant the presence of another (§17.3)."""
     room = handler.rooms.live.get(to.bare)
-    seat = room.sessions.get(presence.attributes["from"]) if room is not None else None
-    if room is not None and seat is not None:
-        room.sendPresenceOf(seat, to.resource)
+    session = room.sessions.get(presence.attributes["from"]) if room is not None else None
+    if room is not None and session is not None:
+        room.sendPresenceOf(session, to.resource)
 
 
 def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
-    """Remove an occupant to whom something that the room had sent could not be delivered (§18.1.2, status 333)."""
+    """Remove an occupant to whom a stanza could not be delivered (§18.1.2, status 333)."""
     if to.bare in handler.rooms.live and messages.isDeliveryError(bounced):
         return _unreachable(handler, bounced, to)
     return None
@@ -220,6 +206,6 @@ def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
 
 @dispatchToRoom(leaving=True, missing=_ignore)
 def _unreachable(handler: RoomHandler, bounced: Element, to: JID, room: Room) -> None:
-    seat = room.sessions.get(bounced.attributes["from"])
-    if seat is not None:
-        _leave(handler, room, seat, codes=(333,))
+    session = room.sessions.get(bounced.attributes["from"])
+    if session is not None:
+        _leave(handler, room, session, codes=(333,))

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_register -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Registering with a room: becoming a member, with a nick of one's own (XEP-0045 §7.10, XEP-0077 §3)."""
+"""Registration with a room: membership with a reserved nick (XEP-0045 §7.10, XEP-0077 §3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from muccore.interfaces import Affiliate
 from muccore.muc.model.privilegechanges import PrivilegeChange, checkReservable
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.protocol.admin import prepareNick
+from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -22,9 +22,9 @@ _NICK: Final = dataforms.Field("text-single", "muc#register_roomnick", "Nickname
 
 def form(room: Room, sender: JID) -> Element:
     """
-    What is needed to register; or what is registered already.
+    The registration form, or the present registration.
 
-    @raise StanzaError: C{not-allowed} for one who may not register.
+    @raise StanzaError: C{not-allowed} if the sender may not register.
     """
     _check(room, sender)
     query = Element((ns.REGISTER, "query"))
@@ -39,7 +39,7 @@ def form(room: Room, sender: JID) -> Element:
 
 
 def _check(room: Room, sender: JID) -> None:
-    """Outcasts may not register, and nobody lets himself into a members-only room."""
+    """Outcasts may not register, nor may strangers with a members-only room."""
     affiliation = room.affiliations.get(sender)
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("not-allowed", text="You are banned from this room.")
@@ -49,11 +49,11 @@ def _check(room: Room, sender: JID) -> None:
 
 def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange:
     """
-    Read a registration, or its end.
+    Parse a registration, or its removal.
 
-    @raise StanzaError: C{not-allowed} for one who may not register, C{registration-required} for one who ends what
-        never began, C{bad-request} or C{not-acceptable} if no nick is given, C{conflict} if it belongs to someone
-        else.
+    @raise StanzaError: C{not-allowed} if the sender may not register, C{registration-required} to remove a registration
+        that does not exist, C{bad-request} or C{not-acceptable} without a valid nick, C{conflict} if it belongs to
+        another user.
     """
     if query.child("remove") is not None:
         if sum(1 for _ in query.childElements()) > 1:
@@ -72,29 +72,29 @@ def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange:
     key = sender.bare
     checkReservable(room, {}, key, nick)
     old = room.affiliations.entry(key)
-    made = PrivilegeChange()
+    change = PrivilegeChange()
     if old is None or AFFILIATIONS[old.affiliation] is Affiliation.NONE:
-        made.reasons[key] = None
+        change.reasons[key] = None
         entry = Affiliate(Affiliation.MEMBER.xmlName, nick)
     else:
         entry = replace(old, nick=nick)
     if entry != old:
-        made.affiliates[key] = entry
-    room.affiliations.checkSize(made.affiliates)
-    return made
+        change.affiliates[key] = entry
+    room.affiliations.checkSize(change.affiliates)
+    return change
 
 
 def _planRemoval(room: Room, sender: JID) -> PrivilegeChange:
-    """A member is one no more; admins and owners stay what they are and give their nick back."""
+    """A member loses the affiliation; admins and owners only release their nick."""
     key = sender.bare
     old = room.affiliations.entry(key)
-    held = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
-    made = PrivilegeChange()
-    if old is None or held <= Affiliation.NONE or (held >= Affiliation.ADMIN and old.nick is None):
+    current = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
+    change = PrivilegeChange()
+    if old is None or current <= Affiliation.NONE or (current >= Affiliation.ADMIN and old.nick is None):
         raise StanzaError("registration-required", text="You are not registered with this room.")
-    if held is Affiliation.MEMBER:
-        made.affiliates[key] = None
-        made.reasons[key] = None
+    if current is Affiliation.MEMBER:
+        change.affiliates[key] = None
+        change.reasons[key] = None
     else:
-        made.affiliates[key] = replace(old, nick=None)
-    return made
+        change.affiliates[key] = replace(old, nick=None)
+    return change

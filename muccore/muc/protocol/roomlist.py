@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_roomlist -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Which rooms a chat service lists (XEP-0045 §6.3), page by page (XEP-0059)."""
+"""The list of a service's public rooms (XEP-0045 §6.3), in pages (XEP-0059)."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 
 PAGE: Final = 100
-"""How many rooms are listed to one who does not say how many he wants."""
+"""Rooms in a list if the request has no limit."""
 
 LIMIT: Final = 1000
-"""How many rooms are listed at once to one who does."""
+"""Maximum number of rooms in a page."""
 
 WAITING: Final = 4
-"""How many lists one account may be waiting for: whoever reads or changes a room waits behind them."""
+"""Pending lists of one account, since reads and changes of rooms queue behind them in the store."""
 
 
 def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     """
     List the public rooms, or a page of them.
 
-    @param account: the bare JID of who asks.
+    @param account: the requester's bare JID.
     @param query: the payload of the request.
-    @raise StanzaError: C{item-not-found} for a node, C{bad-request} for a page that contradicts itself,
-        C{feature-not-implemented} for a page by its index, C{resource-constraint} for one who asks without waiting.
+    @raise StanzaError: C{item-not-found} for a node, C{bad-request} for a contradictory page,
+        C{feature-not-implemented} for a page by index, C{resource-constraint} for too many pending requests.
     """
     if query.get("node"):
         raise StanzaError("item-not-found")
     page = rsm.parse(query)
-    asked = page or rsm.PageRequest()
-    if asked.index is not None:
+    requested = page or rsm.PageRequest()
+    if requested.index is not None:
         raise StanzaError("feature-not-implemented", text="Pages of the room list cannot be requested by index.")
-    limit = PAGE if asked.limit is None else min(asked.limit, LIMIT)
+    limit = PAGE if requested.limit is None else min(requested.limit, LIMIT)
     if rooms.pendingLists[account] >= WAITING:
         raise StanzaError("resource-constraint", text="Too many of your room list requests are still being answered.")
     rooms.pendingLists[account] += 1
@@ -50,7 +50,7 @@ def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
             del rooms.pendingLists[account]
         return result
 
-    finding = rooms.store.publicRooms(rooms.domain, asked.after, asked.before, limit).addBoth(found)
+    finding = rooms.store.publicRooms(rooms.domain, requested.after, requested.before, limit).addBoth(found)
     return finding.addCallbacks(_listed, storeFailed, callbackArgs=(page is not None,))
 
 

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muc.protocol.test_voice -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Asking for voice in a moderated room, and granting it (XEP-0045 §7.13, §8.6)."""
+"""Voice requests in a moderated room, and their approval (XEP-0045 §7.13, §8.6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privilegechanges import RoleItem
 from muccore.muc.model.privileges import Role
 from muccore.muc.model.room import Room
-from muccore.muc.protocol.admin import prepareNick
+from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError
@@ -26,22 +26,21 @@ _FORM: Final = (
 _TRUE: Final = frozenset({"1", "true"})
 
 
-def request(room: Room, seat: OccupantSession, values: Mapping[str, str]) -> None:
+def request(room: Room, session: OccupantSession, values: Mapping[str, str]) -> None:
     """
-    Pass an occupant's wish to speak on to the moderators.
+    Forward an occupant's request for voice to the moderators.
 
-    @param seat: the session that asks.
+    @param session: the requesting session.
     @param values: the submitted form, by field.
-    @raise StanzaError: C{bad-request} if he wants to be anything but a participant, C{not-acceptable} if he has voice
-        already.
+    @raise StanzaError: C{bad-request} for a role other than participant, C{not-acceptable} if the occupant has voice.
     """
-    occupant = seat.occupant
+    occupant = session.occupant
     if values.get("muc#role", "").strip() != Role.PARTICIPANT.xmlName:
         raise StanzaError("bad-request", text="Only the role of participant can be requested.")
     if occupant.role is not Role.VISITOR:
         raise StanzaError("not-acceptable", text="You already have voice.")
     message = stanza("message", from_=room.jid.bare)
-    given: tuple[dataforms.Value, ...] = (Role.PARTICIPANT.xmlName, seat.jid, occupant.nick, False)
+    given: tuple[dataforms.Value, ...] = (Role.PARTICIPANT.xmlName, session.jid, occupant.nick, False)
     rows = zip(_FORM, given, strict=True)
     instructions = ["To grant voice, check the box and submit the form."]
     message.children.append(dataforms.form("form", ns.MUC_REQUEST, rows, "Voice request", instructions))
@@ -50,18 +49,18 @@ def request(room: Room, seat: OccupantSession, values: Mapping[str, str]) -> Non
 
 def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> RoleItem | None:
     """
-    What a moderator's answer asks for, or C{None} if he lets nobody speak.
+    The role that a moderator grants; C{None} for a refusal.
 
-    The answer may be old: somebody else may have the nick by now, and who asked may have more than voice, which is
-    not taken from him.
+    The request may be old: another user may have the nick by now, and the requester may have more than voice, which
+    they keep.
 
     @param moderator: who answers.
     @param values: the submitted form, by field.
-    @raise StanzaError: C{forbidden} if he is no moderator, C{bad-request} if it is not said who is meant,
-        C{item-not-found} if that one is not here.
+    @raise StanzaError: C{forbidden} if not from a moderator, C{bad-request} without a nick, C{item-not-found} if the
+        user is not in the room.
     """
     if moderator.role is not Role.MODERATOR:
-        # First of all, so that nobody can find out by forms who is who.
+        # Checked first, so that forms reveal nothing about occupants.
         raise StanzaError("forbidden")
     if values.get("muc#request_allow", "").strip() not in _TRUE:
         return None
@@ -78,7 +77,7 @@ def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> Role
 
 
 def _isUser(occupant: Occupant, address: str | None) -> bool:
-    """Whether an occupant is the user whom a form names; it need not name any."""
+    """Whether an occupant is the user that a form names, if any."""
     if not address:
         return True
     try:
@@ -88,7 +87,7 @@ def _isUser(occupant: Occupant, address: str | None) -> bool:
 
 
 def isApproval(values: Mapping[str, str]) -> bool:
-    """Whether a submitted form answers a request, rather than making one."""
+    """Whether a submitted form answers a request."""
     return "muc#request_allow" in values
 
 
@@ -96,7 +95,7 @@ def formValues(x: Element) -> dict[str, str]:
     """
     The first value of each field of a submitted C{muc#request} form.
 
-    @raise StanzaError: C{bad-request} if it is no such form.
+    @raise StanzaError: C{bad-request} for any other form.
     """
     values: dict[str, str] = {}
     for field in x.childElements():

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.muc.service.test_roomlog -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The log lines of rooms: who has created, configured and destroyed them, and whom they have put out. Reasons, values of
-settings and passwords are not logged.
+The log events of rooms: creation, configuration, destruction, kicks and bans. Reasons, values of settings and passwords
+are not logged.
 """
 
 from __future__ import annotations
@@ -31,25 +31,23 @@ def logCreated(room: JID, actor: JID) -> None:
 
 def logConfigured(room: Room, actor: str, wanted: RoomSettings) -> None:
     """
-    Log that a room gets another configuration than it has, or the first one.
+    Log a new configuration of a room, before it is applied.
 
     @param actor: the full JID.
     """
     if ROOM_CONFIGURED.wanted():
         names = [field.name for field in fields(wanted)]
         changed = [name for name in names if getattr(wanted, name) != getattr(room.settings, name)]
-        ROOM_CONFIGURED.log(
-            parse(actor).bare, room=room.jid.bare, changed=Phrase(" ".join(changed) or "nothing")
-        )
+        ROOM_CONFIGURED.log(parse(actor).bare, room=room.jid.bare, changed=Phrase(" ".join(changed) or "nothing"))
 
 
 def logDestroyed(room: str, why: str, actor: str | None = None) -> None:
     """
-    Log that a room is no more.
+    Log the end of a room.
 
     @param room: its bare JID.
-    @param why: in the server's own words.
-    @param actor: the full JID of who has destroyed it; the service itself unless given.
+    @param why: the reason, in the server's words.
+    @param actor: the full JID of who destroyed it; by default the service.
     """
     by = parse(room).domain if actor is None else parse(actor).bare
     ROOM_DESTROYED.log(by, room=room, why=Phrase(why))
@@ -57,7 +55,7 @@ def logDestroyed(room: str, why: str, actor: str | None = None) -> None:
 
 def logChanges(room: Room, actor: str, plan: PrivilegeChange) -> None:
     """
-    Log whom a plan bans and kicks. Call it before the plan is applied.
+    Log the bans and kicks of a plan, before it is applied.
 
     @param actor: the full JID.
     """

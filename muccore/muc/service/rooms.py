@@ -1,12 +1,11 @@
 # -*- test-case-name: tests.muc.service.test_rooms -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The rooms of one service: which are in memory, which are at rest in the store, and how they come and go.
+The rooms of one service, in memory and in the store.
 
-A room is in the store from the moment when its owner accepts its configuration (or, where new rooms are not locked,
-before its creator hears that he is in). A temporary one is forgotten when its last occupant leaves; one that is
-found in the store at start was there when the server stopped or was killed, and is kept for a while so that its
-people can come back.
+A room is stored when its owner accepts its configuration (or, if new rooms are not locked, before its creator is
+notified). A temporary room is removed when its last occupant leaves. Temporary rooms found in the store at the start
+were in use when the server ended, and are kept for a while so that their occupants can return.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ from muccore.xmpp.jid import JID, parse
 
 def storeFailed(failure: Failure) -> None:
     """
-    An errback that turns a store's trouble into the answer to a stanza.
+    An errback that turns a store's error into the answer to a stanza.
 
-    @raise StanzaError: C{internal-server-error}, to be tried again.
+    @raise StanzaError: C{internal-server-error}, of type C{wait}.
     """
     failure.trap(StoreError)
-    Rooms.log.error("The room store failed: {error}", error=failure.getErrorMessage())
+    Rooms.log.error("the room store failed: {error}", error=failure.getErrorMessage())
     raise StanzaError("internal-server-error", "wait", "The room could not be loaded or saved; try again later.")
 
 
@@ -47,7 +46,7 @@ class Rooms:
     All rooms of one service.
 
     @ivar live: the rooms in memory, by bare JID.
-    @ivar pendingLists: how many lists of rooms somebody waits for, by bare JID.
+    @ivar pendingLists: the number of pending room lists, by bare JID of the requester.
     """
 
     log = Logger()
@@ -74,7 +73,7 @@ class Rooms:
     # Start and end
 
     def start(self) -> Deferred[None]:
-        """Look for temporary rooms that an earlier run has left, and give their people time to come back."""
+        """Find the temporary rooms of an earlier run, and begin their grace period."""
 
         def found(bares: list[str]) -> None:
             self._unclaimedKnown = True
@@ -86,8 +85,8 @@ class Rooms:
 
     def _endGrace(self) -> None:
         self._unclaimedCall = None
-        orphans, self._unclaimed = self._unclaimed, set()
-        for bare in orphans:
+        unclaimed, self._unclaimed = self._unclaimed, set()
+        for bare in unclaimed:
             room = self.live.get(bare)
             if room is None:
                 self._forgetStored(bare)
@@ -96,14 +95,14 @@ class Rooms:
 
     def shutDown(self) -> Deferred[None]:
         """
-        When the changes that are on their way are durable and announced, tell everybody that the service shuts down
-        (status 332, XEP-0045 §11.2). Rooms stay in the store as they are.
+        Once pending changes are durable and announced, remove all occupants (status 332, XEP-0045 §11.2). The store
+        keeps the rooms as they are.
         """
         self._stopping = True
 
         def empty(_: object) -> Deferred[None] | None:
             if self._changing:
-                # One that had waited for another one is on its way now.
+                # A queued change has begun.
                 return DeferredList(list(self._changing)).addCallback(empty)
             for call in (*self._locks.values(), self._unclaimedCall):
                 if call is not None and call.active():
@@ -114,11 +113,11 @@ class Rooms:
 
         return succeed(None).addCallback(empty)
 
-    # Coming
+    # Loading and creating
 
     def open(self, bare: str) -> Deferred[Room | None]:
         """
-        Find a room, in memory or in the store; C{None} if there is none.
+        Load a room, from memory or the store; C{None} if it does not exist.
 
         @raise StanzaError: (as failure) if the store cannot be read.
         """
@@ -139,7 +138,7 @@ class Rooms:
             return None
         if record.temporary and bare not in self._unclaimed:
             if self._unclaimedKnown:
-                # It has ended, but the store could not forget it then.
+                # It has ended, but the store failed to remove it then.
                 self._forgetStored(bare)
                 return None
             self._unclaimed.add(bare)
@@ -149,18 +148,18 @@ class Rooms:
         return room
 
     def _withinLimits(self, settings: RoomSettings) -> RoomSettings:
-        """What holds of a configuration that was made under other limits, or with none."""
-        limit, longest = self.settings.maxUsersLimit, self.settings.historyLimit
+        """A stored configuration within the present limits."""
+        limit, historyLimit = self.settings.maxUsersLimit, self.settings.historyLimit
         if limit and not 0 < settings.maxUsers <= limit:
             settings = replace(settings, maxUsers=limit)
-        return settings if settings.historyLength <= longest else replace(settings, historyLength=longest)
+        return settings if settings.historyLength <= historyLimit else replace(settings, historyLength=historyLimit)
 
     def _opened(self, result: Room | Failure | None, bare: str) -> None:
         for waiting in self._opening[bare]:
             if isinstance(result, Failure):
                 waiting.errback(result)
             else:
-                # An earlier one of those who waited may have created the room.
+                # An earlier waiting stanza may have created the room.
                 waiting.callback(self.live.get(bare))
         del self._opening[bare]
         room = self.live.get(bare)
@@ -173,7 +172,8 @@ class Rooms:
 
         @param jid: its bare JID.
         @param creator: its first owner.
-        @raise StanzaError: C{not-allowed} if he may not create rooms, C{resource-constraint} if he has too many.
+        @raise StanzaError: C{not-allowed} if the creator may not create rooms, C{resource-constraint} if they have too
+            many.
         """
         options, bare, owner = self.settings, jid.bare, creator.bare
         local = creator.domain == options.localDomain
@@ -189,11 +189,11 @@ class Rooms:
         return room
 
     def awaitConfiguration(self, room: Room, giveUp: Callable[[], None]) -> None:
-        """Call when a new room's owner has taken too long."""
+        """Call C{giveUp} if a new room is not configured in time."""
 
         def late() -> None:
             if room.changeQueue.changing:
-                # The configuration is being written down; if that fails, he has time to try again.
+                # The configuration is being committed; if that fails, the owner has time to try again.
                 self.awaitConfiguration(room, giveUp)
             else:
                 giveUp()
@@ -201,25 +201,25 @@ class Rooms:
         self._locks[room.jid.bare] = self.clock.callLater(self.settings.lockTimeout, late)
 
     def roomUnlocked(self, room: Room) -> None:
-        """A new room has its configuration."""
+        """Stop waiting for the configuration of a room."""
         call = self._locks.pop(room.jid.bare, None)
         if call is not None and call.active():
             call.cancel()
 
     def occupantJoined(self, room: Room) -> None:
-        """Somebody has entered: the room is neither idle nor left over any more."""
+        """Note that a room is in use: neither idle nor unclaimed."""
         self._idle.pop(room.jid.bare, None)
         self._unclaimed.discard(room.jid.bare)
 
-    # Changing
+    # Changes
 
     def lockWhile(self, room: Room, sender: str, writing: Deferred[None]) -> Deferred[None]:
         """
-        Close a room's gate while something about it is being written.
+        Queue further changes of a room while one is being committed.
 
-        @param sender: the full JID of who asked for it.
-        @param writing: fires when it is durable and has been announced.
-        @return: fires with its result or failure before the gate opens.
+        @param sender: the full JID of the requester.
+        @param writing: fires when the change is durable and announced.
+        @return: fires with its result or failure before the queue is released.
         """
         self._changing.add(writing)
 
@@ -231,13 +231,10 @@ class Rooms:
         writing.addCallback(opened)
         return answer
 
-    # Going
+    # Eviction
 
     def evictIfEmpty(self, room: Room) -> None:
-        """
-        See what becomes of a room, when somebody may have left it: an empty one is forgotten if it is temporary, and
-        else kept for a while.
-        """
+        """Remove an empty temporary room; keep another empty one in memory for a while."""
         bare = room.jid.bare
         if room.occupants or room.changeQueue.changing or self._stopping or self.live.get(bare) is not room:
             return
@@ -249,7 +246,7 @@ class Rooms:
         elif bare not in self._opening:
             self._idle[bare] = room
             self._idle.move_to_end(bare)
-            # The last one stays in any case: whoever has opened it is about to look into it.
+            # Never evict the newest: its caller is about to use it.
             while len(self._idle) > max(1, self.settings.idleRooms):
                 self.forget(next(iter(self._idle.values())))
 
@@ -270,6 +267,6 @@ class Rooms:
         logDestroyed(bare, "temporary and empty")
 
         def failed(failure: Failure) -> None:
-            self.log.error("Cannot remove a temporary room from the store: {error}", error=failure.getErrorMessage())
+            self.log.error("cannot remove a temporary room from the store: {error}", error=failure.getErrorMessage())
 
         self.store.destroy(bare).addErrback(failed)

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""How a chat service is run, as its operator has decided."""
+"""The settings of a chat service."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from muccore.muc.model.roomsettings import RoomSettings
 @dataclass(frozen=True)
 class MUCServiceSettings:
     """
-    The options of one service. Their defaults stand in the configuration's table.
+    The settings of one service. Their defaults are in the configuration's table.
 
     @ivar name: its natural-language name.
-    @ivar localDomain: the host of the users of this server.
+    @ivar localDomain: the host of this server's users.
     @ivar creation: who may create rooms: C{anyone}, C{local} (users of C{localDomain}) or C{nobody}.
-    @ivar lockNewRooms: whether a new room waits for its configuration before anybody but its owner may enter.
-    @ivar roomsPerUser: how many rooms that one user has created may be open at a time; 0 for no limit.
+    @ivar lockNewRooms: whether only the owner may enter a new room until it is configured.
+    @ivar roomsPerUser: rooms created by one user that may be in use at a time; 0 for no limit.
     @ivar defaults: the configuration of a new room.
-    @ivar historyLimit: the longest history that an owner can set, in messages.
-    @ivar maxUsersLimit: the most occupants of any room; 0 for no limit.
-    @ivar idleRooms: how many rooms without occupants are kept in memory, with their history; never less than one.
-    @ivar grace: how long temporary rooms are kept for their people after a start, in seconds.
-    @ivar lockTimeout: how long a new room waits for its configuration before it is given up, in seconds.
-    @ivar presenceSize: the largest presence that a room passes on, in bytes.
+    @ivar historyLimit: maximum history length that an owner can set, in messages.
+    @ivar maxUsersLimit: maximum number of occupants of any room; 0 for no limit.
+    @ivar idleRooms: rooms without occupants kept in memory, with their history; at least one.
+    @ivar grace: grace period of temporary rooms after a start, in seconds.
+    @ivar lockTimeout: time to configure a new room, in seconds.
+    @ivar presenceSize: largest presence payload that a room broadcasts, in bytes.
     """
 
     name: str
