@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_assembly -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""What a server consists of, made from a configuration and joined together; nothing runs yet."""
+"""Assembly of a server's components from its configuration; nothing runs yet."""
 
 from __future__ import annotations
 
@@ -29,29 +29,32 @@ from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.mechanisms import SASL
 
 STORES: Final = (("auth", "backend"), ("storage", "affiliations"))
-"""Which section and key each store comes from, in the order of L{ServerComponents.stores}."""
+"""Section and option of each store, in the order of L{ServerComponents.stores}."""
 
 
 class ServerComponents:
     """
-    The parts of one server.
+    The components of one server.
 
-    @ivar flusher: the clock of everything, and who is flushed at the end of a reactor turn.
-    @ivar accounts: who may log in.
+    @ivar flusher: the clock of everything, and the flush at the end of a reactor turn.
+    @ivar accounts: the auth backend.
     @ivar rooms: the store of rooms.
-    @ivar tls: the certificate, or C{None} if nothing needs one.
-    @ivar sasl: how clients log in.
-    @ivar sessions: who is logged in.
-    @ivar router: who answers for an address.
+    @ivar tls: the certificate, or C{None} if none is needed.
+    @ivar sasl: the mechanisms of log-in.
+    @ivar sessions: the registry of sessions.
+    @ivar router: finds the domain of an address.
     @ivar userDomain: the domain of the accounts.
     @ivar mucDomain: the domain of the rooms.
-    @ivar muc: the rooms.
-    @ivar disco: tells what the domain of the accounts is.
-    @ivar streams: the streams of clients.
+    @ivar muc: the handler of the rooms.
+    @ivar disco: service discovery of the accounts' domain.
+    @ivar streams: the factory of clients' streams.
     """
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
-        """@raise TLSConfigError: if there is no certificate where one is needed."""
+        """
+        @raise TLSConfigError: if a certificate is needed and missing or invalid.
+        @raise TLSConfigError: if there is no certificate where one is needed.
+        """
         self.flusher = FlushScheduler(reactor)
         self.accounts = cast(IAuthBackend, makeStore("accounts", settings.auth.backend, settings.base, reactor))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
@@ -76,7 +79,7 @@ class ServerComponents:
 
     @property
     def stores(self) -> tuple[IStore, IStore]:
-        """What is opened at start and closed at the end."""
+        """The stores, opened at the start and closed at the end."""
         return (self.accounts, self.rooms)
 
     def open(self) -> Deferred[Any]:
@@ -97,7 +100,7 @@ class ServerComponents:
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:
         """
-        Take over what of a new configuration can be taken over while the server runs. The domains stay.
+        Apply a new configuration as far as the running server can. The domains stay.
 
         @param tls: its certificate.
         """
@@ -112,8 +115,8 @@ class ServerComponents:
 
 def dummySaltSecret(settings: Settings) -> bytes | None:
     """
-    A secret that stays the same over restarts, for the salts of users who do not exist: made from the private key of
-    the certificate. C{None} if there is none.
+    A secret for the salts of users that do not exist, derived from the certificate's private key and so the same after
+    a restart. C{None} without a key.
     """
     key = settings.tls.privateKey
     if key is None or not preflight.usesTLS(settings):
@@ -123,7 +126,7 @@ def dummySaltSecret(settings: Settings) -> bytes | None:
 
 
 def streamSettings(settings: Settings) -> StreamSettings:
-    """What the configuration says about streams."""
+    """The settings of streams from the configuration."""
     c2s, limits = settings.c2s, settings.limits
     return StreamSettings(
         stanzaSize=limits.stanzaSize,
