@@ -43,27 +43,27 @@ X = f"<x xmlns='{ns.MUC}'/>"
 
 
 def mucUser(stanza: Element) -> Element:
-    """The C{<x/>} of C{muc#user} in a stanza."""
+    """Return the C{<x/>} of C{muc#user} in a stanza."""
     x = stanza.child("x", ns.MUC_USER)
     assert x is not None, stanza.toXml()
     return x
 
 
 def codesOf(stanza: Element) -> list[int]:
-    """The status codes in a stanza."""
+    """Return the status codes in a stanza."""
     x = stanza.child("x", ns.MUC_USER)
     return [] if x is None else [int(e.attributes["code"]) for e in x.childElements() if e.name == "status"]
 
 
 def itemOf(stanza: Element) -> Element:
-    """The C{<item/>} in a stanza."""
+    """Return the C{<item/>} in a stanza."""
     item = mucUser(stanza).child("item")
     assert item is not None, stanza.toXml()
     return item
 
 
 def summary(stanza: Element) -> str:
-    """A stanza in one line."""
+    """Summarise a stanza in one line."""
     room, _, nick = (stanza.get("from") or "").partition("/")
     sender = nick or "room"
     words = [sender] if nick or stanza.name != "iq" else []
@@ -126,17 +126,17 @@ def _reasons(item: Element) -> list[str]:
 
 
 def summaries(client: Client) -> list[str]:
-    """What a client has received since the last time, a line for each stanza."""
+    """Summarise what a client has received since the last call, a line for each stanza."""
     return [summary(stanza) for stanza in client.received()]
 
 
 def attributes(items: Iterable[Element]) -> list[dict[str, str]]:
-    """The attributes of some elements."""
+    """Return the attributes of elements."""
     return [dict(item.attributes) for item in items]
 
 
 def values(form: Element) -> dict[str, list[str]]:
-    """The values in a form, by field."""
+    """Return the values in a form, by field."""
     return {
         field.get("var") or "": [child.text() for child in field.childElements() if child.name == "value"]
         for field in form.childElements()
@@ -156,7 +156,7 @@ def onDelivery(client: Client, callback: Callable[[str], object]) -> None:
 
 
 def deliveryOrder(*clients: Client) -> list[str]:
-    """A list that grows with every stanza delivered from now on, as C{"romeo@localhost/a presence"}."""
+    """Return a list that grows with every stanza delivered from now on, as C{"romeo@localhost/a presence"}."""
     order: list[str] = []
     for client in clients:
         onDelivery(client, lambda name, address=client.address: order.append(f"{address} {name}"))  # type: ignore[misc]
@@ -172,7 +172,7 @@ def sendIQ(client: Client, type: str, payload: str, id: str = "q", to: str = ROO
 
 
 def sendPresence(client: Client, nick: str, children: str = "", id: str | None = None, to: str = ROOM) -> None:
-    """Send presence to a room, without asking to enter."""
+    """Send presence to a room, without a join."""
     identity = f" id='{id}'" if id else ""
     client.sends(f"<presence to='{to}/{escapeAttribute(nick)}'{identity}>{children}</presence>")
 
@@ -187,7 +187,7 @@ def join(
     to: str = ROOM,
 ) -> None:
     """
-    Ask to enter a room.
+    Send a join.
 
     @param children: more children of the presence.
     @param x: children of its C{<x/>}.
@@ -224,14 +224,14 @@ def sendError(client: Client, condition: str, name: str = "message", to: str = R
 
 
 def affiliation(jid: str, word: str, reason: str | None = None, nick: str | None = None) -> str:
-    """An item that gives an affiliation."""
+    """Return an item that gives an affiliation."""
     inside = f"<reason>{reason}</reason>" if reason is not None else ""
     reserved = f" nick='{nick}'" if nick is not None else ""
     return f"<item jid='{jid}' affiliation='{word}'{reserved}>{inside}</item>"
 
 
 def role(nick: str, word: str, reason: str | None = None) -> str:
-    """An item that gives a role."""
+    """Return an item that gives a role."""
     inside = f"<reason>{reason}</reason>" if reason is not None else ""
     return f"<item nick='{nick}' role='{word}'>{inside}</item>"
 
@@ -242,12 +242,12 @@ def sendAdmin(client: Client, *items: str, id: str = "q", type: str = "set", to:
 
 
 def sendOwner(client: Client, payload: str = "", type: str = "set", id: str = "q", to: str = ROOM) -> None:
-    """Send an owner's request."""
+    """Send a request of an owner."""
     sendIQ(client, type, f"<query xmlns='{ns.MUC_OWNER}'>{payload}</query>", id, to)
 
 
 def form(formType: str, fields: dict[str, Any], type: str = "submit") -> str:
-    """A submitted form. A list gives several values, a bool C{0} or C{1}."""
+    """Return a submitted form. A list gives several values, a bool C{0} or C{1}."""
     rows: dict[str, Any] = {"FORM_TYPE": formType, **fields} if formType else fields
     inside = ""
     for var, value in rows.items():
@@ -258,13 +258,13 @@ def form(formType: str, fields: dict[str, Any], type: str = "submit") -> str:
 
 
 def configure(client: Client, id: str = "q", to: str = ROOM, **fields: Any) -> None:
-    """Submit a configuration; fields of C{muc#roomconfig} without their prefix, others in full."""
+    """Submit a configuration: fields of C{muc#roomconfig} without their prefix, others in full."""
     named = {name if "#" in name else CONFIG + name: value for name, value in fields.items()}
     sendOwner(client, form(ns.MUC_ROOMCONFIG, named), id=id, to=to)
 
 
 def register(client: Client, nick: str | None, id: str = "q", to: str = ROOM) -> None:
-    """Register with a room; unregister with C{None}."""
+    """Register with a room; C{None} as the nick unregisters."""
     payload = "<remove/>" if nick is None else form(ns.MUC_REGISTER, {"muc#register_roomnick": nick})
     sendIQ(client, "set", f"<query xmlns='{ns.REGISTER}'>{payload}</query>", id, to)
 
@@ -276,7 +276,6 @@ class MUCTestCase(SynchronousTestCase):
     """
     A server with rooms.
 
-    @ivar server: the server.
     @ivar clients: all clients that have logged in.
     """
 
@@ -284,7 +283,7 @@ class MUCTestCase(SynchronousTestCase):
         self.startServer()
 
     def startServer(self, store: Any = None, **options: Any) -> None:
-        """Start (again), with another store or other options."""
+        """Start the server (again), with another store or other options."""
         self.server = InMemoryServer(store, **options)
         self.clients: list[Client] = []
 
@@ -304,14 +303,14 @@ class MUCTestCase(SynchronousTestCase):
         return [self.client(address) for address in addresses]
 
     def createRoom(self, client: Client, nick: str | None = None, to: str = ROOM, **fields: Any) -> None:
-        """Create a room and configure it; discard what is received."""
+        """Create a room and configure it; discard what clients have received."""
         join(client, nick or _nickOf(client), to=to)
         configure(client, to=to, **fields)
         self.discardReceived()
 
     def enter(self, client: Client | str, nick: str | None = None, children: str = "", **arguments: Any) -> Client:
         """
-        Enter the room; discard what all clients receive of it.
+        Enter the room; discard what clients have received.
 
         @param client: a client, or the address of one that logs in.
         @param nick: the client's name, capitalised, unless given.
@@ -328,46 +327,46 @@ class MUCTestCase(SynchronousTestCase):
             self.enter(client)
 
     def room(self, name: str = ROOM) -> Room:
-        """A room that is in memory."""
+        """Return a room that is in memory."""
         return self.server.muc.rooms.live[name]
 
     def record(self, name: str = ROOM) -> RoomRecord | None:
-        """A room as it is stored at this moment."""
+        """Return a room as it is stored at this moment, if it is."""
         inner = getattr(self.server.store, "inner", self.server.store)
         found: RoomRecord | None = self.successResultOf(inner.load(name))
         return found
 
     def storedRecord(self, name: str = ROOM) -> RoomRecord:
-        """A room that is stored."""
+        """Return a room as it is stored at this moment."""
         record = self.record(name)
-        assert record is not None, "the room is not stored"
+        assert record is not None
         return record
 
     def storedAffiliations(self, name: str = ROOM) -> dict[str, str]:
-        """The affiliations as they are stored at this moment."""
+        """Return the affiliations as they are stored at this moment."""
         return {jid: entry.affiliation for jid, entry in self.storedRecord(name).affiliates.items()}
 
     def storedNicks(self, name: str = ROOM) -> dict[str, str]:
-        """The reserved nicks as they are stored at this moment."""
+        """Return the reserved nicks as they are stored at this moment."""
         entries = self.storedRecord(name).affiliates.items()
         return {jid: entry.nick for jid, entry in entries if entry.nick is not None}
 
     def discardReceived(self) -> None:
-        """Discard what all clients have received."""
+        """Discard what clients have received."""
         for client in self.clients:
             client.received()
 
     def assertReceived(self, client: Client, *lines: str) -> None:
-        """A client has received exactly this since the last time."""
+        """Check that a client has received exactly this since the last call."""
         self.assertEqual(summaries(client), list(lines))
 
     def assertNothingReceived(self, *clients: Client) -> None:
-        """None of these clients (of all, unless given) has received anything."""
+        """Check that none of these clients, or no client, has received anything."""
         for client in clients or self.clients:
             self.assertEqual(summaries(client), [], client.address)
 
     def result(self, client: Client) -> Element:
-        """The payload of the one result that a client has received."""
+        """Return the payload of the one result that a client has received."""
         [iq] = client.received()
         self.assertEqual(iq.get("type"), "result", iq.toXml())
         [payload] = iq.childElements()
@@ -380,7 +379,7 @@ def _nickOf(client: Client) -> str:
 
 class RoomTestCase(MUCTestCase):
     """
-    A room that C{owner@localhost/a} has created, who is in as Owner.
+    A room and its owner, C{owner@localhost/a}, who is in it as Owner.
 
     @cvar fields: the room's configuration.
     """
@@ -397,13 +396,13 @@ class RoomTestCase(MUCTestCase):
         self.createRoom(self.owner, **fields)
 
     def change(self, *items: str) -> None:
-        """Let the owner change affiliations and roles; discard what is received."""
+        """Change affiliations and roles as the owner; discard what clients have received."""
         sendAdmin(self.owner, *items)
         self.assertIn("result q", summaries(self.owner))
         self.discardReceived()
 
     def configureRoom(self, **fields: Any) -> None:
-        """Let the owner configure the room; discard what is received."""
+        """Configure the room as the owner; discard what clients have received."""
         configure(self.owner, **fields)
         self.assertIn("result q", summaries(self.owner))
         self.discardReceived()

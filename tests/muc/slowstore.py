@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""A room whose store answers late and can fail."""
+"""A room with a store that answers late and can fail."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class SlowStoreTestCase(MUCTestCase):
         self.store.holding = WRITES
 
     def state(self) -> tuple[object, ...]:
-        """What the room is, in the store and in memory, and who is what in it."""
+        """Return the stored room, the room in memory, and its occupants."""
         room = self.room()
         occupants = [(o.nick, o.role, o.affiliation, list(o.sessions)) for o in room.occupants.values()]
         return self.record(), room.record(), room.locked, occupants
 
     def recordsOnDelivery(self) -> list[RoomRecord | None]:
-        """A list that grows, with every stanza delivered from now on, by the room as it is stored at that moment."""
+        """Return a list that grows, with every stanza delivered from now on, by the room as stored at that moment."""
         seen: list[RoomRecord | None] = []
         for client in (self.romeo, self.juliet):
             onDelivery(client, lambda name: seen.append(self.record()))
         return seen
 
     def assertStoreError(self) -> None:
-        """Romeo has received one error for an IQ or a message: the store has failed."""
+        """Check that Romeo has received one error, to an IQ or a message, for a failure of the store."""
         [line] = summaries(self.romeo)
         self.assertRegex(line, "^(error q|room message error) wait internal-server-error$")

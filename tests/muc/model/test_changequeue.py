@@ -17,8 +17,8 @@ class GateTests(SynchronousTestCase):
     """What waits, and in which order it is called."""
 
     def setUp(self) -> None:
-        """An open gate and a log."""
-        self.gate = ChangeQueue()
+        """An open queue and a log."""
+        self.queue = ChangeQueue()
         self.log: list[object] = []
 
     def note(self, what: object) -> object:
@@ -29,73 +29,73 @@ class GateTests(SynchronousTestCase):
     def test_waiting(self) -> None:
         """What waits is called in order when the change is done; each Deferred fires with the result of its call."""
         until: Deferred[Any] = Deferred()
-        self.gate.beginChange("a", until)
-        self.assertTrue(self.gate.changing)
-        waiting = [self.gate.enqueue(sender, True, self.note, sender) for sender in ("b", "c", "b")]
+        self.queue.beginChange("a", until)
+        self.assertTrue(self.queue.changing)
+        waiting = [self.queue.enqueue(sender, True, self.note, sender) for sender in ("b", "c", "b")]
         self.assertEqual(self.log, [])
         until.callback(None)
-        self.assertFalse(self.gate.changing)
+        self.assertFalse(self.queue.changing)
         self.assertEqual(self.log, ["b", "c", "b"])
         self.assertEqual([self.successResultOf(each) for each in waiting], ["b", "c", "b"])
 
     def test_holds(self) -> None:
-        """Whoever closed the gate or waits at it is held until all that they wait for is done."""
+        """Whoever closed the queue or waits at it is held until all that they wait for is done."""
         first: Deferred[Any] = Deferred()
         second: Deferred[Any] = Deferred()
-        self.gate.beginChange("a", first)
-        self.gate.enqueue("b", True, self.gate.beginChange, "b", second)
-        self.gate.enqueue("c", True, self.note, "c")
-        self.assertEqual([self.gate.isQueued(sender) for sender in "abcd"], [True, True, True, False])
+        self.queue.beginChange("a", first)
+        self.queue.enqueue("b", True, self.queue.beginChange, "b", second)
+        self.queue.enqueue("c", True, self.note, "c")
+        self.assertEqual([self.queue.isQueued(sender) for sender in "abcd"], [True, True, True, False])
         first.callback(None)
-        self.assertEqual([self.gate.isQueued(sender) for sender in "abcd"], [False, True, True, False])
+        self.assertEqual([self.queue.isQueued(sender) for sender in "abcd"], [False, True, True, False])
         second.callback(None)
-        self.assertEqual([self.gate.isQueued(sender) for sender in "abcd"], [False, False, False, False])
+        self.assertEqual([self.queue.isQueued(sender) for sender in "abcd"], [False, False, False, False])
 
     def test_closedAgain(self) -> None:
-        """A call that waited may close the gate: the rest goes on waiting, in order."""
+        """A call that waited may close the queue: the rest goes on waiting, in order."""
         first: Deferred[Any] = Deferred()
         second: Deferred[Any] = Deferred()
-        self.gate.beginChange("a", first)
-        self.gate.enqueue("b", True, self.gate.beginChange, "b", second)
-        self.gate.enqueue("c", True, self.note, "c")
+        self.queue.beginChange("a", first)
+        self.queue.enqueue("b", True, self.queue.beginChange, "b", second)
+        self.queue.enqueue("c", True, self.note, "c")
         first.callback(None)
-        self.assertTrue(self.gate.changing)
-        self.gate.enqueue("b", True, self.note, "b")
+        self.assertTrue(self.queue.changing)
+        self.queue.enqueue("b", True, self.note, "b")
         self.assertEqual(self.log, [])
         second.callback(None)
         self.assertEqual(self.log, ["c", "b"])
 
     def test_closedForNothing(self) -> None:
-        """For a change that is done already the gate opens at once; many of these do not pile up on the stack."""
+        """For a change that is done already the queue opens at once; many of these do not pile up on the stack."""
         until: Deferred[Any] = Deferred()
-        self.gate.beginChange("a", until)
+        self.queue.beginChange("a", until)
         for number in range(3000):
-            self.gate.enqueue("b", True, lambda n: self.gate.beginChange("b", succeed(self.note(n))), number)
+            self.queue.enqueue("b", True, lambda n: self.queue.beginChange("b", succeed(self.note(n))), number)
         until.callback(None)
         self.assertEqual(self.log, list(range(3000)))
-        self.assertFalse(self.gate.changing)
-        self.assertEqual(self.successResultOf(self.gate.beginChange("a", succeed("done"))), "done")
-        self.assertFalse(self.gate.changing)
+        self.assertFalse(self.queue.changing)
+        self.assertEqual(self.successResultOf(self.queue.beginChange("a", succeed("done"))), "done")
+        self.assertFalse(self.queue.changing)
 
     def test_failure(self) -> None:
-        """The gate opens also after a failure, which is the closer's alone."""
+        """The queue opens also after a failure, which is the closer's alone."""
         until: Deferred[Any] = Deferred()
-        closing = self.gate.beginChange("a", until)
-        waiting = self.gate.enqueue("b", True, self.note, "b")
+        closing = self.queue.beginChange("a", until)
+        waiting = self.queue.enqueue("b", True, self.note, "b")
         until.errback(StanzaError("conflict"))
         self.failureResultOf(closing, StanzaError)
         self.assertEqual(self.successResultOf(waiting), "b")
-        self.failureResultOf(self.gate.beginChange("a", fail(StanzaError("conflict"))), StanzaError)
-        self.assertFalse(self.gate.changing)
+        self.failureResultOf(self.queue.beginChange("a", fail(StanzaError("conflict"))), StanzaError)
+        self.assertFalse(self.queue.changing)
 
     def test_answerFirst(self) -> None:
         """The closer has the answer, good or bad, before anything that waited is called (RFC 6120 §10.1)."""
         for result in ("good", StanzaError("conflict")):
             until: Deferred[Any] = Deferred()
-            closing = self.gate.beginChange("a", until)
-            self.gate.enqueue("a", True, self.note, "later")
+            closing = self.queue.beginChange("a", until)
+            self.queue.enqueue("a", True, self.note, "later")
             closing.addBoth(lambda _: self.note("answer") and None)
-            self.assertTrue(self.gate.changing)
+            self.assertTrue(self.queue.changing)
             until.callback(result) if isinstance(result, str) else until.errback(result)
             self.assertEqual(self.log, ["answer", "later"])
             self.log.clear()
@@ -107,9 +107,9 @@ class GateTests(SynchronousTestCase):
             raise StanzaError("forbidden")
 
         until: Deferred[Any] = Deferred()
-        self.gate.beginChange("a", until)
-        refused = self.gate.enqueue("b", True, refuse)
-        self.gate.enqueue("c", True, self.note, "c")
+        self.queue.beginChange("a", until)
+        refused = self.queue.enqueue("b", True, refuse)
+        self.queue.enqueue("c", True, self.note, "c")
         until.callback(None)
         self.failureResultOf(refused, StanzaError)
         self.assertEqual(self.log, ["c"])
@@ -118,17 +118,17 @@ class GateTests(SynchronousTestCase):
         """Beyond the limit a stanza is refused with C{resource-constraint}, unless it must be handled."""
         self.patch(changequeue, "LIMIT", 2)
         until: Deferred[Any] = Deferred()
-        self.gate.beginChange("a", until)
+        self.queue.beginChange("a", until)
         for sender in "bc":
-            self.gate.enqueue(sender, True, self.note, sender)
-        error = self.assertRaises(StanzaError, self.gate.enqueue, "d", True, self.note, "d")
+            self.queue.enqueue(sender, True, self.note, sender)
+        error = self.assertRaises(StanzaError, self.queue.enqueue, "d", True, self.note, "d")
         self.assertEqual((error.condition, error.type), ("resource-constraint", "wait"))
-        self.assertFalse(self.gate.isQueued("d"))
-        self.gate.enqueue("e", False, self.note, "e")
+        self.assertFalse(self.queue.isQueued("d"))
+        self.queue.enqueue("e", False, self.note, "e")
         until.callback(None)
         self.assertEqual(self.log, ["b", "c", "e"])
 
     def test_oneAtATime(self) -> None:
-        """A closed gate cannot be closed again."""
-        self.gate.beginChange("a", Deferred())
-        self.assertRaises(AssertionError, self.gate.beginChange, "b", Deferred())
+        """A closed queue cannot be closed again."""
+        self.queue.beginChange("a", Deferred())
+        self.assertRaises(AssertionError, self.queue.beginChange, "b", Deferred())

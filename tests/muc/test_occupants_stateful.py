@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Occupants of a room do anything in any order: what each client receives adds up to the state of the room."""
+"""Random actions by occupants: what each client has received adds up to the state of the room."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ STATUS = st.sampled_from(("", "<status>s1</status>", "<status>s2</status>"))
 @dataclass
 class View:
     """
-    The room as one client sees it.
+    The room according to what one client has received.
 
-    @ivar nick: its own nick; C{None} if it is out.
+    @ivar nick: the client's nick; C{None} outside the room.
     @ivar roster: affiliation, role, real JID and status by nick.
-    @ivar entering: it has asked to enter and has not received its own presence yet.
+    @ivar entering: whether the client has sent a join and not received its own presence yet.
     """
 
     nick: str | None = None
@@ -42,7 +42,7 @@ class View:
 
 
 class OccupantsMachine(RuleBasedStateMachine):
-    """The owner, who stays, and three users with two sessions each."""
+    """An owner who stays, and three users with two sessions each."""
 
     @initialize(nonAnonymous=st.booleans(), moderated=st.booleans())
     def begin(self, nonAnonymous: bool, moderated: bool) -> None:
@@ -71,11 +71,7 @@ class OccupantsMachine(RuleBasedStateMachine):
     # What clients receive
 
     def receive(self) -> dict[str, list[Element]]:
-        """
-        Let all clients receive, and check each stanza.
-
-        @return: the presence of themselves that each has received.
-        """
+        """Check each stanza that clients have received; return the presence of themselves, by address."""
         own: dict[str, list[Element]] = {}
         for address, client in self.clients.items():
             own[address] = []
@@ -96,26 +92,22 @@ class OccupantsMachine(RuleBasedStateMachine):
         return own
 
     def checkSecrecy(self, address: str, stanza: Element) -> None:
-        """Other users' real JIDs are only for those who may see them."""
-        seat = self.room.sessions.get(address)
-        if self.room.settings.nonAnonymous or (seat is not None and seat.occupant.role is Role.MODERATOR):
+        """Check that a stanza shows no real JIDs of others to a client that may not see them."""
+        session = self.room.sessions.get(address)
+        if self.room.settings.nonAnonymous or (session is not None and session.occupant.role is Role.MODERATOR):
             return
         text = render(stanza).decode().replace(address, "")
         for account in (*ACCOUNTS, "owner"):
             assert f"{account}@localhost" not in text, (address, text)
 
     def receivePresence(self, address: str, stanza: Element) -> bool:
-        """
-        Update the view of a client.
-
-        @return: whether the presence is of that client.
-        """
+        """Update the view of a client; return whether the presence is its own."""
         view = self.views[address]
         nick = stanza.attributes["from"].partition("/")[2]
         codes, item = codesOf(stanza), itemOf(stanza)
         isSelf = 110 in codes
         if isSelf and 333 in codes and 307 in codes:
-            assert view.nick is None, (address, "told to be out")
+            assert view.nick is None, (address, stanza.toXml())
             return False
         assert view.nick is not None or view.entering, (address, stanza.toXml())
         if not isSelf:
@@ -134,63 +126,49 @@ class OccupantsMachine(RuleBasedStateMachine):
                     view.roster.clear()
             return isSelf
         status = stanza.child("status")
-        view.roster[nick] = (
-            item.get("affiliation"),
-            item.get("role"),
-            item.get("jid"),
-            status.text() if status is not None else "",
-        )
+        text = status.text() if status is not None else ""
+        view.roster[nick] = (item.get("affiliation"), item.get("role"), item.get("jid"), text)
         if isSelf:
             view.nick, view.entering = nick, False
         return isSelf
 
     @invariant()
-    def viewsAreTrue(self) -> None:
-        """The view of each client agrees with the room."""
+    def viewsAgree(self) -> None:
+        """Check that the view of each client agrees with the room."""
         if not hasattr(self, "server"):
             return
         room = self.room
         for address, view in self.views.items():
-            seat = room.sessions.get(address)
-            assert (seat.occupant.nick if seat is not None else None) == view.nick, (address, view)
-            if seat is None:
+            session = room.sessions.get(address)
+            assert (session.occupant.nick if session is not None else None) == view.nick, (address, view)
+            if session is None:
                 assert view.roster == {}, (address, view)
                 continue
             assert set(view.roster) == set(room.occupants), (address, view)
             for nick, (affiliation, role, jid, status) in view.roster.items():
-                occupant = room.occupants[nick]
-                assert (affiliation, role) == (occupant.affiliation.xmlName, occupant.role.xmlName), (
-                    address,
-                    nick,
-                    view,
-                )
+                occupant, case = room.occupants[nick], (address, nick, view)
+                assert (affiliation, role) == (occupant.affiliation.xmlName, occupant.role.xmlName), case
                 assert room.affiliations.get(occupant.account) is occupant.affiliation
-                assert f"<status>{status}</status>" == occupant.primary.presencePayload.decode() or not status, (
-                    nick,
-                    view,
-                )
-                assert status or b"status" not in occupant.primary.presencePayload
-                if occupant is seat.occupant:
+                expected = f"<status>{status}</status>" if status else ""
+                assert occupant.primary.presencePayload.decode() == expected, case
+                if occupant is session.occupant:
                     assert jid == address
                 elif jid is not None:
                     assert jid == occupant.primary.jid, (address, nick, jid)
-        seats = {jid: seat for occupant in room.occupants.values() for jid, seat in occupant.sessions.items()}
-        assert seats == room.sessions
+        sessions = {jid: session for occupant in room.occupants.values() for jid, session in occupant.sessions.items()}
+        assert sessions == room.sessions
         for occupant in room.occupants.values():
             assert occupant.primary is occupant.sessions[occupant.primary.jid]
             assert occupant.affiliation is not Affiliation.OUTCAST and occupant.role is not Role.NONE
-            for seat in occupant.sessions.values():
-                assert seat.occupant is occupant
-                assert seat.seesJIDs == room.canSeeRealJIDs(occupant)
+            for session in occupant.sessions.values():
+                assert session.occupant is occupant
+                assert session.seesJIDs == room.canSeeRealJIDs(occupant)
 
     # What clients do
 
     @rule(who=WHO, nick=NICKS, status=STATUS)
     def enter(self, who: str, nick: str, status: str) -> None:
-        """
-        Ask to enter: a client that enters, or was in already, receives everything and its own presence once; one that
-        is refused stays as it was.
-        """
+        """Join: the client receives its own presence once for each nick, or is refused and stays as it was."""
         view = self.views[who]
         before, old = view.nick, dict(view.roster)
         join(self.clients[who], nick, status)
@@ -206,13 +184,13 @@ class OccupantsMachine(RuleBasedStateMachine):
         self.onlyAbout(own, who)
 
     def onlyAbout(self, own: dict[str, list[Element]], who: str) -> None:
-        """Nobody receives presence of themselves because of what another user has done."""
+        """Check that no other account has received presence of itself."""
         account = who.partition("/")[0]
         assert not any(received for address, received in own.items() if address.partition("/")[0] != account)
 
     @rule(who=WHO, nick=NICKS, status=STATUS)
     def presence(self, who: str, nick: str, status: str) -> None:
-        """Send presence without asking to enter: another status, another nick, or from outside."""
+        """Send presence without joining: another status, another nick, or from outside the room."""
         view = self.views[who]
         before = view.nick
         sendPresence(self.clients[who], nick, status)
@@ -227,7 +205,7 @@ class OccupantsMachine(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def update(self, who: str) -> None:
-        """Change the status under the current nick; every session of the occupant receives it once."""
+        """Change the status under the current nick: every session of the occupant receives it once."""
         view = self.views[who]
         if view.nick is not None:
             occupant = self.room.sessions[who].occupant
@@ -238,7 +216,7 @@ class OccupantsMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, nick=NICKS)
     def leave(self, who: str, nick: str) -> None:
-        """Leave; an occupant receives it once."""
+        """Leave: an occupant receives it once."""
         inside = self.views[who].nick is not None
         leave(self.clients[who], nick)
         own = self.receive()
@@ -246,7 +224,7 @@ class OccupantsMachine(RuleBasedStateMachine):
         self.onlyAbout(own, who)
 
     @rule(who=WHO)
-    def vanish(self, who: str) -> None:
+    def reconnect(self, who: str) -> None:
         """Lose the connection, and connect again."""
         self.clients[who].dropConnection()
         assert self.clients[who].received() == []
@@ -254,8 +232,8 @@ class OccupantsMachine(RuleBasedStateMachine):
         self.onlyAbout(self.receive(), who)
 
     @rule(who=WHO)
-    def replaced(self, who: str) -> None:
-        """Replace a session by another one of the same resource."""
+    def replace(self, who: str) -> None:
+        """Replace a session by a new one of the same resource."""
         old = self.clients[who]
         self.login(who)
         assert len(old.closed) == 1
@@ -263,8 +241,8 @@ class OccupantsMachine(RuleBasedStateMachine):
         self.onlyAbout(self.receive(), who)
 
     @rule(who=WHO, to=NICKS)
-    def returned(self, who: str, to: str) -> None:
-        """Return something as undeliverable."""
+    def bounce(self, who: str, to: str) -> None:
+        """Return a message as undeliverable: an occupant is removed."""
         inside = self.views[who].nick is not None
         sendError(self.clients[who], "gone", to=f"{ROOM}/{to}")
         own = self.receive()
@@ -280,12 +258,11 @@ class OccupantsMachine(RuleBasedStateMachine):
     def affiliate(self, who: str, account: str, affiliation: Affiliation, owner: bool) -> None:
         """Change an affiliation."""
         jid = account if account == "localhost" else f"{account}@localhost"
-        self.change(
-            self.owner if owner else self.clients[who], f"<item jid='{jid}' affiliation='{affiliation.xmlName}'/>"
-        )
+        item = f"<item jid='{jid}' affiliation='{affiliation.xmlName}'/>"
+        self.change(self.owner if owner else self.clients[who], item)
 
     def change(self, client: Client, item: str) -> None:
-        """Request a change; whoever is removed receives it once."""
+        """Request a change: each client receives it once at most, those removed with the reason as a code."""
         before = {address for address, view in self.views.items() if view.nick is not None}
         sendAdmin(client, item)
         own = self.receive()
@@ -295,14 +272,14 @@ class OccupantsMachine(RuleBasedStateMachine):
                 assert codesOf(received[0])[0] in (301, 307, 321)
 
     @rule(field=st.sampled_from(("whois", "membersonly", "moderatedroom")), on=st.booleans())
-    def configured(self, field: str, on: bool) -> None:
-        """Let the owner configure the room."""
+    def configure(self, field: str, on: bool) -> None:
+        """Configure the room."""
         configure(self.owner, **{field: ("anyone" if on else "moderators") if field == "whois" else on})
         self.receive()
 
     @rule(who=WHO, to=NICKS, kind=st.sampled_from(("groupchat", "subject", "private", "iq", "invite", "voice")))
     def speak(self, who: str, to: str, kind: str) -> None:
-        """Send messages and requests; nobody receives presence of themselves by that."""
+        """Send messages and requests: nobody receives presence of themselves."""
         invite = f"<x xmlns='{ns.MUC_USER}'><invite to='nobody@localhost'/></x>"
         self.clients[who].sends(
             {
@@ -318,20 +295,12 @@ class OccupantsMachine(RuleBasedStateMachine):
 
 
 class OccupantsTests(SynchronousTestCase):
-    """The machine at work."""
+    """Runs of the state machine."""
 
-    def test_occupants(self) -> None:
-        """
-        What each client receives adds up to the room; nobody sees real JIDs without permission; nobody outside receives
-        anything; own presence comes once; nothing fails.
-        """
-        run_state_machine_as_test(
-            OccupantsMachine,
-            settings=settings(
-                max_examples=60,
-                stateful_step_count=30,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            ),
+    def test_viewsAgreeWithRoom(self) -> None:
+        """Clients receive exactly what they may see of the room, and their own presence once; no action fails."""
+        checks = list(HealthCheck)
+        options = settings(
+            max_examples=60, stateful_step_count=30, deadline=None, database=None, suppress_health_check=checks
         )
+        run_state_machine_as_test(OccupantsMachine, settings=options)
