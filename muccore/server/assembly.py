@@ -51,10 +51,7 @@ class ServerComponents:
     """
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
-        """
-        @raise TLSConfigError: if a certificate is needed and missing or invalid.
-        @raise TLSConfigError: if there is no certificate where one is needed.
-        """
+        """@raise TLSConfigError: if a certificate is needed and missing or invalid."""
         self.flusher = FlushScheduler(reactor)
         self.accounts = cast(IAuthBackend, makeStore("accounts", settings.auth.backend, settings.base, reactor))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))

@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.testing.test_inmemory -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A whole server without sockets: sessions, router, domains and rooms, for tests of handlers.
+Sessions, router, domains and rooms without sockets, for tests of handlers. For a whole server, with all its
+handlers, use L{muccore.testing.server}.
 
     server = InMemoryServer()
     romeo = server.client("romeo@localhost/orchard")

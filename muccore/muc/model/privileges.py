@@ -48,10 +48,7 @@ ROLES: Final = {role.xmlName: role for role in Role}
 
 
 def parseAffiliation(word: str) -> Affiliation:
-    """
-    @raise StanzaError: C{bad-request} for an unknown affiliation.
-    @raise StanzaError: C{bad-request} for a word that is no affiliation.
-    """
+    """@raise StanzaError: C{bad-request} for an unknown affiliation."""
     try:
         return AFFILIATIONS[word]
     except KeyError:
@@ -59,10 +56,7 @@ def parseAffiliation(word: str) -> Affiliation:
 
 
 def parseRole(word: str) -> Role:
-    """
-    @raise StanzaError: C{bad-request} for an unknown role.
-    @raise StanzaError: C{bad-request} for a word that is no role.
-    """
+    """@raise StanzaError: C{bad-request} for an unknown role."""
     try:
         return ROLES[word]
     except KeyError:

@@ -81,10 +81,7 @@ class Room:
         subject: Subject | None = None,
         locked: bool = False,
     ) -> None:
-        """
-        @param now: returns the time, in seconds since the epoch.
-        @param now: gives the time, in seconds since the epoch.
-        """
+        """@param now: returns the time, in seconds since the epoch."""
         self.jid = jid
         self.settings = settings
         self.affiliations = affiliations

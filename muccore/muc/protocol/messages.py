@@ -19,10 +19,7 @@ from muccore.xmpp.jid import JID, parse
 
 
 def _session(room: Room, message: Element) -> OccupantSession:
-    """
-    @raise StanzaError: C{not-acceptable} if the sender is not in the room.
-    @raise StanzaError: C{not-acceptable} if the sender is not in the room.
-    """
+    """@raise StanzaError: C{not-acceptable} if the sender is not in the room."""
     session = room.sessions.get(message.attributes["from"])
     if session is None:
         raise StanzaError("not-acceptable", text="You are not in the room.")

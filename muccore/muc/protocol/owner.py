@@ -64,10 +64,7 @@ class DestructionRequest:
 
 
 def check(room: Room, sender: JID) -> None:
-    """
-    @raise StanzaError: C{forbidden} if the sender is no owner.
-    @raise StanzaError: C{forbidden} for one who is no owner.
-    """
+    """@raise StanzaError: C{forbidden} if the sender is no owner."""
     if room.affiliations.get(sender) is not Affiliation.OWNER:
         raise StanzaError("forbidden")
 

@@ -121,10 +121,7 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
 
 
 def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
-    """
-    @raise StanzaError: C{policy-violation} if it is too large to broadcast.
-    @raise StanzaError: C{policy-violation} if it is more than a room passes on to everybody.
-    """
+    """@raise StanzaError: C{policy-violation} if it is too large to broadcast."""
     payload = extractPresencePayload(presence, room.jid)
     if len(payload) > handler.options.presenceSize:
         raise StanzaError("policy-violation", text="Your presence is too large to be sent to a room.")

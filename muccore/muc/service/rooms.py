@@ -63,7 +63,7 @@ class Rooms:
         self._idle: OrderedDict[str, Room] = OrderedDict()
         self._creators: dict[str, str] = {}
         self._created: Counter[str] = Counter()
-        self._locks: dict[str, IDelayedCall] = {}
+        self._configurationTimers: dict[str, IDelayedCall] = {}
         self._unclaimed: set[str] = set()
         self._unclaimedKnown = False
         self._unclaimedCall: IDelayedCall | None = None
@@ -104,7 +104,7 @@ class Rooms:
             if self._changing:
                 # A queued change has begun.
                 return DeferredList(list(self._changing)).addCallback(empty)
-            for call in (*self._locks.values(), self._unclaimedCall):
+            for call in (*self._configurationTimers.values(), self._unclaimedCall):
                 if call is not None and call.active():
                     call.cancel()
             for room in self.live.values():
@@ -198,11 +198,11 @@ class Rooms:
             else:
                 giveUp()
 
-        self._locks[room.jid.bare] = self.clock.callLater(self.settings.lockTimeout, late)
+        self._configurationTimers[room.jid.bare] = self.clock.callLater(self.settings.lockTimeout, late)
 
     def roomUnlocked(self, room: Room) -> None:
         """Stop waiting for the configuration of a room."""
-        call = self._locks.pop(room.jid.bare, None)
+        call = self._configurationTimers.pop(room.jid.bare, None)
         if call is not None and call.active():
             call.cancel()
 
@@ -223,12 +223,12 @@ class Rooms:
         """
         self._changing.add(writing)
 
-        def opened(_: object) -> None:
+        def committed(_: object) -> None:
             self._changing.discard(writing)
             self.evictIfEmpty(room)
 
         answer = room.changeQueue.beginChange(sender, writing)
-        writing.addCallback(opened)
+        writing.addCallback(committed)
         return answer
 
     # Eviction
