@@ -22,12 +22,11 @@ from zope.interface import implementer
 from muccore.interfaces import ISession, IStream
 from muccore.log.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, Phrase
 from muccore.log.logger import Logger
-from muccore.net.limits import LOOPBACK, Networks, TokenBucket
+from muccore.net.limits import Networks, TokenBucket
 from muccore.net.timingwheel import TICK
 from muccore.net.tls import ChannelBindings
 from muccore.stream import streamlog
 from muccore.stream.negotiation import Negotiation, answerStreamIQ
-from muccore.stream.parser import parser
 from muccore.stream.parser.events import CLOSED, Event
 from muccore.stream.parser.parser import StanzaParser
 from muccore.stream.sending import StanzaSender
@@ -76,19 +75,19 @@ class StreamSettings:
     @ivar exempt: networks without C{rate} and C{connectionsPerAddress}.
     """
 
-    stanzaSize: int = parser.STANZA_SIZE
-    stanzaSizeUnauthenticated: int = 10_000
-    depth: int = parser.DEPTH
-    attributes: int = parser.ATTRIBUTES
-    elements: int = parser.ELEMENTS
-    loginTimeout: float = 60.0
-    idleTimeout: float = 24 * 60 * 60.0
-    keepalive: float = 180.0
-    rate: int = 64 * 1024
-    burst: int = 1024 * 1024
-    connections: int = 50_000
-    connectionsPerAddress: int = 50
-    exempt: Networks = LOOPBACK
+    stanzaSize: int
+    stanzaSizeUnauthenticated: int
+    depth: int
+    attributes: int
+    elements: int
+    loginTimeout: float
+    idleTimeout: float
+    keepalive: float
+    rate: int
+    burst: int
+    connections: int
+    connectionsPerAddress: int
+    exempt: Networks
 
 
 def _ticks(seconds: float) -> int:

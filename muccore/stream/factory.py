@@ -59,7 +59,7 @@ class C2SFactory(ServerFactory):
 
     noisy = False
 
-    def __init__(self, clock: IReactorTime, features: StreamFeatures, settings: StreamSettings | None = None) -> None:
+    def __init__(self, clock: IReactorTime, features: StreamFeatures, settings: StreamSettings) -> None:
         self.clock = clock
         self.streams: set[C2SStream] = set()
         self.limit = AddressLimit(0)
@@ -71,13 +71,11 @@ class C2SFactory(ServerFactory):
         self._deadline: IDelayedCall | None = None
         self.configure(features, settings)
 
-    def configure(self, features: StreamFeatures, settings: StreamSettings | None = None) -> None:
+    def configure(self, features: StreamFeatures, settings: StreamSettings) -> None:
         """
         Change the configuration. Existing streams keep their features, sizes and rate; timeouts change for all. New
         limits of number disconnect nobody.
         """
-        if settings is None:
-            settings = StreamSettings()
         self.features = features
         self.settings = settings
         limit = self.limit

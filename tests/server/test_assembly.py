@@ -22,7 +22,7 @@ from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
 from muccore.stream.c2s import StreamSettings as StreamSettings
-from muccore.testing.defaults import defaultOptions
+from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
 from tests.configuration import ENCRYPTED, ConfigurationFile
 
@@ -54,7 +54,7 @@ class SettingsTests(SynchronousTestCase):
             },
         )
         made = assembly.streamSettings(settings)
-        self.assertEqual(differing(made, StreamSettings()), {each.name for each in dataclasses.fields(StreamSettings)})
+        self.assertEqual(differing(made, defaultStreams()), {each.name for each in dataclasses.fields(StreamSettings)})
         self.assertEqual(
             {name: value for name, value in vars(made).items() if name != "exempt"},
             {

@@ -22,12 +22,13 @@ from zope.interface.verify import verifyObject
 from muccore.interfaces import IStream
 from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
-from muccore.stream.c2s import PARSER_IDLE, PIPELINE_LIMIT, TIME_SLICE, C2SStream, StreamSettings
+from muccore.stream.c2s import PARSER_IDLE, PIPELINE_LIMIT, TIME_SLICE, C2SStream
 from muccore.stream.factory import C2SFactory, RejectedStream
 from muccore.stream.features import OFF, REQUIRED, StreamFeatures
 from muccore.stream.parser.parser import CLOSED, StanzaParser, StreamOpened
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sending import SPLIT_WRITE_SIZE
+from muccore.testing.defaults import defaultStreams
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import STREAM_CONDITIONS, StreamError
@@ -89,7 +90,7 @@ class Case(SynchronousTestCase):
         self.binder = Binder()
         self.clock = Clock()
         self.tls: Any = TLS()
-        self.factory = C2SFactory(self.clock, self.features())
+        self.factory = C2SFactory(self.clock, self.features(), defaultStreams())
 
     def features(self, tlsMode: str | None = None) -> StreamFeatures:
         """Create the features of streams."""
@@ -98,7 +99,7 @@ class Case(SynchronousTestCase):
 
     def configure(self, tlsMode: str | None = None, **settings: Any) -> None:
         """Change the configuration."""
-        self.factory.configure(self.features(tlsMode), StreamSettings(**settings))
+        self.factory.configure(self.features(tlsMode), defaultStreams(**settings))
 
     def connect(self, host: str = "127.0.0.1", direct: bool = False) -> tuple[Any, Transport]:
         """Connect a client."""
@@ -819,7 +820,8 @@ class RealTLSTests(SocketTestCase):
         self.tls = ServerTLS(*goodPair(self.mktemp()))
         self.binder = Binder()
         login = SASL(Accounts(), DOMAIN, False, b"s")
-        self.factory = C2SFactory(self.flusher, StreamFeatures(DOMAIN, login, self.binder, self.tls, REQUIRED))
+        features = StreamFeatures(DOMAIN, login, self.binder, self.tls, REQUIRED)
+        self.factory = C2SFactory(self.flusher, features, defaultStreams())
 
     def client(self, direct: bool = False) -> tuple[Any, Peer]:
         """Connect a client."""
