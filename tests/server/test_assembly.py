@@ -150,7 +150,7 @@ class SecretTests(SynchronousTestCase):
 class ServerComponentsTests(SynchronousTestCase):
     """Assembling and opening a server."""
 
-    def make(self, settings: Settings) -> assembly.House:
+    def make(self, settings: Settings) -> assembly.ServerComponents:
         """Make the components on a clock."""
         return assembly.ServerComponents(settings, Clock())
 

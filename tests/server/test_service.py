@@ -49,8 +49,8 @@ class ServerTestCase(TestCase):
     def setUp(self) -> None:
         """Capture the log and the states sent to the service manager."""
         self.logged = Logged(self)
-        self.told: list[str] = []
-        self.patch(service, "notify", lambda state: self.told.append(state.partition("\n")[0]))
+        self.states: list[str] = []
+        self.patch(service, "notify", lambda state: self.states.append(state.partition("\n")[0]))
 
     def server(self, file: ConfigurationFile, tuned: bool = False) -> MUCCoreService:
         """Make a server that is stopped when the test ends."""
@@ -82,7 +82,7 @@ class StartTests(ServerTestCase):
         self.assertTrue(running.server.running)
         romeo = await logIn(self, running.port, "romeo")
         self.assertEqual(await self.nameOf(romeo), "Chat rooms")
-        self.assertEqual(self.told, [READY])
+        self.assertEqual(self.states, [READY])
         self.assertEqual(
             self.logged.lines(LogLevel.info)[:1],
             [
@@ -132,13 +132,13 @@ class StartTests(ServerTestCase):
         """
         Check that a server does not start.
 
-        @param places: section and key of each problem. @return: what is told.
+        @param places: section and key of each problem. @return: the report.
         """
         server.startService()
         error = await self.assertFailure(server.ready, ConfigError)
         self.assertEqual([(problem.section, problem.key) for problem in error.problems], list(places))
         self.assertEqual(self.logged.lines(LogLevel.critical), str(error).splitlines())
-        self.assertNotIn(READY, self.told)
+        self.assertNotIn(READY, self.states)
         return str(error)
 
     async def test_portTaken(self) -> None:
@@ -175,7 +175,7 @@ class StartTests(ServerTestCase):
         server.startService()
         await self.assertFailure(server.ready, ZeroDivisionError)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.states, [])
 
 
 class IdleReactor:
@@ -316,7 +316,7 @@ class ReloadTests(ServerTestCase):
         file.configure(muc={"name": "Verona"}, server={"log_level": "warn"})
         await running.server.reload()
         self.assertEqual(await self.nameOf(romeo), "Verona")
-        self.assertEqual(self.told, [READY, "RELOADING=1", READY])
+        self.assertEqual(self.states, [READY, "RELOADING=1", READY])
         self.assertEqual(running.server.settings.muc.name, "Verona")
         # The new threshold is above this.
         self.assertNotIn("reloaded", "".join(self.logged.lines(LogLevel.info)))
@@ -362,14 +362,14 @@ class ReloadTests(ServerTestCase):
         settings = running.server.settings
         assert running.server.listeners is not None
         ports = dict(running.server.listeners.ports)
-        self.told.clear()
+        self.states.clear()
         await running.server.reload()
         lines = self.logged.lines(LogLevel.error)
         self.assertEqual(len(lines), len(words), lines)
         for line, word in zip(lines, words, strict=True):
             self.assertTrue(line.startswith("not reloaded: "), line)
             self.assertIn(word, line)
-        self.assertEqual(self.told, ["RELOADING=1", READY])
+        self.assertEqual(self.states, ["RELOADING=1", READY])
         self.assertIs(running.server.settings, settings)
         self.assertEqual(running.server.listeners.ports, ports)
         self.assertEqual(await self.nameOf(person), "Chat rooms")
@@ -421,7 +421,7 @@ class ReloadTests(ServerTestCase):
         self.patch(service, "load", fault)
         await running.server.reload()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(self.told, [READY, "RELOADING=1", READY])
+        self.assertEqual(self.states, [READY, "RELOADING=1", READY])
 
     def serialOf(self, person: RoomClient) -> int:
         """The serial number of the certificate that a client was shown."""
@@ -513,12 +513,12 @@ class ReloadTests(ServerTestCase):
         await server.reload()
         server.startService()
         await server.reload()
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.states, [])
         await server.ready
         stopping = server.stopService()
         await server.reload()
         await stopping
-        self.assertEqual(self.told, [READY, STOPPING])
+        self.assertEqual(self.states, [READY, STOPPING])
 
 
 class StopTests(ServerTestCase):
@@ -544,7 +544,7 @@ class StopTests(ServerTestCase):
         self.assertEqual((goodbye.get("type"), codes(goodbye)), ("unavailable", {110, 332}))
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", running.port))
-        self.assertEqual(self.told, [READY, STOPPING])
+        self.assertEqual(self.states, [READY, STOPPING])
         self.assertEqual(self.logged.lines(LogLevel.info)[-1], "muccore has ended")
 
     async def test_suppressedEvents(self) -> None:
@@ -577,7 +577,7 @@ class StopTests(ServerTestCase):
         await first
         await second
         await running.stop()
-        self.assertEqual(self.told, [READY, STOPPING])
+        self.assertEqual(self.states, [READY, STOPPING])
 
     async def test_whileStarting(self) -> None:
         """A server stopped while it opens its stores never accepts clients, and closes what it opened."""
@@ -590,7 +590,7 @@ class StopTests(ServerTestCase):
         await stopping
         await failing
         self.assertIsNone(server.listeners)
-        self.assertEqual(self.told, [STOPPING])
+        self.assertEqual(self.states, [STOPPING])
         self.assertEqual(self.logged.lines(LogLevel.critical), [])
         assert server.components is not None
         for store in server.components.stores:

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests for L{muccore.muc.model.privilegechanges}: who may change what, and all or nothing."""
+"""Tests for L{muccore.muc.model.privilegechanges}: who may change what; a request changes everything or nothing."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ none      none     forbidden    forbidden  forbidden  forbidden  forbidden
 none      outcast  forbidden    forbidden  forbidden  forbidden  forbidden
 """
 """
-XEP-0045 §5.2.2 (state chart), §9.1 (not-allowed), §10.3 to §10.8 (forbidden): the affiliations of actor and target, and
-the outcome for each new affiliation.
+Affiliations of actor and target, and the outcome for each new affiliation (XEP-0045 §5.2.2, §9.1: not-allowed, §10.3 to
+§10.8: forbidden).
 """
 
 ROLE_TABLE = """
@@ -66,25 +66,25 @@ owner   admin   moderator    ok           not-allowed  not-allowed  ok
 owner   owner   moderator    ok           not-allowed  not-allowed  ok
 """
 """
-XEP-0045 §5.1.3, §8.2 (no kick of a higher affiliation; moderators are kicked by admins and owners only), §8.3, §8.4
-(voice is not revoked from one of the same or a higher affiliation, where "none" does not count), §9.6, §9.7: a
-moderator's affiliation, the target's affiliation and role, and the outcome for each new role.
+Affiliation of a moderator, affiliation and role of the target, and the outcome for each new role (XEP-0045 §5.1.3, §8.2
+to §8.4, §9.6, §9.7). Only admins and owners kick moderators; nobody kicks a higher affiliation, or revokes voice from
+the same or a higher one, except from "none".
 """
 
 ERROR_TYPES = {"forbidden": "auth", "not-allowed": "cancel", "conflict": "cancel"}
 
 
 def rows(table: str) -> list[tuple[list[str], dict[str, str]]]:
-    """The lines of a table: the words in front, and the outcome by column."""
+    """Return the lines of a table: the words in front, and the outcome by column."""
     head, *lines = (line.split() for line in table.strip("\n").splitlines())
     columns = head[1:] if head[0] == "now" else head[2:]
     return [(line[: -len(columns)], dict(zip(columns, line[-len(columns) :], strict=True))) for line in lines]
 
 
 class AffiliationMatrixTests(MUCTestCase):
-    """Every actor, every target, every new affiliation, against L{AFFILIATION_TABLE}."""
+    """Changes of affiliations by every actor, against L{AFFILIATION_TABLE}."""
 
-    def test_matrix(self) -> None:
+    def test_affiliationTable(self) -> None:
         """A permitted change is stored; a forbidden one is refused with its condition and changes nothing."""
         for (actor, now), outcomes in rows(AFFILIATION_TABLE):
             for wanted, outcome in outcomes.items():
@@ -104,8 +104,8 @@ class AffiliationMatrixTests(MUCTestCase):
                     self.assertEqual(self.storedAffiliations(), before, case)
                     self.assertEqual(summaries(romeo), [], case)
 
-    def test_outcastsAskFromOutside(self) -> None:
-        """Outcasts, and members who are not in, are refused with C{forbidden}."""
+    def test_outcastsAndMembersOutside(self) -> None:
+        """Outcasts, and members outside the room, are refused with C{forbidden}."""
         romeo, outcast, member = self.login("romeo", "outcast", "member")
         self.createRoom(romeo)
         sendAdmin(romeo, affiliation("outcast@localhost", "outcast"), affiliation("member@localhost", "member"))
@@ -114,7 +114,7 @@ class AffiliationMatrixTests(MUCTestCase):
             self.assertReceived(someone, "error q auth forbidden")
 
     def test_adminOutside(self) -> None:
-        """An admin need not be in the room to change affiliations: the bare JID decides (§9)."""
+        """An admin outside the room may change affiliations: the bare JID decides (§9)."""
         romeo, someone = self.login("romeo", "someone")
         self.createRoom(romeo)
         sendAdmin(romeo, affiliation("someone@localhost", "admin"))
@@ -124,11 +124,11 @@ class AffiliationMatrixTests(MUCTestCase):
 
 
 class RoleMatrixTests(RoomTestCase):
-    """Every moderator, every target, every new role, against L{ROLE_TABLE}."""
+    """Changes of roles by every moderator, against L{ROLE_TABLE}."""
 
     def request(self, actor: str, target: str, now: str, wanted: str, actorRole: str = "moderator") -> list[str]:
         """
-        Let an actor, who has an affiliation and a role, request a role for a target, who has an affiliation and a role.
+        Request a new role for a target; return what the actor receives.
 
         @return: what the actor receives.
         """
@@ -140,7 +140,7 @@ class RoleMatrixTests(RoomTestCase):
         sendAdmin(someone, role("Target", wanted))
         return summaries(someone)
 
-    def test_matrix(self) -> None:
+    def test_roleTable(self) -> None:
         """A permitted change takes effect; a forbidden one is refused with its condition."""
         for (actor, target, now), outcomes in rows(ROLE_TABLE):
             for wanted, outcome in outcomes.items():
@@ -155,17 +155,14 @@ class RoleMatrixTests(RoomTestCase):
                     self.assertEqual(received, [f"error q {ERROR_TYPES[outcome]} {outcome}"], case)
                     self.assertEqual(found, now, case)
 
-    def test_notModerators(self) -> None:
+    def test_onlyModeratorsChangeRoles(self) -> None:
         """Visitors and participants change nobody's role, whatever their affiliation (§8)."""
         for actor, actorRole, wanted in product(("none", "member"), ("visitor", "participant"), ROLES):
             received = self.request(actor, "none", "visitor", wanted, actorRole)
             self.assertEqual(received, ["error q auth forbidden"], (actor, actorRole, wanted))
 
-    def test_oneself(self) -> None:
-        """
-        Moderators may give their own role up or kick themselves, but admins and owners remain moderators while they are
-        in (§8.4, §9.7).
-        """
+    def test_ownRole(self) -> None:
+        """Moderators may give up their role, even kick themselves; admins and owners stay moderators (§8.4, §9.7)."""
         for word, wanted in product(("none", "member", "admin", "owner"), ROLES):
             self.openRoom()
             self.change(affiliation("actor@localhost", word))
@@ -195,11 +192,11 @@ BAD = {
     "owner's list": (affiliation("x@localhost", "owner"), "auth forbidden"),
     "kick the owner": (role("Romeo", "none"), "cancel not-allowed"),
 }
-"""Items that an admin called Someone may not send, and how they are refused."""
+"""Items that an admin with the nick Someone may not send, and how they are refused."""
 
 
 class AllOrNothingTests(MUCTestCase):
-    """Many items in one request (§9.2: "SHOULD NOT apply any of the requested changes")."""
+    """Several items in one request (§9.2: "SHOULD NOT apply any of the requested changes")."""
 
     GOOD = (
         affiliation("juliet@localhost", "outcast"),
@@ -208,7 +205,7 @@ class AllOrNothingTests(MUCTestCase):
         affiliation("else.example", "outcast"),
     )
 
-    def test_oneBadItem(self) -> None:
+    def test_oneBadItemRefusesAll(self) -> None:
         """One bad item anywhere in a request decides the error; nothing is changed, stored or announced."""
         romeo, someone = self.login("romeo", "someone")
         juliet, tybalt = self.login("juliet", "tybalt")
@@ -229,11 +226,8 @@ class AllOrNothingTests(MUCTestCase):
                 self.assertEqual((self.record(), room.record()), before, (name, place))
                 self.assertEqual({nick: o.role for nick, o in room.occupants.items()}, roles, (name, place))
 
-    def test_allGood(self) -> None:
-        """
-        Without a bad item all are carried out: those removed receive their presence first, then come notices of absent
-        users, the result, and the presences of the others.
-        """
+    def test_announcementOrder(self) -> None:
+        """Those removed are informed first, then come notices of absent users, the result, and other presence."""
         romeo, someone = self.login("romeo", "someone")
         juliet, tybalt = self.login("juliet", "tybalt")
         self.createRoom(romeo)
@@ -264,8 +258,8 @@ class AllOrNothingTests(MUCTestCase):
             },
         )
 
-    def test_nothingToChange(self) -> None:
-        """A request that changes nothing is answered and announced to nobody."""
+    def test_noChangeIsNotAnnounced(self) -> None:
+        """A request that changes nothing has a result, and nothing is announced."""
         romeo, juliet = self.login("romeo", "juliet")
         self.createRoom(romeo)
         self.enter(juliet)
@@ -273,8 +267,8 @@ class AllOrNothingTests(MUCTestCase):
         self.assertReceived(romeo, "result q")
         self.assertNothingReceived(juliet)
 
-    def test_lastWordCounts(self) -> None:
-        """Of several items for one user the last one counts, and is checked like the first."""
+    def test_lastItemApplies(self) -> None:
+        """Of several items for one user the last applies, and is checked like the first."""
         romeo = self.client("romeo")
         self.createRoom(romeo)
         sendAdmin(romeo, affiliation("x@localhost", "outcast"), affiliation("x@localhost", "member"))
@@ -283,11 +277,8 @@ class AllOrNothingTests(MUCTestCase):
         self.assertReceived(romeo, "result q")
         self.assertEqual(self.storedAffiliations()["x@localhost"], "member")
 
-    def test_roleAndAffiliationOfOne(self) -> None:
-        """
-        Role and affiliation of one user in one request are refused (§17.4), also in two items: the role would be
-        checked against an affiliation that no longer holds.
-        """
+    def test_roleAndAffiliationOfOneUser(self) -> None:
+        """Role and affiliation of one user in one request are refused (§17.4): one decides about the other."""
         romeo, juliet = self.login("romeo", "juliet")
         self.createRoom(romeo)
         self.enter(juliet)

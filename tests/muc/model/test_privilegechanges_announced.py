@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests for L{muccore.muc.model.privilegechanges}: who receives what of a change, in which order."""
+"""Tests for L{muccore.muc.model.privilegechanges}: who is informed of a change, in which order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AnnouncementTests(MUCTestCase):
         self.romeo, self.juliet, self.tybalt = self.login("romeo", "juliet", "tybalt")
 
     def openRoom(self, **fields: object) -> None:
-        """Let everybody in; as members where only members may enter."""
+        """Open a room and let everybody enter; as members if it is members-only."""
         self.createRoom(self.romeo, **fields)
         if fields.get("membersonly"):
             sendAdmin(self.romeo, affiliation("juliet@localhost", "member"), affiliation("tybalt@localhost", "member"))
@@ -34,7 +34,7 @@ class AnnouncementTests(MUCTestCase):
 
     def assertAnnounced(self, announcement: str, codes: str = "") -> None:
         """
-        Romeo has the result, and everybody has received one presence of Juliet.
+        Check that Romeo has the result, and everybody one presence of Juliet.
 
         @param announcement: its summary with C{{jid}}, which Tybalt does not see, and without codes.
         """
@@ -45,47 +45,30 @@ class AnnouncementTests(MUCTestCase):
 
     def test_removal(self) -> None:
         """
-        Those removed receive their presence first, then the moderator has the result, then the others are informed:
-        307 for a kick (§8.2), 301 for a ban (§9.1), 321 for a lost membership of a members-only room (§9.4).
+        The user who is removed is informed first, then the moderator has the result, then the others are informed: 307
+        for a kick (§8.2), 301 for a ban (§9.1), 321 for membership lost in a members-only room (§9.4).
         """
-        for fields, item, announcement, codes, rejoined in (
-            ({}, role("Juliet", "none", "Avaunt"), "none/none{jid} by=Romeo reason=Avaunt", " 307", None),
-            (
-                {},
-                affiliation("juliet@localhost", "outcast", "Treason"),
-                "outcast/none{jid} by=Romeo reason=Treason",
-                " 301",
-                "auth forbidden",
-            ),
-            (
-                {"membersonly": True},
-                affiliation("juliet@localhost", "none", "Enough"),
-                "none/none{jid} by=Romeo reason=Enough",
-                " 321",
-                "auth registration-required",
-            ),
+        kick = role("Juliet", "none", "Enough")
+        ban, removal = (affiliation("juliet@localhost", word, "Enough") for word in ("outcast", "none"))
+        for membersOnly, item, affiliated, code, rejoined in (
+            (False, kick, "none", 307, None),
+            (False, ban, "outcast", 301, "auth forbidden"),
+            (True, removal, "none", 321, "auth registration-required"),
         ):
             self.setUp()
-            self.openRoom(**fields)
+            self.openRoom(membersonly=membersOnly)
             order = deliveryOrder(self.romeo, self.juliet, self.tybalt)
             sendAdmin(self.romeo, item)
-            self.assertEqual(
-                order,
-                [
-                    "juliet@localhost/a presence",
-                    "romeo@localhost/a iq",
-                    "romeo@localhost/a presence",
-                    "tybalt@localhost/a presence",
-                ],
-            )
-            self.assertAnnounced(f"Juliet unavailable {announcement}", codes)
+            received = ("juliet presence", "romeo iq", "romeo presence", "tybalt presence")
+            self.assertEqual(order, [line.replace(" ", "@localhost/a ") for line in received])
+            self.assertAnnounced(f"Juliet unavailable {affiliated}/none{{jid}} by=Romeo reason=Enough", f" {code}")
             join(self.juliet, "Juliet")
             if rejoined is None:
                 self.assertIn("Juliet available none/participant jid=juliet@localhost/a 110", summaries(self.juliet))
             else:
                 self.assertReceived(self.juliet, f"Juliet presence error {rejoined}")
 
-    def test_kickAllSessions(self) -> None:
+    def test_kickRemovesAllSessions(self) -> None:
         """A kick removes all sessions of the occupant."""
         self.openRoom()
         second = self.enter("juliet/b", "Juliet")
@@ -94,8 +77,8 @@ class AnnouncementTests(MUCTestCase):
             self.assertReceived(client, f"Juliet unavailable none/none jid={client.address} by=Romeo 307 110")
         self.assertReceived(self.tybalt, "Juliet unavailable none/none by=Romeo 307")
 
-    def test_kickOneself(self) -> None:
-        """Moderators may kick themselves, and have their result after they are out (§8.2)."""
+    def test_kickOfOneself(self) -> None:
+        """Moderators may kick themselves; the result comes after they are removed (§8.2)."""
         self.openRoom()
         sendAdmin(self.romeo, role("Romeo", "none"))
         self.assertReceived(
@@ -103,7 +86,7 @@ class AnnouncementTests(MUCTestCase):
         )
         self.assertReceived(self.tybalt, "Romeo unavailable owner/none by=Romeo 307")
 
-    def test_banStored(self) -> None:
+    def test_banIsStored(self) -> None:
         """A ban is stored with its reason and frees the reserved nick, whatever nick its item names (§9.1)."""
         self.openRoom()
         register(self.juliet, "Capulet")
@@ -113,18 +96,15 @@ class AnnouncementTests(MUCTestCase):
         register(self.tybalt, "Capulet")
         self.assertIn("result q", summaries(self.tybalt))
 
-    def test_fullJID(self) -> None:
+    def test_fullJIDMeansBareJID(self) -> None:
         """A full JID in an item stands for its bare JID (§10.3)."""
         self.openRoom()
         sendAdmin(self.romeo, affiliation("juliet@localhost/elsewhere", "outcast"))
         self.assertAnnounced("Juliet unavailable outcast/none{jid} by=Romeo", " 301")
         self.assertIn("juliet@localhost", self.storedAffiliations())
 
-    def test_privileges(self) -> None:
-        """
-        Membership (§9.3, §9.4) and voice (§8.3, §8.4) given and taken are announced after the result. In a moderated
-        room membership brings voice, and losing it takes voice away (§5.1.3).
-        """
+    def test_membershipAndVoice(self) -> None:
+        """Membership and voice are announced after the result; in a moderated room membership brings voice (§5.1.3)."""
         member, none = (affiliation("juliet@localhost", word, "Worthy") for word in ("member", "none"))
         voice, visitor = (role("Juliet", word, "Worthy") for word in ("participant", "visitor"))
         for moderated, *steps in (
@@ -138,8 +118,8 @@ class AnnouncementTests(MUCTestCase):
                 sendAdmin(self.romeo, item)
                 self.assertAnnounced(f"Juliet available {privileges}{{jid}} by=Romeo reason=Worthy")
 
-    def test_promoted(self) -> None:
-        """Admins and owners are moderators at once, and see real JIDs from then on (§10.3, §10.6)."""
+    def test_promotion(self) -> None:
+        """Admins and owners become moderators at once, and see real JIDs from then on (§10.3, §10.6)."""
         self.openRoom()
         sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
         self.assertReceived(
@@ -158,7 +138,7 @@ class AnnouncementTests(MUCTestCase):
             "Juliet available admin/moderator jid=juliet@localhost/a",
         )
 
-    def test_demoted(self) -> None:
+    def test_demotion(self) -> None:
         """A former admin or owner no longer sees real JIDs (§10.4, §10.7)."""
         self.openRoom()
         sendAdmin(self.romeo, affiliation("juliet@localhost", "owner"))
@@ -171,7 +151,7 @@ class AnnouncementTests(MUCTestCase):
         sendAdmin(self.romeo, affiliation("tybalt@localhost", "member"))
         self.assertReceived(self.juliet, "Tybalt available member/participant by=Romeo")
 
-    def test_adminWithoutMembership(self) -> None:
+    def test_adminLosesMembership(self) -> None:
         """An admin who loses every affiliation is removed from a members-only room."""
         self.openRoom(membersonly=True)
         sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
@@ -179,8 +159,8 @@ class AnnouncementTests(MUCTestCase):
         sendAdmin(self.romeo, affiliation("juliet@localhost", "none"))
         self.assertAnnounced("Juliet unavailable none/none{jid} by=Romeo", " 321")
 
-    def test_moderator(self) -> None:
-        """Moderators see real JIDs as long as they are moderators; nothing of it is stored (§9.6, §9.7)."""
+    def test_moderatorSeesJIDs(self) -> None:
+        """Moderators see real JIDs while they are moderators; the role is not stored (§9.6, §9.7)."""
         self.openRoom()
         before = self.record()
         sendAdmin(self.romeo, role("Juliet", "moderator"))
@@ -198,11 +178,8 @@ class AnnouncementTests(MUCTestCase):
         self.assertReceived(self.juliet, "Tybalt available none/participant by=Romeo")
         self.assertEqual(self.record(), before)
 
-    def test_moderatorSees(self) -> None:
-        """
-        A new moderator receives, on every session, the presence of everybody with real JIDs, as it is when the request
-        has been carried out; whoever could see them before does not (§8).
-        """
+    def test_newModeratorReceivesPresence(self) -> None:
+        """A new moderator receives everybody's presence with real JIDs on every session, once (§8)."""
         self.openRoom()
         second = self.enter("juliet/b", "Juliet")
         sendAdmin(self.romeo, role("Juliet", "moderator"), role("Tybalt", "visitor"))
@@ -217,14 +194,14 @@ class AnnouncementTests(MUCTestCase):
         sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
         self.assertReceived(self.juliet, "Juliet available admin/moderator jid=juliet@localhost/a by=Romeo 110")
 
-    def test_moderatorSaw(self) -> None:
-        """In a non-anonymous room a new moderator receives no presences again."""
+    def test_newModeratorInNonAnonymousRoom(self) -> None:
+        """In a non-anonymous room a new moderator receives no presence again."""
         self.openRoom(whois="anyone")
         sendAdmin(self.romeo, role("Juliet", "moderator"))
         self.assertReceived(self.juliet, "Juliet available none/moderator jid=juliet@localhost/a by=Romeo 110")
 
     def test_moderatorWithinRequest(self) -> None:
-        """Whoever is a moderator only in the middle of a request sees no real JIDs."""
+        """A user who is a moderator only in the middle of a request sees no real JIDs."""
         self.openRoom()
         sendAdmin(self.romeo, role("Juliet", "moderator"), role("Juliet", "none"))
         self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a by=Romeo 307 110")
@@ -235,11 +212,8 @@ class AnnouncementTests(MUCTestCase):
             "Tybalt available none/participant jid=tybalt@localhost/a by=Romeo 110",
         )
 
-    def test_absent(self) -> None:
-        """
-        The affiliation of an absent user is announced before the result: to moderators in a semi-anonymous room, to
-        everybody in a non-anonymous one (§10.3).
-        """
+    def test_absentUser(self) -> None:
+        """An absent user's affiliation is announced first: to moderators, or to all if non-anonymous (§10.3)."""
         self.openRoom()
         sendAdmin(self.romeo, affiliation("nurse@localhost", "member", "Kin"))
         self.assertReceived(self.romeo, "room normal item nurse@localhost member reason=Kin", "result q")
@@ -250,8 +224,8 @@ class AnnouncementTests(MUCTestCase):
         self.assertReceived(self.romeo, "room normal item nurse@localhost none", "result q")
         self.assertReceived(self.juliet, "room normal item nurse@localhost none")
 
-    def test_absentAfterRemoved(self) -> None:
-        """Whoever is removed by a request receives nothing of the rest of it, whatever the order of its items."""
+    def test_removedUserReceivesNothingElse(self) -> None:
+        """A user removed by a request receives nothing of the rest of it, whatever the order of its items."""
         self.openRoom(whois="anyone")
         sendAdmin(self.romeo, affiliation("nurse@localhost", "member"), affiliation("juliet@localhost", "outcast"))
         self.assertReceived(self.juliet, "Juliet unavailable outcast/none jid=juliet@localhost/a by=Romeo 301 110")
@@ -261,7 +235,7 @@ class AnnouncementTests(MUCTestCase):
             "Juliet unavailable outcast/none jid=juliet@localhost/a by=Romeo 301",
         )
 
-    def test_actorOutside(self) -> None:
+    def test_actorOutsideIsNotNamed(self) -> None:
         """An owner who is not in the room is not named as the actor."""
         self.openRoom()
         second = self.client("romeo/b")

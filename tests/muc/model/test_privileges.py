@@ -1,8 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Tests for L{muccore.muc.model.privileges}: the tables of XEP-0045 §5. Who may do what to whom is in
-L{tests.muc.model.test_privilegechanges}.
-"""
+"""Tests for L{muccore.muc.model.privileges}; see also L{tests.muc.model.test_privilegechanges} (XEP-0045 §5)."""
 
 from __future__ import annotations
 
@@ -26,56 +23,55 @@ NOBODY, VISITOR, PARTICIPANT, MODERATOR = Role
 RANKS = (NONE, MEMBER, ADMIN, OWNER)
 
 
-class WordTests(SynchronousTestCase):
+class NameTests(SynchronousTestCase):
     """The names of affiliations and roles."""
 
-    def test_unknown(self) -> None:
-        """Any other word is C{bad-request}; the error repeats only its beginning."""
-        for parse in (parseAffiliation, parseRole):
-            for word in ("", "OWNER", "Moderator", "king" * 100):
-                error = self.assertRaises(StanzaError, parse, word)
-                self.assertEqual(error.condition, "bad-request")
-                self.assertLess(len(str(error.text)), 100)
+    def test_unknownNameIsBadRequest(self) -> None:
+        """Any other name is C{bad-request}; the error repeats only its beginning."""
+        for parse, name in product((parseAffiliation, parseRole), ("", "OWNER", "Moderator", "king" * 100)):
+            error = self.assertRaises(StanzaError, parse, name)
+            self.assertEqual(error.condition, "bad-request")
+            self.assertLess(len(str(error.text)), 100)
 
 
 class RoleTests(SynchronousTestCase):
-    """The role that comes with an affiliation."""
+    """The role that comes with an affiliation, and changes of roles."""
 
-    def test_initial(self) -> None:
-        """The initial roles of XEP-0045 §5.1.2, moderated and unmoderated."""
+    def test_initialRole(self) -> None:
+        """The initial roles in a moderated and in an unmoderated room (§5.1.2)."""
         self.assertEqual(
             [(initialRole(a, True), initialRole(a, False)) for a in RANKS],
             [(VISITOR, PARTICIPANT), (PARTICIPANT, PARTICIPANT), (MODERATOR, MODERATOR), (MODERATOR, MODERATOR)],
         )
 
-    def test_rise(self) -> None:
-        """A promotion brings the initial role of the new affiliation, unless the current one is higher (§5.1.3)."""
-        self.assertIs(roleAfterAffiliationChange(VISITOR, NONE, MEMBER, True), PARTICIPANT)
-        self.assertIs(roleAfterAffiliationChange(VISITOR, NONE, ADMIN, True), MODERATOR)
-        self.assertIs(roleAfterAffiliationChange(MODERATOR, NONE, MEMBER, True), MODERATOR)
-        self.assertIs(roleAfterAffiliationChange(PARTICIPANT, ADMIN, OWNER, False), MODERATOR)
+    def test_roleAfterAffiliationChange(self) -> None:
+        """
+        A promotion brings the initial role of the new affiliation, unless the current one is higher (§5.1.3); after a
+        demotion the role is no higher than the initial one.
+        """
+        for role, old, new, moderated, expected in (
+            (VISITOR, NONE, MEMBER, True, PARTICIPANT),
+            (VISITOR, NONE, ADMIN, True, MODERATOR),
+            (MODERATOR, NONE, MEMBER, True, MODERATOR),
+            (PARTICIPANT, ADMIN, OWNER, False, MODERATOR),
+            (MODERATOR, OWNER, ADMIN, False, MODERATOR),
+            (MODERATOR, OWNER, MEMBER, True, PARTICIPANT),
+            (MODERATOR, ADMIN, NONE, True, VISITOR),
+            (PARTICIPANT, MEMBER, NONE, True, VISITOR),
+            (PARTICIPANT, MEMBER, NONE, False, PARTICIPANT),
+            (VISITOR, MEMBER, NONE, False, VISITOR),
+        ):
+            found = roleAfterAffiliationChange(role, old, new, moderated)
+            self.assertIs(found, expected, (role, old, new, moderated))
 
-    def test_fall(self) -> None:
-        """After a demotion the role is no higher than the initial one."""
-        self.assertIs(roleAfterAffiliationChange(MODERATOR, OWNER, ADMIN, False), MODERATOR)
-        self.assertIs(roleAfterAffiliationChange(MODERATOR, OWNER, MEMBER, True), PARTICIPANT)
-        self.assertIs(roleAfterAffiliationChange(MODERATOR, ADMIN, NONE, True), VISITOR)
-        self.assertIs(roleAfterAffiliationChange(PARTICIPANT, MEMBER, NONE, True), VISITOR)
-        self.assertIs(roleAfterAffiliationChange(PARTICIPANT, MEMBER, NONE, False), PARTICIPANT)
-
-    def test_neverMoreByFalling(self) -> None:
-        """No demotion brings a higher role: a member without voice does not get it back by that."""
-        self.assertIs(roleAfterAffiliationChange(VISITOR, MEMBER, NONE, False), VISITOR)
+    def test_demotionNeverRaisesRole(self) -> None:
+        """No demotion brings a higher role: a member without voice does not get it back."""
         for role, old, new, moderated in product(list(Role)[1:], list(Affiliation), list(Affiliation), (True, False)):
             if NONE <= new < old:
                 self.assertLessEqual(roleAfterAffiliationChange(role, old, new, moderated), role)
 
-
-class RoleChangeTests(SynchronousTestCase):
-    """What L{checkRoleChange} refuses whatever its caller has checked before."""
-
-    def test_refused(self) -> None:
-        """Roles are changed by moderators only (§8); voice is never revoked from admins and owners (§8.4)."""
+    def test_checkRoleChange(self) -> None:
+        """Only moderators change roles (§8); voice is never revoked from admins and owners (§8.4)."""
         for actorRole, target, old, new, condition in (
             (PARTICIPANT, NONE, VISITOR, PARTICIPANT, "forbidden"),
             (MODERATOR, ADMIN, PARTICIPANT, VISITOR, "not-allowed"),

@@ -8,65 +8,57 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.muc.model.sanitize import isRoomOnly, stripErrorBy
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element
 from muccore.xmpp.jid import parse
 
 ROOM = parse("room@conference.localhost")
 
 
-def child(text: str) -> Element:
-    """One child of a message."""
-    return next(parseStanza(f"<message>{text}</message>").childElements())
+DELAY = f"<delay xmlns='{ns.DELAY}' from='%s' stamp='2002-09-10T23:08:25Z'/>"
 
 
-class ReservedTests(SynchronousTestCase):
-    """What only a room may send."""
+class RoomOnlyTests(SynchronousTestCase):
+    """Elements that only a room may send."""
 
-    def delay(self, sender: str) -> bool:
-        """Whether a delay with this C{from} is reserved."""
-        return isRoomOnly(child(f"<delay xmlns='{ns.DELAY}' from='{sender}' stamp='2002-09-10T23:08:25Z'/>"), ROOM)
+    def assertRoomOnly(self, expected: bool, *elements: str) -> None:
+        """Check whether only the room may send these children of a message."""
+        for text in elements:
+            [child] = parseStanza(f"<message>{text}</message>").childElements()
+            self.assertEqual(isRoomOnly(child, ROOM), expected, text)
 
-    def test_user(self) -> None:
-        """Everything in C{muc#user} is reserved."""
-        for name in ("x", "item", "y"):
-            self.assertTrue(isRoomOnly(child(f"<{name} xmlns='{ns.MUC_USER}'/>"), ROOM))
+    def test_mucUser(self) -> None:
+        """Only the room may send elements of C{muc#user}; others may send any but a delay."""
+        self.assertRoomOnly(True, *(f"<{name} xmlns='{ns.MUC_USER}'/>" for name in ("x", "item", "y")))
+        self.assertRoomOnly(
+            False, "<body>a</body>", "<x xmlns='jabber:x:oob'/>", f"<x xmlns='{ns.DATA}' type='submit'/>"
+        )
 
-    def test_others(self) -> None:
-        """Nothing else is."""
-        for text in ("<body>a</body>", "<x xmlns='jabber:x:oob'/>", f"<x xmlns='{ns.DATA}' type='submit'/>"):
-            self.assertFalse(isRoomOnly(child(text), ROOM), text)
-
-    def test_forged(self) -> None:
-        """
-        A delay that reads as that of the room or its service is forged, however the address is spelt (XEP-0203 §5).
-        """
-        for sender in (
-            "room@conference.localhost",
-            "ROOM@Conference.Localhost",
-            "room@conference.localhost./Romeo",
-            "room@conference.localhost/Romeo",
-            "conference.localhost",
-            "",
-            "@",
-        ):
-            self.assertTrue(self.delay(sender), sender)
-        self.assertTrue(isRoomOnly(child(f"<delay xmlns='{ns.DELAY}' stamp='2002-09-10T23:08:25Z'/>"), ROOM))
-
-    def test_foreign(self) -> None:
-        """Delays by others are not reserved."""
-        for sender in ("romeo@localhost/orchard", "localhost", "other@conference.localhost"):
-            self.assertFalse(self.delay(sender), sender)
+    def test_delay(self) -> None:
+        """A delay without a sender, or by the room or its service however spelt, is forged (XEP-0203 §5)."""
+        self.assertRoomOnly(
+            True,
+            DELAY % "room@conference.localhost",
+            DELAY % "ROOM@Conference.Localhost",
+            DELAY % "room@conference.localhost./Romeo",
+            DELAY % "room@conference.localhost/Romeo",
+            DELAY % "conference.localhost",
+            DELAY % "",
+            DELAY % "@",
+            f"<delay xmlns='{ns.DELAY}' stamp='2002-09-10T23:08:25Z'/>",
+        )
+        others = ("romeo@localhost/orchard", "localhost", "other@conference.localhost")
+        self.assertRoomOnly(False, *(DELAY % sender for sender in others))
 
 
-class HideRefuserTests(SynchronousTestCase):
+class ErrorByTests(SynchronousTestCase):
     """The C{by} of errors."""
 
-    def test_hidden(self) -> None:
+    def test_byIsRemoved(self) -> None:
         """C{by} is removed and everything else kept; stanzas without an error stay as they are."""
         text = "<iq type='error' id='1'><error type='auth'{}><forbidden/></error></iq>"
-        stanza = parseStanza(text.format(" by='romeo@localhost'"))
-        stripErrorBy(stanza)
-        self.assertEqual(stanza.toXml(), parseStanza(text.format("")).toXml())
-        plain = parseStanza("<iq type='result' id='1'/>")
-        stripErrorBy(plain)
-        self.assertEqual(plain.children, [])
+        for before, after in (
+            (text.format(" by='romeo@localhost'"), text.format("")),
+            ("<iq type='result' id='1'/>", "<iq type='result' id='1'/>"),
+        ):
+            stanza = parseStanza(before)
+            stripErrorBy(stanza)
+            self.assertEqual(stanza.toXml(), parseStanza(after).toXml())

@@ -17,7 +17,7 @@ TEMPORARY = f"room-destroyed by conference.localhost: {ROOM}, temporary and empt
 
 
 class RoomLogTests(RoomTestCase):
-    """What is logged of rooms."""
+    """The log lines of rooms."""
 
     def setUp(self) -> None:
         """Keep the lines. Each test opens its room."""
@@ -32,7 +32,7 @@ class RoomLogTests(RoomTestCase):
         return lines
 
     def test_configured(self) -> None:
-        """A configuration is told by the names of the settings that it changes: no values, and no password."""
+        """A new configuration is logged by the names of the changed settings: no values, and no password."""
         self.openRoom(roomname="Verona", roomsecret="wherefore")
         self.assertNotIn("wherefore", repr(self.logged.events))
         self.assertEqual(
@@ -43,10 +43,10 @@ class RoomLogTests(RoomTestCase):
         line = f"room-configured by owner@localhost: {ROOM}, changed:"
         self.assertEqual(self.lines(), [f"{line} membersOnly", f"{line} nothing"])
 
-    def test_putOut(self) -> None:
+    def test_removed(self) -> None:
         """
-        Who is kicked is told with the account and the nick, who is banned with the account or domain, without a
-        reason; other changes, and a ban that changes nothing but its reason, are not told.
+        A kick is logged with account and nick, a ban with the account or domain, both without a reason; other changes
+        are not logged, nor is a ban that changes only its reason.
         """
         self.openRoom()
         self.enter("tybalt", "Tybalt is from here")
@@ -67,7 +67,7 @@ class RoomLogTests(RoomTestCase):
         )
 
     def test_ends(self) -> None:
-        """However a room ends, it is told."""
+        """The end of a room is logged, whatever its cause."""
         self.patch(eventlog, "LINE_LIMIT", 1000)
         self.openRoom()
         self.lines()
@@ -93,7 +93,9 @@ class RoomLogTests(RoomTestCase):
         )
 
     def test_open(self) -> None:
-        """A room that is open from the start is told when it is written down; one that could not be is not told."""
+        """
+        The creation of an unlocked room is logged once it is stored; that of one which could not be stored is not.
+        """
         self.openRoom(options={"lockNewRooms": False})
         self.assertEqual(self.lines()[0], CREATED)
         self.openRoom(options={"lockNewRooms": False})
@@ -108,7 +110,7 @@ class RoomLogTests(RoomTestCase):
         self.assertEqual(self.lines(), [])
 
     def test_refused(self) -> None:
-        """What is refused is not told."""
+        """Refused requests are not logged."""
         self.openRoom()
         tybalt = self.enter("tybalt", "Tybalt")
         self.lines()
