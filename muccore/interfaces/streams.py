@@ -10,13 +10,20 @@ from muccore.xmpp.rendering import Rendered
 
 
 class IStream(Interface):
-    """A client's stream: the only way out of its session. After its end, calls do nothing."""
+    """A stream of whole elements: the only way out of its session. After its end, calls do nothing."""
 
     def send(stanza: Rendered, to: bytes) -> None:
         """
         Send one stanza.
 
         @param to: as in L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}.
+        """
+
+    def sendNonza(element: bytes) -> None:
+        """
+        Send an element that is no stanza (XEP-0360).
+
+        @param element: rendered; names with the prefix C{stream} are in the stream namespace.
         """
 
     def close(error: StreamError | None) -> None:

@@ -257,7 +257,7 @@ class Session:
                 self._sendBadRequest(element, "the priority of presence must be a number from -128 to 127")
                 return
             priority = int(text)
-        presence = Rendered.of(element)
+        presence = Rendered.of(element).withoutElement()
         if len(presence.tail) > _PRESENCE_LIMIT:
             self._sendError(element, StanzaError("policy-violation", text="the presence is too large"))
             return

@@ -26,13 +26,13 @@ from muccore.net.limits import Networks, TokenBucket
 from muccore.net.timingwheel import TICK
 from muccore.net.tls import ChannelBindings
 from muccore.stream import streamlog
+from muccore.stream.framing import TCPFraming
 from muccore.stream.negotiation import Negotiation, answerStreamIQ
 from muccore.stream.parser.events import CLOSED, Event
-from muccore.stream.parser.parser import StanzaParser
-from muccore.stream.sending import StanzaSender
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
+from muccore.xmpp.rendering import withAddress
 
 if TYPE_CHECKING:
     from muccore.stream.factory import C2SFactory
@@ -48,9 +48,6 @@ PIPELINE_LIMIT: Final = 64 * 1024
 
 THROTTLE_LOG_INTERVAL: Final = 60
 """Ticks without throttling after which throttling a client is logged again."""
-
-STREAM_CLOSE: Final = b"</stream:stream>"
-"""The end tag of a stream."""
 
 _log = Logger()
 
@@ -95,7 +92,7 @@ def _ticks(seconds: float) -> int:
 
 
 @implementer(IStream)
-class C2SStream(StanzaSender, Protocol):
+class C2SStream(TCPFraming, Protocol):
     """
     The stream of one client.
 
@@ -134,9 +131,7 @@ class C2SStream(StanzaSender, Protocol):
         self._bucket: TokenBucket | None = None
         if settings.rate and host not in settings.exempt:
             self._bucket = TokenBucket(settings.rate, settings.burst, factory.clock.seconds)
-        self._parser = StanzaParser(
-            settings.stanzaSizeUnauthenticated, settings.depth, settings.attributes, settings.elements, stepwise=True
-        )
+        self._parser = self.makeParser(settings)
         self._negotiation: Negotiation | None = Negotiation(self, factory.features, direct, factory.throttle.bind(host))
         # Until a resource is bound, the tick of the connection.
         self._lastReceived = self._lastKeepalive = self._boundAt = factory.wheel.tick
@@ -211,7 +206,7 @@ class C2SStream(StanzaSender, Protocol):
         if element.name == "iq":
             answer = answerStreamIQ(element, session)
             if answer is not None:
-                self.write(answer)
+                self.send(*withAddress(answer))
                 return
         elif element.uri == ns.STREAM and element.name == "error":
             self._finish(None)
@@ -243,9 +238,11 @@ class C2SStream(StanzaSender, Protocol):
             self._error = streamlog.describeError(error)
             if error.condition not in streamlog.ORDERLY:
                 STREAM_ERROR.log(self._host, error=self._error, jid=self._user())
-        negotiation = self._negotiation
-        header = b"" if negotiation is None else negotiation.pendingHeader()
-        self.write(header + (b"" if error is None else error.render()) + STREAM_CLOSE)
+        if self._negotiation is not None:
+            self._negotiation.sendPendingHeader()
+        if error is not None:
+            self.sendNonza(error.render())
+        self.sendEnd()
         self.write = _discard
         self._release()
         self.transport.loseConnection()
@@ -356,7 +353,7 @@ class C2SStream(StanzaSender, Protocol):
             if unpinged >= keepalive:
                 self._lastKeepalive = tick
                 unpinged = 0
-                self.write(b" ")
+                self.sendKeepalive()
             again = min(again, keepalive - unpinged)
         if silence >= PARSER_IDLE:
             self._parser.idle()
@@ -397,4 +394,4 @@ def _discard(data: bytes) -> None:
     """Replaces C{write} of a closed stream."""
 
 
-__all__ = ["PARSER_IDLE", "PIPELINE_LIMIT", "STREAM_CLOSE", "TIME_SLICE", "C2SStream", "StreamSettings"]
+__all__ = ["PARSER_IDLE", "PIPELINE_LIMIT", "TIME_SLICE", "C2SStream", "StreamSettings"]

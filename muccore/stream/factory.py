@@ -13,8 +13,9 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from muccore.log.eventlog import CONNECTION_REFUSED, Phrase
 from muccore.net.limits import AddressLimit
 from muccore.net.timingwheel import TimingWheel
-from muccore.stream.c2s import STREAM_CLOSE, C2SStream, StreamSettings
+from muccore.stream.c2s import C2SStream, StreamSettings
 from muccore.stream.features import StreamFeatures
+from muccore.stream.framing import STREAM_CLOSE, TCPFraming
 from muccore.stream.throttle import ACCOUNT_DELAY, LoginThrottle
 from muccore.xmpp.errors import StreamError
 
@@ -39,7 +40,8 @@ class RejectedStream(Protocol):
         if self._direct:
             self.transport.abortConnection()
         else:
-            self.transport.write(self._features.header(None) + self._error.render() + STREAM_CLOSE)
+            header = TCPFraming.renderHeader(self._features.header(None))
+            self.transport.write(header + self._error.render() + STREAM_CLOSE)
             self.transport.loseConnection()
 
 

@@ -76,10 +76,7 @@ class StreamFeatures:
         self.tlsMode = tlsMode
         self.loginTries = loginTries
         self.channelBinding = channelBinding
-        self._header = (
-            f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
-            f"from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
-        )
+        self._header = f" from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
         features = _features()
         features.add("bind", ns.BIND)
         # COMPAT: clients of RFC 3921 request a session unless it is optional.
@@ -89,12 +86,12 @@ class StreamFeatures:
 
     def header(self, to: str | None) -> bytes:
         """
-        Render the header of a stream, with an unpredictable id (RFC 6120 §4.7).
+        Render the attributes of a stream's header, with an unpredictable id (RFC 6120 §4.7).
 
         @param to: the bare JID that the client gave as C{from}.
         """
         addressed = "" if to is None else f" to='{escapeAttribute(to)}'"
-        return f"{self._header} id='{os.urandom(_ID_BYTES).hex()}'{addressed}>".encode()
+        return f"{self._header} id='{os.urandom(_ID_BYTES).hex()}'{addressed}".encode()
 
     def loginFeatures(self, secure: bool, bindings: ChannelBindings | None) -> bytes:
         """

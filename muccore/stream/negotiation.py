@@ -46,7 +46,7 @@ from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorReply
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.rendering import escapeText, render
+from muccore.xmpp.rendering import withAddress
 from muccore.xmpp.specs import Spec
 
 implements: Final = (
@@ -121,12 +121,11 @@ class Negotiation:
         step, self.state = row
         step(self, element)
 
-    def pendingHeader(self) -> bytes:
-        """The server's header if it must precede what is sent next, else C{b""}."""
-        if self.headerSent:
-            return b""
-        self.headerSent = True
-        return self.features.header(self._clientJID)
+    def sendPendingHeader(self) -> None:
+        """Send the server's header if it must precede what is sent next."""
+        if not self.headerSent:
+            self.headerSent = True
+            self._host.sendHeader(self.features.header(self._clientJID))
 
     def connectionLost(self) -> None:
         """End the negotiation. May be called again."""
@@ -149,7 +148,8 @@ class Negotiation:
             self._language = _languageOf(header)
         else:
             features = self.features.loginFeatures(self.secure, self._host.bindings())
-        self._host.write(self.pendingHeader() + features)
+        self.sendPendingHeader()
+        self._host.sendNonza(features)
 
     def _checkHeader(self, header: Element) -> None:
         """
@@ -180,14 +180,14 @@ class Negotiation:
         if self.features.tlsMode == OFF:
             self._refuseTLS(element)
             return
-        self._host.write(f"<proceed xmlns='{ns.TLS}'/>".encode())
+        self._host.sendNonza(f"<proceed xmlns='{ns.TLS}'/>".encode())
         self._clientJID = None
         self.headerSent = False
         self.secure = True
         self._host.startTLS()
 
     def _refuseTLS(self, element: Element) -> None:
-        self._host.write(f"<failure xmlns='{ns.TLS}'/>".encode())
+        self._host.sendNonza(f"<failure xmlns='{ns.TLS}'/>".encode())
         self._host.close(None)
 
     # SASL (RFC 6120 §6)
@@ -233,7 +233,7 @@ class Negotiation:
             return
         if isinstance(outcome, Challenge):
             self.state = State.AUTHENTICATING
-            self._host.write(renderData("challenge", outcome.data))
+            self._host.sendNonza(renderData("challenge", outcome.data))
         else:
             self._succeed(outcome)
         self._resume()
@@ -261,7 +261,7 @@ class Negotiation:
         self._clientJID = None
         # Failed log-ins do not count as failures to bind a resource.
         self._failures = 0
-        self._host.write(renderData("success", success.data))
+        self._host.sendNonza(renderData("success", success.data))
         self.headerSent = False
         self._host.restartStream()
 
@@ -269,7 +269,7 @@ class Negotiation:
         self.state = State.SECURED if self.secure else State.UNSECURED
         self.claimed = None if self._exchange is None else self._exchange.claimed
         self._exchange = None
-        self._host.write(renderFailure(error))
+        self._host.sendNonza(renderFailure(error))
         if isinstance(error, BindingRefused):
             self._bindingFailures += 1
             _log.debug("{stream}: channel binding refused: {error}", stream=self._host, error=str(error))
@@ -297,13 +297,13 @@ class Negotiation:
         except StanzaError as e:
             self.state = State.AUTHENTICATED
             self._failures += 1
-            self._host.write(render(errorReply(iq, e)))
+            self._host.send(*withAddress(errorReply(iq, e)))
             self._checkFailures()
             return
         session.language = self._language
-        result = render(reply(iq, "result")).removesuffix(b"/>")
-        bound = f"><bind xmlns='{ns.BIND}'><jid>{escapeText(session.jid.full)}</jid></bind></iq>"
-        self._host.write(result + bound.encode())
+        result = reply(iq, "result")
+        result.add("bind", ns.BIND).add("jid", text=session.jid.full)
+        self._host.send(*withAddress(result))
         self._host.sessionBound(session)
 
 
@@ -318,7 +318,7 @@ def _languageOf(header: Element) -> str | None:
     return language
 
 
-def answerStreamIQ(iq: Element, session: ISession) -> bytes | None:
+def answerStreamIQ(iq: Element, session: ISession) -> Element | None:
     """
     Answer an IQ about the stream of a bound session.
 
@@ -331,10 +331,10 @@ def answerStreamIQ(iq: Element, session: ISession) -> bytes | None:
         return None
     if iq.child("session", ns.SESSION) is not None:
         # COMPAT: RFC 3921 §3.
-        return render(reply(iq, "result"))
+        return reply(iq, "result")
     if iq.child("bind", ns.BIND) is not None:
         # RFC 6120 §7.6.2.2: one resource per stream.
-        return render(errorReply(iq, StanzaError("not-allowed")))
+        return errorReply(iq, StanzaError("not-allowed"))
     return None
 
 

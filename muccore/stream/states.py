@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from typing import Protocol
 
 from twisted.python.failure import Failure
@@ -13,6 +12,7 @@ from twisted.python.failure import Failure
 from muccore.interfaces import ISession
 from muccore.net.tls import ChannelBindings
 from muccore.xmpp.errors import StreamError
+from muccore.xmpp.rendering import Rendered
 
 
 class State(enum.Enum):
@@ -43,7 +43,14 @@ class State(enum.Enum):
 class INegotiationHost(Protocol):
     """What a negotiation runs on: an L{IStream<muccore.interfaces.IStream>} with more methods."""
 
-    write: Callable[[bytes], None]
+    def sendHeader(self, attributes: bytes) -> None:
+        """See L{TCPFraming.sendHeader<muccore.stream.framing.TCPFraming.sendHeader>}."""
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
+        """See L{IStream.send<muccore.interfaces.IStream.send>}."""
+
+    def sendNonza(self, element: bytes) -> None:
+        """See L{IStream.sendNonza<muccore.interfaces.IStream.sendNonza>}."""
 
     def close(self, error: StreamError | None) -> None:
         """See L{IStream.close<muccore.interfaces.IStream.close>}."""

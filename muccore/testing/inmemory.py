@@ -79,6 +79,10 @@ class Client:
         """See L{IStream}."""
         self._received.append(stanza.addressed(to))
 
+    def sendNonza(self, element: bytes) -> None:
+        """See L{IStream}."""
+        self._received.append(element)
+
     def close(self, error: StreamError | None) -> None:
         """See L{IStream}."""
         self.closed.append(error)

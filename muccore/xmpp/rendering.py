@@ -16,6 +16,7 @@ from typing import Final
 from twisted.words.xish import domish
 
 from muccore.xmpp import ns
+from muccore.xmpp.element import Element, copyOf
 
 _TEXT_SPECIAL: Final = re.compile("[&<>\r]")
 _ATTRIBUTE_SPECIAL: Final = re.compile("[&<>'\"\t\n\r]")
@@ -109,6 +110,16 @@ def toAttribute(address: str) -> bytes:
     return f" to='{escapeAttribute(address)}'".encode()
 
 
+def _parse(data: bytes) -> Element:
+    """Parse what was rendered here."""
+    found: list[domish.Element] = []
+    parser = domish.elementStream()
+    parser.DocumentStartEvent = parser.DocumentEndEvent = lambda *_: None
+    parser.ElementEvent = found.append
+    parser.parse(f"<stream xmlns='{ns.CLIENT}'>".encode() + data)
+    return copyOf(found[0])
+
+
 class Rendered:
     """
     A stanza rendered once for many recipients.
@@ -117,18 +128,60 @@ class Rendered:
     @ivar tail: what follows it.
     """
 
-    __slots__ = ("head", "tail")
+    __slots__ = ("_element", "head", "tail")
 
-    def __init__(self, head: bytes, tail: bytes) -> None:
+    def __init__(self, head: bytes, tail: bytes, element: Element | None = None) -> None:
+        """@param element: see L{element}; C{None} to parse it when it is asked for."""
         self.head = head
         self.tail = tail
+        self._element = element
 
     @classmethod
-    def of(cls, element: domish.Element) -> Rendered:
-        """Render a stanza without its own C{to}."""
+    def of(cls, element: Element) -> Rendered:
+        """
+        Render a stanza without its own C{to}.
+
+        @param element: not changed from now on.
+        """
         parts: list[str] = []
         _write(element, parts, ns.CLIENT, "to")
-        return cls(parts[0].encode("utf-8"), "".join(parts[1:]).encode("utf-8"))
+        return cls(parts[0].encode("utf-8"), "".join(parts[1:]).encode("utf-8"), element)
+
+    @property
+    def name(self) -> str:
+        """C{"message"}, C{"presence"} or C{"iq"}."""
+        return self.head[1:].decode("ascii")
+
+    @property
+    def type(self) -> str | None:
+        """The C{type} attribute."""
+        return self.element.get("type")
+
+    @property
+    def element(self) -> Element:
+        """
+        The stanza, to be copied before it is changed. If it has a C{to}, this may be that of another recipient: see
+        L{elementTo}.
+        """
+        if self._element is None:
+            self._element = _parse(self.head + self.tail)
+        return self._element
+
+    def elementTo(self, to: bytes) -> Element:
+        """
+        A copy of the stanza for one recipient: to bounce, store or forward it.
+
+        @param to: from L{toAttribute}; C{b""} for none.
+        """
+        copied = copyOf(self.element)
+        copied.attributes.pop("to", None)
+        if to:
+            copied.attributes["to"] = _parse(b"<to" + to + b"/>").attributes["to"]
+        return copied
+
+    def withoutElement(self) -> Rendered:
+        """The same bytes without the element, to be kept for long."""
+        return Rendered(self.head, self.tail)
 
     def addressed(self, to: bytes) -> bytes:
         """
@@ -137,3 +190,9 @@ class Rendered:
         @param to: from L{toAttribute}.
         """
         return self.head + to + self.tail
+
+
+def withAddress(element: Element) -> tuple[Rendered, bytes]:
+    """Render a stanza for one recipient: the arguments of C{send} and C{deliver}."""
+    to = element.attributes.get("to")
+    return Rendered.of(element), b"" if to is None else toAttribute(to)

@@ -66,6 +66,10 @@ class FakeStream:
         assert not self.closed, "written to after its end"
         self.data += stanza.addressed(to)
 
+    def sendNonza(self, element: bytes) -> None:
+        """See L{IStream.sendNonza}."""
+        self.data += element
+
     def close(self, error: StreamError | None) -> None:
         """See L{IStream.close}."""
         self.closed.append(error)

@@ -12,9 +12,11 @@ from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
 from muccore.interfaces import IAuthBackend, ISession, ISessionBinder, IStream
+from muccore.stream.framing import TCPFraming
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 from muccore.xmpp.scramkeys import ScramKeys
 from tests.stream.clients import Bindings
 
@@ -243,9 +245,17 @@ class NegotiationHost:
             raise AttributeError(name)
         return lambda: self.log.append(name)
 
-    def write(self, data: bytes) -> None:
+    def sendHeader(self, attributes: bytes) -> None:
+        """Record it as over TCP."""
+        self.log.append(TCPFraming.renderHeader(attributes))
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
         """Record it."""
-        self.log.append(data)
+        self.log.append(stanza.addressed(to))
+
+    def sendNonza(self, element: bytes) -> None:
+        """Record it."""
+        self.log.append(element)
 
     def close(self, error: StreamError | None) -> None:
         """Record the condition."""

@@ -25,9 +25,9 @@ from muccore.net.tls import ServerTLS
 from muccore.stream.c2s import PARSER_IDLE, PIPELINE_LIMIT, TIME_SLICE, C2SStream
 from muccore.stream.factory import C2SFactory, RejectedStream
 from muccore.stream.features import OFF, REQUIRED, StreamFeatures
+from muccore.stream.framing import SPLIT_WRITE_SIZE
 from muccore.stream.parser.parser import CLOSED, StanzaParser, StreamOpened
 from muccore.stream.sasl.mechanisms import SASL
-from muccore.stream.sending import SPLIT_WRITE_SIZE
 from muccore.testing.defaults import defaultStreams
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -749,7 +749,7 @@ class TLSTests(Case):
         """TLS starts after proceed, with a new stream."""
         stream, transport = self.send(HEADER + STARTTLS)
         proceed = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-        self.assertEqual(transport.log[1:], [proceed, ("startTLS", self.tls)])
+        self.assertEqual(transport.log[2:], [proceed, ("startTLS", self.tls)])
         transport.take()
         stream.dataReceived(LOGIN)
         self.assertIsNotNone(stream.session)

@@ -14,7 +14,7 @@ from twisted.words.xish import domish
 
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
-from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, render, toAttribute
+from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, render, toAttribute, withAddress
 from tests.xmpp.elements import TEXT, comparable, elements
 
 
@@ -122,3 +122,40 @@ class RenderingTests(SynchronousTestCase):
         theirs = domish.Element((ns.CLIENT, "a"))
         theirs.addElement(("urn:x", "b"), content="<")
         self.assertEqual(render(theirs), b"<a><b xmlns='urn:x'>&lt;</b></a>")
+
+
+class ElementTests(SynchronousTestCase):
+    """The element of a L{Rendered}"""
+
+    @settings(max_examples=100, deadline=None)
+    @given(elements())
+    def test_parsed(self, element: Element) -> None:
+        """A stanza that was made of bytes has an element that renders to the same."""
+        rendered = Rendered.of(element).withoutElement()
+        found, sent = render(rendered.element), rendered.addressed(b"")
+        self.assertEqual(comparableTree(parse(found)), comparableTree(parse(sent)))
+        self.assertIs(rendered.element, rendered.element)
+
+    def test_nameAndType(self) -> None:
+        """Name and type are known however it was made."""
+        for element in (stanza("message", "chat"), stanza("presence"), stanza("iq", "get", to="a@b")):
+            for rendered in (Rendered.of(element), Rendered.of(element).withoutElement()):
+                self.assertEqual((rendered.name, rendered.type), (element.name, element.get("type")))
+
+    @given(TEXT)
+    def test_elementTo(self, to: str) -> None:
+        """Each recipient's element is a copy with its address."""
+        element = stanza("message", "chat", to="a@b", id="1")
+        element.add("body", text="x")
+        for rendered in (Rendered.of(element), Rendered.of(element).withoutElement()):
+            found = rendered.elementTo(toAttribute(to))
+            self.assertEqual(found.attributes, {"type": "chat", "id": "1", "to": to})
+            self.assertIsNot(found.child("body"), rendered.element.child("body"))
+            self.assertNotIn("to", rendered.elementTo(b"").attributes)
+        self.assertEqual(element.attributes["to"], "a@b")
+
+    def test_withAddress(self) -> None:
+        """A stanza with its own address, or without one."""
+        for to in (None, "a'@b"):
+            element = stanza("message", to=to)
+            self.assertEqual(comparableTree(parse(Rendered.addressed(*withAddress(element)))), comparable(element))

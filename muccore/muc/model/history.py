@@ -101,7 +101,7 @@ class History:
         @param delayed: whether it has its own delay stamp (an owner's import, XEP-0045 §7.9), which is kept.
         """
         if self._length and rendered.tail.endswith(_END):
-            self._messages.append(_HistoryItem(now, rendered, delayed))
+            self._messages.append(_HistoryItem(now, rendered.withoutElement(), delayed))
             self._size += len(rendered.tail)
             self._trim()
 

@@ -1,0 +1,86 @@
+# -*- test-case-name: tests.stream.test_c2s -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Framing: how a stream and what is sent on it become bytes, and bytes become elements.
+
+A framing is a base class of the streams of one kind of connection, so that sending a stanza costs no further call.
+What is above it (negotiation, sessions, limits, timeouts) is the same for all. Every framing has the methods of
+L{TCPFraming}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from muccore.stream.parser.parser import StanzaParser
+from muccore.xmpp import ns
+from muccore.xmpp.rendering import Rendered
+
+if TYPE_CHECKING:
+    from muccore.stream.c2s import StreamSettings
+
+SPLIT_WRITE_SIZE: Final = 4096
+"""Bytes of a rendered stanza above which all recipients share it, instead of a copy for each."""
+
+STREAM_CLOSE: Final = b"</stream:stream>"
+"""The end tag of a stream over TCP."""
+
+_OPEN: Final = f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'".encode()
+
+
+class TCPFraming:
+    """
+    The framing of streams over TCP (RFC 6120 §4): one XML document a direction.
+
+    @ivar transport: the transport.
+    @ivar write: its method.
+    """
+
+    __slots__ = ()
+
+    transport: Any
+    write: Callable[[bytes], None]
+
+    @staticmethod
+    def makeParser(settings: StreamSettings) -> StanzaParser:
+        """Make the parser of a connection whose client is not logged in."""
+        return StanzaParser(
+            settings.stanzaSizeUnauthenticated, settings.depth, settings.attributes, settings.elements, stepwise=True
+        )
+
+    @staticmethod
+    def renderHeader(attributes: bytes) -> bytes:
+        """
+        Render the header of a stream.
+
+        @param attributes: from L{StreamFeatures.header<muccore.stream.features.StreamFeatures.header>}.
+        """
+        return _OPEN + attributes + b">"
+
+    def sendHeader(self, attributes: bytes) -> None:
+        """Open a stream; the arguments are those of L{renderHeader}."""
+        self.write(self.renderHeader(attributes))
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
+        """See L{muccore.interfaces.IStream.send}."""
+        tail = stanza.tail
+        if len(tail) <= SPLIT_WRITE_SIZE:
+            self.write(stanza.head + to + tail)
+        else:
+            self.transport.writeSequence((stanza.head + to, tail))
+
+    def sendNonza(self, element: bytes) -> None:
+        """See L{muccore.interfaces.IStream.sendNonza}."""
+        self.write(element)
+
+    def sendEnd(self) -> None:
+        """Close the stream."""
+        self.write(STREAM_CLOSE)
+
+    def sendKeepalive(self) -> None:
+        """Send what needs no answer and is not part of any stanza (RFC 6120 §4.6.1)."""
+        self.write(b" ")
+
+
+__all__ = ["SPLIT_WRITE_SIZE", "STREAM_CLOSE", "TCPFraming"]
