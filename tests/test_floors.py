@@ -40,7 +40,7 @@ FLOORS: dict[str, int] = {
 """The floor of each module. A name that ends in C{.*} covers a package with all its modules."""
 
 RESTRICTED: dict[str, tuple[str, ...]] = {
-    "muccore.im.*": ("muccore.im.*", "muccore.routing.*", "muccore.session.*"),
+    "muccore.im.*": ("muccore.im.*", "muccore.routing.*"),
     "muccore.muc.*": ("muccore.routing.handler", "muccore.muc.*"),
     "muccore.services.*": ("muccore.routing.handler",),
     "muccore.storage.*": ("muccore.storage.*",),

@@ -19,11 +19,16 @@ C{to} stays as it was, so a stanza for several resources is rendered once.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler
+from zope.interface import implementer
 
-from muccore.interfaces import IRouter
+from muccore.interfaces import IRouter, ISession, ISessionObserver, ISessions, IUserDomain
+from muccore.interfaces.filters import CONSUMED
 from muccore.interfaces.handlers import (
     FULL,
     HOST,
@@ -35,9 +40,10 @@ from muccore.interfaces.handlers import (
     isFromAccount,
     shownKey,
 )
+from muccore.log.logger import Logger
 from muccore.routing.dispatch import Method, handlerName
 from muccore.routing.domain import Domain
-from muccore.session.registry import Sessions
+from muccore.routing.filters import Filters, mergeFilters
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -54,16 +60,24 @@ _TO_SESSION: Final = frozenset([None, "unavailable", "error"])
 """The types of presence that are delivered. Subscriptions and probes concern the account, and are not supported yet."""
 
 
+_log = Logger()
+
+
+@implementer(IUserDomain)
 class UserDomain(Domain):
     """
-    The domain of the accounts of this server.
+    A domain of accounts of this server.
 
-    @ivar sessions: the sessions of its users.
+    @ivar sessions: the sessions of this server.
+    @ivar outbound: see L{IUserDomain}.
     """
 
-    def __init__(self, name: str, router: IRouter, clock: IReactorTime, sessions: Sessions) -> None:
+    outbound: Filters
+
+    def __init__(self, name: str, router: IRouter, clock: IReactorTime, sessions: ISessions) -> None:
         super().__init__(name, router, clock)
         self.sessions = sessions
+        sessions.addDomain(self)
 
     @staticmethod
     def bind(handler: Any, key: Key, function: Function) -> Method:
@@ -95,6 +109,39 @@ class UserDomain(Domain):
             raise StanzaError("service-unavailable")
 
         return forOwner
+
+    @classmethod
+    def checkFilters(cls, handlers: Iterable[IXMPPHandler]) -> None:
+        """Check the filters of handlers; see L{mergeFilters}."""
+        mergeFilters(handlers, "outbound")
+
+    def _mergeTables(self, handlers: Sequence[IXMPPHandler]) -> None:
+        super()._mergeTables(handlers)
+        self.outbound = mergeFilters(handlers, "outbound")
+        self._observers: list[Any] = [handler for handler in handlers if ISessionObserver.providedBy(handler)]
+
+    def filterOutbound(self, session: ISession, element: Element, to: JID | None) -> Element | None:
+        """See L{IUserDomain.filterOutbound}."""
+        for method in self.outbound[element.name]:
+            try:
+                result = method(session, element, to)
+                if result is CONSUMED:
+                    return None
+                if not isinstance(result, Element):
+                    raise TypeError(f"a filter returned {type(result).__name__}")
+            except Exception:
+                session.sendError(element, self.toStanzaError(Failure()))
+                return None
+            element = result
+        return element
+
+    def sessionEnded(self, session: ISession) -> None:
+        """See L{IUserDomain.sessionEnded}."""
+        for handler in self._observers:
+            try:
+                handler.sessionEnded(session)
+            except Exception:
+                _log.failure("{domain}: a handler failed at the end of a session", domain=self.name)
 
     def mayObserve(self, element: Element, to: JID) -> bool:
         """

@@ -10,13 +10,13 @@ from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
 from muccore.interfaces.routing import IDomain, IRoute, IRouter
-from muccore.interfaces.sessions import ISession, ISessionBinder
+from muccore.interfaces.sessions import ISession, ISessionBinder, ISessionObserver, ISessions, IUserDomain
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
 from muccore.interfaces.streams import IStream
 
 __all__ = [
     "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IDomain", "IHandlerFactory",
-    "IRoomStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "IStore", "IStoreFactory", "IStream",
-    "InvalidOption", "NoSuchUser", "PublicRooms", "RoomChange", "RoomRecord", "SchemaTooNew", "StoreError",
-    "StoreUnavailable", "Subject", "UserExists",
+    "IRoomStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore",
+    "IStoreFactory", "IStream", "IUserDomain", "InvalidOption", "NoSuchUser", "PublicRooms", "RoomChange",
+    "RoomRecord", "SchemaTooNew", "StoreError", "StoreUnavailable", "Subject", "UserExists",
 ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import MethodType
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from muccore.interfaces import IDomain, IRoute, IRouter
 from muccore.interfaces.handlers import ANSWERED, ANY, BARE, FULL, HOST, NOT_HANDLED, Function, Key
 from muccore.log.logger import Logger
 from muccore.routing.dispatch import Method, handlerName, merge
+from muccore.routing.filters import checkNoFilters
 from muccore.routing.shadowing import findShadowed
 from muccore.routing.wokkelstream import WokkelStream, toStanza
 from muccore.xmpp import jid
@@ -113,7 +114,17 @@ class Domain:
         """
         return MethodType(function, handler)
 
-    def _mergeTables(self, handlers: Iterable[IXMPPHandler]) -> None:
+    @classmethod
+    def checkFilters(cls, handlers: Iterable[IXMPPHandler]) -> None:
+        """
+        Check the filters of handlers.
+
+        @raise InvalidHandler: for any, since only user domains have filters.
+        """
+        checkNoFilters(handlers)
+
+    def _mergeTables(self, handlers: Sequence[IXMPPHandler]) -> None:
+        self.checkFilters(handlers)
         self._stanzas, self._iqs, self._takers = merge(handlers, self.bind, self._untaken)
 
     def warnOfShadowed(self) -> None:
@@ -227,12 +238,16 @@ class Domain:
 
     def _sendFailure(self, failure: Failure, element: Element) -> None:
         """Reply with an error for what a method raised."""
+        self.sendError(element, self.toStanzaError(failure))
+
+    def toStanzaError(self, failure: Failure) -> Any:
+        """Get the stanza error that a handler raised, or log what else it raised."""
         error = failure.value
-        if not isinstance(error, _AnyStanzaError) or not (error.type or error.condition in STANZA_CONDITIONS):
-            # Do not log the stanza, which is private.
-            _log.failure("{domain}: a handler failed", failure=failure, domain=self.name)
-            error = StanzaError("internal-server-error")
-        self.sendError(element, error)
+        if isinstance(error, _AnyStanzaError) and (error.type or error.condition in STANZA_CONDITIONS):
+            return error
+        # Do not log the stanza, which is private.
+        _log.failure("{domain}: a handler failed", failure=failure, domain=self.name)
+        return StanzaError("internal-server-error")
 
     def sendError(self, element: Element, error: _AnyStanzaError) -> None:
         """Reply with an error if one may be sent (L{muccore.xmpp.errors.mayReplyWithError})."""

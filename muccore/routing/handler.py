@@ -24,6 +24,7 @@ from wokkel.subprotocols import XMPPHandler
 from zope.interface import implementer
 
 from muccore.interfaces import IDomain
+from muccore.interfaces.filters import FilterTable, IFilterHandler
 from muccore.interfaces.handlers import (
     ANSWERED,
     ANY,
@@ -43,13 +44,14 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.specs import Spec
 
 
-@implementer(ITableHandler, IDisco)
+@implementer(ITableHandler, IFilterHandler, IDisco)
 class Handler(XMPPHandler):  # type: ignore[misc]
     """
     A handler with tables.
 
     @cvar stanzas: see L{ITableHandler.stanzas}.
     @cvar iqs: see L{ITableHandler.iqs}.
+    @cvar outbound: see L{IFilterHandler.outbound}.
     @cvar implements: the texts that it follows.
     @cvar identities: what the domain is because of it, as C{(category, type, name)} (XEP-0030 §3.1).
     @cvar features: the namespaces that the domain supports because of it.
@@ -58,6 +60,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
 
     stanzas: StanzaTable = {}
     iqs: IQTable = {}
+    outbound: FilterTable = {}
     implements: tuple[Spec, ...] = ()
     identities: tuple[tuple[str, str, str | None], ...] = ()
     features: tuple[str, ...] = ()

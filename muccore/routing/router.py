@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from muccore.interfaces import IDomain, IRoute, IRouter
-from muccore.session.registry import Sessions
+from muccore.interfaces import IDomain, IRoute, IRouter, ISessions
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, errorReplyOrNone
@@ -23,11 +22,9 @@ class Router:
     @ivar sessions: who is bound here.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
-        """@param sessions: gets this router."""
+    def __init__(self, sessions: ISessions) -> None:
         self.domains: dict[str, IDomain] = {}
         self.sessions = sessions
-        sessions.router = self
 
     def addDomain(self, domain: IDomain) -> None:
         """

@@ -58,8 +58,8 @@ class ServerComponents:
         self.tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
         domain = settings.server.domain
         self.sasl = SASL(self.accounts, domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings))
-        self.sessions = Sessions(settings.limits.sessionsPerAccount, settings.limits.directedPresences)
-        self.router = Router(self.sessions)
+        self.sessions = Sessions(settings.limits.sessionsPerAccount)
+        self.router = self.sessions.router = Router(self.sessions)
         self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
         self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
         self._handlers = ServerHandlers(settings, {"accounts": self.accounts, "rooms": self.rooms}, reactor)
@@ -104,7 +104,7 @@ class ServerComponents:
         self.tls = tls
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.sessions.limit = settings.limits.sessionsPerAccount
-        self.sessions.directedLimit = settings.limits.directedPresences
+        self._handlers.presence.directedLimit = settings.limits.directedPresences
         self.disco.rename(settings.server.name)
         self.muc.reconfigure(replace(mucOptions(settings), localDomain=self.userDomain.name))
         self.streams.configure(self._offer(settings), streamSettings(settings))

@@ -12,6 +12,7 @@ from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from muccore.config.errors import ConfigError, Problem
 from muccore.config.plugins import HandlerDescription
 from muccore.config.schema import HANDLER_SECTION, Settings
+from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import BadDescription, IRoomStore, IStore
@@ -36,6 +37,7 @@ class ServerHandlers:
 
     @ivar muc: the rooms.
     @ivar disco: service discovery at the accounts' domain.
+    @ivar presence: the presence of sessions.
     """
 
     def __init__(self, settings: Settings, stores: Mapping[str, IStore], reactor: Any) -> None:
@@ -45,8 +47,11 @@ class ServerHandlers:
         self._reactor = reactor
         self.muc = MUCHandler(cast(IRoomStore, stores["rooms"]), mucOptions(settings))
         self.disco = AccountDiscoHandler(lambda: [(settings.muc.domain, self.muc.options.name)], settings.server.name)
+        self.presence = PresenceHandler(settings.limits.directedPresences)
         self._builtin: dict[str, list[Any]] = {
-            "server": [self.disco, AccountPingHandler(), RosterHandler(), VersionHandler(), TimeHandler()],
+            "server": [
+                self.disco, AccountPingHandler(), self.presence, RosterHandler(), VersionHandler(), TimeHandler(),
+            ],
             "muc": [DiscoInfoHandler(), PingHandler(), VersionHandler(), self.muc],
         }
 
@@ -90,6 +95,7 @@ class ServerHandlers:
                 try:
                     handler = self._makeExtra(section, description)
                     merge([*added, handler], domain.bind, lambda element, to: None)
+                    domain.checkFilters([handler])
                 except ConfigError as e:
                     yield from e.problems
                 except InvalidHandler as e:

@@ -11,7 +11,7 @@ from typing import Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import IRouter, ISessionBinder, IStream
+from muccore.interfaces import IRouter, ISessions, IStream, IUserDomain
 from muccore.session.session import Session
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StanzaError, StreamError
@@ -21,21 +21,20 @@ _RESOURCE_BYTES: Final = 15
 _NO_SESSIONS: Final[Mapping[str, Session]] = MappingProxyType({})
 
 
-@implementer(ISessionBinder)
+@implementer(ISessions)
 class Sessions:
     """
     The sessions of every account.
 
-    @ivar router: where sessions route stanzas; L{muccore.routing.router.Router} sets it.
+    @ivar router: where sessions route stanzas; set before the first is bound.
     @ivar limit: sessions an account may have.
-    @ivar directedLimit: addresses that may have directed presence of one session.
     """
 
     router: IRouter
 
-    def __init__(self, limit: int, directedLimit: int) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.directedLimit = directedLimit
+        self._domains: dict[str, IUserDomain] = {}
         self._accounts: dict[str, dict[str, Session]] = {}
         self._count = 0
 
@@ -43,24 +42,24 @@ class Sessions:
         return self._count
 
     def __iter__(self) -> Iterator[Session]:
-        """All sessions of this moment; they may end during the iteration."""
+        """See L{ISessions.__iter__}."""
         return iter([session for sessions in self._accounts.values() for session in sessions.values()])
 
     def forAccount(self, account: str) -> Mapping[str, Session]:
-        """
-        The sessions of an account by resource. Not a copy.
-
-        @param account: the bare JID as text.
-        """
+        """See L{ISessions.forAccount}."""
         return self._accounts.get(account, _NO_SESSIONS)
 
     def byFullJID(self, jid: JID) -> Session | None:
-        """The session with a full JID, or C{None}."""
+        """See L{ISessions.byFullJID}."""
         return self.forAccount(jid.bare).get(jid.resource)
+
+    def addDomain(self, domain: IUserDomain) -> None:
+        """See L{ISessions.addDomain}."""
+        self._domains[domain.name] = domain
 
     def bind(self, account: JID, resource: str | None, stream: IStream) -> Session:
         """
-        See L{ISessionBinder.bind}.
+        See L{ISessions.bind}.
 
         A session that has the resource ends, unavailable presence included, before the new one exists (RFC 6120
         §7.7.2.2): a room sees an occupant leave, then one join.
@@ -80,7 +79,7 @@ class Sessions:
             old.end()
         elif len(bound) >= self.limit:
             raise StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")
-        session = Session(self, self.router, account.withResource(prepared), stream)
+        session = Session(self, self.router, self._domains[account.domain], account.withResource(prepared), stream)
         self._accounts.setdefault(account.bare, {})[prepared] = session
         self._count += 1
         return session

@@ -19,6 +19,7 @@ from twisted.python.filepath import FilePath
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
+from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import HandlerContext, IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
@@ -105,12 +106,13 @@ class InMemoryServer:
         self.clock.advance(1_000_000_000)
         self.store: Any = MemoryRooms() if store is None else store
         self.store.open()
-        self.sessions = Sessions(LIMITS.sessionsPerAccount, LIMITS.directedPresences)
-        self.router = Router(self.sessions)
+        self.sessions = Sessions(LIMITS.sessionsPerAccount)
+        self.router = self.sessions.router = Router(self.sessions)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.rooms = Domain("conference.localhost", self.router, self.clock)
         self.router.addDomain(self.users)
         self.router.addDomain(self.rooms)
+        PresenceHandler(LIMITS.directedPresences).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
         self.muc = MUCHandler(self.store, defaultOptions(**options))
         self.muc.setHandlerParent(self.rooms)

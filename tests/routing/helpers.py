@@ -13,6 +13,7 @@ from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from twisted.words.xish import domish
 from zope.interface import implementer
 
+from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IStream
 from muccore.routing.domain import Domain
@@ -87,10 +88,11 @@ class Server:
 
     def __init__(self, *hosts: str, limit: int = 5, directedLimit: int = 4) -> None:
         self.clock = Clock()
-        self.sessions = Sessions(limit, directedLimit)
-        self.router = Router(self.sessions)
+        self.sessions = Sessions(limit)
+        self.router = self.sessions.router = Router(self.sessions)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.router.addDomain(self.users)
+        self.add("localhost", PresenceHandler(directedLimit))
         for host in hosts:
             self.router.addDomain(Domain(host, self.router, self.clock))
 

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.config.schema import Settings
+from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.interfaces import StoreUnavailable
 from muccore.server import assembly
@@ -171,7 +172,9 @@ class ServerComponentsTests(SynchronousTestCase):
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         for domain, kinds in (
-            (made.userDomain, (DiscoInfoHandler, PingHandler, RosterHandler, VersionHandler, TimeHandler)),
+            (made.userDomain, (
+                DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, VersionHandler, TimeHandler,
+            )),
             (made.mucDomain, (DiscoInfoHandler, PingHandler, VersionHandler, type(made.muc))),
         ):
             handlers = list(domain)
@@ -204,7 +207,7 @@ class ServerComponentsTests(SynchronousTestCase):
             None,
         )
         self.assertFalse(made.sasl.plainWithoutTLS)
-        self.assertEqual((made.sessions.limit, made.sessions.directedLimit), (3, 10))
+        self.assertEqual((made.sessions.limit, made._handlers.presence.directedLimit), (3, 10))
         self.assertIsNot(made.streams.features, offer)
         self.assertEqual((made.streams.features.loginTries, made.streams.features.channelBinding), (2, False))
         self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))

@@ -219,7 +219,7 @@ class AccountTests(DiscoTestCase):
         The domain itself is a server for instant messaging (§3.1: every entity has an identity), with its current name.
         """
         features = f"<feature var='{INFO}'/><feature var='{ITEMS}'/>"
-        [handler] = self.server.router.domains["localhost"]
+        handler = self.server.router.domains["localhost"].handlers[-1]
         for name, shown in ((None, ""), ("Verona", "name='Verona' ")):
             handler.rename(name)
             self.assertEqual(

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from muccore.im.presence import PresenceHandler
+from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IRouter
 from muccore.session.registry import Sessions
 from muccore.xmpp import jid
@@ -37,8 +40,10 @@ class SessionTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Bind the session."""
         self.routed: list[object] = []
-        self.sessions = Sessions(limit=4, directedLimit=3)
-        self.sessions.router = FakeRouter(self.routed)
+        self.sessions = Sessions(limit=4)
+        self.router = self.sessions.router = FakeRouter(self.routed)
+        self.presenceHandler = PresenceHandler(directedLimit=3)
+        self.presenceHandler.setHandlerParent(UserDomain("localhost", self.router, Clock(), self.sessions))
         self.romeo = self.connect(ROMEO)
 
     def connect(self, address: str, presence: str | None = None) -> Client:
