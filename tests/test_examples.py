@@ -200,7 +200,8 @@ class PageTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """They are these."""
-        self.assertEqual(self.names, ["", "farewell.py", "twisted/plugins/farewell_plugin.py", "test_farewell.py"])
+        filters, plugin = ["letterbox.py", "test_letterbox.py"], "twisted/plugins/farewell_plugin.py"
+        self.assertEqual(self.names, ["", "farewell.py", *filters, plugin, "test_farewell.py"])
 
     def test_configuration(self) -> None:
         """The configuration on the page adds the handler, with its option."""
@@ -210,5 +211,6 @@ class PageTests(SynchronousTestCase):
 
     def test_tests(self) -> None:
         """The tests on the page run and pass."""
-        program = "import sys; from twisted.scripts.trial import run; sys.argv = ['trial', 'test_farewell']; run()"
-        self.assertEqual(run(program, self.place, self.place)[-1], "PASSED (successes=6)")
+        program = "import sys; from twisted.scripts.trial import run; sys.argv[:] = {}; run()"
+        program = program.format(["trial", "test_farewell", "test_letterbox"])
+        self.assertEqual(run(program, self.place, self.place)[-1], "PASSED (successes=9)")

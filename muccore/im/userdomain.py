@@ -9,8 +9,9 @@ Where the text leaves a choice:
     is not negative (§8.5.2.1.1, the example it gives for "most available").
   - A C{chat} message to a full JID without a session is treated as one to the bare JID; C{normal} and C{groupchat} ones
     are answered with C{service-unavailable}, C{headline} is dropped (§8.5.3.2.1).
-  - There are no offline messages: where they could be stored, C{service-unavailable} is the answer (§8.5.2.2.1). An
-    account that does not exist is answered like one without sessions (§8.5.1), so that others cannot tell which it is.
+  - Where a message could be stored, the offline filters get it (L{muccore.interfaces.filters}); if none takes it,
+    C{service-unavailable} is the answer (§8.5.2.2.1). An account that does not exist is answered like one without
+    sessions (§8.5.1), so that others cannot tell which it is.
   - An IQ to a full JID is delivered to its session. §8.5.3.1 advises against that between users who do not share
     presence, which is not known without subscriptions.
 
@@ -19,16 +20,16 @@ C{to} stays as it was, so a stanza for several resources is rendered once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISession, ISessionObserver, ISessions, IUserDomain
-from muccore.interfaces.filters import CONSUMED
 from muccore.interfaces.handlers import (
     FULL,
     HOST,
@@ -43,7 +44,7 @@ from muccore.interfaces.handlers import (
 from muccore.log.logger import Logger
 from muccore.routing.dispatch import Method, handlerName
 from muccore.routing.domain import Domain
-from muccore.routing.filters import Filters, mergeFilters
+from muccore.routing.filters import Filters, mergeFilters, passed
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -60,6 +61,9 @@ _TO_SESSION: Final = frozenset([None, "unavailable", "error"])
 """The types of presence that are delivered. Subscriptions and probes concern the account, and are not supported yet."""
 
 
+_NOT_ANSWERED: Final = {"message": frozenset(["error", "headline"]), "iq": frozenset(["result", "error"])}
+"""The types of stanzas that are dropped when nobody gets them."""
+
 _log = Logger()
 
 
@@ -72,7 +76,7 @@ class UserDomain(Domain):
     @ivar outbound: see L{IUserDomain}.
     """
 
-    outbound: Filters
+    outbound: Mapping[str, Filters]
 
     def __init__(self, name: str, router: IRouter, clock: IReactorTime, sessions: ISessions) -> None:
         super().__init__(name, router, clock)
@@ -113,11 +117,13 @@ class UserDomain(Domain):
     @classmethod
     def checkFilters(cls, handlers: Iterable[IXMPPHandler]) -> None:
         """Check the filters of handlers; see L{mergeFilters}."""
-        mergeFilters(handlers, "outbound")
+        mergeFilters(handlers)
 
     def _mergeTables(self, handlers: Sequence[IXMPPHandler]) -> None:
         super()._mergeTables(handlers)
-        self.outbound = mergeFilters(handlers, "outbound")
+        filters = mergeFilters(handlers)
+        self.outbound, self._inbound = filters["outbound"], filters["inbound"]
+        self._offline = filters["offline"]["message"]
         self._observers: list[Any] = [handler for handler in handlers if ISessionObserver.providedBy(handler)]
 
     def filterOutbound(self, session: ISession, element: Element, to: JID | None) -> Element | None:
@@ -125,10 +131,8 @@ class UserDomain(Domain):
         for method in self.outbound[element.name]:
             try:
                 result = method(session, element, to)
-                if result is CONSUMED:
+                if not passed(result):
                     return None
-                if not isinstance(result, Element):
-                    raise TypeError(f"a filter returned {type(result).__name__}")
             except Exception:
                 session.sendError(element, self.toStanzaError(Failure()))
                 return None
@@ -152,63 +156,81 @@ class UserDomain(Domain):
             return True
         return element.name == "iq" and not to.resource and isFromAccount(element, to)
 
+    # Delivery
+
     def stanzaUnhandled(self, element: Element, to: JID) -> None:
-        """Deliver a stanza that no handler has taken."""
+        """Filter and deliver a stanza that no handler has taken."""
         if not to.local:
             super().stanzaUnhandled(element, to)
-        elif to.resource:
-            self._deliverToFull(element, to)
-        else:
-            self._deliverToBare(element, to)
-
-    def _sendUnavailable(self, element: Element) -> None:
-        self.sendError(element, StanzaError("service-unavailable"))
-
-    def _deliverToFull(self, element: Element, to: JID) -> None:
-        """RFC 6121 §8.5.3"""
-        session = self.sessions.byFullJID(to)
-        name = element.name
-        type = element.attributes.get("type")
-        if name == "presence" and type not in _TO_SESSION:
             return
-        if session is not None:
-            session.deliver(Rendered.of(element), toAttribute(element.attributes["to"]))
-        elif name == "iq":
-            if type in ("get", "set"):
-                self._sendUnavailable(element)
-        elif name == "message":
-            if type == "chat":
-                self._deliverToBare(element, to)
-            elif type not in ("error", "headline"):
-                self._sendUnavailable(element)
-
-    def _deliverToBare(self, element: Element, to: JID) -> None:
-        """RFC 6121 §8.5.2"""
-        type = element.attributes.get("type")
-        if element.name == "iq":
-            # No handler answers it on behalf of the account (§8.5.2.1.3).
-            if type in ("get", "set"):
-                self._sendUnavailable(element)
-            return
-        sessions = self.sessions.forAccount(to.bare).values()
-        if element.name == "presence":
-            if type not in _TO_ACCOUNT:
-                return
-            recipients = [session for session in sessions if session.priority is not None]
-        elif type == "error":
-            return
-        elif type == "groupchat":
-            self._sendUnavailable(element)
-            return
-        else:
-            recipients = [session for session in sessions if session.priority is not None and session.priority >= 0]
-            if type != "headline":
-                if not recipients:
-                    self._sendUnavailable(element)
+        recipients = self._recipients(element, to)
+        for method in self._inbound[element.name]:
+            try:
+                result = method(element, to, recipients)
+                if not passed(result):
                     return
-                highest = max(session.priority or 0 for session in recipients)
-                recipients = [session for session in recipients if session.priority == highest]
+            except Exception:
+                self._sendFailure(Failure(), element)
+                return
+            element = result
+        self._deliver(element, to, recipients)
+
+    def redeliver(self, element: Element, to: JID) -> None:
+        """See L{IUserDomain.redeliver}."""
+        self._deliver(element, to, self._recipients(element, to))
+
+    def _deliver(self, element: Element, to: JID, recipients: Sequence[ISession]) -> None:
+        """Deliver a stanza to sessions; if there are none, do what RFC 6121 §8.5 says."""
         if recipients:
             rendered, address = Rendered.of(element), toAttribute(element.attributes["to"])
             for session in recipients:
                 session.deliver(rendered, address)
+            return
+        # An IQ is here because no handler answers it for the account (§8.5.2.1.3), or there is no such session.
+        type = element.attributes.get("type")
+        if element.name == "presence" or type in _NOT_ANSWERED[element.name]:
+            return
+        mayStore = element.name == "message" and (type == "chat" or not (to.resource or type == "groupchat"))
+        if not (mayStore and self._storeOffline(element, to)):
+            self.sendError(element, StanzaError("service-unavailable"))
+
+    def _storeOffline(self, element: Element, to: JID) -> bool:
+        """Pass a message through the offline filters; return whether one has taken or refused it."""
+        for method in self._offline:
+            try:
+                result = self._toDeferred(method(element, to))
+                if isinstance(result, Deferred):
+                    result.addErrback(self._sendFailure, element)
+                    return True
+                if not passed(result):
+                    return True
+            except Exception:
+                self._sendFailure(Failure(), element)
+                return True
+            element = result
+        return False
+
+    def _recipients(self, element: Element, to: JID) -> tuple[ISession, ...]:
+        """Find the sessions that get a stanza."""
+        name = element.name
+        type = element.attributes.get("type")
+        if to.resource:
+            # RFC 6121 §8.5.3
+            if name == "presence" and type not in _TO_SESSION:
+                return ()
+            session = self.sessions.byFullJID(to)
+            if session is not None:
+                return (session,)
+            if name != "message" or type != "chat":
+                return ()
+        # RFC 6121 §8.5.2
+        sessions = self.sessions.forAccount(to.bare).values()
+        if name == "presence":
+            return tuple(session for session in sessions if session.priority is not None) if type in _TO_ACCOUNT else ()
+        if name == "iq" or type in ("error", "groupchat"):
+            return ()
+        ready = [session for session in sessions if session.priority is not None and session.priority >= 0]
+        if type != "headline" and ready:
+            highest = max(session.priority for session in ready)
+            ready = [session for session in ready if session.priority == highest]
+        return tuple(ready)

@@ -1,11 +1,12 @@
 # -*- test-case-name: tests.im.test_filters -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Filters of a user domain: what its handlers do with stanzas that its users send.
+Filters of a user domain: what its handlers do with stanzas that its users send, and with those on the way to them.
 
-A filter sees a stanza before it is routed, once. It returns the stanza, or a changed copy of it, or L{CONSUMED}; it
-refuses by raising L{StanzaError<muccore.xmpp.errors.StanzaError>}. It returns at once: waiting would let stanzas of
-one sender overtake each other (RFC 6120 §10.1).
+A filter gets each stanza once: outbound before it is routed, inbound before it is delivered, offline when no session
+can take it. It returns the stanza, or a changed copy of it, or L{CONSUMED}; it refuses by raising
+L{StanzaError<muccore.xmpp.errors.StanzaError>}. Outbound and inbound filters return at once: waiting would let stanzas
+of one sender overtake each other (RFC 6120 §10.1).
 """
 
 from __future__ import annotations
@@ -28,18 +29,21 @@ class Stage(IntEnum):
     @cvar ARCHIVE: stores them, perhaps with an id (XEP-0313, XEP-0359).
     @cvar COPIES: sends copies to other sessions of the user (XEP-0280), of what has been stored.
     @cvar PRESENCE: keeps and broadcasts presence (RFC 6121 §4).
+    @cvar STORE: stores messages for later (XEP-0160).
     """
 
     BLOCKING = 100
     ARCHIVE = 200
     COPIES = 300
     PRESENCE = 400
+    STORE = 500
 
 
 BLOCKING: Final = Stage.BLOCKING
 ARCHIVE: Final = Stage.ARCHIVE
 COPIES: Final = Stage.COPIES
 PRESENCE: Final = Stage.PRESENCE
+STORE: Final = Stage.STORE
 
 
 class Filtered(Enum):
@@ -63,16 +67,27 @@ FilterTable = Mapping[FilterKey, Function]
 class IFilterHandler(Interface):
     """
     A handler that has filters, in tables like those of
-    L{ITableHandler<muccore.interfaces.handlers.ITableHandler>}.
+    L{ITableHandler<muccore.interfaces.handlers.ITableHandler>}: C{{(name, stage): function}}.
     """
 
     outbound = Attribute(
-        "C{{(name, stage): function}}, called with the handler, the sender's L{ISession}, the stanza and its address "
-        "(C{None} for presence without one). C{from} has been checked, and IQs obey RFC 6120 §8.2.3."
+        "Called with the handler, the sender's L{ISession}, the stanza and its address (C{None} for presence without "
+        "one). C{from} has been checked, and IQs obey RFC 6120 §8.2.3."
+    )
+    inbound = Attribute(
+        "Called with the handler, the stanza, its address (an account or a session, which may not exist) and a tuple "
+        "of the L{ISession}s that will get it. Not for IQs that a handler answers for an account, nor for what a room "
+        "delivers to its occupants."
+    )
+    offline = Attribute(
+        "Called with the handler, a message and its address, if it is of a type that may be stored (RFC 6121 §8.5.2.2) "
+        "and no session can take it. If all return the message, it is refused with C{service-unavailable}, as it is "
+        "for an account that does not exist: others must not learn which do. What is returned may be a Deferred or a "
+        "coroutine: then the message counts as consumed, and a failure is sent back."
     )
 
 
 __all__ = [
-    "ARCHIVE", "BLOCKING", "CONSUMED", "COPIES", "PRESENCE", "FilterKey", "FilterTable", "Filtered", "IFilterHandler",
-    "Stage",
+    "ARCHIVE", "BLOCKING", "CONSUMED", "COPIES", "PRESENCE", "STORE", "FilterKey", "FilterTable", "Filtered",
+    "IFilterHandler", "Stage",
 ]

@@ -118,5 +118,11 @@ class IUserDomain(IDomain):
         @return: what is to be routed, or C{None} for nothing: a filter has consumed it, or it was refused.
         """
 
+    def redeliver(element: Element, to: JID) -> None:
+        """
+        Deliver a stanza that a session has been given, but not its client, by RFC 6121 §8.5 to the other sessions, to
+        the offline filters, or back. The inbound filters have had it.
+        """
+
     def sessionEnded(session: ISession) -> None:
         """Tell the handlers that are L{ISessionObserver}s. Never fails."""

@@ -1,34 +1,43 @@
 # -*- test-case-name: tests.im.test_filters -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Merges the tables of filters of a domain's handlers (L{muccore.interfaces.filters})."""
+"""Merges the tables of filters of a domain's handlers (L{muccore.interfaces.filters}) and applies them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import MethodType
 from typing import Any, Final
 
-from muccore.interfaces.filters import IFilterHandler
+from muccore.interfaces.filters import CONSUMED, IFilterHandler
 from muccore.interfaces.handlers import InvalidHandler
 from muccore.routing.dispatch import handlerName
+from muccore.xmpp.element import Element
 
-Filters = dict[str, tuple[Callable[..., Any], ...]]
-"""The filters for each kind of stanza, in order."""
+Filters = tuple[Callable[..., Any], ...]
+"""The filters for one kind of stanza, in order."""
 
-TABLES: Final = ("outbound",)
-"""The attributes of L{IFilterHandler}."""
+TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "outbound": ("message", "presence", "iq"),
+    "inbound": ("message", "presence", "iq"),
+    "offline": ("message",),
+}
+"""The attributes of L{IFilterHandler} and the stanzas that each is for."""
 
-_STANZAS: Final = ("message", "presence", "iq")
 
-
-def mergeFilters(handlers: Iterable[Any], table: str) -> Filters:
+def mergeFilters(handlers: Iterable[Any]) -> dict[str, dict[str, Filters]]:
     """
-    Merge the tables of one name.
+    Merge the tables of filters of handlers.
 
     @param handlers: in the order in which they were added.
+    @return: by name of the table, then by kind of stanza.
     @raise InvalidHandler: if a line is invalid.
     """
-    found: dict[str, list[tuple[int, Callable[..., Any]]]] = {name: [] for name in _STANZAS}
+    handlers = list(handlers)
+    return {table: _merge(handlers, table, kinds) for table, kinds in TABLES.items()}
+
+
+def _merge(handlers: list[Any], table: str, kinds: tuple[str, ...]) -> dict[str, Filters]:
+    found: dict[str, list[tuple[int, Callable[..., Any]]]] = {kind: [] for kind in kinds}
     for handler in handlers:
         for key, function in _table(handler, table).items():
             if not (isinstance(key, tuple) and len(key) == 2 and key[0] in found and isinstance(key[1], int)):
@@ -37,9 +46,9 @@ def mergeFilters(handlers: Iterable[Any], table: str) -> Filters:
                 raise InvalidHandler(f"{handlerName(handler)} has {function!r} in {table!r}; a table holds functions")
             found[key[0]].append((key[1], MethodType(function, handler)))
     # The sort is stable.
-    return {
-        name: tuple(method for _, method in sorted(lines, key=lambda line: line[0])) for name, lines in found.items()
-    }
+    for lines in found.values():
+        lines.sort(key=lambda line: line[0])
+    return {kind: tuple(method for _, method in lines) for kind, lines in found.items()}
 
 
 def checkNoFilters(handlers: Iterable[Any]) -> None:
@@ -55,3 +64,17 @@ def checkNoFilters(handlers: Iterable[Any]) -> None:
 
 def _table(handler: Any, table: str) -> Any:
     return getattr(handler, table, {}) if IFilterHandler.providedBy(handler) else {}
+
+
+def passed(result: Any) -> bool:
+    """
+    Whether a filter passes a stanza on.
+
+    @param result: what it returned.
+    @raise TypeError: if that is neither a stanza nor L{CONSUMED}.
+    """
+    if result is CONSUMED:
+        return False
+    if not isinstance(result, Element):
+        raise TypeError(f"a filter returned {type(result).__name__}")
+    return True

@@ -52,6 +52,8 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     @cvar stanzas: see L{ITableHandler.stanzas}.
     @cvar iqs: see L{ITableHandler.iqs}.
     @cvar outbound: see L{IFilterHandler.outbound}.
+    @cvar inbound: see L{IFilterHandler.inbound}.
+    @cvar offline: see L{IFilterHandler.offline}.
     @cvar implements: the texts that it follows.
     @cvar identities: what the domain is because of it, as C{(category, type, name)} (XEP-0030 §3.1).
     @cvar features: the namespaces that the domain supports because of it.
@@ -61,6 +63,8 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     stanzas: StanzaTable = {}
     iqs: IQTable = {}
     outbound: FilterTable = {}
+    inbound: FilterTable = {}
+    offline: FilterTable = {}
     implements: tuple[Spec, ...] = ()
     identities: tuple[tuple[str, str, str | None], ...] = ()
     features: tuple[str, ...] = ()

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muccore.interfaces import ISession, ISessionObserver, IUserDomain
-from muccore.interfaces.filters import ARCHIVE, BLOCKING, CONSUMED, COPIES, PRESENCE
+from muccore.interfaces.filters import ARCHIVE, BLOCKING, CONSUMED, COPIES, PRESENCE, STORE
 from muccore.interfaces.handlers import InvalidHandler
 from muccore.routing.handler import Handler, StanzaError
-from tests.routing.helpers import Server, canonical, conditions
+from muccore.xmpp import jid
+from tests.routing.helpers import Server, canonical, conditions, xml
 
 ROMEO = "romeo@localhost/orchard"
 JULIET = "juliet@localhost/balcony"
@@ -134,6 +136,165 @@ class OutboundTests(FilterTestCase):
         self.assertEqual(len(self.sendToJuliet()[0]), 1)
 
 
+def recording(seen: list[Any], result: Any = None) -> Any:
+    """
+    Make an inbound or offline filter that records its arguments and passes the stanza, unless a result is given. It
+    leaves alone what comes back to Romeo.
+    """
+
+    def function(handler: Any, element: Any, to: Any, *arguments: Any) -> Any:
+        if to.full == ROMEO:
+            return element
+        seen.append((element.attributes.get("type"), to, *arguments))
+        return element if result is None else result
+
+    return function
+
+
+class InboundTests(FilterTestCase):
+    """Inbound filters."""
+
+    def test_recipients(self) -> None:
+        """A filter gets each stanza to an account once, with the sessions that will get it, if there are any."""
+        seen: list[Any] = []
+        self.add(inbound={(kind, ARCHIVE): recording(seen) for kind in ("message", "presence", "iq")})
+        garden = self.server.connect("juliet@localhost/garden", "<presence/>")
+        both = (self.juliet.session, garden.session)
+        for name, type, to, recipients in (
+            ("message", "chat", "juliet@localhost", both),
+            ("message", "groupchat", JULIET, both[:1]),
+            ("message", "chat", "juliet@localhost/x", both),
+            ("message", "error", "juliet@localhost", ()),
+            ("message", "chat", "nobody@localhost", ()),
+            ("presence", "unavailable", "juliet@localhost", both),
+            ("presence", "probe", JULIET, ()),
+            ("iq", "result", JULIET, both[:1]),
+            ("iq", "get", "nobody@localhost", ()),
+        ):
+            self.romeo.send(f"<{name} type='{type}' to='{to}' id='1'><q xmlns='urn:q'/></{name}>")
+            [(seenType, address, sessions)] = seen
+            self.assertEqual((seenType, address.full, sessions), (type, to, recipients))
+            seen.clear()
+
+    def test_elsewhere(self) -> None:
+        """Stanzas to the domain itself, to other domains, and own presence are not inbound."""
+        seen: list[Any] = []
+        self.add(inbound={(kind, ARCHIVE): recording(seen) for kind in ("message", "presence")})
+        for to in ("localhost", "localhost/x", "elsewhere.localhost", "a@example.org"):
+            self.romeo.send(f"<message to='{to}'/>")
+        self.romeo.send("<presence/>")
+        self.assertEqual(seen, [])
+
+    def test_order(self) -> None:
+        """A refusal, a consumption or a failure ends the way of a stanza; stages are in order."""
+
+        def refuse() -> Any:
+            raise StanzaError("not-acceptable")
+
+        for result, expected, failures in (
+            (refuse, ["not-acceptable"], 0),
+            (lambda: CONSUMED, [], 0),
+            (lambda: None, ["internal-server-error"], 1),
+        ):
+            self.setUp()
+            later: list[Any] = []
+
+            def block(handler: Any, element: Any, to: Any, recipients: Any, result: Any = result) -> Any:
+                return element if to.full == ROMEO else result()
+
+            self.add(
+                inbound={("message", COPIES): recording(later), ("message", BLOCKING): block},
+                offline={("message", STORE): recording(later)},
+            )
+            self.assertEqual(self.sendToJuliet(), ([], expected))
+            self.assertEqual(conditions(self.romeo.ask("<message to='nobody@localhost'/>")), expected)
+            self.assertEqual((later, len(self.flushLoggedErrors())), ([], 2 * failures))
+
+    def test_changed(self) -> None:
+        """What a filter returns is delivered in place of the stanza."""
+
+        def mark(handler: Any, element: Any, to: Any, recipients: Any) -> Any:
+            changed = element.copy()
+            changed.add("stanza-id", "urn:xmpp:sid:0", id="7")
+            return changed
+
+        self.add(inbound={("message", ARCHIVE): mark})
+        [message], _ = self.sendToJuliet()
+        self.assertIn('<stanza-id xmlns="urn:xmpp:sid:0" id="7">', message)
+
+
+class OfflineTests(FilterTestCase):
+    """Offline filters."""
+
+    def setUp(self) -> None:
+        """Prepare to record what is stored."""
+        super().setUp()
+        self.stored: list[Any] = []
+
+    def send(self, type: str, to: str) -> list[str]:
+        """Let Romeo send a message; return the errors that come back."""
+        return conditions(self.romeo.ask(f"<message type='{type}' to='{to}'><body>hi</body></message>"))
+
+    def test_table(self) -> None:
+        """Messages of type normal and chat that no session takes are offered (RFC 6121 §8.5.2.2, §8.5.3.2)."""
+        self.add(offline={("message", STORE): recording(self.stored, CONSUMED)})
+        nobody = "nobody@localhost"
+        for type, to, stored, back in (
+            ("chat", nobody, True, []),
+            ("normal", nobody, True, []),
+            ("shout", nobody, True, []),
+            ("chat", f"{nobody}/x", True, []),
+            ("normal", f"{nobody}/x", False, ["service-unavailable"]),
+            ("groupchat", nobody, False, ["service-unavailable"]),
+            ("headline", nobody, False, []),
+            ("error", nobody, False, []),
+            ("chat", JULIET, False, []),
+        ):
+            self.assertEqual((self.send(type, to), [kind for kind, _ in self.stored]), (back, [type] * stored), type)
+            self.stored.clear()
+
+    def test_negativePriority(self) -> None:
+        """Resources with negative priority count as offline (§8.5.2.1.1)."""
+        self.add(offline={("message", STORE): recording(self.stored, CONSUMED)})
+        self.juliet.ask("<presence><priority>-1</priority></presence>")
+        self.assertEqual(self.send("chat", "juliet@localhost"), [])
+        self.assertEqual((len(self.stored), self.juliet.take()), (1, []))
+
+    def test_passed(self) -> None:
+        """What every filter passes on is refused."""
+        self.add(offline={("message", STORE): recording(self.stored), ("message", ARCHIVE): recording(self.stored)})
+        self.assertEqual(self.send("chat", "nobody@localhost"), ["service-unavailable"])
+        self.assertEqual(len(self.stored), 2)
+
+    def test_waiting(self) -> None:
+        """A filter may answer later: a failure is sent back then, and no other filter is asked."""
+        waiting: Deferred[Any] = Deferred()
+        self.add(offline={("message", BLOCKING): lambda *_: waiting, ("message", STORE): recording(self.stored)})
+        self.assertEqual(self.send("chat", "nobody@localhost"), [])
+        waiting.errback(StanzaError("resource-constraint"))
+        self.assertEqual(conditions(self.romeo.take()), ["resource-constraint"])
+        self.assertEqual(self.stored, [])
+
+    def test_refused(self) -> None:
+        """A filter refuses with an error of its own, such as for a full store."""
+
+        def refuse(handler: Any, *arguments: Any) -> Any:
+            raise StanzaError("resource-constraint")
+
+        self.add(offline={("message", STORE): refuse})
+        self.assertEqual(self.send("chat", "nobody@localhost"), ["resource-constraint"])
+
+    def test_redeliver(self) -> None:
+        """A stanza that a session could not pass on goes to other sessions, or offline; it is filtered only once."""
+        seen: list[Any] = []
+        self.add(inbound={("message", ARCHIVE): recording(seen)}, offline={("message", STORE): recording(self.stored)})
+        for to, got, back in (("juliet@localhost", 1, []), ("nobody@localhost", 0, ["service-unavailable"])):
+            message = xml(f"<message type='chat' from='{ROMEO}' to='{to}'/>")
+            self.server.users.redeliver(message, jid.parse(to))
+            self.assertEqual((len(self.juliet.take()), conditions(self.romeo.take())), (got, back))
+        self.assertEqual((seen, len(self.stored)), ([], 1))
+
+
 class InvalidTests(FilterTestCase):
     """Tables that are refused, so that the server does not start."""
 
@@ -145,8 +306,11 @@ class InvalidTests(FilterTestCase):
             ({("message", "archive"): lambda *_: None}, "in 'outbound', which is no key of it"),
             ({("message", ARCHIVE): "archive"}, "'archive' in 'outbound'; a table holds functions"),
         ):
-            raised = self.assertRaises(InvalidHandler, self.add, outbound=table)
-            self.assertIn(problem, str(raised))
+            for name in ("outbound", "inbound", "offline"):
+                raised = self.assertRaises(InvalidHandler, self.add, **{name: table})
+                self.assertIn(problem.replace("outbound", name), str(raised))
+        raised = self.assertRaises(InvalidHandler, self.add, offline={("iq", STORE): lambda *_: None})
+        self.assertIn("in 'offline', which is no key of it", str(raised))
         self.assertEqual(len(self.sendToJuliet()[0]), 1)
 
     def test_otherDomains(self) -> None:
