@@ -200,7 +200,8 @@ class PageTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """They are these."""
-        filters, plugin = ["letterbox.py", "test_letterbox.py"], "twisted/plugins/farewell_plugin.py"
+        filters = ["letterbox.py", "test_letterbox.py", "heartbeat.py", "test_heartbeat.py"]
+        plugin = "twisted/plugins/farewell_plugin.py"
         self.assertEqual(self.names, ["", "farewell.py", *filters, plugin, "test_farewell.py"])
 
     def test_configuration(self) -> None:
@@ -212,5 +213,5 @@ class PageTests(SynchronousTestCase):
     def test_tests(self) -> None:
         """The tests on the page run and pass."""
         program = "import sys; from twisted.scripts.trial import run; sys.argv[:] = {}; run()"
-        program = program.format(["trial", "test_farewell", "test_letterbox"])
-        self.assertEqual(run(program, self.place, self.place)[-1], "PASSED (successes=9)")
+        program = program.format(["trial", "test_farewell", "test_letterbox", "test_heartbeat"])
+        self.assertEqual(run(program, self.place, self.place)[-1], "PASSED (successes=11)")

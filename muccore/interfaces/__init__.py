@@ -12,11 +12,12 @@ from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomCha
 from muccore.interfaces.routing import IDomain, IRoute, IRouter
 from muccore.interfaces.sessions import ISession, ISessionBinder, ISessionObserver, ISessions, IUserDomain
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
-from muccore.interfaces.streams import IStream
+from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 
 __all__ = [
     "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IDomain", "IHandlerFactory",
     "IRoomStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore",
-    "IStoreFactory", "IStream", "IUserDomain", "InvalidOption", "NoSuchUser", "PublicRooms", "RoomChange",
-    "RoomRecord", "SchemaTooNew", "StoreError", "StoreUnavailable", "Subject", "UserExists",
+    "IStoreFactory", "IStream", "IStreamFeature", "IUserDomain", "InvalidOption", "NoSuchUser", "Offering",
+    "PublicRooms", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "Subject",
+    "UserExists",
 ]

@@ -1,10 +1,15 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Streams, as sessions use them."""
+"""Streams, as sessions use them, and the features that they offer."""
 
 from __future__ import annotations
 
-from zope.interface import Interface
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, NamedTuple
 
+from zope.interface import Attribute, Interface
+
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.rendering import Rendered
 
@@ -28,3 +33,46 @@ class IStream(Interface):
 
     def close(error: StreamError | None) -> None:
         """End the stream: send the error, if there is one, and the closing tag, then close the connection."""
+
+
+class Stage(Enum):
+    """
+    The stage of a client's stream in which a feature is offered.
+
+    @cvar LOGIN: before the log-in.
+    @cvar BINDING: after the log-in, before a resource is bound.
+    """
+
+    LOGIN = 0
+    BINDING = 1
+
+
+class Offering(NamedTuple):
+    """
+    The stream to which features are offered.
+
+    @ivar secure: whether it is under TLS.
+    @ivar bindings: the L{ChannelBindings<muccore.net.tls.ChannelBindings>} of its connection, or C{None}.
+    """
+
+    secure: bool
+    bindings: Any
+
+
+class IStreamFeature(Interface):
+    """
+    A feature of clients' streams (RFC 6120 §4.3.2).
+
+    It is offered to every stream of a kind alike: what it offers is rendered once for each L{Offering}.
+    """
+
+    stage = Attribute("The L{Stage} in which it is offered.")
+    order = Attribute("Its place among the features of its stage, C{int}, lowest first; muccore's own are below 1000.")
+    nonzas = Attribute(
+        "C{{(namespace, name): function}} for elements that are no stanzas, from clients with a bound resource. A "
+        "function is called with the L{ISession<muccore.interfaces.ISession>} and the element; it answers on the "
+        "session's stream, and may raise L{StreamError}."
+    )
+
+    def offer(offering: Offering) -> Iterable[Element]:
+        """Make what is offered: nothing to streams that may not use it."""

@@ -54,6 +54,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     @cvar outbound: see L{IFilterHandler.outbound}.
     @cvar inbound: see L{IFilterHandler.inbound}.
     @cvar offline: see L{IFilterHandler.offline}.
+    @cvar streamFeatures: what it offers to the streams of a domain of accounts, as L{IStreamFeature}.
     @cvar implements: the texts that it follows.
     @cvar identities: what the domain is because of it, as C{(category, type, name)} (XEP-0030 §3.1).
     @cvar features: the namespaces that the domain supports because of it.
@@ -65,6 +66,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     outbound: FilterTable = {}
     inbound: FilterTable = {}
     offline: FilterTable = {}
+    streamFeatures: Sequence[Any] = ()
     implements: tuple[Spec, ...] = ()
     identities: tuple[tuple[str, str, str | None], ...] = ()
     features: tuple[str, ...] = ()

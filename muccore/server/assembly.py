@@ -20,7 +20,7 @@ from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.server import preflight
-from muccore.server.handlers import ServerHandlers, mucOptions
+from muccore.server.handlers import ServerHandlers, mucOptions, streamFeaturesOf
 from muccore.session.registry import Sessions
 from muccore.storage.registry import makeStore
 from muccore.stream.c2s import StreamSettings
@@ -62,17 +62,20 @@ class ServerComponents:
         self.router = self.sessions.router = Router(self.sessions)
         self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
         self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
+        self._streamFeatures: list[Any] = []
         self._handlers = ServerHandlers(settings, {"accounts": self.accounts, "rooms": self.rooms}, reactor)
         self.muc, self.disco = self._handlers.muc, self._handlers.disco
         for made in (self.userDomain, self.mucDomain):
             self.router.addDomain(made)
+        self._settings = settings
         self.streams = C2SFactory(self.flusher, self._offer(settings), streamSettings(settings))
 
     def _offer(self, settings: Settings) -> StreamFeatures:
         c2s = settings.c2s
         return StreamFeatures(
-            self.userDomain.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries, c2s.channelBinding
-        )
+            self.userDomain.name, self.sasl, self.sessions, self.tls, c2s.tls, c2s.loginTries, c2s.channelBinding,
+            self._streamFeatures,
+        )  # fmt: skip
 
     @property
     def stores(self) -> tuple[IStore, IStore]:
@@ -93,7 +96,10 @@ class ServerComponents:
         for domain, section in ((self.userDomain, "server"), (self.mucDomain, "muc")):
             for handler in self._handlers.make(section):
                 handler.setHandlerParent(domain)
+                if domain is self.userDomain:
+                    self._streamFeatures.extend(streamFeaturesOf(handler))
             domain.warnOfShadowed()
+        self.streams.configure(self._offer(self._settings), streamSettings(self._settings))
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:
         """
@@ -101,7 +107,7 @@ class ServerComponents:
 
         @param tls: its certificate.
         """
-        self.tls = tls
+        self._settings, self.tls = settings, tls
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.sessions.limit = settings.limits.sessionsPerAccount
         self._handlers.presence.directedLimit = settings.limits.directedPresences

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
@@ -26,6 +26,7 @@ from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
+from muccore.stream.features import mergeNonzas
 
 DOMAINS: Final = (("server", UserDomain), ("muc", Domain))
 """The section that configures each domain, and the class of the domain."""
@@ -91,17 +92,26 @@ class ServerHandlers:
         """Find handlers that cannot be made, and tables that cannot be merged; no handler is added."""
         for section, domain in DOMAINS:
             added = list(self._builtin[section])
+            streamFeatures: list[Any] = []
             for description in getattr(self._settings, section).extraHandlers:
                 try:
                     handler = self._makeExtra(section, description)
                     merge([*added, handler], domain.bind, lambda element, to: None)
                     domain.checkFilters([handler])
+                    if section == "server":
+                        streamFeatures.extend(streamFeaturesOf(handler))
+                        mergeNonzas(streamFeatures)
                 except ConfigError as e:
                     yield from e.problems
                 except InvalidHandler as e:
                     yield self._problem(section, str(e))
                 else:
                     added.append(handler)
+
+
+def streamFeaturesOf(handler: Any) -> Sequence[Any]:
+    """The stream features of a handler, which may be one of wokkel's."""
+    return getattr(handler, "streamFeatures", ())
 
 
 def _oneLine(text: object) -> str:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISession, IStream, IUserDomain
 from muccore.xmpp import jid, ns
-from muccore.xmpp.element import Element
+from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
 from muccore.xmpp.rendering import Rendered, toAttribute
@@ -126,6 +126,8 @@ class Session:
                 if problem is not None:
                     self.sendError(element, StanzaError("bad-request", text=problem))
                     return
+                if attributes["type"] == "set" and self._answersStreamIQ(element, to):
+                    return
             if to is None:
                 # RFC 6120 §10.3.1, §10.3.3
                 to = self.account
@@ -138,6 +140,20 @@ class Session:
             element = filtered
         if to is not None:
             self._router.route(element, to)
+
+    def _answersStreamIQ(self, iq: Element, to: JID | None) -> bool:
+        """Answer an IQ of type C{set} if it is about the stream."""
+        if to is not None and to.full not in (self.jid.domain, self.jid.bare):
+            return False
+        if iq.child("session", ns.SESSION) is not None:
+            # COMPAT: RFC 3921 §3.
+            self.deliver(Rendered.of(reply(iq, "result")), toAttribute(self.fullText))
+        elif iq.child("bind", ns.BIND) is not None:
+            # RFC 6120 §7.6.2.2: one resource per stream.
+            self.sendError(iq, StanzaError("not-allowed"))
+        else:
+            return False
+        return True
 
     def _checkSender(self, sender: str) -> None:
         try:

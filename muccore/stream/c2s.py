@@ -10,7 +10,7 @@ parser frees memory when idle, and its timeouts share one timing wheel with all 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -26,13 +26,13 @@ from muccore.net.limits import Networks, TokenBucket
 from muccore.net.timingwheel import TICK
 from muccore.net.tls import ChannelBindings
 from muccore.stream import streamlog
+from muccore.stream.features import Nonza
 from muccore.stream.framing import TCPFraming
-from muccore.stream.negotiation import Negotiation, answerStreamIQ
+from muccore.stream.negotiation import Negotiation
 from muccore.stream.parser.events import CLOSED, Event
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
-from muccore.xmpp.rendering import withAddress
 
 if TYPE_CHECKING:
     from muccore.stream.factory import C2SFactory
@@ -105,8 +105,8 @@ class C2SStream(TCPFraming, Protocol):
     # Protocol has no slots, but its dictionary is created only when another attribute is set.
     __slots__ = (
         "_boundAt", "_bucket", "_ended", "_error", "_host", "_lastKeepalive", "_lastReceived", "_negotiation",
-        "_parser", "_parsingPaused", "_throttleTimer", "_throttledUntil", "connected", "due", "factory", "session",
-        "transport", "write",
+        "_nonzas", "_parser", "_parsingPaused", "_throttleTimer", "_throttledUntil", "connected", "due", "factory",
+        "session", "transport", "write",
     )  # fmt: skip
 
     factory: C2SFactory
@@ -203,14 +203,14 @@ class C2SStream(TCPFraming, Protocol):
                 self._updateReading()
 
     def _boundReceived(self, session: ISession, element: Element) -> None:
-        if element.name == "iq":
-            answer = answerStreamIQ(element, session)
-            if answer is not None:
-                self.send(*withAddress(answer))
+        if element.uri != ns.CLIENT:
+            handle = self._nonzas.get((element.uri, element.name))
+            if handle is not None:
+                handle(session, element)
                 return
-        elif element.uri == ns.STREAM and element.name == "error":
-            self._finish(None)
-            return
+            if element.uri == ns.STREAM and element.name == "error":
+                self._finish(None)
+                return
         session.stanzaReceived(element)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -322,6 +322,7 @@ class C2SStream(TCPFraming, Protocol):
         negotiation = cast(Negotiation, self._negotiation)
         streamlog.logLogin(self._host, self.transport, negotiation, session.jid.full)
         self.session = session
+        self._nonzas: Mapping[tuple[str | None, str], Nonza] = negotiation.features.nonzas
         self._negotiation = None
         self._parser.stepwise = False
         # Many clients are idle after the log-in; the others get a new expat parser in 3 µs.

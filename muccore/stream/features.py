@@ -1,33 +1,29 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The server's header and stream features (RFC 6120 §4.3.2, §4.7), rendered once per configuration.
+The features of streams (RFC 6120 §4.3.2), with the header (§4.7): a registry, ordered by stage.
+
+What a feature offers is rendered once per configuration. A feature of muccore itself may also have C{steps}, a L{Row}
+for each state of the negotiation, for the elements with which a client uses it.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from muccore.interfaces import ISessionBinder
+from muccore.interfaces import ISession, ISessionBinder
+from muccore.interfaces.handlers import InvalidHandler
+from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.net.tls import ChannelBindings, ServerTLS
+from muccore.stream.binding import ResourceBinding, SessionRequest
 from muccore.stream.sasl.mechanisms import SASL
-from muccore.xmpp import ns
+from muccore.stream.sasl.profile import SASLProfile
+from muccore.stream.starttls import OFF, REQUIRED, StartTLS
+from muccore.stream.states import Row, State
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import escapeAttribute, render
-from muccore.xmpp.specs import Spec
-
-implements: Final = (Spec(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
-"""The specifications that this module implements."""
-
-REQUIRED: Final = "required"
-"""TLS mode: log-in only under TLS."""
-
-OPTIONAL: Final = "optional"
-"""TLS mode: log-in with or without TLS."""
-
-OFF: Final = "off"
-"""TLS mode: no STARTTLS."""
 
 LANGUAGE: Final = "en"
 """The default language of the server's streams."""
@@ -35,11 +31,10 @@ LANGUAGE: Final = "en"
 LOGIN_TRIES: Final = 5
 """Default for failed log-ins after which the stream is closed."""
 
-BINDING_TRIES: Final = 8
-"""Refused channel bindings after which the stream is closed. A client has no reason for more than one per mechanism."""
-
 _ID_BYTES: Final = 12
-_PLUS: Final = "-PLUS"
+
+Nonza = Callable[[ISession, Element], Any]
+"""Handles a nonza of a client with a bound resource; may raise L{StreamError}."""
 
 
 class StreamFeatures:
@@ -47,13 +42,13 @@ class StreamFeatures:
     What the streams of one configuration offer. Immutable: a new configuration creates a new one.
 
     @ivar domain: the prepared domain of the accounts.
-    @ivar sasl: the log-in.
     @ivar binder: binds resources.
     @ivar tls: creates TLS connections, or C{None}.
-    @ivar tlsMode: L{REQUIRED}, L{OPTIONAL} or L{OFF}, for STARTTLS.
+    @ivar tlsMode: see L{muccore.stream.starttls}.
     @ivar loginTries: failed log-ins after which the stream is closed.
     @ivar channelBinding: whether to offer channel binding.
-    @ivar bindFeatures: the features after the log-in, rendered.
+    @ivar steps: the elements that the features expect in each state.
+    @ivar nonzas: the elements for sessions that are no stanzas.
     """
 
     def __init__(
@@ -65,24 +60,30 @@ class StreamFeatures:
         tlsMode: str = REQUIRED,
         loginTries: int = LOGIN_TRIES,
         channelBinding: bool = True,
+        more: Sequence[Any] = (),
     ) -> None:
-        """@raise ValueError: for STARTTLS without C{tls}."""
+        """
+        @param more: features (L{IStreamFeature}) besides STARTTLS, SASL and resource binding.
+        @raise ValueError: for STARTTLS without C{tls}.
+        @raise InvalidHandler: if two features handle the same element.
+        """
         if tls is None and tlsMode != OFF:
             raise ValueError("STARTTLS needs a certificate")
         self.domain = domain
-        self.sasl = sasl
         self.binder = binder
         self.tls = tls
         self.tlsMode = tlsMode
         self.loginTries = loginTries
         self.channelBinding = channelBinding
+        self.steps: Mapping[State, Row] = {state: {} for state in State}
+        builtin = (StartTLS(tlsMode), SASLProfile(sasl, tlsMode), ResourceBinding(), SessionRequest())
+        self._features: list[Any] = sorted((*builtin, *more), key=lambda feature: feature.order)
+        for feature in self._features:
+            for state, row in getattr(feature, "steps", {}).items():
+                _merge(self.steps[state], row, feature)
+        self.nonzas = mergeNonzas(self._features)
         self._header = f" from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
-        features = _features()
-        features.add("bind", ns.BIND)
-        # COMPAT: clients of RFC 3921 request a session unless it is optional.
-        features.add("session", ns.SESSION).add("optional")
-        self.bindFeatures = render(features)
-        self._loginFeatures: dict[tuple[bool, tuple[str, ...] | None], bytes] = {}
+        self._rendered: dict[tuple[Stage, bool, tuple[str, ...] | None], bytes] = {}
 
     def header(self, to: str | None) -> bytes:
         """
@@ -93,40 +94,41 @@ class StreamFeatures:
         addressed = "" if to is None else f" to='{escapeAttribute(to)}'"
         return f"{self._header} id='{os.urandom(_ID_BYTES).hex()}'{addressed}".encode()
 
-    def loginFeatures(self, secure: bool, bindings: ChannelBindings | None) -> bytes:
+    def offer(self, stage: Stage, secure: bool, bindings: ChannelBindings | None) -> bytes:
         """
-        The features before the log-in, rendered.
+        The features of a stage, rendered.
 
         @param secure: whether the stream is under TLS.
         @param bindings: the channel bindings of that TLS connection.
         """
-        key = (secure, None if bindings is None else bindings.types())
-        rendered = self._loginFeatures.get(key)
+        key = (stage, secure, None if bindings is None else bindings.types())
+        rendered = self._rendered.get(key)
         if rendered is None:
-            rendered = self._loginFeatures[key] = self._renderLogin(secure, bindings)
+            element = Element((None, "stream:features"))
+            for feature in self._features:
+                if feature.stage is stage:
+                    element.children.extend(feature.offer(Offering(secure, bindings)))
+            rendered = self._rendered[key] = render(element)
         return rendered
 
-    def _renderLogin(self, secure: bool, bindings: ChannelBindings | None) -> bytes:
-        features = _features()
-        if not secure and self.tlsMode != OFF:
-            starttls = features.add("starttls", ns.TLS)
-            if self.tlsMode == REQUIRED:
-                starttls.add("required")
-        if secure or self.tlsMode != REQUIRED:
-            names = self.sasl.mechanisms(secure, bindings)
-            if names:
-                mechanisms = features.add("mechanisms", ns.SASL)
-                for name in names:
-                    mechanisms.add("mechanism", None, name)
-            if bindings is not None and any(name.endswith(_PLUS) for name in names):
-                types = features.add("sasl-channel-binding", ns.SASL_CHANNEL_BINDING)
-                for type in bindings.types():
-                    types.add("channel-binding", type=type)
-        return render(features)
+
+def mergeNonzas(features: Iterable[Any]) -> dict[tuple[str | None, str], Nonza]:
+    """
+    Merge the tables of nonzas of features.
+
+    @raise InvalidHandler: if two features handle the same nonza.
+    """
+    merged: dict[tuple[str | None, str], Nonza] = {}
+    for feature in features:
+        _merge(merged, feature.nonzas, feature)
+    return merged
 
 
-def _features() -> Element:
-    return Element((None, "stream:features"))
+def _merge(into: dict[Any, Any], more: Mapping[Any, Any], feature: IStreamFeature) -> None:
+    for key, function in more.items():
+        if key in into:
+            raise InvalidHandler(f"{feature!r} handles the element {key}, which another stream feature handles")
+        into[key] = function
 
 
-__all__ = ["BINDING_TRIES", "LANGUAGE", "LOGIN_TRIES", "OFF", "OPTIONAL", "REQUIRED", "StreamFeatures"]
+__all__ = ["LANGUAGE", "LOGIN_TRIES", "Nonza", "StreamFeatures", "mergeNonzas"]

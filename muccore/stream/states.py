@@ -1,18 +1,23 @@
 # -*- test-case-name: tests.stream.test_negotiation -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The states of a negotiation, and its host. See L{muccore.stream.negotiation}."""
+"""The states and steps of a negotiation, and its host. See L{muccore.stream.negotiation}."""
 
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.python.failure import Failure
 
 from muccore.interfaces import ISession
 from muccore.net.tls import ChannelBindings
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.rendering import Rendered
+
+if TYPE_CHECKING:
+    from muccore.stream.negotiation import Negotiation
 
 
 class State(enum.Enum):
@@ -38,6 +43,13 @@ class State(enum.Enum):
     """A resource is bound; everything else is for its session."""
     CLOSED = enum.auto()
     """The stream has ended."""
+
+
+Step = Callable[["Negotiation", Element], Any]
+"""Handles an element; may set a state other than the next one of its row, and raise L{StreamError}."""
+
+Row = dict[tuple[str | None, str], tuple[Step, State]]
+"""The expected elements of a state by namespace and name, with their step and the next state."""
 
 
 class INegotiationHost(Protocol):
@@ -84,4 +96,4 @@ class INegotiationHost(Protocol):
         """Log a fault of the server, and close the stream."""
 
 
-__all__ = ["INegotiationHost", "State"]
+__all__ = ["INegotiationHost", "Row", "State", "Step"]

@@ -56,13 +56,13 @@ def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str) -> N
 
 def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, condition: str) -> None:
     """Log a failed log-in."""
-    _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=negotiation.claimed or "-")
+    _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=negotiation.login.claimed or "-")
 
 
 def _log(kind: EventKind, host: str, transport: Any, negotiation: Negotiation, **fields: str) -> None:
     if kind.wanted():
         tls = describeTLS(transport, negotiation.secure)
-        kind.log(host, mechanism=negotiation.mechanism or "-", tls=tls, **fields)
+        kind.log(host, mechanism=negotiation.login.mechanism or "-", tls=tls, **fields)
 
 
 __all__ = ["ORDERLY", "describeEnd", "describeError", "describeTLS", "logLogin", "logLoginFailed"]

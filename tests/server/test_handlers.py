@@ -22,12 +22,14 @@ from muccore.interfaces import (
     IHandlerFactory,
     InvalidOption,
     IRoomStore,
+    Stage,
 )
 from muccore.interfaces.handlers import BARE, HOST
 from muccore.routing.handler import Handler
 from muccore.server import preflight
 from muccore.server.assembly import ServerComponents
 from muccore.testing.server import makeSettings
+from tests.stream.doubles import Feature
 
 
 @implementer(IPlugin, IHandlerFactory)
@@ -116,6 +118,19 @@ class ProblemTests(SynchronousTestCase):
         ):
             self.assertRegex(line, rf"\A{pattern}\Z")
         self.assertIn("'urn:xmpp:ping'", found[1])
+
+    def test_streamFeatures(self) -> None:
+        """So are two handlers whose stream features have the same nonza."""
+
+        class WithFeature(Greeter):
+            streamFeatures = (Feature("urn:x", Stage.BINDING, 1000),)
+
+        [found] = self.problems({name: lambda *_: WithFeature() for name in "ab"}, "a\n b")
+        self.assertRegex(found, r"localhost: .*Feature.* handles the element \('urn:x', 'x'\)")
+        self.assertEqual(self.problems({"a": lambda *_: WithFeature()}, "a"), [])
+        components = ServerComponents(self.settings, Clock())
+        self.successResultOf(components.open())
+        self.assertIn(b"<x xmlns='urn:x'/>", components.streams.features.offer(Stage.BINDING, False, None))
 
     def test_illegalKey(self) -> None:
         """So are keys that no domain has, and those of chat between users at the accounts' domain."""

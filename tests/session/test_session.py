@@ -7,10 +7,10 @@ from zope.interface.verify import verifyObject
 
 from muccore.interfaces import ISession
 from muccore.session.session import Session
-from muccore.xmpp import jid
+from muccore.xmpp import jid, ns
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.rendering import Rendered, toAttribute
-from tests.routing.helpers import FakeStream, conditions, error, xml
+from tests.routing.helpers import FakeStream, canonical, conditions, error, xml
 from tests.session.helpers import ROMEO, SessionTestCase
 
 
@@ -55,6 +55,19 @@ class StanzaReceivedTests(SessionTestCase):
         others = "juliet@localhost", "localhost", "romeo@localhost/garden", "romeo@localhost/Orchard", "a@b@c", ""
         for sender in others:
             self.assertStreamError("invalid-from", f"<message to='a@b' from='{sender}'/>")
+
+    def test_streamIQ(self) -> None:
+        """The session request of RFC 3921 gets a result, a second resource C{not-allowed} (RFC 6120 §7.6.2.2)."""
+        session, bind = f"<session xmlns='{ns.SESSION}'/>", f"<bind xmlns='{ns.BIND}'/>"
+        for to in ("", " to='localhost'", " to='romeo@localhost'"):
+            sender = to.replace(" to=", " from=")
+            [result] = self.romeo.ask(f"<iq type='set' id='1'{to}>{session}</iq>")
+            self.assertEqual(canonical(result), canonical(f"<iq type='result' id='1' to='{ROMEO}'{sender}/>"))
+            self.assertEqual(conditions(self.romeo.ask(f"<iq type='set' id='1'{to}>{bind}</iq>")), ["not-allowed"])
+        self.assertEqual(self.take(), [])
+        for type, to in (("get", "localhost"), ("set", "juliet@localhost")):
+            self.romeo.send(f"<iq type='{type}' id='1' to='{to}'>{bind}</iq>")
+            self.assertEqual(len(self.take()), 1)
 
     def test_noStanza(self) -> None:
         """Elements that are not stanzas are C{unsupported-stanza-type} (RFC 6120 §4.9.3.24)."""

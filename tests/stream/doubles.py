@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
-from muccore.interfaces import IAuthBackend, ISession, ISessionBinder, IStream
+from muccore.interfaces import IAuthBackend, ISession, ISessionBinder, IStream, IStreamFeature, Offering, Stage
 from muccore.stream.framing import TCPFraming
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError
@@ -134,6 +134,24 @@ class Binder:
         session = Session(account.withResource(resource or "made-up"), stream)
         self.sessions.append(session)
         return session
+
+
+@implementer(IStreamFeature)
+class Feature:
+    """A feature that offers C{<x/>}, and answers it with C{<y/>} when a resource is bound."""
+
+    def __init__(self, uri: str, stage: Stage, order: int, secure: bool = False) -> None:
+        """@param secure: whether to offer it under TLS only."""
+        self.uri = uri
+        self.stage = stage
+        self.order = order
+        self.secure = secure
+        self.nonzas = {(uri, "x"): lambda session, element: session.stream.sendNonza(b"<y/>")}
+
+    def offer(self, offering: Offering) -> Iterator[Element]:
+        """See L{IStreamFeature}."""
+        if offering.secure >= self.secure:
+            yield Element((self.uri, "x"))
 
 
 class TLS:

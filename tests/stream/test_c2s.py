@@ -19,15 +19,16 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import IStream
+from muccore.interfaces import IStream, Stage
 from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
 from muccore.stream.c2s import PARSER_IDLE, PIPELINE_LIMIT, TIME_SLICE, C2SStream
 from muccore.stream.factory import C2SFactory, RejectedStream
-from muccore.stream.features import OFF, REQUIRED, StreamFeatures
+from muccore.stream.features import StreamFeatures
 from muccore.stream.framing import SPLIT_WRITE_SIZE
 from muccore.stream.parser.parser import CLOSED, StanzaParser, StreamOpened
 from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.starttls import OFF, REQUIRED
 from muccore.testing.defaults import defaultStreams
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -47,6 +48,7 @@ from tests.stream.doubles import (
     Accounts,
     Address,
     Binder,
+    Feature,
     Transport,
     auth,
     sasl,
@@ -262,15 +264,16 @@ class StreamTests(Case):
         stream.dataReceived(b"<message/>" * 10 + b"<")
         self.assertEqual(len(session.stanzas), 1)
 
-    def test_streamIQ(self) -> None:
-        """IQs about the stream are answered without the session."""
+    def test_nonza(self) -> None:
+        """The nonzas of a bound client are for the features that have them; others are for the session."""
+        self.factory.features = StreamFeatures(
+            DOMAIN, SASL(self.accounts, DOMAIN, True), self.binder, tlsMode=OFF,
+            more=[Feature("urn:x", Stage.BINDING, 1)],
+        )  # fmt: skip
         stream, transport = self.login()
-        stream.dataReceived(b"<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>" + BIND)
-        self.assertIn(b"<iq id='s' type='result'/>", transport.value)
-        self.assertIn(b"<not-allowed ", transport.value)
-        self.assertEqual(self.binder.sessions[0].stanzas, [])
-        stream.dataReceived(b"<iq type='get' id='p' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>")
-        self.assertEqual(len(self.binder.sessions[0].stanzas), 1)
+        stream.dataReceived(b"<message/><x xmlns='urn:x'/><x/><y xmlns='urn:x'/>")
+        self.assertEqual(transport.value, b"<y/>")
+        self.assertEqual([each.name for each in self.binder.sessions[0].stanzas], ["message", "x", "y"])
 
     def test_errorReceived(self) -> None:
         """A stream error from the client closes the stream without another error."""

@@ -11,16 +11,17 @@ from typing import Any
 from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.stream.features import OFF, OPTIONAL, REQUIRED, StreamFeatures
-from muccore.stream.negotiation import TABLE, Negotiation, answerStreamIQ
+from muccore.interfaces.handlers import InvalidHandler
+from muccore.interfaces.streams import Stage
+from muccore.stream.features import StreamFeatures
+from muccore.stream.negotiation import TABLE, Negotiation
 from muccore.stream.parser.parser import StanzaParser
 from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.starttls import OFF, OPTIONAL, REQUIRED
 from muccore.stream.states import State
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.rendering import render
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import (
     BIND,
@@ -31,8 +32,8 @@ from tests.stream.doubles import (
     TLS,
     Accounts,
     Binder,
+    Feature,
     NegotiationHost,
-    Session,
     auth,
     sasl,
 )
@@ -72,9 +73,10 @@ class Case(SynchronousTestCase):
         """Create them."""
         self.accounts = Accounts()
         self.binder = Binder()
+        self.sasl = SASL(self.accounts, DOMAIN, self.plainWithoutTLS, b"s")
         self.features = StreamFeatures(
             DOMAIN,
-            SASL(self.accounts, DOMAIN, self.plainWithoutTLS, b"s"),
+            self.sasl,
             self.binder,
             TLS() if self.tlsMode != OFF or self.direct else None,  # type: ignore[arg-type]
             self.tlsMode,
@@ -251,14 +253,32 @@ class FeaturesTests(Case):
         """Types of channel binding are not announced without a mechanism that uses them."""
         self.accounts.hashes = frozenset()
         self.assertEqual(
-            self.features.loginFeatures(True, TLS().made), FEATURES % mechanisms("PLAIN")  # type: ignore[arg-type]
+            self.features.offer(Stage.LOGIN, True, TLS().made),  # type: ignore[arg-type]
+            FEATURES % mechanisms("PLAIN"),
         )
 
     def test_renderedOnce(self) -> None:
         """Features are rendered once for each type of stream."""
-        one = self.features.loginFeatures(False, None)
-        self.assertIs(self.features.loginFeatures(False, None), one)
-        self.assertIsNot(self.features.loginFeatures(True, None), one)
+        one = self.features.offer(Stage.LOGIN, False, None)
+        self.assertIs(self.features.offer(Stage.LOGIN, False, None), one)
+        self.assertIsNot(self.features.offer(Stage.LOGIN, True, None), one)
+
+    def test_others(self) -> None:
+        """Features of handlers stand among those of the server by stage and order, for the streams they choose."""
+        first, last = Feature("urn:x", Stage.BINDING, 50), Feature("urn:y", Stage.BINDING, 1000)
+        login = Feature("urn:z", Stage.LOGIN, 1000, secure=True)
+        features = StreamFeatures(DOMAIN, self.sasl, self.binder, tlsMode=OFF, more=[last, login, first])
+        [one] = re.findall(b"<stream:features>(.*)</stream:features>", BIND_FEATURES)
+        x, y, z = (b"<x xmlns='urn:%s'/>" % name for name in (b"x", b"y", b"z"))
+        self.assertEqual(features.offer(Stage.BINDING, False, None), FEATURES % (x + one + y))
+        self.assertEqual(features.offer(Stage.LOGIN, False, None), FEATURES % mechanisms("SCRAM-SHA-1", "PLAIN"))
+        self.assertTrue(features.offer(Stage.LOGIN, True, None).endswith(z + b"</stream:features>"))
+
+    def test_conflict(self) -> None:
+        """Two features cannot handle the same nonza."""
+        both = [Feature("urn:x", Stage.BINDING, order) for order in (1, 2)]
+        with self.assertRaisesRegex(InvalidHandler, r"handles the element \('urn:x', 'x'\)"):
+            StreamFeatures(DOMAIN, self.sasl, self.binder, tlsMode=OFF, more=both)
 
     def test_authenticated(self) -> None:
         """After the log-in, bind is offered, and for old clients an optional session."""
@@ -349,7 +369,7 @@ class SASLTests(Case):
         self.assertEqual(self.send(auth()), [b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "restartStream"])
         self.assertIs(self.negotiation.state, State.RESTARTING)
         self.assertEqual(self.negotiation.account, JID("romeo", DOMAIN, ""))
-        self.assertEqual(self.negotiation.mechanism, "PLAIN")
+        self.assertEqual(self.negotiation.login.mechanism, "PLAIN")
 
     def test_scram(self) -> None:
         """SCRAM works by challenge and response; success has the server's signature."""
@@ -455,9 +475,9 @@ class SASLTests(Case):
     def test_internalError(self) -> None:
         """An unexpected exception of a mechanism is reported as an internal error."""
         self.open()
-        exchange = self.features.sasl.begin("PLAIN", False, None)
+        exchange = self.sasl.begin("PLAIN", False, None)
         exchange.start = lambda initial: fail(ZeroDivisionError())  # type: ignore[method-assign]
-        self.patch(self.features.sasl, "begin", lambda *ignored: exchange)
+        self.patch(self.sasl, "begin", lambda *ignored: exchange)
         self.assertEqual(self.send(auth())[0], ("internalError", ZeroDivisionError))
 
 
@@ -564,33 +584,3 @@ class BindTests(Case):
         self.login()
         self.assertIn(b"<bad-request ", self.send(BIND.replace(b" id='b'", b""))[0])
         self.assertEqual(self.binder.asked, [])
-
-
-class AnswerStreamIQTests(SynchronousTestCase):
-    """L{answerStreamIQ}"""
-
-    def answer(self, uri: str, name: str, **attributes: str) -> bytes | None:
-        """The answer to an IQ with a payload; an attribute C{""} is omitted."""
-        attributes = {"type": "set", "id": "1", **attributes}
-        iq = Element((ns.CLIENT, "iq"), None, {key: value for key, value in attributes.items() if value})
-        iq.add(name, uri)
-        answer = answerStreamIQ(iq, Session(JID("romeo", DOMAIN, "r"), NegotiationHost()))  # type: ignore[arg-type]
-        return None if answer is None else render(answer)
-
-    def test_session(self) -> None:
-        """A request for a session is answered with a result."""
-        self.assertEqual(self.answer(ns.SESSION, "session"), b"<iq id='1' type='result'/>")
-        self.assertEqual(
-            self.answer(ns.SESSION, "session", to=DOMAIN), b"<iq from='example.org' id='1' type='result'/>"
-        )
-
-    def test_bind(self) -> None:
-        """Binding a second resource is not-allowed."""
-        answer = self.answer(ns.BIND, "bind", to="romeo@example.org") or b""
-        self.assertIn(b"<error type='cancel'><not-allowed xmlns='%s'/></error>" % ns.STANZA_ERRORS.encode(), answer)
-
-    def test_others(self) -> None:
-        """IQs with other payloads, types or addresses, or without an id, are for the session."""
-        self.assertIsNone(self.answer(ns.PING, "ping"))
-        for attributes in ({"type": "get"}, {"to": "juliet@example.org"}, {"id": ""}):
-            self.assertIsNone(self.answer(ns.SESSION, "session", **attributes))

@@ -14,7 +14,7 @@ from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
 from muccore.net.limits import Networks
 from muccore.stream.c2s import THROTTLE_LOG_INTERVAL
-from muccore.stream.features import REQUIRED
+from muccore.stream.starttls import REQUIRED
 from muccore.xmpp.errors import StreamError
 from tests.configuration import Logged
 from tests.stream.doubles import BIND, END, HEADER, PASSWORD, STARTTLS, auth, sasl

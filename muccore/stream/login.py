@@ -1,0 +1,142 @@
+# -*- test-case-name: tests.stream.test_negotiation -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The log-in of a stream: runs SASL exchanges for a profile, and limits failures.
+
+Credentials may be checked in a thread. Meanwhile the negotiation is in CHECKING, and its host buffers what the client
+sends, so that clients may pipeline.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from muccore.log.logger import Logger
+from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Outcome, SASLExchange, SASLFailure, Success
+from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.states import State
+from muccore.xmpp.jid import JID
+
+if TYPE_CHECKING:
+    from muccore.stream.negotiation import Negotiation
+
+BINDING_TRIES: Final = 8
+"""Refused channel bindings after which the stream is closed. A client has no reason for more than one per mechanism."""
+
+_log = Logger()
+
+
+class ILoginProfile(Protocol):
+    """A profile of SASL: the elements of log-ins on the wire."""
+
+    def sendChallenge(self, negotiation: Negotiation, data: bytes) -> None:
+        """Send a challenge."""
+
+    def sendFailure(self, negotiation: Negotiation, error: SASLFailure) -> None:
+        """Send a failure, after which the client may try again."""
+
+    def sendSuccess(self, negotiation: Negotiation, success: Success) -> None:
+        """Send the success, and set the negotiation's next state."""
+
+
+class Login:
+    """
+    The log-in of one stream.
+
+    @ivar mechanism: the SASL mechanism that the client named last, C{""} for none.
+    @ivar claimed: the user name in the last failed log-in, as L{SASLExchange.claimed}.
+    """
+
+    __slots__ = ("_attempt", "_exchange", "_paused", "_pending", "_refusedBindings", "claimed", "mechanism")
+
+    def __init__(self, attempt: Attempt | None) -> None:
+        """@param attempt: schedules password checks; at once unless given."""
+        self._attempt = attempt
+        self._exchange: SASLExchange | None = None
+        self._pending: Deferred[Outcome] | None = None
+        self._paused = False
+        self._refusedBindings = 0
+        self.mechanism = ""
+        self.claimed: str | None = None
+
+    def begin(self, negotiation: Negotiation, profile: ILoginProfile, sasl: SASL, initial: bytes | None) -> None:
+        """
+        Begin an exchange with L{mechanism}.
+
+        @param initial: the initial response.
+        @raise SASLFailure: if the mechanism is unavailable.
+        """
+        bindings = negotiation.host.bindings()
+        exchange = sasl.begin(self.mechanism, negotiation.secure, bindings, self._attempt)
+        self._exchange = exchange
+        self._awaitOutcome(negotiation, profile, exchange.start(initial))
+
+    def respond(self, negotiation: Negotiation, profile: ILoginProfile, data: bytes) -> None:
+        """Go on with the client's response."""
+        self._awaitOutcome(negotiation, profile, cast(SASLExchange, self._exchange).respond(data))
+
+    def cancel(self) -> None:
+        """Drop the exchange: the stream has ended."""
+        self._exchange = None
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
+
+    def _awaitOutcome(self, negotiation: Negotiation, profile: ILoginProfile, outcome: Deferred[Outcome]) -> None:
+        """Go on with the outcome of a step, now or later."""
+        self._pending = outcome
+        args = (negotiation, profile)
+        outcome.addCallbacks(self._stepSucceeded, self._stepFailed, callbackArgs=args, errbackArgs=args)
+        outcome.addErrback(self._internalError, negotiation)
+        if negotiation.state is State.CHECKING:
+            self._paused = True
+            negotiation.host.pauseParsing()
+
+    def _stepSucceeded(self, outcome: Outcome, negotiation: Negotiation, profile: ILoginProfile) -> None:
+        if negotiation.state is not State.CHECKING:
+            return
+        if isinstance(outcome, Challenge):
+            negotiation.state = State.AUTHENTICATING
+            profile.sendChallenge(negotiation, outcome.data)
+        else:
+            self._exchange = None
+            negotiation.authenticated(JID(outcome.user, negotiation.features.domain, ""))
+            profile.sendSuccess(negotiation, outcome)
+        self._resume(negotiation)
+
+    def _stepFailed(self, failure: Failure, negotiation: Negotiation, profile: ILoginProfile) -> None:
+        failure.trap(SASLFailure)
+        if negotiation.state is State.CHECKING:
+            self.fail(negotiation, profile, cast(SASLFailure, failure.value))
+            self._resume(negotiation)
+
+    def _internalError(self, failure: Failure, negotiation: Negotiation) -> None:
+        if negotiation.state is not State.CLOSED:
+            negotiation.host.internalError(failure)
+
+    def _resume(self, negotiation: Negotiation) -> None:
+        self._pending = None
+        if self._paused:
+            self._paused = False
+            negotiation.host.resumeParsing()
+
+    def fail(self, negotiation: Negotiation, profile: ILoginProfile, error: SASLFailure) -> None:
+        """Refuse the log-in; the client may try again, as often as the limit allows."""
+        negotiation.state = State.SECURED if negotiation.secure else State.UNSECURED
+        self.claimed = None if self._exchange is None else self._exchange.claimed
+        self._exchange = None
+        profile.sendFailure(negotiation, error)
+        if isinstance(error, BindingRefused):
+            self._refusedBindings += 1
+            _log.debug("{stream}: channel binding refused: {error}", stream=negotiation.host, error=str(error))
+            if self._refusedBindings >= BINDING_TRIES:
+                negotiation.tooManyFailures()
+        else:
+            negotiation.host.authenticationFailed(error.condition)
+            negotiation.countFailure()
+
+
+__all__ = ["BINDING_TRIES", "ILoginProfile", "Login"]
