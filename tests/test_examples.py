@@ -75,11 +75,11 @@ FilePath("password").setContent(b"secret\\n")
 store = makeStore("accounts", "guests:password", FilePath("."), reactor)
 print([
     store.open().result,
-    store.checkPassword("guest7", "secret").result,
-    store.checkPassword("guest7", "wrong").result,
-    store.checkPassword("guest7", chr(7)).result,
-    store.checkPassword("romeo", "secret").result,
-    store.scramKeys("guest7", "SHA-256").result,
+    store.checkPassword("guest7@localhost", "secret").result,
+    store.checkPassword("guest7@localhost", "wrong").result,
+    store.checkPassword("guest7@localhost", chr(7)).result,
+    store.checkPassword("romeo@localhost", "secret").result,
+    store.scramKeys("guest7@localhost", "SHA-256").result,
     store.close().result,
 ])
 """

@@ -296,7 +296,7 @@ class WheelTests(SynchronousTestCase):
         """C{muccorectl} is installed and adds accounts."""
         command = (self.program("muccorectl"), "-c", "etc/server.cfg")
         run(*command, "adduser", "romeo", cwd=self.folder, given="wherefore\n")
-        self.assertEqual(run(*command, "listusers", cwd=self.folder), "romeo\n")
+        self.assertEqual(run(*command, "listusers", cwd=self.folder), "romeo@localhost\n")
 
     def test_examples(self) -> None:
         """The configuration, the unit and fail2ban's files are in C{share/muccore}, to be copied."""

@@ -10,17 +10,17 @@ from muccore.interfaces.stores import StoreError
 
 
 class NoSuchUser(StoreError):
-    """There is no account with that name."""
+    """There is no such account."""
 
 
 class UserExists(StoreError):
-    """There is already an account with that name."""
+    """There is already such an account."""
 
 
 class IAccountStore(IAuthBackend):
     """Accounts that muccore manages, kept as SCRAM keys only."""
 
-    def create(user: str, password: str) -> Deferred[None]:
+    def create(account: str, password: str) -> Deferred[None]:
         """
         Create an account.
 
@@ -28,7 +28,7 @@ class IAccountStore(IAuthBackend):
         @raise ValueError: (as failure) if the password is empty or invalid (RFC 4013).
         """
 
-    def setPassword(user: str, password: str) -> Deferred[None]:
+    def setPassword(account: str, password: str) -> Deferred[None]:
         """
         Replace the password of an account.
 
@@ -36,12 +36,16 @@ class IAccountStore(IAuthBackend):
         @raise ValueError: (as failure) as L{create}.
         """
 
-    def delete(user: str) -> Deferred[None]:
+    def delete(account: str) -> Deferred[None]:
         """
         Delete an account.
 
         @raise NoSuchUser: (as failure)
         """
 
-    def users() -> Deferred[list[str]]:
-        """List all user names, sorted."""
+    def users(host: str | None = None) -> Deferred[list[str]]:
+        """
+        List the accounts as bare JIDs, sorted.
+
+        @param host: the domain whose accounts to list; C{None}: all.
+        """

@@ -11,17 +11,17 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 class IAuthBackend(IStore):
-    """Authenticates users. User names are prepared localparts."""
+    """Authenticates users. An account is a prepared bare JID as text; one backend can serve several hosts."""
 
     hashes = Attribute("C{frozenset[str]}: SCRAM hashes, such as C{'SHA-256'}; empty if it only checks passwords.")
     loopbackOnly = Attribute("C{bool}: whether it is too permissive for listeners that are not on loopback addresses.")
 
-    def scramKeys(user: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """Get the keys of a user for one hash, or C{None} if there are none."""
+    def scramKeys(account: str, hashName: str) -> Deferred[ScramKeys | None]:
+        """Get the keys of an account for one hash, or C{None} if there are none."""
 
-    def checkPassword(user: str, password: str) -> Deferred[bool]:
+    def checkPassword(account: str, password: str) -> Deferred[bool]:
         """
-        Check a password. Takes as long for an unknown user as for a known one, and never blocks the reactor.
+        Check a password. Takes as long for an unknown account as for a known one, and never blocks the reactor.
 
         @param password: not prepared by SASLprep.
         """

@@ -31,8 +31,12 @@ class IStore(Interface):
     """
     A store that is opened when the server starts and closed when it stops.
 
-    A store may also have a method C{probe()}: it is called before the server goes into the background, raises
-    L{StoreError} if the store cannot be opened, and leaves nothing running.
+    A store may also have these methods:
+
+      - C{probe()}: called before the server goes into the background; raises L{StoreError} if the store cannot be
+        opened, and leaves nothing running.
+      - C{setHost(host)}: called once, before anything else, with the domain of the host that the store is made for (if
+        several hosts share it, of the first), to migrate content that an earlier version kept without a domain.
     """
 
     def open() -> Deferred[None]:

@@ -77,8 +77,8 @@ class Operation:
 
 async def _exists(accounts: IAccountStore, user: JID) -> bool:
     for hashName in accounts.hashes:
-        return await accounts.scramKeys(user.local, hashName) is not None
-    return user.local in await accounts.users()
+        return await accounts.scramKeys(user.bare, hashName) is not None
+    return user.bare in await accounts.users(user.domain)
 
 
 def _alreadyExists(user: JID) -> Refused:
@@ -101,7 +101,7 @@ async def _checkExisting(accounts: IAccountStore, user: JID) -> None:
 
 async def _addUser(accounts: IAccountStore, user: JID, password: str) -> list[str]:
     try:
-        await accounts.create(user.local, password)
+        await accounts.create(user.bare, password)
     except UserExists:
         raise _alreadyExists(user) from None
     except ValueError as e:
@@ -111,7 +111,7 @@ async def _addUser(accounts: IAccountStore, user: JID, password: str) -> list[st
 
 async def _setPassword(accounts: IAccountStore, user: JID, password: str) -> list[str]:
     try:
-        await accounts.setPassword(user.local, password)
+        await accounts.setPassword(user.bare, password)
     except NoSuchUser:
         raise _doesNotExist(user) from None
     except ValueError as e:
@@ -121,7 +121,7 @@ async def _setPassword(accounts: IAccountStore, user: JID, password: str) -> lis
 
 async def _deleteUser(accounts: IAccountStore, user: JID) -> list[str]:
     try:
-        await accounts.delete(user.local)
+        await accounts.delete(user.bare)
     except NoSuchUser:
         raise Refused(f"{user}: there is no such account") from None
     return [f"{user}: deleted; whoever is logged in stays connected until they disconnect or the server restarts"]
@@ -131,7 +131,7 @@ async def _listUsers(accounts: IAccountStore) -> list[str]:
     return await accounts.users()
 
 
-USER: Final = Argument("user", "the account: its name, or name@domain")
+USER: Final = Argument("user", "the account: name@domain, or its name alone")
 """An account, passed to operations as its bare L{JID}."""
 
 PASSWORD: Final = Argument("password", "its password", secret=True)
@@ -141,7 +141,7 @@ OPERATIONS: Final = (
     Operation("adduser", "add an account", (USER, PASSWORD), _addUser, _checkNew),
     Operation("passwd", "change the password of an account", (USER, PASSWORD), _setPassword, _checkExisting),
     Operation("deluser", "delete an account; sessions that are logged in stay until they end", (USER,), _deleteUser),
-    Operation("listusers", "list the names of all accounts, one a line", (), _listUsers),
+    Operation("listusers", "list all accounts, one a line", (), _listUsers),
 )
 """All operations."""
 
@@ -224,7 +224,7 @@ def _askPassword(user: JID) -> str:
 def _accounts(settings: Settings) -> IAccountStore:
     """The configured store, if its accounts outlive the process and can be changed."""
     backend = settings.auth.backend
-    store = makeStore("accounts", backend, settings.base, globalReactor())
+    store = makeStore("accounts", backend, settings.base, globalReactor(), settings.server.domain)
     if not isManageable(store, backend):
         found = f"found {backend!r}, which keeps no accounts that can be managed from here; use sqlite:PATH"
         raise Refused(str(settings.problem("auth", "backend", found)))

@@ -53,10 +53,10 @@ class ServerComponents:
     def __init__(self, settings: Settings, reactor: Any) -> None:
         """@raise TLSConfigError: if a certificate is needed and missing or invalid."""
         self.flusher = FlushScheduler(reactor)
-        self.accounts = cast(IAuthBackend, makeStore("accounts", settings.auth.backend, settings.base, reactor))
+        domain = settings.server.domain
+        self.accounts = cast(IAuthBackend, makeStore("accounts", settings.auth.backend, settings.base, reactor, domain))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
         self.tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
-        domain = settings.server.domain
         self.sasl = SASL(self.accounts, domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings))
         self.sessions = Sessions(settings.limits.sessionsPerAccount)
         self.router = self.sessions.router = Router(self.sessions)

@@ -93,7 +93,7 @@ def _makeStores(settings: Settings, reactor: Any) -> Iterator[tuple[str, str, st
         ("accounts", "auth", "backend", settings.auth.backend),
         ("rooms", "storage", "affiliations", settings.storage.affiliations),
     ):
-        yield kind, section, key, makeStore(kind, description, settings.base, reactor)
+        yield kind, section, key, makeStore(kind, description, settings.base, reactor, settings.server.domain)
 
 
 def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:

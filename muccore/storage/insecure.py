@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage.test_insecure -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""C{insecure:}, authentication for tests: accepts every user name with any password."""
+"""C{insecure:}, authentication for tests: accepts every account with any password."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class InsecureAuth:
         """See L{IAuthBackend.close}."""
         return succeed(None)
 
-    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+    def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{IAuthBackend.scramKeys}."""
         return succeed(None)
 
-    def checkPassword(self, user: str, password: str) -> Deferred[bool]:
+    def checkPassword(self, account: str, password: str) -> Deferred[bool]:
         """See L{IAuthBackend.checkPassword}."""
-        return succeed(bool(user))
+        return succeed(bool(account))

@@ -64,34 +64,34 @@ class MemoryAccounts(ScramAccountStore):
         self._closed = False
         return succeed(None)
 
-    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+    def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{ScramAccountStore.scramKeys}."""
-        return self._state.run(lambda: self._keys.get(user, {}).get(hashName))
+        return self._state.run(lambda: self._keys.get(account, {}).get(hashName))
 
-    def users(self) -> Deferred[list[str]]:
+    def users(self, host: str | None = None) -> Deferred[list[str]]:
         """See L{ScramAccountStore.users}."""
-        return self._state.run(lambda: sorted(self._keys))
+        return self._state.run(lambda: sorted(jid for jid in self._keys if host is None or _domain(jid) == host))
 
-    def _add(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+    def _add(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         def add() -> None:
-            if user in self._keys:
-                raise UserExists(f"there is an account {user} already")
-            self._keys[user] = {key.hashName: key for key in keys}
+            if account in self._keys:
+                raise UserExists(f"there is an account {account} already")
+            self._keys[account] = {key.hashName: key for key in keys}
 
         return self._state.run(add)
 
-    def _replace(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+    def _replace(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         def replaceKeys() -> None:
-            if user not in self._keys:
-                raise NoSuchUser(f"there is no account {user}")
-            self._keys[user] = {key.hashName: key for key in keys}
+            if account not in self._keys:
+                raise NoSuchUser(f"there is no account {account}")
+            self._keys[account] = {key.hashName: key for key in keys}
 
         return self._state.run(replaceKeys)
 
-    def _remove(self, user: str) -> Deferred[None]:
+    def _remove(self, account: str) -> Deferred[None]:
         def remove() -> None:
-            if self._keys.pop(user, None) is None:
-                raise NoSuchUser(f"there is no account {user}")
+            if self._keys.pop(account, None) is None:
+                raise NoSuchUser(f"there is no account {account}")
 
         return self._state.run(remove)
 

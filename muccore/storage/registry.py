@@ -50,7 +50,7 @@ def isManageable(store: IStore, description: str) -> bool:
     return IAccountStore.providedBy(store) and description.partition(":")[0] != "memory"
 
 
-def makeStore(kind: str, description: str, base: FilePath[str], reactor: Any) -> IStore:
+def makeStore(kind: str, description: str, base: FilePath[str], reactor: Any, host: str | None = None) -> IStore:
     """
     Make the store for a description, without opening it.
 
@@ -58,6 +58,7 @@ def makeStore(kind: str, description: str, base: FilePath[str], reactor: Any) ->
     @param description: C{scheme:argument}.
     @param base: the base of relative paths.
     @param reactor: for threads and time.
+    @param host: the domain for C{setHost}, see L{IStore}; C{None}: it is not called.
     @raise BadDescription: if the scheme is unknown, its argument is invalid, or the plugin's store lacks the interface.
     """
     factory = _findFactory(kind, description)
@@ -67,4 +68,7 @@ def makeStore(kind: str, description: str, base: FilePath[str], reactor: Any) ->
         verifyObject(KINDS[kind], store)
     except Invalid as e:
         raise BadDescription(f"{factory.scheme}: is not a store for {kind}: {' '.join(str(e).split())}") from None
+    setHost = getattr(store, "setHost", None)
+    if host is not None and setHost is not None:
+        setHost(host)
     return store

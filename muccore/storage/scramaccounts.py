@@ -22,7 +22,7 @@ CONCURRENT: Final = min(4, os.cpu_count() or 1)
 _CHECKED: Final = "SHA-256"
 
 _DUMMY_KEYS: Final = ScramKeys(_CHECKED, bytes(SALT_LENGTH), ITERATIONS, bytes(32), bytes(32))
-"""Keys to compare the passwords of unknown users with, so that it takes as long."""
+"""Keys to compare the passwords of unknown accounts with, so that it takes as long."""
 
 _T = TypeVar("_T")
 
@@ -61,33 +61,33 @@ class ScramAccountStore(ABC):
         """See L{IAccountStore.open}."""
 
     @abstractmethod
-    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+    def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{IAccountStore.scramKeys}."""
 
     @abstractmethod
-    def users(self) -> Deferred[list[str]]:
+    def users(self, host: str | None = None) -> Deferred[list[str]]:
         """See L{IAccountStore.users}."""
 
     @abstractmethod
-    def _add(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+    def _add(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         """
-        Store the keys of a new user.
+        Store the keys of a new account.
 
         @raise UserExists: (as failure)
         """
 
     @abstractmethod
-    def _replace(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+    def _replace(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         """
-        Replace the keys of a user.
+        Replace the keys of an account.
 
         @raise NoSuchUser: (as failure)
         """
 
     @abstractmethod
-    def _remove(self, user: str) -> Deferred[None]:
+    def _remove(self, account: str) -> Deferred[None]:
         """
-        Delete a user.
+        Delete an account.
 
         @raise NoSuchUser: (as failure)
         """
@@ -98,26 +98,26 @@ class ScramAccountStore(ABC):
 
     # Common to all
 
-    def create(self, user: str, password: str) -> Deferred[None]:
+    def create(self, account: str, password: str) -> Deferred[None]:
         """See L{IAccountStore.create}."""
-        return self._changeKeys(self._add, user, password)
+        return self._changeKeys(self._add, account, password)
 
-    def setPassword(self, user: str, password: str) -> Deferred[None]:
+    def setPassword(self, account: str, password: str) -> Deferred[None]:
         """See L{IAccountStore.setPassword}."""
-        return self._changeKeys(self._replace, user, password)
+        return self._changeKeys(self._replace, account, password)
 
-    def delete(self, user: str) -> Deferred[None]:
+    def delete(self, account: str) -> Deferred[None]:
         """See L{IAccountStore.delete}."""
-        return self._change(lambda: self._remove(user))
+        return self._change(lambda: self._remove(account))
 
-    def checkPassword(self, user: str, password: str) -> Deferred[bool]:
+    def checkPassword(self, account: str, password: str) -> Deferred[bool]:
         """See L{IAccountStore.checkPassword}."""
         turn = self._derivations.acquire()
 
         async def checkPassword() -> bool:
             await turn
             try:
-                keys = await self.scramKeys(user, _CHECKED)
+                keys = await self.scramKeys(account, _CHECKED)
                 return await self._inPool(_matches, keys, password)
             finally:
                 self._derivations.release()
@@ -139,10 +139,10 @@ class ScramAccountStore(ABC):
         return self._inOrder(self._finish)
 
     def _changeKeys(
-        self, change: Callable[[str, Sequence[ScramKeys]], Deferred[None]], user: str, password: str
+        self, change: Callable[[str, Sequence[ScramKeys]], Deferred[None]], account: str, password: str
     ) -> Deferred[None]:
         async def work() -> None:
-            await change(user, await self._derivations.run(self._inPool, _derive, password))
+            await change(account, await self._derivations.run(self._inPool, _derive, password))
 
         return self._change(work)
 

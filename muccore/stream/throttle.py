@@ -173,16 +173,16 @@ class LoginThrottle:
         """L{attempt} for a connection from C{host}."""
         return partial(self.attempt, host)
 
-    async def attempt(self, host: str, user: str, check: Check) -> Success:
+    async def attempt(self, host: str, jid: str, check: Check) -> Success:
         """
         Check a password, possibly after a delay.
 
-        @param user: the account, or the user name as sent if it is invalid.
+        @param jid: the account, with the user name as sent if that is invalid.
         @param check: checks the password.
         """
         if host in self.exempt:
             return await check()
-        account = hash(user)
+        account = hash(jid)
         bucket = self._accounts.get(account)
         if bucket is not None:
             delay = min(self.accountDelay, bucket.take(0) * ACCOUNT_RATE)

@@ -36,7 +36,7 @@ class SlixmppTests(TestCase):
         accounts = SQLiteAccounts(FilePath(self.server.file("muccore.db")), reactor)
         await accounts.open()
         for name in ("romeo", "juliet", "tybalt"):
-            await accounts.create(name, f"{name}'s")
+            await accounts.create(f"{name}@localhost", f"{name}'s")
         await accounts.close()
         await self.server.start()
         self.asyncioThread = AsyncioThread(self)

@@ -119,27 +119,27 @@ class MainTests(SynchronousTestCase):
         """C{adduser} adds an account with the password from standard input."""
         result = self.run_("-c", self.path, "adduser", "romeo", stdin=b"juliet's\n")
         self.assertEqual(result, (0, "romeo@example.org: added\n", ""))
-        self.assertEqual(self.users(), ["romeo"])
-        self.assertTrue(self.hasPassword("romeo", "juliet's"))
+        self.assertEqual(self.users(), ["romeo@example.org"])
+        self.assertTrue(self.hasPassword("romeo@example.org", "juliet's"))
         self.assertEqual(self.closed, 1)
 
     def test_configurationBehindTheCommand(self) -> None:
         """C{-c} and C{--config} are accepted after the command too."""
         self.assertEqual(self.run_("adduser", "romeo", "-c", self.path, stdin=b"a")[0], 0)
-        self.assertEqual(self.run_("listusers", "--config", self.path), (0, "romeo\n", ""))
-        self.assertEqual(self.run_("--config=" + self.path, "listusers"), (0, "romeo\n", ""))
+        self.assertEqual(self.run_("listusers", "--config", self.path), (0, "romeo@example.org\n", ""))
+        self.assertEqual(self.run_("--config=" + self.path, "listusers"), (0, "romeo@example.org\n", ""))
 
     def test_firstLineOnly(self) -> None:
         """The password is the first line without its end; other white space is part of it."""
         for number, data in enumerate((b" a b \nother\n", b" a b \r\n", b" a b ")):
             self.assertEqual(self.run_("-c", self.path, "adduser", f"u{number}", stdin=data)[0], 0)
-            self.assertTrue(self.hasPassword(f"u{number}", " a b "))
+            self.assertTrue(self.hasPassword(f"u{number}@example.org", " a b "))
 
     def test_names(self) -> None:
         """A name is prepared as a localpart, alone or with the server's domain."""
         for name in ("Romeo", "Mercutio@Example.ORG", "Éric"):
             self.assertEqual(self.run_("-c", self.path, "adduser", name, stdin=b"x\n")[0], 0)
-        self.assertEqual(self.users(), ["mercutio", "romeo", "éric"])
+        self.assertEqual(self.users(), ["mercutio@example.org", "romeo@example.org", "éric@example.org"])
 
     def test_badNames(self) -> None:
         """An invalid name, or one of another domain, is refused before asking for a password."""
@@ -157,7 +157,7 @@ class MainTests(SynchronousTestCase):
         self.assertRefused(
             self.run_("-c", self.path, "adduser", "ROMEO"), "romeo@example.org: the account exists already"
         )
-        self.assertTrue(self.hasPassword("romeo", "a"))
+        self.assertTrue(self.hasPassword("romeo@example.org", "a"))
         self.assertEqual(self.closed, 2)
 
     def test_passwd(self) -> None:
@@ -165,8 +165,8 @@ class MainTests(SynchronousTestCase):
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
         result = self.run_("-c", self.path, "passwd", "romeo", stdin=b"b\n")
         self.assertEqual(result, (0, "romeo@example.org: password changed\n", ""))
-        self.assertTrue(self.hasPassword("romeo", "b"))
-        self.assertFalse(self.hasPassword("romeo", "a"))
+        self.assertTrue(self.hasPassword("romeo@example.org", "b"))
+        self.assertFalse(self.hasPassword("romeo@example.org", "a"))
 
     def test_delUser(self) -> None:
         """C{deluser} deletes an account and asks for no password."""
@@ -177,11 +177,11 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.users(), [])
 
     def test_listUsers(self) -> None:
-        """C{listusers} prints the names, sorted, one a line; nothing if there are none."""
+        """C{listusers} prints the accounts, sorted, one a line; nothing if there are none."""
         self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "", ""))
         for name in ("romeo", "benvolio"):
             self.run_("-c", self.path, "adduser", name, stdin=b"a\n")
-        self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "benvolio\nromeo\n", ""))
+        self.assertEqual(self.run_("-c", self.path, "listusers"), (0, "benvolio@example.org\nromeo@example.org\n", ""))
 
     def test_noSuchUser(self) -> None:
         """A missing account can be neither changed nor deleted, and no password is asked for."""
@@ -225,7 +225,7 @@ class MainTests(SynchronousTestCase):
         self.patch(sys, "stdin", Terminal())
         self.assertEqual(self.runHere("-c", self.path, "adduser", "romeo")[0], 0)
         self.assertEqual(asked, ["Password for romeo@example.org: ", "Once more: "])
-        self.assertTrue(self.hasPassword("romeo", "a"))
+        self.assertTrue(self.hasPassword("romeo@example.org", "a"))
 
     def test_promptDiffers(self) -> None:
         """Two different answers change nothing."""
@@ -372,10 +372,10 @@ class ProcessTests(TestCase):
         self.assertEqual(
             self.command("adduser", "romeo", stdin="pâss\n".encode()), (0, b"romeo@example.org: added\n", b"")
         )
-        keys = await accounts.scramKeys("romeo", "SHA-256")
+        keys = await accounts.scramKeys("romeo@example.org", "SHA-256")
         self.assertIsInstance(keys, ScramKeys)
         self.assertTrue(keys.matches("pâss"))
-        self.assertEqual(self.command("listusers"), (0, b"romeo\n", b""))
+        self.assertEqual(self.command("listusers"), (0, b"romeo@example.org\n", b""))
         status, out, err = self.command("adduser", "romeo", stdin=b"x\n")
         self.assertEqual((status, out, err.count(b"\n")), (1, b"", 1))
         self.assertNotIn(b"Traceback", err)
@@ -400,7 +400,7 @@ class ProcessTests(TestCase):
         """Characters that the terminal cannot show are escaped."""
         self.command("adduser", "éric", stdin=b"x\n")
         result = self.command("listusers", environment={"PYTHONIOENCODING": "ascii"})
-        self.assertEqual(result, (0, b"\\xe9ric\n", b""))
+        self.assertEqual(result, (0, b"\\xe9ric@example.org\n", b""))
 
     def test_readerGone(self) -> None:
         """A reader that closes the pipe early causes no error message."""

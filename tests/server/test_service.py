@@ -97,7 +97,7 @@ class StartTests(ServerTestCase):
         running = await self.serve(file)
         hint = f"there are no accounts yet; create one: muccorectl -c {file.path} adduser NAME"
         self.assertEqual(self.logged.lines(LogLevel.info)[1:], [hint])
-        await running.server.components.accounts.create("romeo", "secret")
+        await running.server.components.accounts.create("romeo@localhost", "secret")
         await running.server.stopService()
         self.logged.events.clear()
         await self.serve(file)

@@ -49,11 +49,11 @@ class MemoryTests(SynchronousTestCase):
         """Accounts survive closing, and can be changed after opening again."""
         store = MemoryAccounts(ThreadlessReactor())
         self.successResultOf(store.open())
-        self.successResultOf(store.create("juliet", "r0m30"))
+        self.successResultOf(store.create("juliet@chat.lit", "r0m30"))
         self.successResultOf(store.close())
         self.successResultOf(store.open())
-        self.successResultOf(store.create("romeo", "r0m30"))
-        self.assertEqual(self.successResultOf(store.users()), ["juliet", "romeo"])
+        self.successResultOf(store.create("romeo@chat.lit", "r0m30"))
+        self.assertEqual(self.successResultOf(store.users()), ["juliet@chat.lit", "romeo@chat.lit"])
 
     def test_becomesPublicAndBack(self) -> None:
         """A public room is listed once, however often it is set."""

@@ -9,7 +9,7 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
-from muccore.storage.sqlite.accounts import SCHEMA as ACCOUNTS
+from muccore.storage.sqlite.accounts import schema as accountsSchema
 from muccore.storage.sqlite.connection import connect
 from muccore.storage.sqlite.rooms import SCHEMA as ROOMS
 from muccore.storage.sqlite.schema import Schema
@@ -21,6 +21,7 @@ def _shout(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE word SET text = ? WHERE text = ?", (text.upper(), text))
 
 
+ACCOUNTS = accountsSchema(None)
 VERSIONS = (
     ("CREATE TABLE word (text TEXT NOT NULL UNIQUE)",),
     ("ALTER TABLE word ADD COLUMN length INTEGER", "UPDATE word SET length = length(text)", _shout),

@@ -21,6 +21,7 @@ from muccore.xmpp.scramkeys import ScramKeys
 from tests.stream.clients import Bindings
 
 DOMAIN = "example.org"
+ROMEO = "romeo@example.org"
 PASSWORD = "secret"
 
 HEADER = (
@@ -46,7 +47,7 @@ def sasl(name: str, text: str = "") -> bytes:
 @implementer(IAuthBackend)
 class Accounts:
     """
-    The account C{romeo}.
+    The account L{ROMEO}.
 
     @ivar waiting: a list to keep answers in until C{release} is called, or C{None}.
     """
@@ -79,13 +80,13 @@ class Accounts:
         for answer, value in waiting:
             answer.callback(value)
 
-    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+    def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{IAuthBackend}."""
-        return self._answer(self.keys if user == "romeo" else None)
+        return self._answer(self.keys if account == ROMEO else None)
 
-    def checkPassword(self, user: str, password: str) -> Deferred[bool]:
+    def checkPassword(self, account: str, password: str) -> Deferred[bool]:
         """See L{IAuthBackend}."""
-        return self._answer(user == "romeo" and password == PASSWORD)
+        return self._answer(account == ROMEO and password == PASSWORD)
 
 
 @implementer(ISession)

@@ -23,7 +23,7 @@ ALL = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
 
 @implementer(IAuthBackend)
 class Accounts:
-    """The accounts C{romeo} and C{j\u00fcrgen}; records the calls to it."""
+    """The accounts C{romeo} and C{j\u00fcrgen} at C{example.org}; records the calls to it."""
 
     loopbackOnly = False
 
@@ -31,7 +31,7 @@ class Accounts:
         self.hashes = frozenset(hashNames)
         self.asked: list[tuple[str, ...]] = []
         self.keys = {
-            (user, hashName): ScramKeys.derive(hashName, PASSWORD, iterations=3)
+            (f"{user}@example.org", hashName): ScramKeys.derive(hashName, PASSWORD, iterations=3)
             for user in ("romeo", "j\u00fcrgen")
             for hashName in HASHES
         }
@@ -44,15 +44,15 @@ class Accounts:
         """Nothing to do."""
         return succeed(None)
 
-    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+    def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{IAuthBackend}."""
-        self.asked.append(("scramKeys", user, hashName))
-        return succeed(self.keys.get((user, hashName)))
+        self.asked.append(("scramKeys", account, hashName))
+        return succeed(self.keys.get((account, hashName)))
 
-    def checkPassword(self, user: str, password: str) -> Deferred[bool]:
+    def checkPassword(self, account: str, password: str) -> Deferred[bool]:
         """See L{IAuthBackend}."""
-        self.asked.append(("checkPassword", user))
-        keys = self.keys.get((user, "SHA-1"))
+        self.asked.append(("checkPassword", account))
+        keys = self.keys.get((account, "SHA-1"))
         return succeed(keys is not None and keys.matches(password))
 
 

@@ -713,7 +713,7 @@ class GuessingTests(Case):
         self.guess(10)
         asked: list[str] = []
         check = self.accounts.checkPassword
-        self.patch(self.accounts, "checkPassword", lambda user, password: asked.append(user) or check(user, password))
+        self.patch(self.accounts, "checkPassword", lambda jid, password: asked.append(jid) or check(jid, password))
         plain, transport = self.connect("192.0.2.1")
         plain.dataReceived(LOGIN)
         scram, answer = self.loginByScram("192.0.2.1")
@@ -722,7 +722,7 @@ class GuessingTests(Case):
         other, _ = self.loginByScram("198.51.100.1")
         self.assertIsNotNone(other.session)
         self.clock.pump([1] * 12)
-        self.assertEqual(asked[0], "romeo")
+        self.assertEqual(asked[0], "romeo@example.org")
         self.assertIsNotNone(plain.session)
         self.assertIsNotNone(scram.session)
 

@@ -77,7 +77,7 @@ class ScramTests(SASLTestCase):
 
     def test_unknownUser(self) -> None:
         """An unknown user gets a challenge like an existing one, and the failure of a wrong password."""
-        self.accounts.keys["romeo", "SHA-256"] = ScramKeys.derive("SHA-256", PASSWORD)
+        self.accounts.keys["romeo@example.org", "SHA-256"] = ScramKeys.derive("SHA-256", PASSWORD)
         ends = []
         for user in ("romeo", "nobody", "no body"):
             client = ScramClient("sha256", user, "wrong")
@@ -108,7 +108,7 @@ class ScramTests(SASLTestCase):
             with mock.patch.object(mechanisms, "dummyKeys", wraps=mechanisms.dummyKeys) as faked:
                 self.scram(ScramClient("sha256", user, "wrong"))[1].addErrback(lambda failure: None)
             self.assertEqual([call.args[1:] for call in faked.call_args_list], [("SHA-256", user)])
-            self.assertEqual(self.accounts.asked, [("scramKeys", user, "SHA-256")])
+            self.assertEqual(self.accounts.asked, [("scramKeys", f"{user}@example.org", "SHA-256")])
 
     def test_dummyKeysNeverMatch(self) -> None:
         """Even a proof that matches the dummy keys is not-authorized."""

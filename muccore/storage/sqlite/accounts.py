@@ -6,37 +6,58 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.filepath import FilePath
 
-from muccore.interfaces import NoSuchUser, UserExists
+from muccore.interfaces import NoSuchUser, StoreUnavailable, UserExists
 from muccore.storage.scramaccounts import ScramAccountStore
 from muccore.storage.sqlite.database import Database
 from muccore.storage.sqlite.schema import Schema
 from muccore.xmpp.scramkeys import ScramKeys
 
-SCHEMA: Final = Schema(
-    "accounts",
-    (
+
+def schema(host: str | None) -> Schema:
+    """
+    The tables for accounts.
+
+    @param host: the domain of accounts that were created before version 2, which kept their names only.
+    """
+
+    def addHost(connection: sqlite3.Connection) -> None:
+        if host is None:
+            if connection.execute("SELECT 1 FROM account").fetchone():
+                (path,) = connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()
+                raise StoreUnavailable(
+                    f"{path}: the domain of its accounts is not known; open it with the server or muccorectl"
+                )
+            return
+        # Names have no @. Keys refer to their account again when the transaction is committed.
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        connection.execute("UPDATE account SET jid = jid || '@' || ?", (host,))
+        connection.execute("UPDATE account_key SET account = account || '@' || ?", (host,))
+
+    return Schema(
+        "accounts",
         (
-            "CREATE TABLE account (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
-            """
-            CREATE TABLE account_key (
-                account TEXT NOT NULL REFERENCES account ON DELETE CASCADE,
-                hash TEXT NOT NULL,
-                salt BLOB NOT NULL,
-                iterations INTEGER NOT NULL,
-                stored_key BLOB NOT NULL,
-                server_key BLOB NOT NULL,
-                PRIMARY KEY (account, hash)
-            ) WITHOUT ROWID
-            """,
+            (
+                "CREATE TABLE account (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
+                """
+                CREATE TABLE account_key (
+                    account TEXT NOT NULL REFERENCES account ON DELETE CASCADE,
+                    hash TEXT NOT NULL,
+                    salt BLOB NOT NULL,
+                    iterations INTEGER NOT NULL,
+                    stored_key BLOB NOT NULL,
+                    server_key BLOB NOT NULL,
+                    PRIMARY KEY (account, hash)
+                ) WITHOUT ROWID
+                """,
+            ),
+            ("ALTER TABLE account RENAME COLUMN name TO jid", addHost),
         ),
-    ),
-)
-"""The tables for accounts."""
+    )
 
 
 class SQLiteAccounts(ScramAccountStore):
@@ -48,7 +69,12 @@ class SQLiteAccounts(ScramAccountStore):
         @param reactor: for threads and time.
         """
         super().__init__(reactor)
-        self.database = Database(path, SCHEMA, reactor)
+        self._path = path
+        self.database = Database(path, schema(None), reactor)
+
+    def setHost(self, host: str) -> None:
+        """See L{IStore<muccore.interfaces.stores.IStore>}."""
+        self.database = Database(self._path, schema(host), self._reactor)
 
     def probe(self) -> None:
         """See L{Database.probe}."""
@@ -58,45 +84,51 @@ class SQLiteAccounts(ScramAccountStore):
         """See L{ScramAccountStore.open}."""
         return self.database.open()
 
-    def scramKeys(self, user: str, hashName: str) -> Deferred[ScramKeys | None]:
+    def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{ScramAccountStore.scramKeys}."""
 
         def load(connection: sqlite3.Connection) -> ScramKeys | None:
             row = connection.execute(
                 "SELECT hash, salt, iterations, stored_key, server_key FROM account_key WHERE account = ? AND hash = ?",
-                (user, hashName),
+                (account, hashName),
             ).fetchone()
             return ScramKeys(*row) if row else None
 
         return self.database.read(load)
 
-    def users(self) -> Deferred[list[str]]:
+    def users(self, host: str | None = None) -> Deferred[list[str]]:
         """See L{ScramAccountStore.users}."""
-        return self.database.read(
-            lambda connection: [name for (name,) in connection.execute("SELECT name FROM account ORDER BY name")]
-        )
 
-    def _add(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+        def load(connection: sqlite3.Connection) -> list[str]:
+            rows = connection.execute(
+                "SELECT jid FROM account WHERE ?1 IS NULL OR substr(jid, instr(jid, '@') + 1) = ?1 ORDER BY jid",
+                (host,),
+            )
+            return [jid for (jid,) in rows]
+
+        return self.database.read(load)
+
+    def _add(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         def add(connection: sqlite3.Connection) -> None:
-            if not connection.execute("INSERT INTO account VALUES (?) ON CONFLICT DO NOTHING", (user,)).rowcount:
-                raise UserExists(f"there is an account {user} already")
-            _insert(connection, user, keys)
+            if not connection.execute("INSERT INTO account VALUES (?) ON CONFLICT DO NOTHING", (account,)).rowcount:
+                raise UserExists(f"there is an account {account} already")
+            _insert(connection, account, keys)
 
         return self.database.write(add)
 
-    def _replace(self, user: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+    def _replace(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         def replace(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT 1 FROM account WHERE name = ?", (user,)).fetchone() is None:
-                raise NoSuchUser(f"there is no account {user}")
-            connection.execute("DELETE FROM account_key WHERE account = ?", (user,))
-            _insert(connection, user, keys)
+            if connection.execute("SELECT 1 FROM account WHERE jid = ?", (account,)).fetchone() is None:
+                raise NoSuchUser(f"there is no account {account}")
+            connection.execute("DELETE FROM account_key WHERE account = ?", (account,))
+            _insert(connection, account, keys)
 
         return self.database.write(replace)
 
-    def _remove(self, user: str) -> Deferred[None]:
+    def _remove(self, account: str) -> Deferred[None]:
         def remove(connection: sqlite3.Connection) -> None:
-            if not connection.execute("DELETE FROM account WHERE name = ?", (user,)).rowcount:
-                raise NoSuchUser(f"there is no account {user}")
+            if not connection.execute("DELETE FROM account WHERE jid = ?", (account,)).rowcount:
+                raise NoSuchUser(f"there is no account {account}")
 
         return self.database.write(remove)
 
@@ -104,8 +136,8 @@ class SQLiteAccounts(ScramAccountStore):
         return self.database.close()
 
 
-def _insert(connection: sqlite3.Connection, user: str, keys: Sequence[ScramKeys]) -> None:
+def _insert(connection: sqlite3.Connection, account: str, keys: Sequence[ScramKeys]) -> None:
     connection.executemany(
         "INSERT INTO account_key VALUES (?, ?, ?, ?, ?, ?)",
-        [(user, key.hashName, key.salt, key.iterations, key.storedKey, key.serverKey) for key in keys],
+        [(account, key.hashName, key.salt, key.iterations, key.storedKey, key.serverKey) for key in keys],
     )

@@ -11,8 +11,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
+from muccore.log.logger import Logger
+from muccore.storage.sqlite.backup import backUp
+
+_log: Final = Logger()
 
 Step = str | Callable[[sqlite3.Connection], object]
 """An SQL statement, or a function of the connection; must neither begin nor end a transaction."""
@@ -46,8 +51,10 @@ class Schema:
 
     def migrate(self, connection: sqlite3.Connection, path: str) -> None:
         """
-        Migrate the tables in one transaction; this also checks that the database can be written.
+        Migrate the tables in one transaction; this also checks that the database can be written. Before older tables
+        are changed, the database is copied.
 
+        @raise StoreUnavailable: if it cannot be copied.
         @raise SchemaTooNew: if a newer muccore has written it.
         """
         connection.execute("BEGIN IMMEDIATE")
@@ -56,7 +63,14 @@ class Schema:
                 "CREATE TABLE IF NOT EXISTS muccore_schema"
                 " (purpose TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL)"
             )
-            for migration in self.migrations[self._version(connection, path) :]:
+            version = self._version(connection, path)
+            if 0 < version < len(self.migrations):
+                copy = backUp(path, f"{self.kind}-v{version}")
+                _log.info(
+                    "{path}: migrating its schema for {kind} from version {old} to {new}; {copy} is a copy from before",
+                    path=path, kind=self.kind, old=version, new=len(self.migrations), copy=copy,
+                )
+            for migration in self.migrations[version:]:
                 for step in migration:
                     if isinstance(step, str):
                         connection.execute(step)

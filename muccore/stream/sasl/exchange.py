@@ -88,10 +88,10 @@ Check = Callable[[], Awaitable[Success]]
 """Checks a password, and raises L{WrongCredentials}."""
 
 Attempt = Callable[[str, Check], Awaitable[Success]]
-"""Runs a password check for the user of that name, possibly after a delay."""
+"""Runs a password check for that account, possibly after a delay."""
 
 
-async def attemptNow(user: str, check: Check) -> Success:
+async def attemptNow(account: str, check: Check) -> Success:
     """The L{Attempt} without delay."""
     return await check()
 

@@ -70,6 +70,10 @@ class SASL:
         self.secret = secrets.token_bytes(32) if secret is None else secret
         self._table = {mechanism.name: mechanism for mechanism in (MECHANISMS if table is None else table)}
 
+    def account(self, user: str) -> str:
+        """The account of a user name, as the backend and the throttle know it: a bare JID."""
+        return f"{user}@{self.domain}"
+
     def mechanisms(self, secure: bool, bindings: ChannelBindings | None) -> list[str]:
         """
         The mechanisms to offer, strongest first.
@@ -165,7 +169,7 @@ class ScramExchange(SASLExchange):
         # Made for every user, so that it takes the same time.
         keys = dummyKeys(self._sasl.secret, self._hashName, user or server.user)
         if user is not None:
-            found = await self._sasl.accounts.scramKeys(user, self._hashName)
+            found = await self._sasl.accounts.scramKeys(self._sasl.account(user), self._hashName)
             if found is not None:
                 keys = found
                 self._user = user
@@ -179,7 +183,8 @@ class ScramExchange(SASLExchange):
                 raise WrongCredentials
             return Success(self._user, proof)
 
-        return await self._attempt(prepareUsername(self._server.user) or self._server.user, check)
+        name = self._server.user
+        return await self._attempt(self._sasl.account(prepareUsername(name) or name), check)
 
 
 class PlainExchange(SASLExchange):
@@ -198,14 +203,15 @@ class PlainExchange(SASLExchange):
         authzid, name, password = parts
         self.claimed = name
         user = prepareUsername(name)
-        checkAuthzid(authzid, user, self._sasl.domain)
+        sasl = self._sasl
+        checkAuthzid(authzid, user, sasl.domain)
 
         async def check() -> Success:
-            if user is None or not await self._sasl.accounts.checkPassword(user, password):
+            if user is None or not await sasl.accounts.checkPassword(sasl.account(user), password):
                 raise WrongCredentials
             return Success(user)
 
-        return await self._attempt(user or name, check)
+        return await self._attempt(sasl.account(user or name), check)
 
 
 def scram(hashName: str, binds: bool) -> Mechanism:

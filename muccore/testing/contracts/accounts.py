@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
@@ -12,6 +12,9 @@ from zope.interface.verify import verifyObject
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreUnavailable, UserExists
 from muccore.testing.contracts.base import Contract
 from muccore.xmpp.scramkeys import ScramKeys
+
+JULIET: Final = "juliet@chat.lit"
+ROMEO: Final = "romeo@chat.lit"
 
 
 class AccountStoreContract(Contract):
@@ -30,11 +33,11 @@ class AccountStoreContract(Contract):
         for store in (self.makeStore(self.place), await self.opened()):
             await store.close()
             requests: list[tuple[Any, ...]] = [
-                ("scramKeys", "juliet", "SHA-256"),
-                ("checkPassword", "juliet", "r0m30"),
-                ("create", "juliet", "r0m30"),
-                ("setPassword", "juliet", "r0m30"),
-                ("delete", "juliet"),
+                ("scramKeys", JULIET, "SHA-256"),
+                ("checkPassword", JULIET, "r0m30"),
+                ("create", JULIET, "r0m30"),
+                ("setPassword", JULIET, "r0m30"),
+                ("delete", JULIET),
                 ("users",),
             ]
             for name, *arguments in requests:
@@ -44,20 +47,20 @@ class AccountStoreContract(Contract):
     async def test_closeFinishes(self) -> None:
         """Requests before C{close} are done when it fires."""
         store = await self.opened()
-        created = [store.create(f"user{n}", "r0m30") for n in range(3)]
+        created = [store.create(f"user{n}@chat.lit", "r0m30") for n in range(3)]
         await store.close()
         self.assertEqual([self.successResultOf(done) for done in created], [None] * 3)
         if self.durable:
             again = await self.opened()
-            self.assertEqual(await again.users(), ["user0", "user1", "user2"])
+            self.assertEqual(await again.users(), [f"user{n}@chat.lit" for n in range(3)])
 
     async def test_created(self) -> None:
         """A new account has the keys of its password for every hash."""
         store = await self.opened()
-        await store.create("juliet", "r0m30")
+        await store.create(JULIET, "r0m30")
         store = await self.reopened(store)
         for hashName in sorted(store.hashes):
-            keys = await store.scramKeys("juliet", hashName)
+            keys = await store.scramKeys(JULIET, hashName)
             self.assertEqual(
                 keys, ScramKeys.derive(hashName, "r0m30", keys.salt, keys.iterations), f"keys for {hashName}"
             )
@@ -67,111 +70,127 @@ class AccountStoreContract(Contract):
     async def test_salted(self) -> None:
         """Two users with the same password have different salts and keys."""
         store = await self.opened()
-        await store.create("juliet", "r0m30")
-        await store.create("nurse", "r0m30")
+        await store.create(JULIET, "r0m30")
+        await store.create("nurse@chat.lit", "r0m30")
         for hashName in sorted(store.hashes):
-            one = await store.scramKeys("juliet", hashName)
-            other = await store.scramKeys("nurse", hashName)
+            one = await store.scramKeys(JULIET, hashName)
+            other = await store.scramKeys("nurse@chat.lit", hashName)
             self.assertNotEqual(one.salt, other.salt)
             self.assertNotEqual(one.storedKey, other.storedKey)
 
     async def test_noKeys(self) -> None:
         """There are no keys for an unknown user or hash."""
         store = await self.opened()
-        await store.create("juliet", "r0m30")
-        self.assertIsNone(await store.scramKeys("romeo", "SHA-256"))
-        self.assertIsNone(await store.scramKeys("juliet", "SHA-512"))
+        await store.create(JULIET, "r0m30")
+        self.assertIsNone(await store.scramKeys(ROMEO, "SHA-256"))
+        self.assertIsNone(await store.scramKeys(JULIET, "SHA-512"))
 
     async def test_checked(self) -> None:
         """The right password is accepted in any form of Unicode (RFC 4013); others and unknown users are refused."""
         store = await self.opened()
-        await store.create("juliet", "Ⅸ café")
+        await store.create(JULIET, "Ⅸ café")
         for password in ("Ⅸ café", "IX cafe\u0301"):
-            self.assertIs(await store.checkPassword("juliet", password), True)
+            self.assertIs(await store.checkPassword(JULIET, password), True)
         for password in ("ix café", "", "\x07"):
-            self.assertIs(await store.checkPassword("juliet", password), False)
-        for user, password in (("romeo", "Ⅸ café"), ("romeo", ""), ("", "Ⅸ café")):
+            self.assertIs(await store.checkPassword(JULIET, password), False)
+        for user, password in ((ROMEO, "Ⅸ café"), (ROMEO, ""), ("", "Ⅸ café")):
             self.assertIs(await store.checkPassword(user, password), False)
 
     async def test_exists(self) -> None:
-        """An existing name is refused, and its account keeps its password."""
+        """An existing account is refused, and its account keeps its password."""
         store = await self.opened()
-        await store.create("juliet", "r0m30")
+        await store.create(JULIET, "r0m30")
         with self.assertRaises(UserExists):
-            await store.create("juliet", "other")
-        self.assertTrue(await store.checkPassword("juliet", "r0m30"))
+            await store.create(JULIET, "other")
+        self.assertTrue(await store.checkPassword(JULIET, "r0m30"))
 
     async def test_badPassword(self) -> None:
         """An empty or invalid password is refused for new and existing accounts, and changes nothing."""
         store = await self.opened()
-        await store.create("juliet", "r0m30")
+        await store.create(JULIET, "r0m30")
         for password in ("", "\u00ad", "bell\x07", "\u0627a"):
             with self.assertRaises(ValueError):
-                await store.create("romeo", password)
+                await store.create(ROMEO, password)
             with self.assertRaises(ValueError):
-                await store.setPassword("juliet", password)
-        self.assertEqual(await store.users(), ["juliet"])
-        self.assertTrue(await store.checkPassword("juliet", "r0m30"))
+                await store.setPassword(JULIET, password)
+        self.assertEqual(await store.users(), [JULIET])
+        self.assertTrue(await store.checkPassword(JULIET, "r0m30"))
 
     async def test_setPassword(self) -> None:
         """A new password replaces the old one, with another salt."""
         store = await self.opened()
-        await store.create("juliet", "r0m30")
-        old = await store.scramKeys("juliet", "SHA-256")
-        await store.setPassword("juliet", "p4ris")
+        await store.create(JULIET, "r0m30")
+        old = await store.scramKeys(JULIET, "SHA-256")
+        await store.setPassword(JULIET, "p4ris")
         store = await self.reopened(store)
-        self.assertFalse(await store.checkPassword("juliet", "r0m30"))
-        self.assertTrue(await store.checkPassword("juliet", "p4ris"))
-        self.assertNotEqual((await store.scramKeys("juliet", "SHA-256")).salt, old.salt)
+        self.assertFalse(await store.checkPassword(JULIET, "r0m30"))
+        self.assertTrue(await store.checkPassword(JULIET, "p4ris"))
+        self.assertNotEqual((await store.scramKeys(JULIET, "SHA-256")).salt, old.salt)
 
     async def test_unknown(self) -> None:
         """An unknown account cannot be changed or deleted."""
         store = await self.opened()
         with self.assertRaises(NoSuchUser):
-            await store.setPassword("romeo", "r0m30")
+            await store.setPassword(ROMEO, "r0m30")
         with self.assertRaises(NoSuchUser):
-            await store.delete("romeo")
+            await store.delete(ROMEO)
         self.assertEqual(await store.users(), [])
 
     async def test_deleted(self) -> None:
-        """A deleted account has no keys, and its name is free."""
+        """A deleted account has no keys, and can be created again."""
         store = await self.opened()
-        await store.create("juliet", "r0m30")
-        await store.delete("juliet")
+        await store.create(JULIET, "r0m30")
+        await store.delete(JULIET)
         store = await self.reopened(store)
         self.assertEqual(await store.users(), [])
-        self.assertIsNone(await store.scramKeys("juliet", "SHA-256"))
-        self.assertFalse(await store.checkPassword("juliet", "r0m30"))
-        await store.create("juliet", "p4ris")
-        self.assertTrue(await store.checkPassword("juliet", "p4ris"))
+        self.assertIsNone(await store.scramKeys(JULIET, "SHA-256"))
+        self.assertFalse(await store.checkPassword(JULIET, "r0m30"))
+        await store.create(JULIET, "p4ris")
+        self.assertTrue(await store.checkPassword(JULIET, "p4ris"))
 
     async def test_users(self) -> None:
-        """The names are sorted."""
+        """The accounts are sorted; those of one host can be listed alone."""
         store = await self.opened()
-        for name in ("romeo", "ärzte", "juliet", "a.b"):
-            await store.create(name, "r0m30")
-        self.assertEqual(await store.users(), ["a.b", "juliet", "romeo", "ärzte"])
+        for jid in (ROMEO, "ärzte@chat.lit", "juliet@other.lit", JULIET, "a.b@chat.lit"):
+            await store.create(jid, "r0m30")
+        first = ["a.b@chat.lit", JULIET]
+        self.assertEqual(await store.users(), [*first, "juliet@other.lit", ROMEO, "ärzte@chat.lit"])
+        self.assertEqual(await store.users("chat.lit"), [*first, ROMEO, "ärzte@chat.lit"])
+        self.assertEqual(await store.users("other.lit"), ["juliet@other.lit"])
+        self.assertEqual(await store.users("lit"), [])
+
+    async def test_severalHosts(self) -> None:
+        """Accounts of one name at two hosts are independent."""
+        store = await self.opened()
+        await store.create(JULIET, "r0m30")
+        await store.create("juliet@other.lit", "p4ris")
+        await store.setPassword("juliet@other.lit", "t0mb")
+        self.assertTrue(await store.checkPassword(JULIET, "r0m30"))
+        self.assertFalse(await store.checkPassword(JULIET, "t0mb"))
+        await store.delete("juliet@other.lit")
+        self.assertIsNone(await store.scramKeys("juliet@other.lit", "SHA-256"))
+        self.assertTrue(await store.checkPassword(JULIET, "r0m30"))
 
     async def test_changesInOrder(self) -> None:
         """Concurrent changes are made in the order of the calls."""
         store = await self.opened()
         await gatherResults(
             [
-                store.create("juliet", "first"),
-                store.setPassword("juliet", "second"),
-                store.create("romeo", "r0m30"),
-                store.setPassword("juliet", "third"),
-                store.delete("romeo"),
+                store.create(JULIET, "first"),
+                store.setPassword(JULIET, "second"),
+                store.create(ROMEO, "r0m30"),
+                store.setPassword(JULIET, "third"),
+                store.delete(ROMEO),
             ]
         )
-        self.assertTrue(await store.checkPassword("juliet", "third"))
-        self.assertEqual(await store.users(), ["juliet"])
+        self.assertTrue(await store.checkPassword(JULIET, "third"))
+        self.assertEqual(await store.users(), [JULIET])
 
     async def test_cancelled(self) -> None:
         """Cancelled requests do not affect others."""
         store = await self.opened()
-        for request in (store.create("juliet", "r0m30"), store.checkPassword("juliet", "r0m30")):
+        for request in (store.create(JULIET, "r0m30"), store.checkPassword(JULIET, "r0m30")):
             request.addErrback(lambda failure: None)
             request.cancel()
-        await store.create("romeo", "r0m30")
-        self.assertTrue(await store.checkPassword("romeo", "r0m30"))
+        await store.create(ROMEO, "r0m30")
+        self.assertTrue(await store.checkPassword(ROMEO, "r0m30"))

@@ -182,7 +182,7 @@ class PlainTests(SASLTestCase):
     def test_unknownUserIsChecked(self) -> None:
         """The password of an unknown user is checked too, so that it takes the same time."""
         self.plain("\0nobody\0wrong").addErrback(lambda failure: None)
-        self.assertEqual(self.accounts.asked, [("checkPassword", "nobody")])
+        self.assertEqual(self.accounts.asked, [("checkPassword", "nobody@example.org")])
 
     def test_malformed(self) -> None:
         """Messages with missing, empty or additional parts, or not in UTF-8, are malformed-request."""

@@ -34,11 +34,11 @@ class GuestAccounts:
         self.password = None
         return succeed(None)
 
-    def scramKeys(self, user, hashName):
+    def scramKeys(self, account, hashName):
         """There are none."""
         return succeed(None)
 
-    def checkPassword(self, user, password):
+    def checkPassword(self, account, password):
         """Compare in a time that does not depend on how much of the password is right, for strangers too."""
         if self.password is None:
             return fail(StoreUnavailable(f"{self.file.path}: it is not open"))
@@ -47,4 +47,4 @@ class GuestAccounts:
         except ValueError:
             given = b""
         right = hmac.compare_digest(given, self.password)
-        return succeed(right and user.startswith("guest"))
+        return succeed(right and account.startswith("guest"))
