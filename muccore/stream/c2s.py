@@ -26,7 +26,7 @@ from muccore.net.limits import Networks, TokenBucket
 from muccore.net.timingwheel import TICK
 from muccore.net.tls import ChannelBindings
 from muccore.stream import streamlog
-from muccore.stream.features import Nonza
+from muccore.stream.features import Nonza, StreamFeatures
 from muccore.stream.framing import TCPFraming
 from muccore.stream.negotiation import Negotiation
 from muccore.stream.parser.events import CLOSED, Event
@@ -111,10 +111,13 @@ class C2SStream(TCPFraming, Protocol):
 
     factory: C2SFactory
 
-    def __init__(self, factory: C2SFactory, host: str, direct: bool) -> None:
+    def __init__(
+        self, factory: C2SFactory, host: str, direct: bool, features: StreamFeatures | None = None
+    ) -> None:
         """
         @param host: the peer's address.
         @param direct: whether TLS begins with the first byte.
+        @param features: what it offers, if not what the factory's other streams do.
         """
         settings = factory.settings
         self.factory = factory
@@ -132,7 +135,8 @@ class C2SStream(TCPFraming, Protocol):
         if settings.rate and host not in settings.exempt:
             self._bucket = TokenBucket(settings.rate, settings.burst, factory.clock.seconds)
         self._parser = self.makeParser(settings)
-        self._negotiation: Negotiation | None = Negotiation(self, factory.features, direct, factory.throttle.bind(host))
+        attempt = factory.throttle.bind(host)
+        self._negotiation: Negotiation | None = Negotiation(self, features or factory.features, direct, attempt)
         # Until a resource is bound, the tick of the connection.
         self._lastReceived = self._lastKeepalive = self._boundAt = factory.wheel.tick
 
@@ -245,7 +249,7 @@ class C2SStream(TCPFraming, Protocol):
         self.sendEnd()
         self.write = _discard
         self._release()
-        self.transport.loseConnection()
+        self.endConnection()
 
     def _finish(self, error: StreamError | None, clean: bool = False) -> None:
         """Close the stream, and tell the session at once."""

@@ -106,12 +106,29 @@ class C2SFactory(ServerFactory):
             # The certificate was removed from the configuration after the listener was created.
             return RejectedStream(self.features, StreamError("internal-server-error"), direct)
         host: str = getattr(addr, "host", "")
+        condition = self.admit(host)
+        if condition is not None:
+            return RejectedStream(self.features, StreamError(condition, "Too many connections."), direct)
+        return C2SStream(self, host, direct)
+
+    def admit(self, host: str) -> str | None:
+        """
+        Count a connection, which may not carry a stream yet: see L{AddressLimit.enter}, which this is with a log line.
+        """
         condition = self.limit.enter(host)
         if condition is not None:
             total, here = f"connections ({self.limit.total})", f"connections_per_address ({self.limit.perAddress})"
             CONNECTION_REFUSED.log(host, limit=Phrase(total if condition == "resource-constraint" else here))
-            return RejectedStream(self.features, StreamError(condition, "Too many connections."), direct)
-        return C2SStream(self, host, direct)
+        return condition
+
+    def release(self, host: str) -> None:
+        """Stop counting a connection that was admitted, and carried no stream."""
+        self.limit.leave(host)
+
+    @property
+    def ending(self) -> bool:
+        """Whether all streams are being closed, and new ones rejected."""
+        return self._ending is not None
 
     def streamClosed(self, stream: C2SStream, host: str) -> None:
         """Remove a stream whose connection was lost. Only streams call this."""

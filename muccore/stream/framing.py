@@ -78,6 +78,10 @@ class TCPFraming:
         """Close the stream."""
         self.write(STREAM_CLOSE)
 
+    def endConnection(self) -> None:
+        """Close the connection after L{sendEnd}."""
+        self.transport.loseConnection()
+
     def sendKeepalive(self) -> None:
         """Send what needs no answer and is not part of any stanza (RFC 6120 §4.6.1)."""
         self.write(b" ")

@@ -18,10 +18,12 @@ ORDERLY: Final = frozenset(["conflict", "reset", "system-shutdown"])
 
 
 def describeTLS(transport: Any, secure: bool) -> Phrase:
-    """Version and cipher of a connection, if it is C{secure}."""
+    """Version and cipher of a connection, if it is C{secure} by its own TLS."""
     if not secure:
         return Phrase("no TLS")
     connection = transport.getHandle()
+    if not hasattr(connection, "get_cipher_name"):
+        return Phrase("TLS of a proxy")
     return Phrase(f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}")
 
 

@@ -15,6 +15,9 @@ BIND: Final = "urn:ietf:params:xml:ns:xmpp-bind"
 SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
 XML: Final = "http://www.w3.org/XML/1998/namespace"
 
+# RFC 7395
+FRAMING: Final = "urn:ietf:params:xml:ns:xmpp-framing"
+
 # Extensions
 DATA: Final = "jabber:x:data"
 DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"

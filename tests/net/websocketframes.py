@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The client's side of WebSocket frames, also invalid ones."""
+"""The client's side of WebSocket frames: sending them, also invalid ones, and reading those of a server strictly."""
 
 from __future__ import annotations
 
@@ -28,4 +28,23 @@ def clientFrame(
     return header + size.to_bytes(8, "big")[8 - sizeBytes :] + mask + applyMask(payload, mask)
 
 
-__all__ = ["clientFrame"]
+def serverFrames(data: bytes) -> list[tuple[int, bytes]]:
+    """
+    Opcodes and payloads of what a server has sent.
+
+    @raise AssertionError: if frames are masked, fragmented or incomplete.
+    """
+    found = []
+    while data:
+        size, begin = data[1], 2
+        assert data[0] & 0xF0 == 0x80 and size < 0x80, data[:2]
+        if size > 125:
+            begin = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:begin], "big")
+        assert len(data) >= begin + size, data
+        found.append((data[0] & 0x0F, data[begin : begin + size]))
+        data = data[begin + size :]
+    return found
+
+
+__all__ = ["clientFrame", "serverFrames"]

@@ -129,6 +129,21 @@ class Case(SynchronousTestCase):
         """Lose a connection."""
         protocol.connectionLost(Failure(ConnectionLost()))
 
+    def assertFreed(self, data: bytes) -> None:
+        """Check that the stream of a client that sends data is freed without the garbage collector when it is lost."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        stream, _ = self.send(data)
+        self.lose(stream)
+        self.binder.sessions.clear()
+        ref = weakref.ref(stream)
+        del stream, _
+        self.assertIsNone(ref())
+        gc.enable()
+        self.assertEqual((len(self.factory.streams), self.factory.limit.count), (0, 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def assertEnded(self, transport: Transport, condition: str | None, headers: int = 1) -> list[Any]:
         """
         Check the number of headers sent, and that an error, the end tag and the end of the connection come last.
@@ -303,18 +318,7 @@ class StreamTests(Case):
         """A lost stream is freed without the garbage collector."""
         unfinished = (b"", HEADER, HEADER + b"<au", LOGIN, LOGIN + b"<message><bo")
         for data in (*unfinished, LOGIN + b"<x/>", HEADER + b"<x/>", HEADER + b"</x>", LOGIN + b"<!-- -->"):
-            gc.collect()
-            gc.disable()
-            self.addCleanup(gc.enable)
-            stream, transport = self.send(data)
-            self.lose(stream)
-            self.binder.sessions.clear()
-            ref = weakref.ref(stream)
-            del stream, transport
-            self.assertIsNone(ref())
-            gc.enable()
-            self.assertEqual((len(self.factory.streams), self.factory.limit.count), (0, 0))
-            self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.assertFreed(data)
 
 
 class FuzzTests(Case):

@@ -154,6 +154,11 @@ class StanzaParser:
         self._begin = self._used = 0
         self._dropExpat()
 
+    @property
+    def partial(self) -> bool:
+        """Whether the stream is inside a stanza, or there is anything unparsed."""
+        return bool(self._used or self._rest)
+
     def idle(self) -> None:
         """Free memory if the stream is between stanzas. Parsing goes on unaffected."""
         if not self._used and self._header:
