@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
-from muccore.interfaces import IRouter, ISession, ISessionObserver, ISessions, IUserDomain
+from muccore.interfaces import IRoute, IRouter, ISession, ISessionObserver, ISessions, IUserDomain
 from muccore.interfaces.handlers import (
     FULL,
     HOST,
@@ -45,6 +45,7 @@ from muccore.log.logger import Logger
 from muccore.routing.dispatch import Method, handlerName
 from muccore.routing.domain import Domain
 from muccore.routing.filters import Filters, mergeFilters, passed
+from muccore.routing.unreachable import Unreachable
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -81,6 +82,7 @@ class UserDomain(Domain):
     def __init__(self, name: str, router: IRouter, clock: IReactorTime, sessions: ISessions) -> None:
         super().__init__(name, router, clock)
         self.sessions = sessions
+        self._noSession = Unreachable(router, clock, "recipient-unavailable")
         sessions.addDomain(self)
 
     @staticmethod
@@ -157,6 +159,13 @@ class UserDomain(Domain):
         return element.name == "iq" and not to.resource and isFromAccount(element, to)
 
     # Delivery
+
+    def routeWithin(self, jid: JID) -> IRoute:
+        """
+        See L{IDestination.routeWithin<muccore.interfaces.IDestination.routeWithin>}: to a session, or to handlers of
+        the domain itself. What is broadcast to a session that has ended is returned, so that a room notices.
+        """
+        return (self.sessions.byFullJID(jid) or self._noSession) if jid.local else self
 
     def stanzaUnhandled(self, element: Element, to: JID) -> None:
         """Filter and deliver a stanza that no handler has taken."""

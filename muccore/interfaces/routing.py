@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Routing of stanzas: routes, the router, domains."""
+"""Routing of stanzas: routes, destinations, the router, domains."""
 
 from __future__ import annotations
 
@@ -15,19 +15,38 @@ from muccore.xmpp.rendering import Rendered
 
 
 class IRoute(Interface):
-    """A destination of rendered stanzas: a session; later a link to a domain or to a node."""
+    """Where rendered stanzas can be delivered: a session, or a whole L{IDestination}."""
 
     def deliver(stanza: Rendered, to: bytes) -> None:
         """
-        Deliver a stanza. Never fails, waits or calls back into the caller: a broken connection is noticed later.
+        Deliver a stanza. Never fails, waits or calls back into the caller: a broken connection is noticed later, and a
+        stanza that cannot be delivered comes back as an error in a later turn.
 
         @param stanza: rendered once for all its recipients.
         @param to: the C{to} attribute for this one, from L{muccore.xmpp.rendering.toAttribute}.
         """
 
 
+class IDestination(IRoute):
+    """
+    What stanzas to a domain are given to, and the route to the addresses there that have no route of their own: a
+    domain of this server, or an unreachable one; later a link to another server or node.
+    """
+
+    def dispatch(element: Element, to: JID) -> None:
+        """
+        Handle a stanza, or pass it on.
+
+        @param element: with C{from} and C{to}.
+        @param to: its C{to}, parsed.
+        """
+
+    def routeWithin(jid: JID) -> IRoute:
+        """Find the route to an address at this destination."""
+
+
 class IRouter(Interface):
-    """Routes stanzas to the domain or session that they are addressed to."""
+    """Routes stanzas to the destination or session that they are addressed to."""
 
     def route(element: Element, to: JID) -> None:
         """
@@ -37,24 +56,21 @@ class IRouter(Interface):
         @param to: its C{to}, parsed.
         """
 
-    def routeTo(jid: JID) -> IRoute | None:
-        """Find the route to a full JID, or C{None} if there is none."""
+    def routeTo(jid: JID) -> IRoute:
+        """Find the route to an address. What is delivered where nothing can be reached comes back as an error."""
 
 
-class IDomain(IXMPPHandlerCollection):
+class IDomain(IDestination, IXMPPHandlerCollection):
     """A host of this server with its handlers; a handler's C{parent}."""
 
     name = Attribute("The host name, C{str}.")
     clock = Attribute("An L{IReactorTime} provider; what its calls write is flushed when they return.")
     xmlstream = Attribute("The C{EventDispatcher} that stock wokkel handlers observe and C{send} to.")
 
-    def dispatch(element: Element, to: JID) -> None:
-        """Handle a stanza that is addressed to this host or to an address at it."""
-
     def send(element: Element) -> None:
         """Route a stanza by its C{to}."""
 
-    def routeTo(jid: JID) -> IRoute | None:
+    def routeTo(jid: JID) -> IRoute:
         """See L{IRouter.routeTo}."""
 
     def request(request: Any) -> Deferred[Element]:

@@ -16,7 +16,7 @@ import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from types import MethodType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import ConnectionDone
@@ -38,6 +38,7 @@ from muccore.xmpp import jid
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import STANZA_CONDITIONS, StanzaError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.rendering import Rendered
 
 _MESSAGE_TYPES: Final = {type: type for type in ("chat", "error", "groupchat", "headline", "normal")}
 
@@ -54,6 +55,14 @@ def _taken(result: Any) -> Any:
     if result is NOT_HANDLED:
         raise TypeError("NOT_HANDLED from a method that is not declared with mayDecline, or from a Deferred")
     return result
+
+
+def _addressed(stanza: Element | Rendered, to: JID | bytes) -> tuple[Element, JID]:
+    """A stanza that was dispatched or delivered, with its address."""
+    if isinstance(stanza, Rendered):
+        element = stanza.elementTo(cast(bytes, to))
+        return element, jid.parse(element.attributes["to"])
+    return stanza, cast(JID, to)
 
 
 @implementer(IDomain)
@@ -75,7 +84,7 @@ class Domain:
         self._mergeTables([])
         self._dispatching = False
         self._observed: Element | None = None
-        self._pending: deque[tuple[Element, JID]] = deque()
+        self._pending: deque[tuple[Element, JID] | tuple[Rendered, bytes]] = deque()
         self.xmlstream = WokkelStream(self.send, clock)
 
     def __repr__(self) -> str:
@@ -153,7 +162,7 @@ class Domain:
         See L{IDomain.dispatch}.
 
         A stanza that comes back while a handler is running, such as an error, waits until the handler has returned: a
-        room must not get a request in the middle of a broadcast.
+        room must not get a request in the middle of a broadcast. It also waits behind those that L{deliver} keeps.
         """
         if self._dispatching:
             self._pending.append((element, to))
@@ -161,10 +170,32 @@ class Domain:
         self._dispatching = True
         try:
             self._dispatchOne(element, to)
+        finally:
+            if self._pending:
+                self._dispatchPending()
+            else:
+                self._dispatching = False
+
+    def deliver(self, stanza: Rendered, to: bytes) -> None:
+        """
+        See L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}. The stanza is dispatched when the caller, such as a
+        room in the middle of a broadcast, has finished.
+        """
+        self._pending.append((stanza, to))
+        if not self._dispatching:
+            self._dispatching = True
+            self.clock.callLater(0, self._dispatchPending)
+
+    def _dispatchPending(self) -> None:
+        try:
             while self._pending:
-                self._dispatchOne(*self._pending.popleft())
+                self._dispatchOne(*_addressed(*self._pending.popleft()))
         finally:
             self._dispatching = False
+
+    def routeWithin(self, jid: JID) -> IRoute:
+        """See L{IDestination.routeWithin<muccore.interfaces.IDestination.routeWithin>}."""
+        return self
 
     def _dispatchOne(self, element: Element, to: JID) -> None:
         kind = (FULL if to.resource else BARE) if to.local else HOST
@@ -313,7 +344,7 @@ class Domain:
                 self.xmlstream.requestSent(element, to)
         self._router.route(element, to)
 
-    def routeTo(self, jid: JID) -> IRoute | None:
+    def routeTo(self, jid: JID) -> IRoute:
         """See L{IRouter.routeTo}."""
         return self._router.routeTo(jid)
 

@@ -1,16 +1,16 @@
 # -*- test-case-name: tests.routing.test_router -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The router: finds the domain of an address, and the route to a full JID."""
+"""The router: finds the destination of a stanza, and the route to an address, by the domain."""
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from muccore.interfaces import IDomain, IRoute, IRouter, ISessions
-from muccore.xmpp import jid
+from muccore.interfaces import IDestination, IDomain, IRoute, IRouter
+from muccore.routing.unreachable import Unreachable
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError, errorReplyOrNone
-from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.jid import JID
 
 
 @implementer(IRouter)
@@ -18,13 +18,15 @@ class Router:
     """
     Routes stanzas.
 
-    @ivar domains: the domains of this server by host name.
-    @ivar sessions: who is bound here.
+    @ivar domains: the destinations that this server knows, by domain.
+    @ivar elsewhere: the destination of all other domains (RFC 6120 §10.4).
     """
 
-    def __init__(self, sessions: ISessions) -> None:
-        self.domains: dict[str, IDomain] = {}
-        self.sessions = sessions
+    elsewhere: IDestination
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.domains: dict[str, IDestination] = {}
+        self.elsewhere = Unreachable(self, clock, "remote-server-not-found")
 
     def addDomain(self, domain: IDomain) -> None:
         """
@@ -38,24 +40,8 @@ class Router:
 
     def route(self, element: Element, to: JID) -> None:
         """See L{IRouter.route}."""
-        domain = self.domains.get(to.domain)
-        if domain is not None:
-            domain.dispatch(element, to)
-        else:
-            self._remoteServerNotFound(element)
+        self.domains.get(to.domain, self.elsewhere).dispatch(element, to)
 
-    def _remoteServerNotFound(self, element: Element) -> None:
-        """Refuse a stanza to a domain that is not at this server (RFC 6120 §8.3.3.16)."""
-        answer = errorReplyOrNone(element, StanzaError("remote-server-not-found"))
-        if answer is None:
-            return
-        try:
-            sender = jid.parse(answer.attributes["to"])
-        except InvalidJID:
-            return
-        # An error is never answered: should the sender be elsewhere too, this ends here.
-        self.route(answer, sender)
-
-    def routeTo(self, jid: JID) -> IRoute | None:
+    def routeTo(self, jid: JID) -> IRoute:
         """See L{IRouter.routeTo}."""
-        return self.sessions.byFullJID(jid)
+        return self.domains.get(jid.domain, self.elsewhere).routeWithin(jid)

@@ -59,7 +59,7 @@ class ServerComponents:
         self.tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
         self.sasl = SASL(self.accounts, domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings))
         self.sessions = Sessions(settings.limits.sessionsPerAccount)
-        self.router = self.sessions.router = Router(self.sessions)
+        self.router = self.sessions.router = Router(self.flusher)
         self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
         self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
         self._streamFeatures: list[Any] = []

@@ -107,7 +107,7 @@ class InMemoryServer:
         self.store: Any = MemoryRooms() if store is None else store
         self.store.open()
         self.sessions = Sessions(LIMITS.sessionsPerAccount)
-        self.router = self.sessions.router = Router(self.sessions)
+        self.router = self.sessions.router = Router(self.clock)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.rooms = Domain("conference.localhost", self.router, self.clock)
         self.router.addDomain(self.users)

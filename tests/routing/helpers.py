@@ -89,7 +89,7 @@ class Server:
     def __init__(self, *hosts: str, limit: int = 5, directedLimit: int = 4) -> None:
         self.clock = Clock()
         self.sessions = Sessions(limit)
-        self.router = self.sessions.router = Router(self.sessions)
+        self.router = self.sessions.router = Router(self.clock)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.router.addDomain(self.users)
         self.add("localhost", PresenceHandler(directedLimit))

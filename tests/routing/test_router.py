@@ -10,13 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from wokkel.generic import VersionHandler as StockVersionHandler
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import IRouter
+from muccore.interfaces import IDestination, IRoute, IRouter
 from muccore.routing.domain import Domain
 from muccore.services.disco import AccountDiscoHandler, DiscoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.version import VersionHandler
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StreamError
+from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.routing.helpers import Server, error, xml
 
 
@@ -82,13 +83,39 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.romeo.take(), [])
 
     def test_routeTo(self) -> None:
-        """A full JID has a route while its session is bound; other addresses have none."""
+        """Every address has a route: that to a session, a domain, or an unreachable destination."""
         address = jid.parse("romeo@localhost/orchard")
-        self.assertIs(self.router.routeTo(address), self.romeo.session)
-        for other in ("romeo@localhost", "romeo@localhost/garden", "localhost", "a@example.org/b"):
-            self.assertIsNone(self.router.routeTo(jid.parse(other)))
+        domains = self.router.domains
+        for text, route in (
+            (address.full, self.romeo.session),
+            ("localhost/x", domains["localhost"]),
+            ("a@conference.localhost/b", domains["conference.localhost"]),
+            ("a@example.org/b", self.router.elsewhere),
+        ):
+            self.assertIs(self.router.routeTo(jid.parse(text)), route)
+            self.assertTrue(verifyObject(IRoute, route))
+        for domain in (*domains.values(), self.router.elsewhere):
+            self.assertTrue(verifyObject(IDestination, domain))
         self.romeo.vanish()
-        self.assertIsNone(self.router.routeTo(address))
+        self.assertIsNot(self.router.routeTo(address), self.romeo.session)
+
+    def test_undeliverable(self) -> None:
+        """
+        What is delivered where nothing can be reached comes back in a later turn, with an error unless it must not be
+        answered.
+        """
+        for to, condition, type in (
+            ("a@example.org/b", "remote-server-not-found", "cancel"),
+            ("juliet@localhost/gone", "recipient-unavailable", "wait"),
+            ("juliet@localhost", "recipient-unavailable", "wait"),
+        ):
+            for start in ("<message id='1'", "<message id='2' type='error'", "<presence type='unavailable'"):
+                stanza = Rendered.of(xml(f"{start} from='romeo@localhost/orchard'/>"))
+                self.router.routeTo(jid.parse(to)).deliver(stanza, toAttribute(to))
+            self.assertEqual(self.romeo.take(), [])
+            self.server.clock.advance(0)
+            answer = f"<message from='{to}' to='romeo@localhost/orchard' id='1' type='error'/>"
+            self.assertEqual(self.romeo.take(), error(answer, condition, type))
 
 
 _ADDRESSES = [

@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from muccore.interfaces import IRoute
 from muccore.muc.model import configuration, messages
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.occupant import OccupantSession
@@ -30,7 +29,6 @@ def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
     sender = parse(presence.attributes["from"])
     if presence.child("x", ns.MUC) is None:
         return _notInside(handler, sender, to)
-    _findRoute(handler, sender)
     room = handler.rooms.create(to.bareJID(), sender)
     if not handler.options.lockNewRooms:
         return _createOpen(handler, room, presence, to, sender)
@@ -96,7 +94,6 @@ def available(handler: RoomHandler, presence: Element, to: JID, room: Room) -> N
 
 
 def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender: JID, created: bool = False) -> None:
-    route = _findRoute(handler, sender)
     nick, renamed = requestedNick(presence.attributes["to"], to.resource)
     reserved = room.affiliations.reservedNick(sender.bare)
     if room.settings.lockNicks and reserved is not None and nick != reserved:
@@ -108,7 +105,7 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
         JoinRequest(
             sender,
             nick,
-            route.deliver,
+            handler.parent.routeTo(sender).deliver,
             _payload(handler, presence, room),
             password.text() if password is not None else None,
             HistoryOptions.parse(x.child("history"), room.now()),
@@ -130,18 +127,7 @@ def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:
 
 def _notInside(handler: RoomHandler, sender: JID, to: JID) -> None:
     """Answer presence that is no join and comes from outside the room (§7.2.18)."""
-    _findRoute(handler, sender).deliver(notInside(to.full), toAttribute(sender.full))
-
-
-def _findRoute(handler: RoomHandler, sender: JID) -> IRoute:
-    """
-    @raise StanzaError: C{service-unavailable} if the room cannot deliver to the sender: an address of a handler, or a
-        session that ended while its presence waited.
-    """
-    route = handler.parent.routeTo(sender)
-    if route is None:
-        raise StanzaError("service-unavailable", text="The room cannot deliver stanzas to your address.")
-    return route
+    handler.parent.routeTo(sender).deliver(notInside(to.full), toAttribute(sender.full))
 
 
 def nickless(handler: RoomHandler, presence: Element, to: JID) -> None:

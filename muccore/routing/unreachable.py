@@ -1,0 +1,58 @@
+# -*- test-case-name: tests.routing.test_router -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Destinations that cannot be reached: each stanza comes back with an error."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from muccore.interfaces import IDestination, IRoute, IRouter
+from muccore.xmpp import jid
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError, errorReplyOrNone
+from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.rendering import Rendered
+
+
+@implementer(IDestination)
+class Unreachable:
+    """Returns stanzas with an error, except those that must not be answered."""
+
+    def __init__(self, router: IRouter, clock: IReactorTime, condition: str, text: str | None = None) -> None:
+        """
+        @param condition: the condition of the error.
+        @param text: its text.
+        """
+        self._router = router
+        self._clock = clock
+        self._error = StanzaError(condition, text=text)
+        self._pending: list[tuple[Rendered, bytes]] = []
+
+    def dispatch(self, element: Element, to: JID) -> None:
+        """See L{IDestination.dispatch<muccore.interfaces.IDestination.dispatch>}."""
+        answer = errorReplyOrNone(element, self._error)
+        if answer is None:
+            return
+        try:
+            sender = jid.parse(answer.attributes["to"])
+        except InvalidJID:
+            return
+        # An error is never answered: should the sender be unreachable too, this ends here.
+        self._router.route(answer, sender)
+
+    def deliver(self, stanza: Rendered, to: bytes) -> None:
+        """See L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}."""
+        if not self._pending:
+            self._clock.callLater(0, self._returnPending)
+        self._pending.append((stanza, to))
+
+    def _returnPending(self) -> None:
+        pending, self._pending = self._pending, []
+        for stanza, to in pending:
+            element = stanza.elementTo(to)
+            self.dispatch(element, jid.parse(element.attributes["to"]))
+
+    def routeWithin(self, jid: JID) -> IRoute:
+        """See L{IDestination.routeWithin<muccore.interfaces.IDestination.routeWithin>}."""
+        return self
