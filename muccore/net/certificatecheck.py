@@ -11,6 +11,7 @@ from typing import Final
 from cryptography import x509
 
 from muccore.net.selfsigned import XMPP_ADDRESS
+from muccore.net.tls import dnsName
 
 WARNING_PERIOD: Final = timedelta(days=14)
 """How long before its expiry a certificate is warned of."""
@@ -39,20 +40,12 @@ def _names(certificate: x509.Certificate) -> Iterator[str]:
             yield _der(name.value).removeprefix(_SRV_SERVICE)
 
 
-def _ascii(name: str) -> str:
-    """A host name as in DNS: IDNA-encoded, in lower case."""
-    try:
-        return name.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return name.lower()
-
-
 def isForDomain(certificate: x509.Certificate, domain: str) -> bool:
     """Whether clients accept a certificate for a domain (RFC 6120 §13.7.1.2, RFC 6125 §6.4)."""
-    wanted = _ascii(domain)
+    wanted = dnsName(domain)
     # A wildcard stands for exactly one label.
     wildcard = "*." + wanted.partition(".")[2]
-    return any(_ascii(name) in (wanted, wildcard) for name in _names(certificate))
+    return any(dnsName(name) in (wanted, wildcard) for name in _names(certificate))
 
 
 def findProblems(certificate: x509.Certificate, domain: str, now: datetime) -> list[str]:

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.net.test_tls,tests.stream.test_binding -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The server's TLS: versions, ciphers and certificate, and the channel bindings of a connection (RFC 5929, RFC 9266).
+The server's TLS: versions, ciphers and certificates, and the channel bindings of a connection (RFC 5929, RFC 9266).
 
 The certificate can be replaced at run time: a connection keeps the context it began with.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cryptography import x509
@@ -28,6 +28,7 @@ from muccore.xmpp.specs import Spec
 
 implements = (
     Spec(5929, "Channel Bindings for TLS", note="tls-server-end-point only.", series="RFC"),
+    Spec(6066, "Transport Layer Security (TLS) Extensions", note="Server Name Indication.", series="RFC"),
     Spec(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
     Spec(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
 )
@@ -173,6 +174,23 @@ def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
     return _ALPN if _ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
+def _chooseCertificate(connection: SSL.Connection) -> None:
+    """Use the certificate for the name that the client has indicated, if the connection has a choice."""
+    name: bytes | None = connection.get_servername()
+    if isinstance(connection, _ConnectionByName) and name is not None:
+        tls = connection.hosts.get(name.decode("ascii", "replace").lower())
+        if tls is not None:
+            connection.set_context(tls.context())
+
+
+def dnsName(domain: str) -> str:
+    """A domain as in DNS: IDNA-encoded, in lower case."""
+    try:
+        return domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return domain.lower()
+
+
 class _Credentials:
     """A certificate and its key, as read from their files."""
 
@@ -207,6 +225,7 @@ class _Credentials:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_session_id(b"muccore")
         context.set_alpn_select_callback(_chooseProtocol)
+        context.set_tlsext_servername_callback(_chooseCertificate)
         context.set_app_data(self._endPoint)
         try:
             context.use_certificate(self.certificate)
@@ -264,11 +283,15 @@ class ServerTLS:
         """The server's certificate."""
         return self._credentials.certificate
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """See L{IOpenSSLServerConnectionCreator}."""
+    def context(self) -> SSL.Context:
+        """The context of new connections."""
         if self._seconds() - self._made >= TICKET_LIFETIME:
             self._use(self._credentials.makeContext())
-        return SSL.Connection(self._context, None)
+        return self._context
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> SSL.Connection:
+        """See L{IOpenSSLServerConnectionCreator}."""
+        return SSL.Connection(self.context(), None)
 
     def channelBindings(self, transport: Any) -> ChannelBindings:
         """
@@ -281,7 +304,36 @@ class ServerTLS:
         return ChannelBindings(connection, connection.get_context().get_app_data())
 
 
+class _ConnectionByName(SSL.Connection):
+    """
+    A connection whose certificate the client chooses.
+
+    @ivar hosts: by domain as in DNS.
+    """
+
+    hosts: Mapping[str, ServerTLS]
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class TLSByName:
+    """Creates TLS connections whose certificate the client chooses by Server Name Indication (RFC 6066 §3)."""
+
+    def __init__(self, default: ServerTLS, hosts: Mapping[str, ServerTLS]) -> None:
+        """
+        @param default: for clients that indicate no name, or an unknown one.
+        @param hosts: by domain.
+        """
+        self._default = default
+        self._hosts = {dnsName(domain): tls for domain, tls in hosts.items()}
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> SSL.Connection:
+        """See L{IOpenSSLServerConnectionCreator}."""
+        connection = _ConnectionByName(self._default.context(), None)
+        connection.hosts = self._hosts
+        return connection
+
+
 __all__ = [
-    "END_POINT", "EXPORTER", "TICKET_LIFETIME", "UNIQUE", "AnyPath", "ChannelBindings", "ServerTLS", "TLSConfigError",
-    "endPointBinding", "pathText",
+    "END_POINT", "EXPORTER", "TICKET_LIFETIME", "UNIQUE", "AnyPath", "ChannelBindings", "ServerTLS", "TLSByName",
+    "TLSConfigError", "dnsName", "endPointBinding", "pathText",
 ]  # fmt: skip

@@ -122,16 +122,21 @@ def handshake(server: SSL.Connection, client: SSL.Connection) -> None:
     raise AssertionError("the handshake does not end")
 
 
-def connect(tls: Any, context: SSL.Context, session: Any = None) -> tuple[SSL.Connection, SSL.Connection]:
+def connect(
+    tls: Any, context: SSL.Context, session: Any = None, name: bytes | None = None
+) -> tuple[SSL.Connection, SSL.Connection]:
     """
     Connect a client to the server.
 
     @param session: a session to resume.
+    @param name: the server name to indicate.
     @return: the connections of client and server.
     """
     server, client = tls.serverConnectionForTLS(None), SSL.Connection(context, None)
     if session is not None:
         client.set_session(session)
+    if name is not None:
+        client.set_tlsext_host_name(name)
     handshake(server, client)
     return client, server
 

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muccore.net import tls as module
-from muccore.net.tls import END_POINT, TICKET_LIFETIME, ServerTLS, TLSConfigError
+from muccore.net.tls import END_POINT, TICKET_LIFETIME, ServerTLS, TLSByName, TLSConfigError
 from tests.net.handshake import (
     SHA256,
     Transport,
@@ -177,6 +177,58 @@ class HandshakeTests(SynchronousTestCase):
             for version in (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION):
                 _, server = connect(tls, clientContext(version))
                 self.assertEqual(server.get_protocol_version(), version)
+
+
+class ServerNameTests(SynchronousTestCase):
+    """Certificates by Server Name Indication."""
+
+    def setUp(self) -> None:
+        """Create certificates for two hosts, with keys of different types."""
+        key = rsa.generate_private_key(65537, 2048)
+        self.now = 1000.0
+        self.default = ServerTLS(*goodPair(self.mktemp()), seconds=lambda: self.now)
+        self.other = ServerTLS(*writePair(self.mktemp(), makeCertificate(key), key=key), seconds=lambda: self.now)
+        self.tls = TLSByName(self.default, {"localhost": self.default, "bücher.example": self.other})
+
+    def test_choice(self) -> None:
+        """The name chooses the certificate, also where sessions are resumed; without a known name it is the default."""
+        verifyObject(IOpenSSLServerConnectionCreator, self.tls)
+        for version in (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION):
+            for name, chosen in (
+                (None, self.default),
+                (b"localhost", self.default),
+                (b"xn--bcher-kva.example", self.other),
+                (b"XN--Bcher-KVA.example", self.other),
+                (b"b\xfccher.example", self.default),
+                (b"example.org", self.default),
+            ):
+                context = clientContext(version)
+                client, server = connect(self.tls, context, name=name)
+                self.assertEqual(presented(client), chosen.certificate.fingerprint(SHA256), name)
+                binding = self.default.channelBindings(Transport(server)).data(END_POINT)
+                self.assertEqual(binding, presented(client))
+                pump(client, server)
+                with contextlib.suppress(SSL.WantReadError):
+                    client.recv(1)
+                client, server = connect(self.tls, context, client.get_session(), name)
+                self.assertTrue(reused(server))
+                self.assertEqual(self.default.channelBindings(Transport(server)).data(END_POINT), presented(client))
+
+    def test_fixed(self) -> None:
+        """A connection of one host has its certificate, whatever the client indicates."""
+        client, _ = connect(self.other, clientContext(), name=b"localhost")
+        self.assertEqual(presented(client), self.other.certificate.fingerprint(SHA256))
+
+    def test_reload(self) -> None:
+        """A new certificate is used for new connections, and ticket keys expire."""
+        before = self.other.context()
+        self.now += TICKET_LIFETIME
+        self.assertIsNot(self.other.context(), before)
+        key = ec.generate_private_key(ec.SECP256R1())
+        writePair(os.path.dirname(self.other.certificatePath), makeCertificate(key), key=key)
+        self.other.reload()
+        client, _ = connect(self.tls, clientContext(), name=b"xn--bcher-kva.example")
+        self.assertEqual(presented(client), self.other.certificate.fingerprint(SHA256))
 
 
 class ConfigurationTests(SynchronousTestCase):
