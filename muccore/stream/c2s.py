@@ -24,7 +24,7 @@ from muccore.log.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, Phrase
 from muccore.log.logger import Logger
 from muccore.net.limits import Networks, TokenBucket
 from muccore.net.timingwheel import TICK
-from muccore.net.tls import ChannelBindings
+from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.stream import streamlog
 from muccore.stream.features import Nonza, StreamFeatures
 from muccore.stream.framing import TCPFraming
@@ -154,9 +154,10 @@ class C2SStream(TCPFraming, Protocol):
         factory.streams.add(self)
         factory.wheel.schedule(self, _ticks(factory.settings.loginTimeout))
         self.write = self.transport.write
-        if cast(Negotiation, self._negotiation).secure:
+        negotiation = cast(Negotiation, self._negotiation)
+        if negotiation.secure:
             try:
-                self._secure()
+                self._secure(negotiation.features.directTLS)
             except Exception:
                 self.internalError(Failure())
 
@@ -286,10 +287,10 @@ class C2SStream(TCPFraming, Protocol):
     def startTLS(self) -> None:
         """See L{muccore.stream.states.INegotiationHost.startTLS}."""
         self._parser.restart(discard=True)
-        self._secure()
+        self._secure(cast(Negotiation, self._negotiation).features.tls)
 
-    def _secure(self) -> None:
-        self.transport.startTLS(cast(Negotiation, self._negotiation).features.tls)
+    def _secure(self, tls: ServerTLS | TLSByName | None) -> None:
+        self.transport.startTLS(tls)
         # The transport may have a new one; the old one could send in the clear.
         self.write = self.transport.write
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from muccore.interfaces import ISession, ISessionBinder
 from muccore.interfaces.handlers import InvalidHandler
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
-from muccore.net.tls import ChannelBindings, ServerTLS
+from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.stream.binding import ResourceBinding, SessionRequest
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl.profile import SASLProfile
@@ -39,7 +40,7 @@ Nonza = Callable[[ISession, Element], Any]
 
 class StreamFeatures:
     """
-    What the streams of one configuration offer. Immutable: a new configuration creates a new one.
+    What the streams of one host offer. Immutable: a new configuration creates a new one.
 
     @ivar domain: the prepared domain of the accounts.
     @ivar binder: binds resources.
@@ -47,6 +48,7 @@ class StreamFeatures:
     @ivar tlsMode: see L{muccore.stream.starttls}.
     @ivar loginTries: failed log-ins after which the stream is closed.
     @ivar channelBinding: whether to offer channel binding.
+    @ivar hosts: the features of all hosts that streams can be opened to, by domain.
     @ivar steps: the elements that the features expect in each state.
     @ivar nonzas: the elements for sessions that are no stanzas.
     """
@@ -61,9 +63,11 @@ class StreamFeatures:
         loginTries: int = LOGIN_TRIES,
         channelBinding: bool = True,
         more: Sequence[Any] = (),
+        hosts: dict[str, StreamFeatures] | None = None,
     ) -> None:
         """
         @param more: features (L{IStreamFeature}) besides STARTTLS, SASL and resource binding.
+        @param hosts: to add these to, shared by all hosts; by default there are no others.
         @raise ValueError: for STARTTLS without C{tls}.
         @raise InvalidHandler: if two features handle the same element.
         """
@@ -82,8 +86,18 @@ class StreamFeatures:
             for state, row in getattr(feature, "steps", {}).items():
                 _merge(self.steps[state], row, feature)
         self.nonzas = mergeNonzas(self._features)
+        hosts = {} if hosts is None else hosts
+        hosts[domain] = self
+        self.hosts: Mapping[str, StreamFeatures] = hosts
         self._header = f" from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
         self._rendered: dict[tuple[Stage, bool, tuple[str, ...] | None], bytes] = {}
+
+    @cached_property
+    def directTLS(self) -> ServerTLS | TLSByName | None:
+        """Creates TLS connections before a header names the host, with this one's certificate unless SNI does."""
+        if self.tls is None or len(self.hosts) == 1:
+            return self.tls
+        return TLSByName(self.tls, {name: each.tls for name, each in self.hosts.items() if each.tls is not None})
 
     def header(self, to: str | None) -> bytes:
         """

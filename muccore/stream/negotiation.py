@@ -60,7 +60,7 @@ class Negotiation:
     The negotiation of one connection.
 
     @ivar host: what it runs on.
-    @ivar features: what it offers; unaffected by a new configuration.
+    @ivar features: what it offers; unaffected by a new configuration. Those of the default host until the first header.
     @ivar state: its state.
     @ivar secure: whether the stream is under TLS.
     @ivar headerSent: whether the header of the present stream was sent.
@@ -68,7 +68,7 @@ class Negotiation:
     @ivar account: the authenticated bare JID.
     """
 
-    __slots__ = ("_clientJID", "_failures", "_language", "account", "features", "headerSent", "host", "login",
+    __slots__ = ("_clientJID", "_failures", "_hosts", "_language", "account", "features", "headerSent", "host", "login",
                  "secure", "state")  # fmt: skip
 
     def __init__(
@@ -80,6 +80,7 @@ class Negotiation:
         """
         self.host = host
         self.features = features
+        self._hosts = features.hosts
         self.state = State.HANDSHAKE if direct else State.OPENING
         self.secure = direct
         self.headerSent = False
@@ -142,7 +143,8 @@ class Negotiation:
         Check a header (RFC 6120 §4.7, §4.9.3).
 
         C{from} is a hint (§4.7.1), echoed in C{to} (§4.7.2): any JID is accepted, since XML::Stream and sendxmpp put
-        the name of their machine there. SASL determines the account.
+        the name of their machine there. SASL determines the account. The first C{to} determines the host, for which TLS
+        shows a certificate and the client logs in.
         """
         attributes = header.attributes
         sender = attributes.get("from")
@@ -154,8 +156,10 @@ class Negotiation:
             to = jid.parse(attributes.get("to", "")).full
         except InvalidJID:
             to = ""
-        if to != self.features.domain:
+        features = self._hosts.get(to)
+        if features is None:
             raise StreamError("host-unknown")
+        self.features, self._hosts = features, {to: features}
         version = _VERSION.fullmatch(attributes.get("version", "0.9"))
         if version is None or version[1] == "0":
             raise StreamError("unsupported-version")

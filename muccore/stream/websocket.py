@@ -20,7 +20,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from muccore.net.tls import ChannelBindings
+from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.net.websocket import CLOSE, GOING_AWAY, NORMAL, PING, PONG, FrameError, closeCode, closeFrame, frame
 from muccore.stream.c2s import PIPELINE_LIMIT, C2SStream
 from muccore.stream.factory import C2SFactory
@@ -47,7 +47,7 @@ class WebSocketStream(WebSocketFraming, C2SStream):
         self._closing = False
         self._ignored = 0
 
-    def _secure(self) -> None:
+    def _secure(self, tls: ServerTLS | TLSByName | None) -> None:
         """Do nothing: TLS was started below HTTP, if at all."""
 
     def bindings(self) -> ChannelBindings | None:

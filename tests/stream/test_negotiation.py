@@ -8,11 +8,12 @@ import re
 from base64 import b64decode, b64encode
 from typing import Any
 
-from twisted.internet.defer import fail
+from twisted.internet.defer import fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces.handlers import InvalidHandler
 from muccore.interfaces.streams import Stage
+from muccore.net.tls import TLSByName
 from muccore.stream.features import StreamFeatures
 from muccore.stream.negotiation import TABLE, Negotiation
 from muccore.stream.parser.parser import StanzaParser
@@ -289,6 +290,53 @@ class FeaturesTests(Case):
     def test_noCertificate(self) -> None:
         """STARTTLS without a certificate raises ValueError."""
         self.assertRaises(ValueError, StreamFeatures, DOMAIN, None, None, None, OPTIONAL)
+
+
+class HostsTests(Case):
+    """Several hosts (RFC 6120 §4.7.2, §4.9.3.6)."""
+
+    tlsMode = OPTIONAL
+
+    def setUp(self) -> None:
+        """Add a second host, with its own certificate and log-in."""
+        super().setUp()
+        self.otherTLS: Any = TLS()
+        hosts = {DOMAIN: self.features}
+        for domain, tls in ((DOMAIN, self.features.tls), ("other.example", self.otherTLS)):
+            login = SASL(self.accounts, domain, True, b"s")
+            StreamFeatures(domain, login, self.binder, tls, OPTIONAL, hosts=hosts)
+        self.features = hosts[DOMAIN]
+        self.negotiation = Negotiation(self.host, self.features, self.direct)
+        self.other = HEADER.replace(b"example.org", b"other.example")
+
+    def test_chosen(self) -> None:
+        """The first header chooses the host: its name, its certificate, its accounts."""
+        for header, domain in ((HEADER, "example.org"), (self.other, "other.example")):
+            self.setUp()
+            [answer, *_] = self.send(header)
+            self.assertIn(f" from='{domain}'".encode(), answer)
+            self.assertIs(self.negotiation.features.tls, self.features.hosts[domain].tls)
+            self.patch(self.accounts, "checkPassword", lambda account, _, name=domain: succeed(account.endswith(name)))
+            self.send(auth(), header, BIND)
+            self.assertEqual(self.binder.sessions[0].jid.full, f"romeo@{domain}/r")
+
+    def test_kept(self) -> None:
+        """Later headers must name the same host, under TLS and after the log-in."""
+        for data in ([HEADER, STARTTLS], [HEADER, auth()]):
+            self.setUp()
+            self.assertStreamError("host-unknown", *data, self.other)
+            self.assertIn(b" from='example.org'", self.pendingHeader())
+
+    def test_unknown(self) -> None:
+        """For an unknown host, the error comes from the first one."""
+        self.assertStreamError("host-unknown", HEADER.replace(b"example.org", b"unknown.example"))
+        self.assertIn(b" from='example.org'", self.pendingHeader())
+
+    def test_directTLS(self) -> None:
+        """Direct TLS begins before the header: its certificate is chosen among those of all hosts."""
+        self.assertIsInstance(self.features.directTLS, TLSByName)
+        self.assertIs(self.features.directTLS, self.features.directTLS)
+        self.assertIs(StreamFeatures(DOMAIN, self.sasl, self.binder, self.otherTLS).directTLS, self.otherTLS)
 
 
 class TLSTests(Case):
