@@ -7,17 +7,18 @@ Every method that may have to wait returns a L{Deferred}, in memory too.
 
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
 from muccore.interfaces.auth import IAuthBackend
+from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
-from muccore.interfaces.routing import IDestination, IDomain, IRoute, IRouter
+from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IRoute, IRouter
 from muccore.interfaces.sessions import ISession, ISessionBinder, ISessionObserver, ISessions, IUserDomain
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 
 __all__ = [
-    "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IDestination", "IDomain",
-    "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver",
-    "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IUserDomain", "InvalidOption",
-    "NoSuchUser", "Offering", "PublicRooms", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage", "StoreError",
-    "StoreUnavailable", "Subject", "UserExists",
+    "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IComponent",
+    "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter",
+    "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
+    "IStreamFeature", "IUserDomain", "InvalidOption", "NoSuchUser", "Offering", "PublicRooms", "RoomChange",
+    "RoomRecord", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "Subject", "UserExists",
 ]

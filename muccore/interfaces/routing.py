@@ -45,6 +45,13 @@ class IDestination(IRoute):
         """Find the route to an address at this destination."""
 
 
+class IDomainObserver(Interface):
+    """A handler that is told when the stream to a domain ends."""
+
+    def domainLost(domain: str) -> None:
+        """Note that nothing at a domain can be reached any more."""
+
+
 class IRouter(Interface):
     """Routes stanzas to the destination or session that they are addressed to."""
 
@@ -59,6 +66,9 @@ class IRouter(Interface):
     def routeTo(jid: JID) -> IRoute:
         """Find the route to an address. What is delivered where nothing can be reached comes back as an error."""
 
+    def domainLost(domain: str) -> None:
+        """Tell the handlers of all domains that nothing at a domain can be reached any more."""
+
 
 class IDomain(IDestination, IXMPPHandlerCollection):
     """A host of this server with its handlers; a handler's C{parent}."""
@@ -72,6 +82,9 @@ class IDomain(IDestination, IXMPPHandlerCollection):
 
     def routeTo(jid: JID) -> IRoute:
         """See L{IRouter.routeTo}."""
+
+    def domainLost(domain: str) -> None:
+        """Tell the handlers that are L{IDomainObserver}s. Never fails."""
 
     def request(request: Any) -> Deferred[Element]:
         """

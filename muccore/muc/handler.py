@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from zope.interface import implementer
 
-from muccore.interfaces import IRoomStore
+from muccore.interfaces import IDomainObserver, IRoomStore
 from muccore.interfaces.handlers import ANY, AddressType
 from muccore.muc.protocol import iq, messages, presence
 from muccore.muc.protocol.base import RoomHandler
@@ -17,6 +18,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.specs import Spec
 
 
+@implementer(IDomainObserver)
 class MUCHandler(RoomHandler):
     """A service of chat rooms (XEP-0045)."""
 
@@ -80,6 +82,10 @@ class MUCHandler(RoomHandler):
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock)
         self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("cannot list temporary rooms", failure))
+
+    def domainLost(self, domain: str) -> None:
+        """See L{IDomainObserver<muccore.interfaces.IDomainObserver>}: the occupants there leave."""
+        presence.domainLost(self, domain)
 
     def shutDown(self) -> Deferred[None]:
         """Shut the service down, and notify all occupants."""

@@ -33,12 +33,12 @@ from muccore.interfaces.handlers import (
 )
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
+from muccore.xmpp.stanzas import STANZAS
 
 Method = Callable[[Element, JID], Any]
 Bind = Callable[[Any, Key, Function], Method]
 """Binds the function of a key to its handler; raises L{InvalidHandler} for a key that the domain does not have."""
 
-_STANZAS: Final = frozenset(["message", "presence", "iq"])
 _REQUESTS: Final = frozenset(["get", "set"])
 
 
@@ -137,7 +137,7 @@ def _asked(entries: dict[Key, list[_Entry]], key: Key) -> list[_Entry]:
 
 
 def _isStanzaKey(key: Any) -> bool:
-    return isinstance(key, tuple) and len(key) == 3 and key[0] in _STANZAS and isinstance(key[2], AddressType)
+    return isinstance(key, tuple) and len(key) == 3 and key[0] in STANZAS and isinstance(key[2], AddressType)
 
 
 def _isIQKey(key: Any) -> bool:

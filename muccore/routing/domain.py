@@ -27,7 +27,7 @@ from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from twisted.words.xish import domish
 from zope.interface import implementer
 
-from muccore.interfaces import IDomain, IRoute, IRouter
+from muccore.interfaces import IDomain, IDomainObserver, IRoute, IRouter
 from muccore.interfaces.handlers import ANSWERED, ANY, BARE, FULL, HOST, NOT_HANDLED, Function, Key
 from muccore.log.logger import Logger
 from muccore.routing.dispatch import Method, handlerName, merge
@@ -347,6 +347,15 @@ class Domain:
     def routeTo(self, jid: JID) -> IRoute:
         """See L{IRouter.routeTo}."""
         return self._router.routeTo(jid)
+
+    def domainLost(self, domain: str) -> None:
+        """See L{IDomain.domainLost}."""
+        for handler in self:
+            if IDomainObserver.providedBy(handler):
+                try:
+                    handler.domainLost(domain)
+                except Exception:
+                    _log.failure("{domain}: a handler failed at the loss of a domain", domain=self.name)
 
     def request(self, request: Any) -> Deferred[Any]:
         """See L{IDomain.request} and L{WokkelStream.request}."""

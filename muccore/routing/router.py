@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from muccore.interfaces import IDestination, IDomain, IRoute, IRouter
+from muccore.interfaces import IComponent, IDestination, IDomain, IRoute, IRouter
 from muccore.routing.unreachable import Unreachable
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -28,7 +28,7 @@ class Router:
         self.domains: dict[str, IDestination] = {}
         self.elsewhere = Unreachable(self, clock, "remote-server-not-found")
 
-    def addDomain(self, domain: IDomain) -> None:
+    def addDomain(self, domain: IDomain | IComponent) -> None:
         """
         Add a domain.
 
@@ -38,6 +38,10 @@ class Router:
             raise ValueError(f"domain {domain.name} is there already")
         self.domains[domain.name] = domain
 
+    def removeDomain(self, name: str) -> None:
+        """Remove a domain; from now on it is elsewhere."""
+        del self.domains[name]
+
     def route(self, element: Element, to: JID) -> None:
         """See L{IRouter.route}."""
         self.domains.get(to.domain, self.elsewhere).dispatch(element, to)
@@ -45,3 +49,9 @@ class Router:
     def routeTo(self, jid: JID) -> IRoute:
         """See L{IRouter.routeTo}."""
         return self.domains.get(jid.domain, self.elsewhere).routeWithin(jid)
+
+    def domainLost(self, domain: str) -> None:
+        """See L{IRouter.domainLost}."""
+        for destination in list(self.domains.values()):
+            if IDomain.providedBy(destination):
+                destination.domainLost(domain)

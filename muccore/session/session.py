@@ -22,15 +22,12 @@ from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
 from muccore.xmpp.rendering import Rendered, toAttribute
+from muccore.xmpp.stanzas import ID_LIMIT, checkIsStanza, iqProblem
 
 if TYPE_CHECKING:
     from muccore.session.registry import Sessions
 
-_STANZAS: Final = frozenset(["message", "presence", "iq"])
 _LANG: Final = (ns.XML, "lang")
-
-_ID_LIMIT: Final = 1023
-"""Characters of a stanza's id, which every answer repeats and what the stanza causes may carry on."""
 
 
 @implementer(ISession)
@@ -98,8 +95,7 @@ class Session:
         if self.ended:
             return
         name = element.name
-        if element.uri != ns.CLIENT or name not in _STANZAS:
-            raise StreamError("invalid-namespace" if name in _STANZAS else "unsupported-stanza-type")
+        checkIsStanza(element)
         attributes = element.attributes
         sender = attributes.get("from")
         if sender != self.fullText:
@@ -108,7 +104,7 @@ class Session:
             attributes["from"] = self.fullText
         if self.language is not None:
             attributes.setdefault(_LANG, self.language)
-        if len(attributes.get("id", "")) > _ID_LIMIT:
+        if len(attributes.get("id", "")) > ID_LIMIT:
             self.sendError(element, StanzaError("policy-violation", text="the id is too long"), self.jid.domain)
             return
         address = attributes.get("to")
@@ -122,7 +118,7 @@ class Session:
                 return
         if name != "presence":
             if name == "iq":
-                problem = _iqProblem(element)
+                problem = iqProblem(element)
                 if problem is not None:
                     self.sendError(element, StanzaError("bad-request", text=problem))
                     return
@@ -182,17 +178,3 @@ class Session:
         self.stream = None
         self._sessions.remove(self)
         self._domain.sessionEnded(self)
-
-
-def _iqProblem(element: Element) -> str | None:
-    """What is wrong with an IQ by RFC 6120 §8.2.3; C{None} if nothing is."""
-    attributes = element.attributes
-    type = attributes.get("type")
-    if "id" not in attributes:
-        return "an IQ needs an id"
-    if type in ("get", "set"):
-        if sum(1 for child in element.children if not isinstance(child, str)) != 1:
-            return f"an IQ of type {type} needs exactly one child element"
-    elif type not in ("result", "error"):
-        return "the type of an IQ must be get, set, result or error"
-    return None

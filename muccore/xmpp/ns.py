@@ -7,6 +7,7 @@ from typing import Final
 STREAM: Final = "http://etherx.jabber.org/streams"
 CLIENT: Final = "jabber:client"
 SERVER: Final = "jabber:server"
+COMPONENT: Final = "jabber:component:accept"
 STREAM_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-streams"
 STANZA_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"
 TLS: Final = "urn:ietf:params:xml:ns:xmpp-tls"

@@ -18,8 +18,8 @@ from muccore.muc.protocol.nicks import requestedNick
 from muccore.muc.service import roomlog
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.errors import StanzaError, errorElement
 from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import toAttribute
 
@@ -185,6 +185,16 @@ def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     if to.bare in handler.rooms.live and messages.isDeliveryError(bounced):
         return _unreachable(handler, bounced, to)
     return None
+
+
+def domainLost(handler: RoomHandler, domain: str) -> None:
+    """Remove the occupants at a domain, as if a stanza to each had come back now: in order with what they have sent."""
+    for room in list(handler.rooms.live.values()):
+        gone = [jid for jid, session in room.sessions.items() if session.occupant.account.domain == domain]
+        for jid in gone:
+            bounced = stanza("presence", "error", from_=jid, to=room.jid.bare)
+            bounced.children.append(errorElement(StanzaError("remote-server-timeout")))
+            handler.parent.dispatch(bounced, room.jid)
 
 
 @dispatchToRoom(leaving=True, missing=_ignore)
