@@ -215,6 +215,29 @@ class LimitsSection:
 
 
 @dataclass(frozen=True)
+class StreamManagementSection:
+    """Stream management (XEP-0198): clients that lose their connection may resume their session, and miss nothing."""
+
+    resumeTimeout: float = _option(
+        Duration("0 s", "24 h"),
+        "5 min",
+        "The time for which a session without a connection waits for its client; meanwhile others see it as online. "
+        "0: sessions cannot be resumed.",
+    )
+    queueStanzas: int = _option(
+        Integer(50, 1000000),
+        "5000",
+        "The maximum of stanzas that are kept for one session until its client acknowledges them. Above it, a "
+        "session without a connection ends; of one with a connection the oldest are forgotten.",
+    )
+    queueBytes: int = _option(
+        Size("16 KiB", "1 GiB"),
+        "2 MiB",
+        "The maximum of bytes of these stanzas. [transport] outbox_limit is the maximum too.",
+    )
+
+
+@dataclass(frozen=True)
 class AuthSection:
     """Authentication."""
 
@@ -304,6 +327,7 @@ class Settings:
     tls: TLSSection
     transport: TransportSection
     limits: LimitsSection
+    stream_management: StreamManagementSection
     auth: AuthSection
     storage: StorageSection
     muc: MUCSection
@@ -327,6 +351,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "tls": TLSSection,
     "transport": TransportSection,
     "limits": LimitsSection,
+    "stream_management": StreamManagementSection,
     "auth": AuthSection,
     "storage": StorageSection,
     "muc": MUCSection,

@@ -130,7 +130,9 @@ class PresenceHandler(Handler):
         if len(presence.tail) > _PRESENCE_LIMIT:
             raise StanzaError("policy-violation", text="the presence is too large")
         initial = session.priority is None
-        session.priority = priority
+        if session.priority != priority:
+            session.priority = priority
+            session.prioritySince = self.parent.clock.seconds()
         session.presence = presence
         self._broadcast(session, presence)
         if initial:

@@ -11,14 +11,23 @@ from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
 from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IRoute, IRouter
-from muccore.interfaces.sessions import ISession, ISessionBinder, ISessionObserver, ISessions, IUserDomain
+from muccore.interfaces.sessions import (
+    ISession,
+    ISessionBinder,
+    ISessionObserver,
+    ISessions,
+    IStreamManagement,
+    IUserDomain,
+    ResumptionFailed,
+)
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 
 __all__ = [
-    "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IComponent",
-    "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter",
-    "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
-    "IStreamFeature", "IUserDomain", "InvalidOption", "NoSuchUser", "Offering", "PublicRooms", "RoomChange",
-    "RoomRecord", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "Subject", "UserExists",
+    "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IComponent", "IDestination",
+    "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession",
+    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
+    "IStreamManagement", "IUserDomain", "InvalidOption", "NoSuchUser", "Offering", "PublicRooms",
+    "ResumptionFailed", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable",
+    "Subject", "UserExists",
 ]

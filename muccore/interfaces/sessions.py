@@ -22,10 +22,12 @@ class ISession(IRoute):
     fullText = Attribute("C{jid} as text, the C{from} of everything that the client sends.")
     stream = Attribute("The L{IStream}, or C{None} while there is none.")
     ended = Attribute("C{bool}: whether it has ended.")
+    management = Attribute("Its L{IStreamManagement}, or C{None} while that is not enabled.")
     language = Attribute(
         "The C{xml:lang} for stanzas of the client that have none (RFC 6120 §8.1.5), or C{None}; the stream sets it."
     )
     priority = Attribute("The priority of its presence; C{None} while unavailable. The presence handler sets it.")
+    prioritySince = Attribute("When the priority was set, in seconds since the epoch. The presence handler sets it.")
     presence = Attribute(
         "Its latest broadcast presence, L{Rendered<muccore.xmpp.rendering.Rendered>}; C{None} while unavailable. The "
         "presence handler sets it."
@@ -50,12 +52,68 @@ class ISession(IRoute):
         @param by: the address of the entity that refuses, if it is not the one addressed.
         """
 
-    def streamLost(stream: IStream, clean: bool) -> None:
+    def enableManagement(resumable: bool, maximum: int | None) -> IStreamManagement:
+        """
+        Enable stream management (XEP-0198), once.
+
+        @param resumable: whether the client wants to resume the session.
+        @param maximum: the time for which it wants that, in seconds.
+        """
+
+    def streamLost(stream: IStream, final: bool) -> bool:
         """
         Note the end of a stream. Does nothing unless it is the session's present stream, so it is idempotent.
 
-        @param clean: whether the client closed the stream.
+        @param final: whether the session ends in any case: the client has closed the stream, or the server has ended it
+            with an error.
+        @return: whether the session waits to be resumed.
         """
+
+
+class IStreamManagement(Interface):
+    """Stream management (XEP-0198) of a session."""
+
+    id = Attribute("The SM-ID, or C{None} if the session cannot be resumed.")
+    holdTime = Attribute("Seconds for which the session waits to be resumed.")
+    handled = Attribute("C{int}: the stanzas received from the client since it was enabled, not reduced to 32 bits.")
+
+    def acknowledge(handled: int) -> None:
+        """
+        Handle an acknowledgement.
+
+        @param handled: the client's counter, modulo 2^32.
+        @raise StreamError: C{undefined-condition} if it was not sent as many.
+        """
+
+    def checkAcknowledgements(tick: int, silence: int) -> bool:
+        """
+        Request an acknowledgement if something is not acknowledged.
+
+        @param tick: the tick (L{muccore.net.timingwheel}).
+        @param silence: ticks since the client has sent anything.
+        @return: whether the client is not overdue with an earlier one.
+        """
+
+    def attach(stream: IStream) -> int:
+        """
+        Send on a resumed stream what was not acknowledged, and everything from now on.
+
+        @return: the number of stanzas sent again.
+        """
+
+
+class ResumptionFailed(Exception):
+    """
+    A session cannot be resumed.
+
+    @ivar condition: the condition of a stanza error.
+    @ivar handled: the counter of stanzas received in that session, if it is remembered.
+    """
+
+    def __init__(self, condition: str, handled: int | None = None) -> None:
+        super().__init__(condition)
+        self.condition = condition
+        self.handled = handled
 
 
 class ISessionBinder(Interface):
@@ -68,6 +126,19 @@ class ISessionBinder(Interface):
         @param account: the bare JID.
         @param resource: the resource requested, not yet prepared; C{None} has the server generate one.
         @raise StanzaError: C{bad-request} for an invalid resource, C{resource-constraint} above the limit of sessions.
+        """
+
+    def resume(account: JID, id: str, handled: int, stream: IStream) -> ISession:
+        """
+        Resume a session (XEP-0198). Its present stream, if there is one, gets the stream error C{conflict}. Nothing is
+        sent before L{IStreamManagement.attach}.
+
+        @param account: the bare JID.
+        @param id: the SM-ID.
+        @param handled: the client's counter, modulo 2^32.
+        @raise ResumptionFailed: C{item-not-found} if there is no such session of that account, or too much is missing;
+            C{feature-not-implemented} if sessions cannot be resumed.
+        @raise StreamError: as L{IStreamManagement.acknowledge}.
         """
 
 

@@ -166,7 +166,20 @@ LOGIN_FAILED: Final = EventKind(
     "password. The account is the one that the client named, `-` if it named none.",
 )
 LOGOUT: Final = EventKind(
-    "logout", "address", "{jid} after {seconds} s, {why}", "The stream of a client that was logged in has ended."
+    "logout",
+    "address",
+    "{jid} after {seconds} s, {why}",
+    "The stream of a client that was logged in has ended. `may be resumed`: its session waits for the client.",
+)
+SESSION_RESUMED: Final = EventKind(
+    "session-resumed", "address", "{jid} by {mechanism}, {tls}", "A client has logged in and resumed its session."
+)
+SESSION_EXPIRED: Final = EventKind(
+    "session-expired",
+    "actor",
+    "{jid}, {why}, {count} stanzas not acknowledged",
+    "A session that could be resumed has ended. What its client has not acknowledged goes to other clients of the "
+    "account, or back to the sender.",
 )
 CONNECTION_REFUSED: Final = EventKind(
     "connection-refused",

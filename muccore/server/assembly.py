@@ -21,6 +21,7 @@ from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.server import preflight
 from muccore.server.handlers import ServerHandlers, mucOptions, streamFeaturesOf
+from muccore.session.management import ManagementSettings
 from muccore.session.registry import Sessions
 from muccore.storage.registry import makeStore
 from muccore.stream.c2s import StreamSettings
@@ -58,7 +59,7 @@ class ServerComponents:
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
         self.tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
         self.sasl = SASL(self.accounts, domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings))
-        self.sessions = Sessions(settings.limits.sessionsPerAccount)
+        self.sessions = Sessions(settings.limits.sessionsPerAccount, self.flusher, managementSettings(settings))
         self.router = self.sessions.router = Router(self.flusher)
         self.userDomain = UserDomain(domain, self.router, self.flusher, self.sessions)
         self.mucDomain = Domain(settings.muc.domain, self.router, self.flusher)
@@ -110,6 +111,7 @@ class ServerComponents:
         self._settings, self.tls = settings, tls
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.sessions.limit = settings.limits.sessionsPerAccount
+        self.sessions.resumptions.settings = managementSettings(settings)
         self._handlers.presence.directedLimit = settings.limits.directedPresences
         self.disco.rename(settings.server.name)
         self.muc.reconfigure(replace(mucOptions(settings), localDomain=self.userDomain.name))
@@ -126,6 +128,14 @@ def dummySaltSecret(settings: Settings) -> bytes | None:
         return None
     with open(key.path, "rb") as file:
         return hmac.digest(hashlib.sha256(file.read()).digest(), b"muccore: salts of unknown users", "sha256")
+
+
+def managementSettings(settings: Settings) -> ManagementSettings:
+    """The settings of stream management from the configuration."""
+    section = settings.stream_management
+    # What was kept for a client is sent at once when it resumes its session.
+    queueBytes = min(section.queueBytes, settings.transport.outboxLimit)
+    return ManagementSettings(section.resumeTimeout, section.queueStanzas, queueBytes)
 
 
 def streamSettings(settings: Settings) -> StreamSettings:

@@ -26,7 +26,7 @@ from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
-from muccore.stream.features import mergeNonzas
+from muccore.stream.features import BINDING_FEATURES, mergeNonzas
 
 DOMAINS: Final = (("server", UserDomain), ("muc", Domain))
 """The section that configures each domain, and the class of the domain."""
@@ -92,7 +92,7 @@ class ServerHandlers:
         """Find handlers that cannot be made, and tables that cannot be merged; no handler is added."""
         for section, domain in DOMAINS:
             added = list(self._builtin[section])
-            streamFeatures: list[Any] = []
+            streamFeatures = list(BINDING_FEATURES)
             for description in getattr(self._settings, section).extraHandlers:
                 try:
                     handler = self._makeExtra(section, description)

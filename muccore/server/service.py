@@ -304,10 +304,13 @@ class MUCCoreService(Service):
             await self._try(listeners.closeAll)
         if components is None:
             return
+        components.sessions.resumptions.endAll()
+        components.sessions.redelivery.flush()
         for domain in (components.mucDomain, components.userDomain):
             await self._try(domain.shutDown)
         await self._try(components.flusher.flush)
         await self._try(lambda: components.streams.closeAll(StreamError("system-shutdown")))
+        components.sessions.redelivery.flush()
         for store in components.stores:
             await self._try(store.close)
         for call in (self._reporting, self._certificateCheck):

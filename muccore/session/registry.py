@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISessions, IStream, IUserDomain
+from muccore.session.management import ManagementSettings
+from muccore.session.redelivery import Redelivery
+from muccore.session.resumption import Resumptions
 from muccore.session.session import Session
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StanzaError, StreamError
@@ -28,12 +32,16 @@ class Sessions:
 
     @ivar router: where sessions route stanzas; set before the first is bound.
     @ivar limit: sessions an account may have.
+    @ivar resumptions: the sessions that can be resumed.
+    @ivar redelivery: redelivers what their clients have not acknowledged.
     """
 
     router: IRouter
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, clock: IReactorTime, management: ManagementSettings) -> None:
         self.limit = limit
+        self.resumptions = Resumptions(clock, management)
+        self.redelivery = Redelivery(clock, self)
         self._domains: dict[str, IUserDomain] = {}
         self._accounts: dict[str, dict[str, Session]] = {}
         self._count = 0
@@ -78,11 +86,26 @@ class Sessions:
                 old.stream.close(StreamError("conflict"))
             old.end()
         elif len(bound) >= self.limit:
-            raise StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")
+            self._makeRoom(bound)
         session = Session(self, self.router, self._domains[account.domain], account.withResource(prepared), stream)
         self._accounts.setdefault(account.bare, {})[prepared] = session
         self._count += 1
         return session
+
+    def _makeRoom(self, bound: Mapping[str, Session]) -> None:
+        """
+        End the session of an account that has waited longest to be resumed.
+
+        @raise StanzaError: if none waits.
+        """
+        oldest = self.resumptions.longestHeld(bound.values())
+        if oldest is None:
+            raise StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")
+        self.resumptions.expire(oldest, "another session takes its place")
+
+    def resume(self, account: JID, id: str, handled: int, stream: IStream) -> Session:
+        """See L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}."""
+        return self.resumptions.resume(account, id, handled, stream)
 
     def remove(self, session: Session) -> None:
         """Remove a session that has ended. For sessions only."""

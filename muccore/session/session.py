@@ -6,8 +6,8 @@ A session: one bound resource of an account.
 A session checks that what its client sends is a stanza (RFC 6120 §8), stamps C{from} on it, and gives it to the filters
 of its domain, among them presence (L{muccore.im.presence}), and then to the router.
 
-For resumption (XEP-0198): a session without a stream has not ended; L{Session.deliver} and L{Session.stanzaReceived}
-are where stanzas would be counted and kept.
+What it is sent goes to its stream, or to its stream management (XEP-0198), with which a session may be without a stream
+for a time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.stanzas import ID_LIMIT, checkIsStanza, iqProblem
 
 if TYPE_CHECKING:
+    from muccore.session.management import StreamManagement
     from muccore.session.registry import Sessions
 
 _LANG: Final = (ns.XML, "lang")
@@ -39,8 +40,10 @@ class Session:
     @ivar account: the bare JID.
     @ivar fullText: C{jid} as text, the C{from} of everything the client sends.
     @ivar stream: the stream it sends to, or C{None}.
+    @ivar management: its L{StreamManagement<muccore.session.management.StreamManagement>}, or C{None}.
     @ivar language: see L{ISession}.
     @ivar priority: see L{ISession}.
+    @ivar prioritySince: see L{ISession}.
     @ivar presence: see L{ISession}.
     @ivar directed: see L{ISession}.
     @ivar ended: whether it has ended.
@@ -49,6 +52,7 @@ class Session:
     __slots__ = (
         "__weakref__",
         "_domain",
+        "_out",
         "_router",
         "_sessions",
         "account",
@@ -57,8 +61,10 @@ class Session:
         "fullText",
         "jid",
         "language",
+        "management",
         "presence",
         "priority",
+        "prioritySince",
         "stream",
     )
 
@@ -67,11 +73,14 @@ class Session:
         self.account = jid.bareJID()
         self.fullText = jid.full
         self.stream: IStream | None = stream
+        self.management: StreamManagement | None = None
         self.language: str | None = None
         self.priority: int | None = None
+        self.prioritySince = 0.0
         self.presence: Rendered | None = None
         self.directed: dict[str, JID] = {}
         self.ended = False
+        self._out: IStream | StreamManagement | None = stream
         self._sessions = sessions
         self._router = router
         self._domain = domain
@@ -81,9 +90,9 @@ class Session:
 
     def deliver(self, stanza: Rendered, to: bytes) -> None:
         """See L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}. After the end it does nothing."""
-        stream = self.stream
-        if stream is not None:
-            stream.send(stanza, to)
+        out = self._out
+        if out is not None:
+            out.send(stanza, to)
 
     def stanzaReceived(self, element: Element) -> None:
         """
@@ -102,6 +111,8 @@ class Session:
             if sender is not None:
                 self._checkSender(sender)
             attributes["from"] = self.fullText
+        if self.management is not None:
+            self.management.handled += 1
         if self.language is not None:
             attributes.setdefault(_LANG, self.language)
         if len(attributes.get("id", "")) > ID_LIMIT:
@@ -165,16 +176,38 @@ class Session:
         if answer is not None:
             self.deliver(Rendered.of(answer), toAttribute(self.fullText))
 
-    def streamLost(self, stream: IStream, clean: bool) -> None:
+    def enableManagement(self, resumable: bool, maximum: int | None) -> StreamManagement:
+        """See L{ISession.enableManagement}."""
+        self._out = self.management = management = self._sessions.resumptions.enable(self, resumable, maximum)
+        return management
+
+    def streamLost(self, stream: IStream, final: bool) -> bool:
         """See L{ISession.streamLost}."""
-        if stream is self.stream:
-            self.end()
+        if stream is not self.stream:
+            return False
+        self.stream = None
+        if self.management is not None:
+            self.management.detach()
+            if not final and self._sessions.resumptions.hold(self):
+                return True
+        self.end()
+        return False
 
     def end(self) -> None:
-        """End the session: remove it from the registry first, then tell its domain. Idempotent."""
+        """
+        End the session: remove it from the registry first, then tell its domain, then redeliver what was not
+        acknowledged. Idempotent.
+        """
         if self.ended:
             return
         self.ended = True
-        self.stream = None
+        management, priority = self.management, self.priority
+        if self.stream is not None and management is not None:
+            management.detach()
+        self.stream = self.management = self._out = None
         self._sessions.remove(self)
+        if management is not None:
+            self._sessions.resumptions.sessionEnded(self, management)
         self._domain.sessionEnded(self)
+        if management is not None:
+            self._sessions.redelivery.add(self._domain, priority, management)

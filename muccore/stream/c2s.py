@@ -214,7 +214,7 @@ class C2SStream(TCPFraming, Protocol):
                 handle(session, element)
                 return
             if element.uri == ns.STREAM and element.name == "error":
-                self._finish(None)
+                self._finish(None, final=False)
                 return
         session.stanzaReceived(element)
 
@@ -226,7 +226,7 @@ class C2SStream(TCPFraming, Protocol):
         timer, self._throttleTimer = self._throttleTimer, None
         if timer is not None:
             timer.cancel()
-        self._endSession(False, lost)
+        self._endSession(False, lost is None, lost)
         # The transport's method refers to the transport.
         self.write = _discard
         factory.streamClosed(self, self._host)
@@ -252,10 +252,15 @@ class C2SStream(TCPFraming, Protocol):
         self._release()
         self.endConnection()
 
-    def _finish(self, error: StreamError | None, clean: bool = False) -> None:
-        """Close the stream, and tell the session at once."""
+    def _finish(self, error: StreamError | None, clean: bool = False, final: bool = True) -> None:
+        """
+        Close the stream, and tell the session at once.
+
+        @param clean: whether the client has closed it.
+        @param final: whether the session cannot be resumed.
+        """
         self.close(error)
-        self._endSession(clean)
+        self._endSession(clean, final)
 
     def internalError(self, failure: Failure) -> None:
         """See L{muccore.stream.states.INegotiationHost.internalError}."""
@@ -271,16 +276,17 @@ class C2SStream(TCPFraming, Protocol):
         if negotiation is not None:
             negotiation.connectionLost()
 
-    def _endSession(self, clean: bool, lost: Failure | None = None) -> None:
+    def _endSession(self, clean: bool, final: bool, lost: Failure | None = None) -> None:
         session, self.session = self.session, None
         if session is None:
             return
-        why = streamlog.describeEnd(self._error, clean, lost)
-        LOGOUT.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._boundAt, why=why)
+        held = False
         try:
-            session.streamLost(self, clean)
+            held = session.streamLost(self, final)
         except Exception:
             _log.failure("Ending a session failed")
+        why = streamlog.describeEnd(self._error, clean, lost, held)
+        LOGOUT.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._boundAt, why=why)
 
     # INegotiationHost
 
@@ -322,10 +328,10 @@ class C2SStream(TCPFraming, Protocol):
         """See L{muccore.stream.states.INegotiationHost.authenticationFailed}."""
         streamlog.logLoginFailed(self._host, self.transport, cast(Negotiation, self._negotiation), condition)
 
-    def sessionBound(self, session: ISession) -> None:
+    def sessionBound(self, session: ISession, resumed: bool = False) -> None:
         """See L{muccore.stream.states.INegotiationHost.sessionBound}."""
         negotiation = cast(Negotiation, self._negotiation)
-        streamlog.logLogin(self._host, self.transport, negotiation, session.jid.full)
+        streamlog.logLogin(self._host, self.transport, negotiation, session.jid.full, resumed)
         self.session = session
         self._nonzas: Mapping[tuple[str | None, str], Nonza] = negotiation.features.nonzas
         self._negotiation = None
@@ -349,7 +355,11 @@ class C2SStream(TCPFraming, Protocol):
         idle, keepalive = _ticks(settings.idleTimeout), _ticks(settings.keepalive)
         silence = tick - self._lastReceived
         if idle and silence >= idle:
-            self._finish(StreamError("connection-timeout", "No data was received for too long."))
+            self._finish(StreamError("connection-timeout", "No data was received for too long."), final=False)
+            return 0
+        management = self.session.management
+        if management is not None and not management.checkAcknowledgements(tick, silence):
+            self._finish(StreamError("connection-timeout", "No acknowledgement was received."), final=False)
             return 0
         again = PARSER_IDLE
         if idle:

@@ -19,6 +19,7 @@ from muccore.interfaces.handlers import InvalidHandler
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.stream.binding import ResourceBinding, SessionRequest
+from muccore.stream.management import StreamManagementFeature
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl.profile import SASLProfile
 from muccore.stream.starttls import OFF, REQUIRED, StartTLS
@@ -33,6 +34,9 @@ LOGIN_TRIES: Final = 5
 """Default for failed log-ins after which the stream is closed."""
 
 _ID_BYTES: Final = 12
+
+BINDING_FEATURES: Final[tuple[Any, ...]] = (ResourceBinding(), SessionRequest(), StreamManagementFeature())
+"""The features of the server itself that are offered after the log-in, the same for all configurations."""
 
 Nonza = Callable[[ISession, Element], Any]
 """Handles a nonza of a client with a bound resource; may raise L{StreamError}."""
@@ -80,7 +84,7 @@ class StreamFeatures:
         self.loginTries = loginTries
         self.channelBinding = channelBinding
         self.steps: Mapping[State, Row] = {state: {} for state in State}
-        builtin = (StartTLS(tlsMode), SASLProfile(sasl, tlsMode), ResourceBinding(), SessionRequest())
+        builtin = (StartTLS(tlsMode), SASLProfile(sasl, tlsMode), *BINDING_FEATURES)
         self._features: list[Any] = sorted((*builtin, *more), key=lambda feature: feature.order)
         for feature in self._features:
             for state, row in getattr(feature, "steps", {}).items():
@@ -130,6 +134,7 @@ def mergeNonzas(features: Iterable[Any]) -> dict[tuple[str | None, str], Nonza]:
     """
     Merge the tables of nonzas of features.
 
+    @param features: with L{BINDING_FEATURES}.
     @raise InvalidHandler: if two features handle the same nonza.
     """
     merged: dict[tuple[str | None, str], Nonza] = {}
@@ -145,4 +150,4 @@ def _merge(into: dict[Any, Any], more: Mapping[Any, Any], feature: IStreamFeatur
         into[key] = function
 
 
-__all__ = ["LANGUAGE", "LOGIN_TRIES", "Nonza", "StreamFeatures", "mergeNonzas"]
+__all__ = ["BINDING_FEATURES", "LANGUAGE", "LOGIN_TRIES", "Nonza", "StreamFeatures", "mergeNonzas"]

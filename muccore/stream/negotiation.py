@@ -181,6 +181,16 @@ class Negotiation:
         session.language = self._language
         return session
 
+    def resume(self, id: str, handled: int) -> ISession:
+        """
+        Resume a session, with the language of this stream.
+
+        @raise ResumptionFailed: see L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}.
+        """
+        session = self.features.binder.resume(cast(JID, self.account), id, handled, cast(IStream, self.host))
+        session.language = self._language
+        return session
+
     # Failures
 
     def countFailure(self) -> None:

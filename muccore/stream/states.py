@@ -89,8 +89,12 @@ class INegotiationHost(Protocol):
         @param condition: as sent to the client (RFC 6120 §6.5).
         """
 
-    def sessionBound(self, session: ISession) -> None:
-        """Pass further stanzas to the session."""
+    def sessionBound(self, session: ISession, resumed: bool = False) -> None:
+        """
+        Pass further stanzas to the session.
+
+        @param resumed: whether it existed before.
+        """
 
     def internalError(self, failure: Failure) -> None:
         """Log a fault of the server, and close the stream."""

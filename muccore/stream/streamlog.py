@@ -9,7 +9,7 @@ from typing import Any, Final
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.python.failure import Failure
 
-from muccore.log.eventlog import LOGIN, LOGIN_FAILED, EventKind, Phrase
+from muccore.log.eventlog import LOGIN, LOGIN_FAILED, SESSION_RESUMED, EventKind, Phrase
 from muccore.stream.negotiation import Negotiation
 from muccore.xmpp.errors import StreamError
 
@@ -32,14 +32,20 @@ def describeError(error: StreamError) -> Phrase:
     return Phrase(error.condition if error.text is None else f"{error.condition} ({error.text.rstrip('.')})")
 
 
-def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None) -> Phrase:
+def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None, held: bool = False) -> Phrase:
     """
     The reason why a stream ended.
 
     @param error: the error that the server sent, if any, from L{describeError}.
     @param clean: whether the client closed the stream.
     @param lost: the reason of the lost connection, if the stream was open.
+    @param held: whether the session waits to be resumed.
     """
+    why = _describeReason(error, clean, lost)
+    return Phrase(f"{why}, may be resumed") if held else why
+
+
+def _describeReason(error: Phrase | None, clean: bool, lost: Failure | None) -> Phrase:
     if error is not None:
         return error
     if clean:
@@ -51,9 +57,9 @@ def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None) -> Phra
     return Phrase("disconnected" if isinstance(lost.value, ConnectionDone) else "connection lost")
 
 
-def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str) -> None:
-    """Log a log-in."""
-    _log(LOGIN, host, transport, negotiation, jid=jid)
+def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str, resumed: bool) -> None:
+    """Log a log-in, after which a resource was bound or a session resumed."""
+    _log(SESSION_RESUMED if resumed else LOGIN, host, transport, negotiation, jid=jid)
 
 
 def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, condition: str) -> None:

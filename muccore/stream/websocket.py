@@ -91,7 +91,7 @@ class WebSocketStream(WebSocketFraming, C2SStream):
         except FrameError as e:
             self._closeCode = e.code
         self.close(None)
-        self._endSession(False, Failure(ConnectionDone()))
+        self._endSession(False, False, Failure(ConnectionDone()))
 
     def close(self, error: StreamError | None) -> None:
         """See L{C2SStream.close}."""

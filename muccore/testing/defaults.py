@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.service.servicesettings import MUCServiceSettings
-from muccore.server.assembly import streamSettings
+from muccore.server.assembly import managementSettings, streamSettings
 from muccore.server.handlers import mucOptions
 from muccore.stream.c2s import StreamSettings
 from muccore.testing.server import makeSettings
@@ -19,6 +19,10 @@ _STREAMS: Final = streamSettings(_SETTINGS)
 
 LIMITS: Final = _SETTINGS.limits
 """Limits of the default configuration."""
+
+
+MANAGEMENT: Final = managementSettings(_SETTINGS)
+"""Stream management of the default configuration."""
 
 
 def defaultStreams(**changes: Any) -> StreamSettings:

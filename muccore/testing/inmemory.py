@@ -30,7 +30,7 @@ from muccore.session.registry import Sessions
 from muccore.session.session import Session
 from muccore.storage.memory import MemoryRooms
 from muccore.stream.parser.parser import StanzaParser
-from muccore.testing.defaults import LIMITS, defaultOptions
+from muccore.testing.defaults import LIMITS, MANAGEMENT, defaultOptions
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
@@ -74,7 +74,7 @@ class Client:
 
     def dropConnection(self) -> None:
         """Lose the connection."""
-        self.session.streamLost(self, False)
+        self.session.streamLost(self, True)
 
     def send(self, stanza: Rendered, to: bytes) -> None:
         """See L{IStream}."""
@@ -106,7 +106,7 @@ class InMemoryServer:
         self.clock.advance(1_000_000_000)
         self.store: Any = MemoryRooms() if store is None else store
         self.store.open()
-        self.sessions = Sessions(LIMITS.sessionsPerAccount)
+        self.sessions = Sessions(LIMITS.sessionsPerAccount, self.clock, MANAGEMENT)
         self.router = self.sessions.router = Router(self.clock)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.rooms = Domain("conference.localhost", self.router, self.clock)

@@ -86,14 +86,16 @@ class StreamError(Exception):
 
     @ivar condition: one of L{STREAM_CONDITIONS}.
     @ivar text: a human-readable explanation, or C{None}.
+    @ivar appCondition: an application-specific condition element (RFC 6120 §4.9.4), or C{None}.
     """
 
-    def __init__(self, condition: str, text: str | None = None) -> None:
+    def __init__(self, condition: str, text: str | None = None, appCondition: Element | None = None) -> None:
         if condition not in STREAM_CONDITIONS:
             raise ValueError(f"not a stream error condition: {condition}")
         super().__init__(condition, text)
         self.condition = condition
         self.text = text
+        self.appCondition = appCondition
 
     def render(self) -> bytes:
         """C{<stream:error>}, for a stream whose header binds the prefix C{stream}."""
@@ -101,6 +103,8 @@ class StreamError(Exception):
         error.add(self.condition, ns.STREAM_ERRORS)
         if self.text:
             error.add("text", ns.STREAM_ERRORS, self.text).attributes[ns.XML, "lang"] = "en"
+        if self.appCondition is not None:
+            error.children.append(self.appCondition)
         return render(error)
 
 

@@ -42,7 +42,7 @@ class TableTests(SynchronousTestCase):
         """A key is its attribute's name with underscores."""
         self.assertEqual(OPTIONS["c2s", "direct_tls_listen"].attribute, "directTlsListen")
         for section, name in OPTIONS:
-            self.assertRegex(section, r"\A[a-z0-9]+\Z")
+            self.assertRegex(section, r"\A[a-z0-9_]+\Z")
             self.assertRegex(name, r"\A[a-z]+(_[a-z]+)*\Z")
 
     def test_defaults(self) -> None:

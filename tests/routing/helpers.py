@@ -20,6 +20,7 @@ from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.session.registry import Sessions
 from muccore.session.session import Session
+from muccore.testing.defaults import MANAGEMENT
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StreamError
@@ -88,7 +89,7 @@ class Server:
 
     def __init__(self, *hosts: str, limit: int = 5, directedLimit: int = 4) -> None:
         self.clock = Clock()
-        self.sessions = Sessions(limit)
+        self.sessions = Sessions(limit, self.clock, MANAGEMENT)
         self.router = self.sessions.router = Router(self.clock)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.router.addDomain(self.users)

@@ -11,6 +11,7 @@ from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IRouter
 from muccore.session.registry import Sessions
+from muccore.testing.defaults import MANAGEMENT
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -40,10 +41,12 @@ class SessionTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Bind the session."""
         self.routed: list[object] = []
-        self.sessions = Sessions(limit=4)
+        self.clock = Clock()
+        self.sessions = Sessions(4, self.clock, MANAGEMENT)
         self.router = self.sessions.router = FakeRouter(self.routed)
         self.presenceHandler = PresenceHandler(directedLimit=3)
-        self.presenceHandler.setHandlerParent(UserDomain("localhost", self.router, Clock(), self.sessions))
+        self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
+        self.presenceHandler.setHandlerParent(self.users)
         self.romeo = self.connect(ROMEO)
 
     def connect(self, address: str, presence: str | None = None) -> Client:

@@ -11,7 +11,16 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
-from muccore.interfaces import IAuthBackend, ISession, ISessionBinder, IStream, IStreamFeature, Offering, Stage
+from muccore.interfaces import (
+    IAuthBackend,
+    ISession,
+    ISessionBinder,
+    IStream,
+    IStreamFeature,
+    Offering,
+    ResumptionFailed,
+    Stage,
+)
 from muccore.stream.framing import TCPFraming
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError
@@ -97,6 +106,7 @@ class Session:
         self.jid = jid
         self.stream: IStream | None = stream
         self.language: str | None = None
+        self.management = None
         self.stanzas: list[Element] = []
         self.lost: list[bool] = []
         self.raises: Exception | None = None
@@ -110,10 +120,14 @@ class Session:
             raise self.raises
         self.stanzas.append(element)
 
-    def streamLost(self, stream: IStream, clean: bool) -> None:
+    def enableManagement(self, resumable: bool, maximum: int | None) -> Any:
+        """Not supported."""
+
+    def streamLost(self, stream: IStream, final: bool) -> bool:
         """See L{ISession}."""
         assert stream is self.stream
-        self.lost.append(clean)
+        self.lost.append(final)
+        return False
 
 
 @implementer(ISessionBinder)
@@ -135,6 +149,10 @@ class Binder:
         session = Session(account.withResource(resource or "made-up"), stream)
         self.sessions.append(session)
         return session
+
+    def resume(self, account: JID, id: str, handled: int, stream: IStream) -> Session:
+        """No session can be resumed."""
+        raise ResumptionFailed("item-not-found")
 
 
 @implementer(IStreamFeature)

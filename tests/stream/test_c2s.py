@@ -263,7 +263,7 @@ class StreamTests(Case):
         self.lose(stream)
         self.assertTrue(transport.value.endswith(END))
         self.assertEqual(self.binder.sessions[0].stanzas, [])
-        self.assertEqual(self.binder.sessions[0].lost, [False])
+        self.assertEqual(self.binder.sessions[0].lost, [True])
 
     def test_closedByStanza(self) -> None:
         """When a stanza makes the server close the stream, the next ones are ignored."""
@@ -424,7 +424,7 @@ class ErrorTests(Case):
         self.binder.sessions[0].raises = StreamError("invalid-from")
         stream.dataReceived(b"<message from='x@y'/>")
         self.assertEnded(transport, "invalid-from", headers=2)
-        self.assertEqual(self.binder.sessions[0].lost, [False])
+        self.assertEqual(self.binder.sessions[0].lost, [True])
 
     def test_internalError(self) -> None:
         """An unexpected exception is logged, and internal-server-error for the client."""
@@ -432,7 +432,7 @@ class ErrorTests(Case):
         self.binder.sessions[0].raises = ZeroDivisionError()
         stream.dataReceived(b"<message/><message/>")
         self.assertEnded(transport, "internal-server-error", headers=2)
-        self.assertEqual(self.binder.sessions[0].lost, [False])
+        self.assertEqual(self.binder.sessions[0].lost, [True])
         self.binder.raises = ZeroDivisionError()
         stream, transport = self.send(LOGIN)
         self.assertEnded(transport, "internal-server-error", headers=2)
@@ -909,7 +909,7 @@ class ClosingTests(Case):
             self.assertNoResult(done)
             self.lose(stream)
         self.assertIsNone(self.successResultOf(done))
-        self.assertEqual(self.binder.sessions[0].lost, [False])
+        self.assertEqual(self.binder.sessions[0].lost, [True])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noStreams(self) -> None:

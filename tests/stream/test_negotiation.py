@@ -44,7 +44,8 @@ TLS_REQUIRED = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></
 TLS_OPTIONAL = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 BIND_FEATURES = (
     b"<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
-    b"<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session></stream:features>"
+    b"<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
+    b"<sm xmlns='urn:xmpp:sm:3'/></stream:features>"
 )
 
 ERROR = b"<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"

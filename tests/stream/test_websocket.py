@@ -371,7 +371,7 @@ class ClosingTests(WebSocketCase):
             self.assertEqual(names(transport.value), expected)
             self.assertEqual(self.binder.sessions[-1].lost, [])
             self.lose(stream)
-            self.assertEqual(self.binder.sessions[-1].lost, [False])
+            self.assertEqual(self.binder.sessions[-1].lost, [True])
 
     def test_noAnswer(self) -> None:
         """A client that does not answer is disconnected soon, or when it has sent too much; it is read until then."""

@@ -1,0 +1,149 @@
+# -*- test-case-name: tests.stream.test_management -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Stream management on the wire (XEP-0198): the feature and its nonzas. The counters and the queue are the session's
+(L{muccore.interfaces.IStreamManagement}).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from zope.interface import implementer
+
+from muccore.interfaces import ISession, IStreamFeature, Offering, ResumptionFailed, Stage
+from muccore.stream.states import Row, State
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import render
+from muccore.xmpp.specs import Spec
+
+if TYPE_CHECKING:
+    from muccore.stream.negotiation import Negotiation
+
+implements: Final = (Spec(198, "Stream Management", "1.6.3"),)
+"""The specifications that this module implements."""
+
+_UNSIGNED_INT: Final = re.compile(r"\s*\+?0*([0-9]{1,10})\s*", re.ASCII)
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False, None: False}
+_MODULUS: Final = 2**32
+
+
+@implementer(IStreamFeature)
+class StreamManagementFeature:
+    """The feature of stream management."""
+
+    stage = Stage.BINDING
+    order = 300
+
+    def __init__(self) -> None:
+        uri = ns.STREAM_MANAGEMENT
+        self.nonzas: Mapping[tuple[str, str], Any] = {
+            (uri, "enable"): self._enable,
+            (uri, "r"): self._answer,
+            (uri, "a"): self._acknowledge,
+            (uri, "resume"): self._refuse,
+        }
+        # The order of log-in, binding and stream management is enforced, by an error that the client may survive.
+        self.steps: dict[State, Row] = {
+            state: dict.fromkeys(self.nonzas, (self._refuseEarly, state))
+            for state in (State.UNSECURED, State.SECURED, State.AUTHENTICATING, State.AUTHENTICATED)
+        }
+        self.steps[State.AUTHENTICATED][uri, "resume"] = (self._resume, State.BOUND)
+
+    def offer(self, offering: Offering) -> Iterator[Element]:
+        """See L{IStreamFeature.offer}."""
+        yield Element((ns.STREAM_MANAGEMENT, "sm"))
+
+    # Before a resource is bound
+
+    @staticmethod
+    def _refuseEarly(negotiation: Negotiation, element: Element) -> None:
+        negotiation.host.sendNonza(_failed("unexpected-request"))
+        negotiation.countFailure()
+
+    @staticmethod
+    def _resume(negotiation: Negotiation, element: Element) -> None:
+        host = negotiation.host
+        id, handled = element.get("previd"), _parseCounter(element)
+        try:
+            if id is None or handled is None:
+                raise ResumptionFailed("bad-request")
+            session = negotiation.resume(id, handled)
+        except ResumptionFailed as e:
+            # The client may bind a resource instead.
+            negotiation.state = State.AUTHENTICATED
+            host.sendNonza(_failed(e.condition, e.handled))
+            negotiation.countFailure()
+            return
+        management = session.management
+        host.sendNonza(_nonza("resumed", previd=id, h=str(management.handled % _MODULUS)))
+        host.sessionBound(session, resumed=True)
+        management.attach(session.stream)
+
+    # With a session
+
+    @staticmethod
+    def _enable(session: ISession, element: Element) -> None:
+        resume = _BOOLEANS.get(element.get("resume"))
+        maximum = _parseUnsigned(element.get("max"))
+        if session.management is not None:
+            session.stream.sendNonza(_failed("unexpected-request"))
+        elif resume is None or maximum == 0 or (maximum is None and element.get("max") is not None):
+            session.stream.sendNonza(_failed("bad-request"))
+        else:
+            management = session.enableManagement(resume, maximum)
+            attributes = {}
+            if management.id is not None:
+                attributes = {"id": management.id, "resume": "true", "max": str(int(management.holdTime))}
+            session.stream.sendNonza(_nonza("enabled", **attributes))
+
+    @staticmethod
+    def _answer(session: ISession, element: Element) -> None:
+        management = session.management
+        if management is None:
+            session.stream.sendNonza(_failed("unexpected-request"))
+        else:
+            session.stream.sendNonza(_nonza("a", h=str(management.handled % _MODULUS)))
+
+    @staticmethod
+    def _acknowledge(session: ISession, element: Element) -> None:
+        management, handled = session.management, _parseCounter(element)
+        if management is None:
+            session.stream.sendNonza(_failed("unexpected-request"))
+        elif handled is None:
+            session.stream.sendNonza(_failed("bad-request"))
+        else:
+            management.acknowledge(handled)
+
+    @staticmethod
+    def _refuse(session: ISession, element: Element) -> None:
+        session.stream.sendNonza(_failed("unexpected-request"))
+
+
+def _parseUnsigned(text: str | None) -> int | None:
+    """Parse an C{xs:unsignedInt}; C{None} if it is none."""
+    match = None if text is None else _UNSIGNED_INT.fullmatch(text)
+    number = _MODULUS if match is None else int(match[1])
+    return number if number < _MODULUS else None
+
+
+def _parseCounter(element: Element) -> int | None:
+    return _parseUnsigned(element.get("h"))
+
+
+def _nonza(name: str, **attributes: str) -> bytes:
+    return render(Element((ns.STREAM_MANAGEMENT, name), None, dict(attributes)))
+
+
+def _failed(condition: str, handled: int | None = None) -> bytes:
+    element = Element((ns.STREAM_MANAGEMENT, "failed"))
+    if handled is not None:
+        element.attributes["h"] = str(handled % _MODULUS)
+    element.add(condition, ns.STANZA_ERRORS)
+    return render(element)
+
+
+__all__ = ["StreamManagementFeature"]

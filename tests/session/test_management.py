@@ -1,0 +1,216 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.session.management}."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from muccore.interfaces import IStreamManagement
+from muccore.session.management import ACK_TIMEOUT, REQUEST_AFTER, ManagementSettings, StreamManagement
+from muccore.xmpp.errors import StreamError
+from muccore.xmpp.rendering import Rendered, toAttribute
+from tests.routing.helpers import FakeStream, xml
+
+TO = toAttribute("romeo@localhost/orchard")
+REQUEST = "<r xmlns='urn:xmpp:sm:3'/>"
+
+
+class Case(SynchronousTestCase):
+    """Stream management of at most 60 stanzas and 6000 bytes."""
+
+    def setUp(self) -> None:
+        """Create it."""
+        self.clock = Clock()
+        self.clock.advance(1_000_000_000)
+        self.stream = FakeStream()
+        self.overflows: list[int] = []
+        self.management = StreamManagement(
+            self.clock, ManagementSettings(300, 60, 6000), "localhost", self.stream, lambda: self.overflows.append(1)
+        )
+
+    def send(self, *numbers: int, text: str = "") -> None:
+        """Send messages with these ids."""
+        for number in numbers:
+            self.management.send(Rendered.of(xml(f"<message id='{number}'>{text}</message>")), TO)
+
+    def sent(self, stream: FakeStream | None = None) -> list[int | str]:
+        """The ids of the messages on a stream; C{"r"} for a request."""
+        elements = [xml(text) for text in (stream or self.stream).take()]
+        return [int(e["id"]) if e.name == "message" else e.name for e in elements]
+
+    def kept(self) -> list[int]:
+        """The ids of the messages that are not acknowledged."""
+        return [int(stanza.element["id"]) for stanza, _, _ in self.management.unacknowledged()]
+
+    def assertTooHigh(self, h: int, sent: int) -> None:
+        """A counter ends the stream."""
+        error = self.assertRaises(StreamError, self.management.acknowledge, h)
+        self.assertEqual(error.condition, "undefined-condition")
+        rendered = error.render().decode()
+        self.assertIn(f"<handled-count-too-high xmlns='urn:xmpp:sm:3' h='{h}' send-count='{sent}'/>", rendered)
+
+
+class AcknowledgementTests(Case):
+    """The queue and the counters."""
+
+    def test_interface(self) -> None:
+        """It provides its interface, and has no dictionary."""
+        self.assertTrue(verifyObject(IStreamManagement, self.management))
+        self.assertFalse(hasattr(self.management, "__dict__"))
+
+    def test_acknowledge(self) -> None:
+        """What is acknowledged is dropped; the same counter again changes nothing."""
+        self.send(1, 2, 3)
+        self.assertEqual(self.sent(), [1, 2, 3])
+        for h, kept in ((0, [1, 2, 3]), (2, [3]), (2, [3]), (3, [])):
+            self.management.acknowledge(h)
+            self.assertEqual((self.kept(), len(self.management)), (kept, len(kept)))
+
+    def test_badCounters(self) -> None:
+        """A counter above what was sent, or below an earlier one, is handled-count-too-high."""
+        self.assertTooHigh(1, 0)
+        self.send(1, 2, 3)
+        self.assertTooHigh(4, 3)
+        self.management.acknowledge(2)
+        self.assertTooHigh(1, 3)
+        self.assertEqual(self.kept(), [3])
+
+    def test_wrap(self) -> None:
+        """The counter is reset to zero after 2^32-1."""
+        self.management._acknowledged = 2**32 - 2
+        self.send(1, 2, 3, 4)
+        self.management.acknowledge(2**32 - 1)
+        self.assertEqual(self.kept(), [2, 3, 4])
+        self.management.acknowledge(0)
+        self.assertEqual(self.kept(), [3, 4])
+        self.assertTooHigh(3, 2)
+        self.management.acknowledge(2)
+        self.assertEqual(self.kept(), [])
+
+    @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))), st.integers(0, 2**32 - 1))
+    def test_counting(self, steps: list[tuple[int, int]], start: int) -> None:
+        """Whatever is sent and acknowledged, the rest is kept, in order, from any start."""
+        self.setUp()
+        self.management._acknowledged = start
+        sent, acknowledged = 0, 0
+        for more, handled in steps:
+            for _ in range(more):
+                self.send(sent)
+                sent += 1
+            acknowledged = min(sent, acknowledged + handled)
+            self.management.acknowledge((start + acknowledged) % 2**32)
+            expected = list(range(acknowledged, sent))
+            self.assertEqual(self.kept(), expected[-60:])
+
+
+class RequestTests(Case):
+    """When an acknowledgement is requested."""
+
+    def test_many(self) -> None:
+        """After many stanzas it is requested at once, and again only after an answer."""
+        self.send(*range(REQUEST_AFTER - 1))
+        self.assertNotIn("r", self.sent())
+        self.send(98, 99)
+        self.assertEqual(self.sent(), [98, "r", 99])
+        self.management.acknowledge(1)
+        self.send(100)
+        self.assertEqual(self.sent(), [100, "r"])
+
+    def test_byTime(self) -> None:
+        """What is not acknowledged for some time is requested once; nothing is if nothing was sent."""
+        self.assertTrue(self.management.checkAcknowledgements(1, 0))
+        self.assertEqual(self.sent(), [])
+        self.send(1)
+        for tick in (2, 3):
+            self.assertTrue(self.management.checkAcknowledgements(tick, 0))
+        self.assertEqual(self.sent(), [1, "r"])
+
+    def test_overdue(self) -> None:
+        """A client that answers no request, and is silent, is overdue."""
+        for send in (1, REQUEST_AFTER):
+            self.setUp()
+            self.send(*range(send))
+            check = self.management.checkAcknowledgements
+            self.assertTrue(check(5, 99))
+            self.assertTrue(check(4 + ACK_TIMEOUT, 99))
+            self.assertTrue(check(5 + ACK_TIMEOUT, 3))
+            self.assertFalse(check(5 + ACK_TIMEOUT, 99))
+            self.management.acknowledge(0)
+            self.assertTrue(check(5 + ACK_TIMEOUT, 99))
+
+
+class StreamTests(Case):
+    """Without a stream, and with another one."""
+
+    def test_again(self) -> None:
+        """A new stream is sent what was not acknowledged, then everything else, and is asked for an acknowledgement."""
+        self.send(1, 2)
+        self.management.acknowledge(1)
+        self.sent()
+        self.management.detach()
+        self.send(3)
+        self.assertEqual(self.sent(), [])
+        new = FakeStream()
+        self.assertEqual(self.management.attach(new), 2)
+        self.send(4)
+        self.assertEqual(self.sent(new), [2, 3, "r", 4])
+        self.assertEqual(self.sent(), [])
+        self.management.acknowledge(4)
+        self.assertEqual(self.management.attach(FakeStream()), 0)
+
+    def test_delay(self) -> None:
+        """Messages that are sent again have the time of the loss, or of their arrival after it."""
+        self.send(1)
+        self.clock.advance(100)
+        self.management.detach()
+        self.clock.advance(20)
+        self.send(2)
+        stamps = []
+        for _ in range(2):
+            new = FakeStream()
+            self.clock.advance(500)
+            self.management.attach(new)
+            delays = [xml(text).child("delay", "urn:xmpp:delay") for text in new.take()]
+            stamps.append([(delay["from"], delay["stamp"]) for delay in delays if delay is not None])
+        expected = [("localhost", "2001-09-09T01:48:20Z"), ("localhost", "2001-09-09T01:48:40Z")]
+        self.assertEqual(stamps, [expected, expected])
+
+    def test_tooManyWithStream(self) -> None:
+        """Above the limits, the oldest stanzas are forgotten; their acknowledgement is still expected."""
+        self.send(*range(62))
+        self.assertEqual(self.kept(), list(range(2, 62)))
+        self.assertEqual([self.management.mayResumeFrom(h) for h in (0, 1, 2, 62)], [False, False, True, True])
+        self.management.acknowledge(1)
+        self.assertEqual(self.kept(), list(range(2, 62)))
+        self.management.acknowledge(3)
+        self.assertEqual(self.kept(), list(range(3, 62)))
+        self.assertTooHigh(63, 62)
+        self.assertRaises(StreamError, self.management.mayResumeFrom, 63)
+        self.assertEqual(self.overflows, [])
+
+    def test_tooManyBytes(self) -> None:
+        """So are those above the limit of bytes, even if nothing is left."""
+        self.send(1, 2, text="x" * 2800)
+        self.assertEqual(self.kept(), [1, 2])
+        self.send(3, text="x" * 500)
+        self.assertEqual(self.kept(), [2, 3])
+        self.send(4, text="x" * 7000)
+        self.assertEqual(self.kept(), [])
+        self.management.acknowledge(4)
+        self.send(5, 6, text="x" * 2800)
+        self.assertEqual(self.kept(), [5, 6])
+
+    def test_tooManyWithoutStream(self) -> None:
+        """Without a stream nothing is forgotten; the overflow is reported once."""
+        self.management.detach()
+        self.send(*range(70))
+        self.assertEqual((self.overflows, self.kept()), ([1], list(range(70))))
+        self.management.attach(self.stream)
+        self.management.acknowledge(30)
+        self.management.detach()
+        self.send(*range(70, 120))
+        self.assertEqual(self.overflows, [1, 1])
