@@ -15,6 +15,7 @@ class IComponent(IDestination):
 
     name = Attribute("Its domain, C{str}.")
     jid = Attribute("Its domain, as a L{JID<muccore.xmpp.jid.JID>}.")
+    management = Attribute("C{None}: there is no stream management (XEP-0198).")
     stream = Attribute("The L{IStream}, or C{None} while it is not connected.")
 
     def connect(stream: IStream) -> None:
@@ -32,10 +33,10 @@ class IComponent(IDestination):
         @raise StreamError: if it ends the stream.
         """
 
-    def streamLost(stream: IStream, clean: bool) -> None:
+    def streamLost(stream: IStream, final: bool) -> bool:
         """
         Note the end of a stream, and tell the L{IDomainObserver<muccore.interfaces.IDomainObserver>}s.
         Does nothing unless it is the present stream.
 
-        @param clean: whether the component closed the stream.
+        @return: C{False}: the component cannot resume.
         """

@@ -206,6 +206,19 @@ OUTBOX_OVERFLOW: Final = EventKind(
     "more than {limit} bytes unread",
     "A client did not read what it was sent (`[transport] outbox_limit`), and was disconnected.",
 )
+COMPONENT_CONNECTED: Final = EventKind(
+    "component-connected", "address", "{component}", "A component has connected and given the right secret."
+)
+COMPONENT_REFUSED: Final = EventKind(
+    "component-refused",
+    "address",
+    "{condition}, {component}",
+    "A component was refused: `host-unknown` (there is no section for its name), `not-authorized` (a wrong secret) or "
+    "`conflict` (it is connected already).",
+)
+COMPONENT_DISCONNECTED: Final = EventKind(
+    "component-disconnected", "address", "{jid} after {seconds} s, {why}", "The stream of a component has ended."
+)
 ROOM_CREATED: Final = EventKind("room-created", "actor", "{room}", "A room was created.")
 ROOM_CONFIGURED: Final = EventKind(
     "room-configured",

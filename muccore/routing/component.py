@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -27,8 +29,11 @@ class Component:
 
     @ivar name: its domain.
     @ivar jid: see L{IComponent}.
+    @ivar management: see L{IComponent}.
     @ivar stream: see L{IComponent}.
     """
+
+    management: Final = None
 
     def __init__(self, name: str, router: IRouter, clock: IReactorTime) -> None:
         self.name = name
@@ -48,11 +53,12 @@ class Component:
             raise StreamError("conflict", "The component is connected already.")
         self.stream = stream
 
-    def streamLost(self, stream: IStream, clean: bool) -> None:
+    def streamLost(self, stream: IStream, final: bool) -> bool:
         """See L{IComponent.streamLost}."""
         if stream is self.stream:
             self.stream = None
             self._router.domainLost(self.name)
+        return False
 
     # To the component
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muccore.interfaces import ISession, IStream
-from muccore.log.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, Phrase
+from muccore.log.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, EventKind, Phrase
 from muccore.log.logger import Logger
 from muccore.net.limits import Networks, TokenBucket
 from muccore.net.timingwheel import TICK
@@ -109,6 +109,9 @@ class C2SStream(TCPFraming, Protocol):
         "session", "transport", "write",
     )  # fmt: skip
 
+    endEvent: ClassVar[EventKind] = LOGOUT
+    """Logged when a stream with a session ends."""
+
     factory: C2SFactory
 
     def __init__(
@@ -135,13 +138,16 @@ class C2SStream(TCPFraming, Protocol):
         if settings.rate and host not in settings.exempt:
             self._bucket = TokenBucket(settings.rate, settings.burst, factory.clock.seconds)
         self._parser = self.makeParser(settings)
-        attempt = factory.throttle.bind(host)
-        self._negotiation: Negotiation | None = Negotiation(self, features or factory.features, direct, attempt)
+        self._negotiation: Negotiation | None = self.negotiate(features or factory.features, direct)
         # Until a resource is bound, the tick of the connection.
         self._lastReceived = self._lastKeepalive = self._boundAt = factory.wheel.tick
 
     def __repr__(self) -> str:
-        return f"<C2SStream {self._host} {self._user()}>"
+        return f"<{type(self).__name__} {self._host} {self._user()}>"
+
+    def negotiate(self, features: StreamFeatures, direct: bool) -> Negotiation:
+        """Make the negotiation."""
+        return Negotiation(self, features, direct, self.factory.throttle.bind(self._host))
 
     def _user(self) -> str:
         return "-" if self.session is None else self.session.jid.full
@@ -241,8 +247,7 @@ class C2SStream(TCPFraming, Protocol):
         if error is not None:
             # As text: the traceback of the error would refer to this stream.
             self._error = streamlog.describeError(error)
-            if error.condition not in streamlog.ORDERLY:
-                STREAM_ERROR.log(self._host, error=self._error, jid=self._user())
+            self.logError(error)
         if self._negotiation is not None:
             self._negotiation.sendPendingHeader()
         if error is not None:
@@ -251,6 +256,11 @@ class C2SStream(TCPFraming, Protocol):
         self.write = _discard
         self._release()
         self.endConnection()
+
+    def logError(self, error: StreamError) -> None:
+        """Log the error that the stream is closed with."""
+        if error.condition not in streamlog.ORDERLY:
+            STREAM_ERROR.log(self._host, error=streamlog.describeError(error), jid=self._user())
 
     def _finish(self, error: StreamError | None, clean: bool = False, final: bool = True) -> None:
         """
@@ -286,7 +296,7 @@ class C2SStream(TCPFraming, Protocol):
         except Exception:
             _log.failure("Ending a session failed")
         why = streamlog.describeEnd(self._error, clean, lost, held)
-        LOGOUT.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._boundAt, why=why)
+        self.endEvent.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._boundAt, why=why)
 
     # INegotiationHost
 
@@ -332,8 +342,12 @@ class C2SStream(TCPFraming, Protocol):
         """See L{muccore.stream.states.INegotiationHost.sessionBound}."""
         negotiation = cast(Negotiation, self._negotiation)
         streamlog.logLogin(self._host, self.transport, negotiation, session.jid.full, resumed)
+        self.attach(session)
+
+    def attach(self, session: ISession) -> None:
+        """Pass everything to a session, and what else the features handle to them."""
+        self._nonzas: Mapping[tuple[str | None, str], Nonza] = cast(Negotiation, self._negotiation).features.nonzas
         self.session = session
-        self._nonzas: Mapping[tuple[str | None, str], Nonza] = negotiation.features.nonzas
         self._negotiation = None
         self._parser.stepwise = False
         # Many clients are idle after the log-in; the others get a new expat parser in 3 µs.

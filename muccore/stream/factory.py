@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
@@ -15,7 +15,7 @@ from muccore.net.limits import AddressLimit
 from muccore.net.timingwheel import TimingWheel
 from muccore.stream.c2s import C2SStream, StreamSettings
 from muccore.stream.features import StreamFeatures
-from muccore.stream.framing import STREAM_CLOSE, TCPFraming
+from muccore.stream.framing import STREAM_CLOSE
 from muccore.stream.throttle import ACCOUNT_DELAY, LoginThrottle
 from muccore.xmpp.errors import StreamError
 
@@ -30,8 +30,8 @@ class RejectedStream(Protocol):
 
     transport: Any
 
-    def __init__(self, features: StreamFeatures, error: StreamError, direct: bool) -> None:
-        self._features = features
+    def __init__(self, header: bytes, error: StreamError, direct: bool) -> None:
+        self._header = header
         self._error = error
         self._direct = direct
 
@@ -40,8 +40,7 @@ class RejectedStream(Protocol):
         if self._direct:
             self.transport.abortConnection()
         else:
-            header = TCPFraming.renderHeader(self._features.header(None))
-            self.transport.write(header + self._error.render() + STREAM_CLOSE)
+            self.transport.write(self._header + self._error.render() + STREAM_CLOSE)
             self.transport.loseConnection()
 
 
@@ -49,6 +48,7 @@ class C2SFactory(ServerFactory):
     """
     Creates the streams of clients, for listeners with STARTTLS or without TLS.
 
+    @cvar streamClass: the class of its streams.
     @ivar clock: the reactor's L{FlushScheduler<muccore.net.flush.FlushScheduler>}.
     @ivar settings: limits and timeouts of new streams.
     @ivar features: what new streams offer.
@@ -60,6 +60,8 @@ class C2SFactory(ServerFactory):
     """
 
     noisy = False
+
+    streamClass: ClassVar[type[C2SStream]] = C2SStream
 
     def __init__(self, clock: IReactorTime, features: StreamFeatures, settings: StreamSettings) -> None:
         self.clock = clock
@@ -101,15 +103,18 @@ class C2SFactory(ServerFactory):
         @param direct: whether TLS begins with the first byte.
         """
         if self._ending is not None:
-            return RejectedStream(self.features, self._ending, direct)
+            return self._reject(self._ending, direct)
         if direct and self.features.tls is None:
             # The certificate was removed from the configuration after the listener was created.
-            return RejectedStream(self.features, StreamError("internal-server-error"), direct)
+            return self._reject(StreamError("internal-server-error"), direct)
         host: str = getattr(addr, "host", "")
         condition = self.admit(host)
         if condition is not None:
-            return RejectedStream(self.features, StreamError(condition, "Too many connections."), direct)
-        return C2SStream(self, host, direct)
+            return self._reject(StreamError(condition, "Too many connections."), direct)
+        return self.streamClass(self, host, direct)
+
+    def _reject(self, error: StreamError, direct: bool) -> RejectedStream:
+        return RejectedStream(self.streamClass.renderHeader(self.features.header(None)), error, direct)
 
     def admit(self, host: str) -> str | None:
         """

@@ -11,7 +11,7 @@ L{TCPFraming}.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from muccore.stream.parser.parser import StanzaParser
 from muccore.xmpp import ns
@@ -26,7 +26,10 @@ SPLIT_WRITE_SIZE: Final = 4096
 STREAM_CLOSE: Final = b"</stream:stream>"
 """The end tag of a stream over TCP."""
 
-_OPEN: Final = f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'".encode()
+_OPEN: Final = {
+    content: f"<?xml version='1.0'?><stream:stream xmlns='{content}' xmlns:stream='{ns.STREAM}'".encode()
+    for content in (ns.CLIENT, ns.COMPONENT)
+}
 
 
 class TCPFraming:
@@ -39,24 +42,26 @@ class TCPFraming:
 
     __slots__ = ()
 
+    content: ClassVar[str] = ns.CLIENT
+    """The content namespace."""
+
     transport: Any
     write: Callable[[bytes], None]
 
-    @staticmethod
-    def makeParser(settings: StreamSettings) -> StanzaParser:
+    @classmethod
+    def makeParser(cls, settings: StreamSettings) -> StanzaParser:
         """Make the parser of a connection whose client is not logged in."""
-        return StanzaParser(
-            settings.stanzaSizeUnauthenticated, settings.depth, settings.attributes, settings.elements, stepwise=True
-        )
+        size, elements = settings.stanzaSizeUnauthenticated, settings.elements
+        return StanzaParser(size, settings.depth, settings.attributes, elements, cls.content, stepwise=True)
 
-    @staticmethod
-    def renderHeader(attributes: bytes) -> bytes:
+    @classmethod
+    def renderHeader(cls, attributes: bytes) -> bytes:
         """
         Render the header of a stream.
 
         @param attributes: from L{StreamFeatures.header<muccore.stream.features.StreamFeatures.header>}.
         """
-        return _OPEN + attributes + b">"
+        return _OPEN[cls.content] + attributes + b">"
 
     def sendHeader(self, attributes: bytes) -> None:
         """Open a stream; the arguments are those of L{renderHeader}."""

@@ -320,6 +320,9 @@ class StanzaParser:
     def _startRoot(self, name: str, attributes: dict[str, str]) -> None:
         if len(attributes) > self._attributes:
             raise StreamError("policy-violation", "Too many attributes.")
+        if self._content != ns.CLIENT and attributes.get("xmlns") != self._content:
+            # Inside the server it would look the same.
+            raise StreamError("invalid-namespace", "The content namespace is not supported.")
         root = _new(StreamOpened)
         self._scope.begin(root, name, attributes, _PROLOG)
         if root.uri != ns.STREAM:
