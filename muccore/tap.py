@@ -63,9 +63,8 @@ def makeService(options: Options) -> IService:
     clock: Any = reactor
     try:
         if options["quickstart"]:
-            written = quickstart.createCertificate(options.settings)
-            if written is not None:
-                print(written, flush=True)
+            for line in quickstart.createCertificates(options.settings):
+                print(line, flush=True)
         preflight.check(options.settings, clock)
     except ConfigError as e:
         _end(e)

@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from muccore.config.schema import OPTIONS, SECTIONS, Option
+from muccore.config.schema import NAMED_OPTIONS, NAMED_SECTIONS, OPTIONS, SECTIONS, Option
 
 EXAMPLE: Final[Mapping[tuple[str, str], str]] = {
     ("server", "domain"): "localhost",
@@ -26,6 +26,17 @@ EXAMPLE: Final[Mapping[tuple[str, str], str]] = {
     ("muc", "domain"): "conference.localhost",
 }
 """Values in the example; all other keys have their default, commented out."""
+
+NAMED_EXAMPLE: Final = """
+
+# A further domain: docs/hosts.md.
+#[host example.net]
+#certificate = ../var/example.net.crt
+#private_key = ../var/example.net.key
+#accounts = sqlite:../var/example.net.db
+#muc = conference.example.net
+"""
+"""The example of the sections that have a name."""
 
 _WIDTH: Final = 100
 
@@ -63,14 +74,15 @@ _EXAMPLE_HEAD: Final = """\
 
 def optionsOf(section: str) -> list[Option]:
     """List the options of a section, in order."""
-    return [option for option in OPTIONS.values() if option.section == section]
+    return [option for option in (*OPTIONS.values(), *NAMED_OPTIONS.values()) if option.section == section]
 
 
 def reference() -> str:
     """Render C{docs/configuration.md}."""
     parts = [_REFERENCE_HEAD]
-    for section, cls in SECTIONS.items():
-        parts.append(f"\n### [{section}]\n\n{_sectionDoc(cls)}\n")
+    for section, cls in (*SECTIONS.items(), *NAMED_SECTIONS.items()):
+        title = f"{section} NAME" if section in NAMED_SECTIONS else section
+        parts.append(f"\n### [{title}]\n\n{_sectionDoc(cls)}\n")
         for option in optionsOf(section):
             parts.append(f"\n**`{option.name}`**: {_escaped(option.doc)}\n- Allowed: {_escaped(option.type.allowed)}\n")
             if option.type.unit:
@@ -85,6 +97,7 @@ def example() -> str:
     for section, cls in SECTIONS.items():
         parts.append(f"\n\n# {_sectionDoc(cls)}\n[{section}]\n")
         parts.extend(_exampleOf(option) for option in optionsOf(section))
+    parts.append(NAMED_EXAMPLE)
     return "".join(parts)
 
 

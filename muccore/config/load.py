@@ -12,7 +12,16 @@ from twisted.python.filepath import FilePath
 
 from muccore.config import ini
 from muccore.config.errors import ConfigError, InvalidValue, Problem, quoted, suggestion
-from muccore.config.schema import HANDLER_SECTION, OPTIONS, SECTIONS, Option, Settings
+from muccore.config.schema import (
+    HANDLER_SECTION,
+    NAMED_OPTIONS,
+    NAMED_SECTIONS,
+    OPTIONS,
+    SECTIONS,
+    Option,
+    Settings,
+)
+from muccore.config.types import HostName
 from muccore.config.validation import CHECKS
 
 DEFAULT_PATH: Final = "/etc/muccore/server.cfg"
@@ -84,10 +93,11 @@ class _SettingsReader:
         self._checkNames(sections)
         values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         for option in OPTIONS.values():
-            self._readOption(option, sections.get(option.section), values[option.section])
+            self._readOption(option, option.section, sections.get(option.section), values[option.section])
+        named = self._readNamedSections(sections)
         handlers = self._readHandlerSections(sections, values)
         common: dict[str, Any] = {
-            "handlers": handlers, "base": self._base, "path": self._path, "lines": self._lines,
+            "named": named, "handlers": handlers, "base": self._base, "path": self._path, "lines": self._lines,
         }
         known = cast(
             Settings, _PartialSettings({name: _PartialSettings(found) for name, found in values.items()} | common)
@@ -95,7 +105,7 @@ class _SettingsReader:
         for check in CHECKS:
             try:
                 for section, name, text in check(known):
-                    self._report(self._lines.get((section, name)), section, name, text)
+                    self._report(self._lines.get((section, name)), section, name or None, text)
             except _NotRead:
                 continue
         if self.problems:
@@ -109,13 +119,47 @@ class _SettingsReader:
         for name, section in sections.items():
             if name.startswith(HANDLER_SECTION):
                 continue
-            if name not in SECTIONS:
-                allowed = _with(f"allowed: {', '.join(SECTIONS)}", suggestion(name, SECTIONS))
+            kind, named, _ = name.partition(" ")
+            if named and kind in NAMED_SECTIONS:
+                self._checkKeys(name, kind, section, NAMED_OPTIONS)
+            elif name in SECTIONS:
+                self._checkKeys(name, name, section, OPTIONS)
+            else:
+                known = (*SECTIONS, *(f"{kind} NAME" for kind in NAMED_SECTIONS))
+                allowed = _with(f"allowed: {', '.join(known)}", suggestion(name, known))
                 self._report(section.number, name, None, f"no such section; {allowed}")
+
+    def _checkKeys(
+        self, title: str, name: str, section: ini.Section, options: Mapping[tuple[str, str], Option]
+    ) -> None:
+        for key, entry in section.entries.items():
+            if (name, key) not in options:
+                self._report(entry.number, title, key, f"no such key; {_similarKeys(name, key, options)}")
+
+    def _readNamedSections(self, sections: Mapping[str, ini.Section]) -> dict[str, dict[str, Any]]:
+        """Read the sections of L{NAMED_SECTIONS}, by kind and prepared name."""
+        found: dict[str, dict[str, Any]] = {kind: {} for kind in NAMED_SECTIONS}
+        for title, section in sections.items():
+            kind, named, name = title.partition(" ")
+            if not named or kind not in NAMED_SECTIONS:
                 continue
-            for key, entry in section.entries.items():
-                if (name, key) not in OPTIONS:
-                    self._report(entry.number, name, key, f"no such key; {_similarKeys(name, key)}")
+            before = len(self.problems)
+            try:
+                name = HostName().parse(name.strip(), self._base)
+            except InvalidValue as e:
+                text = f"found {quoted(name)} ({e.why}); allowed: {kind} and {HostName.allowed}"
+                self._report(section.number, title, None, text)
+                continue
+            if name in found[kind]:
+                self._report(section.number, title, None, "found the section again; allowed: once")
+            self._lines[f"{kind} {name}", ""] = section.number
+            values: dict[str, Any] = {}
+            for option in NAMED_OPTIONS.values():
+                if option.section == kind:
+                    self._readOption(option, f"{kind} {name}", section, values)
+            complete = len(self.problems) == before
+            found[kind][name] = NAMED_SECTIONS[kind](**values) if complete else _PartialSettings(values)
+        return found
 
     def _readHandlerSections(
         self, sections: Mapping[str, ini.Section], values: Mapping[str, Mapping[str, Any]]
@@ -139,21 +183,23 @@ class _SettingsReader:
                 found[handler][key] = "\n".join(line.text for line in entry.lines)
         return found
 
-    def _readOption(self, option: Option, section: ini.Section | None, values: dict[str, Any]) -> None:
+    def _readOption(
+        self, option: Option, title: str, section: ini.Section | None, values: dict[str, Any]
+    ) -> None:
         entry = section.entries.get(option.name) if section is not None else None
         if entry is None:
             if option.default is None:
                 line = section.number if section is not None else None
                 text = f"found nothing, and there is no default; allowed: {option.type.allowed}"
-                self._report(line, option.section, option.name, text)
+                self._report(line, title, option.name, text)
             else:
                 values[option.attribute] = option.type.parse(option.default, self._base)
             return
-        self._lines[option.section, option.name] = entry.number
+        self._lines[title, option.name] = entry.number
         before = len(self.problems)
 
         def reject(line: int, found: str, error: InvalidValue) -> None:
-            self._report(line, option.section, option.name, _rejection(option, found, error))
+            self._report(line, title, option.name, _rejection(option, found, error))
 
         value = option.type.read(entry.lines, entry.number, self._base, reject)
         if len(self.problems) == before:
@@ -170,9 +216,9 @@ def _rejection(option: Option, found: str, error: InvalidValue) -> str:
     return _with(f"found {shown}{why}; allowed: {option.type.allowed}", error.hint)
 
 
-def _similarKeys(section: str, name: str) -> str:
+def _similarKeys(section: str, name: str, options: Mapping[tuple[str, str], Option]) -> str:
     """Suggest the same key in another section, or a similar one in this section."""
-    own = [known for at, known in OPTIONS if at == section]
+    own = [known for at, known in options if at == section]
     elsewhere = [at for at, known in OPTIONS if known == name]
     hint = f"did you mean {name!r} in [{elsewhere[0]}]?" if elsewhere else suggestion(name, own)
     return _with(f"allowed: {', '.join(own)}", hint)

@@ -24,16 +24,20 @@ from muccore.storage.registry import makeStore
 class StoreType(Type[str]):
     """The description of a store."""
 
-    def __init__(self, kind: str, allowed: str) -> None:
+    def __init__(self, kind: str, allowed: str, optional: bool = False) -> None:
         """
         @param kind: see L{muccore.interfaces.IStoreFactory}.
         @param allowed: the schemes to name in errors and in the reference.
+        @param optional: whether nothing may be given.
         """
         self.kind = kind
+        self._optional = optional
         self.allowed = allowed
 
     def parse(self, text: str, base: FilePath[str]) -> str:
         """See L{Type.parse}."""
+        if self._optional and not text:
+            return text
         try:
             makeStore(self.kind, text, base, globalReactor())
         except BadDescription as e:

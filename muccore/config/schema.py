@@ -11,7 +11,7 @@ read and checked and the reference is generated.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.endpoints import Endpoint
 from muccore.config.errors import Problem
+from muccore.config.hosts import Host, hostsOf
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.types import (
     AnyType,
@@ -41,6 +42,7 @@ T = TypeVar("T")
 HANDLER_SECTION: Final = "handler:"
 """C{[handler:NAME]} has the options of the handler of this name."""
 
+_ACCOUNT_STORES: Final = "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"
 _METADATA: Final = "muccore.option"
 
 
@@ -242,7 +244,7 @@ class AuthSection:
     """Authentication."""
 
     backend: str = _option(
-        StoreType("accounts", "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"),
+        StoreType("accounts", _ACCOUNT_STORES),
         None,
         'Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" loses them when the server '
         'ends; "insecure:" accepts any user name with any password: it is for tests, and refused unless every '
@@ -266,7 +268,11 @@ class StorageSection:
 class MUCSection:
     """The rooms."""
 
-    domain: str = _option(HostName(), None, "The domain of the rooms; not that of the accounts.")
+    domain: tuple[str, ...] = _option(
+        ListOf(HostName(), least=1),
+        None,
+        "The domain of the rooms; not that of the accounts. Of several, each is a service with rooms of its own.",
+    )
     name: str = _option(Text(), "Chat rooms", "The name of the room service for people, as clients show it.")
     roomCreation: str = _option(
         Choice("anyone", "local", "nobody"),
@@ -312,14 +318,39 @@ class MUCSection:
 
 
 @dataclass(frozen=True)
+class HostSection:
+    """
+    A further domain of accounts; there may be several of these sections. All other settings apply to it too, the
+    handlers included.
+    """
+
+    certificate: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
+        Path(), "", "The certificate of this domain, followed by its chain, in PEM. Without it, that of [tls]."
+    )
+    privateKey: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
+        Path(), "", "The private key of the certificate, in PEM, unencrypted."
+    )
+    accounts: str = _option(
+        StoreType("accounts", _ACCOUNT_STORES, optional=True),
+        "",
+        "Where the accounts of this domain are. Without it, they are where [auth] backend says; accounts of different "
+        "domains do not mix there.",
+    )
+    muc: tuple[str, ...] = _option(
+        ListOf(HostName()), "", "The domains of the rooms that users of this domain find. Each is a service of its own."
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """
     A configuration. Equal if all values are, wherever they are in the file.
 
+    @ivar named: the sections of L{NAMED_SECTIONS}, by kind and name.
     @ivar handlers: the options of handlers, by the handler's name.
     @ivar base: the folder of the configuration file, the base of relative paths.
     @ivar path: the file, as given.
-    @ivar lines: the line of each key in the file, by section and key.
+    @ivar lines: the line of each key in the file, by section and key; for named sections also of the header, by C{""}.
     """
 
     server: ServerSection
@@ -331,10 +362,16 @@ class Settings:
     auth: AuthSection
     storage: StorageSection
     muc: MUCSection
+    named: Mapping[str, Mapping[str, Any]]
     handlers: Mapping[str, Mapping[str, str]]
     base: FilePath[str]
     path: str = field(compare=False)
     lines: Mapping[tuple[str, str], int] = field(compare=False, repr=False)
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """See L{hostsOf}."""
+        return hostsOf(self)
 
     def problem(self, section: str, key: str, text: str) -> Problem:
         """
@@ -359,12 +396,21 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
 """Section names, which are attributes of L{Settings}, to their classes, in the order of the reference."""
 
 
-def _options() -> Iterator[Option]:
-    for section, cls in SECTIONS.items():
+NAMED_SECTIONS: Final[Mapping[str, type[Any]]] = {"host": HostSection}
+"""Kinds of sections C{[KIND NAME]}, where the name is a domain, to their classes."""
+
+
+def _options(sections: Mapping[str, type[Any]]) -> Mapping[tuple[str, str], Option]:
+    found = {}
+    for section, cls in sections.items():
         for declared in fields(cls):
             name = re.sub("([A-Z])", lambda match: "_" + match[1].lower(), declared.name)
-            yield Option(section, name, declared.name, *declared.metadata[_METADATA])
+            found[section, name] = Option(section, name, declared.name, *declared.metadata[_METADATA])
+    return found
 
 
-OPTIONS: Final[Mapping[tuple[str, str], Option]] = {(option.section, option.name): option for option in _options()}
+OPTIONS: Final = _options(SECTIONS)
 """Every option by section and key, in the order of the reference."""
+
+NAMED_OPTIONS: Final = _options(NAMED_SECTIONS)
+"""Every option of L{NAMED_SECTIONS} by kind and key."""

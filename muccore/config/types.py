@@ -72,10 +72,12 @@ class Type(ABC, Generic[T]):
 
 
 class ListOf(Type[tuple[T, ...]]):
-    """Any number of values, one on each line."""
+    """Values, one on each line."""
 
-    def __init__(self, item: Type[T]) -> None:
+    def __init__(self, item: Type[T], least: int = 0) -> None:
+        """@param least: how many there must be: any number, or one."""
         self.item = item
+        self.least = least
         self.allowed = f"one on each line: {item.allowed}"
         self.unit = item.unit
 
@@ -85,6 +87,8 @@ class ListOf(Type[tuple[T, ...]]):
 
     def read(self, lines: Sequence[Line], number: int, base: FilePath[str], reject: Reject) -> tuple[T, ...] | None:
         """See L{Type.read}."""
+        if len(lines) < self.least:
+            reject(number, "", InvalidValue())
         values = []
         for line in lines:
             try:

@@ -14,12 +14,13 @@ from typing import Final
 
 from muccore.config.endpoints import isEphemeral, isLocal
 from muccore.config.errors import quoted
+from muccore.config.hosts import hostsOf
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.storage.registry import makeStore
 
 Finding = tuple[str, str, str]
-"""Section, option and text of a problem."""
+"""Section, option (C{""} for none) and text of a problem."""
 
 _LOOPBACK: Final = "end the endpoint with :interface=127.0.0.1"
 
@@ -64,25 +65,28 @@ def _checkCertificate(settings: Settings) -> Iterator[Finding]:
         need = "needed for [c2s] direct_tls_listen"
     else:
         need = ""
-    certificate, privateKey = settings.tls.certificate, settings.tls.privateKey
-    if certificate is None and (need or privateKey is not None):
-        yield "tls", "certificate", f"found nothing; allowed: the path of a file, {need or 'needed with private_key'}"
-    if privateKey is None and (need or certificate is not None):
-        yield "tls", "private_key", f"found nothing; allowed: the path of a file, {need or 'needed with certificate'}"
+    pairs = [("tls", settings.tls, need)]
+    pairs += [(f"host {domain}", section, "") for domain, section in settings.named["host"].items()]
+    for at, section, need in pairs:
+        certificate, privateKey = section.certificate, section.privateKey
+        if certificate is None and (need or privateKey is not None):
+            yield at, "certificate", f"found nothing; allowed: the path of a file, {need or 'needed with private_key'}"
+        if privateKey is None and (need or certificate is not None):
+            yield at, "private_key", f"found nothing; allowed: the path of a file, {need or 'needed with certificate'}"
 
 
 def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
     """Refuse insecure authentication on addresses that are not loopback."""
-    backend = settings.auth.backend
-    accounts = makeStore("accounts", backend, settings.base, globalReactor())
     exposed = _notLocal(settings.c2s.listen + settings.c2s.directTlsListen)
-    if getattr(accounts, "loopbackOnly", False) and exposed:
-        yield (
-            "auth",
-            "backend",
-            f"found {quoted(backend)}, which accepts any password, where [c2s] listens on {quoted(exposed[0])}, which "
-            f"is not on a loopback address; allowed there: sqlite:PATH, memory: (or {_LOOPBACK})",
-        )
+    for (section, key), backend in {host.accountsAt: host.accounts for host in hostsOf(settings)}.items():
+        accounts = makeStore("accounts", backend, settings.base, globalReactor())
+        if getattr(accounts, "loopbackOnly", False) and exposed:
+            yield (
+                section,
+                key,
+                f"found {quoted(backend)}, which accepts any password, where [c2s] listens on {quoted(exposed[0])}, "
+                f"which is not on a loopback address; allowed there: sqlite:PATH, memory: (or {_LOOPBACK})",
+            )
 
 
 def _checkSizes(settings: Settings) -> Iterator[Finding]:
@@ -104,14 +108,20 @@ def _checkSizes(settings: Settings) -> Iterator[Finding]:
 
 
 def _checkDomains(settings: Settings) -> Iterator[Finding]:
-    """Require different domains for accounts and rooms."""
-    if settings.muc.domain == settings.server.domain:
-        yield (
-            "muc",
-            "domain",
-            f"found {quoted(settings.muc.domain)}; allowed: a domain other than [server] domain, "
-            f"such as conference.{settings.server.domain}",
-        )
+    """Require a different domain for each host and each service of rooms."""
+    hosts = hostsOf(settings)
+    taken = {hosts[0].domain: "[server] domain"}
+    for domain in settings.named["host"]:
+        if domain in taken:
+            yield f"host {domain}", "", f"found the domain of {taken[domain]}; allowed: another domain"
+        taken[domain] = f"[host {domain}]"
+    for host in hosts:
+        section, key = host.roomServicesAt
+        for service in host.roomServices:
+            if service in taken:
+                text = f"a domain other than that of {taken[service]}, such as conference.{host.domain}"
+                yield section, key, f"found {quoted(service)}; allowed: {text}"
+            taken[service] = f"[{section}] {key}"
 
 
 def _checkHistory(settings: Settings) -> Iterator[Finding]:

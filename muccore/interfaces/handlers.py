@@ -167,6 +167,7 @@ class HandlerContext:
     @ivar base: the folder of the configuration file, which is the base of relative paths.
     @ivar reactor: for time, threads and connections.
     @ivar stores: see L{store}.
+    @ivar domain: the domain that the handler is made for; a plugin makes one for each.
     """
 
     argument: str
@@ -174,6 +175,7 @@ class HandlerContext:
     base: FilePath[str]
     reactor: Any
     stores: Mapping[str, IStore] = field(default_factory=dict)
+    domain: str = ""
 
     def store(self, kind: str) -> Any:
         """

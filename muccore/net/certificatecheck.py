@@ -1,9 +1,11 @@
 # -*- test-case-name: tests.net.test_certificatecheck -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Problems of a loaded certificate: its validity period and its names (RFC 6120 §13.7.1.2)."""
+"""Problems of a loaded certificate: its validity period, its names (RFC 6120 §13.7.1.2), and who can read its key."""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -70,4 +72,12 @@ def findProblems(certificate: x509.Certificate, domain: str, now: datetime) -> l
     return found
 
 
-__all__ = ["WARNING_PERIOD", "findProblems", "isForDomain"]
+def isExposed(path: str) -> bool:
+    """Whether every user of this machine can read a file, as far as its own mode says."""
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+__all__ = ["WARNING_PERIOD", "findProblems", "isExposed", "isForDomain"]

@@ -279,6 +279,11 @@ class ServerTLS:
         return self._certificatePath
 
     @property
+    def keyPath(self) -> str:
+        """The path of the private key."""
+        return self._keyPath
+
+    @property
     def certificate(self) -> x509.Certificate:
         """The server's certificate."""
         return self._credentials.certificate

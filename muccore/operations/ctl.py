@@ -29,7 +29,7 @@ from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreError, UserExists
-from muccore.storage.registry import isManageable, makeStore
+from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
 
 _PASSWORD_LIMIT: Final = 4096
@@ -131,7 +131,7 @@ async def _listUsers(accounts: IAccountStore) -> list[str]:
     return await accounts.users()
 
 
-USER: Final = Argument("user", "the account: name@domain, or its name alone")
+USER: Final = Argument("user", "the account: name@domain, or its name alone if there is one domain")
 """An account, passed to operations as its bare L{JID}."""
 
 PASSWORD: Final = Argument("password", "its password", secret=True)
@@ -175,10 +175,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _user(text: str, settings: Settings) -> JID:
     name, at, domain = text.partition("@")
+    domains = [host.domain for host in settings.hosts]
     try:
-        if at and prepareDomain(domain) != settings.server.domain:
-            raise Refused(f"{text}: the accounts of this server are at {settings.server.domain}")
-        return JID(prepareLocal(name), settings.server.domain, "")
+        if not at and len(domains) > 1:
+            raise Refused(f"{text}: give the domain too: {' or '.join(f'{text}@{each}' for each in domains)}")
+        prepared = prepareDomain(domain) if at else domains[0]
+        if prepared not in domains:
+            raise Refused(f"{text}: the accounts of this server are at {', '.join(domains)}")
+        return JID(prepareLocal(name), prepared, "")
     except ValueError as e:
         raise Refused(f"{text!r} is no name of an account: {e}") from None
 
@@ -221,14 +225,20 @@ def _askPassword(user: JID) -> str:
         signal.signal(signal.SIGINT, handler)
 
 
-def _accounts(settings: Settings) -> IAccountStore:
-    """The configured store, if its accounts outlive the process and can be changed."""
-    backend = settings.auth.backend
-    store = makeStore("accounts", backend, settings.base, globalReactor(), settings.server.domain)
-    if not isManageable(store, backend):
-        found = f"found {backend!r}, which keeps no accounts that can be managed from here; use sqlite:PATH"
-        raise Refused(str(settings.problem("auth", "backend", found)))
-    return cast(IAccountStore, store)
+def _accounts(settings: Settings, user: JID | None) -> list[IAccountStore]:
+    """
+    The stores of an account, or of all, whose accounts outlive the process and can be changed.
+
+    @raise Refused: if there are none.
+    """
+    stores = ServerStores(settings, globalReactor())
+    hosts = [host for host in settings.hosts if user is None or host.domain == user.domain]
+    manageable = set(stores.manageable())
+    found = dict.fromkeys(store for store in map(stores.accountsOf, hosts) if store in manageable)
+    if not found:
+        text = f"found {hosts[0].accounts!r}, which keeps no accounts that can be managed from here; use sqlite:PATH"
+        raise Refused(str(settings.problem(*hosts[0].accountsAt, text)))
+    return [cast(IAccountStore, store) for store in found]
 
 
 async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequence[JID]) -> list[str]:
@@ -262,14 +272,16 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     """
     settings = load(options.config)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
-    accounts = _accounts(settings)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_user(name, settings) for name in names]
+    stores = _accounts(settings, users[0] if users else None)
     results: list[list[str] | Refused | StoreError] = []
 
     async def perform() -> None:
         try:
-            results.append(await _carryOut(accounts, operation, users))
+            lines = [line for store in stores for line in await _carryOut(store, operation, users)]
+            # Without a user, several stores may list the same.
+            results.append(lines if users else sorted(set(lines)))
         except (Refused, StoreError) as e:
             results.append(e)
 

@@ -1,76 +1,89 @@
 # -*- test-case-name: tests.server.test_handlers -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The handlers of a server's domains: made from the configuration, and checked before they are added."""
+"""The handlers of a host's domains: made from the configuration, and checked before they are added."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 
 from muccore.config.errors import ConfigError, Problem
+from muccore.config.hosts import Host
 from muccore.config.plugins import HandlerDescription
 from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import BadDescription, IRoomStore, IStore
+from muccore.interfaces import BadDescription, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
+from muccore.server.stores import ServerStores
 from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
 from muccore.stream.features import BINDING_FEATURES, mergeNonzas
 
-DOMAINS: Final = (("server", UserDomain), ("muc", Domain))
-"""The section that configures each domain, and the class of the domain."""
 
-
-class ServerHandlers:
+class HostHandlers:
     """
-    The handlers of one server, in the order in which they are added.
+    The handlers of one host, in the order in which they are added.
 
-    @ivar muc: the rooms.
+    @ivar muc: the rooms, by the domain of the service.
     @ivar disco: service discovery at the accounts' domain.
     @ivar presence: the presence of sessions.
     """
 
-    def __init__(self, settings: Settings, stores: Mapping[str, IStore], reactor: Any) -> None:
-        """@param stores: the server's stores by kind (see L{muccore.storage.registry.KINDS})."""
+    def __init__(self, settings: Settings, host: Host, stores: ServerStores, reactor: Any) -> None:
         self._settings = settings
-        self._stores = stores
+        self._stores: dict[str, IStore] = {"accounts": stores.accountsOf(host), "rooms": stores.rooms}
         self._reactor = reactor
-        self.muc = MUCHandler(cast(IRoomStore, stores["rooms"]), mucOptions(settings))
-        self.disco = AccountDiscoHandler(lambda: [(settings.muc.domain, self.muc.options.name)], settings.server.name)
+        options = mucOptions(settings, host.domain)
+        self.muc = {service: MUCHandler(stores.rooms, options) for service in host.roomServices}
+        self.disco = AccountDiscoHandler(self._services, settings.server.name)
         self.presence = PresenceHandler(settings.limits.directedPresences)
         self._builtin: dict[str, list[Any]] = {
-            "server": [
+            host.domain: [
                 self.disco, AccountPingHandler(), self.presence, RosterHandler(), VersionHandler(), TimeHandler(),
             ],
-            "muc": [DiscoInfoHandler(), PingHandler(), VersionHandler(), self.muc],
-        }
+        }  # fmt: skip
+        for service, muc in self.muc.items():
+            self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
 
-    def make(self, section: str) -> Iterator[Any]:
+    def _services(self) -> list[tuple[str, str]]:
+        return [(service, muc.options.name) for service, muc in self.muc.items()]
+
+    def _section(self, domain: str) -> str:
+        """The section that lists the additional handlers of a domain."""
+        return "muc" if domain in self.muc else "server"
+
+    def make(self, domain: str) -> Iterator[Any]:
         """
-        Make the handlers of the domain that a section configures.
+        Make the handlers of a domain.
 
         @raise ConfigError: if a plugin does not make its handler.
         """
-        yield from self._builtin[section]
-        for description in getattr(self._settings, section).extraHandlers:
-            yield self._makeExtra(section, description)
+        yield from self._builtin[domain]
+        for description in self._descriptions(domain):
+            yield self._makeExtra(domain, description)
 
-    def _makeExtra(self, section: str, description: HandlerDescription) -> Any:
+    def _descriptions(self, domain: str) -> Sequence[HandlerDescription]:
+        extra: Sequence[HandlerDescription] = getattr(self._settings, self._section(domain)).extraHandlers
+        return extra
+
+    def _makeExtra(self, domain: str, description: HandlerDescription) -> Any:
         settings, name = self._settings, description.name
         options = settings.handlers.get(name, {})
         try:
-            context = HandlerContext(description.argument, options, settings.base, self._reactor, self._stores)
+            context = HandlerContext(
+                description.argument, options, settings.base, self._reactor, self._stores, domain
+            )
             handler = description.findFactory().makeHandler(context)
         except InvalidOption as e:
             raise ConfigError([settings.problem(HANDLER_SECTION + name, e.key, _oneLine(e))]) from None
@@ -82,29 +95,29 @@ class ServerHandlers:
             if IXMPPHandler.providedBy(handler):
                 return handler
             problem = f"the plugin {name!r} makes no handler, but {type(handler).__name__}"
-        raise ConfigError([self._problem(section, problem)])
+        raise ConfigError([self._problem(domain, problem)])
 
-    def _problem(self, section: str, text: str) -> Problem:
-        domain = getattr(self._settings, section).domain
-        return self._settings.problem(section, "extra_handlers", f"{domain}: {_oneLine(text)}")
+    def _problem(self, domain: str, text: str) -> Problem:
+        return self._settings.problem(self._section(domain), "extra_handlers", f"{domain}: {_oneLine(text)}")
 
     def findProblems(self) -> Iterator[Problem]:
         """Find handlers that cannot be made, and tables that cannot be merged; no handler is added."""
-        for section, domain in DOMAINS:
-            added = list(self._builtin[section])
+        for domain, builtin in self._builtin.items():
+            kind = Domain if domain in self.muc else UserDomain
+            added = list(builtin)
             streamFeatures = list(BINDING_FEATURES)
-            for description in getattr(self._settings, section).extraHandlers:
+            for description in self._descriptions(domain):
                 try:
-                    handler = self._makeExtra(section, description)
-                    merge([*added, handler], domain.bind, lambda element, to: None)
-                    domain.checkFilters([handler])
-                    if section == "server":
+                    handler = self._makeExtra(domain, description)
+                    merge([*added, handler], kind.bind, lambda element, to: None)
+                    kind.checkFilters([handler])
+                    if kind is UserDomain:
                         streamFeatures.extend(streamFeaturesOf(handler))
                         mergeNonzas(streamFeatures)
                 except ConfigError as e:
                     yield from e.problems
                 except InvalidHandler as e:
-                    yield self._problem(section, str(e))
+                    yield self._problem(domain, str(e))
                 else:
                     added.append(handler)
 
@@ -118,12 +131,12 @@ def _oneLine(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def mucOptions(settings: Settings) -> MUCServiceSettings:
-    """Return the options of the rooms."""
+def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
+    """Return the options of the rooms of a host."""
     muc = settings.muc
     return MUCServiceSettings(
         name=muc.name,
-        localDomain=settings.server.domain,
+        localDomain=localDomain,
         creation=muc.roomCreation,
         lockNewRooms=muc.lockNewRooms,
         roomsPerUser=muc.roomsPerUser,

@@ -21,22 +21,22 @@ from twisted.internet.endpoints import serverFromString
 from muccore.config.endpoints import socketAddress
 from muccore.config.errors import ConfigError, Problem
 from muccore.config.schema import Settings
-from muccore.interfaces import IStore, StoreError
+from muccore.interfaces import StoreError
 from muccore.net.tls import ServerTLS, TLSConfigError
-from muccore.server.handlers import ServerHandlers
-from muccore.storage.registry import makeStore
+from muccore.server.handlers import HostHandlers
+from muccore.server.stores import ServerStores
 from muccore.stream.parser.xmlsyntax import hasReparseDeferral
 
 
 def check(settings: Settings, reactor: Any) -> None:
     """
-    Check the XML parser of this Python, and the configured certificate, databases, handlers and ports.
+    Check the XML parser of this Python, and the configured certificates, databases, handlers and ports.
 
     @param reactor: for stores, handlers and endpoints; not used yet.
     @raise ConfigError: with all problems.
     """
     _report(
-        _expat(), _certificate(settings), _stores(settings, reactor), _handlers(settings, reactor),
+        _expat(), _certificates(settings), _stores(settings, reactor), _handlers(settings, reactor),
         _ports(settings, reactor),
     )
 
@@ -51,7 +51,8 @@ def checkHandlers(settings: Settings, reactor: Any) -> None:
 
 
 def _report(*checks: Iterable[Problem]) -> None:
-    problems = list(chain(*checks))
+    # A mistake in what hosts share is found for each of them.
+    problems = list(dict.fromkeys(chain(*checks)))
     if problems:
         raise ConfigError(problems)
 
@@ -62,13 +63,11 @@ def _expat() -> Iterator[Problem]:
         yield Problem(sys.executable, text)
 
 
-def _certificate(settings: Settings) -> Iterator[Problem]:
-    if not usesTLS(settings):
-        return
+def _certificates(settings: Settings) -> Iterator[Problem]:
     try:
-        tlsFromSettings(settings)
-    except TLSConfigError as e:
-        yield settings.problem("tls", "certificate", str(e))
+        loadCertificates(settings)
+    except ConfigError as e:
+        yield from e.problems
 
 
 def usesTLS(settings: Settings) -> bool:
@@ -76,40 +75,44 @@ def usesTLS(settings: Settings) -> bool:
     return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen)
 
 
-def tlsFromSettings(settings: Settings) -> ServerTLS:
+def loadCertificates(settings: Settings) -> dict[str, ServerTLS]:
     """
-    Make the TLS of the configured certificate.
+    Load the certificates of the hosts, by domain. None if clients cannot use TLS.
 
-    @raise TLSConfigError: if it cannot be used.
+    @raise ConfigError: with every certificate that cannot be used.
     """
-    certificate, key = settings.tls.certificate, settings.tls.privateKey
-    assert certificate is not None and key is not None, "validated with the configuration"
-    return ServerTLS(certificate.path, key.path)
-
-
-def _makeStores(settings: Settings, reactor: Any) -> Iterator[tuple[str, str, str, IStore]]:
-    """Make the stores: the kind of each, section and key of its description, and the store."""
-    for kind, section, key, description in (
-        ("accounts", "auth", "backend", settings.auth.backend),
-        ("rooms", "storage", "affiliations", settings.storage.affiliations),
-    ):
-        yield kind, section, key, makeStore(kind, description, settings.base, reactor, settings.server.domain)
+    loaded: dict[tuple[str, str], ServerTLS] = {}
+    found: dict[str, ServerTLS] = {}
+    problems: list[Problem] = []
+    for host in settings.hosts if usesTLS(settings) else ():
+        certificate, key = host.certificate, host.privateKey
+        assert certificate is not None and key is not None, "validated with the configuration"
+        pair = certificate.path, key.path
+        try:
+            if pair not in loaded:
+                loaded[pair] = ServerTLS(*pair)
+            found[host.domain] = loaded[pair]
+        except TLSConfigError as e:
+            problems.append(settings.problem(*host.certificateAt, str(e)))
+    _report(problems)
+    return found
 
 
 def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
-    for _, section, key, store in _makeStores(settings, reactor):
+    for place, store in ServerStores(settings, reactor).all:
         probe = getattr(store, "probe", None)
         if probe is None:
             continue
         try:
             probe()
         except StoreError as e:
-            yield settings.problem(section, key, str(e))
+            yield settings.problem(*place, str(e))
 
 
 def _handlers(settings: Settings, reactor: Any) -> Iterator[Problem]:
-    stores = {kind: store for kind, _, _, store in _makeStores(settings, reactor)}
-    return ServerHandlers(settings, stores, reactor).findProblems()
+    stores = ServerStores(settings, reactor)
+    for host in settings.hosts:
+        yield from HostHandlers(settings, host, stores, reactor).findProblems()
 
 
 def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:

@@ -16,40 +16,48 @@ from socket import AF_INET6
 from typing import Final, TextIO
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
+from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from muccore.config.endpoints import socketAddress
 from muccore.config.errors import ConfigError
+from muccore.config.hosts import Host
 from muccore.config.schema import Settings
 from muccore.net.selfsigned import selfSigned
 from muccore.server.preflight import usesTLS
 
 
-def createCertificate(settings: Settings) -> str | None:
+def createCertificates(settings: Settings) -> Iterator[str]:
     """
-    Create a self-signed certificate and its key if both are configured and neither exists.
+    Create a self-signed certificate and its key wherever both are configured and neither exists.
 
-    @return: a line for the operator if they were created.
+    @return: a line for the operator for each that was created.
     @raise ConfigError: if they cannot be written, or only one of them exists.
     """
-    certificate, key = settings.tls.certificate, settings.tls.privateKey
-    if not usesTLS(settings) or certificate is None or key is None:
-        return None
-    exist = [os.path.lexists(file.path) for file in (certificate, key)]
-    if all(exist):
-        return None
-    if any(exist):
-        name, missing, found = ("private_key", key, certificate) if exist[0] else ("certificate", certificate, key)
-        text = f"{missing.path} is missing; restore it, or remove {found.path} to have both created anew"
-        raise ConfigError([settings.problem("tls", name, text)])
-    try:
-        for file in (certificate, key):
-            os.makedirs(file.parent().path, mode=0o700, exist_ok=True)
-        selfSigned([settings.server.domain, settings.muc.domain], certificate.path, key.path)
-    except OSError as e:
-        text = f"{e.filename} cannot be written: {e.strerror}; make its folder writable, or configure another"
-        raise ConfigError([settings.problem("tls", "certificate", text)]) from None
-    return f"Wrote {_short(certificate.path)}, a self-signed certificate: clients will ask whether to trust it."
+    if not usesTLS(settings):
+        return
+    wanted: dict[tuple[FilePath[str], FilePath[str]], list[Host]] = {}
+    for host in settings.hosts:
+        if host.certificate is not None and host.privateKey is not None:
+            wanted.setdefault((host.certificate, host.privateKey), []).append(host)
+    for (certificate, key), hosts in wanted.items():
+        section, name = hosts[0].certificateAt
+        exist = [os.path.lexists(file.path) for file in (certificate, key)]
+        if all(exist):
+            continue
+        if any(exist):
+            name, missing, found = ("private_key", key, certificate) if exist[0] else (name, certificate, key)
+            text = f"{missing.path} is missing; restore it, or remove {found.path} to have both created anew"
+            raise ConfigError([settings.problem(section, name, text)])
+        try:
+            for file in (certificate, key):
+                os.makedirs(file.parent().path, mode=0o700, exist_ok=True)
+            domains = [domain for host in hosts for domain in (host.domain, *host.roomServices)]
+            selfSigned(domains, certificate.path, key.path)
+        except OSError as e:
+            text = f"{e.filename} cannot be written: {e.strerror}; make its folder writable, or configure another"
+            raise ConfigError([settings.problem(section, name, text)]) from None
+        yield f"Wrote {_short(certificate.path)}, a self-signed certificate: clients will ask whether to trust it."
 
 
 def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
@@ -58,7 +66,7 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
 
     @param needsAccounts: whether there are no accounts yet.
     """
-    yield f"muccore serves {settings.server.domain}, with rooms at {settings.muc.domain}:"
+    yield f"muccore serves {'; '.join(map(_describeHost, settings.hosts))}:"
     starttls = "no TLS" if settings.c2s.tls == "off" else f"STARTTLS {settings.c2s.tls}"
     for endpoint in settings.c2s.listen:
         yield f"  {_address(endpoint)}  {starttls}"
@@ -69,9 +77,14 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
     if needsAccounts:
         command = _short(os.path.join(os.path.dirname(sys.executable), "muccorectl"))
         yield "Create the first account, in another terminal:"
-        yield f"  {command} -c {_short(os.path.abspath(settings.path))} adduser romeo"
-        yield f"then log in as romeo@{settings.server.domain} and enter lobby@{settings.muc.domain}."
+        yield f"  {command} -c {_short(os.path.abspath(settings.path))} adduser romeo@{settings.server.domain}"
+        yield f"then log in as romeo@{settings.server.domain} and enter lobby@{settings.muc.domain[0]}."
     yield "Ctrl-C ends the server."
+
+
+def _describeHost(host: Host) -> str:
+    rooms = f", with rooms at {' and '.join(host.roomServices)}" if host.roomServices else ""
+    return f"{host.domain}{rooms}"
 
 
 def announce(stream: TextIO, settings: Settings, needsAccounts: bool) -> None:

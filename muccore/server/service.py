@@ -23,24 +23,23 @@ from twisted.python.failure import Failure
 from muccore.config.errors import ConfigError
 from muccore.config.load import load
 from muccore.config.schema import HANDLER_SECTION, Settings
+from muccore.im.userdomain import UserDomain
 from muccore.interfaces import StoreError
 from muccore.log import eventlog
 from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
-from muccore.net.certificatecheck import findProblems
-from muccore.net.tls import TLSConfigError
+from muccore.net.certificatecheck import findProblems, isExposed
 from muccore.server import preflight, rlimits
-from muccore.server.assembly import STORES, ServerComponents
+from muccore.server.assembly import ServerComponents
 from muccore.server.listeners import Listeners, listenKeys
 from muccore.server.systemd import READY, STOPPING, notify, reloading
-from muccore.storage.registry import isManageable
 from muccore.xmpp.errors import StreamError
 
 _RESTART_ONLY: Final = ("transport", "auth", "storage")
 """Sections whose changes need a restart."""
 
 CERTIFICATE_CHECK_PERIOD: Final = 24 * 60 * 60
-"""Seconds between checks of the certificate."""
+"""Seconds between checks of the certificates."""
 
 
 class MUCCoreService(Service):
@@ -86,7 +85,7 @@ class MUCCoreService(Service):
         self._stopped: Deferred[None] | None = None
         self._reporting = LoopingCall(lambda: eventlog.limit.expire())
         self._reporting.clock = reactor
-        self._certificateCheck = LoopingCall(self._checkCertificate)
+        self._certificateCheck = LoopingCall(self._checkCertificates)
         self._certificateCheck.clock = reactor
         self._possibleConnections: int | None = None
 
@@ -115,10 +114,7 @@ class MUCCoreService(Service):
         self.reactor.callFromThread(self.reactor.stop)
 
     async def _start(self) -> None:
-        try:
-            components = self.components = ServerComponents(self.settings, self.reactor)
-        except TLSConfigError as e:
-            raise self._badCertificate(self.settings, e) from None
+        components = self.components = ServerComponents(self.settings, self.reactor)
         await components.open()
         if self._stopped is not None:
             raise CancelledError()
@@ -134,10 +130,6 @@ class MUCCoreService(Service):
         self._announce(self.settings, await self._needsAccounts())
         notify(READY)
 
-    @staticmethod
-    def _badCertificate(settings: Settings, error: TLSConfigError) -> ConfigError:
-        return ConfigError([settings.problem("tls", "certificate", str(error))])
-
     def _installTransport(self, port: IListeningPort, settings: Settings) -> None:
         components = self.components
         assert components is not None
@@ -145,13 +137,19 @@ class MUCCoreService(Service):
         cls = transport.transportClass(components.flusher, opportunistic, limit, settings.c2s.closeTimeout)
         transport.installOnPort(port, cls)
 
-    def _checkCertificate(self) -> None:
-        """Warn of a certificate that clients refuse, or soon will."""
-        tls = None if self.components is None else self.components.tls
-        if tls is not None:
-            now = datetime.fromtimestamp(self._time(), UTC)
-            for problem in findProblems(tls.certificate, self.settings.server.domain, now):
-                self._log.warn("{path}: {problem}", path=tls.certificatePath, problem=problem)
+    def _checkCertificates(self) -> None:
+        """Warn of certificates that clients refuse, or soon will, and of keys that others can read."""
+        now = datetime.fromtimestamp(self._time(), UTC)
+        exposed = set()
+        for host in () if self.components is None else self.components.hosts:
+            if host.tls is None:
+                continue
+            for problem in findProblems(host.tls.certificate, host.domain, now):
+                self._log.warn("{path}: {problem}", path=host.tls.certificatePath, problem=problem)
+            if isExposed(host.tls.keyPath):
+                exposed.add(host.tls.keyPath)
+        for path in sorted(exposed):
+            self._log.warn("{path}: every user of this machine can read this private key; chmod o-r {path}", path=path)
 
     def _raiseFileLimit(self) -> None:
         if not self._ownsProcess:
@@ -169,15 +167,15 @@ class MUCCoreService(Service):
 
     async def _needsAccounts(self) -> bool:
         """Whether there are no accounts yet and C{muccorectl} can create them."""
-        accounts: Any = None if self.components is None else self.components.accounts
-        return isManageable(accounts, self.settings.auth.backend) and not await accounts.users()
+        stores = [] if self.components is None else list(self.components.stores.manageable())
+        return bool(stores) and not any([await store.users() for store in stores])
 
     def _logServing(self, settings: Settings, needsAccounts: bool) -> None:
         self._log.info(
             "muccore serves {domain} on {endpoints}; rooms are at {rooms}",
-            domain=settings.server.domain,
+            domain=", ".join(host.domain for host in settings.hosts),
             endpoints=", ".join(endpoint for _, endpoint in listenKeys(settings)),
-            rooms=settings.muc.domain,
+            rooms=", ".join(service for host in settings.hosts for service in host.roomServices),
         )
         if needsAccounts:
             self._log.info("there are no accounts yet; create one: muccorectl -c {path} adduser NAME", path=self._path)
@@ -185,8 +183,8 @@ class MUCCoreService(Service):
     def _startFailed(self, failure: Failure) -> Failure:
         """Log the failure in lines for the operator."""
         error = failure.value
-        if isinstance(error, FirstError):
-            failure, place = error.subFailure, STORES[error.index]
+        if isinstance(error, FirstError) and self.components is not None:
+            failure, (place, _) = error.subFailure, self.components.stores.all[error.index]
             error = failure.value
             if isinstance(error, StoreError):
                 error = ConfigError([self.settings.problem(*place, str(error))])
@@ -215,7 +213,7 @@ class MUCCoreService(Service):
 
     def reload(self) -> Deferred[None]:
         """
-        Reread the configuration and the certificate without ending a stream. If either has errors, log them and change
+        Reread the configuration and the certificates without ending a stream. If either has errors, log them and change
         nothing.
         """
         if not self._serving:
@@ -242,20 +240,17 @@ class MUCCoreService(Service):
             return
         settings = load(self._path)
         preflight.checkHandlers(settings, self.reactor)
-        try:
-            tls = preflight.tlsFromSettings(settings) if preflight.usesTLS(settings) else None
-        except TLSConfigError as e:
-            raise self._badCertificate(settings, e) from None
+        certificates = preflight.loadCertificates(settings)
         # From here on only the ports can fail, which restores them.
         closeOthers = await listeners.reconfigure(settings)
-        components.reconfigure(settings, tls)
+        components.reconfigure(settings, certificates)
         setThreshold(settings.server.logLevel)
         self._checkRestart(settings)
         self.settings = settings
         self._raiseFileLimit()
         await closeOthers()
         self._certificateCheck.reset()
-        self._checkCertificate()
+        self._checkCertificates()
         self._log.info("reloaded {path}", path=settings.path)
 
     def _checkRestart(self, settings: Settings) -> None:
@@ -270,6 +265,13 @@ class MUCCoreService(Service):
         ):
             if getattr(getattr(old, section), attribute) != getattr(getattr(settings, section), attribute):
                 waiting.append(f"[{section}] {key}")
+        for domain in sorted(old.named["host"].keys() | settings.named["host"].keys()):
+            before, after = (each.named["host"].get(domain) for each in (old, settings))
+            if before is None or after is None:
+                waiting.append(f"[host {domain}]")
+                continue
+            keys = (key for key in ("accounts", "muc") if getattr(before, key) != getattr(after, key))
+            waiting += [f"[host {domain}] {key}" for key in keys]
         for name in sorted(old.handlers.keys() | settings.handlers.keys()):
             if old.handlers.get(name) != settings.handlers.get(name):
                 waiting.append(f"[{HANDLER_SECTION}{name}]")
@@ -306,12 +308,14 @@ class MUCCoreService(Service):
             return
         components.sessions.resumptions.endAll()
         components.sessions.redelivery.flush()
-        for domain in (components.mucDomain, components.userDomain):
+        domains = [domain for host in components.hosts for domain in host.domains]
+        # First the rooms, while their occupants are there.
+        for domain in sorted(domains, key=lambda domain: isinstance(domain, UserDomain)):
             await self._try(domain.shutDown)
         await self._try(components.flusher.flush)
         await self._try(lambda: components.streams.closeAll(StreamError("system-shutdown")))
         components.sessions.redelivery.flush()
-        for store in components.stores:
+        for _, store in components.stores.all:
             await self._try(store.close)
         for call in (self._reporting, self._certificateCheck):
             if call.running:

@@ -14,7 +14,7 @@ from muccore.stream.c2s import StreamSettings
 from muccore.testing.server import makeSettings
 
 _SETTINGS: Final = makeSettings()
-_DEFAULTS: Final = mucOptions(_SETTINGS)
+_DEFAULTS: Final = mucOptions(_SETTINGS, _SETTINGS.server.domain)
 _STREAMS: Final = streamSettings(_SETTINGS)
 
 LIMITS: Final = _SETTINGS.limits

@@ -11,9 +11,9 @@ from io import StringIO
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.config.docgen import example, main, reference
+from muccore.config.docgen import NAMED_EXAMPLE, example, main, reference
 from muccore.config.load import load, parse
-from muccore.config.schema import OPTIONS
+from muccore.config.schema import NAMED_OPTIONS, OPTIONS
 
 ROOT = FilePath(__file__).parent().parent().parent()
 
@@ -29,8 +29,8 @@ class ReferenceTests(SynchronousTestCase):
     def test_everyKey(self) -> None:
         """Every option is in its section, with its default and its unit."""
         sections = {part.split("]")[0]: part for part in reference().split("\n### [")[1:]}
-        for (section, name), key in OPTIONS.items():
-            paragraph = sections[section].split(f"\n**`{name}`**: ")[1].split("\n**`")[0]
+        for (section, name), key in (OPTIONS | NAMED_OPTIONS).items():
+            paragraph = sections.get(section, sections["host NAME"]).split(f"\n**`{name}`**: ")[1].split("\n**`")[0]
             default = re.search("^- Default: (.*)$", paragraph, re.M)[1]
             if key.default is None:
                 self.assertIn("none, required", default)
@@ -51,7 +51,7 @@ class ExampleTests(SynchronousTestCase):
     def test_loads(self) -> None:
         """It is a valid configuration: STARTTLS and direct TLS on loopback, SQLite in C{var} beside C{etc}."""
         found = load(self.path.path)
-        self.assertEqual((found.server.domain, found.muc.domain), ("localhost", "conference.localhost"))
+        self.assertEqual((found.server.domain, found.muc.domain), ("localhost", ("conference.localhost",)))
         self.assertEqual(found.c2s.listen, ("tcp:5222:interface=127.0.0.1",))
         self.assertEqual(found.c2s.directTlsListen, ("tcp:5223:interface=127.0.0.1",))
         self.assertEqual(found.tls.certificate, ROOT.descendant(["var", "localhost.crt"]))
@@ -67,6 +67,14 @@ class ExampleTests(SynchronousTestCase):
         found = parse(bare.encode("utf-8"), self.path.path)
         self.assertEqual(found, load(self.path.path))
         self.assertEqual(set(found.lines), set(OPTIONS))
+
+    def test_named(self) -> None:
+        """The example of a named section has all its keys, with values of their own."""
+        section = NAMED_EXAMPLE.replace("\n#", "\n").replace("\n ", "\n# ")
+        found = parse(self.path.getContent() + section.encode(), self.path.path)
+        self.assertEqual([host.domain for host in found.hosts], ["localhost", "example.net"])
+        self.assertEqual({name for section, name in found.lines if section == "host example.net" and name},
+                         {name for _, name in NAMED_OPTIONS})  # fmt: skip
 
 
 class MainTests(SynchronousTestCase):

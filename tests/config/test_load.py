@@ -177,7 +177,7 @@ history = 300
 _LINES = st.sampled_from(
     [f"[{section}]" for section, _ in OPTIONS]
     + [f"{name} = {key.default}" for (_, name), key in OPTIONS.items()]
-    + ["[handler:hello]", "extra_handlers = hello"]
+    + ["[host a.example]", "[host b]", "muc = a", "[handler:hello]", "extra_handlers = hello"]
     + ["domain = a", "  tcp:1", "backend = memory:", "affiliations = sqlite:x", "# x", "[", "=", " ", "\x85 = \x1b"]
 )
 

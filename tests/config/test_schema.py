@@ -11,7 +11,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.ini import Line
-from muccore.config.schema import OPTIONS, SECTIONS, Settings
+from muccore.config.schema import NAMED_OPTIONS, NAMED_SECTIONS, OPTIONS, SECTIONS, Settings
 from muccore.config.types import Integer
 from muccore.xmpp.element import Element, setParents
 from muccore.xmpp.rendering import render
@@ -41,13 +41,13 @@ class TableTests(SynchronousTestCase):
     def test_namesInTheFile(self) -> None:
         """A key is its attribute's name with underscores."""
         self.assertEqual(OPTIONS["c2s", "direct_tls_listen"].attribute, "directTlsListen")
-        for section, name in OPTIONS:
+        for section, name in (*OPTIONS, *NAMED_OPTIONS):
             self.assertRegex(section, r"\A[a-z0-9_]+\Z")
             self.assertRegex(name, r"\A[a-z]+(_[a-z]+)*\Z")
 
     def test_defaults(self) -> None:
         """Every default is a valid value."""
-        for option in OPTIONS.values():
+        for option in (*OPTIONS.values(), *NAMED_OPTIONS.values()):
             if option.default is None:
                 continue
             refused: list[tuple[object, ...]] = []
@@ -59,10 +59,10 @@ class TableTests(SynchronousTestCase):
 
     def test_documented(self) -> None:
         """Every option and every section has a description."""
-        for option in OPTIONS.values():
+        for option in (*OPTIONS.values(), *NAMED_OPTIONS.values()):
             self.assertRegex(option.doc, r"\A[A-Z].+\.\Z")
             self.assertNotEqual(option.type.allowed, "")
-        for section in SECTIONS.values():
+        for section in (*SECTIONS.values(), *NAMED_SECTIONS.values()):
             self.assertTrue(section.__doc__)
 
     def test_depth(self) -> None:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from lxml import etree
+from OpenSSL import SSL
 from twisted.internet import reactor, ssl
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from zope.interface import implementer
 
 from muccore.testing.scansion.client import Client
 from muccore.testing.scansion.language import ClientDefinition
@@ -118,25 +121,46 @@ def bodyOf(element: etree._Element) -> str | None:
 
 
 async def logIn(
-    test: TestCase, port: int, user: str, password: str = "secret", tls: bool = False, direct: bool = False
-) -> RoomClient:
+    test: TestCase, port: int, user: str, password: str = "secret", tls: bool = False, direct: bool = False,
+    name: bytes | None = None,
+) -> RoomClient:  # fmt: skip
     """
     Connect and log in.
 
     @param test: the connection is dropped at its end.
+    @param user: a user of C{localhost}, or a bare JID.
     @param tls: use STARTTLS even if the server does not require it.
     @param direct: the port uses direct TLS.
+    @param name: the name to indicate for that (SNI).
     """
-    client = await openConnection(test, port, direct)
-    await bounded(client.login(ClientDefinition(user, f"{user}@localhost", password, "r"), tls))
+    client = await openConnection(test, port, direct, name)
+    jid = user if "@" in user else f"{user}@localhost"
+    await bounded(client.login(ClientDefinition(user, jid, password, "r"), tls))
     return client
 
 
-async def openConnection(test: TestCase, port: int, direct: bool = False) -> RoomClient:
-    """Connect."""
+@implementer(IOpenSSLClientConnectionCreator)
+class _ClientTLS:
+    """Creates connections that indicate a name, and verify nothing."""
+
+    def __init__(self, name: bytes | None) -> None:
+        self._name = name
+
+    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        """See L{IOpenSSLClientConnectionCreator}."""
+        connection = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+        if self._name is not None:
+            connection.set_tlsext_host_name(self._name)
+        return connection
+
+
+async def openConnection(
+    test: TestCase, port: int, direct: bool = False, name: bytes | None = None
+) -> RoomClient:
+    """Connect; see L{logIn}."""
     endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
     if direct:
-        endpoint = wrapClientTLS(ssl.CertificateOptions(verify=False), endpoint)
+        endpoint = wrapClientTLS(_ClientTLS(name), endpoint)
     client: RoomClient = await endpoint.connect(Factory.forProtocol(RoomClient)).addTimeout(TIMEOUT, reactor)
 
     def leave() -> Deferred[None]:

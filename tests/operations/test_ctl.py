@@ -21,6 +21,7 @@ from muccore.config import plugins
 from muccore.config.load import DEFAULT_PATH, load
 from muccore.interfaces import StoreUnavailable
 from muccore.operations import ctl
+from muccore.server import stores
 from muccore.storage.memory import MemoryAccounts
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.tap import Options
@@ -75,7 +76,7 @@ class MainTests(SynchronousTestCase):
         self.accounts = MemoryAccounts(ThreadlessReactor())
         self.closed = 0
         self.patch(self.accounts, "close", self.close)
-        self.patch(ctl, "makeStore", lambda *description: self.accounts)
+        self.patch(stores, "makeStore", lambda *description: self.accounts)
 
     def close(self) -> Deferred[None]:
         """Count the call; keep the content."""
@@ -379,6 +380,36 @@ class ProcessTests(TestCase):
         status, out, err = self.command("adduser", "romeo", stdin=b"x\n")
         self.assertEqual((status, out, err.count(b"\n")), (1, b"", 1))
         self.assertNotIn(b"Traceback", err)
+
+    def test_hosts(self) -> None:
+        """Of several hosts, an account is named with its domain, and is in the store of its host."""
+        with open(self.path, "a") as file:
+            file.write("[host example.net]\naccounts = sqlite:net.db\n[host example.com]\n")
+        for jid in ("romeo@example.org", "Romeo@example.net", "paris@example.com"):
+            self.assertEqual(self.command("adduser", jid, stdin=b"x")[0], 0)
+        self.assertEqual(
+            self.command("listusers")[1], b"paris@example.com\nromeo@example.net\nromeo@example.org\n"
+        )
+        self.assertTrue(self.database.sibling("net.db").exists())
+        self.assertEqual(self.command("deluser", "romeo@example.net")[0], 0)
+        self.assertEqual(self.command("listusers")[1], b"paris@example.com\nromeo@example.org\n")
+        for name, problem in (
+            ("romeo", b"romeo: give the domain too: romeo@example.org or romeo@example.net or romeo@example.com"),
+            ("romeo@x.example", b"the accounts of this server are at example.org, example.net, example.com"),
+        ):
+            status, out, err = self.command("deluser", name)
+            self.assertEqual((status, out, err.count(b"\n")), (1, b"", 1))
+            self.assertIn(problem, err)
+
+    def test_unmanageableHost(self) -> None:
+        """A host whose accounts cannot be managed is left out of the list, and refused where it is named."""
+        with open(self.path, "a") as file:
+            file.write("[host example.net]\naccounts = memory:\n")
+        self.assertEqual(self.command("adduser", "romeo@example.org", stdin=b"x")[0], 0)
+        self.assertEqual(self.command("listusers"), (0, b"romeo@example.org\n", b""))
+        status, _, err = self.command("adduser", "romeo@example.net", stdin=b"x")
+        self.assertEqual(status, 1)
+        self.assertIn(b"[host example.net] accounts: found 'memory:', which keeps no accounts", err)
 
     def test_fromAnotherFolder(self) -> None:
         """The database's path is relative to the configuration file, from any folder."""

@@ -16,7 +16,8 @@ from muccore.config.schema import Settings
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.interfaces import StoreUnavailable
-from muccore.server import assembly
+from muccore.muc.handler import MUCHandler
+from muccore.server import assembly, preflight
 from muccore.server.handlers import mucOptions
 from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
@@ -80,7 +81,6 @@ class SettingsTests(SynchronousTestCase):
         """Every setting of the rooms comes from the configuration."""
         made = mucOptions(
             makeSettings(
-                server={"domain": "example.org"},
                 muc={
                     "name": "Verona",
                     "room_creation": "local",
@@ -99,7 +99,8 @@ class SettingsTests(SynchronousTestCase):
                     "default_moderated": "yes",
                     "default_whois": "anyone",
                 },
-            )
+            ),
+            "example.org",
         )
         self.assertEqual(differing(made, defaultOptions()), {field.name for field in dataclasses.fields(made)})
         self.assertEqual(
@@ -124,30 +125,6 @@ class SettingsTests(SynchronousTestCase):
             self.assertIs(getattr(defaults, name), True, name)
 
 
-class SecretTests(SynchronousTestCase):
-    """The secret for the salts of users that do not exist."""
-
-    def test_kept(self) -> None:
-        """It depends on the private key alone, and does not reveal it."""
-        file = ConfigurationFile(self, c2s=ENCRYPTED)
-        settings = load(file.path)
-        secret = assembly.dummySaltSecret(settings)
-        assert secret is not None
-        self.assertEqual(len(secret), 32)
-        self.assertEqual(assembly.dummySaltSecret(settings), secret)
-        with open(file.file("key.pem"), "rb") as key:
-            self.assertNotIn(secret, key.read())
-        file.certify()
-        self.assertNotEqual(assembly.dummySaltSecret(settings), secret)
-
-    def test_none(self) -> None:
-        """Without TLS there is none, even with a key."""
-        file = ConfigurationFile(self, c2s=ENCRYPTED)
-        self.assertIsNone(assembly.dummySaltSecret(makeSettings()))
-        file.configure(c2s={"tls": "off", "direct_tls_listen": ""})
-        self.assertIsNone(assembly.dummySaltSecret(load(file.path)))
-
-
 class ServerComponentsTests(SynchronousTestCase):
     """Assembling and opening a server."""
 
@@ -157,26 +134,26 @@ class ServerComponentsTests(SynchronousTestCase):
 
     def test_made(self) -> None:
         """
-        New components answer for both domains, without handlers and with closed stores; the stores are in the order of
-        their options.
+        New components answer for all domains, without handlers and with closed stores; each store has the place of its
+        description.
         """
         made = self.make(makeSettings(auth={"backend": "memory:"}))
-        self.assertEqual((made.userDomain.name, made.mucDomain.name), ("localhost", "conference.localhost"))
-        self.assertEqual([list(made.userDomain), list(made.mucDomain)], [[], []])
-        self.assertEqual(made.stores, (made.accounts, made.rooms))
-        self.assertEqual(assembly.STORES, (("auth", "backend"), ("storage", "affiliations")))
-        self.assertIsNone(made.tls)
+        [host] = made.hosts
+        self.assertEqual([domain.name for domain in host.domains], ["localhost", "conference.localhost"])
+        self.assertEqual([list(domain) for domain in host.domains], [[], []])
+        self.assertEqual(
+            made.stores.all, [(("auth", "backend"), host.accounts), (("storage", "affiliations"), made.stores.rooms)]
+        )
+        self.assertIsNone(host.tls)
 
     def test_open(self) -> None:
         """Once the stores are open, the handlers are added."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
-        for domain, kinds in (
-            (made.userDomain, (
-                DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, VersionHandler, TimeHandler,
-            )),
-            (made.mucDomain, (DiscoInfoHandler, PingHandler, VersionHandler, type(made.muc))),
-        ):
+        for domain, kinds in zip(made.hosts[0].domains, (
+            (DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, VersionHandler, TimeHandler),
+            (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
+        ), strict=True):  # fmt: skip
             handlers = list(domain)
             for kind in kinds:
                 self.assertEqual(len([handler for handler in handlers if isinstance(handler, kind)]), 1, kind)
@@ -186,16 +163,17 @@ class ServerComponentsTests(SynchronousTestCase):
         """If a store cannot be opened, the error says which, and no handlers are added."""
         for position in range(2):
             made = self.make(makeSettings(auth={"backend": "memory:"}))
-            self.patch(made.stores[position], "open", lambda: fail(StoreUnavailable("x")))
+            self.patch(made.stores.all[position][1], "open", lambda: fail(StoreUnavailable("x")))
             failure = self.failureResultOf(made.open(), FirstError)
             self.assertEqual(failure.value.index, position)
             self.assertIsInstance(failure.value.subFailure.value, StoreUnavailable)
-            self.assertEqual(list(made.mucDomain), [])
+            self.assertEqual(list(made.hosts[0].userDomain), [])
 
     def test_reconfigure(self) -> None:
         """New settings of log-ins, limits, streams and rooms apply at once."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
+        [host] = made.hosts
         offer = made.streams.features
         made.reconfigure(
             makeSettings(
@@ -204,33 +182,34 @@ class ServerComponentsTests(SynchronousTestCase):
                 muc={"name": "Verona", "domain": "rooms.example.org"},
                 server={"domain": "example.org"},
             ),
-            None,
+            {},
         )
-        self.assertFalse(made.sasl.plainWithoutTLS)
-        self.assertEqual((made.sessions.limit, made._handlers.presence.directedLimit), (3, 10))
+        self.assertFalse(host.sasl.plainWithoutTLS)
+        self.assertEqual((made.sessions.limit, host.handlers.presence.directedLimit), (3, 10))
         self.assertIsNot(made.streams.features, offer)
         self.assertEqual((made.streams.features.loginTries, made.streams.features.channelBinding), (2, False))
         self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))
-        self.assertEqual(made.muc.options.name, "Verona")
         # The domains can only change by a restart.
-        self.assertEqual((made.streams.features.domain, made.muc.options.localDomain), ("localhost", "localhost"))
+        options = host.handlers.muc["conference.localhost"].options
+        self.assertEqual(
+            (made.streams.features.domain, options.name, options.localDomain), ("localhost", "Verona", "localhost")
+        )
 
     def test_reconfigureTLS(self) -> None:
         """A certificate that was not needed before is used at once."""
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         settings = load(ConfigurationFile(self, c2s=ENCRYPTED).path)
-        tls = assembly.preflight.tlsFromSettings(settings)
-        made.reconfigure(settings, tls)
-        self.assertIs(made.streams.features.tls, tls)
+        certificates = preflight.loadCertificates(settings)
+        made.reconfigure(settings, certificates)
+        self.assertIs(made.streams.features.tls, certificates["localhost"])
         self.assertEqual(made.streams.features.tlsMode, "required")
-        self.assertIs(made.tls, tls)
 
     def test_rooms(self) -> None:
         """The accounts' domain lists the rooms' domain among its items, by its configured name, also after a change."""
         made = self.make(makeSettings(muc={"name": "Verona"}))
         self.successResultOf(made.open())
-        [disco] = [handler for handler in made.userDomain if isinstance(handler, DiscoInfoHandler)]
+        [disco] = [handler for handler in made.hosts[0].userDomain if isinstance(handler, DiscoInfoHandler)]
         for name in ("Verona", "Mantua"):
-            made.reconfigure(makeSettings(muc={"name": name}), None)
+            made.reconfigure(makeSettings(muc={"name": name}), {})
             self.assertIn(("conference.localhost", name), list(disco._items()))

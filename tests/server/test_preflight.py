@@ -13,7 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.errors import ConfigError
 from muccore.config.load import load
-from muccore.net.tls import ServerTLS
 from muccore.server import preflight
 from tests.configuration import ENCRYPTED, ConfigurationFile
 
@@ -146,7 +145,7 @@ class TLSTests(SynchronousTestCase):
             file.configure(c2s={"tls": tls, "direct_tls_listen": direct})
             settings = load(file.path)
             self.assertEqual(preflight.usesTLS(settings), needed)
-            self.assertIsInstance(preflight.tlsFromSettings(settings), ServerTLS)
+            self.assertEqual(list(preflight.loadCertificates(settings)), ["localhost"] if needed else [])
         os.remove(file.certificate)
         preflight.check(settings, reactor)
 

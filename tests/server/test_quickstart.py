@@ -13,8 +13,9 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
+from muccore.net.certificatecheck import isForDomain
 from muccore.server import quickstart
-from muccore.server.preflight import tlsFromSettings
+from muccore.server.preflight import loadCertificates
 from muccore.tap import Options, makeService
 
 CONFIGURATION = """\
@@ -79,7 +80,7 @@ class QuickstartTests(SynchronousTestCase):
         status, out, err = self.command()
         self.assertEqual((status, err), (0, ""))
         self.assertIn("the.crt, a self-signed certificate", out.splitlines()[0])
-        tlsFromSettings(load(self.file.path))
+        loadCertificates(load(self.file.path))
         self.assertEqual(stat.S_IMODE(os.stat(self.key.path).st_mode), 0o600)
         self.assertEqual(stat.S_IMODE(os.stat(self.key.parent().path).st_mode), 0o700)
 
@@ -91,6 +92,26 @@ class QuickstartTests(SynchronousTestCase):
         self.assertEqual(status, 0)
         self.assertNotIn("self-signed", out)
         self.assertEqual((self.certificate.getContent(), self.key.getContent()), before)
+
+    def test_hosts(self) -> None:
+        """Hosts share a certificate or get their own; the description names them all."""
+        more = (
+            "[host b.example]\nmuc = x.example\n y.example\n"
+            "[host c.example]\ncertificate = c.crt\nprivate_key = c.key\n"
+        )
+        self.file.setContent((CONFIGURATION + more).encode())
+        status, out, err = self.command()
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(out.count("a self-signed certificate"), 2)
+        self.assertIn(
+            "muccore serves localhost, with rooms at conference.localhost; b.example, with rooms at x.example and "
+            "y.example; c.example:",
+            out.splitlines(),
+        )
+        certificates = loadCertificates(load(self.file.path))
+        for domain, name in (("localhost", "y.example"), ("b.example", "localhost"), ("c.example", "c.example")):
+            self.assertTrue(isForDomain(certificates[domain].certificate, domain))
+            self.assertTrue(isForDomain(certificates[domain].certificate, name))
 
     def test_halfThere(self) -> None:
         """If only one of certificate and key exists, the error names the missing one; nothing is written."""

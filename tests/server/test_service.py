@@ -97,7 +97,7 @@ class StartTests(ServerTestCase):
         running = await self.serve(file)
         hint = f"there are no accounts yet; create one: muccorectl -c {file.path} adduser NAME"
         self.assertEqual(self.logged.lines(LogLevel.info)[1:], [hint])
-        await running.server.components.accounts.create("romeo@localhost", "secret")
+        await running.server.components.hosts[0].accounts.create("romeo@localhost", "secret")
         await running.server.stopService()
         self.logged.events.clear()
         await self.serve(file)
@@ -532,11 +532,11 @@ class StopTests(ServerTestCase):
         made = running.server.components
         assert made is not None
         closed: list[object] = []
-        for store in made.stores:
+        for _, store in made.stores.all:
             close = store.close
             self.patch(store, "close", lambda store=store, close=close: closed.append(store) or close())
         await running.stop()
-        self.assertEqual(closed, list(made.stores))
+        self.assertEqual(closed, [store for _, store in made.stores.all])
         self.assertFalse(running.server.running)
         await romeo.closed()
         self.assertEqual(romeo.lost, "stream error system-shutdown")
@@ -593,8 +593,9 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.states, [STOPPING])
         self.assertEqual(self.logged.lines(LogLevel.critical), [])
         assert server.components is not None
-        for store in server.components.stores:
-            answer = store.users() if store is server.components.accounts else store.load("x@y")  # type: ignore[attr-defined]
+        stores = server.components.stores
+        [accounts] = stores.manageable()
+        for answer in (accounts.users(), stores.rooms.load("x@y")):
             await self.assertFailure(answer, StoreUnavailable)
 
     async def test_neverStarted(self) -> None:
@@ -618,11 +619,12 @@ class StopTests(ServerTestCase):
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
-        self.patch(made.mucDomain, "shutDown", lambda: fail(ZeroDivisionError()))
-        self.patch(made.userDomain, "shutDown", lambda: 1 // 0)
-        self.patch(made.accounts, "close", lambda: fail(ZeroDivisionError()))
+        [host] = made.hosts
+        self.patch(host.mucDomains[0], "shutDown", lambda: fail(ZeroDivisionError()))
+        self.patch(host.userDomain, "shutDown", lambda: 1 // 0)
+        self.patch(host.accounts, "close", lambda: fail(ZeroDivisionError()))
         closed = []
-        self.patch(made.rooms, "close", lambda: closed.append(True))
+        self.patch(made.stores.rooms, "close", lambda: closed.append(True))
         await running.stop()
         self.assertEqual(closed, [True])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
@@ -634,4 +636,4 @@ class StopTests(ServerTestCase):
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
-        self.assertEqual([type(store) for store in made.stores], [MemoryAccounts, MemoryRooms])
+        self.assertEqual([type(store) for _, store in made.stores.all], [MemoryAccounts, MemoryRooms])

@@ -1,0 +1,41 @@
+# -*- test-case-name: tests.server.test_assembly -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""The stores of a server, made from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from muccore.config.hosts import Host, Place
+from muccore.config.schema import Settings
+from muccore.interfaces import IAuthBackend, IRoomStore, IStore
+from muccore.storage.registry import isManageable, makeStore
+
+
+class ServerStores:
+    """
+    The stores of a server. Hosts whose accounts have the same description share a store.
+
+    @ivar rooms: the store of the rooms of all hosts.
+    @ivar all: every store, with section and key of its description.
+    """
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        self._accounts: dict[str, IAuthBackend] = {}
+        self.all: list[tuple[Place, IStore]] = []
+        for host in settings.hosts:
+            if host.accounts not in self._accounts:
+                made = makeStore("accounts", host.accounts, settings.base, reactor, host.domain)
+                self._accounts[host.accounts] = cast(IAuthBackend, made)
+                self.all.append((host.accountsAt, made))
+        self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
+        self.all.append((("storage", "affiliations"), self.rooms))
+
+    def accountsOf(self, host: Host) -> IAuthBackend:
+        """The accounts of a host."""
+        return self._accounts[host.accounts]
+
+    def manageable(self) -> Iterator[Any]:
+        """The stores of accounts that C{muccorectl} can change."""
+        return (store for description, store in self._accounts.items() if isManageable(store, description))

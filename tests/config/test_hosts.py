@@ -1,0 +1,96 @@
+# -*- test-case-name: tests.config.test_hosts -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.config.hosts}, and of the sections that it reads."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.config.hosts import Host
+from tests.config import problemsOf, settings, text
+
+NET = {
+    "certificate": "net.crt",
+    "private_key": "net.key",
+    "accounts": "sqlite:net.db",
+    "muc": "rooms.example.net\n teams.example.net",
+}
+
+
+class HostTests(SynchronousTestCase):
+    """Hosts of valid configurations."""
+
+    def test_one(self) -> None:
+        """Without further sections there is one host."""
+        found = settings()
+        self.assertEqual(
+            found.hosts,
+            (
+                Host(
+                    "example.org", found.tls.certificate, found.tls.privateKey, ("tls", "certificate"),
+                    "memory:", ("auth", "backend"), ("rooms.example.org",), ("muc", "domain"),
+                ),
+            ),
+        )  # fmt: skip
+
+    def test_several(self) -> None:
+        """A section adds a host, with what it has of its own; the rest is that of the first host."""
+        muc = {"domain": "a.example.org\n b.example.org"}
+        sections = {"host EXAMPLE.net.": NET, "host  example.com": {}, "muc": muc}
+        found = settings(**sections)
+        org, net, com = found.hosts
+        self.assertEqual(org.roomServices, ("a.example.org", "b.example.org"))
+        base = found.base
+        self.assertEqual(
+            net,
+            Host(
+                "example.net", base.child("net.crt"), base.child("net.key"), ("host example.net", "certificate"),
+                "sqlite:net.db", ("host example.net", "accounts"),
+                ("rooms.example.net", "teams.example.net"), ("host example.net", "muc"),
+            ),
+        )  # fmt: skip
+        self.assertEqual(
+            com,
+            Host(
+                "example.com", org.certificate, org.privateKey, org.certificateAt, org.accounts, org.accountsAt,
+                (), ("host example.com", "muc"),
+            ),
+        )  # fmt: skip
+        line = text(**sections).decode().split("\n").index("certificate = net.crt") + 1
+        self.assertEqual(found.problem("host example.net", "certificate", "x").line, line)
+
+
+class ProblemTests(SynchronousTestCase):
+    """Problems of hosts, with their section."""
+
+    def test_problems(self) -> None:
+        """Each is one line."""
+        for sections, expected in (
+            ({"host": {}}, "[host]: no such section; allowed: server, .*host NAME (did you mean 'host NAME'?)"),
+            ({"host a b": {}}, "[host a b]: found 'a b' (.*); allowed: host and a host name such as example.org"),
+            ({"host x.example": {"mucs": "a"}}, "[host x.example] mucs: no such key; allowed: certificate, "
+             "private_key, accounts, muc (did you mean 'muc'?)"),
+            ({"host x.example": {"accounts": "sqlit:x"}}, "[host x.example] accounts: found 'sqlit:x' (unknown .*"),
+            ({"host x.example": {"certificate": "x"}}, "[host x.example] private_key: found nothing; allowed: the path "
+             "of a file, needed with certificate"),
+            ({"host x.example": {"private_key": "x"}}, "[host x.example] certificate: found nothing; allowed: the path "
+             "of a file, needed with private_key"),
+            ({"host x.example": {}, "host X.example": {}}, "[host X.example]: found the section again; allowed: once"),
+            ({"host example.org": {}}, "[host example.org]: found the domain of [server] domain; allowed: another "
+             "domain"),
+            ({"host x.example": {"muc": "rooms.example.org"}}, "[host x.example] muc: found 'rooms.example.org'; "
+             "allowed: a domain other than that of [muc] domain, such as conference.x.example"),
+            ({"host rooms.example.org": {}}, "[muc] domain: found 'rooms.example.org'; allowed: a domain other than "
+             "that of [host rooms.example.org], such as conference.example.org"),
+            ({"muc": {"domain": "a.example\n a.example"}}, "[muc] domain: found 'a.example'; allowed: a domain other "
+             "than that of [muc] domain, such as conference.example.org"),
+            ({"muc": {"domain": ""}}, "[muc] domain: found nothing; allowed: one on each line: a host name such as "
+             "example.org"),
+            ({"c2s": {"listen": "tcp:5222"}, "host x.example": {"accounts": "insecure:"}},
+             "[host x.example] accounts: found 'insecure:', which accepts any password, .*"),
+        ):  # fmt: skip
+            with self.subTest(sections=sections):
+                (problem,) = problemsOf(text(**sections))
+                start, _, end = expected.partition(".*")
+                self.assertIn(start, problem)
+                self.assertTrue(problem.endswith(end), problem)
