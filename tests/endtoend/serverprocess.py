@@ -106,12 +106,16 @@ class ServerProcess(ConfigurationFile):
         self._process: _Process | None = None
         test.addCleanup(self._kill)
 
-    async def start(self) -> None:
-        """Start the server, and wait until it serves."""
+    async def start(self, *arguments: str) -> None:
+        """
+        Start the server, and wait until it serves.
+
+        @param arguments: other arguments of twistd than the usual ones.
+        """
         process = self._process = _Process()
         spawn: Any = reactor
-        arguments = [*TWISTD, "-n", "--pidfile=", "muccore", "-c", self.path]
-        spawn.spawnProcess(process, TWISTD[0], arguments, env=ENVIRONMENT, path=self.folder)
+        arguments = arguments or ("-n", "--pidfile=", "muccore", "-c", self.path)
+        spawn.spawnProcess(process, TWISTD[0], [*TWISTD, *arguments], env=ENVIRONMENT, path=self.folder)
         await self.logged("muccore serves ")
         self.port = int(self.portsOf("C2SFactory")[-1])
         direct = self.portsOf("_DirectTLSFactory")

@@ -84,8 +84,12 @@ class Slixmpp(ClientXMPP):
     """
 
     def __init__(self, asyncioThread: AsyncioThread, user: str, password: str, mechanism: str | None = None) -> None:
-        """@param mechanism: the only SASL mechanism to use; C{None}: the best one."""
-        super().__init__(f"{user}@localhost/slixmpp", password, sasl_mech=mechanism)
+        """
+        @param user: a user of C{localhost}, or a bare JID.
+        @param mechanism: the only SASL mechanism to use; C{None}: the best one.
+        """
+        jid = user if "@" in user else f"{user}@localhost"
+        super().__init__(f"{jid}/slixmpp", password, sasl_mech=mechanism)
         asyncioThread.clients.append(self)
         self.register_plugin("xep_0045")
         self.received: asyncio.Queue[Any] = asyncio.Queue()
