@@ -136,6 +136,50 @@ class RestartTests(SlixmppTests):
         self.assertEqual((statuses(own), own["muc"]["affiliation"]), ({110, 201}, "owner"))
 
 
+class ResumptionTests(SlixmppTests):
+    """XEP-0198 under TLS."""
+
+    async def test_tornSocket(self) -> None:
+        """
+        Romeo's socket is torn, and a message is sent meanwhile. After the return it arrives, once, and others have not
+        seen anything of it.
+        """
+        await self.asyncioThread.run(self.resume())
+        self.assertEqual(self.server.unexpectedLines, [])
+
+    async def resume(self) -> None:
+        """Tear the socket, and resume. For asyncio."""
+        juliet = await self.logIn("juliet")
+        romeo = Slixmpp(self.asyncioThread, "romeo", "romeo's")
+        romeo.register_plugin("xep_0198")
+        enabled, resumed = romeo.loop.create_future(), romeo.loop.create_future()
+        romeo.add_event_handler("sm_enabled", enabled.set_result)
+        romeo.add_event_handler("session_resumed", resumed.set_result)
+        await romeo.logIn(self.server.port, self.server.certificate)
+        await enabled
+        await juliet.room.join_muc_wait(JID(ROOM), "Juliet")
+        form = await juliet.room.get_room_config(ROOM)
+        form["type"] = "submit"
+        await juliet.room.set_room_config(ROOM, form)
+        await romeo.room.join_muc_wait(JID(ROOM), "Romeo")
+        await juliet.nextPresence("Romeo", "available")
+        romeo.send_message(ROOM, "By whose direction", mtype="groupchat")
+        await juliet.nextMessage()
+        romeo.transport.abort()
+        await romeo.gone
+        juliet.send_message(ROOM, "Romeo?", mtype="groupchat")
+        await juliet.nextMessage()
+        romeo.connect("127.0.0.1", self.server.port)
+        await resumed
+        romeo.send_message(ROOM, "Here", mtype="groupchat")
+        self.assertEqual(await juliet.nextMessage(), ("Romeo", "Here"))
+        told = [await romeo.nextMessage() for _ in range(3)]
+        self.assertEqual(told, [("Romeo", "By whose direction"), ("Juliet", "Romeo?"), ("Romeo", "Here")])
+        self.assertEqual((romeo.socket.version(), romeo.failures), ("TLSv1.3", []))
+        self.assertTrue(juliet.presences.empty())
+        await self.server.logged("session-resumed from 127.0.0.1: romeo@localhost/slixmpp by SCRAM-SHA-256, TLSv1.3")
+
+
 class LogInTests(SlixmppTests):
     """Logins that succeed and that fail."""
 
