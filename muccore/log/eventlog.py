@@ -163,7 +163,7 @@ LOGIN_FAILED: Final = EventKind(
     "address",
     "{condition}, account {account}, {mechanism}, {tls}",
     "A log-in was refused. The condition is that of RFC 6120 \N{SECTION SIGN}6.5: `not-authorized` is a wrong name or "
-    "password. The account is the one that the client named, `-` if it named none.",
+    "password. The account is the one that the client named, at the domain of its stream; `-` if it named none.",
 )
 LOGOUT: Final = EventKind(
     "logout",

@@ -64,7 +64,9 @@ def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str, resu
 
 def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, condition: str) -> None:
     """Log a failed log-in."""
-    _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=negotiation.login.claimed or "-")
+    claimed = negotiation.login.claimed
+    account = f"{claimed}@{negotiation.features.domain}" if claimed else "-"
+    _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=account)
 
 
 def _log(kind: EventKind, host: str, transport: Any, negotiation: Negotiation, **fields: str) -> None:

@@ -64,10 +64,10 @@ class StreamLogTests(Case):
         self.assertLogged("login from 2001:db8::1: romeo@example.org/r by PLAIN, TLSv1.3 TLS_AES_128_GCM_SHA256")
 
     def test_failedLogin(self) -> None:
-        """A failed log-in is logged with its condition and the claimed user name, and nothing else from the client."""
+        """A failed log-in is logged with its condition and the claimed account, and nothing else from the client."""
         for data, expected in (
-            (auth(password="guessed"), "not-authorized, account romeo, PLAIN, no TLS"),
-            (auth("\x7f a"), 'not-authorized, account "\\x7f a", PLAIN, no TLS'),
+            (auth(password="guessed"), "not-authorized, account romeo@example.org, PLAIN, no TLS"),
+            (auth("\x7f a"), 'not-authorized, account "\\x7f a@example.org", PLAIN, no TLS'),
             (sasl("auth"), "invalid-mechanism, account -, -, no TLS"),
             (auth(mechanism="X 9"), 'invalid-mechanism, account -, "X 9", no TLS'),
             (sasl("abort"), "aborted, account -, -, no TLS"),
@@ -85,7 +85,8 @@ class StreamLogTests(Case):
         stream.dataReceived(
             HEADER + sasl("auth", first).replace(b"<auth", b"<auth mechanism='SCRAM-SHA-1'") + sasl("response", "x===")
         )
-        self.assertLogged("login-failed from 127.0.0.1: incorrect-encoding, account romeo, SCRAM-SHA-1, no TLS")
+        why = "incorrect-encoding, account romeo@example.org, SCRAM-SHA-1, no TLS"
+        self.assertLogged(f"login-failed from 127.0.0.1: {why}")
 
     def test_logoutReasons(self) -> None:
         """A log-out is logged with its reason: the stream error, or how the connection was lost."""
