@@ -277,7 +277,8 @@ class MUCSection:
     roomCreation: str = _option(
         Choice("anyone", "local", "nobody"),
         "anyone",
-        "Who may create rooms: anyone who can reach the server, accounts of this server only, or nobody.",
+        "Who may create rooms: anyone who can reach the server, local accounts only (of the domain that has this "
+        "service of rooms), or nobody.",
     )
     lockNewRooms: bool = _option(
         Boolean(),

@@ -72,8 +72,8 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
         yield f"  {_address(endpoint)}  {starttls}"
     for endpoint in settings.c2s.directTlsListen:
         yield f"  {_address(endpoint)}  direct TLS"
-    accounts, rooms = (_location(settings, store) for store in (settings.auth.backend, settings.storage.affiliations))
-    yield f"Accounts are in {accounts}, rooms in {rooms}."
+    accounts = dict.fromkeys(_location(settings, host.accounts) for host in settings.hosts)
+    yield f"Accounts are in {' and '.join(accounts)}, rooms in {_location(settings, settings.storage.affiliations)}."
     if needsAccounts:
         command = _short(os.path.join(os.path.dirname(sys.executable), "muccorectl"))
         yield "Create the first account, in another terminal:"

@@ -130,8 +130,8 @@ class InMemoryServer:
         handler.setHandlerParent(domains[host])
 
     def makeContext(self, argument: str = "", **options: str) -> HandlerContext:
-        """Make what a plugin makes a handler from; relative paths start at the working directory."""
-        return HandlerContext(argument, options, FilePath("."), self.clock, {"rooms": self.store})
+        """Make what a plugin makes a handler of C{localhost} from; relative paths start at the working directory."""
+        return HandlerContext(argument, options, FilePath("."), self.clock, {"rooms": self.store}, self.users.name)
 
     def client(self, address: str) -> Client:
         """Log a client in, by its full JID."""

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from lxml import etree
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.logger import LogLevel
+from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.config.errors import ConfigError
@@ -19,12 +22,14 @@ from muccore.config.schema import Settings
 from muccore.server import preflight
 from muccore.server.hosts import dummySaltSecret
 from muccore.server.service import MUCCoreService
+from muccore.server.stores import ServerStores
 from muccore.testing.scansion.client import ClientFailed
 from muccore.testing.server import RunningServer, makeSettings
 from muccore.xmpp import ns
 from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED, ConfigurationFile, Logged
 from tests.endtoend.clients import RoomClient, bodyOf, bounded, logIn, openConnection
+from tests.storage.test_sqlite_backup import FIRST_SCHEMA
 
 ORG, NET = "example.org", "example.net"
 SERVICES = {ORG: ("rooms.example.org",), NET: ("rooms.example.net", "teams.example.net")}
@@ -192,7 +197,7 @@ class SeveralHostsTests(TestCase):
         self.assertIn(f"{keys['private_key']}: every user of this machine can read this private key", found[1])
 
 
-class OwnStoreTests(SynchronousTestCase):
+class OwnStoreTests(TestCase):
     """Stores and certificates of hosts."""
 
     def test_problems(self) -> None:
@@ -213,6 +218,25 @@ class OwnStoreTests(SynchronousTestCase):
                 ("host a.example", "certificate"), ("host c.example", "certificate"), ("host a.example", "accounts"),
             ],
         )  # fmt: skip
+
+
+    async def test_olderAccounts(self) -> None:
+        """Accounts without a domain, of the first schema, become those of the first host that has their store."""
+        for backend, owner in (("sqlite:old.db", ORG), ("memory:", NET)):
+            path = FilePath(self.mktemp())
+            path.makedirs()
+            with closing(sqlite3.connect(path.child("old.db").path)) as connection:
+                connection.executescript(f"{FIRST_SCHEMA} INSERT INTO account VALUES ('romeo');")
+            more: dict[str, Any] = {f"host {domain}": {"accounts": "sqlite:old.db"} for domain in (NET, "example.com")}
+            settings = makeSettings(
+                path.child("server.cfg").path, server={"domain": ORG}, auth={"backend": backend}, **more
+            )
+            stores = ServerStores(settings, reactor)
+            self.assertIs(*(stores.accountsOf(host) for host in settings.hosts[1:]))
+            [store] = stores.manageable()
+            await store.open()
+            self.addCleanup(store.close)
+            self.assertEqual(await store.users(), [f"romeo@{owner}"])
 
 
 class SecretTests(SynchronousTestCase):

@@ -97,7 +97,7 @@ class QuickstartTests(SynchronousTestCase):
         """Hosts share a certificate or get their own; the description names them all."""
         more = (
             "[host b.example]\nmuc = x.example\n y.example\n"
-            "[host c.example]\ncertificate = c.crt\nprivate_key = c.key\n"
+            "[host c.example]\ncertificate = c.crt\nprivate_key = c.key\naccounts = memory:\n"
         )
         self.file.setContent((CONFIGURATION + more).encode())
         status, out, err = self.command()
@@ -108,6 +108,7 @@ class QuickstartTests(SynchronousTestCase):
             "y.example; c.example:",
             out.splitlines(),
         )
+        self.assertIn("muccore.db and memory:, rooms in memory:.", out)
         certificates = loadCertificates(load(self.file.path))
         for domain, name in (("localhost", "y.example"), ("b.example", "localhost"), ("c.example", "c.example")):
             self.assertTrue(isForDomain(certificates[domain].certificate, domain))

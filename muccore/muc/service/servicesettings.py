@@ -14,7 +14,7 @@ class MUCServiceSettings:
     The settings of one service. Their defaults are in the configuration's table.
 
     @ivar name: its natural-language name.
-    @ivar localDomain: the host of this server's users.
+    @ivar localDomain: the host that the service belongs to.
     @ivar creation: who may create rooms: C{anyone}, C{local} (users of C{localDomain}) or C{nobody}.
     @ivar lockNewRooms: whether only the owner may enter a new room until it is configured.
     @ivar roomsPerUser: rooms created by one user that may be in use at a time; 0 for no limit.
