@@ -27,6 +27,7 @@ _FEATURES: Final = re.compile(rb"</stream:features>")
 _PROCEED: Final = re.compile(rb"<proceed\b[^>]*>")
 _SUCCESS: Final = re.compile(rb"<success\b[^>]*>")
 _BOUND: Final = re.compile(rb"<jid>[^<]+</jid>.*</iq>")
+_ENABLED: Final = re.compile(rb"<enabled\b[^>]* id=[^>]*/>")
 _REFUSED: Final = re.compile(rb"""<failure\b|<stream:error|<iq\b[^<>]* type=(?:'error'|"error")""")
 
 Steps = Generator[re.Pattern[bytes], None, None]
@@ -65,12 +66,17 @@ class Client:
 
     # Sending
 
-    def logIn(self, tls: ssl.SSLContext | None) -> None:
-        """Begin to log in; with STARTTLS if C{tls} is given."""
-        self._login = self._loggingIn(tls)
+    def logIn(self, tls: ssl.SSLContext | None, managed: bool = False) -> None:
+        """
+        Begin to log in.
+
+        @param tls: for STARTTLS.
+        @param managed: whether to enable stream management.
+        """
+        self._login = self._loggingIn(tls, managed)
         self._awaited = next(self._login)
 
-    def _loggingIn(self, tls: ssl.SSLContext | None) -> Steps:
+    def _loggingIn(self, tls: ssl.SSLContext | None, managed: bool) -> Steps:
         header = (
             f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' "
             "xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -93,6 +99,9 @@ class Client:
             b"<resource>r</resource></bind></iq>"
         )
         yield _BOUND
+        if managed:
+            self.send(b"<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+            yield _ENABLED
         self.ready = True
 
     def join(self, room: int) -> None:
@@ -185,9 +194,13 @@ class Client:
             self._loginReceived(data)
             return []
         try:
-            return self.tally.feed(data) if data else []
+            found = self.tally.feed(data) if data else []
         except BenchmarkFailed as e:
             raise BenchmarkFailed(f"user {self.number}: {e}") from None
+        if self.tally.requested:
+            self.tally.requested = False
+            self.send(b"<a xmlns='urn:xmpp:sm:3' h='%d'/>" % self.tally.handled)
+        return found
 
     def _receive(self) -> bytes:
         parts = []

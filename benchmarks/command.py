@@ -68,6 +68,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
         "--rooms", choices=("one", "many", "both"), default="both", help=f"one for all clients, or rooms of {ROOM_SIZE}"
     )
     parser.add_argument("--storage", choices=("memory", "sqlite"), default="memory", help="the store of the rooms")
+    parser.add_argument("--managed", action="store_true", help="clients enable stream management (XEP-0198)")
     parser.add_argument("--timeout", type=_positive, default=120, help="seconds for each phase (default: 120)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     chosen = parser.parse_args(argv)
@@ -98,7 +99,10 @@ def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
                 if chosen.writes in (writes, "both") and chosen.security in (security, "both"):
                     yield (
                         Equipment(writes == "on", security == "tls", chosen.storage, chosen.users),
-                        Plan(chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet),
+                        Plan(
+                            chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet,
+                            chosen.managed,
+                        ),
                     )
 
 
@@ -142,6 +146,7 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
             "machine": platform.platform(),
             "senders": chosen.senders,
             "messages": chosen.messages,
+            "managed": chosen.managed,
             "results": [vars(result) for result in results],
         }
         write(json.dumps(about, indent=2) + "\n")

@@ -51,6 +51,7 @@ class Plan:
     @ivar messages: messages of each sender.
     @ivar timeout: for one phase, in seconds.
     @ivar quiet: see L{QUIET}.
+    @ivar managed: whether the clients enable stream management.
     """
 
     users: int
@@ -59,6 +60,7 @@ class Plan:
     messages: int
     timeout: float = 120.0
     quiet: float = QUIET
+    managed: bool = False
 
     def occupants(self, room: int) -> range:
         """Return the numbers of the users of a room; the first ones are its senders."""
@@ -97,7 +99,7 @@ class Load:
                 client = Client(len(clients), self._address, self._selector)
                 clients.append(client)
                 waiting.append(client)
-                client.logIn(self._tls)
+                client.logIn(self._tls, self._plan.managed)
             return not waiting
 
         self._until(ready, lambda: f"{len(waiting)} clients are still logging in")

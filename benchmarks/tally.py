@@ -20,6 +20,8 @@ _BODY: Final = re.compile(rb"<body>b:(\d+):(\d+);")
 _ERROR: Final = re.compile(rb"""<(?:stream:error|(?:presence|message|iq)\b[^<>]* type=(?:'error'|"error"))""")
 _ANSWER: Final = re.compile(rb"""<iq\b[^<>]* type=(?:'result'|"result")""")
 
+_REQUEST: Final = b"<r xmlns='urn:xmpp:sm:3'/>"
+
 _SHOWN: Final = 300
 
 
@@ -42,10 +44,14 @@ class Tally:
 
     @ivar messages: those of the load only.
     @ivar answers: results of requests.
+    @ivar handled: the stanzas received, which L{restart} does not reset.
+    @ivar requested: whether the server has requested an acknowledgement (XEP-0198).
     """
 
     def __init__(self) -> None:
         self._rest = b""
+        self.handled = 0
+        self.requested = False
         self.restart()
 
     def restart(self) -> None:
@@ -61,6 +67,9 @@ class Tally:
         @raise BenchmarkFailed: for an error stanza, a stream error, and a duplicate, missing or early message.
         """
         data = self._rest + data
+        if _REQUEST in data:
+            self.requested = True
+            data = data.replace(_REQUEST, b"")
         end = wholeStanzas(data)
         self._rest = data[end:]
         if (error := _ERROR.search(data)) is not None:
@@ -68,6 +77,7 @@ class Tally:
         if not end:
             return []
         whole = data[:end]
+        self.handled += sum(map(whole.count, _ENDS))
         self.presences += whole.count(b"</presence>")
         if b"<iq" in whole:
             self.answers += len(_ANSWER.findall(whole))

@@ -45,6 +45,14 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual(found, [(7, 0), (8, 0), (7, 1)])
         self.assertEqual((tally.presences, tally.messages, tally.answers), (2, 3, 1))
 
+    def test_acknowledgement(self) -> None:
+        """Requests for acknowledgements are noticed between stanzas; everything else is counted for the answer."""
+        tally = Tally()
+        request = b"<r xmlns='urn:xmpp:sm:3'/>"
+        self.assertEqual(len(tally.feed(PRESENCE + message(7, 0) + request + SUBJECT)), 1)
+        tally.restart()
+        self.assertEqual((tally.requested, tally.handled), (True, 3))
+
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.integers(0, 1000)))
     def test_anyPieces(self, cuts: list[int]) -> None:
@@ -338,8 +346,9 @@ class CommandTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """One JSON object has the parameters and all measurements; everything was delivered, and no cost is zero."""
-        printed = json.loads(self.run_("--json", "--writes", "on", "--security", "tls", "--storage", "sqlite"))
-        self.assertEqual((printed["senders"], printed["messages"]), (2, 2))
+        argv = ("--json", "--managed", "--writes", "on", "--security", "tls", "--storage", "sqlite")
+        printed = json.loads(self.run_(*argv))
+        self.assertEqual((printed["senders"], printed["messages"], printed["managed"]), (2, 2, True))
         (result,) = printed["results"]
         self.assertEqual(
             {key: result[key] for key in ("opportunistic", "tls", "storage", "users", "rooms", "deliveries")},

@@ -25,7 +25,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.rendering import Rendered
 
-REQUEST_AFTER: Final = 50
+REQUEST_AFTER: Final = 100
 """Unacknowledged stanzas after which an acknowledgement is requested at once."""
 
 ACK_TIMEOUT: Final = 60
@@ -111,7 +111,8 @@ class StreamManagement:
     def send(self, stanza: Rendered, to: bytes) -> None:
         """Send a stanza, or keep it for the next stream; see L{IStream.send}."""
         stream, queue, settings = self._stream, self._queue, self._settings
-        self._size += len(stanza.head) + len(to) + len(stanza.tail)
+        # The rest of a stanza is shared with others, or small.
+        self._size += len(stanza.tail)
         if stream is not None:
             queue.append((stanza, to, None))
             stream.send(stanza, to)
@@ -134,8 +135,7 @@ class StreamManagement:
             self._forgotten += 1
 
     def _drop(self) -> None:
-        stanza, to, _ = self._queue.popleft()
-        self._size -= len(stanza.head) + len(to) + len(stanza.tail)
+        self._size -= len(self._queue.popleft()[0].tail)
 
     def _request(self, stream: IStream) -> None:
         self._requested = True
@@ -150,8 +150,13 @@ class StreamManagement:
         self._requested = False
         forgotten = min(count, self._forgotten)
         self._forgotten -= forgotten
-        for _ in range(count - forgotten):
-            self._drop()
+        left = count - forgotten
+        if left == len(self._queue):
+            self._queue.clear()
+            self._size = 0
+        else:
+            for _ in range(left):
+                self._drop()
         self._acknowledged = handled
 
     def _countNew(self, handled: int) -> int:

@@ -218,6 +218,8 @@ class C2SStream(TCPFraming, Protocol):
             handle = self._nonzas.get((element.uri, element.name))
             if handle is not None:
                 handle(session, element)
+                # Many clients send nothing but acknowledgements for a long time; see sessionBound.
+                self._parser.idle()
                 return
             if element.uri == ns.STREAM and element.name == "error":
                 self._finish(None, final=False)

@@ -20,7 +20,7 @@ REQUEST = "<r xmlns='urn:xmpp:sm:3'/>"
 
 
 class Case(SynchronousTestCase):
-    """Stream management of at most 60 stanzas and 6000 bytes."""
+    """Stream management of at most 200 stanzas and 6000 bytes."""
 
     def setUp(self) -> None:
         """Create it."""
@@ -29,7 +29,7 @@ class Case(SynchronousTestCase):
         self.stream = FakeStream()
         self.overflows: list[int] = []
         self.management = StreamManagement(
-            self.clock, ManagementSettings(300, 60, 6000), "localhost", self.stream, lambda: self.overflows.append(1)
+            self.clock, ManagementSettings(300, 200, 6000), "localhost", self.stream, lambda: self.overflows.append(1)
         )
 
     def send(self, *numbers: int, text: str = "") -> None:
@@ -104,7 +104,7 @@ class AcknowledgementTests(Case):
             acknowledged = min(sent, acknowledged + handled)
             self.management.acknowledge((start + acknowledged) % 2**32)
             expected = list(range(acknowledged, sent))
-            self.assertEqual(self.kept(), expected[-60:])
+            self.assertEqual(self.kept(), expected[-200:])
 
 
 class RequestTests(Case):
@@ -114,11 +114,11 @@ class RequestTests(Case):
         """After many stanzas it is requested at once, and again only after an answer."""
         self.send(*range(REQUEST_AFTER - 1))
         self.assertNotIn("r", self.sent())
-        self.send(98, 99)
-        self.assertEqual(self.sent(), [98, "r", 99])
+        self.send(998, 999)
+        self.assertEqual(self.sent(), [998, "r", 999])
         self.management.acknowledge(1)
-        self.send(100)
-        self.assertEqual(self.sent(), [100, "r"])
+        self.send(1000)
+        self.assertEqual(self.sent(), [1000, "r"])
 
     def test_byTime(self) -> None:
         """What is not acknowledged for some time is requested once; nothing is if nothing was sent."""
@@ -181,15 +181,15 @@ class StreamTests(Case):
 
     def test_tooManyWithStream(self) -> None:
         """Above the limits, the oldest stanzas are forgotten; their acknowledgement is still expected."""
-        self.send(*range(62))
-        self.assertEqual(self.kept(), list(range(2, 62)))
-        self.assertEqual([self.management.mayResumeFrom(h) for h in (0, 1, 2, 62)], [False, False, True, True])
+        self.send(*range(202))
+        self.assertEqual(self.kept(), list(range(2, 202)))
+        self.assertEqual([self.management.mayResumeFrom(h) for h in (0, 1, 2, 202)], [False, False, True, True])
         self.management.acknowledge(1)
-        self.assertEqual(self.kept(), list(range(2, 62)))
+        self.assertEqual(self.kept(), list(range(2, 202)))
         self.management.acknowledge(3)
-        self.assertEqual(self.kept(), list(range(3, 62)))
-        self.assertTooHigh(63, 62)
-        self.assertRaises(StreamError, self.management.mayResumeFrom, 63)
+        self.assertEqual(self.kept(), list(range(3, 202)))
+        self.assertTooHigh(203, 202)
+        self.assertRaises(StreamError, self.management.mayResumeFrom, 203)
         self.assertEqual(self.overflows, [])
 
     def test_tooManyBytes(self) -> None:
@@ -207,10 +207,10 @@ class StreamTests(Case):
     def test_tooManyWithoutStream(self) -> None:
         """Without a stream nothing is forgotten; the overflow is reported once."""
         self.management.detach()
-        self.send(*range(70))
-        self.assertEqual((self.overflows, self.kept()), ([1], list(range(70))))
+        self.send(*range(210))
+        self.assertEqual((self.overflows, self.kept()), ([1], list(range(210))))
         self.management.attach(self.stream)
         self.management.acknowledge(30)
         self.management.detach()
-        self.send(*range(70, 120))
+        self.send(*range(210, 250))
         self.assertEqual(self.overflows, [1, 1])

@@ -97,7 +97,8 @@ class Case(SynchronousTestCase):
     def features(self, tlsMode: str | None = None) -> StreamFeatures:
         """Create the features of streams."""
         login = SASL(self.accounts, DOMAIN, True, b"s")
-        return StreamFeatures(DOMAIN, login, self.binder, self.tls, tlsMode or self.tlsMode, loginTries=2)
+        more = [Feature("urn:x", Stage.BINDING, 1)]
+        return StreamFeatures(DOMAIN, login, self.binder, self.tls, tlsMode or self.tlsMode, loginTries=2, more=more)
 
     def configure(self, tlsMode: str | None = None, **settings: Any) -> None:
         """Change the configuration."""
@@ -281,10 +282,6 @@ class StreamTests(Case):
 
     def test_nonza(self) -> None:
         """The nonzas of a bound client are for the features that have them; others are for the session."""
-        self.factory.features = StreamFeatures(
-            DOMAIN, SASL(self.accounts, DOMAIN, True), self.binder, tlsMode=OFF,
-            more=[Feature("urn:x", Stage.BINDING, 1)],
-        )  # fmt: skip
         stream, transport = self.login()
         stream.dataReceived(b"<message/><x xmlns='urn:x'/><x/><y xmlns='urn:x'/>")
         self.assertEqual(transport.value, b"<y/>")
@@ -534,6 +531,17 @@ class TimeoutTests(Case):
         self.wait(2 * PARSER_IDLE)
         stream.dataReceived(b"dy/></message>")
         self.assertEqual([s.name for s in self.binder.sessions[0].stanzas], ["message", "message"])
+
+    def test_nonzaParser(self) -> None:
+        """So does that of a client after a nonza."""
+        idle = []
+        self.patch(StanzaParser, "idle", lambda parser, original=StanzaParser.idle: idle.append(1) or original(parser))
+        stream, transport = self.login()
+        idle.clear()
+        stream.dataReceived(b"<x xmlns='urn:x'/><message/><x xmlns='urn:x'/><mess")
+        stream.dataReceived(b"age/>")
+        self.assertEqual((idle, transport.value), ([1, 1], b"<y/><y/>"))
+        self.assertEqual([s.name for s in self.binder.sessions[-1].stanzas], ["message", "message"])
 
     def test_oneTimer(self) -> None:
         """All streams share one timer, which stops with the last one."""
