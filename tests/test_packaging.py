@@ -217,11 +217,12 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(set(self.wheel.metadata.get_all("Provides-Extra", ())), {"test", "dev"})
 
     def test_complete(self) -> None:
-        """Each module imports with only the wheel's requirements."""
+        """Each module imports with only the wheel's requirements, except the WebSocket client for tests."""
         script = (
             "import importlib, pkgutil, muccore\n"
             "for found in pkgutil.walk_packages(muccore.__path__, 'muccore.'):\n"
-            "    importlib.import_module(found.name)\n"
+            "    if found.name != 'muccore.testing.scansion.websocket':\n"
+            "        importlib.import_module(found.name)\n"
             "print(muccore.__file__)\n"
         )
         place = run(self.program("python"), "-I", "-c", script, cwd=self.folder)

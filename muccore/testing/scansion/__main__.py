@@ -64,7 +64,8 @@ def parseArguments(argv: Sequence[str]) -> argparse.Namespace:
     mode.add_argument("--exact", action="store_true", help="each next stanza must be the expected one, none left over")
     mode.add_argument("--strict-payloads", action="store_true", help="be as strict as scansion outside jabber:client")
     parser.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="for each step (default: 5)")
-    parser.add_argument("--tls", action="store_true", help="use STARTTLS (any certificate is accepted)")
+    parser.add_argument("--websocket", action="store_true", help="connect to ws://HOST:PORT/xmpp-websocket")
+    parser.add_argument("--tls", action="store_true", help="use STARTTLS, or wss: (any certificate is accepted)")
     return parser.parse_args(argv)
 
 
@@ -76,7 +77,7 @@ async def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], o
     @param write: called with the text to print.
     """
     options = RunOptions(
-        chosen.host, chosen.port, chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls
+        chosen.host, chosen.port, chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls, chosen.websocket
     )
     failed = 0
     for path in chosen.files:

@@ -166,7 +166,10 @@ class Client(Protocol):
     def _sendClosing(self) -> None:
         if not self._closing:
             self._closing = True
-            self.send("</stream:stream>")
+            self._sendEnd()
+
+    def _sendEnd(self) -> None:
+        self.send("</stream:stream>")
 
     def close(self) -> Deferred[None]:
         """Close the stream, and wait until the server has closed it, too."""
@@ -203,12 +206,18 @@ class Client(Protocol):
         await self._bind(definition.resource)
         self.count = len(self.stanzas)
 
-    async def _open(self) -> etree._Element:
+    def _newReader(self) -> None:
         self._reader = StreamReader()
+
+    def _sendHeader(self) -> None:
         self.send(
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
             f"to='{escapeAttribute(self._domain)}' version='1.0' xml:lang='en'>"
         )
+
+    async def _open(self) -> etree._Element:
+        self._newReader()
+        self._sendHeader()
         features = await self.next()
         if features.tag != f"{{{ns.STREAM}}}features":
             raise ClientFailed(f"expected stream features, the server sent <{etree.QName(features).localname}>")

@@ -34,7 +34,8 @@ class RunOptions:
     @ivar strictPayloads: in lenient mode, compare elements outside of C{jabber:client} as scansion itself does:
         attributes, children and order of children exactly as written.
     @ivar timeout: for each step, in seconds.
-    @ivar tls: use STARTTLS even if the server does not require it.
+    @ivar tls: use STARTTLS even if the server does not require it; with C{websocket}, C{wss}.
+    @ivar websocket: connect over WebSocket.
     """
 
     host: str
@@ -43,6 +44,7 @@ class RunOptions:
     strictPayloads: bool = False
     timeout: float = 5.0
     tls: bool = False
+    websocket: bool = False
 
     @property
     def rules(self) -> Rules:

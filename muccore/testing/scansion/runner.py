@@ -141,7 +141,13 @@ class _Run:
         client.sentTo.clear()
         host, port = definition.host or options.host, definition.port or options.port
         try:
-            client.connection = await connect(self.reactor, host, port, options.timeout)
+            if options.websocket:
+                # Imported here, as it needs a package that only tests need.
+                from muccore.testing.scansion import websocket
+
+                client.connection = await websocket.connect(self.reactor, host, port, options.timeout, options.tls)
+            else:
+                client.connection = await connect(self.reactor, host, port, options.timeout)
             loggingIn = Deferred.fromCoroutine(client.connection.login(definition, options.tls))
             await self.bounded(loggingIn, f"{client.name}'s login")
         except (ClientFailed, error.ConnectError, error.DNSLookupError) as e:
