@@ -26,6 +26,7 @@ FLOORS: dict[str, int] = {
     "muccore.stream.*": 1,
     "muccore.session.*": 2,
     "muccore.routing.*": 3,
+    "muccore.http.*": 4,
     "muccore.im.*": 4,
     "muccore.muc.*": 4,
     "muccore.services.*": 4,
@@ -40,6 +41,7 @@ FLOORS: dict[str, int] = {
 """The floor of each module. A name that ends in C{.*} covers a package with all its modules."""
 
 RESTRICTED: dict[str, tuple[str, ...]] = {
+    "muccore.http.*": ("muccore.http.*",),
     "muccore.im.*": ("muccore.im.*", "muccore.routing.*"),
     "muccore.muc.*": ("muccore.routing.handler", "muccore.muc.*"),
     "muccore.services.*": ("muccore.routing.handler",),

@@ -14,11 +14,14 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from muccore.config.schema import NAMED_OPTIONS, NAMED_SECTIONS, OPTIONS, SECTIONS, Option
+from muccore.config.option import Option
+from muccore.config.schema import NAMED_OPTIONS, NAMED_SECTIONS, OPTIONS, SECTIONS
 
 EXAMPLE: Final[Mapping[tuple[str, str], str]] = {
     ("server", "domain"): "localhost",
     ("c2s", "direct_tls_listen"): "tcp:5223:interface=127.0.0.1",
+    ("http", "listen"): "tcp:5280:interface=127.0.0.1",
+    ("http", "tls_listen"): "tcp:5281:interface=127.0.0.1",
     ("tls", "certificate"): "../var/localhost.crt",
     ("tls", "private_key"): "../var/localhost.key",
     ("auth", "backend"): "sqlite:../var/muccore.db",

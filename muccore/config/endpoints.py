@@ -11,13 +11,19 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.endpoints import serverFromString
 from twisted.python.filepath import FilePath
 
 from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.types import Type
+
+if TYPE_CHECKING:
+    from muccore.config.schema import Settings
+
+ListenKey = tuple[str, str, str]
+"""An endpoint, with the section and the option that it comes from."""
 
 _ARGUMENTS: Final = {
     "tcp": ("port", "interface", "backlog"),
@@ -61,6 +67,16 @@ class Endpoint(Type[str]):
         except (ValueError, TypeError) as e:
             raise InvalidValue(str(e)) from None
         return text
+
+
+def endpointsOf(settings: Settings) -> list[ListenKey]:
+    """Where the server listens."""
+    c2s, http = settings.c2s, settings.http
+    options = (
+        ("c2s", "listen", c2s.listen), ("c2s", "direct_tls_listen", c2s.directTlsListen),
+        ("http", "listen", http.listen), ("http", "tls_listen", http.tlsListen),
+    )  # fmt: skip
+    return [(section, option, endpoint) for section, option, found in options for endpoint in found]
 
 
 def isLocal(endpoint: str) -> bool:

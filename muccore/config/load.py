@@ -12,13 +12,13 @@ from twisted.python.filepath import FilePath
 
 from muccore.config import ini
 from muccore.config.errors import ConfigError, InvalidValue, Problem, quoted, suggestion
+from muccore.config.option import Option
 from muccore.config.schema import (
     HANDLER_SECTION,
     NAMED_OPTIONS,
     NAMED_SECTIONS,
     OPTIONS,
     SECTIONS,
-    Option,
     Settings,
 )
 from muccore.config.types import HostName

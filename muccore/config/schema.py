@@ -13,16 +13,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from twisted.python.filepath import FilePath
 
 from muccore.config.endpoints import Endpoint
 from muccore.config.errors import Problem
 from muccore.config.hosts import Host, hostsOf
+from muccore.config.option import METADATA, Option
+from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.types import (
-    AnyType,
+    HTTPSURL,
     Boolean,
     Choice,
     Duration,
@@ -31,47 +33,16 @@ from muccore.config.types import (
     ListOf,
     Network,
     NetworkAddress,
+    Origin,
     Path,
     Size,
     Text,
-    Type,
 )
-
-T = TypeVar("T")
 
 HANDLER_SECTION: Final = "handler:"
 """C{[handler:NAME]} has the options of the handler of this name."""
 
 _ACCOUNT_STORES: Final = "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"
-_METADATA: Final = "muccore.option"
-
-
-@dataclass(frozen=True)
-class Option:
-    """
-    An option of the configuration.
-
-    @ivar section: the name of its section.
-    @ivar name: its key in the file.
-    @ivar attribute: its attribute of the section's class.
-    @ivar type: the type of its value.
-    @ivar default: its default as written in the file, with line feeds between lines; C{None} if it is required.
-    @ivar doc: its description, in sentences.
-    """
-
-    section: str
-    name: str
-    attribute: str
-    type: AnyType
-    default: str | None
-    doc: str
-
-
-def _option(type: Type[T], default: str | None, doc: str) -> T:
-    """Declare an option, a field of a section's class. The return type lets mypy check the annotation."""
-    found: Any = field(metadata={_METADATA: (type, default, doc)})
-    value: T = found
-    return value
 
 
 @dataclass(frozen=True)
@@ -153,13 +124,46 @@ class C2SSection:
 
 
 @dataclass(frozen=True)
+class HTTPSection:
+    """The HTTP site: XMPP over WebSocket for browsers (RFC 7395), at /xmpp-websocket, and its discovery (XEP-0156)."""
+
+    listen: tuple[str, ...] = _option(
+        ListOf(Endpoint("tcp", "tcp6", "systemd")),
+        "",
+        "Where HTTP and ws: connect, usually from a reverse proxy on this machine, such as "
+        'tcp:5280:interface=127.0.0.1. Without TLS, "tls" of [c2s] decides whether clients can log in.',
+    )
+    tlsListen: tuple[str, ...] = _option(
+        ListOf(Endpoint("tcp", "tcp6")), "", "Where HTTPS and wss: connect, with the certificate of [tls]."
+    )
+    allowedOrigins: tuple[str, ...] = _option(
+        ListOf(Origin()),
+        "",
+        "The origins of web pages that may connect, besides https:// and the domain of the accounts. Programs that are "
+        "no browsers send no origin, and may always connect.",
+    )
+    trustedProxies: tuple[Network, ...] = _option(
+        ListOf(NetworkAddress()),
+        "",
+        "Networks of the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. The one is the "
+        "client's address, for limits and logs. If the other is https, the client counts as encrypted.",
+    )
+    publicUrl: str = _option(
+        HTTPSURL(),
+        "",
+        "Where clients reach the site, for its discovery. By default the host for which they ask, if over HTTPS.",
+    )
+
+
+@dataclass(frozen=True)
 class TLSSection:
-    """The server's certificate, for STARTTLS and direct TLS (1.2 and 1.3)."""
+    """The server's certificate, for STARTTLS, direct TLS and HTTPS (1.2 and 1.3)."""
 
     certificate: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
         Path(),
         "",
-        "The certificate, followed by its chain, in PEM. Required unless [c2s] tls is off and direct_tls_listen empty.",
+        "The certificate, followed by its chain, in PEM. Required unless [c2s] tls is off and there is nothing in "
+        "direct_tls_listen and [http] tls_listen.",
     )
     privateKey: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
         Path(), "", "The private key of the certificate, in PEM, unencrypted."
@@ -356,6 +360,7 @@ class Settings:
 
     server: ServerSection
     c2s: C2SSection
+    http: HTTPSection
     tls: TLSSection
     transport: TransportSection
     limits: LimitsSection
@@ -386,6 +391,7 @@ class Settings:
 SECTIONS: Final[Mapping[str, type[Any]]] = {
     "server": ServerSection,
     "c2s": C2SSection,
+    "http": HTTPSection,
     "tls": TLSSection,
     "transport": TransportSection,
     "limits": LimitsSection,
@@ -406,7 +412,7 @@ def _options(sections: Mapping[str, type[Any]]) -> Mapping[tuple[str, str], Opti
     for section, cls in sections.items():
         for declared in fields(cls):
             name = re.sub("([A-Z])", lambda match: "_" + match[1].lower(), declared.name)
-            found[section, name] = Option(section, name, declared.name, *declared.metadata[_METADATA])
+            found[section, name] = Option(section, name, declared.name, *declared.metadata[METADATA])
     return found
 
 

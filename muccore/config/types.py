@@ -248,5 +248,33 @@ class NetworkAddress(Type[Network]):
             raise InvalidValue(str(e)) from None
 
 
+class Origin(Type[str]):
+    """A web origin (RFC 6454), in lower case, or C{*}."""
+
+    allowed = 'an origin such as https://chat.example.org or http://localhost:8080, or "*" for any'
+    _origin: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """See L{Type.parse}."""
+        origin = text.lower()
+        if origin != "*" and self._origin.fullmatch(origin) is None:
+            raise InvalidValue()
+        return origin
+
+
+class HTTPSURL(Type[str]):
+    """An HTTPS URL without a path, or C{""}."""
+
+    allowed = "a URL such as https://chat.example.org, without a path"
+    _url: Final = re.compile(r"https://[a-z0-9._-]+(?::[0-9]{1,5})?")
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """See L{Type.parse}."""
+        url = text.lower().removesuffix("/")
+        if url and self._url.fullmatch(url) is None:
+            raise InvalidValue()
+        return url
+
+
 AnyType = Type[Any]
 """A type of any values."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from muccore.config.endpoints import isEphemeral, isLocal
+from muccore.config.endpoints import endpointsOf, isEphemeral, isLocal
 from muccore.config.errors import quoted
 from muccore.config.hosts import hostsOf
 from muccore.config.plugins import globalReactor
@@ -25,28 +25,29 @@ Finding = tuple[str, str, str]
 _LOOPBACK: Final = "end the endpoint with :interface=127.0.0.1"
 
 
-def _notLocal(endpoints: tuple[str, ...]) -> list[str]:
-    return [endpoint for endpoint in endpoints if not isLocal(endpoint)]
+def _exposed(settings: Settings, *options: str) -> Iterator[tuple[str, str, str]]:
+    """Endpoints of some options, with section and option, that are not on a loopback address."""
+    return (key for key in endpointsOf(settings) if key[1] in options and not isLocal(key[2]))
 
 
 def _checkEndpoints(settings: Settings) -> Iterator[Finding]:
     """Require an endpoint, and none twice."""
-    everything = settings.c2s.listen + settings.c2s.directTlsListen
+    keys = endpointsOf(settings)
+    everything = [endpoint for _, _, endpoint in keys]
     if not everything:
-        yield "c2s", "listen", "found no endpoint here or in direct_tls_listen; allowed: at least one"
-    for key, own in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
-        for endpoint in sorted(set(own)):
-            if everything.count(endpoint) > 1 and not isEphemeral(endpoint):
-                text = f"found {quoted(endpoint)} more than once in listen and direct_tls_listen; allowed: once"
-                yield "c2s", key, text
+        yield "c2s", "listen", "found no endpoint here, in direct_tls_listen or in [http]; allowed: at least one"
+    for section, option, endpoint in sorted(set(keys)):
+        if everything.count(endpoint) > 1 and not isEphemeral(endpoint):
+            yield section, option, f"found {quoted(endpoint)} more than once in [c2s] and [http]; allowed: once"
 
 
 def _checkEncryption(settings: Settings) -> Iterator[Finding]:
     """Require encryption on addresses that are not loopback, for passwords at least."""
-    exposed = _notLocal(settings.c2s.listen)
-    if not exposed:
+    exposed = next(_exposed(settings, "listen"), None)
+    if exposed is None:
         return
-    where = f"where listen has {quoted(exposed[0])}, which is not on a loopback address"
+    section, _, endpoint = exposed
+    where = f"where [{section}] listen has {quoted(endpoint)}, which is not on a loopback address"
     if settings.c2s.tls == "off":
         yield "c2s", "tls", f"found 'off' {where}; allowed there: required, optional (or {_LOOPBACK})"
     elif settings.c2s.tls == "optional" and settings.c2s.allowPlaintextAuth:
@@ -63,6 +64,8 @@ def _checkCertificate(settings: Settings) -> Iterator[Finding]:
         need = f"needed for [c2s] tls = {settings.c2s.tls}"
     elif settings.c2s.directTlsListen:
         need = "needed for [c2s] direct_tls_listen"
+    elif settings.http.tlsListen:
+        need = "needed for [http] tls_listen"
     else:
         need = ""
     pairs = [("tls", settings.tls, need)]
@@ -77,14 +80,15 @@ def _checkCertificate(settings: Settings) -> Iterator[Finding]:
 
 def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
     """Refuse insecure authentication on addresses that are not loopback."""
-    exposed = _notLocal(settings.c2s.listen + settings.c2s.directTlsListen)
+    exposed = next(_exposed(settings, "listen", "direct_tls_listen", "tls_listen"), None)
     for (section, key), backend in {host.accountsAt: host.accounts for host in hostsOf(settings)}.items():
         accounts = makeStore("accounts", backend, settings.base, globalReactor())
-        if getattr(accounts, "loopbackOnly", False) and exposed:
+        if getattr(accounts, "loopbackOnly", False) and exposed is not None:
+            at, _, endpoint = exposed
             yield (
                 section,
                 key,
-                f"found {quoted(backend)}, which accepts any password, where [c2s] listens on {quoted(exposed[0])}, "
+                f"found {quoted(backend)}, which accepts any password, where [{at}] listens on {quoted(endpoint)}, "
                 f"which is not on a loopback address; allowed there: sqlite:PATH, memory: (or {_LOOPBACK})",
             )
 

@@ -187,6 +187,13 @@ CONNECTION_REFUSED: Final = EventKind(
     "limit of {limit}",
     "Too many connections, in all or from that address: the option of `[limits]` and its value.",
 )
+WEBSOCKET_REFUSED: Final = EventKind(
+    "websocket-refused",
+    "address",
+    "{reason}, origin {origin}",
+    "A WebSocket connection was refused: its page is of an origin that is not in `[http] allowed_origins`, or it is "
+    "not under TLS, which `[c2s] tls` requires. The origin is `-` if it did not come from a browser.",
+)
 STREAM_ERROR: Final = EventKind(
     "stream-error",
     "address",

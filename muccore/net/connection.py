@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Final, cast
 from twisted.internet import main, tcp
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IAddress, IConsumer, IDelayedCall, ISSLTransport, ITransport
+from twisted.internet.interfaces import IAddress, IConsumer, IDelayedCall, IProtocol, ISSLTransport, ITransport
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -190,6 +190,19 @@ class BoundedConnection(tcp.Server):
             type(self)._tlsFactory = factory
         # False: our protocol is connected already and keeps its transport.
         return factory.protocol(factory, self.protocol, False)
+
+    # Protocols
+
+    def switchProtocol(self, protocol: IProtocol) -> None:
+        """Give the connection to another protocol, above TLS if that was started. A producer is unregistered."""
+        if self.producer is not None:
+            self.unregisterProducer()
+        if self.TLS:
+            cast(TLSMemoryBIOProtocol, self.protocol).wrappedProtocol = protocol
+        else:
+            self.protocol = protocol
+        protocol.makeConnection(cast(ITransport, self))
+        FileDescriptor.resumeProducing(self)
 
     # Reading
 

@@ -79,9 +79,9 @@ class Networks:
         """
         self._networks = [ipaddress.ip_network(network) for network in networks]
 
-    def __contains__(self, host: str) -> bool:
+    def __contains__(self, host: object) -> bool:
         """Whether a peer is in one of them. A peer without an IP address is local and in every set."""
-        address = addressOf(host)
+        address = addressOf(str(host))
         return address is None or any(address in network for network in self._networks)
 
 

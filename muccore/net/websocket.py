@@ -4,7 +4,7 @@
 The frames of WebSocket (RFC 6455 §5) as a server reads and writes them. No extensions are negotiated.
 
 Only text messages are accepted, since the subprotocol for XMPP has no others (RFC 7395 §3.2). Why this is not a
-library's: docs/design/0010-websocket.md.
+library's: docs/design/0011-websocket.md.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from muccore.net.flush import FlushScheduler
 from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
 from muccore.routing.router import Router
-from muccore.server import preflight
+from muccore.server import preflight, website
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
 from muccore.session.management import ManagementSettings
@@ -22,6 +22,8 @@ from muccore.session.registry import Sessions
 from muccore.stream.c2s import StreamSettings
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
+from muccore.stream.starttls import OFF, REQUIRED
+from muccore.stream.websocket import WebSocketFactory
 
 
 class ServerComponents:
@@ -34,6 +36,9 @@ class ServerComponents:
     @ivar router: finds the domain of an address.
     @ivar hosts: the hosts, the default one first.
     @ivar streams: the factory of clients' streams.
+    @ivar webSocket: makes those over WebSocket.
+    @ivar site: the HTTP site.
+    @ivar factories: the protocol factories by section and option of their endpoints.
     """
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
@@ -52,7 +57,14 @@ class ServerComponents:
             for domain in host.domains:
                 self.router.addDomain(domain)
         self._settings = settings
-        self.streams = C2SFactory(self.flusher, self._offer(settings.c2s.tls), streamSettings(settings))
+        features = self._offer(settings.c2s.tls)
+        self.streams = C2SFactory(self.flusher, features, streamSettings(settings))
+        self.webSocket = WebSocketFactory(self.streams, features, True)
+        self.site = website.makeSite(self.flusher, self.streams, self.webSocket, settings)
+        self.factories: dict[tuple[str, str], Any] = {
+            ("c2s", "listen"): self.streams, ("c2s", "direct_tls_listen"): self.streams.directTLS,
+            ("http", "listen"): self.site, ("http", "tls_listen"): self.site.directTLS,
+        }  # fmt: skip
 
     def _offer(self, tlsMode: str) -> StreamFeatures:
         """What streams to the default host offer, and through it those to the others."""
@@ -77,7 +89,12 @@ class ServerComponents:
         self._configureStreams()
 
     def _configureStreams(self) -> None:
-        self.streams.configure(self._offer(self._settings.c2s.tls), streamSettings(self._settings))
+        settings = self._settings
+        self.streams.configure(self._offer(settings.c2s.tls), streamSettings(settings))
+        # There is no STARTTLS over WebSocket (RFC 7395 §3.9).
+        self.webSocket.features = self._offer(OFF)
+        self.webSocket.tlsRequired = settings.c2s.tls == REQUIRED
+        self.site.settings = website.siteSettings(settings, self.webSocket.features)
 
     def reconfigure(self, settings: Settings, certificates: Mapping[str, ServerTLS]) -> None:
         """

@@ -12,7 +12,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
-from muccore.config.endpoints import socketAddress
+from muccore.config.endpoints import ListenKey, endpointsOf, socketAddress
 from muccore.config.errors import ConfigError
 from muccore.config.schema import Settings
 from muccore.log.logger import Logger
@@ -20,9 +20,6 @@ from muccore.server import preflight
 
 _BACKLOG = 1024
 """Connections that may wait to be accepted at one endpoint, unless it specifies a backlog."""
-
-ListenKey = tuple[str, str]
-"""The option of C{[c2s]} that an endpoint comes from, and the endpoint."""
 
 
 class Listeners:
@@ -35,10 +32,13 @@ class Listeners:
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, factories: Mapping[str, Any], installTransport: Callable[[IListeningPort, Settings], object]
+        self,
+        reactor: Any,
+        factories: Mapping[tuple[str, str], Any],
+        installTransport: Callable[[IListeningPort, Settings], object],
     ) -> None:
         """
-        @param factories: the protocol factories, by option of C{[c2s]}.
+        @param factories: the protocol factories, by section and option.
         @param installTransport: called with each port in the reactor turn in which it begins to listen.
         """
         self.ports: dict[ListenKey, IListeningPort] = {}
@@ -53,7 +53,7 @@ class Listeners:
         @return: a function that closes all other ports and returns an awaitable.
         @raise ConfigError: for the first endpoint that cannot be opened; the ports are then as before.
         """
-        wanted = listenKeys(settings)
+        wanted = endpointsOf(settings)
         closing = [key for key in self.ports if key not in wanted]
         opening = [key for key in wanted if key not in self.ports]
         # The same port number on another address, or for another purpose, must be closed first.
@@ -86,14 +86,15 @@ class Listeners:
             await self._close(key)
 
     async def _open(self, key: ListenKey, settings: Settings) -> None:
-        option, endpoint = key
+        section, option, endpoint = key
         try:
-            port = await serverFromString(self._reactor, _withBacklog(endpoint)).listen(self._factories[option])
+            factory = self._factories[section, option]
+            port = await serverFromString(self._reactor, _withBacklog(endpoint)).listen(factory)
         except CannotListenError as e:
             reason = preflight.describeError(e.socketError) if isinstance(e.socketError, OSError) else str(e)
-            raise ConfigError([settings.problem("c2s", option, f"cannot listen on {endpoint}: {reason}")]) from None
+            raise ConfigError([settings.problem(section, option, f"cannot listen on {endpoint}: {reason}")]) from None
         except (LookupError, OSError):
-            raise ConfigError([preflight.socketNotPassed(settings, option, endpoint)]) from None
+            raise ConfigError([preflight.socketNotPassed(settings, key)]) from None
         self._installTransport(port, settings)
         self.ports[key] = port
 
@@ -105,18 +106,11 @@ class Listeners:
             await self._open(key, settings)
         except ConfigError as e:
             # Another process took the port in between.
-            self._log.critical("no longer listening on {endpoint}: {problem}", endpoint=key[1], problem=e)
-
-
-def listenKeys(settings: Settings) -> list[ListenKey]:
-    """The endpoints of a configuration."""
-    found = [("listen", endpoint) for endpoint in settings.c2s.listen]
-    found += [("direct_tls_listen", endpoint) for endpoint in settings.c2s.directTlsListen]
-    return found
+            self._log.critical("no longer listening on {endpoint}: {problem}", endpoint=key[2], problem=e)
 
 
 def _number(key: ListenKey) -> int | None:
-    address = socketAddress(key[1])
+    address = socketAddress(key[2])
     return None if address is None else address[2]
 
 

@@ -18,7 +18,7 @@ from xml.parsers import expat
 
 from twisted.internet.endpoints import serverFromString
 
-from muccore.config.endpoints import socketAddress
+from muccore.config.endpoints import ListenKey, endpointsOf, socketAddress
 from muccore.config.errors import ConfigError, Problem
 from muccore.config.schema import Settings
 from muccore.interfaces import StoreError
@@ -72,7 +72,7 @@ def _certificates(settings: Settings) -> Iterator[Problem]:
 
 def usesTLS(settings: Settings) -> bool:
     """Whether clients can use TLS."""
-    return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen)
+    return settings.c2s.tls != "off" or bool(settings.c2s.directTlsListen or settings.http.tlsListen)
 
 
 def loadCertificates(settings: Settings) -> dict[str, ServerTLS]:
@@ -118,24 +118,25 @@ def _handlers(settings: Settings, reactor: Any) -> Iterator[Problem]:
 def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:
     # Hold all of them until the last is tried, to find conflicts between them.
     with ExitStack() as probes:
-        for key, endpoints in (("listen", settings.c2s.listen), ("direct_tls_listen", settings.c2s.directTlsListen)):
-            for endpoint in endpoints:
-                address = socketAddress(endpoint)
-                if address is None:
-                    try:
-                        serverFromString(reactor, endpoint)
-                    except LookupError:
-                        yield socketNotPassed(settings, key, endpoint)
-                    continue
-                trouble = _tryListening(probes, *address)
-                if trouble is not None:
-                    yield settings.problem("c2s", key, f"cannot listen on {endpoint}: {trouble}")
+        for key in endpointsOf(settings):
+            section, option, endpoint = key
+            address = socketAddress(endpoint)
+            if address is None:
+                try:
+                    serverFromString(reactor, endpoint)
+                except LookupError:
+                    yield socketNotPassed(settings, key)
+                continue
+            trouble = _tryListening(probes, *address)
+            if trouble is not None:
+                yield settings.problem(section, option, f"cannot listen on {endpoint}: {trouble}")
 
 
-def socketNotPassed(settings: Settings, key: str, endpoint: str) -> Problem:
+def socketNotPassed(settings: Settings, key: ListenKey) -> Problem:
     """Make the problem of an endpoint whose socket the service manager did not pass."""
+    section, option, endpoint = key
     text = f"cannot listen on {endpoint}: no such socket has been handed over; have systemd start the server by it"
-    return settings.problem("c2s", key, text)
+    return settings.problem(section, option, text)
 
 
 def _tryListening(probes: ExitStack, family: socket.AddressFamily, interface: str, port: int) -> str | None:

@@ -23,6 +23,7 @@ from muccore.config.endpoints import socketAddress
 from muccore.config.errors import ConfigError
 from muccore.config.hosts import Host
 from muccore.config.schema import Settings
+from muccore.http.websocket import PATH
 from muccore.net.selfsigned import selfSigned
 from muccore.server.preflight import usesTLS
 
@@ -72,6 +73,9 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
         yield f"  {_address(endpoint)}  {starttls}"
     for endpoint in settings.c2s.directTlsListen:
         yield f"  {_address(endpoint)}  direct TLS"
+    for scheme, endpoints in (("ws", settings.http.listen), ("wss", settings.http.tlsListen)):
+        for endpoint in endpoints:
+            yield f"  {scheme}://{_address(endpoint)}{PATH}"
     accounts = dict.fromkeys(_location(settings, host.accounts) for host in settings.hosts)
     yield f"Accounts are in {' and '.join(accounts)}, rooms in {_location(settings, settings.storage.affiliations)}."
     if needsAccounts:

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from muccore.config.endpoints import endpointsOf
 from muccore.config.errors import ConfigError
 from muccore.config.load import load
 from muccore.config.schema import HANDLER_SECTION, Settings
@@ -31,7 +32,7 @@ from muccore.net import transport
 from muccore.net.certificatecheck import findProblems, isExposed
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
-from muccore.server.listeners import Listeners, listenKeys
+from muccore.server.listeners import Listeners
 from muccore.server.systemd import READY, STOPPING, notify, reloading
 from muccore.xmpp.errors import StreamError
 
@@ -118,8 +119,7 @@ class MUCCoreService(Service):
         await components.open()
         if self._stopped is not None:
             raise CancelledError()
-        factories = {"listen": components.streams, "direct_tls_listen": components.streams.directTLS}
-        self.listeners = Listeners(self.reactor, factories, self._installTransport)
+        self.listeners = Listeners(self.reactor, components.factories, self._installTransport)
         await self.listeners.reconfigure(self.settings)
         self._raiseFileLimit()
         if self._ownsProcess:
@@ -174,7 +174,7 @@ class MUCCoreService(Service):
         self._log.info(
             "muccore serves {domain} on {endpoints}; rooms are at {rooms}",
             domain=", ".join(host.domain for host in settings.hosts),
-            endpoints=", ".join(endpoint for _, endpoint in listenKeys(settings)),
+            endpoints=", ".join(endpoint for _, _, endpoint in endpointsOf(settings)),
             rooms=", ".join(service for host in settings.hosts for service in host.roomServices),
         )
         if needsAccounts:
@@ -315,6 +315,7 @@ class MUCCoreService(Service):
         await self._try(components.flusher.flush)
         await self._try(lambda: components.streams.closeAll(StreamError("system-shutdown")))
         components.sessions.redelivery.flush()
+        await self._try(components.site.closeAll)
         for _, store in components.stores.all:
             await self._try(store.close)
         for call in (self._reporting, self._certificateCheck):

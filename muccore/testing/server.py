@@ -51,11 +51,11 @@ class RunningServer:
         self.server = server
         self.port = self.portOf("listen")
 
-    def portOf(self, key: str) -> int:
-        """Return the first port of C{listen} or C{direct_tls_listen}."""
+    def portOf(self, option: str, section: str = "c2s") -> int:
+        """Return the first port of an option of C{[c2s]} or C{[http]}."""
         listeners = self.server.listeners
         assert listeners is not None, "it serves"
-        listening: Any = next(port for (name, _), port in listeners.ports.items() if name == key)
+        listening: Any = next(port for key, port in listeners.ports.items() if key[:2] == (section, option))
         port: int = listening.getHost().port
         return port
 

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.config.errors import InvalidValue
 from muccore.config.ini import Line
 from muccore.config.types import (
+    HTTPSURL,
     AnyType,
     Boolean,
     Choice,
@@ -23,6 +24,7 @@ from muccore.config.types import (
     Integer,
     ListOf,
     NetworkAddress,
+    Origin,
     Path,
     Size,
     Text,
@@ -50,6 +52,17 @@ class ParseTests(SynchronousTestCase):
             Boolean(), {"yes": True, "On": True, "TRUE": True, "1": True, "no": False, "off": False, "0": False}
         )
         self.assertRefused(Boolean(), "", "maybe", "2", "y")
+
+    def test_web(self) -> None:
+        """Origins and URLs have a host, perhaps a port, and no path; they are compared in lower case."""
+        self.assertParses(
+            Origin(),
+            {"https://Chat.example.org": "https://chat.example.org", "capacitor://localhost": "capacitor://localhost",
+             "http://[::1]:8080": "http://[::1]:8080", "*": "*"},
+        )  # fmt: skip
+        self.assertRefused(Origin(), "", "chat.example.org", "https://", "https://a/", "https://a b", "https://?", "**")
+        self.assertParses(HTTPSURL(), {"": "", "https://A.b:8443": "https://a.b:8443", "https://a.b/": "https://a.b"})
+        self.assertRefused(HTTPSURL(), "http://a.b", "https://a.b/c", "https://", "a.b", "https://a'b", "https://a.b:x")
 
     def test_choice(self) -> None:
         """One of the words; a similar word causes a suggestion."""

@@ -42,12 +42,15 @@ class CheckTests(SynchronousTestCase):
         """At least one endpoint is required."""
         self.assertProblem("[c2s] listen", "at least one", c2s={"listen": ""})
         self.assertFine(c2s={"listen": "", "direct_tls_listen": "tcp:5223"})
+        self.assertFine(c2s={"listen": ""}, http={"listen": "tcp:5280"})
 
     def test_twice(self) -> None:
         """An endpoint must not be given twice, except port 0."""
         self.assertProblem("[c2s] listen", "'tcp:5222' more than once", c2s={"listen": "tcp:5222\n tcp:5222"})
         problems = problemsOf(text(c2s={"listen": "tcp:5222", "direct_tls_listen": "tcp:5222"}))
         self.assertEqual(len(problems), 2)
+        problems = problemsOf(text(c2s={"listen": "tcp:5222"}, http={"tls_listen": "tcp:5222"}))
+        self.assertEqual([problem.split(": ")[1] for problem in problems], ["[c2s] listen", "[http] tls_listen"])
         self.assertFine(c2s={"listen": "tcp:0\n tcp:0", "direct_tls_listen": "tcp:0"})
 
     def test_offInPublic(self) -> None:
@@ -57,6 +60,7 @@ class CheckTests(SynchronousTestCase):
                 "[c2s] tls", repr(endpoint), "required, optional", c2s={"tls": "off", "listen": endpoint}
             )
         self.assertFine(c2s={"tls": "off", "listen": r"tcp6:5222:interface=\:\:1"})
+        self.assertProblem("[c2s] tls", "where [http] listen", c2s={"tls": "off"}, http={"listen": "tcp:5280"})
 
     def test_plaintextAuth(self) -> None:
         """Clear passwords are refused on public listeners with optional TLS."""
@@ -77,12 +81,14 @@ class CheckTests(SynchronousTestCase):
 
     def test_certificateNeeded(self) -> None:
         """TLS of either kind requires a certificate and its key."""
-        for c2s in (
-            {"tls": "required"},
-            {"tls": "optional"},
-            {"tls": "off", "direct_tls_listen": "tcp:5223:interface=127.0.0.1"},
+        off: dict[str, str | None] = {"tls": "off"}
+        for sections in (
+            {"c2s": {"tls": "required"}},
+            {"c2s": {"tls": "optional"}},
+            {"c2s": {**off, "direct_tls_listen": "tcp:5223:interface=127.0.0.1"}},
+            {"c2s": off, "http": {"tls_listen": "tcp:5281"}},
         ):
-            problems = problemsOf(text(c2s=c2s, tls=NO_CERTIFICATE))
+            problems = problemsOf(text(**sections, tls=NO_CERTIFICATE))
             self.assertEqual(len(problems), 2, problems)
             self.assertIn("[tls] certificate: found nothing; allowed: the path of a file, needed for", problems[0])
             self.assertIn("[tls] private_key: found nothing", problems[1])
@@ -95,13 +101,14 @@ class CheckTests(SynchronousTestCase):
 
     def test_insecureInPublic(self) -> None:
         """Authentication that accepts any password is refused on public listeners."""
-        for c2s in ({"listen": "tcp:5222"}, {"direct_tls_listen": "tcp:5223"}):
+        options = (("c2s", "listen"), ("c2s", "direct_tls_listen"), ("http", "listen"), ("http", "tls_listen"))
+        for section, option in options:
             self.assertProblem(
                 "[auth] backend",
                 "'insecure:', which accepts any password",
                 "interface=127.0.0.1",
-                c2s=c2s,
                 auth={"backend": "insecure:"},
+                **{section: {option: "tcp:5222"}},
             )
 
     def test_sizes(self) -> None:

@@ -58,6 +58,23 @@ class ConnectionContract:
         self.receive(peer, lambda: peer.received == b"hello")
         self.assertEqual(protocol.received, b"hello")
 
+    def test_switchProtocol(self: Any) -> None:
+        """Another protocol gets the connection; the first one is not told of its end."""
+        transport, protocol, _, peer = self.make()
+        successor, producer = Recorder(), Producer()
+        transport.registerProducer(producer, True)
+        transport.pauseProducing()
+        transport.write(b"1")
+        transport.switchProtocol(successor)
+        successor.transport.write(b"2")
+        peer.send(b"hello")
+        self.until(lambda: successor.received == b"hello")
+        self.receive(peer, lambda: peer.received == b"12")
+        self.assertIsNone(transport.producer)
+        peer.sock.close()
+        self.untilLost(successor)
+        self.assertEqual((protocol.received, protocol.reasons), (b"", []))
+
     def test_textIsRefused(self: Any) -> None:
         """Writing text raises TypeError."""
         transport, *_ = self.make()

@@ -26,14 +26,14 @@ _DOCUMENT: Final = _ROOT.joinpath("docs", "scenarios.md").read_text("utf-8")
 
 
 class ScenarioTests(TestCase):
-    """One test for each scenario, named after its file, and for each example of the documentation."""
+    """Two tests for each scenario, over TCP and WebSocket; one for each example of the documentation."""
 
     timeout = 60
     server: RunningServer
 
     async def setUp(self) -> None:
         """Start a server."""
-        self.server = await startServer(reactor)
+        self.server = await startServer(reactor, http={"listen": "tcp:0:interface=127.0.0.1"})
         self.addCleanup(self.server.stop)
 
     async def test_commands(self) -> None:
@@ -50,11 +50,12 @@ class ScenarioTests(TestCase):
             self.assertEqual(printed[-1], f"{len(files)} passed, 0 failed\n")
 
 
-def _testOf(name: str, script: Script) -> Callable[[ScenarioTests], Coroutine[Any, Any, None]]:
+def _testOf(name: str, script: Script, websocket: bool = False) -> Callable[[ScenarioTests], Coroutine[Any, Any, None]]:
     """Return the test of one scenario."""
 
     async def test(self: ScenarioTests) -> None:
-        await run(reactor, script, RunOptions(self.server.host, self.server.port, exact=True))
+        port = self.server.portOf("listen", "http") if websocket else self.server.port
+        await run(reactor, script, RunOptions(self.server.host, port, exact=True, websocket=websocket))
 
     test.__name__ = f"test_{name}"
     test.__doc__ = f"{script.title}."
@@ -62,7 +63,9 @@ def _testOf(name: str, script: Script) -> Callable[[ScenarioTests], Coroutine[An
 
 
 for _path in sorted(_HERE.glob("*.scs")):
-    setattr(ScenarioTests, f"test_{_path.stem}", _testOf(_path.stem, load(str(_path))))
+    _script = load(str(_path))
+    setattr(ScenarioTests, f"test_{_path.stem}", _testOf(_path.stem, _script))
+    setattr(ScenarioTests, f"test_{_path.stem}_websocket", _testOf(f"{_path.stem}_websocket", _script, True))
 for _number, _text in enumerate(re.findall(r"^```scansion\n(.*?)^```$", _DOCUMENT, re.DOTALL | re.MULTILINE), 1):
     _script = parse(_text, str(_HERE / f"documentation-{_number}.scs"))
     setattr(ScenarioTests, f"test_documentation{_number}", _testOf(f"documentation{_number}", _script))

@@ -13,16 +13,18 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogLevel
 from twisted.trial.unittest import TestCase
 
+from muccore.config.endpoints import endpointsOf
 from muccore.config.errors import ConfigError
 from muccore.config.schema import Settings
-from muccore.server.listeners import Listeners, listenKeys
+from muccore.server.listeners import Listeners
 from muccore.testing.server import makeSettings
 from tests.configuration import Logged
 
 
-def settings(*listen: str, direct: str = "") -> Settings:
-    """A configuration with some endpoints."""
+def settings(*listen: str, direct: str = "", **http: str) -> Settings:
+    """A configuration with some endpoints; those of C{[http]} by option."""
     return makeSettings(
+        http=http,
         c2s={"listen": "\n  ".join(listen), "direct_tls_listen": direct, "tls": "required"},
         tls={"certificate": "c", "private_key": "k"},
         auth={"backend": "memory:"},
@@ -50,7 +52,8 @@ class ListenersTests(TestCase):
         """Make factories that accept connections and do nothing."""
         self.logged = Logged(self)
         self.equipped: list[Any] = []
-        self.factories = {key: Factory.forProtocol(Protocol) for key in ("listen", "direct_tls_listen")}
+        options = [("c2s", "listen"), ("c2s", "direct_tls_listen"), ("http", "listen"), ("http", "tls_listen")]
+        self.factories = {key: Factory.forProtocol(Protocol) for key in options}
         self.listeners = Listeners(reactor, self.factories, lambda port, settings: self.equipped.append(port))
         self.addCleanup(self.listeners.closeAll)
 
@@ -67,18 +70,19 @@ class ListenersTests(TestCase):
 
     async def test_endpoints(self) -> None:
         """
-        It listens on each endpoint of both options, with the option's factory, and installs the transport on every
+        It listens on each endpoint of every option, with the option's factory, and installs the transport on every
         port.
         """
-        one, two, direct = (self.free() for _ in range(3))
-        configured = settings(at(one), at(two), direct=at(direct))
+        one, two, direct, web, webTLS = (self.free() for _ in range(5))
+        configured = settings(at(one), at(two), direct=at(direct), listen=at(web), tls_listen=at(webTLS))
         await self.reconfigure(configured)
-        self.assertEqual(list(self.listeners.ports), listenKeys(configured))
+        self.assertEqual(list(self.listeners.ports), endpointsOf(configured))
         self.assertEqual(self.equipped, list(self.listeners.ports.values()))
-        for port in (one, two, direct):
+        for port in (one, two, direct, web, webTLS):
             self.assertTrue(reachable(port))
         made = [port.factory for port in self.equipped]
-        self.assertEqual(made, [self.factories["listen"]] * 2 + [self.factories["direct_tls_listen"]])
+        first, *others = self.factories.values()
+        self.assertEqual(made, [first, first, *others])
 
     async def test_changes(self) -> None:
         """
@@ -86,14 +90,14 @@ class ListenersTests(TestCase):
         """
         stays, goes, comes = (self.free() for _ in range(3))
         await self.reconfigure(settings(at(stays), at(goes)))
-        before = self.listeners.ports["listen", at(stays)]
+        before = self.listeners.ports["c2s", "listen", at(stays)]
         closeOthers = await self.listeners.reconfigure(settings(at(stays), at(comes)))
         self.assertTrue(reachable(comes))
         self.assertTrue(reachable(goes))
         await closeOthers()
         self.assertFalse(reachable(goes))
-        self.assertIs(self.listeners.ports["listen", at(stays)], before)
-        self.assertEqual(set(self.listeners.ports), {("listen", at(stays)), ("listen", at(comes))})
+        self.assertIs(self.listeners.ports["c2s", "listen", at(stays)], before)
+        self.assertEqual(set(self.listeners.ports), {("c2s", "listen", at(stays)), ("c2s", "listen", at(comes))})
 
     async def test_samePort(self) -> None:
         """A port can move from one address to all, and from STARTTLS to direct TLS."""
@@ -103,7 +107,7 @@ class ListenersTests(TestCase):
         self.assertTrue(reachable(port, "127.0.0.2"))
         await self.reconfigure(settings(at(self.free()), direct=at(port)))
         self.assertTrue(reachable(port))
-        self.assertIs(self.equipped[-1].factory, self.factories["direct_tls_listen"])
+        self.assertIs(self.equipped[-1].factory, self.factories["c2s", "direct_tls_listen"])
 
     async def test_cannot(self) -> None:
         """

@@ -503,7 +503,7 @@ class ReloadTests(ServerTestCase):
         file.configure(c2s={"listen": "tcp:0:interface=127.0.0.3"})
         await running.server.reload()
         self.assertTrue(first.called)
-        [(_, endpoint)] = running.server.listeners.ports
+        [(_, _, endpoint)] = running.server.listeners.ports
         self.assertEqual(endpoint, "tcp:0:interface=127.0.0.3")
         self.assertEqual(len([line for line in self.logged.lines(LogLevel.info) if line.startswith("reloaded")]), 2)
 

@@ -1,0 +1,68 @@
+# -*- test-case-name: tests.http.test_hostmeta -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Discovery of the ways to connect other than TCP (XEP-0156), as XRD and as JRD (RFC 6415)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from muccore.http.site import HTTPSite, headerValues, plain
+from muccore.xmpp.rendering import escapeAttribute
+from muccore.xmpp.specs import Spec
+
+implements: Final = (Spec(156, "Discovering Alternative XMPP Connection Methods", "1.4.0"),)
+
+XRD_PATH: Final = "/.well-known/host-meta"
+JRD_PATH: Final = "/.well-known/host-meta.json"
+
+WEBSOCKET: Final = "urn:xmpp:alt-connections:websocket"
+"""The relation of XMPP over WebSocket."""
+
+_XRD: Final = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
+_HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class HostMeta(Resource):
+    """
+    One of the two documents. It announces only what is under TLS (§3.2): at the public URL of the site, or where it was
+    requested, if that was under TLS.
+    """
+
+    def __init__(self, site: HTTPSite, links: Mapping[str, str], asJSON: bool) -> None:
+        """@param links: path of each way to connect, by relation."""
+        super().__init__()
+        self._site = site
+        self._json = asJSON
+        self._links = links
+
+    def render_GET(self, request: Request) -> bytes:
+        """Send the document, to pages of any origin (§4)."""
+        request.setHeader(b"Access-Control-Allow-Origin", b"*")
+        base = self._base(request)
+        if base is None:
+            return plain(request, "This is to be requested over HTTPS.", 404)
+        links = [{"rel": relation, "href": base + path} for relation, path in self._links.items()]
+        if self._json:
+            request.setHeader(b"Content-Type", b"application/json")
+            return json.dumps({"links": links}).encode("ascii")
+        request.setHeader(b"Content-Type", b"application/xrd+xml")
+        lines = ["<?xml version='1.0' encoding='utf-8'?>", f"<XRD xmlns='{_XRD}'>"]
+        lines += [f"  <Link rel='{link['rel']}' href='{escapeAttribute(link['href'])}'/>" for link in links]
+        return "\n".join([*lines, "</XRD>\n"]).encode()
+
+    def _base(self, request: Request) -> str | None:
+        """What precedes a path in a C{wss} URL."""
+        url = self._site.settings.publicURL
+        if url:
+            return "wss" + url.removeprefix("https")
+        host = ",".join(headerValues(request, "Host")).lower()
+        return f"wss://{host}" if self._site.isSecure(request) and _HOST.fullmatch(host) else None
+
+
+__all__ = ["JRD_PATH", "WEBSOCKET", "XRD_PATH", "HostMeta"]

@@ -1,0 +1,165 @@
+# -*- test-case-name: tests.server.test_website -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.server.website}: clients over WebSocket of whole servers."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lxml import etree
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from muccore.server.assembly import ServerComponents
+from muccore.server.website import siteSettings
+from muccore.testing.scansion.client import ClientFailed
+from muccore.testing.scansion.language import ClientDefinition
+from muccore.testing.scansion.websocket import WebSocketClient, connect
+from muccore.testing.server import RunningServer, makeSettings, startServer
+from muccore.xmpp import ns
+from tests.certificates import makeCertificate
+from tests.endtoend.clients import logIn
+from tests.stream.clients import ScramClient
+
+PASSWORD = "secret"
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+class Requester(Protocol):
+    """
+    Sends a request, and collects the response.
+
+    @ivar done: fires with the response when the connection is lost.
+    """
+
+    def __init__(self, request: bytes) -> None:
+        self.done: Deferred[bytes] = Deferred()
+        self._request = request
+        self._received = b""
+
+    def connectionMade(self) -> None:
+        """Send the request."""
+        self.transport.write(self._request)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Collect the response."""
+        self._received += data
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """Give the response."""
+        self.done.callback(self._received)
+
+
+class WebSiteTests(TestCase):
+    """Servers with the HTTP site."""
+
+    timeout = 30
+
+    async def serve(self, **settings: dict[str, str]) -> RunningServer:
+        """Start a server."""
+        server = await startServer(reactor, os.path.abspath("server.cfg"), **settings)
+        self.addCleanup(server.stop)
+        return server
+
+    async def serveTLS(self, **http: str) -> RunningServer:
+        """Start a server that requires TLS, with the account of Romeo."""
+        certificate, key = makeCertificate(os.path.abspath("."))
+        server = await self.serve(
+            c2s={"tls": "required", "allow_plaintext_auth": "no"}, tls={"certificate": certificate, "private_key": key},
+            auth={"backend": "memory:"}, http=http,
+        )  # fmt: skip
+        components: Any = server.server.components
+        await components.hosts[0].accounts.create("romeo@localhost", PASSWORD)
+        return server
+
+    async def client(self, server: RunningServer, tls: bool = False) -> WebSocketClient:
+        """Connect a client, which is dropped at the end of the test."""
+        port = server.portOf("tls_listen" if tls else "listen", "http")
+        client = await connect(reactor, "127.0.0.1", port, 10, tls)
+
+        def drop() -> Deferred[None]:
+            client.abort()
+            return client.closed()
+
+        self.addCleanup(drop)
+        return client
+
+    async def test_bothTransports(self) -> None:
+        """Clients over WebSocket and over TCP send messages to each other."""
+        server = await self.serve(http={"listen": LOOPBACK})
+        romeo = await self.client(server)
+        await romeo.login(ClientDefinition("Romeo", "romeo@localhost", PASSWORD, "web"))
+        juliet = await logIn(self, server.port, "juliet")
+        romeo.send(f"<message to='{juliet.full}' type='chat'><body>€</body></message><presence/>")
+        received = await juliet.next()
+        self.assertEqual((received.get("from"), received.findtext(f"{{{ns.CLIENT}}}body")), (romeo.full, "€"))
+        juliet.send(f"<message to='{romeo.full}' type='chat'><body>{'x' * 70_000}</body></message>")
+        while (received := await romeo.next()).tag != f"{{{ns.CLIENT}}}message":
+            pass
+        self.assertEqual(received.findtext(f"{{{ns.CLIENT}}}body"), "x" * 70_000)
+
+    async def test_channelBinding(self) -> None:
+        """Over C{wss:} a log-in can be bound to the TLS connection."""
+        server = await self.serveTLS(tls_listen=LOOPBACK)
+        romeo = await self.client(server, tls=True)
+        romeo._domain = "localhost"
+        features = await romeo._open()
+        offered = {str(each.text) for each in features.iter(f"{{{ns.SASL}}}mechanism")}
+        self.assertEqual(offered, {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"})
+        self.assertNotIn(ns.TLS, etree.tostring(features, encoding="unicode"))
+        data = romeo.transport.getHandle().export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+        scram = ScramClient("sha256", "romeo", PASSWORD, b"p=tls-exporter,,", data)
+        challenge = await romeo._exchange("auth", scram.first(), "challenge", "SCRAM-SHA-256-PLUS")
+        scram.verify(await romeo._exchange("response", scram.final(challenge), "success"))
+
+    async def test_tlsRequired(self) -> None:
+        """Without TLS, connections are refused if logging in requires it."""
+        server = await self.serveTLS(listen=LOOPBACK, tls_listen=LOOPBACK)
+        with self.assertRaises(ClientFailed) as raised:
+            await self.client(server)
+        self.assertIn("status 403", str(raised.exception))
+        romeo = await self.client(server, tls=True)
+        await romeo.login(ClientDefinition("Romeo", "romeo@localhost", PASSWORD))
+
+    async def test_end(self) -> None:
+        """The end of the server closes streams in order, and drops connections that carry HTTP."""
+        server = await self.serve(http={"listen": LOOPBACK})
+        romeo = await self.client(server)
+        await romeo.login(ClientDefinition("Romeo", "romeo@localhost", PASSWORD))
+        waiting = Requester(b"GET / HTTP/1.1\r\n")
+        endpoint = HostnameEndpoint(reactor, "127.0.0.1", server.portOf("listen", "http"))
+        await endpoint.connect(Factory.forProtocol(lambda: waiting))
+        await server.stop()
+        self.assertEqual(await waiting.done, b"")
+        await romeo.closed()
+        self.assertEqual(romeo.lost, "stream error system-shutdown")
+
+    async def test_pages(self) -> None:
+        """The site has a page, and the discovery of its public address."""
+        server = await self.serve(http={"listen": LOOPBACK, "public_url": "https://Chat.Example.org/"})
+        endpoint = HostnameEndpoint(reactor, "127.0.0.1", server.portOf("listen", "http"))
+        for path, expected in (
+            ("/", b"/xmpp-websocket"),
+            ("/.well-known/host-meta", b"href='wss://chat.example.org/xmpp-websocket'"),
+            ("/.well-known/host-meta.json", b'"href": "wss://chat.example.org/xmpp-websocket"'),
+        ):
+            requester = Requester(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            await endpoint.connect(Factory.forProtocol(lambda requester=requester: requester))
+            response = await requester.done
+            self.assertTrue(response.startswith(b"HTTP/1.1 200 "), response)
+            self.assertIn(expected, response)
+
+    def test_settings(self) -> None:
+        """The origin of the domain itself is allowed, as browsers write it, besides those of the configuration."""
+        settings = makeSettings(
+            server={"domain": "bücher.example"},
+            http={"listen": LOOPBACK, "allowed_origins": "HTTP://localhost:8080", "trusted_proxies": "127.0.0.1"},
+        )
+        made = siteSettings(settings, ServerComponents(settings, Clock()).webSocket.features)
+        self.assertEqual(made.allowedOrigins, {"https://xn--bcher-kva.example", "http://localhost:8080"})
+        self.assertEqual(["127.0.0.1" in made.trustedProxies, "127.0.0.2" in made.trustedProxies], [True, False])
