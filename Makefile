@@ -46,12 +46,18 @@ $(VENV)/.dev: $(VENV)/.made setup.cfg pyproject.toml
 	$(PIP) -e '.[test,dev]'
 	@touch $(VENV)/.serve $(VENV)/.test $@
 
+# A web client for a test, at the versions of the lock file. Without npm, or offline, that test is skipped.
+$(VENV)/.browser: $(VENV)/.made tests/endtoend/browser/package-lock.json
+	@mkdir -p $(VENV)/browser && cp tests/endtoend/browser/package*.json $(VENV)/browser
+	@if cd $(VENV)/browser && npm ci --no-audit --no-fund --ignore-scripts; then touch ../.browser; \
+	    else echo "npm cannot install the web client (apt-get install nodejs npm): its test is skipped." >&2; fi
+
 serve: $(VENV)/.serve
 	@mkdir -p -m 700 var
 	@trap : INT; $(VENV)/bin/twistd --nodaemon --pidfile= --logger=muccore.server.quickstart.terminalObserver \
 	    muccore -c $(CONFIG) --quickstart
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(VENV)/.browser
 	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TRIALFLAGS) $(TESTS)
 
 lint: $(VENV)/.dev

@@ -1,0 +1,91 @@
+# -*- test-case-name: tests.endtoend.test_browser -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Clients of xmpp.js, as web pages have them, over WebSocket: C{browser/chat.mjs}, under Node.js. C{make test} installs
+their packages, at the versions of C{browser/package-lock.json}.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.internet import reactor
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import SkipTest, TestCase
+
+from muccore.testing.server import RunningServer, startServer
+from tests.certificates import makeCertificate
+
+_SCRIPT: Final = Path(__file__).parent / "browser" / "chat.mjs"
+_INSTALLED: Final = Path(sys.prefix) / "browser"
+_LOOPBACK: Final = "tcp:0:interface=127.0.0.1"
+_ROOM: Final = "garden@conference.localhost"
+_PAGE: Final = "https://chat.example.org"
+
+_EXPECTED: Final = f"""\
+romeo online romeo@localhost/web
+juliet online juliet@localhost/web
+romeo entered 110 201
+juliet entered 110
+message {_ROOM}/romeo 26
+message {_ROOM}/romeo 26
+message {_ROOM}/juliet 100000
+message {_ROOM}/juliet 100000
+juliet resumed {_ROOM}/romeo
+romeo offline
+juliet offline
+"""
+
+
+class BrowserTests(TestCase):
+    """Logging in, entering a room, sending messages, and resuming a session."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        """Prepare the script: its packages are found beside it."""
+        node = shutil.which("node") or shutil.which("nodejs")
+        if "CI" not in os.environ and (node is None or not _INSTALLED.joinpath("node_modules").is_dir()):
+            raise SkipTest("needs Node.js, and npm when make test installs the packages")
+        self.node = node or "node"
+        shutil.copy(_SCRIPT, _INSTALLED)
+
+    async def serve(self, **settings: dict[str, str]) -> RunningServer:
+        """Start a server."""
+        server = await startServer(reactor, os.path.abspath("server.cfg"), **settings)
+        self.addCleanup(server.stop)
+        return server
+
+    async def chat(self, service: str, origin: str = "https://localhost", **environment: str) -> tuple[str, str, int]:
+        """Run the script: its output, its errors and its status."""
+        found: Any = await getProcessOutputAndValue(
+            self.node, [str(_INSTALLED / _SCRIPT.name), service, origin], {**os.environ, **environment}
+        )
+        out, errors, status = found
+        return out.decode(), errors.decode(), status
+
+    async def test_ws(self) -> None:
+        """Without TLS, from a page of an allowed origin; others are refused."""
+        server = await self.serve(http={"listen": _LOOPBACK, "allowed_origins": _PAGE})
+        service = f"ws://localhost:{server.portOf('listen', 'http')}/xmpp-websocket"
+        self.assertEqual(await self.chat(service, _PAGE), (_EXPECTED, "", 0))
+        _, errors, status = await self.chat(service, "https://evil.example")
+        self.assertEqual(status, 1)
+        self.assertIn("403", errors)
+
+    async def test_wss(self) -> None:
+        """With TLS and accounts, from a page of the domain itself; the certificate is verified."""
+        certificate, key = makeCertificate(os.path.abspath("."))
+        server = await self.serve(
+            c2s={"tls": "required", "allow_plaintext_auth": "no"}, tls={"certificate": certificate, "private_key": key},
+            auth={"backend": "memory:"}, http={"tls_listen": _LOOPBACK},
+        )  # fmt: skip
+        components: Any = server.server.components
+        for name in ("romeo", "juliet"):
+            await components.hosts[0].accounts.create(f"{name}@localhost", "secret")
+        service = f"wss://localhost:{server.portOf('tls_listen', 'http')}/xmpp-websocket"
+        self.assertEqual(await self.chat(service, NODE_EXTRA_CA_CERTS=certificate), (_EXPECTED, "", 0))
