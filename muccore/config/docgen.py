@@ -38,6 +38,10 @@ NAMED_EXAMPLE: Final = """
 #private_key = ../var/example.net.key
 #accounts = sqlite:../var/example.net.db
 #muc = conference.example.net
+
+# An external component: docs/components.md.
+#[component bot.example.net]
+#secret = a long random text
 """
 """The example of the sections that have a name."""
 

@@ -17,6 +17,7 @@ from typing import Final
 from muccore.config.errors import quoted
 
 _SECTION: Final = re.compile(r"\[\s*([^\[\]]*?)\s*\]\Z")
+_SECRET: Final = re.compile(r"secret\b")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _BOM: Final = "\ufeff"
 
@@ -137,7 +138,8 @@ class _Reader:
         key, equals, value = line.partition("=")
         key = key.rstrip()
         if not equals or not key:
-            self._report(number, self._name, None, f"found {quoted(line)}; allowed: key = value, [section], # comment")
+            shown = quoted(line) if _SECRET.match(line) is None else "a secret without ="
+            self._report(number, self._name, None, f"found {shown}; allowed: key = value, [section], # comment")
             return
         if self._section is None:
             self._report(number, None, key, "found a key before the first section; allowed: after its [section]")

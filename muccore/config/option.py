@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from muccore.config.types import AnyType, Type
+from muccore.config.types import AnyType, Secret, Type
 
 T = TypeVar("T")
 
@@ -38,6 +38,6 @@ class Option:
 
 def option(type: Type[T], default: str | None, doc: str) -> T:
     """Declare an option, a field of a section's class. The return type lets mypy check the annotation."""
-    found: Any = field(metadata={METADATA: (type, default, doc)})
+    found: Any = field(metadata={METADATA: (type, default, doc)}, repr=not isinstance(type, Secret))
     value: T = found
     return value

@@ -35,6 +35,7 @@ from muccore.config.types import (
     NetworkAddress,
     Origin,
     Path,
+    Secret,
     Size,
     Text,
 )
@@ -323,6 +324,24 @@ class MUCSection:
 
 
 @dataclass(frozen=True)
+class ComponentsSection:
+    """The connections of external components (XEP-0114), if there is a section for one."""
+
+    listen: tuple[str, ...] = _option(
+        ListOf(Endpoint("tcp", "tcp6", "systemd")),
+        "tcp:5347:interface=127.0.0.1",
+        "Where components connect, as in [c2s]. Their connections are not encrypted.",
+    )
+
+
+@dataclass(frozen=True)
+class ComponentSection:
+    """An external component that may connect and then serves this domain; there may be several of these sections."""
+
+    secret: str = _option(Secret(), None, "The secret that the component must know. It can send from its whole domain.")
+
+
+@dataclass(frozen=True)
 class HostSection:
     """
     A further domain of accounts; there may be several of these sections. All other settings apply to it too, the
@@ -368,6 +387,7 @@ class Settings:
     auth: AuthSection
     storage: StorageSection
     muc: MUCSection
+    components: ComponentsSection
     named: Mapping[str, Mapping[str, Any]]
     handlers: Mapping[str, Mapping[str, str]]
     base: FilePath[str]
@@ -399,11 +419,12 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "auth": AuthSection,
     "storage": StorageSection,
     "muc": MUCSection,
+    "components": ComponentsSection,
 }
 """Section names, which are attributes of L{Settings}, to their classes, in the order of the reference."""
 
 
-NAMED_SECTIONS: Final[Mapping[str, type[Any]]] = {"host": HostSection}
+NAMED_SECTIONS: Final[Mapping[str, type[Any]]] = {"host": HostSection, "component": ComponentSection}
 """Kinds of sections C{[KIND NAME]}, where the name is a domain, to their classes."""
 
 

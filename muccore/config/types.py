@@ -223,6 +223,22 @@ class Text(Type[str]):
         return text
 
 
+class Secret(Text):
+    """A line of text that is never shown."""
+
+    allowed = "one line of text, without control characters and not empty"
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """See L{Type.parse}."""
+        if not text:
+            raise InvalidValue()
+        return super().parse(text, base)
+
+    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], reject: Reject) -> str | None:
+        """See L{Type.read}. Errors do not quote what was found."""
+        return super().read(lines, number, base, lambda line, found, error: reject(line, found and "***", error))
+
+
 class Path(Type[FilePath[str] | None]):
     """The path of a file, relative to the folder of the configuration file; C{None} if nothing is given."""
 

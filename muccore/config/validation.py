@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from muccore.config.endpoints import endpointsOf, isEphemeral, isLocal
+from muccore.config.endpoints import ListenKey, endpointsOf, isEphemeral, isLocal
 from muccore.config.errors import quoted
 from muccore.config.hosts import hostsOf
 from muccore.config.plugins import globalReactor
@@ -26,19 +26,23 @@ _LOOPBACK: Final = "end the endpoint with :interface=127.0.0.1"
 
 
 def _exposed(settings: Settings, *options: str) -> Iterator[tuple[str, str, str]]:
-    """Endpoints of some options, with section and option, that are not on a loopback address."""
-    return (key for key in endpointsOf(settings) if key[1] in options and not isLocal(key[2]))
+    """Clients' endpoints of some options, with section and option, that are not on a loopback address."""
+    return (key for key in _ofClients(settings) if key[1] in options and not isLocal(key[2]))
+
+
+def _ofClients(settings: Settings) -> list[ListenKey]:
+    return [key for key in endpointsOf(settings) if key[0] != "components"]
 
 
 def _checkEndpoints(settings: Settings) -> Iterator[Finding]:
     """Require an endpoint, and none twice."""
     keys = endpointsOf(settings)
     everything = [endpoint for _, _, endpoint in keys]
-    if not everything:
+    if not _ofClients(settings):
         yield "c2s", "listen", "found no endpoint here, in direct_tls_listen or in [http]; allowed: at least one"
     for section, option, endpoint in sorted(set(keys)):
         if everything.count(endpoint) > 1 and not isEphemeral(endpoint):
-            yield section, option, f"found {quoted(endpoint)} more than once in [c2s] and [http]; allowed: once"
+            yield section, option, f"found {quoted(endpoint)} more than once in all sections; allowed: once"
 
 
 def _checkEncryption(settings: Settings) -> Iterator[Finding]:
@@ -112,7 +116,7 @@ def _checkSizes(settings: Settings) -> Iterator[Finding]:
 
 
 def _checkDomains(settings: Settings) -> Iterator[Finding]:
-    """Require a different domain for each host and each service of rooms."""
+    """Require a different domain for each host, service of rooms and component."""
     hosts = hostsOf(settings)
     taken = {hosts[0].domain: "[server] domain"}
     for domain in settings.named["host"]:
@@ -126,6 +130,15 @@ def _checkDomains(settings: Settings) -> Iterator[Finding]:
                 text = f"a domain other than that of {taken[service]}, such as conference.{host.domain}"
                 yield section, key, f"found {quoted(service)}; allowed: {text}"
             taken[service] = f"[{section}] {key}"
+    for name in settings.named["component"]:
+        if name in taken:
+            yield f"component {name}", "", f"found the domain of {taken[name]}; allowed: another domain"
+
+
+def _checkComponents(settings: Settings) -> Iterator[Finding]:
+    """Require an endpoint for components."""
+    if settings.named["component"] and not settings.components.listen:
+        yield "components", "listen", "found nothing; allowed with a [component NAME]: at least one endpoint"
 
 
 def _checkHistory(settings: Settings) -> Iterator[Finding]:
@@ -142,6 +155,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkInsecureAuth,
     _checkSizes,
     _checkDomains,
+    _checkComponents,
     _checkHistory,
 )
 """Every check."""

@@ -15,6 +15,7 @@ from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
 from muccore.routing.router import Router
 from muccore.server import preflight, website
+from muccore.server.externalcomponents import ExternalComponents
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
 from muccore.session.management import ManagementSettings
@@ -38,6 +39,7 @@ class ServerComponents:
     @ivar streams: the factory of clients' streams.
     @ivar webSocket: makes those over WebSocket.
     @ivar site: the HTTP site.
+    @ivar external: the external components.
     @ivar factories: the protocol factories by section and option of their endpoints.
     """
 
@@ -61,9 +63,13 @@ class ServerComponents:
         self.streams = C2SFactory(self.flusher, features, streamSettings(settings))
         self.webSocket = WebSocketFactory(self.streams, features, True)
         self.site = website.makeSite(self.flusher, self.streams, self.webSocket, settings)
+        self.external = ExternalComponents(settings, self.router, self.flusher, streamSettings(settings))
+        for host in self.hosts:
+            host.handlers.components = self.external.connected
         self.factories: dict[tuple[str, str], Any] = {
             ("c2s", "listen"): self.streams, ("c2s", "direct_tls_listen"): self.streams.directTLS,
             ("http", "listen"): self.site, ("http", "tls_listen"): self.site.directTLS,
+            ("components", "listen"): self.external.streams,
         }  # fmt: skip
 
     def _offer(self, tlsMode: str) -> StreamFeatures:
@@ -95,6 +101,7 @@ class ServerComponents:
         self.webSocket.features = self._offer(OFF)
         self.webSocket.tlsRequired = settings.c2s.tls == REQUIRED
         self.site.settings = website.siteSettings(settings, self.webSocket.features)
+        self.external.reconfigure(settings, streamSettings(settings))
 
     def reconfigure(self, settings: Settings, certificates: Mapping[str, ServerTLS]) -> None:
         """

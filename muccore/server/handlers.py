@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
@@ -38,6 +38,7 @@ class HostHandlers:
     @ivar muc: the rooms, by the domain of the service.
     @ivar disco: service discovery at the accounts' domain.
     @ivar presence: the presence of sessions.
+    @ivar components: lists the external components that are connected.
     """
 
     def __init__(self, settings: Settings, host: Host, stores: ServerStores, reactor: Any) -> None:
@@ -47,6 +48,8 @@ class HostHandlers:
         options = mucOptions(settings, host.domain)
         self.muc = {service: MUCHandler(stores.rooms, options) for service in host.roomServices}
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
+        self.components: Callable[[], Iterable[str]] = tuple
+        self._suffix = f".{host.domain}"
         self.presence = PresenceHandler(settings.limits.directedPresences)
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
@@ -56,8 +59,12 @@ class HostHandlers:
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
 
-    def _services(self) -> list[tuple[str, str]]:
-        return [(service, muc.options.name) for service, muc in self.muc.items()]
+    def _services(self) -> Iterator[tuple[str, str | None]]:
+        for service, muc in self.muc.items():
+            yield service, muc.options.name
+        for component in self.components():
+            if component.endswith(self._suffix):
+                yield component, None
 
     def _section(self, domain: str) -> str:
         """The section that lists the additional handlers of a domain."""

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, cast
 
 from twisted.application.service import Service
@@ -138,7 +139,7 @@ class MUCCoreService(Service):
         transport.installOnPort(port, cls)
 
     def _checkCertificates(self) -> None:
-        """Warn of certificates that clients refuse, or soon will, and of keys that others can read."""
+        """Warn of certificates that clients refuse, or soon will, and of keys and secrets that others can read."""
         now = datetime.fromtimestamp(self._time(), UTC)
         exposed = set()
         for host in () if self.components is None else self.components.hosts:
@@ -150,6 +151,9 @@ class MUCCoreService(Service):
                 exposed.add(host.tls.keyPath)
         for path in sorted(exposed):
             self._log.warn("{path}: every user of this machine can read this private key; chmod o-r {path}", path=path)
+        if self.settings.named["component"] and isExposed(self._path):
+            text = "{path}: every user of this machine can read the secrets of components; chmod o-r {path}"
+            self._log.warn(text, path=self._path)
 
     def _raiseFileLimit(self) -> None:
         if not self._ownsProcess:
@@ -313,7 +317,8 @@ class MUCCoreService(Service):
         for domain in sorted(domains, key=lambda domain: isinstance(domain, UserDomain)):
             await self._try(domain.shutDown)
         await self._try(components.flusher.flush)
-        await self._try(lambda: components.streams.closeAll(StreamError("system-shutdown")))
+        for factory in (components.streams, components.external.streams):
+            await self._try(partial(factory.closeAll, StreamError("system-shutdown")))
         components.sessions.redelivery.flush()
         await self._try(components.site.closeAll)
         for _, store in components.stores.all:

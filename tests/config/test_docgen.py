@@ -30,7 +30,8 @@ class ReferenceTests(SynchronousTestCase):
         """Every option is in its section, with its default and its unit."""
         sections = {part.split("]")[0]: part for part in reference().split("\n### [")[1:]}
         for (section, name), key in (OPTIONS | NAMED_OPTIONS).items():
-            paragraph = sections.get(section, sections["host NAME"]).split(f"\n**`{name}`**: ")[1].split("\n**`")[0]
+            title = f"{section} NAME" if (section, name) in NAMED_OPTIONS else section
+            paragraph = sections[title].split(f"\n**`{name}`**: ")[1].split("\n**`")[0]
             default = re.search("^- Default: (.*)$", paragraph, re.M)[1]
             if key.default is None:
                 self.assertIn("none, required", default)
@@ -69,12 +70,12 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(set(found.lines), set(OPTIONS))
 
     def test_named(self) -> None:
-        """The example of a named section has all its keys, with values of their own."""
+        """The examples of named sections have all their keys, with values of their own."""
         section = NAMED_EXAMPLE.replace("\n#", "\n").replace("\n ", "\n# ")
         found = parse(self.path.getContent() + section.encode(), self.path.path)
         self.assertEqual([host.domain for host in found.hosts], ["localhost", "example.net"])
-        self.assertEqual({name for section, name in found.lines if section == "host example.net" and name},
-                         {name for _, name in NAMED_OPTIONS})  # fmt: skip
+        given = {(section.split()[0], name) for section, name in found.lines if " " in section and name}
+        self.assertEqual(given, set(NAMED_OPTIONS))
 
 
 class MainTests(SynchronousTestCase):

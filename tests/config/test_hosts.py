@@ -66,7 +66,7 @@ class ProblemTests(SynchronousTestCase):
     def test_problems(self) -> None:
         """Each is one line."""
         for sections, expected in (
-            ({"host": {}}, "[host]: no such section; allowed: server, .*host NAME (did you mean 'host NAME'?)"),
+            ({"host": {}}, "[host]: no such section; allowed: server, .*, component NAME (did you mean 'host NAME'?)"),
             ({"host a b": {}}, "[host a b]: found 'a b' (.*); allowed: host and a host name such as example.org"),
             ({"host x.example": {"mucs": "a"}}, "[host x.example] mucs: no such key; allowed: certificate, "
              "private_key, accounts, muc (did you mean 'muc'?)"),
