@@ -10,20 +10,24 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.net.websocket import TEXT
 from muccore.session.management import ACK_TIMEOUT, ManagementSettings
 from muccore.storage.insecure import InsecureAuth
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.starttls import OFF
+from muccore.stream.websocket import WebSocketFactory
 from muccore.testing.defaults import defaultStreams
 from muccore.xmpp.errors import StreamError
+from tests.net.websocketframes import clientFrame, serverFrames
 from tests.routing.helpers import Server
 from tests.stream.doubles import BIND, END, HEADER, Address, Transport, auth
 
 SM = "xmlns='urn:xmpp:sm:3'"
 ENABLE = f"<enable {SM} resume='true'/>"
 MESSAGE = b"<message to='romeo@localhost/r' id='m'/>"
+OPEN = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>"
 LOG_IN = HEADER.replace(b"example.org", b"localhost")
 
 
@@ -41,7 +45,7 @@ class Case(SynchronousTestCase):
         self.clock = self.server.clock
         self.clock.advance(1_000_000_000)
         self.server.sessions.resumptions.settings = ManagementSettings(300, 100, 100_000)
-        features = StreamFeatures(
+        self.features = features = StreamFeatures(
             "localhost", SASL(InsecureAuth(), "localhost", True, b"s"), self.server.sessions, tlsMode=OFF, loginTries=3
         )
         self.factory = C2SFactory(self.clock, features, defaultStreams())
@@ -254,6 +258,51 @@ class ResumeTests(Case):
         stream = self.connect(LOG_IN, auth(), german)
         self.resume(stream, id)
         self.assertIn("xml:lang='de'", self.ask(stream, MESSAGE))
+
+
+class FramingTests(Case):
+    """Sessions that change between TCP and WebSocket."""
+
+    def web(self, *messages: str | bytes) -> Any:
+        """Connect a client over WebSocket that sends messages."""
+        stream: Any = WebSocketFactory(self.factory, self.features, False).build("127.0.0.1", False)
+        self.assertIsNone(self.factory.admit("127.0.0.1"))
+        stream.makeConnection(Transport())
+        self.say(stream, OPEN, auth(), OPEN, *messages)
+        return stream
+
+    @staticmethod
+    def say(stream: Any, *messages: str | bytes) -> list[str]:
+        """Send messages over WebSocket; return those that come back."""
+        for message in messages:
+            stream.dataReceived(clientFrame(TEXT, message.encode() if isinstance(message, str) else message))
+        return [payload.decode() for opcode, payload in serverFrames(stream.transport.take()) if opcode == TEXT]
+
+    def test_toWebSocket(self) -> None:
+        """A session that was torn over TCP goes on over WebSocket, with a declared namespace in each message."""
+        first = self.bind()
+        id = self.enable(first)
+        self.ask(first, MESSAGE)
+        self.lose(first)
+        stream = self.web()
+        resumed, message, request = self.say(stream, f"<resume {SM} h='0' previd='{id}'/>")
+        self.assertEqual((resumed, request), (f"<resumed {SM} previd='{id}' h='1'/>", f"<r {SM}/>"))
+        self.assertTrue(message.startswith("<message xmlns='jabber:client' to='romeo@localhost/r' "), message)
+        self.assertEqual(self.say(stream, f"<a {SM} h='1'/>", f"<r {SM}/>"), [f"<a {SM} h='1'/>"])
+
+    def test_toTCP(self) -> None:
+        """So does the other way round, and from WebSocket to WebSocket."""
+        bind = BIND.replace(b"<iq ", b"<iq xmlns='jabber:client' ")
+        first = self.web(bind)
+        [enabled] = self.say(first, ENABLE)
+        id = enabled.partition(" id='")[2].partition("'")[0]
+        self.say(first, MESSAGE.replace(b"<message ", b"<message xmlns='jabber:client' "))
+        second = self.web()
+        self.assertEqual(len(self.say(second, f"<resume {SM} h='0' previd='{id}'/>")), 3)
+        self.assertIn("<conflict ", "".join(self.say(first)))
+        self.lose(second)
+        answer = self.ask(self.authenticate(), f"<resume {SM} h='1' previd='{id}'/>")
+        self.assertEqual(answer, f"<resumed {SM} previd='{id}' h='1'/>")
 
 
 class EndTests(Case):
