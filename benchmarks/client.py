@@ -42,7 +42,13 @@ class Client:
     @ivar tally: counts what it has received since the login.
     @ivar ready: whether it has logged in.
     @ivar sent: the number of messages that it has sent.
+    @cvar header: opens a stream.
     """
+
+    header = (
+        f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' "
+        "xmlns:stream='http://etherx.jabber.org/streams'>"
+    ).encode()
 
     def __init__(self, number: int, address: tuple[str, int], selector: selectors.BaseSelector) -> None:
         self.number = number
@@ -77,22 +83,18 @@ class Client:
         self._awaited = next(self._login)
 
     def _loggingIn(self, tls: ssl.SSLContext | None, managed: bool) -> Steps:
-        header = (
-            f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' "
-            "xmlns:stream='http://etherx.jabber.org/streams'>"
-        ).encode()
-        self.send(header)
+        self.send(self.header)
         yield _FEATURES
         if tls is not None:
             self.send(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
             yield _PROCEED
             self._startTLS(tls)
-            self.send(header)
+            self.send(self.header)
             yield _FEATURES
         initial = base64.b64encode(b"\0u%d\0pw" % self.number)
         self.send(b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + initial + b"</auth>")
         yield _SUCCESS
-        self.send(header)
+        self.send(self.header)
         yield _FEATURES
         self.send(
             b"<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"

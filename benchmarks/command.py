@@ -69,6 +69,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--storage", choices=("memory", "sqlite"), default="memory", help="the store of the rooms")
     parser.add_argument("--managed", action="store_true", help="clients enable stream management (XEP-0198)")
+    parser.add_argument("--websocket", action="store_true", help="clients connect over WebSocket (RFC 7395)")
     parser.add_argument("--timeout", type=_positive, default=120, help="seconds for each phase (default: 120)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     chosen = parser.parse_args(argv)
@@ -98,10 +99,10 @@ def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
             for writes in ("on", "off"):
                 if chosen.writes in (writes, "both") and chosen.security in (security, "both"):
                     yield (
-                        Equipment(writes == "on", security == "tls", chosen.storage, chosen.users),
+                        Equipment(writes == "on", security == "tls", chosen.storage, chosen.users, chosen.websocket),
                         Plan(
                             chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet,
-                            chosen.managed,
+                            chosen.managed, chosen.websocket,
                         ),
                     )
 
@@ -147,6 +148,7 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
             "senders": chosen.senders,
             "messages": chosen.messages,
             "managed": chosen.managed,
+            "websocket": chosen.websocket,
             "results": [vars(result) for result in results],
         }
         write(json.dumps(about, indent=2) + "\n")

@@ -19,6 +19,7 @@ from typing import Final
 
 from benchmarks.client import Client
 from benchmarks.failure import BenchmarkFailed
+from benchmarks.websocket import WebSocketClient
 
 LOGGING_IN: Final = 32
 """Clients that log in at the same time: fewer than the listening socket's backlog, to avoid connect delays."""
@@ -52,6 +53,7 @@ class Plan:
     @ivar timeout: for one phase, in seconds.
     @ivar quiet: see L{QUIET}.
     @ivar managed: whether the clients enable stream management.
+    @ivar websocket: whether the clients connect over WebSocket.
     """
 
     users: int
@@ -61,6 +63,7 @@ class Plan:
     timeout: float = 120.0
     quiet: float = QUIET
     managed: bool = False
+    websocket: bool = False
 
     def occupants(self, room: int) -> range:
         """Return the numbers of the users of a room; the first ones are its senders."""
@@ -91,12 +94,13 @@ class Load:
     def logIn(self) -> int:
         """Log all clients in; return their number."""
         clients = self._clients
+        kind = WebSocketClient if self._plan.websocket else Client
         waiting: list[Client] = []
 
         def ready() -> bool:
             waiting[:] = [client for client in waiting if not client.ready]
             while len(waiting) < LOGGING_IN and len(clients) < self._plan.users:
-                client = Client(len(clients), self._address, self._selector)
+                client = kind(len(clients), self._address, self._selector)
                 clients.append(client)
                 waiting.append(client)
                 client.logIn(self._tls, self._plan.managed)

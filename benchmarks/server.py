@@ -36,6 +36,9 @@ listen = tcp:{port}:interface=127.0.0.1
 tls = {tls}
 allow_plaintext_auth = yes
 
+[http]
+{web}
+
 [tls]
 certificate = server.crt
 private_key = server.key
@@ -70,12 +73,14 @@ class Equipment:
     @ivar tls: require TLS.
     @ivar storage: of the rooms, C{memory} or C{sqlite}.
     @ivar connections: the number of clients.
+    @ivar websocket: whether clients connect over WebSocket.
     """
 
     opportunistic: bool
     tls: bool
     storage: str
     connections: int
+    websocket: bool = False
 
 
 class Server:
@@ -138,10 +143,12 @@ class Server:
 
     def _configuration(self) -> str:
         equipment = self._equipment
+        option = "tls_listen" if equipment.tls else "listen"
         return _CONFIGURATION.format(
             domain=DOMAIN,
             rooms=ROOMS,
-            port=self.address[1],
+            port=0 if equipment.websocket else self.address[1],
+            web=f"{option} = tcp:{self.address[1]}:interface=127.0.0.1" if equipment.websocket else "",
             tls="required" if equipment.tls else "off",
             writes="yes" if equipment.opportunistic else "no",
             # That of _awaitService may still be counted when the first clients connect.

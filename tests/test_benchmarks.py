@@ -357,6 +357,13 @@ class CommandTests(SynchronousTestCase):
         for key in ("logIn", "join", "message", "leave", "rate", "total"):
             self.assertGreater(result[key], 0, key)
 
+    def test_websocket(self) -> None:
+        """Over WebSocket the same is delivered, with TLS or without."""
+        printed = json.loads(self.run_("--json", "--websocket", "--writes", "on", "--rooms", "one"))
+        self.assertTrue(printed["websocket"])
+        self.assertEqual([(result["tls"], result["deliveries"]) for result in printed["results"]],
+                         [(False, 24), (True, 24)])  # fmt: skip
+
     def test_table(self) -> None:
         """Without C{--json} it prints a header and one line for each measurement."""
         lines = self.run_("--writes", "off", "--security", "plain", "--rooms", "one").splitlines()

@@ -58,10 +58,10 @@ class FrameError(Exception):
 
 def frameHeader(opcode: int, size: int) -> bytes:
     """The header of an unfragmented frame whose payload has C{size} bytes; 2 to 10 bytes."""
+    if _CONTROL_SIZE < size < 1 << 16:
+        return _medium(_FINAL | opcode, 126, size)
     if size <= _CONTROL_SIZE:
         return bytes((_FINAL | opcode, size))
-    if size < 1 << 16:
-        return _medium(_FINAL | opcode, 126, size)
     return _long(_FINAL | opcode, 127, size)
 
 

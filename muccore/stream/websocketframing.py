@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from muccore.stream.c2s import StreamSettings
 
 _XMLNS: Final = f" xmlns='{ns.CLIENT}'".encode()
+_XMLNS_SIZE: Final = len(_XMLNS)
 _STREAM_XMLNS: Final = f" xmlns:stream='{ns.STREAM}'".encode()
 _CLOSE: Final = frame(TEXT, f"<close xmlns='{ns.FRAMING}'/>".encode())
 _PING: Final = frame(PING, b"")
@@ -186,12 +187,12 @@ class WebSocketFraming:
 
     def send(self, stanza: Rendered, to: bytes) -> None:
         """See L{muccore.interfaces.IStream.send}."""
-        head, tail = stanza.head + _XMLNS + to, stanza.tail
-        head = frameHeader(TEXT, len(head) + len(tail)) + head
+        head, tail = stanza.head, stanza.tail
+        header = frameHeader(TEXT, len(head) + _XMLNS_SIZE + len(to) + len(tail))
         if len(tail) <= SPLIT_WRITE_SIZE:
-            self.write(head + tail)
+            self.write(b"".join((header, head, _XMLNS, to, tail)))
         elif not self._ended:
-            self.transport.writeSequence((head, tail))
+            self.transport.writeSequence((b"".join((header, head, _XMLNS, to)), tail))
 
     def sendNonza(self, element: bytes) -> None:
         """See L{muccore.interfaces.IStream.sendNonza}."""
