@@ -212,27 +212,32 @@ class DocumentTests(TestCase):
         given = configparser.ConfigParser()
         given.read_string(text["ini"])
         sections = {name: dict(given[name]) for name in given.sections()}
-        port = sections["components"]["listen"].split(":")[1]
-        sections["components"]["listen"] = "tcp:0:interface=127.0.0.1"
-        server = ServerProcess(self, c2s=ENCRYPTED, muc={"lock_new_rooms": "no"}, **sections)
+        server = ServerProcess(self, c2s=ENCRYPTED, components={"listen": "tcp:0:interface=127.0.0.1"}, **sections)
         command = text["sh"].splitlines()[0].replace("/etc/muccore/server.cfg", server.path)
         self.assertEqual((await run(*command.split()))[0], 0)
         await server.start()
         program = _Program()
-        code = text["python"].replace(f", {port})", f", {server.portsOf('ComponentFactory')[-1]})")
+        code = text["python"].replace(", 5347)", f", {server.portsOf('ComponentFactory')[-1]})")
+        asyncioThread = AsyncioThread(self)
+        lobby = "lobby@conference.localhost"
+
+        async def create() -> Slixmpp:
+            romeo = Slixmpp(asyncioThread, "romeo", "x")
+            await romeo.logIn(server.port, server.certificate)
+            await romeo.room.join_muc_wait(lobby, "Romeo")
+            form = await romeo.room.get_room_config(lobby)
+            form["type"] = "submit"
+            await romeo.room.set_room_config(lobby, form)
+            return romeo
+
+        async def talk(romeo: Slixmpp) -> None:
+            await romeo.nextPresence("Bot", "available")
+            romeo.send_message(lobby, "Bot: hello", mtype="groupchat")
+            self.assertEqual([await romeo.nextMessage() for _ in range(2)], [("Romeo", "Bot: hello"), ("Bot", "hello")])
+
+        romeo = await asyncioThread.run(create())
         spawn: Any = reactor
         spawn.spawnProcess(program, sys.executable, [sys.executable, "-c", code], env=ENVIRONMENT)
         self.addCleanup(program.kill)
-        asyncioThread = AsyncioThread(self)
-
-        async def play() -> None:
-            romeo = Slixmpp(asyncioThread, "romeo", "x")
-            await romeo.logIn(server.port, server.certificate)
-            await romeo.room.join_muc_wait("lobby@conference.localhost", "Romeo")
-            while "Bot" not in romeo.room.get_roster("lobby@conference.localhost"):
-                await romeo.presences.get()
-            romeo.send_message("lobby@conference.localhost", "Bot: hello", mtype="groupchat")
-            self.assertEqual([await romeo.nextMessage() for _ in range(2)], [("Romeo", "Bot: hello"), ("Bot", "hello")])
-
-        await asyncioThread.run(play())
+        await asyncioThread.run(talk(romeo))
         self.assertEqual(server.unexpectedLines, [], program.output)

@@ -8,6 +8,8 @@ import re
 import weakref
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
@@ -244,6 +246,32 @@ class StanzaTests(Case):
             ref = weakref.ref(stream)
             del stream
             self.assertIsNone(ref())
+
+
+_FRAGMENTS = (
+    header(), header("two.localhost"), header("none.localhost"), b"<handshake/>", b"<handshake>x</handshake>", b" ",
+    b"<message to='romeo@localhost/orchard' from='a@one.localhost'/>", b"<message to='@' from='one.localhost'/>",
+    b"<presence from='one.localhost' to='romeo@localhost'/>", b"<iq from='one.localhost'/>", b"<stream:error/>",
+    b"<iq type='get' id='1' from='one.localhost' to='localhost'><q xmlns='urn:q'/></iq>", END, b"<", b"/>", b"<x>",
+)  # fmt: skip
+
+
+class AnythingTests(Case):
+    """Whatever a component sends."""
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.booleans(), st.lists(st.sampled_from(_FRAGMENTS), max_size=8))
+    def test_anything(self, established: bool, fragments: list[bytes]) -> None:
+        """No input is a fault of the server; what ends a stream leaves the component free to connect again."""
+        component = self.access["one.localhost"].component
+        stream, transport = self.establish() if established else self.connect()
+        for fragment in fragments:
+            stream.dataReceived(fragment)
+        self.assertNotIn(b"internal-server-error", transport.value)
+        if transport.ended:
+            self.assertIsNone(component.stream)
+        stream.connectionLost(Failure(ConnectionDone()))
+        self.establish()[0].connectionLost(Failure(ConnectionDone()))
 
 
 class LimitTests(Case):
