@@ -47,7 +47,7 @@ class Endpoint(Type[str]):
         """See L{Type.parse}."""
         scheme = text.partition(":")[0]
         if scheme in ("ssl", "tls"):
-            raise InvalidValue("for TLS, use a tcp endpoint in [c2s] direct_tls_listen")
+            raise InvalidValue("for TLS, use a tcp endpoint in [c2s] direct_tls_listen or [http] tls_listen")
         if scheme not in self.schemes:
             raise InvalidValue(f"no kind {scheme!r} here", suggestion(scheme, self.schemes))
         arguments = _arguments(text)

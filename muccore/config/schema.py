@@ -140,7 +140,7 @@ class HTTPSection:
     allowedOrigins: tuple[str, ...] = _option(
         ListOf(Origin()),
         "",
-        "The origins of web pages that may connect, besides https:// and the domain of the accounts. Programs that are "
+        "The origins of web pages that may connect, besides https:// and each domain of accounts. Programs that are "
         "no browsers send no origin, and may always connect.",
     )
     trustedProxies: tuple[Network, ...] = _option(

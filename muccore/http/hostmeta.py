@@ -46,7 +46,8 @@ class HostMeta(Resource):
         request.setHeader(b"Access-Control-Allow-Origin", b"*")
         base = self._base(request)
         if base is None:
-            return plain(request, "This is to be requested over HTTPS.", 404)
+            request.setResponseCode(404)
+            return plain(request, "This is to be requested over HTTPS.")
         links = [{"rel": relation, "href": base + path} for relation, path in self._links.items()]
         if self._json:
             request.setHeader(b"Content-Type", b"application/json")

@@ -3,9 +3,8 @@
 """
 The HTTP site, on twisted.web: what bounds its connections, and how one leaves HTTP.
 
-A request is limited in size and, from the end of the response before it, in time. Pipelined requests are handled one
-after the other, and a client that does not read responses is not read from. Connections count in the same limits as
-the streams of clients. There is no access log.
+A connection carries one request, which is limited in size and in time: many requests that arrive at once would occupy
+the reactor. Connections count in the same limits as the streams of clients. There is no access log.
 
 A connection that leaves HTTP is given to another protocol, and the objects of HTTP are dropped: a stream over WebSocket
 costs hardly more memory than one over TCP.
@@ -34,7 +33,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 REQUEST_TIMEOUT: Final = 30
-"""Seconds for a request to arrive, from the connection or the response before it."""
+"""Seconds for a request to arrive."""
 
 BODY_SIZE: Final = 16 * 1024
 """Limit for the body of a request, in bytes. No resource takes bodies yet."""
@@ -104,6 +103,11 @@ class SiteChannel(HTTPChannel):
 
     def resetTimeout(self) -> None:
         """Do nothing: a request that trickles in has no more time than another."""
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Close the connection after the response."""
+        request.setHeader(b"Connection", b"close")
+        return False
 
     def timeoutConnection(self) -> None:
         """Close the connection."""
@@ -290,7 +294,7 @@ class Index(Resource):
         request.setHeader(b"Content-Security-Policy", b"default-src 'none'")
         title = html.escape(f"XMPP server of {', '.join(self._site.settings.domains)}")
         rows = [f"<dt><code>{html.escape(path)}</code><dd>{html.escape(text)}" for path, text in self.entries.items()]
-        head = f"<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>{title}</title>\n<h1>{title}</h1>\n<dl>\n"
+        head = f"<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>{title}</title>\n<h1>{title}</h1>\n<dl>"
         return "\n".join([head, *rows, "</dl></html>\n"]).encode()
 
 
@@ -308,13 +312,12 @@ def _isAddress(text: str) -> bool:
     return True
 
 
-def plain(request: Request, text: str, code: int = 200) -> bytes:
+def plain(request: Request, text: str) -> bytes:
     """
     Answer with plain text.
 
     @return: the body.
     """
-    request.setResponseCode(code)
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     return f"{text}\n".encode()
 

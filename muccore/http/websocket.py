@@ -29,6 +29,7 @@ _SUBPROTOCOL: Final = "xmpp"
 _VERSION: Final = "13"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE: Final = 16
+_UPGRADE_REQUIRED: Final = 426
 
 
 class IStreamBuilder(Protocol):
@@ -73,10 +74,14 @@ class WebSocketResource(Resource):
             self._checkPolicy(request)
             self._upgrade(request, key)
         except Refused as e:
-            if e.code == 426:
+            if e.code == _UPGRADE_REQUIRED:
+                # Twisted does not know its phrase.
+                request.setResponseCode(e.code, b"Upgrade Required")
                 request.setHeader(b"Upgrade", b"websocket")
                 request.setHeader(b"Sec-WebSocket-Version", _VERSION.encode("ascii"))
-            return plain(request, str(e), e.code)
+            else:
+                request.setResponseCode(e.code)
+            return plain(request, str(e))
         return NOT_DONE_YET
 
     def _checkPolicy(self, request: Request) -> None:
@@ -99,9 +104,9 @@ class WebSocketResource(Resource):
         connection = [value.lower() for value in headerValues(request, "Connection")]
         protocol = (request.method, request.clientproto)
         if protocol != (b"GET", b"HTTP/1.1") or "websocket" not in upgrade or "upgrade" not in connection:
-            raise Refused(426, "This is for XMPP over WebSocket (RFC 7395): use a chat client.")
+            raise Refused(_UPGRADE_REQUIRED, "This is for XMPP over WebSocket (RFC 7395): use a chat client.")
         if headerValues(request, "Sec-WebSocket-Version") != [_VERSION]:
-            raise Refused(426, f"Only version {_VERSION} of WebSocket is supported.")
+            raise Refused(_UPGRADE_REQUIRED, f"Only version {_VERSION} of WebSocket is supported.")
         if _SUBPROTOCOL not in headerValues(request, "Sec-WebSocket-Protocol"):
             raise Refused(400, f"The subprotocol has to be {_SUBPROTOCOL!r}.")
         keys = headerValues(request, "Sec-WebSocket-Key")

@@ -11,6 +11,8 @@ from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
 from muccore.http.websocket import PATH, WebSocketResource, acceptKey
+from muccore.log import eventlog
+from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
 from muccore.net.limits import Networks
 from tests.configuration import Logged
@@ -35,6 +37,7 @@ class HandshakeTests(SiteCase):
         super().setUp()
         self.logged = Logged(self)
         setThreshold("info")
+        self.patch(eventlog, "limit", RateLimit(self.clock.seconds))
         self.streams = Streams()
         self.site.addResource(PATH, WebSocketResource(self.site, self.streams), "")
 
@@ -66,12 +69,6 @@ class HandshakeTests(SiteCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsNone(transport.producer)
 
-    def test_afterResponses(self) -> None:
-        """A handshake may follow other requests on the connection."""
-        lines = [f"GET {PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in HANDSHAKE.items()), "", "x"]
-        transport = self.request("/", rest="\r\n".join(lines).encode())
-        self.assertEqual(transport.protocol.received, b"x")
-
     def test_names(self) -> None:
         """Names are compared without case, lists may have several elements."""
         for changes in (
@@ -82,7 +79,7 @@ class HandshakeTests(SiteCase):
             self.stream(self.shake(changes))
 
     def test_refused(self) -> None:
-        """What is no handshake for XMPP is refused, and the connection stays with HTTP."""
+        """What is no handshake for XMPP is refused, with the reason."""
         for changes, status in (
             ({"Upgrade": None}, 426), ({"Upgrade": "h2c"}, 426), ({"Connection": None}, 426),
             ({"Connection": "close"}, 426), ({"Sec-WebSocket-Version": None}, 426),
@@ -94,6 +91,7 @@ class HandshakeTests(SiteCase):
             transport = self.shake(changes)
             headers = self.assertStatus(status, transport)
             if status == 426:
+                self.assertIn(b" 426 Upgrade Required\r\n", transport.value())
                 self.assertEqual((headers["upgrade"], headers["sec-websocket-version"]), ("websocket", "13"))
             self.assertIn(transport.protocol, self.site.channels)
         self.assertStatus(426, self.shake(method="HEAD"))

@@ -26,6 +26,8 @@ listen =
     tcp:15222:interface=127.0.0.1
     tcp6:15222:interface=\\:\\:1
 direct_tls_listen = tcp:15223:interface=127.0.0.1
+[http]
+listen = tcp:15280:interface=127.0.0.1
 [tls]
 certificate = ../keys/new/the.crt
 private_key = ../keys/new/the.key
@@ -157,6 +159,7 @@ class QuickstartTests(SynchronousTestCase):
             "  127.0.0.1:15222  STARTTLS required",
             "  [::1]:15222  STARTTLS required",
             "  127.0.0.1:15223  direct TLS",
+            "  ws://127.0.0.1:15280/xmpp-websocket",
             f"Accounts are in {os.path.relpath(self.folder.descendant(['var', 'muccore.db']).path)}, rooms in memory:.",
             "then log in as romeo@localhost and enter lobby@conference.localhost.",
         ):

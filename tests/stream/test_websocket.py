@@ -11,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import LogLevel
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from muccore.interfaces import IStream
+from muccore.log import eventlog
+from muccore.log.eventlog import RateLimit
+from muccore.log.logger import setThreshold
 from muccore.net.websocket import (
     CLOSE,
     CONTINUATION,
@@ -39,6 +43,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import STREAM_CONDITIONS, StreamError
 from muccore.xmpp.rendering import Rendered, withAddress
+from tests.configuration import Logged
 from tests.net.websocketframes import clientFrame, serverFrames
 from tests.stream.doubles import DOMAIN, PASSWORD, Transport, auth
 from tests.stream.test_c2s import Case
@@ -97,6 +102,8 @@ class WebSocketCase(Case):
         transport = Transport()
         if direct:
             directlyProvides(transport, ISSLTransport)
+        else:
+            self.patch(transport, "getHandle", lambda: "a socket")
         stream.makeConnection(transport)  # type: ignore[arg-type]
         return stream, transport
 
@@ -442,6 +449,16 @@ class SecurityTests(WebSocketCase):
             self.assertEqual(self.mechanisms(), scram | ({"PLAIN"} if plain else set()))
             self.assertEqual(self.mechanisms(secure=True), scram | {"PLAIN"})
             self.assertEqual(self.mechanisms(direct=True), scram | {"PLAIN", "SCRAM-SHA-1-PLUS"})
+
+    def test_log(self) -> None:
+        """The log names the TLS of the connection, or says that it is a proxy's."""
+        self.patch(eventlog, "limit", RateLimit(self.clock.seconds))
+        logged = Logged(self)
+        setThreshold("info")
+        openSSL = "TLSv1.3 TLS_AES_128_GCM_SHA256"
+        for client, tls in (({}, "no TLS"), ({"secure": True}, "TLS of a proxy"), ({"direct": True}, openSSL)):
+            self.say(*LOGIN, **client)
+            self.assertIn(f"login from 127.0.0.1: romeo@example.org/r by PLAIN, {tls}", logged.lines(LogLevel.info))
 
     def test_accepts(self) -> None:
         """If TLS is required, only secure streams are accepted."""
