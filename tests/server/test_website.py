@@ -15,7 +15,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
+from muccore.config.load import load
 from muccore.server.assembly import ServerComponents
+from muccore.server.service import MUCCoreService
 from muccore.server.website import siteSettings
 from muccore.testing.scansion.client import ClientFailed
 from muccore.testing.scansion.language import ClientDefinition
@@ -23,6 +25,7 @@ from muccore.testing.scansion.websocket import WebSocketClient, connect
 from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
 from tests.certificates import makeCertificate
+from tests.configuration import ConfigurationFile
 from tests.endtoend.clients import logIn
 from tests.stream.clients import ScramClient
 
@@ -139,18 +142,38 @@ class WebSiteTests(TestCase):
         await romeo.closed()
         self.assertEqual(romeo.lost, "stream error system-shutdown")
 
+    async def request(self, server: RunningServer, path: str, *headers: str) -> bytes:
+        """Send a request, and return the response, or what came until the connection was dropped."""
+        lines = [f"GET {path} HTTP/1.1", "Host: x", *headers, "", ""]
+        requester = Requester("\r\n".join(lines).encode())
+        endpoint = HostnameEndpoint(reactor, "127.0.0.1", server.portOf("listen", "http"))
+        await endpoint.connect(Factory.forProtocol(lambda: requester))
+        return await requester.done
+
+    async def test_reload(self) -> None:
+        """The settings of the site are applied by a reload."""
+        file = ConfigurationFile(self, http={"listen": LOOPBACK})
+        service = MUCCoreService(load(file.path), reactor)
+        self.addCleanup(service.stopService)
+        service.startService()
+        await service.ready
+        server = RunningServer(service)
+        found = []
+        for url in ("https://a.example", "https://b.example"):
+            file.configure(http={"listen": LOOPBACK, "public_url": url})
+            await service.reload()
+            found.append((await self.request(server, "/.well-known/host-meta")).count(f"'wss://{url[8:]}/".encode()))
+        self.assertEqual(found, [1, 1])
+
     async def test_pages(self) -> None:
         """The site has a page, and the discovery of its public address."""
         server = await self.serve(http={"listen": LOOPBACK, "public_url": "https://Chat.Example.org/"})
-        endpoint = HostnameEndpoint(reactor, "127.0.0.1", server.portOf("listen", "http"))
         for path, expected in (
             ("/", b"/xmpp-websocket"),
             ("/.well-known/host-meta", b"href='wss://chat.example.org/xmpp-websocket'"),
             ("/.well-known/host-meta.json", b'"href": "wss://chat.example.org/xmpp-websocket"'),
         ):
-            requester = Requester(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            await endpoint.connect(Factory.forProtocol(lambda requester=requester: requester))
-            response = await requester.done
+            response = await self.request(server, path)
             self.assertTrue(response.startswith(b"HTTP/1.1 200 "), response)
             self.assertIn(expected, response)
 

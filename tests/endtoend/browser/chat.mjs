@@ -1,15 +1,19 @@
 // Copyright (c) The muccore authors. See LICENSE for details.
-// Two clients of xmpp.js enter a room and exchange messages; one loses its connection and resumes its session. Prints what happens,
-// one line each, for tests/endtoend/test_browser.py.
+// Two clients of xmpp.js enter a room and exchange messages; one loses its connection and resumes its session. Prints
+// what happens, one line each, for tests/endtoend/test_browser.py.
 //
 // node chat.mjs SERVICE ORIGIN: as ws://localhost:5280/xmpp-websocket, and the origin that a browser would send.
 
 import { client, xml } from "@xmpp/client";
+import { webcrypto } from "node:crypto";
 import WebSocket from "ws";
 
 const [service, origin] = process.argv.slice(2);
 const ROOM = "garden@conference.localhost";
 const MUC = "http://jabber.org/protocol/muc";
+
+// Not global in Node.js 18.
+globalThis.crypto ??= webcrypto;
 
 // xmpp.js uses the WebSocket of browsers, which sends the origin of the page.
 globalThis.WebSocket = class extends WebSocket {
