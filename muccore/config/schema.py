@@ -223,7 +223,7 @@ class LimitsSection:
 
 @dataclass(frozen=True)
 class StreamManagementSection:
-    """Stream management (XEP-0198): clients that lose their connection may resume their session, and miss nothing."""
+    """Stream management (XEP-0198): clients that lose their connection may resume their session."""
 
     resumeTimeout: float = _option(
         Duration("0 s", "24 h"),
@@ -234,13 +234,14 @@ class StreamManagementSection:
     queueStanzas: int = _option(
         Integer(50, 1000000),
         "5000",
-        "The maximum of stanzas that are kept for one session until its client acknowledges them. Above it, a "
-        "session without a connection ends; of one with a connection the oldest are forgotten.",
+        "The maximum of stanzas that are kept for one session until its client acknowledges them. Above it the session "
+        "ends, unless it has a connection and enough can be forgotten: presence, and messages of rooms.",
     )
     queueBytes: int = _option(
         Size("16 KiB", "1 GiB"),
         "2 MiB",
-        "The maximum of bytes of these stanzas. [transport] outbox_limit is the maximum too.",
+        "The maximum of bytes of these stanzas; at most half of [transport] outbox_limit, "
+        "but enough for one stanza.",
     )
 
 

@@ -182,7 +182,8 @@ class UserDomain(Domain):
                 self._sendFailure(Failure(), element)
                 return
             element = result
-        self._deliver(element, to, recipients)
+        if not self.sessions.postpone(self, element, to):
+            self._deliver(element, to, recipients)
 
     def redeliver(self, element: Element, to: JID) -> None:
         """See L{IUserDomain.redeliver}."""

@@ -94,12 +94,8 @@ class IStreamManagement(Interface):
         @return: whether the client is not overdue with an earlier one.
         """
 
-    def attach(stream: IStream) -> int:
-        """
-        Send on a resumed stream what was not acknowledged, and everything from now on.
-
-        @return: the number of stanzas sent again.
-        """
+    def attach(stream: IStream) -> None:
+        """Send on a resumed stream what was not acknowledged, and everything from now on."""
 
 
 class ResumptionFailed(Exception):
@@ -160,6 +156,13 @@ class ISessions(ISessionBinder):
 
     def byFullJID(jid: JID) -> ISession | None:
         """Get the session with a full JID, or C{None}."""
+
+    def postpone(domain: IUserDomain, element: Element, to: JID) -> bool:
+        """
+        Redeliver a stanza later if its account is being redelivered earlier ones, to keep their order (RFC 6120 §10.1).
+
+        @return: whether it was postponed.
+        """
 
     def addDomain(domain: IUserDomain) -> None:
         """Add the domain of accounts, before their sessions are bound."""

@@ -122,8 +122,9 @@ class ServerComponents:
 def managementSettings(settings: Settings) -> ManagementSettings:
     """The settings of stream management from the configuration."""
     section = settings.stream_management
-    # What was kept for a client is sent at once when it resumes its session.
-    queueBytes = min(section.queueBytes, settings.transport.outboxLimit)
+    # What was kept for a client is sent at once when it resumes its session, with delay stamps.
+    most = min(section.queueBytes, settings.transport.outboxLimit // 2)
+    queueBytes = max(most, settings.limits.stanzaSize)
     return ManagementSettings(section.resumeTimeout, section.queueStanzas, queueBytes)
 
 

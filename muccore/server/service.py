@@ -311,7 +311,7 @@ class MUCCoreService(Service):
         if components is None:
             return
         components.sessions.resumptions.endAll()
-        components.sessions.redelivery.flush()
+        await self._try(components.sessions.redelivery.flush)
         domains = [domain for host in components.hosts for domain in host.domains]
         # First the rooms, while their occupants are there.
         for domain in sorted(domains, key=lambda domain: isinstance(domain, UserDomain)):
@@ -319,7 +319,7 @@ class MUCCoreService(Service):
         await self._try(components.flusher.flush)
         for factory in (components.streams, components.external.streams):
             await self._try(partial(factory.closeAll, StreamError("system-shutdown")))
-        components.sessions.redelivery.flush()
+        await self._try(components.sessions.redelivery.flush)
         await self._try(components.site.closeAll)
         for _, store in components.stores.all:
             await self._try(store.close)

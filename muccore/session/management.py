@@ -31,14 +31,14 @@ REQUEST_AFTER: Final = 100
 ACK_TIMEOUT: Final = 60
 """Ticks after which a client that has not acknowledged anything, and has sent nothing else, is disconnected."""
 
-_ACK_TIME: Final = 90.0
-"""Seconds that a stanza can be unacknowledged before the stream is lost: above the time to request it and to wait."""
-
 _MASK: Final = 2**32 - 1
 _REQUEST: Final = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
 
-Entry = tuple[Rendered, bytes, float | None]
-"""A stanza, its rendered C{to}, and when it was kept for want of a stream, in seconds since the epoch."""
+Times = tuple[float, float]
+"""When a stanza was sent at the earliest, and when it was delayed, in seconds since the epoch."""
+
+Entry = tuple[int, Rendered, bytes, Times | None]
+"""A stanza: its number, from 1, itself, its rendered C{to}, and its times if it was delayed."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class StreamManagement:
     """
     The stream management of one session.
 
-    Above its limits, the oldest stanzas are forgotten while there is a stream, since the client has probably received
-    them; without one C{overflowed} is called.
+    Above its limits, while there is a stream, the oldest presences and messages of rooms are forgotten: a room of
+    thousands exceeds any limit when it is entered. If that is not enough, and without a stream, it overflows.
 
     @ivar id: see L{IStreamManagement}.
     @ivar holdTime: see L{IStreamManagement}.
@@ -71,8 +71,8 @@ class StreamManagement:
     """
 
     __slots__ = (
-        "_acknowledged", "_clock", "_domain", "_forgotten", "_overflowed", "_overflowing", "_queue", "_requested",
-        "_requestedAt", "_settings", "_size", "_stream", "handled", "holdTime", "id", "lostAt",
+        "_acknowledged", "_clock", "_domain", "_emptyAt", "_forgotten", "_overflowed", "_overflowing", "_queue",
+        "_requested", "_requestedAt", "_sent", "_settings", "_size", "_stream", "handled", "holdTime", "id", "lostAt",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +87,7 @@ class StreamManagement:
     ) -> None:
         """
         @param domain: the domain of the account, which delays stanzas.
-        @param overflowed: called when the queue exceeds its limits and there is no stream.
+        @param overflowed: called once when the queue overflows.
         """
         self.id = id
         self.holdTime = holdTime
@@ -101,8 +101,11 @@ class StreamManagement:
         self._overflowing = False
         self._queue: deque[Entry] = deque()
         self._size = 0
+        self._sent = 0
         self._acknowledged = 0
+        # The number of the latest stanza that was forgotten.
         self._forgotten = 0
+        self._emptyAt = clock.seconds()
         self._requested = False
         self._requestedAt = 0
 
@@ -111,31 +114,36 @@ class StreamManagement:
     def send(self, stanza: Rendered, to: bytes) -> None:
         """Send a stanza, or keep it for the next stream; see L{IStream.send}."""
         stream, queue, settings = self._stream, self._queue, self._settings
-        # The rest of a stanza is shared with others, or small.
+        self._sent = number = self._sent + 1
+        # The rest of a stanza is shared with others, or small; its element is large, and rarely asked for again.
         self._size += len(stanza.tail)
+        stanza.parsed = None
         if stream is not None:
-            queue.append((stanza, to, None))
+            queue.append((number, stanza, to, None))
             stream.send(stanza, to)
             if not self._requested and len(queue) >= REQUEST_AFTER:
                 self._request(stream)
         else:
-            queue.append((stanza, to, self._clock.seconds()))
+            now = self._clock.seconds()
+            queue.append((number, stanza, to, (now, now)))
         if len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
-            self._trim()
+            self._exceeded()
 
-    def _trim(self) -> None:
-        if self._stream is None:
-            if not self._overflowing:
-                self._overflowing = True
-                self._overflowed()
-            return
-        queue, settings = self._queue, self._settings
-        while len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
-            self._drop()
-            self._forgotten += 1
-
-    def _drop(self) -> None:
-        self._size -= len(self._queue.popleft()[0].tail)
+    def _exceeded(self) -> None:
+        """Forget until the queue is not full any more, if there is a stream; otherwise it overflows."""
+        if self._stream is not None:
+            queue, self._queue = self._queue, deque()
+            while queue and self.isFull(len(queue)):
+                entry = queue.popleft()
+                if _mayBeForgotten(entry[1]):
+                    self._size -= len(entry[1].tail)
+                    self._forgotten = entry[0]
+                else:
+                    self._queue.append(entry)
+            self._queue.extend(queue)
+        if self.isFull() and not self._overflowing:
+            self._overflowing = True
+            self._overflowed()
 
     def _request(self, stream: IStream) -> None:
         self._requested = True
@@ -146,18 +154,15 @@ class StreamManagement:
 
     def acknowledge(self, handled: int) -> None:
         """See L{IStreamManagement.acknowledge}."""
-        count = self._countNew(handled)
-        self._requested = False
-        forgotten = min(count, self._forgotten)
-        self._forgotten -= forgotten
-        left = count - forgotten
-        if left == len(self._queue):
-            self._queue.clear()
+        self._acknowledged += self._countNew(handled)
+        self._requested = self._overflowing = False
+        queue = self._queue
+        if self._acknowledged == self._sent:
+            queue.clear()
             self._size = 0
-        else:
-            for _ in range(left):
-                self._drop()
-        self._acknowledged = handled
+            self._emptyAt = self._clock.seconds()
+        while queue and queue[0][0] <= self._acknowledged:
+            self._size -= len(queue.popleft()[1].tail)
 
     def _countNew(self, handled: int) -> int:
         """
@@ -166,19 +171,19 @@ class StreamManagement:
         @raise StreamError: if it was not sent as much.
         """
         count = (handled - self._acknowledged) & _MASK
-        outstanding = self._forgotten + len(self._queue)
-        if count > outstanding:
-            sent = (self._acknowledged + outstanding) & _MASK
+        if count > self._sent - self._acknowledged:
+            sent = self._sent & _MASK
             condition = Element((ns.STREAM_MANAGEMENT, "handled-count-too-high"))
             condition.attributes.update({"h": str(handled), "send-count": str(sent)})
-            text = f"{handled} stanzas acknowledged, {sent} sent."
-            raise StreamError("undefined-condition", text, condition)
+            raise StreamError("undefined-condition", f"Acknowledged: {handled}, sent: {sent}.", condition)
         return count
 
     def checkAcknowledgements(self, tick: int, silence: int) -> bool:
         """See L{IStreamManagement.checkAcknowledgements}."""
         if not self._requested:
-            if self._queue and self._stream is not None:
+            if self._sent == self._acknowledged:
+                self._emptyAt = self._clock.seconds()
+            elif self._stream is not None:
                 self._request(self._stream)
                 self._requestedAt = tick
         elif not self._requestedAt:
@@ -187,15 +192,16 @@ class StreamManagement:
             return min(tick - self._requestedAt, silence) < ACK_TIMEOUT
         return True
 
-    def attach(self, stream: IStream) -> int:
+    def attach(self, stream: IStream) -> None:
         """See L{IStreamManagement.attach}."""
         self._stream = stream
         self._requested = self._overflowing = False
-        for stanza, to, _ in self.unacknowledged():
+        for count, (stanza, to, _) in enumerate(self.unacknowledged(), 1):
             stream.send(stanza, to)
-        if self._queue:
+            if count % REQUEST_AFTER == 0:
+                self._request(stream)
+        if self._sent != self._acknowledged:
             self._request(stream)
-        return len(self._queue)
 
     # For the session
 
@@ -203,6 +209,8 @@ class StreamManagement:
         """Keep stanzas from now on: the stream was lost."""
         self._stream = None
         self.lostAt = self._clock.seconds()
+        times = (self._emptyAt, self.lostAt)
+        self._queue = deque(entry if entry[3] is not None else (*entry[:3], times) for entry in self._queue)
 
     def mayResumeFrom(self, handled: int) -> bool:
         """
@@ -210,21 +218,35 @@ class StreamManagement:
 
         @raise StreamError: as L{IStreamManagement.acknowledge}.
         """
-        return self._countNew(handled) >= self._forgotten
+        return self._acknowledged + self._countNew(handled) >= self._forgotten
+
+    def isFull(self, more: int = 0) -> bool:
+        """
+        Whether the queue exceeds seven eighths of its limits. The rest saves to look too often for what to forget.
+
+        @param more: stanzas to add to those in the queue.
+        """
+        count = len(self._queue) + more
+        return count * 8 > self._settings.queueStanzas * 7 or self._size * 8 > self._settings.queueBytes * 7
 
     def unacknowledged(self) -> Iterator[tuple[Rendered, bytes, float]]:
         """
-        The stanzas that were not acknowledged; messages have a delay stamp.
+        The stanzas that were not acknowledged, without a stream; messages have a delay stamp.
 
         @return: each with its C{to}, and the time since the epoch at which it was sent at the earliest.
         """
-        for stanza, to, kept in self._queue:
-            when = self.lostAt if kept is None else kept
-            yield withDelay(stanza, self._domain, when), to, when if kept is not None else when - _ACK_TIME
+        for _, stanza, to, times in self._queue:
+            earliest, delayed = times or (self._emptyAt, self.lostAt)
+            yield withDelay(stanza, self._domain, delayed), to, earliest
 
     def __len__(self) -> int:
         """Count them."""
         return len(self._queue)
+
+
+def _mayBeForgotten(stanza: Rendered) -> bool:
+    """Whether a stanza is of little use to anybody else, and to its recipient later."""
+    return stanza.name == "presence" or (stanza.name == "message" and stanza.type == "groupchat")
 
 
 __all__ = ["ACK_TIMEOUT", "REQUEST_AFTER", "ManagementSettings", "StreamManagement"]

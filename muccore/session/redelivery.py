@@ -2,99 +2,136 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 Redelivery of what the client of an ended session has not acknowledged (XEP-0198, Acks): by RFC 6121 §8.5, as if it came
-now, to other sessions, to the offline filters, or back.
+now, to other sessions, to the offline filters, or back. Requests are returned, since another session must not answer
+them.
 
 Not redelivered are
 
   - presence, which is out of date,
   - messages of type C{groupchat}: the occupant has left the room, which has them in its history,
-  - messages to the bare JID that another session of the account was sent as well.
+  - messages to the bare JID that another session of the account was certainly sent as well,
+  - the results of requests that the client has made.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from collections import Counter, deque
+from typing import Final
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muccore.interfaces import ISessions, IUserDomain
 from muccore.log.logger import Logger
 from muccore.session.management import StreamManagement
 from muccore.xmpp import jid
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError, errorReplyOrNone
 from muccore.xmpp.jid import JID
-from muccore.xmpp.rendering import Rendered
-
-if TYPE_CHECKING:
-    pass
+from muccore.xmpp.rendering import Rendered, fromAttribute, withAddress
 
 BATCH: Final = 50
-"""Stanzas redelivered in one turn of the reactor."""
+"""The most stanzas that are redelivered in one turn of the reactor."""
+
+TIME_SLICE: Final = 0.02
+"""Seconds after which the rest waits for the next turn."""
 
 _log = Logger()
 
 
 class Redelivery:
-    """Redelivers stanzas, a batch in each turn of the reactor."""
+    """Redelivers stanzas, some in each turn of the reactor."""
 
     def __init__(self, clock: IReactorTime, sessions: ISessions) -> None:
         self._clock = clock
         self._sessions = sessions
-        self._waiting: deque[tuple[IUserDomain, int | None, Rendered, bytes, float]] = deque()
+        # With whether each is new: it was postponed.
+        self._waiting: deque[tuple[IUserDomain, str, Rendered, bytes, bool]] = deque()
+        # The number of those of each account.
+        self._accounts: Counter[str] = Counter()
         self._call: IDelayedCall | None = None
+        self._flushed: list[Deferred[None]] = []
 
-    def add(self, domain: IUserDomain, priority: int | None, management: StreamManagement) -> None:
+    def add(
+        self, domain: IUserDomain, account: JID, management: StreamManagement, priority: int | None, since: float
+    ) -> None:
         """
-        Redeliver what is unacknowledged, from the next turn on.
+        Redeliver what a session has not acknowledged, from the next turn on.
 
         @param domain: the domain of the session.
-        @param priority: the last priority of the session.
+        @param account: its bare JID.
+        @param priority: its last priority.
+        @param since: since when it has had that.
         """
+        others = [
+            other.prioritySince
+            for other in self._sessions.forAccount(account.bare).values()
+            if priority is not None and other.priority is not None and other.priority >= priority
+        ]
+        # From then on this session was not sent messages to the bare JID alone (RFC 6121 §8.5.2.1.1).
+        shared = max(min(others), since) if others else None
+        bare: dict[bytes, bool] = {}
         for stanza, to, earliest in management.unacknowledged():
-            if stanza.name != "presence" and to:
-                self._waiting.append((domain, priority, stanza, to, earliest))
-        self._schedule()
+            if stanza.name == "presence" or not to or stanza.type == "groupchat":
+                continue
+            if shared is not None and earliest > shared:
+                if to not in bare:
+                    bare[to] = not jid.parse(fromAttribute(to)).resource
+                if bare[to]:
+                    continue
+            self._append(domain, account.bare, stanza, to, False)
 
-    def flush(self) -> None:
-        """Redeliver everything now."""
-        while self._waiting:
-            self._redeliver(*self._waiting.popleft())
+    def postpone(self, domain: IUserDomain, element: Element, to: JID) -> bool:
+        """See L{ISessions.postpone}."""
+        if to.bare not in self._accounts:
+            return False
+        self._append(domain, to.bare, *withAddress(element), True)
+        return True
 
-    def _schedule(self) -> None:
-        if self._waiting and self._call is None:
+    def flush(self) -> Deferred[None]:
+        """Return a Deferred that fires when everything is redelivered."""
+        if not self._waiting:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._flushed.append(done)
+        return done
+
+    def _append(self, domain: IUserDomain, account: str, stanza: Rendered, to: bytes, new: bool) -> None:
+        self._waiting.append((domain, account, stanza, to, new))
+        self._accounts[account] += 1
+        if self._call is None:
             self._call = self._clock.callLater(0, self._run)
 
     def _run(self) -> None:
-        self._call = None
+        until = self._clock.seconds() + TIME_SLICE
         for _ in range(min(BATCH, len(self._waiting))):
-            self._redeliver(*self._waiting.popleft())
-        self._schedule()
+            domain, account, stanza, to, new = self._waiting.popleft()
+            self._redeliver(domain, stanza, to, new)
+            self._accounts[account] -= 1
+            if not self._accounts[account]:
+                del self._accounts[account]
+            if self._clock.seconds() > until:
+                break
+        self._call = None
+        if self._waiting:
+            self._call = self._clock.callLater(0, self._run)
+        else:
+            flushed, self._flushed = self._flushed, []
+            for done in flushed:
+                done.callback(None)
 
-    def _redeliver(
-        self, domain: IUserDomain, priority: int | None, stanza: Rendered, to: bytes, earliest: float
-    ) -> None:
+    @staticmethod
+    def _redeliver(domain: IUserDomain, stanza: Rendered, to: bytes, new: bool) -> None:
         try:
             element = stanza.elementTo(to)
-            address = jid.parse(element.attributes["to"])
-            if element.attributes.get("type") == "groupchat" or self._hasOtherRecipient(address, priority, earliest):
-                return
-            domain.redeliver(element, address)
+            if new or stanza.name != "iq":
+                domain.redeliver(element, jid.parse(element.attributes["to"]))
+            elif stanza.type in ("get", "set"):
+                answer = errorReplyOrNone(element, StanzaError("service-unavailable"))
+                if answer is not None:
+                    domain.send(answer)
         except Exception:
             _log.failure("An unacknowledged stanza could not be redelivered")
 
-    def _hasOtherRecipient(self, to: JID, priority: int | None, earliest: float) -> bool:
-        """
-        Whether a message to a bare JID was certainly sent to another session too (RFC 6121 §8.5.2.1.1).
 
-        @param earliest: when it was sent at the earliest.
-        """
-        if to.resource or priority is None:
-            return False
-        others = self._sessions.forAccount(to.bare).values()
-        return any(
-            other.priority is not None and other.priority >= priority and other.prioritySince <= earliest
-            for other in others
-        )
-
-
-__all__ = ["BATCH", "Redelivery"]
+__all__ = ["BATCH", "TIME_SLICE", "Redelivery"]

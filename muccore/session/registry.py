@@ -18,6 +18,7 @@ from muccore.session.redelivery import Redelivery
 from muccore.session.resumption import Resumptions
 from muccore.session.session import Session
 from muccore.xmpp import jid
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID, InvalidJID
 
@@ -106,6 +107,10 @@ class Sessions:
     def resume(self, account: JID, id: str, handled: int, stream: IStream) -> Session:
         """See L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}."""
         return self.resumptions.resume(account, id, handled, stream)
+
+    def postpone(self, domain: IUserDomain, element: Element, to: JID) -> bool:
+        """See L{ISessions.postpone}."""
+        return self.redelivery.postpone(domain, element, to)
 
     def remove(self, session: Session) -> None:
         """Remove a session that has ended. For sessions only."""

@@ -40,8 +40,8 @@ class Resumptions:
     def __init__(self, clock: IReactorTime, settings: ManagementSettings) -> None:
         self.settings = settings
         self._clock = clock
+        self._stopping = False
         self._resumable: dict[str, Session] = {}
-        # In the order of their losses.
         self._held: dict[Session, IDelayedCall] = {}
         self._expired: dict[str, tuple[JID, int]] = {}
 
@@ -72,14 +72,15 @@ class Resumptions:
         @return: whether it can be resumed.
         """
         management = session.management
-        if management is None or management.id is None:
+        if management is None or management.id is None or self._stopping:
             return False
         self._held[session] = self._clock.callLater(management.holdTime, self.expire, session, "not resumed in time")
         return True
 
     def longestHeld(self, sessions: Collection[Session]) -> Session | None:
         """Which of these sessions has waited longest to be resumed."""
-        return next((session for session in self._held if session in sessions), None)
+        held = [session for session in sessions if session in self._held]
+        return min(held, key=lambda session: session.management.lostAt, default=None)  # type: ignore[union-attr]
 
     def resume(self, account: JID, id: str, handled: int, stream: IStream) -> Session:
         """See L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}."""
@@ -114,13 +115,24 @@ class Resumptions:
             timer.cancel()
 
     def endAll(self) -> None:
-        """End the sessions that wait to be resumed: the server stops."""
+        """End the sessions that wait to be resumed, and let no other wait: the server stops."""
+        self._stopping = True
         for session in list(self._held):
             self._end(session, "the server stops")
 
     def _overflowed(self, session: Session) -> None:
         # Later: what overflows may be part of a broadcast.
-        self._clock.callLater(0, self.expire, session, "too much to keep")
+        self._clock.callLater(0, self._endIfFull, session)
+
+    def _endIfFull(self, session: Session) -> None:
+        management = session.management
+        if management is None or not management.isFull():
+            return
+        if session in self._held:
+            self._end(session, "too much to keep")
+        elif session.stream is not None:
+            session.stream.close(StreamError("policy-violation", "Too many stanzas are not acknowledged."))
+            session.end()
 
     def expire(self, session: Session, why: str) -> None:
         """

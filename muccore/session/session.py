@@ -201,7 +201,7 @@ class Session:
         if self.ended:
             return
         self.ended = True
-        management, priority = self.management, self.priority
+        management, priority, since = self.management, self.priority, self.prioritySince
         if self.stream is not None and management is not None:
             management.detach()
         self.stream = self.management = self._out = None
@@ -210,4 +210,4 @@ class Session:
             self._sessions.resumptions.sessionEnded(self, management)
         self._domain.sessionEnded(self)
         if management is not None:
-            self._sessions.redelivery.add(self._domain, priority, management)
+            self._sessions.redelivery.add(self._domain, self.account, management, priority, since)

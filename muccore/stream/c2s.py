@@ -374,7 +374,9 @@ class C2SStream(TCPFraming, Protocol):
             self._finish(StreamError("connection-timeout", "No data was received for too long."), final=False)
             return 0
         management = self.session.management
-        if management is not None and not management.checkAcknowledgements(tick, silence):
+        # A client that is slowed down may have answered.
+        waits = management is not None and self._throttleTimer is None
+        if waits and not management.checkAcknowledgements(tick, silence):
             self._finish(StreamError("connection-timeout", "No acknowledgement was received."), final=False)
             return 0
         again = PARSER_IDLE

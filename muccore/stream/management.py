@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import implementer
@@ -97,7 +98,7 @@ class StreamManagementFeature:
             management = session.enableManagement(resume, maximum)
             attributes = {}
             if management.id is not None:
-                attributes = {"id": management.id, "resume": "true", "max": str(int(management.holdTime))}
+                attributes = {"id": management.id, "resume": "true", "max": str(ceil(management.holdTime))}
             session.stream.sendNonza(_nonza("enabled", **attributes))
 
     @staticmethod

@@ -26,7 +26,7 @@ def withDelay(stanza: Rendered, by: str, when: float) -> Rendered:
     @return: the stanza itself if it is no message, or has a stamp, which is of an earlier delay (§4).
     """
     tail = stanza.tail
-    if stanza.head != b"<message" or _DELAY in tail:
+    if stanza.head != b"<message" or (_DELAY in tail and stanza.element.child("delay", ns.DELAY) is not None):
         return stanza
     delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(by)}' stamp='{stamp(when)}'/></message>".encode()
     content = tail.removesuffix(b"/>") + b">" if tail.endswith(b"/>") else tail.removesuffix(b"</message>")

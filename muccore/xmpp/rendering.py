@@ -19,6 +19,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element, copyOf
 
 _TEXT_SPECIAL: Final = re.compile("[&<>\r]")
+_TYPE: Final = re.compile(rb" type='([^'&]*)'")
 _ATTRIBUTE_SPECIAL: Final = re.compile("[&<>'\"\t\n\r]")
 _ESCAPES: Final[Mapping[str, str]] = {
     "&": "&amp;",
@@ -110,6 +111,12 @@ def toAttribute(address: str) -> bytes:
     return f" to='{escapeAttribute(address)}'".encode()
 
 
+def fromAttribute(to: bytes) -> str:
+    """The address in what L{toAttribute} has rendered."""
+    address: str = _parse(b"<to" + to + b"/>").attributes["to"]
+    return address
+
+
 def _parse(data: bytes) -> Element:
     """Parse what was rendered here."""
     found: list[domish.Element] = []
@@ -126,15 +133,16 @@ class Rendered:
 
     @ivar head: what precedes the C{to} attribute, such as C{b"<message"}.
     @ivar tail: what follows it.
+    @ivar parsed: L{element} if it is at hand; anybody may drop it to save memory.
     """
 
-    __slots__ = ("_element", "head", "tail")
+    __slots__ = ("head", "parsed", "tail")
 
     def __init__(self, head: bytes, tail: bytes, element: Element | None = None) -> None:
         """@param element: see L{element}; C{None} to parse it when it is asked for."""
         self.head = head
         self.tail = tail
-        self._element = element
+        self.parsed = element
 
     @classmethod
     def of(cls, element: Element) -> Rendered:
@@ -155,7 +163,9 @@ class Rendered:
     @property
     def type(self) -> str | None:
         """The C{type} attribute."""
-        return self.element.get("type")
+        # The start tag ends at the first >, since attributes are escaped.
+        match = _TYPE.search(self.tail, 0, self.tail.index(b">"))
+        return None if match is None else match[1].decode("utf-8")
 
     @property
     def element(self) -> Element:
@@ -163,9 +173,10 @@ class Rendered:
         The stanza, to be copied before it is changed. If it has a C{to}, this may be that of another recipient: see
         L{elementTo}.
         """
-        if self._element is None:
-            self._element = _parse(self.head + self.tail)
-        return self._element
+        element = self.parsed
+        if element is None:
+            element = self.parsed = _parse(self.head + self.tail)
+        return element
 
     def elementTo(self, to: bytes) -> Element:
         """
@@ -176,7 +187,7 @@ class Rendered:
         copied = copyOf(self.element)
         copied.attributes.pop("to", None)
         if to:
-            copied.attributes["to"] = _parse(b"<to" + to + b"/>").attributes["to"]
+            copied.attributes["to"] = fromAttribute(to)
         return copied
 
     def withoutElement(self) -> Rendered:

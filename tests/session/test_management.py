@@ -32,10 +32,14 @@ class Case(SynchronousTestCase):
             self.clock, ManagementSettings(300, 200, 6000), "localhost", self.stream, lambda: self.overflows.append(1)
         )
 
-    def send(self, *numbers: int, text: str = "") -> None:
+    def send(self, *numbers: int, text: str = "", type: str = "chat") -> None:
         """Send messages with these ids."""
         for number in numbers:
-            self.management.send(Rendered.of(xml(f"<message id='{number}'>{text}</message>")), TO)
+            self.management.send(Rendered.of(xml(f"<message id='{number}' type='{type}'>{text}</message>")), TO)
+
+    def countFrom(self, start: int) -> None:
+        """Pretend that as many were sent and acknowledged before."""
+        self.management._sent = self.management._acknowledged = start
 
     def sent(self, stream: FakeStream | None = None) -> list[int | str]:
         """The ids of the messages on a stream; C{"r"} for a request."""
@@ -81,7 +85,7 @@ class AcknowledgementTests(Case):
 
     def test_wrap(self) -> None:
         """The counter is reset to zero after 2^32-1."""
-        self.management._acknowledged = 2**32 - 2
+        self.countFrom(2**32 - 2)
         self.send(1, 2, 3, 4)
         self.management.acknowledge(2**32 - 1)
         self.assertEqual(self.kept(), [2, 3, 4])
@@ -95,7 +99,7 @@ class AcknowledgementTests(Case):
     def test_counting(self, steps: list[tuple[int, int]], start: int) -> None:
         """Whatever is sent and acknowledged, the rest is kept, in order, from any start."""
         self.setUp()
-        self.management._acknowledged = start
+        self.countFrom(start)
         sent, acknowledged = 0, 0
         for more, handled in steps:
             for _ in range(more):
@@ -155,54 +159,99 @@ class StreamTests(Case):
         self.send(3)
         self.assertEqual(self.sent(), [])
         new = FakeStream()
-        self.assertEqual(self.management.attach(new), 2)
+        self.management.attach(new)
         self.send(4)
         self.assertEqual(self.sent(new), [2, 3, "r", 4])
         self.assertEqual(self.sent(), [])
         self.management.acknowledge(4)
-        self.assertEqual(self.management.attach(FakeStream()), 0)
+        self.management.attach(new)
+        self.assertEqual(self.sent(new), [])
+
+    def test_manyAgain(self) -> None:
+        """When many are sent again, acknowledgements are requested in between."""
+        self.management.detach()
+        self.send(*range(REQUEST_AFTER + 1))
+        new = FakeStream()
+        self.management.attach(new)
+        self.assertEqual(self.sent(new), [*range(REQUEST_AFTER), "r", REQUEST_AFTER, "r"])
 
     def test_delay(self) -> None:
-        """Messages that are sent again have the time of the loss, or of their arrival after it."""
+        """
+        Messages that are sent again have the time of the first loss, or of their arrival after it. They were sent at
+        the earliest when the queue was last empty.
+        """
+        self.clock.advance(5)
+        self.management.checkAcknowledgements(1, 0)
         self.send(1)
-        self.clock.advance(100)
+        self.clock.advance(95)
+        self.management.checkAcknowledgements(1, 0)
         self.management.detach()
         self.clock.advance(20)
         self.send(2)
-        stamps = []
+        stamps, earliest = [], []
         for _ in range(2):
             new = FakeStream()
             self.clock.advance(500)
             self.management.attach(new)
             delays = [xml(text).child("delay", "urn:xmpp:delay") for text in new.take()]
             stamps.append([(delay["from"], delay["stamp"]) for delay in delays if delay is not None])
+            self.management.detach()
+            earliest.append([when - 1_000_000_000 for _, _, when in self.management.unacknowledged()])
         expected = [("localhost", "2001-09-09T01:48:20Z"), ("localhost", "2001-09-09T01:48:40Z")]
-        self.assertEqual(stamps, [expected, expected])
+        self.assertEqual((stamps, earliest), ([expected] * 2, [[5, 120]] * 2))
 
-    def test_tooManyWithStream(self) -> None:
-        """Above the limits, the oldest stanzas are forgotten; their acknowledgement is still expected."""
-        self.send(*range(202))
-        self.assertEqual(self.kept(), list(range(2, 202)))
-        self.assertEqual([self.management.mayResumeFrom(h) for h in (0, 1, 2, 202)], [False, False, True, True])
-        self.management.acknowledge(1)
-        self.assertEqual(self.kept(), list(range(2, 202)))
-        self.management.acknowledge(3)
-        self.assertEqual(self.kept(), list(range(3, 202)))
-        self.assertTooHigh(203, 202)
-        self.assertRaises(StreamError, self.management.mayResumeFrom, 203)
+    def test_forgotten(self) -> None:
+        """
+        Above the limits, the oldest presences and messages of rooms are forgotten, an eighth of the limit; their
+        acknowledgement is still expected, and nothing can be resumed from before.
+        """
+        self.send(0)
+        self.send(*range(1, 50), type="groupchat")
+        for number in range(50, 201):
+            self.management.send(Rendered.of(xml(f"<presence id='{number}'/>")), TO)
+        self.assertEqual(self.kept(), [0, *range(27, 201)])
+        self.assertEqual([self.management.mayResumeFrom(h) for h in (0, 1, 26, 27, 201)], [False] * 3 + [True] * 2)
+        self.management.acknowledge(10)
+        self.assertEqual(self.kept(), list(range(27, 201)))
+        self.management.acknowledge(30)
+        self.assertEqual(self.kept(), list(range(30, 201)))
+        self.assertTooHigh(202, 201)
+        self.assertRaises(StreamError, self.management.mayResumeFrom, 202)
         self.assertEqual(self.overflows, [])
 
-    def test_tooManyBytes(self) -> None:
-        """So are those above the limit of bytes, even if nothing is left."""
-        self.send(1, 2, text="x" * 2800)
+    def test_forgottenBytes(self) -> None:
+        """So are those above the limit of bytes, even if nothing is left; the client is still asked."""
+        self.send(1, 2, text="x" * 2500, type="groupchat")
         self.assertEqual(self.kept(), [1, 2])
-        self.send(3, text="x" * 500)
+        self.send(3, text="x" * 1200, type="groupchat")
         self.assertEqual(self.kept(), [2, 3])
-        self.send(4, text="x" * 7000)
+        self.send(4, text="x" * 7000, type="groupchat")
         self.assertEqual(self.kept(), [])
+        self.sent()
+        self.management.checkAcknowledgements(1, 0)
+        self.assertEqual(self.sent(), ["r"])
         self.management.acknowledge(4)
-        self.send(5, 6, text="x" * 2800)
+        self.send(5, 6, text="x" * 2500)
         self.assertEqual(self.kept(), [5, 6])
+        self.assertEqual((self.overflows, self.management.isFull()), ([], False))
+
+    def test_tooManyWithStream(self) -> None:
+        """Others are never forgotten: the overflow is reported, once."""
+        self.send(*range(180))
+        self.send(*range(180, 201), type="groupchat")
+        self.assertEqual((self.overflows, self.kept()), ([1], list(range(180))))
+        self.send(*range(201, 230))
+        self.assertEqual((self.overflows, self.management.isFull()), ([1], True))
+        self.management.acknowledge(200)
+        self.assertFalse(self.management.isFull())
+        self.send(*range(230, 500))
+        self.assertEqual(self.overflows, [1, 1])
+
+    def test_memory(self) -> None:
+        """No element is kept, which is larger than its bytes."""
+        stanza = Rendered.of(xml("<message/>"))
+        self.management.send(stanza, TO)
+        self.assertIsNone(stanza.parsed)
 
     def test_tooManyWithoutStream(self) -> None:
         """Without a stream nothing is forgotten; the overflow is reported once."""

@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces.filters import CONSUMED, STORE
 from muccore.routing.handler import Handler
-from muccore.session.redelivery import BATCH
+from muccore.session.redelivery import BATCH, TIME_SLICE
 from muccore.xmpp.element import Element
-from tests.routing.helpers import Client, Server, conditions
+from tests.routing.helpers import Client, Server, conditions, xml
 
 DELAY = "<delay from='localhost' stamp='2001-09-09T01:46:40Z' xmlns='urn:xmpp:delay'/>"
 
@@ -58,6 +58,12 @@ class RedeliveryTests(SynchronousTestCase):
         self.phone.session.end()
         self.server.clock.advance(0)
 
+    def acknowledge(self) -> None:
+        """Acknowledge everything that the phone was sent."""
+        management = self.phone.session.management
+        assert management is not None
+        management.acknowledge(len(management))
+
     def turn(self) -> None:
         """Do what is due in one turn of the reactor."""
         for call in self.server.clock.getDelayedCalls():
@@ -82,9 +88,32 @@ class RedeliveryTests(SynchronousTestCase):
     def test_bounced(self) -> None:
         """Without another resource it is returned with C{service-unavailable}, as is an IQ."""
         self.send("romeo@localhost")
-        self.juliet.send("<iq type='get' id='1' to='romeo@localhost/phone'><x xmlns='urn:x'/></iq>")
         self.end()
-        self.assertEqual(conditions(self.juliet.take()), ["service-unavailable"] * 2)
+        self.assertEqual(conditions(self.juliet.take()), ["service-unavailable"])
+
+    def test_requests(self) -> None:
+        """Requests are returned, and results dropped, also if a new session has the resource."""
+        self.juliet.send("<iq type='get' id='1' to='romeo@localhost/phone'><x xmlns='urn:x'/></iq>")
+        self.juliet.send("<iq type='result' id='2' to='romeo@localhost/phone'/>")
+        new = self.connect("phone")
+        self.server.clock.advance(0)
+        self.assertEqual(conditions(self.juliet.take()), ["service-unavailable"])
+        self.assertEqual(new.take(), [])
+
+    def test_order(self) -> None:
+        """What arrives meanwhile comes after it, requests included."""
+        for _ in range(2 * BATCH):
+            self.send("romeo@localhost/phone")
+        new = self.connect("phone")
+        self.turn()
+        self.juliet.send("<message to='romeo@localhost/phone' id='last'/>")
+        self.juliet.send("<iq type='get' id='question' to='romeo@localhost/phone'><x xmlns='urn:x'/></iq>")
+        self.turn()
+        self.turn()
+        received = [xml(text).get("id") for text in new.take()]
+        self.assertEqual(received, [None] * 2 * BATCH + ["last", "question"])
+        self.juliet.send("<message to='romeo@localhost/phone'/>")
+        self.assertEqual(len(new.take()), 1)
 
     def test_stored(self) -> None:
         """The offline filters get what may be stored."""
@@ -115,40 +144,85 @@ class RedeliveryTests(SynchronousTestCase):
         self.assertEqual(conditions(self.juliet.take()), ["service-unavailable"])
 
     def test_sentToOthers(self) -> None:
-        """What another resource was sent as well is not sent to it twice; what only it can get now, it gets."""
-        for before, after in ((0, 0), (-1, 0), (-1, 5), (1, 1), (None, 0)):
+        """What another resource was certainly sent as well is not sent to it twice."""
+        laptop = self.connect("laptop")
+        for held in (False, True):
+            self.setUp()
+            laptop = self.connect("laptop")
+            self.server.clock.advance(1)
+            self.acknowledge()
+            if held:
+                self.phone.vanish()
+            self.juliet.send("<message to='romeo@localhost' type='chat'/>")
+            self.end()
+            self.assertEqual(len([text for text in laptop.take() if text.startswith("<message")]), 1)
+            self.assertEqual(self.juliet.take(), [])
+
+    def test_sentToOne(self) -> None:
+        """What it was not sent, or perhaps not, is sent to it: it came, or priorities have changed, meanwhile."""
+        for phone, laptop, laterPhone, laterLaptop in (
+            (5, 3, 0, 3), (0, -1, 0, 0), (0, -1, 0, 5), (0, None, 0, 0), (0, None, 0, 5),
+        ):  # fmt: skip
             for held in (False, True):
                 self.setUp()
-                self.phone.send("<presence><priority>-1</priority></presence>")
-                laptop = self.connect("laptop", before) if before is not None else None
+                self.phone.send(f"<presence><priority>{phone}</priority></presence>")
+                other = None if laptop is None else self.connect("laptop", laptop)
                 self.server.clock.advance(1000)
-                self.phone.send("<presence/>")
                 if held:
                     self.phone.vanish()
                 self.juliet.send("<message to='romeo@localhost' type='chat'/>")
-                self.server.clock.advance(10)
-                laptop = laptop or self.connect("laptop", after)
-                laptop.send(f"<presence><priority>{after}</priority></presence>")
+                self.server.clock.advance(100)
+                if laterPhone != phone:
+                    self.phone.send(f"<presence><priority>{laterPhone}</priority></presence>")
+                other = other or self.connect("laptop", laterLaptop)
+                other.send(f"<presence><priority>{laterLaptop}</priority></presence>")
                 self.end()
-                messages = [text for text in laptop.take() if text.startswith("<message")]
+                messages = [text for text in other.take() if text.startswith("<message")]
                 self.assertEqual((len(messages), self.juliet.take()), (1, []))
 
+    def test_bothLost(self) -> None:
+        """If all who were sent it end, it is returned once."""
+        laptop = self.connect("laptop")
+        self.server.clock.advance(1)
+        laptop.session.enableManagement(True, None)
+        self.acknowledge()
+        self.send("romeo@localhost")
+        laptop.vanish()
+        self.phone.vanish()
+        self.server.sessions.resumptions.endAll()
+        self.server.clock.advance(0)
+        self.assertEqual(conditions(self.juliet.take()), ["service-unavailable"])
+
     def test_batches(self) -> None:
-        """Much of it takes several turns of the reactor, or none if the server ends."""
-        for flush in (False, True):
-            self.setUp()
-            for _ in range(BATCH + 1):
-                self.send("romeo@localhost")
-            self.phone.session.end()
+        """Much of it takes several turns of the reactor; one can wait for the end of it."""
+        redelivery = self.server.sessions.redelivery
+        self.assertIsNone(self.successResultOf(redelivery.flush()))
+        for _ in range(BATCH + 1):
+            self.send("romeo@localhost")
+        self.phone.session.end()
+        waiting = redelivery.flush()
+        self.turn()
+        self.assertEqual(len(self.juliet.take()), BATCH)
+        self.assertNoResult(waiting)
+        self.turn()
+        self.assertEqual(len(self.juliet.take()), 1)
+        self.assertIsNone(self.successResultOf(waiting))
+
+    def test_slow(self) -> None:
+        """A turn ends early if it takes long."""
+        redeliver = self.server.users.redeliver
+
+        def slowly(element: Element, to: object) -> None:
+            self.server.clock.rightNow += TIME_SLICE
+            redeliver(element, to)  # type: ignore[arg-type]
+
+        self.patch(self.server.users, "redeliver", slowly)
+        for _ in range(5):
+            self.send("romeo@localhost")
+        self.phone.session.end()
+        for expected in (2, 2, 1):
             self.turn()
-            self.assertEqual(len(self.juliet.take()), BATCH)
-            if flush:
-                self.server.sessions.redelivery.flush()
-            else:
-                self.turn()
-            self.assertEqual(len(self.juliet.take()), 1)
-            self.server.clock.advance(1)
-            self.assertEqual(self.juliet.take(), [])
+            self.assertEqual(len(self.juliet.take()), expected)
 
     def test_failure(self) -> None:
         """A stanza that cannot be redelivered is logged; the others are redelivered."""

@@ -9,6 +9,7 @@ from muccore.session.session import Session
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 from tests.routing.helpers import Client, FakeStream, canonical, xml
 from tests.session.helpers import ROMEO, SessionTestCase
 
@@ -157,7 +158,7 @@ class HoldTests(Case):
         """If its client returns in that very moment, it goes on."""
         self.romeo.vanish()
         self.deliver(1, 2, 3, 4)
-        self.assertEqual(self.resume(1), ["2", "3", "4"])
+        self.assertEqual(self.resume(2), ["3", "4"])
         self.clock.advance(1)
         self.assertFalse(self.romeo.session.ended)
 
@@ -166,6 +167,10 @@ class HoldTests(Case):
         self.romeo.vanish()
         self.sessions.resumptions.endAll()
         self.assertEnded()
+        late = self.connect("romeo@localhost/garden")
+        self.enable(late.session)
+        late.vanish()
+        self.assertTrue(late.session.ended)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -191,11 +196,29 @@ class AttachedTests(Case):
 
     def test_tooMuchMissing(self) -> None:
         """A client that has not handled what is forgotten cannot resume: its session ends."""
-        self.deliver(*range(5))
-        self.assertEqual(self.romeo.session.ended, False)
+        for _ in range(5):
+            self.romeo.session.deliver(Rendered(b"<presence", b"/>"), b"")
+        self.clock.advance(1)
         self.romeo.vanish()
         self.assertFails("item-not-found", 0, handled=1)
         self.assertEnded()
+
+    def test_tooMuchWithStream(self) -> None:
+        """If what is not acknowledged must not be forgotten, stream and session end in the next turn."""
+        self.deliver(1, 2, 3, 4)
+        self.assertFalse(self.romeo.session.ended)
+        self.clock.advance(0)
+        self.assertTrue(self.romeo.session.ended)
+        closed, left, *bounced = self.take()
+        self.assertEqual((closed, left[0], len(bounced)), (("closed", "policy-violation"), "room@conf/nick", 4))
+
+    def test_tooMuchForAMoment(self) -> None:
+        """If it was acknowledged by then, nothing ends."""
+        self.deliver(1, 2, 3, 4)
+        assert self.romeo.session.management is not None
+        self.romeo.session.management.acknowledge(4)
+        self.clock.advance(0)
+        self.assertFalse(self.romeo.session.ended)
 
     def test_bindTakesOver(self) -> None:
         """When its resource is bound again, it ends; the new session gets what was addressed to the resource."""
@@ -215,6 +238,7 @@ class AttachedTests(Case):
             self.enable(client.session)
         for client in (clients[1], self.romeo, clients[0]):
             client.vanish()
+            self.clock.advance(1)
         for expected in (clients[1], self.romeo, clients[0]):
             self.assertFalse(expected.session.ended)
             self.connect(f"romeo@localhost/{expected.session.jid.resource}2")

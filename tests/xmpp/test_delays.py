@@ -21,7 +21,8 @@ class DelayTests(SynchronousTestCase):
 
     def test_message(self) -> None:
         """A message gets the stamp as its last child."""
-        for content in ("", "<body>x</body>", "<x xmlns='urn:x'/>"):
+        forwarded = f"<forwarded xmlns='urn:xmpp:forward:0'>{DELAY.replace('2001', '2000')}</forwarded>"
+        for content in ("", "<body>x</body>", "<x xmlns='urn:x'/>", "<body>urn:xmpp:delay</body>", forwarded):
             expected = canonical(f"<message to='c@d' id='1'>{content}{DELAY}</message>")
             self.assertEqual(self.stamped(f"<message id='1'>{content}</message>"), expected)
 
