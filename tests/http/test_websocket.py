@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
+from muccore.http.site import SiteChannel
 from muccore.http.websocket import PATH, WebSocketResource, acceptKey
 from muccore.log import eventlog
 from muccore.log.eventlog import RateLimit
@@ -68,6 +71,18 @@ class HandshakeTests(SiteCase):
         self.assertEqual((self.admission.counted, self.site.channels), ([HOST], set()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsNone(transport.producer)
+
+    def test_freed(self) -> None:
+        """The objects of HTTP are freed after the handshake without the garbage collector."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        made: list[weakref.ref[SiteChannel]] = []
+        real = SiteChannel.connectionMade
+        self.patch(SiteChannel, "connectionMade", lambda channel: (made.append(weakref.ref(channel)), real(channel)))
+        transport = self.shake()
+        self.stream(transport)
+        self.assertEqual([channel() for channel in made], [None])
 
     def test_names(self) -> None:
         """Names are compared without case, lists may have several elements."""
