@@ -53,6 +53,13 @@ class Component:
             raise StreamError("conflict", "The component is connected already.")
         self.stream = stream
 
+    def disconnect(self, error: StreamError) -> None:
+        """End the stream, if there is one; the component is away at once."""
+        stream = self.stream
+        if stream is not None:
+            stream.close(error)
+            self.streamLost(stream, True)
+
     def streamLost(self, stream: IStream, final: bool) -> bool:
         """See L{IComponent.streamLost}."""
         if stream is self.stream:

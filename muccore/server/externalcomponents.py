@@ -38,10 +38,8 @@ class ExternalComponents:
         """Apply a new configuration; end the streams of components that are not in it."""
         sections = settings.named["component"]
         for name in self._components.keys() - sections.keys():
-            component = self._components.pop(name)
             self._router.removeDomain(name)
-            if component.stream is not None:
-                component.stream.close(StreamError("host-gone"))
+            self._components.pop(name).disconnect(StreamError("host-gone"))
         for name in sections.keys() - self._components.keys():
             if name in self._router.domains:
                 _log.warn("component {name}: the domain is in use until the next start", name=name)

@@ -76,6 +76,8 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
     for scheme, endpoints in (("ws", settings.http.listen), ("wss", settings.http.tlsListen)):
         for endpoint in endpoints:
             yield f"  {scheme}://{_address(endpoint)}{PATH}"
+    for endpoint in settings.components.listen if settings.named["component"] else ():
+        yield f"  {_address(endpoint)}  components"
     accounts = dict.fromkeys(_location(settings, host.accounts) for host in settings.hosts)
     yield f"Accounts are in {' and '.join(accounts)}, rooms in {_location(settings, settings.storage.affiliations)}."
     if needsAccounts:

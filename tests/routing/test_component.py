@@ -157,6 +157,20 @@ class ComponentTests(SynchronousTestCase):
         self.component.streamLost(self.stream, False)
         self.assertEqual(observers[0].lost, [NAME])
 
+    def test_disconnect(self) -> None:
+        """A component that is disconnected is away at once; the late end of its stream does not end the next."""
+        self.component.disconnect(StreamError("host-gone"))
+        observer = Observer()
+        self.patch(observer, "domainLost", observer.lost.append)
+        self.server.add("localhost", observer)
+        self.component.connect(self.stream)
+        self.component.disconnect(StreamError("host-gone"))
+        self.assertEqual([error and error.condition for error in self.stream.closed], ["host-gone"])
+        self.assertEqual(observer.lost, [NAME])
+        self.component.connect(FakeStream())
+        self.component.streamLost(self.stream, False)
+        self.assertEqual(observer.lost, [NAME])
+
     def test_removed(self) -> None:
         """A component that is removed from the router is elsewhere."""
         self.server.router.removeDomain(NAME)

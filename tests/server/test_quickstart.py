@@ -96,10 +96,11 @@ class QuickstartTests(SynchronousTestCase):
         self.assertEqual((self.certificate.getContent(), self.key.getContent()), before)
 
     def test_hosts(self) -> None:
-        """Hosts share a certificate or get their own; the description names them all."""
+        """Hosts share a certificate or get their own; the description names them all, and where components connect."""
         more = (
             "[host b.example]\nmuc = x.example\n y.example\n"
             "[host c.example]\ncertificate = c.crt\nprivate_key = c.key\naccounts = memory:\n"
+            "[component d.example]\nsecret = hidden\n"
         )
         self.file.setContent((CONFIGURATION + more).encode())
         status, out, err = self.command()
@@ -110,6 +111,8 @@ class QuickstartTests(SynchronousTestCase):
             "y.example; c.example:",
             out.splitlines(),
         )
+        self.assertIn("  127.0.0.1:5347  components", out.splitlines())
+        self.assertNotIn("hidden", out)
         self.assertIn("muccore.db and memory:, rooms in memory:.", out)
         certificates = loadCertificates(load(self.file.path))
         for domain, name in (("localhost", "y.example"), ("b.example", "localhost"), ("c.example", "c.example")):
