@@ -38,6 +38,8 @@ NAMED_EXAMPLE: Final = """
 #private_key = ../var/example.net.key
 #accounts = sqlite:../var/example.net.db
 #muc = conference.example.net
+#extra_handlers =
+#muc_extra_handlers =
 
 # An external component: docs/components.md.
 #[component bot.example.net]

@@ -1,19 +1,59 @@
 # -*- test-case-name: tests.config.test_hosts -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The hosts of a configuration: the domain of C{[server]}, and one for each section C{[host NAME]}."""
+"""The hosts of a configuration: the domain of C{[server]}, and one for each section C{[host NAME]}, declared here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.python.filepath import FilePath
+
+from muccore.config.option import option as _option
+from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
+from muccore.config.types import HostName, ListOf, OptionalListOf, Path
 
 if TYPE_CHECKING:
     from muccore.config.schema import Settings
 
 Place = tuple[str, str]
 """A section and a key."""
+
+ACCOUNT_STORES: Final = "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"
+"""The stores of accounts, in words."""
+
+
+@dataclass(frozen=True)
+class HostSection:
+    """
+    A further domain of accounts; there may be several of these sections. All other settings apply to it too.
+    """
+
+    certificate: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
+        Path(), "", "The certificate of this domain, followed by its chain, in PEM. Without it, that of [tls]."
+    )
+    privateKey: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
+        Path(), "", "The private key of the certificate, in PEM, unencrypted."
+    )
+    accounts: str = _option(
+        StoreType("accounts", ACCOUNT_STORES, optional=True),
+        "",
+        "Where the accounts of this domain are. Without it, they are where [auth] backend says; accounts of different "
+        "domains do not mix there.",
+    )
+    muc: tuple[str, ...] = _option(
+        ListOf(HostName()), "", "The domains of the rooms that users of this domain find. Each is a service of its own."
+    )
+    extraHandlers: tuple[HandlerDescription, ...] | None = _option(
+        OptionalListOf(HandlerType()),
+        "",
+        "Additional protocol handlers for this domain. Without the key, those of [server]; with no value, none.",
+    )
+    mucExtraHandlers: tuple[HandlerDescription, ...] | None = _option(
+        OptionalListOf(HandlerType()),
+        "",
+        'Additional protocol handlers for the domains in "muc". Without the key, those of [muc]; with no value, none.',
+    )
 
 
 @dataclass(frozen=True)
@@ -29,6 +69,10 @@ class Host:
     @ivar accountsAt: where that is configured.
     @ivar roomServices: the domains of its rooms.
     @ivar roomServicesAt: where they are configured.
+    @ivar extraHandlers: the additional handlers of the domain.
+    @ivar extraHandlersAt: where they are configured.
+    @ivar mucExtraHandlers: those of each service of rooms.
+    @ivar mucExtraHandlersAt: where they are configured.
     """
 
     domain: str
@@ -39,6 +83,10 @@ class Host:
     accountsAt: Place
     roomServices: tuple[str, ...]
     roomServicesAt: Place
+    extraHandlers: tuple[HandlerDescription, ...]
+    extraHandlersAt: Place
+    mucExtraHandlers: tuple[HandlerDescription, ...]
+    mucExtraHandlersAt: Place
 
 
 def hostsOf(settings: Settings) -> tuple[Host, ...]:
@@ -52,11 +100,16 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
         ("auth", "backend"),
         settings.muc.domain,
         ("muc", "domain"),
+        settings.server.extraHandlers,
+        ("server", "extra_handlers"),
+        settings.muc.extraHandlers,
+        ("muc", "extra_handlers"),
     )
     found = [first]
     for domain, section in settings.named["host"].items():
         title = f"host {domain}"
         own = section.certificate is not None
+        handlers, mucHandlers = section.extraHandlers, section.mucExtraHandlers
         found.append(
             Host(
                 domain,
@@ -67,6 +120,10 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
                 (title, "accounts") if section.accounts else first.accountsAt,
                 section.muc,
                 (title, "muc"),
+                first.extraHandlers if handlers is None else handlers,
+                first.extraHandlersAt if handlers is None else (title, "extra_handlers"),
+                first.mucExtraHandlers if mucHandlers is None else mucHandlers,
+                first.mucExtraHandlersAt if mucHandlers is None else (title, "muc_extra_handlers"),
             )
         )
     return tuple(found)

@@ -95,7 +95,7 @@ class _SettingsReader:
         for option in OPTIONS.values():
             self._readOption(option, option.section, sections.get(option.section), values[option.section])
         named = self._readNamedSections(sections)
-        handlers = self._readHandlerSections(sections, values)
+        handlers = self._readHandlerSections(sections, values, named["host"])
         common: dict[str, Any] = {
             "named": named, "handlers": handlers, "base": self._base, "path": self._path, "lines": self._lines,
         }
@@ -162,26 +162,31 @@ class _SettingsReader:
         return found
 
     def _readHandlerSections(
-        self, sections: Mapping[str, ini.Section], values: Mapping[str, Mapping[str, Any]]
+        self,
+        sections: Mapping[str, ini.Section],
+        values: Mapping[str, Mapping[str, Any]],
+        hosts: Mapping[str, Any],
     ) -> dict[str, dict[str, str]]:
-        """Read the options of handlers; report a section of a handler that C{extra_handlers} does not name."""
-        lists = [values[section].get("extraHandlers") for section in ("server", "muc")]
-        named = sorted({handler.name for handlers in lists for handler in handlers or ()})
-        found: dict[str, dict[str, str]] = {}
+        """Read the options of handlers; report a section of a handler that no list of handlers names."""
+        lists = [(values["server"], "extraHandlers"), (values["muc"], "extraHandlers")]
+        lists += [(vars(host), key) for host in hosts.values() for key in ("extraHandlers", "mucExtraHandlers")]
+        named = sorted({handler.name for found, key in lists for handler in found.get(key) or ()})
+        complete = all(key in found for found, key in lists)
+        options: dict[str, dict[str, str]] = {}
         for name, section in sections.items():
             if not name.startswith(HANDLER_SECTION):
                 continue
             handler = name.removeprefix(HANDLER_SECTION)
             # A list that could not be read may have named it.
-            if handler not in named and None not in lists:
+            if handler not in named and complete:
                 allowed = ", ".join(HANDLER_SECTION + other for other in named) or "none"
                 text = f"extra_handlers names no handler {quoted(handler)}; allowed: {allowed}"
                 self._report(section.number, name, None, _with(text, suggestion(handler, named)))
-            found[handler] = {}
+            options[handler] = {}
             for key, entry in section.entries.items():
                 self._lines[name, key] = entry.number
-                found[handler][key] = "\n".join(line.text for line in entry.lines)
-        return found
+                options[handler][key] = "\n".join(line.text for line in entry.lines)
+        return options
 
     def _readOption(
         self, option: Option, title: str, section: ini.Section | None, values: dict[str, Any]

@@ -19,7 +19,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.endpoints import Endpoint
 from muccore.config.errors import Problem
-from muccore.config.hosts import Host, hostsOf
+from muccore.config.hosts import ACCOUNT_STORES, Host, HostSection, hostsOf
 from muccore.config.option import METADATA, Option
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
@@ -42,8 +42,6 @@ from muccore.config.types import (
 
 HANDLER_SECTION: Final = "handler:"
 """C{[handler:NAME]} has the options of the handler of this name."""
-
-_ACCOUNT_STORES: Final = "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"
 
 
 @dataclass(frozen=True)
@@ -250,7 +248,7 @@ class AuthSection:
     """Authentication."""
 
     backend: str = _option(
-        StoreType("accounts", _ACCOUNT_STORES),
+        StoreType("accounts", ACCOUNT_STORES),
         None,
         'Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" loses them when the server '
         'ends; "insecure:" accepts any user name with any password: it is for tests, and refused unless every '
@@ -340,30 +338,6 @@ class ComponentSection:
     """An external component that may connect and then serves this domain; there may be several of these sections."""
 
     secret: str = _option(Secret(), None, "The secret that the component must know. It can send from its whole domain.")
-
-
-@dataclass(frozen=True)
-class HostSection:
-    """
-    A further domain of accounts; there may be several of these sections. All other settings apply to it too, the
-    handlers included.
-    """
-
-    certificate: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
-        Path(), "", "The certificate of this domain, followed by its chain, in PEM. Without it, that of [tls]."
-    )
-    privateKey: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
-        Path(), "", "The private key of the certificate, in PEM, unencrypted."
-    )
-    accounts: str = _option(
-        StoreType("accounts", _ACCOUNT_STORES, optional=True),
-        "",
-        "Where the accounts of this domain are. Without it, they are where [auth] backend says; accounts of different "
-        "domains do not mix there.",
-    )
-    muc: tuple[str, ...] = _option(
-        ListOf(HostName()), "", "The domains of the rooms that users of this domain find. Each is a service of its own."
-    )
 
 
 @dataclass(frozen=True)

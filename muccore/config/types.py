@@ -98,6 +98,14 @@ class ListOf(Type[tuple[T, ...]]):
         return tuple(values)
 
 
+class OptionalListOf(ListOf[T]):
+    """A list that may be missing: C{None}, which is not the same as an empty one."""
+
+    def parse(self, text: str, base: FilePath[str]) -> Any:
+        """See L{Type.parse}."""
+        return super().parse(text, base) if text else None
+
+
 class Boolean(Type[bool]):
     """Yes or no."""
 

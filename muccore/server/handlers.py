@@ -43,6 +43,7 @@ class HostHandlers:
 
     def __init__(self, settings: Settings, host: Host, stores: ServerStores, reactor: Any) -> None:
         self._settings = settings
+        self._host = host
         self._stores: dict[str, IStore] = {"accounts": stores.accountsOf(host), "rooms": stores.rooms}
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
@@ -66,10 +67,6 @@ class HostHandlers:
             if component.endswith(self._suffix):
                 yield component, None
 
-    def _section(self, domain: str) -> str:
-        """The section that lists the additional handlers of a domain."""
-        return "muc" if domain in self.muc else "server"
-
     def make(self, domain: str) -> Iterator[Any]:
         """
         Make the handlers of a domain.
@@ -81,8 +78,7 @@ class HostHandlers:
             yield self._makeExtra(domain, description)
 
     def _descriptions(self, domain: str) -> Sequence[HandlerDescription]:
-        extra: Sequence[HandlerDescription] = getattr(self._settings, self._section(domain)).extraHandlers
-        return extra
+        return self._host.mucExtraHandlers if domain in self.muc else self._host.extraHandlers
 
     def _makeExtra(self, domain: str, description: HandlerDescription) -> Any:
         settings, name = self._settings, description.name
@@ -105,7 +101,8 @@ class HostHandlers:
         raise ConfigError([self._problem(domain, problem)])
 
     def _problem(self, domain: str, text: str) -> Problem:
-        return self._settings.problem(self._section(domain), "extra_handlers", f"{domain}: {_oneLine(text)}")
+        place = self._host.mucExtraHandlersAt if domain in self.muc else self._host.extraHandlersAt
+        return self._settings.problem(*place, f"{domain}: {_oneLine(text)}")
 
     def findProblems(self) -> Iterator[Problem]:
         """Find handlers that cannot be made, and tables that cannot be merged; no handler is added."""

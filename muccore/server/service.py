@@ -40,6 +40,14 @@ from muccore.xmpp.errors import StreamError
 _RESTART_ONLY: Final = ("transport", "auth", "storage")
 """Sections whose changes need a restart."""
 
+_HOST_RESTART_ONLY: Final = {
+    "accounts": "accounts",
+    "muc": "muc",
+    "extra_handlers": "extraHandlers",
+    "muc_extra_handlers": "mucExtraHandlers",
+}
+"""Keys of C{[host NAME]} whose changes need a restart, with their attributes."""
+
 CERTIFICATE_CHECK_PERIOD: Final = 24 * 60 * 60
 """Seconds between checks of the certificates."""
 
@@ -274,8 +282,11 @@ class MUCCoreService(Service):
             if before is None or after is None:
                 waiting.append(f"[host {domain}]")
                 continue
-            keys = (key for key in ("accounts", "muc") if getattr(before, key) != getattr(after, key))
-            waiting += [f"[host {domain}] {key}" for key in keys]
+            waiting += [
+                f"[host {domain}] {key}"
+                for key, attribute in _HOST_RESTART_ONLY.items()
+                if getattr(before, attribute) != getattr(after, attribute)
+            ]
         for name in sorted(old.handlers.keys() | settings.handlers.keys()):
             if old.handlers.get(name) != settings.handlers.get(name):
                 waiting.append(f"[{HANDLER_SECTION}{name}]")

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.config import plugins
 from muccore.config.hosts import Host
 from tests.config import problemsOf, settings, text
 
@@ -29,6 +32,7 @@ class HostTests(SynchronousTestCase):
                 Host(
                     "example.org", found.tls.certificate, found.tls.privateKey, ("tls", "certificate"),
                     "memory:", ("auth", "backend"), ("rooms.example.org",), ("muc", "domain"),
+                    (), ("server", "extra_handlers"), (), ("muc", "extra_handlers"),
                 ),
             ),
         )  # fmt: skip
@@ -47,17 +51,37 @@ class HostTests(SynchronousTestCase):
                 "example.net", base.child("net.crt"), base.child("net.key"), ("host example.net", "certificate"),
                 "sqlite:net.db", ("host example.net", "accounts"),
                 ("rooms.example.net", "teams.example.net"), ("host example.net", "muc"),
+                (), ("server", "extra_handlers"), (), ("muc", "extra_handlers"),
             ),
         )  # fmt: skip
         self.assertEqual(
             com,
             Host(
                 "example.com", org.certificate, org.privateKey, org.certificateAt, org.accounts, org.accountsAt,
-                (), ("host example.com", "muc"),
+                (), ("host example.com", "muc"), (), ("server", "extra_handlers"), (), ("muc", "extra_handlers"),
             ),
         )  # fmt: skip
         line = text(**sections).decode().split("\n").index("certificate = net.crt") + 1
         self.assertEqual(found.problem("host example.net", "certificate", "x").line, line)
+
+
+    def test_handlers(self) -> None:
+        """A host has the handlers of the first one unless it has a list of its own, which may be empty."""
+        self.patch(plugins, "getPlugins", lambda _: [SimpleNamespace(name=name) for name in "abc"])
+        for own, expected in (
+            ({}, [("a", "server", "extra_handlers"), ("b", "muc", "extra_handlers")]),
+            ({"extra_handlers": "b\n c"}, [("bc", "host x.example", "extra_handlers"), ("b", "muc", "extra_handlers")]),
+            (
+                {"extra_handlers": "", "muc_extra_handlers": "c"},
+                [("", "host x.example", "extra_handlers"), ("c", "host x.example", "muc_extra_handlers")],
+            ),
+        ):
+            sections = {"server": {"extra_handlers": "a"}, "muc": {"extra_handlers": "b"}, "host x.example": own}
+            names = {"a", "b"}.union(*(value.split() for value in own.values()))
+            options: dict[str, dict[str, str | None]] = {f"handler:{name}": {} for name in names}
+            host = settings(**sections, **options).hosts[1]
+            found = ((host.extraHandlers, host.extraHandlersAt), (host.mucExtraHandlers, host.mucExtraHandlersAt))
+            self.assertEqual([("".join(each.name for each in handlers), *place) for handlers, place in found], expected)
 
 
 class ProblemTests(SynchronousTestCase):
@@ -69,7 +93,7 @@ class ProblemTests(SynchronousTestCase):
             ({"host": {}}, "[host]: no such section; allowed: server, .*, component NAME (did you mean 'host NAME'?)"),
             ({"host a b": {}}, "[host a b]: found 'a b' (.*); allowed: host and a host name such as example.org"),
             ({"host x.example": {"mucs": "a"}}, "[host x.example] mucs: no such key; allowed: certificate, "
-             "private_key, accounts, muc (did you mean 'muc'?)"),
+             "private_key, accounts, muc, extra_handlers, muc_extra_handlers (did you mean 'muc'?)"),
             ({"host x.example": {"accounts": "sqlit:x"}}, "[host x.example] accounts: found 'sqlit:x' (unknown .*"),
             ({"host x.example": {"certificate": "x"}}, "[host x.example] private_key: found nothing; allowed: the path "
              "of a file, needed with certificate"),

@@ -185,6 +185,26 @@ class ProblemTests(SynchronousTestCase):
         text = str(self.assertRaises(BadDescription, context.store, "room"))
         self.assertEqual(text, "no store 'room'; allowed: accounts, rooms")
 
+    def test_hosts(self) -> None:
+        """A host may have handlers of its own, for its accounts' domain and for its rooms' domains."""
+        made = []
+        makers = {name: lambda context, name=name: made.append((name, context.domain)) or Greeter() for name in "ab"}
+        net = {"muc": "rooms.example.net", "extra_handlers": "b", "muc_extra_handlers": "a"}
+        more = {"host example.net": net, "host example.com": {"extra_handlers": ""}, "host example.edu": {}}
+        self.assertEqual(self.problems(makers, "a", "b", **more), [])
+        self.assertEqual(
+            made[: len(made) // 2],
+            [("a", "localhost"), ("b", "conference.localhost"), ("b", "example.net"), ("a", "rooms.example.net"),
+             ("a", "example.edu")],
+        )  # fmt: skip
+        self.assertEqual(
+            self.problems({"a": refuse}, **{"host example.net": {**net, "extra_handlers": "a"}}),
+            [
+                "[host example.net] extra_handlers: example.net: give a word",
+                "[host example.net] muc_extra_handlers: rooms.example.net: give a word",
+            ],
+        )
+
     def test_sameStores(self) -> None:
         """The handlers of a server that starts get its own stores, which are open."""
         contexts: list[HandlerContext] = []

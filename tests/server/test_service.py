@@ -472,7 +472,7 @@ class ReloadTests(ServerTestCase):
     async def test_restart(self) -> None:
         """Exactly the changes that need a restart are logged, and do not apply."""
         self.patch(plugins, "getPlugins", lambda _: [Factory("greeter", lambda context: Greeter())])
-        file = ConfigurationFile(self)
+        file = ConfigurationFile(self, **{"host example.net": {}})
         running = await self.serve(file)
         romeo = await logIn(self, running.port, "romeo")
         file.configure(
@@ -481,14 +481,14 @@ class ReloadTests(ServerTestCase):
             auth={"backend": "memory:"},
             storage={"affiliations": "sqlite:rooms.db"},
             muc={"domain": "rooms.example.org", "name": "Verona"},
-            **{"handler:greeter": {"word": "Good day"}},
+            **{"handler:greeter": {"word": "Good day"}, "host example.net": {"extra_handlers": "greeter"}},
         )
         await running.server.reload()
         [line] = self.logged.lines(LogLevel.warn)
         self.assertEqual(
             line,
             "these changes take effect at the next start: [transport], [auth], [storage], [server] domain, "
-            "[server] extra_handlers, [muc] domain, [handler:greeter]",
+            "[server] extra_handlers, [muc] domain, [host example.net] extra_handlers, [handler:greeter]",
         )
         self.assertEqual(await self.nameOf(romeo), "Verona")
         await logIn(self, running.port, "juliet")
