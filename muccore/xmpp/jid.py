@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from encodings import idna
 from functools import lru_cache
 from typing import Final
 from unicodedata import ucd_3_2_0
@@ -43,6 +44,9 @@ _NODEPREP: Final = _lenient(xmpp_stringprep.nodeprep)
 _RESOURCEPREP: Final = _lenient(xmpp_stringprep.resourceprep)
 
 _ASCII_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
+
+_ACE: Final = "xn--"
+_HOST_NAME_LIMIT: Final = 253
 
 
 class InvalidJID(ValueError):
@@ -132,7 +136,8 @@ def prepareLocal(text: str) -> str:
 
 def prepareDomain(text: str) -> str:
     """
-    Prepare a domainpart: a host name (nameprep), an IPv4 address or an IPv6 address in brackets.
+    Prepare a domainpart: a host name (nameprep), an IPv4 address or an IPv6 address in brackets. A-labels (C{xn--...})
+    become U-labels (RFC 7622 §3.2.1).
 
     @raise InvalidJID: if it is none of these.
     """
@@ -149,7 +154,7 @@ def prepareDomain(text: str) -> str:
     if text.isascii():
         text = text.lower()
         if all(_ASCII_LABEL.match(label) for label in text.split(".")):
-            return text
+            return _decodeLabels(text)
         raise InvalidJID("domainpart is not a host name")
     try:
         prepared: str = xmpp_stringprep.nameprep.prepare(text)
@@ -159,7 +164,25 @@ def prepareDomain(text: str) -> str:
     _checkLength("domainpart", prepared)
     if not all(prepared.split(".")):
         raise InvalidJID("empty label in domainpart")
-    return prepared
+    return _decodeLabels(prepared)
+
+
+def _decodeLabels(domain: str) -> str:
+    """Convert the A-labels of a prepared host name. Each takes 90 µs, so only in names that DNS could have."""
+    if _ACE not in domain or len(domain) > _HOST_NAME_LIMIT:
+        return domain
+    return ".".join(map(_decodeLabel, domain.split(".")))
+
+
+def _decodeLabel(label: str) -> str:
+    """Convert an A-label; return what encodes no prepared label (RFC 3490 §4.2) as it is."""
+    if not label.startswith(_ACE):
+        return label
+    try:
+        decoded = idna.ToUnicode(label)
+        return decoded if xmpp_stringprep.nameprep.prepare(decoded) == decoded else label
+    except UnicodeError:
+        return label
 
 
 def prepareResource(text: str) -> str:

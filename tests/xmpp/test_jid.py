@@ -50,10 +50,18 @@ class ParseTests(SynchronousTestCase):
             ("\uff41@b", "a@b"),
             ("a@b\u3002c", "a@b.c"),
             ("a@b/\u2168", "a@b/IX"),
+            ("a@XN--Mnchen-3ya.xn--p1ai", "a@m\u00fcnchen.\u0440\u0444"),
+            ("a@xn--mnchen-3ya.\u0440\u0444", "a@m\u00fcnchen.\u0440\u0444"),
             ("a\u00ad\u00e4@b", "a\u00e4@b"),
             ("a@b/\U0001f980", "a@b/\U0001f980"),
         ):
             self.assertEqual(jid.parse(text).full, full)
+
+    def test_noALabels(self) -> None:
+        """Labels that encode no prepared label stay as they are: and so do those of overlong names."""
+        for label in ("xn--strae-oqa", "xn--a", "xn--abc", "xn--" + "a" * 60, "xn--0-ugn", "a-xn--p1ai"):
+            self.assertEqual(jid.prepareDomain(f"{label}.example"), f"{label}.example")
+        self.assertEqual(jid.prepareDomain(".".join(["xn--p1ai"] * 30)), ".".join(["xn--p1ai"] * 30))
 
     def test_invisible(self) -> None:
         """Invisible characters of all Unicode versions are removed, and alone are not a name."""
