@@ -31,12 +31,14 @@ class IStore(Interface):
     """
     A store that is opened when the server starts and closed when it stops.
 
-    A store may also have these methods:
+    A store may also have these attributes:
 
       - C{probe()}: called before the server goes into the background; raises L{StoreError} if the store cannot be
         opened, and leaves nothing running.
       - C{setHost(host)}: called once, before anything else, with the domain of the host that the store is made for (if
         several hosts share it, of the first), to migrate content that an earlier version kept without a domain.
+      - C{location}: text that is equal for stores of the same content, such as the real path of a file. Hosts whose
+        descriptions lead to the same location share a store.
     """
 
     def open() -> Deferred[None]:

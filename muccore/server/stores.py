@@ -15,7 +15,7 @@ from muccore.storage.registry import isManageable, makeStore
 
 class ServerStores:
     """
-    The stores of a server. Hosts whose accounts have the same description share a store.
+    The stores of a server. Hosts whose accounts have the same description, or are in the same place, share a store.
 
     @ivar rooms: the store of the rooms of all hosts.
     @ivar all: every store, with section and key of its description.
@@ -23,12 +23,16 @@ class ServerStores:
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
         self._accounts: dict[str, IAuthBackend] = {}
+        byLocation: dict[str, IAuthBackend] = {}
         self.all: list[tuple[Place, IStore]] = []
         for host in settings.hosts:
             if host.accounts not in self._accounts:
-                made = makeStore("accounts", host.accounts, settings.base, reactor, host.domain)
-                self._accounts[host.accounts] = cast(IAuthBackend, made)
-                self.all.append((host.accountsAt, made))
+                made = cast(IAuthBackend, makeStore("accounts", host.accounts, settings.base, reactor, host.domain))
+                self._accounts[host.accounts] = shared = byLocation.setdefault(
+                    getattr(made, "location", host.accounts), made
+                )
+                if shared is made:
+                    self.all.append((host.accountsAt, made))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
         self.all.append((("storage", "affiliations"), self.rooms))
 

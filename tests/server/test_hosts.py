@@ -238,6 +238,17 @@ class OwnStoreTests(TestCase):
             self.addCleanup(store.close)
             self.assertEqual(await store.users(), [f"romeo@{owner}"])
 
+    def test_spellings(self) -> None:
+        """A file that is described in several ways is one store, which belongs to the first host first."""
+        file = ConfigurationFile(self, server={"domain": ORG}, auth={"backend": "sqlite:old.db"})
+        os.symlink("old.db", file.file("link.db"))
+        for number, path in enumerate(("./old.db", file.file("old.db"), "link.db")):
+            file.configure(**{f"host host{number}.example": {"accounts": f"sqlite:{path}"}})
+        settings = load(file.path)
+        stores = ServerStores(settings, reactor)
+        self.assertEqual([place for place, _ in stores.all], [("auth", "backend"), ("storage", "affiliations")])
+        self.assertEqual({stores.accountsOf(host) for host in settings.hosts}, set(stores.manageable()))
+
 
 class SecretTests(SynchronousTestCase):
     """The secret for the salts of users that do not exist."""

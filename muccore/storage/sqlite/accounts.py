@@ -61,7 +61,11 @@ def schema(host: str | None) -> Schema:
 
 
 class SQLiteAccounts(ScramAccountStore):
-    """Accounts in an SQLite database."""
+    """
+    Accounts in an SQLite database.
+
+    @ivar location: see L{IStore<muccore.interfaces.stores.IStore>}.
+    """
 
     def __init__(self, path: FilePath[str], reactor: Any) -> None:
         """
@@ -70,6 +74,7 @@ class SQLiteAccounts(ScramAccountStore):
         """
         super().__init__(reactor)
         self._path = path
+        self.location = path.realpath().path
         self.database = Database(path, schema(None), reactor)
 
     def setHost(self, host: str) -> None:
