@@ -149,15 +149,18 @@ class MUCCoreService(Service):
     def _checkCertificates(self) -> None:
         """Warn of certificates that clients refuse, or soon will, and of keys and secrets that others can read."""
         now = datetime.fromtimestamp(self._time(), UTC)
-        exposed = set()
+        problems: dict[tuple[str, str], None] = {}
+        exposed: dict[str, None] = {}
         for host in () if self.components is None else self.components.hosts:
             if host.tls is None:
                 continue
-            for problem in findProblems(host.tls.certificate, host.domain, now):
-                self._log.warn("{path}: {problem}", path=host.tls.certificatePath, problem=problem)
+            path = host.tls.certificatePath
+            problems.update({(path, problem): None for problem in findProblems(host.tls.certificate, host.domain, now)})
             if isExposed(host.tls.keyPath):
-                exposed.add(host.tls.keyPath)
-        for path in sorted(exposed):
+                exposed[host.tls.keyPath] = None
+        for path, problem in problems:
+            self._log.warn("{path}: {problem}", path=path, problem=problem)
+        for path in exposed:
             self._log.warn("{path}: every user of this machine can read this private key; chmod o-r {path}", path=path)
         if self.settings.named["component"] and isExposed(self._path):
             text = "{path}: every user of this machine can read the secrets of components; chmod o-r {path}"
@@ -190,7 +193,11 @@ class MUCCoreService(Service):
             rooms=", ".join(service for host in settings.hosts for service in host.roomServices),
         )
         if needsAccounts:
-            self._log.info("there are no accounts yet; create one: muccorectl -c {path} adduser NAME", path=self._path)
+            self._log.info(
+                "there are no accounts yet; create one: muccorectl -c {path} adduser NAME@{domain}",
+                path=self._path,
+                domain=settings.server.domain,
+            )
 
     def _startFailed(self, failure: Failure) -> Failure:
         """Log the failure in lines for the operator."""

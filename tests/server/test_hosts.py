@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from typing import Any
 
@@ -195,6 +196,17 @@ class SeveralHostsTests(TestCase):
         self.assertEqual(len(found), 2, found)
         self.assertIn(f"{keys['certificate']}: the certificate is for example.org, not for example.net", found[0])
         self.assertIn(f"{keys['private_key']}: every user of this machine can read this private key", found[1])
+
+    async def test_sharedCertificate(self) -> None:
+        """A certificate of several hosts is warned of once, and for each host that it is not for."""
+        self.file.sections[f"host {NET}"] = {"muc": SERVICES[NET][0]}
+        self.patch(self.running.server, "_time", lambda: time.time() + 20 * 24 * 60 * 60)
+        self.file.configure()
+        await self.running.server.reload()
+        found = [line for line in self.logged.lines(LogLevel.warn) if "certificate" in line]
+        self.assertEqual(len(found), 2, found)
+        self.assertIn("the certificate expires on ", found[0])
+        self.assertIn("the certificate is for example.org, not for example.net", found[1])
 
 
 class OwnStoreTests(TestCase):

@@ -95,7 +95,7 @@ class StartTests(ServerTestCase):
         """While there are no accounts, the log says how to create one."""
         file = ConfigurationFile(self, auth={"backend": "sqlite:accounts.db"})
         running = await self.serve(file)
-        hint = f"there are no accounts yet; create one: muccorectl -c {file.path} adduser NAME"
+        hint = f"there are no accounts yet; create one: muccorectl -c {file.path} adduser NAME@localhost"
         self.assertEqual(self.logged.lines(LogLevel.info)[1:], [hint])
         await running.server.components.hosts[0].accounts.create("romeo@localhost", "secret")
         await running.server.stopService()
