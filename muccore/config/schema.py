@@ -88,7 +88,8 @@ class C2SSection:
     directTlsListen: tuple[str, ...] = _option(
         ListOf(Endpoint("tcp", "tcp6")),
         "",
-        "Where clients connect with TLS from the first byte, with the certificate of [tls]. Use tcp or tcp6 endpoints.",
+        "Where clients connect with TLS from the first byte. They get the certificate of the domain that they "
+        "indicate, or that of [tls]. Use tcp or tcp6 endpoints.",
     )
     loginTimeout: float = _option(
         Duration("1 s", "1 h"), "60 s", "The time that a client has from connecting to being logged in."
@@ -133,7 +134,7 @@ class HTTPSection:
         'tcp:5280:interface=127.0.0.1. Without TLS, "tls" of [c2s] decides whether clients can log in.',
     )
     tlsListen: tuple[str, ...] = _option(
-        ListOf(Endpoint("tcp", "tcp6")), "", "Where HTTPS and wss: connect, with the certificate of [tls]."
+        ListOf(Endpoint("tcp", "tcp6")), "", "Where HTTPS and wss: connect, with certificates as for direct_tls_listen."
     )
     allowedOrigins: tuple[str, ...] = _option(
         ListOf(Origin()),
@@ -156,7 +157,7 @@ class HTTPSection:
 
 @dataclass(frozen=True)
 class TLSSection:
-    """The server's certificate, for STARTTLS, direct TLS and HTTPS (1.2 and 1.3)."""
+    """The certificate of [server] domain, for STARTTLS, direct TLS and HTTPS (1.2 and 1.3)."""
 
     certificate: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
         Path(),

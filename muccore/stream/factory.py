@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.stream.test_c2s -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The factory of client streams: one for all listeners of a domain."""
+"""The factory of client streams: one for all listeners of a server."""
 
 from __future__ import annotations
 
