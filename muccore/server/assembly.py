@@ -59,7 +59,7 @@ class ServerComponents:
             for domain in host.domains:
                 self.router.addDomain(domain)
         self._settings = settings
-        features = self._offer(settings.c2s.tls)
+        features = self._makeFeatures(settings.c2s.tls)
         self.streams = C2SFactory(self.flusher, features, streamSettings(settings))
         self.webSocket = WebSocketFactory(self.streams, features, True)
         self.site = website.makeSite(self.flusher, self.streams, self.webSocket, settings)
@@ -72,12 +72,12 @@ class ServerComponents:
             ("components", "listen"): self.external.streams,
         }  # fmt: skip
 
-    def _offer(self, tlsMode: str) -> StreamFeatures:
-        """What streams to the default host offer, and through it those to the others."""
-        offered: dict[str, StreamFeatures] = {}
+    def _makeFeatures(self, tlsMode: str) -> StreamFeatures:
+        """Make the features of streams to all hosts; return those of the default host, which has the others."""
+        features: dict[str, StreamFeatures] = {}
         for host in self.hosts:
-            host.offer(self._settings, tlsMode, offered)
-        return offered[self.hosts[0].domain]
+            features[host.domain] = host.makeFeatures(self._settings, tlsMode, features)
+        return features[self.hosts[0].domain]
 
     def open(self) -> Deferred[Any]:
         """
@@ -96,9 +96,9 @@ class ServerComponents:
 
     def _configureStreams(self) -> None:
         settings = self._settings
-        self.streams.configure(self._offer(settings.c2s.tls), streamSettings(settings))
+        self.streams.configure(self._makeFeatures(settings.c2s.tls), streamSettings(settings))
         # There is no STARTTLS over WebSocket (RFC 7395 §3.9).
-        self.webSocket.features = self._offer(OFF)
+        self.webSocket.features = self._makeFeatures(OFF)
         self.webSocket.tlsRequired = settings.c2s.tls == REQUIRED
         self.site.settings = website.siteSettings(settings, self.webSocket.features)
         self.external.reconfigure(settings, streamSettings(settings))

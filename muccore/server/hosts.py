@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Any
 
 from muccore.config.hosts import Host
@@ -67,10 +68,14 @@ class HostComponents:
                     self._streamFeatures.extend(streamFeaturesOf(handler))
             domain.warnOfShadowed()
 
-    def offer(self, settings: Settings, tlsMode: str, hosts: dict[str, StreamFeatures]) -> None:
-        """Add what streams to this host offer to that of the other hosts."""
+    def makeFeatures(self, settings: Settings, tlsMode: str, hosts: Mapping[str, StreamFeatures]) -> StreamFeatures:
+        """
+        Make the features of streams to this host.
+
+        @param hosts: those of all hosts, by domain.
+        """
         c2s = settings.c2s
-        StreamFeatures(
+        return StreamFeatures(
             self.domain, self.sasl, self._sessions, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
             self._streamFeatures, hosts,
         )  # fmt: skip

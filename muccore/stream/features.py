@@ -67,11 +67,11 @@ class StreamFeatures:
         loginTries: int = LOGIN_TRIES,
         channelBinding: bool = True,
         more: Sequence[Any] = (),
-        hosts: dict[str, StreamFeatures] | None = None,
+        hosts: Mapping[str, StreamFeatures] | None = None,
     ) -> None:
         """
         @param more: features (L{IStreamFeature}) besides STARTTLS, SASL and resource binding.
-        @param hosts: to add these to, shared by all hosts; by default there are no others.
+        @param hosts: those of all hosts, which the caller fills in before the first stream; by default only these.
         @raise ValueError: for STARTTLS without C{tls}.
         @raise InvalidHandler: if two features handle the same element.
         """
@@ -90,9 +90,7 @@ class StreamFeatures:
             for state, row in getattr(feature, "steps", {}).items():
                 _merge(self.steps[state], row, feature)
         self.nonzas = mergeNonzas(self._features)
-        hosts = {} if hosts is None else hosts
-        hosts[domain] = self
-        self.hosts: Mapping[str, StreamFeatures] = hosts
+        self.hosts: Mapping[str, StreamFeatures] = {domain: self} if hosts is None else hosts
         self._header = f" from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
         self._rendered: dict[tuple[Stage, bool, tuple[str, ...] | None], bytes] = {}
 

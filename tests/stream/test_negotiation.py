@@ -305,7 +305,7 @@ class HostsTests(Case):
         hosts = {DOMAIN: self.features}
         for domain, tls in ((DOMAIN, self.features.tls), ("other.example", self.otherTLS)):
             login = SASL(self.accounts, domain, True, b"s")
-            StreamFeatures(domain, login, self.binder, tls, OPTIONAL, hosts=hosts)
+            hosts[domain] = StreamFeatures(domain, login, self.binder, tls, OPTIONAL, hosts=hosts)
         self.features = hosts[DOMAIN]
         self.negotiation = Negotiation(self.host, self.features, self.direct)
         self.other = HEADER.replace(b"example.org", b"other.example")
