@@ -82,6 +82,11 @@ class SeveralHostsTests(TestCase):
         transport: Any = client.transport
         return str(transport.getPeerCertificate().get_subject().CN)
 
+    def serialOf(self, client: RoomClient) -> int:
+        """The serial number of the certificate that a client was shown."""
+        transport: Any = client.transport
+        return int(transport.getPeerCertificate().get_serial_number())
+
     async def test_certificates(self) -> None:
         """With STARTTLS, the stream's C{to} chooses the certificate; with direct TLS, SNI does."""
         for jid in ("romeo@example.org", "romeo@example.net"):
@@ -165,9 +170,7 @@ class SeveralHostsTests(TestCase):
         server = self.running.server
         serials = []
         for _ in range(2):
-            client = await self.logIn("romeo@example.net", direct=True, name=b"example.net")
-            transport: Any = client.transport
-            serials.append(transport.getPeerCertificate().get_serial_number())
+            serials.append(self.serialOf(await self.logIn("romeo@example.net", direct=True, name=b"example.net")))
             self.certify(NET)
             await server.reload()
         self.assertEqual(len(set(serials)), 2)
@@ -185,6 +188,18 @@ class SeveralHostsTests(TestCase):
             self.logged.lines(LogLevel.warn), [f"these changes take effect at the next start: {key}" for key in waiting]
         )
         self.assertEqual(self.domainOf(await self.logIn("romeo@example.net")), NET)
+
+    async def test_reloadFails(self) -> None:
+        """If one host has an unusable certificate, the line names its section, and all hosts keep theirs."""
+        jids = ("romeo@example.org", "romeo@example.net")
+        before = [self.serialOf(await self.logIn(jid)) for jid in jids]
+        self.certify(ORG)
+        with open(self.certify(NET)["certificate"], "w"):
+            pass
+        await self.running.server.reload()
+        [line] = self.logged.lines(LogLevel.error)
+        self.assertRegex(line, r"not reloaded: \S+server.cfg:[0-9]+: \[host example.net\] certificate: .* is not a PEM")
+        self.assertEqual([self.serialOf(await self.logIn(jid)) for jid in jids], before)
 
     async def test_warnings(self) -> None:
         """Certificates are checked for the domain of each host, and whether others can read their keys."""
