@@ -43,6 +43,8 @@ class Stage(Enum):
     @cvar BINDING: after the log-in, before a resource is bound.
     """
 
+    __hash__ = object.__hash__
+
     LOGIN = 0
     BINDING = 1
 

@@ -12,9 +12,9 @@ from zope.interface import implementer
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.stream.states import Row, State
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, reply
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError, errorReply
-from muccore.xmpp.rendering import withAddress
+from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, withAddress
 from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ class ResourceBinding:
             negotiation.host.send(*withAddress(errorReply(iq, e)))
             negotiation.countFailure()
             return
-        result = reply(iq, "result")
-        result.add("bind", ns.BIND).add("jid", text=session.jid.full)
-        negotiation.host.send(*withAddress(result))
+        id, full = escapeAttribute(iq.attributes["id"]), escapeText(session.jid.full)
+        result = f" id='{id}' type='result'><bind xmlns='{ns.BIND}'><jid>{full}</jid></bind></iq>"
+        negotiation.host.send(Rendered(b"<iq", result.encode()), b"")
         negotiation.host.sessionBound(session)
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class State(enum.Enum):
     """The state of a negotiation."""
 
+    # Members are singletons; Enum's own method is in Python, and states are looked up for each element.
+    __hash__ = object.__hash__
+
     OPENING = enum.auto()
     """Nothing was received yet."""
     UNSECURED = enum.auto()
