@@ -64,6 +64,3 @@ class HostMeta(Resource):
             return "wss" + url.removeprefix("https")
         host = ",".join(headerValues(request, "Host")).lower()
         return f"wss://{host}" if self._site.isSecure(request) and _HOST.fullmatch(host) else None
-
-
-__all__ = ["JRD_PATH", "WEBSOCKET", "XRD_PATH", "HostMeta"]

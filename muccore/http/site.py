@@ -320,8 +320,3 @@ def plain(request: Request, text: str) -> bytes:
     """
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     return f"{text}\n".encode()
-
-
-__all__ = [
-    "BODY_SIZE", "REQUEST_TIMEOUT", "HTTPSettings", "HTTPSite", "IAdmission", "SiteChannel", "headerValues", "plain",
-]  # fmt: skip

@@ -135,6 +135,3 @@ class WebSocketResource(Resource):
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Accept: {acceptKey(key)}\r\nSec-WebSocket-Protocol: {_SUBPROTOCOL}\r\n\r\n".encode("ascii"),
         )
-
-
-__all__ = ["PATH", "IStreamBuilder", "WebSocketResource", "acceptKey"]

@@ -85,9 +85,3 @@ class IFilterHandler(Interface):
         "for an account that does not exist: others must not learn which do. What is returned may be a Deferred or a "
         "coroutine: then the message counts as consumed, and a failure is sent back."
     )
-
-
-__all__ = [
-    "ARCHIVE", "BLOCKING", "CONSUMED", "COPIES", "PRESENCE", "STORE", "FilterKey", "FilterTable", "Filtered",
-    "IFilterHandler", "Stage",
-]

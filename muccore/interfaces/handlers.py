@@ -214,32 +214,3 @@ class IHandlerFactory(IPlugin):
         @raise BadDescription: if the argument is invalid.
         @raise InvalidOption: if an option is invalid.
         """
-
-
-__all__ = [
-    "ANSWERED",
-    "ANY",
-    "BARE",
-    "FULL",
-    "HOST",
-    "NOT_HANDLED",
-    "AddressType",
-    "Function",
-    "HandlerContext",
-    "IHandlerFactory",
-    "IQKey",
-    "IQTable",
-    "ITableHandler",
-    "InvalidHandler",
-    "InvalidOption",
-    "Key",
-    "Outcome",
-    "StanzaKey",
-    "StanzaTable",
-    "addressType",
-    "answersAnyone",
-    "canDecline",
-    "isFromAccount",
-    "mayDecline",
-    "shownKey",
-]

@@ -255,6 +255,3 @@ EVENTS_SUPPRESSED: Final = EventKind(
     f"More than {LINE_LIMIT} events of one kind came from one source (an address, or the actor's JID) within a minute. "
     f"`{OTHERS}` stands for the sources beyond the first {SOURCE_LIMIT}.",
 )
-
-
-__all__ = ["KINDS", "EventKind", "Phrase", "RateLimit", "clean", "escape", "limit"]

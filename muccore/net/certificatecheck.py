@@ -78,6 +78,3 @@ def isExposed(path: str) -> bool:
         return bool(os.stat(path).st_mode & stat.S_IROTH)
     except OSError:
         return False
-
-
-__all__ = ["WARNING_PERIOD", "findProblems", "isExposed", "isForDomain"]

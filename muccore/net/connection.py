@@ -317,6 +317,3 @@ class BoundedConnection(tcp.Server):
 
 def _nothing() -> None:
     """Replaces C{doRead} and C{doWrite} of an aborted connection, for an event that the poller has noticed already."""
-
-
-__all__ = ["CLOSE_TIMEOUT", "OUTBOX_LIMIT", "BoundedConnection"]

@@ -133,6 +133,3 @@ class FlushScheduler:
                 f(*args)
             except Exception:
                 self._log.failure("A call deferred to this reactor turn failed")
-
-
-__all__ = ["FlushScheduler", "Flushable"]

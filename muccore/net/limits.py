@@ -131,6 +131,3 @@ class AddressLimit:
         else:
             del self._counts[key]
         self.count -= 1
-
-
-__all__ = ["LOOPBACK", "AddressLimit", "Networks", "TokenBucket", "addressKey", "addressOf"]

@@ -98,6 +98,3 @@ def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) 
         for path in written:
             os.unlink(path)
         raise
-
-
-__all__ = ["VALIDITY", "XMPP_ADDRESS", "selfSigned"]

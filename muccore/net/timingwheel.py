@@ -92,6 +92,3 @@ class TimingWheel:
                 self.schedule(timed, again)
         if self._due and self._call is None:
             self._call = self._clock.callLater(TICK, self._advance)
-
-
-__all__ = ["TICK", "Timed", "TimingWheel"]

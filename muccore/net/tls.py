@@ -336,9 +336,3 @@ class TLSByName:
         connection = _ConnectionByName(self._default.context(), None)
         connection.hosts = self._hosts
         return connection
-
-
-__all__ = [
-    "END_POINT", "EXPORTER", "TICKET_LIFETIME", "UNIQUE", "AnyPath", "ChannelBindings", "ServerTLS", "TLSByName",
-    "TLSConfigError", "dnsName", "endPointBinding", "pathText",
-]  # fmt: skip

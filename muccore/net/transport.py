@@ -191,6 +191,3 @@ def installOnPort(port: IListeningPort, cls: type[BoundedConnection]) -> bool:
         return False
     port.transport = cls
     return True
-
-
-__all__ = ["OpportunisticConnection", "installOnPort", "transportClass"]

@@ -179,10 +179,3 @@ class FrameDecoder:
             raise FrameError(UNSUPPORTED_DATA, "A message is binary.")
         elif opcode > BINARY or (opcode == CONTINUATION) != (self._message is not None):
             raise FrameError(PROTOCOL_ERROR, "A frame has an unknown opcode, or does not continue a message.")
-
-
-__all__ = [
-    "BINARY", "CLOSE", "CONTINUATION", "GOING_AWAY", "INVALID_DATA", "NORMAL", "PING", "PONG", "PROTOCOL_ERROR", "TEXT",
-    "TOO_BIG", "UNSUPPORTED_DATA", "FrameDecoder", "FrameError", "applyMask", "closeCode", "closeFrame", "frame",
-    "frameHeader",
-]  # fmt: skip

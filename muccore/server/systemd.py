@@ -100,6 +100,3 @@ def logObserver() -> ILogObserver:
     """
     stream = sys.stdout
     return JournalObserver(stream) if isJournal(stream) else textFileLogObserver(stream)
-
-
-__all__ = ["READY", "STOPPING", "JournalObserver", "isJournal", "logObserver", "notify", "prioritized", "reloading"]

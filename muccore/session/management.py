@@ -247,6 +247,3 @@ class StreamManagement:
 def _mayBeForgotten(stanza: Rendered) -> bool:
     """Whether a stanza is of little use to anybody else, and to its recipient later."""
     return stanza.name == "presence" or (stanza.name == "message" and stanza.type == "groupchat")
-
-
-__all__ = ["ACK_TIMEOUT", "REQUEST_AFTER", "ManagementSettings", "StreamManagement"]

@@ -132,6 +132,3 @@ class Redelivery:
                     domain.send(answer)
         except Exception:
             _log.failure("An unacknowledged stanza could not be redelivered")
-
-
-__all__ = ["BATCH", "TIME_SLICE", "Redelivery"]

@@ -154,6 +154,3 @@ class Resumptions:
         if stream is not None:
             stream.close(StreamError("conflict"))
         session.end()
-
-
-__all__ = ["Resumptions"]

@@ -77,6 +77,3 @@ class SessionRequest:
         element = Element((ns.SESSION, "session"))
         element.add("optional")
         yield element
-
-
-__all__ = ["ResourceBinding", "SessionRequest"]

@@ -426,6 +426,3 @@ class C2SStream(TCPFraming, Protocol):
 
 def _discard(data: bytes) -> None:
     """Replaces C{write} of a closed stream."""
-
-
-__all__ = ["PARSER_IDLE", "PIPELINE_LIMIT", "TIME_SLICE", "C2SStream", "StreamSettings"]

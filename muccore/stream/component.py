@@ -208,6 +208,3 @@ class ComponentFactory(C2SFactory):
     def reconfigure(self, components: Mapping[str, ComponentAccess], settings: StreamSettings) -> None:
         """See L{C2SFactory.configure}."""
         self.configure(cast(StreamFeatures, ComponentFeatures(components)), settings)
-
-
-__all__ = ["ComponentAccess", "ComponentFactory", "ComponentStream", "handshakeFor"]

@@ -191,6 +191,3 @@ class _DirectTLSFactory(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """See L{ServerFactory.buildProtocol}."""
         return self._factory.build(addr, True)
-
-
-__all__ = ["CLOSE_TIMEOUT", "C2SFactory", "RejectedStream"]

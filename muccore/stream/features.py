@@ -146,6 +146,3 @@ def _merge(into: dict[Any, Any], more: Mapping[Any, Any], feature: IStreamFeatur
         if key in into:
             raise InvalidHandler(f"{feature!r} handles the element {key}, which another stream feature handles")
         into[key] = function
-
-
-__all__ = ["BINDING_FEATURES", "LANGUAGE", "LOGIN_TRIES", "Nonza", "StreamFeatures", "mergeNonzas"]

@@ -90,6 +90,3 @@ class TCPFraming:
     def sendKeepalive(self) -> None:
         """Send what needs no answer and is not part of any stanza (RFC 6120 §4.6.1)."""
         self.write(b" ")
-
-
-__all__ = ["SPLIT_WRITE_SIZE", "STREAM_CLOSE", "TCPFraming"]

@@ -137,6 +137,3 @@ class Login:
         else:
             negotiation.host.authenticationFailed(error.condition)
             negotiation.countFailure()
-
-
-__all__ = ["BINDING_TRIES", "ILoginProfile", "Login"]

@@ -145,6 +145,3 @@ def _failed(condition: str, handled: int | None = None) -> bytes:
         element.attributes["h"] = str(handled % _MODULUS)
     element.add(condition, ns.STANZA_ERRORS)
     return render(element)
-
-
-__all__ = ["StreamManagementFeature"]

@@ -231,6 +231,3 @@ TABLE: Final[dict[State, Row]] = {
     State.CLOSED: {},
 }
 """For each state: the elements that do not depend on the features."""
-
-
-__all__ = ["TABLE", "INegotiationHost", "Negotiation", "State"]

@@ -70,6 +70,3 @@ class StartTLS:
     def _refuse(negotiation: Negotiation, element: Element) -> None:
         negotiation.host.sendNonza(f"<failure xmlns='{ns.TLS}'/>".encode())
         negotiation.host.close(None)
-
-
-__all__ = ["OFF", "OPTIONAL", "REQUIRED", "StartTLS"]

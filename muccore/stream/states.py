@@ -101,6 +101,3 @@ class INegotiationHost(Protocol):
 
     def internalError(self, failure: Failure) -> None:
         """Log a fault of the server, and close the stream."""
-
-
-__all__ = ["INegotiationHost", "Row", "State", "Step"]

@@ -73,6 +73,3 @@ def _log(kind: EventKind, host: str, transport: Any, negotiation: Negotiation, *
     if kind.wanted():
         tls = describeTLS(transport, negotiation.secure)
         kind.log(host, mechanism=negotiation.login.mechanism or "-", tls=tls, **fields)
-
-
-__all__ = ["ORDERLY", "describeEnd", "describeError", "describeTLS", "logLogin", "logLoginFailed"]

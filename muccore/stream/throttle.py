@@ -216,6 +216,3 @@ def _lookUp(table: dict[_K, _V], key: _K, make: Callable[[], _V]) -> _V:
     if len(table) > TABLE_LIMIT:
         del table[next(iter(table))]
     return found
-
-
-__all__ = ["ACCOUNT_DELAY", "FREE", "HIGHEST_PRICE", "TABLE_LIMIT", "LoginThrottle"]

@@ -154,6 +154,3 @@ class WebSocketFactory:
         if self._factory.ending:
             return None
         return WebSocketStream(self._factory, host, secure, self.features)
-
-
-__all__ = ["CLOSE_TICKS", "WebSocketFactory", "WebSocketStream"]

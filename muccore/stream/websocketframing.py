@@ -208,6 +208,3 @@ class WebSocketFraming:
     def sendKeepalive(self) -> None:
         """See L{TCPFraming.sendKeepalive}: white space is forbidden (§3.8)."""
         self.write(_PING)
-
-
-__all__ = ["FramingError", "MessageParser", "WebSocketFraming"]

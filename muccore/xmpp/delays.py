@@ -31,6 +31,3 @@ def withDelay(stanza: Rendered, by: str, when: float) -> Rendered:
     delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(by)}' stamp='{stamp(when)}'/></message>".encode()
     content = tail.removesuffix(b"/>") + b">" if tail.endswith(b"/>") else tail.removesuffix(b"</message>")
     return Rendered(stanza.head, content + delay)
-
-
-__all__ = ["withDelay"]

@@ -26,7 +26,8 @@ from muccore.stream.c2s import PARSER_IDLE, PIPELINE_LIMIT, TIME_SLICE, C2SStrea
 from muccore.stream.factory import C2SFactory, RejectedStream
 from muccore.stream.features import StreamFeatures
 from muccore.stream.framing import SPLIT_WRITE_SIZE
-from muccore.stream.parser.parser import CLOSED, StanzaParser, StreamOpened
+from muccore.stream.parser.events import CLOSED, StreamOpened
+from muccore.stream.parser.parser import StanzaParser
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.starttls import OFF, REQUIRED
 from muccore.testing.defaults import defaultStreams

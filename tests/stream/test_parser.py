@@ -21,7 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.stream.parser import parser as parserModule
 from muccore.stream.parser import xmlsyntax
-from muccore.stream.parser.parser import CLOSED, RECYCLE, StanzaParser, StreamOpened
+from muccore.stream.parser.events import CLOSED, StreamOpened
+from muccore.stream.parser.parser import RECYCLE, StanzaParser
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError, errorReply

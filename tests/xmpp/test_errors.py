@@ -7,7 +7,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber import error
 
-from muccore.stream.parser.parser import CLOSED, StanzaParser
+from muccore.stream.parser.events import CLOSED
+from muccore.stream.parser.parser import StanzaParser
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import (

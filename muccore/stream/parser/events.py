@@ -26,6 +26,3 @@ CLOSED: Final = StreamClosed()
 
 Event = Element | StreamClosed
 """An event: L{StreamOpened}, then L{Element}s, then L{CLOSED}."""
-
-
-__all__ = ["CLOSED", "Event", "StreamClosed", "StreamOpened"]

@@ -411,6 +411,3 @@ class StanzaParser:
         left = left.lstrip(_SPACE_BYTES)
         if left:
             raise _Stop(left)
-
-
-__all__ = ["ATTRIBUTES", "CLOSED", "DEPTH", "ELEMENTS", "STANZA_SIZE", "StanzaParser", "StreamOpened"]

@@ -49,6 +49,3 @@ def renderFailure(error: SASLFailure) -> bytes:
     """Render a failure (RFC 6120 §6.4.5)."""
     text = "" if error.text is None else f"<text xml:lang='en'>{escapeText(error.text)}</text>"
     return f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode()
-
-
-__all__ = ["decodeData", "renderData", "renderFailure"]

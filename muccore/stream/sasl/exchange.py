@@ -188,9 +188,3 @@ def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
         wanted = None
     if wanted is None or user is None or wanted != jid.JID(user, domain, ""):
         raise SASLFailure("invalid-authzid", "The authorization identity must be the user's own JID.")
-
-
-__all__ = [
-    "MESSAGE_LIMIT", "SASL_CONDITIONS", "Attempt", "BindingRefused", "Challenge", "Check", "Outcome", "SASLExchange",
-    "SASLFailure", "Success", "WrongCredentials", "attemptNow", "checkAuthzid", "decodeUTF8", "prepareUsername",
-]  # fmt: skip

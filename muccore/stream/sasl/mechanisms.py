@@ -245,6 +245,3 @@ MECHANISMS: Final = (
     Mechanism("PLAIN", _plainUnavailable, lambda sasl, layer: PlainExchange(sasl, layer.attempt)),
 )
 """Every mechanism, strongest first."""
-
-
-__all__ = ["MECHANISMS", "SASL", "Mechanism", "PlainExchange", "ScramExchange", "SecurityLayer", "scram"]

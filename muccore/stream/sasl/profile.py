@@ -117,6 +117,3 @@ class SASLProfile:
         negotiation.host.sendNonza(renderData("success", success.data))
         negotiation.beginStream()
         negotiation.host.restartStream()
-
-
-__all__ = ["SASLProfile"]

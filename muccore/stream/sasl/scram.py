@@ -177,6 +177,3 @@ class ScramServer:
         clientKey = int.from_bytes(proof, "big") ^ int.from_bytes(signature, "big")
         stored = hashlib.new(self._algorithm, clientKey.to_bytes(len(signature), "big")).digest()
         return hmac.compare_digest(stored, self._keys.storedKey)
-
-
-__all__ = ["NONCE_LENGTH", "ScramServer", "dummyKeys"]
