@@ -41,13 +41,6 @@ BARE: Final = AddressType.BARE
 FULL: Final = AddressType.FULL
 
 
-def addressType(to: JID) -> AddressType:
-    """Get the type of an address."""
-    if not to.local:
-        return HOST
-    return FULL if to.resource else BARE
-
-
 def isFromAccount(element: Element, to: JID) -> bool:
     """Whether a stanza to an account comes from a session of that account."""
     try:

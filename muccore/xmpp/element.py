@@ -10,13 +10,11 @@ C{jabber:client}, whichever stream they came from.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Union, cast
+from typing import Any, cast
 
 from twisted.words.xish import domish
 
 from muccore.xmpp import ns
-
-Child = Union["Element", str]
 
 
 class Element(domish.Element):

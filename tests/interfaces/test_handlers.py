@@ -3,23 +3,13 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.interfaces.handlers import BARE, FULL, HOST, addressType, isFromAccount
+from muccore.interfaces.handlers import isFromAccount
 from muccore.xmpp import jid
 from tests.routing.helpers import xml
 
 
 class AddressTests(SynchronousTestCase):
-    """Addresses and senders."""
-
-    def test_addressType(self) -> None:
-        """An address without a localpart is C{HOST}, also with a resource (RFC 6120 §10.5.2)."""
-        for address, expected in (
-            ("localhost", HOST),
-            ("localhost/admin", HOST),
-            ("romeo@localhost", BARE),
-            ("romeo@localhost/orchard", FULL),
-        ):
-            self.assertIs(addressType(jid.parse(address)), expected)
+    """Senders."""
 
     def test_isFromAccount(self) -> None:
         """A stanza is from an account if one of its sessions sent it; not without a valid sender."""
