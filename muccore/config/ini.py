@@ -124,9 +124,7 @@ class _Reader:
         name = match[1]
         first = self._sections.get(name)
         if first is not None:
-            self._report(
-                number, name, None, f"found the section again (first in line {first.number}); allowed: once"
-            )
+            self._report(number, name, None, f"found the section again (first in line {first.number}); allowed: once")
             # Its keys are read nevertheless, so that their errors are reported.
             self._section, self._name = first, name
             return

@@ -13,14 +13,7 @@ from twisted.python.filepath import FilePath
 from muccore.config import ini
 from muccore.config.errors import ConfigError, InvalidValue, Problem, quoted, suggestion
 from muccore.config.option import Option
-from muccore.config.schema import (
-    HANDLER_SECTION,
-    NAMED_OPTIONS,
-    NAMED_SECTIONS,
-    OPTIONS,
-    SECTIONS,
-    Settings,
-)
+from muccore.config.schema import HANDLER_SECTION, NAMED_OPTIONS, NAMED_SECTIONS, OPTIONS, SECTIONS, Settings
 from muccore.config.types import HostName
 from muccore.config.validation import CHECKS
 
@@ -188,9 +181,7 @@ class _SettingsReader:
                 options[handler][key] = "\n".join(line.text for line in entry.lines)
         return options
 
-    def _readOption(
-        self, option: Option, title: str, section: ini.Section | None, values: dict[str, Any]
-    ) -> None:
+    def _readOption(self, option: Option, title: str, section: ini.Section | None, values: dict[str, Any]) -> None:
         entry = section.entries.get(option.name) if section is not None else None
         if entry is None:
             if option.default is None:

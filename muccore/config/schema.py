@@ -189,9 +189,7 @@ class TransportSection:
 class LimitsSection:
     """Limits of what one client, or one address, may demand of the server."""
 
-    stanzaSize: int = _option(
-        Size("10000 B", "64 MiB"), "256 KiB", "The largest stanza of a client that is logged in."
-    )
+    stanzaSize: int = _option(Size("10000 B", "64 MiB"), "256 KiB", "The largest stanza of a client that is logged in.")
     stanzaSizeUnauthenticated: int = _option(
         Size("1 KiB", "64 MiB"), "10000 B", "The largest element of a client that is not logged in."
     )
@@ -239,8 +237,7 @@ class StreamManagementSection:
     queueBytes: int = _option(
         Size("16 KiB", "1 GiB"),
         "2 MiB",
-        "The maximum of bytes of these stanzas; at most half of [transport] outbox_limit, "
-        "but enough for one stanza.",
+        "The maximum of bytes of these stanzas; at most half of [transport] outbox_limit, but enough for one stanza.",
     )
 
 

@@ -36,7 +36,4 @@ class RosterHandler(Handler):
         """Refuse a change of the roster (RFC 6121 §2.3), which cannot be stored."""
         raise StanzaError("feature-not-implemented", text="There is no roster to be changed on this server.")
 
-    iqs = {
-        ("get", BARE, ns.ROSTER, "query"): onGet,
-        ("set", BARE, ns.ROSTER, "query"): onSet,
-    }
+    iqs = {("get", BARE, ns.ROSTER, "query"): onGet, ("set", BARE, ns.ROSTER, "query"): onSet}

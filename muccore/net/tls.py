@@ -212,10 +212,7 @@ class _Credentials:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(
-            SSL.OP_NO_COMPRESSION
-            | SSL.OP_NO_RENEGOTIATION
-            | SSL.OP_CIPHER_SERVER_PREFERENCE
-            | SSL.OP_SINGLE_ECDH_USE
+            SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_SINGLE_ECDH_USE
         )
         # Saves at least 12 KiB for each idle connection.
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)

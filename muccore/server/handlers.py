@@ -84,9 +84,7 @@ class HostHandlers:
         settings, name = self._settings, description.name
         options = settings.handlers.get(name, {})
         try:
-            context = HandlerContext(
-                description.argument, options, settings.base, self._reactor, self._stores, domain
-            )
+            context = HandlerContext(description.argument, options, settings.base, self._reactor, self._stores, domain)
             handler = description.findFactory().makeHandler(context)
         except InvalidOption as e:
             raise ConfigError([settings.problem(HANDLER_SECTION + name, e.key, _oneLine(e))]) from None

@@ -19,13 +19,7 @@ from muccore.log.eventlog import escape
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 
-PRIORITIES: Final = {
-    LogLevel.debug: 7,
-    LogLevel.info: 6,
-    LogLevel.warn: 4,
-    LogLevel.error: 3,
-    LogLevel.critical: 2,
-}
+PRIORITIES: Final = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
 """Syslog priorities."""
 
 

@@ -16,9 +16,7 @@ from muccore.stream.features import StreamFeatures
 from muccore.stream.websocket import WebSocketFactory
 
 
-def makeSite(
-    clock: IReactorTime, admission: IAdmission, streams: WebSocketFactory, settings: Settings
-) -> HTTPSite:
+def makeSite(clock: IReactorTime, admission: IAdmission, streams: WebSocketFactory, settings: Settings) -> HTTPSite:
     """
     Make the site.
 

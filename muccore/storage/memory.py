@@ -158,9 +158,7 @@ class MemoryRooms:
             raise StoreError(f"the room {name} is not stored")
         if change.settings is not None:
             settings = _copySettings(change.settings)
-            room = replace(
-                room, settings=settings, name=change.name, public=change.public, temporary=change.temporary
-            )
+            room = replace(room, settings=settings, name=change.name, public=change.public, temporary=change.temporary)
         if change.subject is not None:
             room = replace(room, subject=change.subject)
         affiliates = cast(dict[str, Affiliate], room.affiliates)

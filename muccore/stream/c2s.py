@@ -114,9 +114,7 @@ class C2SStream(TCPFraming, Protocol):
 
     factory: C2SFactory
 
-    def __init__(
-        self, factory: C2SFactory, host: str, direct: bool, features: StreamFeatures | None = None
-    ) -> None:
+    def __init__(self, factory: C2SFactory, host: str, direct: bool, features: StreamFeatures | None = None) -> None:
         """
         @param host: the peer's address.
         @param direct: whether TLS begins with the first byte.

@@ -92,9 +92,7 @@ def form(
         # wokkel writes booleans as words; old clients read 0 and 1 only.
         values = ["1" if v is True else "0" if v is False else str(v) for v in values]
         options = [data_form.Option(option, label) for option, label in field.options]
-        made.addField(
-            _TextField(field.type, field.var, None, values, options, field.label, field.desc, field.required)
-        )
+        made.addField(_TextField(field.type, field.var, None, values, options, field.label, field.desc, field.required))
     element = copyOf(made.toElement())
     for child in element.childElements():
         child.children.sort(key=_fieldPosition)

@@ -16,21 +16,10 @@ from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 
-_MAY_PM: Final = {
-    "anyone": Role.VISITOR,
-    "participants": Role.PARTICIPANT,
-    "moderators": Role.MODERATOR,
-}
+_MAY_PM: Final = {"anyone": Role.VISITOR, "participants": Role.PARTICIPANT, "moderators": Role.MODERATOR}
 
 _DELIVERY_ERRORS: Final = frozenset(
-    {
-        "gone",
-        "item-not-found",
-        "recipient-unavailable",
-        "redirect",
-        "remote-server-not-found",
-        "remote-server-timeout",
-    }
+    {"gone", "item-not-found", "recipient-unavailable", "redirect", "remote-server-not-found", "remote-server-timeout"}
 )
 
 

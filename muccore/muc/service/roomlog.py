@@ -9,14 +9,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from muccore.log.eventlog import (
-    OCCUPANT_BANNED,
-    OCCUPANT_KICKED,
-    ROOM_CONFIGURED,
-    ROOM_CREATED,
-    ROOM_DESTROYED,
-    Phrase,
-)
+from muccore.log.eventlog import OCCUPANT_BANNED, OCCUPANT_KICKED, ROOM_CONFIGURED, ROOM_CREATED, ROOM_DESTROYED, Phrase
 from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room

@@ -84,11 +84,7 @@ class ScramServer:
     authzid: str | None
 
     def __init__(
-        self,
-        hashName: str,
-        bindings: ChannelBindings | None,
-        bindingOffered: bool,
-        nonce: str | None = None,
+        self, hashName: str, bindings: ChannelBindings | None, bindingOffered: bool, nonce: str | None = None
     ) -> None:
         """
         @param hashName: as in L{HASHES}.

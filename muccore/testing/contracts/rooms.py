@@ -173,8 +173,7 @@ class RoomStoreContract(Contract):
         for subject in (Subject("Tomorrow", "macbeth", 5e9), Subject("", "", 0.0)):
             await store.change("cave@chat.lit", RoomChange(subject=subject, name="ignored", public=False))
             self.assertEqual(
-                await store.load("cave@chat.lit"),
-                RoomRecord(SETTINGS, CAVE.affiliates, subject, CAVE.name, True, True),
+                await store.load("cave@chat.lit"), RoomRecord(SETTINGS, CAVE.affiliates, subject, CAVE.name, True, True)
             )
 
     async def test_changedUnknown(self) -> None:

@@ -85,10 +85,7 @@ def assign(fits: Sequence[Sequence[bool]]) -> list[int | None]:
 
 
 def compare(
-    expected: etree._Element,
-    received: etree._Element,
-    rules: Rules = Rules.LENIENT,
-    own: Collection[str] = (),
+    expected: etree._Element, received: etree._Element, rules: Rules = Rules.LENIENT, own: Collection[str] = ()
 ) -> Comparison:
     """
     Compare a stanza with the expected one.

@@ -55,9 +55,7 @@ class ScramClient:
         storedKey = hashlib.new(self._algorithm, clientKey).digest()
         bare = f"c=biws,r={nonce}"
         message = f"{self._bare},{text},{bare}".encode()
-        proof = bytes(
-            a ^ b for a, b in zip(clientKey, hmac.digest(storedKey, message, self._algorithm), strict=True)
-        )
+        proof = bytes(a ^ b for a, b in zip(clientKey, hmac.digest(storedKey, message, self._algorithm), strict=True))
         serverKey = hmac.digest(salted, b"Server Key", self._algorithm)
         self._signature = hmac.digest(serverKey, message, self._algorithm)
         return f"{bare},p={base64.b64encode(proof).decode('ascii')}".encode()

@@ -279,9 +279,7 @@ class _Reader:
                 )
             yield match
 
-    def captures(
-        self, line: int, text: str, stanzas: Sequence[etree._Element], received: bool
-    ) -> frozenset[str]:
+    def captures(self, line: int, text: str, stanzas: Sequence[etree._Element], received: bool) -> frozenset[str]:
         for match in _PLACEHOLDER.finditer(text):
             number = line + text.count("\n", 0, match.start())
             if not received:
