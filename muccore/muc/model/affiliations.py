@@ -52,10 +52,7 @@ class Affiliations:
         return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
 
     def hasExplicit(self, bare: str) -> bool:
-        """
-        Whether a user's own entry decides their affiliation. One that only reserves a nick does not override the entry
-        of their domain.
-        """
+        """Whether a user's own entry decides, not that of their domain. One that only reserves a nick does not."""
         entry = self._entries.get(bare)
         return entry is not None and entry.affiliation != _NONE
 
@@ -85,11 +82,7 @@ class Affiliations:
         return any(jid not in changes for jid, _ in self.withAffiliation(Affiliation.OWNER))
 
     def checkSize(self, changes: Changes) -> None:
-        """
-        Check that changes do not exceed L{LIMIT}.
-
-        @raise StanzaError: C{resource-constraint} if they do.
-        """
+        """@raise StanzaError: C{resource-constraint} if changes exceed L{LIMIT}."""
         added = sum(entry is not None and jid not in self._entries for jid, entry in changes.items())
         if added and len(self._entries) + added > LIMIT:
             raise StanzaError("resource-constraint", text="The room's list of affiliations is full.")

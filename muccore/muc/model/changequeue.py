@@ -24,11 +24,7 @@ LIMIT: Final = 10_000
 
 
 class ChangeQueue:
-    """
-    The change queue of one room.
-
-    @ivar changing: whether a change is being committed.
-    """
+    """The change queue of one room. While a change is being committed, C{changing} is set."""
 
     __slots__ = ("_draining", "_queue", "_senders", "changing")
 

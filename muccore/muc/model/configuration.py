@@ -70,12 +70,7 @@ def _codesMessage(room: Room, codes: list[int]) -> Element:
 
 
 def destroy(room: Room, reason: str | None = None, venue: JID | None = None, password: str | None = None) -> None:
-    """
-    Remove all occupants of a destroyed room (XEP-0045 §10.9).
-
-    @param venue: the room to go to instead.
-    @param password: its password.
-    """
+    """Remove all occupants of a destroyed room (XEP-0045 §10.9), with the room to go to instead and its password."""
     element = Element((ns.MUC_USER, "destroy"))
     if venue is not None:
         element.attributes["jid"] = venue.full

@@ -22,11 +22,7 @@ _END: Final = b"</message>"
 
 @dataclass(frozen=True)
 class HistoryOptions:
-    """
-    The history that a client requests; C{None} for no limit.
-
-    @ivar maxchars: total characters of the stanzas.
-    """
+    """The history that a client requests; C{None} for no limit. C{maxchars} is for all stanzas together."""
 
     maxchars: int | None = None
     maxstanzas: int | None = None
@@ -53,11 +49,7 @@ def _number(text: str | None) -> int | None:
 
 
 class _HistoryItem:
-    """
-    A message of the history.
-
-    @ivar when: the time of the message, in seconds since the epoch.
-    """
+    """A message of the history, and its time in seconds since the epoch."""
 
     __slots__ = ("rendered", "stamped", "when")
 
@@ -76,10 +68,7 @@ class History:
     __slots__ = ("_delay", "_length", "_messages", "_size")
 
     def __init__(self, room: str, length: int) -> None:
-        """
-        @param room: the room's bare JID.
-        @param length: the maximum number of messages, which L{SIZE_LIMIT} bounds further.
-        """
+        """@param length: the maximum number of messages, which L{SIZE_LIMIT} bounds further."""
         self._size = 0
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}'"
         self._length = length

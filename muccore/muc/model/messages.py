@@ -24,10 +24,7 @@ _DELIVERY_ERRORS: Final = frozenset(
 
 
 def isSubjectChange(message: Element) -> bool:
-    """
-    Whether a groupchat message sets the subject: it has a C{<subject/>} and neither C{<body/>} nor C{<thread/>}
-    (XEP-0045 §8.1).
-    """
+    """Whether a message has a C{<subject/>}, and neither C{<body/>} nor C{<thread/>} (XEP-0045 §8.1)."""
     return message.child("subject") is not None and message.child("body") is None and message.child("thread") is None
 
 
@@ -40,11 +37,7 @@ def isDeliveryError(stanza: Element) -> bool:
 
 
 def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
-    """
-    Broadcast a message of an occupant.
-
-    @raise StanzaError: C{forbidden} without voice.
-    """
+    """Broadcast a message of an occupant; C{forbidden} without voice."""
     if occupant.role < Role.PARTICIPANT:
         raise StanzaError("forbidden", text="You need voice to speak in this room.")
     reflected = fromOccupant(message, occupant.address, room.jid)
@@ -55,11 +48,7 @@ def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
 
 
 def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
-    """
-    Check a change of the subject.
-
-    @raise StanzaError: C{forbidden} for an occupant who may not change it (XEP-0045 §8.1).
-    """
+    """Check a change of the subject; C{forbidden} for an occupant who may not change it (XEP-0045 §8.1)."""
     needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
     if occupant.role < needed:
         raise StanzaError("forbidden", text="You are not allowed to change the subject.")
@@ -74,9 +63,7 @@ def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subj
 
 
 def _isDelayed(message: Element) -> bool:
-    """
-    Whether a message (without forged delays) has a valid delay stamp, which the history then uses (XEP-0045 §7.9).
-    """
+    """Whether a message without forged delays has a valid delay stamp, for the history to use (XEP-0045 §7.9)."""
     delay = message.child("delay", ns.DELAY)
     if delay is None:
         return False

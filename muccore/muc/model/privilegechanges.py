@@ -48,11 +48,7 @@ class AffiliationItem:
 
 @dataclass(frozen=True)
 class RoleItem:
-    """
-    A requested role.
-
-    @ivar nick: the occupant's nick.
-    """
+    """A requested role for the occupant of a nick."""
 
     nick: str
     role: Role
@@ -274,11 +270,7 @@ def _updateAffiliation(
     removed: list[OccupantPresence],
     changed: dict[str, tuple[Occupant, str | None]],
 ) -> bool:
-    """
-    Update an occupant's affiliation, and their role with it.
-
-    @return: as L{Room.updateVisibility}.
-    """
+    """Update an occupant's affiliation, and their role with it; the result is that of L{Room.updateVisibility}."""
     old, new = occupant.affiliation, room.affiliations.get(occupant.account)
     if new is old:
         return False

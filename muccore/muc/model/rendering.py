@@ -64,11 +64,7 @@ def item(
     actor: str | None = None,
     reason: str | None = None,
 ) -> bytes:
-    """
-    An C{<item/>} of C{muc#user}.
-
-    @param actor: the nick of the actor.
-    """
+    """An C{<item/>} of C{muc#user}; C{actor} is a nick."""
     parts = [f"<item affiliation='{affiliation.xmlName}'"]
     if role is not None:
         parts.append(f" role='{role.xmlName}'")
@@ -102,11 +98,7 @@ def _presence(
 
 
 def notInside(address: str) -> Rendered:
-    """
-    The presence that tells a client that it is not in the room (XEP-0045 §7.2.18).
-
-    @param address: the occupant JID to which it sent presence.
-    """
+    """The presence that tells a client that it is not in the room: from where it sent presence (XEP-0045 §7.2.18)."""
     head = f" from='{escapeAttribute(address)}' type='unavailable'>".encode()
     rendered = item(Affiliation.NONE, Role.NONE, reason="You are not in the room.")
     return _presence(head, (), rendered, statusCodes((110, 307, 333)))

@@ -145,11 +145,7 @@ class Room:
     # Broadcasting
 
     def broadcastOccupant(self, presence: OccupantPresence, exclude: Occupant | None = None) -> None:
-        """
-        Send a presence to all occupants, in the version for each.
-
-        @param exclude: an occupant to leave out.
-        """
+        """Send a presence to all occupants but C{exclude}, in the version for each."""
         withoutJID, withJID = presence.withoutJID(), presence.withJID()
         for session in self.sessions.values():
             if session.occupant is not exclude:

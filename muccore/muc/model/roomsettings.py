@@ -58,10 +58,7 @@ class RoomSettings:
         return asdict(self)
 
     def stored(self) -> dict[str, Any]:
-        """
-        The attributes of a L{RoomRecord<muccore.interfaces.RoomRecord>} or
-        L{RoomChange<muccore.interfaces.RoomChange>}.
-        """
+        """The settings as attributes of a C{RoomRecord} or C{RoomChange} (L{muccore.interfaces.rooms})."""
         return {
             "settings": self.toMapping(),
             "name": self.name,
@@ -71,9 +68,7 @@ class RoomSettings:
 
     @classmethod
     def fromMapping(cls, stored: Mapping[str, Any], defaults: RoomSettings) -> RoomSettings:
-        """
-        Read settings from a store. Missing ones have their default; unknown ones, of a newer version, are ignored.
-        """
+        """Read settings from a store. Missing ones have their default; those of a newer version are ignored."""
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in stored.items() if name in known}
         return replace(defaults, **values)
@@ -173,10 +168,7 @@ def features(settings: RoomSettings) -> list[str]:
 
 
 def statusCodes(old: RoomSettings, new: RoomSettings) -> list[int]:
-    """
-    The status codes that announce a change of configuration (XEP-0045 §10.2.1): 170 to 173 for what concerns privacy,
-    104 for anything else.
-    """
+    """The status codes of a change (XEP-0045 §10.2.1): 170 to 173 for what concerns privacy, 104 for anything else."""
     codes = []
     if new.logged != old.logged:
         codes.append(170 if new.logged else 171)

@@ -40,11 +40,7 @@ def withAttributes(element: Element, attributes: Mapping[Any, str]) -> Element:
 
 
 def fromOccupant(stanza: Element, address: str, room: JID) -> Element:
-    """
-    The stanza that the room sends on behalf of an occupant.
-
-    @param address: the occupant JID.
-    """
+    """The stanza that the room sends on behalf of the occupant of an occupant JID."""
     made = Element((stanza.uri, stanza.name), None, {**stanza.attributes, "from": address})
     made.children = [child for child in stanza.children if isinstance(child, str) or not isRoomOnly(child, room)]
     return made

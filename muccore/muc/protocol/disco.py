@@ -92,11 +92,7 @@ def _mayKnowSubject(room: Room, sender: JID) -> bool:
 
 
 def items(room: Room, sender: JID, query: Element) -> Element:
-    """
-    Answer C{disco#items}: the occupants, for an occupant; nothing for others (§6.5).
-
-    @raise StanzaError: C{item-not-found} for any node.
-    """
+    """Answer C{disco#items}: the occupants, for an occupant; else nothing (§6.5). C{item-not-found} for any node."""
     if query.get("node"):
         raise StanzaError("item-not-found")
     answer = Element((ns.DISCO_ITEMS, "query"))

@@ -21,12 +21,7 @@ LIMIT: Final = 100
 
 @dataclass(frozen=True)
 class Invitations:
-    """
-    The invitations of one message.
-
-    @ivar messages: the messages to the invitees.
-    @ivar affiliates: the new members, for the store.
-    """
+    """The invitations of one message: the messages to the invitees, and the new members, for the store."""
 
     messages: list[Element]
     affiliates: dict[str, Affiliate | None]

@@ -50,11 +50,7 @@ class IQRelay:
         return withAttributes(iq, {"from": sender.occupant.address, "to": to, "id": token})
 
     def answer(self, iq: Element) -> Element | None:
-        """
-        Build the answer to the requester.
-
-        @return: C{None} if the sender was not sent this request.
-        """
+        """Build the answer to the requester; C{None} if the sender was not sent this request."""
         token = iq.attributes.get("id", "")
         waiting = self._waiting.get(token)
         if waiting is None or waiting[0] != iq.attributes.get("from"):

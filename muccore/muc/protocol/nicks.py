@@ -14,11 +14,7 @@ NICK_LIMIT: Final = 256
 
 
 def prepareNick(nick: str) -> str:
-    """
-    Prepare a nick from an attribute or a form.
-
-    @raise StanzaError: C{not-acceptable} if it is invalid, blank or too long.
-    """
+    """Prepare a nick from an attribute or a form; C{not-acceptable} if it is invalid, blank or too long."""
     try:
         prepared = prepareResource(nick).strip()
     except InvalidJID as e:

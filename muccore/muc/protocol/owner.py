@@ -32,12 +32,7 @@ _NO_LIMIT: Final = "none"
 
 @dataclass(frozen=True)
 class ConfigureRequest:
-    """
-    A submitted configuration.
-
-    @ivar settings: the new configuration.
-    @ivar plan: the changes of owners and admins in the form.
-    """
+    """A submitted configuration, and the changes of owners and admins in the form."""
 
     settings: RoomSettings
     plan: privilegechanges.PrivilegeChange = field(default_factory=privilegechanges.PrivilegeChange)

@@ -21,11 +21,7 @@ _NICK: Final = dataforms.Field("text-single", "muc#register_roomnick", "Nickname
 
 
 def form(room: Room, sender: JID) -> Element:
-    """
-    The registration form, or the present registration.
-
-    @raise StanzaError: C{not-allowed} if the sender may not register.
-    """
+    """The registration form, or the present registration; C{not-allowed} if the sender may not register."""
     _check(room, sender)
     query = Element((ns.REGISTER, "query"))
     nick = room.affiliations.reservedNick(sender.bare)

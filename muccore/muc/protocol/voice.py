@@ -92,11 +92,7 @@ def isApproval(values: Mapping[str, str]) -> bool:
 
 
 def formValues(x: Element) -> dict[str, str]:
-    """
-    The first value of each field of a submitted C{muc#request} form.
-
-    @raise StanzaError: C{bad-request} for any other form.
-    """
+    """The first value of each field of a submitted C{muc#request} form; C{bad-request} for any other form."""
     values: dict[str, str] = {}
     for field in x.childElements():
         if field.name == "field" and field.uri == ns.DATA:

@@ -23,11 +23,7 @@ def logCreated(room: JID, actor: JID) -> None:
 
 
 def logConfigured(room: Room, actor: str, wanted: RoomSettings) -> None:
-    """
-    Log a new configuration of a room, before it is applied.
-
-    @param actor: the full JID.
-    """
+    """Log a new configuration of a room by the actor's full JID, before it is applied."""
     if ROOM_CONFIGURED.wanted():
         names = [field.name for field in fields(wanted)]
         changed = [name for name in names if getattr(wanted, name) != getattr(room.settings, name)]
@@ -47,11 +43,7 @@ def logDestroyed(room: str, why: str, actor: str | None = None) -> None:
 
 
 def logChanges(room: Room, actor: str, plan: PrivilegeChange) -> None:
-    """
-    Log the bans and kicks of a plan, before it is applied.
-
-    @param actor: the full JID.
-    """
+    """Log the bans and kicks of a plan by the actor's full JID, before it is applied."""
     by = parse(actor).bare
     for key in plan.reasons:
         entry = plan.affiliates[key]

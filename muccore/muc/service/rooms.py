@@ -31,11 +31,7 @@ from muccore.xmpp.jid import JID, parse
 
 
 def storeFailed(failure: Failure) -> None:
-    """
-    An errback that turns a store's error into the answer to a stanza.
-
-    @raise StanzaError: C{internal-server-error}, of type C{wait}.
-    """
+    """An errback that answers a stanza with C{internal-server-error} (of type C{wait}) for a store's error."""
     failure.trap(StoreError)
     Rooms.log.error("the room store failed: {error}", error=failure.getErrorMessage())
     raise StanzaError("internal-server-error", "wait", "The room could not be loaded or saved; try again later.")
@@ -116,11 +112,7 @@ class Rooms:
     # Loading and creating
 
     def open(self, bare: str) -> Deferred[Room | None]:
-        """
-        Load a room, from memory or the store; C{None} if it does not exist.
-
-        @raise StanzaError: (as failure) if the store cannot be read.
-        """
+        """Load a room, from memory or the store; C{None} if there is none. Fails with L{StanzaError} as the store."""
         room = self.live.get(bare)
         if room is not None:
             return succeed(room)
