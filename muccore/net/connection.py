@@ -54,11 +54,7 @@ class _TLSFactory(TLSMemoryBIOFactory):
 
 @implementer(ITransport, IConsumer)
 class _TLSTransport:
-    """
-    The transport of a connection's TLS layer.
-
-    It has no C{__getattr__}: nothing else may reach the socket.
-    """
+    """The transport of a connection's TLS layer. Without C{__getattr__}, so that nothing else reaches the socket."""
 
     __slots__ = ("_connection",)
 

@@ -49,10 +49,7 @@ class FlushScheduler:
         self._depth = 0
 
     def schedule(self, transport: Flushable) -> None:
-        """
-        Flush a transport at the end of this turn. Duplicates are not detected: a transport calls this with the first
-        write of a turn only.
-        """
+        """Flush a transport at the end of this turn. To be called with its first write of a turn only."""
         if not self._pending and not self._depth:
             self._scheduleFlush()
         self._pending.append(transport)

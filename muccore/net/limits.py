@@ -16,30 +16,19 @@ _PREFIX: Final = 64
 
 
 class TokenBucket:
-    """
-    A token bucket: a rate with bursts. Taking more tokens than there are puts it in debt; the caller then waits until
-    the debt is paid.
-    """
+    """A rate with bursts. Taking more tokens than there are puts it in debt; the caller waits until that is paid."""
 
     __slots__ = ("_burst", "_level", "_rate", "_seconds", "_time")
 
     def __init__(self, rate: float, burst: float, seconds: Callable[[], float]) -> None:
-        """
-        @param rate: tokens per second, more than 0.
-        @param burst: capacity; the bucket is full at first.
-        @param seconds: the clock.
-        """
+        """A full bucket of C{burst} tokens, refilled at C{rate} per second, which is more than 0."""
         self._rate = rate
         self._burst = self._level = float(burst)
         self._seconds = seconds
         self._time = seconds()
 
     def take(self, tokens: float) -> float:
-        """
-        Take tokens.
-
-        @return: seconds until the bucket is out of debt, 0 if it is not in debt.
-        """
+        """Take tokens; return the seconds until the bucket is out of debt, 0 if it is not in debt."""
         now = self._seconds()
         # Setting the clock back neither adds nor removes tokens.
         added = max(0.0, now - self._time) * self._rate
@@ -73,10 +62,7 @@ class Networks:
     """A set of IP networks."""
 
     def __init__(self, networks: Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
-        """
-        @param networks: such as C{"127.0.0.0/8"} or C{"::1"}, or networks of C{ipaddress}.
-        @raise ValueError: if one is invalid.
-        """
+        """Take networks such as C{"127.0.0.0/8"} or C{"::1"}; L{ValueError} if one is invalid."""
         self._networks = [ipaddress.ip_network(network) for network in networks]
 
     def __contains__(self, host: object) -> bool:

@@ -19,21 +19,12 @@ TICK: Final = 1.0
 
 
 class Timed(Protocol):
-    """
-    An object with a timeout. Hashable by identity.
-
-    @ivar due: the tick of its timeout, 0 for none. Only the wheel sets it.
-    """
+    """An object with a timeout, hashable by identity. Only the wheel sets C{due}, the tick of it, 0 for none."""
 
     due: int
 
     def timeoutDue(self, tick: int) -> int:
-        """
-        Handle the timeout.
-
-        @param tick: the number of the current tick.
-        @return: ticks until the next timeout, 0 for none.
-        """
+        """Handle the timeout in a tick; return the ticks until the next one, 0 for none."""
 
 
 class TimingWheel:

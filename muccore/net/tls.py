@@ -73,10 +73,7 @@ class ChannelBindings:
     """The channel bindings of one TLS connection."""
 
     def __init__(self, connection: SSL.Connection, endPoint: bytes | None) -> None:
-        """
-        @param connection: the connection, after its handshake.
-        @param endPoint: the data of C{tls-server-end-point}, if defined.
-        """
+        """Take a connection after its handshake, and the data of C{tls-server-end-point}, if defined."""
         self._connection = connection
         self._endPoint = endPoint
 
@@ -256,11 +253,7 @@ class ServerTLS:
         self.reload()
 
     def reload(self) -> None:
-        """
-        Read certificate and key again, for new connections.
-
-        @raise TLSConfigError: if a file is unusable; the present certificate stays in use.
-        """
+        """Read certificate and key again, for new connections; L{TLSConfigError} if unusable, and nothing changes."""
         credentials = _Credentials(self._certificatePath, self._keyPath)
         context = credentials.makeContext()
         self._credentials = credentials
@@ -296,22 +289,14 @@ class ServerTLS:
         return SSL.Connection(self.context(), None)
 
     def channelBindings(self, transport: Any) -> ChannelBindings:
-        """
-        Get the channel bindings of a connection.
-
-        @param transport: an C{ISSLTransport} on L{serverConnectionForTLS}, after the handshake.
-        """
+        """Get the channel bindings of an C{ISSLTransport} on L{serverConnectionForTLS}, after the handshake."""
         connection: SSL.Connection = transport.getHandle()
         # From the context: since then the certificate may have been reloaded.
         return ChannelBindings(connection, connection.get_context().get_app_data())
 
 
 class _ConnectionByName(SSL.Connection):
-    """
-    A connection whose certificate the client chooses.
-
-    @ivar hosts: by domain as in DNS.
-    """
+    """A connection whose certificate the client chooses among C{hosts}, by domain as in DNS."""
 
     hosts: Mapping[str, ServerTLS]
 
@@ -321,10 +306,7 @@ class TLSByName:
     """Creates TLS connections whose certificate the client chooses by Server Name Indication (RFC 6066 §3)."""
 
     def __init__(self, default: ServerTLS, hosts: Mapping[str, ServerTLS]) -> None:
-        """
-        @param default: for clients that indicate no name, or an unknown one.
-        @param hosts: by domain.
-        """
+        """@param default: for clients that indicate no name, or an unknown one."""
         self._default = default
         self._hosts = {dnsName(domain): tls for domain, tls in hosts.items()}
 

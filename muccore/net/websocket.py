@@ -45,11 +45,7 @@ _long: Final = struct.Struct(">BBQ").pack
 
 
 class FrameError(Exception):
-    """
-    The peer has violated the protocol: the connection must be failed (§7.1.7).
-
-    @ivar code: the status code for the Close frame.
-    """
+    """The peer has violated the protocol: fail the connection (§7.1.7), with C{code} in the Close frame."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -76,11 +72,7 @@ def closeFrame(code: int) -> bytes:
 
 
 def closeCode(payload: bytes) -> int:
-    """
-    The status code of a received Close frame, L{NORMAL} if it has none.
-
-    @raise FrameError: if it is invalid.
-    """
+    """The status code of a received Close frame, L{NORMAL} if it has none; L{FrameError} if it is invalid."""
     if not payload:
         return NORMAL
     code = int.from_bytes(payload[:2], "big")
