@@ -19,10 +19,7 @@ from muccore.interfaces import BadDescription, IStore, IStoreFactory
 @implementer(IPlugin, IStoreFactory)
 @dataclass(frozen=True)
 class StoreFactory:
-    """
-    An L{IStoreFactory} whose C{make} is called with the argument, the base folder and the reactor; it may raise
-    L{BadDescription}.
-    """
+    """Calls C{make} with the argument, the base folder and the reactor; it may raise L{BadDescription}."""
 
     kind: str
     scheme: str
@@ -35,11 +32,7 @@ class StoreFactory:
 
 
 def withoutArgument(scheme: str, make: Callable[[Any], IStore]) -> Callable[[str, FilePath[str], Any], IStore]:
-    """
-    A L{StoreFactory.make} for a scheme without argument.
-
-    @param make: called with the reactor.
-    """
+    """A L{StoreFactory.make} for a scheme without argument, which calls C{make} with the reactor."""
 
     def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
         if argument:
@@ -50,11 +43,7 @@ def withoutArgument(scheme: str, make: Callable[[Any], IStore]) -> Callable[[str
 
 
 def filePath(scheme: str, make: Callable[[FilePath[str], Any], IStore]) -> Callable[[str, FilePath[str], Any], IStore]:
-    """
-    A L{StoreFactory.make} for a scheme whose argument is the path of a file.
-
-    @param make: called with the file and the reactor.
-    """
+    """A L{StoreFactory.make} for the path of a file, which calls C{make} with the file and the reactor."""
 
     def makeStore(argument: str, base: FilePath[str], reactor: Any) -> IStore:
         if not argument.strip():

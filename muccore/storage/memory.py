@@ -33,11 +33,7 @@ _T = TypeVar("_T")
 
 
 class _OpenState:
-    """
-    Runs requests while the store is open, and refuses them before and after.
-
-    @ivar what: the content of the store, for the error.
-    """
+    """Runs requests while the store is open, and refuses them before and after; C{what} it has is for the error."""
 
     def __init__(self, what: str) -> None:
         self.what = what

@@ -70,27 +70,15 @@ class ScramAccountStore(ABC):
 
     @abstractmethod
     def _add(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
-        """
-        Store the keys of a new account.
-
-        @raise UserExists: (as failure)
-        """
+        """Store the keys of a new account; fails with L{UserExists}."""
 
     @abstractmethod
     def _replace(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
-        """
-        Replace the keys of an account.
-
-        @raise NoSuchUser: (as failure)
-        """
+        """Replace the keys of an account; fails with L{NoSuchUser}."""
 
     @abstractmethod
     def _remove(self, account: str) -> Deferred[None]:
-        """
-        Delete an account.
-
-        @raise NoSuchUser: (as failure)
-        """
+        """Delete an account; fails with L{NoSuchUser}."""
 
     @abstractmethod
     def _finish(self) -> Deferred[None]:

@@ -19,11 +19,7 @@ from muccore.xmpp.scramkeys import ScramKeys
 
 
 def schema(host: str | None) -> Schema:
-    """
-    The tables for accounts.
-
-    @param host: the domain of accounts that were created before version 2, which kept their names only.
-    """
+    """The tables for accounts; C{host} is the domain of accounts created before version 2, which kept names only."""
 
     def addHost(connection: sqlite3.Connection) -> None:
         if host is None:
@@ -68,10 +64,7 @@ class SQLiteAccounts(ScramAccountStore):
     """
 
     def __init__(self, path: FilePath[str], reactor: Any) -> None:
-        """
-        @param path: the file.
-        @param reactor: for threads and time.
-        """
+        """@param reactor: for threads and time."""
         super().__init__(reactor)
         self._path = path
         self.location = path.realpath().path

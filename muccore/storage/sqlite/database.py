@@ -97,11 +97,7 @@ class Database:
         self._inbox: SimpleQueue[list[_Request] | None] = SimpleQueue()
 
     def probe(self) -> None:
-        """
-        Open the database and close it again, in the calling thread.
-
-        @raise StoreError: with a line that names the file.
-        """
+        """Open the database and close it again, in this thread; L{StoreError} has a line that names the file."""
         connect(self.path, self._schema, self._timeout).close()
 
     # In the reactor thread
@@ -182,11 +178,7 @@ class Database:
                 request.answer.callback(result)
 
     def _threadEnded(self, thread: threading.Thread, opening: Deferred[None] | None, failure: Failure | None) -> None:
-        """
-        Finish after the thread has ended.
-
-        @param opening: the Deferred of L{open}, if opening failed.
-        """
+        """Finish after the thread has ended; C{opening} is the Deferred of L{open} if that failed."""
         thread.join()
         self._accepting = False
         self._ended = True

@@ -68,10 +68,7 @@ class SQLiteRooms:
     """Rooms in an SQLite database."""
 
     def __init__(self, path: FilePath[str], reactor: Any) -> None:
-        """
-        @param path: the file.
-        @param reactor: for threads and time.
-        """
+        """@param reactor: for threads and time."""
         self.database = Database(path, SCHEMA, reactor)
 
     def probe(self) -> None:
