@@ -55,11 +55,7 @@ class _RoomStoreWrapper:
 
 
 class FailingRoomStore(_RoomStoreWrapper):
-    """
-    Fails on demand, without doing what was requested.
-
-    @ivar failing: the names of the methods that fail; none at first.
-    """
+    """Fails the methods named in C{failing}, none at first, without doing what was requested."""
 
     failing: frozenset[str] = frozenset()
 

@@ -48,12 +48,7 @@ def parseStanza(text: str) -> Element:
 
 @implementer(IStream)
 class Client:
-    """
-    A client with one session.
-
-    @ivar address: its full JID.
-    @ivar closed: the errors that its stream was closed with.
-    """
+    """A client with one session: its full JID, and the errors with which its stream was closed."""
 
     session: Session
 
@@ -90,12 +85,7 @@ class Client:
 
 
 class InMemoryServer:
-    """
-    The server.
-
-    @ivar store: its store of rooms.
-    @ivar muc: the handler of its rooms, at C{conference.localhost}.
-    """
+    """The server, with its store of rooms, and the handler of its rooms at C{conference.localhost}."""
 
     def __init__(self, store: IRoomStore | None = None, **options: Any) -> None:
         """

@@ -39,11 +39,7 @@ def makeSettings(path: str = "test.cfg", **overrides: dict[str, str]) -> Setting
 
 
 class RunningServer:
-    """
-    A server that serves.
-
-    @ivar port: the port of the first endpoint in C{listen}.
-    """
+    """A server that serves; C{port} is that of the first endpoint in C{listen}."""
 
     host = "127.0.0.1"
 

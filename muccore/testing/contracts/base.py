@@ -33,11 +33,7 @@ class Contract(TestCase):
     """Whether another store at the same place finds the content of this one."""
 
     def makeStore(self, place: FilePath[str]) -> Any:
-        """
-        Make a store, without opening it.
-
-        @param place: a path in the test's folder; at first, nothing is there.
-        """
+        """Make a store at a path in the test's folder, where at first nothing is, without opening it."""
         raise NotImplementedError("a contract's makeStore")
 
     def setUp(self) -> None:

@@ -48,11 +48,7 @@ def _file(text: str) -> str:
 
 
 def parseArguments(argv: Sequence[str]) -> argparse.Namespace:
-    """
-    Parse the command line, C{argv} being without the program's name.
-
-    @raise SystemExit: with status 2 if it is wrong, 0 after C{--help}.
-    """
+    """Parse the command line without the program's name. Exits with status 2 if it is wrong, 0 after C{--help}."""
     parser = argparse.ArgumentParser(
         prog="python -m muccore.testing.scansion",
         description="Run scenarios (scansion scripts) against an XMPP server. See docs/scenarios.md.",
@@ -70,12 +66,7 @@ def parseArguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 async def run(reactor: Any, chosen: argparse.Namespace, write: Callable[[str], object]) -> int:
-    """
-    Run all scenarios; return the exit status.
-
-    @param chosen: from L{parseArguments}.
-    @param write: called with the text to print.
-    """
+    """Run all scenarios of L{parseArguments}, and C{write} the outcome; return the exit status."""
     options = RunOptions(
         chosen.host, chosen.port, chosen.exact, chosen.strict_payloads, chosen.timeout, chosen.tls, chosen.websocket
     )

@@ -46,11 +46,7 @@ _CLOSING: Final = "</script>"
 
 @dataclass(frozen=True)
 class Position:
-    """
-    A line of a script.
-
-    @ivar includedAt: the line that includes the file, or C{None} for the script's own lines.
-    """
+    """A line of a script; C{includedAt} is the line that includes the file, C{None} for the script's own lines."""
 
     source: str
     line: int
@@ -130,11 +126,7 @@ class Markup:
 
 @dataclass(frozen=True)
 class Action:
-    """
-    One step of one client.
-
-    @ivar name: the client's.
-    """
+    """One step of the client of a name."""
 
     name: str
     position: Position
@@ -184,12 +176,7 @@ class Script:
 
 
 def parseStanzas(position: Position, text: str) -> list[etree._Element]:
-    """
-    Parse stanzas.
-
-    @param position: of the text's first line.
-    @raise ScriptError: if they are not XML, or there is text between them.
-    """
+    """Parse stanzas, from C{position} on; L{ScriptError} if they are not XML, or there is text between them."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
     try:
         # The opening tag stands on the text's first line, so that libxml2's line numbers match.

@@ -98,12 +98,7 @@ class ScriptClient:
         self.endExpected = False
 
     def connected(self, position: Position) -> Client:
-        """
-        Return its connection.
-
-        @param position: of the step that needs it.
-        @raise ScenarioFailed: if it is not connected.
-        """
+        """Return its connection; L{ScenarioFailed} at the step if it is not connected."""
         if self.connection is None:
             raise ScenarioFailed(position, f"{self.name} is not connected")
         return self.connection

@@ -31,11 +31,7 @@ def _name(name: str) -> str:
 
 
 class StreamReader:
-    """
-    Reads one stream, from its header to its end.
-
-    @ivar error: why this is not an XMPP stream, or C{None}; nothing is read after an error.
-    """
+    """Reads one stream to its end. After an C{error}, which says why this is not an XMPP stream, nothing is read."""
 
     def __init__(self) -> None:
         self.error: str | None = None
@@ -53,11 +49,7 @@ class StreamReader:
         self._parser = parser
 
     def feed(self, data: bytes) -> list[etree._Element | None]:
-        """
-        Parse more bytes.
-
-        @return: the elements that are complete now, also those before an error, and C{None} for the stream's end.
-        """
+        """Parse bytes; return what is complete now, also before an error, and C{None} for the stream's end."""
         if self.error is None:
             try:
                 self._parser.Parse(data, False)

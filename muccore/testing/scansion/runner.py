@@ -59,11 +59,7 @@ def blocks(actions: Sequence[Action]) -> Iterator[list[Action]]:
 
 
 class _Run:
-    """
-    One run of one script.
-
-    @ivar position: of the current step.
-    """
+    """One run of one script; C{position} is that of the current step."""
 
     def __init__(self, reactor: Any, script: Script, options: RunOptions) -> None:
         self.reactor = reactor
@@ -289,11 +285,7 @@ class _Run:
             raise self.failed(f"{client.name} expected nothing, but received\n{showAll(news)}")
 
     def checkNothingLeft(self, client: ScriptClient) -> None:
-        """
-        Check that a client has received nothing but what the script expects.
-
-        @raise ScenarioFailed: if it has, or if its connection is lost.
-        """
+        """Check that a client is connected, unless expected otherwise, and has received nothing unexpected."""
         connection = client.connection
         if connection is None:
             return
@@ -322,9 +314,5 @@ class _Run:
 
 
 async def run(reactor: Any, script: Script, options: RunOptions) -> None:
-    """
-    Run a script until all clients have disconnected.
-
-    @raise ScenarioFailed: if anything differs from the script.
-    """
+    """Run a script until all clients have disconnected; L{ScenarioFailed} if anything differs from it."""
     await _Run(reactor, script, options).run()

@@ -18,11 +18,7 @@ class ScramRefused(Exception):
 
 
 class ScramClient:
-    """
-    One exchange, without channel binding.
-
-    @ivar hashName: C{"SHA-1"} or C{"SHA-256"}.
-    """
+    """One exchange, without channel binding; C{hashName} is C{"SHA-1"} or C{"SHA-256"}."""
 
     def __init__(self, hashName: str, user: str, password: str, nonce: str | None = None) -> None:
         """@param nonce: the client's nonce; C{None}: a random one."""

@@ -118,11 +118,7 @@ class _Reader:
             raise self.error(line, f"unknown heading [{kind}]; there are [Client] and [Include]")
 
     def properties(self, known: Sequence[str] = ()) -> _Values:
-        """
-        Read the properties below a heading.
-
-        @param known: their names; empty: any, and the values of repeated ones are joined.
-        """
+        """Read the properties below a heading: those known; or else any, joining the values of repeated ones."""
         found: _Values = {}
         for number, entry in self.indented():
             if entry.strip().startswith(("#", "//")):
@@ -314,22 +310,12 @@ def _readFile(origin: Position) -> str:
 
 
 def parse(text: str, source: str = "script") -> Script:
-    """
-    Parse a script.
-
-    @param source: its path, for messages and for the files that it includes.
-    @raise ScriptError: for the first mistake.
-    """
+    """Parse a script, whose path C{source} is for messages and includes; L{ScriptError} for the first mistake."""
     reader = _Reader(text, Position(source, 0))
     reader.read()
     return Script(source, reader.title, reader.clients, reader.actions)
 
 
 def load(path: str) -> Script:
-    """
-    Read a script from a file.
-
-    @raise ScriptError: for the first mistake.
-    @raise OSError: if the file cannot be read.
-    """
+    """Read a script from a file; L{ScriptError} for the first mistake, L{OSError} if it cannot be read."""
     return parse(_readFile(Position(path, 0)), path)

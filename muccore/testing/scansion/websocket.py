@@ -40,11 +40,7 @@ def messagesOf(text: str) -> list[str]:
 
 
 class WebSocketClient(Client):
-    """
-    One connection.
-
-    @ivar opened: fires after the handshake; fails with L{ClientFailed} if the server refuses it.
-    """
+    """One connection. C{opened} fires after the handshake, or fails with L{ClientFailed} if that is refused."""
 
     def __init__(self, host: str) -> None:
         """@param host: for the C{Host} header."""
