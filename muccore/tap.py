@@ -21,11 +21,7 @@ from muccore.server.service import MUCCoreService
 
 
 class Options(usage.Options):
-    """
-    The options of C{twistd muccore}.
-
-    @ivar settings: the configuration.
-    """
+    """The options of C{twistd muccore}, and the configuration."""
 
     synopsis = "[--config=FILE]"
     longdesc = "Runs an XMPP server for group chat, as its configuration file says."
@@ -41,11 +37,7 @@ class Options(usage.Options):
         raise SystemExit(0)
 
     def postOptions(self) -> None:
-        """
-        Read the configuration.
-
-        @raise SystemExit: with status 1 if it is invalid; the problems are on standard error.
-        """
+        """Read the configuration. If it is invalid, exit with status 1, with the problems on standard error."""
         try:
             self.settings = load(self["config"])
         except ConfigError as e:
@@ -53,11 +45,7 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> IService:
-    """
-    Run the preflight and make the service.
-
-    @raise SystemExit: with status 1 if the service could not start; the reason is on standard error.
-    """
+    """Run the preflight and make the service. If it could not start, exit with status 1, and say why."""
     from twisted.internet import reactor
 
     clock: Any = reactor

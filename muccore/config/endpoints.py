@@ -81,11 +81,7 @@ def endpointsOf(settings: Settings) -> list[ListenKey]:
 
 
 def isLocal(endpoint: str) -> bool:
-    """
-    Whether an endpoint listens on a loopback address, so that only this machine can connect to it.
-
-    @param endpoint: from L{Endpoint.parse}.
-    """
+    """Whether an endpoint (from L{Endpoint.parse}) is on a loopback address: only this machine can connect to it."""
     interface = _arguments(endpoint).get("interface", "")
     if interface.lower() == "localhost":
         return True
@@ -96,11 +92,7 @@ def isLocal(endpoint: str) -> bool:
 
 
 def isEphemeral(endpoint: str) -> bool:
-    """
-    Whether an endpoint listens on port 0, which means any free port.
-
-    @param endpoint: from L{Endpoint.parse}.
-    """
+    """Whether an endpoint (from L{Endpoint.parse}) listens on port 0, which means any free port."""
     port = _arguments(endpoint).get("port")
     return port is not None and int(port) == 0
 

@@ -39,11 +39,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """
-    The configuration is invalid; C{str()} has one line for each problem.
-
-    @ivar problems: every L{Problem}, in the order of the file.
-    """
+    """The configuration is invalid: C{problems} has every L{Problem} in the order of the file, C{str()} a line each."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(*problems)

@@ -24,12 +24,7 @@ _BOM: Final = "\ufeff"
 
 @dataclass(frozen=True)
 class Line:
-    """
-    A line of a value.
-
-    @ivar number: its number, from 1.
-    @ivar text: its text, stripped.
-    """
+    """A line of a value: its number, from 1, and its text, stripped."""
 
     number: int
     text: str
@@ -37,12 +32,7 @@ class Line:
 
 @dataclass
 class Entry:
-    """
-    A key with its value.
-
-    @ivar number: the line of the key.
-    @ivar lines: the lines of the value, none of them empty.
-    """
+    """A key with its value: the line of the key, and the lines of the value, none of them empty."""
 
     number: int
     lines: list[Line] = field(default_factory=list)
@@ -50,12 +40,7 @@ class Entry:
 
 @dataclass
 class Section:
-    """
-    A section.
-
-    @ivar number: the line of its header.
-    @ivar entries: its entries by key.
-    """
+    """A section: the line of its header, and its entries by key."""
 
     number: int
     entries: dict[str, Entry] = field(default_factory=dict)

@@ -36,11 +36,7 @@ class _PartialSettings:
 
 
 def load(path: str) -> Settings:
-    """
-    Read a configuration file.
-
-    @raise ConfigError: with all its problems.
-    """
+    """Read a configuration file; L{ConfigError} has all its problems."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -65,11 +61,7 @@ def parse(data: bytes, path: str) -> Settings:
 
 
 class _SettingsReader:
-    """
-    Reads one file.
-
-    @ivar problems: its problems, in the order in which they were found.
-    """
+    """Reads one file. C{problems} has its problems in the order in which they were found."""
 
     def __init__(self, path: str) -> None:
         self.problems: list[Problem] = []

@@ -47,12 +47,7 @@ class StoreType(Type[str]):
 
 @dataclass(frozen=True)
 class HandlerDescription:
-    """
-    A handler named in the configuration.
-
-    @ivar name: the C{name} of an L{IHandlerFactory}.
-    @ivar argument: the text after the colon, or C{""}.
-    """
+    """A handler named in the configuration: C{name} of an L{IHandlerFactory}, and the text after the colon or C{""}."""
 
     name: str
     argument: str

@@ -373,11 +373,7 @@ class Settings:
         return hostsOf(self)
 
     def problem(self, section: str, key: str, text: str) -> Problem:
-        """
-        Make a problem that was noticed only when a value was used, such as a port in use.
-
-        @param key: its key in the file.
-        """
+        """Make the problem of a key that was noticed only when its value was used, such as a port in use."""
         return Problem(self.path, text, self.lines.get((section, key)), section, key)
 
 

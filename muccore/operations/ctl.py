@@ -45,12 +45,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Argument:
-    """
-    An argument of an operation.
-
-    @ivar help: its description in one line.
-    @ivar secret: whether it must not stand on the command line.
-    """
+    """An argument of an operation, described in one line; a secret must not stand on the command line."""
 
     name: str
     help: str
@@ -226,11 +221,7 @@ def _askPassword(user: JID) -> str:
 
 
 def _accounts(settings: Settings, user: JID | None) -> list[IAccountStore]:
-    """
-    The stores of an account, or of all, whose accounts outlive the process and can be changed.
-
-    @raise Refused: if there are none.
-    """
+    """The stores of an account, or of all, that outlive the process and can be changed; L{Refused} without any."""
     stores = ServerStores(settings, globalReactor())
     hosts = [host for host in settings.hosts if user is None or host.domain == user.domain]
     manageable = set(stores.manageable())
@@ -265,11 +256,7 @@ def _run(function: Callable[[], Deferred[None]]) -> None:
 
 
 def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
-    """
-    Perform the operation of the command line.
-
-    @raise Refused: if it failed.
-    """
+    """Perform the operation of the command line; L{Refused} if it failed."""
     settings = load(options.config)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
