@@ -70,11 +70,7 @@ class RateLimit:
         self._counts: dict[tuple[str, str], list[float]] = {}
 
     def admits(self, kind: str, source: str) -> bool:
-        """
-        Count an event.
-
-        @return: whether to log it.
-        """
+        """Count an event; return whether to log it."""
         self.expire()
         key = (kind, source)
         count = self._counts.get(key)
@@ -88,11 +84,7 @@ class RateLimit:
         return count[1] <= LINE_LIMIT
 
     def expire(self, everything: bool = False) -> None:
-        """
-        Remove the periods that have ended, and log how many events were omitted in them.
-
-        @param everything: also end the others.
-        """
+        """Remove the periods that have ended, or all, and log how many events were omitted in them."""
         counts = self._counts
         now = self._seconds()
         while counts:

@@ -23,10 +23,6 @@ class Logger(_Logger):
 
 
 def setThreshold(name: str) -> None:
-    """
-    Set the lowest level that is logged.
-
-    @param name: C{debug}, C{info}, C{warn}, C{error} or C{critical}.
-    """
+    """Set the lowest level that is logged: C{debug}, C{info}, C{warn}, C{error} or C{critical}."""
     level: Any = LogLevel.levelWithName(name)
     Logger.threshold = level

@@ -106,10 +106,7 @@ class AccountDiscoHandler(DiscoHandler):
     """
 
     def __init__(self, items: Items = tuple, name: str | None = None) -> None:
-        """
-        @param items: see L{DiscoHandler}.
-        @param name: see L{rename}.
-        """
+        """See L{DiscoHandler} for the items, and L{rename} for the name."""
         super().__init__(items)
         self.rename(name)
 
@@ -119,9 +116,7 @@ class AccountDiscoHandler(DiscoHandler):
 
     @answersAnyone
     def onAccountItems(self, element: Element, to: JID) -> Element | Deferred[Element]:
-        """
-        Return the items of the account to its owner; to others an empty list, whether it exists or not (XEP-0030 §8).
-        """
+        """Return the items of the account to its owner; to others none, whether it exists or not (XEP-0030 §8)."""
         if isFromAccount(element, to):
             return self.onItems(element, to)
         query = Element((ns.DISCO_ITEMS, "query"))

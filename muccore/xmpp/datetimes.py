@@ -30,12 +30,7 @@ _FIRST: Final = -62135596800
 
 
 def stamp(seconds: float) -> str:
-    """
-    Format a time in UTC, to the second.
-
-    @param seconds: since the epoch.
-    @raise ValueError: if it is outside the years 1 to 9999.
-    """
+    """Format a time since the epoch in UTC, to the second; L{ValueError} if it is outside the years 1 to 9999."""
     if not _FIRST <= seconds < _LAST + 1:
         raise ValueError("time outside the years 1 to 9999")
     year, month, day, hour, minute, second = gmtime(floor(seconds))[:6]

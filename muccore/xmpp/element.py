@@ -56,12 +56,7 @@ class Element(domish.Element):
         return self.attributes.get(attribute)
 
     def add(self, name: str, /, uri: str | None = None, text: str = "", **attributes: str) -> Element:
-        """
-        Append a child element and return it.
-
-        @param uri: its namespace; C{None} for this element's.
-        @param text: its character data.
-        """
+        """Append a child element with character data and return it; C{uri} is C{None} for this element's namespace."""
         child = Element((self.uri if uri is None else uri, name), None, attributes)
         if text:
             child.children.append(text)
@@ -123,10 +118,6 @@ def stanza(name: str, type: str | None = None, **attributes: str | None) -> Elem
 
 
 def reply(request: domish.Element, type: str | None = None) -> Element:
-    """
-    An empty stanza of the same name and id, addressed to the sender.
-
-    @param type: the reply's type, such as C{"result"}.
-    """
+    """An empty stanza of the same name and id, of a type such as C{"result"}, addressed to the sender."""
     get = request.attributes.get
     return stanza(request.name, type, to=get("from"), from_=get("to"), id=get("id"))

@@ -155,9 +155,5 @@ def mayReplyWithError(stanza: domish.Element) -> bool:
 
 
 def errorReplyOrNone(stanza: domish.Element, error: _TwistedStanzaError, by: str | None = None) -> Element | None:
-    """
-    The error stanza for a refused one, or C{None} if the refused one must be dropped silently.
-
-    @param by: see L{errorReply}.
-    """
+    """The L{errorReply}, or C{None} if the refused stanza must be dropped silently."""
     return errorReply(stanza, error, by) if mayReplyWithError(stanza) else None

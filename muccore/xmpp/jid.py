@@ -121,11 +121,7 @@ def _prepare(what: str, profile: xmpp_stringprep.Profile, text: str) -> str:
 
 
 def prepareLocal(text: str) -> str:
-    """
-    Prepare a localpart (nodeprep).
-
-    @raise InvalidJID: if it is empty, too long or has a prohibited character.
-    """
+    """Prepare a localpart (nodeprep); L{InvalidJID} if it is empty, too long or has a prohibited character."""
     _checkLength("localpart", text)
     if text.isascii():
         if _BAD_LOCAL.search(text):
@@ -186,11 +182,7 @@ def _decodeLabel(label: str) -> str:
 
 
 def prepareResource(text: str) -> str:
-    """
-    Prepare a resourcepart (resourceprep).
-
-    @raise InvalidJID: if it is empty, too long or has a prohibited character.
-    """
+    """Prepare a resourcepart (resourceprep); L{InvalidJID} if it is empty, too long or has a prohibited character."""
     _checkLength("resourcepart", text)
     if text.isascii():
         if _BAD_RESOURCE.search(text):
@@ -200,11 +192,7 @@ def prepareResource(text: str) -> str:
 
 
 def make(local: str, domain: str, resource: str = "") -> JID:
-    """
-    Prepare three parts; C{""} means no localpart or no resource.
-
-    @raise InvalidJID: if a part is invalid.
-    """
+    """Prepare three parts; C{""} means no localpart or no resource. L{InvalidJID} if a part is invalid."""
     return JID(local and prepareLocal(local), prepareDomain(domain), resource and prepareResource(resource))
 
 
@@ -224,9 +212,5 @@ _cached = lru_cache(maxsize=_CACHE_SIZE)(_parse)
 
 
 def parse(text: str) -> JID:
-    """
-    Parse and prepare an address.
-
-    @raise InvalidJID: if the text is not a JID.
-    """
+    """Parse and prepare an address; L{InvalidJID} if the text is none."""
     return _parse(text) if len(text) > _CACHED_LENGTH else _cached(text)

@@ -146,11 +146,7 @@ class Rendered:
 
     @classmethod
     def of(cls, element: Element) -> Rendered:
-        """
-        Render a stanza without its own C{to}.
-
-        @param element: not changed from now on.
-        """
+        """Render a stanza, which must not be changed from now on, without its own C{to}."""
         parts: list[str] = []
         _write(element, parts, ns.CLIENT, "to")
         return cls(parts[0].encode("utf-8"), "".join(parts[1:]).encode("utf-8"), element)
@@ -169,21 +165,14 @@ class Rendered:
 
     @property
     def element(self) -> Element:
-        """
-        The stanza, to be copied before it is changed. If it has a C{to}, this may be that of another recipient: see
-        L{elementTo}.
-        """
+        """The stanza, to be copied before a change. Its C{to} may be that of another recipient: see L{elementTo}."""
         element = self.parsed
         if element is None:
             element = self.parsed = _parse(self.head + self.tail)
         return element
 
     def elementTo(self, to: bytes) -> Element:
-        """
-        A copy of the stanza for one recipient: to bounce, store or forward it.
-
-        @param to: from L{toAttribute}; C{b""} for none.
-        """
+        """A copy for one recipient (from L{toAttribute}; C{b""}: none), to bounce, store or forward."""
         copied = copyOf(self.element)
         copied.attributes.pop("to", None)
         if to:
@@ -195,11 +184,7 @@ class Rendered:
         return Rendered(self.head, self.tail)
 
     def addressed(self, to: bytes) -> bytes:
-        """
-        The whole stanza for one recipient.
-
-        @param to: from L{toAttribute}.
-        """
+        """The whole stanza for one recipient, from L{toAttribute}."""
         return self.head + to + self.tail
 
 

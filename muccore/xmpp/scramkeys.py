@@ -68,11 +68,7 @@ class ScramKeys:
 
     @classmethod
     def derive(cls, hashName: str, password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> ScramKeys:
-        """
-        Derive the keys of a password. Takes milliseconds: call it in a thread.
-
-        @raise ValueError: as L{saslprep}.
-        """
+        """Derive the keys of a password. Takes milliseconds: call it in a thread. Raises as L{saslprep}."""
         algorithm = HASHES[hashName]
         if salt is None:
             salt = os.urandom(SALT_LENGTH)

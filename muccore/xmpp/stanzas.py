@@ -18,11 +18,7 @@ ID_LIMIT: Final = 1023
 
 
 def checkIsStanza(element: Element) -> None:
-    """
-    Check that an element is a stanza.
-
-    @raise StreamError: C{unsupported-stanza-type} or C{invalid-namespace} if it is none.
-    """
+    """@raise StreamError: C{unsupported-stanza-type} or C{invalid-namespace} if an element is no stanza."""
     if element.uri != ns.CLIENT or element.name not in STANZAS:
         raise StreamError("invalid-namespace" if element.name in STANZAS else "unsupported-stanza-type")
 
