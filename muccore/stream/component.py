@@ -38,12 +38,7 @@ _ID_BYTES: Final = 16
 
 
 class ComponentAccess(NamedTuple):
-    """
-    A component that may connect.
-
-    @ivar component: the component.
-    @ivar secret: its secret.
-    """
+    """A component that may connect, and its secret."""
 
     component: IComponent
     secret: str
@@ -54,11 +49,7 @@ class ComponentAccess(NamedTuple):
 
 
 class ComponentRefused(StreamError):
-    """
-    A component is refused.
-
-    @ivar component: its name.
-    """
+    """The component of a name is refused."""
 
     def __init__(self, condition: str, component: str, text: str) -> None:
         super().__init__(condition, text)
@@ -66,11 +57,7 @@ class ComponentRefused(StreamError):
 
 
 class ComponentFeatures:
-    """
-    What components' streams have in place of L{StreamFeatures}.
-
-    @ivar components: who may connect, by name.
-    """
+    """What components' streams have in place of L{StreamFeatures}: who may connect, by name."""
 
     tls: Final = None
     nonzas: Final[Mapping[Any, Any]] = {}
@@ -100,11 +87,7 @@ def handshakeFor(id: str, secret: str) -> str:
 
 
 class ComponentHandshake:
-    """
-    The negotiation of a component's stream: header, then handshake.
-
-    @ivar features: who may connect; unaffected by a new configuration.
-    """
+    """The negotiation of a component's stream: header, then handshake. A new configuration does not change it."""
 
     __slots__ = ("_access", "_headerSent", "_id", "_name", "_stream", "features")
 
@@ -119,11 +102,7 @@ class ComponentHandshake:
         self._headerSent = False
 
     def received(self, element: Element) -> None:
-        """
-        Take the step for an element.
-
-        @raise StreamError: if the stream must be closed with an error.
-        """
+        """Take the step for an element; L{StreamError} if the stream must be closed with an error."""
         if isinstance(element, StreamOpened):
             self._headerReceived(element)
         elif element.uri == ns.CLIENT and element.name == "handshake":

@@ -97,11 +97,7 @@ class C2SFactory(ServerFactory):
         return self.build(addr, False)
 
     def build(self, addr: IAddress | None, direct: bool) -> Protocol:
-        """
-        Create the protocol of a connection.
-
-        @param direct: whether TLS begins with the first byte.
-        """
+        """Create the protocol of a connection, C{direct} under TLS."""
         if self._ending is not None:
             return self._reject(self._ending, direct)
         if direct and self.features.tls is None:
@@ -117,9 +113,7 @@ class C2SFactory(ServerFactory):
         return RejectedStream(self.streamClass.renderHeader(self.features.header(None)), error, direct)
 
     def admit(self, host: str) -> str | None:
-        """
-        Count a connection, which may not carry a stream yet: see L{AddressLimit.enter}, which this is with a log line.
-        """
+        """Count a connection, which may not carry a stream yet: L{AddressLimit.enter} with a log line."""
         condition = self.limit.enter(host)
         if condition is not None:
             total, here = f"connections ({self.limit.total})", f"connections_per_address ({self.limit.perAddress})"
@@ -143,12 +137,7 @@ class C2SFactory(ServerFactory):
             self._allClosed()
 
     def closeAll(self, error: StreamError, timeout: float = CLOSE_TIMEOUT) -> Deferred[None]:
-        """
-        Close all streams, and reject new ones.
-
-        @param timeout: seconds after which the rest is aborted.
-        @return: fires when none is left.
-        """
+        """Close all streams, and reject new ones; fires when none is left. After C{timeout} seconds abort the rest."""
         self._ending = error
         done: Deferred[None] = Deferred()
         self._waiting.append(done)

@@ -33,12 +33,7 @@ _OPEN: Final = {
 
 
 class TCPFraming:
-    """
-    The framing of streams over TCP (RFC 6120 §4): one XML document a direction.
-
-    @ivar transport: the transport.
-    @ivar write: its method.
-    """
+    """The framing of streams over TCP (RFC 6120 §4): one XML document a direction. C{write} is the transport's."""
 
     __slots__ = ()
 

@@ -63,12 +63,7 @@ class Login:
         self.claimed: str | None = None
 
     def begin(self, negotiation: Negotiation, profile: ILoginProfile, sasl: SASL, initial: bytes | None) -> None:
-        """
-        Begin an exchange with L{mechanism}.
-
-        @param initial: the initial response.
-        @raise SASLFailure: if the mechanism is unavailable.
-        """
+        """Begin an exchange with L{mechanism} and the initial response; L{SASLFailure} if it is unavailable."""
         bindings = negotiation.host.bindings()
         exchange = sasl.begin(self.mechanism, negotiation.secure, bindings, self._attempt)
         self._exchange = exchange

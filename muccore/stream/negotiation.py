@@ -91,11 +91,7 @@ class Negotiation:
         self._failures = 0
 
     def received(self, element: Element) -> None:
-        """
-        Take the step for an element.
-
-        @raise StreamError: if the stream must be closed with an error.
-        """
+        """Take the step for an element; L{StreamError} if the stream must be closed with an error."""
         key = (element.uri, element.name)
         row = TABLE[self.state].get(key) or self.features.steps[self.state].get(key)
         if row is None:

@@ -31,11 +31,7 @@ _STARTTLS: Final = (ns.TLS, "starttls")
 
 @implementer(IStreamFeature)
 class StartTLS:
-    """
-    The feature.
-
-    @ivar mode: L{REQUIRED}, L{OPTIONAL} or L{OFF}.
-    """
+    """The feature; C{mode} is L{REQUIRED}, L{OPTIONAL} or L{OFF}."""
 
     stage = Stage.LOGIN
     order = 100

@@ -86,18 +86,10 @@ class INegotiationHost(Protocol):
         """Expect a new stream, of an authenticated client."""
 
     def authenticationFailed(self, condition: str) -> None:
-        """
-        Note a failed log-in.
-
-        @param condition: as sent to the client (RFC 6120 §6.5).
-        """
+        """Note a failed log-in, with the condition that was sent to the client (RFC 6120 §6.5)."""
 
     def sessionBound(self, session: ISession, resumed: bool = False) -> None:
-        """
-        Pass further stanzas to the session.
-
-        @param resumed: whether it existed before.
-        """
+        """Pass further stanzas to the session, which is new unless C{resumed}."""
 
     def internalError(self, failure: Failure) -> None:
         """Log a fault of the server, and close the stream."""

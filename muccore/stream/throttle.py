@@ -87,11 +87,7 @@ class _Address:
         return self.price == 1.0 and not self.running and not self.waiting
 
     async def admit(self) -> float:
-        """
-        Wait until a check may begin.
-
-        @return: its price, for L{release}.
-        """
+        """Wait until a check may begin; return its price, for L{release}."""
         if not self.waiting and not self._take():
             return self.price
         admitted: Deferred[float] = Deferred(self._cancelled)
@@ -110,11 +106,7 @@ class _Address:
         self._wake()
 
     def _take(self) -> float:
-        """
-        Pay for a check if there are enough tokens.
-
-        @return: 0 if it may begin; otherwise seconds until the next try.
-        """
+        """Pay for a check; return 0 if it may begin, otherwise seconds until there are enough tokens."""
         if self._clock.seconds() - self._wrongAt >= FORGET:
             self.price = 1.0
         wait = self._bucket.take(self.price)

@@ -47,11 +47,7 @@ _CONDITIONS: Final = {TOO_BIG: "policy-violation", INVALID_DATA: "unsupported-en
 
 
 class FramingError(StreamError):
-    """
-    The client has violated WebSocket itself.
-
-    @ivar code: the status code for the Close frame.
-    """
+    """The client has violated WebSocket itself; C{code} is for the Close frame."""
 
     def __init__(self, error: FrameError) -> None:
         super().__init__(_CONDITIONS.get(error.code, "bad-format"), str(error))
@@ -105,11 +101,7 @@ class MessageParser:
         return len(self._decoder)
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """
-        See L{StanzaParser.feed}. Once stopped, only control frames are handled.
-
-        @raise StreamError: C{FramingError} for an error of WebSocket.
-        """
+        """See L{StanzaParser.feed}; L{FramingError} for WebSocket. Once stopped, it handles control frames only."""
         decoder = self._decoder
         decoder.feed(data)
         while True:
@@ -130,11 +122,7 @@ class MessageParser:
                 self.control(*found)
 
     def _parse(self, message: bytes) -> Event:
-        """
-        Parse a message.
-
-        @raise StreamError: if it is not one whole element.
-        """
+        """Parse a message; L{StreamError} if it is not one whole element."""
         message = message.rstrip(_SPACE)
         if message[:1] != b"<" or message[-1:] != b">":
             raise StreamError("bad-format", "A message is not an element.")

@@ -139,11 +139,7 @@ class StanzaParser:
     # Streams
 
     def restart(self, discard: bool = False) -> None:
-        """
-        Expect the header of a new stream.
-
-        @param discard: whether to drop buffered bytes; otherwise they belong to the new stream.
-        """
+        """Expect the header of a new stream; unless discarded, buffered bytes belong to it."""
         if discard:
             self._rest = b""
         self._header = b""
@@ -202,11 +198,7 @@ class StanzaParser:
     # Bytes
 
     def buffer(self, data: bytes) -> int:
-        """
-        Keep bytes for the next L{feed}, before its own.
-
-        @return: the number of unparsed bytes.
-        """
+        """Keep bytes for the next L{feed}, before its own; return the number of unparsed bytes."""
         if not self._stopped:
             self._rest += data
         return len(self._rest)

@@ -72,11 +72,7 @@ class TokenScanner:
         return self.find(token)
 
     def find(self, piece: bytes) -> int:
-        """
-        Scan another piece.
-
-        @return: the index after the end of the token, or -1 if the token goes on.
-        """
+        """Scan another piece; return the index after the end of the token, or -1 if it goes on."""
         if self._closing:
             return piece.find(self._closing) + 1 or -1
         at = 0
@@ -115,11 +111,7 @@ def checkEncoding(start: bytes) -> None:
 
 
 def xmlDeclared(version: str, encoding: str | None, standalone: int) -> None:
-    """
-    Handle the XML declaration.
-
-    @raise StreamError: C{unsupported-encoding} for any encoding but UTF-8 (RFC 6120 §11.6).
-    """
+    """Handle the XML declaration; C{unsupported-encoding} for any encoding but UTF-8 (RFC 6120 §11.6)."""
     if encoding is not None and encoding.lower() != "utf-8":
         raise StreamError("unsupported-encoding")
 
@@ -138,11 +130,7 @@ _INVALID_TOKEN: Final = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 
 
 def streamErrorFor(error: expat.ExpatError, data: bytes) -> StreamError:
-    """
-    Map an error of expat to a stream error.
-
-    @param data: the bytes from the error on.
-    """
+    """Map an error of expat, and the bytes from there on, to a stream error."""
     if error.code == _INVALID_TOKEN and _isNotUTF8(data):
         return StreamError("unsupported-encoding")
     return StreamError(_CONDITIONS.get(error.code, "not-well-formed"))

@@ -60,11 +60,7 @@ class WrongCredentials(SASLFailure):
 
 @dataclass(frozen=True)
 class Challenge:
-    """
-    A challenge to the client.
-
-    @ivar data: its data, not in base64.
-    """
+    """A challenge to the client; its data is not in base64."""
 
     data: bytes = field(repr=False)
 
@@ -126,11 +122,7 @@ class SASLExchange:
         return succeed(Challenge(b"")) if initial is None else self.respond(initial)
 
     def respond(self, data: bytes) -> Deferred[Outcome]:
-        """
-        Handle the client's response to the last challenge.
-
-        @return: as L{start}; cancelling it makes it fail with C{aborted}.
-        """
+        """Handle the client's response to the last challenge, as L{start}; cancelled, it fails with C{aborted}."""
         # Cleared first: each step runs once, and none while another waits.
         step, self._next = self._next, None
         return Deferred.fromCoroutine(self._run(step, data))
@@ -154,11 +146,7 @@ class SASLExchange:
 
 
 def decodeUTF8(data: bytes) -> str:
-    """
-    Decode a text message.
-
-    @raise SASLFailure: C{malformed-request} if it is not UTF-8.
-    """
+    """Decode a text message; C{malformed-request} if it is not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
