@@ -165,11 +165,7 @@ class StreamManagement:
             self._size -= len(queue.popleft()[1].tail)
 
     def _countNew(self, handled: int) -> int:
-        """
-        Count what a client has acknowledged for the first time.
-
-        @raise StreamError: if it was not sent as much.
-        """
+        """Count what a client acknowledges for the first time; L{StreamError} if it was not sent as much."""
         count = (handled - self._acknowledged) & _MASK
         if count > self._sent - self._acknowledged:
             sent = self._sent & _MASK
@@ -213,11 +209,7 @@ class StreamManagement:
         self._queue = deque(entry if entry[3] is not None else (*entry[:3], times) for entry in self._queue)
 
     def mayResumeFrom(self, handled: int) -> bool:
-        """
-        Whether everything is kept that a client has not handled.
-
-        @raise StreamError: as L{IStreamManagement.acknowledge}.
-        """
+        """Whether all is kept that a client has not handled. Raises as L{IStreamManagement.acknowledge}."""
         return self._acknowledged + self._countNew(handled) >= self._forgotten
 
     def isFull(self, more: int = 0) -> bool:

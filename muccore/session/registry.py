@@ -94,11 +94,7 @@ class Sessions:
         return session
 
     def _makeRoom(self, bound: Mapping[str, Session]) -> None:
-        """
-        End the session of an account that has waited longest to be resumed.
-
-        @raise StanzaError: if none waits.
-        """
+        """End the session that has waited longest to be resumed; L{StanzaError} if none waits."""
         oldest = self.resumptions.longestHeld(bound.values())
         if oldest is None:
             raise StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")

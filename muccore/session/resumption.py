@@ -31,11 +31,7 @@ _REMEMBERED: Final = 10_000
 
 
 class Resumptions:
-    """
-    The sessions with stream management.
-
-    @ivar settings: limits of sessions that enable it from now on.
-    """
+    """The sessions with stream management; C{settings} are for those that enable it from now on."""
 
     def __init__(self, clock: IReactorTime, settings: ManagementSettings) -> None:
         self.settings = settings
@@ -66,11 +62,7 @@ class Resumptions:
         return made(id, holdTime)
 
     def hold(self, session: Session) -> bool:
-        """
-        Keep a session whose stream was lost.
-
-        @return: whether it can be resumed.
-        """
+        """Keep a session whose stream was lost; return whether it can be resumed."""
         management = session.management
         if management is None or management.id is None or self._stopping:
             return False
@@ -135,11 +127,7 @@ class Resumptions:
             session.end()
 
     def expire(self, session: Session, why: str) -> None:
-        """
-        End a session if it waits to be resumed.
-
-        @param why: the reason, for the log.
-        """
+        """End a session if it waits to be resumed, and log why."""
         if session in self._held:
             self._end(session, why)
 

@@ -194,10 +194,7 @@ class Session:
         return False
 
     def end(self) -> None:
-        """
-        End the session: remove it from the registry first, then tell its domain, then redeliver what was not
-        acknowledged. Idempotent.
-        """
+        """Remove the session from the registry, tell its domain, redeliver what was not acknowledged. Idempotent."""
         if self.ended:
             return
         self.ended = True
