@@ -37,15 +37,7 @@ class IAccountStore(IAuthBackend):
         """
 
     def delete(account: str) -> Deferred[None]:
-        """
-        Delete an account.
-
-        @raise NoSuchUser: (as failure)
-        """
+        """Delete an account; fails with L{NoSuchUser}."""
 
     def users(host: str | None = None) -> Deferred[list[str]]:
-        """
-        List the accounts as bare JIDs, sorted.
-
-        @param host: the domain whose accounts to list; C{None}: all.
-        """
+        """List the accounts, or those of one domain, as bare JIDs, sorted."""

@@ -19,11 +19,7 @@ class IComponent(IDestination):
     stream = Attribute("The L{IStream}, or C{None} while it is not connected.")
 
     def connect(stream: IStream) -> None:
-        """
-        Use an authenticated stream.
-
-        @raise StreamError: C{conflict} if there is one; the first stays.
-        """
+        """Use an authenticated stream; L{StreamError} C{conflict} if there is one: the first stays."""
 
     def stanzaReceived(element: Element) -> None:
         """

@@ -47,11 +47,7 @@ STORE: Final = Stage.STORE
 
 
 class Filtered(Enum):
-    """
-    What a filter may return besides a stanza.
-
-    @cvar CONSUMED: it has handled the stanza, which is neither filtered further nor routed.
-    """
+    """What a filter may return besides a stanza: it has C{CONSUMED} it, which is then neither filtered nor routed."""
 
     CONSUMED = 0
 

@@ -138,11 +138,7 @@ class ITableHandler(IXMPPHandler):
 
 
 class InvalidOption(BadDescription):
-    """
-    An option of a handler is invalid; C{str()} of it says what was found and what is allowed.
-
-    @ivar key: the option.
-    """
+    """The option C{key} of a handler is invalid; C{str()} says what was found and what is allowed."""
 
     def __init__(self, key: str, text: str) -> None:
         super().__init__(text)
@@ -183,11 +179,7 @@ class HandlerContext:
         return self.stores[kind]
 
     def checkOptions(self, *known: str) -> None:
-        """
-        Refuse options that the handler does not have.
-
-        @raise InvalidOption: for the first that is not known.
-        """
+        """Refuse options that the handler does not have: L{InvalidOption} for the first that is not known."""
         for key in self.options:
             if key not in known:
                 raise InvalidOption(key, f"no such key; allowed: {', '.join(known) or 'none'}")

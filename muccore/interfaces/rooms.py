@@ -113,11 +113,7 @@ class IRoomStore(IStore):
         """Store a whole room, replacing any of that name."""
 
     def change(room: str, change: RoomChange) -> Deferred[None]:
-        """
-        Change a stored room.
-
-        @raise StoreError: (as failure) also if the room is not stored.
-        """
+        """Change a stored room; fails with L{StoreError}, also if the room is not stored."""
 
     def destroy(room: str) -> Deferred[None]:
         """Delete a room and everything that belongs to it, if it is stored."""

@@ -34,12 +34,7 @@ class IDestination(IRoute):
     """
 
     def dispatch(element: Element, to: JID) -> None:
-        """
-        Handle a stanza, or pass it on.
-
-        @param element: with C{from} and C{to}.
-        @param to: its C{to}, parsed.
-        """
+        """Handle a stanza with C{from} and C{to}, or pass it on; C{to} is parsed."""
 
     def routeWithin(jid: JID) -> IRoute:
         """Find the route to an address at this destination."""
@@ -87,11 +82,7 @@ class IDomain(IDestination, IXMPPHandlerCollection):
         """Tell the handlers that are L{IDomainObserver}s. Never fails."""
 
     def request(request: Any) -> Deferred[Element]:
-        """
-        Send an IQ request, as wokkel's C{StreamManager.request} does; fires with the response.
-
-        @param request: a C{wokkel.generic.Request}.
-        """
+        """Send a C{wokkel.generic.Request}, as C{StreamManager.request} does; fires with the response."""
 
     def shutDown() -> Deferred[None]:
         """

@@ -148,11 +148,7 @@ class ISessions(ISessionBinder):
         """Iterate over all sessions of this moment; they may end during the iteration."""
 
     def forAccount(account: str) -> Mapping[str, ISession]:
-        """
-        Get the sessions of an account by resource. Not a copy.
-
-        @param account: the bare JID as text.
-        """
+        """Get the sessions of an account, a bare JID as text, by resource. Not a copy."""
 
     def byFullJID(jid: JID) -> ISession | None:
         """Get the session with a full JID, or C{None}."""
