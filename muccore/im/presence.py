@@ -39,11 +39,7 @@ payload is dropped.
 
 @implementer(ISessionObserver)
 class PresenceHandler(Handler):
-    """
-    Keeps and sends the presence of sessions.
-
-    @ivar directedLimit: addresses that may have directed presence of one session.
-    """
+    """Keeps and sends the presence of sessions; C{directedLimit} bounds the addresses of directed one, for each."""
 
     parent: IUserDomain
 
@@ -52,11 +48,7 @@ class PresenceHandler(Handler):
         self.directedLimit = directedLimit
 
     def onPresence(self, session: ISession, element: Element, to: JID | None) -> Any:
-        """
-        Handle presence that a client sends.
-
-        @return: the presence, to be routed, or L{CONSUMED}.
-        """
+        """Handle presence that a client sends; return it, to be routed, or L{CONSUMED}."""
         type = element.attributes.get("type")
         if type is None:
             if to is None:

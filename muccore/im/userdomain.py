@@ -70,12 +70,7 @@ _log = Logger()
 
 @implementer(IUserDomain)
 class UserDomain(Domain):
-    """
-    A domain of accounts of this server.
-
-    @ivar sessions: the sessions of this server.
-    @ivar outbound: see L{IUserDomain}.
-    """
+    """A domain of accounts of this server."""
 
     outbound: Mapping[str, Filters]
 
@@ -150,10 +145,7 @@ class UserDomain(Domain):
                 _log.failure("{domain}: a handler failed at the end of a session", domain=self.name)
 
     def mayObserve(self, element: Element, to: JID) -> bool:
-        """
-        Whether stock handlers may see a stanza: one to the server itself, or an IQ of an account to itself, as L{bind}
-        has it for tables.
-        """
+        """Whether stock handlers may see a stanza: one to the server itself, or an IQ as L{bind} has it for tables."""
         if not to.local:
             return True
         return element.name == "iq" and not to.resource and isFromAccount(element, to)

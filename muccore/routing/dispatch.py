@@ -121,11 +121,7 @@ def merge(handlers: Iterable[IXMPPHandler], bind: Bind, otherwise: Callable[[Ele
 
 
 def _asked(entries: dict[Key, list[_Entry]], key: Key) -> list[_Entry]:
-    """
-    List who is asked about stanzas with a key, in order.
-
-    @raise InvalidHandler: if two handlers both take what has this key.
-    """
+    """List who is asked about a key, in order; L{InvalidHandler} if two handlers both take what has it."""
     own, wider = entries[key], entries.get(_wider(key), [])
     taking = [entry for entry in (*own, *wider) if not entry.declines]
     for entry in taking[1:]:

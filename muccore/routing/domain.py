@@ -116,20 +116,12 @@ class Domain:
 
     @staticmethod
     def bind(handler: Any, key: Key, function: Function) -> Method:
-        """
-        Bind a function of a table to its handler.
-
-        @raise InvalidHandler: if this kind of domain has no such key.
-        """
+        """Bind a function of a table to its handler; L{InvalidHandler} if this kind of domain has no such key."""
         return MethodType(function, handler)
 
     @classmethod
     def checkFilters(cls, handlers: Iterable[IXMPPHandler]) -> None:
-        """
-        Check the filters of handlers.
-
-        @raise InvalidHandler: for any, since only user domains have filters.
-        """
+        """@raise InvalidHandler: for any filter of a handler, since only user domains have filters."""
         checkNoFilters(handlers)
 
     def _mergeTables(self, handlers: Sequence[IXMPPHandler]) -> None:
@@ -307,9 +299,7 @@ class Domain:
             self._observed = None
 
     def stanzaUnhandled(self, element: Element, to: JID) -> None:
-        """
-        Refuse a request or a message that is not handled; drop headlines, errors, presence and unexpected responses.
-        """
+        """Refuse an unhandled request or message; drop headlines, errors, presence and unexpected responses."""
         type = element.attributes.get("type")
         if (element.name == "iq" and type in ("get", "set")) or (
             element.name == "message" and type not in ("error", "headline")

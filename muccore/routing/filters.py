@@ -52,11 +52,7 @@ def _merge(handlers: list[Any], table: str, kinds: tuple[str, ...]) -> dict[str,
 
 
 def checkNoFilters(handlers: Iterable[Any]) -> None:
-    """
-    Check that handlers have no filters.
-
-    @raise InvalidHandler: for the first that has one.
-    """
+    """@raise InvalidHandler: for the first of some handlers that has filters."""
     for handler in handlers:
         if any(_table(handler, table) for table in TABLES):
             raise InvalidHandler(f"{handlerName(handler)} has filters, which only a domain of accounts applies")
@@ -67,12 +63,7 @@ def _table(handler: Any, table: str) -> Any:
 
 
 def passed(result: Any) -> bool:
-    """
-    Whether a filter passes a stanza on.
-
-    @param result: what it returned.
-    @raise TypeError: if that is neither a stanza nor L{CONSUMED}.
-    """
+    """Whether the result of a filter passes a stanza on; L{TypeError} if it is neither a stanza nor L{CONSUMED}."""
     if result is CONSUMED:
         return False
     if not isinstance(result, Element):
