@@ -71,12 +71,7 @@ class HTTPSettings:
 
 
 class SiteChannel(HTTPChannel):
-    """
-    One connection while it carries HTTP.
-
-    @ivar site: the site.
-    @ivar host: the address under which it is counted.
-    """
+    """One connection while it carries HTTP, counted under the address C{host}."""
 
     maxHeaders = 100
     requestFactory = Request
@@ -130,12 +125,7 @@ class SiteChannel(HTTPChannel):
             super().rawDataReceived(data)
 
     def upgrade(self, protocol: IProtocol, response: bytes) -> None:
-        """
-        Leave HTTP. The connection stays counted.
-
-        @param protocol: gets the connection.
-        @param response: sent before it gets it.
-        """
+        """Leave HTTP: send a response, and give the connection, which stays counted, to a protocol."""
         self.setTimeout(None)
         self.site.channels.discard(self)
         # The objects of the request refer to each other.
@@ -175,12 +165,7 @@ class HTTPSite(Site):
         self._closed: Deferred[None] | None = None
 
     def addResource(self, path: str, resource: Resource, description: str) -> None:
-        """
-        Add a resource.
-
-        @param path: its path, beginning with a slash.
-        @param description: for people who look at C{/}.
-        """
+        """Add a resource at a path that begins with a slash, described for people who look at C{/}."""
         *folders, name = path.encode("ascii").split(b"/")[1:]
         parent: Any = self.resource
         for folder in folders:
@@ -197,11 +182,7 @@ class HTTPSite(Site):
         return self.build(addr, False)
 
     def build(self, addr: IAddress | None, direct: bool) -> TwistedProtocol | None:
-        """
-        Create the protocol of a connection; C{None} if it is refused.
-
-        @param direct: whether TLS begins with the first byte.
-        """
+        """Create the protocol of a connection, C{direct} under TLS; C{None} if it is refused."""
         host: str = getattr(addr, "host", "")
         if (direct and self.settings.tls is None) or self.admission.admit(host) is not None:
             return None
@@ -273,11 +254,7 @@ class _DirectTLSFactory(ServerFactory):
 
 
 class Index(Resource):
-    """
-    The resource of C{/}: tells people what is there.
-
-    @ivar entries: descriptions of resources by path.
-    """
+    """The resource of C{/}: tells people what is there, by the descriptions of resources."""
 
     def __init__(self, site: HTTPSite) -> None:
         super().__init__()
@@ -313,10 +290,6 @@ def _isAddress(text: str) -> bool:
 
 
 def plain(request: Request, text: str) -> bytes:
-    """
-    Answer with plain text.
-
-    @return: the body.
-    """
+    """Answer with plain text; return the body."""
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     return f"{text}\n".encode()

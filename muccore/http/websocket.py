@@ -43,11 +43,7 @@ class IStreamBuilder(Protocol):
 
 
 class Refused(Exception):
-    """
-    A handshake was refused.
-
-    @ivar code: the status code of the response.
-    """
+    """A handshake was refused; C{code} is the status code of the response."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)

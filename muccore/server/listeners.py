@@ -23,11 +23,7 @@ _BACKLOG = 1024
 
 
 class Listeners:
-    """
-    The listening ports of a server.
-
-    @ivar ports: the open ports.
-    """
+    """The listening ports of a server; C{ports} are open."""
 
     _log = Logger()
 

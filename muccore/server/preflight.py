@@ -42,11 +42,7 @@ def check(settings: Settings, reactor: Any) -> None:
 
 
 def checkHandlers(settings: Settings, reactor: Any) -> None:
-    """
-    Check the handlers only.
-
-    @raise ConfigError: with every handler that cannot be made or added.
-    """
+    """Check the handlers only; L{ConfigError} has every one that cannot be made or added."""
     _report(_handlers(settings, reactor))
 
 

@@ -94,11 +94,7 @@ def _describeHost(host: Host) -> str:
 
 
 def announce(stream: TextIO, settings: Settings, needsAccounts: bool) -> None:
-    """
-    Print the lines of L{describe}.
-
-    @param stream: the original standard output, which twistd replaces when logging begins.
-    """
+    """Print the lines of L{describe} to the original standard output, which twistd replaces when logging begins."""
     print("\n".join(describe(settings, needsAccounts)), file=stream, flush=True)
 
 

@@ -231,10 +231,7 @@ class MUCCoreService(Service):
     # Reloading
 
     def reload(self) -> Deferred[None]:
-        """
-        Reread the configuration and the certificates without ending a stream. If either has errors, log them and change
-        nothing.
-        """
+        """Reread configuration and certificates, ending no stream. If they have errors, log those only."""
         if not self._serving:
             # A starting server has just read it, an ending one needs it no more.
             return succeed(None)
@@ -303,10 +300,7 @@ class MUCCoreService(Service):
     # Ending
 
     def stopService(self) -> Deferred[None]:
-        """
-        End: close the ports, then the rooms, the streams and the stores. Idempotent: every call waits for the same
-        end.
-        """
+        """End ports, rooms, streams and stores, in this order. Idempotent: every call waits for the same end."""
         if self._stopped is None:
             notify(STOPPING)
             super().stopService()  # type: ignore[no-untyped-call]

@@ -29,12 +29,7 @@ def reloading() -> str:
 
 
 def notify(state: str, environment: MutableMapping[str, str] = os.environ) -> bool:
-    """
-    Send a state to the service manager, if the unit has C{Type=notify}.
-
-    @param state: such as L{READY}.
-    @return: whether it was sent.
-    """
+    """Send a state such as L{READY} to the service manager of a C{Type=notify} unit; return whether it was sent."""
     address = environment.get("NOTIFY_SOCKET")
     if not address:
         return False
@@ -88,9 +83,6 @@ class JournalObserver:
 
 
 def logObserver() -> ILogObserver:
-    """
-    Make the observer for C{twistd --logger}: a L{JournalObserver} if standard output goes to the journal, otherwise
-    twistd's usual one.
-    """
+    """Make the observer for C{twistd --logger}: a L{JournalObserver} for the journal, otherwise twistd's usual one."""
     stream = sys.stdout
     return JournalObserver(stream) if isJournal(stream) else textFileLogObserver(stream)

@@ -17,12 +17,7 @@ from muccore.stream.websocket import WebSocketFactory
 
 
 def makeSite(clock: IReactorTime, admission: IAdmission, streams: WebSocketFactory, settings: Settings) -> HTTPSite:
-    """
-    Make the site.
-
-    @param admission: counts its connections.
-    @param streams: makes those over WebSocket.
-    """
+    """Make the site, whose connections C{admission} counts, with WebSocket streams."""
     site = HTTPSite(clock, admission, siteSettings(settings, streams.features))
     site.addResource(PATH, WebSocketResource(site, streams), "XMPP over WebSocket (RFC 7395), for chat clients")
     links = {WEBSOCKET: PATH}
