@@ -55,17 +55,22 @@ class WebSocketStream(WebSocketFraming, C2SStream):
         return super().bindings() if ISSLTransport.providedBy(self.transport) else None
 
     def dataReceived(self, data: bytes) -> None:
-        """Handle what the client sends; after the end, look only for its Close frame."""
+        """Handle what the client sends; after the end, look only for its Close frame, if that is awaited."""
         if not self._ended:
             super().dataReceived(data)
-            return
-        self._ignored += len(data)
-        try:
-            list(self._parser.feed(data))
-        except StreamError:
-            self.transport.loseConnection()
-        if self._ignored > PIPELINE_LIMIT:
-            self.transport.loseConnection()
+        elif not self._closing:
+            self._ignored += len(data)
+            try:
+                list(self._parser.feed(data))
+            except StreamError:
+                self._stopWaiting()
+            if self._ignored > PIPELINE_LIMIT:
+                self._stopWaiting()
+
+    def _stopWaiting(self) -> None:
+        """Close the connection. Under TLS data still arrives then, which must not be buffered."""
+        self._closing = True
+        self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """See L{C2SStream.connectionLost}."""
@@ -83,7 +88,7 @@ class WebSocketStream(WebSocketFraming, C2SStream):
     def _closeReceived(self, payload: bytes) -> None:
         """End the stream. Without C{<close/>} it ends as if the connection were lost (§3.6)."""
         if self._ended:
-            self.transport.loseConnection()
+            self._stopWaiting()
             return
         self._closing = True
         try:
@@ -118,7 +123,7 @@ class WebSocketStream(WebSocketFraming, C2SStream):
     def timeoutDue(self, tick: int) -> int:
         """See L{muccore.net.timingwheel.Timed.timeoutDue}."""
         if self._ended:
-            self.transport.loseConnection()
+            self._stopWaiting()
             return 0
         return super().timeoutDue(tick)
 

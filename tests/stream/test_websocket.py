@@ -398,6 +398,18 @@ class ClosingTests(WebSocketCase):
             stream.dataReceived(flood)
             self.assertTrue(transport.ended)
 
+    def test_flood(self) -> None:
+        """What arrives while the connection is being closed, as it does under TLS, is not buffered."""
+        for sent in (b"\xff" * 20, clientFrame(CLOSE, b""), data(END) + clientFrame(CLOSE, b""),
+                     data(END) + bytes(PIPELINE_LIMIT + 1), data(END)):  # fmt: skip
+            stream, transport = self.login()
+            stream.dataReceived(sent)
+            self.clock.pump([1] * CLOSE_TICKS)
+            self.assertTrue(transport.ended)
+            buffered = stream._parser.buffer(b"")
+            stream.dataReceived(b"\x81\xfe\x7f\xff" + bytes(1000))
+            self.assertEqual(stream._parser.buffer(b""), buffered)
+
     def test_serverEnding(self) -> None:
         """C{closeAll} closes these streams too, waits for their ends, and no new ones are made."""
         stream, _ = self.login()
