@@ -86,7 +86,7 @@ class SiteChannel(HTTPChannel):
         self.callLater = site.reactor.callLater
         self.host = host
         self._direct = direct
-        self._refused = False
+        self._ended = False
         self._successor: IProtocol | None = None
 
     def connectionMade(self) -> None:
@@ -111,17 +111,26 @@ class SiteChannel(HTTPChannel):
     def allHeadersReceived(self) -> None:
         """Refuse bodies that are too large or of unknown length."""
         if self.length is None or self.length > BODY_SIZE:
-            self._refused = True
             self.transport.write(_TOO_LARGE)
             self.loseConnection()
         else:
             super().allHeadersReceived()
 
+    def loseConnection(self) -> None:
+        """Close the connection. Under TLS data still arrives then, which must not be buffered."""
+        self._ended = True
+        super().loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Handle what arrives before the connection is being closed."""
+        if not self._ended:
+            super().dataReceived(data)
+
     def rawDataReceived(self, data: bytes) -> None:
         """Handle what follows the headers; after an upgrade, it is for the new protocol."""
         if self._successor is not None:
             self._successor.dataReceived(data)
-        elif not self._refused:
+        elif not self._ended:
             super().rawDataReceived(data)
 
     def upgrade(self, protocol: IProtocol, response: bytes) -> None:

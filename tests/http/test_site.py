@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -41,6 +43,20 @@ class SiteTests(SiteCase):
         self.assertEqual(transport.value().count(b"HTTP/1.1 "), 1)
         self.assertTrue(transport.disconnecting)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_flood(self) -> None:
+        """What arrives while the connection is being closed, as it does under TLS, is not kept."""
+        for headers in ((), ("no colon",), ("Content-Length: 20000",)):
+            transport = self.request("/", *headers)
+            self.assertTrue(transport.disconnecting)
+            before, channel = len(transport.value()), transport.protocol
+            tracemalloc.start()
+            for _ in range(20):
+                channel.dataReceived(bytes(50_000))
+            kept, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            self.assertLess(kept, 500_000)
+            self.assertEqual(len(transport.value()), before)
 
     def test_headers(self) -> None:
         """The number and size of headers are limited, and invalid requests refused."""
