@@ -28,7 +28,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
-from twisted.web.pages import notFound
+from twisted.web.pages import errorPage, notFound
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -220,6 +220,10 @@ class HTTPSite(Site):
         """See L{Site.getResourceFor}."""
         request.responseHeaders.removeHeader(b"Server")
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
+        hosts = request.requestHeaders.getRawHeaders(b"Host", [])
+        if len(hosts) != 1 and (hosts or request.clientproto == b"HTTP/1.1"):
+            # RFC 9112 §3.2, RFC 6455 §4.2.1.
+            return errorPage(400, "Bad Request", "There has to be one Host header.")
         return super().getResourceFor(request)
 
     def startFactory(self) -> None:

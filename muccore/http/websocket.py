@@ -112,6 +112,9 @@ class WebSocketResource(Resource):
             valid = False
         if not valid:
             raise Refused(400, "Sec-WebSocket-Key is invalid.")
+        if request.content is not None and request.content.read(1):
+            # Twisted would keep what follows it in the same segment.
+            raise Refused(400, "A handshake has no body.")
         return keys[0]
 
     def _upgrade(self, request: Request, key: str) -> None:

@@ -62,7 +62,7 @@ class HostMetaTests(SiteCase):
         """The host of the request is used only if it is one."""
         for host, fine in (
             ("[2001:db8::1]:8443", True), ("x_y.example", True), ("a/b", False), ("a'b", False), ("", False),
-            ("a\r\nHost: b", False), ("\xe9", False),
+            ("\xe9", False),
         ):  # fmt: skip
             transport = self.connect(direct=True)
             transport.protocol.dataReceived(f"GET {XRD_PATH} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1"))

@@ -36,6 +36,17 @@ class SiteTests(SiteCase):
             self.assertStatus(404, self.request(path))
         self.assertStatus(405, self.request("/", method="POST"))
 
+    def test_hostHeader(self) -> None:
+        """There has to be one C{Host} header, except in HTTP/1.0."""
+        for version, hosts, status in (
+            ("1.1", [], 400), ("1.1", ["a", "b"], 400), ("1.1", ["a", "a"], 400), ("1.1", ["a"], 200),
+            ("1.1", [""], 200), ("1.0", [], 200), ("1.0", ["a", "b"], 400),
+        ):  # fmt: skip
+            transport = self.connect()
+            lines = [f"GET / HTTP/{version}", *(f"Host: {host}" for host in hosts), "", ""]
+            transport.protocol.dataReceived("\r\n".join(lines).encode())
+            self.assertIn(f"HTTP/{version} {status} ".encode(), transport.value())
+
     def test_oneRequest(self) -> None:
         """A connection is closed after the response; pipelined requests are ignored."""
         transport = self.request("/x", rest=b"GET / HTTP/1.1\r\n\r\n" * 10)

@@ -110,6 +110,8 @@ class HandshakeTests(SiteCase):
                 self.assertEqual((headers["upgrade"], headers["sec-websocket-version"]), ("websocket", "13"))
             self.assertIn(transport.protocol, self.site.channels)
         self.assertStatus(426, self.shake(method="HEAD"))
+        self.assertStatus(400, self.shake({"Content-Length": "4"}, rest=b"body\x89\x80mask"))
+        self.stream(self.shake({"Content-Length": "0"}))
         self.assertStatus(405, self.shake(method="POST"))
 
     def test_origins(self) -> None:
