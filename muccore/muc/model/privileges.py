@@ -9,12 +9,27 @@ The checks raise the L{StanzaError} of the specification; they know no room and 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Final, Self
 
 from muccore.xmpp.errors import StanzaError
 
 
-class Affiliation(IntEnum):
+class _Privilege(IntEnum):
+    @property
+    def xmlName(self) -> str:
+        """Its name in stanzas."""
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """@raise StanzaError: C{bad-request} for an unknown name."""
+        for privilege in cls:
+            if privilege.xmlName == word:
+                return privilege
+        raise StanzaError("bad-request", text=f"Unknown {cls.__name__.lower()}: {word[:32]!r}.")
+
+
+class Affiliation(_Privilege):
     """A long-lived association with a room, in rising order (XEP-0045 §5.2)."""
 
     OUTCAST = -1
@@ -23,13 +38,8 @@ class Affiliation(IntEnum):
     ADMIN = 2
     OWNER = 3
 
-    @property
-    def xmlName(self) -> str:
-        """Its name in stanzas."""
-        return self.name.lower()
 
-
-class Role(IntEnum):
+class Role(_Privilege):
     """A position for the duration of a visit, in rising order (XEP-0045 §5.1)."""
 
     NONE = 0
@@ -37,30 +47,8 @@ class Role(IntEnum):
     PARTICIPANT = 2
     MODERATOR = 3
 
-    @property
-    def xmlName(self) -> str:
-        """Its name in stanzas."""
-        return self.name.lower()
-
 
 AFFILIATIONS: Final = {affiliation.xmlName: affiliation for affiliation in Affiliation}
-ROLES: Final = {role.xmlName: role for role in Role}
-
-
-def parseAffiliation(word: str) -> Affiliation:
-    """@raise StanzaError: C{bad-request} for an unknown affiliation."""
-    try:
-        return AFFILIATIONS[word]
-    except KeyError:
-        raise StanzaError("bad-request", text=f"Unknown affiliation: {word[:32]!r}.") from None
-
-
-def parseRole(word: str) -> Role:
-    """@raise StanzaError: C{bad-request} for an unknown role."""
-    try:
-        return ROLES[word]
-    except KeyError:
-        raise StanzaError("bad-request", text=f"Unknown role: {word[:32]!r}.") from None
 
 
 def initialRole(affiliation: Affiliation, moderated: bool) -> Role:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from muccore.muc.model.privilegechanges import AffiliationItem, RoleItem
-from muccore.muc.model.privileges import Affiliation, Role, parseAffiliation, parseRole
+from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import ns
@@ -43,9 +43,9 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
     if role is not None:
         if not nick:
             raise StanzaError("bad-request", text="To change a role, give the occupant's nickname.")
-        return RoleItem(prepareNick(nick), parseRole(role), reason)
+        return RoleItem(prepareNick(nick), Role.parse(role), reason)
     assert affiliation is not None
-    wanted = parseAffiliation(affiliation)
+    wanted = Affiliation.parse(affiliation)
     address = item.get("jid")
     if address is None:
         # COMPAT: some clients give only an occupant's nick.
@@ -83,10 +83,10 @@ def answerList(room: Room, sender: JID, query: Element) -> Element:
         raise StanzaError("bad-request", text="A list is requested by either a role or an affiliation.")
     answer = Element((ns.MUC_ADMIN, "query"))
     if role is not None:
-        _listRole(room, sender, parseRole(role), answer)
+        _listRole(room, sender, Role.parse(role), answer)
     else:
         assert affiliation is not None
-        _listAffiliation(room, sender, parseAffiliation(affiliation), answer)
+        _listAffiliation(room, sender, Affiliation.parse(affiliation), answer)
     return answer
 
 

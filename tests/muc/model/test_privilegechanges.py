@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from muccore.muc.model.privileges import ROLES
+from muccore.muc.model.privileges import Role
 from tests.muc.muchelpers import MUCTestCase, RoomTestCase, affiliation, role, sendAdmin, summaries
 
 AFFILIATION_TABLE = """
@@ -70,6 +70,8 @@ Affiliation of a moderator, affiliation and role of the target, and the outcome 
 to §8.4, §9.6, §9.7). Only admins and owners kick moderators; nobody kicks a higher affiliation, or revokes voice from
 the same or a higher one, except from "none".
 """
+
+ROLES = [role.xmlName for role in Role]
 
 ERROR_TYPES = {"forbidden": "auth", "not-allowed": "cancel", "conflict": "cancel"}
 

@@ -7,15 +7,7 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.privileges import (
-    Affiliation,
-    Role,
-    checkRoleChange,
-    initialRole,
-    parseAffiliation,
-    parseRole,
-    roleAfterAffiliationChange,
-)
+from muccore.muc.model.privileges import Affiliation, Role, checkRoleChange, initialRole, roleAfterAffiliationChange
 from muccore.xmpp.errors import StanzaError
 
 OUTCAST, NONE, MEMBER, ADMIN, OWNER = Affiliation
@@ -28,7 +20,7 @@ class NameTests(SynchronousTestCase):
 
     def test_unknownNameIsBadRequest(self) -> None:
         """Any other name is C{bad-request}; the error repeats only its beginning."""
-        for parse, name in product((parseAffiliation, parseRole), ("", "OWNER", "Moderator", "king" * 100)):
+        for parse, name in product((Affiliation.parse, Role.parse), ("", "OWNER", "Moderator", "king" * 100)):
             error = self.assertRaises(StanzaError, parse, name)
             self.assertEqual(error.condition, "bad-request")
             self.assertLess(len(str(error.text)), 100)
