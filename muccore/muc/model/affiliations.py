@@ -20,6 +20,11 @@ _NONE: Final = Affiliation.NONE.xmlName
 Changes = Mapping[str, Affiliate | None]
 
 
+def affiliationOf(entry: Affiliate | None) -> Affiliation:
+    """The affiliation in an entry; C{NONE} without an entry."""
+    return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
+
+
 class Affiliations:
     """
     The affiliations of a room. Keys are bare JIDs, or domains: the entry of a domain applies to all its users without
@@ -48,8 +53,7 @@ class Affiliations:
 
     def get(self, jid: JID) -> Affiliation:
         """The affiliation of a user: from their own entry, otherwise from their domain's, otherwise none."""
-        entry = self._entries.get(jid.bare if self.hasExplicit(jid.bare) else jid.domain)
-        return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
+        return affiliationOf(self._entries.get(jid.bare if self.hasExplicit(jid.bare) else jid.domain))
 
     def hasExplicit(self, bare: str) -> bool:
         """Whether a user's own entry decides, not that of their domain. One that only reserves a nick does not."""

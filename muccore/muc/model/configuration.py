@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.privileges import Affiliation, Role
-from muccore.muc.model.rendering import OccupantPresence
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings, statusCodes
 from muccore.xmpp import ns
@@ -34,7 +33,10 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
     for occupant in room.occupants.values():
         room.updateVisibility(occupant)
     announcePlan = privilegechanges.apply(room, plan)
-    removed = _removeNonMembers(room) if settings.membersOnly and not old.membersOnly else []
+    removed = []
+    if settings.membersOnly and not old.membersOnly:
+        nonMembers = [occupant for occupant in room.occupants.values() if occupant.affiliation is Affiliation.NONE]
+        removed = [room.removeOccupant(occupant, (322,)) for occupant in nonMembers]
     voiced = []
     if old.moderated and not settings.moderated:
         # In an unmoderated room everybody has voice (§4.2).
@@ -51,22 +53,13 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
             if room.occupants.get(occupant.nick) is occupant:
                 room.broadcastPresence(occupant)
         if codes:
-            room.broadcast(_codesMessage(room, codes))
+            message = stanza("message", "groupchat", from_=room.jid.bare)
+            x = message.add("x", ns.MUC_USER)
+            for code in codes:
+                x.add("status", code=str(code))
+            room.broadcast(message)
 
     return announce
-
-
-def _removeNonMembers(room: Room) -> list[OccupantPresence]:
-    nonMembers = [occupant for occupant in room.occupants.values() if occupant.affiliation is Affiliation.NONE]
-    return [room.removeOccupant(occupant, (322,)) for occupant in nonMembers]
-
-
-def _codesMessage(room: Room, codes: list[int]) -> Element:
-    message = stanza("message", "groupchat", from_=room.jid.bare)
-    x = message.add("x", ns.MUC_USER)
-    for code in codes:
-        x.add("status", code=str(code))
-    return message
 
 
 def destroy(room: Room, reason: str | None = None, venue: JID | None = None, password: str | None = None) -> None:

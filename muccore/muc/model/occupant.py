@@ -50,16 +50,8 @@ class Occupant:
     """
 
     __slots__ = (
-        "account",
-        "address",
-        "affiliation",
-        "cachedPresence",
-        "fromAttribute",
-        "nick",
-        "primary",
-        "role",
-        "sessions",
-    )
+        "account", "address", "affiliation", "cachedPresence", "fromAttribute", "nick", "primary", "role", "sessions",
+    )  # fmt: skip
 
     primary: OccupantSession
 

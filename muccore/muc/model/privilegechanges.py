@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from muccore.interfaces import Affiliate
+from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import (
-    AFFILIATIONS,
     Affiliation,
     Role,
     checkAffiliationChange,
@@ -28,7 +28,7 @@ from muccore.muc.model.room import Room
 from muccore.xmpp import ns
 from muccore.xmpp.element import stanza
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID
+from muccore.xmpp.jid import JID, parse
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def _checkTogether(room: Room, change: PrivilegeChange) -> None:
     for key, entry in change.affiliates.items():
         if entry is not None and entry.nick is not None and entry.nick != room.affiliations.reservedNick(key):
             checkReservable(room, change.affiliates, key, entry.nick)
-    _checkOwners(room, change)
+    if change.affiliates and not room.affiliations.hasOwnerAfter(change.affiliates):
+        raise StanzaError("conflict", text="A room must have at least one owner.")
 
 
 def _planRole(room: Room, change: PrivilegeChange, actor: Occupant | None, item: RoleItem) -> None:
@@ -119,34 +120,20 @@ def _planAffiliation(
 ) -> None:
     key, new = item.jid.bare, item.affiliation
     old = room.affiliations.entry(key)
-    current = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
+    current = affiliationOf(old)
     if new is Affiliation.OUTCAST and key == actor.bare and actorAffiliation >= Affiliation.ADMIN:
         raise StanzaError("conflict", text="You cannot ban yourself.")
     checkAffiliationChange(actorAffiliation, current, new)
     if not item.jid.local and (new >= Affiliation.ADMIN or item.nick):
         raise StanzaError("not-acceptable", text="A domain cannot be an admin or owner or have a reserved nickname.")
-    entry: Affiliate | None = Affiliate(new.xmlName, _plannedNick(old, item), item.reason)
-    if new is Affiliation.NONE:
-        entry = None
-    _recordAffiliation(change, key, old, current, entry, new, item.reason)
-
-
-def _recordAffiliation(
-    change: PrivilegeChange,
-    key: str,
-    old: Affiliate | None,
-    current: Affiliation,
-    entry: Affiliate | None,
-    new: Affiliation,
-    reason: str | None,
-) -> None:
-    """Add an entry to a plan, unless it changes nothing."""
+    entry = None if new is Affiliation.NONE else Affiliate(new.xmlName, _plannedNick(old, item), item.reason)
+    # An earlier item may concern the same user.
     change.affiliates.pop(key, None)
     change.reasons.pop(key, None)
     if entry != old:
         change.affiliates[key] = entry
         if new is not current:
-            change.reasons[key] = reason
+            change.reasons[key] = item.reason
 
 
 def _plannedNick(old: Affiliate | None, item: AffiliationItem) -> str | None:
@@ -175,12 +162,6 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
         raise StanzaError("conflict", text="This nickname is in use by another occupant.")
 
 
-def _checkOwners(room: Room, change: PrivilegeChange) -> None:
-    """@raise StanzaError: C{conflict} if no owner would be left (XEP-0045 §10.4)."""
-    if change.affiliates and not room.affiliations.hasOwnerAfter(change.affiliates):
-        raise StanzaError("conflict", text="A room must have at least one owner.")
-
-
 def planOwnersAndAdmins(
     room: Room, actor: JID, owners: Iterable[JID] | None, admins: Iterable[JID] | None
 ) -> PrivilegeChange:
@@ -196,24 +177,13 @@ def planOwnersAndAdmins(
         # Users in both lists are owners.
         wanted.update({jid.bare: AffiliationItem(jid.bareJID(), affiliation) for jid in jids or ()})
     items = list(wanted.values())
-    dropped = [
-        (bare, affiliation)
-        for jids, affiliation in ((owners, Affiliation.OWNER), (admins, Affiliation.ADMIN))
-        if jids is not None
-        for bare, _ in room.affiliations.withAffiliation(affiliation)
-        if bare not in wanted
-    ]
-    for bare, affiliation in dropped:
+    for jids, affiliation in ((owners, Affiliation.OWNER), (admins, Affiliation.ADMIN)):
         # XEP-0045 §10.2: an owner missing in the list becomes an admin, an admin a member.
         demoted = Affiliation.ADMIN if affiliation is Affiliation.OWNER and admins is None else Affiliation.MEMBER
-        local, _, domain = bare.partition("@")
-        items.append(AffiliationItem(JID(local, domain, ""), demoted))
-    kept = [
-        item
-        for item in items
-        if (entry := room.affiliations.entry(item.jid.bare)) is None or entry.affiliation != item.affiliation.xmlName
-    ]
-    return plan(room, actor, kept)
+        listed = () if jids is None else room.affiliations.withAffiliation(affiliation)
+        items += [AffiliationItem(parse(bare), demoted) for bare, _ in listed if bare not in wanted]
+    current = room.affiliations.entry
+    return plan(room, actor, [item for item in items if affiliationOf(current(item.jid.bare)) is not item.affiliation])
 
 
 def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:

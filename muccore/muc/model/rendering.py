@@ -108,17 +108,8 @@ class OccupantPresence:
     """A presence of an occupant in their present state, in its three versions."""
 
     __slots__ = (
-        "_actor",
-        "_affiliation",
-        "_codes",
-        "_extra",
-        "_head",
-        "_nick",
-        "_payload",
-        "_primaryJID",
-        "_reason",
-        "_role",
-    )
+        "_actor", "_affiliation", "_codes", "_extra", "_head", "_nick", "_payload", "_primaryJID", "_reason", "_role",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -187,13 +187,11 @@ class Room:
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
         """Send a message to all occupants (or to moderators only)."""
         rendered = Rendered.of(message)
+        sessions: Iterable[OccupantSession] = self.sessions.values()
         if moderatorsOnly:
-            for session in self.sessions.values():
-                if session.occupant.role is Role.MODERATOR:
-                    session.deliver(rendered, session.to)
-        else:
-            for session in self.sessions.values():
-                session.deliver(rendered, session.to)
+            sessions = [session for session in sessions if session.occupant.role is Role.MODERATOR]
+        for session in sessions:
+            session.deliver(rendered, session.to)
         return rendered
 
     def broadcastTo(self, message: Element, occupants: Iterable[Occupant]) -> None:
@@ -222,9 +220,8 @@ class Room:
             role = initialRole(affiliation, self.settings.moderated)
             occupant = Occupant(self.jid, request.nick, request.jid.bareJID(), affiliation, role)
             self.occupants[request.nick] = occupant
-        session = self.sessions[request.jid.full] = occupant.addSession(
-            request.jid.full, request.deliver, request.payload
-        )
+        session = occupant.addSession(request.jid.full, request.deliver, request.payload)
+        self.sessions[session.jid] = session
         session.seesJIDs = self.canSeeRealJIDs(occupant)
         self.broadcastPresence(occupant, exclude=session)
         self._sendInitialState(session, request, created)
@@ -290,15 +287,9 @@ class Room:
     def _sendInitialState(self, session: OccupantSession, request: JoinRequest, created: bool) -> None:
         """Send a new session all other presence, its own, the history and the subject."""
         self.sendOccupantList(session)
-        codes = []
-        if self.settings.nonAnonymous:
-            codes.append(100)
-        if self.settings.logged:
-            codes.append(170)
-        if created:
-            codes.append(201)
-        if request.renamed:
-            codes.append(210)
+        settings = self.settings
+        possible = ((100, settings.nonAnonymous), (170, settings.logged), (201, created), (210, request.renamed))
+        codes = [code for code, applies in possible if applies]
         session.deliver(OccupantPresence(session.occupant).toSelf(session, codes, request.id), session.to)
         for message in self.history.select(request.history, session.to):
             session.deliver(message, session.to)
@@ -314,8 +305,7 @@ class Room:
         sender = f"{self.jid.bare}/{subject.nick}" if subject.nick else self.jid.bare
         message = stanza("message", "groupchat", from_=sender)
         message.add("subject", text=subject.text)
-        delay = message.add("delay", ns.DELAY, stamp=stamp(subject.stamp))
-        delay.attributes["from"] = self.jid.bare
+        message.add("delay", ns.DELAY, **{"from": self.jid.bare, "stamp": stamp(subject.stamp)})
         return message
 
     # Presence of occupants

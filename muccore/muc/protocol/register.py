@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Final, cast
 
 from muccore.interfaces import Affiliate
+from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.privilegechanges import PrivilegeChange, checkReservable
-from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
+from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import dataforms, ns
@@ -69,7 +70,7 @@ def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange:
     checkReservable(room, {}, key, nick)
     old = room.affiliations.entry(key)
     change = PrivilegeChange()
-    if old is None or AFFILIATIONS[old.affiliation] is Affiliation.NONE:
+    if old is None or affiliationOf(old) is Affiliation.NONE:
         change.reasons[key] = None
         entry = Affiliate(Affiliation.MEMBER.xmlName, nick)
     else:
@@ -84,7 +85,7 @@ def _planRemoval(room: Room, sender: JID) -> PrivilegeChange:
     """A member loses the affiliation; admins and owners only release their nick."""
     key = sender.bare
     old = room.affiliations.entry(key)
-    current = AFFILIATIONS[old.affiliation] if old is not None else Affiliation.NONE
+    current = affiliationOf(old)
     change = PrivilegeChange()
     if old is None or current <= Affiliation.NONE or (current >= Affiliation.ADMIN and old.nick is None):
         raise StanzaError("registration-required", text="You are not registered with this room.")

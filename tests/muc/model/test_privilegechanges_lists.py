@@ -6,6 +6,7 @@ configuration form.
 
 from __future__ import annotations
 
+from muccore.interfaces import Affiliate
 from tests.muc.muchelpers import MUCTestCase, affiliation, configure, join, sendAdmin, summaries
 
 
@@ -180,6 +181,12 @@ class ListTests(MUCTestCase):
         """With both lists given, a user in neither becomes a member."""
         configure(self.romeo, roomowners=["romeo@localhost"], roomadmins=["nurse@localhost"])
         self.assertEqual(self.storedAffiliations()["juliet@localhost"], "member")
+
+    def test_omittedComponentIsDemoted(self) -> None:
+        """An owner whose address is a domain, such as a component, is demoted like others."""
+        self.room().affiliations.update({"bot.example.org": Affiliate("owner")})
+        configure(self.romeo, roomowners=["romeo@localhost"], roomadmins=["nurse@localhost"])
+        self.assertEqual(self.storedAffiliations()["bot.example.org"], "member")
 
     def test_swap(self) -> None:
         """Two users can swap affiliations in one form."""
