@@ -72,6 +72,11 @@ class Element(domish.Element):
                 return cast(Element, child)
         return None
 
+    def childText(self, name: str) -> str | None:
+        """The text of the first child element of a name in this element's namespace, or C{None} without one."""
+        child = self.child(name)
+        return None if child is None else child.text()
+
     def childElements(self) -> Iterator[Element]:
         """The child elements, in order."""
         return (child for child in self.children if not isinstance(child, str))

@@ -8,7 +8,8 @@ from typing import Final
 
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StreamError
+from muccore.xmpp.errors import StanzaError, StreamError
+from muccore.xmpp.jid import JID, InvalidJID, parse
 
 STANZAS: Final = frozenset(["message", "presence", "iq"])
 """The names of stanzas."""
@@ -21,6 +22,14 @@ def checkIsStanza(element: Element) -> None:
     """@raise StreamError: C{unsupported-stanza-type} or C{invalid-namespace} if an element is no stanza."""
     if element.uri != ns.CLIENT or element.name not in STANZAS:
         raise StreamError("invalid-namespace" if element.name in STANZAS else "unsupported-stanza-type")
+
+
+def parseAddress(text: str) -> JID:
+    """@raise StanzaError: C{jid-malformed} if an address inside a stanza is none."""
+    try:
+        return parse(text)
+    except InvalidJID as e:
+        raise StanzaError("jid-malformed", text=str(e)) from None
 
 
 def iqProblem(element: Element) -> str | None:

@@ -52,8 +52,7 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
     needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
     if occupant.role < needed:
         raise StanzaError("forbidden", text="You are not allowed to change the subject.")
-    subject = message.child("subject")
-    return Subject(subject.text() if subject is not None else "", occupant.nick, room.now())
+    return Subject(message.childText("subject") or "", occupant.nick, room.now())
 
 
 def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:

@@ -16,7 +16,8 @@ from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID, InvalidJID, parse
+from muccore.xmpp.jid import JID
+from muccore.xmpp.stanzas import parseAddress
 
 REASON_LIMIT: Final = 1024
 """Characters of a reason, which is stored and broadcast."""
@@ -54,16 +55,11 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
             condition = "item-not-found" if nick else "bad-request"
             raise StanzaError(condition, text="To change an affiliation, give the user's address.")
         return AffiliationItem(occupant.account, wanted, None, reason)
-    try:
-        jid = parse(address).bareJID()
-    except InvalidJID as e:
-        raise StanzaError("jid-malformed", text=str(e)) from None
-    return AffiliationItem(jid, wanted, prepareNick(nick) if nick else nick, reason)
+    return AffiliationItem(parseAddress(address).bareJID(), wanted, prepareNick(nick) if nick else nick, reason)
 
 
 def _reason(item: Element) -> str | None:
-    reason = item.child("reason")
-    text = reason.text() if reason is not None else ""
+    text = item.childText("reason") or ""
     if len(text) > REASON_LIMIT:
         raise StanzaError("not-acceptable", text=f"A reason may be at most {REASON_LIMIT} characters long.")
     return text or None

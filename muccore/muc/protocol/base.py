@@ -20,7 +20,6 @@ from twisted.python.failure import Failure
 
 from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED
-from muccore.muc.model import privilegechanges
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service.rooms import Rooms, storeFailed
@@ -47,14 +46,13 @@ class RoomHandler(Handler):
     rooms: Rooms
     relay: IQRelay
 
-    def storeChange(self, room: Room, change: RoomChange | None) -> Deferred[Any] | None:
+    def storeChange(self, room: Room, change: RoomChange) -> Deferred[Any] | None:
         """
         Begin to store a change. Nothing is stored of a locked room, which is stored as a whole later.
 
-        @param change: the change; C{None} for none.
-        @return: fires when it is durable; C{None} if nothing is stored.
+        @return: fires when it is durable; C{None} if nothing is stored, or changed.
         """
-        return None if change is None or room.locked else self.rooms.store.change(room.jid.bare, change)
+        return None if room.locked or change == RoomChange() else self.rooms.store.change(room.jid.bare, change)
 
     def commitThenAnnounce(
         self,
@@ -98,11 +96,6 @@ class RoomHandler(Handler):
             return ANSWERED
 
         return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce)
-
-
-def affiliatesOf(plan: privilegechanges.PrivilegeChange) -> RoomChange | None:
-    """The stored part of a plan; C{None} for nothing."""
-    return RoomChange(plan.affiliates) if plan.affiliates else None
 
 
 def noSuchRoom(handler: RoomHandler, element: Element, to: JID) -> Any:

@@ -13,7 +13,8 @@ from muccore.muc.model.room import Room
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, copyOf, stanza
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID, InvalidJID, parse
+from muccore.xmpp.jid import JID
+from muccore.xmpp.stanzas import parseAddress
 
 LIMIT: Final = 100
 """Users that one message may invite, each by a message of their own."""
@@ -76,10 +77,7 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
 def _address(text: str | None) -> JID:
     if text is None:
         raise StanzaError("bad-request", text="The address of the other user is missing.")
-    try:
-        return parse(text)
-    except InvalidJID as e:
-        raise StanzaError("jid-malformed", text=str(e)) from None
+    return parseAddress(text)
 
 
 def _copyChildren(parent: Element, *names: str) -> list[Element]:

@@ -15,7 +15,7 @@ from muccore.muc.model import configuration, privilegechanges
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import admin, disco, owner, register, roomlist
-from muccore.muc.protocol.base import RoomHandler, affiliatesOf, dispatchToRoom, noSuchRoom
+from muccore.muc.protocol.base import RoomHandler, dispatchToRoom, noSuchRoom
 from muccore.muc.service import roomlog
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -28,19 +28,19 @@ _OUTSIDE: Final = "You are not in the room."
 @dispatchToRoom()
 def roomInfo(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """Answer C{disco#info} of a room (§6.4)."""
-    return disco.info(room, parse(iq.attributes["from"]), _query(iq, ns.DISCO_INFO))
+    return disco.info(room, parse(iq.attributes["from"]), next(iq.childElements()))
 
 
 @dispatchToRoom()
 def roomItems(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """Answer C{disco#items} of a room (§6.5)."""
-    return disco.items(room, parse(iq.attributes["from"]), _query(iq, ns.DISCO_ITEMS))
+    return disco.items(room, parse(iq.attributes["from"]), next(iq.childElements()))
 
 
 @dispatchToRoom()
 def adminGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """Answer a list of roles or affiliations."""
-    return admin.answerList(room, parse(iq.attributes["from"]), _query(iq, ns.MUC_ADMIN))
+    return admin.answerList(room, parse(iq.attributes["from"]), next(iq.childElements()))
 
 
 @dispatchToRoom(changing=True)
@@ -49,7 +49,7 @@ def adminSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     sender = parse(iq.attributes["from"])
     if sender.full not in room.sessions and room.affiliations.get(sender) < Affiliation.ADMIN:
         raise StanzaError("forbidden")
-    items = admin.parseItems(room, _query(iq, ns.MUC_ADMIN))
+    items = admin.parseItems(room, next(iq.childElements()))
     return _applyPrivilegeChange(handler, iq, room, privilegechanges.plan(room, sender, items))
 
 
@@ -58,7 +58,7 @@ def _applyPrivilegeChange(handler: RoomHandler, iq: Element, room: Room, plan: p
         roomlog.logChanges(room, iq.attributes["from"], plan)
         return privilegechanges.apply(room, plan)
 
-    return handler.commitAndReply(iq, room, handler.storeChange(room, affiliatesOf(plan)), apply)
+    return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(plan.affiliates)), apply)
 
 
 @dispatchToRoom()
@@ -73,10 +73,10 @@ def ownerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Configure the room, cancel its configuration, or destroy it (§10.1, §10.2, §10.9)."""
     sender = parse(iq.attributes["from"])
     owner.check(room, sender)
-    request = owner.parse(room, sender, _query(iq, ns.MUC_OWNER), handler.options)
+    request = owner.parse(room, sender, next(iq.childElements()), handler.options)
     if isinstance(request, owner.DestructionRequest):
         return _destroy(handler, iq, room, request)
-    if isinstance(request, owner.CancelRequest):
+    if request is None:
         return _destroy(handler, iq, room, owner.DestructionRequest()) if room.locked else None
     return _configure(handler, iq, room, request)
 
@@ -115,7 +115,7 @@ def registerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Eleme
 @dispatchToRoom(changing=True)
 def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Register with a room, or unregister (§7.10, XEP-0077 §3.2)."""
-    plan = register.plan(room, parse(iq.attributes["from"]), _query(iq, ns.REGISTER))
+    plan = register.plan(room, parse(iq.attributes["from"]), next(iq.childElements()))
     return _applyPrivilegeChange(handler, iq, room, plan)
 
 
@@ -157,10 +157,4 @@ def fromOccupant(handler: RoomHandler, iq: Element, to: JID) -> None:
 
 def listRooms(handler: RoomHandler, iq: Element, to: JID) -> Deferred[Any]:
     """List the public rooms (§6.3)."""
-    return roomlist.listRooms(handler.rooms, parse(iq.attributes["from"]).bare, _query(iq, ns.DISCO_ITEMS))
-
-
-def _query(iq: Element, uri: str) -> Element:
-    query = iq.child("query", uri)
-    assert query is not None, "the table requires it"
-    return query
+    return roomlist.listRooms(handler.rooms, parse(iq.attributes["from"]).bare, next(iq.childElements()))

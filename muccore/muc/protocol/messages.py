@@ -11,7 +11,7 @@ from muccore.muc.model import messages, privilegechanges
 from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import invite, presence, voice
-from muccore.muc.protocol.base import RoomHandler, affiliatesOf, dispatchToRoom
+from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -96,7 +96,8 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
             handler.send(invitation)
         announceApplied()
 
-    return handler.commitThenAnnounce(room, sender.full, handler.storeChange(room, affiliatesOf(plan)), announce)
+    writing = handler.storeChange(room, RoomChange(plan.affiliates))
+    return handler.commitThenAnnounce(room, sender.full, writing, announce)
 
 
 def _voice(message: Element, room: Room, form: Element) -> None:

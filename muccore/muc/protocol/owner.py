@@ -17,8 +17,8 @@ from muccore.xmpp import dataforms, ns
 from muccore.xmpp.dataforms import Value
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.jid import parse as parseJID
+from muccore.xmpp.jid import JID
+from muccore.xmpp.stanzas import parseAddress
 
 _PROTECTED: Final = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "Require a password to enter")
 _SECRET: Final = dataforms.Field("text-private", "muc#roomconfig_roomsecret", "Password")
@@ -36,11 +36,6 @@ class ConfigureRequest:
 
     settings: RoomSettings
     plan: privilegechanges.PrivilegeChange = field(default_factory=privilegechanges.PrivilegeChange)
-
-
-@dataclass(frozen=True)
-class CancelRequest:
-    """The owner cancels the configuration."""
 
 
 @dataclass(frozen=True)
@@ -111,42 +106,31 @@ def _shown(row: ConfigField, value: Any) -> Value:
 
 def parse(
     room: Room, sender: JID, query: Element, options: MUCServiceSettings
-) -> ConfigureRequest | CancelRequest | DestructionRequest:
+) -> ConfigureRequest | DestructionRequest | None:
     """
-    Parse a request of an owner.
+    Parse a request of an owner; C{None} if they cancel the configuration.
 
     @raise StanzaError: C{bad-request} for an invalid request, C{not-acceptable} for an invalid value, C{conflict} if no
         owner would be left.
     """
     destroy = query.child("destroy")
     if destroy is not None:
-        return _parseDestruction(destroy)
+        address = destroy.get("jid")
+        venue = parseAddress(address) if address else None
+        return DestructionRequest(destroy.childText("reason") or None, venue, destroy.childText("password") or None)
     x = dataforms.find(query)
     if x is None:
         raise StanzaError("bad-request", text="The request must contain a form or <destroy/>.")
     fields = [_formField(row, room.settings, options) for row in FIELDS]
     values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, [*fields, _PROTECTED, _SECRET, _ADMINS, _OWNERS])
     if values is None:
-        return CancelRequest()
+        return None
     settings = _settings(room.settings, values, options)
     owners, admins = _jids(values, _OWNERS), _jids(values, _ADMINS)
     plan = privilegechanges.PrivilegeChange()
     if owners is not None or admins is not None:
         plan = privilegechanges.planOwnersAndAdmins(room, sender, owners, admins)
     return ConfigureRequest(settings, plan)
-
-
-def _parseDestruction(destroy: Element) -> DestructionRequest:
-    reason, password, address = destroy.child("reason"), destroy.child("password"), destroy.get("jid")
-    try:
-        venue = parseJID(address) if address else None
-    except InvalidJID as e:
-        raise StanzaError("jid-malformed", text=str(e)) from None
-    return DestructionRequest(
-        (reason.text() or None) if reason is not None else None,
-        venue,
-        (password.text() or None) if password is not None else None,
-    )
 
 
 def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[JID] | None:

@@ -100,14 +100,13 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
         nick, renamed = reserved, True
     x = presence.child("x", ns.MUC)
     assert x is not None
-    password = x.child("password")
     room.enter(
         JoinRequest(
             sender,
             nick,
             handler.parent.routeTo(sender).deliver,
             _payload(handler, presence, room),
-            password.text() if password is not None else None,
+            x.childText("password"),
             HistoryOptions.parse(x.child("history"), room.now()),
             presence.get("id"),
             renamed,

@@ -96,8 +96,7 @@ def formValues(x: Element) -> dict[str, str]:
     values: dict[str, str] = {}
     for field in x.childElements():
         if field.name == "field" and field.uri == ns.DATA:
-            value = field.child("value")
-            values[field.get("var") or ""] = value.text() if value is not None else ""
+            values[field.get("var") or ""] = field.childText("value") or ""
     if x.get("type") != "submit" or values.get("FORM_TYPE") != ns.MUC_REQUEST:
         raise StanzaError("bad-request", text="A room accepts only voice request forms in messages.")
     return values
