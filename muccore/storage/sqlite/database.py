@@ -50,21 +50,6 @@ class _Request:
     answer: Deferred[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """The result of a request that failed."""
-
-    reason: Failure
-
-
-class _TransactionRolledBack(Exception):
-    """SQLite has rolled back the whole transaction by itself."""
-
-    def __init__(self, error: sqlite3.Error) -> None:
-        super().__init__(error)
-        self.error = error
-
-
 class Database:
     """
     A connection and its thread. Cannot be opened again after L{close}.
@@ -172,10 +157,8 @@ class Database:
     def _answer(self, group: Sequence[_Request], results: Sequence[Any]) -> None:
         for request, result in zip(group, results, strict=True):
             self._waiting -= 1
-            if isinstance(result, _Refused):
-                request.answer.errback(result.reason)
-            else:
-                request.answer.callback(result)
+            # A failure makes it fail.
+            request.answer.callback(result)
 
     def _threadEnded(self, thread: threading.Thread, opening: Deferred[None] | None, failure: Failure | None) -> None:
         """Finish after the thread has ended; C{opening} is the Deferred of L{open} if that failed."""
@@ -186,7 +169,7 @@ class Database:
         if opening is not None and failure is not None:
             opening.errback(failure)
         for turn in iter(self._takeRemaining, None):
-            self._answer(turn, [_Refused(Failure(StoreUnavailable(f"{self.path}: it is not open"))) for _ in turn])
+            self._answer(turn, [Failure(StoreUnavailable(f"{self.path}: it is not open")) for _ in turn])
         closers, self._closers = self._closers, []
         for closed in closers:
             closed.callback(None)
@@ -248,8 +231,8 @@ class Database:
             results = [self._runOne(connection, request) for request in group]
             connection.execute("COMMIT")
             return results
-        except (sqlite3.Error, _TransactionRolledBack) as e:
-            error = e.error if isinstance(e, _TransactionRolledBack) else e
+        except sqlite3.Error as e:
+            error = e
         with contextlib.suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -260,26 +243,28 @@ class Database:
         return [self._refusal(error) if request.writes else next(answers) for request in group]
 
     def _runOne(self, connection: sqlite3.Connection, request: _Request) -> Any:
+        """
+        Run a request; return its result or failure.
+
+        @raise sqlite3.Error: if SQLite has rolled back the whole transaction by itself.
+        """
         if request.writes:
             connection.execute("SAVEPOINT request")
         try:
             result = request.operation(connection)
-        except Exception as e:
-            if isinstance(e, sqlite3.Error):
-                if not connection.in_transaction:
-                    raise _TransactionRolledBack(e) from e
-                refused = self._refusal(e)
-            else:
-                refused = _Refused(Failure())
-                # The frames of a traceback would keep cursors, and their rows, for the reactor thread to free.
-                refused.reason.cleanFailure()
-            if request.writes:
-                connection.execute("ROLLBACK TO request")
-                connection.execute("RELEASE request")
-            return refused
+        except sqlite3.Error as e:
+            if not connection.in_transaction:
+                raise
+            result = self._refusal(e)
+        except Exception:
+            result = Failure()
+            # The frames of a traceback would keep cursors, and their rows, for the reactor thread to free.
+            result.cleanFailure()
         if request.writes:
+            if isinstance(result, Failure):
+                connection.execute("ROLLBACK TO request")
             connection.execute("RELEASE request")
         return result
 
-    def _refusal(self, error: sqlite3.Error) -> _Refused:
-        return _Refused(Failure(toStoreError(self.path, error)))
+    def _refusal(self, error: sqlite3.Error) -> Failure:
+        return Failure(toStoreError(self.path, error))
