@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.python.failure import Failure
 
 from muccore.xmpp.errors import StanzaError
 
@@ -69,10 +68,8 @@ class ChangeQueue:
         answer: Deferred[Any] = Deferred()
 
         def release(result: Any) -> None:
-            if isinstance(result, Failure):
-                answer.errback(result)
-            else:
-                answer.callback(result)
+            # A failure makes it fail.
+            answer.callback(result)
             self._forget(sender)
             self.changing = False
             self._drain()
