@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from muccore.net.tls import AnyPath, pathText
 from muccore.xmpp import jid
 
 VALIDITY: Final = timedelta(days=825)
@@ -49,7 +48,7 @@ def _alternativeNames(domain: str) -> list[x509.GeneralName]:
     return names
 
 
-def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) -> None:
+def selfSigned(domainNames: Sequence[str], certPath: str, keyPath: str) -> None:
     """
     Write a new ECDSA key, readable by its owner only, and a certificate for it.
 
@@ -84,8 +83,8 @@ def selfSigned(domainNames: Sequence[str], certPath: AnyPath, keyPath: AnyPath) 
         .sign(key, hashes.SHA256())
     )
     files = [
-        (pathText(keyPath), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600),
-        (pathText(certPath), certificate.public_bytes(Encoding.PEM), 0o644),
+        (keyPath, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600),
+        (certPath, certificate.public_bytes(Encoding.PEM), 0o644),
     ]
     written: list[str] = []
     try:

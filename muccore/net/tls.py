@@ -8,7 +8,6 @@ The certificate can be replaced at run time: a connection keeps the context it b
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -21,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from muccore.xmpp.specs import Spec
@@ -32,9 +30,6 @@ implements = (
     Spec(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
     Spec(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
 )
-
-AnyPath = str | os.PathLike[str] | FilePath[str]
-"""The path of a file, in any form."""
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 """Keys that a TLS server can sign with."""
@@ -123,11 +118,6 @@ def endPointBinding(certificate: x509.Certificate) -> bytes | None:
     if isinstance(algorithm, hashes.MD5 | hashes.SHA1):
         algorithm = hashes.SHA256()
     return certificate.fingerprint(algorithm)
-
-
-def pathText(path: AnyPath) -> str:
-    """A path as a string."""
-    return path.path if isinstance(path, FilePath) else os.fspath(path)
 
 
 def _read(path: str) -> bytes:
@@ -236,25 +226,26 @@ class _Credentials:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
-    """Creates the server's TLS connections, for STARTTLS and direct TLS."""
+    """
+    Creates the server's TLS connections, for STARTTLS and direct TLS.
 
-    def __init__(
-        self, certificate: AnyPath, privateKey: AnyPath, seconds: Callable[[], float] = time.monotonic
-    ) -> None:
+    @ivar certificatePath: a PEM file of the server's certificate, then those of its issuers.
+    @ivar keyPath: a PEM file of its private key.
+    """
+
+    def __init__(self, certificatePath: str, keyPath: str, seconds: Callable[[], float] = time.monotonic) -> None:
         """
-        @param certificate: a PEM file of the server's certificate, then those of its issuers.
-        @param privateKey: a PEM file.
         @param seconds: the clock for the age of ticket keys.
         @raise TLSConfigError: if a file is unusable.
         """
-        self._certificatePath = pathText(certificate)
-        self._keyPath = pathText(privateKey)
+        self.certificatePath = certificatePath
+        self.keyPath = keyPath
         self._seconds = seconds
         self.reload()
 
     def reload(self) -> None:
         """Read certificate and key again, for new connections; L{TLSConfigError} if unusable, and nothing changes."""
-        credentials = _Credentials(self._certificatePath, self._keyPath)
+        credentials = _Credentials(self.certificatePath, self.keyPath)
         context = credentials.makeContext()
         self._credentials = credentials
         self._use(context)
@@ -262,16 +253,6 @@ class ServerTLS:
     def _use(self, context: SSL.Context) -> None:
         self._context = context
         self._made = self._seconds()
-
-    @property
-    def certificatePath(self) -> str:
-        """The path of the certificate."""
-        return self._certificatePath
-
-    @property
-    def keyPath(self) -> str:
-        """The path of the private key."""
-        return self._keyPath
 
     @property
     def certificate(self) -> x509.Certificate:

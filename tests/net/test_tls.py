@@ -315,13 +315,6 @@ class ConfigurationTests(SynchronousTestCase):
             self.assertNotIn(line, str(caught.exception))
         self.assertIsNone(caught.exception.__cause__)
 
-    def test_paths(self) -> None:
-        """Paths may be C{str}, C{os.PathLike} or C{FilePath}."""
-        ServerTLS(FilePath(self.certificate), FilePath(self.key))
-        directory = os.scandir(self.folder)
-        entries = {entry.name: entry for entry in directory}
-        ServerTLS(entries["certificate.pem"], entries["key.pem"])
-
     def test_expired(self) -> None:
         """An expired certificate is used: no log-in at all would be worse."""
         key = ec.generate_private_key(ec.SECP256R1())
