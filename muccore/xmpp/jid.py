@@ -107,8 +107,13 @@ def _checkLength(what: str, text: str) -> str:
     return text
 
 
-def _prepare(what: str, profile: xmpp_stringprep.Profile, text: str) -> str:
-    """Prepare a part that is not ASCII."""
+def _prepare(what: str, profile: xmpp_stringprep.Profile, bad: re.Pattern[str], text: str) -> str:
+    """Prepare a localpart or resourcepart; the case of ASCII is kept."""
+    _checkLength(what, text)
+    if text.isascii():
+        if bad.search(text):
+            raise InvalidJID(f"prohibited character in {what}")
+        return text
     visible = _INVISIBLE.sub("", text)
     # Some characters of three bytes become 18, which takes milliseconds to check. Characters that are mapped to nothing
     # count as well, but are never longer than the text.
@@ -122,12 +127,8 @@ def _prepare(what: str, profile: xmpp_stringprep.Profile, text: str) -> str:
 
 def prepareLocal(text: str) -> str:
     """Prepare a localpart (nodeprep); L{InvalidJID} if it is empty, too long or has a prohibited character."""
-    _checkLength("localpart", text)
-    if text.isascii():
-        if _BAD_LOCAL.search(text):
-            raise InvalidJID("prohibited character in localpart")
-        return text.lower()
-    return _prepare("localpart", _NODEPREP, text)
+    prepared = _prepare("localpart", _NODEPREP, _BAD_LOCAL, text)
+    return prepared.lower() if text.isascii() else prepared
 
 
 def prepareDomain(text: str) -> str:
@@ -183,12 +184,7 @@ def _decodeLabel(label: str) -> str:
 
 def prepareResource(text: str) -> str:
     """Prepare a resourcepart (resourceprep); L{InvalidJID} if it is empty, too long or has a prohibited character."""
-    _checkLength("resourcepart", text)
-    if text.isascii():
-        if _BAD_RESOURCE.search(text):
-            raise InvalidJID("prohibited character in resourcepart")
-        return text
-    return _prepare("resourcepart", _RESOURCEPREP, text)
+    return _prepare("resourcepart", _RESOURCEPREP, _BAD_RESOURCE, text)
 
 
 def make(local: str, domain: str, resource: str = "") -> JID:
