@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from constantly import NamedConstant
 from twisted.logger import LogLevel
 
 from muccore.log.logger import Logger
@@ -107,25 +106,22 @@ class EventKind:
     """
     A kind of event.
 
+    @ivar format: its lines, as a format string that begins with name and source.
     @ivar name: the first word of its lines.
     @ivar key: the kind of source: C{address} or C{actor}.
-    @ivar format: its lines, as a format string.
     @ivar meaning: its description in the documentation.
-    @ivar level: its log level.
     """
 
-    def __init__(self, name: str, key: str, text: str, meaning: str, level: NamedConstant = LogLevel.info) -> None:
-        """@param text: the line after name and source."""
-        self.name = name
-        self.key = key
-        self.format = f"{name} {'from' if key == 'address' else 'by'} {{{key}}}: {text}"
+    def __init__(self, format: str, meaning: str) -> None:
+        self.format = format
+        self.name = format.partition(" ")[0]
+        self.key = "address" if " from {address}: " in format else "actor"
         self.meaning = meaning
-        self.level = level
         KINDS.append(self)
 
     def wanted(self) -> bool:
         """Whether the threshold lets events of this kind pass, for callers whose fields are costly."""
-        return bool(self.level >= Logger.threshold)
+        return bool(LogLevel.info >= Logger.threshold)
 
     def log(self, source: str, **fields: object) -> None:
         """
@@ -134,116 +130,90 @@ class EventKind:
         @param source: the address or actor, by which L{RateLimit} counts.
         @param fields: the fields of the format.
         """
-        if self.level >= Logger.threshold and limit.admits(self.name, source):
+        if LogLevel.info >= Logger.threshold and limit.admits(self.name, source):
             self.write(source, **fields)
 
     def write(self, source: str, **fields: object) -> None:
         """Log an event without counting it."""
         values = {name: value if isinstance(value, int) else clean(value) for name, value in fields.items()}
         values[self.key] = clean(source or "-")
-        _log.emit(self.level, self.format, event=self.name, **values)
+        _log.emit(LogLevel.info, self.format, event=self.name, **values)
 
 
 KINDS: Final[list[EventKind]] = []
 """Every kind, in the order of the documentation."""
 
 LOGIN: Final = EventKind(
-    "login", "address", "{jid} by {mechanism}, {tls}", "A client has logged in and bound a resource."
+    "login from {address}: {jid} by {mechanism}, {tls}", "A client has logged in and bound a resource."
 )
 LOGIN_FAILED: Final = EventKind(
-    "login-failed",
-    "address",
-    "{condition}, account {account}, {mechanism}, {tls}",
+    "login-failed from {address}: {condition}, account {account}, {mechanism}, {tls}",
     "A log-in was refused. The condition is that of RFC 6120 \N{SECTION SIGN}6.5: `not-authorized` is a wrong name or "
     "password. The account is the one that the client named, at the domain of its stream; `-` if it named none.",
 )
 LOGOUT: Final = EventKind(
-    "logout",
-    "address",
-    "{jid} after {seconds} s, {why}",
+    "logout from {address}: {jid} after {seconds} s, {why}",
     "The stream of a client that was logged in has ended. `may be resumed`: its session waits for the client.",
 )
 SESSION_RESUMED: Final = EventKind(
-    "session-resumed", "address", "{jid} by {mechanism}, {tls}", "A client has logged in and resumed its session."
+    "session-resumed from {address}: {jid} by {mechanism}, {tls}", "A client has logged in and resumed its session."
 )
 SESSION_EXPIRED: Final = EventKind(
-    "session-expired",
-    "actor",
-    "{jid}, {why}, {count} stanzas not acknowledged",
+    "session-expired by {actor}: {jid}, {why}, {count} stanzas not acknowledged",
     "A session that could be resumed has ended. What its client has not acknowledged goes to other clients of the "
     "account, or back to the sender.",
 )
 CONNECTION_REFUSED: Final = EventKind(
-    "connection-refused",
-    "address",
-    "limit of {limit}",
+    "connection-refused from {address}: limit of {limit}",
     "Too many connections, in all or from that address: the option of `[limits]` and its value.",
 )
 WEBSOCKET_REFUSED: Final = EventKind(
-    "websocket-refused",
-    "address",
-    "{reason}, origin {origin}",
+    "websocket-refused from {address}: {reason}, origin {origin}",
     "A WebSocket connection was refused: its page is of an origin that is not in `[http] allowed_origins`, or it is "
     "not under TLS, which `[c2s] tls` requires. The origin is `-` if it did not come from a browser.",
 )
 STREAM_ERROR: Final = EventKind(
-    "stream-error",
-    "address",
-    "{error}, {jid}",
+    "stream-error from {address}: {error}, {jid}",
     "The server has ended a stream because of invalid XML or XMPP, or an exceeded limit, which is named. "
     "The JID is `-` before the log-in.",
 )
 CLIENT_THROTTLED: Final = EventKind(
-    "client-throttled",
-    "address",
-    "more than {rate} bytes/s, {jid}",
+    "client-throttled from {address}: more than {rate} bytes/s, {jid}",
     "A client sends faster than `[limits] rate`, and is slowed down. Logged again only after a minute below the limit.",
 )
 OUTBOX_OVERFLOW: Final = EventKind(
-    "outbox-overflow",
-    "address",
-    "more than {limit} bytes unread",
+    "outbox-overflow from {address}: more than {limit} bytes unread",
     "A client did not read what it was sent (`[transport] outbox_limit`), and was disconnected.",
 )
 COMPONENT_CONNECTED: Final = EventKind(
-    "component-connected", "address", "{component}", "A component has connected and given the right secret."
+    "component-connected from {address}: {component}", "A component has connected and given the right secret."
 )
 COMPONENT_REFUSED: Final = EventKind(
-    "component-refused",
-    "address",
-    "{condition}, {component}",
+    "component-refused from {address}: {condition}, {component}",
     "A component was refused: `host-unknown` (there is no section for its name), `not-authorized` (a wrong secret) or "
     "`conflict` (it is connected already).",
 )
 COMPONENT_DISCONNECTED: Final = EventKind(
-    "component-disconnected", "address", "{jid} after {seconds} s, {why}", "The stream of a component has ended."
+    "component-disconnected from {address}: {jid} after {seconds} s, {why}", "The stream of a component has ended."
 )
-ROOM_CREATED: Final = EventKind("room-created", "actor", "{room}", "A room was created.")
+ROOM_CREATED: Final = EventKind("room-created by {actor}: {room}", "A room was created.")
 ROOM_CONFIGURED: Final = EventKind(
-    "room-configured",
-    "actor",
-    "{room}, changed: {changed}",
+    "room-configured by {actor}: {room}, changed: {changed}",
     "An owner has submitted the configuration form. Names the changed settings, not their values.",
 )
 ROOM_DESTROYED: Final = EventKind(
-    "room-destroyed",
-    "actor",
-    "{room}, {why}",
+    "room-destroyed by {actor}: {room}, {why}",
     "A room was destroyed. The actor is the rooms' domain if the server did it by itself.",
 )
 OCCUPANT_KICKED: Final = EventKind(
-    "occupant-kicked", "actor", "{target} from {room}, nick {nick}", "A moderator has removed an occupant from a room."
+    "occupant-kicked by {actor}: {target} from {room}, nick {nick}", "A moderator has removed an occupant from a room."
 )
 OCCUPANT_BANNED: Final = EventKind(
-    "occupant-banned",
-    "actor",
-    "{target} from {room}",
+    "occupant-banned by {actor}: {target} from {room}",
     "An admin or owner has banned an account, or a whole domain, from a room.",
 )
 EVENTS_SUPPRESSED: Final = EventKind(
-    "events-suppressed",
-    "address",
-    "{count} more {kind} in the last minute were not logged",
+    "events-suppressed from {address}: {count} more {kind} in the last minute were not logged",
     f"More than {LINE_LIMIT} events of one kind came from one source (an address, or the actor's JID) within a minute. "
     f"`{OTHERS}` stands for the sources beyond the first {SOURCE_LIMIT}.",
 )
