@@ -138,10 +138,9 @@ class Choice(Type[str]):
 class Integer(Type[int]):
     """A whole number."""
 
-    def __init__(self, least: int, most: int, unit: str = "") -> None:
+    def __init__(self, least: int, most: int) -> None:
         self.least = least
         self.most = most
-        self.unit = unit
         self.allowed = f"a whole number from {least} to {most}"
 
     def parse(self, text: str, base: FilePath[str]) -> int:
