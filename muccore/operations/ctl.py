@@ -60,7 +60,7 @@ class Operation:
     @ivar help: what it does, in one line.
     @ivar arguments: the arguments of C{function} after the store, in order.
     @ivar function: performs it and returns lines of output.
-    @ivar check: raises L{Refused} if it cannot be done; called before asking for a password.
+    @ivar check: raises what C{function} would if it cannot be done; called before asking for a password.
     """
 
     name: str
@@ -76,41 +76,23 @@ async def _exists(accounts: IAccountStore, user: JID) -> bool:
     return user.bare in await accounts.users(user.domain)
 
 
-def _alreadyExists(user: JID) -> Refused:
-    return Refused(f"{user}: the account exists already; passwd changes its password")
-
-
-def _doesNotExist(user: JID) -> Refused:
-    return Refused(f"{user}: there is no such account; adduser adds it")
-
-
 async def _checkNew(accounts: IAccountStore, user: JID) -> None:
     if await _exists(accounts, user):
-        raise _alreadyExists(user)
+        raise UserExists
 
 
 async def _checkExisting(accounts: IAccountStore, user: JID) -> None:
     if not await _exists(accounts, user):
-        raise _doesNotExist(user)
+        raise NoSuchUser
 
 
 async def _addUser(accounts: IAccountStore, user: JID, password: str) -> list[str]:
-    try:
-        await accounts.create(user.bare, password)
-    except UserExists:
-        raise _alreadyExists(user) from None
-    except ValueError as e:
-        raise Refused(f"{user}: this password cannot be used: {e}") from None
+    await accounts.create(user.bare, password)
     return [f"{user}: added"]
 
 
 async def _setPassword(accounts: IAccountStore, user: JID, password: str) -> list[str]:
-    try:
-        await accounts.setPassword(user.bare, password)
-    except NoSuchUser:
-        raise _doesNotExist(user) from None
-    except ValueError as e:
-        raise Refused(f"{user}: this password cannot be used: {e}") from None
+    await accounts.setPassword(user.bare, password)
     return [f"{user}: password changed"]
 
 
@@ -239,6 +221,12 @@ async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequen
             await operation.check(accounts, *users)
         secrets = [_askPassword(users[0]) for argument in operation.arguments if argument.secret]
         return await operation.function(accounts, *users, *secrets)
+    except UserExists:
+        raise Refused(f"{users[0]}: the account exists already; passwd changes its password") from None
+    except NoSuchUser:
+        raise Refused(f"{users[0]}: there is no such account; adduser adds it") from None
+    except ValueError as e:
+        raise Refused(f"{users[0]}: this password cannot be used: {e}") from None
     finally:
         await accounts.close()
 
