@@ -44,7 +44,7 @@ _TOO_LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nCon
 class IAdmission(Protocol):
     """What counts connections; implemented by L{C2SFactory<muccore.stream.factory.C2SFactory>}."""
 
-    def admit(self, host: str) -> str | None:
+    def admit(self, host: str, isProxy: bool = False) -> str | None:
         """Count a connection. Returns why it must be refused, or C{None}."""
 
     def release(self, host: str) -> None:
@@ -193,7 +193,8 @@ class HTTPSite(Site):
     def build(self, addr: IAddress | None, direct: bool) -> TwistedProtocol | None:
         """Create the protocol of a connection, C{direct} under TLS; C{None} if it is refused."""
         host: str = getattr(addr, "host", "")
-        if (direct and self.settings.tls is None) or self.admission.admit(host) is not None:
+        settings = self.settings
+        if (direct and settings.tls is None) or self.admission.admit(host, host in settings.trustedProxies) is not None:
             return None
         return SiteChannel(self, host, direct)
 
@@ -245,12 +246,12 @@ class HTTPSite(Site):
         return host
 
     def isSecure(self, request: Request) -> bool:
-        """Whether TLS protects the client's connection, to this server or to a trusted proxy."""
+        """Whether TLS protects the client's connection, to this server or to a trusted proxy that forwards it."""
         channel = cast(SiteChannel, request.channel)
-        if ISSLTransport.providedBy(channel.transport):
-            return True
         protocols = {value.lower() for value in headerValues(request, "X-Forwarded-Proto")}
-        return channel.host in self.settings.trustedProxies and protocols in ({"https"}, {"wss"})
+        if protocols and channel.host in self.settings.trustedProxies:
+            return protocols in ({"https"}, {"wss"})
+        return ISSLTransport.providedBy(channel.transport)
 
 
 class _DirectTLSFactory(ServerFactory):

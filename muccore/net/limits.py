@@ -92,17 +92,18 @@ class AddressLimit:
         self.count = 0
         self._counts: dict[str, int] = {}
 
-    def enter(self, host: str) -> str | None:
+    def enter(self, host: str, isProxy: bool = False) -> str | None:
         """
         Count a new connection. Unless it is rejected, L{leave} must be called when it ends.
 
+        @param isProxy: whether many clients connect from there, so that C{perAddress} does not apply.
         @return: the stream error condition to reject it with, or C{None} to admit it.
         """
         if self.total and self.count >= self.total:
             return "resource-constraint"
         key = addressKey(host)
         here = self._counts.get(key, 0)
-        if self.perAddress and here >= self.perAddress and host not in self.exempt:
+        if self.perAddress and here >= self.perAddress and not isProxy and host not in self.exempt:
             return "policy-violation"
         self._counts[key] = here + 1
         self.count += 1

@@ -112,9 +112,9 @@ class C2SFactory(ServerFactory):
     def _reject(self, error: StreamError, direct: bool) -> RejectedStream:
         return RejectedStream(self.streamClass.renderHeader(self.features.header(None)), error, direct)
 
-    def admit(self, host: str) -> str | None:
+    def admit(self, host: str, isProxy: bool = False) -> str | None:
         """Count a connection, which may not carry a stream yet: L{AddressLimit.enter} with a log line."""
-        condition = self.limit.enter(host)
+        condition = self.limit.enter(host, isProxy)
         if condition is not None:
             total, here = f"connections ({self.limit.total})", f"connections_per_address ({self.limit.perAddress})"
             CONNECTION_REFUSED.log(host, limit=Phrase(total if condition == "resource-constraint" else here))

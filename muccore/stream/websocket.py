@@ -51,8 +51,10 @@ class WebSocketStream(WebSocketFraming, C2SStream):
         """Do nothing: TLS was started below HTTP, if at all."""
 
     def bindings(self) -> ChannelBindings | None:
-        """See L{muccore.stream.states.INegotiationHost.bindings}."""
-        return super().bindings() if ISSLTransport.providedBy(self.transport) else None
+        """See L{muccore.stream.states.INegotiationHost.bindings}. The TLS of a proxy is not the client's."""
+        transport = self.transport
+        direct = ISSLTransport.providedBy(transport) and transport.getPeer().host == self._host
+        return super().bindings() if direct else None
 
     def dataReceived(self, data: bytes) -> None:
         """Handle what the client sends; after the end, look only for its Close frame, if that is awaited."""

@@ -147,6 +147,10 @@ class HandshakeTests(SiteCase):
             (PROXY, False, "https\r\nX-Forwarded-Proto: http", False),
             (PROXY, False, "HTTPS", True),
             (PROXY, False, "wss", True),
+            (PROXY, True, None, True),
+            (PROXY, True, "http", False),
+            (PROXY, True, "https", True),
+            (HOST, True, "http", True),
         ):
             transport = self.shake({"X-Forwarded-Proto": forwarded}, host=host, direct=direct)
             self.assertStatus(101 if fine else 403, transport)
@@ -175,7 +179,10 @@ class HandshakeTests(SiteCase):
             self.assertEqual(self.admission.counted, [expected])
 
     def test_counted(self) -> None:
-        """A connection counts under the client's address then; if there are too many from there, it is refused."""
+        """
+        After the handshake a connection counts under the client's address; if there are too many from there, it is
+        refused. Before, proxies may have any number.
+        """
         self.configure(trustedProxies=Networks([PROXY]))
         self.admission.most = 2
         for status in (101, 101, 503):
@@ -184,6 +191,8 @@ class HandshakeTests(SiteCase):
         self.assertEqual(self.admission.counted, ["198.51.100.1", "198.51.100.1", PROXY])
         transport.protocol.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.admission.counted, ["198.51.100.1", "198.51.100.1"])
+        for _ in range(3):
+            self.connect(PROXY)
 
     def test_ending(self) -> None:
         """A server that is ending refuses."""

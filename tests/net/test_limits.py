@@ -94,7 +94,8 @@ class AddressLimitTests(SynchronousTestCase):
         )
         limit.leave("::ffff:10.0.0.1")
         self.assertIsNone(limit.enter("10.0.0.1"))
-        self.assertEqual(limit.count, 3)
+        self.assertIsNone(limit.enter("10.0.0.1", True))
+        self.assertEqual(limit.count, 4)
 
     def test_ipv6(self) -> None:
         """A /64 of IPv6 counts as one address."""

@@ -45,7 +45,7 @@ from muccore.xmpp.errors import STREAM_CONDITIONS, StreamError
 from muccore.xmpp.rendering import Rendered, withAddress
 from tests.configuration import Logged
 from tests.net.websocketframes import clientFrame, serverFrames
-from tests.stream.doubles import DOMAIN, PASSWORD, Transport, auth
+from tests.stream.doubles import DOMAIN, PASSWORD, Address, Transport, auth
 from tests.stream.test_c2s import Case
 
 OPEN: Final = f"<open xmlns='{ns.FRAMING}' to='example.org' version='1.0' xml:lang='de'/>".encode()
@@ -89,19 +89,21 @@ class WebSocketCase(Case):
         self.web = WebSocketFactory(self.factory, self.features(OFF), False)
 
     def connect(
-        self, host: str = "127.0.0.1", direct: bool = False, secure: bool | None = None
+        self, host: str = "127.0.0.1", direct: bool = False, secure: bool | None = None, peer: str | None = None
     ) -> tuple[Any, Transport]:
         """
         Connect a client.
 
         @param direct: whether its connection is under TLS.
         @param secure: whether TLS protects it, if that is not the same.
+        @param peer: the address of its proxy, if any.
         """
         stream = self.web.build(host, direct if secure is None else secure)
         assert stream is not None and self.factory.admit(host) is None
         transport = Transport()
         if direct:
             directlyProvides(transport, ISSLTransport)
+            transport.getPeer = lambda: Address(peer or host)  # type: ignore[attr-defined]
         else:
             self.patch(transport, "getHandle", lambda: "a socket")
         stream.makeConnection(transport)  # type: ignore[arg-type]
@@ -461,6 +463,7 @@ class SecurityTests(WebSocketCase):
             self.assertEqual(self.mechanisms(), scram | ({"PLAIN"} if plain else set()))
             self.assertEqual(self.mechanisms(secure=True), scram | {"PLAIN"})
             self.assertEqual(self.mechanisms(direct=True), scram | {"PLAIN", "SCRAM-SHA-1-PLUS"})
+            self.assertEqual(self.mechanisms(direct=True, peer="192.0.2.99"), scram | {"PLAIN"})
 
     def test_log(self) -> None:
         """The log names the TLS of the connection, or says that it is a proxy's."""
