@@ -16,6 +16,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.ini import Line
+from muccore.net.tls import dnsName
 from muccore.xmpp.jid import InvalidJID, prepareDomain
 
 T = TypeVar("T")
@@ -272,17 +273,22 @@ class NetworkAddress(Type[Network]):
 
 
 class Origin(Type[str]):
-    """A web origin (RFC 6454), in lower case, or C{*}."""
+    """A web origin as browsers send it (RFC 6454 §6.2), or C{*}."""
 
     allowed = 'an origin such as https://chat.example.org or http://localhost:8080, or "*" for any'
-    _origin: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+    _origin: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@:*\[\]\s]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+    _defaultPorts: Final = {"http": "80", "https": "443"}
 
     def parse(self, text: str, base: FilePath[str]) -> str:
         """See L{Type.parse}."""
-        origin = text.lower()
-        if origin != "*" and self._origin.fullmatch(origin) is None:
+        if text == "*":
+            return text
+        match = self._origin.fullmatch(text.lower())
+        if match is None:
             raise InvalidValue()
-        return origin
+        scheme, host, port = match.groups()
+        suffix = "" if port in (None, self._defaultPorts.get(scheme)) else f":{port}"
+        return f"{scheme}://{dnsName(host)}{suffix}"
 
 
 class HTTPSURL(Type[str]):

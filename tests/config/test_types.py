@@ -54,13 +54,16 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused(Boolean(), "", "maybe", "2", "y")
 
     def test_web(self) -> None:
-        """Origins and URLs have a host, perhaps a port, and no path; they are compared in lower case."""
+        """Origins and URLs have a host, perhaps a port, and no path; origins become what browsers send."""
         self.assertParses(
             Origin(),
             {"https://Chat.example.org": "https://chat.example.org", "capacitor://localhost": "capacitor://localhost",
-             "http://[::1]:8080": "http://[::1]:8080", "*": "*"},
+             "http://[::1]:8080": "http://[::1]:8080", "*": "*", "https://Bücher.example": "https://xn--bcher-kva.example",
+             "https://a:443": "https://a", "http://a:80": "http://a", "https://a:80": "https://a:80",
+             "http://a:443": "http://a:443"},
         )  # fmt: skip
-        self.assertRefused(Origin(), "", "chat.example.org", "https://", "https://a/", "https://a b", "https://?", "**")
+        self.assertRefused(Origin(), "", "chat.example.org", "https://", "https://a/", "https://a b", "https://?", "**",
+                           "null", "https://*.example.org", "https://a:x", "https://b@a")  # fmt: skip
         self.assertParses(HTTPSURL(), {"": "", "https://A.b:8443": "https://a.b:8443", "https://a.b/": "https://a.b"})
         self.assertRefused(HTTPSURL(), "http://a.b", "https://a.b/c", "https://", "a.b", "https://a'b", "https://a.b:x")
 
