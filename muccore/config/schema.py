@@ -139,19 +139,20 @@ class HTTPSection:
     allowedOrigins: tuple[str, ...] = _option(
         ListOf(Origin()),
         "",
-        "The origins of web pages that may connect, besides https:// and each domain of accounts. Programs that are "
-        "no browsers send no origin, and may always connect.",
+        "The origins of web pages that may connect, besides https://DOMAIN for each domain of accounts. Programs other "
+        "than browsers send no origin, and may always connect.",
     )
     trustedProxies: tuple[Network, ...] = _option(
         ListOf(NetworkAddress()),
         "",
-        "Networks of the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. The one is the "
-        "client's address, for limits and logs. If the other is https, the client counts as encrypted.",
+        "Networks of the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. X-Forwarded-For "
+        "gives the client's address, for limits and logs; X-Forwarded-Proto: https makes it count as encrypted.",
     )
     publicUrl: str = _option(
         HTTPSURL(),
         "",
-        "Where clients reach the site, for its discovery. By default the host for which they ask, if over HTTPS.",
+        "The URL under which clients reach the site, announced by its discovery. By default that of the request, if it "
+        "came over HTTPS.",
     )
 
 

@@ -73,9 +73,10 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
         yield f"  {_address(endpoint)}  {starttls}"
     for endpoint in settings.c2s.directTlsListen:
         yield f"  {_address(endpoint)}  direct TLS"
-    for scheme, endpoints in (("ws", settings.http.listen), ("wss", settings.http.tlsListen)):
+    proxied = "  through a proxy with TLS" if settings.c2s.tls == "required" else ""
+    for scheme, endpoints, note in (("ws", settings.http.listen, proxied), ("wss", settings.http.tlsListen, "")):
         for endpoint in endpoints:
-            yield f"  {scheme}://{_address(endpoint)}{PATH}"
+            yield f"  {scheme}://{_address(endpoint)}{PATH}{note}"
     for endpoint in settings.components.listen if settings.named["component"] else ():
         yield f"  {_address(endpoint)}  components"
     accounts = dict.fromkeys(_location(settings, host.accounts) for host in settings.hosts)

@@ -162,7 +162,7 @@ class QuickstartTests(SynchronousTestCase):
             "  127.0.0.1:15222  STARTTLS required",
             "  [::1]:15222  STARTTLS required",
             "  127.0.0.1:15223  direct TLS",
-            "  ws://127.0.0.1:15280/xmpp-websocket",
+            "  ws://127.0.0.1:15280/xmpp-websocket  through a proxy with TLS",
             f"Accounts are in {os.path.relpath(self.folder.descendant(['var', 'muccore.db']).path)}, rooms in memory:.",
             "then log in as romeo@localhost and enter lobby@conference.localhost.",
         ):
