@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import socket
 import stat
 
 from twisted.logger import LogLevel
@@ -23,11 +24,11 @@ CONFIGURATION = """\
 domain = localhost
 [c2s]
 listen =
-    tcp:15222:interface=127.0.0.1
-    tcp6:15222:interface=\\:\\:1
-direct_tls_listen = tcp:15223:interface=127.0.0.1
+    tcp:PORT1:interface=127.0.0.1
+    tcp6:PORT2:interface=\\:\\:1
+direct_tls_listen = tcp:PORT3:interface=127.0.0.1
 [http]
-listen = tcp:15280:interface=127.0.0.1
+listen = tcp:PORT4:interface=127.0.0.1
 [tls]
 certificate = ../keys/new/the.crt
 private_key = ../keys/new/the.key
@@ -40,6 +41,15 @@ domain = conference.localhost
 """
 
 
+def freePorts(count: int) -> list[int]:
+    """Find ports of loopback that nobody uses at the moment: the command checks those of its configuration."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
 class QuickstartTests(SynchronousTestCase):
     """C{twistd muccore --quickstart}."""
 
@@ -48,14 +58,18 @@ class QuickstartTests(SynchronousTestCase):
         self.folder = FilePath(self.mktemp())
         self.folder.child("etc").makedirs()
         self.file = self.folder.descendant(["etc", "server.cfg"])
-        self.file.setContent(CONFIGURATION.encode())
+        self.configuration = CONFIGURATION
+        self.ports = freePorts(5)
+        for number, port in enumerate(self.ports, 1):
+            self.configuration = self.configuration.replace(f"PORT{number}", str(port))
+        self.file.setContent(self.configuration.encode())
         keys = self.folder.descendant(["keys", "new"])
         self.certificate, self.key = keys.child("the.crt"), keys.child("the.key")
 
     def configure(self, old: str, new: str) -> None:
         """Change the configuration."""
-        self.assertIn(old, CONFIGURATION)
-        self.file.setContent(CONFIGURATION.replace(old, new).encode())
+        self.assertIn(old, self.configuration)
+        self.file.setContent(self.configuration.replace(old, new).encode())
 
     def command(self, needsAccounts: bool = True) -> tuple[int, str, str]:
         """
@@ -100,9 +114,9 @@ class QuickstartTests(SynchronousTestCase):
         more = (
             "[host b.example]\nmuc = x.example\n y.example\n"
             "[host c.example]\ncertificate = c.crt\nprivate_key = c.key\naccounts = memory:\n"
-            "[component d.example]\nsecret = hidden\n"
+            f"[components]\nlisten = tcp:{self.ports[4]}:interface=127.0.0.1\n[component d.example]\nsecret = hidden\n"
         )
-        self.file.setContent((CONFIGURATION + more).encode())
+        self.file.setContent((self.configuration + more).encode())
         status, out, err = self.command()
         self.assertEqual((status, err), (0, ""))
         self.assertEqual(out.count("a self-signed certificate"), 2)
@@ -111,7 +125,7 @@ class QuickstartTests(SynchronousTestCase):
             "y.example; c.example:",
             out.splitlines(),
         )
-        self.assertIn("  127.0.0.1:5347  components", out.splitlines())
+        self.assertIn(f"  127.0.0.1:{self.ports[4]}  components", out.splitlines())
         self.assertNotIn("hidden", out)
         self.assertIn("muccore.db and memory:, rooms in memory:.", out)
         certificates = loadCertificates(load(self.file.path))
@@ -138,10 +152,11 @@ class QuickstartTests(SynchronousTestCase):
 
     def test_notNeeded(self) -> None:
         """Without TLS or a configured certificate, none is created."""
-        self.configure("direct_tls_listen = tcp:15223:interface=127.0.0.1", "tls = off\nallow_plaintext_auth = yes")
+        directTLS = f"direct_tls_listen = tcp:{self.ports[2]}:interface=127.0.0.1"
+        self.configure(directTLS, "tls = off\nallow_plaintext_auth = yes")
         status, out, _ = self.command()
         self.assertEqual(status, 0)
-        self.assertIn("127.0.0.1:15222  no TLS", out)
+        self.assertIn(f"127.0.0.1:{self.ports[0]}  no TLS", out)
         self.assertFalse(self.certificate.exists())
 
     def test_notWritable(self) -> None:
@@ -159,10 +174,10 @@ class QuickstartTests(SynchronousTestCase):
         lines = out.splitlines()
         for line in (
             "muccore serves localhost, with rooms at conference.localhost:",
-            "  127.0.0.1:15222  STARTTLS required",
-            "  [::1]:15222  STARTTLS required",
-            "  127.0.0.1:15223  direct TLS",
-            "  ws://127.0.0.1:15280/xmpp-websocket  through a proxy with TLS",
+            f"  127.0.0.1:{self.ports[0]}  STARTTLS required",
+            f"  [::1]:{self.ports[1]}  STARTTLS required",
+            f"  127.0.0.1:{self.ports[2]}  direct TLS",
+            f"  ws://127.0.0.1:{self.ports[3]}/xmpp-websocket  through a proxy with TLS",
             f"Accounts are in {os.path.relpath(self.folder.descendant(['var', 'muccore.db']).path)}, rooms in memory:.",
             "then log in as romeo@localhost and enter lobby@conference.localhost.",
         ):
@@ -172,7 +187,7 @@ class QuickstartTests(SynchronousTestCase):
 
     def test_systemdSocket(self) -> None:
         """A socket passed by systemd is named as it is configured."""
-        self.configure("    tcp:15222:interface=127.0.0.1\n", "    systemd:domain=INET:index=0\n")
+        self.configure(f"    tcp:{self.ports[0]}:interface=127.0.0.1\n", "    systemd:domain=INET:index=0\n")
         out = "\n".join(quickstart.describe(load(self.file.path), True))
         self.assertIn("  systemd:domain=INET:index=0  STARTTLS required", out)
 
