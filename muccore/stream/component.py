@@ -87,9 +87,9 @@ def handshakeFor(id: str, secret: str) -> str:
 
 
 class ComponentHandshake:
-    """The negotiation of a component's stream: header, then handshake. A new configuration does not change it."""
+    """The negotiation of a component's stream: header, then handshake, by the configuration of that moment."""
 
-    __slots__ = ("_access", "_headerSent", "_id", "_name", "_stream", "features")
+    __slots__ = ("_headerSent", "_id", "_name", "_stream", "features")
 
     secure: Final = False
 
@@ -97,7 +97,6 @@ class ComponentHandshake:
         self.features = features
         self._stream = stream
         self._id = makeId()
-        self._access: ComponentAccess | None = None
         self._name: str | None = None
         self._headerSent = False
 
@@ -118,15 +117,20 @@ class ComponentHandshake:
             name = jid.parse(claimed).full
         except InvalidJID:
             name = claimed
-        access = self.features.components.get(name)
-        if access is None:
-            raise ComponentRefused("host-unknown", claimed, "There is no component of this name.")
-        self._access, self._name = access, name
+        self._findAccess(name)
+        self._name = name
         self.sendPendingHeader()
 
+    def _findAccess(self, name: str) -> ComponentAccess:
+        """Find out how a component may connect by the present configuration, which the stream may be older than."""
+        features = cast(ComponentFeatures, self._stream.factory.features)
+        if name not in features.components:
+            raise ComponentRefused("host-unknown", name, "There is no component of this name.")
+        return features.components[name]
+
     def _handshakeReceived(self, element: Element) -> None:
-        access = cast(ComponentAccess, self._access)
         name = cast(str, self._name)
+        access = self._findAccess(name)
         expected = handshakeFor(self._id, access.secret)
         if not hmac.compare_digest(element.text().strip().lower().encode(), expected.encode()):
             raise ComponentRefused("not-authorized", name, "The handshake is wrong.")

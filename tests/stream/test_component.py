@@ -189,6 +189,19 @@ class HandshakeTests(Case):
         self.assertIn(b"<not-authorized ", self.shakeHands()[2])
         self.assertEqual(self.shakeHands(secret="new")[2], b"<handshake/>")
 
+    def test_reconfiguredBetween(self) -> None:
+        """A component that is removed, or has a new secret, between its header and its handshake is refused."""
+        for changed, condition in (({}, "host-unknown"), ({"secret": "new"}, "not-authorized")):
+            stream, transport = self.connect(header())
+            [id] = re.findall(r" id='([0-9a-f]+)'", transport.value.decode())
+            component = self.access["one.localhost"].component
+            access = {"one.localhost": ComponentAccess(component, **changed)} if changed else {}
+            self.factory.reconfigure(access, defaultStreams())
+            stream.dataReceived(f"<handshake>{handshakeFor(id, SECRETS['one.localhost'])}</handshake>".encode())
+            self.assertEnded(transport, condition)
+            self.assertIsNone(component.stream)
+            self.factory.reconfigure(self.access, defaultStreams())
+
 
 class StanzaTests(Case):
     """Stanzas, once the handshake is done."""
