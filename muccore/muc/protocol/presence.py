@@ -21,7 +21,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, errorElement
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import toAttribute
+from muccore.xmpp.rendering import Rendered, toAttribute
 
 
 def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
@@ -186,12 +186,21 @@ def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     return None
 
 
+def _discard(stanza: Rendered, to: bytes) -> None:
+    """Replaces C{deliver} of a session that cannot be reached."""
+
+
 def domainLost(handler: RoomHandler, domain: str) -> None:
-    """Remove the occupants at a domain, as if a stanza to each had come back now: in order with what they have sent."""
+    """
+    Remove the occupants at a domain, as if a stanza to each had come back now: in order with what they have sent. None
+    of them is sent that the others go, which would come back: 500 000 stanzas for 1000 occupants.
+    """
     for room in list(handler.rooms.live.values()):
-        gone = [jid for jid, session in room.sessions.items() if session.occupant.account.domain == domain]
-        for jid in gone:
-            bounced = stanza("presence", "error", from_=jid, to=room.jid.bare)
+        gone = [session for session in room.sessions.values() if session.occupant.account.domain == domain]
+        for session in gone:
+            session.deliver = _discard
+        for session in gone:
+            bounced = stanza("presence", "error", from_=session.jid, to=room.jid.bare)
             bounced.children.append(errorElement(StanzaError("remote-server-timeout")))
             handler.parent.dispatch(bounced, room.jid)
 

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 
 from muccore.interfaces import RoomChange
 from muccore.routing.component import Component
+from muccore.routing.unreachable import Unreachable
 from muccore.testing.inmemory import Client, parseStanza
 from tests.muc.muchelpers import ROOM, RoomTestCase, X, affiliation, say, sendAdmin, summary
 
@@ -76,6 +77,14 @@ class ComponentOccupantTests(RoomTestCase):
         self.component.connect(self.stream)
         self.join(A, "A")
         self.assertReceived(self.owner, f"A available none/participant jid={A}")
+
+    def test_goneTogether(self) -> None:
+        """Occupants that go together are not sent, and do not return, that the others go."""
+        self.bothJoin()
+        returned: list[str] = []
+        self.patch(Unreachable, "deliver", lambda self, stanza, to: returned.append(stanza.name))
+        self.component.streamLost(self.stream, False)
+        self.assertEqual((returned, list(self.server.muc.rooms.live[ROOM].sessions)), ([], [self.owner.address]))
 
     def test_ownRoom(self) -> None:
         """A room that only the component is in ends with it."""
