@@ -159,6 +159,13 @@ class UserDomain(Domain):
         """
         return (self.sessions.byFullJID(jid) or self._noSession) if jid.local else self
 
+    def waitsForDelivered(self, to: JID) -> bool:
+        """
+        Whether a stanza is to the domain itself. Others must not wait: a room delivers its broadcasts to sessions at
+        once, and sends them its answers through the domain.
+        """
+        return not to.local
+
     def stanzaUnhandled(self, element: Element, to: JID) -> None:
         """Filter and deliver a stanza that no handler has taken."""
         if not to.local:

@@ -83,6 +83,8 @@ class Domain:
         self._router = router
         self._mergeTables([])
         self._dispatching = False
+        # Whether stanzas that were delivered wait for the next turn of the reactor.
+        self._delivered = False
         self._observed: Element | None = None
         self._pending: deque[tuple[Element, JID] | tuple[Rendered, bytes]] = deque()
         self.xmlstream = WokkelStream(self.send, clock)
@@ -156,17 +158,20 @@ class Domain:
         A stanza that comes back while a handler is running, such as an error, waits until the handler has returned: a
         room must not get a request in the middle of a broadcast. It also waits behind those that L{deliver} keeps.
         """
-        if self._dispatching:
+        if self._dispatching or (self._delivered and self.waitsForDelivered(to)):
             self._pending.append((element, to))
             return
         self._dispatching = True
         try:
             self._dispatchOne(element, to)
         finally:
-            if self._pending:
+            self._dispatching = False
+            if self._pending and not self._delivered:
                 self._dispatchPending()
-            else:
-                self._dispatching = False
+
+    def waitsForDelivered(self, to: JID) -> bool:
+        """Whether a stanza to an address must not overtake those that L{deliver} keeps."""
+        return True
 
     def deliver(self, stanza: Rendered, to: bytes) -> None:
         """
@@ -174,11 +179,13 @@ class Domain:
         room in the middle of a broadcast, has finished.
         """
         self._pending.append((stanza, to))
-        if not self._dispatching:
-            self._dispatching = True
+        if not (self._dispatching or self._delivered):
+            self._delivered = True
             self.clock.callLater(0, self._dispatchPending)
 
     def _dispatchPending(self) -> None:
+        self._delivered = False
+        self._dispatching = True
         try:
             while self._pending:
                 self._dispatchOne(*_addressed(*self._pending.popleft()))

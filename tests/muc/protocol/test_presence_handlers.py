@@ -93,13 +93,23 @@ class HandlerOccupantTests(RoomTestCase):
         self.assertEqual(summary(romeo.received()[-1]), "Bot groupchat body:hi")
 
     def test_atTheServer(self) -> None:
-        """So can a handler at the accounts' domain that uses the address of the server."""
+        """
+        So can a handler at the accounts' domain that uses the address of the server. What is kept for it delays nothing
+        for users: they get answers of the room and its broadcasts in order.
+        """
         handler = Bot()
         handler.stanzas = {("presence", ANY, HOST): Bot.record}
         self.server.addHandler(handler)
         handler.send(parseStanza(f"<presence to='{ROOM}/Bot'>{X}</presence>"))
         self.server.clock.advance(0)
         self.assertEqual(handler.got[-1], "localhost: Bot available none/participant jid=localhost 110")
+        self.discardReceived()
+        say(self.owner, "a")
+        self.owner.sends(f"<message to='{ROOM}'/>")
+        say(self.owner, "b")
+        self.assertReceived(
+            self.owner, "Owner groupchat body:a", "room message error modify bad-request", "Owner groupchat body:b"
+        )
 
 
 class UnreachableOccupantTests(RoomTestCase):
