@@ -18,8 +18,12 @@ class IComponent(IDestination):
     management = Attribute("C{None}: there is no stream management (XEP-0198).")
     stream = Attribute("The L{IStream}, or C{None} while it is not connected.")
 
-    def connect(stream: IStream) -> None:
-        """Use an authenticated stream; L{StreamError} C{conflict} if there is one: the first stays."""
+    def connect(stream: IStream, language: str | None = None) -> None:
+        """
+        Use an authenticated stream; L{StreamError} C{conflict} if there is one: the first stays.
+
+        @param language: the C{xml:lang} for stanzas of the component that have none (RFC 6120 §8.1.5).
+        """
 
     def stanzaReceived(element: Element) -> None:
         """

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from muccore.interfaces import IComponent, IRoute, IRouter, IStream
 from muccore.routing.unreachable import Unreachable
-from muccore.xmpp import jid
+from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
@@ -39,6 +39,7 @@ class Component:
         self.name = name
         self.jid = JID("", name, "")
         self.stream: IStream | None = None
+        self._language: str | None = None
         self._router = router
         self._away = Unreachable(router, clock, "remote-server-timeout", "The component is not connected.")
 
@@ -47,11 +48,12 @@ class Component:
 
     # The stream
 
-    def connect(self, stream: IStream) -> None:
+    def connect(self, stream: IStream, language: str | None = None) -> None:
         """See L{IComponent.connect}."""
         if self.stream is not None:
             raise StreamError("conflict", "The component is connected already.")
         self.stream = stream
+        self._language = language
 
     def disconnect(self, error: StreamError) -> None:
         """End the stream, if there is one; the component is away at once."""
@@ -108,6 +110,8 @@ class Component:
             raise StreamError("invalid-from")
         # As the rest of the server writes it: rooms compare addresses.
         attributes["from"] = sender.full
+        if self._language is not None:
+            attributes.setdefault((ns.XML, "lang"), self._language)
         if len(attributes.get("id", "")) > ID_LIMIT:
             self._refuse(element, "policy-violation", "the id is too long")
             return

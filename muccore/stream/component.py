@@ -20,7 +20,7 @@ from muccore.log.eventlog import COMPONENT_CONNECTED, COMPONENT_DISCONNECTED, CO
 from muccore.stream.c2s import C2SStream, StreamSettings
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
-from muccore.stream.negotiation import Negotiation
+from muccore.stream.negotiation import Negotiation, languageOf
 from muccore.stream.parser.events import StreamOpened
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element
@@ -89,7 +89,7 @@ def handshakeFor(id: str, secret: str) -> str:
 class ComponentHandshake:
     """The negotiation of a component's stream: header, then handshake, by the configuration of that moment."""
 
-    __slots__ = ("_headerSent", "_id", "_name", "_stream", "features")
+    __slots__ = ("_headerSent", "_id", "_language", "_name", "_stream", "features")
 
     secure: Final = False
 
@@ -98,6 +98,7 @@ class ComponentHandshake:
         self._stream = stream
         self._id = makeId()
         self._name: str | None = None
+        self._language: str | None = None
         self._headerSent = False
 
     def received(self, element: Element) -> None:
@@ -118,7 +119,7 @@ class ComponentHandshake:
         except InvalidJID:
             name = claimed
         self._findAccess(name)
-        self._name = name
+        self._name, self._language = name, languageOf(header)
         self.sendPendingHeader()
 
     def _findAccess(self, name: str) -> ComponentAccess:
@@ -135,7 +136,7 @@ class ComponentHandshake:
         if not hmac.compare_digest(element.text().strip().lower().encode(), expected.encode()):
             raise ComponentRefused("not-authorized", name, "The handshake is wrong.")
         try:
-            access.component.connect(self._stream)
+            access.component.connect(self._stream, self._language)
         except StreamError as e:
             raise ComponentRefused(e.condition, name, e.text or "") from None
         self._stream.sendNonza(b"<handshake/>")

@@ -130,7 +130,7 @@ class Negotiation:
         stage = Stage.LOGIN
         if self.state is State.AUTHENTICATED:
             stage = Stage.BINDING
-            self._language = _languageOf(header)
+            self._language = languageOf(header)
         self.sendPendingHeader()
         self.host.sendNonza(self.features.offer(stage, self.secure, self.host.bindings()))
 
@@ -200,9 +200,9 @@ class Negotiation:
         self.host.close(StreamError("policy-violation", "Too many failed attempts."))
 
 
-def _languageOf(header: Element) -> str | None:
+def languageOf(header: Element) -> str | None:
     """
-    The language of a client's header (RFC 6120 §4.7.4), or C{None} if it is invalid or the default of the server's
+    The language of a peer's header (RFC 6120 §4.7.4), or C{None} if it is invalid or the default of the server's
     streams, which need not be stamped on stanzas.
     """
     language = header.attributes.get((ns.XML, "lang"))

@@ -219,6 +219,13 @@ class StanzaTests(Case):
             transport.take().decode(), f"<message to='a@one.localhost' from='{ROMEO}'>{inside}</message>"
         )
 
+    def test_language(self) -> None:
+        """The language of the header is that of stanzas without one of their own (RFC 6120 §8.1.5)."""
+        stream, _, _ = self.shakeHands("one.localhost' xml:lang='de", SECRETS["one.localhost"])
+        for own, expected in (("", "de"), ("xml:lang='fr'", "fr")):
+            stream.dataReceived(f"<message from='one.localhost' to='{ROMEO}' {own}/>".encode())
+            self.assertIn(f'xml:lang="{expected}"', self.romeo.stream.take()[0])
+
     def test_errors(self) -> None:
         """A wrong C{from} ends the stream, which is a loss of the component; stanza errors do not."""
         stream, transport = self.establish()
