@@ -11,34 +11,16 @@ imports and works.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
 
 import constantly
 from twisted.python import compat
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-def _iteritems(mapping: Mapping[_K, _V]) -> Iterator[tuple[_K, _V]]:
-    return iter(mapping.items())
-
-
-def _itervalues(mapping: Mapping[Any, _V]) -> Iterator[_V]:
-    return iter(mapping.values())
-
-
-def _iterkeys(mapping: Iterable[_K]) -> Iterator[_K]:
-    return iter(mapping)
-
-
 _NAMES: dict[str, object] = {
     "_PY3": True,
     "unicode": str,
-    "iteritems": _iteritems,
-    "itervalues": _itervalues,
-    "iterkeys": _iterkeys,
+    "iteritems": lambda mapping: iter(mapping.items()),
+    "itervalues": lambda mapping: iter(mapping.values()),
+    "iterkeys": iter,
     "range": range,
 }
 
