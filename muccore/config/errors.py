@@ -19,9 +19,6 @@ class Problem:
 
     @ivar path: the file, as given.
     @ivar text: what was found, what is allowed, what to do.
-    @ivar line: the line number, or C{None}.
-    @ivar section: the name of the section, or C{None}.
-    @ivar key: the name of the option, or C{None}.
     """
 
     path: str

@@ -20,10 +20,8 @@ class Option:
     """
     An option of the configuration.
 
-    @ivar section: the name of its section.
     @ivar name: its key in the file.
     @ivar attribute: its attribute of the section's class.
-    @ivar type: the type of its value.
     @ivar default: its default as written in the file, with line feeds between lines; C{None} if it is required.
     @ivar doc: its description, in sentences.
     """

@@ -78,8 +78,6 @@ class FlushScheduler:
         """
         Call a function and flush what it wrote, also if it raises. For everything that does not come from the poller,
         such as calls timed by the reactor itself.
-
-        @return: what it returned.
         """
         self._depth += 1
         try:

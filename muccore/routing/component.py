@@ -26,11 +26,6 @@ class Component:
 
     While it is away, stanzas come back with C{remote-server-timeout}: it may return. Its occupants leave their rooms
     when it goes.
-
-    @ivar name: its domain.
-    @ivar jid: see L{IComponent}.
-    @ivar management: see L{IComponent}.
-    @ivar stream: see L{IComponent}.
     """
 
     management: Final = None

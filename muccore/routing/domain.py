@@ -70,9 +70,6 @@ class Domain:
     """
     One host of this server and its handlers.
 
-    @ivar name: the host name.
-    @ivar clock: for timeouts.
-    @ivar xmlstream: see L{WokkelStream}.
     @ivar handlers: its handlers in the order in which they were added.
     """
 

@@ -47,13 +47,8 @@ from muccore.xmpp.specs import Spec
 @implementer(ITableHandler, IFilterHandler, IDisco)
 class Handler(XMPPHandler):  # type: ignore[misc]
     """
-    A handler with tables.
+    A handler with the tables of L{ITableHandler} and L{IFilterHandler}.
 
-    @cvar stanzas: see L{ITableHandler.stanzas}.
-    @cvar iqs: see L{ITableHandler.iqs}.
-    @cvar outbound: see L{IFilterHandler.outbound}.
-    @cvar inbound: see L{IFilterHandler.inbound}.
-    @cvar offline: see L{IFilterHandler.offline}.
     @cvar streamFeatures: what it offers to the streams of a domain of accounts, as L{IStreamFeature}.
     @cvar implements: the texts that it follows.
     @cvar identities: what the domain is because of it, as C{(category, type, name)} (XEP-0030 §3.1).

@@ -64,9 +64,6 @@ class StreamManagement:
     Above its limits, while there is a stream, the oldest presences and messages of rooms are forgotten: a room of
     thousands exceeds any limit when it is entered. If that is not enough, and without a stream, it overflows.
 
-    @ivar id: see L{IStreamManagement}.
-    @ivar holdTime: see L{IStreamManagement}.
-    @ivar handled: see L{IStreamManagement}.
     @ivar lostAt: when its stream was lost, in seconds since the epoch.
     """
 

@@ -58,8 +58,6 @@ class Redelivery:
         """
         Redeliver what a session has not acknowledged, from the next turn on.
 
-        @param domain: the domain of the session.
-        @param account: its bare JID.
         @param priority: its last priority.
         @param since: since when it has had that.
         """

@@ -33,40 +33,12 @@ _LANG: Final = (ns.XML, "lang")
 
 @implementer(ISession)
 class Session:
-    """
-    One bound resource of one account.
-
-    @ivar jid: the full JID.
-    @ivar account: the bare JID.
-    @ivar fullText: C{jid} as text, the C{from} of everything the client sends.
-    @ivar stream: the stream it sends to, or C{None}.
-    @ivar management: its L{StreamManagement<muccore.session.management.StreamManagement>}, or C{None}.
-    @ivar language: see L{ISession}.
-    @ivar priority: see L{ISession}.
-    @ivar prioritySince: see L{ISession}.
-    @ivar presence: see L{ISession}.
-    @ivar directed: see L{ISession}.
-    @ivar ended: whether it has ended.
-    """
+    """One bound resource of one account, with the attributes of L{ISession}."""
 
     __slots__ = (
-        "__weakref__",
-        "_domain",
-        "_out",
-        "_router",
-        "_sessions",
-        "account",
-        "directed",
-        "ended",
-        "fullText",
-        "jid",
-        "language",
-        "management",
-        "presence",
-        "priority",
-        "prioritySince",
-        "stream",
-    )
+        "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "directed", "ended", "fullText", "jid",
+        "language", "management", "presence", "priority", "prioritySince", "stream",
+    )  # fmt: skip
 
     def __init__(self, sessions: Sessions, router: IRouter, domain: IUserDomain, jid: JID, stream: IStream) -> None:
         self.jid = jid

@@ -48,11 +48,7 @@ def _whileOpen(method: Callable[Concatenate[_S, _P], _T]) -> Callable[Concatenat
 
 
 class MemoryAccounts(ScramAccountStore):
-    """
-    Accounts in a dictionary.
-
-    @ivar isOpen: whether the store is open.
-    """
+    """Accounts in a dictionary."""
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor)
@@ -99,11 +95,7 @@ class MemoryAccounts(ScramAccountStore):
 
 @implementer(IRoomStore)
 class MemoryRooms:
-    """
-    Rooms in a dictionary, with a sorted list of the public rooms of each domain.
-
-    @ivar isOpen: whether the store is open.
-    """
+    """Rooms in a dictionary, with a sorted list of the public rooms of each domain."""
 
     def __init__(self) -> None:
         self.isOpen = False

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 implements: Final = (
     Spec(3921, "XMPP: Instant Messaging and Presence", note="The session request, which does nothing.", series="RFC"),
 )
-"""The specifications that this module implements."""
 
 
 @implementer(IStreamFeature)

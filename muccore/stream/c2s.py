@@ -96,10 +96,8 @@ class C2SStream(TCPFraming, Protocol):
     """
     The stream of one client.
 
-    @ivar factory: its factory.
     @ivar session: its session, once a resource is bound.
     @ivar write: the transport's method.
-    @ivar due: see L{muccore.net.timingwheel.Timed}.
     """
 
     # Protocol has no slots, but its dictionary is created only when another attribute is set.

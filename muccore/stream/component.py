@@ -32,7 +32,6 @@ from muccore.xmpp.specs import Spec
 implements: Final = (
     Spec(114, "Jabber Component Protocol", "1.6", "Components connect to the server, not the other way round."),
 )
-"""The specifications that this module implements."""
 
 _ID_BYTES: Final = 16
 

@@ -47,7 +47,6 @@ class StreamFeatures:
     What the streams of one host offer. Immutable: a new configuration creates a new one.
 
     @ivar domain: the prepared domain of the accounts.
-    @ivar binder: binds resources.
     @ivar tls: creates TLS connections, or C{None}.
     @ivar tlsMode: see L{muccore.stream.starttls}.
     @ivar loginTries: failed log-ins after which the stream is closed.

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from muccore.stream.negotiation import Negotiation
 
 implements: Final = (Spec(198, "Stream Management", "1.6.3"),)
-"""The specifications that this module implements."""
 
 _UNSIGNED_INT: Final = re.compile(r"\s*\+?0*([0-9]{1,10})\s*", re.ASCII)
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False, None: False}

@@ -45,7 +45,6 @@ from muccore.xmpp.jid import JID, InvalidJID
 from muccore.xmpp.specs import Spec
 
 implements: Final = (Spec(6120, "XMPP: Core", note="Client to server.", series="RFC"),)
-"""The specifications that this module implements."""
 
 _STANZAS: Final = frozenset(["iq", "message", "presence"])
 
@@ -59,12 +58,9 @@ class Negotiation:
     """
     The negotiation of one connection.
 
-    @ivar host: what it runs on.
     @ivar features: what it offers; unaffected by a new configuration. Those of the default host until the first header.
-    @ivar state: its state.
     @ivar secure: whether the stream is under TLS.
     @ivar headerSent: whether the header of the present stream was sent.
-    @ivar login: the log-in.
     @ivar account: the authenticated bare JID.
     """
 

@@ -65,8 +65,6 @@ class _Address:
     The bucket and the queue of an address.
 
     @ivar price: the price of the next check, in tokens.
-    @ivar running: the number of running checks.
-    @ivar waiting: the queued checks.
     """
 
     __slots__ = ("_bucket", "_clock", "_timer", "_waking", "_wrongAt", "price", "running", "waiting")
@@ -170,7 +168,6 @@ class LoginThrottle:
         Check a password, possibly after a delay.
 
         @param jid: the account, with the user name as sent if that is invalid.
-        @param check: checks the password.
         """
         if host in self.exempt:
             return await check()

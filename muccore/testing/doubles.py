@@ -25,7 +25,6 @@ class _RoomStoreWrapper:
     """
     A room store that passes requests on to another.
 
-    @ivar inner: the other store.
     @ivar calls: names and arguments of the methods called, except C{open} and C{close}.
     """
 

@@ -12,7 +12,6 @@ from muccore.xmpp.rendering import Rendered, escapeAttribute
 from muccore.xmpp.specs import Spec
 
 implements: Final = (Spec(203, "Delayed Delivery", "2.0"),)
-"""The specifications that this module implements."""
 
 _DELAY: Final = ns.DELAY.encode()
 

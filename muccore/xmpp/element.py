@@ -113,7 +113,6 @@ def stanza(name: str, type: str | None = None, **attributes: str | None) -> Elem
     A new stanza in C{jabber:client}.
 
     @param name: C{"message"}, C{"presence"} or C{"iq"}.
-    @param type: its type, or C{None}.
     @param attributes: C{to}, C{id} and others (write C{from_} for C{from}); C{None} leaves one out.
     """
     made = {key.rstrip("_"): value for key, value in attributes.items() if value is not None}

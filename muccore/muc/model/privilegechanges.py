@@ -63,7 +63,6 @@ class PrivilegeChange:
     @ivar actor: the nick of the requester, if they are in the room.
     @ivar affiliates: the entries that change, for the store; empty if there is nothing to store.
     @ivar reasons: the reason for each key of C{affiliates} whose affiliation changes.
-    @ivar roles: the role changes.
     """
 
     actor: str | None = None

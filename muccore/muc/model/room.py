@@ -39,11 +39,8 @@ class JoinRequest:
     A request to enter a room.
 
     @ivar jid: the full JID.
-    @ivar nick: the nick to enter under.
     @ivar deliver: the C{deliver} of the session's route.
     @ivar payload: from L{muccore.muc.model.rendering.extractPresencePayload}.
-    @ivar password: the given password, or C{None}.
-    @ivar history: the requested history.
     @ivar id: the id of the presence.
     @ivar renamed: whether another nick than C{nick} was requested (status 210).
     """
@@ -63,7 +60,6 @@ class Room:
     A room.
 
     @ivar jid: its bare JID.
-    @ivar settings: its configuration.
     @ivar affiliations: its affiliations and reserved nicks.
     @ivar subject: its subject, or C{None} if it never had one.
     @ivar occupants: its occupants by nick, in the order in which they entered.

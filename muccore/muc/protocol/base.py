@@ -38,7 +38,6 @@ class RoomHandler(Handler):
     The C{handler} of the functions in the handler's tables.
 
     @ivar options: the settings of the service.
-    @ivar rooms: its rooms.
     @ivar relay: the requests between occupants.
     """
 

@@ -30,7 +30,6 @@ def request(room: Room, session: OccupantSession, values: Mapping[str, str]) -> 
     """
     Forward an occupant's request for voice to the moderators.
 
-    @param session: the requesting session.
     @param values: the submitted form, by field.
     @raise StanzaError: C{bad-request} for a role other than participant, C{not-acceptable} if the occupant has voice.
     """
@@ -54,7 +53,6 @@ def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> Role
     The request may be old: another user may have the nick by now, and the requester may have more than voice, which
     they keep.
 
-    @param moderator: who answers.
     @param values: the submitted form, by field.
     @raise StanzaError: C{forbidden} if not from a moderator, C{bad-request} without a nick, C{item-not-found} if the
         user is not in the room.

@@ -41,7 +41,6 @@ class _Request:
     A request to the thread.
 
     @ivar operation: called in the thread with the connection; must neither begin nor end a transaction.
-    @ivar writes: whether it may change something.
     @ivar answer: fired in the reactor thread with the operation's result.
     """
 
@@ -61,8 +60,6 @@ class Database:
 
     def __init__(self, path: FilePath[str], schema: Schema, reactor: Any, timeout: float = BUSY_TIMEOUT) -> None:
         """
-        @param path: the file.
-        @param schema: its tables.
         @param reactor: fires the Deferreds, in its thread.
         @param timeout: seconds to wait for locks of other processes.
         """

@@ -45,10 +45,8 @@ class SASL:
     """
     The log-in of one domain, shared by its streams.
 
-    @ivar accounts: the accounts.
     @ivar domain: the prepared domain.
     @ivar plainWithoutTLS: whether PLAIN is offered without TLS.
-    @ivar secret: see L{__init__}.
     """
 
     def __init__(
@@ -90,9 +88,6 @@ class SASL:
         """
         Begin a log-in.
 
-        @param name: the mechanism chosen by the client.
-        @param secure: as for L{mechanisms}.
-        @param bindings: as for L{mechanisms}.
         @param attempt: runs password checks; default L{attemptNow}.
         @raise SASLFailure: C{invalid-mechanism}, or C{encryption-required} if it is offered under TLS only.
         @raise BindingRefused: C{invalid-mechanism} for an unavailable mechanism with channel binding.
@@ -136,9 +131,7 @@ class Mechanism:
     """
     A row of the table.
 
-    @ivar name: its name on the wire.
     @ivar unavailableCondition: returns the condition of the L{SASLFailure} if it is unavailable, else C{None}.
-    @ivar exchange: creates an exchange.
     @ivar binds: whether it uses channel binding.
     """
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from muccore.stream.negotiation import Negotiation
 
 implements: Final = (Spec(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
-"""The specifications that this module implements."""
 
 _PLUS: Final = "-PLUS"
 _AUTH: Final = (ns.SASL, "auth")

@@ -30,7 +30,6 @@ class RunOptions:
     """
     The server and the mode of a run.
 
-    @ivar exact: use exact mode.
     @ivar strictPayloads: in lenient mode, compare elements outside of C{jabber:client} as scansion itself does:
         attributes, children and order of children exactly as written.
     @ivar timeout: for each step, in seconds.
