@@ -48,15 +48,13 @@ def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
+@dataclass(slots=True)
 class _HistoryItem:
     """A message of the history, and its time in seconds since the epoch."""
 
-    __slots__ = ("rendered", "stamped", "when")
-
-    def __init__(self, when: float, rendered: Rendered, stamped: bool) -> None:
-        self.when = when
-        self.rendered = rendered
-        self.stamped = stamped
+    when: float
+    rendered: Rendered
+    stamped: bool
 
 
 class History:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from functools import cache
 from itertools import islice
 from typing import Any, Final
 
@@ -119,14 +120,6 @@ class SQLiteRooms:
         return self.database.read(lambda connection: listTemporaryRooms(connection, domain))
 
 
-class _SharedAffiliates(dict[str, Affiliate]):
-    """Entries without nick and reason, one for each affiliation: most of a long list share one object."""
-
-    def __missing__(self, affiliation: str) -> Affiliate:
-        affiliate = self[affiliation] = Affiliate(affiliation)
-        return affiliate
-
-
 def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
     """Read a room; see L{IRoomStore.load}."""
     row = connection.execute(
@@ -149,7 +142,8 @@ def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
 
 def _loadAffiliates(connection: sqlite3.Connection, identifier: int) -> dict[str, Affiliate]:
     affiliates: dict[str, Affiliate] = {}
-    plain = _SharedAffiliates()
+    # Entries without nick and reason, one for each affiliation: most of a long list share one object.
+    plain = cache(Affiliate)
     last: str | None = ""
     while last is not None:
         words, others, last = connection.execute(
@@ -160,7 +154,7 @@ def _loadAffiliates(connection: sqlite3.Connection, identifier: int) -> dict[str
             " FROM (SELECT * FROM affiliate WHERE room = ?1 AND jid > ?2 ORDER BY jid LIMIT ?3)",
             (identifier, last, _PAGE),
         ).fetchone()
-        affiliates.update({jid: plain[affiliation] for jid, affiliation in json.loads(words).items()})
+        affiliates.update({jid: plain(affiliation) for jid, affiliation in json.loads(words).items()})
         affiliates.update({jid: Affiliate(*entry) for jid, *entry in json.loads(others)})
     return affiliates
 
