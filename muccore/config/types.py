@@ -9,6 +9,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from configparser import ConfigParser
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -111,15 +112,13 @@ class Boolean(Type[bool]):
     """Yes or no."""
 
     allowed = "yes, no"
-    _yes: Final = frozenset(["yes", "true", "on", "1"])
-    _no: Final = frozenset(["no", "false", "off", "0"])
 
     def parse(self, text: str, base: FilePath[str]) -> bool:
         """See L{Type.parse}. Accepts the same words as C{configparser}."""
-        word = text.lower()
-        if word not in self._yes and word not in self._no:
-            raise InvalidValue()
-        return word in self._yes
+        try:
+            return ConfigParser.BOOLEAN_STATES[text.lower()]
+        except KeyError:
+            raise InvalidValue() from None
 
 
 class Choice(Type[str]):
