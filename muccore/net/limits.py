@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
@@ -90,7 +91,7 @@ class AddressLimit:
         self.total = total
         self.exempt = exempt
         self.count = 0
-        self._counts: dict[str, int] = {}
+        self._counts: Counter[str] = Counter()
 
     def enter(self, host: str, isProxy: bool = False) -> str | None:
         """
@@ -102,19 +103,16 @@ class AddressLimit:
         if self.total and self.count >= self.total:
             return "resource-constraint"
         key = addressKey(host)
-        here = self._counts.get(key, 0)
-        if self.perAddress and here >= self.perAddress and not isProxy and host not in self.exempt:
+        if self.perAddress and self._counts[key] >= self.perAddress and not isProxy and host not in self.exempt:
             return "policy-violation"
-        self._counts[key] = here + 1
+        self._counts[key] += 1
         self.count += 1
         return None
 
     def leave(self, host: str) -> None:
         """Stop counting an admitted connection, which has ended."""
         key = addressKey(host)
-        here = self._counts[key] - 1
-        if here:
-            self._counts[key] = here
-        else:
+        self._counts[key] -= 1
+        if not self._counts[key]:
             del self._counts[key]
         self.count -= 1
