@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import gatherResults
 from twisted.python.filepath import FilePath
+
+from muccore.interfaces import StoreUnavailable
 
 if TYPE_CHECKING:
     import unittest
@@ -32,6 +35,9 @@ class Contract(TestCase):
     durable = True
     """Whether another store at the same place finds the content of this one."""
 
+    requests: Sequence[tuple[Any, ...]]
+    """A request of each kind: the name of the method, and its arguments."""
+
     def makeStore(self, place: FilePath[str]) -> Any:
         """Make a store at a path in the test's folder, where at first nothing is, without opening it."""
         raise NotImplementedError("a contract's makeStore")
@@ -54,6 +60,14 @@ class Contract(TestCase):
             return store
         await store.close()
         return await self.opened()
+
+    async def test_closed(self) -> None:
+        """A store that is not open refuses every request."""
+        for store in (self.makeStore(self.place), await self.opened()):
+            await store.close()
+            for name, *arguments in self.requests:
+                with self.assertRaises(StoreUnavailable):
+                    await getattr(store, name)(*arguments)
 
     async def test_closedTwice(self) -> None:
         """A store can be closed again, before and after the first C{close} has fired."""

@@ -9,16 +9,7 @@ from typing import Any, Final
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import (
-    Affiliate,
-    IRoomStore,
-    PublicRooms,
-    RoomChange,
-    RoomRecord,
-    StoreError,
-    StoreUnavailable,
-    Subject,
-)
+from muccore.interfaces import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
 from muccore.testing.contracts.base import Contract
 
 SETTINGS: Final = {"title": "Straße ✓ \U0001f600", "maxUsers": 20, "moderated": True, "langs": ["de", "en"], "log": ""}
@@ -47,25 +38,18 @@ PLAIN: Final = RoomRecord(settings={}, affiliates={})
 class RoomStoreContract(Contract):
     """Tests of an L{IRoomStore}."""
 
+    requests = (
+        ("load", "cave@chat.lit"),
+        ("save", "cave@chat.lit", PLAIN),
+        ("change", "cave@chat.lit", RoomChange()),
+        ("destroy", "cave@chat.lit"),
+        ("publicRooms", "chat.lit", None, None, 1),
+        ("temporaryRooms", "chat.lit"),
+    )
+
     async def test_interface(self) -> None:
         """It provides the interface."""
         verifyObject(IRoomStore, self.makeStore(self.place))
-
-    async def test_closed(self) -> None:
-        """A store that is not open refuses every request."""
-        for store in (self.makeStore(self.place), await self.opened()):
-            await store.close()
-            requests: list[tuple[Any, ...]] = [
-                ("load", "cave@chat.lit"),
-                ("save", "cave@chat.lit", PLAIN),
-                ("change", "cave@chat.lit", RoomChange()),
-                ("destroy", "cave@chat.lit"),
-                ("publicRooms", "chat.lit", None, None, 1),
-                ("temporaryRooms", "chat.lit"),
-            ]
-            for name, *arguments in requests:
-                with self.assertRaises(StoreUnavailable):
-                    await getattr(store, name)(*arguments)
 
     async def test_closeFinishes(self) -> None:
         """Requests before C{close} are done when it fires."""
