@@ -36,7 +36,7 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
     removed = []
     if settings.membersOnly and not old.membersOnly:
         nonMembers = [occupant for occupant in room.occupants.values() if occupant.affiliation is Affiliation.NONE]
-        removed = [room.removeOccupant(occupant, (322,)) for occupant in nonMembers]
+        removed = [room.removeOccupant(occupant, 322) for occupant in nonMembers]
     voiced = []
     if old.moderated and not settings.moderated:
         # In an unmoderated room everybody has voice (§4.2).

@@ -196,23 +196,36 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
     changed: dict[str, tuple[Occupant, str | None]] = {}
     newlyPrivileged: dict[str, Occupant] = {}
     absent = []
+
+    def remove(occupant: Occupant, code: int, reason: str | None) -> None:
+        removed.append(room.removeOccupant(occupant, code, change.actor, reason))
+
+    def update(occupant: Occupant, role: Role, reason: str | None) -> None:
+        occupant.role = role
+        changed[occupant.address] = (occupant, reason)
+        if room.updateVisibility(occupant):
+            newlyPrivileged[occupant.address] = occupant
+
     for key, reason in change.reasons.items():
         present = room.occupantsAffectedBy(key)
         if not present:
             absent.append((key, reason))
         for occupant in present:
-            if _updateAffiliation(room, occupant, change.actor, reason, removed, changed):
-                newlyPrivileged[occupant.address] = occupant
+            old, new = occupant.affiliation, room.affiliations.get(occupant.account)
+            occupant.affiliation = new
+            if new is Affiliation.OUTCAST:
+                remove(occupant, 301, reason)
+            elif new is Affiliation.NONE and new is not old and room.settings.membersOnly:
+                remove(occupant, 321, reason)
+            elif new is not old:
+                update(occupant, roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated), reason)
     for occupant, role, reason in change.roles:
         # The occupant may have left or been removed by an earlier item.
         if room.occupants.get(occupant.nick) is occupant and occupant.role is not role:
             if role is Role.NONE:
-                removed.append(room.removeOccupant(occupant, (307,), change.actor, reason))
+                remove(occupant, 307, reason)
             else:
-                occupant.role = role
-                if room.updateVisibility(occupant):
-                    newlyPrivileged[occupant.address] = occupant
-                changed[occupant.address] = (occupant, reason)
+                update(occupant, role, reason)
     for key, reason in absent:
         _announceAbsent(room, key, reason)
 
@@ -229,30 +242,6 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
                     room.sendOccupantList(session)
 
     return announce
-
-
-def _updateAffiliation(
-    room: Room,
-    occupant: Occupant,
-    actor: str | None,
-    reason: str | None,
-    removed: list[OccupantPresence],
-    changed: dict[str, tuple[Occupant, str | None]],
-) -> bool:
-    """Update an occupant's affiliation, and their role with it; the result is that of L{Room.updateVisibility}."""
-    old, new = occupant.affiliation, room.affiliations.get(occupant.account)
-    if new is old:
-        return False
-    occupant.affiliation = new
-    if new is Affiliation.OUTCAST:
-        removed.append(room.removeOccupant(occupant, (301,), actor, reason))
-    elif new is Affiliation.NONE and room.settings.membersOnly:
-        removed.append(room.removeOccupant(occupant, (321,), actor, reason))
-    else:
-        occupant.role = roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated)
-        changed[occupant.address] = (occupant, reason)
-        return room.updateVisibility(occupant)
-    return False
 
 
 def _announceAbsent(room: Room, key: str, reason: str | None) -> None:

@@ -150,7 +150,6 @@ class Room:
     def broadcastPresence(
         self,
         occupant: Occupant,
-        codes: Iterable[int] = (),
         ownCodes: Iterable[int] = (),
         actor: str | None = None,
         reason: str | None = None,
@@ -160,11 +159,10 @@ class Room:
         """
         Send an occupant's present presence to all, the occupant last.
 
-        @param codes: status codes for all.
         @param ownCodes: status codes for the occupant.
         @param exclude: a session of the occupant to leave out.
         """
-        presence = OccupantPresence(occupant, codes=codes, actor=actor, reason=reason)
+        presence = OccupantPresence(occupant, actor=actor, reason=reason)
         self.broadcastOccupant(presence, occupant)
         self._sendToSelf(occupant, presence, ownCodes, id, exclude)
 
@@ -379,19 +377,14 @@ class Room:
             self.broadcastPresence(occupant)
 
     def removeOccupant(
-        self,
-        occupant: Occupant,
-        codes: Iterable[int],
-        actor: str | None = None,
-        reason: str | None = None,
-        extra: bytes = b"",
+        self, occupant: Occupant, code: int, actor: str | None = None, reason: str | None = None
     ) -> OccupantPresence:
         """
         Remove an occupant with all their sessions, and notify these.
 
         @return: the presence for all others, to be sent with L{broadcastOccupant}.
         """
-        presence = OccupantPresence(occupant, leaving=True, codes=codes, actor=actor, reason=reason, extra=extra)
+        presence = OccupantPresence(occupant, leaving=True, codes=(code,), actor=actor, reason=reason)
         del self.occupants[occupant.nick]
         for jid in occupant.sessions:
             del self.sessions[jid]
