@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.interfaces.test_handlers -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Handlers: the tables in which they declare what they handle, which their domain merges, and how plugins make them.
-"""
+"""Handlers: the tables in which they declare what they handle, which their domain merges, and how plugins make them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_preflight -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Checks before the server starts, while twistd is not in the background yet and errors can be shown on the terminal.
-"""
+"""Checks before the start, while twistd is not in the background yet and errors can be shown on the terminal."""
 
 from __future__ import annotations
 

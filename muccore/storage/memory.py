@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.storage.test_memory -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-C{memory:}, accounts and rooms that are lost when the server ends, for tests. They pass the contract suites.
-"""
+"""C{memory:}, accounts and rooms that are lost when the server ends, for tests. They pass the contract suites."""
 
 from __future__ import annotations
 
