@@ -59,6 +59,7 @@ class WokkelStream(EventDispatcher):
         self.iqDeferreds: dict[str, Deferred[Any]] = {}
         self.iqDefaultTimeout = REQUEST_TIMEOUT
         self.hasObservers = False
+        self._clock = clock
         # Twisted's IQ calls it by this name.
         self._callLater = clock.callLater
         self._recipients: dict[str, str] = {}
@@ -129,22 +130,15 @@ class WokkelStream(EventDispatcher):
         if id in self.iqDeferreds:
             return defer.fail(ValueError("A request with this id is waiting already"))
 
-        def onTimeout() -> None:
-            del self.iqDeferreds[id]
-            deferred.errback(IQTimeout("IQ timed out"))
-
-        def cancelTimeout(result: Any) -> Any:
-            if call.active():
-                call.cancel()
-            return result
+        def timedOut(_: object, timeout: float) -> None:
+            raise IQTimeout("IQ timed out")
 
         def cancelled(_: object) -> None:
             self.iqDeferreds.pop(id, None)
 
         deferred: Deferred[Any] = Deferred(cancelled)
         timeout = getattr(request, "timeout", None)
-        call = self._callLater(self.iqDefaultTimeout if timeout is None else timeout, onTimeout)
-        deferred.addBoth(cancelTimeout)
+        deferred.addTimeout(self.iqDefaultTimeout if timeout is None else timeout, self._clock, timedOut)
         self.iqDeferreds[id] = deferred
         self.send(element)
         return deferred
