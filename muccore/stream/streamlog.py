@@ -41,20 +41,17 @@ def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None, held: b
     @param lost: the reason of the lost connection, if the stream was open.
     @param held: whether the session waits to be resumed.
     """
-    why = _describeReason(error, clean, lost)
-    return Phrase(f"{why}, may be resumed") if held else why
-
-
-def _describeReason(error: Phrase | None, clean: bool, lost: Failure | None) -> Phrase:
     if error is not None:
-        return error
-    if clean:
-        return Phrase("closed by the client")
-    if lost is None:
-        return Phrase("stream error from the client")
-    if isinstance(lost.value, ConnectionAborted) and lost.value.args:
-        return Phrase(lost.value.args[0])
-    return Phrase("disconnected" if isinstance(lost.value, ConnectionDone) else "connection lost")
+        why: str = error
+    elif clean:
+        why = "closed by the client"
+    elif lost is None:
+        why = "stream error from the client"
+    elif isinstance(lost.value, ConnectionAborted) and lost.value.args:
+        why = lost.value.args[0]
+    else:
+        why = "disconnected" if isinstance(lost.value, ConnectionDone) else "connection lost"
+    return Phrase(f"{why}, may be resumed" if held else why)
 
 
 def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str, resumed: bool) -> None:
