@@ -309,11 +309,7 @@ class MUCCoreService(Service):
             self._stopped = Deferred()
             self._whenIdle(self._stop).chainDeferred(self._stopped)
         waiting: Deferred[None] = Deferred()
-
-        def stopped(result: None) -> None:
-            waiting.callback(None)
-
-        self._stopped.addCallback(stopped)
+        self._stopped.addCallback(waiting.callback)
         return waiting
 
     async def _stop(self) -> None:
