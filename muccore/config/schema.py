@@ -151,8 +151,8 @@ class HTTPSection:
     publicUrl: str = _option(
         HTTPSURL(),
         "",
-        "The URL under which clients reach the site, announced by its discovery. By default that of the request, if it "
-        "came over HTTPS.",
+        "The URL under which clients reach the site, announced by its discovery. By default that of the request, "
+        "with the port of tls_listen if the request did not come over HTTPS.",
     )
 
 

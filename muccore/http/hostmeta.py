@@ -25,13 +25,14 @@ WEBSOCKET: Final = "urn:xmpp:alt-connections:websocket"
 """The relation of XMPP over WebSocket."""
 
 _XRD: Final = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
-_HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_HOST: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class HostMeta(Resource):
     """
-    One of the two documents. It announces only what is under TLS (§3.2): at the public URL of the site, or where it was
-    requested, if that was under TLS.
+    One of the two documents. It announces what is under TLS (§2): at the public URL of the site, where it was
+    requested, if that was under TLS, or at the port of the site under TLS. Without all of these it announces what is
+    not under TLS, if clients may log in so.
     """
 
     def __init__(self, site: HTTPSite, links: Mapping[str, str], asJSON: bool) -> None:
@@ -47,7 +48,7 @@ class HostMeta(Resource):
         base = self._base(request)
         if base is None:
             request.setResponseCode(404)
-            return plain(request, "This is to be requested over HTTPS.")
+            return plain(request, "No way to connect from here is under TLS.")
         links = [{"rel": relation, "href": base + path} for relation, path in self._links.items()]
         if self._json:
             request.setHeader(b"Content-Type", b"application/json")
@@ -58,9 +59,15 @@ class HostMeta(Resource):
         return "\n".join([*lines, "</XRD>\n"]).encode()
 
     def _base(self, request: Request) -> str | None:
-        """What precedes a path in a C{wss} URL."""
-        url = self._site.settings.publicURL
-        if url:
-            return "wss" + url.removeprefix("https")
-        host = ",".join(headerValues(request, "Host")).lower()
-        return f"wss://{host}" if self._site.isSecure(request) and _HOST.fullmatch(host) else None
+        """What precedes a path in a C{wss} or C{ws} URL."""
+        settings = self._site.settings
+        if settings.publicURL:
+            return "wss" + settings.publicURL.removeprefix("https")
+        host = _HOST.fullmatch(",".join(headerValues(request, "Host")).lower())
+        if host is None:
+            return None
+        if self._site.isSecure(request):
+            return f"wss://{host[0]}"
+        if settings.tlsPort is not None:
+            return f"wss://{host[1]}:{settings.tlsPort}"
+        return f"ws://{host[0]}" if settings.plain else None

@@ -61,6 +61,8 @@ class HTTPSettings:
     @ivar allowedOrigins: the origins whose pages may use WebSocket, in lower case; C{"*"} among them allows all.
     @ivar trustedProxies: the addresses whose C{X-Forwarded-For} and C{X-Forwarded-Proto} are believed.
     @ivar tls: the context of TLS, or C{None}.
+    @ivar tlsPort: the port of the site under TLS, or C{None}.
+    @ivar plain: whether clients may log in without TLS.
     """
 
     domains: tuple[str, ...]
@@ -68,6 +70,8 @@ class HTTPSettings:
     allowedOrigins: frozenset[str] = frozenset()
     trustedProxies: Container[str] = ()
     tls: Any = None
+    tlsPort: int | None = None
+    plain: bool = False
 
 
 class SiteChannel(HTTPChannel):

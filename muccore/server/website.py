@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
+from muccore.config.endpoints import socketAddress
 from muccore.config.schema import Settings
 from muccore.http.hostmeta import JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
 from muccore.http.site import HTTPSettings, HTTPSite, IAdmission
@@ -33,6 +34,7 @@ def siteSettings(settings: Settings, features: StreamFeatures) -> HTTPSettings:
     @param features: of the streams over WebSocket, which have the hosts and their certificates.
     """
     http, domains = settings.http, tuple(features.hosts)
+    addresses = filter(None, map(socketAddress, http.tlsListen))
     own = [f"https://{dnsName(domain)}" for domain in domains]
     return HTTPSettings(
         domains=domains,
@@ -40,4 +42,6 @@ def siteSettings(settings: Settings, features: StreamFeatures) -> HTTPSettings:
         allowedOrigins=frozenset([*http.allowedOrigins, *own]),
         trustedProxies=Networks(str(network) for network in http.trustedProxies),
         tls=features.directTLS,
+        tlsPort=next((port for _, _, port in addresses if port), None),
+        plain=settings.c2s.tls != "required",
     )

@@ -43,7 +43,7 @@ class HostMetaTests(SiteCase):
         self.assertEqual(json.loads(transport.value().partition(b"\r\n\r\n")[2]), {"links": links})
 
     def test_onlyTLS(self) -> None:
-        """Only addresses under TLS are announced: the one requested, if that is, or the configured one."""
+        """Addresses under TLS are announced: the one requested, if that is, or the configured one."""
         for url, headers, host, expected in (
             ("", [], "127.0.0.1", None),
             ("", [FORWARDED], "127.0.0.1", "wss://chat.example.org/ws&"),
@@ -57,6 +57,19 @@ class HostMetaTests(SiteCase):
             if expected:
                 [link] = json.loads(transport.value().partition(b"\r\n\r\n")[2])["links"]
                 self.assertEqual(link["href"], expected)
+
+    def test_plain(self) -> None:
+        """To a request that is not under TLS, the port under TLS is announced, or ws if clients may log in so."""
+        for port, plain, expected in (
+            (5281, False, "wss://chat.example.org:5281/ws&"),
+            (5281, True, "wss://chat.example.org:5281/ws&"),
+            (None, True, "ws://chat.example.org/ws&"),
+        ):
+            self.configure(tlsPort=port, plain=plain)
+            transport = self.request(JRD_PATH)
+            self.assertStatus(200, transport)
+            [link] = json.loads(transport.value().partition(b"\r\n\r\n")[2])["links"]
+            self.assertEqual(link["href"], expected)
 
     def test_host(self) -> None:
         """The host of the request is used only if it is one."""

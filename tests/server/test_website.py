@@ -25,7 +25,7 @@ from muccore.testing.scansion.websocket import WebSocketClient, connect
 from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
 from tests.certificates import makeCertificate
-from tests.configuration import ConfigurationFile
+from tests.configuration import ENCRYPTED, ConfigurationFile
 from tests.endtoend.clients import logIn
 from tests.stream.clients import ScramClient
 
@@ -177,6 +177,14 @@ class WebSiteTests(TestCase):
             self.assertTrue(response.startswith(b"HTTP/1.1 200 "), response)
             self.assertIn(expected, response)
 
+    def test_tlsPort(self) -> None:
+        """The first port under TLS that is known is the one to announce."""
+        for listen, expected in ((LOOPBACK, None), (f"{LOOPBACK}\n tcp:5281:interface=127.0.0.1", 5281)):
+            file = ConfigurationFile(self, http={"tls_listen": listen}, c2s=ENCRYPTED)
+            settings = load(file.path)
+            made = siteSettings(settings, ServerComponents(settings, Clock()).webSocket.features)
+            self.assertEqual((made.tlsPort, made.plain), (expected, False))
+
     def test_settings(self) -> None:
         """The origin of the domain itself is allowed, as browsers write it, besides those of the configuration."""
         settings = makeSettings(
@@ -185,4 +193,5 @@ class WebSiteTests(TestCase):
         )
         made = siteSettings(settings, ServerComponents(settings, Clock()).webSocket.features)
         self.assertEqual(made.allowedOrigins, {"https://xn--bcher-kva.example", "http://localhost:8080"})
+        self.assertEqual((made.tlsPort, made.plain), (None, True))
         self.assertEqual(["127.0.0.1" in made.trustedProxies, "127.0.0.2" in made.trustedProxies], [True, False])
