@@ -89,13 +89,9 @@ class _Reader:
 
     def _continue(self, number: int, line: str) -> None:
         if self._entry is None:
-            self._report(
-                number,
-                self._name,
-                None,
-                f"found {quoted(line)} after white space, which would continue a value, but there is none above; "
-                "allowed: a key or a section at the start of its line",
-            )
+            text = "after white space, which would continue a value, but there is none above"
+            allowed = "a key or a section at the start of its line"
+            self._report(number, self._name, None, f"found {quoted(line)} {text}; allowed: {allowed}")
         else:
             self._entry.lines.append(Line(number, line))
 

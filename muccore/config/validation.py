@@ -55,11 +55,8 @@ def _checkEncryption(settings: Settings) -> Iterator[Finding]:
     if settings.c2s.tls == "off":
         yield "c2s", "tls", f"found 'off' {where}; allowed there: required, optional (or {_LOOPBACK})"
     elif settings.c2s.tls == "optional" and settings.c2s.allowPlaintextAuth:
-        yield (
-            "c2s",
-            "allow_plaintext_auth",
-            f"found 'yes' with tls = optional {where}; allowed there: no (or set tls = required, or {_LOOPBACK})",
-        )
+        text = f"found 'yes' with tls = optional {where}; allowed there: no (or set tls = required, or {_LOOPBACK})"
+        yield "c2s", "allow_plaintext_auth", text
 
 
 def _checkCertificate(settings: Settings) -> Iterator[Finding]:
@@ -99,20 +96,14 @@ def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
 
 def _checkSizes(settings: Settings) -> Iterator[Finding]:
     """Require room for a whole stanza."""
-    limits = settings.limits
-    if limits.stanzaSizeUnauthenticated > limits.stanzaSize:
-        yield (
-            "limits",
-            "stanza_size_unauthenticated",
-            f"found {limits.stanzaSizeUnauthenticated} bytes; allowed: at most stanza_size, {limits.stanzaSize} bytes",
-        )
-    if settings.transport.outboxLimit < limits.stanzaSize:
-        yield (
-            "transport",
-            "outbox_limit",
-            f"found {settings.transport.outboxLimit} bytes; "
-            f"allowed: at least [limits] stanza_size, {limits.stanzaSize} bytes",
-        )
+    size, early = settings.limits.stanzaSize, settings.limits.stanzaSizeUnauthenticated
+    outbox = settings.transport.outboxLimit
+    if early > size:
+        text = f"found {early} bytes; allowed: at most stanza_size, {size} bytes"
+        yield "limits", "stanza_size_unauthenticated", text
+    if outbox < size:
+        text = f"found {outbox} bytes; allowed: at least [limits] stanza_size, {size} bytes"
+        yield "transport", "outbox_limit", text
 
 
 def _checkDomains(settings: Settings) -> Iterator[Finding]:

@@ -153,9 +153,6 @@ class OpportunisticConnection(BoundedConnection):
         super()._release()
 
 
-# Creation
-
-
 def transportClass(
     flusher: FlushScheduler,
     opportunistic: bool = True,
