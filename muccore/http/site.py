@@ -272,7 +272,7 @@ class _DirectTLSFactory(ServerFactory):
 
 
 class Index(Resource):
-    """The resource of C{/}: tells people what is there, by the descriptions of resources."""
+    """The resource of C{/}: tells people what is there. C{entries} has descriptions of resources by path."""
 
     def __init__(self, site: HTTPSite) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ payload is dropped.
 
 @implementer(ISessionObserver)
 class PresenceHandler(Handler):
-    """Keeps and sends the presence of sessions; C{directedLimit} bounds the addresses of directed one, for each."""
+    """Keeps and sends the presence of sessions; each may direct presence to C{directedLimit} addresses."""
 
     parent: IUserDomain
 

@@ -48,7 +48,7 @@ class AffiliationItem:
 
 @dataclass(frozen=True)
 class RoleItem:
-    """A requested role for the occupant of a nick."""
+    """A role requested for the occupant with a nick."""
 
     nick: str
     role: Role
