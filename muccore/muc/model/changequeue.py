@@ -37,6 +37,10 @@ class ChangeQueue:
         """Whether a stanza has to wait because earlier ones of its sender do. Ask only while C{changing}."""
         return sender in self._senders
 
+    def senders(self) -> list[str]:
+        """Whose stanzas wait or are being committed, by full JID."""
+        return list(self._senders)
+
     def enqueue(self, sender: str, refusable: bool, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
         Call a function once everything before it is done.

@@ -192,17 +192,31 @@ def _discard(stanza: Rendered, to: bytes) -> None:
 
 def domainLost(handler: RoomHandler, domain: str) -> None:
     """
-    Remove the occupants at a domain, as if a stanza to each had come back now: in order with what they have sent. They
-    are not sent that the others go: for 1000 occupants of one room that would be 500 000 stanzas to nobody.
+    Remove the occupants at a domain, and those who are about to enter, as if a stanza to each had come back now: in
+    order with what they have sent before, and will send if they return.
     """
+
+    def opened(room: Room | None) -> None:
+        if room is not None:
+            _removeLost(handler, room, domain)
+
     for room in list(handler.rooms.live.values()):
-        gone = [session for session in room.sessions.values() if session.occupant.account.domain == domain]
-        for session in gone:
-            session.deliver = _discard
-        for session in gone:
-            bounced = stanza("presence", "error", from_=session.jid, to=room.jid.bare)
-            bounced.children.append(errorElement(StanzaError("remote-server-timeout")))
-            handler.parent.dispatch(bounced, room.jid)
+        _removeLost(handler, room, domain)
+    for bare in handler.rooms.opening():
+        # Whoever waits for a room that cannot be loaded is told that, but not this.
+        handler.rooms.open(bare).addCallbacks(opened, lambda _: None)
+
+
+def _removeLost(handler: RoomHandler, room: Room, domain: str) -> None:
+    lost = [session for session in room.sessions.values() if session.occupant.account.domain == domain]
+    for session in lost:
+        # They are not sent that the others go: for 1000 occupants that would be 500 000 stanzas to nobody.
+        session.deliver = _discard
+    waiting = [sender for sender in room.changeQueue.senders() if parse(sender).domain == domain]
+    for address in dict.fromkeys([*(session.jid for session in lost), *waiting]):
+        bounced = stanza("presence", "error", from_=address, to=room.jid.bare)
+        bounced.children.append(errorElement(StanzaError("remote-server-timeout")))
+        handler.parent.dispatch(bounced, room.jid)
 
 
 @dispatchToRoom(leaving=True, missing=_ignore)

@@ -125,6 +125,10 @@ class Rooms:
         loading.addBoth(self._opened, bare)
         return waiting
 
+    def opening(self) -> list[str]:
+        """The bare JIDs of the rooms that are being loaded."""
+        return list(self._opening)
+
     def _loaded(self, record: RoomRecord | None, bare: str) -> Room | None:
         if record is None:
             return None

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from twisted.internet.defer import Deferred
 
-from muccore.interfaces import RoomChange
 from muccore.routing.component import Component
 from muccore.routing.unreachable import Unreachable
+from muccore.testing.defaults import defaultOptions
 from muccore.testing.inmemory import Client, parseStanza
 from tests.muc.muchelpers import ROOM, RoomTestCase, X, affiliation, say, sendAdmin, summary
 
@@ -92,28 +94,57 @@ class ComponentOccupantTests(RoomTestCase):
         self.component.streamLost(self.stream, False)
         self.assertEqual(list(self.server.muc.rooms.live), [ROOM])
 
-    def test_goneWhileJoining(self) -> None:
-        """A join that waits behind a change when the component goes is undone."""
-        self.join(B, "B")
-        writing: Deferred[None] = Deferred()
-
-        def change(room: str, change: RoomChange) -> Deferred[None]:
-            return writing
-
-        self.patch(self.server.store, "change", change)
-        sendAdmin(self.owner, affiliation(f"b@{NAME}", "member"))
-        self.send(B, f"<presence to='{ROOM}/B'>{X}</presence>")
+    def loseConnection(self, returning: bool) -> None:
+        """Lose the component; if it is returning, it connects again at once."""
         self.component.streamLost(self.stream, False)
-        writing.callback(None)
-        self.server.clock.advance(0)
-        self.assertEqual(list(self.server.muc.rooms.live[ROOM].sessions), [self.owner.address])
+        if returning:
+            self.component.connect(self.stream)
+
+    def joinLate(self, member: str) -> Deferred[None]:
+        """Let B enter, behind a subject that waits until a change is committed, which the returned Deferred does."""
+        writing: Deferred[None] = Deferred()
+        self.patch(self.server.store, "change", lambda room, change: writing)
+        sendAdmin(self.owner, affiliation(member, "member"))
+        self.send(B, f"<message to='{ROOM}' type='groupchat'><subject>s</subject></message>")
+        self.join(B, "B")
+        return writing
+
+    def test_goneWhileJoining(self) -> None:
+        """A join that waits behind a change when the component goes is undone, even if it has returned meanwhile."""
+        for returning, member in ((False, "romeo@localhost"), (True, "juliet@localhost")):
+            writing = self.joinLate(member)
+            self.loseConnection(returning)
+            writing.callback(None)
+            self.server.clock.advance(0)
+            self.assertEqual(list(self.server.muc.rooms.live[ROOM].sessions), [self.owner.address])
+            self.component.stream = self.stream
 
     def test_goneWhileLoading(self) -> None:
-        """So is one to a room that is being loaded."""
-        loading: Deferred[None] = Deferred()
-        self.patch(self.server.store, "load", lambda room: loading)
-        self.send(A, f"<presence to='stored@conference.localhost/A'>{X}</presence>")
-        self.component.streamLost(self.stream, False)
-        loading.callback(None)
+        """So is one to a room that is being loaded, or created."""
+        for returning, method in product((False, True), ("load", "save")):
+            pending: Deferred[None] = Deferred()
+            self.patch(self.server.muc, "options", defaultOptions(lockNewRooms=False))
+            patched = self.patch(self.server.store, method, lambda *_, pending=pending: pending)
+            self.send(A, f"<presence to='stored@conference.localhost/A'>{X}</presence>")
+            self.loseConnection(returning)
+            pending.callback(None)
+            self.server.clock.advance(0)
+            self.assertEqual(list(self.server.muc.rooms.live), [ROOM], (returning, method))
+            patched.restore()
+            self.component.stream = self.stream
+
+    def test_returned(self) -> None:
+        """What the component sends when it has returned comes after that."""
+        writing = self.joinLate("romeo@localhost")
+        self.loseConnection(True)
+        self.join(B, "B2")
+        writing.callback(None)
         self.server.clock.advance(0)
-        self.assertEqual(list(self.server.muc.rooms.live), [ROOM])
+        self.assertReceived(
+            self.owner,
+            "room normal item romeo@localhost member",
+            "result q",
+            f"B available none/participant jid={B}",
+            f"B unavailable none/none jid={B} 333",
+            f"B2 available none/participant jid={B}",
+        )
