@@ -85,7 +85,8 @@ class RoomHandler(Handler):
         Once a change is durable, apply it, send the result, and announce it, in this order.
 
         @param writing: as in L{commitThenAnnounce}.
-        @param apply: applies the change; returns a function that announces it.
+        @param apply: applies the change, and announces what precedes the result; returns a function that announces the
+            rest.
         """
 
         def announce() -> object:
