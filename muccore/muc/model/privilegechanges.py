@@ -23,7 +23,7 @@ from muccore.muc.model.privileges import (
     checkRoleChange,
     roleAfterAffiliationChange,
 )
-from muccore.muc.model.rendering import OccupantPresence
+from muccore.muc.model.rendering import Actor, OccupantPresence
 from muccore.muc.model.room import Room
 from muccore.xmpp import ns
 from muccore.xmpp.element import stanza
@@ -60,15 +60,21 @@ class PrivilegeChange:
     """
     A checked request.
 
-    @ivar actor: the nick of the requester, if they are in the room.
+    @ivar actor: the requester, unless users change their own affiliation.
     @ivar affiliates: the entries that change, for the store; empty if there is nothing to store.
     @ivar reasons: the reason for each key of C{affiliates} whose affiliation changes.
     """
 
-    actor: str | None = None
+    actor: Actor | None = None
     affiliates: dict[str, Affiliate | None] = field(default_factory=dict)
     reasons: dict[str, str | None] = field(default_factory=dict)
     roles: list[tuple[Occupant, Role, str | None]] = field(default_factory=list)
+
+
+def actorOf(room: Room, jid: JID) -> Actor:
+    """The requester with a full JID, who may be outside the room."""
+    occupant = room.occupantByRealJID(jid.full)
+    return Actor(jid.bare, occupant.nick if occupant is not None else None)
 
 
 def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) -> PrivilegeChange:
@@ -79,7 +85,7 @@ def plan(room: Room, actor: JID, items: Iterable[AffiliationItem | RoleItem]) ->
     @raise StanzaError: for the first item that is not allowed; nothing is changed.
     """
     occupant = room.occupantByRealJID(actor.full)
-    change = PrivilegeChange(occupant.nick if occupant is not None else None)
+    change = PrivilegeChange(actorOf(room, actor))
     actorAffiliation = room.affiliations.get(actor)
     for item in items:
         if isinstance(item, RoleItem):

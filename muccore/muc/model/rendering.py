@@ -10,7 +10,7 @@ the occupant (status 110). The first two are rendered once for all recipients.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
@@ -51,6 +51,18 @@ def extractPresencePayload(presence: Element, room: JID) -> bytes:
     return b"".join(parts)
 
 
+class Actor(NamedTuple):
+    """
+    Who caused a change.
+
+    @ivar jid: their bare JID.
+    @ivar nick: their nick, if they are in the room.
+    """
+
+    jid: str
+    nick: str | None
+
+
 def statusCodes(codes: Iterable[int]) -> bytes:
     """C{<status/>} elements, in rising order."""
     return b"".join(b"<status code='%d'/>" % code for code in sorted(codes))
@@ -61,10 +73,11 @@ def item(
     role: Role | None = None,
     jid: str | None = None,
     nick: str | None = None,
-    actor: str | None = None,
+    actor: Actor | None = None,
     reason: str | None = None,
+    showActorJID: bool = False,
 ) -> bytes:
-    """An C{<item/>} of C{muc#user}; C{actor} is a nick."""
+    """An C{<item/>} of C{muc#user}. An actor of whom nothing may be shown is left out."""
     parts = [f"<item affiliation='{affiliation.xmlName}'"]
     if role is not None:
         parts.append(f" role='{role.xmlName}'")
@@ -72,16 +85,17 @@ def item(
         parts.append(f" jid='{escapeAttribute(jid)}'")
     if nick is not None:
         parts.append(f" nick='{escapeAttribute(nick)}'")
-    if actor is None and not reason:
-        parts.append("/>")
-    else:
-        parts.append(">")
-        if actor is not None:
-            parts.append(f"<actor nick='{escapeAttribute(actor)}'/>")
-        if reason:
-            parts.append(f"<reason>{escapeText(reason)}</reason>")
-        parts.append("</item>")
+    children = "" if actor is None else _actor(actor, showActorJID)
+    if reason:
+        children += f"<reason>{escapeText(reason)}</reason>"
+    parts.append(f">{children}</item>" if children else "/>")
     return "".join(parts).encode("utf-8")
+
+
+def _actor(actor: Actor, showJID: bool) -> str:
+    nick = "" if actor.nick is None else f" nick='{escapeAttribute(actor.nick)}'"
+    jid = f" jid='{escapeAttribute(actor.jid)}'" if showJID else ""
+    return f"<actor{nick}{jid}/>" if nick or jid else ""
 
 
 def _presence(
@@ -118,7 +132,7 @@ class OccupantPresence:
         leaving: bool = False,
         codes: Iterable[int] = (),
         nick: str | None = None,
-        actor: str | None = None,
+        actor: Actor | None = None,
         reason: str | None = None,
         payload: bytes | None = None,
         affiliation: Affiliation | None = None,
@@ -128,7 +142,7 @@ class OccupantPresence:
         @param leaving: whether the type is C{unavailable}; the role is then C{none}, unless C{nick} is given.
         @param codes: status codes for all recipients.
         @param nick: the new nick in a nick change.
-        @param actor: the nick of who caused it.
+        @param actor: who caused it; their real JID is in the versions for those who may see real JIDs.
         @param payload: from L{extractPresencePayload}; C{None} for the occupant's latest, or none if leaving.
         @param affiliation: shown instead of the occupant's.
         @param extra: another child of C{<x/>}, rendered.
@@ -146,17 +160,19 @@ class OccupantPresence:
         self._reason = reason
         self._extra = extra
 
-    def _render(self, jid: str | None, codes: Iterable[int], last: bytes, identity: bytes = b"") -> Rendered:
-        rendered = item(self._affiliation, self._role, jid, self._nick, self._actor, self._reason)
+    def _render(
+        self, jid: str | None, seesJIDs: bool, codes: Iterable[int], last: bytes = b"", identity: bytes = b""
+    ) -> Rendered:
+        rendered = item(self._affiliation, self._role, jid, self._nick, self._actor, self._reason, seesJIDs)
         return _presence(self._head, codes, rendered, self._extra + last, self._payload, identity)
 
     def withoutJID(self) -> Rendered:
         """The version for recipients who may not see the real JID."""
-        return self._render(None, self._codes, b"")
+        return self._render(None, False, self._codes)
 
     def withJID(self) -> Rendered:
         """The version for recipients who may see it."""
-        return self._render(self._primaryJID, self._codes, b"")
+        return self._render(self._primaryJID, True, self._codes)
 
     def toSelf(self, session: OccupantSession, codes: Iterable[int] = (), id: str | None = None) -> Rendered:
         """
@@ -166,7 +182,7 @@ class OccupantPresence:
         @param id: the id of the stanza that this answers (XEP-0045 §7.2.2).
         """
         identity = b"" if id is None else f" id='{escapeAttribute(id)}'".encode()
-        return self._render(session.jid, {*self._codes, *codes}, _SELF, identity)
+        return self._render(session.jid, session.seesJIDs, {*self._codes, *codes}, _SELF, identity)
 
 
 def presenceOf(occupant: Occupant) -> tuple[Rendered, Rendered]:

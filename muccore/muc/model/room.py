@@ -20,7 +20,7 @@ from muccore.muc.model.changequeue import ChangeQueue
 from muccore.muc.model.history import History, HistoryOptions
 from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
-from muccore.muc.model.rendering import OccupantPresence, presenceOf
+from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
@@ -151,7 +151,7 @@ class Room:
         self,
         occupant: Occupant,
         ownCodes: Iterable[int] = (),
-        actor: str | None = None,
+        actor: Actor | None = None,
         reason: str | None = None,
         id: str | None = None,
         exclude: OccupantSession | None = None,
@@ -377,7 +377,7 @@ class Room:
             self.broadcastPresence(occupant)
 
     def removeOccupant(
-        self, occupant: Occupant, code: int, actor: str | None = None, reason: str | None = None
+        self, occupant: Occupant, code: int, actor: Actor | None = None, reason: str | None = None
     ) -> OccupantPresence:
         """
         Remove an occupant with all their sessions, and notify these.

@@ -86,8 +86,7 @@ def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
 def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> Any:
     sender = parse(message.attributes["from"])
     invitations = invite.plan(room, sender, message, x)
-    occupant = room.occupantByRealJID(sender.full)
-    plan = privilegechanges.PrivilegeChange(occupant.nick if occupant is not None else None, invitations.affiliates)
+    plan = privilegechanges.PrivilegeChange(privilegechanges.actorOf(room, sender), invitations.affiliates)
     plan.reasons = dict.fromkeys(invitations.affiliates)
 
     def announce() -> None:

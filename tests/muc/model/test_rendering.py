@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
-from muccore.muc.model.rendering import OccupantPresence, extractPresencePayload, item, statusCodes
+from muccore.muc.model.rendering import Actor, OccupantPresence, extractPresencePayload, item, statusCodes
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.jid import parse
@@ -64,7 +66,7 @@ class ItemTests(SynchronousTestCase):
         """An item has what is known and nothing else, escaped."""
         self.assertEqual(item(Affiliation.NONE), b"<item affiliation='none'/>")
         self.assertEqual(
-            item(Affiliation.OUTCAST, Role.NONE, "a'b@x/<", "n'", "A'", "1 < 2 & 3"),
+            item(Affiliation.OUTCAST, Role.NONE, "a'b@x/<", "n'", Actor("c@x", "A'"), "1 < 2 & 3"),
             b"<item affiliation='outcast' role='none' jid='a&apos;b@x/&lt;' nick='n&apos;'>"
             b"<actor nick='A&apos;'/><reason>1 &lt; 2 &amp; 3</reason></item>",
         )
@@ -101,6 +103,26 @@ class NoticeTests(SynchronousTestCase):
         own = f"{x} jid='romeo@localhost/a'/><status code='110'/></x>"
         self.assertPresence(notice.toSelf(self.first), sender, own)
         self.assertPresence(notice.toSelf(self.first, id="1'"), f" id='1&apos;'{sender}", own)
+
+    def test_actor(self) -> None:
+        """
+        The actor's bare JID is for those who may see real JIDs, the nick for all (§9.1); nothing is left for others
+        of an actor who is not in the room.
+        """
+        for nick, public, private in (
+            ("A", "<actor nick='A'/>", "<actor nick='A' jid='c&amp;@x'/>"),
+            (None, "", "<actor jid='c&amp;@x'/>"),
+        ):
+            notice = OccupantPresence(self.romeo, actor=Actor("c&@x", nick))
+            self.second.seesJIDs = True
+            for rendered, actor in (
+                (notice.withoutJID(), public),
+                (notice.withJID(), private),
+                (notice.toSelf(self.first), public),
+                (notice.toSelf(self.second), private),
+            ):
+                found = re.search("<actor[^>]*>", rendered.tail.decode())
+                self.assertEqual(found[0] if found else "", actor)
 
     def test_codes(self) -> None:
         """Public codes go to everybody, private ones to the occupant alone."""
