@@ -72,7 +72,7 @@ class InMemoryServerTests(SynchronousTestCase):
         server.clock.advance(4.9)
         self.assertEqual(romeo.received(), [])
         server.clock.advance(0.2)
-        self.assertEqual([element["type"] for element in romeo.received()], ["unavailable"])
+        self.assertEqual([element["type"] for element in romeo.received()], ["groupchat", "unavailable"])
 
     def test_options(self) -> None:
         """The service has the given options and store."""

@@ -72,3 +72,14 @@ def destroy(room: Room, reason: str | None = None, venue: JID | None = None, pas
     if reason is not None:
         element.add("reason", text=reason)
     room.removeAll(affiliation=Affiliation.NONE, extra=render(element, ns.MUC_USER))
+
+
+def expire(room: Room) -> None:
+    """
+    Destroy a room that was not configured in time, and tell its owner. A message does so as well as the reason, which
+    many clients do not show.
+    """
+    message = stanza("message", "groupchat", from_=room.jid.bare)
+    message.add("body", text="This room is removed, because it was not configured in time.")
+    room.broadcast(message)
+    destroy(room, "The room was not configured in time.")

@@ -41,7 +41,7 @@ def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
 
     def giveUp() -> None:
         roomlog.logDestroyed(room.jid.bare, "not configured in time")
-        configuration.destroy(room, "The room was not configured in time.")
+        configuration.expire(room)
         handler.rooms.evictIfEmpty(room)
 
     handler.rooms.awaitConfiguration(room, giveUp)
@@ -162,12 +162,10 @@ def _leave(
     id: str | None = None,
     codes: tuple[int, ...] = (),
 ) -> None:
-    if room.locked and len(room.sessions) == 1:
-        # The owner left before configuring it: discard the room (§10.1.3).
+    room.leave(session, payload, codes, id)
+    if room.locked and not room.sessions:
+        # It is forgotten below, with no <destroy/>: nobody is left, and libraries wait for an ordinary leave.
         roomlog.logDestroyed(room.jid.bare, "left before it was configured", session.jid)
-        configuration.destroy(room)
-    else:
-        room.leave(session, payload, codes, id)
     handler.rooms.evictIfEmpty(room)
 
 

@@ -147,6 +147,7 @@ class LockedTests(SlowStoreTestCase):
         self.server.clock.advance(2)
         self.assertReceived(
             self.romeo,
+            "room groupchat body:This room is removed, because it was not configured in time.",
             "Romeo unavailable none/none jid=romeo@localhost/a destroy reason=The room was not configured in time. 110",
         )
         self.assertNotIn(ROOM, self.server.muc.rooms.live)

@@ -7,7 +7,18 @@ from muccore.storage.memory import MemoryRooms
 from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
-from tests.muc.muchelpers import HOST, ROOM, MUCTestCase, attributes, configure, join, leave, sendOwner, summaries
+from tests.muc.muchelpers import (
+    HOST,
+    ROOM,
+    MUCTestCase,
+    attributes,
+    configure,
+    join,
+    leave,
+    sendOwner,
+    summaries,
+    summary,
+)
 from tests.muc.service.test_rooms import saved
 
 
@@ -93,7 +104,7 @@ class CreateTests(MUCTestCase):
         self.assertIn(" 201 ", summaries(romeo)[0])
 
     def test_timeout(self) -> None:
-        """A room that is not configured in time is destroyed, with a reason (§10.1.1, §13.6)."""
+        """A room that is not configured in time is destroyed, with a message and a reason (§10.1.1, §13.6)."""
         self.startServer(lockTimeout=30)
         romeo = self.client("romeo")
         join(romeo, "Romeo")
@@ -103,18 +114,21 @@ class CreateTests(MUCTestCase):
         self.server.clock.advance(2)
         self.assertReceived(
             romeo,
+            "room groupchat body:This room is removed, because it was not configured in time.",
             "Romeo unavailable none/none jid=romeo@localhost/a destroy reason=The room was not configured in time. 110",
         )
         self.assertEqual(self.server.muc.rooms.live, {})
         self.assertIsNone(self.record())
 
     def test_ownerLeaves(self) -> None:
-        """A creator who leaves before configuring the room is told that it is destroyed (§10.1.3)."""
+        """The room ends when its creator leaves before configuring it, which is an ordinary leave (§7.14)."""
         romeo = self.client("romeo")
         join(romeo, "Romeo")
         self.discardReceived()
-        leave(romeo, "Romeo")
-        self.assertReceived(romeo, "Romeo unavailable none/none jid=romeo@localhost/a destroy 110")
+        romeo.sends(f"<presence type='unavailable' id='1' to='{ROOM}/Romeo'/>")
+        [left] = romeo.received()
+        self.assertEqual(left.get("id"), "1")
+        self.assertEqual(summary(left), "Romeo unavailable owner/none jid=romeo@localhost/a 110")
         self.assertEqual(self.server.muc.rooms.live, {})
         self.assertEqual(self.server.clock.getDelayedCalls(), [])
 
