@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.muc.model.test_roomsettings -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A room's configuration, and one table that maps every setting to its form field, its disco feature and its status codes
-(XEP-0045 §10.1.3, §10.2, §16.5.3).
+A room's configuration, and one table that maps every setting to its field in the configuration form and in disco
+(XEP-0045 §10.1.3, §10.2, §16.5.3, §16.5.4); its disco features and its status codes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
+
+NO_LIMIT: Final = "none"
+"""The value of C{muc#roomconfig_maxusers} that stands for no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,7 @@ class ConfigField:
     @ivar options: for lists: value and label of each choice.
     @ivar trueValue: for C{list-single} fields of a boolean setting: the value that means true.
     @ivar hiddenWhenOff: accept the field, but offer it only while the setting is on.
+    @ivar infoVar: the name of the field that shows the setting in C{disco#info}; C{""} if none does.
     """
 
     setting: str
@@ -94,19 +98,39 @@ class ConfigField:
     options: tuple[tuple[str, str], ...] = ()
     trueValue: str = ""
     hiddenWhenOff: bool = False
+    infoVar: str = ""
+
+    def valueIn(self, settings: RoomSettings) -> bool | str | tuple[str, ...]:
+        """The value that a form shows for these settings."""
+        value: bool | int | str | tuple[str, ...] = getattr(settings, self.setting)
+        if self.trueValue:
+            return next(option for option, _ in self.options if (option == self.trueValue) == value)
+        if self.setting == "maxUsers":
+            return str(value) if value else NO_LIMIT
+        return value if isinstance(value, (bool, tuple)) else str(value)
 
 
 FIELDS: Final[tuple[ConfigField, ...]] = (
-    ConfigField("name", "muc#roomconfig_roomname", "text-single", "Room name"),
-    ConfigField("description", "muc#roomconfig_roomdesc", "text-single", "Room description"),
-    ConfigField("language", "muc#roomconfig_lang", "text-single", "Room language"),
+    ConfigField("name", "muc#roomconfig_roomname", "text-single", "Room name", infoVar="muc#roomconfig_roomname"),
+    ConfigField(
+        "description",
+        "muc#roomconfig_roomdesc",
+        "text-single",
+        "Room description",
+        infoVar="muc#roominfo_description",
+    ),
+    ConfigField("language", "muc#roomconfig_lang", "text-single", "Room language", infoVar="muc#roominfo_lang"),
     ConfigField(
         "persistent", "muc#roomconfig_persistentroom", "boolean", "Keep the room when the last occupant leaves"
     ),
     ConfigField("public", "muc#roomconfig_publicroom", "boolean", "List the room publicly"),
     ConfigField("membersOnly", "muc#roomconfig_membersonly", "boolean", "Make the room members-only"),
     ConfigField(
-        "allowInvites", "muc#roomconfig_allowinvites", "boolean", "Allow members to invite to a members-only room"
+        "allowInvites",
+        "muc#roomconfig_allowinvites",
+        "boolean",
+        "Allow members to invite to a members-only room",
+        infoVar="muc#roomconfig_allowinvites",
     ),
     ConfigField("moderated", "muc#roomconfig_moderatedroom", "boolean", "Only occupants with voice may speak"),
     ConfigField(
@@ -117,7 +141,13 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         (("moderators", "Moderators only"), ("anyone", "Anyone")),
         "anyone",
     ),
-    ConfigField("changeSubject", "muc#roomconfig_changesubject", "boolean", "Allow participants to change the subject"),
+    ConfigField(
+        "changeSubject",
+        "muc#roomconfig_changesubject",
+        "boolean",
+        "Allow participants to change the subject",
+        infoVar="muc#roomconfig_changesubject",
+    ),
     ConfigField(
         "allowPM",
         "muc#roomconfig_allowpm",
@@ -129,9 +159,16 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
             ("moderators", "Moderators only"),
             ("none", "Nobody"),
         ),
+        infoVar="muc#roomconfig_allowpm",
     ),
     ConfigField("maxUsers", "muc#roomconfig_maxusers", "list-single", "Maximum number of occupants"),
-    ConfigField("historyLength", "muc#maxhistoryfetch", "text-single", "Maximum number of history messages"),
+    ConfigField(
+        "historyLength",
+        "muc#maxhistoryfetch",
+        "text-single",
+        "Maximum number of history messages",
+        infoVar="muc#maxhistoryfetch",
+    ),
     ConfigField(
         "lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Registered users must use their reserved nickname"
     ),

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roomsettings import features
-from muccore.xmpp import ns
+from muccore.muc.model.roomsettings import FIELDS, features
+from muccore.xmpp import dataforms, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -58,32 +59,35 @@ def info(room: Room, sender: JID, query: Element) -> Element:
     return answer
 
 
-def _addForm(room: Room, sender: JID, answer: Element) -> None:
+def _infoFields(room: Room, sender: JID) -> Iterator[tuple[str, str, str, bool | str | tuple[str, ...]]]:
+    """The fields of C{muc#roominfo} for a sender (§16.5.4): name, type, label and value. Empty ones are left out."""
     settings = room.settings
-    subjectMod = str(int(settings.changeSubject))
-    form = answer.add("x", ns.DATA, type="result")
-    rows = [
-        ("FORM_TYPE", "hidden", "", ns.MUC_ROOMINFO),
-        ("muc#roominfo_description", "text-single", "Room description", settings.description),
-        ("muc#roominfo_lang", "text-single", "Room language", settings.language),
-        ("muc#roominfo_occupants", "text-single", "Number of occupants", str(len(room.occupants))),
-        ("muc#roominfo_subjectmod", "boolean", "Participants may change the subject", subjectMod),
-        ("muc#roomconfig_changesubject", "boolean", "Participants may change the subject", subjectMod),
-        ("muc#maxhistoryfetch", "text-single", "Maximum number of history messages", str(settings.historyLength)),
-    ]
+    yield dataforms.FORM_TYPE, "hidden", "", ns.MUC_ROOMINFO
+    for row in FIELDS:
+        if row.infoVar:
+            yield row.infoVar, row.kind, row.label, row.valueIn(settings)
+    yield "muc#roominfo_occupants", "text-single", "Number of occupants", str(len(room.occupants))
+    yield "muc#roominfo_subjectmod", "boolean", "Participants may change the subject", settings.changeSubject
     if room.subject is not None and _mayKnowSubject(room, sender):
-        rows.append(("muc#roominfo_subject", "text-single", "Room subject", room.subject.text))
-    for var, kind, label, value in rows:
+        yield "muc#roominfo_subject", "text-single", "Room subject", room.subject.text
+
+
+def _addForm(room: Room, sender: JID, answer: Element) -> None:
+    form = answer.add("x", ns.DATA, type="result")
+    for var, kind, label, value in _infoFields(room, sender):
+        if value in ("", ()):
+            continue
         field = form.add("field", var=var, type=kind)
         if label:
             field.attributes["label"] = label
-        field.add("value", text=value)
+        for each in value if isinstance(value, tuple) else (value,):
+            field.add("value", text=str(int(each)) if isinstance(each, bool) else each)
 
 
 def _mayKnowSubject(room: Room, sender: JID) -> bool:
     """
     Whether the sender may know the subject. That of a room which not everybody can find and enter is for members and
-    occupants (XEP-0045 §13.4).
+    occupants (XEP-0045 §14.4).
     """
     settings = room.settings
     if settings.public and not settings.membersOnly and not settings.password:

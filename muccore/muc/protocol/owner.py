@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roomsettings import FIELDS, MAX_USERS_CHOICES, ConfigField, RoomSettings
+from muccore.muc.model.roomsettings import FIELDS, MAX_USERS_CHOICES, NO_LIMIT, ConfigField, RoomSettings
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.dataforms import Value
@@ -27,7 +27,6 @@ _OWNERS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Room
 
 _TEXT_LIMITS: Final = {"name": 256, "description": 1024, "language": 64}
 _PASSWORD_LIMIT: Final = 1024
-_NO_LIMIT: Final = "none"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def form(room: Room, options: MUCServiceSettings) -> Element:
     for row in FIELDS:
         if row.hiddenWhenOff and not getattr(settings, row.setting):
             continue
-        rows.append((_formField(row, settings, options), _shown(row, getattr(settings, row.setting))))
+        rows.append((_formField(row, settings, options), row.valueIn(settings)))
         if row.setting == "allowInvites":
             rows += [(_PROTECTED, bool(settings.password)), (_SECRET, settings.password)]
     having = room.affiliations.withAffiliation
@@ -92,16 +91,8 @@ def _formField(row: ConfigField, settings: RoomSettings, options: MUCServiceSett
     offered |= {settings.maxUsers or limit, limit} - {0}
     choices = [(str(choice), str(choice)) for choice in sorted(offered)]
     if not limit:
-        choices.append((_NO_LIMIT, "No limit"))
+        choices.append((NO_LIMIT, "No limit"))
     return dataforms.Field(row.kind, row.var, row.label, tuple(choices), open=True)
-
-
-def _shown(row: ConfigField, value: Any) -> Value:
-    if row.trueValue:
-        return next(option for option, _ in row.options if (option == row.trueValue) == value)
-    if row.setting == "maxUsers":
-        return str(value) if value else _NO_LIMIT
-    return value if isinstance(value, bool) else str(value)
 
 
 def parse(
@@ -164,7 +155,7 @@ def _setting(row: ConfigField, value: Value, options: MUCServiceSettings) -> Any
     if row.setting == "maxUsers":
         limit = options.maxUsersLimit
         # COMPAT: "0" and "" stood for "no limit" before "none" did.
-        wanted = 0 if value in (_NO_LIMIT, "0", "") else _number(row, value)
+        wanted = 0 if value in (NO_LIMIT, "0", "") else _number(row, value)
         return min(wanted or limit, limit) if limit else wanted
     if row.setting == "historyLength":
         return min(_number(row, value), options.historyLimit)

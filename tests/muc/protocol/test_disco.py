@@ -84,20 +84,27 @@ class InfoTests(InformationTestCase):
             self.assertEqual(self.features(self.stranger), FIXED | (DEFAULT - {off} | {on}), fields)
 
     def test_form(self) -> None:
-        """The form of C{muc#roominfo} shows the current values (XEP-0128)."""
+        """The form of C{muc#roominfo} shows the current values, and no empty ones (XEP-0128)."""
         expected = {
             "FORM_TYPE": [ns.MUC_ROOMINFO],
-            "muc#roominfo_description": [""],
-            "muc#roominfo_lang": [""],
             "muc#roominfo_occupants": ["1"],
             "muc#roominfo_subjectmod": ["0"],
+            "muc#roomconfig_allowinvites": ["0"],
+            "muc#roomconfig_allowpm": ["anyone"],
             "muc#roomconfig_changesubject": ["0"],
             "muc#maxhistoryfetch": ["20"],
         }
+        setSubject(self.romeo, "")
+        self.discardReceived()
         self.assertEqual(self.roominfo(self.stranger), expected)
-        configure(self.romeo, roomdesc="A wall", lang="it", changesubject=True)
+        fields = {"roomname": "Orchard", "roomdesc": "A wall", "lang": "it", "changesubject": True}
+        configure(self.romeo, **fields, allowinvites=True, allowpm="none", **{"muc#maxhistoryfetch": "7"})
         self.enter("juliet")
         expected |= {
+            "muc#roomconfig_roomname": ["Orchard"],
+            "muc#roomconfig_allowinvites": ["1"],
+            "muc#roomconfig_allowpm": ["none"],
+            "muc#maxhistoryfetch": ["7"],
             "muc#roominfo_description": ["A wall"],
             "muc#roominfo_lang": ["it"],
             "muc#roominfo_occupants": ["2"],
@@ -107,7 +114,7 @@ class InfoTests(InformationTestCase):
         self.assertEqual(self.roominfo(self.stranger), expected)
 
     def test_subject(self) -> None:
-        """The subject is shown to everybody where everybody may enter, otherwise only to those who may (§13.4)."""
+        """The subject is shown to everybody where everybody may enter, otherwise only to those who may (§14.4)."""
         setSubject(self.romeo, "Love")
         sendAdmin(self.romeo, affiliation("member@localhost", "member"), affiliation("outcast@localhost", "outcast"))
         member, outcast = self.login("member", "outcast")
