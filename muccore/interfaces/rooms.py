@@ -35,11 +35,13 @@ class Subject:
     @ivar text: the subject; C{""} if it was cleared.
     @ivar nick: the nick of its author; C{""} for the room itself.
     @ivar stamp: when it was set, in seconds since the epoch.
+    @ivar language: its language (C{xml:lang}), if it is known.
     """
 
     text: str
     nick: str
     stamp: float
+    language: str | None = None
 
 
 @dataclass(frozen=True)

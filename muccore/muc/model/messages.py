@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from muccore.interfaces import Subject
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
-from muccore.muc.model.sanitize import fromOccupant, stripErrorBy
+from muccore.muc.model.sanitize import fromOccupant, languageOf, stripErrorBy
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element
@@ -52,7 +52,9 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
     needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
     if occupant.role < needed:
         raise StanzaError("forbidden", text="You are not allowed to change the subject.")
-    return Subject(message.childText("subject") or "", occupant.nick, room.now())
+    subject = cast(Element, message.child("subject"))
+    language = languageOf(message if languageOf(subject) is None else subject)
+    return Subject(subject.text(), occupant.nick, room.now(), language or None)
 
 
 def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
-from muccore.muc.model.sanitize import isRoomOnly, withAttributes
+from muccore.muc.model.sanitize import LANG, isRoomOnly, languageOf, withAttributes
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -23,10 +23,7 @@ from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, render
 _X_OPEN: Final = f"<x xmlns='{ns.MUC_USER}'>".encode()
 _X_CLOSE: Final = b"</x></presence>"
 _SELF: Final = b"<status code='110'/>"
-_LANG: Final = (ns.XML, "lang")
 _LANGUAGELESS: Final = frozenset({"show", "priority"})
-_LANGUAGE_LIMIT: Final = 64
-"""Longer than any sensible tag (RFC 5646 §4.4.1): the tag is written for each child."""
 
 
 def extractPresencePayload(presence: Element, room: JID) -> bytes:
@@ -34,19 +31,17 @@ def extractPresencePayload(presence: Element, room: JID) -> bytes:
     The part of a client's presence that a room broadcasts: everything but what is addressed to the room and what only
     the room may send (XEP-0045 §17.3). Children that may have a language get that of the stanza (§13).
     """
-    language = presence.attributes.get(_LANG)
-    if language is not None and len(language) > _LANGUAGE_LIMIT:
-        language = None
+    language = languageOf(presence)
     parts = []
     for child in presence.childElements():
         if child.uri == ns.MUC or isRoomOnly(child, room):
             continue
         if (
             language is not None
-            and _LANG not in child.attributes
+            and LANG not in child.attributes
             and not (child.uri == ns.CLIENT and child.name in _LANGUAGELESS)
         ):
-            child = withAttributes(child, {_LANG: language})
+            child = withAttributes(child, {LANG: language})
         parts.append(render(child))
     return b"".join(parts)
 

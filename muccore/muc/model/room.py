@@ -22,6 +22,7 @@ from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
 from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.model.sanitize import LANG
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
 from muccore.xmpp.element import Element, stanza
@@ -298,6 +299,8 @@ class Room:
             return message
         sender = f"{self.jid.bare}/{subject.nick}" if subject.nick else self.jid.bare
         message = stanza("message", "groupchat", from_=sender)
+        if subject.language is not None:
+            message.attributes[LANG] = subject.language
         message.add("subject", text=subject.text)
         message.add("delay", ns.DELAY, **{"from": self.jid.bare, "stamp": stamp(subject.stamp)})
         return message

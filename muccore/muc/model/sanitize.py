@@ -8,11 +8,23 @@ an error to its sender repeats it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID, InvalidJID, parse
+
+LANG: Final = (ns.XML, "lang")
+"""The key of the attribute C{xml:lang}."""
+
+_LANGUAGE_LIMIT: Final = 64
+"""Longer than any sensible tag (RFC 5646 §4.4.1); rooms repeat and store it."""
+
+
+def languageOf(element: Element) -> str | None:
+    """The language that an element declares; C{None} for one that is too long, too."""
+    language = element.attributes.get(LANG)
+    return language if language is None or len(language) <= _LANGUAGE_LIMIT else None
 
 
 def isForged(delay: Element, room: JID) -> bool:

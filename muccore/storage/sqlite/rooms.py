@@ -56,6 +56,7 @@ SCHEMA: Final = Schema(
             ) WITHOUT ROWID
             """,
         ),
+        ("ALTER TABLE room ADD COLUMN subject_language TEXT",),
     ),
 )
 """The tables for rooms."""
@@ -123,17 +124,17 @@ class SQLiteRooms:
 def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
     """Read a room; see L{IRoomStore.load}."""
     row = connection.execute(
-        "SELECT id, name, public, temporary, settings, subject_text, subject_nick, subject_stamp"
+        "SELECT id, name, public, temporary, settings, subject_text, subject_nick, subject_stamp, subject_language"
         " FROM room WHERE jid = ?",
         (room,),
     ).fetchone()
     if row is None:
         return None
-    identifier, name, public, temporary, settings, text, nick, stamp = row
+    identifier, name, public, temporary, settings, text, *subject = row
     return RoomRecord(
         settings=json.loads(settings),
         affiliates=_loadAffiliates(connection, identifier),
-        subject=None if text is None else Subject(text, nick, stamp),
+        subject=None if text is None else Subject(text, *subject),
         name=name,
         public=bool(public),
         temporary=bool(temporary),
@@ -205,8 +206,8 @@ def changeRoom(
 
 def _setSubject(connection: sqlite3.Connection, identifier: int, subject: Subject) -> None:
     connection.execute(
-        "UPDATE room SET subject_text = ?, subject_nick = ?, subject_stamp = ? WHERE id = ?",
-        (subject.text, subject.nick, subject.stamp, identifier),
+        "UPDATE room SET subject_text = ?, subject_nick = ?, subject_stamp = ?, subject_language = ? WHERE id = ?",
+        (subject.text, subject.nick, subject.stamp, subject.language, identifier),
     )
 
 

@@ -69,6 +69,24 @@ class OrderTests(RoomTestCase):
         assert delay is not None
         self.assertEqual(delay.attributes, {"from": ROOM, "stamp": "2001-09-09T01:46:40Z"})
 
+    def test_subjectLanguage(self) -> None:
+        """The subject keeps its language, or that of its message (§13); one longer than any tag is dropped."""
+        for outer, inner, expected in (
+            ("de", None, "de"),
+            ("de", "en", "en"),
+            ("de", "", None),
+            (None, None, None),
+            ("x" * 65, None, None),
+        ):
+            attributes = ["" if tag is None else f" xml:lang='{tag}'" for tag in (outer, inner)]
+            self.member.sends(
+                "<message to='{}' type='groupchat'{}><subject{}>s</subject></message>".format(ROOM, *attributes)
+            )
+            client = self.client("nurse")
+            join(client, "Nurse")
+            self.assertEqual(client.received()[-1].attributes.get((ns.XML, "lang")), expected)
+            client.dropConnection()
+
     def test_clearedSubject(self) -> None:
         """A cleared subject is empty and stamped; one that was never set is empty and not stamped (§7.2.15)."""
         setSubject(self.member, "")

@@ -15,7 +15,6 @@ from tests.muc.muchelpers import (
     leave,
     say,
     sendAdmin,
-    setSubject,
     summaries,
 )
 
@@ -59,7 +58,7 @@ class LoadTests(StoredRoomTestCase):
         romeo, juliet = self.login("romeo", "juliet")
         self.createRoom(romeo, persistentroom=True, roomname="Orchard", membersonly=True, roomsecret="rose")
         sendAdmin(romeo, affiliation("juliet@localhost", "member", nick="Julia"))
-        setSubject(romeo, "Love")
+        romeo.sends(f"<message to='{ROOM}' type='groupchat' xml:lang='en'><subject>Love</subject></message>")
         before = self.room().record()
         romeo.dropConnection()
         self.restart()
