@@ -127,6 +127,15 @@ def errorElement(error: _TwistedStanzaError, by: str | None = None) -> Element:
     return element
 
 
+def conditionOf(stanza: Element) -> str | None:
+    """The condition of an error stanza: one of L{STANZA_CONDITIONS}; C{None} if it has none."""
+    error = stanza.child("error")
+    for child in () if error is None else error.childElements():
+        if child.uri == ns.STANZA_ERRORS and child.name in STANZA_CONDITIONS:
+            return child.name
+    return None
+
+
 def errorReply(refused: domish.Element, error: _TwistedStanzaError, by: str | None = None) -> Element:
     """
     The error stanza for a refused one: addresses swapped, its children included, C{<error/>} last.

@@ -240,11 +240,11 @@ class OccupantsMachine(RuleBasedStateMachine):
         assert old.received() == []
         self.onlyAbout(self.receive(), who)
 
-    @rule(who=WHO, to=NICKS)
-    def bounce(self, who: str, to: str) -> None:
-        """Return a message as undeliverable: an occupant is removed."""
+    @rule(who=WHO, to=NICKS, name=st.sampled_from(("message", "presence")))
+    def bounce(self, who: str, to: str, name: str) -> None:
+        """Return a stanza as undeliverable: an occupant is removed."""
         inside = self.views[who].nick is not None
-        sendError(self.clients[who], "gone", to=f"{ROOM}/{to}")
+        sendError(self.clients[who], "gone", name, to=f"{ROOM}/{to}")
         own = self.receive()
         assert [codesOf(stanza) for stanza in own[who]] == ([[333, 110]] if inside else [])
         self.onlyAbout(own, who)

@@ -14,13 +14,20 @@ from muccore.muc.model.sanitize import fromOccupant, languageOf, stripErrorBy
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.errors import StanzaError, conditionOf
 
 _MAY_PM: Final = {"anyone": Role.VISITOR, "participants": Role.PARTICIPANT, "moderators": Role.MODERATOR}
 
 _DELIVERY_ERRORS: Final = frozenset(
-    {"gone", "item-not-found", "recipient-unavailable", "redirect", "remote-server-not-found", "remote-server-timeout"}
-)
+    {
+        "gone", "internal-server-error", "item-not-found", "jid-malformed", "recipient-unavailable", "redirect",
+        "remote-server-not-found", "remote-server-timeout", "service-unavailable",
+    }
+)  # fmt: skip
+"""
+The conditions of XEP-0045 §18.1.2, and three that Prosody and ejabberd add: C{service-unavailable} is what a server
+returns for a session that has ended (RFC 6121 §8.5.3.2.1).
+"""
 
 
 def isSubjectChange(message: Element) -> bool:
@@ -28,12 +35,9 @@ def isSubjectChange(message: Element) -> bool:
     return message.child("subject") is not None and message.child("body") is None and message.child("thread") is None
 
 
-def isDeliveryError(stanza: Element) -> bool:
-    """Whether an error stanza says that its sender cannot be reached any more (XEP-0045 §18.1.2, ghost users)."""
-    error = stanza.child("error")
-    return error is not None and any(
-        child.uri == ns.STANZA_ERRORS and child.name in _DELIVERY_ERRORS for child in error.childElements()
-    )
+def isDeliveryError(message: Element) -> bool:
+    """Whether an error message says that its sender cannot be reached any more (XEP-0045 §18.1.2, ghost users)."""
+    return conditionOf(message) in _DELIVERY_ERRORS
 
 
 def groupchat(room: Room, occupant: Occupant, message: Element) -> None:

@@ -19,7 +19,7 @@ from muccore.muc.service import roomlog
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
-from muccore.xmpp.errors import StanzaError, errorElement
+from muccore.xmpp.errors import StanzaError, conditionOf, errorElement
 from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import Rendered, toAttribute
 
@@ -178,8 +178,11 @@ def probe(handler: RoomHandler, presence: Element, to: JID) -> None:
 
 
 def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
-    """Remove an occupant to whom a stanza could not be delivered (§18.1.2, status 333)."""
-    if to.bare in handler.rooms.live and messages.isDeliveryError(bounced):
+    """
+    Remove an occupant to whom a stanza could not be delivered (§18.1.2, status 333). For presence that is any error:
+    whoever refuses it does not know who is in the room.
+    """
+    if to.bare in handler.rooms.live and (bounced.name == "presence" or messages.isDeliveryError(bounced)):
         return _unreachable(handler, bounced, to)
     return None
 
@@ -221,4 +224,6 @@ def _removeLost(handler: RoomHandler, room: Room, domain: str) -> None:
 def _unreachable(handler: RoomHandler, bounced: Element, to: JID, room: Room) -> None:
     session = room.sessions.get(bounced.attributes["from"])
     if session is not None:
-        _leave(handler, room, session, codes=(333,))
+        condition = conditionOf(bounced)
+        text = "Removed because of an error" + (f": {condition.replace('-', ' ')}" if condition is not None else "")
+        _leave(handler, room, session, f"<status>{text}</status>".encode(), codes=(333,))

@@ -14,6 +14,7 @@ from muccore.testing.inmemory import Client, parseStanza
 from tests.muc.muchelpers import ROOM, RoomTestCase, X, affiliation, say, sendAdmin, summary
 
 NAME = "bridge.localhost"
+TIMED_OUT = "status:Removed because of an error: remote server timeout 333"
 A, B = f"a@{NAME}/1", f"b@{NAME}/1"
 
 
@@ -71,7 +72,7 @@ class ComponentOccupantTests(RoomTestCase):
         self.bothJoin()
         self.component.streamLost(self.stream, False)
         self.assertReceived(
-            self.owner, f"A unavailable none/none jid={A} 333", f"B unavailable none/none jid={B} 333"
+            self.owner, *(f"{nick} unavailable none/none jid={jid} {TIMED_OUT}" for nick, jid in (("A", A), ("B", B)))
         )
         self.assertEqual(list(self.server.muc.rooms.live[ROOM].sessions), [self.owner.address])
         self.server.clock.advance(0)
@@ -145,6 +146,6 @@ class ComponentOccupantTests(RoomTestCase):
             "room normal item romeo@localhost member",
             "result q",
             f"B available none/participant jid={B}",
-            f"B unavailable none/none jid={B} 333",
+            f"B unavailable none/none jid={B} {TIMED_OUT}",
             f"B2 available none/participant jid={B}",
         )

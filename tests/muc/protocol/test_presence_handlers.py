@@ -98,11 +98,11 @@ class HandlerOccupantTests(RoomTestCase):
         for users: they get answers of the room and its broadcasts in order.
         """
         handler = Bot()
-        handler.stanzas = {("presence", ANY, HOST): Bot.record}
+        handler.stanzas = {(name, ANY, HOST): Bot.record for name in ("presence", "message")}
         self.server.addHandler(handler)
         handler.send(parseStanza(f"<presence to='{ROOM}/Bot'>{X}</presence>"))
         self.server.clock.advance(0)
-        self.assertEqual(handler.got[-1], "localhost: Bot available none/participant jid=localhost 110")
+        self.assertEqual(handler.got[1], "localhost: Bot available none/participant jid=localhost 110")
         self.discardReceived()
         say(self.owner, "a")
         self.owner.sends(f"<message to='{ROOM}'/>")
@@ -115,13 +115,13 @@ class HandlerOccupantTests(RoomTestCase):
 class UnreachableOccupantTests(RoomTestCase):
     """Occupants to whom nothing can be delivered are removed, with status 333."""
 
-    def assertRemoved(self, address: str) -> None:
-        """Assert that the owner saw Bot enter and leave, and that nothing is left."""
+    def assertRemoved(self, address: str, why: str) -> None:
+        """Assert that the owner saw Bot enter and leave, and why, and that nothing is left."""
         self.server.clock.advance(0)
         self.assertReceived(
             self.owner,
             f"Bot available none/participant jid={address}",
-            f"Bot unavailable none/none jid={address} 333",
+            f"Bot unavailable none/none jid={address} status:Removed because of an error: {why} 333",
         )
         self.assertEqual(list(self.server.muc.rooms.live[ROOM].sessions), [self.owner.address])
 
@@ -131,14 +131,14 @@ class UnreachableOccupantTests(RoomTestCase):
             self.server.rooms.dispatch(
                 parseStanza(f"<presence from='{address}' to='{ROOM}/Bot'>{X}</presence>"), parse(f"{ROOM}/Bot")
             )
-            self.assertRemoved(address)
+            self.assertRemoved(address, "remote server not found")
 
     def test_sessionEnded(self) -> None:
         """A session may end while its presence waits."""
         romeo = self.client("romeo")
         self.server.sessions.remove(romeo.session)
         join(romeo, "Bot")
-        self.assertRemoved(romeo.address)
+        self.assertRemoved(romeo.address, "recipient unavailable")
 
     def test_newRoom(self) -> None:
         """A room that such an occupant creates ends with them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import product
 
+from muccore.xmpp import ns
 from muccore.xmpp.errors import STANZA_CONDITIONS
 from tests.muc.muchelpers import (
     ROOM,
@@ -155,13 +156,16 @@ class LeavingTests(RoomTestCase):
 
 DELIVERY_ERRORS = {
     "gone",
+    "internal-server-error",
     "item-not-found",
+    "jid-malformed",
     "recipient-unavailable",
     "redirect",
     "remote-server-not-found",
     "remote-server-timeout",
+    "service-unavailable",
 }
-"""The conditions that say that an occupant is unreachable (§18.1.2)."""
+"""The conditions that say that a message cannot reach an occupant (§18.1.2)."""
 
 
 class UnreachableTests(RoomTestCase):
@@ -173,18 +177,30 @@ class UnreachableTests(RoomTestCase):
         self.juliet = self.enter("juliet")
 
     def test_removed(self) -> None:
-        """Each delivery error removes the session, with 333 and without 307, for everybody to see."""
-        for condition, name, to in product(DELIVERY_ERRORS, ("message", "presence"), (ROOM, f"{ROOM}/Owner")):
-            sendError(self.juliet, condition, name, to)
-            self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a 333 110")
-            self.assertReceived(self.romeo, "Juliet unavailable none/none 333")
+        """
+        Each delivery error of a message, and any of presence, removes the session, with 333, without 307 and with a
+        readable reason, for everybody to see.
+        """
+        for to in (ROOM, f"{ROOM}/Owner"):
+            cases = [("message", condition) for condition in DELIVERY_ERRORS]
+            for name, condition in cases + [("presence", condition) for condition in STANZA_CONDITIONS]:
+                sendError(self.juliet, condition, name, to)
+                why = f"status:Removed because of an error: {condition.replace('-', ' ')}"
+                self.assertReceived(self.juliet, f"Juliet unavailable none/none jid=juliet@localhost/a {why} 333 110")
+                self.assertReceived(self.romeo, f"Juliet unavailable none/none {why} 333")
+                self.enter(self.juliet)
+
+    def test_withoutCondition(self) -> None:
+        """Presence does so without a condition, too, or with one that does not exist."""
+        for inside in ("", "<error/>", "<error><gone/></error>", f"<error><x xmlns='{ns.STANZA_ERRORS}'/></error>"):
+            self.juliet.sends(f"<presence type='error' to='{ROOM}/Juliet'>{inside}</presence>")
+            self.assertReceived(self.romeo, "Juliet unavailable none/none status:Removed because of an error 333")
             self.enter(self.juliet)
 
     def test_stays(self) -> None:
-        """No other error does, nor one without a condition."""
+        """No other error of a message does, nor one without a condition."""
         for condition in set(STANZA_CONDITIONS) - DELIVERY_ERRORS:
-            for name, to in (("message", ROOM), ("presence", ROOM), ("presence", f"{ROOM}/Owner")):
-                sendError(self.juliet, condition, name, to)
+            sendError(self.juliet, condition)
         for inside in ("", "<error><gone/></error>"):
             self.juliet.sends(f"<message type='error' to='{ROOM}'>{inside}</message>")
         self.assertNothingReceived()
@@ -192,7 +208,10 @@ class UnreachableTests(RoomTestCase):
     def test_oneSession(self) -> None:
         """The occupant's other sessions stay; the others receive no code."""
         sendError(self.phone, "gone")
-        self.assertReceived(self.phone, "Romeo unavailable none/none jid=romeo@localhost/b 333 110")
+        self.assertReceived(
+            self.phone,
+            "Romeo unavailable none/none jid=romeo@localhost/b status:Removed because of an error: gone 333 110",
+        )
         self.assertReceived(self.juliet, "Romeo available none/participant")
 
     def test_stranger(self) -> None:

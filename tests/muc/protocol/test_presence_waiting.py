@@ -49,7 +49,10 @@ class BusyTests(RoomTestCase):
                 "Juliet unavailable none/participant nick=J 303",
                 "J available none/participant",
             ),
-            (lambda: sendError(self.juliet, "gone"), "Juliet unavailable none/none 333"),
+            (
+                lambda: sendError(self.juliet, "gone"),
+                "Juliet unavailable none/none status:Removed because of an error: gone 333",
+            ),
             (lambda: self.juliet.dropConnection(), "Juliet unavailable none/none"),
         ):
             self.setUp()
