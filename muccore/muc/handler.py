@@ -29,6 +29,7 @@ class MUCHandler(RoomHandler):
         Spec(203, "Delayed Delivery", "2.0"),
         Spec(249, "Direct MUC Invitations", "1.2", "Delivered between users; requires nothing of a server."),
         Spec(410, "MUC Self-Ping (Schrödinger's Chat)", "1.1.0"),
+        Spec(8266, "Nicknames (PRECIS)", note="Nicks of rooms are compared by it (§2.4).", series="RFC"),
     )
 
     features = (ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM)

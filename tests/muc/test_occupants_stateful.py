@@ -22,7 +22,7 @@ ACCOUNTS = ("ann", "ben", "eve")
 ADDRESSES = tuple(f"{account}@localhost/{resource}" for account in ACCOUNTS for resource in "xy")
 WHO = st.sampled_from(ADDRESSES)
 WHOM = st.sampled_from((*ACCOUNTS, "localhost"))
-NICKS = st.sampled_from(("N1", "N2", "N3", "N4"))
+NICKS = st.sampled_from(("N1", "n1", "N2", "N3", "N4"))
 STATUS = st.sampled_from(("", "<status>s1</status>", "<status>s2</status>"))
 
 

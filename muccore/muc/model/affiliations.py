@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from muccore.interfaces import Affiliate
+from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -44,12 +45,12 @@ class Affiliations:
         for jid in changes:
             old = entries.pop(jid, None)
             if old is not None and old.nick is not None:
-                nicks.pop(old.nick, None)
+                nicks.pop(comparisonForm(old.nick), None)
         for jid, entry in changes.items():
             if entry is not None:
                 entries[jid] = entry
                 if entry.nick is not None:
-                    nicks[entry.nick] = jid
+                    nicks[comparisonForm(entry.nick)] = jid
 
     def get(self, jid: JID) -> Affiliation:
         """The affiliation of a user: from their own entry, otherwise from their domain's, otherwise none."""
@@ -70,8 +71,8 @@ class Affiliations:
         return entry.nick if entry is not None else None
 
     def reservedBy(self, nick: str) -> str | None:
-        """The bare JID for which a nick is reserved, or C{None}."""
-        return self._nicks.get(nick)
+        """The bare JID for which a nick is reserved in any spelling, or C{None}."""
+        return self._nicks.get(comparisonForm(nick))
 
     def withAffiliation(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
         """All entries with an affiliation, in the order of their creation."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
@@ -41,6 +42,7 @@ class Occupant:
     A user in a room under one nick, with one or more sessions (XEP-0045 §7.2.8).
 
     @ivar address: their occupant JID.
+    @ivar form: the comparison form of their nick.
     @ivar fromAttribute: C{b" from='...'"} of it.
     @ivar account: their bare JID.
     @ivar affiliation: as the room's list has it.
@@ -50,7 +52,8 @@ class Occupant:
     """
 
     __slots__ = (
-        "account", "address", "affiliation", "cachedPresence", "fromAttribute", "nick", "primary", "role", "sessions",
+        "account", "address", "affiliation", "cachedPresence", "form", "fromAttribute", "nick", "primary", "role",
+        "sessions",
     )  # fmt: skip
 
     primary: OccupantSession
@@ -66,6 +69,7 @@ class Occupant:
     def rename(self, room: JID, nick: str) -> None:
         """Change the nick."""
         self.nick = nick
+        self.form = comparisonForm(nick)
         self.address = f"{room.bare}/{nick}"
         self.fromAttribute = f" from='{escapeAttribute(self.address)}'".encode()
         self.cachedPresence = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from muccore.interfaces import Affiliate
 from muccore.muc.model.affiliations import affiliationOf
+from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import (
     Affiliation,
@@ -112,7 +113,7 @@ def _checkTogether(room: Room, change: PrivilegeChange) -> None:
 def _planRole(room: Room, change: PrivilegeChange, actor: Occupant | None, item: RoleItem) -> None:
     if actor is None or actor.role is not Role.MODERATOR:
         raise StanzaError("forbidden")
-    target = room.occupants.get(item.nick)
+    target = room.occupantByNick(item.nick)
     if target is None:
         raise StanzaError("item-not-found", text=f"There is no occupant with the nickname {item.nick[:64]!r}.")
     isSelf = target is actor
@@ -160,9 +161,11 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
     holder = room.affiliations.reservedBy(nick)
     if holder is not None and holder not in pending and holder != key:
         raise StanzaError("conflict", text="This nickname is reserved by another user.")
-    if any(jid != key and entry is not None and entry.nick == nick for jid, entry in pending.items()):
+    form = comparisonForm(nick)
+    others = (entry for jid, entry in pending.items() if jid != key and entry is not None and entry.nick is not None)
+    if any(comparisonForm(entry.nick or "") == form for entry in others):
         raise StanzaError("conflict", text="This nickname is reserved by another user.")
-    occupant = room.occupants.get(nick)
+    occupant = room.occupantByNick(nick)
     if occupant is not None and occupant.account.bare != key:
         raise StanzaError("conflict", text="This nickname is in use by another occupant.")
 

@@ -18,6 +18,7 @@ from muccore.interfaces import RoomRecord, Subject
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.changequeue import ChangeQueue
 from muccore.muc.model.history import History, HistoryOptions
+from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
@@ -87,6 +88,7 @@ class Room:
         self.now = now
         self.history = History(jid.bare, settings.historyLength)
         self.occupants: dict[str, Occupant] = {}
+        self._occupantsByForm: dict[str, Occupant] = {}
         self.sessions: dict[str, OccupantSession] = {}
         self.changeQueue = ChangeQueue()
 
@@ -105,6 +107,10 @@ class Room:
         )
 
     # Lookup
+
+    def occupantByNick(self, nick: str) -> Occupant | None:
+        """The occupant with a nick in any spelling (RFC 8266), or C{None}; C{occupants} has exact nicks."""
+        return self._occupantsByForm.get(comparisonForm(nick))
 
     def occupantByRealJID(self, full: str) -> Occupant | None:
         """The occupant with a session of this full JID, or C{None}."""
@@ -198,6 +204,12 @@ class Room:
 
     # Entering
 
+    def _add(self, occupant: Occupant) -> None:
+        self.occupants[occupant.nick] = self._occupantsByForm[occupant.form] = occupant
+
+    def _discard(self, occupant: Occupant) -> None:
+        del self.occupants[occupant.nick], self._occupantsByForm[occupant.form]
+
     def enter(self, request: JoinRequest, created: bool = False) -> Occupant:
         """
         Enter the room, and send everybody the stanzas of XEP-0045 §7.1 in their order; or send everything again to a
@@ -214,7 +226,7 @@ class Room:
         if occupant is None:
             role = initialRole(affiliation, self.settings.moderated)
             occupant = Occupant(self.jid, request.nick, request.jid.bareJID(), affiliation, role)
-            self.occupants[request.nick] = occupant
+            self._add(occupant)
         session = occupant.addSession(request.jid.full, request.deliver, request.payload)
         self.sessions[session.jid] = session
         session.seesJIDs = self.canSeeRealJIDs(occupant)
@@ -247,12 +259,12 @@ class Room:
 
     def checkNick(self, jid: JID, nick: str) -> Occupant | None:
         """
-        Check that a user may have a nick (XEP-0045 §7.2.8).
+        Check that a user may have a nick (XEP-0045 §7.2.8), whose spelling does not matter.
 
         @return: the occupant of the same user who has it.
         @raise StanzaError: C{conflict} if another user has it or has it reserved.
         """
-        occupant = self.occupants.get(nick)
+        occupant = self.occupantByNick(nick)
         if occupant is not None and occupant.account.bare != jid.bare:
             raise StanzaError("conflict")
         holder = self.affiliations.reservedBy(nick)
@@ -261,9 +273,12 @@ class Room:
         return occupant
 
     def _resynchronise(self, session: OccupantSession, request: JoinRequest) -> Occupant:
-        """Send everybody else what has changed, and the session everything, in the order of entering."""
+        """
+        Send everybody else what has changed, and the session everything, in the order of entering. The nick in another
+        spelling is no change, as for a new session.
+        """
         occupant = session.occupant
-        if request.nick != occupant.nick:
+        if comparisonForm(request.nick) != occupant.form:
             self._rename(session, request.nick, request.payload)
             self.broadcastPresence(occupant, exclude=session)
         elif request.payload != session.presencePayload or occupant.primary is not session:
@@ -283,7 +298,8 @@ class Room:
         """Send a new session all other presence, its own, the history and the subject."""
         self.sendOccupantList(session)
         settings = self.settings
-        possible = ((100, settings.nonAnonymous), (170, settings.logged), (201, created), (210, request.renamed))
+        renamed = request.renamed or request.nick != session.occupant.nick
+        possible = ((100, settings.nonAnonymous), (170, settings.logged), (201, created), (210, renamed))
         codes = [code for code, applies in possible if applies]
         session.deliver(OccupantPresence(session.occupant).toSelf(session, codes, request.id), session.to)
         for message in self.history.select(request.history, session.to):
@@ -344,14 +360,14 @@ class Room:
     def _rename(self, session: OccupantSession, nick: str, payload: bytes) -> None:
         """The first half of a nick change: broadcast that the old nick is unavailable."""
         occupant = session.occupant
-        if self.checkNick(occupant.account, nick) is not None:
+        if self.checkNick(occupant.account, nick) not in (None, occupant):
             raise StanzaError("conflict")
         leaving = OccupantPresence(occupant, leaving=True, codes=(303,), nick=nick)
         self.broadcastOccupant(leaving, occupant)
         self._sendToSelf(occupant, leaving)
-        del self.occupants[occupant.nick]
+        self._discard(occupant)
         occupant.rename(self.jid, nick)
-        self.occupants[nick] = occupant
+        self._add(occupant)
         self._setPresence(session, payload)
 
     # Leaving
@@ -371,7 +387,7 @@ class Room:
         del occupant.sessions[session.jid]
         session.deliver(presence.toSelf(session, id=id), session.to)
         if not occupant.sessions:
-            del self.occupants[occupant.nick]
+            self._discard(occupant)
             self.broadcastOccupant(presence)
         elif occupant.primary is session:
             # Others saw this session's presence; replace it by that of the latest one left.
@@ -388,7 +404,7 @@ class Room:
         @return: the presence for all others, to be sent with L{broadcastOccupant}.
         """
         presence = OccupantPresence(occupant, leaving=True, codes=(code,), actor=actor, reason=reason)
-        del self.occupants[occupant.nick]
+        self._discard(occupant)
         for jid in occupant.sessions:
             del self.sessions[jid]
         self._sendToSelf(occupant, presence)
@@ -401,7 +417,7 @@ class Room:
 
         @param affiliation: shown instead of each occupant's own.
         """
-        occupants, self.occupants, self.sessions = self.occupants, {}, {}
+        occupants, self.occupants, self._occupantsByForm, self.sessions = self.occupants, {}, {}, {}
         for occupant in occupants.values():
             presence = OccupantPresence(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
             self._sendToSelf(occupant, presence)

@@ -50,7 +50,7 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
     address = item.get("jid")
     if address is None:
         # COMPAT: some clients give only an occupant's nick.
-        occupant = room.occupants.get(prepareNick(nick)) if nick else None
+        occupant = room.occupantByNick(prepareNick(nick)) if nick else None
         if occupant is None:
             condition = "item-not-found" if nick else "bad-request"
             raise StanzaError(condition, text="To change an affiliation, give the user's address.")

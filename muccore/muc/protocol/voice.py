@@ -66,7 +66,7 @@ def approval(room: Room, moderator: Occupant, values: Mapping[str, str]) -> Role
     if not nick:
         raise StanzaError("bad-request", text="The form must name the occupant who is to get voice.")
     nick = prepareNick(nick)
-    occupant = room.occupants.get(nick)
+    occupant = room.occupantByNick(nick)
     if occupant is not None and not _isUser(occupant, values.get("muc#jid")):
         raise StanzaError("item-not-found", text="This nickname is now used by another user.")
     if occupant is not None and occupant.role > Role.PARTICIPANT:

@@ -109,7 +109,7 @@ class ReservedNickTests(MUCTestCase):
         """A nick that another user has reserved or is using is refused."""
         tybalt = self.client("tybalt")
         self.enter(tybalt)
-        for nick in ("Rose", "Tybalt"):
+        for nick in ("Rose", "Tybalt", "rose", "TYBALT"):
             sendAdmin(self.romeo, affiliation("nurse@localhost", "member", nick=nick))
             self.assertReceived(self.romeo, "error q cancel conflict")
         sendAdmin(self.romeo, affiliation("tybalt@localhost", "member", nick="Tybalt"))
@@ -121,7 +121,7 @@ class ReservedNickTests(MUCTestCase):
         sendAdmin(
             self.romeo,
             affiliation("x@localhost", "member", nick="Lily"),
-            affiliation("y@localhost", "member", nick="Lily"),
+            affiliation("y@localhost", "member", nick="LILY"),
         )
         self.assertReceived(self.romeo, "error q cancel conflict")
         self.assertEqual(self.storedNicks(), {"juliet@localhost": "Rose"})

@@ -147,7 +147,7 @@ class RegisterTests(RegistrationTestCase):
     def test_conflict(self) -> None:
         """A nick that another user has reserved or is using is a C{conflict} (§7.10)."""
         register(self.member, "Paris")
-        for nick in ("Paris", "Romeo", " Paris "):
+        for nick in ("Paris", "Romeo", " Paris ", "PARIS", "romeo"):
             register(self.other, nick)
             self.assertReceived(self.other, "error q cancel conflict")
         self.assertNotIn("other@localhost", self.storedAffiliations())
