@@ -27,7 +27,7 @@ class MUCHandler(RoomHandler):
         Spec(77, "In-Band Registration", "2.4", "With rooms; accounts are created by the operator."),
         Spec(128, "Service Discovery Extensions", "1.0.1"),
         Spec(203, "Delayed Delivery", "2.0"),
-        Spec(249, "Direct MUC Invitations", "1.2", "Delivered between users; requires nothing of a server."),
+        Spec(249, "Direct MUC Invitations", "1.2", "Part of mediated invitations; others go between users."),
         Spec(410, "MUC Self-Ping (Schrödinger's Chat)", "1.1.0"),
         Spec(8266, "Nicknames (PRECIS)", note="Nicks of rooms are compared by it (§2.4).", series="RFC"),
     )

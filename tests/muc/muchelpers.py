@@ -106,6 +106,9 @@ def _messageWords(message: Element) -> list[str]:
             words.append("delayed" if own else f"delay:{child.get('from')}")
         elif child.uri == ns.MUC_USER:
             words += _mucUserWords(child)
+            if child.child("invite") is not None:
+                # What follows repeats it for older clients.
+                break
         else:
             words.append(child.name)
     return words

@@ -18,6 +18,7 @@ from muccore.interfaces import RoomRecord, Subject
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.changequeue import ChangeQueue
 from muccore.muc.model.history import History, HistoryOptions
+from muccore.muc.model.invitations import SentInvitations
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
@@ -66,6 +67,7 @@ class Room:
     @ivar subject: its subject, or C{None} if it never had one.
     @ivar occupants: its occupants by nick, in the order in which they entered.
     @ivar sessions: their sessions, by full JID.
+    @ivar invitations: the recent invitations to it.
     @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
     @ivar changeQueue: for the handler; the room itself does not use it.
     """
@@ -90,6 +92,7 @@ class Room:
         self.occupants: dict[str, Occupant] = {}
         self._occupantsByForm: dict[str, Occupant] = {}
         self.sessions: dict[str, OccupantSession] = {}
+        self.invitations = SentInvitations(now)
         self.changeQueue = ChangeQueue()
 
     def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,9 +23,14 @@ LIMIT: Final = 100
 
 @dataclass(frozen=True)
 class Invitations:
-    """The invitations of one message: the messages to the invitees, and the new members, for the store."""
+    """
+    The invitations of one message.
 
-    messages: list[Element]
+    @ivar messages: the invitees, the inviter's address that each may see, and the message to them.
+    @ivar affiliates: the new members, for the store.
+    """
+
+    messages: list[tuple[JID, str, Element]]
     affiliates: dict[str, Affiliate | None]
 
 
@@ -50,8 +56,8 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
     settings = room.settings
     if settings.membersOnly and own < (Affiliation.MEMBER if settings.allowInvites else Affiliation.ADMIN):
         raise StanzaError("forbidden", text="You are not allowed to invite users to this room.")
-    # In a semi-anonymous room an invitation reveals an inviting occupant's nick only.
-    inviter = occupant.address if occupant is not None and not settings.nonAnonymous else sender.bare
+    # An inviter who is not in the room has no occupant JID.
+    hidden = occupant.address if occupant is not None else room.jid.bare
     invitations = Invitations([], {})
     for invite in x.childElements():
         if invite.name != "invite" or invite.uri != ns.MUC_USER:
@@ -69,7 +75,9 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
             invitations.affiliates[invited.bare] = Affiliate(
                 Affiliation.MEMBER.xmlName, room.affiliations.reservedNick(invited.bare)
             )
-        invitations.messages.append(_invitation(room, inviter, invited, message, invite))
+        # Those who may enter as moderators may see real JIDs.
+        inviter = sender.bare if settings.nonAnonymous or affiliation >= Affiliation.ADMIN else hidden
+        invitations.messages.append((invited, inviter, _invitation(room, inviter, invited, message, invite)))
     room.affiliations.checkSize(invitations.affiliates)
     return invitations
 
@@ -90,37 +98,50 @@ def _invitation(room: Room, inviter: str, invited: JID, message: Element, invite
     forwarded = x.add("invite")
     forwarded.attributes["from"] = inviter
     forwarded.children += _copyChildren(invite, "reason", "continue")
+    # For clients that know direct invitations only (XEP-0249), or none.
+    direct = sent.add("x", ns.CONFERENCE, jid=room.jid.bare)
     if room.settings.password:
         x.add("password", text=room.settings.password)
+        direct.attributes["password"] = room.settings.password
+    body = f"{inviter} invites you to {room.jid.bare}"
+    reason = invite.childText("reason")
+    if reason:
+        direct.attributes["reason"] = reason
+        body += f": {reason}"
+    continued = invite.child("continue")
+    if continued is not None:
+        direct.attributes["continue"] = "true"
+        thread = continued.get("thread")
+        if thread is not None:
+            direct.attributes["thread"] = thread
+    sent.add("body", text=body)
     return sent
 
 
-def decline(room: Room, sender: JID, message: Element, declined: Element) -> None:
+def decline(room: Room, sender: JID, message: Element, declined: Element, send: Callable[[Element], object]) -> None:
     """
-    Notify the inviter that an invitation was declined.
+    Notify the inviter that an invitation was declined, wherever they are by now.
 
-    The notice goes to occupants only, so that the room cannot be used to message strangers; by real JID only in a
-    non-anonymous room, so that it does not reveal who is in the room. Invitations from a semi-anonymous room name the
-    inviter by occupant JID. Only members are invited to a members-only room.
+    There must be an invitation, and each is declined once: the room cannot be used to message strangers, and does not
+    reveal who is in it.
 
-    @raise StanzaError: C{forbidden} if the sender may not enter, C{bad-request} or C{jid-malformed} without a valid
-        address, C{item-not-found} if the inviter is not in the room.
+    @param send: sends a notice out of the room.
+    @raise StanzaError: C{forbidden} for a banned user, C{bad-request} or C{jid-malformed} without a valid address,
+        C{item-not-found} if there is no such invitation.
     """
-    affiliation = room.affiliations.get(sender)
-    if affiliation is Affiliation.OUTCAST:
+    if room.affiliations.get(sender) is Affiliation.OUTCAST:
         raise StanzaError("forbidden", text="You are banned from this room.")
-    if affiliation is Affiliation.NONE and room.settings.membersOnly:
-        raise StanzaError("forbidden", text="You have not been invited to this room.")
     to = _address(declined.get("to"))
+    inviter = room.invitations.decline(sender, to.full if to.bare == room.jid.bare else to.bare)
+    if inviter is None:
+        raise StanzaError("item-not-found", text="There is no invitation from this user to you.")
     notice = stanza("message", from_=room.jid.bare, id=message.get("id"))
     forwarded = notice.add("x", ns.MUC_USER).add("decline")
     forwarded.attributes["from"] = sender.bare
     forwarded.children += _copyChildren(declined, "reason")
-    if to.bare == room.jid.bare:
-        occupant = room.occupants.get(to.resource)
-        found = [occupant] if occupant is not None else []
+    present = room.occupantsAffectedBy(inviter)
+    if present:
+        room.broadcastTo(notice, present)
     else:
-        found = room.occupantsAffectedBy(to.bare) if to.local and room.settings.nonAnonymous else []
-    if not found:
-        raise StanzaError("item-not-found", text="The user who invited you is not in the room.")
-    room.broadcastTo(notice, found)
+        notice.attributes["to"] = inviter
+        send(notice)

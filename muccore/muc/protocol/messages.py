@@ -74,7 +74,7 @@ def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
             return _invite(handler, message, room, x)
         declined = x.child("decline")
         if declined is not None:
-            return invite.decline(room, parse(message.attributes["from"]), message, declined)
+            return invite.decline(room, parse(message.attributes["from"]), message, declined, handler.send)
     form = message.child("x", ns.DATA)
     if form is not None:
         return _voice(message, room, form)
@@ -86,12 +86,14 @@ def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
 def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> Any:
     sender = parse(message.attributes["from"])
     invitations = invite.plan(room, sender, message, x)
+    room.invitations.admit(sender.bare, len(invitations.messages))
     plan = privilegechanges.PrivilegeChange(privilegechanges.actorOf(room, sender), invitations.affiliates)
     plan.reasons = dict.fromkeys(invitations.affiliates)
 
     def announce() -> None:
         announceApplied = privilegechanges.apply(room, plan)
-        for invitation in invitations.messages:
+        for invited, address, invitation in invitations.messages:
+            room.invitations.add(invited, address, sender.bare)
             handler.send(invitation)
         announceApplied()
 

@@ -10,7 +10,7 @@ from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
 from muccore.xmpp.rendering import render
-from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, affiliation, leave, role, sendAdmin, summaries
+from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, affiliation, join, leave, role, summaries
 
 INVITE = "<invite to='hecate@localhost'/>"
 
@@ -42,13 +42,15 @@ class InviteTestCase(RoomTestCase):
         return entry.affiliation if entry is not None else None
 
     def assertInvited(self, inside: str, attributes: str = "") -> None:
-        """Hecate, addressed by bare JID, has received exactly this message from the room."""
+        """Hecate, addressed by bare JID, has received this invitation from the room, and nothing else."""
         self.assertMessage(self.hecate, "hecate@localhost", inside, attributes)
 
     def assertMessage(self, client: Client, to: str, inside: str, attributes: str = "") -> None:
-        """A client has received exactly this message from the room."""
-        message = f"<message to='{to}' from='{ROOM}'{attributes}><x xmlns='{ns.MUC_USER}'>{inside}</x></message>"
-        self.assertEqual([render(stanza).decode() for stanza in client.received()], [message])
+        """A client has received one message from the room, with this in its C{muc#user} element."""
+        [message] = client.received()
+        message.children = message.children[:1]
+        expected = f"<message to='{to}' from='{ROOM}'{attributes}><x xmlns='{ns.MUC_USER}'>{inside}</x></message>"
+        self.assertEqual(render(message).decode(), expected)
 
 
 class InvitationTests(InviteTestCase):
@@ -62,12 +64,58 @@ class InvitationTests(InviteTestCase):
         self.assertNothingReceived()
         self.assertIsNone(self.affiliationOf())
 
+    def test_directInvitation(self) -> None:
+        """
+        It contains a direct one as well (XEP-0249 §2), and a body for clients that know neither; the password is not in
+        the body.
+        """
+        inviter, reason, thread = (
+            f"{ROOM}/Guest invites you to {ROOM}",
+            "<reason>1 &lt; 2</reason>",
+            "<continue thread='t'/>",
+        )
+        for password, inside, attributes, body in (
+            (None, "", "", inviter),
+            (None, "<reason/><continue/>", " continue='true'", inviter),
+            (
+                "moon",
+                f"{reason}{thread}",
+                " password='moon' reason='1 &lt; 2' continue='true' thread='t'",
+                f"{inviter}: 1 &lt; 2",
+            ),
+        ):
+            self.openRoom(passwordprotectedroom=bool(password), roomsecret=password or "")
+            invite(self.guest, f"<invite to='hecate@localhost'>{inside}</invite>")
+            [message] = self.hecate.received()
+            self.assertEqual(
+                [render(child).decode() for child in message.childElements()][1:],
+                [f"<x xmlns='{ns.CONFERENCE}' jid='{ROOM}'{attributes}/>", f"<body>{body}</body>"],
+            )
+
     def test_tooMany(self) -> None:
         """One message invites up to 100 users; with more it is C{policy-violation} and invites nobody."""
-        invite(self.guest, INVITE * 100)
-        self.assertEqual(len(summaries(self.hecate)), 100)
         invite(self.guest, INVITE * 101)
         self.assertReceived(self.guest, "room message error modify policy-violation")
+        invite(self.guest, INVITE * 100)
+        self.assertEqual(len(summaries(self.hecate)), 100)
+        self.assertNothingReceived()
+
+    def test_tooFast(self) -> None:
+        """
+        One user invites 100 users at once, then one every 5 s; with more it is C{resource-constraint} and invites
+        nobody. Others are not affected.
+        """
+        invite(self.guest, INVITE * 99)
+        self.assertEqual(len(summaries(self.hecate)), 99)
+        for count in (2, 1, 1):
+            invite(self.guest, INVITE * count)
+        self.assertReceived(self.hecate, "room normal invite")
+        refused = "room message error wait resource-constraint"
+        self.assertReceived(self.guest, refused, refused)
+        invite(self.member, INVITE)
+        self.server.clock.advance(5)
+        invite(self.guest, INVITE)
+        self.assertReceived(self.hecate, "room normal invite", "room normal invite")
         self.assertNothingReceived()
 
     def test_nothingElse(self) -> None:
@@ -81,16 +129,20 @@ class InvitationTests(InviteTestCase):
 
     def test_inviter(self) -> None:
         """
-        In a semi-anonymous room the inviter is an occupant JID; in a non-anonymous room, or for an admin outside, a
-        bare JID (§7.8.2).
+        In a semi-anonymous room the inviter is an occupant JID, or the room for an admin outside; in a non-anonymous
+        room, or if the invitee is an admin, a bare JID (§7.8.2).
         """
-        for client, whois, expected in (
-            (self.owner, "moderators", f"{ROOM}/Owner"),
-            (self.admin, "moderators", "admin@localhost"),
-            (self.guest, "anyone", "guest@localhost"),
-            (self.admin, "anyone", "admin@localhost"),
+        for client, whois, affiliated, expected in (
+            (self.owner, "moderators", "none", f"{ROOM}/Owner"),
+            (self.admin, "moderators", "none", ROOM),
+            (self.owner, "moderators", "member", f"{ROOM}/Owner"),
+            (self.guest, "moderators", "admin", "guest@localhost"),
+            (self.guest, "anyone", "none", "guest@localhost"),
+            (self.admin, "anyone", "none", "admin@localhost"),
         ):
             self.configureRoom(whois=whois)
+            self.change(affiliation("hecate@localhost", affiliated))
+            self.discardReceived()
             invite(client, INVITE)
             self.assertInvited(f"<invite from='{expected}'/>")
 
@@ -245,6 +297,11 @@ class MembersOnlyTests(InviteTestCase):
 class DeclineTests(InviteTestCase):
     """Declined invitations (§7.8.2)."""
 
+    def invite(self, client: Client) -> None:
+        """Invite Hecate."""
+        invite(client, INVITE)
+        self.discardReceived()
+
     def decline(self, to: str | None, inside: str = "") -> None:
         """Let Hecate decline."""
         address = "" if to is None else f" to='{to}'"
@@ -258,8 +315,9 @@ class DeclineTests(InviteTestCase):
             self.assertNothingReceived()
 
     def test_declined(self) -> None:
-        """All sessions of the inviter, and nobody else, receive it from the room with the reason."""
+        """All sessions of the inviter, and nobody else, receive it from the room with the reason; once."""
         phone = self.enter("guest/phone")
+        self.invite(self.guest)
         self.decline(f"{ROOM}/Guest", "<reason>Too busy.</reason><y xmlns='urn:y'/>")
         for client in (self.guest, phone):
             self.assertMessage(
@@ -269,25 +327,51 @@ class DeclineTests(InviteTestCase):
                 " id='jk2vs61v'",
             )
         self.assertNothingReceived()
+        self.assertDeclineRefused("cancel item-not-found", f"{ROOM}/Guest")
 
     def test_realJID(self) -> None:
-        """In a non-anonymous room it may be addressed to the inviter's real JID."""
+        """In a non-anonymous room it is addressed to the inviter's real JID."""
         self.configureRoom(whois="anyone")
         for to in ("guest@localhost", "guest@localhost/a"):
+            self.invite(self.guest)
             self.decline(to)
             self.assertReceived(self.guest, "room normal decline")
         self.assertNothingReceived()
 
-    def test_noOracle(self) -> None:
-        """In a semi-anonymous room a real JID is C{item-not-found}, whether it is in the room or not."""
-        self.assertDeclineRefused("cancel item-not-found", "guest@localhost", "nobody@localhost")
+    def test_inviterElsewhere(self) -> None:
+        """An inviter who has another nick, has left or never was in the room is informed, too."""
+        self.admin.sends("<presence/>")
+        self.invite(self.guest)
+        self.invite(self.member)
+        self.invite(self.admin)
+        join(self.guest, "Other")
+        leave(self.member, "Member")
+        self.member.sends("<presence/>")
+        self.discardReceived()
+        for client, address in ((self.guest, f"{ROOM}/Guest"), (self.member, f"{ROOM}/Member"), (self.admin, ROOM)):
+            self.decline(address)
+            self.assertReceived(client, "room normal decline")
+        self.assertNothingReceived()
 
-    def test_notHere(self) -> None:
-        """Addresses that are not of occupants are C{item-not-found}: a room does not write to just anybody."""
-        self.configureRoom(whois="anyone")
+    def test_notInvited(self) -> None:
+        """
+        Without an invitation of this user, from this address, it is C{item-not-found}: the room does not write to just
+        anybody, nor reveal who is in it.
+        """
+        self.invite(self.guest)
+        invite(self.guest, "<invite to='nobody@localhost'/>")
+        invite(self.member, "<invite to='nobody@localhost'/>")
         self.assertDeclineRefused(
-            "cancel item-not-found", "admin@localhost", "localhost", f"{ROOM}/Nobody", ROOM, f"other@{HOST}/Guest"
-        )
+            "cancel item-not-found", "guest@localhost", "nobody@localhost", "admin@localhost", "localhost", ROOM,
+            f"{ROOM}/Member", f"{ROOM}/Nobody", f"other@{HOST}/Guest",
+        )  # fmt: skip
+
+    def test_notSent(self) -> None:
+        """An invitation that was refused cannot be declined."""
+        self.change(affiliation("nurse@localhost", "outcast"))
+        invite(self.guest, f"{INVITE}<invite to='nurse@localhost'/>")
+        self.discardReceived()
+        self.assertDeclineRefused("cancel item-not-found", f"{ROOM}/Guest")
 
     def test_noAddress(self) -> None:
         """Without an address it is C{bad-request}, with a malformed one C{jid-malformed}."""
@@ -296,14 +380,13 @@ class DeclineTests(InviteTestCase):
 
     def test_banned(self) -> None:
         """Outcasts cannot write to occupants in this way either."""
+        self.invite(self.guest)
         self.change(affiliation("hecate@localhost", "outcast"))
         self.assertDeclineRefused("auth forbidden", f"{ROOM}/Guest")
 
     def test_membersOnly(self) -> None:
-        """Strangers to a members-only room were not invited, and cannot find out who is in; members may decline."""
+        """A user who was invited to a members-only room may decline."""
         self.openRoom(membersonly=True)
-        self.assertDeclineRefused("auth forbidden", f"{ROOM}/Owner", f"{ROOM}/Nobody")
-        sendAdmin(self.owner, affiliation("hecate@localhost", "member"))
-        self.discardReceived()
+        self.invite(self.owner)
         self.decline(f"{ROOM}/Owner")
         self.assertReceived(self.owner, "room normal decline")
