@@ -168,14 +168,18 @@ class OccupantsMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, nick=NICKS, status=STATUS)
     def enter(self, who: str, nick: str, status: str) -> None:
-        """Join: the client receives its own presence once for each nick, or is refused and stays as it was."""
+        """
+        Join: the client receives its own presence once for each nick, of which another spelling is none, or is refused
+        and stays as it was.
+        """
         view = self.views[who]
         before, old = view.nick, dict(view.roster)
         join(self.clients[who], nick, status)
-        if self.room.sessions.get(who) is not None and self.room.sessions[who].occupant.nick == nick:
+        session = self.room.sessions.get(who)
+        if session is not None and session.occupant.nick.lower() == nick.lower():
             view.entering = True
             own = self.receive()
-            wanted = 2 if before not in (None, nick) else 1
+            wanted = 1 if before is None or before.lower() == nick.lower() else 2
             assert len(own[who]) == wanted, own[who]
             assert not view.entering
         else:
