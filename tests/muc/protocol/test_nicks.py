@@ -8,6 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.muc.protocol.nicks import NICK_LIMIT, prepareNick, requestedNick
 from muccore.xmpp.errors import StanzaError
 
+BLANK = ("", "  ", "\u2800", "\u2800 \U0001d159", "\u0300", " \u20dd")
+HIDDEN = ("Ro\U00013430meo", "\u0600", "Romeo\u0378", "Romeo\U0003fffd")
+
 
 class NickTests(SynchronousTestCase):
     """Nicks in attributes, forms and addresses."""
@@ -19,7 +22,7 @@ class NickTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """A nick that is blank, too long or no resource is C{not-acceptable}; the longest is accepted."""
-        for given in ("", "  ", "\x07", "é" * (NICK_LIMIT // 2) + "x"):
+        for given in (*BLANK, *HIDDEN, "\x07", "\u202eoemoR", "é" * (NICK_LIMIT // 2) + "x"):
             error = self.assertRaises(StanzaError, prepareNick, given)
             self.assertEqual((error.condition, error.type), ("not-acceptable", "modify"), given)
         self.assertEqual(prepareNick("é" * (NICK_LIMIT // 2)), "é" * (NICK_LIMIT // 2))
@@ -35,7 +38,14 @@ class NickTests(SynchronousTestCase):
             self.assertEqual(requestedNick(address, resource), expected)
 
     def test_requestedInvalid(self) -> None:
-        """A blank nick in an address is C{jid-malformed} (XEP-0045 §17.1), one that is too long C{not-acceptable}."""
-        for resource, condition in [(" ", "jid-malformed"), ("x" * (NICK_LIMIT + 1), "not-acceptable")]:
-            error = self.assertRaises(StanzaError, requestedNick, f"room@conf/{resource}", resource)
-            self.assertEqual(error.condition, condition)
+        """A nick in an address that is blank, has invisible characters or is too long is C{not-acceptable}."""
+        for texts, text in [(BLANK, "must not be blank"), (HIDDEN, "invisible"), (("x" * (NICK_LIMIT + 1),), "long")]:
+            for resource in texts:
+                error = self.assertRaises(StanzaError, requestedNick, f"room@conf/{resource}", resource)
+                self.assertEqual((error.condition, error.type), ("not-acceptable", "modify"), ascii(resource))
+                self.assertIn(text, str(error.text), ascii(resource))
+
+    def test_visible(self) -> None:
+        """Letters with accents of their own, vowel signs, emoji and symbols are visible."""
+        for nick in ("Zoe\u0308\u0323", "\u0939\u093f\u0928\u094d", "\U0001f98a", "\u2665 7", "\u05d0\u05b7"):
+            self.assertEqual(requestedNick(f"room@conf/{nick}", nick), (nick, False))

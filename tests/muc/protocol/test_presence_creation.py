@@ -69,7 +69,7 @@ class CreationTests(MUCTestCase):
     def test_noJoin(self) -> None:
         """A presence that is refused, or has a type (§17.3), creates no room."""
         join(self.romeo, " ")
-        self.assertReceived(self.romeo, "  presence error modify jid-malformed")
+        self.assertReceived(self.romeo, "  presence error modify not-acceptable")
         join(self.romeo, "Romeo", f"<status>{'x' * 100}</status>")
         self.assertReceived(self.romeo, "Romeo presence error modify policy-violation")
         for type in ("unavailable", "probe", "error"):
