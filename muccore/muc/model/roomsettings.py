@@ -24,8 +24,10 @@ class RoomSettings:
     @ivar name: natural-language name.
     @ivar description: short description.
     @ivar language: natural language of the discussion (an RFC 5646 tag).
+    @ivar contacts: the JIDs to contact about the room, shown to everybody.
     @ivar persistent: stays when the last occupant leaves.
     @ivar public: is listed.
+    @ivar publicOccupants: everybody may list the occupants of a room that everybody can find and enter.
     @ivar password: required to enter; C{""} for none.
     @ivar membersOnly: only members may enter.
     @ivar moderated: unaffiliated users enter without voice.
@@ -42,8 +44,10 @@ class RoomSettings:
     name: str = ""
     description: str = ""
     language: str = ""
+    contacts: tuple[str, ...] = ()
     persistent: bool
     public: bool
+    publicOccupants: bool = False
     password: str = field(default="", repr=False)
     membersOnly: bool
     moderated: bool
@@ -57,8 +61,8 @@ class RoomSettings:
     historyLength: int
 
     def toMapping(self) -> dict[str, Any]:
-        """The settings as a mapping, for a store."""
-        return asdict(self)
+        """The settings as a mapping of JSON values, for a store."""
+        return {**asdict(self), "contacts": list(self.contacts)}
 
     def stored(self) -> dict[str, Any]:
         """The settings as attributes of a C{RoomRecord} or C{RoomChange} (L{muccore.interfaces.rooms})."""
@@ -74,6 +78,8 @@ class RoomSettings:
         """Read settings from a store. Missing ones have their default; those of a newer version are ignored."""
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in stored.items() if name in known}
+        if "contacts" in values:
+            values["contacts"] = tuple(values["contacts"])
         return replace(defaults, **values)
 
 
@@ -121,9 +127,22 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
     ),
     ConfigField("language", "muc#roomconfig_lang", "text-single", "Room language", infoVar="muc#roominfo_lang"),
     ConfigField(
+        "contacts",
+        "muc#roominfo_contactjid",
+        "jid-multi",
+        "Addresses to contact about the room",
+        infoVar="muc#roominfo_contactjid",
+    ),
+    ConfigField(
         "persistent", "muc#roomconfig_persistentroom", "boolean", "Keep the room when the last occupant leaves"
     ),
     ConfigField("public", "muc#roomconfig_publicroom", "boolean", "List the room publicly"),
+    ConfigField(
+        "publicOccupants",
+        "x-muc#roomconfig_publiclist",
+        "boolean",
+        "Show everybody who is in the room, if it is public and anyone may enter",
+    ),
     ConfigField("membersOnly", "muc#roomconfig_membersonly", "boolean", "Make the room members-only"),
     ConfigField(
         "allowInvites",
@@ -197,6 +216,11 @@ _FEATURES: Final[tuple[tuple[str, str, str], ...]] = (
     ("moderated", "muc_moderated", "muc_unmoderated"),
     ("nonAnonymous", "muc_nonanonymous", "muc_semianonymous"),
 )
+
+
+def isOpenToEverybody(settings: RoomSettings) -> bool:
+    """Whether everybody can find and enter the room, unless they are banned."""
+    return settings.public and not settings.membersOnly and not settings.password
 
 
 def features(settings: RoomSettings) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roomsettings import FIELDS, features
+from muccore.muc.model.roomsettings import FIELDS, features, isOpenToEverybody
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -89,18 +89,30 @@ def _mayKnowSubject(room: Room, sender: JID) -> bool:
     Whether the sender may know the subject. That of a room which not everybody can find and enter is for members and
     occupants (XEP-0045 §14.4).
     """
-    settings = room.settings
-    if settings.public and not settings.membersOnly and not settings.password:
+    if isOpenToEverybody(room.settings):
         return room.affiliations.get(sender) is not Affiliation.OUTCAST
     return sender.full in room.sessions or room.affiliations.get(sender) >= Affiliation.MEMBER
 
 
+def _mayKnowOccupants(room: Room, sender: JID) -> bool:
+    """Whether the sender may list the occupants: as an occupant, or where an open room shows them to everybody."""
+    if sender.full in room.sessions:
+        return True
+    settings = room.settings
+    shown = settings.publicOccupants and isOpenToEverybody(settings)
+    return shown and room.affiliations.get(sender) is not Affiliation.OUTCAST
+
+
 def items(room: Room, sender: JID, query: Element) -> Element:
-    """Answer C{disco#items}: the occupants, for an occupant; else nothing (§6.5). C{item-not-found} for any node."""
+    """
+    Answer C{disco#items}: the occupants, for those who may know them; else nothing (§6.5).
+
+    @raise StanzaError: C{item-not-found} for any node.
+    """
     if query.get("node"):
         raise StanzaError("item-not-found")
     answer = Element((ns.DISCO_ITEMS, "query"))
-    if sender.full in room.sessions:
+    if _mayKnowOccupants(room, sender):
         for occupant in room.occupants.values():
             answer.add("item", jid=occupant.address)
     return answer

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
@@ -27,6 +28,9 @@ _OWNERS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Room
 
 _TEXT_LIMITS: Final = {"name": 256, "description": 1024, "language": 64}
 _PASSWORD_LIMIT: Final = 1024
+_CONTACTS_LIMIT: Final = 20
+_LANGUAGE_TAG: Final = re.compile("([A-Za-z]{2,8}|[xi](?=-))(-[A-Za-z0-9]{1,8})*")
+"""A language tag by its characters and lengths (RFC 5646 §2.1), without a look at the registry of subtags."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +163,19 @@ def _setting(row: ConfigField, value: Value, options: MUCServiceSettings) -> Any
         return min(wanted or limit, limit) if limit else wanted
     if row.setting == "historyLength":
         return min(_number(row, value), options.historyLimit)
+    if row.setting == "contacts":
+        contacts = tuple(jid.full for jid in cast("tuple[JID, ...]", value))
+        if len(contacts) > _CONTACTS_LIMIT:
+            raise StanzaError("not-acceptable", text=f"{row.var}: more than {_CONTACTS_LIMIT} addresses")
+        return contacts
     longest = _TEXT_LIMITS.get(row.setting)
     if longest is not None and len(cast(str, value)) > longest:
         raise StanzaError("not-acceptable", text=f"{row.var}: longer than {longest} characters")
+    if row.setting == "language":
+        tag = cast(str, value).strip()
+        if tag and not _LANGUAGE_TAG.fullmatch(tag):
+            raise StanzaError("not-acceptable", text=f"{row.var}: not a language tag such as en or pt-BR")
+        return tag
     return value
 
 

@@ -23,6 +23,8 @@ def another(value: Any) -> Any:
     """Some other value of the same type."""
     if isinstance(value, bool):
         return not value
+    if isinstance(value, tuple):
+        return (*value, "nurse@localhost")
     return value + 1 if isinstance(value, int) else f"{value}x"
 
 

@@ -97,14 +97,16 @@ class InfoTests(InformationTestCase):
         setSubject(self.romeo, "")
         self.discardReceived()
         self.assertEqual(self.roominfo(self.stranger), expected)
+        others = {"muc#maxhistoryfetch": "7", "muc#roominfo_contactjid": ["nurse@localhost", "friar@localhost"]}
         fields = {"roomname": "Orchard", "roomdesc": "A wall", "lang": "it", "changesubject": True}
-        configure(self.romeo, **fields, allowinvites=True, allowpm="none", **{"muc#maxhistoryfetch": "7"})
+        configure(self.romeo, **fields, allowinvites=True, allowpm="none", **others)
         self.enter("juliet")
         expected |= {
             "muc#roomconfig_roomname": ["Orchard"],
             "muc#roomconfig_allowinvites": ["1"],
             "muc#roomconfig_allowpm": ["none"],
             "muc#maxhistoryfetch": ["7"],
+            "muc#roominfo_contactjid": ["nurse@localhost", "friar@localhost"],
             "muc#roominfo_description": ["A wall"],
             "muc#roominfo_lang": ["it"],
             "muc#roominfo_occupants": ["2"],
@@ -183,3 +185,22 @@ class ItemsTests(InformationTestCase):
             self.assertEqual(self.items(client), [{"jid": f"{ROOM}/Romeo"}, {"jid": f"{ROOM}/Juliet"}])
         for client in (self.stranger, self.client("romeo/b")):
             self.assertEqual(self.items(client), [])
+
+    def test_public(self) -> None:
+        """An owner can show them to everybody but outcasts, as long as everybody can find and enter the room."""
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "outcast"))
+        tybalt = self.client("tybalt")
+        self.discardReceived()
+        everybody = [{"jid": f"{ROOM}/Romeo"}]
+        for fields, seen in (
+            ({"x-muc#roomconfig_publiclist": True}, everybody),
+            ({"publicroom": False}, []),
+            ({"publicroom": True, "membersonly": True}, []),
+            ({"membersonly": False, "roomsecret": "rose"}, []),
+            ({"roomsecret": ""}, everybody),
+            ({"x-muc#roomconfig_publiclist": False}, []),
+        ):
+            configure(self.romeo, **fields)
+            self.discardReceived()
+            self.assertEqual((self.items(self.stranger), self.items(tybalt)), (seen, []), fields)
+            self.assertEqual(self.items(self.romeo), everybody)
