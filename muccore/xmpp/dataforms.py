@@ -135,7 +135,7 @@ def _submittedValues(x: Element) -> dict[str, list[str]]:
                 continue
             raise _bad("a field has no name")
         if var in values:
-            raise _bad("a field is given twice")
+            raise _bad(f"{var[:64]}: given twice")
         values[var] = [
             child.text() for child in element.childElements() if child.uri == ns.DATA and child.name == "value"
         ]
@@ -162,7 +162,7 @@ def _convert(field: Field, values: list[str]) -> Value:
             return tuple(dict.fromkeys(values))
         return tuple(values)
     if len(values) > 1:
-        raise _bad("a field that takes one value has several")
+        raise _bad(f"{field.var}: takes one value, not several")
     value = values[0] if values else ""
     if field.type == "boolean":
         try:

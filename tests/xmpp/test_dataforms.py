@@ -114,9 +114,11 @@ class BuildTests(SynchronousTestCase):
 class ReadTests(SynchronousTestCase):
     """L{submitted}"""
 
-    def assertRefused(self, condition: str, inside: str, **more: Any) -> None:
-        """The form is refused with a condition."""
-        self.assertEqual(self.assertRaises(StanzaError, read, inside, **more).condition, condition)
+    def assertRefused(self, condition: str, inside: str, **more: Any) -> str | None:
+        """The form is refused with a condition, and with the returned text."""
+        error = self.assertRaises(StanzaError, read, inside, **more)
+        self.assertEqual(error.condition, condition)
+        return error.text
 
     def test_everyType(self) -> None:
         """Every value has the type of its field, whatever type the sender states."""
@@ -198,12 +200,14 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(error.condition, "bad-request")
 
     def test_malformed(self) -> None:
-        """Fields without a name, repeated fields and surplus values are refused."""
+        """Fields without a name, repeated fields and surplus values are refused; the text names the field."""
         self.assertRefused("bad-request", "<field><value>1</value></field>")
-        self.assertRefused("bad-request", field("name", "a") + field("name", "b"))
+        twice = self.assertRefused("bad-request", field("name", "a") + field("name", "b"))
+        self.assertEqual(twice, "name: given twice")
         self.assertRefused("bad-request", field("unknown", "a") + field("unknown", "b"))
         for var in ("flag", "name", "secret", "choice", "one", "token"):
-            self.assertRefused("bad-request", field(var, "1", "1"))
+            several = self.assertRefused("bad-request", field(var, "1", "1"))
+            self.assertEqual(several, f"{var}: takes one value, not several")
 
     def test_notAcceptable(self) -> None:
         """Values that are not options or JIDs are refused."""

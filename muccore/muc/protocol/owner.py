@@ -105,8 +105,8 @@ def parse(
     """
     Parse a request of an owner; C{None} if they cancel the configuration.
 
-    @raise StanzaError: C{bad-request} for an invalid request, C{not-acceptable} for an invalid value, C{conflict} if no
-        owner would be left.
+    @raise StanzaError: C{bad-request} for an invalid request; C{not-acceptable} for an invalid value, C{conflict} if no
+        owner would be left, with the name of the field.
     """
     destroy = query.child("destroy")
     if destroy is not None:
@@ -124,7 +124,11 @@ def parse(
     owners, admins = _jids(values, _OWNERS), _jids(values, _ADMINS)
     plan = privilegechanges.PrivilegeChange()
     if owners is not None or admins is not None:
-        plan = privilegechanges.planOwnersAndAdmins(room, sender, owners, admins)
+        try:
+            plan = privilegechanges.planOwnersAndAdmins(room, sender, owners, admins)
+        except StanzaError as e:
+            named = ", ".join(str(each.var) for each in (_OWNERS, _ADMINS) if each.var in values)
+            raise StanzaError(e.condition, e.type, f"{named}: {e.text or 'not allowed'}") from None
     return ConfigureRequest(settings, plan)
 
 
@@ -147,7 +151,7 @@ def _settings(current: RoomSettings, values: Mapping[str, Value], options: MUCSe
     settings = replace(current, **wanted)
     password = settings.password
     if (protected is True and not password) or (password and not password.strip()):
-        raise StanzaError("not-acceptable", text="A password-protected room needs a password that is not blank.")
+        raise StanzaError("not-acceptable", text=f"{_SECRET.var}: a protected room needs a password that is not blank")
     if len(password) > _PASSWORD_LIMIT:
         raise StanzaError("not-acceptable", text=f"{_SECRET.var}: longer than {_PASSWORD_LIMIT} characters")
     return settings
