@@ -84,8 +84,9 @@ class IDomain(IDestination, IXMPPHandlerCollection):
     def request(request: Any) -> Deferred[Element]:
         """Send a C{wokkel.generic.Request}, as C{StreamManager.request} does; fires with the response."""
 
-    def shutDown() -> Deferred[None]:
+    def shutDown(final: bool) -> Deferred[None]:
         """
-        Shut down the handlers that have a C{shutDown}, before the server stops: a room service tells its occupants
-        (XEP-0045 §11.2). Fires when all have finished.
+        Shut down the handlers that have a C{shutDown}, before the server stops. Fires when all have finished.
+
+        @param final: whether it ends for good: a room service tells its occupants (XEP-0045 §11.2).
         """

@@ -88,6 +88,6 @@ class MUCHandler(RoomHandler):
         """See L{IDomainObserver<muccore.interfaces.IDomainObserver>}: the occupants there leave."""
         presence.domainLost(self, domain)
 
-    def shutDown(self) -> Deferred[None]:
-        """Shut the service down, and notify all occupants."""
-        return self.rooms.shutDown()
+    def shutDown(self, final: bool) -> Deferred[None]:
+        """See L{Rooms.shutDown}."""
+        return self.rooms.shutDown(final)

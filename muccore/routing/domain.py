@@ -137,9 +137,9 @@ class Domain:
                 observed=observed,
             )
 
-    def shutDown(self) -> Deferred[None]:
+    def shutDown(self, final: bool) -> Deferred[None]:
         """See L{IDomain.shutDown}. A failure is logged, and the other handlers are shut down all the same."""
-        waiting = [maybeDeferred(handler.shutDown) for handler in self if hasattr(handler, "shutDown")]
+        waiting = [maybeDeferred(handler.shutDown, final) for handler in self if hasattr(handler, "shutDown")]
         for deferred in waiting:
             deferred.addErrback(
                 lambda failure: _log.failure("{domain}: a handler failed to shut down", failure, domain=self.name)

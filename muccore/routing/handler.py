@@ -75,10 +75,11 @@ class Handler(XMPPHandler):  # type: ignore[misc]
             answer.children.append(payload)
         self.parent.send(answer)
 
-    def shutDown(self) -> Deferred[None] | None:
+    def shutDown(self, final: bool) -> Deferred[None] | None:
         """
-        Prepare for the end of the server, such as by notifying those who use the handler. The returned Deferred is
-        waited for.
+        Prepare for the end of the server. The returned Deferred is waited for.
+
+        @param final: whether it ends for good, so that those who use the handler should be told, instead of restarting.
         """
         return None
 

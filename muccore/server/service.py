@@ -60,6 +60,7 @@ class MUCCoreService(Service):
     @ivar components: its parts; C{None} before the start.
     @ivar listeners: its ports; C{None} before the start.
     @ivar ready: fires once it accepts clients, or fails with the reason why it cannot.
+    @ivar final: whether the end is one for good, which handlers tell those they serve; SIGUSR1 sets it.
     """
 
     name = "muccore"
@@ -74,8 +75,8 @@ class MUCCoreService(Service):
         announce: Callable[[Settings, bool], object] | None = None,
     ) -> None:
         """
-        @param ownsProcess: whether to handle SIGHUP, tune the garbage collector, and end the process if the start
-            fails.
+        @param ownsProcess: whether to handle SIGHUP, SIGINT and SIGUSR1, tune the garbage collector, and end the
+            process if the start fails.
         @param seconds: returns the time since the epoch, for the dates of certificates.
         @param announce: called once the server accepts clients, with the settings and whether there are no accounts;
             by default it logs.
@@ -87,6 +88,7 @@ class MUCCoreService(Service):
         self.components: ServerComponents | None = None
         self.listeners: Listeners | None = None
         self.ready: Deferred[None] = Deferred()
+        self.final = False
         self._ownsProcess = ownsProcess
         # twistd may change the folder before the configuration is reread.
         self._path = os.path.abspath(settings.path)
@@ -109,6 +111,7 @@ class MUCCoreService(Service):
             signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
             # Twisted's own handler raises an error on a second Ctrl-C.
             signal.signal(signal.SIGINT, self._interrupted)
+            signal.signal(signal.SIGUSR1, self._interrupted)
         starting = self._whenIdle(self._start)
         starting.addErrback(self._startFailed)
         starting.chainDeferred(self.ready)
@@ -119,8 +122,10 @@ class MUCCoreService(Service):
         """Start, reload or end, once the previous one of these is done."""
         return cast("Deferred[None]", self._lifecycleLock.run(lambda: Deferred.fromCoroutine(step())))
 
-    def _interrupted(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def _interrupted(self, number: int, _: object) -> None:
+        self.final = number == signal.SIGUSR1
+        for each in (signal.SIGINT, signal.SIGUSR1):
+            signal.signal(each, signal.SIG_IGN)
         self.reactor.callFromThread(self.reactor.stop)
 
     async def _start(self) -> None:
@@ -323,7 +328,7 @@ class MUCCoreService(Service):
         domains = [domain for host in components.hosts for domain in host.domains]
         # First the rooms, while their occupants are there.
         for domain in sorted(domains, key=lambda domain: isinstance(domain, UserDomain)):
-            await self._try(domain.shutDown)
+            await self._try(partial(domain.shutDown, self.final))
         await self._try(components.flusher.flush)
         for factory in (components.streams, components.external.streams):
             await self._try(partial(factory.closeAll, StreamError("system-shutdown")))

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""SIGTERM and SIGHUP."""
+"""SIGTERM, SIGUSR1, SIGHUP and SIGINT."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def certificateOf(client: Client) -> int:
 
 
 class TermTests(TestCase):
-    """SIGTERM."""
+    """SIGTERM, and SIGUSR1 for the end for good."""
 
     timeout = 120
 
-    async def assertShutdownAnnounced(self, client: RoomClient, rooms: int) -> None:
-        """Check that the client's rooms shut down (332, XEP-0045 §11.2), then its stream."""
+    async def assertShutDown(self, client: RoomClient, rooms: int = 0) -> None:
+        """Check that the client's stream ended, and before it C{rooms} rooms (332, XEP-0045 §11.2)."""
         await client.closed().addTimeout(TIMEOUT, reactor)
         last = list(client.stanzas)
         self.assertEqual(client.lost, "stream error system-shutdown")
@@ -42,8 +42,8 @@ class TermTests(TestCase):
 
     async def test_ends(self) -> None:
         """
-        Occupants are removed, every stream gets C{system-shutdown} and is closed, one without a login too, and the
-        process ends cleanly. Answered changes are on the disk.
+        Every stream gets C{system-shutdown} and is closed, one without a login too, and the process ends cleanly. Rooms
+        send nothing. Answered changes are on the disk.
         """
         server = ServerProcess(self, storage={"affiliations": "sqlite:rooms.db"})
         await server.start()
@@ -60,8 +60,8 @@ class TermTests(TestCase):
             )
         await bounded(romeo.until(lambda e: e.get("id") == "change-9"))
         ended = server.stop()
-        await self.assertShutdownAnnounced(juliet, 1)
-        await self.assertShutdownAnnounced(outsider, 0)
+        await self.assertShutDown(juliet)
+        await self.assertShutDown(outsider)
         await romeo.closed().addTimeout(TIMEOUT, reactor)
         answered = {f"extra{n}@localhost" for n in range(10)}
         answered.update(
@@ -97,8 +97,20 @@ class TermTests(TestCase):
                 await bounded(client.configure())
         ended = server.stop()
         for client in clients:
-            await self.assertShutdownAnnounced(client, 1)
+            await self.assertShutDown(client)
         self.assertEqual(await ended, CLEAN)
+        self.assertEqual(server.unexpectedLines, [])
+
+    async def test_forGood(self) -> None:
+        """SIGUSR1 removes occupants with 332 first; however often it comes, the process ends once, with status 0."""
+        server = ServerProcess(self)
+        await server.start()
+        romeo, juliet = await enterRoom(self, server.port)
+        for _ in range(3):
+            server.signal("USR1")
+        for client in (romeo, juliet):
+            await self.assertShutDown(client, 1)
+        self.assertEqual(await server.ended(), 0)
         self.assertEqual(server.unexpectedLines, [])
 
     async def test_whoDoesNotListen(self) -> None:

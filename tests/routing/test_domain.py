@@ -404,26 +404,26 @@ class ShutDownTests(DomainTestCase):
         """All handlers are waited for."""
         later: Deferred[None] = Deferred()
         handler = Handler()
-        handler.shutDown = lambda: later  # type: ignore[method-assign]
+        handler.shutDown = lambda final: later  # type: ignore[method-assign]
         self.server.add(HERE, Handler(), handler, PingHandler())
-        done = self.domain.shutDown()
+        done = self.domain.shutDown(False)
         self.assertNoResult(done)
         later.callback(None)
         self.assertIsNone(self.successResultOf(done))
 
     def test_failure(self) -> None:
         """A handler that fails is logged, and the others are shut down all the same."""
-        done: list[str] = []
+        done: list[bool] = []
         bad, good = Handler(), Handler()
 
-        def crash() -> None:
+        def crash(final: bool) -> None:
             raise ZeroDivisionError
 
         bad.shutDown = crash  # type: ignore[method-assign]
-        good.shutDown = lambda: done.append("good")  # type: ignore[method-assign]
+        good.shutDown = lambda final: done.append(final)  # type: ignore[method-assign]
         self.server.add(HERE, bad, good)
-        self.assertIsNone(self.successResultOf(self.domain.shutDown()))
-        self.assertEqual(done, ["good"])
+        self.assertIsNone(self.successResultOf(self.domain.shutDown(True)))
+        self.assertEqual(done, [True])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 

@@ -85,4 +85,4 @@ class HandlerTests(SynchronousTestCase):
 
     def test_shutDown(self) -> None:
         """Nothing is done at the end by default."""
-        self.assertIsNone(Handler().shutDown())
+        self.assertIsNone(Handler().shutDown(True))

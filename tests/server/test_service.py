@@ -211,7 +211,8 @@ class OwnProcessTests(ServerTestCase):
         self.patch(atexit, "register", lambda *call: self.atExit.append(call))
         self.patch(gc, "freeze", lambda: None)
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
-        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.err = io.StringIO()
         self.patch(sys, "stderr", self.err)
 
@@ -540,12 +541,22 @@ class StopTests(ServerTestCase):
         self.assertFalse(running.server.running)
         await romeo.closed()
         self.assertEqual(romeo.lost, "stream error system-shutdown")
-        [goodbye] = [element for element in romeo.stanzas if isPresence(element)]
-        self.assertEqual((goodbye.get("type"), codes(goodbye)), ("unavailable", {110, 332}))
+        self.assertEqual([element for element in romeo.stanzas if isPresence(element)], [])
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", running.port))
         self.assertEqual(self.states, [READY, STOPPING])
         self.assertEqual(self.logged.lines(LogLevel.info)[-1], "muccore has ended")
+
+    async def test_final(self) -> None:
+        """If the server ends for good, occupants are told (332)."""
+        running = await self.serve(ConfigurationFile(self))
+        romeo = await logIn(self, running.port, "romeo")
+        await bounded(romeo.enter("Romeo"))
+        running.server.final = True
+        await running.stop()
+        await romeo.closed()
+        [goodbye] = [element for element in romeo.stanzas if isPresence(element)]
+        self.assertEqual((goodbye.get("type"), codes(goodbye)), ("unavailable", {110, 332}))
 
     async def test_suppressedEvents(self) -> None:
         """The count of suppressed events is logged after a minute without another event, and at the end."""
@@ -620,8 +631,8 @@ class StopTests(ServerTestCase):
         made = running.server.components
         assert made is not None
         [host] = made.hosts
-        self.patch(host.mucDomains[0], "shutDown", lambda: fail(ZeroDivisionError()))
-        self.patch(host.userDomain, "shutDown", lambda: 1 // 0)
+        self.patch(host.mucDomains[0], "shutDown", lambda final: fail(ZeroDivisionError()))
+        self.patch(host.userDomain, "shutDown", lambda final: 1 // 0)
         self.patch(host.accounts, "close", lambda: fail(ZeroDivisionError()))
         closed = []
         self.patch(made.stores.rooms, "close", lambda: closed.append(True))

@@ -413,6 +413,12 @@ class Room:
         self._sendToSelf(occupant, presence)
         return presence
 
+    def removeSilently(self) -> list[Occupant]:
+        """Remove all occupants, notifying nobody, and return them."""
+        occupants = list(self.occupants.values())
+        self.occupants, self._occupantsByForm, self.sessions = {}, {}, {}
+        return occupants
+
     def removeAll(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
         """
         Remove all occupants, each notified of their own removal only: the room or the service ends (XEP-0045 §10.9,
@@ -420,7 +426,6 @@ class Room:
 
         @param affiliation: shown instead of each occupant's own.
         """
-        occupants, self.occupants, self._occupantsByForm, self.sessions = self.occupants, {}, {}, {}
-        for occupant in occupants.values():
+        for occupant in self.removeSilently():
             presence = OccupantPresence(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
             self._sendToSelf(occupant, presence)

@@ -89,10 +89,12 @@ class Rooms:
             else:
                 self.evictIfEmpty(room)
 
-    def shutDown(self) -> Deferred[None]:
+    def shutDown(self, final: bool) -> Deferred[None]:
         """
-        Once pending changes are durable and announced, remove all occupants (status 332, XEP-0045 §11.2). The store
-        keeps the rooms as they are.
+        Once pending changes are durable and announced, remove all occupants. The store keeps the rooms as they are.
+
+        @param final: whether to notify them (status 332, XEP-0045 §11.2): some clients then close their rooms for good.
+            After the end of the stream alone they return.
         """
         self._stopping = True
 
@@ -104,7 +106,10 @@ class Rooms:
                 if call is not None and call.active():
                     call.cancel()
             for room in self.live.values():
-                room.removeAll(codes=(332,))
+                if final:
+                    room.removeAll(codes=(332,))
+                else:
+                    room.removeSilently()
             return None
 
         return succeed(None).addCallback(empty)

@@ -288,22 +288,31 @@ class ShutDownTests(StoredRoomTestCase):
         self.store.holding = WRITES
 
     def test_goodbye(self) -> None:
-        """Occupants receive 332 about themselves alone; rooms stay stored, temporary ones too."""
+        """
+        At the end for good occupants receive 332 about themselves alone, at a restart nothing. Nobody receives that the
+        others go; rooms stay stored, temporary ones too.
+        """
         before = self.record()
-        self.successResultOf(self.server.rooms.shutDown())
-        self.assertReceived(self.romeo, "Romeo unavailable owner/none jid=romeo@localhost/a 332 110")
-        self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a 332 110")
-        self.romeo.dropConnection()
-        self.juliet.dropConnection()
-        self.assertEqual(self.record(), before)
-        self.assertEqual(self.store.held, [])
+        self.store.holding = frozenset()
+        for final in (False, True):
+            self.successResultOf(self.server.rooms.shutDown(final))
+            if final:
+                self.assertReceived(self.romeo, "Romeo unavailable owner/none jid=romeo@localhost/a 332 110")
+                self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a 332 110")
+            self.romeo.dropConnection()
+            self.assertNothingReceived()
+            self.juliet.dropConnection()
+            self.assertEqual(self.record(), before)
+            if not final:
+                self.restart()
+                self.romeo, self.juliet = self.enter("romeo"), self.enter("juliet")
 
     def test_changesFirst(self) -> None:
         """A change that is being stored, and one that waits for it, are announced before."""
         sendAdmin(self.romeo, affiliation("juliet@localhost", "member"), id="first")
         second = self.client("romeo/b")
         sendAdmin(second, affiliation("x@localhost", "member"), id="second")
-        done = self.server.rooms.shutDown()
+        done = self.server.rooms.shutDown(True)
         self.assertNothingReceived(self.romeo, self.juliet)
         self.store.release(1)
         self.assertNoResult(done)
@@ -323,7 +332,7 @@ class ShutDownTests(StoredRoomTestCase):
     def test_changeFails(self) -> None:
         """A change that fails does not delay the shutdown."""
         sendAdmin(self.romeo, affiliation("juliet@localhost", "member"))
-        done = self.server.rooms.shutDown()
+        done = self.server.rooms.shutDown(True)
         self.failing.failing = WRITES
         self.store.release()
         self.successResultOf(done)
@@ -340,12 +349,12 @@ class ShutDownTests(StoredRoomTestCase):
         self.restart()
         join(self.client("nurse"), "Nurse", to="b@conference.localhost")
         self.assertEqual(len(self.server.clock.getDelayedCalls()), 2)
-        self.successResultOf(self.server.rooms.shutDown())
+        self.successResultOf(self.server.rooms.shutDown(True))
         self.assertEqual(self.server.clock.getDelayedCalls(), [])
 
     def test_noNewRooms(self) -> None:
         """No rooms are created afterwards."""
-        self.successResultOf(self.server.rooms.shutDown())
+        self.successResultOf(self.server.rooms.shutDown(True))
         nurse = self.client("nurse")
         join(nurse, "Nurse", to="b@conference.localhost")
         self.assertReceived(nurse, "Nurse presence error cancel not-allowed")
