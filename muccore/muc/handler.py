@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from muccore.interfaces import IDomainObserver, IRoomStore
 from muccore.interfaces.handlers import ANY, AddressType
+from muccore.muc.extensions import EXTENSIONS
+from muccore.muc.model.extension import RoomExtension, RoomExtensions
 from muccore.muc.protocol import iq, messages, presence
 from muccore.muc.protocol.base import RoomHandler
 from muccore.muc.protocol.iqrelay import IQRelay
@@ -32,7 +36,7 @@ class MUCHandler(RoomHandler):
         Spec(8266, "Nicknames (PRECIS)", note="Nicks of rooms are compared by it (§2.4).", series="RFC"),
     )
 
-    features = (ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM)
+    features: tuple[str, ...] = (ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM)
 
     stanzas = {
         ("presence", None, AddressType.FULL): presence.available,
@@ -66,8 +70,13 @@ class MUCHandler(RoomHandler):
         ("get", AddressType.HOST, ns.DISCO_ITEMS, "query"): iq.listRooms,
     }
 
-    def __init__(self, store: IRoomStore, options: MUCServiceSettings) -> None:
+    def __init__(
+        self, store: IRoomStore, options: MUCServiceSettings, extensions: Sequence[RoomExtension] = EXTENSIONS
+    ) -> None:
+        """@param extensions: what extends each room, in this order."""
         super().__init__()
+        self._extensions = RoomExtensions(extensions)
+        self.features = (*type(self).features, *self._extensions.serviceFeatures)
         self.identities = (("conference", "text", options.name),)
         self.options = options
         self._store = store
@@ -81,7 +90,7 @@ class MUCHandler(RoomHandler):
     def connectionInitialized(self) -> None:
         """Start the service."""
         domain = self.parent
-        self.rooms = Rooms(domain.name, self._store, self.options, domain.clock)
+        self.rooms = Rooms(domain.name, self._store, self.options, domain.clock, self._extensions)
         self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("cannot list temporary rooms", failure))
 
     def domainLost(self, domain: str) -> None:

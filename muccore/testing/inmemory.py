@@ -12,6 +12,7 @@ handlers, use L{muccore.testing.server}.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet import task
@@ -22,7 +23,9 @@ from zope.interface import implementer
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import HandlerContext, IRoomStore, IStream
+from muccore.muc.extensions import EXTENSIONS
 from muccore.muc.handler import MUCHandler
+from muccore.muc.model.extension import RoomExtension
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.services.disco import DiscoInfoHandler
@@ -87,9 +90,12 @@ class Client:
 class InMemoryServer:
     """The server, with its store of rooms, and the handler of its rooms at C{conference.localhost}."""
 
-    def __init__(self, store: IRoomStore | None = None, **options: Any) -> None:
+    def __init__(
+        self, store: IRoomStore | None = None, extensions: Sequence[RoomExtension] = EXTENSIONS, **options: Any
+    ) -> None:
         """
         @param store: where rooms are kept; C{None}: in memory.
+        @param extensions: what extends its rooms.
         @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
         self.clock = task.Clock()
@@ -104,7 +110,7 @@ class InMemoryServer:
         self.router.addDomain(self.rooms)
         PresenceHandler(LIMITS.directedPresences).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
-        self.muc = MUCHandler(self.store, defaultOptions(**options))
+        self.muc = MUCHandler(self.store, defaultOptions(**options), extensions)
         self.muc.setHandlerParent(self.rooms)
 
     def addHandler(self, handler: IXMPPHandler, host: str = "localhost") -> None:

@@ -27,6 +27,4 @@ def withDelay(stanza: Rendered, by: str, when: float) -> Rendered:
     tail = stanza.tail
     if stanza.head != b"<message" or (_DELAY in tail and stanza.element.child("delay", ns.DELAY) is not None):
         return stanza
-    delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(by)}' stamp='{stamp(when)}'/></message>".encode()
-    content = tail.removesuffix(b"/>") + b">" if tail.endswith(b"/>") else tail.removesuffix(b"</message>")
-    return Rendered(stanza.head, content + delay)
+    return stanza.extended(f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(by)}' stamp='{stamp(when)}'/>".encode())

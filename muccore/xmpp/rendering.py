@@ -183,6 +183,16 @@ class Rendered:
         """The same bytes without the element, to be kept for long."""
         return Rendered(self.head, self.tail)
 
+    def extended(self, children: bytes) -> Rendered:
+        """The stanza with further children, rendered, at its end."""
+        tail = self.tail
+        if tail.endswith(b"/>") and self.tail.index(b">") == len(tail) - 1:
+            tail = b"%s>%s</%s>" % (tail[:-2], children, self.head[1:])
+        else:
+            end = len(self.head) + 2
+            tail = tail[:-end] + children + tail[-end:]
+        return Rendered(self.head, tail)
+
     def addressed(self, to: bytes) -> bytes:
         """The whole stanza for one recipient, from L{toAttribute}."""
         return self.head + to + self.tail

@@ -21,6 +21,7 @@ IQs from the room or the service name no sender. The C{by} of an error is shown 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -40,6 +41,11 @@ X = f"<x xmlns='{ns.MUC}'/>"
 
 
 # What clients receive
+
+
+def unstamped(xml: str) -> str:
+    """Remove occupant ids and stanza ids from rendered stanzas."""
+    return re.sub(r"<(?:occupant|stanza)-id [^>]*/>", "", xml)
 
 
 def mucUser(stanza: Element) -> Element:
@@ -109,7 +115,7 @@ def _messageWords(message: Element) -> list[str]:
             if child.child("invite") is not None:
                 # What follows repeats it for older clients.
                 break
-        else:
+        elif child.uri not in (ns.OCCUPANT_ID, ns.STANZA_ID):
             words.append(child.name)
     return words
 

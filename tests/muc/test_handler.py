@@ -41,7 +41,8 @@ class ServiceTests(MUCTestCase):
             [{"category": "conference", "type": "text", "name": "Verona"}],
         )
         features = {child.get("var") for child in children if child.name == "feature"}
-        self.assertEqual(features, {ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM})
+        own = {ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM, ns.OCCUPANT_ID}
+        self.assertEqual(features, {ns.DISCO_INFO, ns.DISCO_ITEMS, *own})
 
 
 _PAYLOADS = [

@@ -99,9 +99,8 @@ class History:
 
     def _stamped(self, item: _HistoryItem) -> Rendered:
         if not item.stamped:
-            plain = item.rendered
             delay = f"{self._delay} stamp='{stamp(item.when)}'/>".encode()
-            item.rendered = Rendered(plain.head, plain.tail[: -len(_END)] + delay + _END)
+            item.rendered = item.rendered.extended(delay)
             item.stamped = True
             self._size += len(delay)
         return item.rendered

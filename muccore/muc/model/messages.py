@@ -45,10 +45,8 @@ def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
     if occupant.role < Role.PARTICIPANT:
         raise StanzaError("forbidden", text="You need voice to speak in this room.")
     reflected = fromOccupant(message, occupant.address, room.jid)
-    rendered = room.broadcast(reflected)
-    if message.child("body") is not None:
-        imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(reflected)
-        room.history.add(rendered, room.now(), imported)
+    imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(reflected)
+    room.publish(occupant, reflected, message.child("body") is not None, imported)
 
 
 def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
@@ -64,7 +62,7 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
 def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:
     """Apply a committed change of L{planSubject}, and broadcast it."""
     room.subject = subject
-    room.broadcast(fromOccupant(message, occupant.address, room.jid))
+    room.publish(occupant, fromOccupant(message, occupant.address, room.jid))
 
 
 def _isDelayed(message: Element) -> bool:
@@ -96,4 +94,4 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
     if bounced:
         stripErrorBy(outgoing)
     outgoing.add("x", ns.MUC_USER)
-    room.broadcastTo(outgoing, (target,))
+    room.broadcastTo(outgoing, (target,), occupant)

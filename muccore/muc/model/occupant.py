@@ -48,22 +48,32 @@ class Occupant:
     @ivar affiliation: as the room's list has it.
     @ivar sessions: their sessions by full JID, oldest first.
     @ivar primary: the session whose presence and real JID others see: the one with the latest presence.
+    @ivar stamps: the elements of extensions in everything that the room sends on their behalf, rendered.
     @ivar cachedPresence: their presence for newcomers, without and with the real JID; C{None} until it is needed.
     """
 
     __slots__ = (
         "account", "address", "affiliation", "cachedPresence", "form", "fromAttribute", "nick", "primary", "role",
-        "sessions",
+        "sessions", "stamps",
     )  # fmt: skip
 
     primary: OccupantSession
 
-    def __init__(self, room: JID, nick: str, account: JID, affiliation: Affiliation, role: Role) -> None:
+    def __init__(
+        self,
+        room: JID,
+        nick: str,
+        account: JID,
+        affiliation: Affiliation,
+        role: Role,
+        stamps: bytes = b"",
+    ) -> None:
         self.account = account
         self.affiliation = affiliation
         self.role = role
         self.sessions: dict[str, OccupantSession] = {}
         self.cachedPresence: tuple[Rendered, Rendered] | None = None
+        self.stamps = stamps
         self.rename(room, nick)
 
     def rename(self, room: JID, nick: str) -> None:

@@ -145,7 +145,7 @@ class OccupantPresence:
         self._head = occupant.fromAttribute + (b" type='unavailable'>" if leaving else b">")
         if payload is None:
             payload = b"" if leaving else occupant.primary.presencePayload
-        self._payload = payload
+        self._payload = payload + occupant.stamps
         self._affiliation = occupant.affiliation if affiliation is None else affiliation
         self._role = Role.NONE if leaving and nick is None else occupant.role
         self._primaryJID = occupant.primary.jid

@@ -11,16 +11,17 @@ configuration in L{muccore.muc.model.configuration}.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 from muccore.interfaces import RoomRecord, Subject
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.changequeue import ChangeQueue
-from muccore.muc.model.history import History, HistoryOptions
+from muccore.muc.model.extension import RoomExtensions
+from muccore.muc.model.history import History
 from muccore.muc.model.invitations import SentInvitations
+from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.nicks import comparisonForm
-from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
+from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
 from muccore.muc.model.roomsettings import RoomSettings
@@ -32,30 +33,9 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
 
+NO_EXTENSIONS: Final = RoomExtensions()
 RESERVED_PLACES: Final = 10
 """Additional admins and owners that may enter a full room (XEP-0045 §7.2.9)."""
-
-
-@dataclass(frozen=True)
-class JoinRequest:
-    """
-    A request to enter a room.
-
-    @ivar jid: the full JID.
-    @ivar deliver: the C{deliver} of the session's route.
-    @ivar payload: from L{muccore.muc.model.rendering.extractPresencePayload}.
-    @ivar id: the id of the presence.
-    @ivar renamed: whether another nick than C{nick} was requested (status 210).
-    """
-
-    jid: JID
-    nick: str
-    deliver: Deliver
-    payload: bytes
-    password: str | None = field(default=None, repr=False)
-    history: HistoryOptions = field(default_factory=HistoryOptions)
-    id: str | None = None
-    renamed: bool = False
 
 
 class Room:
@@ -69,6 +49,7 @@ class Room:
     @ivar sessions: their sessions, by full JID.
     @ivar invitations: the recent invitations to it.
     @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
+    @ivar extensions: what extends it.
     @ivar changeQueue: for the handler; the room itself does not use it.
     """
 
@@ -80,6 +61,7 @@ class Room:
         now: Callable[[], float],
         subject: Subject | None = None,
         locked: bool = False,
+        extensions: RoomExtensions = NO_EXTENSIONS,
     ) -> None:
         """@param now: returns the time, in seconds since the epoch."""
         self.jid = jid
@@ -87,6 +69,7 @@ class Room:
         self.affiliations = affiliations
         self.subject = subject
         self.locked = locked
+        self.extensions = extensions
         self.now = now
         self.history = History(jid.bare, settings.historyLength)
         self.occupants: dict[str, Occupant] = {}
@@ -188,19 +171,41 @@ class Room:
             if session is not exclude:
                 session.deliver(presence.toSelf(session, codes, id), session.to)
 
-    def broadcast(self, message: Element, moderatorsOnly: bool = False) -> Rendered:
-        """Send a message to all occupants (or to moderators only)."""
+    def publish(self, occupant: Occupant, message: Element, kept: bool = False, delayed: bool = False) -> None:
+        """
+        Broadcast a message of an occupant: the one place where it becomes part of the room.
+
+        @param message: from L{muccore.muc.model.sanitize.fromOccupant}; the room owns it from now on.
+        @param kept: whether the history keeps it.
+        @param delayed: see L{History.add}.
+        """
+        rendered = Rendered.of(message)
+        stamps = occupant.stamps + self.extensions.stampMessage(self)
+        if stamps:
+            rendered = rendered.extended(stamps)
+        for session in self.sessions.values():
+            session.deliver(rendered, session.to)
+        if kept:
+            self.history.add(rendered, self.now(), delayed)
+
+    def broadcast(self, message: Element, moderatorsOnly: bool = False) -> None:
+        """Send a message of the room to all occupants (or to moderators only)."""
         rendered = Rendered.of(message)
         sessions: Iterable[OccupantSession] = self.sessions.values()
         if moderatorsOnly:
             sessions = [session for session in sessions if session.occupant.role is Role.MODERATOR]
         for session in sessions:
             session.deliver(rendered, session.to)
-        return rendered
 
-    def broadcastTo(self, message: Element, occupants: Iterable[Occupant]) -> None:
-        """Send a message to all sessions of some occupants."""
+    def broadcastTo(self, message: Element, occupants: Iterable[Occupant], sender: Occupant | None = None) -> None:
+        """
+        Send a message to all sessions of some occupants.
+
+        @param sender: the occupant whom it comes from, if it does not come from the room.
+        """
         rendered = Rendered.of(message)
+        if sender is not None:
+            rendered = rendered.extended(sender.stamps)
         for occupant in occupants:
             for session in occupant.sessions.values():
                 session.deliver(rendered, session.to)
@@ -228,7 +233,9 @@ class Room:
         occupant = self._checkMayEnter(request, affiliation)
         if occupant is None:
             role = initialRole(affiliation, self.settings.moderated)
-            occupant = Occupant(self.jid, request.nick, request.jid.bareJID(), affiliation, role)
+            account = request.jid.bareJID()
+            stamps = self.extensions.stampOccupant(self, account)
+            occupant = Occupant(self.jid, request.nick, account, affiliation, role, stamps)
             self._add(occupant)
         session = occupant.addSession(request.jid.full, request.deliver, request.payload)
         self.sessions[session.jid] = session

@@ -14,6 +14,9 @@ from typing import Any, Final
 NO_LIMIT: Final = "none"
 """The value of C{muc#roomconfig_maxusers} that stands for no limit."""
 
+EXTENSION_PREFIX: Final = "extension:"
+"""What precedes the name of an extension, under which its state is stored."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoomSettings:
@@ -39,6 +42,7 @@ class RoomSettings:
     @ivar lockNicks: users with a reserved nick may use no other one.
     @ivar maxUsers: maximum number of occupants; 0 for no limit.
     @ivar historyLength: maximum number of history messages for a new occupant.
+    @ivar extensions: the states of extensions (L{muccore.muc.model.extension}) by their name.
     """
 
     name: str = ""
@@ -59,10 +63,13 @@ class RoomSettings:
     lockNicks: bool = False
     maxUsers: int = 0
     historyLength: int
+    extensions: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def toMapping(self) -> dict[str, Any]:
         """The settings as a mapping of JSON values, for a store."""
-        return {**asdict(self), "contacts": list(self.contacts)}
+        values = {**asdict(self), "contacts": list(self.contacts)}
+        states = values.pop("extensions")
+        return values | {EXTENSION_PREFIX + name: state for name, state in states.items()}
 
     def stored(self) -> dict[str, Any]:
         """The settings as attributes of a C{RoomRecord} or C{RoomChange} (L{muccore.interfaces.rooms})."""
@@ -76,11 +83,16 @@ class RoomSettings:
     @classmethod
     def fromMapping(cls, stored: Mapping[str, Any], defaults: RoomSettings) -> RoomSettings:
         """Read settings from a store. Missing ones have their default; those of a newer version are ignored."""
-        known = {f.name for f in fields(cls)}
+        known = {f.name for f in fields(cls)} - {"extensions"}
         values = {name: value for name, value in stored.items() if name in known}
         if "contacts" in values:
             values["contacts"] = tuple(values["contacts"])
-        return replace(defaults, **values)
+        states = {
+            name.removeprefix(EXTENSION_PREFIX): value
+            for name, value in stored.items()
+            if name.startswith(EXTENSION_PREFIX)
+        }
+        return replace(defaults, **values, extensions=states)
 
 
 @dataclass(frozen=True)

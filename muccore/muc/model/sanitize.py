@@ -40,8 +40,25 @@ def isForged(delay: Element, room: JID) -> bool:
 
 
 def isRoomOnly(child: Element, room: JID) -> bool:
-    """Whether only the room may send a child: C{muc#user} (XEP-0045 §17.3), or a forged delay."""
-    return child.uri == ns.MUC_USER or (child.uri == ns.DELAY and isForged(child, room))
+    """
+    Whether only the room may send a child: C{muc#user} (XEP-0045 §17.3), a forged delay, an occupant id (XEP-0421 §5),
+    or a stanza id of the room (XEP-0359 §3).
+    """
+    uri = child.uri
+    return (
+        uri == ns.MUC_USER
+        or uri == ns.OCCUPANT_ID
+        or (uri == ns.DELAY and isForged(child, room))
+        or (uri == ns.STANZA_ID and child.name == "stanza-id" and _isBy(child, room))
+    )
+
+
+def _isBy(stanzaId: Element, room: JID) -> bool:
+    """Whether a stanza id claims to be the room's."""
+    try:
+        return parse(stanzaId.attributes["by"]) == room
+    except (KeyError, InvalidJID):
+        return True
 
 
 def withAttributes(element: Element, attributes: Mapping[Any, str]) -> Element:

@@ -53,7 +53,7 @@ def info(room: Room, sender: JID, query: Element) -> Element:
         return answer
     settings = room.settings
     answer.add("identity", category="conference", type="text", name=settings.name or room.jid.local)
-    for feature in (*ROOM_FEATURES, *features(settings)):
+    for feature in (*ROOM_FEATURES, *room.extensions.features, *features(settings)):
         answer.add("feature", var=feature)
     _addForm(room, sender, answer)
     return answer

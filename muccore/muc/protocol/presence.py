@@ -10,9 +10,10 @@ from twisted.python.failure import Failure
 
 from muccore.muc.model import configuration, messages
 from muccore.muc.model.history import HistoryOptions
+from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.rendering import extractPresencePayload, notInside
-from muccore.muc.model.room import JoinRequest, Room
+from muccore.muc.model.room import Room
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.protocol.nicks import requestedNick
 from muccore.muc.service import roomlog

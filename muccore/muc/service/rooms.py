@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from muccore.interfaces import Affiliate, IRoomStore, RoomRecord, StoreError
+from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError
 from muccore.log.logger import Logger
 from muccore.muc.model.affiliations import Affiliations
+from muccore.muc.model.extension import RoomExtensions
 from muccore.muc.model.privileges import Affiliation
-from muccore.muc.model.room import Room
-from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.model.room import NO_EXTENSIONS, Room
+from muccore.muc.model.roomsettings import EXTENSION_PREFIX, RoomSettings
 from muccore.muc.service.roomlog import logDestroyed
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp.errors import StanzaError
@@ -41,15 +43,24 @@ class Rooms:
     """
     All rooms of one service.
 
+    @ivar extensions: what extends each room.
     @ivar live: the rooms in memory, by bare JID.
     @ivar pendingLists: the number of pending room lists, by bare JID of the requester.
     """
 
     log = Logger()
 
-    def __init__(self, domain: str, store: IRoomStore, options: MUCServiceSettings, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        domain: str,
+        store: IRoomStore,
+        options: MUCServiceSettings,
+        clock: IReactorTime,
+        extensions: RoomExtensions = NO_EXTENSIONS,
+    ) -> None:
         """@param domain: the service's host."""
         self.domain = domain
+        self.extensions = extensions
         self.store = IRoomStore(store)
         self.settings = options
         self.clock = clock
@@ -126,13 +137,27 @@ class Rooms:
             self._opening[bare].append(waiting)
             return waiting
         self._opening[bare] = [waiting]
-        loading = self.store.load(bare).addCallback(self._loaded, bare).addErrback(storeFailed)
+        loading = self.store.load(bare).addCallback(self._withStates, bare).addCallback(self._loaded, bare)
+        loading.addErrback(storeFailed)
         loading.addBoth(self._opened, bare)
         return waiting
 
     def opening(self) -> list[str]:
         """The bare JIDs of the rooms that are being loaded."""
         return list(self._opening)
+
+    def _withStates(self, record: RoomRecord | None, bare: str) -> Any:
+        """Add the states of extensions that the room does not have yet, once they are stored."""
+        if record is None:
+            return None
+        states = RoomSettings.fromMapping(record.settings, self.settings.defaults).extensions
+        missing = self.extensions.missingStates(states)
+        if not missing:
+            return record
+        settings = {**record.settings, **{EXTENSION_PREFIX + name: state for name, state in missing.items()}}
+        changed = replace(record, settings=settings)
+        change = RoomChange(settings=settings, name=record.name, public=record.public, temporary=record.temporary)
+        return self.store.change(bare, change).addCallback(lambda _: changed)
 
     def _loaded(self, record: RoomRecord | None, bare: str) -> Room | None:
         if record is None:
@@ -144,7 +169,10 @@ class Rooms:
                 return None
             self._unclaimed.add(bare)
         settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
-        room = Room(parse(bare), settings, Affiliations(record.affiliates), self.clock.seconds, record.subject)
+        affiliations = Affiliations(record.affiliates)
+        room = Room(
+            parse(bare), settings, affiliations, self.clock.seconds, record.subject, extensions=self.extensions
+        )
         self.live[bare] = room
         return room
 
@@ -183,7 +211,8 @@ class Rooms:
         if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
             raise StanzaError("resource-constraint", text="You have created too many rooms.")
         affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.xmlName)})
-        room = Room(jid, self._withinLimits(options.defaults), affiliations, self.clock.seconds, locked=True)
+        settings = replace(self._withinLimits(options.defaults), extensions=self.extensions.missingStates({}))
+        room = Room(jid, settings, affiliations, self.clock.seconds, locked=True, extensions=self.extensions)
         self.live[bare] = room
         self._creators[bare] = owner
         self._created[owner] += 1

@@ -22,6 +22,11 @@ from muccore.xmpp import ns
 _UNWRITTEN: Final = frozenset(["id", "to", f"{{{ns.XML}}}lang"])
 """Attributes of a stanza that need not be written down in exact mode."""
 
+_UNWRITTEN_CHILDREN: Final = frozenset(
+    [f"{{{ns.OCCUPANT_ID}}}occupant-id", f"{{{ns.STANZA_ID}}}stanza-id"]
+)
+"""Children of a stanza that need not be: the ids that rooms add to everything."""
+
 
 class Rules(Enum):
     """How elements without C{scansion:strict} are compared."""
@@ -206,7 +211,8 @@ class _ElementComparison:
                     what = f"here stands <{_name(there[i])}>; the order counts"
             return f"/{_name(wanted[i], space)}{path}", what
         if closeness is not _Closeness.LOOSE:
+            unwritten = self.top and closeness is _Closeness.SAME
             for j, child in enumerate(there):
-                if j not in found:
+                if j not in found and not (unwritten and child.tag in _UNWRITTEN_CHILDREN):
                     return f"/{_name(child, space)}", "this element is not expected"
         return None

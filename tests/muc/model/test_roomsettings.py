@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import RoomChange, RoomRecord
-from muccore.muc.model.room import JoinRequest
+from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.roomsettings import FIELDS, RoomSettings, statusCodes
 from muccore.muc.protocol.owner import ConfigureRequest, DestructionRequest
 from muccore.testing.defaults import defaultRoom
@@ -25,6 +25,8 @@ def another(value: Any) -> Any:
         return not value
     if isinstance(value, tuple):
         return (*value, "nurse@localhost")
+    if isinstance(value, dict):
+        return {"x": "1"}
     return value + 1 if isinstance(value, int) else f"{value}x"
 
 
@@ -44,8 +46,8 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(settings, replace(defaults, name="Orchard"))
 
     def test_fields(self) -> None:
-        """Each setting but the password has one row in the form, and rows have distinct names."""
-        settings = {f.name for f in fields(RoomSettings)} - {"password"}
+        """Each setting but the password and the states of extensions has one row; rows have distinct names."""
+        settings = {f.name for f in fields(RoomSettings)} - {"password", "extensions"}
         self.assertEqual(sorted(field.setting for field in FIELDS), sorted(settings))
         self.assertEqual(len({field.var for field in FIELDS}), len(FIELDS))
 

@@ -24,6 +24,7 @@ from tests.muc.muchelpers import (
     sendGroupchat,
     setSubject,
     summaries,
+    unstamped,
 )
 
 BODY = "<body>a</body>"
@@ -70,8 +71,8 @@ class MessageTestCase(RoomTestCase):
         self.assertEqual(f"{child.get('type')} {next(child.childElements()).name}", condition)
 
     def rendered(self, client: Client) -> list[str]:
-        """What a client has received."""
-        return [render(stanza).decode() for stanza in client.received()]
+        """What a client has received, without the stamps of extensions."""
+        return [unstamped(render(stanza).decode()) for stanza in client.received()]
 
     def history(self) -> list[str]:
         """The history that somebody receives who enters."""

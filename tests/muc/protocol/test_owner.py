@@ -221,6 +221,7 @@ class SubmitTests(OwnerTestCase):
                 lockNicks=True,
                 maxUsers=20,
                 historyLength=5,
+                extensions=self.room().settings.extensions,
             ),
         )
 

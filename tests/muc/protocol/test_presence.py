@@ -50,7 +50,7 @@ class ChangeTests(RoomTestCase):
             f"<status code='307'/></x><delay xmlns='{ns.DELAY}' from='{ROOM}' stamp='2002-09-10T23:08:25Z'/>",
         )
         [presence] = self.juliet.received()
-        self.assertEqual([child.name for child in presence.childElements()], ["show", "x"])
+        self.assertEqual([child.name for child in presence.childElements()], ["show", "occupant-id", "x"])
         self.assertEqual(itemOf(presence).attributes, {"affiliation": "none", "role": "participant"})
         self.assertEqual(codesOf(presence), [])
 

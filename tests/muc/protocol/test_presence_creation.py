@@ -19,6 +19,7 @@ from tests.muc.muchelpers import (
     leave,
     sendPresence,
     summaries,
+    unstamped,
 )
 
 
@@ -33,7 +34,7 @@ class CreationTests(MUCTestCase):
         """The creator is owner, and told so with 201 (§10.1.1), with the id of the request (§7.2.2)."""
         join(self.romeo, "Romeo", id="n13mt3l")
         self.assertEqual(
-            [render(stanza).decode() for stanza in self.romeo.received()],
+            [unstamped(render(stanza).decode()) for stanza in self.romeo.received()],
             [
                 f"<presence to='romeo@localhost/a' id='n13mt3l' from='{ROOM}/Romeo'><x xmlns='{ns.MUC_USER}'>"
                 "<status code='201'/><item affiliation='owner' role='moderator' jid='romeo@localhost/a'/>"

@@ -1,0 +1,40 @@
+# -*- test-case-name: tests.muc.extensions.test_occupantids -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Occupant identifiers (XEP-0421): the same id for a user in a room whatever their nick, from which their JID cannot be
+found. It is the HMAC of the bare JID with a key of the room.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.room import Room
+from muccore.xmpp import ns
+from muccore.xmpp.jid import JID
+from muccore.xmpp.specs import Spec
+
+implements = (
+    Spec(421, "Occupant identifiers for semi-anonymous MUCs", "1.0.1", "Not in the subject that newcomers are sent."),
+)
+
+_KEY_BYTES = 32
+
+
+class OccupantIds(RoomExtension):
+    """The extension."""
+
+    name = "occupant-id"
+    features = serviceFeatures = (ns.OCCUPANT_ID,)
+
+    def newState(self) -> str:
+        """Make the key of a room, in hexadecimal."""
+        return secrets.token_hex(_KEY_BYTES)
+
+    def stampOccupant(self, room: Room, account: JID) -> bytes:
+        """Make the id of a user."""
+        key = bytes.fromhex(room.settings.extensions[self.name])
+        id = hmac.digest(key, account.bare.encode(), "sha256").hex()
+        return f"<occupant-id xmlns='{ns.OCCUPANT_ID}' id='{id}'/>".encode()

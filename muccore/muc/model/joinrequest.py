@@ -1,0 +1,33 @@
+# -*- test-case-name: tests.muc.protocol.test_presence_entering -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""A request to enter a room (XEP-0045 §7.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from muccore.muc.model.history import HistoryOptions
+from muccore.muc.model.occupant import Deliver
+from muccore.xmpp.jid import JID
+
+
+@dataclass(frozen=True)
+class JoinRequest:
+    """
+    A request to enter a room.
+
+    @ivar jid: the full JID.
+    @ivar deliver: the C{deliver} of the session's route.
+    @ivar payload: from L{muccore.muc.model.rendering.extractPresencePayload}.
+    @ivar id: the id of the presence.
+    @ivar renamed: whether another nick than C{nick} was requested (status 210).
+    """
+
+    jid: JID
+    nick: str
+    deliver: Deliver
+    payload: bytes
+    password: str | None = field(default=None, repr=False)
+    history: HistoryOptions = field(default_factory=HistoryOptions)
+    id: str | None = None
+    renamed: bool = False
