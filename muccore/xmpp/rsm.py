@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,6 +69,25 @@ def parse(parent: Element) -> PageRequest | None:
         found["before"].text() if "before" in found else None,
         _number(found["index"]) if "index" in found else None,
     )
+
+
+def select(page: PageRequest, items: Sequence[str], limit: int) -> tuple[int, Sequence[str]]:
+    """
+    Select a page of items that have no order of their own.
+
+    @param limit: the maximum of items.
+    @return: the number of items before the page, and the page.
+    @raise StanzaError: C{item-not-found} if the item before or after the page does not exist any more (XEP-0059 §2.4).
+    """
+    try:
+        if page.before is not None:
+            end = items.index(page.before) if page.before else len(items)
+            start = max(end - limit, 0)
+            return start, items[start:end]
+        start = (page.index or 0) if page.after is None else items.index(page.after) + 1
+    except ValueError:
+        raise StanzaError("item-not-found") from None
+    return start, items[start : start + limit]
 
 
 def render(

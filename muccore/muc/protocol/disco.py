@@ -10,7 +10,8 @@ from typing import Final
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import FIELDS, features, isOpenToEverybody
-from muccore.xmpp import dataforms, ns
+from muccore.muc.protocol.roomlist import LIMIT, PAGE
+from muccore.xmpp import dataforms, ns, rsm
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -28,6 +29,7 @@ ROOM_FEATURES: Final = (
     ns.MUC_SELF_PING,
     ns.MUC_REQUEST,
     ns.REGISTER,
+    ns.RSM,
 )
 """Features of every room."""
 
@@ -105,14 +107,23 @@ def _mayKnowOccupants(room: Room, sender: JID) -> bool:
 
 def items(room: Room, sender: JID, query: Element) -> Element:
     """
-    Answer C{disco#items}: the occupants, for those who may know them; else nothing (§6.5).
+    Answer C{disco#items}: the occupants, or a page of them, for those who may know them; else nothing (§6.5).
 
-    @raise StanzaError: C{item-not-found} for any node.
+    @raise StanzaError: C{item-not-found} for any node; C{bad-request} or C{item-not-found} for an invalid page.
     """
     if query.get("node"):
         raise StanzaError("item-not-found")
     answer = Element((ns.DISCO_ITEMS, "query"))
-    if _mayKnowOccupants(room, sender):
-        for occupant in room.occupants.values():
-            answer.add("item", jid=occupant.address)
+    if not _mayKnowOccupants(room, sender):
+        return answer
+    page = rsm.parse(query)
+    requested = page or rsm.PageRequest()
+    limit = PAGE if requested.limit is None else min(requested.limit, LIMIT)
+    occupants = [occupant.address for occupant in room.occupants.values()]
+    index, found = rsm.select(requested, occupants, limit)
+    for address in found:
+        answer.add("item", jid=address)
+    if page is not None or len(found) < len(occupants):
+        first, last = (found[0], found[-1]) if found else (None, None)
+        answer.children.append(rsm.render(first, last, index, len(occupants)))
     return answer

@@ -20,7 +20,7 @@ from tests.muc.muchelpers import (
 )
 
 FIXED = {ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.MUC_REQUEST, ns.REGISTER}
-FIXED |= {ns.OCCUPANT_ID, ns.STANZA_ID}
+FIXED |= {ns.RSM, ns.OCCUPANT_ID, ns.STANZA_ID}
 """What every room supports."""
 
 DEFAULT = {"muc_unsecured", "muc_public", "muc_temporary", "muc_open", "muc_unmoderated", "muc_semianonymous"}
@@ -186,6 +186,39 @@ class ItemsTests(InformationTestCase):
             self.assertEqual(self.items(client), [{"jid": f"{ROOM}/Romeo"}, {"jid": f"{ROOM}/Juliet"}])
         for client in (self.stranger, self.client("romeo/b")):
             self.assertEqual(self.items(client), [])
+
+    def test_pages(self) -> None:
+        """A list of many is given in pages (XEP-0059), at most a hundred at once if the request has no limit."""
+        self.enterAll(*self.login("juliet", "nurse"))
+        for inside, nicks, index in (
+            ("<max>2</max>", ["Romeo", "Juliet"], "0"),
+            (f"<max>2</max><after>{ROOM}/Juliet</after>", ["Nurse"], "2"),
+            ("<max>1</max><before/>", ["Nurse"], "2"),
+            (f"<before>{ROOM}/Nurse</before>", ["Romeo", "Juliet"], "0"),
+            ("<max>1</max><index>1</index>", ["Juliet"], "1"),
+            ("<max>0</max>", [], None),
+        ):
+            found, about = self.page(f"<set xmlns='{ns.RSM}'>{inside}</set>")
+            self.assertEqual([address.partition("/")[2] for address in found], nicks, inside)
+            first, count = about.child("first"), about.child("count")
+            self.assertEqual(first and (first.text(), first.get("index")), (found[0], index) if found else None)
+            self.assertEqual(count and count.text(), "3")
+        sendIQ(
+            self.romeo, "get", f"<query xmlns='{ns.DISCO_ITEMS}'><set xmlns='{ns.RSM}'><after>x</after></set></query>"
+        )
+        self.assertReceived(self.romeo, "error q cancel item-not-found")
+        for number in range(98):
+            self.enter(f"guest{number}")
+        found, about = self.page("")
+        self.assertEqual(len(found), 100)
+
+    def page(self, inside: str) -> tuple[list[str], Element]:
+        """The addresses in a page, and its C{<set/>}."""
+        sendIQ(self.romeo, "get", f"<query xmlns='{ns.DISCO_ITEMS}'>{inside}</query>")
+        query = self.result(self.romeo)
+        about = query.child("set", ns.RSM)
+        assert about is not None
+        return [child.attributes["jid"] for child in query.childElements() if child.name == "item"], about
 
     def test_public(self) -> None:
         """An owner can show them to everybody but outcasts, as long as everybody can find and enter the room."""
