@@ -192,8 +192,9 @@ class WheelTests(SynchronousTestCase):
 
     def test_content(self) -> None:
         """
-        It contains each module, each plugin among Twisted's own, the files to copy, and nothing else: no plugin cache,
-        which would name those of the building machine, and nothing that makes C{twisted} a package of this project.
+        It contains each module and its data, each plugin among Twisted's own, the files to copy, and nothing else: no
+        plugin cache, which would name those of the building machine, and nothing that makes C{twisted} a package of
+        this project.
         """
         modules = {path.relative_to(ROOT).as_posix() for path in ROOT.joinpath("muccore").rglob("*.py")}
         plugins = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("twisted/plugins/*.py")}
@@ -201,7 +202,7 @@ class WheelTests(SynchronousTestCase):
         data = self.wheel.info.replace(".dist-info", ".data/data/share/muccore")
         shared = {f"{data}/{name}" for name in SHARED}
         content = {name for name in self.wheel.names if not name.startswith(self.wheel.info)}
-        self.assertEqual(content, modules | plugins | shared)
+        self.assertEqual(content, modules | plugins | shared | {"muccore/muc/model/confusables.txt"})
         self.assertFalse(ROOT.joinpath("twisted", "__init__.py").exists())
         self.assertFalse(ROOT.joinpath("twisted", "plugins", "__init__.py").exists())
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from muccore.interfaces import Affiliate
+from muccore.muc.model.lookalikes import LookalikeIndex
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
 from muccore.xmpp.errors import StanzaError
@@ -30,13 +31,16 @@ class Affiliations:
     """
     The affiliations of a room. Keys are bare JIDs, or domains: the entry of a domain applies to all its users without
     an entry of their own (XEP-0045 §9.2).
+
+    @ivar lookalikes: the reserved nicks by what they look like.
     """
 
-    __slots__ = ("_entries", "_nicks")
+    __slots__ = ("_entries", "_nicks", "lookalikes")
 
     def __init__(self, entries: Mapping[str, Affiliate]) -> None:
         self._entries: dict[str, Affiliate] = {}
         self._nicks: dict[str, str] = {}
+        self.lookalikes = LookalikeIndex()
         self.update(entries)
 
     def update(self, changes: Changes) -> None:
@@ -46,11 +50,13 @@ class Affiliations:
             old = entries.pop(jid, None)
             if old is not None and old.nick is not None:
                 nicks.pop(comparisonForm(old.nick), None)
+                self.lookalikes.remove(old.nick, jid)
         for jid, entry in changes.items():
             if entry is not None:
                 entries[jid] = entry
                 if entry.nick is not None:
                     nicks[comparisonForm(entry.nick)] = jid
+                    self.lookalikes.add(entry.nick, jid)
 
     def get(self, jid: JID) -> Affiliation:
         """The affiliation of a user: from their own entry, otherwise from their domain's, otherwise none."""

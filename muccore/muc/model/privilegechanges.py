@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from muccore.interfaces import Affiliate
 from muccore.muc.model.affiliations import affiliationOf
+from muccore.muc.model.lookalikes import skeletons
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import (
@@ -156,18 +157,21 @@ def checkReservable(room: Room, pending: Mapping[str, Affiliate | None], key: st
     Check that a nick may be reserved for a user.
 
     @param pending: entries that are about to change.
-    @raise StanzaError: C{conflict} if it is reserved for, or used by, another user.
+    @raise StanzaError: C{conflict} if it is reserved for, or used by, another user, or looks like such a nick.
     """
     holder = room.affiliations.reservedBy(nick)
     if holder is not None and holder not in pending and holder != key:
         raise StanzaError("conflict", text="This nickname is reserved by another user.")
     form = comparisonForm(nick)
-    others = (entry for jid, entry in pending.items() if jid != key and entry is not None and entry.nick is not None)
-    if any(comparisonForm(entry.nick or "") == form for entry in others):
+    others = [entry.nick for jid, entry in pending.items() if jid != key and entry is not None and entry.nick]
+    if any(comparisonForm(other) == form for other in others):
         raise StanzaError("conflict", text="This nickname is reserved by another user.")
     occupant = room.occupantByNick(nick)
     if occupant is not None and occupant.account.bare != key:
         raise StanzaError("conflict", text="This nickname is in use by another occupant.")
+    room.checkLookalikes(key, nick, pending)
+    if room.settings.refuseLookalikes and any(set(skeletons(other)) & set(skeletons(nick)) for other in others):
+        raise StanzaError("conflict", text="Two of these nicknames look alike.")
 
 
 def planOwnersAndAdmins(

@@ -10,10 +10,11 @@ configuration in L{muccore.muc.model.configuration}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from muccore.interfaces import RoomRecord, Subject
+from muccore.muc.model import lookalikes
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.changequeue import ChangeQueue
 from muccore.muc.model.extension import RoomExtensions
@@ -74,6 +75,7 @@ class Room:
         self.history = History(jid.bare, settings.historyLength)
         self.occupants: dict[str, Occupant] = {}
         self._occupantsByForm: dict[str, Occupant] = {}
+        self._lookalikes = lookalikes.LookalikeIndex()
         self.sessions: dict[str, OccupantSession] = {}
         self.invitations = SentInvitations(now)
         self.changeQueue = ChangeQueue()
@@ -214,9 +216,11 @@ class Room:
 
     def _add(self, occupant: Occupant) -> None:
         self.occupants[occupant.nick] = self._occupantsByForm[occupant.form] = occupant
+        self._lookalikes.add(occupant.nick, occupant.account.bare)
 
     def _discard(self, occupant: Occupant) -> None:
         del self.occupants[occupant.nick], self._occupantsByForm[occupant.form]
+        self._lookalikes.remove(occupant.nick, occupant.account.bare)
 
     def enter(self, request: JoinRequest, created: bool = False) -> Occupant:
         """
@@ -272,7 +276,7 @@ class Room:
         Check that a user may have a nick (XEP-0045 §7.2.8), whose spelling does not matter.
 
         @return: the occupant of the same user who has it.
-        @raise StanzaError: C{conflict} if another user has it or has it reserved.
+        @raise StanzaError: C{conflict} if another user has it or has it reserved, or one that looks like it.
         """
         occupant = self.occupantByNick(nick)
         if occupant is not None and occupant.account.bare != jid.bare:
@@ -280,7 +284,14 @@ class Room:
         holder = self.affiliations.reservedBy(nick)
         if holder is not None and holder != jid.bare:
             raise StanzaError("conflict", text="This nickname is reserved by another user.")
+        if occupant is None:
+            self.checkLookalikes(jid.bare, nick)
         return occupant
+
+    def checkLookalikes(self, user: str, nick: str, pending: Collection[str] = ()) -> None:
+        """Apply L{lookalikes.check}, unless the room allows such nicks or the nick is reserved for the user."""
+        if self.settings.refuseLookalikes and self.affiliations.reservedBy(nick) != user:
+            lookalikes.check(user, nick, self._lookalikes, self.affiliations.lookalikes, pending)
 
     def _resynchronise(self, session: OccupantSession, request: JoinRequest) -> Occupant:
         """
@@ -424,6 +435,7 @@ class Room:
         """Remove all occupants, notifying nobody, and return them."""
         occupants = list(self.occupants.values())
         self.occupants, self._occupantsByForm, self.sessions = {}, {}, {}
+        self._lookalikes = lookalikes.LookalikeIndex()
         return occupants
 
     def removeAll(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:

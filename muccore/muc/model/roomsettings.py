@@ -40,6 +40,7 @@ class RoomSettings:
     @ivar allowPM: who may send private messages: C{anyone}, C{participants}, C{moderators} or C{none}.
     @ivar logged: messages are logged publicly; new occupants are warned.
     @ivar lockNicks: users with a reserved nick may use no other one.
+    @ivar refuseLookalikes: nicks that look like another user's are refused.
     @ivar maxUsers: maximum number of occupants; 0 for no limit.
     @ivar historyLength: maximum number of history messages for a new occupant.
     @ivar extensions: the states of extensions (L{muccore.muc.model.extension}) by their name.
@@ -61,6 +62,7 @@ class RoomSettings:
     allowPM: str = "anyone"
     logged: bool = False
     lockNicks: bool = False
+    refuseLookalikes: bool = True
     maxUsers: int = 0
     historyLength: int
     extensions: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -202,6 +204,12 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
     ),
     ConfigField(
         "lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Registered users must use their reserved nickname"
+    ),
+    ConfigField(
+        "refuseLookalikes",
+        "x-muc#roomconfig_refuselookalikes",
+        "boolean",
+        "Refuse nicknames that look like another user's",
     ),
     ConfigField(
         "logged",

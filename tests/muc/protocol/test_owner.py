@@ -76,6 +76,7 @@ class FormTests(OwnerTestCase):
                 "maxusers": ["7"],
                 "muc#maxhistoryfetch": ["20"],
                 "x-muc#roomconfig_reservednick": ["0"],
+                "x-muc#roomconfig_refuselookalikes": ["1"],
                 "roomadmins": ["juliet@localhost"],
                 "roomowners": ["romeo@localhost", "nurse@localhost"],
             },

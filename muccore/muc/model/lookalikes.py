@@ -1,0 +1,89 @@
+# -*- test-case-name: tests.muc.model.test_lookalikes -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Nicks that look alike (UTS #39 §4), by the table in C{confusables.txt}, which L{muccore.tools.confusables} makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+from importlib import resources
+from typing import Final
+from unicodedata import normalize
+
+from muccore.muc.model.nicks import comparisonForm
+from muccore.xmpp.errors import StanzaError
+
+_CACHE_SIZE: Final = 4096
+
+Skeleton = tuple[bool, str]
+
+
+def _read() -> dict[int, str]:
+    prototypes = {}
+    for line in resources.files(__package__).joinpath("confusables.txt").read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            prototype, _, sources = line.partition(":")
+            text = "".join(chr(int(code, 16)) for code in prototype.split())
+            prototypes.update(dict.fromkeys((int(code, 16) for code in sources.split()), text))
+    return prototypes
+
+
+_PROTOTYPES: Final = _read()
+
+
+def _skeleton(text: str) -> str:
+    """The skeleton of UTS #39 §4."""
+    return normalize("NFD", normalize("NFD", text).translate(_PROTOTYPES))
+
+
+@lru_cache(_CACHE_SIZE)
+def skeletons(nick: str) -> tuple[Skeleton, Skeleton]:
+    """
+    The skeletons of a nick as it is shown, and of its comparison form: nicks look alike if they share either.
+    Skeletons of different kinds are not compared: Lan and Ian would share one.
+    """
+    return (False, _skeleton(normalize("NFKC", " ".join(nick.split())))), (True, _skeleton(comparisonForm(nick)))
+
+
+class LookalikeIndex:
+    """The users who have nicks, by the skeletons of these."""
+
+    __slots__ = ("_users",)
+
+    def __init__(self) -> None:
+        self._users: dict[Skeleton, list[str]] = {}
+
+    def add(self, nick: str, user: str) -> None:
+        """Add a nick of a user."""
+        for skeleton in skeletons(nick):
+            self._users.setdefault(skeleton, []).append(user)
+
+    def remove(self, nick: str, user: str) -> None:
+        """Remove a nick of a user that was added."""
+        for skeleton in skeletons(nick):
+            users = self._users[skeleton]
+            users.remove(user)
+            if not users:
+                del self._users[skeleton]
+
+    def users(self, nick: str) -> set[str]:
+        """The users with nicks that look like this one."""
+        return {user for skeleton in skeletons(nick) for user in self._users.get(skeleton, ())}
+
+
+def check(
+    user: str, nick: str, occupants: LookalikeIndex, reserved: LookalikeIndex, pending: Collection[str] = ()
+) -> None:
+    """
+    Check that a nick does not look like another user's.
+
+    @param user: a bare JID.
+    @param pending: users whose reserved nicks are about to change.
+    @raise StanzaError: C{conflict} if it does.
+    """
+    if occupants.users(nick) - {user}:
+        raise StanzaError("conflict", text="This nickname looks like that of another occupant.")
+    if reserved.users(nick) - {user, *pending}:
+        raise StanzaError("conflict", text="This nickname looks like one that is reserved by another user.")
