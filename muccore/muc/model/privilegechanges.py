@@ -258,11 +258,17 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
 
 
 def _announceAbsent(room: Room, key: str, reason: str | None) -> None:
-    """Announce the affiliation of an absent user to those who may see real JIDs (XEP-0045 §10.3, §10.6)."""
+    """
+    Announce the affiliation of an absent user to those who may see real JIDs (XEP-0045 §10.3, §10.6). A ban has the
+    status of the presence that occupants who are banned cause (§9.1).
+    """
     entry = room.affiliations.entry(key)
+    affiliation = entry.affiliation if entry is not None else Affiliation.NONE.xmlName
     message = stanza("message", from_=room.jid.bare)
     x = message.add("x", ns.MUC_USER)
-    item = x.add("item", jid=key, affiliation=entry.affiliation if entry is not None else Affiliation.NONE.xmlName)
+    item = x.add("item", jid=key, affiliation=affiliation)
     if reason:
         item.add("reason", text=reason)
+    if affiliation == Affiliation.OUTCAST.xmlName:
+        x.add("status", code="301")
     room.broadcast(message, moderatorsOnly=not room.settings.nonAnonymous)

@@ -241,7 +241,7 @@ class AllOrNothingTests(MUCTestCase):
             "Juliet unavailable outcast/none jid=juliet@localhost/a by=Someone 301",
             "Tybalt available none/visitor jid=tybalt@localhost/a by=Someone",
         ]
-        absent = ["room normal item else.example outcast", "room normal item nurse@localhost member"]
+        absent = ["room normal item else.example outcast 301", "room normal item nurse@localhost member"]
         self.assertReceived(someone, *absent, "result q", *news)
         self.assertReceived(romeo, *absent, *news)
         self.assertReceived(

@@ -155,7 +155,7 @@ class MeanwhileTests(SlowStoreTestCase):
         self.store.release()
         self.assertReceived(
             self.romeo,
-            "room normal item tybalt@localhost outcast",
+            "room normal item tybalt@localhost outcast 301",
             "result ban",
             "Romeo groupchat body:first",
             "result list",
@@ -235,7 +235,7 @@ class MeanwhileTests(SlowStoreTestCase):
         self.store.release()
         self.assertReceived(
             self.romeo,
-            "room normal item tybalt@localhost outcast",
+            "room normal item tybalt@localhost outcast 301",
             "result ban",
             "Romeo unavailable owner/none jid=romeo@localhost/a 110",
         )
@@ -278,7 +278,7 @@ class MeanwhileTests(SlowStoreTestCase):
         self.assertReceived(
             self.romeo,
             "Nurse unavailable none/none jid=nurse@localhost/a",
-            "room normal item nurse@localhost outcast",
+            "room normal item nurse@localhost outcast 301",
             "result q",
         )
         self.assertReceived(self.juliet, "Nurse unavailable none/none")

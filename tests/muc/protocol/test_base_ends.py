@@ -78,8 +78,9 @@ class DestroyedTests(SlowStoreTestCase):
         self.failing.failing = frozenset({"destroy"})
         self.store.release()
         self.store.release()
-        self.assertReceived(self.romeo, "error end wait internal-server-error", "room normal item x@localhost outcast")
-        self.assertReceived(self.juliet, "room normal item x@localhost outcast", "result ban")
+        banned = "room normal item x@localhost outcast 301"
+        self.assertReceived(self.romeo, "error end wait internal-server-error", banned)
+        self.assertReceived(self.juliet, banned, "result ban")
 
     def test_newcomer(self) -> None:
         """Whoever enters meanwhile is removed with the others."""
