@@ -36,12 +36,14 @@ class Subject:
     @ivar nick: the nick of its author; C{""} for the room itself.
     @ivar stamp: when it was set, in seconds since the epoch.
     @ivar language: its language (C{xml:lang}), if it is known.
+    @ivar author: the bare JID of its author; C{""} for the room itself, or if it is not known.
     """
 
     text: str
     nick: str
     stamp: float
     language: str | None = None
+    author: str = ""
 
 
 @dataclass(frozen=True)

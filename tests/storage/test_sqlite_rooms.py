@@ -55,7 +55,7 @@ class SmallPagesContractTests(SQLiteRoomsContractTests):
 _text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 _room = st.sampled_from(["a@x", "b@x", "ä@x", "c@y", "\U0001f600@x"])
 _affiliate = st.builds(Affiliate, st.sampled_from(["owner", "member", "none"]), st.none() | _text, st.none() | _text)
-_subject = st.builds(Subject, _text, _text, st.floats(0, 2**40), st.none() | _text)
+_subject = st.builds(Subject, _text, _text, st.floats(0, 2**40), st.none() | _text, _text)
 _settings = st.dictionaries(_text, _text | st.integers() | st.booleans() | st.lists(_text, max_size=2), max_size=3)
 _jid = st.sampled_from(["a@z", "ä@z", "z", "o'\"\\b@z", "\U0001f600@z"]) | _text.filter(bool)
 _call = st.one_of(
@@ -144,8 +144,8 @@ class ModelTests(SynchronousTestCase):
 class MigrationTests(SynchronousTestCase):
     """Databases of earlier versions."""
 
-    def test_subjectLanguage(self) -> None:
-        """Subjects of version 1 come without a language; they can be replaced by one with a language."""
+    def test_subject(self) -> None:
+        """Subjects of version 1 come without a language and an author; they can be replaced by one with both."""
         path = self.mktemp()
         connection = connect(path, Schema("rooms", SCHEMA.migrations[:1]), 5.0)
         connection.execute(
@@ -155,9 +155,10 @@ class MigrationTests(SynchronousTestCase):
         connection.close()
         connection = connect(path, SCHEMA, 5.0)
         self.addCleanup(connection.close)
-        for subject in (Subject("Fire", "Hecate", 1.5), Subject("Feuer", "Hecate", 2.5, "de")):
+        new = Subject("Feuer", "Hecate", 2.5, "de", "hecate@x")
+        for subject in (Subject("Fire", "Hecate", 1.5), new):
             self.assertEqual(loadRoom(connection, "a@x"), RoomRecord({}, {}, subject))
-            changeRoom(connection, "a@x", RoomChange(subject=Subject("Feuer", "Hecate", 2.5, "de")), None, {})
+            changeRoom(connection, "a@x", RoomChange(subject=new), None, {})
 
 
 class QueryTests(SynchronousTestCase):

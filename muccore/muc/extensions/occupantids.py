@@ -16,9 +16,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
-implements = (
-    Spec(421, "Occupant identifiers for semi-anonymous MUCs", "1.0.1", "Not in the subject that newcomers are sent."),
-)
+implements = (Spec(421, "Occupant identifiers for semi-anonymous MUCs", "1.0.1"),)
 
 _KEY_BYTES = 32
 

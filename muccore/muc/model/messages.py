@@ -56,7 +56,7 @@ def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
         raise StanzaError("forbidden", text="You are not allowed to change the subject.")
     subject = cast(Element, message.child("subject"))
     language = languageOf(message if languageOf(subject) is None else subject)
-    return Subject(subject.text(), occupant.nick, room.now(), language or None)
+    return Subject(subject.text(), occupant.nick, room.now(), language or None, occupant.account.bare)
 
 
 def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:

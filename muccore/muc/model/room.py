@@ -26,12 +26,10 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
 from muccore.muc.model.roomsettings import RoomSettings
-from muccore.muc.model.sanitize import LANG
-from muccore.xmpp import ns
-from muccore.xmpp.datetimes import stamp
-from muccore.xmpp.element import Element, stanza
+from muccore.muc.model.subject import subjectMessage
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID
+from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import Rendered
 
 NO_EXTENSIONS: Final = RoomExtensions()
@@ -325,22 +323,10 @@ class Room:
         session.deliver(OccupantPresence(session.occupant).toSelf(session, codes, request.id), session.to)
         for message in self.history.select(request.history, session.to):
             session.deliver(message, session.to)
-        session.deliver(Rendered.of(self.subjectMessage()), session.to)
-
-    def subjectMessage(self) -> Element:
-        """The message with the subject for a new session (XEP-0045 §7.2.15)."""
         subject = self.subject
-        if subject is None:
-            message = stanza("message", "groupchat", from_=self.jid.bare)
-            message.add("subject")
-            return message
-        sender = f"{self.jid.bare}/{subject.nick}" if subject.nick else self.jid.bare
-        message = stanza("message", "groupchat", from_=sender)
-        if subject.language is not None:
-            message.attributes[LANG] = subject.language
-        message.add("subject", text=subject.text)
-        message.add("delay", ns.DELAY, **{"from": self.jid.bare, "stamp": stamp(subject.stamp)})
-        return message
+        author = subject.author if subject is not None else ""
+        stamps = self.extensions.stampOccupant(self, parse(author)) if author else b""
+        session.deliver(subjectMessage(self.jid, subject, stamps), session.to)
 
     # Presence of occupants
 

@@ -57,6 +57,7 @@ SCHEMA: Final = Schema(
             """,
         ),
         ("ALTER TABLE room ADD COLUMN subject_language TEXT",),
+        ("ALTER TABLE room ADD COLUMN subject_author TEXT NOT NULL DEFAULT ''",),
     ),
 )
 """The tables for rooms."""
@@ -124,8 +125,8 @@ class SQLiteRooms:
 def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
     """Read a room; see L{IRoomStore.load}."""
     row = connection.execute(
-        "SELECT id, name, public, temporary, settings, subject_text, subject_nick, subject_stamp, subject_language"
-        " FROM room WHERE jid = ?",
+        "SELECT id, name, public, temporary, settings,"
+        " subject_text, subject_nick, subject_stamp, subject_language, subject_author FROM room WHERE jid = ?",
         (room,),
     ).fetchone()
     if row is None:
@@ -206,8 +207,9 @@ def changeRoom(
 
 def _setSubject(connection: sqlite3.Connection, identifier: int, subject: Subject) -> None:
     connection.execute(
-        "UPDATE room SET subject_text = ?, subject_nick = ?, subject_stamp = ?, subject_language = ? WHERE id = ?",
-        (subject.text, subject.nick, subject.stamp, subject.language, identifier),
+        "UPDATE room SET subject_text = ?, subject_nick = ?, subject_stamp = ?, subject_language = ?,"
+        " subject_author = ? WHERE id = ?",
+        (subject.text, subject.nick, subject.stamp, subject.language, subject.author, identifier),
     )
 
 

@@ -24,7 +24,9 @@ CAVE: Final = RoomRecord(
         "earthly.lit": Affiliate("outcast", None, ""),
         "wiccarocks@shakespeare.lit": Affiliate("none", "wicca"),
     },
-    subject=Subject("Fire Burn and Cauldron Bubble!\nDouble, double", "secondwitch", 1078000000.25, "en"),
+    subject=Subject(
+        "Fire Burn and Cauldron Bubble!\nDouble, double", "secondwitch", 1078000000.25, "en", "hag66@shakespeare.lit"
+    ),
     name="A Dark Cave",
     public=True,
     temporary=True,
@@ -154,7 +156,7 @@ class RoomStoreContract(Contract):
         """A new subject, even an empty one, replaces the old one only; without settings, C{name} is ignored."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
-        for subject in (Subject("Tomorrow", "macbeth", 5e9, "en-GB"), Subject("", "", 0.0)):
+        for subject in (Subject("Tomorrow", "macbeth", 5e9, "en-GB", "macbeth@x"), Subject("", "", 0.0)):
             await store.change("cave@chat.lit", RoomChange(subject=subject, name="ignored", public=False))
             self.assertEqual(
                 await store.load("cave@chat.lit"), RoomRecord(SETTINGS, CAVE.affiliates, subject, CAVE.name, True, True)
