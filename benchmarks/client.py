@@ -72,17 +72,17 @@ class Client:
 
     # Sending
 
-    def logIn(self, tls: ssl.SSLContext | None, managed: bool = False) -> None:
+    def logIn(self, tls: ssl.SSLContext | None, streamManagement: bool = False) -> None:
         """
         Begin to log in.
 
         @param tls: for STARTTLS.
-        @param managed: whether to enable stream management.
+        @param streamManagement: whether to enable stream management.
         """
-        self._login = self._loggingIn(tls, managed)
+        self._login = self._loggingIn(tls, streamManagement)
         self._awaited = next(self._login)
 
-    def _loggingIn(self, tls: ssl.SSLContext | None, managed: bool) -> Steps:
+    def _loggingIn(self, tls: ssl.SSLContext | None, streamManagement: bool) -> Steps:
         self.send(self.header)
         yield _FEATURES
         if tls is not None:
@@ -101,7 +101,7 @@ class Client:
             b"<resource>r</resource></bind></iq>"
         )
         yield _BOUND
-        if managed:
+        if streamManagement:
             self.send(b"<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
             yield _ENABLED
         self.ready = True

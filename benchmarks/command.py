@@ -68,7 +68,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
         "--rooms", choices=("one", "many", "both"), default="both", help=f"one for all clients, or rooms of {ROOM_SIZE}"
     )
     parser.add_argument("--storage", choices=("memory", "sqlite"), default="memory", help="the store of the rooms")
-    parser.add_argument("--managed", action="store_true", help="clients enable stream management (XEP-0198)")
+    parser.add_argument("--stream-management", action="store_true", help="clients enable stream management (XEP-0198)")
     parser.add_argument("--websocket", action="store_true", help="clients connect over WebSocket (RFC 7395)")
     parser.add_argument("--timeout", type=_positive, default=120, help="seconds for each phase (default: 120)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -102,7 +102,7 @@ def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
                         Equipment(writes == "on", security == "tls", chosen.storage, chosen.users, chosen.websocket),
                         Plan(
                             chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet,
-                            chosen.managed, chosen.websocket,
+                            chosen.stream_management, chosen.websocket,
                         ),
                     )
 
@@ -147,7 +147,7 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
             "machine": platform.platform(),
             "senders": chosen.senders,
             "messages": chosen.messages,
-            "managed": chosen.managed,
+            "stream_management": chosen.stream_management,
             "websocket": chosen.websocket,
             "results": [vars(result) for result in results],
         }

@@ -52,7 +52,7 @@ class Plan:
     @ivar messages: messages of each sender.
     @ivar timeout: for one phase, in seconds.
     @ivar quiet: see L{QUIET}.
-    @ivar managed: whether the clients enable stream management.
+    @ivar streamManagement: whether the clients enable stream management.
     @ivar websocket: whether the clients connect over WebSocket.
     """
 
@@ -62,7 +62,7 @@ class Plan:
     messages: int
     timeout: float = 120.0
     quiet: float = QUIET
-    managed: bool = False
+    streamManagement: bool = False
     websocket: bool = False
 
     def occupants(self, room: int) -> range:
@@ -103,7 +103,7 @@ class Load:
                 client = kind(len(clients), self._address, self._selector)
                 clients.append(client)
                 waiting.append(client)
-                client.logIn(self._tls, self._plan.managed)
+                client.logIn(self._tls, self._plan.streamManagement)
             return not waiting
 
         self._until(ready, lambda: f"{len(waiting)} clients are still logging in")

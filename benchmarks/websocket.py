@@ -28,13 +28,13 @@ class WebSocketClient(Client):
     _upgraded = False
     _frames = b""
 
-    def _loggingIn(self, tls: ssl.SSLContext | None, managed: bool) -> Steps:
+    def _loggingIn(self, tls: ssl.SSLContext | None, streamManagement: bool) -> Steps:
         if tls is not None:
             self._startTLS(tls)
         super().send(_HANDSHAKE)
         yield _UPGRADED
         self._upgraded = True
-        yield from super()._loggingIn(None, managed)
+        yield from super()._loggingIn(None, streamManagement)
 
     def send(self, data: bytes) -> None:
         """Send one element, masked with zeros: the server unmasks as it would with any key."""

@@ -346,9 +346,9 @@ class CommandTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """One JSON object has the parameters and all measurements; everything was delivered, and no cost is zero."""
-        argv = ("--json", "--managed", "--writes", "on", "--security", "tls", "--storage", "sqlite")
+        argv = ("--json", "--stream-management", "--writes", "on", "--security", "tls", "--storage", "sqlite")
         printed = json.loads(self.run_(*argv))
-        self.assertEqual((printed["senders"], printed["messages"], printed["managed"]), (2, 2, True))
+        self.assertEqual((printed["senders"], printed["messages"], printed["stream_management"]), (2, 2, True))
         (result,) = printed["results"]
         self.assertEqual(
             {key: result[key] for key in ("opportunistic", "tls", "storage", "users", "rooms", "deliveries")},

@@ -18,8 +18,8 @@ from muccore.server import preflight, website
 from muccore.server.externalcomponents import ExternalComponents
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
-from muccore.session.management import ManagementSettings
 from muccore.session.registry import Sessions
+from muccore.session.streammanagement import ManagementSettings
 from muccore.stream.c2s import StreamSettings
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures

@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muccore.interfaces import ISessions, IUserDomain
 from muccore.log.logger import Logger
-from muccore.session.management import StreamManagement
+from muccore.session.streammanagement import StreamManagement
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, errorReplyOrNone

@@ -13,10 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISessions, IStream, IUserDomain
-from muccore.session.management import ManagementSettings
 from muccore.session.redelivery import Redelivery
 from muccore.session.resumption import Resumptions
 from muccore.session.session import Session
+from muccore.session.streammanagement import ManagementSettings
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, StreamError

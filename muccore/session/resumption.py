@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muccore.interfaces import IStream, ResumptionFailed
 from muccore.log.eventlog import SESSION_EXPIRED, Phrase
-from muccore.session.management import ManagementSettings, StreamManagement
+from muccore.session.streammanagement import ManagementSettings, StreamManagement
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.jid import JID
 

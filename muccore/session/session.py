@@ -25,8 +25,8 @@ from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.stanzas import ID_LIMIT, checkIsStanza, iqProblem
 
 if TYPE_CHECKING:
-    from muccore.session.management import StreamManagement
     from muccore.session.registry import Sessions
+    from muccore.session.streammanagement import StreamManagement
 
 _LANG: Final = (ns.XML, "lang")
 

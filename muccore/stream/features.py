@@ -19,11 +19,11 @@ from muccore.interfaces.handlers import InvalidHandler
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.stream.binding import ResourceBinding, SessionRequest
-from muccore.stream.management import StreamManagementFeature
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl.profile import SASLProfile
 from muccore.stream.starttls import OFF, REQUIRED, StartTLS
 from muccore.stream.states import Row, State
+from muccore.stream.streammanagement import StreamManagementFeature
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import escapeAttribute, render
 

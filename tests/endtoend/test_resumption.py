@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from muccore.xmpp import ns
 from tests.endtoend.clients import RoomClient, bounded, isPresence, logIn
-from tests.endtoend.managedclient import ManagedClient
+from tests.endtoend.resumingclient import ResumingClient
 from tests.endtoend.serverprocess import ServerProcess
 
 SESSIONS = 500
@@ -24,7 +24,7 @@ class StormTests(TestCase):
 
     async def enterAll(self) -> None:
         """Fill the rooms; a witness without stream management enters the first of them."""
-        self.clients = [ManagedClient(f"user{n}") for n in range(SESSIONS)]
+        self.clients = [ResumingClient(f"user{n}") for n in range(SESSIONS)]
         self.rooms = [f"room{n // ROOM_SIZE}@conference.localhost" for n in range(SESSIONS)]
         self.addCleanup(lambda: gatherResults([client.abort() for client in self.clients]))
         await gatherResults([client.connect(self.server.port) for client in self.clients])
@@ -39,7 +39,7 @@ class StormTests(TestCase):
             client.messages.clear()
             client.presences.clear()
 
-    def say(self, client: ManagedClient, room: str, text: str) -> None:
+    def say(self, client: ResumingClient, room: str, text: str) -> None:
         """Send a message to a client's room."""
         client.send(f"<message to='{room}' type='groupchat'><body>{client.user} {text}</body></message>")
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from muccore.interfaces import ResumptionFailed
-from muccore.session.management import ManagementSettings
 from muccore.session.session import Session
+from muccore.session.streammanagement import ManagementSettings
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID

@@ -1,11 +1,11 @@
-# -*- test-case-name: tests.session.test_management -*-
+# -*- test-case-name: tests.session.test_streammanagement -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 Stream management (XEP-0198) of one session: what its client has been sent and has not acknowledged, the counters, and
 requests for acknowledgements.
 
 It stands between the session and its stream, so that the queue outlives the stream. Without a stream, stanzas are kept
-until another one is attached. The nonzas are in L{muccore.stream.management}.
+until another one is attached. The nonzas are in L{muccore.stream.streammanagement}.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tests.endtoend.serverprocess import TIMEOUT
 SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
 
 
-class ManagedClient:
+class ResumingClient:
     """
     A client that has one stream after the other and one session.
 
@@ -112,7 +112,7 @@ class _Stream(Protocol):
 
     transport: Any
 
-    def __init__(self, client: ManagedClient) -> None:
+    def __init__(self, client: ResumingClient) -> None:
         self.ready: Deferred[None] = Deferred()
         self.gone: Deferred[None] = Deferred()
         self._client = client

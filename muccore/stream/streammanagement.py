@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.stream.test_management -*-
+# -*- test-case-name: tests.stream.test_streammanagement -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 Stream management on the wire (XEP-0198): the feature and its nonzas. The counters and the queue are the session's

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.stream.management}: what a client sends and gets on its stream (XEP-0198)."""
+"""Tests of L{muccore.stream.streammanagement}: what a client sends and gets on its stream (XEP-0198)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.net.websocket import TEXT
-from muccore.session.management import ACK_TIMEOUT, ManagementSettings
+from muccore.session.streammanagement import ACK_TIMEOUT, ManagementSettings
 from muccore.storage.insecure import InsecureAuth
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.session.management}."""
+"""Tests of L{muccore.session.streammanagement}."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muccore.interfaces import IStreamManagement
-from muccore.session.management import ACK_TIMEOUT, REQUEST_AFTER, ManagementSettings, StreamManagement
+from muccore.session.streammanagement import ACK_TIMEOUT, REQUEST_AFTER, ManagementSettings, StreamManagement
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.routing.helpers import FakeStream, xml
