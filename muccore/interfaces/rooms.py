@@ -58,6 +58,8 @@ class RoomRecord:
     @ivar name: its natural-language name, for listings, which do not read the settings.
     @ivar public: whether it is listed.
     @ivar temporary: whether it is destroyed when its last occupant leaves.
+    @ivar states: what extensions keep: JSON values by name of the extension and key, both not empty. A store keeps and
+        returns them as rows; a name without rows is left out.
     """
 
     settings: Mapping[str, Any] = field(repr=False)
@@ -66,6 +68,7 @@ class RoomRecord:
     name: str = ""
     public: bool = True
     temporary: bool = False
+    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class RoomChange:
     @ivar settings: the whole new configuration, or C{None} to keep it. C{name}, C{public} and C{temporary} count only
         if it is given.
     @ivar subject: the new subject, or C{None} to keep it.
+    @ivar states: name of an extension and key to the new JSON value; C{None} removes the row.
     """
 
     affiliates: Mapping[str, Affiliate | None] = field(default_factory=dict)
@@ -85,6 +89,7 @@ class RoomChange:
     public: bool = True
     temporary: bool = False
     subject: Subject | None = None
+    states: Mapping[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

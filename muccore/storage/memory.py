@@ -31,6 +31,7 @@ from muccore.xmpp.scramkeys import ScramKeys
 _S = TypeVar("_S", bound="MemoryAccounts | MemoryRooms")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 
 
 def _whileOpen(method: Callable[Concatenate[_S, _P], _T]) -> Callable[Concatenate[_S, _P], Deferred[_T]]:
@@ -132,6 +133,12 @@ class MemoryRooms:
             record = replace(record, settings=settings, name=name, public=change.public, temporary=change.temporary)
         if change.subject is not None:
             record = replace(record, subject=change.subject)
+        for (name, key), value in _copySettings(change.states).items():
+            rows = cast(dict[str, dict[str, Any]], record.states).setdefault(name, {})
+            if value is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = value
         affiliates = cast(dict[str, Affiliate], record.affiliates)
         for jid, affiliate in change.affiliates.items():
             if affiliate is None:
@@ -185,11 +192,11 @@ def _domain(room: str) -> str:
     return room.rpartition("@")[2]
 
 
-def _copySettings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    copied: dict[str, Any] = json.loads(json.dumps(dict(settings)))
-    return copied
+def _copySettings(settings: Mapping[_K, Any]) -> dict[_K, Any]:
+    return {name: json.loads(json.dumps(value)) for name, value in settings.items()}
 
 
 def _copy(room: RoomRecord) -> RoomRecord:
     """Copy a room, so that callers and the store do not share what can be changed."""
-    return replace(room, settings=_copySettings(room.settings), affiliates=dict(room.affiliates))
+    states = {name: _copySettings(rows) for name, rows in room.states.items() if rows}
+    return replace(room, settings=_copySettings(room.settings), affiliates=dict(room.affiliates), states=states)

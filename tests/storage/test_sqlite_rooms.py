@@ -58,6 +58,8 @@ _affiliate = st.builds(Affiliate, st.sampled_from(["owner", "member", "none"]), 
 _subject = st.builds(Subject, _text, _text, st.floats(0, 2**40), st.none() | _text, _text)
 _settings = st.dictionaries(_text, _text | st.integers() | st.booleans() | st.lists(_text, max_size=2), max_size=3)
 _jid = st.sampled_from(["a@z", "ä@z", "z", "o'\"\\b@z", "\U0001f600@z"]) | _text.filter(bool)
+_value = _text | st.integers()
+_extension = st.sampled_from(["hats", "ä"])
 _call = st.one_of(
     st.tuples(st.just("load"), _room),
     st.tuples(
@@ -71,6 +73,7 @@ _call = st.one_of(
             _text,
             st.booleans(),
             st.booleans(),
+            st.dictionaries(_extension, st.dictionaries(_jid, _value, min_size=1, max_size=2), max_size=2),
         ),
     ),
     st.tuples(
@@ -84,6 +87,7 @@ _call = st.one_of(
             st.booleans(),
             st.booleans(),
             st.none() | _subject,
+            st.dictionaries(st.tuples(_extension, _jid), st.none() | _value, max_size=2),
         ),
     ),
     st.tuples(st.just("destroy"), _room),
@@ -103,7 +107,11 @@ def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
     if name in ("save", "change"):
         room, what = arguments
         settings = None if what.settings is None else json.dumps(what.settings)
-        return (saveRoom if name == "save" else changeRoom)(connection, room, what, settings, what.affiliates)
+        if name == "save":
+            states = [(name, key, json.dumps(rows[key])) for name, rows in what.states.items() for key in rows]
+            return saveRoom(connection, room, what, settings, what.affiliates, states)
+        states = [(*key, None if value is None else json.dumps(value)) for key, value in what.states.items()]
+        return changeRoom(connection, room, what, settings, what.affiliates, states)
     functions = {
         "load": loadRoom,
         "destroy": destroyRoom,
@@ -209,7 +217,7 @@ class QueryTests(SynchronousTestCase):
         record = loadRoom(self.connection, "a@x")
         assert record is not None
         self.assertEqual(len(record.affiliates), 10_000)
-        self.assertEqual(len(self.statements), 1 + 3)
+        self.assertEqual(len(self.statements), 1 + 3 + 1)
 
     def test_shared(self) -> None:
         """Equal entries without nick and reason are one object."""

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.filepath import FilePath
@@ -58,9 +58,22 @@ SCHEMA: Final = Schema(
         ),
         ("ALTER TABLE room ADD COLUMN subject_language TEXT",),
         ("ALTER TABLE room ADD COLUMN subject_author TEXT NOT NULL DEFAULT ''",),
+        (
+            """
+            CREATE TABLE extension_state (
+                room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+                extension TEXT NOT NULL,
+                key TEXT NOT NULL,
+                value TEXT NOT NULL,
+                PRIMARY KEY (room, extension, key)
+            ) WITHOUT ROWID
+            """,
+        ),
     ),
 )
 """The tables for rooms."""
+
+_K = TypeVar("_K")
 
 _PAGE: Final = 4096
 """Entries in one JSON document, whose coding holds up the reactor thread."""
@@ -92,22 +105,26 @@ class SQLiteRooms:
 
     def save(self, room: str, record: RoomRecord) -> Deferred[None]:
         """See L{IRoomStore.save}."""
-        # The caller may change both mappings after the call.
+        # The caller may change the mappings after the call.
         try:
             settings = json.dumps(dict(record.settings))
+            states = [(name, *row) for name, rows in record.states.items() for row in _dumped(rows)]
         except (TypeError, ValueError) as e:
             return fail(e)
         affiliates = dict(record.affiliates)
-        return self.database.write(lambda connection: saveRoom(connection, room, record, settings, affiliates))
+        return self.database.write(lambda connection: saveRoom(connection, room, record, settings, affiliates, states))
 
     def change(self, room: str, change: RoomChange) -> Deferred[None]:
         """See L{IRoomStore.change}."""
         try:
             settings = None if change.settings is None else json.dumps(dict(change.settings))
+            states = [(*key, value) for key, value in _dumped(change.states)]
         except (TypeError, ValueError) as e:
             return fail(e)
         affiliates = dict(change.affiliates)
-        return self.database.write(lambda connection: changeRoom(connection, room, change, settings, affiliates))
+        return self.database.write(
+            lambda connection: changeRoom(connection, room, change, settings, affiliates, states)
+        )
 
     def destroy(self, room: str) -> Deferred[None]:
         """See L{IRoomStore.destroy}."""
@@ -120,6 +137,10 @@ class SQLiteRooms:
     def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
         """See L{IRoomStore.temporaryRooms}."""
         return self.database.read(lambda connection: listTemporaryRooms(connection, domain))
+
+
+def _dumped(values: Mapping[_K, Any]) -> Iterator[tuple[_K, str | None]]:
+    return ((key, None if value is None else json.dumps(value)) for key, value in values.items())
 
 
 def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
@@ -139,7 +160,19 @@ def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
         name=name,
         public=bool(public),
         temporary=bool(temporary),
+        states=_loadStates(connection, identifier),
     )
+
+
+def _loadStates(connection: sqlite3.Connection, identifier: int) -> dict[str, dict[str, Any]]:
+    states: dict[str, dict[str, Any]] = {}
+    rows = connection.execute(
+        "SELECT json_group_array(json_array(extension, key, json(value))) FROM extension_state WHERE room = ?",
+        (identifier,),
+    )
+    for name, key, value in json.loads(rows.fetchone()[0]):
+        states.setdefault(name, {})[key] = value
+    return states
 
 
 def _loadAffiliates(connection: sqlite3.Connection, identifier: int) -> dict[str, Affiliate]:
@@ -162,7 +195,12 @@ def _loadAffiliates(connection: sqlite3.Connection, identifier: int) -> dict[str
 
 
 def saveRoom(
-    connection: sqlite3.Connection, room: str, record: RoomRecord, settings: str, affiliates: Mapping[str, Affiliate]
+    connection: sqlite3.Connection,
+    room: str,
+    record: RoomRecord,
+    settings: str,
+    affiliates: Mapping[str, Affiliate],
+    states: Iterable[tuple[str, str, str | None]] = (),
 ) -> None:
     """Write a whole room; see L{IRoomStore.save}."""
     destroyRoom(connection, room)
@@ -175,6 +213,7 @@ def saveRoom(
     if record.subject is not None:
         _setSubject(connection, identifier, record.subject)
     _putAffiliates(connection, identifier, affiliates)
+    _putStates(connection, identifier, states)
 
 
 def changeRoom(
@@ -183,6 +222,7 @@ def changeRoom(
     change: RoomChange,
     settings: str | None,
     affiliates: Mapping[str, Affiliate | None],
+    states: Iterable[tuple[str, str, str | None]] = (),
 ) -> None:
     """Change a stored room; see L{IRoomStore.change}."""
     row = connection.execute("SELECT id FROM room WHERE jid = ?", (room,)).fetchone()
@@ -196,6 +236,7 @@ def changeRoom(
         )
     if change.subject is not None:
         _setSubject(connection, identifier, change.subject)
+    _putStates(connection, identifier, states)
     gone = [jid for jid, affiliate in affiliates.items() if affiliate is None]
     if gone:
         connection.execute(
@@ -211,6 +252,18 @@ def _setSubject(connection: sqlite3.Connection, identifier: int, subject: Subjec
         " subject_author = ? WHERE id = ?",
         (subject.text, subject.nick, subject.stamp, subject.language, subject.author, identifier),
     )
+
+
+def _putStates(
+    connection: sqlite3.Connection, identifier: int, states: Iterable[tuple[str, str, str | None]]
+) -> None:
+    for name, key, value in states:
+        if value is None:
+            connection.execute(
+                "DELETE FROM extension_state WHERE room = ? AND extension = ? AND key = ?", (identifier, name, key)
+            )
+        else:
+            connection.execute("REPLACE INTO extension_state VALUES (?, ?, ?, ?)", (identifier, name, key, value))
 
 
 def _putAffiliates(connection: sqlite3.Connection, identifier: int, affiliates: Mapping[str, Affiliate]) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from twisted.internet.defer import gatherResults
@@ -30,6 +31,7 @@ CAVE: Final = RoomRecord(
     name="A Dark Cave",
     public=True,
     temporary=True,
+    states={"hats": {"hag66@shakespeare.lit": ["Witch", "urn:x"], "Ⅲ": 3}, "mood": {"": {"dark": True, "of": None}}},
 )
 """A room with all fields."""
 
@@ -135,9 +137,38 @@ class RoomStoreContract(Contract):
         affiliates["new@shakespeare.lit"] = Affiliate("member")
         del affiliates["hecate@shakespeare.lit"]
         store = await self.reopened(store)
-        self.assertEqual(
-            await store.load("cave@chat.lit"), RoomRecord(SETTINGS, affiliates, CAVE.subject, CAVE.name, True, True)
+        self.assertEqual(await store.load("cave@chat.lit"), replace(CAVE, affiliates=affiliates))
+
+    async def test_changedStates(self) -> None:
+        """Rows of extensions are put and removed one by one; nothing else changes."""
+        store = await self.opened()
+        await store.save("cave@chat.lit", CAVE)
+        await store.change(
+            "cave@chat.lit",
+            RoomChange(
+                states={("hats", "Ⅲ"): None, ("hats", "new"): [0.5, ""], ("mood", ""): None, ("votes", "a"): "\0 ✓"}
+            ),
         )
+        await store.change("cave@chat.lit", RoomChange(states={("hats", "unknown"): None, ("hats", "new"): False}))
+        expected: dict[str, dict[str, Any]] = {
+            "hats": {"hag66@shakespeare.lit": ["Witch", "urn:x"], "new": False},
+            "votes": {"a": "\0 ✓"},
+        }
+        store = await self.reopened(store)
+        self.assertEqual(await store.load("cave@chat.lit"), replace(CAVE, states=expected))
+        await store.save("cave@chat.lit", PLAIN)
+        self.assertEqual(await store.load("cave@chat.lit"), PLAIN)
+
+    async def test_statesOfItsOwn(self) -> None:
+        """What was passed may be changed after the call, and what is no JSON value is refused as a whole."""
+        store = await self.opened()
+        states = {"hats": {"a": [1]}}
+        saving = store.save("cave@chat.lit", RoomRecord({}, {}, states=states))
+        states["hats"]["a"].append(2)
+        await saving
+        with self.assertRaises(TypeError):
+            await store.change("cave@chat.lit", RoomChange(states={("hats", "a"): 2, ("hats", "b"): {1, 2}}))
+        self.assertEqual(await store.load("cave@chat.lit"), RoomRecord({}, {}, states={"hats": {"a": [1]}}))
 
     async def test_changedSettings(self) -> None:
         """New settings also set name, C{public} and C{temporary}, but not the list or the subject."""
@@ -147,7 +178,7 @@ class RoomStoreContract(Contract):
         store = await self.reopened(store)
         self.assertEqual(
             await store.load("cave@chat.lit"),
-            RoomRecord({"a": 1}, CAVE.affiliates, CAVE.subject, "Heath", False, False),
+            replace(CAVE, settings={"a": 1}, name="Heath", public=False, temporary=False),
         )
         self.assertEqual(await store.publicRooms("chat.lit", None, None, 9), PublicRooms([], 0, 0))
         self.assertEqual(await store.temporaryRooms("chat.lit"), [])
@@ -158,9 +189,7 @@ class RoomStoreContract(Contract):
         await store.save("cave@chat.lit", CAVE)
         for subject in (Subject("Tomorrow", "macbeth", 5e9, "en-GB", "macbeth@x"), Subject("", "", 0.0)):
             await store.change("cave@chat.lit", RoomChange(subject=subject, name="ignored", public=False))
-            self.assertEqual(
-                await store.load("cave@chat.lit"), RoomRecord(SETTINGS, CAVE.affiliates, subject, CAVE.name, True, True)
-            )
+            self.assertEqual(await store.load("cave@chat.lit"), replace(CAVE, subject=subject))
 
     async def test_changedUnknown(self) -> None:
         """A room that is not stored cannot be changed, and is not created."""
