@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from muccore.interfaces import IDomainObserver, IRoomStore
-from muccore.interfaces.handlers import ANY, AddressType
-from muccore.muc.extensions import EXTENSIONS
+from muccore.interfaces.handlers import ANY, AddressType, InvalidHandler, shownKey
+from muccore.muc.extensions import standardExtensions
 from muccore.muc.model.extension import RoomExtension, RoomExtensions
 from muccore.muc.protocol import iq, messages, presence
 from muccore.muc.protocol.base import RoomHandler
@@ -71,16 +71,33 @@ class MUCHandler(RoomHandler):
     }
 
     def __init__(
-        self, store: IRoomStore, options: MUCServiceSettings, extensions: Sequence[RoomExtension] = EXTENSIONS
+        self, store: IRoomStore, options: MUCServiceSettings, extensions: Sequence[RoomExtension] | None = None
     ) -> None:
-        """@param extensions: what extends each room, in this order."""
+        """@param extensions: what extends each room, in this order; C{None} for the standard ones."""
         super().__init__()
-        self._extensions = RoomExtensions(extensions)
-        self.features = (*type(self).features, *self._extensions.serviceFeatures)
+        self._standard = standardExtensions() if extensions is None else extensions
+        self.extendRooms(())
         self.identities = (("conference", "text", options.name),)
         self.options = options
         self._store = store
         self.relay = IQRelay()
+
+    def extendRooms(self, others: Sequence[RoomExtension]) -> None:
+        """
+        Add the extensions of other handlers of the domain, before this one is added to it. They are asked before the
+        standard ones, which so see messages as they are sent.
+
+        @raise InvalidHandler: if two answer the same requests.
+        """
+        self._extensions = RoomExtensions([*others, *self._standard])
+        self.features = (*type(self).features, *self._extensions.serviceFeatures)
+        iqs = dict(type(self).iqs)
+        for extension in self._extensions:
+            for key, function in extension.iqs().items():
+                if key in iqs:
+                    raise InvalidHandler(f"an extension of rooms has {shownKey(key)}, which another one has as well")
+                iqs[key] = function
+        self.iqs = iqs
 
     def reconfigure(self, options: MUCServiceSettings) -> None:
         """Apply new settings of the service; existing rooms keep their configuration."""
@@ -91,6 +108,9 @@ class MUCHandler(RoomHandler):
         """Start the service."""
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock, self._extensions)
+        for extension in self._extensions:
+            extension.service = self
+            extension.start()
         self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("cannot list temporary rooms", failure))
 
     def domainLost(self, domain: str) -> None:

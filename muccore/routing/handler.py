@@ -50,6 +50,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     A handler with the tables of L{ITableHandler} and L{IFilterHandler}.
 
     @cvar streamFeatures: what it offers to the streams of a domain of accounts, as L{IStreamFeature}.
+    @cvar roomExtensions: what it adds to the rooms of its domain, as L{muccore.muc.model.extension.RoomExtension}.
     @cvar implements: the texts that it follows.
     @cvar identities: what the domain is because of it, as C{(category, type, name)} (XEP-0030 §3.1).
     @cvar features: the namespaces that the domain supports because of it.
@@ -62,6 +63,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     inbound: FilterTable = {}
     offline: FilterTable = {}
     streamFeatures: Sequence[Any] = ()
+    roomExtensions: Sequence[Any] = ()
     implements: tuple[Spec, ...] = ()
     identities: tuple[tuple[str, str, str | None], ...] = ()
     features: tuple[str, ...] = ()

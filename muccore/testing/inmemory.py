@@ -23,7 +23,6 @@ from zope.interface import implementer
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import HandlerContext, IRoomStore, IStream
-from muccore.muc.extensions import EXTENSIONS
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.extension import RoomExtension
 from muccore.routing.domain import Domain
@@ -91,11 +90,11 @@ class InMemoryServer:
     """The server, with its store of rooms, and the handler of its rooms at C{conference.localhost}."""
 
     def __init__(
-        self, store: IRoomStore | None = None, extensions: Sequence[RoomExtension] = EXTENSIONS, **options: Any
+        self, store: IRoomStore | None = None, extensions: Sequence[RoomExtension] | None = None, **options: Any
     ) -> None:
         """
         @param store: where rooms are kept; C{None}: in memory.
-        @param extensions: what extends its rooms.
+        @param extensions: what extends its rooms; C{None}: the standard ones.
         @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
         self.clock = task.Clock()

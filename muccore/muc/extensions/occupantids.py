@@ -16,8 +16,6 @@ from muccore.xmpp import ns
 from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
-implements = (Spec(421, "Occupant identifiers for semi-anonymous MUCs", "1.0.1"),)
-
 _KEY_BYTES = 32
 
 
@@ -25,6 +23,7 @@ class OccupantIds(RoomExtension):
     """The extension."""
 
     name = "occupant-id"
+    implements = (Spec(421, "Occupant identifiers for semi-anonymous MUCs", "1.0.1"),)
     features = serviceFeatures = (ns.OCCUPANT_ID,)
 
     def newState(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from muccore.muc.model import privilegechanges
+from muccore.muc.model.extension import tell
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings, statusCodes
@@ -58,6 +59,7 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
             for code in codes:
                 x.add("status", code=str(code))
             room.broadcast(message)
+        tell(room.extensions.configured, room, old)
 
     return announce
 

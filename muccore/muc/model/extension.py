@@ -1,38 +1,160 @@
 # -*- test-case-name: tests.muc.model.test_extension -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Extensions of rooms: what they add to a room, at named points.
+Extensions of rooms: what they refuse, change, add and learn, at named points.
 
 An extension is one object for all rooms of a service. It overrides the methods of the points that it needs; a point
-costs nothing for extensions that do not. What it keeps for a room is stored with the room's settings.
+costs nothing for extensions that do not. Points named C{before...} come before anything is stored or sent, and may
+refuse by raising L{StanzaError<muccore.xmpp.errors.StanzaError>}. The others come when what they name has been sent,
+in the same turn of the reactor; what they raise is logged.
+
+What an extension keeps for a room is stored with it: form fields and a state in its settings, rows in C{Room.states}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.defer import Deferred
+
+from muccore.interfaces import Subject
+from muccore.interfaces.handlers import IQTable
+from muccore.log.logger import Logger
+from muccore.muc.model.joinrequest import JoinRequest
+from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.roommessage import RoomMessage
+from muccore.muc.model.roomsettings import ConfigField, RoomSettings
+from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
+from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
+    from muccore.muc.model.privilegechanges import PrivilegeChange
     from muccore.muc.model.room import Room
+    from muccore.muc.protocol.base import RoomHandler
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class ExtensionField(ConfigField):
+    """
+    A field of the configuration form that belongs to an extension. Its value is C{settings.extensions[setting]}, which
+    is stored; its name begins with that of the extension.
+
+    @ivar default: the value of rooms that were never configured: as a field of its kind has it, or text.
+    @ivar parse: makes the value from a submitted one; C{ValueError} with the reason if it is not acceptable.
+    """
+
+    default: Any = ""
+    parse: Callable[[Any], Any] = _unchanged
+
+    def valueIn(self, settings: RoomSettings) -> bool | str | tuple[str, ...]:
+        """See L{ConfigField.valueIn}."""
+        value = self.get(settings)
+        if isinstance(value, list):
+            return tuple(value)
+        return value if isinstance(value, (bool, tuple)) else str(value)
+
+    def get(self, settings: RoomSettings) -> Any:
+        """The value in the settings of a room, or the default."""
+        return settings.extensions.get(self.setting, self.default)
 
 
 class RoomExtension:
     """
     An extension.
 
-    @cvar name: the key of its state in L{RoomSettings.extensions<muccore.muc.model.roomsettings.RoomSettings>}.
-    @cvar features: disco features of a room.
+    @cvar name: the name of its state in L{RoomSettings.extensions}, and of its rows in C{Room.states}.
+    @cvar features: disco features of every room.
     @cvar serviceFeatures: disco features of the service.
+    @cvar fields: its fields in the configuration form.
+    @cvar waitingPayloads: namespaces: a message with such a child waits for changes of the room, and L{beforeMessage}
+        may answer it with a L{Deferred}.
+    @cvar implements: the texts that it follows.
+    @ivar service: the service, once it has started.
     """
 
     name: str
     features: tuple[str, ...] = ()
     serviceFeatures: tuple[str, ...] = ()
+    fields: tuple[ExtensionField, ...] = ()
+    waitingPayloads: frozenset[str] = frozenset()
+    implements: tuple[Spec, ...] = ()
+
+    service: RoomHandler
+
+    # The service
+
+    def start(self) -> None:
+        """Note that L{service} has started, before it has any room."""
+
+    def stop(self, final: bool) -> Deferred[None] | None:
+        """
+        Finish what is pending; the rooms are empty already.
+
+        @param final: see L{IDomain.shutDown<muccore.interfaces.IDomain.shutDown>}.
+        """
+        return None
+
+    def iqs(self) -> IQTable:
+        """
+        Make the table of the requests that it answers, to rooms or to the service. Functions get C{(handler, iq, to)};
+        L{dispatchToRoom<muccore.muc.protocol.base.dispatchToRoom>} makes those for rooms.
+        """
+        return {}
+
+    # Discovery
+
+    def roomFeatures(self, room: Room) -> Iterable[str]:
+        """List the disco features of a room that depend on the room, besides L{features}."""
+        return ()
+
+    def infoFields(self, room: Room, sender: JID) -> Iterable[tuple[str, str, str, bool | str | tuple[str, ...]]]:
+        """List fields for the C{muc#roominfo} form of a room: name, type, label and value."""
+        return ()
+
+    def discoInfo(self, room: Room, sender: JID, node: str) -> Element | None:
+        """Answer C{disco#info} of a node of a room; C{None} if it is not this extension's."""
+        return None
+
+    def discoItems(self, room: Room, sender: JID, node: str, query: Element) -> Element | None:
+        """Answer C{disco#items} of a node of a room; C{None} if it is not this extension's."""
+        return None
+
+    # Life of a room
 
     def newState(self) -> Any:
         """Make the state of a room: text, a number or a list of text. It is durable before it is used."""
+
+    def beforeCreation(self, jid: JID, creator: JID) -> None:
+        """Check the creation of a room."""
+
+    def created(self, room: Room, creator: JID) -> None:
+        """Note that a room was created. It may be locked still."""
+
+    def loading(self, room: Room) -> Deferred[None] | None:
+        """Prepare a room that is being loaded from the store. Who enters waits for the result; a failure is logged."""
+        return None
+
+    def beforeConfiguration(self, room: Room, actor: JID, settings: RoomSettings) -> None:
+        """Check a new configuration."""
+
+    def configured(self, room: Room, old: RoomSettings) -> None:
+        """Note that a room has a new configuration."""
+
+    def beforeDestruction(self, room: Room, actor: JID) -> None:
+        """Check the destruction of a room by an owner."""
+
+    def destroyed(self, room: Room, venue: JID | None, reason: str | None) -> None:
+        """Note that a room was destroyed by an owner, or has ended because nobody was left."""
+
+    # Occupants
 
     def stampOccupant(self, room: Room, account: JID) -> bytes:
         """
@@ -42,38 +164,184 @@ class RoomExtension:
         """
         return b""
 
-    def stampMessage(self, room: Room) -> bytes:
-        """Make the elements that one message to all occupants carries, rendered."""
+    def stampPresence(self, room: Room, occupant: Occupant) -> bytes:
+        """
+        Make the elements that the presence of an occupant carries, rendered. L{Room.restamp} makes them anew, for an
+        occupant in whom something has changed.
+        """
         return b""
+
+    def beforeEntering(self, room: Room, request: JoinRequest, affiliation: Affiliation) -> None:
+        """Check a request to enter, which the rules of the room allow."""
+
+    def greet(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
+        """Send a session that enters what precedes the presence of the others."""
+
+    def entered(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
+        """Note that a session has entered and has been sent everything, or has asked for everything again."""
+
+    def beforePresence(self, room: Room, session: OccupantSession, payload: bytes) -> None:
+        """Check a change of presence."""
+
+    def presenceChanged(self, room: Room, session: OccupantSession) -> None:
+        """Note a change of presence."""
+
+    def beforeNickChange(self, room: Room, session: OccupantSession, nick: str) -> None:
+        """Check a change of nick, which the rules of the room allow."""
+
+    def nickChanged(self, room: Room, occupant: Occupant, old: str) -> None:
+        """Note that an occupant has a new nick."""
+
+    def left(self, room: Room, session: OccupantSession) -> None:
+        """Note that a session has left or was removed; its occupant is gone if they have no sessions."""
+
+    # Messages
+
+    def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element] | None:
+        """
+        Check a message to all, a change of the subject included.
+
+        @param message: as it would be sent, without stamps; not to be changed.
+        @return: C{None} to let it pass, or what is sent instead; a L{Deferred} only as L{waitingPayloads} allows.
+        """
+        return None
+
+    def stampMessage(self, room: Room, id: str) -> bytes:
+        """
+        Make the elements that one message to all carries, rendered.
+
+        @param id: the id of the message in the room.
+        """
+        return b""
+
+    def published(self, room: Room, message: RoomMessage) -> None:
+        """Note a message that was sent to all."""
+
+    def subjectChanged(self, room: Room, subject: Subject) -> None:
+        """Note that a room has a new subject."""
+
+    def beforePrivateMessage(self, room: Room, occupant: Occupant, target: Occupant, message: Element) -> None:
+        """Check a private message, as it would be sent."""
+
+    # Roles and affiliations
+
+    def beforePrivilegeChange(self, room: Room, actor: JID, change: PrivilegeChange) -> None:
+        """Check a change of roles or affiliations, which the rules of the room allow. C{actor} is a full JID."""
+
+    def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
+        """Note that roles or affiliations have changed; those who were removed have gone."""
+
+
+_LISTS: Final = (
+    "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforePresence",
+    "beforeNickChange", "beforePrivateMessage", "beforePrivilegeChange", "created", "configured", "destroyed", "greet",
+    "entered", "presenceChanged", "nickChanged", "left", "published", "subjectChanged", "privilegesChanged",
+)  # fmt: skip
+"""The points whose results do not matter. L{RoomExtensions} has a tuple of methods for each."""
+
+_log: Final = Logger()
 
 
 class RoomExtensions:
     """
-    The extensions of a service, in the order in which they are asked.
+    The extensions of a service, in the order in which they are asked. Points whose result does not matter are
+    tuples of the methods that some extension overrides, for L{tell} or a loop.
 
-    @ivar features: see L{RoomExtension.features}.
+    @ivar fields: see L{RoomExtension.fields}.
     @ivar serviceFeatures: see L{RoomExtension.serviceFeatures}.
+    @ivar waitingPayloads: see L{RoomExtension.waitingPayloads}.
     """
+
+    beforeCreation: tuple[Callable[[JID, JID], None], ...]
+    beforeConfiguration: tuple[Callable[[Room, JID, RoomSettings], None], ...]
+    beforeDestruction: tuple[Callable[[Room, JID], None], ...]
+    beforeEntering: tuple[Callable[[Room, JoinRequest, Affiliation], None], ...]
+    beforePresence: tuple[Callable[[Room, OccupantSession, bytes], None], ...]
+    beforeNickChange: tuple[Callable[[Room, OccupantSession, str], None], ...]
+    beforePrivateMessage: tuple[Callable[[Room, Occupant, Occupant, Element], None], ...]
+    beforePrivilegeChange: tuple[Callable[[Room, JID, PrivilegeChange], None], ...]
+    created: tuple[Callable[[Room, JID], None], ...]
+    configured: tuple[Callable[[Room, RoomSettings], None], ...]
+    destroyed: tuple[Callable[[Room, JID | None, str | None], None], ...]
+    greet: tuple[Callable[[Room, OccupantSession, JoinRequest], None], ...]
+    entered: tuple[Callable[[Room, OccupantSession, JoinRequest], None], ...]
+    presenceChanged: tuple[Callable[[Room, OccupantSession], None], ...]
+    nickChanged: tuple[Callable[[Room, Occupant, str], None], ...]
+    left: tuple[Callable[[Room, OccupantSession], None], ...]
+    published: tuple[Callable[[Room, RoomMessage], None], ...]
+    subjectChanged: tuple[Callable[[Room, Subject], None], ...]
+    privilegesChanged: tuple[Callable[[Room, PrivilegeChange], None], ...]
 
     def __init__(self, extensions: Sequence[RoomExtension] = ()) -> None:
         self._extensions = extensions
-        self._stampOccupant = [each for each in extensions if _overrides(each, "stampOccupant")]
-        self._stampMessage = [each for each in extensions if _overrides(each, "stampMessage")]
+        for point in _LISTS:
+            setattr(self, point, self._overriding(point))
+        self._beforeMessage = self._overriding("beforeMessage")
+        self._stampOccupant = self._overriding("stampOccupant")
+        self._stampPresence = self._overriding("stampPresence")
+        self._stampMessage = self._overriding("stampMessage")
+        self._loading = self._overriding("loading")
         self._withState = [each for each in extensions if _overrides(each, "newState")]
-        self.features = tuple(feature for each in extensions for feature in each.features)
+        self.fields = tuple(row for each in extensions for row in each.fields)
         self.serviceFeatures = tuple(feature for each in extensions for feature in each.serviceFeatures)
+        self.waitingPayloads = frozenset[str]().union(*(each.waitingPayloads for each in extensions))
+
+    def __iter__(self) -> Any:
+        return iter(self._extensions)
+
+    def _overriding(self, point: str) -> tuple[Callable[..., Any], ...]:
+        return tuple(getattr(each, point) for each in self._extensions if _overrides(each, point))
 
     def missingStates(self, states: Mapping[str, Any]) -> dict[str, Any]:
         """Make the states that a room does not have yet."""
         return {each.name: each.newState() for each in self._withState if each.name not in states}
 
+    def loading(self, room: Room) -> list[Deferred[None]]:
+        """See L{RoomExtension.loading}."""
+        found = [loading(room) for loading in self._loading]
+        return [each for each in found if each is not None]
+
+    def features(self, room: Room) -> Iterable[str]:
+        """The disco features of a room."""
+        for each in self._extensions:
+            yield from each.features
+            yield from each.roomFeatures(room)
+
     def stampOccupant(self, room: Room, account: JID) -> bytes:
         """See L{RoomExtension.stampOccupant}."""
-        return b"".join([each.stampOccupant(room, account) for each in self._stampOccupant])
+        return b"".join([stamp(room, account) for stamp in self._stampOccupant])
 
-    def stampMessage(self, room: Room) -> bytes:
+    def stampPresence(self, room: Room, occupant: Occupant) -> bytes:
+        """See L{RoomExtension.stampPresence}."""
+        return b"".join([stamp(room, occupant) for stamp in self._stampPresence])
+
+    def stampMessage(self, room: Room, id: str) -> bytes:
         """See L{RoomExtension.stampMessage}."""
-        return b"".join([each.stampMessage(room) for each in self._stampMessage])
+        return b"".join([stamp(room, id) for stamp in self._stampMessage])
+
+    def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
+        """Let each extension check, and perhaps replace, a message; see L{RoomExtension.beforeMessage}."""
+        return self._nextBeforeMessage(message, room, occupant, 0)
+
+    def _nextBeforeMessage(
+        self, message: Element, room: Room, occupant: Occupant, first: int
+    ) -> Element | Deferred[Element]:
+        for index in range(first, len(self._beforeMessage)):
+            result = self._beforeMessage[index](room, occupant, message)
+            if isinstance(result, Deferred):
+                return result.addCallback(self._nextBeforeMessage, room, occupant, index + 1)
+            if result is not None:
+                message = result
+        return message
+
+
+def tell(methods: Iterable[Callable[..., None]], *args: Any) -> None:
+    """Call the methods of a point that is told what has happened. A failure is logged, and the others are told."""
+    for method in methods:
+        try:
+            method(*args)
+        except Exception:
+            _log.failure("an extension of a room failed: {method}", method=method.__qualname__)
 
 
 def _overrides(extension: RoomExtension, name: str) -> bool:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from muccore.muc.model.roommessage import RoomMessage
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp, stamp
 from muccore.xmpp.element import Element
@@ -49,55 +50,82 @@ def _number(text: str | None) -> int | None:
 
 
 @dataclass(slots=True)
-class _HistoryItem:
-    """A message of the history, and its time in seconds since the epoch."""
+class HistoryItem:
+    """
+    A message of the history.
 
+    @ivar id: its id in the room.
+    @ivar when: its time, in seconds since the epoch.
+    @ivar account: the bare JID of its author; C{""} for the room itself.
+    @ivar rendered: the message as it was sent, or with its delay stamp.
+    @ivar stamped: whether it has one, such as that of an owner's import (XEP-0045 §7.9).
+    """
+
+    id: str
     when: float
+    account: str
     rendered: Rendered
-    stamped: bool
+    stamped: bool = False
 
 
 class History:
     """
-    A bounded number of messages of one room, each kept as rendered. Most are dropped before anybody enters, so a
-    message gets its delay stamp when it is first requested.
+    A bounded number of messages of one room. Most are dropped before anybody enters, so a message gets its delay stamp
+    when it is first requested.
     """
 
-    __slots__ = ("_delay", "_length", "_messages", "_size")
+    __slots__ = ("_delay", "_items", "_length", "_size")
 
     def __init__(self, room: str, length: int) -> None:
         """@param length: the maximum number of messages, which L{SIZE_LIMIT} bounds further."""
         self._size = 0
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}'"
         self._length = length
-        self._messages: deque[_HistoryItem] = deque()
+        self._items: deque[HistoryItem] = deque()
 
     def __len__(self) -> int:
-        return len(self._messages)
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[HistoryItem]:
+        return iter(self._items)
 
     def resize(self, length: int) -> None:
         """Change the maximum number of messages."""
         self._length = length
         self._trim()
 
-    def add(self, rendered: Rendered, now: float, delayed: bool = False) -> None:
-        """
-        Add a message.
+    def add(self, message: RoomMessage) -> None:
+        """Add a message that was sent to all."""
+        if self._length and message.rendered.tail.endswith(_END):
+            rendered = message.rendered.withoutElement()
+            self.restore(HistoryItem(message.id, message.when, message.account, rendered, message.delayed))
 
-        @param now: the time of the message, in seconds since the epoch.
-        @param delayed: whether it has its own delay stamp (an owner's import, XEP-0045 §7.9), which is kept.
-        """
-        if self._length and rendered.tail.endswith(_END):
-            self._messages.append(_HistoryItem(now, rendered.withoutElement(), delayed))
-            self._size += len(rendered.tail)
-            self._trim()
+    def restore(self, item: HistoryItem) -> None:
+        """Add an item that is newer than all others."""
+        self._items.append(item)
+        self._size += len(item.rendered.tail)
+        self._trim()
+
+    def find(self, id: str) -> HistoryItem | None:
+        """The item with an id, or C{None}."""
+        return next((item for item in self._items if item.id == id), None)
+
+    def replace(self, item: HistoryItem, rendered: Rendered) -> None:
+        """Replace the content of an item: what was retracted must not be sent again."""
+        self._size += len(rendered.tail) - len(item.rendered.tail)
+        item.rendered, item.stamped = rendered.withoutElement(), False
+
+    def remove(self, item: HistoryItem) -> None:
+        """Remove an item."""
+        self._items.remove(item)
+        self._size -= len(item.rendered.tail)
 
     def _trim(self) -> None:
-        messages = self._messages
-        while len(messages) > self._length or self._size > SIZE_LIMIT:
-            self._size -= len(messages.popleft().rendered.tail)
+        items = self._items
+        while len(items) > self._length or self._size > SIZE_LIMIT:
+            self._size -= len(items.popleft().rendered.tail)
 
-    def _stamped(self, item: _HistoryItem) -> Rendered:
+    def _stamped(self, item: HistoryItem) -> Rendered:
         if not item.stamped:
             delay = f"{self._delay} stamp='{stamp(item.when)}'/>".encode()
             item.rendered = item.rendered.extended(delay)
@@ -113,7 +141,7 @@ class History:
         """
         chosen: list[Rendered] = []
         left = request.maxchars
-        for item in reversed(self._messages):
+        for item in reversed(self._items):
             if request.maxstanzas is not None and len(chosen) >= request.maxstanzas:
                 break
             if request.since is not None and item.when < request.since:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.occupant import Deliver
+from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
 
 
@@ -20,6 +21,7 @@ class JoinRequest:
     @ivar deliver: the C{deliver} of the session's route.
     @ivar payload: from L{muccore.muc.model.rendering.extractPresencePayload}.
     @ivar id: the id of the presence.
+    @ivar presence: the presence that requests it.
     @ivar renamed: whether another nick than C{nick} was requested (status 210).
     """
 
@@ -31,3 +33,4 @@ class JoinRequest:
     history: HistoryOptions = field(default_factory=HistoryOptions)
     id: str | None = None
     renamed: bool = False
+    presence: Element | None = field(default=None, repr=False)

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 from typing import Final, cast
 
+from twisted.internet.defer import Deferred
+
 from muccore.interfaces import Subject
+from muccore.muc.model.audience import sendTo
+from muccore.muc.model.extension import tell
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
@@ -15,6 +19,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, conditionOf
+from muccore.xmpp.rendering import Rendered
 
 _MAY_PM: Final = {"anyone": Role.VISITOR, "participants": Role.PARTICIPANT, "moderators": Role.MODERATOR}
 
@@ -40,29 +45,55 @@ def isDeliveryError(message: Element) -> bool:
     return conditionOf(message) in _DELIVERY_ERRORS
 
 
-def groupchat(room: Room, occupant: Occupant, message: Element) -> None:
-    """Broadcast a message of an occupant; C{forbidden} without voice."""
+def isWaiting(room: Room, message: Element) -> bool:
+    """Whether a message to all waits for changes of the room: it changes the subject, or an extension may keep it."""
+    waiting = room.extensions.waitingPayloads
+    return isSubjectChange(message) or any(child.uri in waiting for child in message.childElements())
+
+
+def plan(room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
+    """
+    Check a message of an occupant to all.
+
+    @return: what L{publish} sends.
+    @raise StanzaError: C{forbidden} without voice.
+    """
     if occupant.role < Role.PARTICIPANT:
         raise StanzaError("forbidden", text="You need voice to speak in this room.")
-    reflected = fromOccupant(message, occupant.address, room.jid)
-    imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(reflected)
-    room.publish(occupant, reflected, message.child("body") is not None, imported)
+    return room.extensions.beforeMessage(room, occupant, fromOccupant(message, occupant.address, room.jid))
 
 
-def planSubject(room: Room, occupant: Occupant, message: Element) -> Subject:
-    """Check a change of the subject; C{forbidden} for an occupant who may not change it (XEP-0045 §8.1)."""
+def publish(room: Room, occupant: Occupant, message: Element) -> None:
+    """Broadcast what L{plan} has returned."""
+    imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(message)
+    room.publish(occupant, message, message.child("body") is not None, imported)
+
+
+def planSubject(room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
+    """
+    Check a change of the subject (XEP-0045 §8.1).
+
+    @return: the message that announces it.
+    @raise StanzaError: C{forbidden} for an occupant who may not change it.
+    """
     needed = Role.PARTICIPANT if room.settings.changeSubject else Role.MODERATOR
     if occupant.role < needed:
         raise StanzaError("forbidden", text="You are not allowed to change the subject.")
+    return room.extensions.beforeMessage(room, occupant, fromOccupant(message, occupant.address, room.jid))
+
+
+def subjectOf(room: Room, occupant: Occupant, message: Element) -> Subject:
+    """The subject in a message from L{planSubject}."""
     subject = cast(Element, message.child("subject"))
     language = languageOf(message if languageOf(subject) is None else subject)
     return Subject(subject.text(), occupant.nick, room.now(), language or None, occupant.account.bare)
 
 
 def applySubject(room: Room, occupant: Occupant, message: Element, subject: Subject) -> None:
-    """Apply a committed change of L{planSubject}, and broadcast it."""
+    """Apply a committed change of the subject, and broadcast it."""
     room.subject = subject
-    room.publish(occupant, fromOccupant(message, occupant.address, room.jid))
+    room.publish(occupant, message)
+    tell(room.extensions.subjectChanged, room, subject)
 
 
 def _isDelayed(message: Element) -> bool:
@@ -94,4 +125,7 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
     if bounced:
         stripErrorBy(outgoing)
     outgoing.add("x", ns.MUC_USER)
-    room.broadcastTo(outgoing, (target,), occupant)
+    if not bounced:
+        for check in room.extensions.beforePrivateMessage:
+            check(room, occupant, target, outgoing)
+    sendTo((target,), Rendered.of(outgoing).extended(occupant.stamps))

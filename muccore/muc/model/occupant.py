@@ -49,12 +49,13 @@ class Occupant:
     @ivar sessions: their sessions by full JID, oldest first.
     @ivar primary: the session whose presence and real JID others see: the one with the latest presence.
     @ivar stamps: the elements of extensions in everything that the room sends on their behalf, rendered.
+    @ivar presenceStamps: those in their presence only, rendered.
     @ivar cachedPresence: their presence for newcomers, without and with the real JID; C{None} until it is needed.
     """
 
     __slots__ = (
-        "account", "address", "affiliation", "cachedPresence", "form", "fromAttribute", "nick", "primary", "role",
-        "sessions", "stamps",
+        "account", "address", "affiliation", "cachedPresence", "form", "fromAttribute", "nick",
+        "presenceStamps", "primary", "role", "sessions", "stamps",
     )  # fmt: skip
 
     primary: OccupantSession
@@ -74,6 +75,7 @@ class Occupant:
         self.sessions: dict[str, OccupantSession] = {}
         self.cachedPresence: tuple[Rendered, Rendered] | None = None
         self.stamps = stamps
+        self.presenceStamps = b""
         self.rename(room, nick)
 
     def rename(self, room: JID, nick: str) -> None:

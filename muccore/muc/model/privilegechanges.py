@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from muccore.interfaces import Affiliate
 from muccore.muc.model.affiliations import affiliationOf
+from muccore.muc.model.extension import tell
 from muccore.muc.model.lookalikes import skeletons
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Occupant
@@ -198,6 +199,17 @@ def planOwnersAndAdmins(
     return plan(room, actor, [item for item in items if affiliationOf(current(item.jid.bare)) is not item.affiliation])
 
 
+def check(room: Room, actor: JID, change: PrivilegeChange) -> None:
+    """
+    Let extensions check a change that the rules of the room allow.
+
+    @param actor: the requester's full JID.
+    @raise StanzaError: if one refuses it.
+    """
+    for checkChange in room.extensions.beforePrivilegeChange:
+        checkChange(room, actor, change)
+
+
 def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
     """
     Carry out a committed plan. Notifies those who are removed, and announces affiliations of absent users.
@@ -253,6 +265,8 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
             for session in occupant.sessions.values():
                 if room.sessions.get(session.jid) is session and session.seesJIDs:
                     room.sendOccupantList(session)
+        if change.affiliates or change.roles:
+            tell(room.extensions.privilegesChanged, room, change)
 
     return announce
 

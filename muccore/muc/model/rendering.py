@@ -146,6 +146,8 @@ class OccupantPresence:
         if payload is None:
             payload = b"" if leaving else occupant.primary.presencePayload
         self._payload = payload + occupant.stamps
+        if not leaving:
+            self._payload += occupant.presenceStamps
         self._affiliation = occupant.affiliation if affiliation is None else affiliation
         self._role = Role.NONE if leaving and nick is None else occupant.role
         self._primaryJID = occupant.primary.jid

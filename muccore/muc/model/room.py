@@ -10,21 +10,24 @@ configuration in L{muccore.muc.model.configuration}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
 
 from muccore.interfaces import RoomRecord, Subject
 from muccore.muc.model import lookalikes
 from muccore.muc.model.affiliations import Affiliations, Changes
+from muccore.muc.model.audience import Audience
 from muccore.muc.model.changequeue import ChangeQueue
-from muccore.muc.model.extension import RoomExtensions
+from muccore.muc.model.extension import RoomExtensions, tell
 from muccore.muc.model.history import History
 from muccore.muc.model.invitations import SentInvitations
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.occupants import Occupants
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
+from muccore.muc.model.roommessage import RoomMessage, randomIds
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.subject import subjectMessage
 from muccore.xmpp.element import Element
@@ -33,6 +36,7 @@ from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import Rendered
 
 NO_EXTENSIONS: Final = RoomExtensions()
+_ids: Final = randomIds()
 RESERVED_PLACES: Final = 10
 """Additional admins and owners that may enter a full room (XEP-0045 §7.2.9)."""
 
@@ -45,10 +49,12 @@ class Room:
     @ivar affiliations: its affiliations and reserved nicks.
     @ivar subject: its subject, or C{None} if it never had one.
     @ivar occupants: its occupants by nick, in the order in which they entered.
+    @ivar audience: those who hear what is sent to all.
     @ivar sessions: their sessions, by full JID.
     @ivar invitations: the recent invitations to it.
     @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
     @ivar extensions: what extends it.
+    @ivar states: what extensions have stored with it: JSON values by name of the extension and key.
     @ivar changeQueue: for the handler; the room itself does not use it.
     """
 
@@ -61,6 +67,7 @@ class Room:
         subject: Subject | None = None,
         locked: bool = False,
         extensions: RoomExtensions = NO_EXTENSIONS,
+        states: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """@param now: returns the time, in seconds since the epoch."""
         self.jid = jid
@@ -69,12 +76,12 @@ class Room:
         self.subject = subject
         self.locked = locked
         self.extensions = extensions
+        self.states: dict[str, dict[str, Any]] = {name: dict(rows) for name, rows in (states or {}).items()}
         self.now = now
         self.history = History(jid.bare, settings.historyLength)
-        self.occupants: dict[str, Occupant] = {}
-        self._occupantsByForm: dict[str, Occupant] = {}
-        self._lookalikes = lookalikes.LookalikeIndex()
-        self.sessions: dict[str, OccupantSession] = {}
+        self.occupants = Occupants()
+        self.audience = Audience()
+        self.sessions = self.audience.sessions
         self.invitations = SentInvitations(now)
         self.changeQueue = ChangeQueue()
 
@@ -89,6 +96,7 @@ class Room:
         return RoomRecord(
             affiliates={jid: request for jid, request in affiliates.items() if request is not None},
             subject=self.subject,
+            states={name: dict(rows) for name, rows in self.states.items() if rows},
             **(settings or self.settings).stored(),
         )
 
@@ -96,7 +104,7 @@ class Room:
 
     def occupantByNick(self, nick: str) -> Occupant | None:
         """The occupant with a nick in any spelling (RFC 8266), or C{None}; C{occupants} has exact nicks."""
-        return self._occupantsByForm.get(comparisonForm(nick))
+        return self.occupants.find(nick)
 
     def occupantByRealJID(self, full: str) -> Occupant | None:
         """The occupant with a session of this full JID, or C{None}."""
@@ -135,10 +143,7 @@ class Room:
 
     def broadcastOccupant(self, presence: OccupantPresence, exclude: Occupant | None = None) -> None:
         """Send a presence to all occupants but C{exclude}, in the version for each."""
-        withoutJID, withJID = presence.withoutJID(), presence.withJID()
-        for session in self.sessions.values():
-            if session.occupant is not exclude:
-                session.deliver(withJID if session.seesJIDs else withoutJID, session.to)
+        self.audience.sendVersions(presence.withoutJID(), presence.withJID(), exclude)
 
     def broadcastPresence(
         self,
@@ -171,54 +176,33 @@ class Room:
             if session is not exclude:
                 session.deliver(presence.toSelf(session, codes, id), session.to)
 
-    def publish(self, occupant: Occupant, message: Element, kept: bool = False, delayed: bool = False) -> None:
+    def publish(self, occupant: Occupant | None, message: Element, kept: bool = False, delayed: bool = False) -> None:
         """
-        Broadcast a message of an occupant: the one place where it becomes part of the room.
+        Broadcast a message: the one place where it becomes part of the room.
 
+        @param occupant: its author; C{None} for the room itself.
         @param message: from L{muccore.muc.model.sanitize.fromOccupant}; the room owns it from now on.
         @param kept: whether the history keeps it.
-        @param delayed: see L{History.add}.
+        @param delayed: whether it has its own delay stamp (an owner's import, XEP-0045 §7.9).
         """
+        id = next(_ids)
         rendered = Rendered.of(message)
-        stamps = occupant.stamps + self.extensions.stampMessage(self)
+        account, stamps = ("", b"") if occupant is None else (occupant.account.bare, occupant.stamps)
+        stamps += self.extensions.stampMessage(self, id)
         if stamps:
             rendered = rendered.extended(stamps)
-        for session in self.sessions.values():
-            session.deliver(rendered, session.to)
+        self.audience.send(rendered)
+        published = RoomMessage(id, self.now(), message.attributes["from"], account, message, rendered, kept, delayed)
         if kept:
-            self.history.add(rendered, self.now(), delayed)
+            self.history.add(published)
+        tell(self.extensions.published, self, published)
 
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> None:
         """Send a message of the room to all occupants (or to moderators only)."""
-        rendered = Rendered.of(message)
-        sessions: Iterable[OccupantSession] = self.sessions.values()
-        if moderatorsOnly:
-            sessions = [session for session in sessions if session.occupant.role is Role.MODERATOR]
-        for session in sessions:
-            session.deliver(rendered, session.to)
-
-    def broadcastTo(self, message: Element, occupants: Iterable[Occupant], sender: Occupant | None = None) -> None:
-        """
-        Send a message to all sessions of some occupants.
-
-        @param sender: the occupant whom it comes from, if it does not come from the room.
-        """
-        rendered = Rendered.of(message)
-        if sender is not None:
-            rendered = rendered.extended(sender.stamps)
-        for occupant in occupants:
-            for session in occupant.sessions.values():
-                session.deliver(rendered, session.to)
+        send = self.audience.sendToModerators if moderatorsOnly else self.audience.send
+        send(Rendered.of(message))
 
     # Entering
-
-    def _add(self, occupant: Occupant) -> None:
-        self.occupants[occupant.nick] = self._occupantsByForm[occupant.form] = occupant
-        self._lookalikes.add(occupant.nick, occupant.account.bare)
-
-    def _discard(self, occupant: Occupant) -> None:
-        del self.occupants[occupant.nick], self._occupantsByForm[occupant.form]
-        self._lookalikes.remove(occupant.nick, occupant.account.bare)
 
     def enter(self, request: JoinRequest, created: bool = False) -> Occupant:
         """
@@ -238,7 +222,8 @@ class Room:
             account = request.jid.bareJID()
             stamps = self.extensions.stampOccupant(self, account)
             occupant = Occupant(self.jid, request.nick, account, affiliation, role, stamps)
-            self._add(occupant)
+            occupant.presenceStamps = self.extensions.stampPresence(self, occupant)
+            self.occupants.add(occupant)
         session = occupant.addSession(request.jid.full, request.deliver, request.payload)
         self.sessions[session.jid] = session
         session.seesJIDs = self.canSeeRealJIDs(occupant)
@@ -267,6 +252,8 @@ class Room:
             limit = settings.maxUsers + (RESERVED_PLACES if affiliation >= Affiliation.ADMIN else 0)
             if len(self.occupants) >= limit:
                 raise StanzaError("service-unavailable", "wait", "The room is full.")
+        for check in self.extensions.beforeEntering:
+            check(self, request, affiliation)
         return occupant
 
     def checkNick(self, jid: JID, nick: str) -> Occupant | None:
@@ -289,7 +276,7 @@ class Room:
     def checkLookalikes(self, user: str, nick: str, pending: Collection[str] = ()) -> None:
         """Apply L{lookalikes.check}, unless the room allows such nicks or the nick is reserved for the user."""
         if self.settings.refuseLookalikes and self.affiliations.reservedBy(nick) != user:
-            lookalikes.check(user, nick, self._lookalikes, self.affiliations.lookalikes, pending)
+            lookalikes.check(user, nick, self.occupants.lookalikes, self.affiliations.lookalikes, pending)
 
     def _resynchronise(self, session: OccupantSession, request: JoinRequest) -> Occupant:
         """
@@ -298,11 +285,14 @@ class Room:
         """
         occupant = session.occupant
         if comparisonForm(request.nick) != occupant.form:
+            old = occupant.nick
             self._rename(session, request.nick, request.payload)
             self.broadcastPresence(occupant, exclude=session)
+            tell(self.extensions.nickChanged, self, occupant, old)
         elif request.payload != session.presencePayload or occupant.primary is not session:
             self._setPresence(session, request.payload)
             self.broadcastPresence(occupant, exclude=session)
+            tell(self.extensions.presenceChanged, self, session)
         self._sendInitialState(session, request, False)
         return occupant
 
@@ -315,6 +305,7 @@ class Room:
 
     def _sendInitialState(self, session: OccupantSession, request: JoinRequest, created: bool) -> None:
         """Send a new session all other presence, its own, the history and the subject."""
+        tell(self.extensions.greet, self, session, request)
         self.sendOccupantList(session)
         settings = self.settings
         renamed = request.renamed or request.nick != session.occupant.nick
@@ -327,6 +318,7 @@ class Room:
         author = subject.author if subject is not None else ""
         stamps = self.extensions.stampOccupant(self, parse(author)) if author else b""
         session.deliver(subjectMessage(self.jid, subject, stamps), session.to)
+        tell(self.extensions.entered, self, session, request)
 
     # Presence of occupants
 
@@ -347,8 +339,19 @@ class Room:
 
     def presence(self, session: OccupantSession, payload: bytes, id: str | None = None) -> None:
         """Change the presence of a session (XEP-0045 §7.7)."""
+        for check in self.extensions.beforePresence:
+            check(self, session, payload)
         self._setPresence(session, payload)
         self.broadcastPresence(session.occupant, id=id)
+        tell(self.extensions.presenceChanged, self, session)
+
+    def restamp(self, occupant: Occupant, actor: Actor | None = None) -> None:
+        """Let extensions stamp an occupant's presence anew, and send it to all if it has changed."""
+        stamps = self.extensions.stampPresence(self, occupant)
+        if stamps != occupant.presenceStamps:
+            occupant.presenceStamps = stamps
+            occupant.cachedPresence = None
+            self.broadcastPresence(occupant, actor=actor)
 
     def rename(
         self, session: OccupantSession, nick: str, payload: bytes, id: str | None = None, codes: Iterable[int] = ()
@@ -361,20 +364,24 @@ class Room:
         @raise StanzaError: C{conflict} if another user has the nick or has it reserved, or the same user is another
             occupant under it.
         """
+        old = session.occupant.nick
         self._rename(session, nick, payload)
         self.broadcastPresence(session.occupant, ownCodes=codes, id=id)
+        tell(self.extensions.nickChanged, self, session.occupant, old)
 
     def _rename(self, session: OccupantSession, nick: str, payload: bytes) -> None:
         """The first half of a nick change: broadcast that the old nick is unavailable."""
         occupant = session.occupant
         if self.checkNick(occupant.account, nick) not in (None, occupant):
             raise StanzaError("conflict")
+        for check in self.extensions.beforeNickChange:
+            check(self, session, nick)
         leaving = OccupantPresence(occupant, leaving=True, codes=(303,), nick=nick)
         self.broadcastOccupant(leaving, occupant)
         self._sendToSelf(occupant, leaving)
-        self._discard(occupant)
+        self.occupants.discard(occupant)
         occupant.rename(self.jid, nick)
-        self._add(occupant)
+        self.occupants.add(occupant)
         self._setPresence(session, payload)
 
     # Leaving
@@ -394,13 +401,14 @@ class Room:
         del occupant.sessions[session.jid]
         session.deliver(presence.toSelf(session, id=id), session.to)
         if not occupant.sessions:
-            self._discard(occupant)
+            self.occupants.discard(occupant)
             self.broadcastOccupant(presence)
         elif occupant.primary is session:
             # Others saw this session's presence; replace it by that of the latest one left.
             remaining = next(reversed(occupant.sessions.values()))
             self._setPresence(remaining, remaining.presencePayload)
             self.broadcastPresence(occupant)
+        tell(self.extensions.left, self, session)
 
     def removeOccupant(
         self, occupant: Occupant, code: int, actor: Actor | None = None, reason: str | None = None
@@ -411,18 +419,23 @@ class Room:
         @return: the presence for all others, to be sent with L{broadcastOccupant}.
         """
         presence = OccupantPresence(occupant, leaving=True, codes=(code,), actor=actor, reason=reason)
-        self._discard(occupant)
+        self.occupants.discard(occupant)
         for jid in occupant.sessions:
             del self.sessions[jid]
         self._sendToSelf(occupant, presence)
+        self._forgetSessions(occupant)
         return presence
+
+    def _forgetSessions(self, occupant: Occupant) -> None:
+        """Take the sessions of an occupant who was removed, and tell the extensions."""
+        sessions, occupant.sessions = occupant.sessions, {}
+        for session in sessions.values():
+            tell(self.extensions.left, self, session)
 
     def removeSilently(self) -> list[Occupant]:
         """Remove all occupants, notifying nobody, and return them."""
-        occupants = list(self.occupants.values())
-        self.occupants, self._occupantsByForm, self.sessions = {}, {}, {}
-        self._lookalikes = lookalikes.LookalikeIndex()
-        return occupants
+        self.sessions.clear()
+        return self.occupants.takeAll()
 
     def removeAll(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
         """

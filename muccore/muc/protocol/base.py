@@ -111,7 +111,7 @@ def refusedBy(failure: Failure, room: str) -> Failure:
 
 
 def dispatchToRoom(
-    changing: bool | Callable[[Element], bool] = False,
+    changing: bool | Callable[[Room, Element], bool] = False,
     entering: bool = False,
     leaving: bool = False,
     missing: _Function = noSuchRoom,
@@ -122,8 +122,8 @@ def dispatchToRoom(
     While a change of the room is being committed, a stanza waits if earlier ones of its sender do, which keeps their
     order (RFC 6120 §10.1). Further stanzas that wait:
 
-    @param changing: whether the stanza may change what is stored, or a predicate of the stanza: it waits for every
-        earlier change.
+    @param changing: whether the stanza may change what is stored, or a predicate of the room and the stanza: it waits
+        for every earlier change.
     @param entering: whether it enters: it waits for the first configuration of a room, and may see a locked room.
     @param leaving: whether it leaves: it is never refused because too many wait.
     @param missing: handles the stanza if there is no such room, or none for the sender yet.
@@ -134,7 +134,7 @@ def dispatchToRoom(
         """Whether a stanza is handled while a change is being committed."""
         if room.changeQueue.isQueued(sender) or (entering and room.locked):
             return False
-        return not (changing(element) if callable(changing) else changing)
+        return not (changing(room, element) if callable(changing) else changing)
 
     def decorate(function: _RoomFunction) -> _Function:
         @wraps(function)

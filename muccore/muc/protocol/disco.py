@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from muccore.muc.model.privileges import Affiliation
@@ -48,26 +48,36 @@ def info(room: Room, sender: JID, query: Element) -> Element:
         if node == TRAFFIC_NODE:
             raise StanzaError("service-unavailable")
         if node != NICK_NODE:
-            raise StanzaError("item-not-found")
+            return _firstAnswer(extension.discoInfo(room, sender, node) for extension in room.extensions)
         nick = room.affiliations.reservedNick(sender.bare)
         if nick is not None:
             answer.add("identity", category="conference", type="text", name=nick)
         return answer
     settings = room.settings
     answer.add("identity", category="conference", type="text", name=settings.name or room.jid.local)
-    for feature in (*ROOM_FEATURES, *room.extensions.features, *features(settings)):
+    for feature in dict.fromkeys((*ROOM_FEATURES, *room.extensions.features(room), *features(settings))):
         answer.add("feature", var=feature)
     _addForm(room, sender, answer)
     return answer
+
+
+def _firstAnswer(answers: Iterable[Element | None]) -> Element:
+    """The answer of the extension that has a node; C{item-not-found} if none has."""
+    for answer in answers:
+        if answer is not None:
+            return answer
+    raise StanzaError("item-not-found")
 
 
 def _infoFields(room: Room, sender: JID) -> Iterator[tuple[str, str, str, bool | str | tuple[str, ...]]]:
     """The fields of C{muc#roominfo} for a sender (§16.5.4): name, type, label and value. Empty ones are left out."""
     settings = room.settings
     yield dataforms.FORM_TYPE, "hidden", "", ns.MUC_ROOMINFO
-    for row in FIELDS:
+    for row in (*FIELDS, *room.extensions.fields):
         if row.infoVar:
             yield row.infoVar, row.kind, row.label, row.valueIn(settings)
+    for extension in room.extensions:
+        yield from extension.infoFields(room, sender)
     yield "muc#roominfo_occupants", "text-single", "Number of occupants", str(len(room.occupants))
     yield "muc#roominfo_subjectmod", "boolean", "Participants may change the subject", settings.changeSubject
     if room.subject is not None and _mayKnowSubject(room, sender):
@@ -111,8 +121,9 @@ def items(room: Room, sender: JID, query: Element) -> Element:
 
     @raise StanzaError: C{item-not-found} for any node; C{bad-request} or C{item-not-found} for an invalid page.
     """
-    if query.get("node"):
-        raise StanzaError("item-not-found")
+    node = query.get("node")
+    if node:
+        return _firstAnswer(extension.discoItems(room, sender, node, query) for extension in room.extensions)
     answer = Element((ns.DISCO_ITEMS, "query"))
     if not _mayKnowOccupants(room, sender):
         return answer

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from muccore.interfaces import Affiliate
+from muccore.muc.model.audience import sendTo
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, copyOf, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 from muccore.xmpp.stanzas import parseAddress
 
 LIMIT: Final = 100
@@ -141,7 +143,7 @@ def decline(room: Room, sender: JID, message: Element, declined: Element, send: 
     forwarded.children += _copyChildren(declined, "reason")
     present = room.occupantsAffectedBy(inviter)
     if present:
-        room.broadcastTo(notice, present)
+        sendTo(present, Rendered.of(notice))
     else:
         notice.attributes["to"] = inviter
         send(notice)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED
 from muccore.muc.model import configuration, privilegechanges
+from muccore.muc.model.extension import tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import admin, disco, owner, register, roomlist
@@ -50,7 +51,9 @@ def adminSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     if sender.full not in room.sessions and room.affiliations.get(sender) < Affiliation.ADMIN:
         raise StanzaError("forbidden")
     items = admin.parseItems(room, next(iq.childElements()))
-    return _applyPrivilegeChange(handler, iq, room, privilegechanges.plan(room, sender, items))
+    plan = privilegechanges.plan(room, sender, items)
+    privilegechanges.check(room, sender, plan)
+    return _applyPrivilegeChange(handler, iq, room, plan)
 
 
 def _applyPrivilegeChange(handler: RoomHandler, iq: Element, room: Room, plan: privilegechanges.PrivilegeChange) -> Any:
@@ -75,9 +78,15 @@ def ownerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     owner.check(room, sender)
     request = owner.parse(room, sender, next(iq.childElements()), handler.options)
     if isinstance(request, owner.DestructionRequest):
+        for checkDestruction in room.extensions.beforeDestruction:
+            checkDestruction(room, sender)
         return _destroy(handler, iq, room, request)
     if request is None:
         return _destroy(handler, iq, room, owner.DestructionRequest()) if room.locked else None
+    for check in room.extensions.beforeConfiguration:
+        check(room, sender, request.settings)
+    if request.plan.affiliates:
+        privilegechanges.check(room, sender, request.plan)
     return _configure(handler, iq, room, request)
 
 
@@ -100,6 +109,7 @@ def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Destru
         roomlog.logDestroyed(room.jid.bare, "on request", iq.attributes["from"])
         configuration.destroy(room, wanted.reason, wanted.venue, wanted.password)
         handler.rooms.forget(room)
+        tell(room.extensions.destroyed, room, wanted.venue, wanted.reason)
         return lambda: None
 
     writing = None if room.locked else handler.rooms.store.destroy(room.jid.bare)
@@ -115,7 +125,9 @@ def registerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Eleme
 @dispatchToRoom(changing=True)
 def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Register with a room, or unregister (§7.10, XEP-0077 §3.2)."""
-    plan = register.plan(room, parse(iq.attributes["from"]), next(iq.childElements()))
+    sender = parse(iq.attributes["from"])
+    plan = register.plan(room, sender, next(iq.childElements()))
+    privilegechanges.check(room, sender, plan)
     return _applyPrivilegeChange(handler, iq, room, plan)
 
 

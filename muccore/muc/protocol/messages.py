@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from muccore.interfaces import RoomChange
 from muccore.muc.model import messages, privilegechanges
-from muccore.muc.model.occupant import OccupantSession
+from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import invite, presence, voice
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
+from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -26,19 +31,41 @@ def _session(room: Room, message: Element) -> OccupantSession:
     return session
 
 
-@dispatchToRoom(changing=messages.isSubjectChange)
+@dispatchToRoom(changing=messages.isWaiting)
 def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """Broadcast a message, or change the subject (§7.4, §8.1)."""
     session = _session(room, message)
     occupant = session.occupant
-    if not messages.isSubjectChange(message):
-        messages.groupchat(room, occupant, message)
-        return None
-    subject = messages.planSubject(room, occupant, message)
+    if messages.isSubjectChange(message):
+        planned = messages.planSubject(room, occupant, message)
+        prepare = _prepareSubject
+    else:
+        planned = messages.plan(room, occupant, message)
+        if not isinstance(planned, Deferred):
+            messages.publish(room, occupant, planned)
+            return None
+        prepare = _prepareMessage
+    if not isinstance(planned, Deferred):
+        return handler.commitThenAnnounce(room, session.jid, *prepare(handler, room, occupant, planned))
+
+    def checked(allowed: Element) -> Any:
+        writing, announce = prepare(handler, room, occupant, allowed)
+        return announce() if writing is None else writing.addCallback(lambda _: announce())
+
+    return handler.rooms.lockWhile(room, session.jid, planned.addCallback(checked).addErrback(storeFailed))
+
+
+_Prepared = tuple["Deferred[Any] | None", Callable[[], None]]
+
+
+def _prepareMessage(handler: RoomHandler, room: Room, occupant: Occupant, message: Element) -> _Prepared:
+    return None, partial(messages.publish, room, occupant, message)
+
+
+def _prepareSubject(handler: RoomHandler, room: Room, occupant: Occupant, message: Element) -> _Prepared:
+    subject = messages.subjectOf(room, occupant, message)
     writing = handler.storeChange(room, RoomChange(subject=subject))
-    return handler.commitThenAnnounce(
-        room, session.jid, writing, lambda: messages.applySubject(room, occupant, message, subject)
-    )
+    return writing, partial(messages.applySubject, room, occupant, message, subject)
 
 
 def groupchatToOccupant(handler: RoomHandler, message: Element, to: JID) -> None:
@@ -65,7 +92,7 @@ def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     return None
 
 
-@dispatchToRoom(changing=invite.isInvitation)
+@dispatchToRoom(changing=lambda room, message: invite.isInvitation(message))
 def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """Handle an invitation, its refusal, or a voice form (§7.8, §7.13, §8.6)."""
     x = message.child("x", ns.MUC_USER)
@@ -86,9 +113,11 @@ def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
 def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> Any:
     sender = parse(message.attributes["from"])
     invitations = invite.plan(room, sender, message, x)
-    room.invitations.admit(sender.bare, len(invitations.messages))
     plan = privilegechanges.PrivilegeChange(privilegechanges.actorOf(room, sender), invitations.affiliates)
     plan.reasons = dict.fromkeys(invitations.affiliates)
+    if invitations.affiliates:
+        privilegechanges.check(room, sender, plan)
+    room.invitations.admit(sender.bare, len(invitations.messages))
 
     def announce() -> None:
         announceApplied = privilegechanges.apply(room, plan)
@@ -112,4 +141,7 @@ def _voice(message: Element, room: Room, form: Element) -> None:
         return
     item = voice.approval(room, session.occupant, values)
     if item is not None:
-        privilegechanges.apply(room, privilegechanges.plan(room, parse(session.jid), [item]))()
+        moderator = parse(session.jid)
+        plan = privilegechanges.plan(room, moderator, [item])
+        privilegechanges.check(room, moderator, plan)
+        privilegechanges.apply(room, plan)()

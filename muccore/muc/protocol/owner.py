@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from muccore.muc.model import privilegechanges
+from muccore.muc.model.extension import ExtensionField
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import FIELDS, MAX_USERS_CHOICES, NO_LIMIT, ConfigField, RoomSettings
@@ -66,8 +67,8 @@ def form(room: Room, options: MUCServiceSettings) -> Element:
     """The configuration form with the present settings, in its C{<query/>}."""
     settings = room.settings
     rows: list[tuple[dataforms.Field, Value]] = []
-    for row in FIELDS:
-        if row.hiddenWhenOff and not getattr(settings, row.setting):
+    for row in (*FIELDS, *room.extensions.fields):
+        if row.hiddenWhenOff and not row.valueIn(settings):
             continue
         rows.append((_formField(row, settings, options), row.valueIn(settings)))
         if row.setting == "allowInvites":
@@ -116,11 +117,12 @@ def parse(
     x = dataforms.find(query)
     if x is None:
         raise StanzaError("bad-request", text="The request must contain a form or <destroy/>.")
-    fields = [_formField(row, room.settings, options) for row in FIELDS]
+    rows = (*FIELDS, *room.extensions.fields)
+    fields = [_formField(row, room.settings, options) for row in rows]
     values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, [*fields, _PROTECTED, _SECRET, _ADMINS, _OWNERS])
     if values is None:
         return None
-    settings = _settings(room.settings, values, options)
+    settings = _settings(room.settings, rows, values, options)
     owners, admins = _jids(values, _OWNERS), _jids(values, _ADMINS)
     plan = privilegechanges.PrivilegeChange()
     if owners is not None or admins is not None:
@@ -137,12 +139,20 @@ def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[J
     return None if value is None else cast("tuple[JID, ...]", value)
 
 
-def _settings(current: RoomSettings, values: Mapping[str, Value], options: MUCServiceSettings) -> RoomSettings:
+def _settings(
+    current: RoomSettings, rows: Iterable[ConfigField], values: Mapping[str, Value], options: MUCServiceSettings
+) -> RoomSettings:
     """The present settings with the submitted values."""
     wanted: dict[str, Any] = {}
-    for row in FIELDS:
-        if row.var in values:
+    extended = dict(current.extensions)
+    for row in rows:
+        if row.var not in values:
+            continue
+        if isinstance(row, ExtensionField):
+            extended[row.setting] = _parsed(row, values[row.var])
+        else:
             wanted[row.setting] = _setting(row, values[row.var], options)
+    wanted["extensions"] = extended
     protected, secret = values.get(cast(str, _PROTECTED.var)), values.get(cast(str, _SECRET.var))
     if protected is False:
         wanted["password"] = ""
@@ -155,6 +165,13 @@ def _settings(current: RoomSettings, values: Mapping[str, Value], options: MUCSe
     if len(password) > _PASSWORD_LIMIT:
         raise StanzaError("not-acceptable", text=f"{_SECRET.var}: longer than {_PASSWORD_LIMIT} characters")
     return settings
+
+
+def _parsed(row: ExtensionField, value: Value) -> Any:
+    try:
+        return row.parse(value)
+    except ValueError as e:
+        raise StanzaError("not-acceptable", text=f"{row.var}: {e}") from None
 
 
 def _setting(row: ConfigField, value: Value, options: MUCServiceSettings) -> Any:

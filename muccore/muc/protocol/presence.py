@@ -9,6 +9,7 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from muccore.muc.model import configuration, messages
+from muccore.muc.model.extension import tell
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import OccupantSession
@@ -39,10 +40,12 @@ def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
         handler.rooms.evictIfEmpty(room)
         raise
     roomlog.logCreated(room.jid, sender)
+    tell(room.extensions.created, room, sender)
 
     def giveUp() -> None:
         roomlog.logDestroyed(room.jid.bare, "not configured in time")
         configuration.expire(room)
+        tell(room.extensions.destroyed, room, None, None)
         handler.rooms.evictIfEmpty(room)
 
     handler.rooms.awaitConfiguration(room, giveUp)
@@ -56,6 +59,7 @@ def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, cr
         room.locked = False
         roomlog.logCreated(room.jid, creator)
         _enter(handler, room, presence, to, creator, created=True)
+        tell(room.extensions.created, room, creator)
 
     def failed(failure: Failure) -> None:
         # Waiting joins then find no room, and create it.
@@ -111,6 +115,7 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
             HistoryOptions.parse(x.child("history"), room.now()),
             presence.get("id"),
             renamed,
+            presence,
         ),
         created,
     )

@@ -15,14 +15,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError
 from muccore.log.logger import Logger
 from muccore.muc.model.affiliations import Affiliations
-from muccore.muc.model.extension import RoomExtensions
+from muccore.muc.model.extension import RoomExtensions, tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import NO_EXTENSIONS, Room
 from muccore.muc.model.roomsettings import EXTENSION_PREFIX, RoomSettings
@@ -109,7 +109,7 @@ class Rooms:
         """
         self._stopping = True
 
-        def empty(_: object) -> Deferred[None] | None:
+        def empty(_: object) -> Deferred[Any]:
             if self._changing:
                 # A queued change has begun.
                 return DeferredList(list(self._changing)).addCallback(empty)
@@ -121,7 +121,7 @@ class Rooms:
                     room.removeAll(codes=(332,))
                 else:
                     room.removeSilently()
-            return None
+            return DeferredList([maybeDeferred(extension.stop, final) for extension in self.extensions])
 
         return succeed(None).addCallback(empty)
 
@@ -159,7 +159,7 @@ class Rooms:
         change = RoomChange(settings=settings, name=record.name, public=record.public, temporary=record.temporary)
         return self.store.change(bare, change).addCallback(lambda _: changed)
 
-    def _loaded(self, record: RoomRecord | None, bare: str) -> Room | None:
+    def _loaded(self, record: RoomRecord | None, bare: str) -> Room | Deferred[Room] | None:
         if record is None:
             return None
         if record.temporary and bare not in self._unclaimed:
@@ -171,10 +171,27 @@ class Rooms:
         settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
         affiliations = Affiliations(record.affiliates)
         room = Room(
-            parse(bare), settings, affiliations, self.clock.seconds, record.subject, extensions=self.extensions
+            parse(bare),
+            settings,
+            affiliations,
+            self.clock.seconds,
+            record.subject,
+            extensions=self.extensions,
+            states=record.states,
         )
-        self.live[bare] = room
-        return room
+        preparing = [
+            each.addErrback(lambda failure: self.log.failure("an extension failed to load a room", failure))
+            for each in self.extensions.loading(room)
+        ]
+        if not preparing:
+            self.live[bare] = room
+            return room
+
+        def prepared(_: object) -> Room:
+            self.live[bare] = room
+            return room
+
+        return DeferredList(preparing).addCallback(prepared)
 
     def _withinLimits(self, settings: RoomSettings) -> RoomSettings:
         """A stored configuration within the present limits."""
@@ -210,6 +227,8 @@ class Rooms:
             raise StanzaError("not-allowed", text="You are not allowed to create rooms here.")
         if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
             raise StanzaError("resource-constraint", text="You have created too many rooms.")
+        for check in self.extensions.beforeCreation:
+            check(jid, creator)
         affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.xmlName)})
         settings = replace(self._withinLimits(options.defaults), extensions=self.extensions.missingStates({}))
         room = Room(jid, settings, affiliations, self.clock.seconds, locked=True, extensions=self.extensions)
@@ -273,6 +292,7 @@ class Rooms:
         elif not room.settings.persistent and bare not in self._unclaimed:
             self.forget(room)
             self._forgetStored(bare)
+            tell(self.extensions.destroyed, room, None, None)
         elif bare not in self._opening:
             self._idle[bare] = room
             self._idle.move_to_end(bare)

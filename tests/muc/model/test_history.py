@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.muc.model.history import SIZE_LIMIT, History, HistoryOptions
+from muccore.muc.model.roommessage import RoomMessage
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
@@ -19,11 +20,13 @@ TO = toAttribute("romeo@localhost/orchard")
 NOW = 1_000_000_000.0
 
 
-def said(text: str) -> Rendered:
-    """A message as a room sends it."""
+def said(text: str | None, when: float = NOW, delayed: bool = False) -> RoomMessage:
+    """A message as a room sends it, with its text as id."""
     message = stanza("message", "groupchat", from_=f"{ROOM}/Juliet")
-    message.add("body", text=text)
-    return Rendered.of(message)
+    if text is not None:
+        message.add("body", text=text)
+    rendered = Rendered.of(message)
+    return RoomMessage(text or "", when, f"{ROOM}/Juliet", "juliet@localhost", message, rendered, True, delayed)
 
 
 def whole(rendered: Rendered) -> Element:
@@ -82,7 +85,7 @@ class HistoryTests(SynchronousTestCase):
     def test_stamped(self) -> None:
         """A past message ends with a delay by the room that has the time in UTC."""
         history = History(ROOM, 5)
-        history.add(said("Ay me"), NOW)
+        history.add(said("Ay me"))
         [rendered] = history.select(HistoryOptions(), TO)
         self.assertEqual(
             rendered.addressed(TO).decode(),
@@ -94,7 +97,7 @@ class HistoryTests(SynchronousTestCase):
         """The name of the room may contain characters that are special in formats."""
         for room in ("100%s@conference.localhost", "%@conference.localhost", "{}@conference.localhost"):
             history = History(room, 5)
-            history.add(said("Ay me"), NOW)
+            history.add(said("Ay me"))
             [rendered] = history.select(HistoryOptions(), TO)
             delay = whole(rendered).child("delay", ns.DELAY)
             assert delay is not None
@@ -103,49 +106,82 @@ class HistoryTests(SynchronousTestCase):
     def test_imported(self) -> None:
         """A message with a delay of its own gets no second one."""
         history = History(ROOM, 5)
-        message = said("Thrice")
-        history.add(message, NOW, True)
-        self.assertEqual([kept.tail for kept in history.select(HistoryOptions(), TO)], [message.tail])
+        message = said("Thrice", delayed=True)
+        history.add(message)
+        self.assertEqual([kept.tail for kept in history.select(HistoryOptions(), TO)], [message.rendered.tail])
 
     def test_length(self) -> None:
         """The last messages are kept, up to the configured number; fewer when that is reduced."""
         history = History(ROOM, 3)
         for text in "abcde":
-            history.add(said(text), NOW)
+            history.add(said(text))
         self.assertEqual(bodies(history.select(HistoryOptions(), TO)), ["c", "d", "e"])
         history.resize(2)
         self.assertEqual(bodies(history.select(HistoryOptions(), TO)), ["d", "e"])
         history.resize(3)
-        history.add(said("f"), NOW)
+        history.add(said("f"))
         self.assertEqual(bodies(history.select(HistoryOptions(), TO)), ["d", "e", "f"])
 
     def test_none(self) -> None:
         """A room without history keeps nothing."""
         history = History(ROOM, 0)
-        history.add(said("a"), NOW)
+        history.add(said("a"))
         self.assertEqual(len(history), 0)
 
     def test_empty(self) -> None:
         """A message without children is not kept."""
         history = History(ROOM, 5)
-        history.add(Rendered.of(stanza("message", "groupchat", from_=f"{ROOM}/Juliet")), NOW)
+        history.add(said(None))
         self.assertEqual(len(history), 0)
 
     def test_size(self) -> None:
         """The size in bytes is limited, however many messages are kept."""
         history = History(ROOM, 1000)
         for n in range(20):
-            history.add(said(f"{n} " + "\u00e4" * 50_000), NOW)
+            history.add(said(f"{n} " + "\u00e4" * 50_000))
         kept = bodies(history.select(HistoryOptions(), TO))
         self.assertEqual([text.split()[0] for text in kept], [str(n) for n in range(15, 20)])
         self.assertLessEqual(sum(len(text.encode()) for text in kept), SIZE_LIMIT)
         history.resize(1)
         for _ in range(20):
-            history.add(said("short"), NOW)
+            history.add(said("short"))
         history.resize(20)
         for _ in range(19):
-            history.add(said("short"), NOW)
+            history.add(said("short"))
         self.assertEqual(len(history), 20)
+
+    def test_retracted(self) -> None:
+        """A message can be found by its id, replaced (before and after it was sent as history), and removed."""
+        history = History(ROOM, 5)
+        for text in "abc":
+            history.add(said(text))
+        self.assertEqual([(item.id, item.account) for item in history], [(id, "juliet@localhost") for id in "abc"])
+        for _ in range(2):
+            found = history.find("b")
+            assert found is not None
+            history.replace(found, said("gone").rendered)
+            chosen = history.select(HistoryOptions(), TO)
+            self.assertEqual(bodies(list(chosen)), ["a", "gone", "c"])
+            self.assertEqual([b"".join((each.head, each.tail)).count(b"<delay") for each in chosen], [1, 1, 1])
+        history.remove(found)
+        self.assertEqual(bodies(list(history.select(HistoryOptions(), TO))), ["a", "c"])
+        self.assertIsNone(history.find("b"))
+
+    def test_sizeOfReplaced(self) -> None:
+        """What was replaced or removed leaves its room to others."""
+        history = History(ROOM, 1000)
+        for n in range(5):
+            history.add(said(f"{n} " + "a" * 100_000))
+        for n in range(4):
+            found = next(item for item in history if item.id.startswith(f"{n} "))
+            if n % 2:
+                history.remove(found)
+            else:
+                history.replace(found, said("gone").rendered)
+        for n in range(5, 9):
+            history.add(said(f"{n} " + "a" * 100_000))
+        kept = [text.split()[0] for text in bodies(list(history.select(HistoryOptions(), TO)))]
+        self.assertEqual(kept, ["gone", "gone", "4", "5", "6", "7", "8"])
 
     @given(
         st.lists(st.tuples(st.integers(0, 20), st.text("a\u00e4\u20ac<&", max_size=30)), max_size=12),
@@ -170,7 +206,7 @@ class HistoryTests(SynchronousTestCase):
         history, model, now = History(ROOM, length), [], 0
         for later, text in messages:
             now += later
-            history.add(said(text), now)
+            history.add(said(text, now))
             model.append((now, text))
         model = model[len(model) - min(length, len(model)) :]
         chosen = history.select(HistoryOptions(maxchars, maxstanzas, since), TO)

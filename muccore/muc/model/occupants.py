@@ -1,0 +1,46 @@
+# -*- test-case-name: tests.muc.model.test_occupants -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""The occupants of a room by nick: exactly, in any spelling (RFC 8266), and by what nicks look like."""
+
+from __future__ import annotations
+
+from muccore.muc.model.lookalikes import LookalikeIndex
+from muccore.muc.model.nicks import comparisonForm
+from muccore.muc.model.occupant import Occupant
+
+
+class Occupants(dict[str, Occupant]):
+    """
+    The occupants by exact nick, in the order in which they entered. It is changed by its own methods only.
+
+    @ivar lookalikes: the nicks by what they look like.
+    """
+
+    __slots__ = ("_byForm", "lookalikes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._byForm: dict[str, Occupant] = {}
+        self.lookalikes = LookalikeIndex()
+
+    def add(self, occupant: Occupant) -> None:
+        """Add an occupant."""
+        self[occupant.nick] = self._byForm[occupant.form] = occupant
+        self.lookalikes.add(occupant.nick, occupant.account.bare)
+
+    def discard(self, occupant: Occupant) -> None:
+        """Remove an occupant, before their nick changes."""
+        del self[occupant.nick], self._byForm[occupant.form]
+        self.lookalikes.remove(occupant.nick, occupant.account.bare)
+
+    def find(self, nick: str) -> Occupant | None:
+        """The occupant with a nick in any spelling, or C{None}."""
+        return self._byForm.get(comparisonForm(nick))
+
+    def takeAll(self) -> list[Occupant]:
+        """Remove all occupants, and return them."""
+        occupants = list(self.values())
+        self.clear()
+        self._byForm.clear()
+        self.lookalikes = LookalikeIndex()
+        return occupants
