@@ -67,6 +67,24 @@ else:
         print(*romeo.ask("<iq type='get' id='1' to='localhost'>" + payload + "</iq>"))
 """
 
+_FORM = """
+from muccore.config.load import load
+from muccore.server import preflight
+from muccore.server.assembly import ServerComponents
+from muccore.xmpp.jid import parse
+from tests.routing.helpers import Client, FakeStream
+from twisted.internet.task import Clock
+settings = load("server.cfg")
+preflight.checkHandlers(settings, Clock())
+components, stream = ServerComponents(settings, Clock()), FakeStream()
+components.open()
+romeo = Client(components.sessions.bind(parse("romeo@localhost"), "orchard", stream), stream)
+room = "room@conference.localhost"
+romeo.ask("<presence to='" + room + "/Romeo'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+owner = "<query xmlns='http://jabber.org/protocol/muc#owner'/>"
+print(*romeo.ask("<iq type='get' id='1' to='" + room + "'>" + owner + "</iq>"))
+"""
+
 _STORE = """
 from muccore.storage.registry import makeStore
 from twisted.internet import reactor
@@ -181,22 +199,47 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(self.python(_STORE), ["[None, True, False, False, False, None, None]"])
 
 
-class PageTests(SynchronousTestCase):
-    """The code on the page."""
+class PageTestCase(SynchronousTestCase):
+    """
+    The code on a page, written into a folder.
+
+    @cvar page: the page.
+    """
+
+    page: ClassVar[str]
 
     def setUp(self) -> None:
-        """Write the files of the page into a folder."""
+        """Write the files; the configuration without a name becomes that of a server."""
         self.place = os.path.abspath(self.mktemp())
-        with open(os.path.join(ROOT, "docs", "writing-a-handler.md")) as page:
+        with open(os.path.join(ROOT, "docs", self.page)) as page:
             blocks = re.findall(r"```(\w+)\n(?:# (\S+)\n)?(.*?)```", page.read(), re.DOTALL)
         self.names = [name for _, name, _ in blocks]
-        others = _CONFIGURATION.partition("{handler}")[2].replace("guests:password", "memory:")
         for language, name, text in blocks:
             path = os.path.join(self.place, name or "server.cfg")
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
-                file.write(text if name else text.replace("[server]", "[server]\ndomain = localhost") + others)
+                file.write(text if name else self.configuration(text))
             self.assertEqual(language, "python" if name else "ini")
+
+    def configuration(self, text: str) -> str:
+        """A whole configuration with the lines of the page."""
+        raise NotImplementedError
+
+    def trial(self, *modules: str) -> str:
+        """Run tests of the page; return the last line of the output."""
+        program = "import sys; from twisted.scripts.trial import run; sys.argv[:] = {}; run()"
+        return run(program.format(["trial", *modules]), self.place, self.place)[-1]
+
+
+class HandlerPageTests(PageTestCase):
+    """The page on handlers."""
+
+    page = "writing-a-handler.md"
+
+    def configuration(self, text: str) -> str:
+        """See L{PageTestCase.configuration}."""
+        others = _CONFIGURATION.partition("{handler}")[2].replace("guests:password", "memory:")
+        return text.replace("[server]", "[server]\ndomain = localhost") + others
 
     def test_files(self) -> None:
         """They are these."""
@@ -212,6 +255,30 @@ class PageTests(SynchronousTestCase):
 
     def test_tests(self) -> None:
         """The tests on the page run and pass."""
-        program = "import sys; from twisted.scripts.trial import run; sys.argv[:] = {}; run()"
-        program = program.format(["trial", "test_farewell", "test_letterbox", "test_heartbeat"])
-        self.assertEqual(run(program, self.place, self.place)[-1], "PASSED (successes=11)")
+        self.assertEqual(self.trial("test_farewell", "test_letterbox", "test_heartbeat"), "PASSED (successes=11)")
+
+
+class RoomExtensionPageTests(PageTestCase):
+    """The page on extensions of rooms."""
+
+    page = "writing-a-room-extension.md"
+
+    def configuration(self, text: str) -> str:
+        """See L{PageTestCase.configuration}."""
+        whole = _CONFIGURATION.replace("extra_handlers = {handler}\n", "").replace("guests:password", "memory:")
+        return whole.replace("[muc]\n", text)
+
+    def test_files(self) -> None:
+        """They are these."""
+        plugin = "twisted/plugins/manners_plugin.py"
+        self.assertEqual(self.names, ["", "manners.py", "dice.py", plugin, "test_manners.py"])
+
+    def test_configuration(self) -> None:
+        """The configuration on the page adds both to the rooms: they are in the form of a new room."""
+        [form] = run(_FORM, self.place, self.place)
+        self.assertIn("urn:example:manners#on", form)
+        self.assertIn("urn:example:dice#on", form)
+
+    def test_tests(self) -> None:
+        """The tests on the page run and pass."""
+        self.assertEqual(self.trial("test_manners"), "PASSED (successes=5)")

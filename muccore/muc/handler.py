@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -82,13 +83,15 @@ class MUCHandler(RoomHandler):
         self._store = store
         self.relay = IQRelay()
 
-    def extendRooms(self, others: Sequence[RoomExtension]) -> None:
+    def extendRooms(self, handlers: Iterable[Any]) -> None:
         """
-        Add the extensions of other handlers of the domain, before this one is added to it. They are asked before the
-        standard ones, which so see messages as they are sent.
+        Set from which other handlers of the domain rooms get extensions, before this one is added to it. They are asked
+        before the standard ones, which so see messages as they are sent.
 
+        @param handlers: with L{Handler.roomExtensions<muccore.routing.handler.Handler>}, or wokkel's without.
         @raise InvalidHandler: if two answer the same requests.
         """
+        others = [extension for handler in handlers for extension in getattr(handler, "roomExtensions", ())]
         self._extensions = RoomExtensions([*others, *self._standard])
         self.features = (*type(self).features, *self._extensions.serviceFeatures)
         iqs = dict(type(self).iqs)

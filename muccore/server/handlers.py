@@ -74,13 +74,10 @@ class HostHandlers:
         @raise ConfigError: if a plugin does not make its handler.
         """
         extra = [self._makeExtra(domain, description) for description in self._descriptions(domain)]
-        self._extendRooms(domain, extra)
+        if domain in self.muc:
+            self.muc[domain].extendRooms(extra)
         yield from self._builtin[domain]
         yield from extra
-
-    def _extendRooms(self, domain: str, handlers: Iterable[Any]) -> None:
-        if domain in self.muc:
-            self.muc[domain].extendRooms([each for handler in handlers for each in roomExtensionsOf(handler)])
 
     def _descriptions(self, domain: str) -> Sequence[HandlerDescription]:
         return self._host.mucExtraHandlers if domain in self.muc else self._host.extraHandlers
@@ -116,7 +113,8 @@ class HostHandlers:
             for description in self._descriptions(domain):
                 try:
                     handler = self._makeExtra(domain, description)
-                    self._extendRooms(domain, [*added, handler])
+                    if domain in self.muc:
+                        self.muc[domain].extendRooms([*added, handler])
                     merge([*added, handler], kind.bind, lambda element, to: None)
                     kind.checkFilters([handler])
                     if kind is UserDomain:
@@ -128,11 +126,6 @@ class HostHandlers:
                     yield self._problem(domain, str(e))
                 else:
                     added.append(handler)
-
-
-def roomExtensionsOf(handler: Any) -> Sequence[Any]:
-    """The extensions of rooms of a handler, which may be one of wokkel's."""
-    return getattr(handler, "roomExtensions", ())
 
 
 def streamFeaturesOf(handler: Any) -> Sequence[Any]:

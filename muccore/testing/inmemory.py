@@ -90,11 +90,16 @@ class InMemoryServer:
     """The server, with its store of rooms, and the handler of its rooms at C{conference.localhost}."""
 
     def __init__(
-        self, store: IRoomStore | None = None, extensions: Sequence[RoomExtension] | None = None, **options: Any
+        self,
+        store: IRoomStore | None = None,
+        extensions: Sequence[RoomExtension] | None = None,
+        roomHandlers: Sequence[IXMPPHandler] = (),
+        **options: Any,
     ) -> None:
         """
         @param store: where rooms are kept; C{None}: in memory.
         @param extensions: what extends its rooms; C{None}: the standard ones.
+        @param roomHandlers: further handlers of the rooms' domain, with the extensions of rooms that they bring.
         @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
         self.clock = task.Clock()
@@ -110,7 +115,10 @@ class InMemoryServer:
         PresenceHandler(LIMITS.directedPresences).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
         self.muc = MUCHandler(self.store, defaultOptions(**options), extensions)
+        self.muc.extendRooms(roomHandlers)
         self.muc.setHandlerParent(self.rooms)
+        for handler in roomHandlers:
+            handler.setHandlerParent(self.rooms)
 
     def addHandler(self, handler: IXMPPHandler, host: str = "localhost") -> None:
         """
