@@ -103,6 +103,13 @@ class GroupchatTests(MessageTestCase):
             )
         self.assertNothingReceived()
 
+    def test_withoutId(self) -> None:
+        """A message without an id is reflected without one."""
+        self.member.sends(f"<message to='{ROOM}' type='groupchat'>{BODY}</message>")
+        for client in (self.member, self.owner, self.visitor):
+            sent = f"<message to='{client.address}' type='groupchat' from='{ROOM}/Member'>{BODY}</message>"
+            self.assertEqual(self.rendered(client), [sent])
+
     def test_visitor(self) -> None:
         """A visitor's message is returned as it was, C{forbidden}, and is not part of the history."""
         inside = f"<subject>s</subject>{BODY}<x xmlns='{ns.MUC_USER}'/>"
@@ -115,8 +122,8 @@ class GroupchatTests(MessageTestCase):
             self.assertEqual(self.history(), [])
 
     def test_stranger(self) -> None:
-        """Strangers, and other sessions of occupants, are C{not-acceptable}."""
-        for client in (self.stranger, self.client("member/phone")):
+        """Strangers, and other sessions of occupants, even of the owner, are C{not-acceptable}."""
+        for client in (self.stranger, self.client("member/phone"), self.client("owner/phone")):
             for inside in (BODY, "<subject>a</subject>", f"<subject>a</subject>{BODY}"):
                 sendGroupchat(client, inside)
                 self.assertReceived(client, "room message error modify not-acceptable")

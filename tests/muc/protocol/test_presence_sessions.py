@@ -105,6 +105,36 @@ class SessionTests(RoomTestCase):
         self.assertNothingReceived(self.juliet)
 
 
+class VisitTests(RoomTestCase):
+    """Roles belong to a visit (§5.1): Romeo and Juliet have come into a moderated room, and were given voice."""
+
+    fields = {"moderatedroom": True}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo = self.enter("romeo")
+        self.juliet = self.enter("juliet")
+        self.change(role("Romeo", "participant"), role("Juliet", "participant"))
+
+    def test_roleEnds(self) -> None:
+        """A role ends with the visit: who comes back is a visitor again, but voice by membership is kept (§5.1.2)."""
+        leave(self.romeo, "Romeo")
+        leave(self.juliet, "Juliet")
+        self.change(affiliation("juliet@localhost", "member"))
+        join(self.romeo, "Romeo")
+        join(self.juliet, "Juliet")
+        lines = summaries(self.owner)
+        self.assertIn("Romeo available none/visitor jid=romeo@localhost/a", lines)
+        self.assertIn("Juliet available member/participant jid=juliet@localhost/a", lines)
+
+    def test_rolePerOccupant(self) -> None:
+        """Another occupant of the same user has a role of their own, which other changes do not concern."""
+        join(self.client("romeo/b"), "Montague")
+        self.assertReceived(self.owner, "Montague available none/visitor jid=romeo@localhost/b")
+        self.change(role("Romeo", "moderator"))
+        self.assertEqual(self.room().occupants["Montague"].role.xmlName, "visitor")
+
+
 class LeavingTests(RoomTestCase):
     """Leaving (§7.14): Romeo and Juliet are in."""
 
