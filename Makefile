@@ -83,6 +83,8 @@ docs: $(VENV)/.serve
 	mv etc/server.cfg.new etc/server.cfg
 	$(RUN) -m muccore.tools.speclist > docs/xeps.md.new
 	mv docs/xeps.md.new docs/xeps.md
+	$(RUN) -m muccore.tools.requirementspage docs/requirements/xep-0045.txt > docs/xep-0045.md.new
+	mv docs/xep-0045.md.new docs/xep-0045.md
 
 clean:
 	rm -rf $(VENV) .venv-3.* build dist muccore.egg-info .hypothesis .mypy_cache .ruff_cache _trial_temp*
