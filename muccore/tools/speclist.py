@@ -14,6 +14,7 @@ from importlib import import_module
 from types import ModuleType
 
 import muccore
+from muccore.muc.model.extension import RoomExtension
 from muccore.routing.handler import Handler
 from muccore.xmpp.specs import Spec
 
@@ -25,6 +26,9 @@ without a note is implemented as far as it concerns a server.
 | Specification | Version | Note | Module |
 |---|---|---|---|
 """
+
+_DECLARING = (Handler, RoomExtension)
+"""The classes that declare what they implement; modules do, too."""
 
 
 def modules() -> Iterator[ModuleType]:
@@ -40,7 +44,7 @@ def declarations() -> dict[Spec, set[str]]:
     for module in modules():
         declared = list(getattr(module, "implements", ()))
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Handler) and value.__module__ == module.__name__:
+            if isinstance(value, type) and issubclass(value, _DECLARING) and value.__module__ == module.__name__:
                 declared += vars(value).get("implements", ())
         for text in declared:
             found.setdefault(text, set()).add(module.__name__)

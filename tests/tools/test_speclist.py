@@ -50,6 +50,12 @@ class PageTests(SynchronousTestCase):
         keys = [(row[2:5], int(re.findall(r"\d+", row)[0])) for row in rows]
         self.assertEqual(keys, sorted(keys))
 
+    def test_declaring(self) -> None:
+        """Handlers, extensions of rooms and modules declare them."""
+        found = {text.number: names for text, names in speclist.declarations().items() if text.series == "XEP"}
+        self.assertEqual(found[45], {"muccore.muc.handler"})
+        self.assertEqual(found[421], {"muccore.muc.extensions.occupantids"})
+
     def test_modules(self) -> None:
         """Modules that run something on import and test tools are excluded."""
         names = {module.__name__ for module in speclist.modules()}
