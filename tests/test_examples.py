@@ -271,7 +271,7 @@ class RoomExtensionPageTests(PageTestCase):
     def test_files(self) -> None:
         """They are these."""
         plugin = "twisted/plugins/manners_plugin.py"
-        self.assertEqual(self.names, ["", "manners.py", "dice.py", plugin, "test_manners.py"])
+        self.assertEqual(self.names, ["", "manners.py", "forgive.py", "dice.py", plugin, "test_manners.py"])
 
     def test_configuration(self) -> None:
         """The configuration on the page adds both to the rooms: they are in the form of a new room."""
@@ -281,4 +281,4 @@ class RoomExtensionPageTests(PageTestCase):
 
     def test_tests(self) -> None:
         """The tests on the page run and pass."""
-        self.assertEqual(self.trial("test_manners"), "PASSED (successes=5)")
+        self.assertEqual(self.trial("test_manners"), "PASSED (successes=6)")

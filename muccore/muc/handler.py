@@ -68,7 +68,8 @@ class MUCHandler(RoomHandler):
         ("set", AddressType.BARE, ns.MUC_OWNER, "query"): iq.ownerSet,
         ("get", AddressType.BARE, ns.REGISTER, "query"): iq.registerGet,
         ("set", AddressType.BARE, ns.REGISTER, "query"): iq.registerSet,
-        ("get", AddressType.HOST, ns.DISCO_ITEMS, "query"): iq.listRooms,
+        ("get", AddressType.HOST, ns.DISCO_INFO, "query"): iq.serviceInfo,
+        ("get", AddressType.HOST, ns.DISCO_ITEMS, "query"): iq.serviceItems,
     }
 
     def __init__(
@@ -89,7 +90,7 @@ class MUCHandler(RoomHandler):
         before the standard ones, which so see messages as they are sent.
 
         @param handlers: with L{Handler.roomExtensions<muccore.routing.handler.Handler>}, or wokkel's without.
-        @raise InvalidHandler: if two answer the same requests.
+        @raise InvalidHandler: if two answer the same requests, or have commands of one node.
         """
         others = [extension for handler in handlers for extension in getattr(handler, "roomExtensions", ())]
         self._extensions = RoomExtensions([*others, *self._standard])
@@ -100,6 +101,11 @@ class MUCHandler(RoomHandler):
                 if key in iqs:
                     raise InvalidHandler(f"an extension of rooms has {shownKey(key)}, which another one has as well")
                 iqs[key] = function
+        for offered in ("commands", "serviceCommands"):
+            nodes = [command.node for each in self._extensions for command in getattr(each, offered)()]
+            for node in nodes:
+                if nodes.count(node) > 1:
+                    raise InvalidHandler(f"two extensions of rooms have the command {node!r}")
         self.iqs = iqs
 
     def reconfigure(self, options: MUCServiceSettings) -> None:

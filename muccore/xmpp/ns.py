@@ -21,6 +21,7 @@ FRAMING: Final = "urn:ietf:params:xml:ns:xmpp-framing"
 
 # Extensions
 DATA: Final = "jabber:x:data"
+COMMANDS: Final = "http://jabber.org/protocol/commands"
 DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"
 DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"
 MUC: Final = "http://jabber.org/protocol/muc"

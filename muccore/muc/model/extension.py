@@ -27,6 +27,7 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomsettings import ConfigField, RoomSettings
+from muccore.xmpp.commands import Command
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
@@ -109,6 +110,17 @@ class RoomExtension:
         """
         return {}
 
+    def commands(self) -> Sequence[Command[Room]]:
+        """
+        Make the ad-hoc commands that it offers in rooms, with the help of
+        L{RoomCommand<muccore.muc.model.roomcommands.RoomCommand>}. Changes of the room wait while one is carried out.
+        """
+        return ()
+
+    def serviceCommands(self) -> Sequence[Command[RoomHandler]]:
+        """Make the ad-hoc commands that it offers at the service."""
+        return ()
+
     # Discovery
 
     def roomFeatures(self, room: Room) -> Iterable[str]:
@@ -125,6 +137,14 @@ class RoomExtension:
 
     def discoItems(self, room: Room, sender: JID, node: str, query: Element) -> Element | None:
         """Answer C{disco#items} of a node of a room; C{None} if it is not this extension's."""
+        return None
+
+    def serviceInfo(self, sender: JID, node: str) -> Element | None:
+        """Answer C{disco#info} of a node of the service; C{None} if it is not this extension's."""
+        return None
+
+    def serviceItems(self, sender: JID, node: str) -> Element | None:
+        """Answer C{disco#items} of a node of the service; C{None} if it is not this extension's."""
         return None
 
     # Life of a room

@@ -48,7 +48,7 @@ def info(room: Room, sender: JID, query: Element) -> Element:
         if node == TRAFFIC_NODE:
             raise StanzaError("service-unavailable")
         if node != NICK_NODE:
-            return _firstAnswer(extension.discoInfo(room, sender, node) for extension in room.extensions)
+            return firstAnswer(extension.discoInfo(room, sender, node) for extension in room.extensions)
         nick = room.affiliations.reservedNick(sender.bare)
         if nick is not None:
             answer.add("identity", category="conference", type="text", name=nick)
@@ -61,7 +61,7 @@ def info(room: Room, sender: JID, query: Element) -> Element:
     return answer
 
 
-def _firstAnswer(answers: Iterable[Element | None]) -> Element:
+def firstAnswer(answers: Iterable[Element | None]) -> Element:
     """The answer of the extension that has a node; C{item-not-found} if none has."""
     for answer in answers:
         if answer is not None:
@@ -123,7 +123,7 @@ def items(room: Room, sender: JID, query: Element) -> Element:
     """
     node = query.get("node")
     if node:
-        return _firstAnswer(extension.discoItems(room, sender, node, query) for extension in room.extensions)
+        return firstAnswer(extension.discoItems(room, sender, node, query) for extension in room.extensions)
     answer = Element((ns.DISCO_ITEMS, "query"))
     if not _mayKnowOccupants(room, sender):
         return answer

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
 
 from muccore.interfaces import RoomChange
-from muccore.interfaces.handlers import ANSWERED
+from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
 from muccore.muc.model import configuration, privilegechanges
 from muccore.muc.model.extension import tell
 from muccore.muc.model.privileges import Affiliation
@@ -167,6 +167,21 @@ def fromOccupant(handler: RoomHandler, iq: Element, to: JID) -> None:
         handler.send(answer)
 
 
-def listRooms(handler: RoomHandler, iq: Element, to: JID) -> Deferred[Any]:
-    """List the public rooms (§6.3)."""
-    return roomlist.listRooms(handler.rooms, parse(iq.attributes["from"]).bare, next(iq.childElements()))
+@mayDecline
+def serviceInfo(handler: RoomHandler, iq: Element, to: JID) -> Element | Outcome:
+    """Answer C{disco#info} of a node that an extension has at the service."""
+    sender, node = parse(iq.attributes["from"]), next(iq.childElements()).get("node")
+    for extension in handler.rooms.extensions if node else ():
+        answer = extension.serviceInfo(sender, node)
+        if answer is not None:
+            return cast(Element, answer)
+    return NOT_HANDLED
+
+
+def serviceItems(handler: RoomHandler, iq: Element, to: JID) -> Element | Deferred[Any]:
+    """List the public rooms (§6.3), or the items of a node that an extension has at the service."""
+    sender, query = parse(iq.attributes["from"]), next(iq.childElements())
+    node = query.get("node")
+    if node:
+        return disco.firstAnswer(extension.serviceItems(sender, node) for extension in handler.rooms.extensions)
+    return roomlist.listRooms(handler.rooms, sender.bare, query)

@@ -30,11 +30,9 @@ def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
 
     @param account: the requester's bare JID.
     @param query: the payload of the request.
-    @raise StanzaError: C{item-not-found} for a node, C{bad-request} for a contradictory page,
-        C{feature-not-implemented} for a page by index, C{resource-constraint} for too many pending requests.
+    @raise StanzaError: C{bad-request} for a contradictory page, C{feature-not-implemented} for a page by index,
+        C{resource-constraint} for too many pending requests.
     """
-    if query.get("node"):
-        raise StanzaError("item-not-found")
     page = rsm.parse(query)
     requested = page or rsm.PageRequest()
     if requested.index is not None:

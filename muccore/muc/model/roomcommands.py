@@ -1,0 +1,29 @@
+# -*- test-case-name: tests.muc.extensions.test_adhoccommands -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Ad-hoc commands (XEP-0050) that are carried out on a room, and who may use them."""
+
+from __future__ import annotations
+
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.room import Room
+from muccore.xmpp.commands import Command
+from muccore.xmpp.jid import JID
+
+
+class RoomCommand(Command[Room]):
+    """
+    A command for those who have an affiliation or a role.
+
+    @ivar affiliation: the least affiliation of those who may use it, in the room or not.
+    @ivar role: the least role of other occupants who may use it; C{None} for nobody else.
+    """
+
+    affiliation: Affiliation = Affiliation.OWNER
+    role: Role | None = None
+
+    def mayUse(self, room: Room, requester: JID) -> bool:
+        """See L{Command.mayUse}."""
+        if room.affiliations.get(requester) >= self.affiliation:
+            return True
+        occupant = room.occupantByRealJID(requester.full)
+        return self.role is not None and occupant is not None and occupant.role >= self.role
