@@ -6,6 +6,16 @@ Every method that may have to wait returns a L{Deferred}, in memory too.
 """
 
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
+from muccore.interfaces.archive import (
+    ArchiveItem,
+    ArchiveMetadata,
+    ArchivePage,
+    ArchiveQuery,
+    IArchiveStore,
+    ItemExists,
+    NoSuchItem,
+    QueryRefused,
+)
 from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
@@ -24,10 +34,11 @@ from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, Sch
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 
 __all__ = [
-    "Affiliate", "BadDescription", "HandlerContext", "IAccountStore", "IAuthBackend", "IComponent", "IDestination",
-    "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession",
-    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
-    "IStreamManagement", "IUserDomain", "InvalidOption", "NoSuchUser", "Offering", "PublicRooms",
-    "ResumptionFailed", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable",
-    "Subject", "UserExists",
+    "Affiliate", "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "BadDescription",
+    "HandlerContext", "IAccountStore", "IArchiveStore", "IAuthBackend", "IComponent", "IDestination", "IDomain",
+    "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
+    "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
+    "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering", "PublicRooms",
+    "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage", "StoreError",
+    "StoreUnavailable", "Subject", "UserExists",
 ]
