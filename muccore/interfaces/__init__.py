@@ -7,6 +7,8 @@ Every method that may have to wait returns a L{Deferred}, in memory too.
 
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
 from muccore.interfaces.archive import (
+    IDS_LIMIT,
+    WORDS_LIMIT,
     ArchiveItem,
     ArchiveMetadata,
     ArchivePage,
@@ -34,11 +36,11 @@ from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, Sch
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 
 __all__ = [
-    "Affiliate", "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "BadDescription",
-    "HandlerContext", "IAccountStore", "IArchiveStore", "IAuthBackend", "IComponent", "IDestination", "IDomain",
-    "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
-    "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
-    "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering", "PublicRooms",
-    "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage", "StoreError",
-    "StoreUnavailable", "Subject", "UserExists",
+    "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery",
+    "BadDescription", "HandlerContext", "IAccountStore", "IArchiveStore", "IAuthBackend", "IComponent",
+    "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession",
+    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
+    "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering",
+    "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage",
+    "StoreError", "StoreUnavailable", "Subject", "UserExists",
 ]

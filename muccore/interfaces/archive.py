@@ -124,9 +124,9 @@ class IArchiveStore(IStore):
     """
     Archives of messages (XEP-0313), each named by the bare JID of a room or an account.
 
-    The order of an archive is that in which its items were appended, whatever their times and ids are. Requests for
-    one archive are carried out in the order of the calls: a query finds what was appended before. The Deferred of a
-    write fires when it is durable; if it fails, nothing of that call has been done.
+    The order of an archive is that in which its items were appended, whatever their times and ids are. Writes to one
+    archive are carried out in the order of the calls, and a read sees all that were requested before it. The Deferred
+    of a write fires when it is durable; if it fails, nothing of that call has been done.
     """
 
     def append(archive: str, items: Sequence[ArchiveItem]) -> Deferred[None]:
