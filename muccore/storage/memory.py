@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from zope.interface import implementer
@@ -28,13 +28,18 @@ from muccore.interfaces import (
 from muccore.storage.scramaccounts import ScramAccountStore
 from muccore.xmpp.scramkeys import ScramKeys
 
-_S = TypeVar("_S", bound="MemoryAccounts | MemoryRooms")
+
+class _Openable(Protocol):
+    isOpen: bool
+
+
+_S = TypeVar("_S", bound=_Openable)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _K = TypeVar("_K")
 
 
-def _whileOpen(method: Callable[Concatenate[_S, _P], _T]) -> Callable[Concatenate[_S, _P], Deferred[_T]]:
+def whileOpen(method: Callable[Concatenate[_S, _P], _T]) -> Callable[Concatenate[_S, _P], Deferred[_T]]:
     """Refuse a request unless the store is open; its result or exception becomes the Deferred's."""
 
     @wraps(method)
@@ -60,29 +65,29 @@ class MemoryAccounts(ScramAccountStore):
         self._closed = False
         return succeed(None)
 
-    @_whileOpen
+    @whileOpen
     def scramKeys(self, account: str, hashName: str) -> ScramKeys | None:
         """See L{ScramAccountStore.scramKeys}."""
         return self._keys.get(account, {}).get(hashName)
 
-    @_whileOpen
+    @whileOpen
     def users(self, host: str | None = None) -> list[str]:
         """See L{ScramAccountStore.users}."""
         return sorted(jid for jid in self._keys if host is None or _domain(jid) == host)
 
-    @_whileOpen
+    @whileOpen
     def _add(self, account: str, keys: Sequence[ScramKeys]) -> None:
         if account in self._keys:
             raise UserExists(f"there is an account {account} already")
         self._keys[account] = {key.hashName: key for key in keys}
 
-    @_whileOpen
+    @whileOpen
     def _replace(self, account: str, keys: Sequence[ScramKeys]) -> None:
         if account not in self._keys:
             raise NoSuchUser(f"there is no account {account}")
         self._keys[account] = {key.hashName: key for key in keys}
 
-    @_whileOpen
+    @whileOpen
     def _remove(self, account: str) -> None:
         if self._keys.pop(account, None) is None:
             raise NoSuchUser(f"there is no account {account}")
@@ -111,18 +116,18 @@ class MemoryRooms:
         self.isOpen = False
         return succeed(None)
 
-    @_whileOpen
+    @whileOpen
     def load(self, room: str) -> RoomRecord | None:
         """See L{IRoomStore.load}."""
         record = self._rooms.get(room)
         return None if record is None else _copy(record)
 
-    @_whileOpen
+    @whileOpen
     def save(self, room: str, record: RoomRecord) -> None:
         """See L{IRoomStore.save}."""
         self._put(room, _copy(record))
 
-    @_whileOpen
+    @whileOpen
     def change(self, room: str, change: RoomChange) -> None:
         """See L{IRoomStore.change}."""
         record = self._rooms.get(room)
@@ -147,13 +152,13 @@ class MemoryRooms:
                 affiliates[jid] = affiliate
         self._put(room, record)
 
-    @_whileOpen
+    @whileOpen
     def destroy(self, room: str) -> None:
         """See L{IRoomStore.destroy}."""
         record = self._rooms.pop(room, None)
         self._list(room, record is not None and record.public, False)
 
-    @_whileOpen
+    @whileOpen
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> PublicRooms:
         """See L{IRoomStore.publicRooms}."""
         names = self._public.get(domain, [])
@@ -168,7 +173,7 @@ class MemoryRooms:
         page = [(name, self._rooms[name].name) for name in names[start:end]]
         return PublicRooms(page, start if page else 0, len(names))
 
-    @_whileOpen
+    @whileOpen
     def temporaryRooms(self, domain: str) -> list[str]:
         """See L{IRoomStore.temporaryRooms}."""
         return sorted(name for name, room in self._rooms.items() if room.temporary and _domain(name) == domain)

@@ -9,6 +9,7 @@ C{docs/writing-a-store.md} has an example.
 from __future__ import annotations
 
 from muccore.testing.contracts.accounts import AccountStoreContract
+from muccore.testing.contracts.archive import ArchiveStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
 
-__all__ = ["AccountStoreContract", "RoomStoreContract"]
+__all__ = ["AccountStoreContract", "ArchiveStoreContract", "RoomStoreContract"]
