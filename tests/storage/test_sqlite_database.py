@@ -185,14 +185,14 @@ class LifecycleTests(DatabaseTestCase):
     """Opening, closing, threads and limits."""
 
     async def test_settings(self) -> None:
-        """The connection has a write-ahead log, synchronous commits, foreign keys and the timeout."""
+        """The connection has a write-ahead log, synchronous commits, foreign keys, secure deletion and the timeout."""
         database = await self.opened(timeout=7.0)
-        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
         values = [
             await database.read(lambda connection, name=name: connection.execute(f"PRAGMA {name}").fetchone()[0])
             for name in names
         ]
-        self.assertEqual(values, ["wal", 2, 1, 7000])
+        self.assertEqual(values, ["wal", 2, 1, 1, 7000])
 
     async def test_ownThread(self) -> None:
         """A database has one thread, named after it, which ends when it is closed."""

@@ -59,6 +59,8 @@ def connect(
         connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, factory=factory)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten in the file.
+        connection.execute("PRAGMA secure_delete = ON")
         # Before the journal mode is changed: the file may belong to another program.
         schema.check(connection, path)
         mode = _retryWhileBusy(lambda: _useWAL(connection), timeout)

@@ -1,0 +1,297 @@
+# -*- test-case-name: tests.storage.test_sqlite_archive -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Message archives in an SQLite database (design/0014): a thread that writes, in groups, and one that reads.
+
+L{muccore.storage.sqlite.archiveschema} has the tables, L{muccore.storage.sqlite.archiverows} and
+L{muccore.storage.sqlite.archivequeries} what is done with them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.python.filepath import FilePath
+from zope.interface import implementer
+
+from muccore.interfaces import (
+    ArchiveItem,
+    ArchiveMetadata,
+    ArchivePage,
+    ArchiveQuery,
+    IArchiveStore,
+    StoreError,
+    StoreUnavailable,
+)
+from muccore.log.logger import Logger
+from muccore.storage.sqlite.archivequeries import findPage, getItem, getMetadata, listArchives
+from muccore.storage.sqlite.archiverows import (
+    Erasure,
+    appendItems,
+    deleteArchive,
+    erase,
+    expireItems,
+    mustErase,
+    retractItems,
+)
+from muccore.storage.sqlite.archiveschema import SCHEMA
+from muccore.storage.sqlite.database import Database
+from muccore.xmpp.rendering import Rendered
+
+GATHER: Final = 0.02
+"""Seconds for which appends are gathered to be committed together."""
+
+WAITING_LIMIT: Final = 32 * 1024 * 1024
+"""Bytes of stanzas that may wait to be written; more are refused."""
+
+ERASE_DELAY: Final = 60.0
+"""Seconds after a removal until its traces are erased, with those of others."""
+
+ERASE_PAUSE: Final = 0.02
+"""Seconds between the steps of that."""
+
+_log: Final = Logger()
+
+_T = TypeVar("_T")
+
+
+class _Append:
+    """A call of L{SQLiteArchive.append} that waits for its group."""
+
+    __slots__ = ("answer", "archive", "items")
+
+    def __init__(self, archive: str, items: Sequence[ArchiveItem], answer: Deferred[None]) -> None:
+        self.archive = archive
+        self.items = items
+        self.answer = answer
+
+
+@implementer(IArchiveStore)
+class SQLiteArchive:
+    """
+    Message archives in an SQLite database.
+
+    Cancelling a Deferred drops the result, not the request.
+
+    @ivar writer: the database, for writes in the order of the calls.
+    @ivar reader: the same, for reads that wait for no writes but earlier ones of their archive.
+    """
+
+    eraseDelay = ERASE_DELAY
+    erasePause = ERASE_PAUSE
+
+    def __init__(self, path: FilePath[str], reactor: Any) -> None:
+        """@param reactor: for threads and time."""
+        self.writer = Database(path, SCHEMA, reactor)
+        self.reader = Database(path, SCHEMA, reactor)
+        self._reactor = reactor
+        self._accepting = False
+        # The next group, and the delayed call that writes it.
+        self._waiting: list[_Append] = []
+        self._writing: Any = None
+        # Stanzas of this and earlier groups that are not yet written.
+        self._bytes = 0
+        # The archives that each unanswered write changes.
+        self._changing: list[Collection[str]] = []
+        self._lost = 0
+        self._erasing: Any = None
+
+    def probe(self) -> None:
+        """See L{Database.probe}."""
+        self.writer.probe()
+
+    def open(self) -> Deferred[None]:
+        """See L{IArchiveStore.open}."""
+        return Deferred.fromCoroutine(self._open())
+
+    async def _open(self) -> None:
+        await self.writer.open()
+        try:
+            await self.reader.open()
+        except StoreError:
+            await self.writer.close()
+            raise
+        self._accepting = True
+        if await self.reader.read(mustErase):
+            self._eraseLater()
+
+    def close(self) -> Deferred[None]:
+        """See L{IArchiveStore.close}."""
+        if self._accepting:
+            self._writeGroup()
+            self._accepting = False
+        if self._erasing is not None:
+            self._erasing.cancel()
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        # Reads may wait for writes.
+        await self.writer.close()
+        await self.reader.close()
+
+    # Writes
+
+    def append(self, archive: str, items: Sequence[ArchiveItem]) -> Deferred[None]:
+        """See L{IArchiveStore.append}."""
+        if not self._accepting:
+            return fail(self._notOpen())
+        size = sum([len(item.stanza.tail) for item in items])
+        if self._bytes + size > WAITING_LIMIT and self._bytes:
+            refusal = StoreUnavailable(
+                f"{self.writer.path}: {self._bytes} bytes of messages are waiting; is the disk too slow?"
+            )
+            self._reportLost(str(refusal), len(items))
+            return fail(refusal)
+        self._bytes += size
+        answer: Deferred[None] = Deferred()
+        self._waiting.append(_Append(archive, tuple(items), answer))
+        if self._writing is None:
+            self._writing = self._reactor.callLater(GATHER, self._writeGroup)
+        return answer
+
+    def retract(self, archive: str, tombstones: Mapping[str, Rendered]) -> Deferred[int]:
+        """See L{IArchiveStore.retract}."""
+        given = [(id, (stanza.head + stanza.tail).decode()) for id, stanza in tombstones.items()]
+        return self._removing(self._write([archive], lambda connection: retractItems(connection, archive, given)))
+
+    def expire(self, archive: str, before: int) -> Deferred[int]:
+        """See L{IArchiveStore.expire}."""
+        return self._removing(Deferred.fromCoroutine(self._expire(archive, before)))
+
+    async def _expire(self, archive: str, before: int) -> int:
+        expired, more = 0, True
+        while more:
+            count, more = await self._write([archive], lambda connection: expireItems(connection, archive, before))
+            expired += count
+        return expired
+
+    def delete(self, archive: str) -> Deferred[None]:
+        """See L{IArchiveStore.delete}."""
+        deleting = self._write([archive], lambda connection: deleteArchive(connection, archive))
+        return self._removing(deleting).addCallback(lambda _: None)
+
+    def _notOpen(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.writer.path}: it is not open")
+
+    def _writeGroup(self) -> None:
+        """Write what has been gathered."""
+        if self._writing is not None:
+            if self._writing.active():
+                self._writing.cancel()
+            self._writing = None
+        if self._waiting:
+            group, self._waiting = self._waiting, []
+            calls = [(each.archive, each.items) for each in group]
+            self._request({name for name, _ in calls}, lambda connection: appendItems(connection, calls)).addBoth(
+                self._written, group
+            )
+
+    def _written(self, results: Any, group: Sequence[_Append]) -> None:
+        self._bytes -= sum([len(item.stanza.tail) for each in group for item in each.items])
+        if isinstance(results, Failure):
+            self._reportLost(results.getErrorMessage(), sum([len(each.items) for each in group]))
+            results = [results.value] * len(group)
+        elif self._lost:
+            text = "{path}: it can be written again; {lost} messages are missing in the archives"
+            _log.warn(text, path=self.writer.path, lost=self._lost)
+            self._lost = 0
+        for each, refused in zip(group, results, strict=True):
+            if refused is None:
+                each.answer.callback(None)
+            else:
+                each.answer.errback(refused)
+
+    def _reportLost(self, reason: str, count: int) -> None:
+        """Log the first of several failures; L{_written} logs their end."""
+        if not self._lost:
+            _log.error("messages are lost for the archives: {reason}", reason=reason)
+        self._lost += count
+
+    def _write(self, archives: Collection[str], operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        """Write to archives, after everything that was appended."""
+        if not self._accepting:
+            return fail(self._notOpen())
+        self._writeGroup()
+        return self._request(archives, operation)
+
+    def _request(self, archives: Collection[str], operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        self._changing.append(archives)
+        # Not the one that the caller gets and may cancel.
+        answer: Deferred[_T] = Deferred()
+
+        def finish(result: Any) -> None:
+            self._changing.remove(archives)
+            answer.callback(result)
+
+        self.writer.write(operation).addBoth(finish)
+        return answer
+
+    # Reads
+
+    def query(self, archive: str, query: ArchiveQuery) -> Deferred[ArchivePage]:
+        """See L{IArchiveStore.query}."""
+        return self._read(archive, lambda connection: findPage(connection, archive, query))
+
+    def get(self, archive: str, id: str) -> Deferred[ArchiveItem | None]:
+        """See L{IArchiveStore.get}."""
+        return self._read(archive, lambda connection: getItem(connection, archive, id))
+
+    def metadata(self, archive: str) -> Deferred[ArchiveMetadata | None]:
+        """See L{IArchiveStore.metadata}."""
+        return self._read(archive, lambda connection: getMetadata(connection, archive))
+
+    def names(self, after: str, limit: int) -> Deferred[list[str]]:
+        """See L{IArchiveStore.names}."""
+        return self._read(None, lambda connection: listArchives(connection, after, limit))
+
+    def _read(self, archive: str | None, operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        """Read, after all earlier writes of an archive, or of any."""
+        if not self._accepting:
+            return fail(self._notOpen())
+        if any(archive in (None, each.archive) for each in self._waiting):
+            self._writeGroup()
+        if not any(archive is None or archive in archives for archives in self._changing):
+            return self.reader.read(operation)
+        return Deferred.fromCoroutine(self._readAfterWrites(operation))
+
+    async def _readAfterWrites(self, operation: Callable[[sqlite3.Connection], _T]) -> _T:
+        # Answered in order, whether or not the writes succeed.
+        await self.writer.read(lambda connection: None)
+        return await self.reader.read(operation)
+
+    # Erasing
+
+    def _removing(self, removal: Deferred[_T]) -> Deferred[_T]:
+        """Have the traces of a removal erased."""
+        return removal.addCallback(self._removed)
+
+    def _removed(self, result: _T) -> _T:
+        self._eraseLater()
+        return result
+
+    def _eraseLater(self) -> None:
+        if self._accepting and self._erasing is None:
+            self._erasing = Deferred.fromCoroutine(self._erase())
+            self._erasing.addErrback(self._eraseFailed)
+
+    async def _erase(self) -> None:
+        await deferLater(self._reactor, self.eraseDelay)
+        state = Erasure()
+        try:
+            while await self._write([], lambda connection: erase(connection, state)):
+                await deferLater(self._reactor, self.erasePause)
+        finally:
+            self._erasing = None
+
+    def _eraseFailed(self, failure: Failure) -> None:
+        """It is tried again after the next removal, or after the next start."""
+        failure.trap(StoreError, CancelledError)
+        if self._accepting:
+            _log.warn(
+                "what was removed from the archives is not yet erased: {reason}", reason=failure.getErrorMessage()
+            )

@@ -1,0 +1,674 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests for L{muccore.storage.sqlite.archive} and its modules."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+import tests
+from muccore.interfaces import ArchiveItem, ArchiveQuery, RoomRecord, StoreError, StoreUnavailable
+from muccore.storage.memoryarchive import MemoryArchive
+from muccore.storage.sqlite import archive as archiveModule
+from muccore.storage.sqlite import archivequeries, archiverows, archiveschema
+from muccore.storage.sqlite.archive import SQLiteArchive
+from muccore.storage.sqlite.archivequeries import findPage, getItem, getMetadata, listArchives
+from muccore.storage.sqlite.archiverows import (
+    Erasure,
+    appendItems,
+    deleteArchive,
+    erase,
+    expireItems,
+    mustErase,
+    retractItems,
+    span,
+)
+from muccore.storage.sqlite.archiveschema import SCHEMA
+from muccore.storage.sqlite.connection import connect
+from muccore.storage.sqlite.database import Database
+from muccore.storage.sqlite.rooms import SQLiteRooms
+from muccore.storage.sqlite.schema import Schema
+from muccore.testing.contracts import ArchiveStoreContract
+from muccore.testing.contracts.archivequeries import CAVE, NOON, item, message, series, shown
+from muccore.xmpp.rendering import Rendered
+from tests.storage.databases import sqliteError
+
+
+class SQLiteArchiveContractTests(ArchiveStoreContract, TestCase):
+    """Archives in SQLite pass the contract suite."""
+
+    def makeStore(self, place: FilePath[str]) -> SQLiteArchive:
+        """A store on a file."""
+        return SQLiteArchive(place, reactor)
+
+
+class ErasingContractTests(SQLiteArchiveContractTests):
+    """They pass it while what was removed is erased, in the smallest steps."""
+
+    def setUp(self) -> None:
+        """Erase at once."""
+        super().setUp()
+        self.patch(SQLiteArchive, "eraseDelay", 0.0)
+        self.patch(SQLiteArchive, "erasePause", 0.0)
+        self.patch(archiverows, "MERGED_AT_ONCE", 1)
+        self.patch(archiverows, "DELETED_AT_ONCE", 100)
+
+
+_archive = st.sampled_from(["a@x", "b@x"])
+_id = st.sampled_from([f"m{n}" for n in range(12)])
+_sender = st.sampled_from(["a@x/A", "a@x/B", "a@x", "b@x/A", "b@x", "romeo@z", "romeo@z/1", "romeo@z/1/2"])
+_author = st.sampled_from(["", "romeo@z", "hag@z"])
+_time = st.integers(-3, 6)
+_text = st.lists(st.sampled_from(["fire", "Fire", "BURN", "ä", "a", "東京", '"', "-", "NOT"]), max_size=3).map(" ".join)
+_item = st.builds(
+    lambda id, time, sender, author, text: ArchiveItem(id, time, sender, author, message(text), text),
+    _id, _time, _sender, _author, _text,
+)  # fmt: skip
+_query = st.builds(
+    lambda page, **filters: ArchiveQuery(**page, **filters),
+    st.fixed_dictionaries({}, optional={"after": _id})
+    | st.fixed_dictionaries({}, optional={"before": st.just("") | _id}),
+    start=st.none() | _time,
+    end=st.none() | _time,
+    sender=st.none() | st.none() | _sender,
+    author=st.none() | st.none() | _author,
+    text=st.none() | st.none() | _text,
+    ids=st.none() | st.none() | st.lists(_id, max_size=4),
+    afterId=st.none() | st.none() | _id,
+    beforeId=st.none() | st.none() | _id,
+    limit=st.integers(0, 4),
+    counted=st.booleans(),
+)
+_call = st.one_of(
+    st.tuples(st.just("append"), _archive, st.lists(_item, max_size=5, unique_by=lambda each: each.id)),
+    st.tuples(st.just("append"), _archive, st.lists(_item, max_size=5)),
+    st.tuples(st.just("retract"), _archive, st.dictionaries(_id, _text.map(message), max_size=3)),
+    st.tuples(st.just("expire"), _archive, _time),
+    st.tuples(st.just("delete"), _archive),
+    st.tuples(st.just("get"), _archive, _id),
+    st.tuples(st.just("metadata"), _archive),
+    st.tuples(st.just("erase")),
+)
+
+
+class _AtOnce:
+    """Does what L{SQLiteArchive} does in its threads."""
+
+    schema = SCHEMA
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.schema.migrate(self.connection, ":memory:")
+        self._erasure = Erasure()
+
+    def append(self, archive: str, items: list[ArchiveItem]) -> None:
+        """Append items."""
+        [refused] = appendItems(self.connection, [(archive, items)])
+        if refused is not None:
+            raise refused
+
+    def retract(self, archive: str, tombstones: dict[str, Rendered]) -> int:
+        """Retract items."""
+        stanzas = [(id, (stanza.head + stanza.tail).decode()) for id, stanza in tombstones.items()]
+        return retractItems(self.connection, archive, stanzas)
+
+    def expire(self, archive: str, before: int) -> int:
+        """Expire items."""
+        expired, more = 0, True
+        while more:
+            count, more = expireItems(self.connection, archive, before)
+            expired += count
+        return expired
+
+    def delete(self, archive: str) -> None:
+        """Delete an archive."""
+        deleteArchive(self.connection, archive)
+
+    def query(self, archive: str, query: ArchiveQuery) -> Any:
+        """Find a page."""
+        return findPage(self.connection, archive, query)
+
+    def get(self, archive: str, id: str) -> Any:
+        """Get an item."""
+        return getItem(self.connection, archive, id)
+
+    def metadata(self, archive: str) -> Any:
+        """Get the ends."""
+        return getMetadata(self.connection, archive)
+
+    def erase(self) -> None:
+        """Take a step."""
+        erase(self.connection, self._erasure)
+
+
+def _plain(result: Any) -> Any:
+    """A result that can be compared."""
+    if isinstance(result, ArchiveItem):
+        return shown(result)
+    if hasattr(result, "items"):
+        return [shown(each) for each in result.items], result.complete, result.index, result.count
+    return result
+
+
+class ModelTests(SynchronousTestCase):
+    """Comparison of archives in SQLite and in memory."""
+
+    def setUp(self) -> None:
+        """Make steps and blocks small."""
+        self.patch(archiverows, "DELETED_AT_ONCE", 2)
+        self.patch(archiverows, "MERGED_AT_ONCE", 1)
+        self.patch(archivequeries, "BLOCK", 1)
+        migration = [str(step).replace(f">> {archiveschema.BLOCK}", ">> 1") for step in SCHEMA.migrations[0]]
+        self.patch(_AtOnce, "schema", Schema("archive", (migration,)))
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(_call, max_size=12), st.lists(st.tuples(_archive, _query), max_size=12))
+    def test_same(self, calls: list[tuple[Any, ...]], queries: list[tuple[str, ArchiveQuery]]) -> None:
+        """Both give the same results for arbitrary requests, and the same pages of the same items."""
+        model, store = MemoryArchive(), _AtOnce()
+        model.open()
+        for name, *arguments in [*calls, *(("query", *query) for query in queries)]:
+            if name == "erase":
+                store.erase()
+                continue
+            expected = getattr(model, name)(*arguments)
+            try:
+                found = getattr(store, name)(*arguments)
+            except StoreError as e:
+                self.failureResultOf(expected, type(e))
+                continue
+            self.assertEqual(_plain(found), _plain(self.successResultOf(expected)), (name, arguments))
+        while mustErase(store.connection):
+            store.erase()
+        for name in ("a@x", "b@x"):
+            everything = self.successResultOf(model.query(name, ArchiveQuery(limit=100)))
+            self.assertEqual(_plain(findPage(store.connection, name, ArchiveQuery(limit=100))), _plain(everything))
+        store.connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+        store.connection.close()
+
+
+class PlanTests(SynchronousTestCase):
+    """Costs of queries."""
+
+    def setUp(self) -> None:
+        """Open a database that records its statements."""
+        self.executed = executed = [0]
+
+        class CountingConnection(sqlite3.Connection):
+            """Counts executions."""
+
+            def execute(self, *arguments: Any) -> sqlite3.Cursor:
+                executed[0] += 1
+                return super().execute(*arguments)
+
+        self.connection = connect(self.mktemp(), SCHEMA, 5.0, CountingConnection)
+        self.addCleanup(self.connection.close)
+        items = [item(f"m{n}", NOON + n, "AB"[n % 2], text="odd" if n % 2 else "even") for n in range(5000)]
+        appendItems(self.connection, [(CAVE, items)])
+        self.statements: list[str] = []
+        self.connection.set_trace_callback(self.statements.append)
+
+    def recorded(self) -> list[str]:
+        """The statements since the last call, without those within others."""
+        found = [statement for statement in self.statements if not statement.startswith("--")]
+        self.statements.clear()
+        return found
+
+    def plans(self) -> list[str]:
+        """The query plans of the recorded statements."""
+        return [
+            detail
+            for statement in self.recorded()
+            for *_, detail in self.connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+
+    def test_pages(self) -> None:
+        """A page is read in the order of keys or of the search index, in both directions, never sorted or scanned."""
+        for filters in (
+            {}, {"start": NOON + 9}, {"end": NOON}, {"sender": f"{CAVE}/A"}, {"author": "hecate@x"}, {"text": "odd"},
+            {"text": "odd even", "sender": CAVE, "start": NOON + 9}, {"ids": ["m7", "m9"], "text": "odd"},
+            {"afterId": "m5", "beforeId": "m4000"},
+        ):  # fmt: skip
+            for page in {}, {"before": ""}, {"before": "m400"}, {"after": "m400"}:
+                found = findPage(self.connection, CAVE, ArchiveQuery(**filters, **page))
+                plans = self.plans()
+                reading = [plan for plan in plans if re.search("SCAN|TEMP", plan) or plan.startswith("USE")]
+                # FTS5 searches by an expression (M), in the order of rowids, from one to another (> and <).
+                allowed = r"SCAN json_each |SCAN search VIRTUAL TABLE INDEX \d+:M1><$|SCAN \(subquery-\d+\)"
+                self.assertEqual([plan for plan in reading if not re.match(allowed, plan)], [], plans)
+                name = "search" if filters.keys() & {"sender", "author", "text"} else "item USING INTEGER PRIMARY KEY"
+                self.assertTrue(any(name in plan for plan in plans) or not found.items, plans)
+
+    def test_fewSteps(self) -> None:
+        """A page takes few statements of one row each, since every row waits for the interpreter lock."""
+        self.executed[0] = 0
+        findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 9, text="odd", after="m3", limit=500, counted=True))
+        self.assertEqual(self.executed, [6])
+        appendItems(self.connection, [(CAVE, [item(f"n{n}")]) for n in range(500)])
+        self.assertEqual(self.executed, [6 + 5])
+
+    def test_blocks(self) -> None:
+        """A query by time reads the blocks that have such times only."""
+        self.assertEqual(findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 4990)).items[0].id, "m4990")
+        [reading] = [statement for statement in self.recorded() if "FROM item WHERE key BETWEEN" in statement]
+        low = int(re.search(r"key BETWEEN (\d+)", reading)[1])  # type: ignore[index]
+        self.assertEqual(low - span(1)[0], 4096)
+
+    def test_countGivesUp(self) -> None:
+        """What has to be looked at item by item is counted up to a limit; everything else however much it is."""
+        self.patch(archivequeries, "COUNT_LIMIT", 2499)
+        for filters, index, count in [
+            ({"text": "odd"}, None, None),
+            ({"text": "odd", "afterId": "m1"}, 2499 - 50, 2499),
+            ({"sender": f"{CAVE}/A"}, None, None),
+            ({}, 4950, 5000),
+            ({"start": NOON + 1}, 4949, 4999),
+        ]:
+            page = findPage(self.connection, CAVE, ArchiveQuery(**filters, before="", counted=True))
+            self.assertEqual((page.index, page.count), (index, count), filters)
+
+    def test_noUnusedIndex(self) -> None:
+        """There are no indexes but that of ids, and of the archives' names."""
+        found = self.connection.execute(
+            "SELECT name FROM sqlite_master"
+            " WHERE type = 'index' AND tbl_name IN ('archive', 'item', 'block', 'erasure') ORDER BY name"
+        ).fetchall()
+        self.assertEqual(found, [("item_id",), ("sqlite_autoindex_archive_1",)])
+
+
+class ErasureTests(SynchronousTestCase):
+    """What remains of retracted and deleted items in the file."""
+
+    def setUp(self) -> None:
+        """Append an item with a secret between others."""
+        self.path = self.mktemp()
+        self.connection = connect(self.path, SCHEMA, 5.0)
+        self.addCleanup(self.connection.close)
+        for n in range(40):
+            text = "abracadabra" if n == 20 else f"nothing {n}"
+            each = ArchiveItem(f"m{n}", NOON, CAVE, "", message(text), text)
+            self.assertEqual(appendItems(self.connection, [(CAVE, [each])]), [None])
+        # In the stanza, among the words, and in the index.
+        self.assertEqual(self.traces(), 3)
+
+    def traces(self) -> int:
+        """Count the secret in the file."""
+        self.connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
+        with open(self.path, "rb") as file:
+            # The index leaves out what a word has in common with the one before.
+            return file.read().count(b"racadabra")
+
+    def erase(self) -> int:
+        """Erase all. Return the number of steps."""
+        state, steps = Erasure(), 0
+        while erase(self.connection, state):
+            steps += 1
+        self.assertFalse(mustErase(self.connection))
+        return steps
+
+    def test_nothingToDo(self) -> None:
+        """Without removals, nothing is done."""
+        self.assertFalse(mustErase(self.connection))
+        self.assertEqual(self.erase(), 0)
+
+    def test_retracted(self) -> None:
+        """Of a tombstone's former text nothing is left."""
+        self.assertEqual(retractItems(self.connection, CAVE, [("m20", "<message/>")]), 1)
+        self.assertTrue(mustErase(self.connection))
+        self.erase()
+        self.assertEqual(self.traces(), 0)
+
+    def test_expired(self) -> None:
+        """Of expired items nothing is left."""
+        self.assertEqual(expireItems(self.connection, CAVE, NOON + 1), (40, True))
+        self.erase()
+        self.assertEqual(self.traces(), 0)
+
+    def test_deleted(self) -> None:
+        """Of a deleted archive nothing is left, and it is erased step by step."""
+        self.patch(archiverows, "DELETED_AT_ONCE", 10)
+        appendItems(self.connection, [("heath@x", [item("m0", text="nothing")])])
+        self.assertTrue(deleteArchive(self.connection, CAVE))
+        self.assertGreater(self.erase(), 5)
+        self.assertEqual(self.traces(), 0)
+        self.assertEqual(listArchives(self.connection, "", 9), ["heath@x"])
+        tables = [self.connection.execute(f"SELECT count(*) FROM {name}").fetchone() for name in ("item", "block")]
+        self.assertEqual(tables, [(1,), (1,)])
+
+    def test_anotherMeanwhile(self) -> None:
+        """What is removed while others are being erased is erased after them."""
+        self.patch(archiverows, "MERGED_AT_ONCE", 1)
+        retractItems(self.connection, CAVE, [("m3", "<message/>")])
+        self.assertGreater(self.traces(), 0)
+        state = Erasure()
+        self.assertTrue(erase(self.connection, state))
+        expireItems(self.connection, CAVE, NOON + 1)
+        while erase(self.connection, state):
+            pass
+        self.assertFalse(mustErase(self.connection))
+        self.assertEqual(self.traces(), 0)
+
+
+class StoreTestCase(TestCase):
+    """Makes stores of a file, whose databases record and fail statements."""
+
+    def setUp(self) -> None:
+        """Choose a path."""
+        self.path = FilePath(self.mktemp())
+        self.statements: list[str] = []
+        self.broken: dict[str, sqlite3.Error] = {}
+        case = self
+
+        class RecordingConnection(sqlite3.Connection):
+            """Records statements of the writer, and fails those in C{broken}."""
+
+            def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+                case.statements.append(sql)
+                if sql in case.broken:
+                    raise case.broken[sql]
+                return super().execute(sql, *arguments)
+
+        self.connectionClass = RecordingConnection
+
+    async def opened(self, timeout: float = 5.0) -> SQLiteArchive:
+        """Open a store; it is closed after the test."""
+        store = SQLiteArchive(self.path, reactor)
+        store.writer = Database(self.path, SCHEMA, reactor, timeout)
+        store.writer.connectionClass = self.connectionClass
+        await store.open()
+        self.addCleanup(store.close)
+        self.statements.clear()
+        return store
+
+    async def ids(self, store: SQLiteArchive) -> list[str]:
+        """The ids of the archive."""
+        page = await store.query(CAVE, ArchiveQuery())
+        return [each.id for each in page.items]
+
+    def logged(self) -> list[str]:
+        """The lines logged since the last call."""
+        events = [formatEvent(event) for event in self.log]
+        self.log.clear()
+        return events
+
+    def recordLog(self) -> None:
+        """Record what is logged."""
+        self.log: list[Any] = []
+        globalLogPublisher.addObserver(self.log.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log.append)
+
+
+class GroupTests(StoreTestCase):
+    """Groups of appends."""
+
+    async def test_oneCommit(self) -> None:
+        """What is appended within some milliseconds, to several archives, is one transaction."""
+        store = await self.opened()
+        appended = [store.append(f"{n % 3}@x", [item(f"m{n}")]) for n in range(100)]
+        await deferLater(reactor, archiveModule.GATHER / 4)
+        appended += [store.append(f"{n % 3}@x", [item(f"n{n}")]) for n in range(100)]
+        self.assertNotIn("COMMIT", self.statements)
+        await gatherResults(appended)
+        self.assertEqual(self.statements.count("COMMIT"), 1)
+
+    async def test_joinsTheNext(self) -> None:
+        """Appends while a group is being committed join the next one, whatever the number of turns."""
+        store = await self.opened()
+        started, go = threading.Event(), threading.Event()
+        busy = store.writer.write(lambda connection: started.set() or go.wait(60))
+        await deferToThread(started.wait, 60)
+        appended = []
+        for n in range(4):
+            appended.append(store.append(CAVE, [item(f"m{n}")]))
+            await deferLater(reactor, archiveModule.GATHER * 1.5)
+        go.set()
+        await gatherResults([busy, *appended])
+        self.assertEqual(self.statements.count("COMMIT"), 2)
+        self.assertEqual(await self.ids(store), ["m0", "m1", "m2", "m3"])
+
+    async def test_threads(self) -> None:
+        """Items are coded and written, and pages read, in other threads than the reactor's."""
+        store = await self.opened()
+        threads: list[threading.Thread] = []
+
+        class Tail(bytes):
+            """Notes where it is decoded."""
+
+            def decode(self, *arguments: Any) -> str:
+                threads.append(threading.current_thread())
+                return super().decode(*arguments)
+
+            def __radd__(self, other: bytes) -> Tail:
+                return Tail(other + bytes(self))
+
+        class Head(bytes):
+            """Makes a L{Tail} when it is completed."""
+
+            def __add__(self, other: bytes) -> bytes:
+                return Tail(bytes(self) + other)
+
+        await store.append(CAVE, [ArchiveItem("a", NOON, CAVE, "", Rendered(Head(b"<message"), b"/>"))])
+        [thread] = threads
+        self.assertIsNot(thread, threading.main_thread())
+
+    async def test_queryDoesNotWait(self) -> None:
+        """A query has what was appended to its archive written at once, and does not wait for other archives."""
+        store = await self.opened()
+        self.patch(archiveModule, "GATHER", 60.0)
+        await store.append("other@x", [item("a")]).addTimeout(0, reactor, lambda *_: None)
+        self.assertEqual(await self.ids(store), [])
+        self.assertNotIn("COMMIT", self.statements)
+        appended = store.append(CAVE, [item("a")])
+        self.assertEqual(await self.ids(store), ["a"])
+        self.successResultOf(appended)
+
+    async def test_waiting(self) -> None:
+        """More than may wait is refused at once; what waits is written."""
+        store = await self.opened()
+        self.recordLog()
+        self.patch(archiveModule, "WAITING_LIMIT", 1000)
+        large = ArchiveItem("large", NOON, CAVE, "", message("x" * 2000))
+        appended = store.append(CAVE, [large])
+        refused = self.failureResultOf(store.append(CAVE, [item("a")]), StoreUnavailable)
+        self.assertIn(self.path.path, refused.getErrorMessage())
+        await appended
+        await store.append(CAVE, [item("b")])
+        self.assertEqual(await self.ids(store), ["large", "b"])
+        [lost, over] = self.logged()
+        self.assertIn("is the disk too slow?", lost)
+        self.assertIn("; 1 messages are missing", over)
+
+    async def test_badItem(self) -> None:
+        """What is no text is refused alone."""
+        store = await self.opened()
+        appended = [
+            store.append(CAVE, [item("a")]),
+            store.append(CAVE, [item("\ud800")]),
+            store.append(CAVE, [ArchiveItem(b"b", NOON, CAVE, "", message(""))]),  # type: ignore[arg-type]
+            store.append(CAVE, [ArchiveItem("c", NOON, CAVE, "", Rendered(b"<message", b"\xff/>"))]),
+            store.append(CAVE, [item("d")]),
+        ]
+        await appended[0]
+        for bad, error in zip(appended[1:4], [UnicodeEncodeError, TypeError, UnicodeDecodeError], strict=True):
+            with self.assertRaises(error):
+                await bad
+        await appended[4]
+        self.assertEqual(await self.ids(store), ["a", "d"])
+
+
+class FaultTests(StoreTestCase):
+    """Failing disks and locks."""
+
+    async def test_commitFails(self) -> None:
+        """If a group cannot be committed, all its appends fail. That is logged once, and again when it is over."""
+        store = await self.opened()
+        await store.append(CAVE, [item("a")])
+        self.recordLog()
+        self.broken["COMMIT"] = sqliteError(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error")
+        for n in range(3):
+            appended = [store.append(CAVE, [item(f"m{n}"), item(f"n{n}")]), store.append("b@x", [item(f"m{n}")])]
+            for each in appended:
+                with self.assertRaisesRegex(StoreUnavailable, "check the disk"):
+                    await each
+        self.assertEqual(await self.ids(store), ["a"])
+        [line] = self.logged()
+        self.assertRegex(line, rf"messages are lost for the archives: {self.path.path}: .*check the disk")
+        self.broken.clear()
+        await store.append(CAVE, [item("b")])
+        await store.append(CAVE, [item("c")])
+        self.assertEqual(await self.ids(store), ["a", "b", "c"])
+        [line] = self.logged()
+        self.assertEqual(line, f"{self.path.path}: it can be written again; 9 messages are missing in the archives")
+        self.assertEqual(await store.names("", 5), [CAVE])
+
+    async def test_full(self) -> None:
+        """What does not fit on the disk fails; what fits succeeds afterwards."""
+        store = await self.opened()
+        pages = await store.writer.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+        await store.writer.read(lambda c: c.execute(f"PRAGMA max_page_count = {pages + 20}") and None)
+        await store.append(CAVE, [item("a")])
+        with self.assertRaisesRegex(StoreUnavailable, "free some space"):
+            await store.append(CAVE, [ArchiveItem("large", NOON, CAVE, "", message("x" * 200_000))])
+        await store.append(CAVE, [item("b")])
+        self.assertEqual(await self.ids(store), ["a", "b"])
+
+    async def test_locked(self) -> None:
+        """While another process holds the lock, pages are read, and appends fail after a while; then they succeed."""
+        store = await self.opened(timeout=0.05)
+        await store.append(CAVE, [item("a")])
+        other = sqlite3.connect(self.path.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        self.assertEqual(await self.ids(store), ["a"])
+        appended = store.append(CAVE, [item("b")])
+        found = self.ids(store)
+        with self.assertRaisesRegex(StoreUnavailable, "locked by another process"):
+            await appended
+        self.assertEqual(await found, ["a"])
+        for request in store.retract(CAVE, {"a": message("")}), store.expire(CAVE, NOON + 1), store.delete(CAVE):
+            with self.assertRaises(StoreUnavailable):
+                await request
+        other.execute("ROLLBACK")
+        await store.append(CAVE, [item("b")])
+        self.assertEqual(await self.ids(store), ["a", "b"])
+
+    async def test_cannotOpen(self) -> None:
+        """A file that is no database is named in the error, and nothing is left running."""
+        self.path.setContent(b"no database" * 1000)
+        store = SQLiteArchive(self.path, reactor)
+        for open in (store.open, lambda: deferToThread(store.probe)):
+            with self.assertRaisesRegex(StoreUnavailable, f"{self.path.path}: it is not an SQLite database"):
+                await open()
+        await store.close()
+        self.assertEqual([t for t in threading.enumerate() if self.path.path in t.name], [])
+
+
+class EraserTests(StoreTestCase):
+    """When what was removed is erased."""
+
+    async def erased(self, store: SQLiteArchive) -> None:
+        """Wait until nothing is left to be erased."""
+        while await store.reader.read(mustErase):
+            await deferLater(reactor, 0.01)
+
+    async def test_afterRemoval(self) -> None:
+        """It is begun some time after a removal, and ends by itself."""
+        store = await self.opened()
+        store.eraseDelay = store.erasePause = 0.0
+        await store.append(CAVE, series(600))
+        for removal in (
+            lambda: store.retract(CAVE, {"m5": message("")}),
+            lambda: store.expire(CAVE, NOON + 10 * 1_000_000),
+            lambda: store.delete(CAVE),
+        ):
+            await removal()
+            await self.erased(store)
+        self.assertEqual(await store.reader.read(lambda c: c.execute("SELECT count(*) FROM item").fetchone()[0]), 0)
+
+    async def test_afterStart(self) -> None:
+        """What an earlier process has left is erased."""
+        store = await self.opened()
+        await store.append(CAVE, series(3))
+        await store.delete(CAVE)
+        await store.close()
+        self.patch(SQLiteArchive, "eraseDelay", 0.0)
+        await self.erased(await self.opened())
+
+    async def test_fails(self) -> None:
+        """If it fails, that is logged, and it is tried again after the next removal."""
+        store = await self.opened(timeout=0.05)
+        store.eraseDelay = 0.0
+        await store.append(CAVE, series(3))
+        self.recordLog()
+        sql = "INSERT INTO search (search, rank) VALUES ('merge', ?)"
+        self.broken[sql] = sqliteError(sqlite3.SQLITE_IOERR, "disk I/O error")
+        await store.retract(CAVE, {"m0": message("")})
+        while not self.log:
+            await deferLater(reactor, 0.01)
+        self.assertRegex(self.logged()[0], "what was removed from the archives is not yet erased: .*check the disk")
+        self.broken.clear()
+        await store.retract(CAVE, {"m1": message("")})
+        await self.erased(store)
+
+
+class SharedFileTests(StoreTestCase):
+    """Rooms and their messages in one file."""
+
+    async def test_shared(self) -> None:
+        """Both stores find their own, after each other and at once."""
+        for _ in range(2):
+            rooms, store = SQLiteRooms(self.path, reactor), await self.opened()
+            await rooms.open()
+            self.addCleanup(rooms.close)
+            await gatherResults([rooms.save(CAVE, RoomRecord({}, {})), store.retract(CAVE, {"a": message("")})])
+            await store.delete(CAVE)
+            await store.append(CAVE, [item("a")])
+            self.assertEqual((await self.ids(store), await rooms.load(CAVE)), (["a"], RoomRecord({}, {})))
+            await gatherResults([rooms.close(), store.close()])
+
+
+class KillTests(SynchronousTestCase):
+    """The database of a killed server."""
+
+    def test_killed(self) -> None:
+        """After a kill, every append that was answered is there, in order, and each call as a whole or not at all."""
+        path = os.path.abspath(self.mktemp())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.storage.archivewriter", path],
+            stdout=subprocess.PIPE,
+            cwd=os.path.dirname(os.path.dirname(os.path.abspath(tests.__file__))),
+        )
+        try:
+            assert process.stdout is not None
+            answered = [process.stdout.readline() for _ in range(500)]
+        finally:
+            process.kill()
+        answered += process.communicate(timeout=60)[0].splitlines()
+        self.assertNotIn(b"", answered)
+        connection = connect(path, SCHEMA, 5.0)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+        connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+        for room in range(3):
+            archive = f"room{room}@x"
+            page = findPage(connection, archive, ArchiveQuery(limit=10**6, counted=True, text="word"))
+            found = [each.id for each in page.items]
+            expected = [line.decode().split()[1] for line in answered if line.startswith(archive.encode())]
+            self.assertEqual(found[: len(expected)], expected)
+            self.assertEqual(found, [f"m{n}" for n in range(len(found))])
+            self.assertEqual((len(found) % 2, page.count), (0, len(found)))
