@@ -10,6 +10,8 @@ import json
 import mmap
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import command, server
+from benchmarks import archive, command, server
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.load import Load, Plan
 from benchmarks.meter import Meter
@@ -434,3 +436,18 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(sizes(), (500, 40))
         self.assertEqual(sizes("--quick"), (50, 4))
         self.assertEqual(sizes("--quick", "--users", "20"), (20, 4))
+
+
+class ArchiveTests(SynchronousTestCase):
+    """C{python -m benchmarks.archive}"""
+
+    def test_figures(self) -> None:
+        """It prints a figure for appending and one for each kind of page."""
+        command = [sys.executable, "-m", "benchmarks.archive", "--messages", "120", "--group", "50"]
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        output = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, timeout=60).stdout
+        first, *pages = output.splitlines()
+        self.assertRegex(first, rb"^append, 50 at once, 120 in all +[0-9.]+ \xc2\xb5s$")
+        self.assertEqual(len(pages), len(list(archive.queries(120))))
+        for page in pages:
+            self.assertRegex(page, rb"^page of 50, .* [0-9.]+ ms$")
