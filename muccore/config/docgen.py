@@ -26,6 +26,7 @@ EXAMPLE: Final[Mapping[tuple[str, str], str]] = {
     ("tls", "private_key"): "../var/localhost.key",
     ("auth", "backend"): "sqlite:../var/muccore.db",
     ("storage", "affiliations"): "sqlite:../var/muccore.db",
+    ("storage", "archive"): "sqlite:../var/archive.db",
     ("muc", "domain"): "conference.localhost",
 }
 """Values in the example; all other keys have their default, commented out."""

@@ -265,6 +265,13 @@ class StorageSection:
         'Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which '
         'may be that of [auth] backend; "memory:" loses them when the server ends.',
     )
+    archive: str = _option(
+        StoreType("archive", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        "",
+        'Where the messages of rooms are kept for later. "sqlite:PATH" keeps them in a database, which should be a '
+        "file of its own, so that changes of rooms need not wait for messages to be written. Without it there is no "
+        "archive.",
+    )
 
 
 @dataclass(frozen=True)

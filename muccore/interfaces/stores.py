@@ -56,7 +56,10 @@ class IStore(Interface):
 class IStoreFactory(IPlugin):
     """Makes stores of one kind; a plugin, chosen by the description C{scheme:argument}."""
 
-    kind = Attribute("C{'accounts'} (the stores provide L{IAuthBackend}) or C{'rooms'} (L{IRoomStore}).")
+    kind = Attribute(
+        "C{'accounts'} (the stores provide L{IAuthBackend}), C{'rooms'} (L{IRoomStore}) or C{'archive'} "
+        "(L{IArchiveStore})."
+    )
     scheme = Attribute("The word before the colon.")
     help = Attribute("One line: what the argument means.")
 

@@ -45,6 +45,8 @@ class HostHandlers:
         self._settings = settings
         self._host = host
         self._stores: dict[str, IStore] = {"accounts": stores.accountsOf(host), "rooms": stores.rooms}
+        if stores.archive is not None:
+            self._stores["archive"] = stores.archive
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
         self.muc = {service: MUCHandler(stores.rooms, options) for service in host.roomServices}

@@ -80,7 +80,9 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
     for endpoint in settings.components.listen if settings.named["component"] else ():
         yield f"  {_address(endpoint)}  components"
     accounts = dict.fromkeys(_location(settings, host.accounts) for host in settings.hosts)
-    yield f"Accounts are in {' and '.join(accounts)}, rooms in {_location(settings, settings.storage.affiliations)}."
+    rooms, archive = (_location(settings, store) for store in (settings.storage.affiliations, settings.storage.archive))
+    messages = f", their messages in {archive}" if archive else ""
+    yield f"Accounts are in {' and '.join(accounts)}, rooms in {rooms}{messages}."
     if needsAccounts:
         command = _short(os.path.join(os.path.dirname(sys.executable), "muccorectl"))
         yield "Create the first account, in another terminal:"

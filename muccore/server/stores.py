@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from muccore.config.hosts import Host, Place
 from muccore.config.schema import Settings
-from muccore.interfaces import IAuthBackend, IRoomStore, IStore
+from muccore.interfaces import IArchiveStore, IAuthBackend, IRoomStore, IStore
 from muccore.storage.registry import isManageable, makeStore
 
 
@@ -18,6 +18,7 @@ class ServerStores:
     The stores of a server. Hosts whose accounts have the same description, or are in the same place, share a store.
 
     @ivar rooms: the store of the rooms of all hosts.
+    @ivar archive: the store of their messages, or C{None}.
     @ivar all: every store, with section and key of its description.
     """
 
@@ -35,6 +36,10 @@ class ServerStores:
                     self.all.append((host.accountsAt, made))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
         self.all.append((("storage", "affiliations"), self.rooms))
+        self.archive: IArchiveStore | None = None
+        if settings.storage.archive:
+            self.archive = cast(IArchiveStore, makeStore("archive", settings.storage.archive, settings.base, reactor))
+            self.all.append((("storage", "archive"), self.archive))
 
     def accountsOf(self, host: Host) -> IAuthBackend:
         """The accounts of a host."""

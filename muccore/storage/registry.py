@@ -13,9 +13,17 @@ from twisted.python.filepath import FilePath
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import BadDescription, IAccountStore, IAuthBackend, IRoomStore, IStore, IStoreFactory
+from muccore.interfaces import (
+    BadDescription,
+    IAccountStore,
+    IArchiveStore,
+    IAuthBackend,
+    IRoomStore,
+    IStore,
+    IStoreFactory,
+)
 
-KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore}
+KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore, "archive": IArchiveStore}
 """The kinds of stores, and the interface of each."""
 
 

@@ -23,6 +23,7 @@ from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
+from muccore.storage.memoryarchive import MemoryArchive
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
@@ -144,7 +145,17 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertEqual(
             made.stores.all, [(("auth", "backend"), host.accounts), (("storage", "affiliations"), made.stores.rooms)]
         )
+        self.assertIsNone(made.stores.archive)
         self.assertIsNone(host.tls)
+
+    def test_archive(self) -> None:
+        """The archive is one of the stores if it is configured; it is open when handlers are added."""
+        made = self.make(makeSettings(storage={"affiliations": "memory:", "archive": "memory:"}))
+        archive = made.stores.archive
+        assert isinstance(archive, MemoryArchive)
+        self.assertEqual(made.stores.all[-1], (("storage", "archive"), archive))
+        self.successResultOf(made.open())
+        self.assertTrue(archive.isOpen)
 
     def test_open(self) -> None:
         """Once the stores are open, the handlers are added."""

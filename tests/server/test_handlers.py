@@ -18,6 +18,7 @@ from muccore.config.errors import ConfigError
 from muccore.interfaces import (
     BadDescription,
     HandlerContext,
+    IArchiveStore,
     IAuthBackend,
     IHandlerFactory,
     InvalidOption,
@@ -215,6 +216,16 @@ class ProblemTests(SynchronousTestCase):
         self.assertIs(contexts[-1].reactor, clock)
         stores = {"accounts": components.hosts[0].accounts, "rooms": components.stores.rooms}
         self.assertEqual((contexts[-1].stores, contexts[-1].domain), (stores, "localhost"))
+
+    def test_archive(self) -> None:
+        """They get the archive, too, if there is one."""
+        contexts: list[HandlerContext] = []
+        storage = {"affiliations": "memory:", "archive": "memory:"}
+        self.problems({"a": lambda context: contexts.append(context) or Greeter()}, "a", storage=storage)
+        components = ServerComponents(self.settings, Clock())
+        self.successResultOf(components.open())
+        self.assertIs(contexts[-1].store("archive"), components.stores.archive)
+        self.assertTrue(IArchiveStore.providedBy(contexts[-1].store("archive")))
 
     def test_start(self) -> None:
         """A server that is started all the same fails with the same line."""

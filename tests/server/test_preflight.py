@@ -57,23 +57,23 @@ class CheckTests(SynchronousTestCase):
             self,
             c2s={**ENCRYPTED, "listen": f"tcp:{port}:interface=127.0.0.1"},
             auth={"backend": "sqlite:muccore.db"},
-            storage={"affiliations": "sqlite:muccore.db"},
+            storage={"affiliations": "sqlite:muccore.db", "archive": "sqlite:archive.db"},
         )
         for _ in range(2):
             self.assertEqual(self.problems(file), [])
         socket.create_server(("127.0.0.1", port)).close()
 
     def test_everything(self) -> None:
-        """All problems are reported at once: certificate, both databases, both kinds of ports."""
+        """All problems are reported at once: certificate, all databases, both kinds of ports."""
         taken, direct = (f"tcp:{self.take()}:interface=127.0.0.1" for _ in range(2))
         file = ConfigurationFile(
             self,
             c2s={**ENCRYPTED, "listen": taken, "direct_tls_listen": direct},
             auth={"backend": "sqlite:accounts"},
-            storage={"affiliations": "sqlite:rooms"},
+            storage={"affiliations": "sqlite:rooms", "archive": "sqlite:archive"},
         )
         os.remove(file.certificate)
-        for name in ("accounts", "rooms"):
+        for name in ("accounts", "rooms", "archive"):
             os.mkdir(file.file(name))
         busy = "another program listens there; end it, or choose another port"
         self.assertProblems(
@@ -81,6 +81,7 @@ class CheckTests(SynchronousTestCase):
             rf"\[tls\] certificate: {file.certificate}: cannot be read \(.*\); .*",
             rf"\[auth\] backend: {file.file('accounts')}: .*",
             rf"\[storage\] affiliations: {file.file('rooms')}: .*",
+            rf"\[storage\] archive: {file.file('archive')}: .*",
             rf"\[c2s\] listen: cannot listen on {taken}: {busy}",
             rf"\[c2s\] direct_tls_listen: cannot listen on {direct}: {busy}",
         )

@@ -185,6 +185,13 @@ class QuickstartTests(SynchronousTestCase):
         (command,) = (line for line in lines if "adduser romeo" in line)
         self.assertEqual(os.path.abspath(command.split()[2]), self.file.path)
 
+    def test_archive(self) -> None:
+        """The description names the archive, if there is one."""
+        self.configure("affiliations = memory:\n", "affiliations = memory:\narchive = sqlite:../var/archive.db\n")
+        _, out, _ = self.command()
+        archive = os.path.relpath(self.folder.descendant(["var", "archive.db"]).path)
+        self.assertIn(f", rooms in memory:, their messages in {archive}.\n", out)
+
     def test_systemdSocket(self) -> None:
         """A socket passed by systemd is named as it is configured."""
         self.configure(f"    tcp:{self.ports[0]}:interface=127.0.0.1\n", "    systemd:domain=INET:index=0\n")

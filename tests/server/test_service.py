@@ -158,9 +158,11 @@ class StartTests(ServerTestCase):
 
     async def test_stores(self) -> None:
         """A store that cannot be opened is reported at its option."""
-        for section, key in (("auth", "backend"), ("storage", "affiliations")):
+        for section, key in (("auth", "backend"), ("storage", "affiliations"), ("storage", "archive")):
             self.logged.events.clear()
-            file = ConfigurationFile(self, **{section: {key: "sqlite:x.db"}})
+            given: dict[str, Any] = {"storage": {"affiliations": "memory:"}}
+            given.setdefault(section, {})[key] = "sqlite:x.db"
+            file = ConfigurationFile(self, **given)
             os.mkdir(file.file("x.db"))
             self.assertIn(file.file("x.db"), await self.assertFails(self.server(file), (section, key)))
 

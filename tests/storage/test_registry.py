@@ -19,7 +19,9 @@ from muccore.storage import registry
 from muccore.storage.factory import StoreFactory
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
+from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.sqlite.accounts import SQLiteAccounts
+from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.rooms import SQLiteRooms
 
 
@@ -47,7 +49,8 @@ class MakeStoreTests(SynchronousTestCase):
     def test_schemes(self) -> None:
         """muccore's stores are found as plugins."""
         accounts = ["insecure", "memory", "open", "sqlite"]
-        for kind, schemes in [("accounts", accounts), ("rooms", ["memory", "sqlite"])]:
+        rooms = ["memory", "sqlite"]
+        for kind, schemes in [("accounts", accounts), ("rooms", rooms), ("archive", rooms)]:
             factories = registry.factories(kind)
             self.assertEqual([factory.scheme for factory in factories], schemes)
             for factory in factories:
@@ -65,6 +68,8 @@ class MakeStoreTests(SynchronousTestCase):
             ("accounts", "sqlite:a.db", SQLiteAccounts),
             ("rooms", "memory:", MemoryRooms),
             ("rooms", "sqlite:a.db", SQLiteRooms),
+            ("archive", "memory:", MemoryArchive),
+            ("archive", "sqlite:a.db", SQLiteArchive),
         ]:
             self.assertIs(type(self.make(kind, description)), expected)
 
@@ -79,6 +84,9 @@ class MakeStoreTests(SynchronousTestCase):
                 store = self.make(kind, f"sqlite:{argument}")
                 assert isinstance(store, SQLiteRooms | SQLiteAccounts)
                 self.assertEqual(store.database.path, expected)
+            archive = self.make("archive", f"sqlite:{argument}")
+            assert isinstance(archive, SQLiteArchive)
+            self.assertEqual((archive.writer.path, archive.reader.path), (expected, expected))
         self.assertFalse(self.base.exists())
 
     def test_noPath(self) -> None:

@@ -5,7 +5,9 @@
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
+from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.sqlite.accounts import SQLiteAccounts
+from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.rooms import SQLiteRooms
 
 _MEMORY = "no argument; kept in memory and lost when the server ends"
@@ -25,5 +27,9 @@ memoryAccounts = StoreFactory("accounts", "memory", _MEMORY, withoutArgument("me
 memoryRooms = StoreFactory("rooms", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryRooms()))
 
 sqliteAccounts = StoreFactory("accounts", "sqlite", _SQLITE, filePath("sqlite", SQLiteAccounts))
+
+memoryArchive = StoreFactory("archive", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryArchive()))
+
+sqliteArchive = StoreFactory("archive", "sqlite", _SQLITE, filePath("sqlite", SQLiteArchive))
 
 sqliteRooms = StoreFactory("rooms", "sqlite", _SQLITE, filePath("sqlite", SQLiteRooms))
