@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.net.test_flush -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Flushing at the end of a reactor turn: each transport that was written to is flushed once, before the next poll.
+Flushing at the end of a reactor turn: each transport that was written to is flushed once, before the next poll. If they
+are too many for one turn, others are served in between.
 
 Theory of operation. In one turn a Twisted reactor runs the calls from other threads and the timed calls that are due,
 then polls and handles what became readable or writable. The first L{FlushScheduler.schedule} of a turn requests
@@ -13,6 +14,7 @@ L{IReactorTime} itself and flushes after each call timed through it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, Final, Protocol, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -24,6 +26,16 @@ _T = TypeVar("_T")
 
 _ROUNDS: Final = 16
 """Rounds of one flush, for transports that are written to while it runs; the rest waits for the next turn."""
+
+
+_SLICE: Final = 0.01
+"""
+Seconds after which the rest of a flush waits for the next turn: a message to 5000 occupants is 5000 sends, during which
+nobody else is served.
+"""
+
+_CHECKED: Final = 32
+"""Transports between two looks at the time."""
 
 
 class Flushable(Protocol):
@@ -39,9 +51,13 @@ class FlushScheduler:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
-        """@param clock: the reactor."""
+    def __init__(self, clock: IReactorTime, monotonic: Callable[[], float] = perf_counter) -> None:
+        """
+        @param clock: the reactor.
+        @param monotonic: returns a time that passes while a flush runs, in seconds.
+        """
         self._clock = clock
+        self._monotonic = monotonic
         self._pending: list[Flushable] = []
         self._later: list[tuple[Callable[..., object], tuple[object, ...]]] = []
         self._scheduled = False
@@ -60,13 +76,17 @@ class FlushScheduler:
             return
         self._flushing = True
         try:
+            deadline = self._monotonic() + _SLICE
             for _ in range(_ROUNDS):
                 pending, self._pending = self._pending, []
-                for transport in pending:
+                for number, transport in enumerate(pending, 1):
                     try:
                         transport.flush()
                     except Exception:
                         self._log.failure("Flushing a transport failed")
+                    if not number % _CHECKED and self._monotonic() > deadline:
+                        self._pending = pending[number:] + self._pending
+                        return
                 if not self._pending:
                     return
         finally:

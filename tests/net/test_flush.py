@@ -126,6 +126,29 @@ class FlushSchedulerTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(len(self.log), first + 1)
 
+    def test_slices(self) -> None:
+        """
+        A flush that takes long goes on in later turns, in order, and before what is written meanwhile: others are
+        served in between.
+        """
+        now = [0.0]
+        self.flusher = FlushScheduler(self.clock, lambda: now[0])
+        names = [str(number) for number in range(200)]
+
+        def flushed() -> None:
+            now[0] += 0.0002
+
+        def firstFlushed() -> None:
+            flushed()
+            self.clock.callLater(0, self.log.append, "other")
+            names.append(self.schedule("late", flushed))
+
+        for name in list(names):
+            self.schedule(name, flushed if name != "0" else firstFlushed)
+        self.clock.advance(0)
+        self.assertEqual([name for name in self.log if name != "other"], names)
+        self.assertEqual(self.log.index("other"), 64)
+
     def test_exceptionIsLogged(self) -> None:
         """An exception in a flush is logged, and the other transports are flushed."""
         self.schedule("a", lambda: 1 // 0)
