@@ -321,6 +321,17 @@ class MUCSection:
     defaultWhois: str = _option(
         Choice("moderators", "anyone"), "moderators", "Who sees the real addresses of the occupants of a new room."
     )
+    defaultArchive: bool = _option(
+        Boolean(),
+        "yes",
+        "Whether the messages of a new room are archived, if there is a store for them ([storage] archive): whoever "
+        "may enter the room may read them, and newcomers get the last ones after a restart, too. Owners can switch it.",
+    )
+    archiveRetention: float = _option(
+        Duration("0 s", "36500 d"),
+        "0 s",
+        "The time after which messages are deleted from the archives of rooms, whose owners can set less. 0: never.",
+    )
     extraHandlers: tuple[HandlerDescription, ...] = _option(
         ListOf(HandlerType()),
         "",

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from muccore.interfaces import IDomainObserver, IRoomStore
+from muccore.interfaces import IArchiveStore, IDomainObserver, IRoomStore
 from muccore.interfaces.handlers import ANY, AddressType, InvalidHandler, shownKey
 from muccore.muc.extensions import standardExtensions
 from muccore.muc.model.extension import RoomExtension, RoomExtensions
@@ -73,11 +73,20 @@ class MUCHandler(RoomHandler):
     }
 
     def __init__(
-        self, store: IRoomStore, options: MUCServiceSettings, extensions: Sequence[RoomExtension] | None = None
+        self,
+        store: IRoomStore,
+        options: MUCServiceSettings,
+        extensions: Sequence[RoomExtension] | None = None,
+        archive: IArchiveStore | None = None,
     ) -> None:
-        """@param extensions: what extends each room, in this order; C{None} for the standard ones."""
+        """
+        @param extensions: what extends each room, in this order; C{None} for the standard ones.
+        @param archive: where those archive messages; C{None}: nowhere.
+        """
         super().__init__()
-        self._standard = standardExtensions() if extensions is None else extensions
+        if extensions is None:
+            extensions = standardExtensions(archive, options.archiveRetention)
+        self._standard = extensions
         self.extendRooms(())
         self.identities = (("conference", "text", options.name),)
         self.options = options

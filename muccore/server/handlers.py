@@ -49,7 +49,9 @@ class HostHandlers:
             self._stores["archive"] = stores.archive
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
-        self.muc = {service: MUCHandler(stores.rooms, options) for service in host.roomServices}
+        self.muc = {
+            service: MUCHandler(stores.rooms, options, archive=stores.archive) for service in host.roomServices
+        }
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
         self.components: Callable[[], Iterable[str]] = tuple
         self._suffix = f".{host.domain}"
@@ -141,7 +143,7 @@ def _oneLine(text: object) -> str:
 
 def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
     """Return the options of the rooms of a host."""
-    muc = settings.muc
+    muc, archiving = settings.muc, bool(settings.storage.archive)
     return MUCServiceSettings(
         name=muc.name,
         localDomain=localDomain,
@@ -154,6 +156,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
             membersOnly=muc.defaultMembersOnly,
             moderated=muc.defaultModerated,
             nonAnonymous=muc.defaultWhois == "anyone",
+            logged=archiving and muc.defaultArchive,
             historyLength=muc.history,
         ),
         historyLimit=muc.historyLimit,
@@ -162,4 +165,6 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         grace=muc.temporaryRoomGrace,
         lockTimeout=muc.roomLockTimeout,
         presenceSize=muc.presenceSize,
+        archiving=archiving,
+        archiveRetention=muc.archiveRetention,
     )

@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import HandlerContext, IRoomStore, IStream
+from muccore.interfaces import HandlerContext, IArchiveStore, IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.extension import RoomExtension
 from muccore.routing.domain import Domain
@@ -94,12 +94,14 @@ class InMemoryServer:
         store: IRoomStore | None = None,
         extensions: Sequence[RoomExtension] | None = None,
         roomHandlers: Sequence[IXMPPHandler] = (),
+        archive: IArchiveStore | None = None,
         **options: Any,
     ) -> None:
         """
         @param store: where rooms are kept; C{None}: in memory.
         @param extensions: what extends its rooms; C{None}: the standard ones.
         @param roomHandlers: further handlers of the rooms' domain, with the extensions of rooms that they bring.
+        @param archive: where messages of rooms are archived; C{None}: nowhere.
         @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
         self.clock = task.Clock()
@@ -114,7 +116,8 @@ class InMemoryServer:
         self.router.addDomain(self.rooms)
         PresenceHandler(LIMITS.directedPresences).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
-        self.muc = MUCHandler(self.store, defaultOptions(**options), extensions)
+        settings = defaultOptions(archiving=archive is not None, **options)
+        self.muc = MUCHandler(self.store, settings, extensions, archive)
         self.muc.extendRooms(roomHandlers)
         self.muc.setHandlerParent(self.rooms)
         for handler in roomHandlers:

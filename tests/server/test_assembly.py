@@ -99,7 +99,9 @@ class SettingsTests(SynchronousTestCase):
                     "default_members_only": "yes",
                     "default_moderated": "yes",
                     "default_whois": "anyone",
+                    "archive_retention": "11 s",
                 },
+                storage={"archive": "memory:"},
             ),
             "example.org",
         )
@@ -118,11 +120,13 @@ class SettingsTests(SynchronousTestCase):
                 "grace": 9,
                 "lockTimeout": 10,
                 "presenceSize": 5 * 1024,
+                "archiving": True,
+                "archiveRetention": 11,
             },
         )
         defaults = made.defaults
         self.assertEqual((defaults.public, defaults.historyLength), (False, 6))
-        for name in ("persistent", "membersOnly", "moderated", "nonAnonymous"):
+        for name in ("persistent", "membersOnly", "moderated", "nonAnonymous", "logged"):
             self.assertIs(getattr(defaults, name), True, name)
 
 

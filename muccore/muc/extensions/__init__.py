@@ -1,12 +1,20 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """Extensions of rooms, one module each (L{muccore.muc.model.extension})."""
 
+from muccore.interfaces import IArchiveStore
 from muccore.muc.extensions.adhoccommands import AdHocCommands
+from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.stanzaids import StanzaIds
 from muccore.muc.model.extension import RoomExtension
 
 
-def standardExtensions() -> list[RoomExtension]:
-    """Make the extensions of the rooms of one service, in the order in which they are asked."""
-    return [OccupantIds(), StanzaIds(), AdHocCommands()]
+def standardExtensions(archive: IArchiveStore | None = None, retention: float = 0) -> list[RoomExtension]:
+    """
+    Make the extensions of the rooms of one service, in the order in which they are asked.
+
+    @param archive: where messages are archived; C{None}: nowhere.
+    @param retention: see L{RoomArchive}.
+    """
+    archives = [] if archive is None else [RoomArchive(archive, retention)]
+    return [OccupantIds(), StanzaIds(), *archives, AdHocCommands()]

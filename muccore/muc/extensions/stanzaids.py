@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.room import Room
+from muccore.muc.model.storing import isArchived
 from muccore.xmpp import ns
+from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import escapeAttribute
 from muccore.xmpp.specs import Spec
 
@@ -18,7 +20,12 @@ class StanzaIds(RoomExtension):
     implements = (Spec(359, "Unique and Stable Stanza IDs", "0.7.0", "For messages to rooms."),)
     features = (ns.STANZA_ID,)
 
-    def stampMessage(self, room: Room, id: str) -> bytes:
-        """Make the element with the id of a message."""
+    def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
+        """
+        Make the element with the id of a message. In a room with an archive, only what is archived has one: clients
+        continue from the last id that they have seen (XEP-0313 §3.5).
+        """
+        if room.settings.logged and not isArchived(message):
+            return b""
         by = escapeAttribute(room.jid.bare)
         return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{id}' by='{by}'/>".encode()

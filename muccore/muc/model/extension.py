@@ -226,11 +226,12 @@ class RoomExtension:
         """
         return None
 
-    def stampMessage(self, room: Room, id: str) -> bytes:
+    def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
         """
         Make the elements that one message to all carries, rendered.
 
         @param id: the id of the message in the room.
+        @param message: the message without stamps.
         """
         return b""
 
@@ -335,9 +336,9 @@ class RoomExtensions:
         """See L{RoomExtension.stampPresence}."""
         return b"".join([stamp(room, occupant) for stamp in self._stampPresence])
 
-    def stampMessage(self, room: Room, id: str) -> bytes:
+    def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
         """See L{RoomExtension.stampMessage}."""
-        return b"".join([stamp(room, id) for stamp in self._stampMessage])
+        return b"".join([stamp(room, id, message) for stamp in self._stampMessage])
 
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
         """Let each extension check, and perhaps replace, a message; see L{RoomExtension.beforeMessage}."""

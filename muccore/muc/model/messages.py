@@ -15,6 +15,7 @@ from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.sanitize import fromOccupant, languageOf, stripErrorBy
+from muccore.muc.model.storing import isKept
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element
@@ -66,7 +67,7 @@ def plan(room: Room, occupant: Occupant, message: Element) -> Element | Deferred
 def publish(room: Room, occupant: Occupant, message: Element) -> None:
     """Broadcast what L{plan} has returned."""
     imported = occupant.affiliation is Affiliation.OWNER and _isDelayed(message)
-    room.publish(occupant, message, message.child("body") is not None, imported)
+    room.publish(occupant, message, isKept(message), imported)
 
 
 def planSubject(room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:

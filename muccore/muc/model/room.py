@@ -188,7 +188,7 @@ class Room:
         id = next(_ids)
         rendered = Rendered.of(message)
         account, stamps = ("", b"") if occupant is None else (occupant.account.bare, occupant.stamps)
-        stamps += self.extensions.stampMessage(self, id)
+        stamps += self.extensions.stampMessage(self, id, message)
         if stamps:
             rendered = rendered.extended(stamps)
         self.audience.send(rendered)

@@ -38,7 +38,7 @@ class RoomSettings:
     @ivar changeSubject: participants may change the subject; otherwise moderators only.
     @ivar allowInvites: members of a members-only room may invite, which makes the invitee a member.
     @ivar allowPM: who may send private messages: C{anyone}, C{participants}, C{moderators} or C{none}.
-    @ivar logged: messages are logged publicly; new occupants are warned.
+    @ivar logged: messages are archived, for all who may enter; new occupants are warned.
     @ivar lockNicks: users with a reserved nick may use no other one.
     @ivar refuseLookalikes: nicks that look like another user's are refused.
     @ivar maxUsers: maximum number of occupants; 0 for no limit.
@@ -107,7 +107,7 @@ class ConfigField:
     @ivar kind: its type.
     @ivar options: for lists: value and label of each choice.
     @ivar trueValue: for C{list-single} fields of a boolean setting: the value that means true.
-    @ivar hiddenWhenOff: accept the field, but offer it only while the setting is on.
+    @ivar hiddenWhenOff: accept the field, but offer it only while the setting is on, or the service has archives.
     @ivar infoVar: the name of the field that shows the setting in C{disco#info}; C{""} if none does.
     """
 
@@ -215,8 +215,8 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         "logged",
         "muc#roomconfig_enablelogging",
         "boolean",
-        "Warn new occupants that conversations are logged publicly",
-        # The server keeps no public log. Clients tick every box that they show, which would warn of nothing.
+        "Archive messages for all who may enter, and warn new occupants of it",
+        # Clients tick every box that they show; without an archive, that would warn of nothing.
         hiddenWhenOff=True,
     ),
 )

@@ -68,7 +68,7 @@ def form(room: Room, options: MUCServiceSettings) -> Element:
     settings = room.settings
     rows: list[tuple[dataforms.Field, Value]] = []
     for row in (*FIELDS, *room.extensions.fields):
-        if row.hiddenWhenOff and not row.valueIn(settings):
+        if row.hiddenWhenOff and not row.valueIn(settings) and not options.archiving:
             continue
         rows.append((_formField(row, settings, options), row.valueIn(settings)))
         if row.setting == "allowInvites":

@@ -25,6 +25,8 @@ class MUCServiceSettings:
     @ivar grace: grace period of temporary rooms after a start, in seconds.
     @ivar lockTimeout: time to configure a new room, in seconds.
     @ivar presenceSize: largest presence payload that a room broadcasts, in bytes.
+    @ivar archiving: whether rooms can have archives.
+    @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
     """
 
     name: str
@@ -39,3 +41,5 @@ class MUCServiceSettings:
     grace: float
     lockTimeout: float
     presenceSize: int
+    archiving: bool
+    archiveRetention: float

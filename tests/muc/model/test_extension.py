@@ -258,7 +258,7 @@ class Hat(RoomExtension):
         """Make the occupants' stamp."""
         return f"<of-{account.local} xmlns='urn:hat'/>".encode()
 
-    def stampMessage(self, room: Room, id: str) -> bytes:
+    def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
         """Make the messages' stamp."""
         return f"<state-{room.settings.extensions[self.name]} xmlns='urn:hat'/>".encode()
 
@@ -648,7 +648,7 @@ class RoomMessageTests(MUCTestCase):
             def published(self, room: Room, message: Any) -> None:
                 found.append(message)
 
-            def stampMessage(self, room: Room, id: str) -> bytes:
+            def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
                 return f"<id xmlns='urn:x'>{id}</id>".encode()
 
             def left(self, room: Room, session: OccupantSession) -> None:

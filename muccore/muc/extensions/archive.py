@@ -1,0 +1,306 @@
+# -*- test-case-name: tests.muc.extensions.test_archive -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The archive of a room (XEP-0313): what is said is kept, can be read page by page by those who may enter, and becomes the
+history again when the room is loaded. Owners switch it on and off (C{muc#roomconfig_enablelogging}), and say how long
+messages are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+from muccore.interfaces import (
+    ArchiveItem,
+    ArchivePage,
+    ArchiveQuery,
+    IArchiveStore,
+    NoSuchItem,
+    QueryRefused,
+    StoreError,
+)
+from muccore.interfaces.handlers import BARE, IQTable
+from muccore.log.logger import Logger
+from muccore.muc.model.extension import ExtensionField, RoomExtension
+from muccore.muc.model.history import HistoryItem
+from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.room import Room
+from muccore.muc.model.roommessage import RoomMessage
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.model.storing import isArchived
+from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
+from muccore.muc.service.rooms import storeFailed
+from muccore.xmpp import archivequeries, ns
+from muccore.xmpp.archivequeries import ArchiveRequest
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID, parse
+from muccore.xmpp.rendering import escapeAttribute, toAttribute
+from muccore.xmpp.specs import Spec
+
+WAITING: Final = 4
+"""Pending queries of one account."""
+
+EXPIRY_INTERVAL: Final = 6 * 3600
+"""Seconds between two searches for messages that are too old."""
+
+_FIRST_EXPIRY: Final = 300
+_LOG_INTERVAL: Final = 60
+_DAY: Final = 86400
+_MICROSECONDS: Final = 1_000_000
+
+_DAYS: Final = ExtensionField(
+    "archive.days",
+    "x-muc#roomconfig_archivedays",
+    "list-single",
+    "Delete messages from the archive after",
+    (("0", "As late as the server allows"), ("1", "A day"), ("7", "A week"), ("30", "30 days"), ("365", "A year")),
+    default="0",
+)
+
+
+class RoomArchive(RoomExtension):
+    """The extension."""
+
+    name = "archive"
+    implements = (
+        Spec(313, "Message Archive Management", "1.1.3", "For rooms."),
+        Spec(334, "Message Processing Hints", "1.0.0", "Of messages to rooms: store, no-store, no-permanent-store."),
+        Spec(431, "Full Text Search in MAM", "0.2.0"),
+    )
+    fields = (_DAYS,)
+
+    _log = Logger()
+
+    def __init__(self, store: IArchiveStore, retention: float = 0) -> None:
+        """@param retention: how long messages are kept at most, in seconds; 0: as long as a room wants."""
+        self.store = IArchiveStore(store)
+        self._retention = retention
+        self._pending: Counter[str] = Counter()
+        self._lost = 0
+        self._lastReport: float | None = None
+        self._timer: IDelayedCall | None = None
+
+    # Keeping
+
+    def published(self, room: Room, message: RoomMessage) -> None:
+        """Append a message."""
+        if room.settings.logged and isArchived(message.message):
+            item = ArchiveItem(
+                message.id,
+                _microseconds(message.when),
+                message.sender,
+                message.account,
+                message.rendered,
+                message.message.childText("body") or "",
+            )
+            self.store.append(room.jid.bare, [item]).addErrback(self._appendFailed)
+
+    def _appendFailed(self, failure: Failure) -> None:
+        """Log that messages are missing in archives, at most once a minute."""
+        failure.trap(StoreError)
+        self._lost += 1
+        now = self.service.parent.clock.seconds()
+        if self._lastReport is None or now - self._lastReport >= _LOG_INTERVAL:
+            self._log.error(
+                "{count} messages could not be archived: {error}", count=self._lost, error=failure.getErrorMessage()
+            )
+            self._lastReport, self._lost = now, 0
+
+    def created(self, room: Room, creator: JID) -> None:
+        """Nobody may find what was said in an earlier room of this name."""
+        self._delete(room.jid.bare)
+
+    def destroyed(self, room: Room, venue: JID | None, reason: str | None) -> None:
+        """The archive ends with the room."""
+        self._delete(room.jid.bare)
+
+    def _delete(self, room: str) -> None:
+        def failed(failure: Failure) -> None:
+            self._log.error("cannot delete an archive: {error}", error=failure.getErrorMessage())
+
+        self.store.delete(room).addErrback(failed)
+
+    def loading(self, room: Room) -> Deferred[None] | None:
+        """Get the history from the archive."""
+        length = room.settings.historyLength
+        if not (room.settings.logged and length):
+            return None
+
+        def found(page: ArchivePage) -> None:
+            for item in page.items:
+                element = item.stanza.element
+                if not item.retracted and element.child("body") is not None:
+                    delayed = element.child("delay", ns.DELAY) is not None
+                    stanza = item.stanza.withoutElement()
+                    room.history.restore(HistoryItem(item.id, item.time / _MICROSECONDS, item.author, stanza, delayed))
+
+        # Some are no part of the history, such as new subjects.
+        return self.store.query(room.jid.bare, ArchiveQuery(before="", limit=2 * length)).addCallback(found)
+
+    # Expiry
+
+    def start(self) -> None:
+        """Begin to look for messages that are too old."""
+        self._timer = self.service.parent.clock.callLater(_FIRST_EXPIRY, self._expireAll)
+
+    def stop(self, final: bool) -> None:
+        """Look no more."""
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _expireAll(self) -> None:
+        def done(result: object) -> None:
+            if isinstance(result, Failure):
+                self._log.error("cannot delete old messages: {error}", error=result.getErrorMessage())
+            if self._timer is not None:
+                self._timer = self.service.parent.clock.callLater(EXPIRY_INTERVAL, self._expireAll)
+
+        Deferred.fromCoroutine(self._expire()).addBoth(done)
+
+    async def _expire(self) -> None:
+        """Go through the archives of this service, one after the other."""
+        last = ""
+        while names := await self.store.names(last, 100):
+            for name in names:
+                if self._timer is None:
+                    return
+                if parse(name).domain == self.service.rooms.domain:
+                    await self._expireRoom(name)
+            last = names[-1]
+
+    async def _expireRoom(self, name: str) -> None:
+        rooms = self.service.rooms
+        room = rooms.live.get(name)
+        if room is None:
+            record = await rooms.store.load(name)
+            if record is None and name not in rooms.live:
+                # The room has ended, and its archive could not be deleted then.
+                await self.store.delete(name)
+            if record is None:
+                return
+            settings = RoomSettings.fromMapping(record.settings, rooms.settings.defaults)
+        else:
+            settings = room.settings
+        age = self._maximumAge(settings)
+        if age:
+            await self.store.expire(name, _microseconds(rooms.clock.seconds() - age))
+
+    def _maximumAge(self, settings: RoomSettings) -> float:
+        wanted = int(_DAYS.get(settings)) * _DAY
+        return min(wanted, self._retention) if wanted and self._retention else wanted or self._retention
+
+    # Reading
+
+    def roomFeatures(self, room: Room) -> tuple[str, ...]:
+        """Those of an archive, if there is one."""
+        return archivequeries.FEATURES if room.settings.logged else ()
+
+    def iqs(self) -> IQTable:
+        """Answer queries."""
+        return {
+            ("get", BARE, ns.MAM, "query"): dispatchToRoom()(self._onForm),
+            ("set", BARE, ns.MAM, "query"): dispatchToRoom()(self._onQuery),
+            ("get", BARE, ns.MAM, "metadata"): dispatchToRoom()(self._onMetadata),
+        }
+
+    def _onForm(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
+        checkMayRead(room, parse(iq.attributes["from"]))
+        return archivequeries.form()
+
+    def _onMetadata(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Deferred[Any]:
+        checkMayRead(room, parse(iq.attributes["from"]))
+        return self.store.metadata(room.jid.bare).addCallbacks(archivequeries.metadata, storeFailed)
+
+    def _onQuery(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Deferred[Any]:
+        sender = parse(iq.attributes["from"])
+        checkMayRead(room, sender)
+        request = archivequeries.parse(next(iq.childElements()))
+        query = _restricted(room, sender, request)
+        if self._pending[sender.bare] >= WAITING:
+            raise StanzaError("resource-constraint", text="Too many of your queries are still being answered.")
+        self._pending[sender.bare] += 1
+
+        def ended(result: Any) -> Any:
+            self._pending[sender.bare] -= 1
+            if not self._pending[sender.bare]:
+                del self._pending[sender.bare]
+            return result
+
+        def found(page: ArchivePage) -> Element:
+            # They may have been banned meanwhile.
+            checkMayRead(room, sender)
+            self._sendResults(room, sender, request, page)
+            return archivequeries.fin(page)
+
+        return self.store.query(room.jid.bare, query).addBoth(ended).addCallbacks(found, _queryFailed)
+
+    def _sendResults(self, room: Room, sender: JID, request: ArchiveRequest, page: ArchivePage) -> None:
+        """Send the items of a page, with the real JIDs for those who may see them (XEP-0313 §6.1.2)."""
+        deliver, to = self.service.parent.routeTo(sender).deliver, toAttribute(sender.full)
+        seesJIDs = _maySeeRealJIDs(room, sender)
+        for item in reversed(page.items) if request.flipped else page.items:
+            author = _author(item.author) if seesJIDs and item.author else b""
+            deliver(archivequeries.result(room.jid.bare, request, item, author), to)
+
+
+def checkMayRead(room: Room, sender: JID) -> None:
+    """
+    Check that somebody may read the archive of a room: those who may enter it (XEP-0313 §6.1.2).
+
+    @raise StanzaError: C{feature-not-implemented} if the room has none, C{forbidden} if they may not.
+    """
+    settings = room.settings
+    if not settings.logged:
+        raise StanzaError("feature-not-implemented", text="The messages of this room are not archived.")
+    affiliation = room.affiliations.get(sender)
+    isStranger = affiliation is Affiliation.NONE and sender.full not in room.sessions
+    if affiliation is Affiliation.OUTCAST or (isStranger and (settings.membersOnly or settings.password)):
+        raise StanzaError("forbidden", text="You may not read the archive of this room.")
+
+
+def _maySeeRealJIDs(room: Room, sender: JID) -> bool:
+    """Whether somebody who asks, perhaps from outside, may see real JIDs."""
+    session = room.sessions.get(sender.full)
+    if session is not None:
+        return room.canSeeRealJIDs(session.occupant)
+    return room.settings.nonAnonymous or room.affiliations.get(sender) >= Affiliation.ADMIN
+
+
+def _restricted(room: Room, sender: JID, request: ArchiveRequest) -> ArchiveQuery:
+    """
+    The query for the store: C{with} the address of an occupant, or a real JID for those who may see it.
+
+    @raise StanzaError: C{forbidden} if they may not.
+    """
+    wanted = request.sender
+    if wanted is None:
+        return request.query
+    if wanted.bare == room.jid.bare:
+        return replace(request.query, sender=wanted.full)
+    if not _maySeeRealJIDs(room, sender):
+        raise StanzaError("forbidden", text="with: you may not know who is who in this room")
+    return replace(request.query, author=wanted.bare)
+
+
+def _author(account: str) -> bytes:
+    return f"<x xmlns='{ns.MUC_USER}'><item jid='{escapeAttribute(account)}'/></x>".encode()
+
+
+def _queryFailed(failure: Failure) -> None:
+    if failure.check(NoSuchItem):
+        raise StanzaError("item-not-found", text="A message that the query names is not in the archive.")
+    if failure.check(QueryRefused):
+        raise StanzaError("policy-violation", "modify", "The query is too long.")
+    storeFailed(failure)
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * _MICROSECONDS)

@@ -1,0 +1,36 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.muc.model.storing}."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.muc.model.storing import isArchived, isKept
+from muccore.testing.inmemory import parseStanza
+from muccore.xmpp import ns
+
+BODY, SUBJECT = "<body>a</body>", "<subject>a</subject>"
+STATE = "<active xmlns='http://jabber.org/protocol/chatstates'/>"
+STORE, NO_STORE, NO_PERMANENT_STORE = (
+    f"<{name} xmlns='{ns.HINTS}'/>" for name in ("store", "no-store", "no-permanent-store")
+)
+
+
+class StoringTests(SynchronousTestCase):
+    """What is kept where."""
+
+    def test_rules(self) -> None:
+        """Bodies are kept in both, subjects and what asks for it in the archive; hints against it are heeded."""
+        for inside, kept, archived in (
+            (BODY, True, True),
+            (SUBJECT, False, True),
+            (STATE, False, False),
+            (STATE + STORE, False, True),
+            (BODY + NO_STORE, False, False),
+            (SUBJECT + NO_STORE, False, False),
+            (BODY + NO_PERMANENT_STORE, True, False),
+            (STORE + NO_STORE, False, False),
+            ("<body xmlns='urn:x'/>", False, False),
+        ):
+            message = parseStanza(f"<message>{inside}</message>")
+            self.assertEqual((isKept(message), isArchived(message)), (kept, archived), inside)
