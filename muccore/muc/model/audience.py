@@ -9,7 +9,7 @@ occupants, and get one copy, by a change of this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Role
@@ -44,6 +44,16 @@ class Audience:
         for session in self.sessions.values():
             if session.occupant is not exclude:
                 session.deliver(withJID if session.seesJIDs else withoutJID, session.to)
+
+    def sendEach(self, versions: Callable[[OccupantSession], tuple[Rendered, Rendered] | None]) -> None:
+        """
+        Send each session what a function makes for it: the versions for those who may not see real JIDs and for those
+        who may; C{None} for nothing.
+        """
+        for session in self.sessions.values():
+            made = versions(session)
+            if made is not None:
+                session.deliver(made[session.seesJIDs], session.to)
 
 
 def sendTo(occupants: Iterable[Occupant], stanza: Rendered) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
-from muccore.interfaces import Subject
+from muccore.interfaces import Affiliate, Subject
 from muccore.interfaces.handlers import IQTable
 from muccore.log.logger import Logger
 from muccore.muc.model.joinrequest import JoinRequest
@@ -65,6 +65,19 @@ class ExtensionField(ConfigField):
     def get(self, settings: RoomSettings) -> Any:
         """The value in the settings of a room, or the default."""
         return settings.extensions.get(self.setting, self.default)
+
+
+@dataclass(frozen=True)
+class AffiliationStamps:
+    """
+    What the announcements of changed affiliations carry, for those who have asked for it.
+
+    @ivar groups: the group of each session that gets it, by full JID.
+    @ivar stamps: rendered elements, by key of the affiliation and group.
+    """
+
+    groups: Mapping[str, Any]
+    stamps: Mapping[tuple[str, Any], bytes]
 
 
 class RoomExtension:
@@ -191,6 +204,10 @@ class RoomExtension:
         """
         return b""
 
+    def stampEntry(self, room: Room, session: OccupantSession) -> bytes:
+        """Make the elements in C{<x/>} of the presence that tells a session that it has entered, rendered."""
+        return b""
+
     def beforeEntering(self, room: Room, request: JoinRequest, affiliation: Affiliation) -> None:
         """Check a request to enter, which the rules of the room allow."""
 
@@ -252,6 +269,23 @@ class RoomExtension:
     def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
         """Note that roles or affiliations have changed; those who were removed have gone."""
 
+    def affiliationRows(self, room: Room, changes: Mapping[str, Affiliate | None]) -> Mapping[str, Any]:
+        """
+        Make the rows that are stored with a change of affiliations, by key (C{None} removes one). It is asked before
+        the change is stored and again before it is applied; the result must depend on nothing else than the room.
+
+        @param changes: bare JID or domain to its new entry, not applied yet; C{None} removes it.
+        """
+        return {}
+
+    def stampAffiliations(self, room: Room, keys: Sequence[str]) -> AffiliationStamps | None:
+        """
+        Make the elements in C{<x/>} of what announces changed affiliations; C{None} for none.
+
+        @param keys: whose affiliations have changed, bare JIDs or domains, in the order in which they are announced.
+        """
+        return None
+
 
 _LISTS: Final = (
     "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforePresence",
@@ -301,8 +335,11 @@ class RoomExtensions:
         self._stampOccupant = self._overriding("stampOccupant")
         self._stampPresence = self._overriding("stampPresence")
         self._stampMessage = self._overriding("stampMessage")
+        self._stampEntry = self._overriding("stampEntry")
+        self._stampAffiliations = self._overriding("stampAffiliations")
         self._loading = self._overriding("loading")
         self._withState = [each for each in extensions if _overrides(each, "newState")]
+        self._withAffiliationRows = [each for each in extensions if _overrides(each, "affiliationRows")]
         self.fields = tuple(row for each in extensions for row in each.fields)
         self.serviceFeatures = tuple(feature for each in extensions for feature in each.serviceFeatures)
         self.waitingPayloads = frozenset[str]().union(*(each.waitingPayloads for each in extensions))
@@ -339,6 +376,23 @@ class RoomExtensions:
     def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
         """See L{RoomExtension.stampMessage}."""
         return b"".join([stamp(room, id, message) for stamp in self._stampMessage])
+
+    def stampEntry(self, room: Room, session: OccupantSession) -> bytes:
+        """See L{RoomExtension.stampEntry}."""
+        return b"".join([stamp(room, session) for stamp in self._stampEntry])
+
+    def stampAffiliations(self, room: Room, keys: Sequence[str]) -> AffiliationStamps | None:
+        """See L{RoomExtension.stampAffiliations}; those of the first extension that makes any."""
+        made = (stamp(room, keys) for stamp in (self._stampAffiliations if keys else ()))
+        return next((each for each in made if each is not None), None)
+
+    def affiliationRows(self, room: Room, changes: Mapping[str, Affiliate | None]) -> dict[tuple[str, str], Any]:
+        """See L{RoomExtension.affiliationRows}; by name of the extension and key."""
+        return {
+            (each.name, key): value
+            for each in (self._withAffiliationRows if changes else ())
+            for key, value in each.affiliationRows(room, changes).items()
+        }
 
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
         """Let each extension check, and perhaps replace, a message; see L{RoomExtension.beforeMessage}."""

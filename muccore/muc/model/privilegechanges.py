@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from muccore.interfaces import Affiliate
 from muccore.muc.model.affiliations import affiliationOf
+from muccore.muc.model.announcements import Announcer
 from muccore.muc.model.extension import tell
 from muccore.muc.model.lookalikes import skeletons
 from muccore.muc.model.nicks import comparisonForm
@@ -28,8 +29,7 @@ from muccore.muc.model.privileges import (
 )
 from muccore.muc.model.rendering import Actor, OccupantPresence
 from muccore.muc.model.room import Room
-from muccore.xmpp import ns
-from muccore.xmpp.element import stanza
+from muccore.muc.model.roomrecord import putRows
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
@@ -216,34 +216,41 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
 
     @return: announces the other changes.
     """
+    putRows(room, room.extensions.affiliationRows(room, change.affiliates))
     room.affiliations.update(change.affiliates)
-    removed: list[OccupantPresence] = []
-    changed: dict[str, tuple[Occupant, str | None]] = {}
+    removed: list[tuple[str, OccupantPresence]] = []
+    changed: dict[str, tuple[str, Occupant, str | None]] = {}
     newlyPrivileged: dict[str, Occupant] = {}
     absent = []
 
-    def remove(occupant: Occupant, code: int, reason: str | None) -> None:
-        removed.append(room.removeOccupant(occupant, code, change.actor, reason))
+    def remove(occupant: Occupant, code: int, reason: str | None, key: str = "") -> None:
+        removed.append((key, room.removeOccupant(occupant, code, change.actor, reason)))
 
-    def update(occupant: Occupant, role: Role, reason: str | None) -> None:
+    def update(occupant: Occupant, role: Role, reason: str | None, key: str = "") -> None:
         occupant.role = role
-        changed[occupant.address] = (occupant, reason)
+        changed[occupant.address] = (key, occupant, reason)
         if room.updateVisibility(occupant):
             newlyPrivileged[occupant.address] = occupant
 
     for key, reason in change.reasons.items():
-        present = room.occupantsAffectedBy(key)
-        if not present:
-            absent.append((key, reason))
-        for occupant in present:
+        isAnnounced = False
+        for occupant in room.occupantsAffectedBy(key):
             old, new = occupant.affiliation, room.affiliations.get(occupant.account)
+            # What a domain's entry changes for its users announces no entry of theirs.
+            own = key if occupant.account.bare == key else ""
             occupant.affiliation = new
             if new is Affiliation.OUTCAST:
-                remove(occupant, 301, reason)
+                remove(occupant, 301, reason, own)
             elif new is Affiliation.NONE and new is not old and room.settings.membersOnly:
-                remove(occupant, 321, reason)
+                remove(occupant, 321, reason, own)
             elif new is not old:
-                update(occupant, roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated), reason)
+                role = roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated)
+                update(occupant, role, reason, own)
+            else:
+                continue
+            isAnnounced = isAnnounced or own == key
+        if not isAnnounced:
+            absent.append((key, reason))
     for occupant, role, reason in change.roles:
         # The occupant may have left or been removed by an earlier item.
         if room.occupants.get(occupant.nick) is occupant and occupant.role is not role:
@@ -251,15 +258,17 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
                 remove(occupant, 307, reason)
             else:
                 update(occupant, role, reason)
+    announced = [*(key for key, _ in absent), *(key for key, _ in removed), *(key for key, _, _ in changed.values())]
+    announcer = Announcer(room, [key for key in dict.fromkeys(announced) if key], change.actor)
     for key, reason in absent:
-        _announceAbsent(room, key, reason)
+        announcer.announceAbsent(key, reason)
 
     def announce() -> None:
-        for presence in removed:
-            room.broadcastOccupant(presence)
-        for occupant, reason in changed.values():
+        for key, presence in removed:
+            announcer.announcePresence(key, presence)
+        for key, occupant, reason in changed.values():
             if room.occupants.get(occupant.nick) is occupant:
-                room.broadcastPresence(occupant, actor=change.actor, reason=reason)
+                announcer.announceOccupant(key, occupant, reason)
         for occupant in newlyPrivileged.values():
             # A new moderator gets the real JIDs by presence (§8).
             for session in occupant.sessions.values():
@@ -269,20 +278,3 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
             tell(room.extensions.privilegesChanged, room, change)
 
     return announce
-
-
-def _announceAbsent(room: Room, key: str, reason: str | None) -> None:
-    """
-    Announce the affiliation of an absent user to those who may see real JIDs (XEP-0045 §10.3, §10.6). A ban has the
-    status of the presence that occupants who are banned cause (§9.1).
-    """
-    entry = room.affiliations.entry(key)
-    affiliation = entry.affiliation if entry is not None else Affiliation.NONE.xmlName
-    message = stanza("message", from_=room.jid.bare)
-    x = message.add("x", ns.MUC_USER)
-    item = x.add("item", jid=key, affiliation=affiliation)
-    if reason:
-        item.add("reason", text=reason)
-    if affiliation == Affiliation.OUTCAST.xmlName:
-        x.add("status", code="301")
-    room.broadcast(message, moderatorsOnly=not room.settings.nonAnonymous)

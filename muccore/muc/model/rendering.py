@@ -10,6 +10,7 @@ the occupant (status 110). The first two are rendered once for all recipients.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Final, NamedTuple
 
 from muccore.muc.model.occupant import Occupant, OccupantSession
@@ -162,6 +163,14 @@ class OccupantPresence:
     ) -> Rendered:
         rendered = item(self._affiliation, self._role, jid, self._nick, self._actor, self._reason, seesJIDs)
         return _presence(self._head, codes, rendered, self._extra + last, self._payload, identity)
+
+    def extended(self, extra: bytes) -> OccupantPresence:
+        """This presence with further children of C{<x/>}, rendered."""
+        if not extra:
+            return self
+        made = copy(self)
+        made._extra += extra
+        return made
 
     def withoutJID(self) -> Rendered:
         """The version for recipients who may not see the real JID."""

@@ -28,6 +28,7 @@ from muccore.muc.model.occupants import Occupants
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
 from muccore.muc.model.roommessage import RoomMessage, randomIds
+from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.subject import subjectMessage
 from muccore.xmpp.element import Element
@@ -92,13 +93,7 @@ class Room:
         @param settings: a new configuration; C{None} for the present one.
         @param changes: changes of affiliations to include.
         """
-        affiliates = {**self.affiliations.entries(), **(changes or {})}
-        return RoomRecord(
-            affiliates={jid: request for jid, request in affiliates.items() if request is not None},
-            subject=self.subject,
-            states={name: dict(rows) for name, rows in self.states.items() if rows},
-            **(settings or self.settings).stored(),
-        )
+        return recordOf(self, settings or self.settings, changes or {})
 
     # Lookup
 
@@ -311,7 +306,8 @@ class Room:
         renamed = request.renamed or request.nick != session.occupant.nick
         possible = ((100, settings.nonAnonymous), (170, settings.logged), (201, created), (210, renamed))
         codes = [code for code, applies in possible if applies]
-        session.deliver(OccupantPresence(session.occupant).toSelf(session, codes, request.id), session.to)
+        own = OccupantPresence(session.occupant, extra=self.extensions.stampEntry(self, session))
+        session.deliver(own.toSelf(session, codes, request.id), session.to)
         for message in self.history.select(request.history, session.to):
             session.deliver(message, session.to)
         subject = self.subject

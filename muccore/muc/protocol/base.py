@@ -12,6 +12,7 @@ L{RoomHandler.commitThenAnnounce}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -47,11 +48,17 @@ class RoomHandler(Handler):
 
     def storeChange(self, room: Room, change: RoomChange) -> Deferred[Any] | None:
         """
-        Begin to store a change. Nothing is stored of a locked room, which is stored as a whole later.
+        Begin to store a change, with what extensions keep of it. Nothing is stored of a locked room, which is stored as
+        a whole later.
 
         @return: fires when it is durable; C{None} if nothing is stored, or changed.
         """
-        return None if room.locked or change == RoomChange() else self.rooms.store.change(room.jid.bare, change)
+        if room.locked or change == RoomChange():
+            return None
+        rows = room.extensions.affiliationRows(room, change.affiliates)
+        if rows:
+            change = replace(change, states={**change.states, **rows})
+        return self.rooms.store.change(room.jid.bare, change)
 
     def commitThenAnnounce(
         self,
