@@ -6,6 +6,7 @@ from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.stanzaids import StanzaIds
+from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import RoomExtension
 
 
@@ -17,4 +18,10 @@ def standardExtensions(archive: IArchiveStore | None = None, retention: float = 
     @param retention: see L{RoomArchive}.
     """
     archives = [] if archive is None else [RoomArchive(archive, retention)]
-    return [OccupantIds(), StanzaIds(), *archives, AdHocCommands()]
+    return [
+        OccupantIds(),
+        StanzaIds(),
+        *archives,
+        AdHocCommands(),
+        VCards(),
+    ]

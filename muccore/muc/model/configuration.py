@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.extension import tell
@@ -46,7 +46,7 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
             occupant.role = Role.PARTICIPANT
             room.updateVisibility(occupant)
 
-    def announce() -> None:
+    def announceAll() -> None:
         for presence in removed:
             room.broadcastOccupant(presence)
         announcePlan()
@@ -54,14 +54,19 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
             if room.occupants.get(occupant.nick) is occupant:
                 room.broadcastPresence(occupant)
         if codes:
-            message = stanza("message", "groupchat", from_=room.jid.bare)
-            x = message.add("x", ns.MUC_USER)
-            for code in codes:
-                x.add("status", code=str(code))
-            room.broadcast(message)
+            announce(room, codes)
         tell(room.extensions.configured, room, old)
 
-    return announce
+    return announceAll
+
+
+def announce(room: Room, codes: Iterable[int]) -> None:
+    """Tell everybody that the configuration has changed, by status codes (XEP-0045 §10.2.1)."""
+    message = stanza("message", "groupchat", from_=room.jid.bare)
+    x = message.add("x", ns.MUC_USER)
+    for code in codes:
+        x.add("status", code=str(code))
+    room.broadcast(message)
 
 
 def destroy(room: Room, reason: str | None = None, venue: JID | None = None, password: str | None = None) -> None:

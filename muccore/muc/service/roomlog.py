@@ -30,6 +30,11 @@ def logConfigured(room: Room, actor: str, wanted: RoomSettings) -> None:
         ROOM_CONFIGURED.log(parse(actor).bare, room=room.jid.bare, changed=Phrase(" ".join(changed) or "nothing"))
 
 
+def logVCard(room: Room, actor: str) -> None:
+    """Log a new vCard of a room by the actor's full JID."""
+    ROOM_CONFIGURED.log(parse(actor).bare, room=room.jid.bare, changed=Phrase("vCard"))
+
+
 def logDestroyed(room: str, why: str, actor: str | None = None) -> None:
     """
     Log the end of a room.

@@ -22,6 +22,7 @@ from tests.muc.muchelpers import (
     role,
     say,
     sendAdmin,
+    sendIQ,
     sendOwner,
     setSubject,
     summaries,
@@ -47,6 +48,7 @@ CHANGES: dict[str, Callable[[Client], None]] = {
     "destroy": lambda romeo: sendOwner(romeo, "<destroy/>"),
     "subject": lambda romeo: setSubject(romeo, "Love"),
     "invitation": invite,
+    "vCard": lambda romeo: sendIQ(romeo, "set", "<vCard xmlns='vcard-temp'><FN>Garden</FN></vCard>"),
 }
 """Everything that an owner can change in a room in which Juliet is a member."""
 

@@ -10,7 +10,7 @@ from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
 from muccore.testing.doubles import FailingRoomStore
 from tests.configuration import Logged
-from tests.muc.muchelpers import ROOM, RoomTestCase, affiliation, join, role, sendAdmin, sendOwner
+from tests.muc.muchelpers import ROOM, RoomTestCase, affiliation, join, role, sendAdmin, sendIQ, sendOwner
 
 CREATED = f"room-created by owner@localhost: {ROOM}"
 TEMPORARY = f"room-destroyed by conference.localhost: {ROOM}, temporary and empty"
@@ -42,6 +42,14 @@ class RoomLogTests(RoomTestCase):
         self.configureRoom(membersonly="1")
         line = f"room-configured by owner@localhost: {ROOM}, changed:"
         self.assertEqual(self.lines(), [f"{line} membersOnly", f"{line} nothing"])
+
+    def test_vCard(self) -> None:
+        """A new vCard is logged as a configuration, without what is in it."""
+        self.openRoom()
+        self.lines()
+        sendIQ(self.owner, "set", "<vCard xmlns='vcard-temp'><FN>Verona</FN></vCard>")
+        self.assertEqual(self.lines(), [f"room-configured by owner@localhost: {ROOM}, changed: vCard"])
+        self.assertNotIn("Verona", repr(self.logged.events))
 
     def test_removed(self) -> None:
         """

@@ -1,0 +1,160 @@
+# -*- test-case-name: tests.muc.extensions.test_vcards -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The vCard of a room, with its avatar (XEP-0486, XEP-0054). Owners set it, and everybody may read it.
+
+Occupants learn a new one by status 104, and the hash of the avatar by presence from the room itself (XEP-0153), which
+Prosody and ejabberd send and clients wait for. A room without avatar sends no such presence to newcomers, since
+some clients take it for an occupant without nick (XEP-0486 §6.2).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from twisted.words.xish.domish import SerializedXML
+
+from muccore.interfaces import RoomChange
+from muccore.interfaces.handlers import ANSWERED, BARE, IQTable
+from muccore.muc.model import configuration
+from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.joinrequest import JoinRequest
+from muccore.muc.model.occupant import OccupantSession
+from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.room import Room
+from muccore.muc.model.roomrecord import putRows
+from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
+from muccore.muc.service import roomlog
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, reply, stanza
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID, parse
+from muccore.xmpp.rendering import Rendered, render, toAttribute
+from muccore.xmpp.specs import Spec
+
+SIZE_LIMIT: Final = 128 * 1024
+"""Bytes of a vCard. Gajim's avatars of 200 pixels, the largest of usual clients, have up to 110 KiB in Base64."""
+
+PHOTO_LIMIT: Final = 8
+"""Versions of an avatar, each with a hash in C{disco#info}."""
+
+_XML: Final = "xml"
+_HASHES: Final = "hashes"
+
+
+class VCards(RoomExtension):
+    """The extension. Its rows are the children of the vCard, as XML, and the hashes of its avatars."""
+
+    name = "vcard"
+    implements = (
+        Spec(54, "vcard-temp", "1.3.0", "The vCards of rooms."),
+        Spec(153, "vCard-Based Avatars", "1.1.1", "Of rooms; what occupants send is forwarded."),
+        Spec(486, "MUC Avatars", "0.1.0"),
+    )
+    features = serviceFeatures = (ns.VCARD_TEMP,)
+
+    def iqs(self) -> IQTable:
+        """Answer for the vCard of a room."""
+        return {
+            ("get", BARE, ns.VCARD_TEMP, "vCard"): dispatchToRoom()(self._get),
+            ("set", BARE, ns.VCARD_TEMP, "vCard"): dispatchToRoom(changing=True)(self._set),
+        }
+
+    def infoFields(self, room: Room, sender: JID) -> Iterable[tuple[str, str, str, bool | str | tuple[str, ...]]]:
+        """Show the hashes of the avatars (XEP-0486 §4.3)."""
+        yield "muc#roominfo_avatarhash", "text-multi", "Avatar hash", tuple(self._hashes(room))
+
+    def entered(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
+        """Send a newcomer the hash of the avatar, if there is one."""
+        if self._hashes(room):
+            session.deliver(self._update(room), session.to)
+
+    def _rows(self, room: Room) -> dict[str, Any]:
+        return room.states.get(self.name, {})
+
+    def _hashes(self, room: Room) -> list[str]:
+        found: list[str] = self._rows(room).get(_HASHES, [])
+        return found
+
+    def _update(self, room: Room) -> Rendered:
+        """Make the presence with the hash of the first avatar, or an empty one without avatar (XEP-0153 §4.1)."""
+        presence = stanza("presence", from_=room.jid.bare)
+        hashes = self._hashes(room)
+        presence.add("x", ns.VCARD_UPDATE).add("photo", text=hashes[0] if hashes else "")
+        return Rendered.of(presence)
+
+    def _get(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
+        """
+        Answer with the vCard. Without one it is C{item-not-found}: as for a room that does not exist, since XEP-0054
+        §3.3 wants one error for both, and as Prosody and ejabberd answer.
+        """
+        xml = self._rows(room).get(_XML)
+        if xml is None:
+            raise StanzaError("item-not-found", text="The room has no vCard.")
+        answer = reply(iq, "result")
+        vCard = answer.add("vCard", ns.VCARD_TEMP)
+        # The stored bytes go out as they are; who wants elements parses what was rendered.
+        vCard.children.append(SerializedXML(xml))
+        sender = iq.attributes["from"]
+        handler.parent.routeTo(parse(sender)).deliver(Rendered.of(answer).withoutElement(), toAttribute(sender))
+        return ANSWERED
+
+    def _set(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
+        """Replace the vCard; an empty one removes it (XEP-0486 §4.2)."""
+        sender = iq.attributes["from"]
+        if room.affiliations.get(parse(sender)) is not Affiliation.OWNER:
+            raise StanzaError("forbidden", text="Only owners may set the vCard of a room.")
+        xml, hashes = parseVCard(next(iq.childElements()))
+        old = self._rows(room)
+        if (xml or None) == old.get(_XML):
+            return None
+        rows = {(self.name, _XML): xml or None, (self.name, _HASHES): hashes or None}
+        announced = hashes[:1] != self._hashes(room)[:1]
+
+        def apply() -> Callable[[], None]:
+            roomlog.logVCard(room, sender)
+            putRows(room, rows)
+            return announce
+
+        def announce() -> None:
+            configuration.announce(room, (104,))
+            if announced:
+                room.audience.send(self._update(room))
+
+        return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(states=rows)), apply)
+
+
+def parseVCard(vCard: Element) -> tuple[str, list[str]]:
+    """
+    Check a vCard.
+
+    @return: its children as XML, and the hash of each avatar, in hexadecimal (XEP-0153 §3.1).
+    @raise StanzaError: C{policy-violation} if it is too large, C{not-acceptable} if it has too many avatars or one that
+        is no image, C{bad-request} for one that is not Base64.
+    """
+    xml = "".join([render(child, ns.VCARD_TEMP).decode() for child in vCard.childElements()])
+    if len(xml.encode()) > SIZE_LIMIT:
+        raise StanzaError("policy-violation", text=f"A vCard may be at most {SIZE_LIMIT // 1024} KiB large.")
+    photos = [child for child in vCard.childElements() if child.name == "PHOTO" and child.uri == vCard.uri]
+    if len(photos) > PHOTO_LIMIT:
+        raise StanzaError("not-acceptable", text=f"A room may have at most {PHOTO_LIMIT} versions of its avatar.")
+    return xml, [hash for hash in map(_hashOf, photos) if hash]
+
+
+def _hashOf(photo: Element) -> str:
+    """The hash of an avatar; C{""} for a photo without data, which is none (XEP-0153 §4.1)."""
+    encoded = "".join((photo.childText("BINVAL") or "").split())
+    if not encoded:
+        return ""
+    type = (photo.childText("TYPE") or "").strip().lower()
+    if type and not type.startswith("image/"):
+        raise StanzaError("not-acceptable", text="An avatar must be an image.")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise StanzaError("bad-request", text="The avatar is not valid Base64.") from None
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
