@@ -3,6 +3,7 @@
 
 from muccore.interfaces import IArchiveStore
 from muccore.muc.extensions.adhoccommands import AdHocCommands
+from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.stanzaids import StanzaIds
@@ -24,4 +25,5 @@ def standardExtensions(archive: IArchiveStore | None = None, retention: float = 
         *archives,
         AdHocCommands(),
         VCards(),
+        AffiliationVersions(),
     ]

@@ -125,3 +125,8 @@ def _maySeeList(room: Room, sender: JID, affiliation: Affiliation) -> bool:
     if affiliation is Affiliation.OUTCAST or not room.settings.nonAnonymous:
         return False
     return own >= Affiliation.MEMBER or (own is Affiliation.NONE and sender.full in room.sessions)
+
+
+def visibleLists(room: Room, sender: JID) -> frozenset[Affiliation]:
+    """The affiliations whose lists a sender may see."""
+    return frozenset(each for each in Affiliation if each is not Affiliation.NONE and _maySeeList(room, sender, each))
