@@ -41,7 +41,7 @@ class ServiceTests(MUCTestCase):
             [{"category": "conference", "type": "text", "name": "Verona"}],
         )
         features = {child.get("var") for child in children if child.name == "feature"}
-        own = {ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM, ns.OCCUPANT_ID, ns.VCARD_TEMP}
+        own = {ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM, ns.OCCUPANT_ID, ns.VCARD_TEMP, ns.MUC_UNIQUE}
         self.assertEqual(features, {ns.DISCO_INFO, ns.DISCO_ITEMS, *own})
 
 

@@ -7,6 +7,7 @@ from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.stanzaids import StanzaIds
+from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import RoomExtension
 
@@ -26,4 +27,5 @@ def standardExtensions(archive: IArchiveStore | None = None, retention: float = 
         AdHocCommands(),
         VCards(),
         AffiliationVersions(),
+        UniqueNames(),
     ]

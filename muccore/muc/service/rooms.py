@@ -212,6 +212,13 @@ class Rooms:
         if room is not None:
             self.evictIfEmpty(room)
 
+    def checkMayCreate(self, creator: JID) -> None:
+        """@raise StanzaError: C{not-allowed} if somebody may not create rooms."""
+        options = self.settings
+        local = creator.domain == options.localDomain
+        if options.creation == "nobody" or (options.creation == "local" and not local) or self._stopping:
+            raise StanzaError("not-allowed", text="You are not allowed to create rooms here.")
+
     def create(self, jid: JID, creator: JID) -> Room:
         """
         Create a room, locked until its owner accepts a configuration (XEP-0045 §10.1).
@@ -222,9 +229,7 @@ class Rooms:
             many.
         """
         options, bare, owner = self.settings, jid.bare, creator.bare
-        local = creator.domain == options.localDomain
-        if options.creation == "nobody" or (options.creation == "local" and not local) or self._stopping:
-            raise StanzaError("not-allowed", text="You are not allowed to create rooms here.")
+        self.checkMayCreate(creator)
         if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
             raise StanzaError("resource-constraint", text="You have created too many rooms.")
         for check in self.extensions.beforeCreation:
