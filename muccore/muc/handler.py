@@ -13,7 +13,8 @@ from zope.interface import implementer
 from muccore.interfaces import IArchiveStore, IDomainObserver, IRoomStore
 from muccore.interfaces.handlers import ANY, AddressType, InvalidHandler, shownKey
 from muccore.muc.extensions import standardExtensions
-from muccore.muc.model.extension import RoomExtension, RoomExtensions
+from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.extensionpoints import RoomExtensions
 from muccore.muc.protocol import iq, messages, presence
 from muccore.muc.protocol.base import RoomHandler
 from muccore.muc.protocol.iqrelay import IQRelay

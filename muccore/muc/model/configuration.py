@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from muccore.muc.model import privilegechanges
-from muccore.muc.model.extension import tell
+from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings, statusCodes

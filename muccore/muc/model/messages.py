@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from muccore.interfaces import Subject
 from muccore.muc.model.audience import sendTo
-from muccore.muc.model.extension import tell
+from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from muccore.interfaces import Affiliate
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.announcements import Announcer
-from muccore.muc.model.extension import tell
+from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.lookalikes import skeletons
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Occupant

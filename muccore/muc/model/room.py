@@ -18,7 +18,7 @@ from muccore.muc.model import lookalikes
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.audience import Audience
 from muccore.muc.model.changequeue import ChangeQueue
-from muccore.muc.model.extension import RoomExtensions, tell
+from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.history import History
 from muccore.muc.model.invitations import SentInvitations
 from muccore.muc.model.joinrequest import JoinRequest

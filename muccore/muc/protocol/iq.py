@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
 from muccore.muc.model import configuration, privilegechanges
-from muccore.muc.model.extension import tell
+from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import admin, disco, owner, register, roomlist

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from muccore.muc.model import configuration, messages
-from muccore.muc.model.extension import tell
+from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import OccupantSession

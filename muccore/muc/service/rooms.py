@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError
 from muccore.log.logger import Logger
 from muccore.muc.model.affiliations import Affiliations
-from muccore.muc.model.extension import RoomExtensions, tell
+from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import NO_EXTENSIONS, Room
 from muccore.muc.model.roomsettings import EXTENSION_PREFIX, RoomSettings

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import BARE, HOST, InvalidHandler, IQTable
-from muccore.muc.model.extension import ExtensionField, RoomExtension, RoomExtensions
+from muccore.muc.model.extension import ExtensionField, RoomExtension
+from muccore.muc.model.extensionpoints import RoomExtensions
 from muccore.muc.model.messages import isSubjectChange
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.room import Room

@@ -1,0 +1,160 @@
+# -*- test-case-name: tests.muc.model.test_extension -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""The points of all extensions of a service: who is asked and told, in which order (L{muccore.muc.model.extension})."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+
+from muccore.interfaces import Affiliate, Subject
+from muccore.log.logger import Logger
+from muccore.muc.model.extension import AffiliationStamps, RoomExtension
+from muccore.muc.model.joinrequest import JoinRequest
+from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.roommessage import RoomMessage
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID
+
+if TYPE_CHECKING:
+    from muccore.muc.model.privilegechanges import PrivilegeChange
+    from muccore.muc.model.room import Room
+
+_LISTS: Final = (
+    "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforePresence",
+    "beforeNickChange", "beforePrivateMessage", "beforePrivilegeChange", "created", "configured", "destroyed", "greet",
+    "entered", "presenceChanged", "nickChanged", "left", "published", "subjectChanged", "privilegesChanged",
+)  # fmt: skip
+"""The points whose results do not matter. L{RoomExtensions} has a tuple of methods for each."""
+
+_log: Final = Logger()
+
+
+class RoomExtensions:
+    """
+    The extensions of a service, in the order in which they are asked. Points whose result does not matter are
+    tuples of the methods that some extension overrides, for L{tell} or a loop.
+
+    @ivar fields: see L{RoomExtension.fields}.
+    @ivar serviceFeatures: see L{RoomExtension.serviceFeatures}.
+    @ivar waitingPayloads: see L{RoomExtension.waitingPayloads}.
+    """
+
+    beforeCreation: tuple[Callable[[JID, JID], None], ...]
+    beforeConfiguration: tuple[Callable[[Room, JID, RoomSettings], None], ...]
+    beforeDestruction: tuple[Callable[[Room, JID], None], ...]
+    beforeEntering: tuple[Callable[[Room, JoinRequest, Affiliation], None], ...]
+    beforePresence: tuple[Callable[[Room, OccupantSession, bytes], None], ...]
+    beforeNickChange: tuple[Callable[[Room, OccupantSession, str], None], ...]
+    beforePrivateMessage: tuple[Callable[[Room, Occupant, Occupant, Element], None], ...]
+    beforePrivilegeChange: tuple[Callable[[Room, JID, PrivilegeChange], None], ...]
+    created: tuple[Callable[[Room, JID], None], ...]
+    configured: tuple[Callable[[Room, RoomSettings], None], ...]
+    destroyed: tuple[Callable[[Room, JID | None, str | None], None], ...]
+    greet: tuple[Callable[[Room, OccupantSession, JoinRequest], None], ...]
+    entered: tuple[Callable[[Room, OccupantSession, JoinRequest], None], ...]
+    presenceChanged: tuple[Callable[[Room, OccupantSession], None], ...]
+    nickChanged: tuple[Callable[[Room, Occupant, str], None], ...]
+    left: tuple[Callable[[Room, OccupantSession], None], ...]
+    published: tuple[Callable[[Room, RoomMessage], None], ...]
+    subjectChanged: tuple[Callable[[Room, Subject], None], ...]
+    privilegesChanged: tuple[Callable[[Room, PrivilegeChange], None], ...]
+
+    def __init__(self, extensions: Sequence[RoomExtension] = ()) -> None:
+        self._extensions = extensions
+        for point in _LISTS:
+            setattr(self, point, self._overriding(point))
+        self._beforeMessage = self._overriding("beforeMessage")
+        self._stampOccupant = self._overriding("stampOccupant")
+        self._stampPresence = self._overriding("stampPresence")
+        self._stampMessage = self._overriding("stampMessage")
+        self._stampEntry = self._overriding("stampEntry")
+        self._stampAffiliations = self._overriding("stampAffiliations")
+        self._loading = self._overriding("loading")
+        self._withState = [each for each in extensions if _overrides(each, "newState")]
+        self._withAffiliationRows = [each for each in extensions if _overrides(each, "affiliationRows")]
+        self.fields = tuple(row for each in extensions for row in each.fields)
+        self.serviceFeatures = tuple(feature for each in extensions for feature in each.serviceFeatures)
+        self.waitingPayloads = frozenset[str]().union(*(each.waitingPayloads for each in extensions))
+
+    def __iter__(self) -> Any:
+        return iter(self._extensions)
+
+    def _overriding(self, point: str) -> tuple[Callable[..., Any], ...]:
+        return tuple(getattr(each, point) for each in self._extensions if _overrides(each, point))
+
+    def missingStates(self, states: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the states that a room does not have yet."""
+        return {each.name: each.newState() for each in self._withState if each.name not in states}
+
+    def loading(self, room: Room) -> list[Deferred[None]]:
+        """See L{RoomExtension.loading}."""
+        found = [loading(room) for loading in self._loading]
+        return [each for each in found if each is not None]
+
+    def features(self, room: Room) -> Iterable[str]:
+        """The disco features of a room."""
+        for each in self._extensions:
+            yield from each.features
+            yield from each.roomFeatures(room)
+
+    def stampOccupant(self, room: Room, account: JID) -> bytes:
+        """See L{RoomExtension.stampOccupant}."""
+        return b"".join([stamp(room, account) for stamp in self._stampOccupant])
+
+    def stampPresence(self, room: Room, occupant: Occupant) -> bytes:
+        """See L{RoomExtension.stampPresence}."""
+        return b"".join([stamp(room, occupant) for stamp in self._stampPresence])
+
+    def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
+        """See L{RoomExtension.stampMessage}."""
+        return b"".join([stamp(room, id, message) for stamp in self._stampMessage])
+
+    def stampEntry(self, room: Room, session: OccupantSession) -> bytes:
+        """See L{RoomExtension.stampEntry}."""
+        return b"".join([stamp(room, session) for stamp in self._stampEntry])
+
+    def stampAffiliations(self, room: Room, keys: Sequence[str]) -> AffiliationStamps | None:
+        """See L{RoomExtension.stampAffiliations}; those of the first extension that makes any."""
+        made = (stamp(room, keys) for stamp in (self._stampAffiliations if keys else ()))
+        return next((each for each in made if each is not None), None)
+
+    def affiliationRows(self, room: Room, changes: Mapping[str, Affiliate | None]) -> dict[tuple[str, str], Any]:
+        """See L{RoomExtension.affiliationRows}; by name of the extension and key."""
+        return {
+            (each.name, key): value
+            for each in (self._withAffiliationRows if changes else ())
+            for key, value in each.affiliationRows(room, changes).items()
+        }
+
+    def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
+        """Let each extension check, and perhaps replace, a message; see L{RoomExtension.beforeMessage}."""
+        return self._nextBeforeMessage(message, room, occupant, 0)
+
+    def _nextBeforeMessage(
+        self, message: Element, room: Room, occupant: Occupant, first: int
+    ) -> Element | Deferred[Element]:
+        for index in range(first, len(self._beforeMessage)):
+            result = self._beforeMessage[index](room, occupant, message)
+            if isinstance(result, Deferred):
+                return result.addCallback(self._nextBeforeMessage, room, occupant, index + 1)
+            if result is not None:
+                message = result
+        return message
+
+
+def tell(methods: Iterable[Callable[..., None]], *args: Any) -> None:
+    """Call the methods of a point that is told what has happened. A failure is logged, and the others are told."""
+    for method in methods:
+        try:
+            method(*args)
+        except Exception:
+            _log.failure("an extension of a room failed: {method}", method=method.__qualname__)
+
+
+def _overrides(extension: RoomExtension, name: str) -> bool:
+    return getattr(type(extension), name) is not getattr(RoomExtension, name)
