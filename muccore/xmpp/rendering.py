@@ -20,6 +20,7 @@ from muccore.xmpp.element import Element, copyOf
 
 _TEXT_SPECIAL: Final = re.compile("[&<>\r]")
 _TYPE: Final = re.compile(rb" type='([^'&]*)'")
+_ID: Final = re.compile(rb" id='([^']*)'")
 _ATTRIBUTE_SPECIAL: Final = re.compile("[&<>'\"\t\n\r]")
 _ESCAPES: Final[Mapping[str, str]] = {
     "&": "&amp;",
@@ -162,6 +163,14 @@ class Rendered:
         # The start tag ends at the first >, since attributes are escaped.
         match = _TYPE.search(self.tail, 0, self.tail.index(b">"))
         return None if match is None else match[1].decode("utf-8")
+
+    @property
+    def id(self) -> str | None:
+        """The C{id} attribute."""
+        match = _ID.search(self.tail, 0, self.tail.index(b">"))
+        if match is None:
+            return None
+        return self.element.attributes["id"] if b"&" in match[1] else match[1].decode("utf-8")
 
     @property
     def element(self) -> Element:

@@ -142,6 +142,14 @@ class ElementTests(SynchronousTestCase):
             for rendered in (Rendered.of(element), Rendered.of(element).withoutElement()):
                 self.assertEqual((rendered.name, rendered.type), (element.name, element.get("type")))
 
+    @given(st.none() | TEXT, TEXT)
+    def test_id(self, id: str | None, other: str) -> None:
+        """So is its id, whatever it and the other attributes are."""
+        element = stanza("message", "chat", from_=f" id='{other}'", id=id)
+        element.add("body", text="x", id="inner")
+        for rendered in (Rendered.of(element), Rendered.of(element).withoutElement()):
+            self.assertEqual(rendered.id, id)
+
     @given(TEXT)
     def test_elementTo(self, to: str) -> None:
         """Each recipient's element is a copy with its address."""
