@@ -29,9 +29,11 @@ from muccore.muc.model.roomsettings import ConfigField, RoomSettings
 from muccore.xmpp.commands import Command
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
+    from muccore.muc.model.pastmessages import PastMessage
     from muccore.muc.model.privilegechanges import PrivilegeChange
     from muccore.muc.model.room import Room
     from muccore.muc.protocol.base import RoomHandler
@@ -89,6 +91,8 @@ class RoomExtension:
     @cvar fields: its fields in the configuration form.
     @cvar waitingPayloads: namespaces: a message with such a child waits for changes of the room, and L{beforeMessage}
         may answer it with a L{Deferred}.
+    @cvar messagePayloads: namespaces: L{beforeMessage} may be asked about messages with such a child only; C{None}: it
+        is asked about all.
     @cvar implements: the texts that it follows.
     @ivar service: the service, once it has started.
     """
@@ -98,6 +102,7 @@ class RoomExtension:
     serviceFeatures: tuple[str, ...] = ()
     fields: tuple[ExtensionField, ...] = ()
     waitingPayloads: frozenset[str] = frozenset()
+    messagePayloads: frozenset[str] | None = None
     implements: tuple[Spec, ...] = ()
 
     service: RoomHandler
@@ -259,6 +264,24 @@ class RoomExtension:
 
     def beforePrivateMessage(self, room: Room, occupant: Occupant, target: Occupant, message: Element) -> None:
         """Check a private message, as it would be sent."""
+
+    # Messages that it keeps
+
+    def findMessage(self, room: Room, id: str) -> Deferred[PastMessage | None] | None:
+        """Find a message that the history may not have, by its id in the room."""
+        return None
+
+    def findMessagesBy(self, room: Room, account: str, limit: int) -> Deferred[Sequence[PastMessage]] | None:
+        """Find the last messages of an author, a bare JID, that are not retracted; oldest first."""
+        return None
+
+    def replaceMessages(self, room: Room, tombstones: Mapping[str, Rendered]) -> Deferred[Any] | None:
+        """
+        Replace the messages with these ids, of which it may keep none, by tombstones.
+
+        @return: fires when that is durable; fails with L{StoreError<muccore.interfaces.StoreError>}.
+        """
+        return None
 
     # Roles and affiliations
 

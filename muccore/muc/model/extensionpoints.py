@@ -19,8 +19,10 @@ from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 
 if TYPE_CHECKING:
+    from muccore.muc.model.pastmessages import PastMessage
     from muccore.muc.model.privilegechanges import PrivilegeChange
     from muccore.muc.model.room import Room
 
@@ -69,12 +71,18 @@ class RoomExtensions:
         for point in _LISTS:
             setattr(self, point, self._overriding(point))
         self._beforeMessage = self._overriding("beforeMessage")
+        self._messagePayloads = frozenset[str]().union(*(each.messagePayloads or () for each in extensions))
+        filtered = [each.beforeMessage for each in extensions if each.messagePayloads is not None]
+        self._beforePlainMessage = tuple(method for method in self._beforeMessage if method not in filtered)
         self._stampOccupant = self._overriding("stampOccupant")
         self._stampPresence = self._overriding("stampPresence")
         self._stampMessage = self._overriding("stampMessage")
         self._stampEntry = self._overriding("stampEntry")
         self._stampAffiliations = self._overriding("stampAffiliations")
         self._loading = self._overriding("loading")
+        self._findMessage = self._overriding("findMessage")
+        self._findMessagesBy = self._overriding("findMessagesBy")
+        self._replaceMessages = self._overriding("replaceMessages")
         self._withState = [each for each in extensions if _overrides(each, "newState")]
         self._withAffiliationRows = [each for each in extensions if _overrides(each, "affiliationRows")]
         self.fields = tuple(row for each in extensions for row in each.fields)
@@ -95,6 +103,31 @@ class RoomExtensions:
         """See L{RoomExtension.loading}."""
         found = [loading(room) for loading in self._loading]
         return [each for each in found if each is not None]
+
+    async def findMessage(self, room: Room, id: str) -> PastMessage | None:
+        """See L{RoomExtension.findMessage}."""
+        for find in self._findMessage:
+            waiting = find(room, id)
+            found: PastMessage | None = None if waiting is None else await waiting
+            if found is not None:
+                return found
+        return None
+
+    async def findMessagesBy(self, room: Room, account: str, limit: int) -> Sequence[PastMessage]:
+        """See L{RoomExtension.findMessagesBy}; those of one extension."""
+        for find in self._findMessagesBy:
+            waiting = find(room, account, limit)
+            found: Sequence[PastMessage] = () if waiting is None else await waiting
+            if found:
+                return found
+        return ()
+
+    async def replaceMessages(self, room: Room, tombstones: Mapping[str, Rendered]) -> None:
+        """See L{RoomExtension.replaceMessages}."""
+        for replace in self._replaceMessages:
+            waiting = replace(room, tombstones)
+            if waiting is not None:
+                await waiting
 
     def features(self, room: Room) -> Iterable[str]:
         """The disco features of a room."""
@@ -133,18 +166,25 @@ class RoomExtensions:
 
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
         """Let each extension check, and perhaps replace, a message; see L{RoomExtension.beforeMessage}."""
-        return self._nextBeforeMessage(message, room, occupant, 0)
+        methods = self._beforePlainMessage
+        payloads = self._messagePayloads
+        for child in message.children:
+            if not isinstance(child, str) and child.uri in payloads:
+                methods = self._beforeMessage
+                break
+        return _askInOrder(message, methods, room, occupant) if methods else message
 
-    def _nextBeforeMessage(
-        self, message: Element, room: Room, occupant: Occupant, first: int
-    ) -> Element | Deferred[Element]:
-        for index in range(first, len(self._beforeMessage)):
-            result = self._beforeMessage[index](room, occupant, message)
-            if isinstance(result, Deferred):
-                return result.addCallback(self._nextBeforeMessage, room, occupant, index + 1)
-            if result is not None:
-                message = result
-        return message
+
+def _askInOrder(
+    message: Element, methods: tuple[Callable[..., Any], ...], room: Room, occupant: Occupant
+) -> Element | Deferred[Element]:
+    for index, method in enumerate(methods):
+        result = method(room, occupant, message)
+        if isinstance(result, Deferred):
+            return result.addCallback(_askInOrder, methods[index + 1 :], room, occupant)
+        if result is not None:
+            message = result
+    return message
 
 
 def tell(methods: Iterable[Callable[..., None]], *args: Any) -> None:

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from muccore.muc.model.roommessage import RoomMessage
 from muccore.xmpp import ns
@@ -18,7 +18,29 @@ from muccore.xmpp.rendering import Rendered, escapeAttribute
 SIZE_LIMIT: Final = 512 * 1024
 """Bytes of history that a room keeps, well below the outbox limit of an entering client."""
 
+RECENT: Final = 200
+"""Messages of which a room knows who wrote them, whether their content is kept or not: 300 bytes each at most."""
+
+_ID_LIMIT: Final = 128
+"""Characters of an id of a client that is remembered; longer ones are never found."""
+
 _END: Final = b"</message>"
+
+
+class SentMessage(NamedTuple):
+    """
+    Who wrote a message.
+
+    @ivar id: its id in the room.
+    @ivar account: the bare JID of its author; C{""} for the room itself.
+    @ivar messageId: the id that its author gave it; C{""} without one.
+    @ivar when: its time, in seconds since the epoch.
+    """
+
+    id: str
+    account: str
+    messageId: str
+    when: float
 
 
 @dataclass(frozen=True)
@@ -59,6 +81,8 @@ class HistoryItem:
     @ivar account: the bare JID of its author; C{""} for the room itself.
     @ivar rendered: the message as it was sent, or with its delay stamp.
     @ivar stamped: whether it has one, such as that of an owner's import (XEP-0045 §7.9).
+    @ivar messageId: the id that its author gave it; C{""} without one.
+    @ivar retracted: whether it is a tombstone.
     """
 
     id: str
@@ -66,6 +90,8 @@ class HistoryItem:
     account: str
     rendered: Rendered
     stamped: bool = False
+    messageId: str = ""
+    retracted: bool = False
 
 
 class History:
@@ -74,7 +100,7 @@ class History:
     when it is first requested.
     """
 
-    __slots__ = ("_delay", "_items", "_length", "_size")
+    __slots__ = ("_delay", "_items", "_length", "_recent", "_size")
 
     def __init__(self, room: str, length: int) -> None:
         """@param length: the maximum number of messages, which L{SIZE_LIMIT} bounds further."""
@@ -82,6 +108,8 @@ class History:
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escapeAttribute(room)}'"
         self._length = length
         self._items: deque[HistoryItem] = deque()
+        # As plain tuples, which cost a tenth.
+        self._recent: deque[tuple[str, str, str, float]] = deque(maxlen=RECENT)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -96,12 +124,22 @@ class History:
 
     def add(self, message: RoomMessage) -> None:
         """Add a message that was sent to all."""
+        id, account = message.id, message.account
+        messageId = message.message.attributes.get("id", "")
+        if len(messageId) > _ID_LIMIT:
+            messageId = ""
+        self._recent.append((id, account, messageId, message.when))
         if self._length and message.rendered.tail.endswith(_END):
             rendered = message.rendered.withoutElement()
-            self.restore(HistoryItem(message.id, message.when, message.account, rendered, message.delayed))
+            self._append(HistoryItem(id, message.when, account, rendered, message.delayed, messageId))
 
     def restore(self, item: HistoryItem) -> None:
         """Add an item that is newer than all others."""
+        if not item.retracted:
+            self._recent.append((item.id, item.account, item.messageId, item.when))
+        self._append(item)
+
+    def _append(self, item: HistoryItem) -> None:
         self._items.append(item)
         self._size += len(item.rendered.tail)
         self._trim()
@@ -113,7 +151,15 @@ class History:
     def replace(self, item: HistoryItem, rendered: Rendered) -> None:
         """Replace the content of an item: what was retracted must not be sent again."""
         self._size += len(rendered.tail) - len(item.rendered.tail)
-        item.rendered, item.stamped = rendered.withoutElement(), False
+        item.rendered, item.stamped, item.retracted = rendered.withoutElement(), False, True
+
+    def recent(self) -> Iterator[SentMessage]:
+        """Who wrote the last L{RECENT} messages that were not retracted, oldest first."""
+        return map(SentMessage._make, self._recent)
+
+    def forget(self, ids: Collection[str]) -> None:
+        """Remove messages from L{recent}."""
+        self._recent = deque((sent for sent in self._recent if sent[0] not in ids), RECENT)
 
     def remove(self, item: HistoryItem) -> None:
         """Remove an item."""

@@ -27,7 +27,7 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.occupants import Occupants
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
-from muccore.muc.model.roommessage import RoomMessage, randomIds
+from muccore.muc.model.roommessage import RoomMessage, newId
 from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.subject import subjectMessage
@@ -37,7 +37,6 @@ from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import Rendered
 
 NO_EXTENSIONS: Final = RoomExtensions()
-_ids: Final = randomIds()
 RESERVED_PLACES: Final = 10
 """Additional admins and owners that may enter a full room (XEP-0045 §7.2.9)."""
 
@@ -180,7 +179,7 @@ class Room:
         @param kept: whether the history keeps it.
         @param delayed: whether it has its own delay stamp (an owner's import, XEP-0045 §7.9).
         """
-        id = next(_ids)
+        id = newId()
         rendered = Rendered.of(message)
         account, stamps = ("", b"") if occupant is None else (occupant.account.bare, occupant.stamps)
         stamps += self.extensions.stampMessage(self, id, message)

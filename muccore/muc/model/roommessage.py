@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,3 +49,7 @@ def randomIds() -> Iterator[str]:
             digits = pool[at : at + 32]
             variant = "89ab"[int(digits[16], 16) & 3]
             yield f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+newId: Final[Callable[[], str]] = randomIds().__next__
+"""Makes a random UUID."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -15,6 +15,7 @@ from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.model.extensionpoints import RoomExtensions
 from muccore.muc.model.messages import isSubjectChange
 from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.pastmessages import PastMessage
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
@@ -542,6 +543,28 @@ class BeforeMessageTests(MUCTestCase):
         self.censor.release()
         self.assertEqual(summaries(self.romeo), ["Romeo groupchat slow body:d**n"])
 
+    def test_payloads(self) -> None:
+        """One that names payloads is asked about messages with these, and in its turn; others about all."""
+        self.recorder.calls.clear()
+        found: list[str] = []
+
+        class Picky(Recorder):
+            messagePayloads = frozenset({"urn:a", "urn:b"})
+
+            def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> None:
+                found.append(message.childText("body") or "")
+
+        for extensions in ([Picky(), self.recorder], [Picky()]):
+            extended = RoomExtensions(extensions)
+            for number, uri in enumerate(("urn:a", "urn:c", "urn:b", ns.CLIENT)):
+                message = Element((ns.CLIENT, "message"))
+                message.add("body", text=str(number))
+                message.add("x", uri)
+                room, occupant = self.room(), self.room().occupants["Romeo"]
+                self.assertIs(extended.beforeMessage(room, occupant, message), message)
+        self.assertEqual(found, ["0", "2"] * 2)
+        self.assertEqual(self.recorder.calls, ["beforeMessage"] * 4)
+
     def test_subjectLater(self) -> None:
         """A change of the subject may wait, too; it is stored before it is announced."""
         sendGroupchat(self.juliet, "<subject>damn</subject><slow xmlns='urn:slow'/>")
@@ -559,6 +582,77 @@ class BeforeMessageTests(MUCTestCase):
         later.errback(StanzaError("forbidden"))
         self.assertEqual(summaries(self.romeo), ["Juliet groupchat body:b"])
         self.assertEqual(summaries(self.juliet), ["room message error auth forbidden", "Juliet groupchat body:b"])
+
+
+class Library(RoomExtension):
+    """Has messages."""
+
+    name = "library"
+
+    def __init__(self, *messages: PastMessage) -> None:
+        self.messages = messages
+        self.replaced: list[Any] = []
+
+    def findMessage(self, room: Room, id: str) -> Deferred[PastMessage | None]:
+        """Find one."""
+        return succeed(next((each for each in self.messages if each.id == id), None))
+
+    def findMessagesBy(self, room: Room, account: str, limit: int) -> Deferred[Any]:
+        """Find some."""
+        return succeed([each for each in self.messages if each.account == account][-limit:])
+
+    def replaceMessages(self, room: Room, tombstones: Mapping[str, Rendered]) -> Deferred[None]:
+        """Replace some."""
+        self.replaced.append(tombstones)
+        return succeed(None)
+
+
+class Absent(RoomExtension):
+    """Keeps nothing of this room."""
+
+    name = "absent"
+
+    def findMessage(self, room: Room, id: str) -> None:
+        """Find nothing."""
+
+    def findMessagesBy(self, room: Room, account: str, limit: int) -> None:
+        """Find nothing."""
+
+    def replaceMessages(self, room: Room, tombstones: Mapping[str, Rendered]) -> None:
+        """Replace nothing."""
+
+
+class PastMessageTests(SynchronousTestCase):
+    """Messages that extensions keep."""
+
+    room: Any = None
+
+    def get(self, coroutine: Any) -> Any:
+        """The result of a coroutine that need not wait."""
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def test_found(self) -> None:
+        """The first extension that has a message, or any of an author, answers."""
+        one, two, three = (PastMessage(id, account, "", 0.0) for id, account in (("1", "a"), ("2", "b"), ("1", "b")))
+        extensions = RoomExtensions([RoomExtension(), Absent(), Library(one), Library(two, three)])
+        for id, expected in (("1", one), ("2", two), ("3", None)):
+            self.assertEqual(self.get(extensions.findMessage(self.room, id)), expected)
+        for account, found in (("a", [one]), ("b", [three]), ("c", [])):
+            self.assertEqual(list(self.get(extensions.findMessagesBy(self.room, account, 1))), found)
+
+    def test_replaced(self) -> None:
+        """Every extension replaces what it has."""
+        first, second = Library(), Library()
+        tombstones = {"1": Rendered(b"<message", b"/>")}
+        self.get(RoomExtensions([first, Absent(), second]).replaceMessages(self.room, tombstones))
+        self.assertEqual((first.replaced, second.replaced), ([tombstones], [tombstones]))
+
+    def test_nothing(self) -> None:
+        """Without such an extension there is nothing."""
+        extensions = RoomExtensions([RoomExtension()])
+        self.assertIsNone(self.get(extensions.findMessage(self.room, "1")))
+        self.assertEqual(list(self.get(extensions.findMessagesBy(self.room, "a", 1))), [])
+        self.get(extensions.replaceMessages(self.room, {}))
 
 
 class Loader(RoomExtension):

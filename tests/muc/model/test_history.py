@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.history import SIZE_LIMIT, History, HistoryOptions
+from muccore.muc.model.history import RECENT, SIZE_LIMIT, History, HistoryItem, HistoryOptions
 from muccore.muc.model.roommessage import RoomMessage
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
@@ -224,3 +224,54 @@ class HistoryTests(SynchronousTestCase):
             )
         ]
         self.assertEqual(list(chosen), list(whole[min(fitting) :]))
+
+
+class RecentTests(SynchronousTestCase):
+    """Who wrote the last messages."""
+
+    def said(self, id: str, messageId: str | None = None) -> RoomMessage:
+        """A message, to which its author gave an id."""
+        message = said(id)
+        if messageId is not None:
+            message.message.attributes["id"] = messageId
+        return message
+
+    def test_bounded(self) -> None:
+        """It is known of the last ones, whatever is kept of them."""
+        for length in (0, 20):
+            history = History(ROOM, length)
+            for number in range(RECENT + 1):
+                history.add(self.said(str(number), f"m{number}"))
+            self.assertEqual((len(history), len(list(history.recent()))), (length, RECENT))
+            self.assertEqual(next(history.recent()), ("1", "juliet@localhost", "m1", NOW))
+
+    def test_ids(self) -> None:
+        """An id of the author may be missing; one that is too long is not remembered."""
+        history = History(ROOM, 20)
+        for messageId in (None, "x" * 128, "x" * 129):
+            history.add(self.said("1", messageId))
+        self.assertEqual([sent.messageId for sent in history.recent()], ["", "x" * 128, ""])
+        self.assertEqual([item.messageId for item in history], ["", "x" * 128, ""])
+
+    def test_restored(self) -> None:
+        """What is restored is remembered, unless it is a tombstone."""
+        history = History(ROOM, 20)
+        rendered = said("a").rendered
+        history.restore(HistoryItem("1", NOW, "a@x", rendered, messageId="m"))
+        history.restore(HistoryItem("2", NOW, "a@x", rendered, retracted=True))
+        self.assertEqual(list(history.recent()), [("1", "a@x", "m", NOW)])
+
+    def test_retracted(self) -> None:
+        """A tombstone is marked; what is forgotten is not remembered."""
+        history = History(ROOM, 20)
+        for id in "abc":
+            history.add(self.said(id))
+        item = history.find("b")
+        assert item is not None
+        history.replace(item, said("x").rendered)
+        history.forget({"b": None})
+        self.assertEqual([each.retracted for each in history], [False, True, False])
+        self.assertEqual([sent.id for sent in history.recent()], ["a", "c"])
+        for number in range(RECENT):
+            history.add(self.said(str(number)))
+        self.assertEqual(len(list(history.recent())), RECENT)

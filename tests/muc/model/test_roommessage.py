@@ -8,7 +8,7 @@ from uuid import UUID
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.roommessage import randomIds
+from muccore.muc.model.roommessage import newId, randomIds
 
 
 class RandomIdTests(SynchronousTestCase):
@@ -21,3 +21,7 @@ class RandomIdTests(SynchronousTestCase):
         for text in found:
             id = UUID(text)
             self.assertEqual((id.version, id.variant, str(id)), (4, "specified in RFC 4122", text))
+
+    def test_newId(self) -> None:
+        """One at a time."""
+        self.assertEqual(len({UUID(newId()) for _ in range(300)}), 300)
