@@ -6,6 +6,7 @@ from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.occupantids import OccupantIds
+from muccore.muc.extensions.retraction import Retraction
 from muccore.muc.extensions.stanzaids import StanzaIds
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
@@ -28,4 +29,6 @@ def standardExtensions(archive: IArchiveStore | None = None, retention: float = 
         VCards(),
         AffiliationVersions(),
         UniqueNames(),
+        # The last one: what others refuse is not retracted.
+        Retraction(),
     ]

@@ -1,11 +1,17 @@
 # -*- test-case-name: tests.muc.model.test_storing -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Which messages of a room are kept: in its history, and in its archive (XEP-0313 §6.1.2, XEP-0334)."""
+"""
+Which messages of a room are kept: in its history, and in its archive (XEP-0313 §6.1.2, XEP-0334).
+
+Retractions (XEP-0424 §5.2) are kept whatever their senders want: without them, those who come later would still show
+what was retracted.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+from muccore.muc.model.retractions import isRetraction
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 
@@ -15,14 +21,19 @@ _NO_PERMANENT_STORE: Final = (ns.HINTS, "no-permanent-store")
 
 
 def isKept(message: Element) -> bool:
-    """Whether the history keeps a message: it has a body, and its sender does not mind."""
-    return message.child("body") is not None and _NO_STORE not in _names(message)
+    """Whether the history keeps a message: it has a body, and its sender does not mind; or it is a retraction."""
+    isWanted = message.child("body") is not None and _NO_STORE not in _names(message)
+    return isWanted or isRetraction(message)
 
 
 def isArchived(message: Element) -> bool:
-    """Whether an archive keeps a message: it has a body or a subject, or its sender wants that, unless they mind."""
+    """
+    Whether an archive keeps a message: it has a body or a subject, or its sender wants that, unless they mind; or it is
+    a retraction.
+    """
     names = _names(message)
-    return not (_NO_STORE in names or _NO_PERMANENT_STORE in names) and not _CONTENT.isdisjoint(names)
+    isRefused = _NO_STORE in names or _NO_PERMANENT_STORE in names
+    return not (isRefused or _CONTENT.isdisjoint(names)) or isRetraction(message)
 
 
 def _names(message: Element) -> set[tuple[str | None, str]]:

@@ -11,6 +11,9 @@ from muccore.xmpp import ns
 
 BODY, SUBJECT = "<body>a</body>", "<subject>a</subject>"
 STATE = "<active xmlns='http://jabber.org/protocol/chatstates'/>"
+RETRACTION = f"<retract xmlns='{ns.RETRACT}' id='a'/>"
+OLDER_RETRACTION = f"<apply-to xmlns='{ns.FASTEN}' id='a'><retract xmlns='{ns.RETRACT_0}'/></apply-to>"
+EDITED = f"<apply-to xmlns='{ns.FASTEN}' id='a'><edited xmlns='urn:x'/></apply-to>"
 STORE, NO_STORE, NO_PERMANENT_STORE = (
     f"<{name} xmlns='{ns.HINTS}'/>" for name in ("store", "no-store", "no-permanent-store")
 )
@@ -20,7 +23,10 @@ class StoringTests(SynchronousTestCase):
     """What is kept where."""
 
     def test_rules(self) -> None:
-        """Bodies are kept in both, subjects and what asks for it in the archive; hints against it are heeded."""
+        """
+        Bodies are kept in both, subjects and what asks for it in the archive. Hints against it are heeded, but not in
+        retractions.
+        """
         for inside, kept, archived in (
             (BODY, True, True),
             (SUBJECT, False, True),
@@ -31,6 +37,10 @@ class StoringTests(SynchronousTestCase):
             (BODY + NO_PERMANENT_STORE, True, False),
             (STORE + NO_STORE, False, False),
             ("<body xmlns='urn:x'/>", False, False),
+            (RETRACTION, True, True),
+            (RETRACTION + BODY + NO_STORE, True, True),
+            (OLDER_RETRACTION + NO_PERMANENT_STORE, True, True),
+            (EDITED, False, False),
         ):
             message = parseStanza(f"<message>{inside}</message>")
             self.assertEqual((isKept(message), isArchived(message)), (kept, archived), inside)

@@ -1,0 +1,166 @@
+# -*- test-case-name: tests.muc.model.test_retractions -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The stanzas of retractions (XEP-0424) and of moderated ones (XEP-0425), in their present form and in that of XEP-0425
+version 0.2, which many clients know only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from muccore.muc.model.pastmessages import PastMessage
+from muccore.muc.model.rendering import Actor
+from muccore.xmpp import ns
+from muccore.xmpp.datetimes import stamp
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.rendering import Rendered
+
+PAYLOADS: Final = frozenset({ns.RETRACT, ns.FASTEN, ns.MODERATE, ns.MODERATE_0})
+"""The namespaces of what retracts a message, or claims that it was retracted."""
+
+_IDENTITY: Final = frozenset({(ns.OCCUPANT_ID, "occupant-id"), (ns.STANZA_ID, "stanza-id")})
+
+
+@dataclass(frozen=True)
+class Moderation:
+    """
+    Who moderates, and why.
+
+    @ivar actor: the moderator.
+    @ivar by: their occupant JID, if they have a nick.
+    @ivar occupantId: their occupant id (XEP-0421), or C{None}.
+    @ivar reason: the reason, or C{None}.
+    """
+
+    actor: Actor
+    by: str | None = None
+    occupantId: str | None = None
+    reason: str | None = None
+
+
+def retractedBy(message: Element) -> Element | None:
+    """
+    Find the element of an occupant's message that retracts another, by its attribute C{id}: C{<retract/>}, or
+    C{<apply-to/>} around one of XEP-0424 version 0.3.
+
+    @return: C{None} if the message retracts nothing.
+    @raise StanzaError: C{bad-request} if it retracts several, C{forbidden} if it claims to be a moderator's retraction
+        or a tombstone, which come from the room only (XEP-0425 §5).
+    """
+    found = []
+    for child in message.childElements():
+        if child.uri == ns.FASTEN:
+            inner = {each.uri for each in child.childElements()}
+            isRetraction = ns.RETRACT_0 in inner or ns.RETRACT in inner
+        elif child.uri in PAYLOADS:
+            inner = {each.uri for each in child.childElements()} | {child.uri}
+            isRetraction = child.name == "retract" and child.uri == ns.RETRACT
+            if not isRetraction:
+                raise StanzaError("forbidden", text="Only the room may send this.")
+        else:
+            continue
+        if ns.MODERATE in inner or ns.MODERATE_0 in inner:
+            raise StanzaError("forbidden", text="Only the room announces what moderators retract.")
+        if isRetraction:
+            found.append(child)
+    if len(found) > 1:
+        raise StanzaError("bad-request", text="A message can retract only one other.")
+    return found[0] if found else None
+
+
+def isRetraction(message: Element) -> bool:
+    """Whether a message, which was sent already, retracts another."""
+    return any(
+        child.name == "retract" if child.uri == ns.RETRACT else child.uri == ns.FASTEN and _retracts(child)
+        for child in message.childElements()
+    )
+
+
+def _retracts(fastening: Element) -> bool:
+    inner = {each.uri for each in fastening.childElements()}
+    return not inner.isdisjoint({ns.RETRACT, ns.RETRACT_0, ns.MODERATE_0})
+
+
+def checkRetractable(past: PastMessage | None) -> PastMessage:
+    """
+    Check that a message can be retracted by whoever may do so, and return it.
+
+    @raise StanzaError: C{item-not-found} if it is not known (any more) or is retracted already, C{not-acceptable} if it
+        is a retraction itself (XEP-0425 §5: it is no content).
+    """
+    if past is None:
+        raise StanzaError("item-not-found", text="There is no such message, or it is too old.")
+    if past.retracted:
+        raise StanzaError("item-not-found", text="The message is retracted already.")
+    element = past.element
+    if element is not None and isRetraction(element):
+        raise StanzaError("not-acceptable", text="A retraction cannot be retracted.")
+    return past
+
+
+def tombstone(
+    past: PastMessage, room: str, retractionId: str, when: float, moderation: Moderation | None = None
+) -> Rendered | None:
+    """
+    Make what stays of a retracted message (XEP-0424 §4, XEP-0425 §4): who wrote it when, and its ids.
+
+    @param room: the bare JID of the room, whose stanza id stays.
+    @param retractionId: the C{id} attribute of the message that retracts it.
+    @param when: when it was retracted, in seconds since the epoch.
+    @param moderation: C{None} if its author has retracted it.
+    @return: C{None} if nothing is kept of the message anyway.
+    """
+    original = past.element
+    if original is None:
+        return None
+    made = Element((original.uri, original.name), None, {})
+    for key in ("type", "from", "id"):
+        if key in original.attributes:
+            made.attributes[key] = original.attributes[key]
+    retracted = made.add("retracted", ns.RETRACT, id=retractionId, stamp=stamp(when))
+    if moderation is not None:
+        _addModerated(retracted, ns.MODERATE, moderation)
+        older = _addModerated(made, ns.MODERATE_0, moderation)
+        older.add("retracted", ns.RETRACT_0, stamp=stamp(when))
+        for parent in (retracted, older):
+            _addReason(parent, moderation)
+    for child in original.childElements():
+        if (child.uri, child.name) in _IDENTITY and child.attributes.get("by", room) == room:
+            made.children.append(child)
+    return Rendered.of(made)
+
+
+def announcement(room: str, id: str, retracted: str, moderation: Moderation) -> Element:
+    """
+    Make the message by which a room announces that a moderator has retracted another (XEP-0425 §3.1). It has no body:
+    who does not know what it is sees nothing.
+
+    @param room: the bare JID of the room.
+    @param id: the C{id} attribute of the message.
+    @param retracted: the id of the retracted one in the room.
+    """
+    made = stanza("message", "groupchat", from_=room, id=id)
+    older = _addModerated(made.add("apply-to", ns.FASTEN, id=retracted), ns.MODERATE_0, moderation)
+    older.add("retract", ns.RETRACT_0)
+    _addReason(older, moderation)
+    retract = made.add("retract", ns.RETRACT, id=retracted)
+    _addModerated(retract, ns.MODERATE, moderation)
+    _addReason(retract, moderation)
+    return made
+
+
+def _addModerated(parent: Element, uri: str, moderation: Moderation) -> Element:
+    moderated = parent.add("moderated", uri)
+    if moderation.by is not None:
+        moderated.attributes["by"] = moderation.by
+    if moderation.occupantId is not None:
+        moderated.add("occupant-id", ns.OCCUPANT_ID, id=moderation.occupantId)
+    return moderated
+
+
+def _addReason(parent: Element, moderation: Moderation) -> None:
+    if moderation.reason:
+        parent.add("reason", text=moderation.reason)
