@@ -212,6 +212,10 @@ OCCUPANT_BANNED: Final = EventKind(
     "occupant-banned by {actor}: {target} from {room}",
     "An admin or owner has banned an account, or a whole domain, from a room.",
 )
+MESSAGES_RETRACTED: Final = EventKind(
+    "messages-retracted by {actor}: {count} of {target} in {room}",
+    "A moderator has retracted messages of an account; `-` if it is not known.",
+)
 EVENTS_SUPPRESSED: Final = EventKind(
     "events-suppressed from {address}: {count} more {kind} in the last minute were not logged",
     f"More than {LINE_LIMIT} events of one kind came from one source (an address, or the actor's JID) within a minute. "

@@ -5,6 +5,7 @@ from muccore.interfaces import IArchiveStore
 from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
+from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.retraction import Retraction
 from muccore.muc.extensions.stanzaids import StanzaIds
@@ -26,6 +27,7 @@ def standardExtensions(archive: IArchiveStore | None = None, retention: float = 
         StanzaIds(),
         *archives,
         AdHocCommands(),
+        ModeratedRetraction(),
         VCards(),
         AffiliationVersions(),
         UniqueNames(),

@@ -19,6 +19,17 @@ from muccore.xmpp.specs import Spec
 _KEY_BYTES = 32
 
 
+def occupantId(room: Room, account: JID) -> str | None:
+    """
+    Make the id of a user in a room, which need not be in it.
+
+    @param account: the bare JID.
+    @return: C{None} if the room has no occupant ids.
+    """
+    key = room.settings.extensions.get(OccupantIds.name)
+    return None if key is None else hmac.digest(bytes.fromhex(key), account.bare.encode(), "sha256").hex()
+
+
 class OccupantIds(RoomExtension):
     """The extension."""
 
@@ -32,6 +43,4 @@ class OccupantIds(RoomExtension):
 
     def stampOccupant(self, room: Room, account: JID) -> bytes:
         """Make the id of a user."""
-        key = bytes.fromhex(room.settings.extensions[self.name])
-        id = hmac.digest(key, account.bare.encode(), "sha256").hex()
-        return f"<occupant-id xmlns='{ns.OCCUPANT_ID}' id='{id}'/>".encode()
+        return f"<occupant-id xmlns='{ns.OCCUPANT_ID}' id='{occupantId(room, account)}'/>".encode()

@@ -41,21 +41,28 @@ class AffiliationItem:
 
     @ivar jid: a bare JID, or a domain for all its users.
     @ivar nick: the nick to reserve, C{""} to release it, C{None} to leave it.
+    @ivar retracting: whether everything that a user who is banned wrote is to be retracted, too.
     """
 
     jid: JID
     affiliation: Affiliation
     nick: str | None = None
     reason: str | None = None
+    retracting: bool = False
 
 
 @dataclass(frozen=True)
 class RoleItem:
-    """A role requested for the occupant with a nick."""
+    """
+    A role requested for the occupant with a nick.
+
+    @ivar retracting: whether everything that an occupant who is kicked wrote is to be retracted, too.
+    """
 
     nick: str
     role: Role
     reason: str | None = None
+    retracting: bool = False
 
 
 @dataclass
@@ -66,12 +73,14 @@ class PrivilegeChange:
     @ivar actor: the requester, unless users change their own affiliation.
     @ivar affiliates: the entries that change, for the store; empty if there is nothing to store.
     @ivar reasons: the reason for each key of C{affiliates} whose affiliation changes.
+    @ivar retracted: the users of whom everything that they wrote is to be retracted, with the reason.
     """
 
     actor: Actor | None = None
     affiliates: dict[str, Affiliate | None] = field(default_factory=dict)
     reasons: dict[str, str | None] = field(default_factory=dict)
     roles: list[tuple[Occupant, Role, str | None]] = field(default_factory=list)
+    retracted: dict[str, str | None] = field(default_factory=dict)
 
 
 def actorOf(room: Room, jid: JID) -> Actor:
@@ -121,6 +130,10 @@ def _planRole(room: Room, change: PrivilegeChange, actor: Occupant | None, item:
     isSelf = target is actor
     checkRoleChange(actor.role, actor.affiliation, target.role, target.affiliation, item.role, isSelf)
     change.roles.append((target, item.role, item.reason))
+    if item.retracting:
+        if item.role is not Role.NONE:
+            raise StanzaError("not-acceptable", text="What a user wrote is retracted with a kick or a ban only.")
+        change.retracted[target.account.bare] = item.reason
 
 
 def _planAffiliation(
@@ -134,10 +147,15 @@ def _planAffiliation(
     checkAffiliationChange(actorAffiliation, current, new)
     if not item.jid.local and (new >= Affiliation.ADMIN or item.nick):
         raise StanzaError("not-acceptable", text="A domain cannot be an admin or owner or have a reserved nickname.")
+    if item.retracting and (new is not Affiliation.OUTCAST or not item.jid.local):
+        raise StanzaError("not-acceptable", text="What a user wrote is retracted with a kick or a ban only.")
     entry = None if new is Affiliation.NONE else Affiliate(new.xmlName, _plannedNick(old, item), item.reason)
     # An earlier item may concern the same user.
     change.affiliates.pop(key, None)
     change.reasons.pop(key, None)
+    change.retracted.pop(key, None)
+    if item.retracting:
+        change.retracted[key] = item.reason
     if entry != old:
         change.affiliates[key] = entry
         if new is not current:
@@ -274,7 +292,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
             for session in occupant.sessions.values():
                 if room.sessions.get(session.jid) is session and session.seesJIDs:
                     room.sendOccupantList(session)
-        if change.affiliates or change.roles:
+        if change.affiliates or change.roles or change.retracted:
             tell(room.extensions.privilegesChanged, room, change)
 
     return announce

@@ -137,3 +137,17 @@ def _checkVoiceRevoked(actor: Affiliation, target: Affiliation, isSelf: bool) ->
         raise StanzaError("not-allowed")
     if target >= actor and target is not Affiliation.NONE and not isSelf:
         raise StanzaError("not-allowed")
+
+
+def checkModeration(role: Role | None, actor: Affiliation, author: Affiliation) -> None:
+    """
+    Check that a user may retract what another one wrote (XEP-0425 §3). Its text knows no ranks; here, as with voice
+    (§8.4), what admins and owners wrote is exempt from those below them: what is retracted does not come back.
+
+    @param role: the actor's role; C{None} if they are not in the room, where admins and owners act as moderators.
+    @raise StanzaError: C{forbidden} without the privilege, C{not-allowed} for an author who is exempt.
+    """
+    if role is not Role.MODERATOR and actor < Affiliation.ADMIN:
+        raise StanzaError("forbidden", text="Only moderators may retract what others wrote.")
+    if author >= Affiliation.ADMIN and author > actor:
+        raise StanzaError("not-allowed", text="You may not retract what an admin or owner above you wrote.")

@@ -38,13 +38,13 @@ def parseItems(room: Room, query: Element) -> list[AffiliationItem | RoleItem]:
 
 def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
     affiliation, role, nick = item.get("affiliation"), item.get("role"), item.get("nick")
-    reason = _reason(item)
+    reason, retracting = reasonIn(item), item.child("retract-all", ns.MODERATION) is not None
     if (affiliation is None) == (role is None):
         raise StanzaError("bad-request", text="An item must contain either a role or an affiliation.")
     if role is not None:
         if not nick:
             raise StanzaError("bad-request", text="To change a role, give the occupant's nickname.")
-        return RoleItem(prepareNick(nick), Role.parse(role), reason)
+        return RoleItem(prepareNick(nick), Role.parse(role), reason, retracting)
     assert affiliation is not None
     wanted = Affiliation.parse(affiliation)
     address = item.get("jid")
@@ -54,11 +54,13 @@ def _parseItem(room: Room, item: Element) -> AffiliationItem | RoleItem:
         if occupant is None:
             condition = "item-not-found" if nick else "bad-request"
             raise StanzaError(condition, text="To change an affiliation, give the user's address.")
-        return AffiliationItem(occupant.account, wanted, None, reason)
-    return AffiliationItem(parseAddress(address).bareJID(), wanted, prepareNick(nick) if nick else nick, reason)
+        return AffiliationItem(occupant.account, wanted, None, reason, retracting)
+    reserved = prepareNick(nick) if nick else nick
+    return AffiliationItem(parseAddress(address).bareJID(), wanted, reserved, reason, retracting)
 
 
-def _reason(item: Element) -> str | None:
+def reasonIn(item: Element) -> str | None:
+    """The text of the C{<reason/>} in an element, or C{None}; C{not-acceptable} if it is too long."""
     text = item.childText("reason") or ""
     if len(text) > REASON_LIMIT:
         raise StanzaError("not-acceptable", text=f"A reason may be at most {REASON_LIMIT} characters long.")

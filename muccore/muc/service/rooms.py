@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -32,7 +32,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
 
-def storeFailed(failure: Failure) -> None:
+def storeFailed(failure: Failure) -> NoReturn:
     """An errback that answers a stanza with C{internal-server-error} (of type C{wait}) for a store's error."""
     failure.trap(StoreError)
     Rooms.log.error("the room store failed: {error}", error=failure.getErrorMessage())
@@ -74,7 +74,7 @@ class Rooms:
         self._unclaimed: set[str] = set()
         self._unclaimedKnown = False
         self._unclaimedCall: IDelayedCall | None = None
-        self._changing: set[Deferred[None]] = set()
+        self._changing: set[Deferred[Any]] = set()
         self._stopping = False
 
     # Start and end
@@ -267,7 +267,7 @@ class Rooms:
 
     # Changes
 
-    def lockWhile(self, room: Room, sender: str, writing: Deferred[None]) -> Deferred[None]:
+    def lockWhile(self, room: Room, sender: str, writing: Deferred[Any]) -> Deferred[Any]:
         """
         Queue further changes of a room while one is being committed.
 

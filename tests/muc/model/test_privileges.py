@@ -7,7 +7,14 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.privileges import Affiliation, Role, checkRoleChange, initialRole, roleAfterAffiliationChange
+from muccore.muc.model.privileges import (
+    Affiliation,
+    Role,
+    checkModeration,
+    checkRoleChange,
+    initialRole,
+    roleAfterAffiliationChange,
+)
 from muccore.xmpp.errors import StanzaError
 
 OUTCAST, NONE, MEMBER, ADMIN, OWNER = Affiliation
@@ -70,3 +77,21 @@ class RoleTests(SynchronousTestCase):
         ):
             error = self.assertRaises(StanzaError, checkRoleChange, actorRole, OWNER, old, target, new, False)
             self.assertEqual(error.condition, condition)
+
+    def test_checkModeration(self) -> None:
+        """
+        Moderators, and admins outside the room, retract what others wrote; what admins and owners wrote only those of
+        their rank and above.
+        """
+        for role, actor, author, condition in (
+            (MODERATOR, NONE, NONE, None), (MODERATOR, NONE, MEMBER, None), (MODERATOR, NONE, ADMIN, "not-allowed"),
+            (MODERATOR, MEMBER, OWNER, "not-allowed"), (MODERATOR, ADMIN, ADMIN, None), (None, ADMIN, MEMBER, None),
+            (None, ADMIN, OWNER, "not-allowed"), (None, OWNER, OWNER, None), (None, MEMBER, NONE, "forbidden"),
+            (PARTICIPANT, MEMBER, NONE, "forbidden"), (VISITOR, NONE, OWNER, "forbidden"),
+            (MODERATOR, NONE, OUTCAST, None),
+        ):  # fmt: skip
+            if condition is None:
+                checkModeration(role, actor, author)
+            else:
+                error = self.assertRaises(StanzaError, checkModeration, role, actor, author)
+                self.assertEqual(error.condition, condition, (role, actor, author))
