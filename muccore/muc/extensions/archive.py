@@ -9,6 +9,7 @@ messages are kept.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,8 +28,10 @@ from muccore.interfaces import (
 )
 from muccore.interfaces.handlers import BARE, IQTable
 from muccore.log.logger import Logger
+from muccore.muc.extensions import archivedmessages
+from muccore.muc.extensions.archivedmessages import MICROSECONDS
 from muccore.muc.model.extension import ExtensionField, RoomExtension
-from muccore.muc.model.history import HistoryItem
+from muccore.muc.model.pastmessages import PastMessage
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roommessage import RoomMessage
@@ -41,7 +44,7 @@ from muccore.xmpp.archivequeries import ArchiveRequest
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import escapeAttribute, toAttribute
+from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
 from muccore.xmpp.specs import Spec
 
 WAITING: Final = 4
@@ -53,7 +56,6 @@ EXPIRY_INTERVAL: Final = 6 * 3600
 _FIRST_EXPIRY: Final = 300
 _LOG_INTERVAL: Final = 60
 _DAY: Final = 86400
-_MICROSECONDS: Final = 1_000_000
 
 _DAYS: Final = ExtensionField(
     "archive.days",
@@ -129,20 +131,23 @@ class RoomArchive(RoomExtension):
 
     def loading(self, room: Room) -> Deferred[None] | None:
         """Get the history from the archive."""
-        length = room.settings.historyLength
-        if not (room.settings.logged and length):
-            return None
+        if room.settings.logged and room.settings.historyLength:
+            return Deferred.fromCoroutine(archivedmessages.restoreHistory(self.store, room))
+        return None
 
-        def found(page: ArchivePage) -> None:
-            for item in page.items:
-                element = item.stanza.element
-                if not item.retracted and element.child("body") is not None:
-                    delayed = element.child("delay", ns.DELAY) is not None
-                    stanza = item.stanza.withoutElement()
-                    room.history.restore(HistoryItem(item.id, item.time / _MICROSECONDS, item.author, stanza, delayed))
+    # What is retracted, even if the room has switched its archive off meanwhile
 
-        # Some are no part of the history, such as new subjects.
-        return self.store.query(room.jid.bare, ArchiveQuery(before="", limit=2 * length)).addCallback(found)
+    def findMessage(self, room: Room, id: str) -> Deferred[PastMessage | None]:
+        """Find an archived message."""
+        return Deferred.fromCoroutine(archivedmessages.find(self.store, room.jid.bare, id))
+
+    def findMessagesBy(self, room: Room, account: str, limit: int) -> Deferred[Sequence[PastMessage]]:
+        """Find archived messages of an author."""
+        return Deferred.fromCoroutine(archivedmessages.findBy(self.store, room.jid.bare, account, limit))
+
+    def replaceMessages(self, room: Room, tombstones: Mapping[str, Rendered]) -> Deferred[int]:
+        """Replace archived messages by tombstones."""
+        return self.store.retract(room.jid.bare, tombstones)
 
     # Expiry
 
@@ -303,4 +308,4 @@ def _queryFailed(failure: Failure) -> None:
 
 
 def _microseconds(seconds: float) -> int:
-    return round(seconds * _MICROSECONDS)
+    return round(seconds * MICROSECONDS)
