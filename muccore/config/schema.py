@@ -33,12 +33,14 @@ from muccore.config.types import (
     ListOf,
     Network,
     NetworkAddress,
+    NodeAddress,
     Origin,
     Path,
     Secret,
     Size,
     Text,
 )
+from muccore.xmpp.jid import JID
 
 HANDLER_SECTION: Final = "handler:"
 """C{[handler:NAME]} has the options of the handler of this name."""
@@ -331,6 +333,13 @@ class MUCSection:
         Duration("0 s", "36500 d"),
         "0 s",
         "The time after which messages are deleted from the archives of rooms, whose owners can set less. 0: never.",
+    )
+    blockLists: tuple[JID, ...] = _option(
+        ListOf(NodeAddress()),
+        "",
+        "Real-time block lists that rooms follow: publish-subscribe nodes whose items are named after the SHA-256 "
+        "hashes of accounts and domains. Who is on one neither enters nor speaks without an affiliation, unless the "
+        "owner of the room switches that off.",
     )
     extraHandlers: tuple[HandlerDescription, ...] = _option(
         ListOf(HandlerType()),

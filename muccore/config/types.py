@@ -18,7 +18,8 @@ from twisted.python.filepath import FilePath
 from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.ini import Line
 from muccore.net.tls import dnsName
-from muccore.xmpp.jid import InvalidJID, prepareDomain
+from muccore.xmpp import jid
+from muccore.xmpp.jid import JID, InvalidJID, prepareDomain
 
 T = TypeVar("T")
 
@@ -216,6 +217,23 @@ class HostName(Type[str]):
             return prepareDomain(text)
         except (InvalidJID, UnicodeError) as e:
             raise InvalidValue(str(e)) from None
+
+
+class NodeAddress(Type[JID]):
+    """A node of a publish-subscribe service: the service's address with the node as resource."""
+
+    allowed = "a service and a node, such as rtbl.example.org/muc_bans_sha256"
+
+    def parse(self, text: str, base: FilePath[str]) -> JID:
+        """See L{Type.parse}."""
+        _, slash, node = text.partition("/")
+        try:
+            address = jid.parse(text)
+        except InvalidJID as e:
+            raise InvalidValue(str(e)) from None
+        if not slash or address.resource != node:
+            raise InvalidValue("no node" if not node else "not a node as it is written")
+        return address
 
 
 class Text(Type[str]):

@@ -86,7 +86,7 @@ class MUCHandler(RoomHandler):
         """
         super().__init__()
         if extensions is None:
-            extensions = standardExtensions(archive, options.archiveRetention)
+            extensions = standardExtensions(options, archive)
         self._standard = extensions
         self.extendRooms(())
         self.identities = (("conference", "text", options.name),)
@@ -105,18 +105,21 @@ class MUCHandler(RoomHandler):
         others = [extension for handler in handlers for extension in getattr(handler, "roomExtensions", ())]
         self._extensions = RoomExtensions([*others, *self._standard])
         self.features = (*type(self).features, *self._extensions.serviceFeatures)
-        iqs = dict(type(self).iqs)
+        iqs: dict[Any, Any] = dict(type(self).iqs)
+        stanzas: dict[Any, Any] = dict(type(self).stanzas)
         for extension in self._extensions:
-            for key, function in extension.iqs().items():
-                if key in iqs:
-                    raise InvalidHandler(f"an extension of rooms has {shownKey(key)}, which another one has as well")
-                iqs[key] = function
+            for table, added in ((iqs, extension.iqs()), (stanzas, extension.stanzas())):
+                for key, function in added.items():
+                    if key in table:
+                        text = f"an extension of rooms has {shownKey(key)}, which another one has as well"
+                        raise InvalidHandler(text)
+                    table[key] = function
         for offered in ("commands", "serviceCommands"):
             nodes = [command.node for each in self._extensions for command in getattr(each, offered)()]
             for node in nodes:
                 if nodes.count(node) > 1:
                     raise InvalidHandler(f"two extensions of rooms have the command {node!r}")
-        self.iqs = iqs
+        self.iqs, self.stanzas = iqs, stanzas
 
     def reconfigure(self, options: MUCServiceSettings) -> None:
         """Apply new settings of the service; existing rooms keep their configuration."""

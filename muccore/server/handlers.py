@@ -167,4 +167,5 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         presenceSize=muc.presenceSize,
         archiving=archiving,
         archiveRetention=muc.archiveRetention,
+        blockLists=muc.blockLists,
     )

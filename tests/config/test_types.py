@@ -24,11 +24,13 @@ from muccore.config.types import (
     Integer,
     ListOf,
     NetworkAddress,
+    NodeAddress,
     Origin,
     Path,
     Size,
     Text,
 )
+from muccore.xmpp import jid
 
 BASE = FilePath("/srv/muccore/etc")
 
@@ -105,6 +107,12 @@ class ParseTests(SynchronousTestCase):
     def test_sizesReadBack(self, size: int) -> None:
         """Sizes in bytes are parsed exactly."""
         self.assertEqual(Size("0 B", "1024 GiB").parse(f"{size} B", BASE), size)
+
+    def test_nodeAddress(self) -> None:
+        """A service and a node; the node is not prepared."""
+        self.assertParses(NodeAddress(), {"Rtbl.example/muc_bans": jid.parse("rtbl.example/muc_bans")})
+        self.assertParses(NodeAddress(), {"lists@rtbl.example/a/b": jid.parse("lists@rtbl.example/a/b")})
+        self.assertRefused(NodeAddress(), "", "rtbl.example", "rtbl.example/", "a..b/c", "rtbl.example/\u00aa")
 
     def test_hostName(self) -> None:
         """Host names are prepared as domainparts of addresses."""

@@ -27,6 +27,7 @@ from muccore.storage.memoryarchive import MemoryArchive
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
+from muccore.xmpp.jid import parse
 from tests.configuration import ENCRYPTED, ConfigurationFile
 
 
@@ -100,6 +101,7 @@ class SettingsTests(SynchronousTestCase):
                     "default_moderated": "yes",
                     "default_whois": "anyone",
                     "archive_retention": "11 s",
+                    "block_lists": "rtbl.example.org/bans",
                 },
                 storage={"archive": "memory:"},
             ),
@@ -122,6 +124,7 @@ class SettingsTests(SynchronousTestCase):
                 "presenceSize": 5 * 1024,
                 "archiving": True,
                 "archiveRetention": 11,
+                "blockLists": (parse("rtbl.example.org/bans"),),
             },
         )
         defaults = made.defaults

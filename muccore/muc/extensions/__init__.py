@@ -5,6 +5,7 @@ from muccore.interfaces import IArchiveStore
 from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
+from muccore.muc.extensions.blocklists import BlockLists
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.retraction import Retraction
@@ -12,17 +13,19 @@ from muccore.muc.extensions.stanzaids import StanzaIds
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import RoomExtension
+from muccore.muc.service.servicesettings import MUCServiceSettings
 
 
-def standardExtensions(archive: IArchiveStore | None = None, retention: float = 0) -> list[RoomExtension]:
+def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | None = None) -> list[RoomExtension]:
     """
     Make the extensions of the rooms of one service, in the order in which they are asked.
 
     @param archive: where messages are archived; C{None}: nowhere.
-    @param retention: see L{RoomArchive}.
     """
-    archives = [] if archive is None else [RoomArchive(archive, retention)]
+    archives = [] if archive is None else [RoomArchive(archive, options.archiveRetention)]
+    blockLists = [BlockLists(options.blockLists)] if options.blockLists else []
     return [
+        *blockLists,
         OccupantIds(),
         StanzaIds(),
         *archives,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from muccore.interfaces import Affiliate, Subject
-from muccore.interfaces.handlers import IQTable
+from muccore.interfaces.handlers import IQTable, StanzaTable
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation
@@ -137,6 +137,13 @@ class RoomExtension:
     def serviceCommands(self) -> Sequence[Command[RoomHandler]]:
         """Make the ad-hoc commands that it offers at the service."""
         return ()
+
+    def stanzas(self) -> StanzaTable:
+        """
+        Make the table of other stanzas to the service itself that it handles. Functions get C{(handler, stanza, to)};
+        they may decline, if they are so declared.
+        """
+        return {}
 
     # Discovery
 

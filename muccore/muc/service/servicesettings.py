@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from muccore.muc.model.roomsettings import RoomSettings
+from muccore.xmpp.jid import JID
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class MUCServiceSettings:
     @ivar presenceSize: largest presence payload that a room broadcasts, in bytes.
     @ivar archiving: whether rooms can have archives.
     @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
+    @ivar blockLists: the block lists to follow: for each, the address of its service with the node as resource.
     """
 
     name: str
@@ -43,3 +45,4 @@ class MUCServiceSettings:
     presenceSize: int
     archiving: bool
     archiveRetention: float
+    blockLists: tuple[JID, ...]

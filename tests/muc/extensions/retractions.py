@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from muccore.muc.extensions import standardExtensions
+from muccore.testing.defaults import defaultOptions
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -65,7 +66,7 @@ class RetractionTestCase(MUCTestCase):
         super().startServer(store, **options)
         self.keeper = Keeper()
         if self.keeping:
-            self.server = InMemoryServer(store, [*standardExtensions(), self.keeper], **options)
+            self.server = InMemoryServer(store, [*standardExtensions(defaultOptions()), self.keeper], **options)
 
     def setUp(self) -> None:
         super().setUp()

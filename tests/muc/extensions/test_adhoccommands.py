@@ -18,6 +18,7 @@ from muccore.muc.model.room import Room
 from muccore.muc.model.roomcommands import RoomCommand
 from muccore.muc.protocol.base import RoomHandler
 from muccore.routing.handler import Handler
+from muccore.testing.defaults import defaultOptions
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import jid, ns
@@ -253,4 +254,4 @@ class AdHocCommandTests(MUCTestCase):
 
     def test_standard(self) -> None:
         """It is one of the standard extensions."""
-        self.assertIn("commands", [each.name for each in standardExtensions()])
+        self.assertIn("commands", [each.name for each in standardExtensions(defaultOptions())])
