@@ -22,7 +22,7 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
 implements = (
-    Spec(4, "Data Forms", "2.13.2", "Forms in the server's own protocols; nothing is reported in tables."),
+    Spec(4, "Data Forms", "2.13.2", "Forms in the server's own protocols."),
     Spec(68, "Field Standardization for Data Forms", "1.3.0"),
 )
 
@@ -97,6 +97,27 @@ def form(
     for child in element.childElements():
         child.children.sort(key=_fieldPosition)
     return element
+
+
+def table(title: str, fields: Sequence[Field], rows: Iterable[Sequence[str]]) -> Element:
+    """
+    Build a form of type C{result} with items (XEP-0004 §3.4).
+
+    @param fields: the columns.
+    @param rows: the value for each, C{""} for none.
+    """
+    made = Element((ns.DATA, "x"), None, {"type": "result"})
+    made.add("title", text=title)
+    reported = made.add("reported")
+    for field in fields:
+        reported.add("field", var=field.var or "", type=field.type, label=field.label or "")
+    for row in rows:
+        item = made.add("item")
+        for field, value in zip(fields, row, strict=True):
+            cell = item.add("field", var=field.var or "")
+            if value:
+                cell.add("value", text=value)
+    return made
 
 
 def _fieldPosition(child: Element) -> int:

@@ -110,6 +110,24 @@ class BuildTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual(found.uri, ns.DATA)
 
+    def test_table(self) -> None:
+        """A table has its columns, and a field for each in every item, with a value if there is one (§3.4)."""
+        made = dataforms.table(
+            "Title",
+            (Field("jid-single", "who", "Who", required=True), Field("text-single", "n", "N")),
+            [("a@b", "1"), ("c@d", "")],
+        )
+        self.assertEqual(
+            canonical(made),
+            canonical(
+                "<x xmlns='jabber:x:data' type='result'><title>Title</title><reported>"
+                "<field var='who' type='jid-single' label='Who'/>"
+                "<field var='n' type='text-single' label='N'/></reported>"
+                "<item><field var='who'><value>a@b</value></field><field var='n'><value>1</value></field></item>"
+                "<item><field var='who'><value>c@d</value></field><field var='n'/></item></x>"
+            ),
+        )
+
 
 class ReadTests(SynchronousTestCase):
     """L{submitted}"""
