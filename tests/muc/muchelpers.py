@@ -278,6 +278,12 @@ def register(client: Client, nick: str | None, id: str = "q", to: str = ROOM) ->
     sendIQ(client, "set", f"<query xmlns='{ns.REGISTER}'>{payload}</query>", id, to)
 
 
+def execute(client: Client, node: str, payload: str = "", to: str = ROOM, id: str = "q", **attributes: str) -> None:
+    """Execute a command."""
+    more = "".join(f" {name}='{value}'" for name, value in attributes.items())
+    sendIQ(client, "set", f"<command xmlns='{ns.COMMANDS}' node='{node}'{more}>{payload}</command>", id, to)
+
+
 # Test cases
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Run every scenario of this folder, and the examples of docs/scenarios.md, each against a whole server of its own."""
+"""Run every scenario of this folder, and the examples of two pages of docs, each against a whole server of its own."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from muccore.testing.server import RunningServer, startServer
 _HERE: Final = Path(__file__).parent
 _ROOT: Final = _HERE.parent.parent
 _DOCUMENT: Final = _ROOT.joinpath("docs", "scenarios.md").read_text("utf-8")
+_ROOMS: Final = _ROOT.joinpath("docs", "rooms.md").read_text("utf-8")
 
 
 class ScenarioTests(TestCase):
@@ -66,6 +67,7 @@ for _path in sorted(_HERE.glob("*.scs")):
     _script = load(str(_path))
     setattr(ScenarioTests, f"test_{_path.stem}", _testOf(_path.stem, _script))
     setattr(ScenarioTests, f"test_{_path.stem}_websocket", _testOf(f"{_path.stem}_websocket", _script, True))
-for _number, _text in enumerate(re.findall(r"^```scansion\n(.*?)^```$", _DOCUMENT, re.DOTALL | re.MULTILINE), 1):
+_examples = re.findall(r"^```scansion\n(.*?)^```$", _DOCUMENT + _ROOMS, re.DOTALL | re.MULTILINE)
+for _number, _text in enumerate(_examples, 1):
     _script = parse(_text, str(_HERE / f"documentation-{_number}.scs"))
     setattr(ScenarioTests, f"test_documentation{_number}", _testOf(f"documentation{_number}", _script))

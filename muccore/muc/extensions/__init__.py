@@ -6,6 +6,7 @@ from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.blocklists import BlockLists
+from muccore.muc.extensions.hats import Hats
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.retraction import Retraction
@@ -29,6 +30,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         OccupantIds(),
         StanzaIds(),
         *archives,
+        Hats(),
         AdHocCommands(),
         ModeratedRetraction(),
         VCards(),

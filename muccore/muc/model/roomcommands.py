@@ -6,8 +6,22 @@ from __future__ import annotations
 
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
-from muccore.xmpp.commands import Command
+from muccore.xmpp.commands import Command, badPayload
 from muccore.xmpp.jid import JID
+
+
+def accountOf(room: Room, address: JID) -> JID:
+    """
+    The bare JID of the user with an address, which may be that of an occupant of the room.
+
+    @raise StanzaError: C{bad-payload} if there is no such occupant.
+    """
+    if address.bare != room.jid.bare:
+        return address.bareJID()
+    occupant = room.occupants.get(address.resource)
+    if occupant is None:
+        raise badPayload("There is no occupant with this address.")
+    return occupant.account
 
 
 class RoomCommand(Command[Room]):

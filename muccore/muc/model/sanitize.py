@@ -20,6 +20,9 @@ LANG: Final = (ns.XML, "lang")
 _LANGUAGE_LIMIT: Final = 64
 """Longer than any sensible tag (RFC 5646 §4.4.1); rooms repeat and store it."""
 
+_ROOM_ONLY: Final = frozenset({ns.HATS, ns.MUC_USER, ns.OCCUPANT_ID, "xmpp:prosody.im/protocol/hats:1"})
+"""Namespaces of which only rooms may send elements. COMPAT: the last is that of hats in older clients."""
+
 
 def languageOf(element: Element) -> str | None:
     """The language that an element declares; C{None} for one that is too long, too."""
@@ -42,12 +45,11 @@ def isForged(delay: Element, room: JID) -> bool:
 def isRoomOnly(child: Element, room: JID) -> bool:
     """
     Whether only the room may send a child: C{muc#user} (XEP-0045 §17.3), a forged delay, an occupant id (XEP-0421 §5),
-    or a stanza id of the room (XEP-0359 §3).
+    hats (XEP-0317), or a stanza id of the room (XEP-0359 §3).
     """
     uri = child.uri
     return (
-        uri == ns.MUC_USER
-        or uri == ns.OCCUPANT_ID
+        uri in _ROOM_ONLY
         or (uri == ns.DELAY and isForged(child, room))
         or (uri == ns.STANZA_ID and child.name == "stanza-id" and _isBy(child, room))
     )

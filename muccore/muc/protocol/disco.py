@@ -80,7 +80,7 @@ def _infoFields(room: Room, sender: JID) -> Iterator[tuple[str, str, str, bool |
         yield from extension.infoFields(room, sender)
     yield "muc#roominfo_occupants", "text-single", "Number of occupants", str(len(room.occupants))
     yield "muc#roominfo_subjectmod", "boolean", "Participants may change the subject", settings.changeSubject
-    if room.subject is not None and _mayKnowSubject(room, sender):
+    if room.subject is not None and mayKnowContents(room, sender):
         yield "muc#roominfo_subject", "text-single", "Room subject", room.subject.text
 
 
@@ -96,10 +96,10 @@ def _addForm(room: Room, sender: JID, answer: Element) -> None:
             field.add("value", text=str(int(each)) if isinstance(each, bool) else each)
 
 
-def _mayKnowSubject(room: Room, sender: JID) -> bool:
+def mayKnowContents(room: Room, sender: JID) -> bool:
     """
-    Whether the sender may know the subject. That of a room which not everybody can find and enter is for members and
-    occupants (XEP-0045 §14.4).
+    Whether the sender may know the subject and what else is in a room. That of one which not everybody can find and
+    enter is for members and occupants (XEP-0045 §14.4).
     """
     if isOpenToEverybody(room.settings):
         return room.affiliations.get(sender) is not Affiliation.OUTCAST

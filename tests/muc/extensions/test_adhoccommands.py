@@ -25,7 +25,19 @@ from muccore.xmpp import jid, ns
 from muccore.xmpp.commands import Command, CommandForm, CommandRequest, Completed
 from muccore.xmpp.dataforms import Field
 from muccore.xmpp.element import Element
-from tests.muc.muchelpers import HOST, ROOM, MUCTestCase, affiliation, form, join, role, sendAdmin, sendIQ, summaries
+from tests.muc.muchelpers import (
+    HOST,
+    ROOM,
+    MUCTestCase,
+    affiliation,
+    execute,
+    form,
+    join,
+    role,
+    sendAdmin,
+    sendIQ,
+    summaries,
+)
 
 
 class Pin(RoomCommand):
@@ -97,12 +109,6 @@ class Offering(RoomExtension):
     def serviceCommands(self) -> Sequence[Command[RoomHandler]]:
         """One at the service."""
         return [Count()]
-
-
-def execute(client: Client, node: str, payload: str = "", to: str = ROOM, id: str = "q", **attributes: str) -> None:
-    """Execute a command."""
-    more = "".join(f" {name}='{value}'" for name, value in attributes.items())
-    sendIQ(client, "set", f"<command xmlns='{ns.COMMANDS}' node='{node}'{more}>{payload}</command>", id, to)
 
 
 class AdHocCommandTests(MUCTestCase):

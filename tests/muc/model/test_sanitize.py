@@ -48,6 +48,12 @@ class RoomOnlyTests(SynchronousTestCase):
         others = ("romeo@localhost/orchard", "localhost", "other@conference.localhost")
         self.assertRoomOnly(False, *(DELAY % sender for sender in others))
 
+    def test_hats(self) -> None:
+        """Only the room gives hats (XEP-0317), also by the namespace that older clients know."""
+        hats = "<hats xmlns='{}'/>"
+        self.assertRoomOnly(True, hats.format(ns.HATS), hats.format("xmpp:prosody.im/protocol/hats:1"))
+        self.assertRoomOnly(False, hats.format("urn:xmpp:hats:1"))
+
 
 class ErrorByTests(SynchronousTestCase):
     """The C{by} of errors."""
