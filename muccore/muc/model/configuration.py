@@ -40,8 +40,10 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
         removed = [room.removeOccupant(occupant, 322) for occupant in nonMembers]
     voiced = []
     if old.moderated and not settings.moderated:
-        # In an unmoderated room everybody has voice (§4.2).
-        voiced = [occupant for occupant in room.occupants.values() if occupant.role is Role.VISITOR]
+        # In an unmoderated room everybody has voice (§4.2), unless an extension limits them.
+        limit, voice = room.extensions.limitRole, Role.PARTICIPANT
+        visitors = [occupant for occupant in room.occupants.values() if occupant.role is Role.VISITOR]
+        voiced = [each for each in visitors if limit(room, each.account, each.affiliation, voice) is voice]
         for occupant in voiced:
             occupant.role = Role.PARTICIPANT
             room.updateVisibility(occupant)

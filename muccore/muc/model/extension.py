@@ -23,7 +23,7 @@ from muccore.interfaces import Affiliate, Subject
 from muccore.interfaces.handlers import IQTable, StanzaTable
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import Occupant, OccupantSession
-from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomsettings import ConfigField, RoomSettings
 from muccore.xmpp.commands import Command
@@ -293,7 +293,20 @@ class RoomExtension:
     # Roles and affiliations
 
     def beforePrivilegeChange(self, room: Room, actor: JID, change: PrivilegeChange) -> None:
-        """Check a change of roles or affiliations, which the rules of the room allow. C{actor} is a full JID."""
+        """
+        Check a change of roles or affiliations, which the rules of the room allow. C{actor} is a full JID. Rows that
+        change together with them may be added to C{change.states}.
+        """
+
+    def limitRole(self, room: Room, account: JID, affiliation: Affiliation, role: Role) -> Role:
+        """
+        Limit the role that a user gets on entering, by a change of their affiliation, or when a room stops being
+        moderated. One that a moderator gives them is not limited.
+
+        @param account: the bare JID.
+        @return: the role, or a lower one than was asked for; at least that of visitor.
+        """
+        return role
 
     def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
         """Note that roles or affiliations have changed; those who were removed have gone."""

@@ -14,7 +14,7 @@ from muccore.log.logger import Logger
 from muccore.muc.model.extension import AffiliationStamps, RoomExtension
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import Occupant, OccupantSession
-from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.xmpp.element import Element
@@ -80,6 +80,7 @@ class RoomExtensions:
         self._stampEntry = self._overriding("stampEntry")
         self._stampAffiliations = self._overriding("stampAffiliations")
         self._loading = self._overriding("loading")
+        self._limitRole = self._overriding("limitRole")
         self._findMessage = self._overriding("findMessage")
         self._findMessagesBy = self._overriding("findMessagesBy")
         self._replaceMessages = self._overriding("replaceMessages")
@@ -163,6 +164,12 @@ class RoomExtensions:
             for each in (self._withAffiliationRows if changes else ())
             for key, value in each.affiliationRows(room, changes).items()
         }
+
+    def limitRole(self, room: Room, account: JID, affiliation: Affiliation, role: Role) -> Role:
+        """See L{RoomExtension.limitRole}; the lowest that any allows."""
+        for limit in self._limitRole:
+            role = min(role, limit(room, account, affiliation, role))
+        return role
 
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
         """Let each extension check, and perhaps replace, a message; see L{RoomExtension.beforeMessage}."""

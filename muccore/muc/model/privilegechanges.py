@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from muccore.interfaces import Affiliate
+from muccore.interfaces import Affiliate, RoomChange
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.announcements import Announcer
 from muccore.muc.model.extensionpoints import tell
@@ -74,6 +75,8 @@ class PrivilegeChange:
     @ivar affiliates: the entries that change, for the store; empty if there is nothing to store.
     @ivar reasons: the reason for each key of C{affiliates} whose affiliation changes.
     @ivar retracted: the users of whom everything that they wrote is to be retracted, with the reason.
+    @ivar states: rows of extensions that change together with these, as in L{RoomChange.states}.
+    @ivar absent: once it is applied: the keys of C{reasons} that no presence of their users announces.
     """
 
     actor: Actor | None = None
@@ -81,6 +84,12 @@ class PrivilegeChange:
     reasons: dict[str, str | None] = field(default_factory=dict)
     roles: list[tuple[Occupant, Role, str | None]] = field(default_factory=list)
     retracted: dict[str, str | None] = field(default_factory=dict)
+    states: dict[tuple[str, str], Any] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+
+    def stored(self) -> RoomChange:
+        """What the store has to change."""
+        return RoomChange(self.affiliates, states=self.states)
 
 
 def actorOf(room: Room, jid: JID) -> Actor:
@@ -236,6 +245,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
     """
     putRows(room, room.extensions.affiliationRows(room, change.affiliates))
     room.affiliations.update(change.affiliates)
+    putRows(room, change.states)
     removed: list[tuple[str, OccupantPresence]] = []
     changed: dict[str, tuple[str, Occupant, str | None]] = {}
     newlyPrivileged: dict[str, Occupant] = {}
@@ -263,7 +273,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
                 remove(occupant, 321, reason, own)
             elif new is not old:
                 role = roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated)
-                update(occupant, role, reason, own)
+                update(occupant, room.extensions.limitRole(room, occupant.account, new, role), reason, own)
             else:
                 continue
             isAnnounced = isAnnounced or own == key
@@ -276,6 +286,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
                 remove(occupant, 307, reason)
             else:
                 update(occupant, role, reason)
+    change.absent = [key for key, _ in absent]
     announced = [*(key for key, _ in absent), *(key for key, _ in removed), *(key for key, _, _ in changed.values())]
     announcer = Announcer(room, [key for key in dict.fromkeys(announced) if key], change.actor)
     for key, reason in absent:

@@ -212,8 +212,8 @@ class Room:
         affiliation = self.affiliations.get(request.jid)
         occupant = self._checkMayEnter(request, affiliation)
         if occupant is None:
-            role = initialRole(affiliation, self.settings.moderated)
-            account = request.jid.bareJID()
+            account, role = request.jid.bareJID(), initialRole(affiliation, self.settings.moderated)
+            role = self.extensions.limitRole(self, account, affiliation, role)
             stamps = self.extensions.stampOccupant(self, account)
             occupant = Occupant(self.jid, request.nick, account, affiliation, role, stamps)
             occupant.presenceStamps = self.extensions.stampPresence(self, occupant)

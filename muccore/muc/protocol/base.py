@@ -16,11 +16,13 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED
+from muccore.muc.model import privilegechanges
+from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service.rooms import Rooms, storeFailed
@@ -103,6 +105,28 @@ class RoomHandler(Handler):
             return ANSWERED
 
         return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce)
+
+    def changeByService(self, room: Room, plan: Callable[[], PrivilegeChange]) -> Deferred[Any]:
+        """
+        Change privileges for the service itself: like any other change, after those before it, and durable before it
+        is announced. Nothing happens if the room has ended by then.
+
+        @param plan: makes the change when it is its turn.
+        @return: fires when the change is announced; fails with L{StanzaError} if the store does.
+        """
+
+        def change() -> Any:
+            if self.rooms.live.get(room.jid.bare) is not room:
+                return None
+            planned = plan()
+            writing = self.storeChange(room, planned.stored())
+            return self.commitThenAnnounce(
+                room, room.jid.bare, writing, lambda: privilegechanges.apply(room, planned)()
+            )
+
+        if room.changeQueue.changing:
+            return room.changeQueue.enqueue(room.jid.bare, False, change)
+        return maybeDeferred(change)
 
 
 def noSuchRoom(handler: RoomHandler, element: Element, to: JID) -> Any:

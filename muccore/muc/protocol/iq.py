@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
 
-from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
 from muccore.muc.model import configuration, privilegechanges
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
+from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.protocol import admin, disco, owner, register, roomlist
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom, noSuchRoom
 from muccore.muc.service import roomlog
@@ -61,7 +62,7 @@ def _applyPrivilegeChange(handler: RoomHandler, iq: Element, room: Room, plan: p
         roomlog.logChanges(room, iq.attributes["from"], plan)
         return privilegechanges.apply(room, plan)
 
-    return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(plan.affiliates)), apply)
+    return handler.commitAndReply(iq, room, handler.storeChange(room, plan.stored()), apply)
 
 
 @dispatchToRoom()
@@ -98,9 +99,11 @@ def _configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Conf
 
     writing: Deferred[Any] | None = None
     if room.locked:
-        writing = handler.rooms.store.save(room.jid.bare, room.record(wanted.settings, wanted.plan.affiliates))
+        record = recordOf(room, wanted.settings, wanted.plan.affiliates, wanted.plan.states)
+        writing = handler.rooms.store.save(room.jid.bare, record)
     elif wanted.settings != room.settings or wanted.plan.affiliates:
-        writing = handler.storeChange(room, RoomChange(wanted.plan.affiliates, **wanted.settings.stored()))
+        change = replace(wanted.plan.stored(), **wanted.settings.stored())
+        writing = handler.storeChange(room, change)
     return handler.commitAndReply(iq, room, writing, apply)
 
 

@@ -92,7 +92,12 @@ def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     return None
 
 
-@dispatchToRoom(changing=lambda room, message: invite.isInvitation(message))
+def _isChanging(room: Room, message: Element) -> bool:
+    """Whether a message may change what is stored: an invitation, or a form with which a moderator grants voice."""
+    return invite.isInvitation(message) or message.child("x", ns.DATA) is not None
+
+
+@dispatchToRoom(changing=_isChanging)
 def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """Handle an invitation, its refusal, or a voice form (§7.8, §7.13, §8.6)."""
     x = message.child("x", ns.MUC_USER)
@@ -104,7 +109,7 @@ def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
             return invite.decline(room, parse(message.attributes["from"]), message, declined, handler.send)
     form = message.child("x", ns.DATA)
     if form is not None:
-        return _voice(message, room, form)
+        return _voice(handler, message, room, form)
     if message.get("type") == "headline":
         return None
     raise StanzaError("bad-request", text="A message to the room must be of type groupchat.")
@@ -126,22 +131,24 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
             handler.send(invitation)
         announceApplied()
 
-    writing = handler.storeChange(room, RoomChange(plan.affiliates))
+    writing = handler.storeChange(room, plan.stored())
     return handler.commitThenAnnounce(room, sender.full, writing, announce)
 
 
-def _voice(message: Element, room: Room, form: Element) -> None:
+def _voice(handler: RoomHandler, message: Element, room: Room, form: Element) -> Any:
     session = _session(room, message)
     if form.get("type") == "cancel":
         # A moderator declines to decide (§8.6).
-        return
+        return None
     values = voice.formValues(form)
     if not voice.isApproval(values):
         voice.request(room, session, values)
-        return
+        return None
     item = voice.approval(room, session.occupant, values)
-    if item is not None:
-        moderator = parse(session.jid)
-        plan = privilegechanges.plan(room, moderator, [item])
-        privilegechanges.check(room, moderator, plan)
-        privilegechanges.apply(room, plan)()
+    if item is None:
+        return None
+    moderator = parse(session.jid)
+    plan = privilegechanges.plan(room, moderator, [item])
+    privilegechanges.check(room, moderator, plan)
+    writing = handler.storeChange(room, plan.stored())
+    return handler.commitThenAnnounce(room, session.jid, writing, lambda: privilegechanges.apply(room, plan)())

@@ -16,6 +16,8 @@ from muccore.muc.model.extensionpoints import RoomExtensions
 from muccore.muc.model.messages import isSubjectChange
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.pastmessages import PastMessage
+from muccore.muc.model.privilegechanges import PrivilegeChange
+from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
@@ -33,6 +35,7 @@ from tests.muc.muchelpers import (
     MUCTestCase,
     affiliation,
     configure,
+    form,
     join,
     leave,
     register,
@@ -714,6 +717,86 @@ class ServiceTests(MUCTestCase):
         self.assertNoResult(stopping)
         waiting.callback(None)
         self.successResultOf(stopping)
+
+
+class Limit(RoomExtension):
+    """Lets nobody but admins be more than a visitor, and counts changes of privileges in a row of the room."""
+
+    name = "limit"
+
+    def limitRole(self, room: Room, account: JID, affiliation: Affiliation, role: Role) -> Role:
+        """Limit it."""
+        return role if affiliation >= Affiliation.ADMIN or account.local == "nurse" else Role.VISITOR
+
+    def beforePrivilegeChange(self, room: Room, actor: JID, change: PrivilegeChange) -> None:
+        """Count it."""
+        change.states[self.name, "count"] = room.states.get(self.name, {}).get("count", 0) + 1
+
+
+class PrivilegeTests(MUCTestCase):
+    """Roles that are limited, and rows that change together with privileges."""
+
+    def startServer(self, store: object = None, **options: object) -> None:
+        super().startServer()
+        self.server = InMemoryServer(store, extensions=[Limit(), RoomExtension()])  # type: ignore[arg-type]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo, self.juliet, self.nurse = self.login("romeo", "juliet", "nurse")
+        self.createRoom(self.romeo)
+        self.enterAll(self.juliet, self.nurse)
+
+    def roles(self) -> list[str]:
+        """The roles of all occupants."""
+        return [occupant.role.xmlName for occupant in self.room().occupants.values()]
+
+    def test_limits(self) -> None:
+        """On entering, by a new affiliation, and when a room stops being moderated; but not if a moderator gives it."""
+        limited = ["moderator", "visitor", "participant"]
+        self.assertEqual(self.roles(), limited)
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "member"), affiliation("nurse@localhost", "member"))
+        self.assertEqual(self.roles(), limited)
+        configure(self.romeo, moderatedroom=True)
+        sendAdmin(self.romeo, role("Nurse", "visitor"))
+        self.discardReceived()
+        configure(self.romeo, moderatedroom=False)
+        self.assertEqual(self.roles(), limited)
+        self.assertEqual([line for line in summaries(self.juliet) if "Juliet" in line], [])
+        sendAdmin(self.romeo, role("Juliet", "participant"))
+        self.assertEqual(self.roles(), ["moderator", "participant", "participant"])
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
+        self.assertEqual(self.roles(), ["moderator", "moderator", "participant"])
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "none"))
+        self.assertEqual(self.roles(), limited)
+
+    def test_rows(self) -> None:
+        """They are stored with changes of affiliations and of roles, by whatever request."""
+        approval = form(
+            ns.MUC_REQUEST,
+            {"muc#role": "participant", "muc#roomnick": "Juliet", "muc#request_allow": True},
+        )
+        invitation = f"<x xmlns='{ns.MUC_USER}'><invite to='paris@localhost'/></x>"
+        for count, send in enumerate(
+            (
+                lambda: sendAdmin(self.romeo, affiliation("juliet@localhost", "member")),
+                lambda: configure(self.romeo, membersonly=True, roomadmins=["nurse@localhost"]),
+                lambda: sendAdmin(self.romeo, role("Juliet", "visitor")),
+                lambda: register(self.juliet, "Juliet"),
+                lambda: self.romeo.sends(f"<message to='{ROOM}'>{approval}</message>"),
+                lambda: self.romeo.sends(f"<message to='{ROOM}'>{invitation}</message>"),
+            ),
+            1,
+        ):
+            send()
+            self.assertEqual(self.room().states, {"limit": {"count": count}})
+            self.assertEqual(self.storedRecord().states, {"limit": {"count": count}})
+
+    def test_first(self) -> None:
+        """So are those of the first configuration."""
+        other = ROOM.replace("room", "other")
+        join(self.juliet, "Juliet", to=other)
+        configure(self.juliet, to=other, roomadmins=["nurse@localhost"])
+        self.assertEqual(self.storedRecord(other).states, {"limit": {"count": 1}})
 
 
 class FieldTests(SynchronousTestCase):

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.interfaces import Affiliate
 from muccore.muc.model.affiliations import Affiliations
 from muccore.muc.model.room import Room
-from muccore.muc.model.roomrecord import putRows
+from muccore.muc.model.roomrecord import putRows, recordOf
 from muccore.testing.defaults import defaultOptions
 from muccore.xmpp.jid import parse
 
@@ -25,6 +25,13 @@ class RoomRecordTests(SynchronousTestCase):
         record = self.room.record(changes={"c@d": None, "e@f": Affiliate("admin")})
         self.assertEqual(record.affiliates, {"a@b": Affiliate("owner"), "e@f": Affiliate("admin")})
         self.assertIsNotNone(self.room.affiliations.entry("c@d"))
+
+    def test_rowsToCome(self) -> None:
+        """It may have rows after a change as well."""
+        putRows(self.room, {("hats", "a"): 1})
+        record = recordOf(self.room, self.room.settings, {}, {("hats", "a"): None, ("mood", "x"): 2})
+        self.assertEqual(record.states, {"mood": {"x": 2}})
+        self.assertEqual(self.room.states["hats"], {"a": 1})
 
     def test_rows(self) -> None:
         """Rows are put and removed one by one; names without rows are left out, and later changes do not reach it."""

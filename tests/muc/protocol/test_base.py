@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.python.failure import Failure
+
+from muccore.interfaces import Affiliate
+from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.testing.doubles import WRITES
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
+from muccore.xmpp.errors import StanzaError
 from tests.muc.muchelpers import (
     ROOM,
     affiliation,
@@ -318,3 +323,68 @@ class MeanwhileTests(SlowStoreTestCase):
         peter = self.enter("peter", "Nurse")
         self.store.release()
         self.assertNothingReceived(peter, self.juliet)
+
+
+class ServiceTests(SlowStoreTestCase):
+    """Changes by the service itself."""
+
+    def change(self, count: int = 1) -> list[object]:
+        """Take Juliet's membership as the service, several times; return what has come of each so far."""
+        outcomes: list[object] = []
+
+        def plan() -> PrivilegeChange:
+            entry = self.room().affiliations.entry("juliet@localhost")
+            reason = f"was {entry and entry.affiliation}"
+            return PrivilegeChange(affiliates={"juliet@localhost": None}, reasons={"juliet@localhost": reason})
+
+        for _ in range(count):
+            self.server.muc.changeByService(self.room(), plan).addBoth(outcomes.append)
+        return outcomes
+
+    def test_announced(self) -> None:
+        """It is announced without an actor once it is durable; those after it are planned on its result."""
+        outcomes = self.change(2)
+        self.assertNothingReceived()
+        self.store.release()
+        self.assertEqual(outcomes, [None])
+        self.assertReceived(
+            self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a reason=was member 321 110"
+        )
+        self.assertReceived(self.romeo, "Juliet unavailable none/none jid=juliet@localhost/a reason=was member 321")
+        self.assertEqual(self.storedAffiliations(), {"romeo@localhost": "owner"})
+        self.store.release()
+        self.assertEqual(outcomes, [None, None])
+        self.assertReceived(self.romeo, "room normal item juliet@localhost none reason=was None")
+
+    def test_queued(self) -> None:
+        """It waits for changes before it, and those after it wait for it."""
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
+        outcomes = self.change()
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "owner"), id="r")
+        self.store.release()
+        self.discardReceived()
+        self.assertEqual((outcomes, self.store.held), ([], ["change"]))
+        self.store.release()
+        self.assertIn("reason=was admin", summaries(self.romeo)[0])
+        self.assertEqual((len(outcomes), self.store.held), (1, ["change"]))
+        self.store.release()
+        self.assertEqual(self.storedAffiliations()["juliet@localhost"], "owner")
+
+    def test_fails(self) -> None:
+        """If the store fails, nothing has changed, and the caller is told."""
+        self.failing.failing = frozenset(["change"])
+        outcomes = self.change()
+        self.store.release()
+        [failure] = outcomes
+        assert isinstance(failure, Failure)
+        self.assertEqual(failure.trap(StanzaError), StanzaError)
+        self.assertNothingReceived()
+        self.assertEqual(self.room().affiliations.entry("juliet@localhost"), Affiliate("member"))
+
+    def test_ended(self) -> None:
+        """Nothing happens in a room that has ended meanwhile."""
+        sendOwner(self.romeo, "<destroy/>")
+        outcomes = self.change()
+        self.store.release()
+        self.assertEqual((outcomes, self.store.held), ([None], []))
+        self.assertIsNone(self.record())
