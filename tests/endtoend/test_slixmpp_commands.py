@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from slixmpp import JID
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
 from tests.endtoend.serverprocess import CLEAN
-from tests.endtoend.slixmppthread import ROOM, Slixmpp
+from tests.endtoend.slixmppthread import ROOM, Slixmpp, statuses
 from tests.endtoend.test_slixmpp import SlixmppTests as _SlixmppTests
 
 HATS = "urn:xmpp:hats:commands:"
@@ -101,3 +103,34 @@ class CommandTests(_SlixmppTests):
         await self.execute(romeo, f"{HATS}unassign", hats__jid="juliet@localhost", hats__uri=uri)
         presence = await juliet.nextPresence("Juliet", "available")
         self.assertFalse(presence.get_plugin("hats", check=True))
+
+    async def test_timed(self) -> None:
+        """A moderator mutes an occupant; it ends by itself. A ban that ends while the server is down is over then."""
+        await self.asyncioThread.run(self.muteAndBan())
+        self.assertEqual(await self.server.stop(), CLEAN)
+        # Ends are rounded up to full seconds.
+        await deferLater(reactor, 2.0)  # type: ignore[arg-type]
+        await self.server.start()
+        await self.asyncioThread.run(self.enterAfterBan())
+        self.assertEqual(self.server.unexpectedLines, [])
+
+    async def muteAndBan(self) -> None:
+        """Mute, wait for the end, and ban."""
+        romeo, juliet = [await self.logIn(name) for name in ("romeo", "juliet")]
+        await self.createRoom(romeo)
+        await juliet.room.join_muc_wait(JID(ROOM), "Juliet")
+        await juliet.nextPresence("Juliet", "available")
+        await self.execute(romeo, "x-muc#mute", occupant="Juliet", duration="1s", reason="Hush")
+        muted = (await juliet.nextPresence("Juliet", "available"))["muc"]
+        self.assertEqual(muted["role"], "visitor")
+        self.assertRegex(muted["item"]["reason"], r"^Hush \(until [0-9TZ:-]+\)$")
+        back = (await juliet.nextPresence("Juliet", "available"))["muc"]
+        self.assertEqual((back["role"], back["item"]["reason"]), ("participant", "The mute is over."))
+        await self.execute(romeo, "x-muc#ban", jid="juliet@localhost", duration="1s")
+        self.assertEqual(statuses(await juliet.nextPresence("Juliet", "unavailable")), {110, 301})
+
+    async def enterAfterBan(self) -> None:
+        """Enter."""
+        juliet = await self.logIn("juliet")
+        await juliet.room.join_muc_wait(JID(ROOM), "Juliet")
+        self.assertEqual(statuses(await juliet.nextPresence("Juliet", "available")), {110})

@@ -11,6 +11,7 @@ from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.retraction import Retraction
 from muccore.muc.extensions.stanzaids import StanzaIds
+from muccore.muc.extensions.timedprivileges import TimedPrivileges
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import RoomExtension
@@ -31,6 +32,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         StanzaIds(),
         *archives,
         Hats(),
+        TimedPrivileges(),
         AdHocCommands(),
         ModeratedRetraction(),
         VCards(),
