@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from muccore.muc.extensions import standardExtensions
+from muccore.testing.defaults import defaultOptions
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
@@ -324,4 +325,4 @@ class HatTests(RoomTestCase):
 
     def test_standard(self) -> None:
         """It is one of the standard extensions."""
-        self.assertIn("hats", [each.name for each in standardExtensions()])
+        self.assertIn("hats", [each.name for each in standardExtensions(defaultOptions())])

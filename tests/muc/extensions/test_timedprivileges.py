@@ -6,6 +6,7 @@ from __future__ import annotations
 from muccore.muc.extensions import standardExtensions
 from muccore.muc.extensions.timedprivileges import RETRY
 from muccore.muc.model import invitations, timedprivileges
+from muccore.testing.defaults import defaultOptions
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from tests.muc.extensions.timedhelpers import DAY, HOUR, TimedTestCase
 from tests.muc.muchelpers import (
@@ -524,4 +525,4 @@ class EndTests(TimedTestCase):
 
     def test_standard(self) -> None:
         """It is one of the standard extensions."""
-        self.assertIn("timed", [each.name for each in standardExtensions()])
+        self.assertIn("timed", [each.name for each in standardExtensions(defaultOptions())])
