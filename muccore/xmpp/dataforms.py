@@ -9,6 +9,7 @@ the sender states are ignored, and errors become L{StanzaError}.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,7 @@ from muccore.xmpp.specs import Spec
 implements = (
     Spec(4, "Data Forms", "2.13.2", "Forms in the server's own protocols."),
     Spec(68, "Field Standardization for Data Forms", "1.3.0"),
+    Spec(122, "Data Forms Validation", "1.0.2", "Ranges of whole numbers."),
 )
 
 FORM_TYPE: Final = "FORM_TYPE"
@@ -32,7 +34,10 @@ Value = bool | str | JID | Sequence[str] | Sequence[JID] | None
 
 _LISTS: Final = frozenset(["jid-multi", "list-multi", "text-multi"])
 _TYPES: Final = _LISTS | {"boolean", "fixed", "hidden", "jid-single", "list-single", "text-private", "text-single"}
-_FIELD_ORDER: Final = {"desc": 0, "required": 1, "value": 2, "option": 3}
+_FIELD_ORDER: Final = {"desc": 0, "required": 1, "validate": 2, "value": 3, "option": 4}
+_INTEGER: Final = re.compile("[+-]?[0-9]+")
+_DIGITS_LIMIT: Final = 18
+"""Digits of a number that is read at all."""
 _BOOLEANS: Final = {"0": False, "false": False, "1": True, "true": True}
 
 
@@ -48,6 +53,7 @@ class Field:
     @ivar open: whether a list accepts values that are not among its options.
     @ivar required: whether it must be filled in.
     @ivar desc: a longer explanation, or C{None}.
+    @ivar bounds: the least and the greatest value of a whole number (XEP-0122); C{None} for other values.
     """
 
     type: str
@@ -57,6 +63,7 @@ class Field:
     open: bool = False
     required: bool = False
     desc: str | None = None
+    bounds: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.type not in _TYPES:
@@ -92,7 +99,9 @@ def form(
         # wokkel writes booleans as words; old clients read 0 and 1 only.
         values = ["1" if v is True else "0" if v is False else str(v) for v in values]
         options = [data_form.Option(option, label) for option, label in field.options]
-        made.addField(_TextField(field.type, field.var, None, values, options, field.label, field.desc, field.required))
+        text = _TextField(field.type, field.var, None, values, options, field.label, field.desc, field.required)
+        text.bounds = field.bounds
+        made.addField(text)
     element = copyOf(made.toElement())
     for child in element.childElements():
         child.children.sort(key=_fieldPosition)
@@ -128,8 +137,21 @@ def _fieldPosition(child: Element) -> int:
 class _TextField(data_form.Field):  # type: ignore[misc]
     """A field whose values are text; wokkel's check would convert booleans and prepare JIDs again."""
 
+    bounds: tuple[int, int] | None = None
+
     def typeCheck(self) -> None:
         """Check nothing."""
+
+    def toElement(self, asForm: bool = False) -> Any:
+        """Build it, in a form with its bounds (XEP-0122 §3.2.2)."""
+        made = super().toElement(asForm)
+        if asForm and self.bounds is not None:
+            validate = made.addElement((ns.DATA_VALIDATE, "validate"))
+            validate["datatype"] = "xs:integer"
+            least, greatest = self.bounds
+            bounds = validate.addElement("range")
+            bounds["min"], bounds["max"] = str(least), str(greatest)
+        return made
 
 
 def find(parent: Element) -> Element | None:
@@ -170,6 +192,15 @@ def _jid(field: Field, text: str) -> JID:
         raise _unacceptable(field, f"not a JID: {e}") from None
 
 
+def _number(field: Field, text: str, least: int, greatest: int) -> str:
+    """Check a whole number, and write it in decimal digits."""
+    if not _INTEGER.fullmatch(text):
+        raise _unacceptable(field, "not a whole number")
+    if len(text) > _DIGITS_LIMIT or not least <= int(text) <= greatest:
+        raise _unacceptable(field, f"not from {least} to {greatest}")
+    return str(int(text))
+
+
 def _convert(field: Field, values: list[str]) -> Value:
     """Convert the values of a field to its type."""
     if field.type in _LISTS:
@@ -192,6 +223,8 @@ def _convert(field: Field, values: list[str]) -> Value:
             raise _unacceptable(field, "neither true nor false") from None
     if field.type == "jid-single":
         return _jid(field, value) if value.strip() else None
+    if field.bounds is not None:
+        return _number(field, value.strip(), *field.bounds)
     if field.type == "list-single" and not field.open and value not in (option for option, _ in field.options):
         raise _unacceptable(field, "not one of the options")
     return value
@@ -207,8 +240,8 @@ def submitted(x: Element, namespace: str, fields: Iterable[Field]) -> Mapping[st
     @param x: the form.
     @param namespace: the C{FORM_TYPE} it must have, if it has one (forms without it are legal: XEP-0068).
     @param fields: those of the form that was sent out.
-    @return: values by name: C{bool}, C{str}, L{JID}, a tuple for a C{-multi} field, or C{None} for an empty
-        C{jid-single}; C{None} instead of the mapping if the form was cancelled.
+    @return: values by name: C{bool}, C{str} (digits for a bounded field), L{JID}, a tuple for a C{-multi} field, or
+        C{None} for an empty C{jid-single}; C{None} instead of the mapping if the form was cancelled.
     @raise StanzaError: C{bad-request} if it is not a submission of this form; C{not-acceptable} for an invalid value or
         a required field that is empty or missing. A form without fields is complete: it accepts the defaults of a room
         (XEP-0045 §10.1.2).

@@ -21,8 +21,8 @@ FRAMING: Final = "urn:ietf:params:xml:ns:xmpp-framing"
 
 # Extensions
 DATA: Final = "jabber:x:data"
-DATA_VALIDATE: Final = "http://jabber.org/protocol/xdata-validate"
 COMMANDS: Final = "http://jabber.org/protocol/commands"
+DATA_VALIDATE: Final = "http://jabber.org/protocol/xdata-validate"
 DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"
 DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"
 MUC: Final = "http://jabber.org/protocol/muc"

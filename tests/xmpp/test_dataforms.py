@@ -27,6 +27,7 @@ FIELDS = [
     Field("jid-single", "one"),
     Field("text-multi", "lines"),
     Field("hidden", "token"),
+    Field("text-single", "number", bounds=(-5, 60)),
 ]
 
 
@@ -97,6 +98,19 @@ class BuildTests(SynchronousTestCase):
                 "<field type='list-single' var='choice'><value>a</value></field></x>"
             ),
         )
+
+    def test_bounds(self) -> None:
+        """The bounds of a number are in a form (XEP-0122 §3.2.2), before its value, and not in a result."""
+        field = Field("text-single", "n", "N", bounds=(0, 60), desc="Why")
+        expected = (
+            "<field xmlns='jabber:x:data' type='text-single' var='n' label='N'><desc>Why</desc>"
+            "<validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:integer'>"
+            "<range min='0' max='60'/></validate><value>5</value></field>"
+        )
+        made = list(dataforms.form("form", "ns", [(field, "5")]).childElements())
+        self.assertEqual(canonical(made[1]), canonical(expected))
+        [_, shown] = dataforms.form("result", "ns", [(field, "5")]).childElements()
+        self.assertEqual([child.name for child in shown.childElements()], ["value"])
 
     def test_invalidField(self) -> None:
         """A field with an unknown type or without a name is refused."""
@@ -234,6 +248,17 @@ class ReadTests(SynchronousTestCase):
         self.assertRefused("not-acceptable", field("some", "x", "z"))
         self.assertRefused("not-acceptable", field("who", "a@b", "@"))
         self.assertRefused("not-acceptable", field("one", "a b@c"))
+
+    def test_numbers(self) -> None:
+        """A number within its bounds is written in digits; anything else is refused, with the reason."""
+        for value, expected in (("7", "7"), (" +07\n", "7"), ("-5", "-5"), ("60", "60"), ("000000", "0")):
+            self.assertEqual(read(field("number", value)), {"number": expected})
+        for value, why in (
+            ("61", "from -5 to 60"), ("-6", "from -5 to 60"), ("9" * 5000, "from -5 to 60"), ("", "whole number"),
+            ("1.5", "whole number"), ("1_0", "whole number"), ("\N{FULLWIDTH DIGIT SEVEN}", "whole number"),
+        ):  # fmt: skip
+            text = self.assertRefused("not-acceptable", field("number", value))
+            self.assertIn(f"number: not {'a ' * ('whole' in why)}{why}", str(text))
 
     def test_duplicateJIDs(self) -> None:
         """Duplicate JIDs are ignored, compared after preparation (XEP-0004 §3.3)."""

@@ -109,6 +109,10 @@ class ConfigField:
     @ivar trueValue: for C{list-single} fields of a boolean setting: the value that means true.
     @ivar hiddenWhenOff: accept the field, but offer it only while the setting is on, or the service has archives.
     @ivar infoVar: the name of the field that shows the setting in C{disco#info}; C{""} if none does.
+    @ivar desc: a longer explanation, or C{None}.
+    @ivar bounds: the least and the greatest value of a whole number; C{None} for other values.
+    @ivar limit: the option of the service (L{MUCServiceSettings<muccore.muc.service.servicesettings>}) that lowers the
+        greatest value unless it is 0; C{""} if none does.
     """
 
     setting: str
@@ -119,6 +123,9 @@ class ConfigField:
     trueValue: str = ""
     hiddenWhenOff: bool = False
     infoVar: str = ""
+    desc: str | None = None
+    bounds: tuple[int, int] | None = None
+    limit: str = ""
 
     def valueIn(self, settings: RoomSettings) -> bool | str | tuple[str, ...]:
         """The value that a form shows for these settings."""

@@ -70,7 +70,7 @@ def form(room: Room, options: MUCServiceSettings) -> Element:
     for row in (*FIELDS, *room.extensions.fields):
         if row.hiddenWhenOff and not row.valueIn(settings) and not options.archiving:
             continue
-        rows.append((_formField(row, settings, options), row.valueIn(settings)))
+        rows.append(_formRow(row, settings, options))
         if row.setting == "allowInvites":
             rows += [(_PROTECTED, bool(settings.password)), (_SECRET, settings.password)]
     having = room.affiliations.withAffiliation
@@ -88,9 +88,23 @@ def form(room: Room, options: MUCServiceSettings) -> Element:
     return query
 
 
+def _formRow(
+    row: ConfigField, settings: RoomSettings, options: MUCServiceSettings
+) -> tuple[dataforms.Field, bool | str | tuple[str, ...]]:
+    """The field with its value, within its bounds: they may have become narrower since the value was set."""
+    made, value = _formField(row, settings, options), row.valueIn(settings)
+    if made.bounds is not None:
+        least, greatest = made.bounds
+        value = str(min(max(least, int(cast(str, value))), greatest))
+    return made, value
+
+
 def _formField(row: ConfigField, settings: RoomSettings, options: MUCServiceSettings) -> dataforms.Field:
     if row.setting != "maxUsers":
-        return dataforms.Field(row.kind, row.var, row.label, row.options)
+        bounds = row.bounds
+        if bounds is not None and row.limit:
+            bounds = (bounds[0], min(bounds[1], getattr(options, row.limit) or bounds[1]))
+        return dataforms.Field(row.kind, row.var, row.label, row.options, desc=row.desc, bounds=bounds)
     limit = options.maxUsersLimit
     offered = {choice for choice in MAX_USERS_CHOICES if not limit or choice <= limit}
     offered |= {settings.maxUsers or limit, limit} - {0}
@@ -149,7 +163,9 @@ def _settings(
         if row.var not in values:
             continue
         if isinstance(row, ExtensionField):
-            extended[row.setting] = _parsed(row, values[row.var])
+            value = _parsed(row, values[row.var])
+            if value != row.get(current):
+                extended[row.setting] = value
         else:
             wanted[row.setting] = _setting(row, values[row.var], options)
     wanted["extensions"] = extended
