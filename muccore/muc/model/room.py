@@ -55,6 +55,7 @@ class Room:
     @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
     @ivar extensions: what extends it.
     @ivar states: what extensions have stored with it: JSON values by name of the extension and key.
+    @ivar volatile: what extensions keep of it while it is in memory, by name of the extension.
     @ivar changeQueue: for the handler; the room itself does not use it.
     """
 
@@ -76,6 +77,7 @@ class Room:
         self.subject = subject
         self.locked = locked
         self.extensions = extensions
+        self.volatile: dict[str, Any] = {}
         self.states: dict[str, dict[str, Any]] = {name: dict(rows) for name, rows in (states or {}).items()}
         self.now = now
         self.history = History(jid.bare, settings.historyLength)
@@ -284,6 +286,8 @@ class Room:
             self.broadcastPresence(occupant, exclude=session)
             tell(self.extensions.nickChanged, self, occupant, old)
         elif request.payload != session.presencePayload or occupant.primary is not session:
+            for check in self.extensions.beforePresence:
+                check(self, session, request.payload)
             self._setPresence(session, request.payload)
             self.broadcastPresence(occupant, exclude=session)
             tell(self.extensions.presenceChanged, self, session)
@@ -418,14 +422,10 @@ class Room:
         for jid in occupant.sessions:
             del self.sessions[jid]
         self._sendToSelf(occupant, presence)
-        self._forgetSessions(occupant)
-        return presence
-
-    def _forgetSessions(self, occupant: Occupant) -> None:
-        """Take the sessions of an occupant who was removed, and tell the extensions."""
         sessions, occupant.sessions = occupant.sessions, {}
         for session in sessions.values():
             tell(self.extensions.left, self, session)
+        return presence
 
     def removeSilently(self) -> list[Occupant]:
         """Remove all occupants, notifying nobody, and return them."""

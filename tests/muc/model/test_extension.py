@@ -160,7 +160,7 @@ class PointTests(MUCTestCase):
             (lambda: join(juliet, "Juliet"), ["beforeNickChange", "nickChanged", "greet", "entered"]),
             (
                 lambda: join(juliet, "Juliet", "<show>dnd</show>"),
-                ["presenceChanged", "greet", "entered"],
+                ["beforePresence", "presenceChanged", "greet", "entered"],
             ),
         ):
             send()
@@ -193,6 +193,7 @@ class PointTests(MUCTestCase):
             ("beforeCreation", juliet, lambda: join(juliet, "Juliet", to=ROOM.replace("room", "other"))),
             ("beforeEntering", paris, lambda: join(paris, "Paris")),
             ("beforePresence", juliet, lambda: sendPresence(juliet, "Juliet", "<show>xa</show>")),
+            ("beforePresence", juliet, lambda: join(juliet, "Juliet", "<show>xa</show>")),
             ("beforeNickChange", juliet, lambda: sendPresence(juliet, "J")),
             ("beforeMessage", juliet, lambda: say(juliet, "Hi")),
             ("beforeMessage", romeo, lambda: setSubject(romeo, "Hi")),
