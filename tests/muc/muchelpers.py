@@ -144,6 +144,14 @@ def attributes(items: Iterable[Element]) -> list[dict[str, str]]:
     return [dict(item.attributes) for item in items]
 
 
+def errorText(stanza: Element) -> str:
+    """Return the text of an error stanza."""
+    error = stanza.child("error")
+    assert error is not None, stanza.toXml()
+    text = error.child("text", ns.STANZA_ERRORS)
+    return "" if text is None else text.text()
+
+
 def values(form: Element) -> dict[str, list[str]]:
     """Return the values in a form, by field."""
     return {

@@ -10,6 +10,7 @@ from muccore.muc.extensions.hats import Hats
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.retraction import Retraction
+from muccore.muc.extensions.slowmode import SlowMode
 from muccore.muc.extensions.stanzaids import StanzaIds
 from muccore.muc.extensions.timedprivileges import TimedPrivileges
 from muccore.muc.extensions.uniquenames import UniqueNames
@@ -38,6 +39,8 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         VCards(),
         AffiliationVersions(),
         UniqueNames(),
+        # What limits messages comes last: one that is refused for another reason does not count.
+        SlowMode(),
         # The last one: what others refuse is not retracted.
         Retraction(),
     ]

@@ -48,15 +48,16 @@ class FormTests(OwnerTestCase):
     """The form that owners receive (§10.1.3, §10.2)."""
 
     def test_values(self) -> None:
-        """The form names the room and shows the current values."""
+        """The form names the room and shows the current values; tests of extensions have theirs."""
         sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"), affiliation("nurse@localhost", "owner"))
         self.discardReceived()
         x = self.form()
         self.assertEqual((x.get("type"), values(x)["FORM_TYPE"]), ("form", [ns.MUC_ROOMCONFIG]))
         title = x.child("title")
         self.assertEqual(title and title.text(), f"Configuration of {ROOM}")
+        others = {"FORM_TYPE", *(row.var for row in self.room().extensions.fields)}
         self.assertEqual(
-            {var.removeprefix(CONFIG): given for var, given in values(x).items() if var != "FORM_TYPE"},
+            {var.removeprefix(CONFIG): given for var, given in values(x).items() if var not in others},
             {
                 "roomname": ["Orchard"],
                 "roomdesc": [""],

@@ -1,0 +1,64 @@
+# -*- test-case-name: tests.muc.model.test_ratelimit -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Limits of how often each of many may do something in a room.
+
+The state of one is the time at which their allowance is full again, a single number. Who has their whole allowance is
+not remembered, so a limit remembers those only who have used it within its period.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+REMEMBERED: Final = 10_000
+"""Those whom one limit remembers; above it the ones who used it least recently are forgotten."""
+
+_NEGLIGIBLE: Final = 1e-6
+"""Seconds that rounding may add."""
+
+
+class RateLimit:
+    """
+    An allowance for each, which is refilled evenly.
+
+    @ivar count: how often one may do it at once.
+    @ivar period: the time in which a used allowance is full again, in seconds.
+    """
+
+    __slots__ = ("_full", "count", "period")
+
+    def __init__(self, count: int, period: float) -> None:
+        self.count = count
+        self.period = period
+        self._full: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._full)
+
+    def take(self, key: str, now: float) -> float:
+        """
+        Use the allowance of one once, if it is not used up.
+
+        @param now: the time, in seconds. If it was set back, nobody waits longer than C{period}.
+        @return: 0, or the seconds until the next time; nothing is used then.
+        """
+        table, step = self._full, self.period / self.count
+        full = min(table.get(key, now), now + self.period)
+        late = max(full, now) + step - (now + self.period)
+        if late > _NEGLIGIBLE:
+            return late
+        table.pop(key, None)
+        # The order is that of use.
+        table[key] = max(full, now) + step
+        self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Forget some whose allowance is full: two at most, so that one use costs little, and more go than come."""
+        table = self._full
+        for _ in range(2):
+            oldest = next(iter(table))
+            if table[oldest] > now and len(table) <= REMEMBERED:
+                break
+            del table[oldest]
