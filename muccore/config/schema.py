@@ -185,6 +185,24 @@ class MUCSection:
     maxUsersLimit: int = _option(
         Integer(1, 1000000), "10000", "The maximum of occupants of a room; its owner can set less."
     )
+    messagesPerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of messages that one occupant may send to a room in a minute, private ones included; its owner "
+        "can set less. Moderators are exempt. 0: no limit.",
+    )
+    presencePerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of times in a minute that one user may enter a room, or change their presence or nick there; its "
+        "owner can set less. Moderators are exempt. 0: no limit.",
+    )
+    joinsPerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of times in a minute that users without affiliation may enter a room, all together; its owner can "
+        "set less. 0: no limit.",
+    )
     temporaryRoomGrace: float = _option(
         Duration("0 s", "30 d"), "600 s", "The time after a start for which empty temporary rooms are kept."
     )

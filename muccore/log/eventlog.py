@@ -205,6 +205,11 @@ ROOM_DESTROYED: Final = EventKind(
     "room-destroyed by {actor}: {room}, {why}",
     "A room was destroyed. The actor is the rooms' domain if the server did it by itself.",
 )
+ROOM_FLOODED: Final = EventKind(
+    "room-flooded by {actor}: more than {rate} joins a minute, {room}",
+    "Users without affiliation enter a room faster than its owner or `[muc] joins_per_minute` allows, and are refused. "
+    "The actor is the rooms' domain. Logged again only after a minute below the limit.",
+)
 OCCUPANT_KICKED: Final = EventKind(
     "occupant-kicked by {actor}: {target} from {room}, nick {nick}", "A moderator has removed an occupant from a room."
 )

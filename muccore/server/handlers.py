@@ -168,4 +168,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         archiving=archiving,
         archiveRetention=muc.archiveRetention,
         blockLists=muc.blockLists,
+        messagesPerMinute=muc.messagesPerMinute,
+        presencePerMinute=muc.presencePerMinute,
+        joinsPerMinute=muc.joinsPerMinute,
     )

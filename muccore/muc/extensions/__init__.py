@@ -6,10 +6,12 @@ from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.blocklists import BlockLists
+from muccore.muc.extensions.contentrules import ContentRules
 from muccore.muc.extensions.hats import Hats
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.retraction import Retraction
+from muccore.muc.extensions.roomlimits import RoomLimits
 from muccore.muc.extensions.slowmode import SlowMode
 from muccore.muc.extensions.stanzaids import StanzaIds
 from muccore.muc.extensions.timedprivileges import TimedPrivileges
@@ -40,6 +42,8 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         AffiliationVersions(),
         UniqueNames(),
         # What limits messages comes last: one that is refused for another reason does not count.
+        ContentRules(),
+        RoomLimits(),
         SlowMode(),
         # The last one: what others refuse is not retracted.
         Retraction(),

@@ -48,6 +48,7 @@ class Occupant:
     @ivar affiliation: as the room's list has it.
     @ivar sessions: their sessions by full JID, oldest first.
     @ivar primary: the session whose presence and real JID others see: the one with the latest presence.
+    @ivar since: when they entered, in seconds since the epoch.
     @ivar stamps: the elements of extensions in everything that the room sends on their behalf, rendered.
     @ivar presenceStamps: those in their presence only, rendered.
     @ivar cachedPresence: their presence for newcomers, without and with the real JID; C{None} until it is needed.
@@ -55,7 +56,7 @@ class Occupant:
 
     __slots__ = (
         "account", "address", "affiliation", "cachedPresence", "form", "fromAttribute", "nick",
-        "presenceStamps", "primary", "role", "sessions", "stamps",
+        "presenceStamps", "primary", "role", "sessions", "since", "stamps",
     )  # fmt: skip
 
     primary: OccupantSession
@@ -68,6 +69,7 @@ class Occupant:
         affiliation: Affiliation,
         role: Role,
         stamps: bytes = b"",
+        since: float = 0.0,
     ) -> None:
         self.account = account
         self.affiliation = affiliation
@@ -75,6 +77,7 @@ class Occupant:
         self.sessions: dict[str, OccupantSession] = {}
         self.cachedPresence: tuple[Rendered, Rendered] | None = None
         self.stamps = stamps
+        self.since = since
         self.presenceStamps = b""
         self.rename(room, nick)
 

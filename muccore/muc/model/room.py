@@ -217,7 +217,7 @@ class Room:
             account, role = request.jid.bareJID(), initialRole(affiliation, self.settings.moderated)
             role = self.extensions.limitRole(self, account, affiliation, role)
             stamps = self.extensions.stampOccupant(self, account)
-            occupant = Occupant(self.jid, request.nick, account, affiliation, role, stamps)
+            occupant = Occupant(self.jid, request.nick, account, affiliation, role, stamps, self.now())
             occupant.presenceStamps = self.extensions.stampPresence(self, occupant)
             self.occupants.add(occupant)
         session = occupant.addSession(request.jid.full, request.deliver, request.payload)

@@ -29,6 +29,9 @@ class MUCServiceSettings:
     @ivar archiving: whether rooms can have archives.
     @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
     @ivar blockLists: the block lists to follow: for each, the address of its service with the node as resource.
+    @ivar messagesPerMinute: messages of one occupant that any room admits in a minute; 0 for no limit.
+    @ivar presencePerMinute: changes of presence and nick of one occupant, likewise.
+    @ivar joinsPerMinute: occupants without affiliation who may enter any room in a minute; 0 for no limit.
     """
 
     name: str
@@ -46,3 +49,6 @@ class MUCServiceSettings:
     archiving: bool
     archiveRetention: float
     blockLists: tuple[JID, ...]
+    messagesPerMinute: int
+    presencePerMinute: int
+    joinsPerMinute: int
