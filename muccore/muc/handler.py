@@ -125,6 +125,7 @@ class MUCHandler(RoomHandler):
         """Apply new settings of the service; existing rooms keep their configuration."""
         self.identities = (("conference", "text", options.name),)
         self.options = self.rooms.settings = options
+        self._extensions.reconfigured()
 
     def connectionInitialized(self) -> None:
         """Start the service."""

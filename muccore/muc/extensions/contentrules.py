@@ -57,6 +57,13 @@ class ContentRules(RoomExtension):
         ),
     )
 
+    def isConcernedWith(self, room: Room) -> bool:
+        """Whether a room restricts anybody."""
+        stored = room.settings.extensions.get
+        return any(stored(each, "anyone") != "anyone" for each in (_ALLOW_LINKS, _ALLOW_MEDIA)) or bool(
+            stored(_NEWCOMER_MINUTES, 0)
+        )
+
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> None:
         """Refuse links and media of those who may not send them."""
         if occupant.role is Role.MODERATOR:

@@ -107,6 +107,10 @@ class RoomLimits(RoomExtension):
             limits.update(settings, options)
         return limits
 
+    def isConcernedWith(self, room: Room) -> bool:
+        """Whether there is a limit for messages."""
+        return self._limits(room).messages is not None
+
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> None:
         """Refuse a message of an occupant who sends too many."""
         if occupant.role is Role.MODERATOR:

@@ -44,10 +44,14 @@ class SlowMode(RoomExtension):
         ),
     )
 
+    def isConcernedWith(self, room: Room) -> bool:
+        """Whether a room is in slow mode."""
+        return bool(room.settings.extensions.get(_SETTING))
+
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> None:
         """Refuse a message that comes too early (§6)."""
-        duration = room.settings.extensions.get(_SETTING)
-        if not duration or occupant.affiliation >= Affiliation.ADMIN or message.child("body") is None:
+        duration = room.settings.extensions.get(_SETTING, 0)
+        if occupant.affiliation >= Affiliation.ADMIN or message.child("body") is None:
             return
         limit = room.volatile.get(self.name)
         if limit is None or limit.period != duration:

@@ -245,6 +245,13 @@ class RoomExtension:
 
     # Messages
 
+    def isConcernedWith(self, room: Room) -> bool:
+        """
+        Whether L{beforeMessage} is asked in a room at all. It is found out anew when the settings of the room or the
+        service have changed.
+        """
+        return True
+
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element] | None:
         """
         Check a message to all, a change of the subject included.

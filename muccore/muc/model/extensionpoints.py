@@ -13,6 +13,7 @@ from muccore.interfaces import Affiliate, Subject
 from muccore.log.logger import Logger
 from muccore.muc.model.extension import AffiliationStamps, RoomExtension
 from muccore.muc.model.joinrequest import JoinRequest
+from muccore.muc.model.messagechecks import MessageChecks
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.roommessage import RoomMessage
@@ -70,10 +71,7 @@ class RoomExtensions:
         self._extensions = extensions
         for point in _LISTS:
             setattr(self, point, self._overriding(point))
-        self._beforeMessage = self._overriding("beforeMessage")
-        self._messagePayloads = frozenset[str]().union(*(each.messagePayloads or () for each in extensions))
-        filtered = [each.beforeMessage for each in extensions if each.messagePayloads is not None]
-        self._beforePlainMessage = tuple(method for method in self._beforeMessage if method not in filtered)
+        self._messageChecks = MessageChecks([each for each in extensions if _overrides(each, "beforeMessage")])
         self._stampOccupant = self._overriding("stampOccupant")
         self._stampPresence = self._overriding("stampPresence")
         self._stampMessage = self._overriding("stampMessage")
@@ -171,27 +169,13 @@ class RoomExtensions:
             role = min(role, limit(room, account, affiliation, role))
         return role
 
+    def reconfigured(self) -> None:
+        """Note that the settings of the service have changed."""
+        self._messageChecks.reconsider()
+
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> Element | Deferred[Element]:
         """Let each extension check, and perhaps replace, a message; see L{RoomExtension.beforeMessage}."""
-        methods = self._beforePlainMessage
-        payloads = self._messagePayloads
-        for child in message.children:
-            if not isinstance(child, str) and child.uri in payloads:
-                methods = self._beforeMessage
-                break
-        return _askInOrder(message, methods, room, occupant) if methods else message
-
-
-def _askInOrder(
-    message: Element, methods: tuple[Callable[..., Any], ...], room: Room, occupant: Occupant
-) -> Element | Deferred[Element]:
-    for index, method in enumerate(methods):
-        result = method(room, occupant, message)
-        if isinstance(result, Deferred):
-            return result.addCallback(_askInOrder, methods[index + 1 :], room, occupant)
-        if result is not None:
-            message = result
-    return message
+        return self._messageChecks.ask(room, occupant, message)
 
 
 def tell(methods: Iterable[Callable[..., None]], *args: Any) -> None:

@@ -519,6 +519,39 @@ class BeforeMessageTests(MUCTestCase):
         self.createRoom(self.romeo, changesubject=True)
         self.enterAll(self.juliet)
 
+    def test_concerned(self) -> None:
+        """Who is not concerned with a room is not asked; what has changed is found out with the next message."""
+
+        class Selective(Recorder):
+            concerned = False
+            found = 0
+
+            def isConcernedWith(self, room: Room) -> bool:
+                self.found += 1
+                return self.concerned
+
+        selective = Selective()
+        self.server = InMemoryServer(extensions=[selective])
+        [romeo] = self.login("romeo")
+        self.createRoom(romeo)
+
+        def asked() -> int:
+            """How many of three messages it is asked about."""
+            selective.calls.clear()
+            for _ in range(3):
+                say(romeo, "a")
+            return selective.calls.count("beforeMessage")
+
+        self.assertEqual((asked(), selective.found), (0, 1))
+        selective.concerned = True
+        self.assertEqual((asked(), selective.found), (0, 1))
+        configure(romeo, roomname="R")
+        self.assertEqual((asked(), selective.found), (3, 2))
+        selective.concerned = False
+        muc = self.server.muc
+        muc.reconfigure(muc.options)
+        self.assertEqual((asked(), selective.found), (0, 3))
+
     def test_replaced(self) -> None:
         """What it returns is sent, and kept in the history."""
         say(self.juliet, "damn")
