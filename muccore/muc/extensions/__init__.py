@@ -2,6 +2,7 @@
 """Extensions of rooms, one module each (L{muccore.muc.model.extension})."""
 
 from muccore.interfaces import IArchiveStore
+from muccore.muc.extensions.activity import ActivityIndicator
 from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
@@ -41,6 +42,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         VCards(),
         AffiliationVersions(),
         UniqueNames(),
+        ActivityIndicator(),
         # What limits messages comes last: one that is refused for another reason does not count.
         ContentRules(),
         RoomLimits(),
