@@ -21,7 +21,18 @@ from muccore.interfaces.archive import (
 from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
-from muccore.interfaces.rooms import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, Subject
+from muccore.interfaces.rooms import (
+    Affiliate,
+    AffiliatedRooms,
+    FoundRooms,
+    IRoomStore,
+    PublicRooms,
+    RoomChange,
+    RoomRecord,
+    RoomSearch,
+    Subject,
+    Tombstone,
+)
 from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IRoute, IRouter
 from muccore.interfaces.sessions import (
     ISession,
@@ -36,11 +47,11 @@ from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, Sch
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 
 __all__ = [
-    "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery",
-    "BadDescription", "HandlerContext", "IAccountStore", "IArchiveStore", "IAuthBackend", "IComponent",
-    "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession",
-    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
-    "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering",
-    "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "SchemaTooNew", "Stage",
-    "StoreError", "StoreUnavailable", "Subject", "UserExists",
+    "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata", "ArchivePage",
+    "ArchiveQuery", "BadDescription", "FoundRooms", "HandlerContext", "IAccountStore", "IArchiveStore", "IAuthBackend",
+    "IComponent", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter",
+    "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
+    "IStreamFeature", "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser",
+    "Offering", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
+    "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "Subject", "Tombstone", "UserExists",
 ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -16,15 +16,20 @@ from zope.interface import implementer
 
 from muccore.interfaces import (
     Affiliate,
+    AffiliatedRooms,
+    FoundRooms,
     IRoomStore,
     NoSuchUser,
     PublicRooms,
     RoomChange,
     RoomRecord,
+    RoomSearch,
     StoreError,
     StoreUnavailable,
+    Tombstone,
     UserExists,
 )
+from muccore.storage.folding import fold, matchesLanguage
 from muccore.storage.scramaccounts import ScramAccountStore
 from muccore.xmpp.scramkeys import ScramKeys
 
@@ -105,6 +110,7 @@ class MemoryRooms:
         self.isOpen = False
         self._rooms: dict[str, RoomRecord] = {}
         self._public: dict[str, list[str]] = {}
+        self._tombstones: dict[str, Tombstone] = {}
 
     def open(self) -> Deferred[None]:
         """See L{IRoomStore.open}."""
@@ -126,6 +132,7 @@ class MemoryRooms:
     def save(self, room: str, record: RoomRecord) -> None:
         """See L{IRoomStore.save}."""
         self._put(room, _copy(record))
+        self._tombstones.pop(room, None)
 
     @whileOpen
     def change(self, room: str, change: RoomChange) -> None:
@@ -134,8 +141,15 @@ class MemoryRooms:
         if record is None:
             raise StoreError(f"the room {room} is not stored")
         if change.settings is not None:
-            settings, name = _copySettings(change.settings), change.name
-            record = replace(record, settings=settings, name=name, public=change.public, temporary=change.temporary)
+            record = replace(
+                record,
+                settings=_copySettings(change.settings),
+                name=change.name,
+                public=change.public,
+                temporary=change.temporary,
+                description=change.description,
+                language=change.language,
+            )
         if change.subject is not None:
             record = replace(record, subject=change.subject)
         for (name, key), value in _copySettings(change.states).items():
@@ -153,25 +167,68 @@ class MemoryRooms:
         self._put(room, record)
 
     @whileOpen
-    def destroy(self, room: str) -> None:
+    def destroy(self, room: str, tombstone: Tombstone | None = None) -> None:
         """See L{IRoomStore.destroy}."""
         record = self._rooms.pop(room, None)
         self._list(room, record is not None and record.public, False)
+        self._tombstones.pop(room, None)
+        if tombstone is not None:
+            kept = {name: each for name, each in self._tombstones.items() if each.expires > tombstone.destroyed}
+            self._tombstones = {**kept, room: replace(tombstone, affiliates=dict(tombstone.affiliates))}
+
+    @whileOpen
+    def tombstone(self, room: str) -> Tombstone | None:
+        """See L{IRoomStore.tombstone}."""
+        return self._tombstones.get(room)
 
     @whileOpen
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> PublicRooms:
         """See L{IRoomStore.publicRooms}."""
         names = self._public.get(domain, [])
-        if after is not None:
-            start = bisect_right(names, after)
-            end = start + limit
-        elif before is not None:
-            end = bisect_left(names, before) if before else len(names)
-            start = max(0, end - limit)
-        else:
-            start, end = 0, limit
+        start, end = _page(names, after, before, limit)
         page = [(name, self._rooms[name].name) for name in names[start:end]]
         return PublicRooms(page, start if page else 0, len(names))
+
+    @whileOpen
+    def searchRooms(
+        self, domain: str, search: RoomSearch, after: str | None, before: str | None, limit: int
+    ) -> FoundRooms:
+        """See L{IRoomStore.searchRooms}."""
+        public = self._public.get(domain, [])
+        listed = frozenset(public)
+        order = {name: place for place, name in enumerate(search.among)} if search.among is not None else None
+        candidates = public if order is None else [name for name in order if name in listed]
+        terms, without = [fold(term) for term in search.terms], frozenset(search.without)
+        found = [name for name in candidates if name not in without and self._matches(name, terms, search)]
+        if order is None:
+            start, end = _page(found, after, before, limit)
+        else:
+            places = [order[name] for name in found]
+            start, end = _page(places, after and order[after], before and order[before], limit)
+        page = [(name, _copySettings(self._rooms[name].settings)) for name in found[start:end]]
+        return FoundRooms(page, start if page else 0, len(found))
+
+    def _matches(self, name: str, terms: Sequence[str], search: RoomSearch) -> bool:
+        room = self._rooms[name]
+        columns = ((search.inAddress, name), (search.inName, room.name), (search.inDescription, room.description))
+        texts = [fold(text) for wanted, text in columns if wanted]
+        found = all(any(term in text for text in texts) for term in terms)
+        return found and matchesLanguage(room.language, search.language)
+
+    @whileOpen
+    def affiliatedRooms(
+        self, domain: str, user: str, affiliations: Collection[str], after: str | None, before: str | None, limit: int
+    ) -> AffiliatedRooms:
+        """See L{IRoomStore.affiliatedRooms}."""
+        found = {
+            name: (name, room.name, room.affiliates[user].affiliation)
+            for name, room in self._rooms.items()
+            if _domain(name) == domain and user in room.affiliates
+        }
+        names = sorted(name for name, (_, _, affiliation) in found.items() if affiliation in affiliations)
+        start, end = _page(names, after, before, limit)
+        page = [found[name] for name in names[start:end]]
+        return AffiliatedRooms(page, start if page else 0, len(names))
 
     @whileOpen
     def temporaryRooms(self, domain: str) -> list[str]:
@@ -191,6 +248,17 @@ class MemoryRooms:
             insort(names, name)
         else:
             del names[bisect_left(names, name)]
+
+
+def _page(keys: Sequence[Any], after: Any, before: Any, limit: int) -> tuple[int, int]:
+    """Where a page of sorted keys begins and ends; a C{before} of C{""} requests the last one."""
+    if after is not None:
+        start = bisect_right(keys, after)
+        return start, start + limit
+    if before is not None:
+        end = len(keys) if before == "" else bisect_left(keys, before)
+        return max(0, end - limit), end
+    return 0, limit
 
 
 def _domain(room: str) -> str:

@@ -17,7 +17,18 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 import tests
-from muccore.interfaces import Affiliate, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
+from muccore.interfaces import (
+    Affiliate,
+    AffiliatedRooms,
+    FoundRooms,
+    PublicRooms,
+    RoomChange,
+    RoomRecord,
+    RoomSearch,
+    StoreError,
+    Subject,
+    Tombstone,
+)
 from muccore.storage.memory import MemoryRooms
 from muccore.storage.sqlite import rooms as roomsModule
 from muccore.storage.sqlite.connection import connect
@@ -31,7 +42,9 @@ from muccore.storage.sqlite.rooms import (
     loadRoom,
     saveRoom,
 )
+from muccore.storage.sqlite.roomsearch import affiliatedRooms, searchRooms
 from muccore.storage.sqlite.schema import Schema
+from muccore.storage.sqlite.tombstones import loadTombstone
 from muccore.testing.contracts import RoomStoreContract
 
 
@@ -60,6 +73,29 @@ _settings = st.dictionaries(_text, _text | st.integers() | st.booleans() | st.li
 _jid = st.sampled_from(["a@z", "ä@z", "z", "o'\"\\b@z", "\U0001f600@z"]) | _text.filter(bool)
 _value = _text | st.integers()
 _extension = st.sampled_from(["hats", "ä"])
+_tag = st.sampled_from(["", "de", "de-CH", "DE-at", "en"])
+_domain = st.sampled_from(["x", "y"])
+_rooms = st.permutations(["a@x", "b@x", "ä@x", "c@y", "\U0001f600@x"])
+_search = st.builds(
+    RoomSearch,
+    st.lists(_text.filter(bool), max_size=2),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    _tag,
+    st.none() | _rooms,
+    st.lists(_room),
+)
+_edge = st.none() | _room
+_tombstone = st.builds(
+    Tombstone,
+    st.integers(0, 9).map(float),
+    st.integers(0, 9).map(float),
+    st.none() | _text,
+    st.none() | _text,
+    st.booleans(),
+    st.dictionaries(_jid, st.sampled_from(["owner", "member"]), max_size=2),
+)
 _call = st.one_of(
     st.tuples(st.just("load"), _room),
     st.tuples(
@@ -74,6 +110,8 @@ _call = st.one_of(
             st.booleans(),
             st.booleans(),
             st.dictionaries(_extension, st.dictionaries(_jid, _value, min_size=1, max_size=2), max_size=2),
+            _text,
+            _tag,
         ),
     ),
     st.tuples(
@@ -88,9 +126,23 @@ _call = st.one_of(
             st.booleans(),
             st.none() | _subject,
             st.dictionaries(st.tuples(_extension, _jid), st.none() | _value, max_size=2),
+            _text,
+            _tag,
         ),
     ),
     st.tuples(st.just("destroy"), _room),
+    st.tuples(st.just("destroy"), _room, _tombstone),
+    st.tuples(st.just("tombstone"), _room),
+    st.tuples(st.just("searchRooms"), _domain, _search, _edge, st.just("") | _edge, st.integers(0, 3)),
+    st.tuples(
+        st.just("affiliatedRooms"),
+        _domain,
+        _jid,
+        st.lists(st.sampled_from(["owner", "member", "none"]), unique=True),
+        st.none() | _room,
+        st.none() | st.just("") | _room,
+        st.integers(0, 3),
+    ),
     st.tuples(
         st.just("publicRooms"),
         st.sampled_from(["x", "y"]),
@@ -117,6 +169,9 @@ def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
         "destroy": destroyRoom,
         "publicRooms": listPublicRooms,
         "temporaryRooms": listTemporaryRooms,
+        "searchRooms": searchRooms,
+        "affiliatedRooms": affiliatedRooms,
+        "tombstone": loadTombstone,
     }
     return functions[name](connection, *arguments)
 
@@ -142,7 +197,7 @@ class ModelTests(SynchronousTestCase):
                 self.failureResultOf(expected, StoreError)
                 continue
             wanted = self.successResultOf(expected)
-            if isinstance(found, PublicRooms):
+            if isinstance(found, (AffiliatedRooms, FoundRooms, PublicRooms)):
                 found, wanted = ((list(p.rooms), p.index, p.count) for p in (found, wanted))
             self.assertEqual(found, wanted)
         self.assertEqual(connection.execute("PRAGMA foreign_key_check").fetchall(), [])
@@ -167,6 +222,34 @@ class MigrationTests(SynchronousTestCase):
         for subject in (Subject("Fire", "Hecate", 1.5), new):
             self.assertEqual(loadRoom(connection, "a@x"), RoomRecord({}, {}, subject))
             changeRoom(connection, "a@x", RoomChange(subject=new), None, {})
+
+
+    def test_searched(self) -> None:
+        """Rooms of version 4 are found by the texts in their settings."""
+        path = self.mktemp()
+        connection = connect(path, Schema("rooms", SCHEMA.migrations[:4]), 5.0)
+        rows = [("a@x", "Straße", {"description": "HEATH", "language": "de", "name": "Straße"}), ("b@x", "", {})]
+        for jid, name, stored in rows:
+            connection.execute(
+                "INSERT INTO room (jid, domain, name, public, temporary, settings) VALUES (?, 'x', ?, 1, 0, ?)",
+                (jid, name, json.dumps(stored)),
+            )
+        connection.execute("INSERT INTO affiliate VALUES (1, 'u@z', 'member', NULL, NULL)")
+        connection.close()
+        connection = connect(path, SCHEMA, 5.0)
+        self.addCleanup(connection.close)
+        for search, expected in (
+            (RoomSearch(["STRASSE", "heath", "A@X"], language="de"), ["a@x"]),
+            (RoomSearch(), ["a@x", "b@x"]),
+        ):
+            found = searchRooms(connection, "x", search, None, None, 9)
+            self.assertEqual([room for room, _ in found.rooms], expected)
+        record = loadRoom(connection, "a@x")
+        assert record is not None
+        self.assertEqual((record.description, record.language), ("HEATH", "de"))
+        mine = affiliatedRooms(connection, "x", "u@z", ["member"], None, None, 9)
+        self.assertEqual(mine.rooms, [("a@x", "Straße", "member")])
+        self.assertIsNone(loadTombstone(connection, "a@x"))
 
 
 class QueryTests(SynchronousTestCase):
@@ -199,6 +282,23 @@ class QueryTests(SynchronousTestCase):
         self.assertEqual(len(plans), 4 * 3 + 1)
         for plan in plans:
             self.assertRegex(plan, r"^SEARCH room USING (COVERING )?INDEX room_(public|temporary) \(domain=\?")
+
+    def test_searchesByIndex(self) -> None:
+        """A search reads the index of the texts; rows of a user's rooms are found by the user."""
+        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", {})
+        self.statements.clear()
+        for search in (RoomSearch(["a"]), RoomSearch(["a"], without=["b@x"]), RoomSearch(["a"], among=["a@x"])):
+            searchRooms(self.connection, "x", search, None, "", 5)
+        affiliatedRooms(self.connection, "x", "u@z", ["member"], None, "", 5)
+        plans = self.plans()
+        rooms = [plan for plan in plans if " room " in plan and "INTEGER PRIMARY KEY" not in plan]
+        self.assertEqual(len(rooms), 6)
+        for plan in rooms:
+            self.assertRegex(plan, r"^SEARCH room USING (COVERING )?INDEX room_search \(domain=\?")
+        affiliates = [plan for plan in plans if " affiliate " in plan]
+        self.assertEqual(len(affiliates), 2)
+        for plan in affiliates:
+            self.assertRegex(plan, r"^SEARCH affiliate USING (COVERING )?INDEX affiliate_jid \(jid=\?")
 
     def test_oneRow(self) -> None:
         """A change of an affiliation writes one row, however long the list is."""

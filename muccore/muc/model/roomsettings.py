@@ -80,6 +80,8 @@ class RoomSettings:
             "name": self.name,
             "public": self.public,
             "temporary": not self.persistent,
+            "description": self.description,
+            "language": self.language,
         }
 
     @classmethod

@@ -156,7 +156,14 @@ class Rooms:
             return record
         settings = {**record.settings, **{EXTENSION_PREFIX + name: state for name, state in missing.items()}}
         changed = replace(record, settings=settings)
-        change = RoomChange(settings=settings, name=record.name, public=record.public, temporary=record.temporary)
+        change = RoomChange(
+            settings=settings,
+            name=record.name,
+            public=record.public,
+            temporary=record.temporary,
+            description=record.description,
+            language=record.language,
+        )
         return self.store.change(bare, change).addCallback(lambda _: changed)
 
     def _loaded(self, record: RoomRecord | None, bare: str) -> Room | Deferred[Room] | None:

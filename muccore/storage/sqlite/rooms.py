@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -21,9 +21,23 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
-from muccore.interfaces import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
+from muccore.interfaces import (
+    Affiliate,
+    AffiliatedRooms,
+    FoundRooms,
+    IRoomStore,
+    PublicRooms,
+    RoomChange,
+    RoomRecord,
+    RoomSearch,
+    StoreError,
+    Subject,
+    Tombstone,
+)
 from muccore.storage.sqlite.database import Database
+from muccore.storage.sqlite.roomsearch import SEARCH_SCHEMA, affiliatedRooms, searchRooms, setTexts
 from muccore.storage.sqlite.schema import Schema
+from muccore.storage.sqlite.tombstones import TOMBSTONE_SCHEMA, loadTombstone, replaceTombstone
 
 SCHEMA: Final = Schema(
     "rooms",
@@ -69,6 +83,7 @@ SCHEMA: Final = Schema(
             ) WITHOUT ROWID
             """,
         ),
+        (*SEARCH_SCHEMA, *TOMBSTONE_SCHEMA),
     ),
 )
 """The tables for rooms."""
@@ -126,13 +141,30 @@ class SQLiteRooms:
             lambda connection: changeRoom(connection, room, change, settings, affiliates, states)
         )
 
-    def destroy(self, room: str) -> Deferred[None]:
+    def destroy(self, room: str, tombstone: Tombstone | None = None) -> Deferred[None]:
         """See L{IRoomStore.destroy}."""
-        return self.database.write(lambda connection: destroyRoom(connection, room))
+        return self.database.write(lambda connection: destroyRoom(connection, room, tombstone))
+
+    def tombstone(self, room: str) -> Deferred[Tombstone | None]:
+        """See L{IRoomStore.tombstone}."""
+        return self.database.read(lambda connection: loadTombstone(connection, room))
 
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
         """See L{IRoomStore.publicRooms}."""
         return self.database.read(lambda connection: listPublicRooms(connection, domain, after, before, limit))
+
+    def searchRooms(
+        self, domain: str, search: RoomSearch, after: str | None, before: str | None, limit: int
+    ) -> Deferred[FoundRooms]:
+        """See L{IRoomStore.searchRooms}."""
+        return self.database.read(lambda connection: searchRooms(connection, domain, search, after, before, limit))
+
+    def affiliatedRooms(
+        self, domain: str, user: str, affiliations: Collection[str], after: str | None, before: str | None, limit: int
+    ) -> Deferred[AffiliatedRooms]:
+        """See L{IRoomStore.affiliatedRooms}."""
+        arguments = domain, user, affiliations, after, before, limit
+        return self.database.read(lambda connection: affiliatedRooms(connection, *arguments))
 
     def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
         """See L{IRoomStore.temporaryRooms}."""
@@ -146,13 +178,13 @@ def _dumped(values: Mapping[_K, Any]) -> Iterator[tuple[_K, str | None]]:
 def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
     """Read a room; see L{IRoomStore.load}."""
     row = connection.execute(
-        "SELECT id, name, public, temporary, settings,"
+        "SELECT id, name, public, temporary, description, language, settings,"
         " subject_text, subject_nick, subject_stamp, subject_language, subject_author FROM room WHERE jid = ?",
         (room,),
     ).fetchone()
     if row is None:
         return None
-    identifier, name, public, temporary, settings, text, *subject = row
+    identifier, name, public, temporary, description, language, settings, text, *subject = row
     return RoomRecord(
         settings=json.loads(settings),
         affiliates=_loadAffiliates(connection, identifier),
@@ -161,6 +193,8 @@ def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
         public=bool(public),
         temporary=bool(temporary),
         states=_loadStates(connection, identifier),
+        description=description,
+        language=language,
     )
 
 
@@ -210,6 +244,7 @@ def saveRoom(
     )
     identifier = cursor.lastrowid
     assert identifier is not None
+    setTexts(connection, identifier, room, record)
     if record.subject is not None:
         _setSubject(connection, identifier, record.subject)
     _putAffiliates(connection, identifier, affiliates)
@@ -234,6 +269,7 @@ def changeRoom(
             "UPDATE room SET name = ?, public = ?, temporary = ?, settings = ? WHERE id = ?",
             (change.name, change.public, change.temporary, settings, identifier),
         )
+        setTexts(connection, identifier, room, change)
     if change.subject is not None:
         _setSubject(connection, identifier, change.subject)
     _putStates(connection, identifier, states)
@@ -279,15 +315,18 @@ def _putAffiliates(connection: sqlite3.Connection, identifier: int, affiliates: 
         )
 
 
-def destroyRoom(connection: sqlite3.Connection, room: str) -> None:
+def destroyRoom(connection: sqlite3.Connection, room: str, tombstone: Tombstone | None = None) -> None:
     """Delete a room; see L{IRoomStore.destroy}."""
     connection.execute("DELETE FROM room WHERE jid = ?", (room,))
+    replaceTombstone(connection, room, tombstone)
 
 
 def listPublicRooms(
     connection: sqlite3.Connection, domain: str, after: str | None, before: str | None, limit: int
 ) -> PublicRooms:
     """List a page of the public rooms; see L{IRoomStore.publicRooms}."""
+    # The other index with public rooms is larger.
+    listed = "room INDEXED BY room_public WHERE domain = ? AND public = 1"
     condition, order = "", ""
     bounds: tuple[str, ...] = (domain,)
     if after is not None:
@@ -297,17 +336,15 @@ def listPublicRooms(
         if before:
             condition, bounds = " AND jid < ?", (domain, before)
     rooms = connection.execute(
-        f"SELECT jid, name FROM room WHERE domain = ? AND public = 1{condition} ORDER BY jid{order} LIMIT ?",
-        (*bounds, limit),
+        f"SELECT jid, name FROM {listed}{condition} ORDER BY jid{order} LIMIT ?", (*bounds, limit)
     ).fetchall()
     if order:
         rooms.reverse()
     index = 0
     if rooms:
-        (index,) = connection.execute(
-            "SELECT count(*) FROM room WHERE domain = ? AND public = 1 AND jid < ?", (domain, rooms[0][0])
-        ).fetchone()
-    (count,) = connection.execute("SELECT count(*) FROM room WHERE domain = ? AND public = 1", (domain,)).fetchone()
+        preceding = (domain, rooms[0][0])
+        (index,) = connection.execute(f"SELECT count(*) FROM {listed} AND jid < ?", preceding).fetchone()
+    (count,) = connection.execute(f"SELECT count(*) FROM {listed}", (domain,)).fetchone()
     return PublicRooms(rooms, index, count)
 
 

@@ -10,8 +10,18 @@ from typing import Any, Final
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import Affiliate, IRoomStore, PublicRooms, RoomChange, RoomRecord, StoreError, Subject
-from muccore.testing.contracts.base import Contract
+from muccore.interfaces import (
+    Affiliate,
+    IRoomStore,
+    PublicRooms,
+    RoomChange,
+    RoomRecord,
+    RoomSearch,
+    StoreError,
+    Subject,
+    Tombstone,
+)
+from muccore.testing.contracts.roomqueries import RoomQueryContract
 
 SETTINGS: Final = {"title": "Straße ✓ \U0001f600", "maxUsers": 20, "moderated": True, "langs": ["de", "en"], "log": ""}
 """Settings of every type."""
@@ -32,14 +42,21 @@ CAVE: Final = RoomRecord(
     public=True,
     temporary=True,
     states={"hats": {"hag66@shakespeare.lit": ["Witch", "urn:x"], "Ⅲ": 3}, "mood": {"": {"dark": True, "of": None}}},
+    description="Where the weird ſisters meet",
+    language="en-GB",
 )
 """A room with all fields."""
 
 PLAIN: Final = RoomRecord(settings={}, affiliates={})
 """A room without content."""
 
+RUINS: Final = Tombstone(
+    1078000000.25, 1080592000.5, "heath@chat.lit", "Macbeth doth come.\n✓", False, {"crone1@shakespeare.lit": "owner"}
+)
+"""A tombstone with all fields."""
 
-class RoomStoreContract(Contract):
+
+class RoomStoreContract(RoomQueryContract):
     """Tests of an L{IRoomStore}."""
 
     requests = (
@@ -47,7 +64,11 @@ class RoomStoreContract(Contract):
         ("save", "cave@chat.lit", PLAIN),
         ("change", "cave@chat.lit", RoomChange()),
         ("destroy", "cave@chat.lit"),
+        ("destroy", "cave@chat.lit", RUINS),
+        ("tombstone", "cave@chat.lit"),
         ("publicRooms", "chat.lit", None, None, 1),
+        ("searchRooms", "chat.lit", RoomSearch(), None, None, 1),
+        ("affiliatedRooms", "chat.lit", "hag66@shakespeare.lit", ["member"], None, None, 1),
         ("temporaryRooms", "chat.lit"),
     )
 
@@ -171,15 +192,14 @@ class RoomStoreContract(Contract):
         self.assertEqual(await store.load("cave@chat.lit"), RoomRecord({}, {}, states={"hats": {"a": [1]}}))
 
     async def test_changedSettings(self) -> None:
-        """New settings also set name, C{public} and C{temporary}, but not the list or the subject."""
+        """New settings also set what is listed and searched, and C{temporary}, but not the list or the subject."""
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
-        await store.change("cave@chat.lit", RoomChange(settings={"a": 1}, name="Heath", public=False, temporary=False))
+        new: dict[str, Any] = {"settings": {"a": 1}, "name": "Heath", "public": False, "temporary": False}
+        await store.change("cave@chat.lit", RoomChange(**new, description="Dark", language="gd"))
         store = await self.reopened(store)
-        self.assertEqual(
-            await store.load("cave@chat.lit"),
-            replace(CAVE, settings={"a": 1}, name="Heath", public=False, temporary=False),
-        )
+        changed = replace(CAVE, **new, description="Dark", language="gd")
+        self.assertEqual(await store.load("cave@chat.lit"), changed)
         self.assertEqual(await store.publicRooms("chat.lit", None, None, 9), PublicRooms([], 0, 0))
         self.assertEqual(await store.temporaryRooms("chat.lit"), [])
 
@@ -188,7 +208,8 @@ class RoomStoreContract(Contract):
         store = await self.opened()
         await store.save("cave@chat.lit", CAVE)
         for subject in (Subject("Tomorrow", "macbeth", 5e9, "en-GB", "macbeth@x"), Subject("", "", 0.0)):
-            await store.change("cave@chat.lit", RoomChange(subject=subject, name="ignored", public=False))
+            change = RoomChange(subject=subject, name="ignored", public=False, description="ignored", language="x")
+            await store.change("cave@chat.lit", change)
             self.assertEqual(await store.load("cave@chat.lit"), replace(CAVE, subject=subject))
 
     async def test_changedUnknown(self) -> None:
@@ -273,55 +294,40 @@ class RoomStoreContract(Contract):
         await store.change("cave@chat.lit", RoomChange(dict.fromkeys(list(affiliates)[1:])))
         self.assertEqual(list((await store.load("cave@chat.lit")).affiliates), ["user0@shakespeare.lit"])
 
-    async def test_publicRooms(self) -> None:
-        """The public rooms of a domain are sorted by JID (by code point), with pages in both directions."""
+    async def test_tombstone(self) -> None:
+        """A destroyed room can leave a tombstone, also one that was not stored; another replaces it."""
         store = await self.opened()
-        names = [f"{local}@chat.lit" for local in ("a", "b", "c", "d", "ä", "\U0001f600")]
-        for name in reversed(names):
-            await store.save(name, RoomRecord({}, {}, name=name.upper()))
-        await store.save("bb@chat.lit", RoomRecord({}, {}, public=False))
-        await store.save("bc@talk.lit", RoomRecord({}, {}))
-        rooms = [(name, name.upper()) for name in names]
-        for after, before, limit, start, end in [
-            (None, None, 10, 0, 6),
-            (None, None, 2, 0, 2),
-            (names[1], None, 2, 2, 4),
-            (names[4], None, 2, 5, 6),
-            ("", None, 2, 0, 2),
-            ("bb@chat.lit", None, 1, 2, 3),
-            (None, "", 2, 4, 6),
-            (None, "", 10, 0, 6),
-            (None, names[4], 2, 2, 4),
-            (None, names[1], 5, 0, 1),
-            (None, "bb@chat.lit", 1, 1, 2),
-        ]:
-            page = await store.publicRooms("chat.lit", after, before, limit)
-            self.assertEqual(
-                (list(page.rooms), page.index, page.count), (rooms[start:end], start, 6), (after, before, limit)
-            )
-
-    async def test_publicRoomsEmptyPage(self) -> None:
-        """An empty page has the count of all rooms, and the index 0."""
-        store = await self.opened()
-        await store.save("a@chat.lit", PLAIN)
-        await store.save("b@chat.lit", PLAIN)
-        for arguments in [(None, None, 0), ("a@chat.lit", None, 0), ("b@chat.lit", None, 5), (None, "a@chat.lit", 5)]:
-            page = await store.publicRooms("chat.lit", *arguments)
-            self.assertEqual((list(page.rooms), page.index, page.count), ([], 0, 2), arguments)
-        self.assertEqual((await store.publicRooms("talk.lit", None, None, 5)).count, 0)
-
-    async def test_publicRoomsRenamed(self) -> None:
-        """The list has the current name of a room."""
-        store = await self.opened()
-        await store.save("a@chat.lit", CAVE)
-        await store.change("a@chat.lit", RoomChange(settings={}, name="Heath"))
-        self.assertEqual(list((await store.publicRooms("chat.lit", None, None, 5)).rooms), [("a@chat.lit", "Heath")])
-
-    async def test_temporaryRooms(self) -> None:
-        """The temporary rooms of one domain are listed, public or not."""
-        store = await self.opened()
-        for name, public, temporary in [("b", False, True), ("a", True, True), ("c", True, False)]:
-            await store.save(f"{name}@chat.lit", RoomRecord({}, {}, public=public, temporary=temporary))
-        await store.save("d@talk.lit", RoomRecord({}, {}, temporary=True))
+        await store.save("cave@chat.lit", CAVE)
+        self.assertIsNone(await store.tombstone("cave@chat.lit"))
+        await store.destroy("cave@chat.lit", RUINS)
+        await store.destroy("heath@chat.lit", Tombstone(1.0, 1078000001.0))
         store = await self.reopened(store)
-        self.assertEqual(sorted(await store.temporaryRooms("chat.lit")), ["a@chat.lit", "b@chat.lit"])
+        self.assertIsNone(await store.load("cave@chat.lit"))
+        self.assertEqual((await store.publicRooms("chat.lit", None, None, 9)).count, 0)
+        self.assertEqual(await store.tombstone("cave@chat.lit"), RUINS)
+        await store.destroy("cave@chat.lit", replace(RUINS, reason=None, venue=None))
+        self.assertEqual(await store.tombstone("cave@chat.lit"), replace(RUINS, reason=None, venue=None))
+        self.assertEqual(await store.tombstone("heath@chat.lit"), Tombstone(1.0, 1078000001.0))
+
+    async def test_tombstoneRemoved(self) -> None:
+        """A tombstone is removed by a new room of its name, and by destroying that without leaving one."""
+        store = await self.opened()
+        for room in ("cave@chat.lit", "heath@chat.lit"):
+            await store.destroy(room, RUINS)
+        await store.save("cave@chat.lit", PLAIN)
+        await store.destroy("heath@chat.lit")
+        store = await self.reopened(store)
+        for room in ("cave@chat.lit", "heath@chat.lit"):
+            self.assertIsNone(await store.tombstone(room))
+        self.assertEqual(await store.load("cave@chat.lit"), PLAIN)
+
+    async def test_tombstonesExpire(self) -> None:
+        """Those that had expired when a room was destroyed are deleted."""
+        store = await self.opened()
+        for number, expires in enumerate((9.0, 10.0, 10.5)):
+            await store.destroy(f"r{number}@chat.lit", Tombstone(1.0, expires))
+        await store.destroy("cave@chat.lit")
+        self.assertIsNotNone(await store.tombstone("r0@chat.lit"))
+        await store.destroy("cave@chat.lit", Tombstone(10.0, 20.0))
+        found = [await store.tombstone(f"r{number}@chat.lit") for number in range(3)]
+        self.assertEqual(found, [None, None, Tombstone(1.0, 10.5)])
