@@ -209,6 +209,12 @@ class MUCSection:
     roomLockTimeout: float = _option(
         Duration("1 s", "24 h"), "300 s", "A new room that stays locked for this time is destroyed."
     )
+    tombstoneTime: float = _option(
+        Duration("0 s", "36500 d"),
+        "30 d",
+        "The time for which a persistent room that an owner has destroyed is remembered: whoever wants to enter is "
+        "told that it is gone, and where to go instead. Only former owners can create it anew. 0: not at all.",
+    )
     defaultPublic: bool = _option(Boolean(), "yes", "Whether a new room is listed.")
     defaultPersistent: bool = _option(Boolean(), "no", "Whether a new room is kept when its last occupant has left.")
     defaultMembersOnly: bool = _option(Boolean(), "no", "Whether only members may enter a new room.")

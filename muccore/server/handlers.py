@@ -164,6 +164,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         idleRooms=muc.idleRooms,
         grace=muc.temporaryRoomGrace,
         lockTimeout=muc.roomLockTimeout,
+        tombstoneTime=muc.tombstoneTime,
         presenceSize=muc.presenceSize,
         archiving=archiving,
         archiveRetention=muc.archiveRetention,

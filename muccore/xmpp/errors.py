@@ -64,9 +64,11 @@ class StanzaError(_TwistedStanzaError):
     @ivar text: a human-readable explanation, or C{None}.
     @ivar appCondition: an application-specific condition element, or C{None}.
     @ivar by: the address of the entity that refuses, if it is not the one addressed, or C{None}.
+    @ivar uri: the new address in C{gone} or C{redirect}, or C{None} (RFC 6120 §8.3.3.5, §8.3.3.14).
     """
 
     by: str | None = None
+    uri: str | None = None
     condition: str
     type: str
     text: str | None
@@ -119,7 +121,7 @@ def errorElement(error: _TwistedStanzaError, by: str | None = None) -> Element:
     if by is not None:
         element.attributes["by"] = by
     element.attributes["type"] = error.type or STANZA_CONDITIONS[error.condition]
-    element.add(error.condition, ns.STANZA_ERRORS)
+    element.add(error.condition, ns.STANZA_ERRORS, getattr(error, "uri", None) or "")
     if error.text:
         element.add("text", ns.STANZA_ERRORS, error.text).attributes[ns.XML, "lang"] = "en"
     if error.appCondition is not None:

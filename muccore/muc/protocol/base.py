@@ -19,18 +19,20 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from muccore.interfaces import RoomChange
+from muccore.interfaces import RoomChange, Tombstone
 from muccore.interfaces.handlers import ANSWERED
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.iqrelay import IQRelay
+from muccore.muc.service import tombstones
 from muccore.muc.service.rooms import Rooms, storeFailed
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.handler import Handler
+from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID
+from muccore.xmpp.jid import JID, parse
 
 _RoomFunction = Callable[[Any, Element, JID, Room], Any]
 _Function = Callable[[Any, Element, JID], Any]
@@ -134,6 +136,18 @@ def noSuchRoom(handler: RoomHandler, element: Element, to: JID) -> Any:
     raise StanzaError("item-not-found")
 
 
+def _checkNotGone(tombstone: Tombstone, element: Element, entering: bool) -> None:
+    """
+    Refuse a stanza to a room that was destroyed, unless it is a request of a former owner to enter, who may create it
+    anew, or presence that is no request.
+
+    @raise StanzaError: C{gone}, with the room to go to instead.
+    """
+    sender = parse(element.attributes["from"])
+    if not entering or (element.child("x", ns.MUC) is not None and not tombstones.mayReplace(tombstone, sender)):
+        raise tombstones.gone(tombstone, sender)
+
+
 def refusedBy(failure: Failure, room: str) -> Failure:
     """An errback that names the room as the refusing entity (RFC 6120 §8.3.2)."""
     if isinstance(failure.value, StanzaError):
@@ -158,7 +172,8 @@ def dispatchToRoom(
     @param entering: whether it enters: it waits for the first configuration of a room, and may see a locked room.
     @param leaving: whether it leaves: it is never refused because too many wait.
     @param missing: handles the stanza if there is no such room, or none for the sender yet.
-    @raise StanzaError: C{by} the room: whatever the function or C{missing} raises or fails with.
+    @raise StanzaError: C{gone} if the room was destroyed; whatever the function or C{missing} raises or fails with. All
+        C{by} the room.
     """
 
     def admit(room: Room, element: Element, sender: str) -> bool:
@@ -172,7 +187,7 @@ def dispatchToRoom(
         def dispatch(handler: RoomHandler, element: Element, to: JID) -> Any:
             room = handler.rooms.live.get(to.bare)
             if room is None:
-                opening = handler.rooms.open(to.bare).addCallback(opened, handler, element, to)
+                opening = handler.rooms.openOrTombstone(to.bare).addCallback(opened, handler, element, to)
                 return opening.addErrback(refusedBy, to.bare)
             sender = element.attributes["from"]
             try:
@@ -186,8 +201,12 @@ def dispatchToRoom(
                 raise
             return result.addErrback(refusedBy, to.bare) if isinstance(result, Deferred) else result
 
-        def opened(room: Room | None, handler: RoomHandler, element: Element, to: JID) -> Any:
-            return (missing if room is None else dispatch)(handler, element, to)
+        def opened(found: Room | Tombstone | None, handler: RoomHandler, element: Element, to: JID) -> Any:
+            if isinstance(found, Room):
+                return dispatch(handler, element, to)
+            if found is not None and not leaving:
+                _checkNotGone(found, element, entering)
+            return missing(handler, element, to)
 
         return dispatch
 

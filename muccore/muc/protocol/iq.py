@@ -19,6 +19,7 @@ from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.protocol import admin, disco, owner, register, roomlist
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom, noSuchRoom
 from muccore.muc.service import roomlog
+from muccore.muc.service.tombstones import tombstoneOf
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -115,7 +116,10 @@ def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Destru
         tell(room.extensions.destroyed, room, wanted.venue, wanted.reason)
         return lambda: None
 
-    writing = None if room.locked else handler.rooms.store.destroy(room.jid.bare)
+    writing = None
+    if not room.locked:
+        tombstone = tombstoneOf(room, handler.options.tombstoneTime, wanted.venue, wanted.reason)
+        writing = handler.rooms.store.destroy(room.jid.bare, tombstone)
     return handler.commitAndReply(iq, room, writing, apply)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
+from muccore.interfaces import Tombstone
 from muccore.muc.model import configuration, messages
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.history import HistoryOptions
@@ -203,8 +204,8 @@ def domainLost(handler: RoomHandler, domain: str) -> None:
     order with what they have sent before, and will send if they return.
     """
 
-    def opened(room: Room | None) -> None:
-        if room is not None:
+    def opened(room: Room | Tombstone | None) -> None:
+        if isinstance(room, Room):
             _removeLost(handler, room, domain)
 
     for room in list(handler.rooms.live.values()):

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succee
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError
+from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError, Tombstone
 from muccore.log.logger import Logger
 from muccore.muc.model.affiliations import Affiliations
 from muccore.muc.model.extensionpoints import RoomExtensions, tell
@@ -66,7 +66,7 @@ class Rooms:
         self.clock = clock
         self.live: dict[str, Room] = {}
         self.pendingLists: Counter[str] = Counter()
-        self._opening: dict[str, list[Deferred[Room | None]]] = {}
+        self._opening: dict[str, list[Deferred[Room | Tombstone | None]]] = {}
         self._idle: OrderedDict[str, Room] = OrderedDict()
         self._creators: dict[str, str] = {}
         self._created: Counter[str] = Counter()
@@ -129,16 +129,20 @@ class Rooms:
 
     def open(self, bare: str) -> Deferred[Room | None]:
         """Load a room, from memory or the store; C{None} if there is none. Fails with L{StanzaError} as the store."""
+        return self.openOrTombstone(bare).addCallback(lambda found: found if isinstance(found, Room) else None)
+
+    def openOrTombstone(self, bare: str) -> Deferred[Room | Tombstone | None]:
+        """Load a room as L{open}; its tombstone if it was destroyed."""
         room = self.live.get(bare)
         if room is not None:
             return succeed(room)
-        waiting: Deferred[Room | None] = Deferred()
+        waiting: Deferred[Room | Tombstone | None] = Deferred()
         if bare in self._opening:
             self._opening[bare].append(waiting)
             return waiting
         self._opening[bare] = [waiting]
         loading = self.store.load(bare).addCallback(self._withStates, bare).addCallback(self._loaded, bare)
-        loading.addErrback(storeFailed)
+        loading.addCallback(self._orTombstone, bare).addErrback(storeFailed)
         loading.addBoth(self._opened, bare)
         return waiting
 
@@ -200,6 +204,16 @@ class Rooms:
 
         return DeferredList(preparing).addCallback(prepared)
 
+    def _orTombstone(self, room: Any, bare: str) -> Any:
+        """A room, or if there is none the tombstone of one, if there is that."""
+
+        def found(tombstone: Tombstone | None) -> Tombstone | None:
+            return tombstone if tombstone is not None and tombstone.expires > self.clock.seconds() else None
+
+        if room is None and self.settings.tombstoneTime:
+            return self.store.tombstone(bare).addCallback(found)
+        return room
+
     def _withinLimits(self, settings: RoomSettings) -> RoomSettings:
         """A stored configuration within the present limits."""
         limit, historyLimit = self.settings.maxUsersLimit, self.settings.historyLimit
@@ -207,13 +221,14 @@ class Rooms:
             settings = replace(settings, maxUsers=limit)
         return settings if settings.historyLength <= historyLimit else replace(settings, historyLength=historyLimit)
 
-    def _opened(self, result: Room | Failure | None, bare: str) -> None:
+    def _opened(self, result: Room | Tombstone | Failure | None, bare: str) -> None:
         for waiting in self._opening[bare]:
             if isinstance(result, Failure):
                 waiting.errback(result)
             else:
                 # An earlier waiting stanza may have created the room.
-                waiting.callback(self.live.get(bare))
+                tombstone = result if isinstance(result, Tombstone) else None
+                waiting.callback(self.live.get(bare) or tombstone)
         del self._opening[bare]
         room = self.live.get(bare)
         if room is not None:

@@ -25,6 +25,7 @@ class MUCServiceSettings:
     @ivar idleRooms: rooms without occupants kept in memory, with their history; at least one.
     @ivar grace: grace period of temporary rooms after a start, in seconds.
     @ivar lockTimeout: time to configure a new room, in seconds.
+    @ivar tombstoneTime: time for which a persistent room that was destroyed is remembered, in seconds; 0 for none.
     @ivar presenceSize: largest presence payload that a room broadcasts, in bytes.
     @ivar archiving: whether rooms can have archives.
     @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
@@ -45,6 +46,7 @@ class MUCServiceSettings:
     idleRooms: int
     grace: float
     lockTimeout: float
+    tombstoneTime: float
     presenceSize: int
     archiving: bool
     archiveRetention: float

@@ -176,6 +176,8 @@ class KeepingTests(ArchiveTestCase):
         say(self.romeo, "secret")
         sendOwner(self.romeo, "<destroy/>")
         self.assertEqual(self.successResultOf(self.archive.names("", 9)), [])
+        # The tombstone of the former one expires.
+        self.server.clock.advance(31 * 86400)
         self.createRoom(self.juliet, enablelogging=True)
         self.assertEqual(self.found(self.juliet), [])
 

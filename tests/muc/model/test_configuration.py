@@ -282,7 +282,7 @@ class DestroyTests(ConfigurationTestCase):
         self.assertReceived(self.juliet, "Juliet unavailable none/none jid=juliet@localhost/a destroy 110")
         self.assertIsNone(self.record())
         join(self.juliet, "Juliet")
-        self.assertIn("Juliet available owner/moderator jid=juliet@localhost/a 201 110", summaries(self.juliet))
+        self.assertReceived(self.juliet, "Juliet presence error cancel gone")
 
     def test_order(self) -> None:
         """C{<destroy/>} follows C{<item/>}, and its C{<reason/>} is of C{muc#user}."""
