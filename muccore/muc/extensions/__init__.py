@@ -11,6 +11,7 @@ from muccore.muc.extensions.contentrules import ContentRules
 from muccore.muc.extensions.hats import Hats
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
+from muccore.muc.extensions.ownrooms import OwnRooms
 from muccore.muc.extensions.retraction import Retraction
 from muccore.muc.extensions.roomlimits import RoomLimits
 from muccore.muc.extensions.slowmode import SlowMode
@@ -42,6 +43,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         VCards(),
         AffiliationVersions(),
         UniqueNames(),
+        OwnRooms(),
         ActivityIndicator(),
         # What limits messages comes last: one that is refused for another reason does not count.
         ContentRules(),

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -24,6 +25,29 @@ WAITING: Final = 4
 """Pending lists of one account, since reads and changes of rooms queue behind them in the store."""
 
 
+_T = TypeVar("_T")
+
+
+def requestList(rooms: Rooms, account: str, request: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+    """
+    Request a list from the store.
+
+    @param account: the requester's bare JID.
+    @raise StanzaError: C{resource-constraint} if L{WAITING} of the account are pending.
+    """
+    if rooms.pendingLists[account] >= WAITING:
+        raise StanzaError("resource-constraint", text="Too many of your requests for lists are still being answered.")
+    rooms.pendingLists[account] += 1
+
+    def answered(result: Any) -> Any:
+        rooms.pendingLists[account] -= 1
+        if not rooms.pendingLists[account]:
+            del rooms.pendingLists[account]
+        return result
+
+    return request().addBoth(answered)
+
+
 def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     """
     List the public rooms, or a page of them.
@@ -38,17 +62,8 @@ def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     if requested.index is not None:
         raise StanzaError("feature-not-implemented", text="Pages of the room list cannot be requested by index.")
     limit = PAGE if requested.limit is None else min(requested.limit, LIMIT)
-    if rooms.pendingLists[account] >= WAITING:
-        raise StanzaError("resource-constraint", text="Too many of your room list requests are still being answered.")
-    rooms.pendingLists[account] += 1
-
-    def found(result: Any) -> Any:
-        rooms.pendingLists[account] -= 1
-        if not rooms.pendingLists[account]:
-            del rooms.pendingLists[account]
-        return result
-
-    finding = rooms.store.publicRooms(rooms.domain, requested.after, requested.before, limit).addBoth(found)
+    arguments = rooms.domain, requested.after, requested.before, limit
+    finding = requestList(rooms, account, lambda: rooms.store.publicRooms(*arguments))
     return finding.addCallbacks(_listed, storeFailed, callbackArgs=(page is not None,))
 
 
