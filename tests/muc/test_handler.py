@@ -42,7 +42,7 @@ class ServiceTests(MUCTestCase):
         )
         features = {child.get("var") for child in children if child.name == "feature"}
         own = {ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.RSM, ns.OCCUPANT_ID, ns.VCARD_TEMP, ns.MUC_UNIQUE}
-        own.add(ns.COMMANDS)
+        own |= {ns.COMMANDS, ns.CHANNEL_SEARCH}
         self.assertEqual(features, {ns.DISCO_INFO, ns.DISCO_ITEMS, *own})
 
 

@@ -7,6 +7,7 @@ from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.blocklists import BlockLists
+from muccore.muc.extensions.channelsearch import ChannelSearch
 from muccore.muc.extensions.contentrules import ContentRules
 from muccore.muc.extensions.hats import Hats
 from muccore.muc.extensions.moderation import ModeratedRetraction
@@ -43,6 +44,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         VCards(),
         AffiliationVersions(),
         UniqueNames(),
+        ChannelSearch(),
         OwnRooms(),
         ActivityIndicator(),
         # What limits messages comes last: one that is refused for another reason does not count.
