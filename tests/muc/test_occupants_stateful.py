@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.muc.model import presencebroadcast
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.testing.inmemory import Client, InMemoryServer
@@ -115,6 +116,11 @@ class OccupantsMachine(RuleBasedStateMachine):
         elif 333 not in codes:
             assert item.get("jid") == address
         if stanza.get("type") == "unavailable":
+            if not isSelf and nick not in view.roster:
+                # An absent user, who need not have a nick.
+                assert presencebroadcast.showsAbsent(self.room.settings), (address, stanza.toXml())
+                assert item.get("role") == "none" and codes == [], (address, stanza.toXml())
+                return False
             assert nick in view.roster, (address, stanza.toXml())
             if 303 not in codes:
                 assert item.get("role") == "none"
@@ -138,13 +144,15 @@ class OccupantsMachine(RuleBasedStateMachine):
         if not hasattr(self, "server"):
             return
         room = self.room
+        broadcast = room.settings.presenceBroadcast
         for address, view in self.views.items():
             session = room.sessions.get(address)
             assert (session.occupant.nick if session is not None else None) == view.nick, (address, view)
             if session is None:
                 assert view.roster == {}, (address, view)
                 continue
-            assert set(view.roster) == set(room.occupants), (address, view)
+            seen = {nick for nick, each in room.occupants.items() if each.role.xmlName in broadcast}
+            assert set(view.roster) == seen | {view.nick}, (address, view)
             for nick, (affiliation, role, jid, status) in view.roster.items():
                 occupant, case = room.occupants[nick], (address, nick, view)
                 assert (affiliation, role) == (occupant.affiliation.xmlName, occupant.role.xmlName), case
@@ -280,6 +288,12 @@ class OccupantsMachine(RuleBasedStateMachine):
         """Configure the room."""
         configure(self.owner, **{field: ("anyone" if on else "moderators") if field == "whois" else on})
         self.receive()
+
+    @rule(roles=st.lists(st.sampled_from(("moderator", "participant", "visitor", "none")), unique=True))
+    def broadcast(self, roles: list[str]) -> None:
+        """Configure whose presence others see: nobody but an occupant receives presence of itself."""
+        configure(self.owner, presencebroadcast=roles)
+        assert not any(self.receive().values())
 
     @rule(who=WHO, to=NICKS, kind=st.sampled_from(("groupchat", "subject", "private", "iq", "invite", "voice")))
     def speak(self, who: str, to: str, kind: str) -> None:

@@ -11,6 +11,7 @@ from functools import cache
 
 from twisted.words.xish.domish import SerializedXML
 
+from muccore.muc.model import presencebroadcast
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.rendering import Actor, OccupantPresence
@@ -39,7 +40,7 @@ class Announcer:
 
         @param key: whose affiliation it announces; C{""} if it announces none.
         """
-        if self._stamps is None:
+        if self._stamps is None or not presence.shown:
             self._room.broadcastOccupant(presence, exclude)
             return
 
@@ -55,7 +56,7 @@ class Announcer:
     def announceOccupant(self, key: str, occupant: Occupant, reason: str | None) -> None:
         """Send an occupant's present presence to all, the occupant last; C{key} as above."""
         presence = OccupantPresence(occupant, actor=self._actor, reason=reason)
-        self.announcePresence(key, presence, occupant)
+        self.announcePresence(key, presencebroadcast.toOthers(self._room.settings, occupant, presence), occupant)
         for session in occupant.sessions.values():
             session.deliver(presence.extended(self._stampFor(key, session)).toSelf(session), session.to)
 

@@ -9,7 +9,7 @@ occupants, and get one copy, by a change of this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Role
@@ -37,6 +37,13 @@ class Audience:
         """Send a stanza to the moderators."""
         for session in self.sessions.values():
             if session.occupant.role is Role.MODERATOR:
+                session.deliver(stanza, session.to)
+
+    def sendToViewers(self, withoutJID: Rendered | None, withJID: Rendered, exclude: Collection[Occupant]) -> None:
+        """Send all but some occupants a stanza, as L{sendVersions}; C{None}: those others are not sent any."""
+        for session in self.sessions.values():
+            stanza = withJID if session.seesJIDs else withoutJID
+            if stanza is not None and session.occupant not in exclude:
                 session.deliver(stanza, session.to)
 
     def sendVersions(self, withoutJID: Rendered, withJID: Rendered, exclude: Occupant | None) -> None:

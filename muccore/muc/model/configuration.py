@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from muccore.muc.model import privilegechanges
+from muccore.muc.model import presencebroadcast, privilegechanges
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
@@ -55,6 +55,7 @@ def apply(room: Room, settings: RoomSettings, plan: privilegechanges.PrivilegeCh
         for occupant in voiced:
             if room.occupants.get(occupant.nick) is occupant:
                 room.broadcastPresence(occupant)
+        presencebroadcast.apply(room)
         if codes:
             announce(room, codes)
         tell(room.extensions.configured, room, old)

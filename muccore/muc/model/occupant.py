@@ -48,6 +48,7 @@ class Occupant:
     @ivar affiliation: as the room's list has it.
     @ivar sessions: their sessions by full JID, oldest first.
     @ivar primary: the session whose presence and real JID others see: the one with the latest presence.
+    @ivar shown: whether others see them (L{muccore.muc.model.presencebroadcast}).
     @ivar since: when they entered, in seconds since the epoch.
     @ivar stamps: the elements of extensions in everything that the room sends on their behalf, rendered.
     @ivar presenceStamps: those in their presence only, rendered.
@@ -56,7 +57,7 @@ class Occupant:
 
     __slots__ = (
         "account", "address", "affiliation", "cachedPresence", "form", "fromAttribute", "nick",
-        "presenceStamps", "primary", "role", "sessions", "since", "stamps",
+        "presenceStamps", "primary", "role", "sessions", "shown", "since", "stamps",
     )  # fmt: skip
 
     primary: OccupantSession
@@ -76,6 +77,7 @@ class Occupant:
         self.role = role
         self.sessions: dict[str, OccupantSession] = {}
         self.cachedPresence: tuple[Rendered, Rendered] | None = None
+        self.shown = False
         self.stamps = stamps
         self.since = since
         self.presenceStamps = b""

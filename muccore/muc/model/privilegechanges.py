@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from muccore.interfaces import Affiliate, RoomChange
+from muccore.muc.model import presencebroadcast
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.announcements import Announcer
 from muccore.muc.model.extensionpoints import tell
@@ -244,6 +245,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
     @return: announces the other changes.
     """
     putRows(room, room.extensions.affiliationRows(room, change.affiliates))
+    nicks = {key: room.affiliations.reservedNick(key) for key in change.reasons}
     room.affiliations.update(change.affiliates)
     putRows(room, change.states)
     removed: list[tuple[str, OccupantPresence]] = []
@@ -276,7 +278,9 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
                 update(occupant, room.extensions.limitRole(room, occupant.account, new, role), reason, own)
             else:
                 continue
-            isAnnounced = isAnnounced or own == key
+            # Whom others do not see is absent to them.
+            seen = occupant.shown or presencebroadcast.isShown(room.settings, occupant.role)
+            isAnnounced = isAnnounced or (own == key and seen)
         if not isAnnounced:
             absent.append((key, reason))
     for occupant, role, reason in change.roles:
@@ -291,6 +295,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
     announcer = Announcer(room, [key for key in dict.fromkeys(announced) if key], change.actor)
     for key, reason in absent:
         announcer.announceAbsent(key, reason)
+        presencebroadcast.announceAbsent(room, key, room.affiliations.reservedNick(key) or nicks[key])
 
     def announce() -> None:
         for key, presence in removed:
@@ -302,7 +307,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
             # A new moderator gets the real JIDs by presence (§8).
             for session in occupant.sessions.values():
                 if room.sessions.get(session.jid) is session and session.seesJIDs:
-                    room.sendOccupantList(session)
+                    presencebroadcast.sendOccupantList(room, session)
         if change.affiliates or change.roles or change.retracted:
             tell(room.extensions.privilegesChanged, room, change)
 

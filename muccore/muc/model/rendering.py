@@ -114,11 +114,29 @@ def notInside(address: str) -> Rendered:
     return _presence(head, (), rendered, statusCodes((110, 307, 333)))
 
 
+def absentPresence(room: JID, affiliation: Affiliation, nick: str | None, jid: str | None, stamps: bytes) -> Rendered:
+    """
+    The unavailable presence of a user who is not in the room, but has an affiliation.
+
+    @param nick: their reserved nick; C{None}: it comes from the room.
+    @param jid: their bare JID, for those who may see it.
+    @param stamps: the elements of extensions in everything from the user, rendered.
+    """
+    address = room.bare if nick is None else f"{room.bare}/{nick}"
+    head = f" from='{escapeAttribute(address)}' type='unavailable'>".encode()
+    return _presence(head, (), item(affiliation, Role.NONE, jid, nick), payload=stamps)
+
+
 class OccupantPresence:
-    """A presence of an occupant in their present state, in its three versions."""
+    """
+    A presence of an occupant in their present state, in its three versions.
+
+    @ivar shown: whether others get it.
+    """
 
     __slots__ = (
         "_actor", "_affiliation", "_codes", "_extra", "_head", "_nick", "_payload", "_primaryJID", "_reason", "_role",
+        "shown",
     )  # fmt: skip
 
     def __init__(
@@ -143,6 +161,7 @@ class OccupantPresence:
         @param affiliation: shown instead of the occupant's.
         @param extra: another child of C{<x/>}, rendered.
         """
+        self.shown = occupant.shown
         self._head = occupant.fromAttribute + (b" type='unavailable'>" if leaving else b">")
         if payload is None:
             payload = b"" if leaving else occupant.primary.presencePayload

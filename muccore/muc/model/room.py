@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from muccore.interfaces import RoomRecord, Subject
-from muccore.muc.model import lookalikes
+from muccore.muc.model import lookalikes, presencebroadcast
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.audience import Audience
 from muccore.muc.model.changequeue import ChangeQueue
@@ -26,7 +26,7 @@ from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.occupants import Occupants
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
-from muccore.muc.model.rendering import Actor, OccupantPresence, presenceOf
+from muccore.muc.model.rendering import Actor, OccupantPresence
 from muccore.muc.model.roommessage import RoomMessage, newId
 from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.model.roomsettings import RoomSettings
@@ -138,8 +138,9 @@ class Room:
     # Broadcasting
 
     def broadcastOccupant(self, presence: OccupantPresence, exclude: Occupant | None = None) -> None:
-        """Send a presence to all occupants but C{exclude}, in the version for each."""
-        self.audience.sendVersions(presence.withoutJID(), presence.withJID(), exclude)
+        """Send a presence to all occupants but C{exclude}, in the version for each; nothing if they do not get it."""
+        if presence.shown:
+            self.audience.sendVersions(presence.withoutJID(), presence.withJID(), exclude)
 
     def broadcastPresence(
         self,
@@ -157,7 +158,7 @@ class Room:
         @param exclude: a session of the occupant to leave out.
         """
         presence = OccupantPresence(occupant, actor=actor, reason=reason)
-        self.broadcastOccupant(presence, occupant)
+        self.broadcastOccupant(presencebroadcast.toOthers(self.settings, occupant, presence), occupant)
         self._sendToSelf(occupant, presence, ownCodes, id, exclude)
 
     def _sendToSelf(
@@ -294,17 +295,10 @@ class Room:
         self._sendInitialState(session, request, False)
         return occupant
 
-    def sendOccupantList(self, session: OccupantSession) -> None:
-        """Send a session the presence of all other occupants, in the version that it may see."""
-        deliver, to, index = session.deliver, session.to, int(session.seesJIDs)
-        for occupant in self.occupants.values():
-            if occupant is not session.occupant:
-                deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)
-
     def _sendInitialState(self, session: OccupantSession, request: JoinRequest, created: bool) -> None:
         """Send a new session all other presence, its own, the history and the subject."""
         tell(self.extensions.greet, self, session, request)
-        self.sendOccupantList(session)
+        presencebroadcast.sendOccupantList(self, session)
         settings = self.settings
         renamed = request.renamed or request.nick != session.occupant.nick
         possible = ((100, settings.nonAnonymous), (170, settings.logged), (201, created), (210, renamed))
@@ -326,15 +320,6 @@ class Room:
         session.presencePayload = payload
         occupant.primary = session
         occupant.cachedPresence = None
-
-    def sendPresenceOf(self, session: OccupantSession, nick: str) -> None:
-        """Send a session the presence of one occupant; nothing if nobody has the nick."""
-        occupant = self.occupants.get(nick)
-        if occupant is not None:
-            if occupant is session.occupant:
-                session.deliver(OccupantPresence(occupant).toSelf(session), session.to)
-            else:
-                session.deliver(presenceOf(occupant)[session.seesJIDs], session.to)
 
     def presence(self, session: OccupantSession, payload: bytes, id: str | None = None) -> None:
         """Change the presence of a session (XEP-0045 §7.7)."""

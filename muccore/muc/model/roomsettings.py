@@ -11,8 +11,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
+from muccore.muc.model.privileges import Role
+
 NO_LIMIT: Final = "none"
 """The value of C{muc#roomconfig_maxusers} that stands for no limit."""
+
+ROLES: Final = tuple(role.xmlName for role in (Role.MODERATOR, Role.PARTICIPANT, Role.VISITOR))
+"""The roles of occupants, as values of fields."""
+
+ABSENT: Final = Role.NONE.xmlName
+"""The value of C{muc#roomconfig_presencebroadcast} that stands for absent users."""
 
 EXTENSION_PREFIX: Final = "extension:"
 """What precedes the name of an extension, under which its state is stored."""
@@ -38,6 +46,7 @@ class RoomSettings:
     @ivar changeSubject: participants may change the subject; otherwise moderators only.
     @ivar allowInvites: members of a members-only room may invite, which makes the invitee a member.
     @ivar allowPM: who may send private messages: C{anyone}, C{participants}, C{moderators} or C{none}.
+    @ivar presenceBroadcast: the roles whose presence others get; C{none}: absent users with an affiliation are shown.
     @ivar logged: messages are archived, for all who may enter; new occupants are warned.
     @ivar lockNicks: users with a reserved nick may use no other one.
     @ivar refuseLookalikes: nicks that look like another user's are refused.
@@ -60,6 +69,7 @@ class RoomSettings:
     changeSubject: bool = False
     allowInvites: bool = False
     allowPM: str = "anyone"
+    presenceBroadcast: tuple[str, ...] = ROLES
     logged: bool = False
     lockNicks: bool = False
     refuseLookalikes: bool = True
@@ -69,7 +79,8 @@ class RoomSettings:
 
     def toMapping(self) -> dict[str, Any]:
         """The settings as a mapping of JSON values, for a store."""
-        values = {**asdict(self), "contacts": list(self.contacts)}
+        values = asdict(self)
+        values |= {name: list(values[name]) for name in _LISTS}
         states = values.pop("extensions")
         return values | {EXTENSION_PREFIX + name: state for name, state in states.items()}
 
@@ -89,14 +100,16 @@ class RoomSettings:
         """Read settings from a store. Missing ones have their default; those of a newer version are ignored."""
         known = {f.name for f in fields(cls)} - {"extensions"}
         values = {name: value for name, value in stored.items() if name in known}
-        if "contacts" in values:
-            values["contacts"] = tuple(values["contacts"])
+        values |= {name: tuple(values[name]) for name in _LISTS if name in values}
         states = {
             name.removeprefix(EXTENSION_PREFIX): value
             for name, value in stored.items()
             if name.startswith(EXTENSION_PREFIX)
         }
         return replace(defaults, **values, extensions=states)
+
+
+_LISTS: Final = tuple(each.name for each in fields(RoomSettings) if each.type == "tuple[str, ...]")
 
 
 @dataclass(frozen=True)
@@ -138,6 +151,8 @@ class ConfigField:
             return str(value) if value else NO_LIMIT
         return value if isinstance(value, (bool, tuple)) else str(value)
 
+
+_ROLE_OPTIONS: Final = tuple(zip(ROLES, ("Moderators", "Participants", "Visitors"), strict=True))
 
 FIELDS: Final[tuple[ConfigField, ...]] = (
     ConfigField("name", "muc#roomconfig_roomname", "text-single", "Room name", infoVar="muc#roomconfig_roomname"),
@@ -203,6 +218,13 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         ),
         infoVar="muc#roomconfig_allowpm",
     ),
+    ConfigField(
+        "presenceBroadcast",
+        "muc#roomconfig_presencebroadcast",
+        "list-multi",
+        "Whose presence others see",
+        (*_ROLE_OPTIONS, (ABSENT, "Absent members, as unavailable")),
+    ),
     ConfigField("maxUsers", "muc#roomconfig_maxusers", "list-single", "Maximum number of occupants"),
     ConfigField(
         "historyLength",
@@ -258,12 +280,24 @@ def features(settings: RoomSettings) -> list[str]:
 
 
 def statusCodes(old: RoomSettings, new: RoomSettings) -> list[int]:
-    """The status codes of a change (XEP-0045 §10.2.1): 170 to 173 for what concerns privacy, 104 for anything else."""
+    """
+    The status codes of a change (XEP-0045 §10.2.1, §15.6.2): 170 to 173 for what concerns privacy, 102 and 103 for
+    whether absent users are shown, 104 for anything else.
+    """
     codes = []
     if new.logged != old.logged:
         codes.append(170 if new.logged else 171)
     if new.nonAnonymous != old.nonAnonymous:
         codes.append(172 if new.nonAnonymous else 173)
-    if replace(new, logged=old.logged, nonAnonymous=old.nonAnonymous) != old:
+    shown = ABSENT in new.presenceBroadcast
+    if shown != (ABSENT in old.presenceBroadcast):
+        codes.append(102 if shown else 103)
+    if _rest(new) != _rest(old):
         codes.append(104)
     return codes
+
+
+def _rest(settings: RoomSettings) -> RoomSettings:
+    """Settings without those that have codes of their own."""
+    roles = tuple(role for role in settings.presenceBroadcast if role != ABSENT)
+    return replace(settings, logged=False, nonAnonymous=False, presenceBroadcast=roles)

@@ -130,7 +130,7 @@ def items(room: Room, sender: JID, query: Element) -> Element:
     page = rsm.parse(query)
     requested = page or rsm.PageRequest()
     limit = PAGE if requested.limit is None else min(requested.limit, LIMIT)
-    occupants = [occupant.address for occupant in room.occupants.values()]
+    occupants = [each.address for each in room.occupants.values() if each.shown or sender.full in each.sessions]
     index, found = rsm.select(requested, occupants, limit)
     for address in found:
         answer.add("item", jid=address)

@@ -193,6 +193,8 @@ def _parsed(row: ExtensionField, value: Value) -> Any:
 def _setting(row: ConfigField, value: Value, options: MUCServiceSettings) -> Any:
     if row.trueValue:
         return value == row.trueValue
+    if row.kind == "list-multi":
+        return tuple(option for option, _ in row.options if option in cast("tuple[str, ...]", value))
     if row.setting == "maxUsers":
         limit = options.maxUsersLimit
         # COMPAT: "0" and "" stood for "no limit" before "none" did.

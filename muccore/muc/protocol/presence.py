@@ -9,7 +9,7 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from muccore.interfaces import Tombstone
-from muccore.muc.model import configuration, messages
+from muccore.muc.model import configuration, messages, presencebroadcast
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.joinrequest import JoinRequest
@@ -181,7 +181,7 @@ def probe(handler: RoomHandler, presence: Element, to: JID) -> None:
     room = handler.rooms.live.get(to.bare)
     session = room.sessions.get(presence.attributes["from"]) if room is not None else None
     if room is not None and session is not None:
-        room.sendPresenceOf(session, to.resource)
+        presencebroadcast.sendPresenceOf(room, session, to.resource)
 
 
 def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:

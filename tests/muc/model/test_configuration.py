@@ -75,6 +75,8 @@ class CodeTests(ConfigurationTestCase):
             ({"persistentroom": False}, "room groupchat 104"),
             ({"muc#maxhistoryfetch": "5"}, "room groupchat 104"),
             ({"x-muc#roomconfig_reservednick": True}, "room groupchat 104"),
+            ({"presencebroadcast": ["moderator", "participant", "visitor", "none"]}, "room groupchat 102"),
+            ({"presencebroadcast": ["moderator", "participant"]}, "room groupchat 103 104"),
             ({"whois": "anyone", "enablelogging": True}, "room groupchat 170 172"),
             ({"whois": "moderators", "enablelogging": False, "roomname": "Tomb"}, "room groupchat 171 173 104"),
         ):
@@ -102,7 +104,8 @@ class CodeTests(ConfigurationTestCase):
             {},
             {"roomname": "Orchard"},
             {"roomsecret": "rose", "passwordprotectedroom": True},
-            {"presencebroadcast": ["moderator"]},
+            {"presencebroadcast": ["visitor", "moderator", "participant"]},
+            {"captcha_protected": ["1"]},
             {"whois": "moderators", "publicroom": "true"},
         ):
             self.configureRoom(**fields)

@@ -56,13 +56,20 @@ class StatusCodeTests(SynchronousTestCase):
     """Status codes of a change (§10.2.1)."""
 
     def test_others(self) -> None:
-        """Every setting but logging and anonymity is announced with 104."""
+        """
+        Every setting but logging, anonymity and absent users is announced with 104; these have codes of their own.
+        """
         for f in fields(RoomSettings):
             if f.name not in ("logged", "nonAnonymous"):
                 changed = replace(PLAIN, **{f.name: another(getattr(PLAIN, f.name))})
                 self.assertEqual(statusCodes(PLAIN, changed), [104], f.name)
         several = replace(PLAIN, name="x", moderated=True, logged=True)
         self.assertEqual(statusCodes(PLAIN, several), [170, 104])
+        roles = PLAIN.presenceBroadcast
+        absent = replace(PLAIN, presenceBroadcast=(*roles, "none"))
+        self.assertEqual(statusCodes(PLAIN, absent), [102])
+        self.assertEqual(statusCodes(absent, PLAIN), [103])
+        self.assertEqual(statusCodes(absent, replace(PLAIN, presenceBroadcast=roles[1:])), [103, 104])
 
     def test_secret(self) -> None:
         """Passwords are in no C{repr()}."""

@@ -74,6 +74,7 @@ class FormTests(OwnerTestCase):
                 "whois": ["anyone"],
                 "changesubject": ["0"],
                 "allowpm": ["anyone"],
+                "presencebroadcast": ["moderator", "participant", "visitor"],
                 "maxusers": ["7"],
                 "muc#maxhistoryfetch": ["20"],
                 "x-muc#roomconfig_reservednick": ["0"],
@@ -116,10 +117,11 @@ class FormTests(OwnerTestCase):
                     self.assertTrue(field.get("var") and field.get("type"), field.toXml())
                     chosen = [o.child("value") for o in field.childElements() if o.name == "option"]
                     offered = [value.text() for value in chosen if value is not None]
-                    self.assertEqual(bool(offered), field.get("type") == "list-single", field.toXml())
+                    isList = field.get("type") in ("list-single", "list-multi")
+                    self.assertEqual(bool(offered), isList, field.toXml())
                     self.assertEqual(len(offered), len(set(offered)), field.toXml())
-                    if offered:
-                        self.assertIn(values(x)[field.get("var") or ""][0], offered, field.toXml())
+                    if isList:
+                        self.assertLessEqual(set(values(x)[field.get("var") or ""]), set(offered), field.toXml())
         fields = {field.get("var"): field.get("type") for field in x.childElements() if field.name == "field"}
         self.assertEqual(fields[CONFIG + "roomsecret"], "text-private")
 

@@ -37,6 +37,12 @@ def text(limit: int) -> st.SearchStrategy[Drawn]:
     return shown | st.just(("x" * (limit + 1), REFUSED))
 
 
+def several(*values: str) -> st.SearchStrategy[Drawn]:
+    """Some of these values in any order, more than once, or others; the setting has each once, in this order."""
+    good = st.lists(st.sampled_from(values)).map(lambda each: (each, tuple(v for v in values if v in each)))
+    return good | st.sampled_from([(["nobody"], REFUSED), ([values[0], ""], REFUSED)])
+
+
 def addresses(*bad: Any) -> st.SearchStrategy[Drawn]:
     """Some JIDs, or bad values."""
     good = st.lists(st.sampled_from(["juliet@localhost", "nurse@localhost", "friar@cell.example"]), unique=True)
@@ -50,6 +56,7 @@ ROWS: Final[dict[str, st.SearchStrategy[Drawn]]] = {
     CONFIG + "lang": words({"": "", "en": "en", " pt-BR ": "pt-BR"}, "pt_BR", "a language", "x" * 65),
     CONFIG + "whois": words({"anyone": True, "moderators": False}, "nobody", ""),
     CONFIG + "allowpm": words({key: key for key in ("anyone", "participants", "moderators", "none")}, "friends", ""),
+    CONFIG + "presencebroadcast": several("moderator", "participant", "visitor", "none"),
     CONFIG + "maxusers": words({"3": 3, "20": 20, " 7 ": 7}, "-1", "many", "1.5"),
     CONFIG + "roomsecret": words({"rose": "rose", " r ": " r ", "": ""}, "  ", "x" * 1025),
     "muc#maxhistoryfetch": words({"0": 0, "5": 5}, "", "-1", "all"),

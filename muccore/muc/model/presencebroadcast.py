@@ -1,0 +1,134 @@
+# -*- test-case-name: tests.muc.model.test_presencebroadcast -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Whose presence others get: that of the roles that the room broadcasts (XEP-0045 §5.1.1, §7.2.2, §7.7).
+
+An occupant of any other role is invisible to all others, moderators too, whatever they say. Role changes across the
+border look like entering and leaving. The occupants themselves always get their own presence. With the role C{none},
+affiliated users who are absent, or invisible, are shown to newcomers as unavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.rendering import OccupantPresence, absentPresence, presenceOf
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.xmpp.jid import parse
+from muccore.xmpp.rendering import Rendered
+
+if TYPE_CHECKING:
+    from muccore.muc.model.room import Room
+
+ABSENT_LIMIT: Final = 1000
+"""Absent users that a newcomer is shown; all are in the lists of affiliations."""
+
+
+def isShown(settings: RoomSettings, role: Role) -> bool:
+    """Whether others get the presence of occupants of a role."""
+    return role.xmlName in settings.presenceBroadcast
+
+
+def showsAbsent(settings: RoomSettings) -> bool:
+    """Whether absent users with an affiliation are shown."""
+    return isShown(settings, Role.NONE)
+
+
+def toOthers(settings: RoomSettings, occupant: Occupant, presence: OccupantPresence) -> OccupantPresence:
+    """
+    What others get when an occupant's presence is to be broadcast, and note whether they see the occupant now.
+
+    @param presence: the present one.
+    @return: it, or an unavailable one for an occupant who becomes invisible.
+    """
+    if isShown(settings, occupant.role) is occupant.shown:
+        return presence
+    leaving = OccupantPresence(occupant, leaving=True)
+    occupant.shown = presence.shown = not occupant.shown
+    return presence if occupant.shown else leaving
+
+
+def apply(room: Room) -> None:
+    """Show and hide occupants to others after a change of the configuration."""
+    for occupant in room.occupants.values():
+        if isShown(room.settings, occupant.role) is not occupant.shown:
+            room.broadcastOccupant(toOthers(room.settings, occupant, OccupantPresence(occupant)), occupant)
+
+
+def sendOccupantList(room: Room, session: OccupantSession) -> None:
+    """Send a session the presence of all others whom it may see, in the version that it may see."""
+    deliver, to, index = session.deliver, session.to, int(session.seesJIDs)
+    for occupant in room.occupants.values():
+        if occupant.shown and occupant is not session.occupant:
+            deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)
+    for presence in _absent(room, session.seesJIDs):
+        deliver(presence, to)
+
+
+def sendPresenceOf(room: Room, session: OccupantSession, nick: str) -> None:
+    """Send a session the presence of one occupant; nothing if it sees nobody of that nick."""
+    if nick == session.occupant.nick:
+        presence: Rendered | None = OccupantPresence(session.occupant).toSelf(session)
+    else:
+        presence = _byNick(room, nick)[session.seesJIDs]
+    if presence is not None:
+        session.deliver(presence, session.to)
+
+
+def _absent(room: Room, seesJIDs: bool) -> Iterator[Rendered]:
+    """
+    The presence of absent users with an affiliation for one session, up to L{ABSENT_LIMIT}.
+
+    @param seesJIDs: whether it may see real JIDs; otherwise only those who have a nick reserved are shown.
+    """
+    if not showsAbsent(room.settings):
+        return
+    shown = {occupant.account.bare for occupant in room.occupants.values() if occupant.shown}
+    count = 0
+    for affiliation in (Affiliation.OWNER, Affiliation.ADMIN, Affiliation.MEMBER):
+        for jid, entry in room.affiliations.withAffiliation(affiliation):
+            if count == ABSENT_LIMIT:
+                return
+            if "@" in jid and jid not in shown and (seesJIDs or entry.nick is not None):
+                count += 1
+                yield _absentUser(room, jid, affiliation, entry.nick, seesJIDs)
+
+
+def announceAbsent(room: Room, jid: str, nick: str | None) -> None:
+    """
+    Show everybody the changed affiliation of a user whom nobody sees in the room.
+
+    @param jid: their bare JID; a domain is no user.
+    @param nick: the nick that was reserved for them.
+    """
+    if not showsAbsent(room.settings) or "@" not in jid:
+        return
+    if any(isShown(room.settings, occupant.role) for occupant in room.occupantsAffectedBy(jid)):
+        return
+    affiliation = room.affiliations.get(parse(jid))
+    withoutJID = _absentUser(room, jid, affiliation, nick, False) if nick is not None else None
+    withJID = _absentUser(room, jid, affiliation, nick, True)
+    room.audience.sendToViewers(withoutJID, withJID, room.occupantsAffectedBy(jid))
+
+
+def _absentUser(room: Room, jid: str, affiliation: Affiliation, nick: str | None, seesJIDs: bool) -> Rendered:
+    stamps = room.extensions.stampOccupant(room, parse(jid))
+    return absentPresence(room.jid, affiliation, nick, jid if seesJIDs else None, stamps)
+
+
+def _byNick(room: Room, nick: str) -> tuple[Rendered | None, Rendered | None]:
+    """What others see under a nick, without and with real JIDs; C{None} if that is nobody."""
+    occupant = room.occupants.get(nick)
+    if occupant is not None and occupant.shown:
+        return presenceOf(occupant)
+    jid = room.affiliations.reservedBy(nick) if showsAbsent(room.settings) else None
+    if jid is None or any(occupant.shown for occupant in room.occupantsAffectedBy(jid)):
+        return None, None
+    affiliation, reserved = room.affiliations.get(parse(jid)), room.affiliations.reservedNick(jid)
+    if affiliation < Affiliation.MEMBER:
+        return None, None
+    withoutJID, withJID = (_absentUser(room, jid, affiliation, reserved, seesJIDs) for seesJIDs in (False, True))
+    return withoutJID, withJID
