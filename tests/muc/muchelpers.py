@@ -5,6 +5,7 @@ Helpers for tests of rooms: a server without sockets, requests to rooms, and one
 Summaries name the sender (a nick, or C{room}), what was sent, and what matters in it:
 
     Romeo available none/participant jid=romeo@localhost/a show:xa 100 110
+    Romeo available none/participant jid=romeo@localhost/a,b
     Romeo unavailable none/none by=Juliet reason=late 307
     Romeo unavailable none/participant nick=R 303
     room unavailable none/none destroy=other@conference.localhost reason=moved 110
@@ -68,6 +69,11 @@ def itemOf(stanza: Element) -> Element:
     return item
 
 
+def itemsOf(stanza: Element) -> list[Element]:
+    """Return all C{<item/>}s in a stanza."""
+    return [child for child in mucUser(stanza).childElements() if child.name == "item"]
+
+
 def summary(stanza: Element) -> str:
     """Summarise a stanza in one line."""
     room, _, nick = (stanza.get("from") or "").partition("/")
@@ -91,7 +97,10 @@ def summary(stanza: Element) -> str:
 def _presenceWords(presence: Element) -> list[str]:
     item = itemOf(presence)
     words = [presence.get("type") or "available", f"{item.get('affiliation')}/{item.get('role')}"]
-    words += [f"{name}={item.attributes[name]}" for name in ("jid", "nick") if name in item.attributes]
+    if "jid" in item.attributes:
+        resources = [other.attributes["jid"].partition("/")[2] for other in itemsOf(presence)[1:]]
+        words.append(",".join([f"jid={item.attributes['jid']}", *resources]))
+    words += [f"nick={item.attributes['nick']}"] if "nick" in item.attributes else []
     words += [f"by={child.get('nick')}" for child in item.childElements() if child.name == "actor"]
     words += _reasons(item)
     destroy = mucUser(presence).child("destroy")

@@ -17,7 +17,19 @@ from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import render
-from tests.muc.muchelpers import ROOM, codesOf, configure, form, itemOf, join, leave, sendAdmin, sendError, sendPresence
+from tests.muc.muchelpers import (
+    ROOM,
+    codesOf,
+    configure,
+    form,
+    itemOf,
+    itemsOf,
+    join,
+    leave,
+    sendAdmin,
+    sendError,
+    sendPresence,
+)
 
 ACCOUNTS = ("ann", "ben", "eve")
 ADDRESSES = tuple(f"{account}@localhost/{resource}" for account in ACCOUNTS for resource in "xy")
@@ -33,12 +45,12 @@ class View:
     The room according to what one client has received.
 
     @ivar nick: the client's nick; C{None} outside the room.
-    @ivar roster: affiliation, role, real JID and status by nick.
+    @ivar roster: affiliation, role, real JIDs and status by nick.
     @ivar entering: whether the client has sent a join and not received its own presence yet.
     """
 
     nick: str | None = None
-    roster: dict[str, tuple[str | None, str | None, str | None, str]] = field(default_factory=dict)
+    roster: dict[str, tuple[str | None, str | None, tuple[str | None, ...], str]] = field(default_factory=dict)
     entering: bool = False
 
 
@@ -54,7 +66,7 @@ class OccupantsMachine(RuleBasedStateMachine):
         whois = "anyone" if nonAnonymous else "moderators"
         configure(self.owner, whois=whois, moderatedroom=moderated, changesubject=True)
         self.owner.received()
-        self.views = {self.owner.address: View("Owner", {"Owner": ("owner", "moderator", self.owner.address, "")})}
+        self.views = {self.owner.address: View("Owner", {"Owner": ("owner", "moderator", (self.owner.address,), "")})}
         self.clients: dict[str, Client] = {self.owner.address: self.owner}
         for address in ADDRESSES:
             self.login(address)
@@ -133,7 +145,9 @@ class OccupantsMachine(RuleBasedStateMachine):
             return isSelf
         status = stanza.child("status")
         text = status.text() if status is not None else ""
-        view.roster[nick] = (item.get("affiliation"), item.get("role"), item.get("jid"), text)
+        items = itemsOf(stanza)
+        assert len({(each.get("affiliation"), each.get("role")) for each in items}) == 1, (address, stanza.toXml())
+        view.roster[nick] = (item.get("affiliation"), item.get("role"), tuple(each.get("jid") for each in items), text)
         if isSelf:
             view.nick, view.entering = nick, False
         return isSelf
@@ -153,16 +167,17 @@ class OccupantsMachine(RuleBasedStateMachine):
                 continue
             seen = {nick for nick, each in room.occupants.items() if each.role.xmlName in broadcast}
             assert set(view.roster) == seen | {view.nick}, (address, view)
-            for nick, (affiliation, role, jid, status) in view.roster.items():
+            for nick, (affiliation, role, jids, status) in view.roster.items():
                 occupant, case = room.occupants[nick], (address, nick, view)
                 assert (affiliation, role) == (occupant.affiliation.xmlName, occupant.role.xmlName), case
                 assert room.affiliations.get(occupant.account) is occupant.affiliation
                 expected = f"<status>{status}</status>" if status else ""
                 assert occupant.primary.presencePayload.decode() == expected, case
                 if occupant is session.occupant:
-                    assert jid == address
-                elif jid is not None:
-                    assert jid == occupant.primary.jid, (address, nick, jid)
+                    assert jids[0] == address and sorted(map(str, jids)) == sorted(occupant.sessions), case
+                elif jids != (None,):
+                    assert jids[0] == occupant.primary.jid, case
+                    assert not session.seesJIDs or sorted(map(str, jids)) == sorted(occupant.sessions), case
         sessions = {jid: session for occupant in room.occupants.values() for jid, session in occupant.sessions.items()}
         assert sessions == room.sessions
         for occupant in room.occupants.values():

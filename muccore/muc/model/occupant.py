@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
+from typing import Final
 
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
+
+OTHERS_SHOWN: Final = 50
+"""Sessions of an occupant that presence shows besides the primary one; those of a component are not limited."""
 
 Deliver = Callable[[Rendered, bytes], None]
 """The C{deliver} of a route (L{muccore.interfaces.IRoute})."""
@@ -90,6 +95,10 @@ class Occupant:
         self.address = f"{room.bare}/{nick}"
         self.fromAttribute = f" from='{escapeAttribute(self.address)}'".encode()
         self.cachedPresence = None
+
+    def otherJIDs(self) -> tuple[str, ...]:
+        """The full JIDs of the sessions but the primary one, the oldest ones if they are more than L{OTHERS_SHOWN}."""
+        return tuple(islice((jid for jid in self.sessions if jid != self.primary.jid), OTHERS_SHOWN))
 
     def addSession(self, jid: str, deliver: Deliver, payload: bytes) -> OccupantSession:
         """Add a session, which becomes the primary one."""

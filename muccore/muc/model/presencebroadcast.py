@@ -58,6 +58,16 @@ def apply(room: Room) -> None:
             room.broadcastOccupant(toOthers(room.settings, occupant, OccupantPresence(occupant)), occupant)
 
 
+def sessionLeft(room: Room, occupant: Occupant) -> None:
+    """Show the sessions that are left to those who may see them: one has left whose presence others did not see."""
+    occupant.cachedPresence = None
+    presence = OccupantPresence(occupant)
+    if presence.shown:
+        room.audience.sendToViewers(None, presence.withJID(), (occupant,))
+    for session in occupant.sessions.values():
+        session.deliver(presence.toSelf(session), session.to)
+
+
 def sendOccupantList(room: Room, session: OccupantSession) -> None:
     """Send a session the presence of all others whom it may see, in the version that it may see."""
     deliver, to, index = session.deliver, session.to, int(session.seesJIDs)

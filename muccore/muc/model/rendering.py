@@ -3,8 +3,8 @@
 """
 The presence that a room sends, as bytes.
 
-There are three versions of an occupant's presence: for those who may see the real JID, for those who may not, and for
-the occupant (status 110). The first two are rendered once for all recipients.
+There are three versions of an occupant's presence: for those who may see real JIDs, with an item for each session; for
+those who may not, with one item; and for the occupant (status 110). The first two are rendered once for all recipients.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ class OccupantPresence:
     """
 
     __slots__ = (
-        "_actor", "_affiliation", "_codes", "_extra", "_head", "_nick", "_payload", "_primaryJID", "_reason", "_role",
-        "shown",
+        "_actor", "_affiliation", "_codes", "_extra", "_head", "_jid", "_nick", "_others", "_payload",
+        "_reason", "_role", "shown",
     )  # fmt: skip
 
     def __init__(
@@ -151,6 +151,7 @@ class OccupantPresence:
         payload: bytes | None = None,
         affiliation: Affiliation | None = None,
         extra: bytes = b"",
+        session: OccupantSession | None = None,
     ) -> None:
         """
         @param leaving: whether the type is C{unavailable}; the role is then C{none}, unless C{nick} is given.
@@ -160,6 +161,7 @@ class OccupantPresence:
         @param payload: from L{extractPresencePayload}; C{None} for the occupant's latest, or none if leaving.
         @param affiliation: shown instead of the occupant's.
         @param extra: another child of C{<x/>}, rendered.
+        @param session: the only one that it is about; C{None} for all, the one whose presence it is first.
         """
         self.shown = occupant.shown
         self._head = occupant.fromAttribute + (b" type='unavailable'>" if leaving else b">")
@@ -170,7 +172,8 @@ class OccupantPresence:
             self._payload += occupant.presenceStamps
         self._affiliation = occupant.affiliation if affiliation is None else affiliation
         self._role = Role.NONE if leaving and nick is None else occupant.role
-        self._primaryJID = occupant.primary.jid
+        self._jid = occupant.primary.jid if session is None else session.jid
+        self._others = occupant.otherJIDs() if session is None and len(occupant.sessions) > 1 else ()
         self._codes = tuple(codes)
         self._nick = nick
         self._actor = actor
@@ -181,6 +184,10 @@ class OccupantPresence:
         self, jid: str | None, seesJIDs: bool, codes: Iterable[int], last: bytes = b"", identity: bytes = b""
     ) -> Rendered:
         rendered = item(self._affiliation, self._role, jid, self._nick, self._actor, self._reason, seesJIDs)
+        if jid is not None and self._others:
+            jids = [other for other in (self._jid, *self._others) if other != jid]
+            same = (self._nick, self._actor, self._reason, seesJIDs)
+            rendered += b"".join([item(self._affiliation, self._role, other, *same) for other in jids])
         return _presence(self._head, codes, rendered, self._extra + last, self._payload, identity)
 
     def extended(self, extra: bytes) -> OccupantPresence:
@@ -197,7 +204,7 @@ class OccupantPresence:
 
     def withJID(self) -> Rendered:
         """The version for recipients who may see it."""
-        return self._render(self._primaryJID, True, self._codes)
+        return self._render(self._jid, True, self._codes)
 
     def toSelf(self, session: OccupantSession, codes: Iterable[int] = (), id: str | None = None) -> Rendered:
         """

@@ -380,7 +380,7 @@ class Room:
         @param codes: status codes for all (333).
         """
         occupant = session.occupant
-        presence = OccupantPresence(occupant, leaving=True, codes=codes, payload=payload)
+        presence = OccupantPresence(occupant, leaving=True, codes=codes, payload=payload, session=session)
         del self.sessions[session.jid]
         del occupant.sessions[session.jid]
         session.deliver(presence.toSelf(session, id=id), session.to)
@@ -392,6 +392,8 @@ class Room:
             remaining = next(reversed(occupant.sessions.values()))
             self._setPresence(remaining, remaining.presencePayload)
             self.broadcastPresence(occupant)
+        else:
+            presencebroadcast.sessionLeft(self, occupant)
         tell(self.extensions.left, self, session)
 
     def removeOccupant(

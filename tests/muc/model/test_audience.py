@@ -61,6 +61,14 @@ class AudienceTests(SynchronousTestCase):
         self.audience.sendVersions(A, B, self.juliet)
         self.expect(("romeo@localhost/x", "a"))
 
+    def test_sendToViewers(self) -> None:
+        """Those who may not see real JIDs get nothing if there is no version for them; excluded occupants neither."""
+        self.audience.sendToViewers(None, B, ())
+        self.expect(("juliet@localhost/x", "b"), ("juliet@localhost/y", "b"))
+        self.sent.clear()
+        self.audience.sendToViewers(A, B, [self.juliet])
+        self.expect(("romeo@localhost/x", "a"))
+
     def test_sendTo(self) -> None:
         """All sessions of the occupants that are given."""
         sendTo([self.juliet], B)

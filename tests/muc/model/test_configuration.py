@@ -266,15 +266,16 @@ class DestroyTests(ConfigurationTestCase):
             self.romeo,
             "<destroy jid='coven@chat.shakespeare.lit'><password>cauldron</password><reason>Macbeth</reason></destroy>",
         )
-        for client, nick in (
-            (self.juliet, "Juliet"),
-            (self.tybalt, "Tybalt"),
-            (second, "Tybalt"),
-            (self.romeo, "Romeo"),
+        for client, nick, others in (
+            (self.juliet, "Juliet", ""),
+            (self.tybalt, "Tybalt", ",b"),
+            (second, "Tybalt", ",a"),
+            (self.romeo, "Romeo", ""),
         ):
             destroyed = "destroy=coven@chat.shakespeare.lit password=cauldron reason=Macbeth"
             result = ["result q"] if client is self.romeo else []
-            self.assertReceived(client, f"{nick} unavailable none/none jid={client.address} {destroyed} 110", *result)
+            gone = f"{nick} unavailable none/none jid={client.address}{others} {destroyed} 110"
+            self.assertReceived(client, gone, *result)
         self.assertIsNone(self.record())
         self.assertEqual(self.server.muc.rooms.live, {})
 

@@ -59,14 +59,14 @@ class BroadcastTests(RoomTestCase):
         phone = self.client("romeo/b")
         join(phone, "Romeo", "<show>dnd</show>")
         phone.received()
-        self.assertReceived(self.romeo, "Romeo available none/visitor jid=romeo@localhost/a show:dnd 110")
+        self.assertReceived(self.romeo, "Romeo available none/visitor jid=romeo@localhost/a,b show:dnd 110")
         sendPresence(self.romeo, "Romeo", "<show>away</show>")
-        self.assertReceived(self.romeo, "Romeo available none/visitor jid=romeo@localhost/a show:away 110")
+        self.assertReceived(self.romeo, "Romeo available none/visitor jid=romeo@localhost/a,b show:away 110")
         sendPresence(self.romeo, "R")
         self.assertReceived(
             self.romeo,
-            "Romeo unavailable none/visitor jid=romeo@localhost/a nick=R 303 110",
-            "R available none/visitor jid=romeo@localhost/a 110",
+            "Romeo unavailable none/visitor jid=romeo@localhost/a,b nick=R 303 110",
+            "R available none/visitor jid=romeo@localhost/a,b 110",
         )
         leave(self.romeo, "R")
         sendError(phone, "gone")

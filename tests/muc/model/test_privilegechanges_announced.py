@@ -73,8 +73,8 @@ class AnnouncementTests(MUCTestCase):
         self.openRoom()
         second = self.enter("juliet/b", "Juliet")
         sendAdmin(self.romeo, role("Juliet", "none"))
-        for client in (self.juliet, second):
-            self.assertReceived(client, f"Juliet unavailable none/none jid={client.address} by=Romeo 307 110")
+        for client, other in ((self.juliet, "b"), (second, "a")):
+            self.assertReceived(client, f"Juliet unavailable none/none jid={client.address},{other} by=Romeo 307 110")
         self.assertReceived(self.tybalt, "Juliet unavailable none/none by=Romeo 307")
 
     def test_kickOfOneself(self) -> None:
@@ -183,16 +183,16 @@ class AnnouncementTests(MUCTestCase):
         self.openRoom()
         second = self.enter("juliet/b", "Juliet")
         sendAdmin(self.romeo, role("Juliet", "moderator"), role("Tybalt", "visitor"))
-        for client in (self.juliet, second):
+        for client, other in ((self.juliet, "b"), (second, "a")):
             self.assertReceived(
                 client,
-                f"Juliet available none/moderator jid={client.address} by=Romeo 110",
+                f"Juliet available none/moderator jid={client.address},{other} by=Romeo 110",
                 "Tybalt available none/visitor jid=tybalt@localhost/a by=Romeo",
                 "Romeo available owner/moderator jid=romeo@localhost/a",
                 "Tybalt available none/visitor jid=tybalt@localhost/a",
             )
         sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"))
-        self.assertReceived(self.juliet, "Juliet available admin/moderator jid=juliet@localhost/a by=Romeo 110")
+        self.assertReceived(self.juliet, "Juliet available admin/moderator jid=juliet@localhost/a,b by=Romeo 110")
 
     def test_newModeratorInNonAnonymousRoom(self) -> None:
         """In a non-anonymous room a new moderator receives no presence again."""

@@ -92,17 +92,29 @@ class NoticeTests(SynchronousTestCase):
 
     def test_available(self) -> None:
         """
-        Others see the presence of the session that is shown, with its full JID or without; each own session sees its
-        own full JID, 110, and the id of its request.
+        Others see the presence of the session that is shown, with an item for each session, that one's first, or one
+        without JID; each own session sees its own item first, 110, and the id of its request.
         """
         notice = OccupantPresence(self.romeo)
         x = f"<show>dnd</show><x xmlns='{ns.MUC_USER}'><item affiliation='member' role='participant'"
         sender = " from='room@conference.localhost/Romeo'"
         self.assertPresence(notice.withoutJID(), sender, f"{x}/></x>")
-        self.assertPresence(notice.withJID(), sender, f"{x} jid='romeo@localhost/b'/></x>")
-        own = f"{x} jid='romeo@localhost/a'/><status code='110'/></x>"
+        item = "<item affiliation='member' role='participant'"
+        other = f"{item} jid='romeo@localhost/a'/>"
+        self.assertPresence(notice.withJID(), sender, f"{x} jid='romeo@localhost/b'/>{other}</x>")
+        other = f"{item} jid='romeo@localhost/b'/>"
+        own = f"{x} jid='romeo@localhost/a'/>{other}<status code='110'/></x>"
         self.assertPresence(notice.toSelf(self.first), sender, own)
         self.assertPresence(notice.toSelf(self.first, id="1'"), f" id='1&apos;'{sender}", own)
+
+    def test_manySessions(self) -> None:
+        """Presence shows a limited number of sessions, among them the one that is shown, and the own one."""
+        for number in range(100):
+            last = self.romeo.addSession(f"romeo@localhost/{number}", ignore, b"")
+        notice = OccupantPresence(self.romeo)
+        for rendered, jid in ((notice.withJID(), last.jid), (notice.toSelf(self.second), self.second.jid)):
+            jids = re.findall("<item [^>]*jid='([^']*)'", rendered.tail.decode())
+            self.assertEqual((jids[0], len(jids), len(set(jids))), (jid, 51, 51))
 
     def test_actor(self) -> None:
         """
@@ -125,8 +137,8 @@ class NoticeTests(SynchronousTestCase):
                 self.assertEqual(found[0] if found else "", actor)
 
     def test_codes(self) -> None:
-        """Public codes go to everybody, private ones to the occupant alone."""
-        notice = OccupantPresence(self.romeo, codes=(307,), payload=b"")
+        """Public codes go to everybody, private ones to the occupant alone; so for one session alone."""
+        notice = OccupantPresence(self.romeo, codes=(307,), payload=b"", session=self.second)
         x = f"<x xmlns='{ns.MUC_USER}'><status code='%s'/><item affiliation='member' role='participant'"
         sender = " from='room@conference.localhost/Romeo'"
         self.assertPresence(notice.withoutJID(), sender, f"{x % 307}/></x>")

@@ -36,10 +36,10 @@ class ChangeTests(RoomTestCase):
         sendPresence(self.romeo, "Romeo", "<show>xa</show><status>gone</status>", id="kr7")
         rest = "show:xa status:gone"
         self.assertReceived(self.juliet, f"Romeo available none/participant {rest}")
-        self.assertReceived(self.owner, f"Romeo available none/participant jid=romeo@localhost/a {rest}")
+        self.assertReceived(self.owner, f"Romeo available none/participant jid=romeo@localhost/a,b {rest}")
         [own] = self.romeo.received()
         self.assertEqual((own.get("id"), codesOf(own)), ("kr7", [110]))
-        self.assertReceived(self.phone, f"Romeo available none/participant jid=romeo@localhost/b {rest} 110")
+        self.assertReceived(self.phone, f"Romeo available none/participant jid=romeo@localhost/b,a {rest} 110")
 
     def test_notReflected(self) -> None:
         """What only a room may send is not passed on (§17.3)."""
@@ -62,8 +62,8 @@ class ChangeTests(RoomTestCase):
         sendPresence(self.romeo, "R", "<show>away</show>", id="5")
         for client, old, new, code in (
             (self.juliet, "", "", ""),
-            (self.owner, " jid=romeo@localhost/b", " jid=romeo@localhost/a", ""),
-            (self.phone, " jid=romeo@localhost/b", " jid=romeo@localhost/b", " 110"),
+            (self.owner, " jid=romeo@localhost/b,a", " jid=romeo@localhost/a,b", ""),
+            (self.phone, " jid=romeo@localhost/b,a", " jid=romeo@localhost/b,a", " 110"),
         ):
             self.assertReceived(
                 client,
@@ -118,7 +118,7 @@ class ChangeTests(RoomTestCase):
         stranger = self.client("stranger")
         for client, nick, *expected in (
             (self.juliet, "Romeo", "Romeo available none/participant show:xa"),
-            (self.owner, "Romeo", "Romeo available none/participant jid=romeo@localhost/a show:xa"),
+            (self.owner, "Romeo", "Romeo available none/participant jid=romeo@localhost/a,b show:xa"),
             (self.juliet, "Juliet", "Juliet available none/participant jid=juliet@localhost/a 110"),
             (self.juliet, "Nobody"),
             (stranger, "Romeo"),
@@ -174,7 +174,7 @@ class RepeatedJoinTests(RoomTestCase):
         """What Juliet receives on joining."""
         return [
             "Owner available owner/moderator jid=owner@localhost/a",
-            "Romeo available none/participant jid=romeo@localhost/b show:dnd",
+            "Romeo available none/participant jid=romeo@localhost/b,a show:dnd",
             f"{nick} available none/participant jid=juliet@localhost/a{rest} 100 110",
             "Juliet groupchat body:a delayed",
             "room groupchat subject:",
@@ -203,9 +203,9 @@ class RepeatedJoinTests(RoomTestCase):
         """Of several sessions the one that joins again is shown from then on, to the other sessions as well."""
         join(self.romeo, "Romeo", "<show>away</show>")
         own = [line for line in summaries(self.romeo) if line.startswith("Romeo available")]
-        self.assertEqual(own, ["Romeo available none/participant jid=romeo@localhost/a show:away 100 110"])
-        self.assertReceived(self.phone, "Romeo available none/participant jid=romeo@localhost/b show:away 110")
-        self.assertReceived(self.juliet, "Romeo available none/participant jid=romeo@localhost/a show:away")
+        self.assertEqual(own, ["Romeo available none/participant jid=romeo@localhost/a,b show:away 100 110"])
+        self.assertReceived(self.phone, "Romeo available none/participant jid=romeo@localhost/b,a show:away 110")
+        self.assertReceived(self.juliet, "Romeo available none/participant jid=romeo@localhost/a,b show:away")
 
     def test_otherNick(self) -> None:
         """Under another nick it is a change of nick, and then everything, with the own presence once, in its place."""
@@ -219,8 +219,8 @@ class RepeatedJoinTests(RoomTestCase):
         join(self.romeo, "R")
         self.assertReceived(
             self.phone,
-            "Romeo unavailable none/participant jid=romeo@localhost/b nick=R 303 110",
-            "R available none/participant jid=romeo@localhost/b 110",
+            "Romeo unavailable none/participant jid=romeo@localhost/b,a nick=R 303 110",
+            "R available none/participant jid=romeo@localhost/b,a 110",
         )
         self.assertEqual(sum(line.startswith("R available") for line in summaries(self.romeo)), 1)
 

@@ -53,7 +53,7 @@ class CreationTests(MUCTestCase):
         join(juliet, "Juliet")
         self.assertReceived(juliet, "Juliet presence error cancel item-not-found")
         join(phone, "Romeo")
-        self.assertEqual(summaries(phone)[0], "Romeo available owner/moderator jid=romeo@localhost/phone 110")
+        self.assertEqual(summaries(phone)[0], "Romeo available owner/moderator jid=romeo@localhost/phone,a 110")
 
     def test_notAllowed(self) -> None:
         """Whoever may not create rooms is refused in the name of the room (§10.1.1)."""

@@ -42,12 +42,12 @@ class SessionTests(RoomTestCase):
             phone,
             "Owner available owner/moderator",
             "Juliet available none/participant",
-            "Romeo available none/participant jid=romeo@localhost/b show:dnd 110",
+            "Romeo available none/participant jid=romeo@localhost/b,a show:dnd 110",
             "room groupchat subject:",
         )
-        self.assertReceived(self.romeo, "Romeo available none/participant jid=romeo@localhost/a show:dnd 110")
+        self.assertReceived(self.romeo, "Romeo available none/participant jid=romeo@localhost/a,b show:dnd 110")
         self.assertReceived(self.juliet, "Romeo available none/participant show:dnd")
-        self.assertReceived(self.owner, "Romeo available none/participant jid=romeo@localhost/b show:dnd")
+        self.assertReceived(self.owner, "Romeo available none/participant jid=romeo@localhost/b,a show:dnd")
 
     def test_role(self) -> None:
         """It has the occupant's role, not that of somebody who enters."""
@@ -58,7 +58,7 @@ class SessionTests(RoomTestCase):
             phone,
             "Owner available owner/moderator jid=owner@localhost/a",
             "Juliet available none/participant jid=juliet@localhost/a",
-            "Romeo available none/moderator jid=romeo@localhost/b 110",
+            "Romeo available none/moderator jid=romeo@localhost/b,a 110",
             "room groupchat subject:",
         )
 
@@ -72,16 +72,26 @@ class SessionTests(RoomTestCase):
         self.assertReceived(self.owner, "Romeo available none/participant jid=romeo@localhost/a show:away")
 
     def test_otherLeaves(self) -> None:
-        """When another session leaves, only that one receives it."""
+        """
+        When another session leaves, that one receives it; those who may see real JIDs, and the sessions left, receive
+        presence without its item.
+        """
         phone = self.enter("romeo/b")
         leave(self.romeo, "Romeo")
         self.assertReceived(self.romeo, "Romeo unavailable none/none jid=romeo@localhost/a 110")
+        self.assertReceived(self.owner, "Romeo available none/participant jid=romeo@localhost/b")
+        self.assertReceived(phone, "Romeo available none/participant jid=romeo@localhost/b 110")
         self.assertNothingReceived()
+        newcomer = self.client("admin")
+        self.change(affiliation("admin@localhost", "admin"))
+        join(newcomer, "Admin")
+        self.assertIn("Romeo available none/participant jid=romeo@localhost/b", summaries(newcomer))
+        self.discardReceived()
         leave(phone, "Romeo")
         self.assertReceived(self.juliet, "Romeo unavailable none/none")
 
     def test_newcomer(self) -> None:
-        """Whoever enters sees the occupant once, as the session that is shown."""
+        """Whoever enters sees the occupant once, as the session that is shown, whose item is the first."""
         self.enter("romeo/b", children="<show>dnd</show>")
         sendPresence(self.romeo, "Romeo", "<show>chat</show>")
         self.change(affiliation("nurse@localhost", "admin"))
@@ -89,7 +99,7 @@ class SessionTests(RoomTestCase):
         join(nurse, "Nurse")
         self.assertEqual(
             [line for line in summaries(nurse) if line.startswith("Romeo")],
-            ["Romeo available none/participant jid=romeo@localhost/a show:chat"],
+            ["Romeo available none/participant jid=romeo@localhost/a,b show:chat"],
         )
 
     def test_messages(self) -> None:

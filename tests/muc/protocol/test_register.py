@@ -293,12 +293,13 @@ class MembersOnlyTests(RegistrationTestCase):
             [
                 ("status", {"code": "321"}),
                 ("item", {"affiliation": "none", "role": "none", "jid": "member@localhost/a"}),
+                ("item", {"affiliation": "none", "role": "none", "jid": "member@localhost/b"}),
                 ("status", {"code": "110"}),
             ],
         )
         self.assertEqual((presence.get("type"), result.get("id"), result.get("type")), ("unavailable", "q", "result"))
-        self.assertReceived(second, "Member unavailable none/none jid=member@localhost/b 321 110")
-        self.assertReceived(self.romeo, "Member unavailable none/none jid=member@localhost/b 321")
+        self.assertReceived(second, "Member unavailable none/none jid=member@localhost/b,a 321 110")
+        self.assertReceived(self.romeo, "Member unavailable none/none jid=member@localhost/b,a 321")
         join(self.member, "Member")
         self.assertReceived(self.member, "Member presence error auth registration-required")
 

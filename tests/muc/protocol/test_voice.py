@@ -87,7 +87,7 @@ class ApprovalTests(VoiceTestCase):
             self.approve(self.moderator, allow=allow)
             self.assertReceived(self.member, "Visitor available none/participant by=Moderator")
             self.assertReceived(
-                self.visitor, "Visitor available none/participant jid=visitor@localhost/a by=Moderator 110"
+                self.visitor, "Visitor available none/participant jid=visitor@localhost/a,b by=Moderator 110"
             )
             say(self.visitor, "a")
             self.assertReceived(self.member, "Visitor groupchat body:a")
