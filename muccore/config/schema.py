@@ -37,6 +37,7 @@ from muccore.config.types import (
     Secret,
     Size,
     Text,
+    URLTemplate,
 )
 from muccore.xmpp.jid import JID
 
@@ -202,6 +203,13 @@ class MUCSection:
         "0",
         "The maximum of times in a minute that users without affiliation may enter a room, all together; its owner can "
         "set less. 0: no limit.",
+    )
+    webchatUrl: str = _option(
+        URLTemplate("{jid}"),
+        "",
+        "The address of a web chat that lets people into a room, with {jid} where the room's address goes, such as "
+        "https://chat.example.org/join?room={jid}. Rooms that are listed and that everybody may enter without a "
+        "password show it to clients. Without it, none do.",
     )
     temporaryRoomGrace: float = _option(
         Duration("0 s", "30 d"), "600 s", "The time after a start for which empty temporary rooms are kept."

@@ -29,6 +29,7 @@ Reject = Callable[[int, str, InvalidValue], None]
 """Called with the line, the text found there and its error."""
 
 _NUMBER: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]*)\Z")
+_WEB_ADDRESS: Final = re.compile(r"https?://[^\s/?#]\S*")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -246,6 +247,20 @@ class Text(Type[str]):
         if _CONTROL.search(text):
             raise InvalidValue()
         return text
+
+
+class URLTemplate(Text):
+    """The address of a web page with a placeholder, or nothing."""
+
+    def __init__(self, placeholder: str) -> None:
+        self._placeholder = placeholder
+        self.allowed = f"nothing, or an address that begins with https:// or http:// and contains {placeholder}"
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """See L{Type.parse}."""
+        if text and not (_WEB_ADDRESS.fullmatch(text) and self._placeholder in text):
+            raise InvalidValue()
+        return super().parse(text, base)
 
 
 class Secret(Text):

@@ -172,4 +172,5 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         messagesPerMinute=muc.messagesPerMinute,
         presencePerMinute=muc.presencePerMinute,
         joinsPerMinute=muc.joinsPerMinute,
+        webchatURL=muc.webchatUrl,
     )

@@ -29,6 +29,7 @@ from muccore.config.types import (
     Path,
     Size,
     Text,
+    URLTemplate,
 )
 from muccore.xmpp import jid
 
@@ -68,6 +69,15 @@ class ParseTests(SynchronousTestCase):
                            "null", "https://*.example.org", "https://a:x", "https://b@a")  # fmt: skip
         self.assertParses(HTTPSURL(), {"": "", "https://A.b:8443": "https://a.b:8443", "https://a.b/": "https://a.b"})
         self.assertRefused(HTTPSURL(), "http://a.b", "https://a.b/c", "https://", "a.b", "https://a'b", "https://a.b:x")
+
+    def test_urlTemplate(self) -> None:
+        """A template is a web address with its placeholder, or nothing."""
+        urls = ("", "https://chat.example.org/#/join/{x}", "http://localhost:8080/?a=b&room={x}")
+        self.assertParses(URLTemplate("{x}"), {url: url for url in urls})
+        self.assertRefused(
+            URLTemplate("{x}"), "{x}", "https://chat.example.org/", "https://{y}", "ftp://a/{x}", "https:///{x}",
+            "https://chat/a {x}", "https://a/{x}\x07",
+        )  # fmt: skip
 
     def test_choice(self) -> None:
         """One of the words; a similar word causes a suggestion."""

@@ -90,6 +90,7 @@ class SettingsTests(SynchronousTestCase):
                     "rooms_per_user": "3",
                     "idle_rooms": "4",
                     "presence_size": "5 KiB",
+                    "webchat_url": "https://localhost/{jid}",
                     "history": "6",
                     "history_limit": "7",
                     "max_users_limit": "8",
@@ -133,6 +134,7 @@ class SettingsTests(SynchronousTestCase):
                 "archiving": True,
                 "archiveRetention": 11,
                 "blockLists": (parse("rtbl.example.org/bans"),),
+                "webchatURL": "https://localhost/{jid}",
             },
         )
         defaults = made.defaults

@@ -35,6 +35,7 @@ class RoomSettings:
     @ivar name: natural-language name.
     @ivar description: short description.
     @ivar language: natural language of the discussion (an RFC 5646 tag).
+    @ivar pubsubNode: the XMPP URI of a publish-subscribe node that belongs to the room, or C{""}.
     @ivar contacts: the JIDs to contact about the room, shown to everybody.
     @ivar persistent: stays when the last occupant leaves.
     @ivar public: is listed.
@@ -46,6 +47,7 @@ class RoomSettings:
     @ivar changeSubject: participants may change the subject; otherwise moderators only.
     @ivar allowInvites: members of a members-only room may invite, which makes the invitee a member.
     @ivar allowPM: who may send private messages: C{anyone}, C{participants}, C{moderators} or C{none}.
+    @ivar memberListRoles: the roles that may get the list of members of a non-anonymous room.
     @ivar presenceBroadcast: the roles whose presence others get; C{none}: absent users with an affiliation are shown.
     @ivar logged: messages are archived, for all who may enter; new occupants are warned.
     @ivar lockNicks: users with a reserved nick may use no other one.
@@ -58,6 +60,7 @@ class RoomSettings:
     name: str = ""
     description: str = ""
     language: str = ""
+    pubsubNode: str = ""
     contacts: tuple[str, ...] = ()
     persistent: bool
     public: bool
@@ -69,6 +72,7 @@ class RoomSettings:
     changeSubject: bool = False
     allowInvites: bool = False
     allowPM: str = "anyone"
+    memberListRoles: tuple[str, ...] = ROLES
     presenceBroadcast: tuple[str, ...] = ROLES
     logged: bool = False
     lockNicks: bool = False
@@ -123,6 +127,7 @@ class ConfigField:
     @ivar options: for lists: value and label of each choice.
     @ivar trueValue: for C{list-single} fields of a boolean setting: the value that means true.
     @ivar hiddenWhenOff: accept the field, but offer it only while the setting is on, or the service has archives.
+    @ivar aliases: other names under which a submission may have it.
     @ivar infoVar: the name of the field that shows the setting in C{disco#info}; C{""} if none does.
     @ivar desc: a longer explanation, or C{None}.
     @ivar bounds: the least and the greatest value of a whole number; C{None} for other values.
@@ -141,6 +146,7 @@ class ConfigField:
     desc: str | None = None
     bounds: tuple[int, int] | None = None
     limit: str = ""
+    aliases: tuple[str, ...] = ()
 
     def valueIn(self, settings: RoomSettings) -> bool | str | tuple[str, ...]:
         """The value that a form shows for these settings."""
@@ -164,6 +170,13 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         infoVar="muc#roominfo_description",
     ),
     ConfigField("language", "muc#roomconfig_lang", "text-single", "Room language", infoVar="muc#roominfo_lang"),
+    ConfigField(
+        "pubsubNode",
+        "muc#roomconfig_pubsub",
+        "text-single",
+        "XMPP URI of the associated publish-subscribe node",
+        infoVar="muc#roomconfig_pubsub",
+    ),
     ConfigField(
         "contacts",
         "muc#roominfo_contactjid",
@@ -225,6 +238,13 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         "Whose presence others see",
         (*_ROLE_OPTIONS, (ABSENT, "Absent members, as unavailable")),
     ),
+    ConfigField(
+        "memberListRoles",
+        "muc#roomconfig_getmemberlist",
+        "list-multi",
+        "Who may get the list of members, if everybody may see real addresses",
+        _ROLE_OPTIONS,
+    ),
     ConfigField("maxUsers", "muc#roomconfig_maxusers", "list-single", "Maximum number of occupants"),
     ConfigField(
         "historyLength",
@@ -232,6 +252,7 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         "text-single",
         "Maximum number of history messages",
         infoVar="muc#maxhistoryfetch",
+        aliases=("muc#roomconfig_historylength",),  # COMPAT: Prosody's name.
     ),
     ConfigField(
         "lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Registered users must use their reserved nickname"
@@ -253,7 +274,8 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
 )
 """
 The settings with one form field each. L{muccore.muc.protocol.owner} adds the two fields of the password
-(C{passwordprotectedroom}, C{roomsecret}) and the lists of owners and admins, which are affiliations.
+(C{passwordprotectedroom}, C{roomsecret}) and the lists of owners and admins, which are affiliations. There is nothing
+that C{muc#roominfo_ldapgroup} and C{muc#roominfo_logs} (XEP-0045 §15.5.4) could show: no LDAP, and no public log.
 """
 
 MAX_USERS_CHOICES: Final = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)

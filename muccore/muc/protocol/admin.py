@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from muccore.muc.model.privilegechanges import AffiliationItem, RoleItem
-from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import ns
@@ -118,15 +118,20 @@ def _listAffiliation(room: Room, sender: JID, affiliation: Affiliation, answer: 
 
 def _maySeeList(room: Room, sender: JID, affiliation: Affiliation) -> bool:
     """
-    Outcasts: admins (§9.2). Members: admins, and in a non-anonymous room members and occupants (§9.5). Owners and
-    admins: owners, and in a non-anonymous room likewise (§10.5, §10.8).
+    Outcasts: admins (§9.2). Members: admins, and in a non-anonymous room members and occupants (§9.5) of the roles that
+    the configuration allows; for members outside it is the role that they would have. Owners and admins: owners, and in
+    a non-anonymous room members and occupants (§10.5, §10.8).
     """
     own = room.affiliations.get(sender)
     if own is Affiliation.OWNER or (own is Affiliation.ADMIN and affiliation <= Affiliation.MEMBER):
         return True
     if affiliation is Affiliation.OUTCAST or not room.settings.nonAnonymous:
         return False
-    return own >= Affiliation.MEMBER or (own is Affiliation.NONE and sender.full in room.sessions)
+    occupant = room.occupantByRealJID(sender.full)
+    if occupant is None and own < Affiliation.MEMBER:
+        return False
+    role = initialRole(own, room.settings.moderated) if occupant is None else occupant.role
+    return affiliation is not Affiliation.MEMBER or role.xmlName in room.settings.memberListRoles
 
 
 def visibleLists(room: Room, sender: JID) -> frozenset[Affiliation]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import quote
 
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
@@ -34,10 +35,11 @@ ROOM_FEATURES: Final = (
 """Features of every room."""
 
 
-def info(room: Room, sender: JID, query: Element) -> Element:
+def info(room: Room, sender: JID, query: Element, webchatURL: str) -> Element:
     """
     Answer C{disco#info}.
 
+    @param webchatURL: see L{MUCServiceSettings<muccore.muc.service.servicesettings.MUCServiceSettings>}.
     @raise StanzaError: C{service-unavailable} for the traffic node, since nothing is filtered; C{item-not-found} for
         other unknown nodes.
     """
@@ -57,7 +59,7 @@ def info(room: Room, sender: JID, query: Element) -> Element:
     answer.add("identity", category="conference", type="text", name=settings.name or room.jid.local)
     for feature in dict.fromkeys((*ROOM_FEATURES, *room.extensions.features(room), *features(settings))):
         answer.add("feature", var=feature)
-    _addForm(room, sender, answer)
+    _addForm(room, sender, answer, webchatURL)
     return answer
 
 
@@ -69,7 +71,9 @@ def firstAnswer(answers: Iterable[Element | None]) -> Element:
     raise StanzaError("item-not-found")
 
 
-def _infoFields(room: Room, sender: JID) -> Iterator[tuple[str, str, str, bool | str | tuple[str, ...]]]:
+def _infoFields(
+    room: Room, sender: JID, webchatURL: str
+) -> Iterator[tuple[str, str, str, bool | str | tuple[str, ...]]]:
     """The fields of C{muc#roominfo} for a sender (§16.5.4): name, type, label and value. Empty ones are left out."""
     settings = room.settings
     yield dataforms.FORM_TYPE, "hidden", "", ns.MUC_ROOMINFO
@@ -82,11 +86,15 @@ def _infoFields(room: Room, sender: JID) -> Iterator[tuple[str, str, str, bool |
     yield "muc#roominfo_subjectmod", "boolean", "Participants may change the subject", settings.changeSubject
     if room.subject is not None and mayKnowContents(room, sender):
         yield "muc#roominfo_subject", "text-single", "Room subject", room.subject.text
+    if isOpenToEverybody(settings):
+        # As other servers do it: a web chat lets people in without an account.
+        url = webchatURL.replace("{jid}", quote(room.jid.bare, safe="@"))
+        yield "muc#roominfo_webchat_url", "text-single", "Web chat", url
 
 
-def _addForm(room: Room, sender: JID, answer: Element) -> None:
+def _addForm(room: Room, sender: JID, answer: Element, webchatURL: str) -> None:
     form = answer.add("x", ns.DATA, type="result")
-    for var, kind, label, value in _infoFields(room, sender):
+    for var, kind, label, value in _infoFields(room, sender, webchatURL):
         if value in ("", ()):
             continue
         field = form.add("field", var=var, type=kind)

@@ -31,7 +31,7 @@ _OUTSIDE: Final = "You are not in the room."
 @dispatchToRoom()
 def roomInfo(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """Answer C{disco#info} of a room (§6.4)."""
-    return disco.info(room, parse(iq.attributes["from"]), next(iq.childElements()))
+    return disco.info(room, parse(iq.attributes["from"]), next(iq.childElements()), handler.options.webchatURL)
 
 
 @dispatchToRoom()

@@ -26,6 +26,8 @@ class MUCServiceSettings:
     @ivar grace: grace period of temporary rooms after a start, in seconds.
     @ivar lockTimeout: time to configure a new room, in seconds.
     @ivar tombstoneTime: time for which a persistent room that was destroyed is remembered, in seconds; 0 for none.
+    @ivar webchatURL: the address of a web chat for rooms that are open to everybody, with C{{jid}} for the room's
+        address; C{""} for none.
     @ivar presenceSize: largest presence payload that a room broadcasts, in bytes.
     @ivar archiving: whether rooms can have archives.
     @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
@@ -54,3 +56,4 @@ class MUCServiceSettings:
     messagesPerMinute: int
     presencePerMinute: int
     joinsPerMinute: int
+    webchatURL: str

@@ -127,6 +127,27 @@ class AffiliationListTests(AdminTestCase):
         ):
             self.assertEqual(self.may(client), lists, client.address)
 
+    def test_roles(self) -> None:
+        """
+        Of a non-anonymous room only occupants of the configured roles get the list of members, besides admins and
+        owners; members outside it if they would have such a role (§7.11, §9.5).
+        """
+        for roles, allowed in (
+            (["participant"], [self.juliet, self.client("paris")]),
+            (["moderator"], [self.prince]),
+            (["visitor", "moderator"], [self.prince, self.nurse]),
+            ([], []),
+        ):
+            configure(self.romeo, whois="anyone", getmemberlist=roles)
+            self.discardReceived()
+            for client in (self.juliet, self.prince, self.nurse, self.client("paris")):
+                lists = ["admin", "owner"]
+                if client.address in [each.address for each in allowed]:
+                    lists = ["member", *lists]
+                self.assertEqual(self.may(client), lists, (roles, client.address))
+            for client in (self.romeo, self.lawrence, self.client("montague")):
+                self.assertIn("member", self.may(client))
+
     def test_empty(self) -> None:
         """A list without entries is empty."""
         sendAdmin(self.romeo, affiliation("tybalt@localhost", "none"), affiliation("verona.example", "none"))

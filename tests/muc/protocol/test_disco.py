@@ -61,6 +61,40 @@ class InformationTestCase(MUCTestCase):
         return {var: given for var, given in values(x).items() if var not in others}
 
 
+class AssociatedTests(InformationTestCase):
+    """What belongs to a room, in C{muc#roominfo} (§15.5.4)."""
+
+    def test_pubsub(self) -> None:
+        """The publish-subscribe node, once there is one."""
+        self.assertNotIn("muc#roomconfig_pubsub", self.roominfo(self.stranger))
+        configure(self.romeo, pubsub="xmpp:pubsub.localhost?;node=orchard")
+        self.discardReceived()
+        self.assertEqual(self.roominfo(self.stranger)["muc#roomconfig_pubsub"], ["xmpp:pubsub.localhost?;node=orchard"])
+
+    def test_webchat(self) -> None:
+        """The address of the web chat, with the room's address in it, if everybody may find and enter the room."""
+        self.assertNotIn("muc#roominfo_webchat_url", self.roominfo(self.stranger))
+        self.startServer(webchatURL="https://chat.localhost/?join={jid}#x")
+        self.romeo, self.stranger = self.login("romeo", "stranger")
+        room = "b%lüt@conference.localhost"
+        self.createRoom(self.romeo, to=room)
+        sendIQ(self.stranger, "get", f"<query xmlns='{ns.DISCO_INFO}'/>", to=room)
+        x = self.result(self.stranger).child("x", ns.DATA)
+        assert x is not None
+        self.assertEqual(
+            values(x)["muc#roominfo_webchat_url"],
+            ["https://chat.localhost/?join=b%25l%C3%BCt@conference.localhost#x"],
+        )
+        self.createRoom(self.romeo)
+        for fields in ({"membersonly": True}, {"publicroom": False}, {"roomsecret": "rose"}):
+            self.assertIn("muc#roominfo_webchat_url", self.roominfo(self.stranger))
+            configure(self.romeo, **fields)
+            self.discardReceived()
+            self.assertNotIn("muc#roominfo_webchat_url", self.roominfo(self.stranger))
+            configure(self.romeo, membersonly=False, publicroom=True, passwordprotectedroom=False)
+            self.discardReceived()
+
+
 class InfoTests(InformationTestCase):
     """C{disco#info} of a room (§6.4, §16.3)."""
 

@@ -62,6 +62,7 @@ class FormTests(OwnerTestCase):
                 "roomname": ["Orchard"],
                 "roomdesc": [""],
                 "lang": [""],
+                "pubsub": [""],
                 "muc#roominfo_contactjid": [],
                 "persistentroom": ["0"],
                 "publicroom": ["1"],
@@ -75,6 +76,7 @@ class FormTests(OwnerTestCase):
                 "changesubject": ["0"],
                 "allowpm": ["anyone"],
                 "presencebroadcast": ["moderator", "participant", "visitor"],
+                "getmemberlist": ["moderator", "participant", "visitor"],
                 "maxusers": ["7"],
                 "muc#maxhistoryfetch": ["20"],
                 "x-muc#roomconfig_reservednick": ["0"],
@@ -336,6 +338,17 @@ class SubmitTests(OwnerTestCase):
         for given, length in (("5", 5), ("0", 0), ("11", 10)):
             configure(self.romeo, **{"muc#maxhistoryfetch": given})
             self.assertEqual(self.settings().historyLength, length, given)
+
+    def test_otherName(self) -> None:
+        """The length of the history may have the name that Prosody gives it; its own counts if both are there."""
+        configure(self.romeo, historylength="3")
+        self.assertEqual(self.settings().historyLength, 3)
+        configure(self.romeo, historylength="4", **{"muc#maxhistoryfetch": "5"})
+        self.assertEqual(self.settings().historyLength, 5)
+        self.discardReceived()
+        configure(self.romeo, historylength="all")
+        self.assertReceived(self.romeo, "error q modify not-acceptable")
+        self.assertNotIn(CONFIG + "historylength", values(self.form()))
 
     def test_destroyAndForm(self) -> None:
         """A request with both C{<destroy/>} and a form destroys the room."""
