@@ -16,8 +16,10 @@ from muccore.config.endpoints import ListenKey, endpointsOf, isEphemeral, isLoca
 from muccore.config.errors import quoted
 from muccore.config.hosts import hostsOf
 from muccore.config.plugins import globalReactor
+from muccore.config.roomfields import newRoom
 from muccore.config.schema import Settings
 from muccore.storage.registry import makeStore
+from muccore.xmpp.errors import StanzaError
 
 Finding = tuple[str, str, str]
 """Section, option (C{""} for none) and text of a problem."""
@@ -139,6 +141,14 @@ def _checkHistory(settings: Settings) -> Iterator[Finding]:
         yield "muc", "history", f"found {history}; allowed: at most history_limit, {most}"
 
 
+def _checkRoomDefaults(settings: Settings) -> Iterator[Finding]:
+    """Require of the defaults of rooms what is required of their owners."""
+    try:
+        newRoom(settings.muc, False)
+    except StanzaError as e:
+        yield "muc", "room_defaults", f"found {e.text}"
+
+
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkEndpoints,
     _checkEncryption,
@@ -148,5 +158,6 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkDomains,
     _checkComponents,
     _checkHistory,
+    _checkRoomDefaults,
 )
 """Every check."""

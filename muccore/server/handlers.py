@@ -12,6 +12,7 @@ from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from muccore.config.errors import ConfigError, Problem
 from muccore.config.hosts import Host
 from muccore.config.plugins import HandlerDescription
+from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
@@ -19,7 +20,6 @@ from muccore.im.userdomain import UserDomain
 from muccore.interfaces import BadDescription, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.muc.handler import MUCHandler
-from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
@@ -150,15 +150,8 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         creation=muc.roomCreation,
         lockNewRooms=muc.lockNewRooms,
         roomsPerUser=muc.roomsPerUser,
-        defaults=RoomSettings(
-            public=muc.defaultPublic,
-            persistent=muc.defaultPersistent,
-            membersOnly=muc.defaultMembersOnly,
-            moderated=muc.defaultModerated,
-            nonAnonymous=muc.defaultWhois == "anyone",
-            logged=archiving and muc.defaultArchive,
-            historyLength=muc.history,
-        ),
+        defaults=newRoom(muc, archiving and muc.defaultArchive),
+        lockedFields=frozenset(muc.lockedFields),
         historyLimit=muc.historyLimit,
         maxUsersLimit=muc.maxUsersLimit,
         idleRooms=muc.idleRooms,

@@ -91,6 +91,8 @@ class SettingsTests(SynchronousTestCase):
                     "idle_rooms": "4",
                     "presence_size": "5 KiB",
                     "webchat_url": "https://localhost/{jid}",
+                    "room_defaults": "muc#roomconfig_allowpm = none",
+                    "locked_fields": "muc#roomconfig_allowpm",
                     "history": "6",
                     "history_limit": "7",
                     "max_users_limit": "8",
@@ -135,10 +137,11 @@ class SettingsTests(SynchronousTestCase):
                 "archiveRetention": 11,
                 "blockLists": (parse("rtbl.example.org/bans"),),
                 "webchatURL": "https://localhost/{jid}",
+                "lockedFields": {"muc#roomconfig_allowpm"},
             },
         )
         defaults = made.defaults
-        self.assertEqual((defaults.public, defaults.historyLength), (False, 6))
+        self.assertEqual((defaults.public, defaults.historyLength, defaults.allowPM), (False, 6, "none"))
         for name in ("persistent", "membersOnly", "moderated", "nonAnonymous", "logged"):
             self.assertIs(getattr(defaults, name), True, name)
 

@@ -1,6 +1,8 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """Extensions of rooms, one module each (L{muccore.muc.model.extension})."""
 
+from typing import Final
+
 from muccore.interfaces import IArchiveStore
 from muccore.muc.extensions.activity import ActivityIndicator
 from muccore.muc.extensions.adhoccommands import AdHocCommands
@@ -20,8 +22,11 @@ from muccore.muc.extensions.stanzaids import StanzaIds
 from muccore.muc.extensions.timedprivileges import TimedPrivileges
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
-from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
+
+STANDARD_FIELDS: Final[tuple[ExtensionField, ...]] = (*BlockLists.fields, *RoomArchive.fields)
+"""The fields of the configuration form that these extensions have, if they are used."""
 
 
 def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | None = None) -> list[RoomExtension]:

@@ -110,7 +110,7 @@ class RoomSettings:
             for name, value in stored.items()
             if name.startswith(EXTENSION_PREFIX)
         }
-        return replace(defaults, **values, extensions=states)
+        return replace(defaults, **values, extensions={**defaults.extensions, **states})
 
 
 _LISTS: Final = tuple(each.name for each in fields(RoomSettings) if each.type == "tuple[str, ...]")

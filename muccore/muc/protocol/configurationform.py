@@ -2,22 +2,27 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 The fields of the configuration form that stand for settings: how they are offered, read and checked (XEP-0045 §10.1.3,
-§15.5.3). Every refusal is C{not-acceptable} and names the field.
+§15.5.3), their defaults, and those that owners cannot change. Every refusal is C{not-acceptable} and names the field.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
 
 from muccore.muc.model.extension import ExtensionField
 from muccore.muc.model.roomsettings import MAX_USERS_CHOICES, NO_LIMIT, ConfigField, RoomSettings
-from muccore.xmpp import dataforms, jid
+from muccore.xmpp import dataforms, jid, ns
 from muccore.xmpp.dataforms import Value
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, InvalidJID
+
+PASSWORD_FIELDS: Final = ("muc#roomconfig_passwordprotectedroom", "muc#roomconfig_roomsecret")
+"""The two fields of the password, which L{muccore.muc.protocol.owner} offers and reads."""
 
 _TEXT_LIMITS: Final = {"name": 256, "description": 1024, "language": 64, "pubsubNode": 1024}
 _CONTACTS_LIMIT: Final = 20
@@ -105,6 +110,54 @@ def _parsed(row: ExtensionField, value: Value) -> Any:
         return row.parse(value)
     except ValueError as e:
         raise _refuse(row, str(e)) from None
+
+
+def withDefaults(
+    rows: Collection[ConfigField], settings: RoomSettings, defaults: Iterable[tuple[str, str]], limits: RoomLimits
+) -> RoomSettings:
+    """
+    Change settings to what an operator wrote.
+
+    @param defaults: names of fields and their values; the values of a C{-multi} field with spaces between them.
+    @raise StanzaError: for the first value that is not allowed.
+    """
+    x = Element((ns.DATA, "x"))
+    x.attributes["type"] = "submit"
+    kinds = {row.var: row.kind for row in rows}
+    for var, text in defaults:
+        field = x.add("field", var=var)
+        for value in text.split() if kinds[var].endswith("-multi") else (text,):
+            field.add("value", text=value)
+    values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, acceptedFields(rows, settings, limits))
+    return replace(settings, **settingsIn(rows, settings, values or {}, limits))
+
+
+def lockedText(row: ConfigField, settings: RoomSettings) -> str:
+    """What the form shows instead of a field that owners cannot change."""
+    value = row.valueIn(settings)
+    if isinstance(value, bool):
+        shown = "yes" if value else "no"
+    else:
+        labels = dict(row.options)
+        shown = ", ".join(labels.get(each, each) for each in ((value,) if isinstance(value, str) else value)) or "-"
+    return f"{row.label}: {shown} (set by the operator of this service)"
+
+
+def checkLocked(
+    rows: Iterable[ConfigField], current: RoomSettings, wanted: RoomSettings, locked: Collection[str]
+) -> None:
+    """
+    Check that a form changes no field that owners cannot change; it may repeat the value.
+
+    @param locked: the names of these fields; each of L{PASSWORD_FIELDS} stands for both.
+    @raise StanzaError: for the first field that would change.
+    """
+    changed = [row.var for row in rows if row.valueIn(wanted) != row.valueIn(current)]
+    if wanted.password != current.password:
+        changed += PASSWORD_FIELDS
+    for var in changed:
+        if var in locked:
+            raise StanzaError("not-acceptable", text=f"{var}: set by the operator of this service")
 
 
 def _refuse(row: ConfigField, why: str) -> StanzaError:

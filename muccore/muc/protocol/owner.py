@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
@@ -12,7 +12,14 @@ from muccore.muc.model import privilegechanges
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import FIELDS, ConfigField, RoomSettings
-from muccore.muc.protocol.configurationform import acceptedFields, formRow, settingsIn
+from muccore.muc.protocol.configurationform import (
+    PASSWORD_FIELDS,
+    acceptedFields,
+    checkLocked,
+    formRow,
+    lockedText,
+    settingsIn,
+)
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.dataforms import Value
@@ -21,8 +28,9 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.stanzas import parseAddress
 
-_PROTECTED: Final = dataforms.Field("boolean", "muc#roomconfig_passwordprotectedroom", "Require a password to enter")
-_SECRET: Final = dataforms.Field("text-private", "muc#roomconfig_roomsecret", "Password")
+_PROTECTED: Final = dataforms.Field("boolean", PASSWORD_FIELDS[0], "Require a password to enter")
+_SECRET: Final = dataforms.Field("text-private", PASSWORD_FIELDS[1], "Password")
+_FIXED: Final = dataforms.Field("fixed", None)
 _ADMINS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomadmins", "Room admins")
 _OWNERS: Final = dataforms.Field("jid-multi", "muc#roomconfig_roomowners", "Room owners")
 
@@ -65,8 +73,11 @@ def form(room: Room, options: MUCServiceSettings) -> Element:
     for row in (*FIELDS, *room.extensions.fields):
         if row.hiddenWhenOff and not row.valueIn(settings) and not options.archiving:
             continue
-        rows.append(formRow(row, settings, options))
-        if row.setting == "allowInvites":
+        if row.var in options.lockedFields:
+            rows.append((_FIXED, lockedText(row, settings)))
+        else:
+            rows.append(formRow(row, settings, options))
+        if row.setting == "allowInvites" and options.lockedFields.isdisjoint(PASSWORD_FIELDS):
             rows += [(_PROTECTED, bool(settings.password)), (_SECRET, settings.password)]
     having = room.affiliations.withAffiliation
     rows.append((_ADMINS, [jid for jid, _ in having(Affiliation.ADMIN)]))
@@ -123,7 +134,7 @@ def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[J
 
 
 def _settings(
-    current: RoomSettings, rows: Iterable[ConfigField], values: Mapping[str, Value], options: MUCServiceSettings
+    current: RoomSettings, rows: Collection[ConfigField], values: Mapping[str, Value], options: MUCServiceSettings
 ) -> RoomSettings:
     """The present settings with the submitted values."""
     wanted = settingsIn(rows, current, values, options)
@@ -138,4 +149,5 @@ def _settings(
         raise StanzaError("not-acceptable", text=f"{_SECRET.var}: a protected room needs a password that is not blank")
     if len(password) > _PASSWORD_LIMIT:
         raise StanzaError("not-acceptable", text=f"{_SECRET.var}: longer than {_PASSWORD_LIMIT} characters")
+    checkLocked(rows, current, settings, options.lockedFields)
     return settings

@@ -257,7 +257,8 @@ class Rooms:
         for check in self.extensions.beforeCreation:
             check(jid, creator)
         affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.xmlName)})
-        settings = replace(self._withinLimits(options.defaults), extensions=self.extensions.missingStates({}))
+        settings = self._withinLimits(options.defaults)
+        settings = replace(settings, extensions={**settings.extensions, **self.extensions.missingStates({})})
         room = Room(jid, settings, affiliations, self.clock.seconds, locked=True, extensions=self.extensions)
         self.live[bare] = room
         self._creators[bare] = owner

@@ -20,6 +20,7 @@ class MUCServiceSettings:
     @ivar lockNewRooms: whether only the owner may enter a new room until it is configured.
     @ivar roomsPerUser: rooms created by one user that may be in use at a time; 0 for no limit.
     @ivar defaults: the configuration of a new room.
+    @ivar lockedFields: the names of fields of the configuration form that owners cannot change.
     @ivar historyLimit: maximum history length that an owner can set, in messages.
     @ivar maxUsersLimit: maximum number of occupants of any room; 0 for no limit.
     @ivar idleRooms: rooms without occupants kept in memory, with their history; at least one.
@@ -43,6 +44,7 @@ class MUCServiceSettings:
     lockNewRooms: bool
     roomsPerUser: int
     defaults: RoomSettings
+    lockedFields: frozenset[str]
     historyLimit: int
     maxUsersLimit: int
     idleRooms: int

@@ -44,6 +44,9 @@ class SettingsTests(SynchronousTestCase):
         defaults = replace(PLAIN, historyLength=7)
         settings = RoomSettings.fromMapping({"name": "Orchard", "colour": "green"}, defaults)
         self.assertEqual(settings, replace(defaults, name="Orchard"))
+        defaults = replace(PLAIN, extensions={"hats.on": True, "hats.title": "Wizard"})
+        settings = RoomSettings.fromMapping({"extension:hats.on": False, "extension:id": "1"}, defaults)
+        self.assertEqual(settings.extensions, {"hats.on": False, "hats.title": "Wizard", "id": "1"})
 
     def test_fields(self) -> None:
         """Each setting but the password and the states of extensions has one row; rows have distinct names."""

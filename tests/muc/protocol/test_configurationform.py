@@ -10,7 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.muc.model.roomsettings import FIELDS
 from muccore.muc.protocol.configurationform import settingsIn
 from muccore.testing.defaults import defaultOptions
+from muccore.xmpp import ns
 from muccore.xmpp.errors import StanzaError
+from tests.muc.muchelpers import CONFIG, configure, join, summaries, values
+from tests.muc.protocol.test_owner import OwnerTestCase
 
 OPTIONS = defaultOptions()
 
@@ -54,3 +57,90 @@ class PubsubTests(SynchronousTestCase):
             "xmpp:localhost?;node=" + "x" * 1024,
         ):
             self.assertTrue(str(self.read(uri)).startswith("muc#roomconfig_pubsub: "), uri)
+
+
+class LockedFieldTests(OwnerTestCase):
+    """Fields that the operator has locked."""
+
+    locked = frozenset(CONFIG + name for name in ("persistentroom", "allowpm", "presencebroadcast", "roomsecret"))
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.restart(self.locked)
+
+    def restart(self, locked: frozenset[str]) -> None:
+        """Start the server again with the same store and these locks."""
+        configure(self.romeo, persistentroom=True)
+        self.startServer(self.server.store, lockedFields=locked)
+        self.romeo = self.client("romeo")
+        join(self.romeo, "Romeo", password="rose")
+        self.discardReceived()
+
+    def test_form(self) -> None:
+        """The form shows them as text, and the password not at all."""
+        x = self.form()
+        self.assertEqual(self.locked & set(values(x)), set())
+        self.assertNotIn(CONFIG + "passwordprotectedroom", values(x))
+        fixed = [field for field in x.childElements() if field.get("type") == "fixed"]
+        self.assertEqual(
+            [field.childText("value") for field in fixed],
+            [
+                "Keep the room when the last occupant leaves: yes (set by the operator of this service)",
+                "Who may send private messages: Anyone (set by the operator of this service)",
+                "Whose presence others see: Moderators, Participants, Visitors (set by the operator of this service)",
+            ],
+        )
+        self.assertTrue(all(field.get("var") is None for field in fixed))
+
+    def test_refused(self) -> None:
+        """A form that would change one of them changes nothing, and the error names it."""
+        before = self.record()
+        for fields, var in (
+            ({"persistentroom": False}, "persistentroom"),
+            ({"allowpm": "none"}, "allowpm"),
+            ({"presencebroadcast": ["moderator"]}, "presencebroadcast"),
+            ({"roomsecret": "lily"}, "roomsecret"),
+            ({"passwordprotectedroom": False}, "roomsecret"),
+        ):
+            configure(self.romeo, roomname="Tomb", **fields)
+            [answer] = self.romeo.received()
+            error = answer.child("error")
+            assert error is not None
+            self.assertIsNotNone(error.child("not-acceptable", ns.STANZA_ERRORS))
+            explanation = error.child("text", ns.STANZA_ERRORS)
+            assert explanation is not None
+            self.assertTrue(explanation.text().startswith(f"{CONFIG}{var}: "), explanation.text())
+            self.assertEqual(self.record(), before)
+
+    def test_sameValue(self) -> None:
+        """A form may repeat their values, which need not be those of new rooms, and change others."""
+        configure(
+            self.romeo,
+            persistentroom=True,
+            allowpm="anyone",
+            presencebroadcast=["visitor", "participant", "moderator"],
+            roomsecret="rose",
+            passwordprotectedroom=True,
+            roomname="Tomb",
+        )
+        self.assertEqual(summaries(self.romeo)[0], "result q")
+        self.assertEqual((self.room().settings.name, self.room().settings.persistent), ("Tomb", True))
+
+    def test_newRoom(self) -> None:
+        """A new room has the default; its first configuration cannot change it either."""
+        other = "other@conference.localhost"
+        join(self.romeo, "Romeo", to=other)
+        self.romeo.received()
+        configure(self.romeo, to=other, persistentroom=True)
+        self.assertReceived(self.romeo, "error q modify not-acceptable")
+        configure(self.romeo, to=other)
+        self.assertReceived(self.romeo, "result q")
+        self.assertIs(self.room(other).settings.persistent, False)
+
+    def test_anyField(self) -> None:
+        """Any field may be locked."""
+        self.restart(frozenset((*(row.var for row in FIELDS), CONFIG + "passwordprotectedroom")))
+        names = {CONFIG + "roomadmins", CONFIG + "roomowners", "FORM_TYPE"}
+        self.assertEqual({var for var in values(self.form()) if var}, names)
+        configure(self.romeo, passwordprotectedroom=False)
+        self.assertReceived(self.romeo, "error q modify not-acceptable")

@@ -62,6 +62,14 @@ class CreateTests(MUCTestCase):
         join(juliet, "Juliet")
         self.assertIn("Juliet available none/participant jid=juliet@localhost/a 110", summaries(juliet))
 
+    def test_defaults(self) -> None:
+        """A new room has the operator's values for the fields of extensions too, beside the states of these."""
+        self.startServer(defaults=defaultRoom(extensions={"hats.on": True}))
+        self.createRoom(self.client("romeo"))
+        states = self.room().settings.extensions
+        self.assertIs(states["hats.on"], True)
+        self.assertIn("occupant-id", states)
+
     def test_perUser(self) -> None:
         """
         A user has a limited number of new rooms, across all sessions; each that ends, however it ends, makes place for

@@ -1,0 +1,139 @@
+# -*- test-case-name: tests.config.test_schema -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""The section C{[muc]} of the configuration; L{muccore.config.schema} has the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muccore.config.option import option as _option
+from muccore.config.plugins import HandlerDescription, HandlerType
+from muccore.config.roomfields import FieldDefault, FieldName
+from muccore.config.types import (
+    Boolean,
+    Choice,
+    Duration,
+    HostName,
+    Integer,
+    ListOf,
+    NodeAddress,
+    Size,
+    Text,
+    URLTemplate,
+)
+from muccore.xmpp.jid import JID
+
+
+@dataclass(frozen=True)
+class MUCSection:
+    """The rooms."""
+
+    domain: tuple[str, ...] = _option(
+        ListOf(HostName(), least=1),
+        None,
+        "The domain of the rooms; not that of the accounts. Of several, each is a service with rooms of its own.",
+    )
+    name: str = _option(Text(), "Chat rooms", "The name of the room service for people, as clients show it.")
+    roomCreation: str = _option(
+        Choice("anyone", "local", "nobody"),
+        "anyone",
+        "Who may create rooms: anyone who can reach the server, local accounts only (of the domain that has this "
+        "service of rooms), or nobody.",
+    )
+    lockNewRooms: bool = _option(
+        Boolean(),
+        "yes",
+        'Whether a new room is locked until its owner accepts a configuration (XEP-0045 §10.1). "no" is for clients '
+        "that do not support this, such as Dino: the room is open from the start.",
+    )
+    roomsPerUser: int = _option(
+        Integer(0, 1000000), "100", "The maximum of rooms in use that one account has created. 0: no limit."
+    )
+    idleRooms: int = _option(
+        Integer(0, 1000000), "1000", "The maximum of empty rooms that are kept in memory, with their last messages."
+    )
+    presenceSize: int = _option(Size("512 B", "256 KiB"), "8 KiB", "The largest presence that a room broadcasts.")
+    history: int = _option(Integer(0, 10000), "20", "The number of last messages that a new room sends to newcomers.")
+    historyLimit: int = _option(Integer(0, 10000), "200", "The maximum that an owner can set for history.")
+    maxUsersLimit: int = _option(
+        Integer(1, 1000000), "10000", "The maximum of occupants of a room; its owner can set less."
+    )
+    messagesPerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of messages that one occupant may send to a room in a minute, private ones included; its owner "
+        "can set less. Moderators are exempt. 0: no limit.",
+    )
+    presencePerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of times in a minute that one user may enter a room, or change their presence or nick there; its "
+        "owner can set less. Moderators are exempt. 0: no limit.",
+    )
+    joinsPerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of times in a minute that users without affiliation may enter a room, all together; its owner can "
+        "set less. 0: no limit.",
+    )
+    webchatUrl: str = _option(
+        URLTemplate("{jid}"),
+        "",
+        "The address of a web chat that lets people into a room, with {jid} where the room's address goes, such as "
+        "https://chat.example.org/join?room={jid}. Rooms that are listed and that everybody may enter without a "
+        "password show it to clients. Without it, none do.",
+    )
+    temporaryRoomGrace: float = _option(
+        Duration("0 s", "30 d"), "600 s", "The time after a start for which empty temporary rooms are kept."
+    )
+    roomLockTimeout: float = _option(
+        Duration("1 s", "24 h"), "300 s", "A new room that stays locked for this time is destroyed."
+    )
+    tombstoneTime: float = _option(
+        Duration("0 s", "36500 d"),
+        "30 d",
+        "The time for which a persistent room that an owner has destroyed is remembered: whoever wants to enter is "
+        "told that it is gone, and where to go instead. Only former owners can create it anew. 0: not at all.",
+    )
+    defaultPublic: bool = _option(Boolean(), "yes", "Whether a new room is listed.")
+    defaultPersistent: bool = _option(Boolean(), "no", "Whether a new room is kept when its last occupant has left.")
+    defaultMembersOnly: bool = _option(Boolean(), "no", "Whether only members may enter a new room.")
+    defaultModerated: bool = _option(Boolean(), "no", "Whether only occupants with voice may speak in a new room.")
+    defaultWhois: str = _option(
+        Choice("moderators", "anyone"), "moderators", "Who sees the real addresses of the occupants of a new room."
+    )
+    defaultArchive: bool = _option(
+        Boolean(),
+        "yes",
+        "Whether the messages of a new room are archived, if there is a store for them ([storage] archive): whoever "
+        "may enter the room may read them, and newcomers get the last ones after a restart, too. Owners can switch it.",
+    )
+    archiveRetention: float = _option(
+        Duration("0 s", "36500 d"),
+        "0 s",
+        "The time after which messages are deleted from the archives of rooms, whose owners can set less. 0: never.",
+    )
+    blockLists: tuple[JID, ...] = _option(
+        ListOf(NodeAddress()),
+        "",
+        "Real-time block lists that rooms follow: publish-subscribe nodes whose items are named after the SHA-256 "
+        "hashes of accounts and domains. Who is on one neither enters nor speaks without an affiliation, unless the "
+        "owner of the room switches that off.",
+    )
+    roomDefaults: tuple[tuple[str, str], ...] = _option(
+        ListOf(FieldDefault()),
+        "",
+        "What other fields of the configuration form of a new room contain, such as muc#roomconfig_changesubject = 1. "
+        "Several values of one field have spaces between them.",
+    )
+    lockedFields: tuple[str, ...] = _option(
+        ListOf(FieldName()),
+        "",
+        "The fields of the configuration form that owners cannot change. The form shows them as text. New rooms have "
+        "the default; rooms that exist keep what they have.",
+    )
+    extraHandlers: tuple[HandlerDescription, ...] = _option(
+        ListOf(HandlerType()),
+        "",
+        "Additional protocol handlers for the domain of the rooms, from Twisted plugins, as in [server].",
+    )
