@@ -9,13 +9,14 @@ The checks raise the L{StanzaError} of the specification; they know no room and 
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cached_property
 from typing import Final, Self
 
 from muccore.xmpp.errors import StanzaError
 
 
 class _Privilege(IntEnum):
-    @property
+    @cached_property
     def xmlName(self) -> str:
         """Its name in stanzas."""
         return self.name.lower()
