@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.config.test_roomfields -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The configuration of new rooms, and types of values that name fields of its form (XEP-0045 §15.5.3)."""
+"""The configuration of new rooms, and types of values that name fields of its form (XEP-0045 §16.5.3)."""
 
 from __future__ import annotations
 

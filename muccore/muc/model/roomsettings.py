@@ -275,7 +275,7 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
 """
 The settings with one form field each. L{muccore.muc.protocol.owner} adds the two fields of the password
 (C{passwordprotectedroom}, C{roomsecret}) and the lists of owners and admins, which are affiliations. There is nothing
-that C{muc#roominfo_ldapgroup} and C{muc#roominfo_logs} (XEP-0045 §15.5.4) could show: no LDAP, and no public log.
+that C{muc#roominfo_ldapgroup} and C{muc#roominfo_logs} (XEP-0045 §16.5.4) could show: no LDAP, and no public log.
 """
 
 MAX_USERS_CHOICES: Final = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -303,7 +303,7 @@ def features(settings: RoomSettings) -> list[str]:
 
 def statusCodes(old: RoomSettings, new: RoomSettings) -> list[int]:
     """
-    The status codes of a change (XEP-0045 §10.2.1, §15.6.2): 170 to 173 for what concerns privacy, 102 and 103 for
+    The status codes of a change (XEP-0045 §10.2.1, §16.6.2): 170 to 173 for what concerns privacy, 102 and 103 for
     whether absent users are shown, 104 for anything else.
     """
     codes = []

@@ -2,7 +2,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 The fields of the configuration form that stand for settings: how they are offered, read and checked (XEP-0045 §10.1.3,
-§15.5.3), their defaults, and those that owners cannot change. Every refusal is C{not-acceptable} and names the field.
+§16.5.3), their defaults, and those that owners cannot change. Every refusal is C{not-acceptable} and names the field.
 """
 
 from __future__ import annotations

@@ -318,7 +318,7 @@ class AbsentTests(RoomTestCase):
         self.assertReceived(romeo, "Juliet available admin/moderator by=Owner")
 
     def test_switched(self) -> None:
-        """That absent users are shown is announced with 102, and the end of it with 103 (§15.6.2)."""
+        """That absent users are shown is announced with 102, and the end of it with 103 (§16.6.2)."""
         romeo = self.enter("romeo")
         configure(self.owner, presencebroadcast=SPEAKERS)
         self.assertReceived(romeo, "room groupchat 103")

@@ -62,7 +62,7 @@ class InformationTestCase(MUCTestCase):
 
 
 class AssociatedTests(InformationTestCase):
-    """What belongs to a room, in C{muc#roominfo} (§15.5.4)."""
+    """What belongs to a room, in C{muc#roominfo} (§16.5.4)."""
 
     def test_pubsub(self) -> None:
         """The publish-subscribe node, once there is one."""
