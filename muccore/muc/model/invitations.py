@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from muccore.net.limits import TokenBucket
-from muccore.xmpp.errors import StanzaError
+from muccore.muc.model.userrates import UserRates, dropOldest
 from muccore.xmpp.jid import JID
 
 BURST: Final = 100
@@ -17,33 +16,19 @@ BURST: Final = 100
 RATE: Final = 0.2
 """Further invitations of one user, per second."""
 
-REMEMBERED: Final = 250
-"""Invitations, and inviters, that a room remembers; the oldest are dropped."""
-
-_NEGLIGIBLE: Final = 1e-6
+_REFUSAL: Final = "You have invited too many users; try again later."
 
 
 class SentInvitations:
-    """The recent invitations to one room, in memory only: after a restart they cannot be declined."""
+    """
+    The recent invitations to one room, in memory only: after a restart they cannot be declined.
+
+    @ivar rates: how many each inviter may send.
+    """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
-        self._seconds = seconds
-        self._rates: dict[str, TokenBucket] = {}
+        self.rates = UserRates(BURST, RATE, _REFUSAL, seconds)
         self._inviters: dict[tuple[str, str], str] = {}
-
-    def admit(self, inviter: str, count: int) -> None:
-        """
-        Count new invitations.
-
-        @param inviter: the bare JID.
-        @raise StanzaError: C{resource-constraint} if they are too many in this time; none is counted then.
-        """
-        bucket = self._rates.pop(inviter, None) or TokenBucket(RATE, BURST, self._seconds)
-        self._rates[inviter] = bucket
-        _dropOldest(self._rates)
-        if bucket.take(count) > _NEGLIGIBLE:
-            bucket.take(-count)
-            raise StanzaError("resource-constraint", text="You have invited too many users; try again later.")
 
     def add(self, invited: JID, address: str, inviter: str) -> None:
         """
@@ -55,13 +40,8 @@ class SentInvitations:
         key = invited.bare, address
         self._inviters.pop(key, None)
         self._inviters[key] = inviter
-        _dropOldest(self._inviters)
+        dropOldest(self._inviters)
 
     def decline(self, invited: JID, address: str) -> str | None:
         """The bare JID of who invited a user under an address; C{None} if nobody has, or that was declined already."""
         return self._inviters.pop((invited.bare, address), None)
-
-
-def _dropOldest(table: dict[Any, Any]) -> None:
-    if len(table) > REMEMBERED:
-        del table[next(iter(table))]

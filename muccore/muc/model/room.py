@@ -31,6 +31,7 @@ from muccore.muc.model.roommessage import RoomMessage, newId
 from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.subject import subjectMessage
+from muccore.muc.model.userrates import UserRates
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
@@ -52,6 +53,7 @@ class Room:
     @ivar audience: those who hear what is sent to all.
     @ivar sessions: their sessions, by full JID.
     @ivar invitations: the recent invitations to it.
+    @ivar voiceRequests: how often visitors may ask for voice.
     @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
     @ivar extensions: what extends it.
     @ivar states: what extensions have stored with it: JSON values by name of the extension and key.
@@ -85,6 +87,7 @@ class Room:
         self.audience = Audience()
         self.sessions = self.audience.sessions
         self.invitations = SentInvitations(now)
+        self.voiceRequests = UserRates(3, 1 / 300, "You have asked for voice too often; try again later.", now)
         self.changeQueue = ChangeQueue()
 
     def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:

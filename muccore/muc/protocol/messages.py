@@ -122,7 +122,7 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
     plan.reasons = dict.fromkeys(invitations.affiliates)
     if invitations.affiliates:
         privilegechanges.check(room, sender, plan)
-    room.invitations.admit(sender.bare, len(invitations.messages))
+    room.invitations.rates.admit(sender.bare, len(invitations.messages))
 
     def announce() -> None:
         announceApplied = privilegechanges.apply(room, plan)

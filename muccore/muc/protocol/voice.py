@@ -31,13 +31,15 @@ def request(room: Room, session: OccupantSession, values: Mapping[str, str]) -> 
     Forward an occupant's request for voice to the moderators.
 
     @param values: the submitted form, by field.
-    @raise StanzaError: C{bad-request} for a role other than participant, C{not-acceptable} if the occupant has voice.
+    @raise StanzaError: C{bad-request} for a role other than participant, C{not-acceptable} if the occupant has voice,
+        C{resource-constraint} if they ask too often.
     """
     occupant = session.occupant
     if values.get("muc#role", "").strip() != Role.PARTICIPANT.xmlName:
         raise StanzaError("bad-request", text="Only the role of participant can be requested.")
     if occupant.role is not Role.VISITOR:
         raise StanzaError("not-acceptable", text="You already have voice.")
+    room.voiceRequests.admit(occupant.account.bare)
     message = stanza("message", from_=room.jid.bare)
     given: tuple[dataforms.Value, ...] = (Role.PARTICIPANT.xmlName, session.jid, occupant.nick, False)
     rows = zip(_FORM, given, strict=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.invitations import BURST, REMEMBERED, SentInvitations
-from muccore.xmpp.errors import StanzaError
+from muccore.muc.model.invitations import SentInvitations
+from muccore.muc.model.userrates import REMEMBERED
 from muccore.xmpp.jid import parse
 
 
@@ -19,13 +19,3 @@ class BoundsTests(SynchronousTestCase):
         for n in (*range(REMEMBERED), 0, REMEMBERED):
             sent.add(parse(f"u{n}@x"), "r@y/Nick", "a@x")
         self.assertEqual([sent.decline(parse(f"u{n}@x/r"), "r@y/Nick") for n in (0, 1, 2)], ["a@x", None, "a@x"])
-
-    def test_inviters(self) -> None:
-        """The rates of the latest inviters are known."""
-        sent = SentInvitations(lambda: 0.0)
-        sent.admit("a@x", BURST)
-        self.assertRaises(StanzaError, sent.admit, "a@x", 1)
-        for n in range(REMEMBERED):
-            sent.admit(f"u{n}@x", BURST)
-        sent.admit("a@x", 1)
-        self.assertRaises(StanzaError, sent.admit, f"u{REMEMBERED - 1}@x", 1)

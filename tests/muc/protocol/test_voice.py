@@ -71,6 +71,23 @@ class RequestTests(VoiceTestCase):
             self.assertRefused(self.visitor, "bad-request", formType=formType, type=type)
 
 
+    def test_rate(self) -> None:
+        """A user may ask three times at once, from whatever session, and then every five minutes."""
+        for client in (self.visitor, self.phone, self.visitor):
+            submit(client, {"muc#role": "participant"})
+        self.discardReceived()
+        for client in (self.visitor, self.phone):
+            submit(client, {"muc#role": "participant"})
+            self.assertReceived(client, "room message error wait resource-constraint")
+        self.assertNothingReceived()
+        other = self.enter("other")
+        submit(other, {"muc#role": "participant"})
+        self.assertReceived(self.moderator, "room normal x")
+        self.server.clock.advance(300)
+        submit(self.visitor, {"muc#role": "participant"})
+        self.assertReceived(self.moderator, "room normal x")
+
+
 class ApprovalTests(VoiceTestCase):
     """Approving requests."""
 
