@@ -29,7 +29,7 @@ class MUCHandler(RoomHandler):
     """A service of chat rooms (XEP-0045)."""
 
     implements = (
-        Spec(45, "Multi-User Chat", "1.35.5", "No approval of registrations (§9.9)."),
+        Spec(45, "Multi-User Chat", "1.35.5"),
         Spec(77, "In-Band Registration", "2.4", "With rooms; accounts are created by the operator."),
         Spec(128, "Service Discovery Extensions", "1.0.1"),
         Spec(203, "Delayed Delivery", "2.0"),

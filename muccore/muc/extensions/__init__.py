@@ -12,6 +12,7 @@ from muccore.muc.extensions.blocklists import BlockLists
 from muccore.muc.extensions.channelsearch import ChannelSearch
 from muccore.muc.extensions.contentrules import ContentRules
 from muccore.muc.extensions.hats import Hats
+from muccore.muc.extensions.membershiprequests import MembershipRequests
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.ownrooms import OwnRooms
@@ -25,7 +26,9 @@ from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
 
-STANDARD_FIELDS: Final[tuple[ExtensionField, ...]] = (*BlockLists.fields, *RoomArchive.fields)
+STANDARD_FIELDS: Final[tuple[ExtensionField, ...]] = tuple(
+    row for each in (BlockLists, RoomArchive, ContentRules, RoomLimits, SlowMode) for row in each.fields
+)
 """The fields of the configuration form that these extensions have, if they are used."""
 
 
@@ -49,6 +52,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         VCards(),
         AffiliationVersions(),
         UniqueNames(),
+        MembershipRequests(),
         ChannelSearch(),
         OwnRooms(),
         ActivityIndicator(),

@@ -165,7 +165,7 @@ class _Affiliate(_Begin):
         change = timedprivileges.planAffiliation(room, actor, user, self.given, until, reason)
         if user.local and not room.occupantsAffectedBy(user.bare):
             # They will be told of the end, so nobody may choose too many who have nothing to do with the room.
-            room.invitations.admit(actor.bare, 1)
+            room.invitations.rates.admit(actor.bare, 1)
         return change
 
 

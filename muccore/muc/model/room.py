@@ -54,6 +54,7 @@ class Room:
     @ivar sessions: their sessions, by full JID.
     @ivar invitations: the recent invitations to it.
     @ivar voiceRequests: how often visitors may ask for voice.
+    @ivar membershipRequests: how often strangers may ask to become members.
     @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
     @ivar extensions: what extends it.
     @ivar states: what extensions have stored with it: JSON values by name of the extension and key.
@@ -88,6 +89,7 @@ class Room:
         self.sessions = self.audience.sessions
         self.invitations = SentInvitations(now)
         self.voiceRequests = UserRates(3, 1 / 300, "You have asked for voice too often; try again later.", now)
+        self.membershipRequests = UserRates(3, 1 / 600, "You have asked to be a member too often; try later.", now)
         self.changeQueue = ChangeQueue()
 
     def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:

@@ -16,6 +16,9 @@ from muccore.muc.model.privileges import Role
 NO_LIMIT: Final = "none"
 """The value of C{muc#roomconfig_maxusers} that stands for no limit."""
 
+APPROVAL: Final = "approval"
+"""The value of the setting C{registration} that lets strangers ask an admin."""
+
 ROLES: Final = tuple(role.xmlName for role in (Role.MODERATOR, Role.PARTICIPANT, Role.VISITOR))
 """The roles of occupants, as values of fields."""
 
@@ -50,6 +53,8 @@ class RoomSettings:
     @ivar memberListRoles: the roles that may get the list of members of a non-anonymous room.
     @ivar presenceBroadcast: the roles whose presence others get; C{none}: absent users with an affiliation are shown.
     @ivar logged: messages are archived, for all who may enter; new occupants are warned.
+    @ivar registration: who may become a member by registering: C{open} (everybody, in a room that everybody may enter),
+        C{approval} (whom an admin approves) or C{none}.
     @ivar lockNicks: users with a reserved nick may use no other one.
     @ivar refuseLookalikes: nicks that look like another user's are refused.
     @ivar maxUsers: maximum number of occupants; 0 for no limit.
@@ -75,6 +80,7 @@ class RoomSettings:
     memberListRoles: tuple[str, ...] = ROLES
     presenceBroadcast: tuple[str, ...] = ROLES
     logged: bool = False
+    registration: str = "open"
     lockNicks: bool = False
     refuseLookalikes: bool = True
     maxUsers: int = 0
@@ -253,6 +259,17 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         "Maximum number of history messages",
         infoVar="muc#maxhistoryfetch",
         aliases=("muc#roomconfig_historylength",),  # COMPAT: Prosody's name.
+    ),
+    ConfigField(
+        "registration",
+        "x-muc#roomconfig_selfregistration",
+        "list-single",
+        "Who may become a member by registering",
+        (
+            ("open", "Anyone, unless the room is members-only"),
+            (APPROVAL, "Anyone whom an admin approves"),
+            ("none", "Nobody"),
+        ),
     ),
     ConfigField(
         "lockNicks", "x-muc#roomconfig_reservednick", "boolean", "Registered users must use their reserved nickname"

@@ -10,12 +10,13 @@ from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
 
+from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
-from muccore.muc.model import configuration, privilegechanges
+from muccore.muc.model import configuration, membershiprequests, privilegechanges
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roomrecord import recordOf
+from muccore.muc.model.roomrecord import putRows, recordOf
 from muccore.muc.protocol import admin, disco, owner, register, roomlist
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom, noSuchRoom
 from muccore.muc.service import roomlog
@@ -98,6 +99,7 @@ def _configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Conf
         roomlog.logConfigured(room, iq.attributes["from"], wanted.settings)
         return configuration.apply(room, wanted.settings, wanted.plan)
 
+    wanted.plan.states.update(membershiprequests.endedBy(room, wanted.settings))
     writing: Deferred[Any] | None = None
     if room.locked:
         record = recordOf(room, wanted.settings, wanted.plan.affiliates, wanted.plan.states)
@@ -134,8 +136,23 @@ def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Register with a room, or unregister (§7.10, XEP-0077 §3.2)."""
     sender = parse(iq.attributes["from"])
     plan = register.plan(room, sender, next(iq.childElements()))
+    if isinstance(plan, register.MembershipRequest):
+        return _requestMembership(handler, iq, room, plan.rows)
     privilegechanges.check(room, sender, plan)
     return _applyPrivilegeChange(handler, iq, room, plan)
+
+
+def _requestMembership(handler: RoomHandler, iq: Element, room: Room, rows: membershiprequests.Rows) -> Any:
+    def apply() -> Callable[[], None]:
+        putRows(room, rows)
+
+        def announce() -> None:
+            for _, user in rows:
+                membershiprequests.announce(room, user)
+
+        return announce
+
+    return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(states=rows)), apply)
 
 
 def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:

@@ -11,10 +11,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from muccore.interfaces import RoomChange
-from muccore.muc.model import messages, privilegechanges
+from muccore.muc.model import membershiprequests, messages, privilegechanges
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.room import Room
-from muccore.muc.protocol import invite, presence, voice
+from muccore.muc.protocol import invite, membership, presence, voice
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
@@ -99,7 +99,7 @@ def _isChanging(room: Room, message: Element) -> bool:
 
 @dispatchToRoom(changing=_isChanging)
 def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
-    """Handle an invitation, its refusal, or a voice form (§7.8, §7.13, §8.6)."""
+    """Handle an invitation, its refusal, or a form (§7.8, §7.13, §8.6, §9.9)."""
     x = message.child("x", ns.MUC_USER)
     if x is not None:
         if x.child("invite") is not None:
@@ -109,6 +109,8 @@ def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
             return invite.decline(room, parse(message.attributes["from"]), message, declined, handler.send)
     form = message.child("x", ns.DATA)
     if form is not None:
+        if membership.isAnswer(message):
+            return _answerRequest(handler, message, room, form)
         return _voice(handler, message, room, form)
     if message.get("type") == "headline":
         return None
@@ -133,6 +135,27 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
 
     writing = handler.storeChange(room, plan.stored())
     return handler.commitThenAnnounce(room, sender.full, writing, announce)
+
+
+def _answerRequest(handler: RoomHandler, message: Element, room: Room, form: Element) -> Any:
+    admin = parse(message.attributes["from"])
+    answer = membership.parseAnswer(room, admin, form)
+    if answer is None:
+        return None
+    plan = privilegechanges.PrivilegeChange()
+    if answer.item is not None:
+        plan = privilegechanges.plan(room, admin, [answer.item])
+        privilegechanges.check(room, admin, plan)
+    plan.states.update(membershiprequests.remove(answer.user.bare))
+
+    def announce() -> None:
+        announceApplied = privilegechanges.apply(room, plan)
+        if answer.item is None or not room.occupantsAffectedBy(answer.user.bare):
+            handler.send(membership.notice(room, answer))
+        announceApplied()
+
+    writing = handler.storeChange(room, plan.stored())
+    return handler.commitThenAnnounce(room, admin.full, writing, announce)
 
 
 def _voice(handler: RoomHandler, message: Element, room: Room, form: Element) -> Any:

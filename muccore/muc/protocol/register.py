@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from muccore.interfaces import Affiliate
+from muccore.muc.model import membershiprequests
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.privilegechanges import PrivilegeChange, checkReservable
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
+from muccore.muc.model.roomsettings import APPROVAL
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.element import Element
@@ -21,8 +23,22 @@ from muccore.xmpp.jid import JID
 _NICK: Final = dataforms.Field("text-single", "muc#register_roomnick", "Nickname", required=True)
 
 
+@dataclass(frozen=True)
+class MembershipRequest:
+    """
+    A stranger asks to become a member, or withdraws that.
+
+    @ivar rows: the change of the room's requests; empty if there is none.
+    """
+
+    rows: membershiprequests.Rows
+
+
 def form(room: Room, sender: JID) -> Element:
-    """The registration form, or the present registration; C{not-allowed} if the sender may not register."""
+    """
+    The registration form, or the present registration, or the request that waits; C{not-allowed} if the sender may not
+    register.
+    """
     _check(room, sender)
     query = Element((ns.REGISTER, "query"))
     nick = room.affiliations.reservedNick(sender.bare)
@@ -30,31 +46,45 @@ def form(room: Room, sender: JID) -> Element:
         query.add("registered")
         query.add("username", text=nick)
     else:
-        query.add("instructions", text="Choose the nickname to reserve for you in this room.")
+        nick = membershiprequests.nickOf(room, sender.bare)
+        instructions = "Choose the nickname to reserve for you in this room."
+        if nick is not None:
+            instructions = "Your request waits for an admin of this room."
+        elif _needsApproval(room, sender):
+            instructions += " An admin will decide whether you become a member."
+        query.add("instructions", text=instructions)
     query.children.append(dataforms.form("form", ns.MUC_REGISTER, [(_NICK, nick)], "Room registration"))
     return query
 
 
 def _check(room: Room, sender: JID) -> None:
-    """Outcasts may not register, nor may strangers with a members-only room."""
+    """Outcasts may not register, nor may strangers if admins choose the members."""
     affiliation = room.affiliations.get(sender)
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("not-allowed", text="You are banned from this room.")
-    if affiliation is Affiliation.NONE and room.settings.membersOnly:
+    if affiliation is not Affiliation.NONE or _needsApproval(room, sender):
+        return
+    if room.settings.membersOnly or room.settings.registration != "open":
         raise StanzaError("not-allowed", text="Only an admin of this room can make you a member.")
 
 
-def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange:
+def _needsApproval(room: Room, sender: JID) -> bool:
+    return room.settings.registration == APPROVAL and room.affiliations.get(sender) is Affiliation.NONE
+
+
+def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange | MembershipRequest:
     """
     Parse a registration, or its removal.
 
     @raise StanzaError: C{not-allowed} if the sender may not register, C{registration-required} to remove a registration
         that does not exist, C{bad-request} or C{not-acceptable} without a valid nick, C{conflict} if it belongs to
-        another user.
+        another user, C{resource-constraint} for too many requests.
     """
     if query.child("remove") is not None:
         if sum(1 for _ in query.childElements()) > 1:
             raise StanzaError("bad-request", text="A request to unregister must contain nothing but <remove/>.")
+        if membershiprequests.nickOf(room, sender.bare) is not None:
+            return MembershipRequest(membershiprequests.remove(sender.bare))
         return _planRemoval(room, sender)
     _check(room, sender)
     x = dataforms.find(query)
@@ -68,6 +98,9 @@ def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange:
     nick = prepareNick(cast(str, values[cast(str, _NICK.var)]))
     key = sender.bare
     checkReservable(room, {}, key, nick)
+    if _needsApproval(room, sender):
+        asked = membershiprequests.nickOf(room, key) == nick
+        return MembershipRequest({} if asked else membershiprequests.add(room, key, nick))
     old = room.affiliations.entry(key)
     change = PrivilegeChange()
     if old is None or affiliationOf(old) is Affiliation.NONE:

@@ -79,6 +79,7 @@ class FormTests(OwnerTestCase):
                 "getmemberlist": ["moderator", "participant", "visitor"],
                 "maxusers": ["7"],
                 "muc#maxhistoryfetch": ["20"],
+                "x-muc#roomconfig_selfregistration": ["open"],
                 "x-muc#roomconfig_reservednick": ["0"],
                 "x-muc#roomconfig_refuselookalikes": ["1"],
                 "roomadmins": ["juliet@localhost"],

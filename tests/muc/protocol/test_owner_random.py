@@ -69,6 +69,7 @@ ROWS: Final[dict[str, st.SearchStrategy[Drawn]]] = {
     CONFIG + "allowpm": words({key: key for key in ("anyone", "participants", "moderators", "none")}, "friends", ""),
     CONFIG + "presencebroadcast": several("moderator", "participant", "visitor", "none"),
     CONFIG + "getmemberlist": several("moderator", "participant", "visitor"),
+    "x-muc#roomconfig_selfregistration": words({key: key for key in ("open", "approval", "none")}, "closed", ""),
     CONFIG + "maxusers": words({"3": 3, "20": 20, " 7 ": 7}, "-1", "many", "1.5"),
     CONFIG + "roomsecret": words({"rose": "rose", " r ": " r ", "": ""}, "  ", "x" * 1025),
     "muc#maxhistoryfetch": words({"0": 0, "5": 5}, "", "-1", "all"),
