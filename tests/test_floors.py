@@ -43,7 +43,12 @@ FLOORS: dict[str, int] = {
 RESTRICTED: dict[str, tuple[str, ...]] = {
     "muccore.http.*": ("muccore.http.*",),
     "muccore.im.*": ("muccore.im.*", "muccore.routing.*"),
-    "muccore.muc.*": ("muccore.net.limits", "muccore.routing.handler", "muccore.muc.*"),
+    "muccore.muc.*": (
+        "muccore.net.limits",
+        "muccore.net.timingwheel",
+        "muccore.routing.handler",
+        "muccore.muc.*",
+    ),
     "muccore.services.*": ("muccore.routing.handler",),
     "muccore.storage.*": ("muccore.storage.*",),
 }

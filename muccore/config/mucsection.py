@@ -76,6 +76,12 @@ class MUCSection:
         "The maximum of times in a minute that users without affiliation may enter a room, all together; its owner can "
         "set less. 0: no limit.",
     )
+    pingInterval: float = _option(
+        Duration("0 s", "24 h"),
+        "900 s",
+        "How often occupants at external components are pinged; those who do not answer within 2 minutes, or are gone, "
+        "leave the room. 0: never. Users of this server are not pinged: their end is noticed.",
+    )
     webchatUrl: str = _option(
         URLTemplate("{jid}"),
         "",

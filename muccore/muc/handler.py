@@ -17,6 +17,7 @@ from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.extensionpoints import RoomExtensions
 from muccore.muc.protocol import iq, messages, presence
 from muccore.muc.protocol.base import RoomHandler
+from muccore.muc.protocol.ghosts import OccupantPings
 from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service.rooms import Rooms
 from muccore.muc.service.servicesettings import MUCServiceSettings
@@ -58,6 +59,8 @@ class MUCHandler(RoomHandler):
         ("iq", "set", AddressType.FULL): iq.toOccupant,
         ("iq", "result", AddressType.FULL): iq.fromOccupant,
         ("iq", "error", AddressType.FULL): iq.fromOccupant,
+        ("iq", "result", AddressType.BARE): iq.toPing,
+        ("iq", "error", AddressType.BARE): iq.toPing,
     }
 
     iqs = {
@@ -131,6 +134,7 @@ class MUCHandler(RoomHandler):
         """Start the service."""
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock, self._extensions)
+        self.pings = OccupantPings(self)
         for extension in self._extensions:
             extension.service = self
             extension.start()
@@ -142,4 +146,5 @@ class MUCHandler(RoomHandler):
 
     def shutDown(self, final: bool) -> Deferred[None]:
         """See L{Rooms.shutDown}."""
+        self.pings.stop()
         return self.rooms.shutDown(final)

@@ -158,6 +158,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         grace=muc.temporaryRoomGrace,
         lockTimeout=muc.roomLockTimeout,
         tombstoneTime=muc.tombstoneTime,
+        pingInterval=muc.pingInterval,
         presenceSize=muc.presenceSize,
         archiving=archiving,
         archiveRetention=muc.archiveRetention,

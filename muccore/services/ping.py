@@ -14,7 +14,7 @@ from muccore.xmpp.specs import Spec
 class PingHandler(Handler):
     """Answers pings of the domain."""
 
-    implements = (Spec(199, "XMPP Ping", "2.0.1", "The server answers pings and sends none."),)
+    implements = (Spec(199, "XMPP Ping", "2.0.1", "The server answers pings."),)
     features = (ns.PING,)
 
     def onPing(self, element: Element, to: JID) -> None:

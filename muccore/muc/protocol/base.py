@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
@@ -34,6 +34,9 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
+if TYPE_CHECKING:
+    from muccore.muc.protocol.ghosts import OccupantPings
+
 _RoomFunction = Callable[[Any, Element, JID, Room], Any]
 _Function = Callable[[Any, Element, JID], Any]
 
@@ -44,11 +47,13 @@ class RoomHandler(Handler):
 
     @ivar options: the settings of the service.
     @ivar relay: the requests between occupants.
+    @ivar pings: the pings of occupants.
     """
 
     options: MUCServiceSettings
     rooms: Rooms
     relay: IQRelay
+    pings: OccupantPings
 
     def storeChange(self, room: Room, change: RoomChange) -> Deferred[Any] | None:
         """

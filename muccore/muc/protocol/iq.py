@@ -191,6 +191,11 @@ def fromOccupant(handler: RoomHandler, iq: Element, to: JID) -> None:
         handler.send(answer)
 
 
+def toPing(handler: RoomHandler, iq: Element, to: JID) -> None:
+    """Note the answer to a ping of the room (§18.1.2)."""
+    handler.pings.answered(iq)
+
+
 @mayDecline
 def serviceInfo(handler: RoomHandler, iq: Element, to: JID) -> Element | Outcome:
     """Answer C{disco#info} of a node that an extension has at the service."""

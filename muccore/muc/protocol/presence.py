@@ -17,6 +17,7 @@ from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.rendering import extractPresencePayload, notInside
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
+from muccore.muc.protocol.ghosts import isWatched
 from muccore.muc.protocol.nicks import requestedNick
 from muccore.muc.service import roomlog
 from muccore.muc.service.rooms import storeFailed
@@ -106,11 +107,13 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
         nick, renamed = reserved, True
     x = presence.child("x", ns.MUC)
     assert x is not None
+    route = handler.parent.routeTo(sender)
+    isNew = sender.full not in room.sessions
     room.enter(
         JoinRequest(
             sender,
             nick,
-            handler.parent.routeTo(sender).deliver,
+            route.deliver,
             _payload(handler, presence, room),
             x.childText("password"),
             HistoryOptions.parse(x.child("history"), room.now()),
@@ -121,6 +124,9 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
         created,
     )
     handler.rooms.occupantJoined(room)
+    session = room.sessions.get(sender.full)
+    if isNew and session is not None and isWatched(route):
+        handler.pings.watch(room.jid, session)
 
 
 def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:

@@ -29,6 +29,7 @@ class MUCServiceSettings:
     @ivar tombstoneTime: time for which a persistent room that was destroyed is remembered, in seconds; 0 for none.
     @ivar webchatURL: the address of a web chat for rooms that are open to everybody, with C{{jid}} for the room's
         address; C{""} for none.
+    @ivar pingInterval: the time between two pings of an occupant whose end would go unnoticed, in seconds; 0: none.
     @ivar presenceSize: largest presence payload that a room broadcasts, in bytes.
     @ivar archiving: whether rooms can have archives.
     @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
@@ -51,6 +52,7 @@ class MUCServiceSettings:
     grace: float
     lockTimeout: float
     tombstoneTime: float
+    pingInterval: float
     presenceSize: int
     archiving: bool
     archiveRetention: float
