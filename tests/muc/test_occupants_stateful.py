@@ -26,6 +26,7 @@ from tests.muc.muchelpers import (
     itemsOf,
     join,
     leave,
+    register,
     sendAdmin,
     sendError,
     sendPresence,
@@ -303,6 +304,36 @@ class OccupantsMachine(RuleBasedStateMachine):
         """Configure the room."""
         configure(self.owner, **{field: ("anyone" if on else "moderators") if field == "whois" else on})
         self.receive()
+
+    @rule(
+        who=WHO,
+        whom=st.sampled_from(ACCOUNTS),
+        nick=NICKS,
+        kind=st.sampled_from(("register", "unregister", "membership", "invite", "voice")),
+        allow=st.booleans(),
+    )
+    def request(self, who: str, whom: str, nick: str, kind: str, allow: bool) -> None:
+        """Register, invite, or answer requests: each client receives presence of itself once at most."""
+        client = self.owner if kind in ("membership", "invite") and allow else self.clients[who]
+        if kind in ("register", "unregister"):
+            register(client, nick if kind == "register" else None)
+        else:
+            address = f"{whom}@localhost"
+            membership = {"x-muc#register_jid": address, "muc#register_allow": allow}
+            voice = {"muc#role": "participant", "muc#roomnick": nick, "muc#request_allow": allow}
+            payload = {
+                "membership": form(ns.MUC_REGISTER, membership),
+                "invite": f"<x xmlns='{ns.MUC_USER}'><invite to='{address}'/></x>",
+                "voice": form(ns.MUC_REQUEST, voice),
+            }[kind]
+            client.sends(f"<message to='{ROOM}'>{payload}</message>")
+        assert all(len(received) <= 1 for received in self.receive().values())
+
+    @rule(wanted=st.sampled_from(("open", "approval", "none")))
+    def registration(self, wanted: str) -> None:
+        """Configure who may register."""
+        configure(self.owner, **{"x-muc#roomconfig_selfregistration": wanted})
+        assert not any(self.receive().values())
 
     @rule(roles=st.lists(st.sampled_from(("moderator", "participant", "visitor", "none")), unique=True))
     def broadcast(self, roles: list[str]) -> None:

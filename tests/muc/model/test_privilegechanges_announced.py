@@ -220,9 +220,9 @@ class AnnouncementTests(MUCTestCase):
         self.assertNothingReceived()
         configure(self.romeo, whois="anyone")
         self.discardReceived()
-        sendAdmin(self.romeo, affiliation("nurse@localhost", "none"))
-        self.assertReceived(self.romeo, "room normal item nurse@localhost none", "result q")
-        self.assertReceived(self.juliet, "room normal item nurse@localhost none")
+        sendAdmin(self.romeo, affiliation("nurse@localhost", "none", "Gossip"))
+        self.assertReceived(self.romeo, "room normal item nurse@localhost none reason=Gossip", "result q")
+        self.assertReceived(self.juliet, "room normal item nurse@localhost none reason=Gossip")
 
     def test_removedUserReceivesNothingElse(self) -> None:
         """A user removed by a request receives nothing of the rest of it, whatever the order of its items."""
