@@ -63,7 +63,8 @@ class RoomDefaultsTests(SynchronousTestCase):
     def test_everyField(self) -> None:
         """Every field has a default here, or in a key of its own."""
         for row in ROWS:
-            [*problems] = problemsOf(text(muc=self.lines(f"{row.var} = {_valueOf(row.kind, row.options)}")))
+            value = _valueOf(row.kind, row.options) if row.bounds is None else str(row.bounds[0])
+            [*problems] = problemsOf(text(muc=self.lines(f"{row.var} = {value}")))
             if row.var in OWN_KEYS:
                 self.assertIn(("muc", OWN_KEYS[row.var]), OPTIONS)
                 self.assertIn(OWN_KEYS[row.var], problems[0])

@@ -25,7 +25,7 @@ PAGE: Final = ROOT / "docs" / "xep-0045.md"
 EXAMPLES: Final = range(1, 205)
 """The examples of §§6 to 10."""
 
-PENDING_IS_AN_ERROR: Final = False
+PENDING_IS_AN_ERROR: Final = True
 """Whether all of the specification has to be done: C{pending} is allowed while the rest of it is being built."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.muc.extensions import STANDARD_FIELDS
 from muccore.muc.model.roomsettings import FIELDS
 from muccore.muc.protocol.configurationform import settingsIn
 from muccore.testing.defaults import defaultOptions
@@ -139,7 +140,8 @@ class LockedFieldTests(OwnerTestCase):
 
     def test_anyField(self) -> None:
         """Any field may be locked."""
-        self.restart(frozenset((*(row.var for row in FIELDS), CONFIG + "passwordprotectedroom")))
+        rows = (*FIELDS, *STANDARD_FIELDS)
+        self.restart(frozenset((*(row.var for row in rows), CONFIG + "passwordprotectedroom")))
         names = {CONFIG + "roomadmins", CONFIG + "roomowners", "FORM_TYPE"}
         self.assertEqual({var for var in values(self.form()) if var}, names)
         configure(self.romeo, passwordprotectedroom=False)
