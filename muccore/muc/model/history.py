@@ -124,14 +124,18 @@ class History:
 
     def add(self, message: RoomMessage) -> None:
         """Add a message that was sent to all."""
-        id, account = message.id, message.account
-        messageId = message.message.attributes.get("id", "")
-        if len(messageId) > _ID_LIMIT:
-            messageId = ""
-        self._recent.append((id, account, messageId, message.when))
+        id, account, messageId = message.id, message.account, self.remember(message)
         if self._length and message.rendered.tail.endswith(_END):
             rendered = message.rendered.withoutElement()
             self._append(HistoryItem(id, message.when, account, rendered, message.delayed, messageId))
+
+    def remember(self, message: RoomMessage) -> str:
+        """Remember who wrote a message, which need not be kept; return the id that its author gave it."""
+        messageId = message.message.attributes.get("id", "")
+        if len(messageId) > _ID_LIMIT:
+            messageId = ""
+        self._recent.append((message.id, message.account, messageId, message.when))
+        return messageId
 
     def restore(self, item: HistoryItem) -> None:
         """Add an item that is newer than all others."""

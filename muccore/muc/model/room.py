@@ -30,6 +30,7 @@ from muccore.muc.model.rendering import Actor, OccupantPresence
 from muccore.muc.model.roommessage import RoomMessage, newId
 from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.model.storing import isRemembered
 from muccore.muc.model.subject import subjectMessage
 from muccore.muc.model.userrates import UserRates
 from muccore.xmpp.element import Element
@@ -197,6 +198,8 @@ class Room:
         published = RoomMessage(id, self.now(), message.attributes["from"], account, message, rendered, kept, delayed)
         if kept:
             self.history.add(published)
+        elif isRemembered(message):
+            self.history.remember(published)
         tell(self.extensions.published, self, published)
 
     def broadcast(self, message: Element, moderatorsOnly: bool = False) -> None:

@@ -15,7 +15,8 @@ from muccore.muc.model.retractions import isRetraction
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 
-_CONTENT: Final = frozenset({(ns.CLIENT, "body"), (ns.CLIENT, "subject"), (ns.HINTS, "store")})
+_SPOKEN: Final = frozenset({(ns.CLIENT, "body"), (ns.HINTS, "store")})
+_CONTENT: Final = _SPOKEN | {(ns.CLIENT, "subject")}
 _NO_STORE: Final = (ns.HINTS, "no-store")
 _NO_PERMANENT_STORE: Final = (ns.HINTS, "no-permanent-store")
 
@@ -24,6 +25,14 @@ def isKept(message: Element) -> bool:
     """Whether the history keeps a message: it has a body, and its sender does not mind; or it is a retraction."""
     isWanted = message.child("body") is not None and _NO_STORE not in _names(message)
     return isWanted or isRetraction(message)
+
+
+def isRemembered(message: Element) -> bool:
+    """
+    Whether a room remembers who wrote a message, kept or not: it has a body, or is worth storing to its sender as
+    encrypted ones are. Its author may correct or retract it.
+    """
+    return not _SPOKEN.isdisjoint(_names(message))
 
 
 def isArchived(message: Element) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.storing import isArchived, isKept
+from muccore.muc.model.storing import isArchived, isKept, isRemembered
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 
@@ -44,3 +44,10 @@ class StoringTests(SynchronousTestCase):
         ):
             message = parseStanza(f"<message>{inside}</message>")
             self.assertEqual((isKept(message), isArchived(message)), (kept, archived), inside)
+
+    def test_remembered(self) -> None:
+        """Who wrote something is remembered, whatever hints it has; but not who changed the subject or is typing."""
+        for inside, remembered in (
+            (BODY + NO_STORE, True), (STORE, True), (BODY, True), (SUBJECT, False), (STATE, False), (RETRACTION, False),
+        ):  # fmt: skip
+            self.assertIs(isRemembered(parseStanza(f"<message>{inside}</message>")), remembered, inside)
