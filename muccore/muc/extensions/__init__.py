@@ -11,6 +11,7 @@ from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.blocklists import BlockLists
 from muccore.muc.extensions.channelsearch import ChannelSearch
 from muccore.muc.extensions.contentrules import ContentRules
+from muccore.muc.extensions.correction import Correction
 from muccore.muc.extensions.hats import Hats
 from muccore.muc.extensions.membershiprequests import MembershipRequests
 from muccore.muc.extensions.moderation import ModeratedRetraction
@@ -24,12 +25,8 @@ from muccore.muc.extensions.timedprivileges import TimedPrivileges
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import ExtensionField, RoomExtension
+from muccore.muc.model.extension import RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
-
-STANDARD_FIELDS: Final[tuple[ExtensionField, ...]] = tuple(
-    row for each in (BlockLists, RoomArchive, ContentRules, RoomLimits, SlowMode) for row in each.fields
-)
-"""The fields of the configuration form that these extensions have, if they are used."""
 
 
 def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | None = None) -> list[RoomExtension]:
@@ -52,6 +49,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         VCards(),
         AffiliationVersions(),
         UniqueNames(),
+        Correction(),
         MembershipRequests(),
         ChannelSearch(),
         OwnRooms(),

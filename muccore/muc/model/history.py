@@ -161,6 +161,13 @@ class History:
         """Who wrote the last L{RECENT} messages that were not retracted, oldest first."""
         return map(SentMessage._make, self._recent)
 
+    def findSent(self, messageId: str) -> SentMessage | None:
+        """
+        The first of L{recent} to which its author gave an id. That may be another author than is expected: nobody can
+        take over an id that they have seen.
+        """
+        return next((SentMessage._make(sent) for sent in self._recent if sent[2] == messageId), None)
+
     def forget(self, ids: Collection[str]) -> None:
         """Remove messages from L{recent}."""
         self._recent = deque((sent for sent in self._recent if sent[0] not in ids), RECENT)

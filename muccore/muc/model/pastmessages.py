@@ -83,12 +83,12 @@ async def find(room: Room, id: str) -> PastMessage | None:
 
 async def findSent(room: Room, account: str, messageId: str) -> PastMessage | None:
     """
-    Find the message to which an author gave an id, unless it is retracted. If several recent ones have it, the first
-    decides, whose author may be another one: nobody can take over an id that they have seen.
+    Find the message to which an author gave an id, unless it is retracted. Of recent ones, the first decides, as in
+    L{History.findSent}.
     """
-    for sent in room.history.recent():
-        if sent.messageId == messageId:
-            return await find(room, sent.id)
+    recent = room.history.findSent(messageId)
+    if recent is not None:
+        return await find(room, recent.id)
     found = await room.extensions.findMessagesBy(room, account, SEARCHED)
     return next((past for past in reversed(found) if past.messageId == messageId), None)
 
