@@ -18,6 +18,7 @@ from muccore.interfaces.archive import (
     NoSuchItem,
     QueryRefused,
 )
+from muccore.interfaces.audit import ENTRIES_LIMIT, AuditEntry, AuditPage, AuditQuery, IAuditStore
 from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
@@ -47,11 +48,12 @@ from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, Sch
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 
 __all__ = [
-    "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata", "ArchivePage",
-    "ArchiveQuery", "BadDescription", "FoundRooms", "HandlerContext", "IAccountStore", "IArchiveStore", "IAuthBackend",
-    "IComponent", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter",
-    "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
-    "IStreamFeature", "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser",
-    "Offering", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
-    "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "Subject", "Tombstone", "UserExists",
+    "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
+    "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "FoundRooms",
+    "HandlerContext", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent", "IDestination",
+    "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession",
+    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
+    "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering",
+    "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "SchemaTooNew",
+    "Stage", "StoreError", "StoreUnavailable", "Subject", "Tombstone", "UserExists",
 ]

@@ -17,13 +17,14 @@ from muccore.interfaces import (
     BadDescription,
     IAccountStore,
     IArchiveStore,
+    IAuditStore,
     IAuthBackend,
     IRoomStore,
     IStore,
     IStoreFactory,
 )
 
-KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore, "archive": IArchiveStore}
+KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore, "archive": IArchiveStore, "audit": IAuditStore}
 """The kinds of stores, and the interface of each."""
 
 
@@ -47,6 +48,11 @@ def _findFactory(kind: str, description: str) -> IStoreFactory:
     hint = f" (did you mean {close[0]}:?)" if close else ""
     installed = ", ".join(f"{factory.scheme}: ({factory.help})" for factory in available)
     raise BadDescription(f"{problem}{hint}; installed: {installed}")
+
+
+def hasScheme(kind: str, description: str) -> bool:
+    """Whether a store of a kind can have the scheme of a description, perhaps of another kind."""
+    return description.partition(":")[0] in [factory.scheme for factory in factories(kind)]
 
 
 def isManageable(store: IStore, description: str) -> bool:

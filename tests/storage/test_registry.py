@@ -20,8 +20,10 @@ from muccore.storage.factory import StoreFactory
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
+from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
+from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.storage.sqlite.rooms import SQLiteRooms
 
 
@@ -50,7 +52,7 @@ class MakeStoreTests(SynchronousTestCase):
         """muccore's stores are found as plugins."""
         accounts = ["insecure", "memory", "open", "sqlite"]
         rooms = ["memory", "sqlite"]
-        for kind, schemes in [("accounts", accounts), ("rooms", rooms), ("archive", rooms)]:
+        for kind, schemes in [("accounts", accounts), ("rooms", rooms), ("archive", rooms), ("audit", rooms)]:
             factories = registry.factories(kind)
             self.assertEqual([factory.scheme for factory in factories], schemes)
             for factory in factories:
@@ -70,6 +72,8 @@ class MakeStoreTests(SynchronousTestCase):
             ("rooms", "sqlite:a.db", SQLiteRooms),
             ("archive", "memory:", MemoryArchive),
             ("archive", "sqlite:a.db", SQLiteArchive),
+            ("audit", "memory:", MemoryAudit),
+            ("audit", "sqlite:a.db", SQLiteAudit),
         ]:
             self.assertIs(type(self.make(kind, description)), expected)
 

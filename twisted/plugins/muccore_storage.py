@@ -6,8 +6,10 @@ from muccore.storage.factory import StoreFactory, filePath, withoutArgument
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
+from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
+from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.storage.sqlite.rooms import SQLiteRooms
 
 _MEMORY = "no argument; kept in memory and lost when the server ends"
@@ -31,5 +33,9 @@ sqliteAccounts = StoreFactory("accounts", "sqlite", _SQLITE, filePath("sqlite", 
 memoryArchive = StoreFactory("archive", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryArchive()))
 
 sqliteArchive = StoreFactory("archive", "sqlite", _SQLITE, filePath("sqlite", SQLiteArchive))
+
+memoryAudit = StoreFactory("audit", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryAudit()))
+
+sqliteAudit = StoreFactory("audit", "sqlite", _SQLITE, filePath("sqlite", SQLiteAudit))
 
 sqliteRooms = StoreFactory("rooms", "sqlite", _SQLITE, filePath("sqlite", SQLiteRooms))

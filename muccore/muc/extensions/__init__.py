@@ -25,7 +25,6 @@ from muccore.muc.extensions.timedprivileges import TimedPrivileges
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import ExtensionField, RoomExtension
-from muccore.muc.model.extension import RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from muccore.testing.contracts.accounts import AccountStoreContract
 from muccore.testing.contracts.archive import ArchiveStoreContract
+from muccore.testing.contracts.audit import AuditStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
 
-__all__ = ["AccountStoreContract", "ArchiveStoreContract", "RoomStoreContract"]
+__all__ = ["AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "RoomStoreContract"]
