@@ -147,6 +147,106 @@ class StorageSection:
         "file of its own, so that changes of rooms need not wait for messages to be written. Without it there is no "
         "archive.",
     )
+    audit: str = _option(
+        StoreType("audit", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        "",
+        "Where it is kept who has moderated and configured rooms. By default it is where rooms are.",
+    )
+
+
+@dataclass(frozen=True)
+class MUCSection:
+    """The rooms."""
+
+    domain: tuple[str, ...] = _option(
+        ListOf(HostName(), least=1),
+        None,
+        "The domain of the rooms; not that of the accounts. Of several, each is a service with rooms of its own.",
+    )
+    name: str = _option(Text(), "Chat rooms", "The name of the room service for people, as clients show it.")
+    roomCreation: str = _option(
+        Choice("anyone", "local", "nobody"),
+        "anyone",
+        "Who may create rooms: anyone who can reach the server, local accounts only (of the domain that has this "
+        "service of rooms), or nobody.",
+    )
+    lockNewRooms: bool = _option(
+        Boolean(),
+        "yes",
+        'Whether a new room is locked until its owner accepts a configuration (XEP-0045 §10.1). "no" is for clients '
+        "that do not support this, such as Dino: the room is open from the start.",
+    )
+    roomsPerUser: int = _option(
+        Integer(0, 1000000), "100", "The maximum of rooms in use that one account has created. 0: no limit."
+    )
+    idleRooms: int = _option(
+        Integer(0, 1000000), "1000", "The maximum of empty rooms that are kept in memory, with their last messages."
+    )
+    presenceSize: int = _option(Size("512 B", "256 KiB"), "8 KiB", "The largest presence that a room broadcasts.")
+    history: int = _option(Integer(0, 10000), "20", "The number of last messages that a new room sends to newcomers.")
+    historyLimit: int = _option(Integer(0, 10000), "200", "The maximum that an owner can set for history.")
+    maxUsersLimit: int = _option(
+        Integer(1, 1000000), "10000", "The maximum of occupants of a room; its owner can set less."
+    )
+    messagesPerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of messages that one occupant may send to a room in a minute, private ones included; its owner "
+        "can set less. Moderators are exempt. 0: no limit.",
+    )
+    presencePerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of times in a minute that one user may enter a room, or change their presence or nick there; its "
+        "owner can set less. Moderators are exempt. 0: no limit.",
+    )
+    joinsPerMinute: int = _option(
+        Integer(0, 1000),
+        "0",
+        "The maximum of times in a minute that users without affiliation may enter a room, all together; its owner can "
+        "set less. 0: no limit.",
+    )
+    temporaryRoomGrace: float = _option(
+        Duration("0 s", "30 d"), "600 s", "The time after a start for which empty temporary rooms are kept."
+    )
+    roomLockTimeout: float = _option(
+        Duration("1 s", "24 h"), "300 s", "A new room that stays locked for this time is destroyed."
+    )
+    defaultPublic: bool = _option(Boolean(), "yes", "Whether a new room is listed.")
+    defaultPersistent: bool = _option(Boolean(), "no", "Whether a new room is kept when its last occupant has left.")
+    defaultMembersOnly: bool = _option(Boolean(), "no", "Whether only members may enter a new room.")
+    defaultModerated: bool = _option(Boolean(), "no", "Whether only occupants with voice may speak in a new room.")
+    defaultWhois: str = _option(
+        Choice("moderators", "anyone"), "moderators", "Who sees the real addresses of the occupants of a new room."
+    )
+    defaultArchive: bool = _option(
+        Boolean(),
+        "yes",
+        "Whether the messages of a new room are archived, if there is a store for them ([storage] archive): whoever "
+        "may enter the room may read them, and newcomers get the last ones after a restart, too. Owners can switch it.",
+    )
+    archiveRetention: float = _option(
+        Duration("0 s", "36500 d"),
+        "0 s",
+        "The time after which messages are deleted from the archives of rooms, whose owners can set less. 0: never.",
+    )
+    blockLists: tuple[JID, ...] = _option(
+        ListOf(NodeAddress()),
+        "",
+        "Real-time block lists that rooms follow: publish-subscribe nodes whose items are named after the SHA-256 "
+        "hashes of accounts and domains. Who is on one neither enters nor speaks without an affiliation, unless the "
+        "owner of the room switches that off.",
+    )
+    auditRetention: float = _option(
+        Duration("0 s", "36500 d"),
+        "365 d",
+        "The time after which it is forgotten who has moderated and configured rooms. 0: never.",
+    )
+    extraHandlers: tuple[HandlerDescription, ...] = _option(
+        ListOf(HandlerType()),
+        "",
+        "Additional protocol handlers for the domain of the rooms, from Twisted plugins, as in [server].",
+    )
 
 
 @dataclass(frozen=True)

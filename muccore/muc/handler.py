@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from muccore.interfaces import IArchiveStore, IDomainObserver, IRoomStore
+from muccore.interfaces import IArchiveStore, IAuditStore, IDomainObserver, IRoomStore
 from muccore.interfaces.handlers import ANY, AddressType, InvalidHandler, shownKey
 from muccore.muc.extensions import standardExtensions
 from muccore.muc.model.extension import RoomExtension
@@ -82,14 +82,16 @@ class MUCHandler(RoomHandler):
         options: MUCServiceSettings,
         extensions: Sequence[RoomExtension] | None = None,
         archive: IArchiveStore | None = None,
+        audit: IAuditStore | None = None,
     ) -> None:
         """
         @param extensions: what extends each room, in this order; C{None} for the standard ones.
         @param archive: where those archive messages; C{None}: nowhere.
+        @param audit: where those keep audit trails; C{None}: nowhere.
         """
         super().__init__()
         if extensions is None:
-            extensions = standardExtensions(options, archive)
+            extensions = standardExtensions(options, archive, audit)
         self._standard = extensions
         self.extendRooms(())
         self.identities = (("conference", "text", options.name),)

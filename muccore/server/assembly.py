@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from muccore.config.schema import Settings
+from muccore.log.logger import Logger
 from muccore.net.flush import FlushScheduler
 from muccore.net.limits import Networks
 from muccore.net.tls import ServerTLS
@@ -42,6 +43,8 @@ class ServerComponents:
     @ivar external: the external components.
     @ivar factories: the protocol factories by section and option of their endpoints.
     """
+
+    _log = Logger()
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
         """@raise ConfigError: if a certificate is needed and missing or invalid."""
@@ -90,6 +93,9 @@ class ServerComponents:
         return opening.addCallback(lambda _: self._addHandlers())
 
     def _addHandlers(self) -> None:
+        if self.stores.audit is None:
+            rooms = self._settings.storage.affiliations
+            self._log.warn("there is no audit trail of rooms, since {rooms} has none; set [storage] audit", rooms=rooms)
         for host in self.hosts:
             host.addHandlers()
         self._configureStreams()

@@ -47,10 +47,13 @@ class HostHandlers:
         self._stores: dict[str, IStore] = {"accounts": stores.accountsOf(host), "rooms": stores.rooms}
         if stores.archive is not None:
             self._stores["archive"] = stores.archive
+        if stores.audit is not None:
+            self._stores["audit"] = stores.audit
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
         self.muc = {
-            service: MUCHandler(stores.rooms, options, archive=stores.archive) for service in host.roomServices
+            service: MUCHandler(stores.rooms, options, archive=stores.archive, audit=stores.audit)
+            for service in host.roomServices
         }
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
         self.components: Callable[[], Iterable[str]] = tuple
@@ -162,6 +165,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         presenceSize=muc.presenceSize,
         archiving=archiving,
         archiveRetention=muc.archiveRetention,
+        auditRetention=muc.auditRetention,
         blockLists=muc.blockLists,
         messagesPerMinute=muc.messagesPerMinute,
         presencePerMinute=muc.presencePerMinute,

@@ -93,6 +93,7 @@ def loadCertificates(settings: Settings) -> dict[str, ServerTLS]:
 
 
 def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
+    found = set()
     for place, store in ServerStores(settings, reactor).all:
         probe = getattr(store, "probe", None)
         if probe is None:
@@ -100,7 +101,10 @@ def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
         try:
             probe()
         except StoreError as e:
-            yield settings.problem(*place, str(e))
+            # Two stores that one option names have one problem.
+            if (place, str(e)) not in found:
+                yield settings.problem(*place, str(e))
+            found.add((place, str(e)))
 
 
 def _handlers(settings: Settings, reactor: Any) -> Iterator[Problem]:

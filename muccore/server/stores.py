@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from muccore.config.hosts import Host, Place
 from muccore.config.schema import Settings
-from muccore.interfaces import IArchiveStore, IAuthBackend, IRoomStore, IStore
-from muccore.storage.registry import isManageable, makeStore
+from muccore.interfaces import IArchiveStore, IAuditStore, IAuthBackend, IRoomStore, IStore
+from muccore.storage.registry import hasScheme, isManageable, makeStore
 
 
 class ServerStores:
@@ -19,6 +19,8 @@ class ServerStores:
 
     @ivar rooms: the store of the rooms of all hosts.
     @ivar archive: the store of their messages, or C{None}.
+    @ivar audit: the store of audit trails, by default in the place of the rooms; C{None} if they are in one that has
+        no such store.
     @ivar all: every store, with section and key of its description.
     """
 
@@ -40,6 +42,11 @@ class ServerStores:
         if settings.storage.archive:
             self.archive = cast(IArchiveStore, makeStore("archive", settings.storage.archive, settings.base, reactor))
             self.all.append((("storage", "archive"), self.archive))
+        self.audit: IAuditStore | None = None
+        audit = settings.storage.audit or settings.storage.affiliations
+        if hasScheme("audit", audit):
+            self.audit = cast(IAuditStore, makeStore("audit", audit, settings.base, reactor))
+            self.all.append((("storage", "audit" if settings.storage.audit else "affiliations"), self.audit))
 
     def accountsOf(self, host: Host) -> IAuthBackend:
         """The accounts of a host."""

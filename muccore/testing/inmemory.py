@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import HandlerContext, IArchiveStore, IRoomStore, IStream
+from muccore.interfaces import HandlerContext, IArchiveStore, IAuditStore, IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.extension import RoomExtension
 from muccore.routing.domain import Domain
@@ -95,6 +95,7 @@ class InMemoryServer:
         extensions: Sequence[RoomExtension] | None = None,
         roomHandlers: Sequence[IXMPPHandler] = (),
         archive: IArchiveStore | None = None,
+        audit: IAuditStore | None = None,
         **options: Any,
     ) -> None:
         """
@@ -102,6 +103,7 @@ class InMemoryServer:
         @param extensions: what extends its rooms; C{None}: the standard ones.
         @param roomHandlers: further handlers of the rooms' domain, with the extensions of rooms that they bring.
         @param archive: where messages of rooms are archived; C{None}: nowhere.
+        @param audit: where audit trails are kept; C{None}: nowhere.
         @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
         self.clock = task.Clock()
@@ -117,7 +119,7 @@ class InMemoryServer:
         PresenceHandler(LIMITS.directedPresences).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
         settings = defaultOptions(archiving=archive is not None, **options)
-        self.muc = MUCHandler(self.store, settings, extensions, archive)
+        self.muc = MUCHandler(self.store, settings, extensions, archive, audit)
         self.muc.extendRooms(roomHandlers)
         self.muc.setHandlerParent(self.rooms)
         for handler in roomHandlers:

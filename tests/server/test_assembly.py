@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import FirstError, fail
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
@@ -18,12 +19,14 @@ from muccore.im.roster import RosterHandler
 from muccore.interfaces import StoreUnavailable
 from muccore.muc.handler import MUCHandler
 from muccore.server import assembly, preflight
+from muccore.server import stores as storesModule
 from muccore.server.handlers import mucOptions
 from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
 from muccore.storage.memoryarchive import MemoryArchive
+from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
@@ -109,6 +112,7 @@ class SettingsTests(SynchronousTestCase):
                     "default_moderated": "yes",
                     "default_whois": "anyone",
                     "archive_retention": "11 s",
+                    "audit_retention": "12 s",
                     "block_lists": "rtbl.example.org/bans",
                 },
                 storage={"archive": "memory:"},
@@ -136,6 +140,7 @@ class SettingsTests(SynchronousTestCase):
                 "presenceSize": 5 * 1024,
                 "archiving": True,
                 "archiveRetention": 11,
+                "auditRetention": 12,
                 "blockLists": (parse("rtbl.example.org/bans"),),
                 "pingInterval": 11,
                 "webchatURL": "https://localhost/{jid}",
@@ -164,18 +169,37 @@ class ServerComponentsTests(SynchronousTestCase):
         [host] = made.hosts
         self.assertEqual([domain.name for domain in host.domains], ["localhost", "conference.localhost"])
         self.assertEqual([list(domain) for domain in host.domains], [[], []])
+        rooms = ("storage", "affiliations")
         self.assertEqual(
-            made.stores.all, [(("auth", "backend"), host.accounts), (("storage", "affiliations"), made.stores.rooms)]
+            made.stores.all,
+            [(("auth", "backend"), host.accounts), (rooms, made.stores.rooms), (rooms, made.stores.audit)],
         )
         self.assertIsNone(made.stores.archive)
         self.assertIsNone(host.tls)
+
+    def test_audit(self) -> None:
+        """Audit trails are where rooms are, or where the configuration says; nowhere if that has no store for them."""
+        made = self.make(makeSettings(storage={"affiliations": "sqlite:rooms.db"})).stores.audit
+        assert isinstance(made, SQLiteAudit)
+        self.assertTrue(made.database.path.endswith("/rooms.db"))
+        stores = self.make(makeSettings(storage={"affiliations": "memory:", "audit": "sqlite:audit.db"})).stores
+        assert isinstance(stores.audit, SQLiteAudit)
+        self.assertEqual(stores.all[-1], (("storage", "audit"), stores.audit))
+        self.patch(storesModule, "hasScheme", lambda kind, description: False)
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        without = self.make(makeSettings(auth={"backend": "memory:"}, storage={"affiliations": "memory:"}))
+        self.assertIsNone(without.stores.audit)
+        self.successResultOf(without.open())
+        self.assertIn("there is no audit trail", " ".join(formatEvent(event) for event in events))
 
     def test_archive(self) -> None:
         """The archive is one of the stores if it is configured; it is open when handlers are added."""
         made = self.make(makeSettings(storage={"affiliations": "memory:", "archive": "memory:"}))
         archive = made.stores.archive
         assert isinstance(archive, MemoryArchive)
-        self.assertEqual(made.stores.all[-1], (("storage", "archive"), archive))
+        self.assertEqual(made.stores.all[-2], (("storage", "archive"), archive))
         self.successResultOf(made.open())
         self.assertTrue(archive.isOpen)
 

@@ -273,7 +273,8 @@ class OwnStoreTests(TestCase):
             file.configure(**{f"host host{number}.example": {"accounts": f"sqlite:{path}"}})
         settings = load(file.path)
         stores = ServerStores(settings, reactor)
-        self.assertEqual([place for place, _ in stores.all], [("auth", "backend"), ("storage", "affiliations")])
+        rooms = ("storage", "affiliations")
+        self.assertEqual([place for place, _ in stores.all], [("auth", "backend"), rooms, rooms])
         self.assertEqual({stores.accountsOf(host) for host in settings.hosts}, set(stores.manageable()))
 
 

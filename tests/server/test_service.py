@@ -31,6 +31,7 @@ from muccore.server import assembly, service
 from muccore.server.service import MUCCoreService
 from muccore.server.systemd import READY, STOPPING
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
+from muccore.storage.memoryaudit import MemoryAudit
 from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
 from tests.certificates import makeCertificate
@@ -633,7 +634,8 @@ class StopTests(ServerTestCase):
         made = running.server.components
         assert made is not None
         [host] = made.hosts
-        self.patch(host.mucDomains[0], "shutDown", lambda final: fail(ZeroDivisionError()))
+        endRooms = host.mucDomains[0].shutDown
+        self.patch(host.mucDomains[0], "shutDown", lambda final: endRooms(final).addCallback(lambda _: 1 // 0))
         self.patch(host.userDomain, "shutDown", lambda final: 1 // 0)
         self.patch(host.accounts, "close", lambda: fail(ZeroDivisionError()))
         closed = []
@@ -649,4 +651,4 @@ class StopTests(ServerTestCase):
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
-        self.assertEqual([type(store) for _, store in made.stores.all], [MemoryAccounts, MemoryRooms])
+        self.assertEqual([type(store) for _, store in made.stores.all], [MemoryAccounts, MemoryRooms, MemoryAudit])

@@ -4,10 +4,12 @@
 from typing import Final
 
 from muccore.interfaces import IArchiveStore
+from muccore.interfaces import IArchiveStore, IAuditStore
 from muccore.muc.extensions.activity import ActivityIndicator
 from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
+from muccore.muc.extensions.audit import AuditTrail
 from muccore.muc.extensions.blocklists import BlockLists
 from muccore.muc.extensions.channelsearch import ChannelSearch
 from muccore.muc.extensions.contentrules import ContentRules
@@ -25,6 +27,7 @@ from muccore.muc.extensions.timedprivileges import TimedPrivileges
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import ExtensionField, RoomExtension
+from muccore.muc.model.extension import RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
 
 
@@ -41,6 +44,7 @@ def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | Non
         OccupantIds(),
         StanzaIds(),
         *archives,
+        *audits,
         Hats(),
         TimedPrivileges(),
         AdHocCommands(),

@@ -21,6 +21,8 @@ from muccore.muc.extensions.moderationcommand import RetractAllCommand
 from muccore.muc.extensions.occupantids import occupantId
 from muccore.muc.model import pastmessages, retractions
 from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.privilegechanges import PrivilegeChange, actorOf
 from muccore.muc.model.privileges import Affiliation, checkModeration
 from muccore.muc.model.rendering import Actor
@@ -172,6 +174,9 @@ class ModeratedRetraction(RoomExtension):
     def _note(self, room: Room, moderation: Moderation, author: str, count: int) -> None:
         if count:
             MESSAGES_RETRACTED.log(moderation.actor.jid, count=count, target=author or "-", room=room.jid.bare)
+            details = {"count": str(count)}
+            act = ModerationAct("retraction", moderation.actor.jid, author, moderation.reason, details)
+            tell(room.extensions.moderated, room, act)
 
 
 def _check(room: Room, sender: JID, author: str) -> None:

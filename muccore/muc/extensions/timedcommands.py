@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 
 from muccore.muc.model import privilegechanges, timedprivileges
+from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
@@ -81,13 +83,21 @@ class _TimedCommand(RoomCommand):
     def __init__(self, extension: TimedPrivileges) -> None:
         self.extension = extension
 
-    def commit(self, request: CommandRequest[Room], change: PrivilegeChange, note: str) -> Outcome:
-        """Commit and announce a change."""
+    def commit(
+        self, request: CommandRequest[Room], change: PrivilegeChange, note: str, act: ModerationAct | None = None
+    ) -> Outcome:
+        """
+        Commit and announce a change.
+
+        @param act: what it is, if its roles and affiliations do not tell.
+        """
         room, requester = request.subject, request.requester.full
 
         def announce() -> Completed:
             roomlog.logChanges(room, requester, change)
             privilegechanges.apply(room, change)()
+            if act is not None:
+                tell(room.extensions.moderated, room, act)
             self.extension.watch(room)
             return Completed(note=note)
 
@@ -102,9 +112,11 @@ class _Begin(_TimedCommand):
     A command with which something begins that ends.
 
     @cvar done: what has happened, for the note.
+    @cvar kind: the kind of the L{ModerationAct}; C{""} if the change of an affiliation is one.
     """
 
     done: str
+    kind = ""
 
     def plan(self, room: Room, actor: JID, user: JID, until: float, reason: str) -> PrivilegeChange:
         """Plan it, or refuse it."""
@@ -129,7 +141,9 @@ class _Begin(_TimedCommand):
         end = f"until {stamp(until)}"
         # The list of those affected shows the reason, and so when it ends.
         change = self.plan(room, request.requester, user, until, f"{reason} ({end})" if reason else end)
-        return self.commit(request, change, f"{user.bare} {self.done} {end}.")
+        details = {"until": stamp(until)}
+        act = ModerationAct(self.kind, request.requester.bare, user.bare, reason, details) if self.kind else None
+        return self.commit(request, change, f"{user.bare} {self.done} {end}.", act)
 
 
 def _occupantField(request: CommandRequest[Room]) -> Field:
@@ -187,7 +201,7 @@ class Mute(_Begin):
     """Takes voice from a user."""
 
     node, name, done = "x-muc#mute", "Mute a user for a time", "is muted"
-    role = Role.MODERATOR
+    role, kind = Role.MODERATOR, "mute"
     plan = staticmethod(timedprivileges.planMute)
 
 
@@ -208,7 +222,8 @@ class Unmute(_TimedCommand):
         """Commit it."""
         user = request.values["jid"]
         change = timedprivileges.planUnmute(request.subject, request.requester, user)
-        return self.commit(request, change, f"{user} is not muted any more.")
+        act = ModerationAct("unmute", request.requester.bare, user)
+        return self.commit(request, change, f"{user} is not muted any more.", act)
 
 
 class List(RoomCommand):

@@ -22,7 +22,9 @@ from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, BARE, IQTable
 from muccore.muc.model import configuration
 from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.joinrequest import JoinRequest
+from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
@@ -118,6 +120,8 @@ class VCards(RoomExtension):
         def apply() -> Callable[[], None]:
             roomlog.logVCard(room, sender)
             putRows(room, rows)
+            act = ModerationAct("configuration", parse(sender).bare, details={"changed": "vCard"})
+            tell(room.extensions.moderated, room, act)
             return announce
 
         def announce() -> None:

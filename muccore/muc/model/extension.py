@@ -33,6 +33,7 @@ from muccore.xmpp.rendering import Rendered
 from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
+    from muccore.muc.model.moderationact import ModerationAct
     from muccore.muc.model.pastmessages import PastMessage
     from muccore.muc.model.privilegechanges import PrivilegeChange
     from muccore.muc.model.room import Room
@@ -317,6 +318,9 @@ class RoomExtension:
 
     def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
         """Note that roles or affiliations have changed; those who were removed have gone."""
+
+    def moderated(self, room: Room, act: ModerationAct) -> None:
+        """Note what those who run the room have done that is neither of these; extensions tell of what they did."""
 
     def affiliationRows(self, room: Room, changes: Mapping[str, Affiliate | None]) -> Mapping[str, Any]:
         """

@@ -23,6 +23,7 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
 
 if TYPE_CHECKING:
+    from muccore.muc.model.moderationact import ModerationAct
     from muccore.muc.model.pastmessages import PastMessage
     from muccore.muc.model.privilegechanges import PrivilegeChange
     from muccore.muc.model.room import Room
@@ -31,6 +32,7 @@ _LISTS: Final = (
     "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforePresence",
     "beforeNickChange", "beforePrivateMessage", "beforePrivilegeChange", "created", "configured", "destroyed", "greet",
     "entered", "presenceChanged", "nickChanged", "left", "published", "subjectChanged", "privilegesChanged",
+    "moderated",
 )  # fmt: skip
 """The points whose results do not matter. L{RoomExtensions} has a tuple of methods for each."""
 
@@ -66,6 +68,7 @@ class RoomExtensions:
     published: tuple[Callable[[Room, RoomMessage], None], ...]
     subjectChanged: tuple[Callable[[Room, Subject], None], ...]
     privilegesChanged: tuple[Callable[[Room, PrivilegeChange], None], ...]
+    moderated: tuple[Callable[[Room, ModerationAct], None], ...]
 
     def __init__(self, extensions: Sequence[RoomExtension] = ()) -> None:
         self._extensions = extensions

@@ -14,6 +14,7 @@ from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
 from muccore.muc.model import configuration, membershiprequests, privilegechanges
 from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomrecord import putRows, recordOf
@@ -115,6 +116,10 @@ def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Destru
         roomlog.logDestroyed(room.jid.bare, "on request", iq.attributes["from"])
         configuration.destroy(room, wanted.reason, wanted.venue, wanted.password)
         handler.rooms.forget(room)
+        if not room.locked:
+            details = {} if wanted.venue is None else {"venue": wanted.venue.full}
+            by = parse(iq.attributes["from"]).bare
+            tell(room.extensions.moderated, room, ModerationAct("destruction", by, "", wanted.reason, details))
         tell(room.extensions.destroyed, room, wanted.venue, wanted.reason)
         return lambda: None
 

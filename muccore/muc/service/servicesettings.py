@@ -33,6 +33,7 @@ class MUCServiceSettings:
     @ivar presenceSize: largest presence payload that a room broadcasts, in bytes.
     @ivar archiving: whether rooms can have archives.
     @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
+    @ivar auditRetention: time for which entries of audit trails are kept, in seconds; 0 for no limit.
     @ivar blockLists: the block lists to follow: for each, the address of its service with the node as resource.
     @ivar messagesPerMinute: messages of one occupant that any room admits in a minute; 0 for no limit.
     @ivar presencePerMinute: changes of presence and nick of one occupant, likewise.
@@ -56,6 +57,7 @@ class MUCServiceSettings:
     presenceSize: int
     archiving: bool
     archiveRetention: float
+    auditRetention: float
     blockLists: tuple[JID, ...]
     messagesPerMinute: int
     presencePerMinute: int

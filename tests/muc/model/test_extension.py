@@ -55,7 +55,7 @@ POINTS = (
     "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforePresence",
     "beforeNickChange", "beforeMessage", "beforePrivateMessage", "beforePrivilegeChange", "created", "configured",
     "destroyed", "greet", "entered", "presenceChanged", "nickChanged", "left", "published", "subjectChanged",
-    "privilegesChanged",
+    "privilegesChanged", "moderated",
 )  # fmt: skip
 """Every point that is asked or told."""
 
@@ -122,7 +122,7 @@ class PointTests(MUCTestCase):
         leave(juliet, "Juliet")
         self.assertEqual(self.calls(), ["left"])
         sendOwner(romeo, "<destroy/>")
-        self.assertEqual(self.calls(), ["beforeDestruction", "destroyed"])
+        self.assertEqual(self.calls(), ["beforeDestruction", "moderated", "destroyed"])
 
     def test_ends(self) -> None:
         """A room that ends because nobody is left, or that was never configured."""

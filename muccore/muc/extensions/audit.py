@@ -1,0 +1,185 @@
+# -*- test-case-name: tests.muc.extensions.test_audit -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The audit trail of a room: who has moderated and configured it, when and why (design/0016). Owners and admins query it
+with an ad-hoc command, operators with C{muccorectl audit}. It has names of settings, no values; no passwords and no
+content of messages.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+from muccore.interfaces import AuditEntry, IAuditStore, StoreError
+from muccore.log.logger import Logger
+from muccore.muc.extensions.auditcommand import NAME, AuditCommand, instanceOf
+from muccore.muc.model.affiliations import affiliationOf
+from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.moderationact import ModerationAct
+from muccore.muc.model.privilegechanges import PrivilegeChange
+from muccore.muc.model.privileges import Affiliation, Role
+from muccore.muc.model.room import Room
+from muccore.muc.model.roomsettings import FIELDS, RoomSettings
+from muccore.xmpp.commands import Command
+from muccore.xmpp.jid import JID
+
+EXPIRY_INTERVAL: Final = 6 * 3600
+"""Seconds between two searches for entries that are too old."""
+
+_FIRST_EXPIRY: Final = 300
+_LOG_INTERVAL: Final = 60
+_MICROSECONDS: Final = 1_000_000
+_PASSWORD: Final = "muc#roomconfig_roomsecret"
+
+
+@dataclass(frozen=True)
+class _Requested:
+    """
+    A change that was requested, and what it was before.
+
+    @ivar actor: the requester's bare JID.
+    """
+
+    change: PrivilegeChange
+    actor: str
+    affiliations: Mapping[str, Affiliation]
+    roles: Sequence[Role]
+
+
+class AuditTrail(RoomExtension):
+    """The extension. Changes of a room are made one at a time, so a request is followed by its own outcome, if any."""
+
+    name = NAME
+
+    _log = Logger()
+
+    def __init__(self, store: IAuditStore, retention: float = 0) -> None:
+        """@param retention: how long entries are kept, in seconds; 0: for ever."""
+        self.store = IAuditStore(store)
+        self._retention = retention
+        self._requested: WeakKeyDictionary[Room, _Requested] = WeakKeyDictionary()
+        self._configuring: WeakKeyDictionary[Room, str] = WeakKeyDictionary()
+        self._lost = 0
+        self._lastReport: float | None = None
+        self._timer: IDelayedCall | None = None
+
+    def newState(self) -> str:
+        """Make what tells a room from earlier ones of its name, whose trails its owners must not see."""
+        return secrets.token_hex(8)
+
+    def commands(self) -> Sequence[Command[Room]]:
+        """Let owners and admins query it."""
+        return [AuditCommand(self.store)]
+
+    # What is noted
+
+    def beforePrivilegeChange(self, room: Room, actor: JID, change: PrivilegeChange) -> None:
+        """Remember who requests it, and what it changes."""
+        former = {key: affiliationOf(room.affiliations.entry(key)) for key in change.affiliates}
+        self._requested[room] = _Requested(change, actor.bare, former, [each.role for each, _, _ in change.roles])
+
+    def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
+        """Note changes of affiliations, roles and reserved nicks."""
+        requested = self._requested.pop(room, None)
+        if requested is None or requested.change is not change:
+            # Nobody requested it.
+            requested = _Requested(change, "" if change.actor is None else change.actor.jid, {}, ())
+        self._append(room, [*_affiliationActs(change, requested), *_roleActs(change, requested)])
+
+    def beforeConfiguration(self, room: Room, actor: JID, settings: RoomSettings) -> None:
+        """Remember who requests it."""
+        self._configuring[room] = actor.bare
+
+    def configured(self, room: Room, old: RoomSettings) -> None:
+        """Note the names of changed settings."""
+        actor = self._configuring.pop(room, "")
+        rows = (*FIELDS, *room.extensions.fields)
+        changed = [row.var for row in rows if row.valueIn(old) != row.valueIn(room.settings)]
+        if old.password != room.settings.password:
+            changed.append(_PASSWORD)
+        if changed:
+            self._append(room, [ModerationAct("configuration", actor, details={"changed": " ".join(changed)})])
+
+    def moderated(self, room: Room, act: ModerationAct) -> None:
+        """Note what was done otherwise, unless it concerns nobody but the actor, who retracts their own messages."""
+        if act.target != act.actor:
+            self._append(room, [act])
+
+    def _append(self, room: Room, acts: Sequence[ModerationAct]) -> None:
+        bare, now, instance = room.jid.bare, round(room.now() * _MICROSECONDS), instanceOf(room)
+        entries = [
+            AuditEntry(bare, instance, now, act.kind, act.actor, act.target, act.reason or "", act.details)
+            for act in acts
+        ]
+        if entries:
+            self.store.append(entries).addErrback(self._appendFailed, len(entries))
+
+    def _appendFailed(self, failure: Failure, count: int) -> None:
+        """Log that entries are missing, at most once a minute."""
+        failure.trap(StoreError)
+        self._lost += count
+        now = self.service.parent.clock.seconds()
+        if self._lastReport is None or now - self._lastReport >= _LOG_INTERVAL:
+            self._log.error(
+                "{count} entries of audit trails could not be written: {error}",
+                count=self._lost, error=failure.getErrorMessage(),
+            )  # fmt: skip
+            self._lastReport, self._lost = now, 0
+
+    # Expiry
+
+    def start(self) -> None:
+        """Begin to look for entries that are too old."""
+        if self._retention:
+            self._timer = self.service.parent.clock.callLater(_FIRST_EXPIRY, self._expire)
+
+    def stop(self, final: bool) -> None:
+        """Look no more."""
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _expire(self) -> None:
+        clock = self.service.parent.clock
+
+        def done(result: Any) -> None:
+            if isinstance(result, Failure):
+                self._log.error("cannot delete old entries of audit trails: {error}", error=result.getErrorMessage())
+            if self._timer is not None:
+                self._timer = clock.callLater(EXPIRY_INTERVAL, self._expire)
+
+        self.store.expire(round((clock.seconds() - self._retention) * _MICROSECONDS)).addBoth(done)
+
+
+def _affiliationActs(change: PrivilegeChange, requested: _Requested) -> Iterator[ModerationAct]:
+    for key, entry in change.affiliates.items():
+        new, former = affiliationOf(entry), requested.affiliations.get(key)
+        details = {} if former is None else {"from": former.xmlName}
+        details["to"] = new.xmlName
+        if entry is not None and entry.nick is not None:
+            details["nick"] = entry.nick
+        kind = "ban" if new is Affiliation.OUTCAST and key in change.reasons else "affiliation"
+        if change.actor is None and requested.actor == key:
+            kind = "registration"
+        yield ModerationAct(kind, requested.actor, key, change.reasons.get(key), details)
+
+
+def _roleActs(change: PrivilegeChange, requested: _Requested) -> Iterator[ModerationAct]:
+    for index, (occupant, role, reason) in enumerate(change.roles):
+        former = requested.roles[index] if requested.roles else None
+        if former is role:
+            continue
+        details = {"nick": occupant.nick}
+        if former is not None:
+            details["from"] = former.xmlName
+        if role is not Role.NONE:
+            details["to"] = role.xmlName
+        kind = "kick" if role is Role.NONE else "role"
+        yield ModerationAct(kind, requested.actor, occupant.account.bare, reason, details)
