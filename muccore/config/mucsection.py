@@ -138,6 +138,11 @@ class MUCSection:
         "The fields of the configuration form that owners cannot change. The form shows them as text. New rooms have "
         "the default; rooms that exist keep what they have.",
     )
+    auditRetention: float = _option(
+        Duration("0 s", "36500 d"),
+        "365 d",
+        "The time after which it is forgotten who has moderated and configured rooms. 0: never.",
+    )
     extraHandlers: tuple[HandlerDescription, ...] = _option(
         ListOf(HandlerType()),
         "",

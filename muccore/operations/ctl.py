@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.operations.test_ctl -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-C{muccorectl}: manage accounts from a terminal or a script.
+C{muccorectl}: manage accounts, and list the audit trails of rooms, from a terminal or a script.
 
-The operations are a table; this module is their command line. It opens the store itself, so the server may be running
-or not.
+The operations on accounts are a table; this module is their command line. It opens the store itself, so the server may
+be running or not.
 """
 
 from __future__ import annotations
@@ -29,15 +29,13 @@ from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreError, UserExists
+from muccore.operations import audit
+from muccore.operations.refused import Refused
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
 
 _PASSWORD_LIMIT: Final = 4096
 """Bytes of a password on standard input."""
-
-
-class Refused(Exception):
-    """An operation failed; C{str()} of it is a line for the operator."""
 
 
 # The operations
@@ -129,7 +127,8 @@ OPERATIONS: Final = (
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="muccorectl",
-        description="Manage the accounts of a muccore server, whether it is running or not.",
+        description="Manage the accounts of a muccore server and read the audit trails of its rooms, whether it is "
+        "running or not.",
         epilog="Passwords are asked for at a terminal, and otherwise read from the first line of standard input.",
     )
     parser.add_argument("--version", action="version", version=f"muccore {__version__}")
@@ -137,13 +136,18 @@ def _parser() -> argparse.ArgumentParser:
         "-c", "--config", metavar="FILE", default=DEFAULT_PATH, help=f"the server's configuration file ({DEFAULT_PATH})"
     )
     commands = parser.add_subparsers(dest="operation", metavar="COMMAND", required=True)
-    for operation in OPERATIONS:
-        about = operation.help[0].upper() + operation.help[1:] + "."
-        command = commands.add_parser(operation.name, help=operation.help, description=about)
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
         # Accepted before and after the command; its absence here must not undo the one before.
         command.add_argument(
             "-c", "--config", metavar="FILE", default=argparse.SUPPRESS, help="the server's configuration file"
         )
+        return command
+
+    audit.addArguments(add(audit.NAME, audit.HELP))
+    for operation in OPERATIONS:
+        command = add(operation.name, operation.help)
         for argument in operation.arguments:
             if not argument.secret:
                 command.add_argument(argument.name, metavar=argument.name.upper(), help=argument.help)
@@ -246,17 +250,28 @@ def _run(function: Callable[[], Deferred[None]]) -> None:
 def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     """Perform the operation of the command line; L{Refused} if it failed."""
     settings = load(options.config)
+    if options.operation == audit.NAME:
+        return _finish(lambda: audit.listEntries(settings, options), run)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_user(name, settings) for name in names]
     stores = _accounts(settings, users[0] if users else None)
-    results: list[list[str] | Refused | StoreError] = []
+
+    async def perform() -> list[str]:
+        lines = [line for store in stores for line in await _carryOut(store, operation, users)]
+        # Without a user, several stores may list the same.
+        return lines if users else sorted(set(lines))
+
+    return _finish(perform, run)
+
+
+def _finish(operation: Callable[[], Coroutine[Deferred[Any], Any, list[str]]], run: Runner) -> list[str]:
+    """Run an operation to its end, or L{Refused}."""
+    results: list[list[str] | Exception] = []
 
     async def perform() -> None:
         try:
-            lines = [line for store in stores for line in await _carryOut(store, operation, users)]
-            # Without a user, several stores may list the same.
-            results.append(lines if users else sorted(set(lines)))
+            results.append(await operation())
         except (Refused, StoreError) as e:
             results.append(e)
 

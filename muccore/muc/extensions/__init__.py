@@ -3,7 +3,6 @@
 
 from typing import Final
 
-from muccore.interfaces import IArchiveStore
 from muccore.interfaces import IArchiveStore, IAuditStore
 from muccore.muc.extensions.activity import ActivityIndicator
 from muccore.muc.extensions.adhoccommands import AdHocCommands
@@ -27,16 +26,24 @@ from muccore.muc.extensions.timedprivileges import TimedPrivileges
 from muccore.muc.extensions.uniquenames import UniqueNames
 from muccore.muc.extensions.vcards import VCards
 from muccore.muc.model.extension import ExtensionField, RoomExtension
-from muccore.muc.model.extension import RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
 
+STANDARD_FIELDS: Final[tuple[ExtensionField, ...]] = tuple(
+    row for each in (BlockLists, RoomArchive, ContentRules, RoomLimits, SlowMode) for row in each.fields
+)
+"""The fields of the configuration form that these extensions have, if they are used."""
 
-def standardExtensions(options: MUCServiceSettings, archive: IArchiveStore | None = None) -> list[RoomExtension]:
+
+def standardExtensions(
+    options: MUCServiceSettings, archive: IArchiveStore | None = None, audit: IAuditStore | None = None
+) -> list[RoomExtension]:
     """
     Make the extensions of the rooms of one service, in the order in which they are asked.
 
     @param archive: where messages are archived; C{None}: nowhere.
+    @param audit: where audit trails are kept; C{None}: nowhere.
     """
+    audits = [] if audit is None else [AuditTrail(audit, options.auditRetention)]
     archives = [] if archive is None else [RoomArchive(archive, options.archiveRetention)]
     blockLists = [BlockLists(options.blockLists)] if options.blockLists else []
     return [
