@@ -22,6 +22,7 @@ from muccore.interfaces.audit import ENTRIES_LIMIT, AuditEntry, AuditPage, Audit
 from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
+from muccore.interfaces.occupants import IOccupantStore, Place
 from muccore.interfaces.rooms import (
     Affiliate,
     AffiliatedRooms,
@@ -51,9 +52,9 @@ __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
     "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "FoundRooms",
     "HandlerContext", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent", "IDestination",
-    "IDomain", "IDomainObserver", "IHandlerFactory", "IRoomStore", "IRoute", "IRouter", "ISession",
-    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
-    "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering",
-    "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "SchemaTooNew",
-    "Stage", "StoreError", "StoreUnavailable", "Subject", "Tombstone", "UserExists",
+    "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore", "IRoomStore", "IRoute", "IRouter",
+    "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
+    "IStreamFeature", "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser",
+    "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord",
+    "RoomSearch", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "Subject", "Tombstone", "UserExists",
 ]

@@ -34,7 +34,7 @@ class ISession(IRoute):
     )
     directed = Attribute(
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
-        "handler keeps it."
+        "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."
     )
 
     def stanzaReceived(element: Element) -> None:

@@ -57,8 +57,8 @@ class IStoreFactory(IPlugin):
     """Makes stores of one kind; a plugin, chosen by the description C{scheme:argument}."""
 
     kind = Attribute(
-        "C{'accounts'} (the stores provide L{IAuthBackend}), C{'rooms'} (L{IRoomStore}), C{'archive'} "
-        "(L{IArchiveStore}) or C{'audit'} (L{IAuditStore})."
+        "C{'accounts'} (the stores provide L{IAuthBackend}), C{'rooms'} (L{IRoomStore}), C{'occupants'} "
+        "(L{IOccupantStore}), C{'archive'} (L{IArchiveStore}) or C{'audit'} (L{IAuditStore})."
     )
     scheme = Attribute("The word before the colon.")
     help = Attribute("One line: what the argument means.")

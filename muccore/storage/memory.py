@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage.test_memory -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""C{memory:}, accounts and rooms that are lost when the server ends, for tests. They pass the contract suites."""
+"""C{memory:}, accounts, rooms and places, lost when the server ends; for tests. They pass the contract suites."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from muccore.interfaces import (
     Affiliate,
     AffiliatedRooms,
     FoundRooms,
+    IOccupantStore,
     IRoomStore,
     NoSuchUser,
+    Place,
     PublicRooms,
     RoomChange,
     RoomRecord,
@@ -259,6 +261,69 @@ def _page(keys: Sequence[Any], after: Any, before: Any, limit: int) -> tuple[int
         end = len(keys) if before == "" else bisect_left(keys, before)
         return max(0, end - limit), end
     return 0, limit
+
+
+@implementer(IOccupantStore)
+class MemoryOccupants:
+    """Places of occupants in a dictionary. They survive closing, so that tests can restart a server."""
+
+    def __init__(self) -> None:
+        self.isOpen = False
+        self._rooms: dict[str, dict[str, Place]] = {}
+        self._put: set[tuple[str, str]] = set()
+        self._sessions: list[bytes] = []
+
+    def open(self) -> Deferred[None]:
+        """See L{IOccupantStore.open}."""
+        self.isOpen = True
+        for room, kept in self._rooms.items():
+            for jid, place in kept.items():
+                kept[jid] = place._replace(stale=(room, jid) not in self._put)
+        self._put.clear()
+        return succeed(None)
+
+    def close(self) -> Deferred[None]:
+        """See L{IOccupantStore.close}."""
+        self.isOpen = False
+        return succeed(None)
+
+    def put(self, room: str, *places: Place) -> None:
+        """See L{IOccupantStore.put}."""
+        if self.isOpen and places:
+            kept = self._rooms.setdefault(room, {})
+            for place in places:
+                kept.pop(place.jid, None)
+                kept[place.jid] = place
+                self._put.add((room, place.jid))
+
+    def remove(self, room: str, *jids: str) -> None:
+        """See L{IOccupantStore.remove}."""
+        kept = self._rooms.get(room)
+        if self.isOpen and kept is not None:
+            for jid in jids:
+                kept.pop(jid, None)
+            if not kept:
+                del self._rooms[room]
+
+    def removeRoom(self, room: str) -> None:
+        """See L{IOccupantStore.removeRoom}."""
+        if self.isOpen:
+            self._rooms.pop(room, None)
+
+    def places(self) -> dict[str, Sequence[Place]]:
+        """See L{IOccupantStore.places}."""
+        return {room: list(kept.values()) for room, kept in self._rooms.items() if self.isOpen}
+
+    @whileOpen
+    def saveSessions(self, sessions: Sequence[bytes]) -> None:
+        """See L{IOccupantStore.saveSessions}."""
+        self._sessions = list(sessions)
+
+    @whileOpen
+    def takeSessions(self) -> list[bytes]:
+        """See L{IOccupantStore.takeSessions}."""
+        taken, self._sessions = self._sessions, []
+        return taken
 
 
 def _domain(room: str) -> str:

@@ -19,12 +19,19 @@ from muccore.interfaces import (
     IArchiveStore,
     IAuditStore,
     IAuthBackend,
+    IOccupantStore,
     IRoomStore,
     IStore,
     IStoreFactory,
 )
 
-KINDS: Final = {"accounts": IAuthBackend, "rooms": IRoomStore, "archive": IArchiveStore, "audit": IAuditStore}
+KINDS: Final = {
+    "accounts": IAuthBackend,
+    "rooms": IRoomStore,
+    "occupants": IOccupantStore,
+    "archive": IArchiveStore,
+    "audit": IAuditStore,
+}
 """The kinds of stores, and the interface of each."""
 
 

@@ -8,8 +8,8 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.interfaces import RoomChange, RoomRecord
-from muccore.storage.memory import MemoryAccounts, MemoryRooms
-from muccore.testing.contracts import AccountStoreContract, RoomStoreContract
+from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
+from muccore.testing.contracts import AccountStoreContract, OccupantStoreContract, RoomStoreContract
 from muccore.testing.doubles import ThreadlessReactor
 
 
@@ -31,6 +31,16 @@ class MemoryAccountsContractTests(AccountStoreContract, TestCase):
     def makeStore(self, place: FilePath[str]) -> MemoryAccounts:
         """A new store."""
         return MemoryAccounts(reactor)
+
+
+class MemoryOccupantsContractTests(OccupantStoreContract, TestCase):
+    """Places in memory pass the contract suite."""
+
+    durable = False
+
+    def makeStore(self, place: FilePath[str]) -> MemoryOccupants:
+        """A new store."""
+        return MemoryOccupants()
 
 
 class MemoryTests(SynchronousTestCase):

@@ -4,9 +4,10 @@
 
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
 from muccore.storage.insecure import InsecureAuth
-from muccore.storage.memory import MemoryAccounts, MemoryRooms
+from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.occupantjournal import OccupantJournal
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
@@ -39,3 +40,11 @@ memoryAudit = StoreFactory("audit", "memory", _MEMORY, withoutArgument("memory",
 sqliteAudit = StoreFactory("audit", "sqlite", _SQLITE, filePath("sqlite", SQLiteAudit))
 
 sqliteRooms = StoreFactory("rooms", "sqlite", _SQLITE, filePath("sqlite", SQLiteRooms))
+
+memoryOccupants = StoreFactory(
+    "occupants", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryOccupants())
+)
+
+occupantJournal = StoreFactory(
+    "occupants", "file", "PATH of a file, created if missing", filePath("file", OccupantJournal)
+)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from muccore.interfaces import StoreUnavailable
+from muccore.storage.files import makeFolders
 from muccore.storage.sqlite.schema import Schema
 
 _ADVICE: Final = {
@@ -108,7 +108,7 @@ def _create(path: str) -> None:
     Closing a file drops all locks of this process on it, SQLite's too, so no other thread may connect meanwhile.
     """
     try:
-        _makeFolders(os.path.dirname(path))
+        makeFolders(os.path.dirname(path))
         with _creating:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
@@ -118,11 +118,3 @@ def _create(path: str) -> None:
         raise StoreUnavailable(
             f"{path}: it cannot be created ({e.strerror}); give the server's user permission to write its folder"
         ) from None
-
-
-def _makeFolders(folder: str) -> None:
-    if not os.path.isdir(folder):
-        _makeFolders(os.path.dirname(folder))
-        # It may have been created meanwhile; if it is not a folder, creating the file fails.
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o700)

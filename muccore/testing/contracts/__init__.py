@@ -11,6 +11,9 @@ from __future__ import annotations
 from muccore.testing.contracts.accounts import AccountStoreContract
 from muccore.testing.contracts.archive import ArchiveStoreContract
 from muccore.testing.contracts.audit import AuditStoreContract
+from muccore.testing.contracts.occupants import OccupantStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
 
-__all__ = ["AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "RoomStoreContract"]
+__all__ = [
+    "AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "OccupantStoreContract", "RoomStoreContract",
+]
