@@ -258,9 +258,8 @@ class WheelTests(SynchronousTestCase):
         # twistd does what there is to do, and then ends by the same signal.
         self.assertEqual(status, -signal.SIGTERM)
         self.assertIn("muccore has ended", log.read_text())
-        self.assertEqual(
-            sorted(path.name for path in self.folder.joinpath("var").iterdir()), ["accounts.db", "rooms.db"]
-        )
+        files = sorted(path.name for path in self.folder.joinpath("var").iterdir())
+        self.assertEqual(files, ["accounts.db", "rooms.db", "rooms.db-occupants"])
 
     def test_daemon(self) -> None:
         """

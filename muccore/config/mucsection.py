@@ -90,7 +90,15 @@ class MUCSection:
         "password show it to clients. Without it, none do.",
     )
     temporaryRoomGrace: float = _option(
-        Duration("0 s", "30 d"), "600 s", "The time after a start for which empty temporary rooms are kept."
+        Duration("0 s", "30 d"),
+        "600 s",
+        "The time after a start for which empty temporary rooms are kept; at least occupant_grace.",
+    )
+    occupantGrace: float = _option(
+        Duration("0 s", "24 h"),
+        "5 min",
+        "The time after a start for which the occupants of an earlier run keep their places. Those who enter again "
+        "meanwhile have not left for others; those who do not, leave at its end. 0: everybody enters anew.",
     )
     roomLockTimeout: float = _option(
         Duration("1 s", "24 h"), "300 s", "A new room that stays locked for this time is destroyed."

@@ -101,8 +101,8 @@ class StreamManagementSection:
     resumeTimeout: float = _option(
         Duration("0 s", "24 h"),
         "5 min",
-        "The time for which a session without a connection waits for its client; meanwhile others see it as online. "
-        "0: sessions cannot be resumed.",
+        "The time for which a session without a connection waits for its client, over a restart too; meanwhile others "
+        "see it as online. 0: sessions cannot be resumed.",
     )
     queueStanzas: int = _option(
         Integer(50, 1000000),
@@ -139,6 +139,13 @@ class StorageSection:
         None,
         'Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which '
         'may be that of [auth] backend; "memory:" loses them when the server ends.',
+    )
+    occupants: str = _option(
+        StoreType("occupants", "file:PATH, memory:, or what an installed plugin provides", optional=True),
+        "",
+        "Where the places of occupants are over a restart ([muc] occupant_grace), and the sessions that can be "
+        'resumed. "file:PATH" keeps them in files on a local disk; "memory:" loses them when the server ends. By '
+        'default the file is beside the database of "affiliations", its name followed by "-occupants".',
     )
     archive: str = _option(
         StoreType("archive", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),

@@ -10,9 +10,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from muccore.interfaces import IArchiveStore, IAuditStore, IDomainObserver, IRoomStore
+from muccore.interfaces import IArchiveStore, IAuditStore, IDomainObserver, IOccupantStore, IRoomStore
 from muccore.interfaces.handlers import ANY, AddressType, InvalidHandler, shownKey
 from muccore.muc.extensions import standardExtensions
+from muccore.muc.extensions.places import Places
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.extensionpoints import RoomExtensions
 from muccore.muc.protocol import iq, messages, presence
@@ -22,6 +23,7 @@ from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service.rooms import Rooms
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp import ns
+from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
 
@@ -83,16 +85,19 @@ class MUCHandler(RoomHandler):
         extensions: Sequence[RoomExtension] | None = None,
         archive: IArchiveStore | None = None,
         audit: IAuditStore | None = None,
+        occupants: IOccupantStore | None = None,
     ) -> None:
         """
         @param extensions: what extends each room, in this order; C{None} for the standard ones.
         @param archive: where those archive messages; C{None}: nowhere.
         @param audit: where those keep audit trails; C{None}: nowhere.
+        @param occupants: where places of occupants are kept; C{None}: nowhere.
         """
         super().__init__()
         if extensions is None:
             extensions = standardExtensions(options, archive, audit)
-        self._standard = extensions
+        # First, so that the other ones find those who are held when they load a room.
+        self._standard = [*([] if occupants is None else [Places(occupants)]), *extensions]
         self.extendRooms(())
         self.identities = (("conference", "text", options.name),)
         self.options = options
@@ -141,6 +146,14 @@ class MUCHandler(RoomHandler):
             extension.service = self
             extension.start()
         self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("cannot list temporary rooms", failure))
+
+    def sessionRestored(self, session: JID, to: JID) -> Deferred[None]:
+        """
+        Give a session that was saved at the end of the server its place back, or tell it that it has none.
+
+        @param to: its occupant JID.
+        """
+        return presence.sessionRestored(self, session, to)
 
     def domainLost(self, domain: str) -> None:
         """See L{IDomainObserver<muccore.interfaces.IDomainObserver>}: the occupants there leave."""

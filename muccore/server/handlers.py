@@ -52,7 +52,9 @@ class HostHandlers:
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
         self.muc = {
-            service: MUCHandler(stores.rooms, options, archive=stores.archive, audit=stores.audit)
+            service: MUCHandler(
+                stores.rooms, options, archive=stores.archive, audit=stores.audit, occupants=stores.occupants
+            )
             for service in host.roomServices
         }
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
@@ -159,6 +161,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         maxUsersLimit=muc.maxUsersLimit,
         idleRooms=muc.idleRooms,
         grace=muc.temporaryRoomGrace,
+        occupantGrace=muc.occupantGrace,
         lockTimeout=muc.roomLockTimeout,
         tombstoneTime=muc.tombstoneTime,
         pingInterval=muc.pingInterval,

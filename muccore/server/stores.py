@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from muccore.config.hosts import Host, Place
 from muccore.config.schema import Settings
-from muccore.interfaces import IArchiveStore, IAuditStore, IAuthBackend, IRoomStore, IStore
+from muccore.interfaces import IArchiveStore, IAuditStore, IAuthBackend, IOccupantStore, IRoomStore, IStore
 from muccore.storage.registry import hasScheme, isManageable, makeStore
 
 
@@ -18,6 +18,7 @@ class ServerStores:
     The stores of a server. Hosts whose accounts have the same description, or are in the same place, share a store.
 
     @ivar rooms: the store of the rooms of all hosts.
+    @ivar occupants: the store of the places of their occupants.
     @ivar archive: the store of their messages, or C{None}.
     @ivar audit: the store of audit trails, by default in the place of the rooms; C{None} if they are in one that has
         no such store.
@@ -38,6 +39,8 @@ class ServerStores:
                     self.all.append((host.accountsAt, made))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
         self.all.append((("storage", "affiliations"), self.rooms))
+        self.occupants = cast(IOccupantStore, makeStore("occupants", _occupants(settings), settings.base, reactor))
+        self.all.append((("storage", "occupants"), self.occupants))
         self.archive: IArchiveStore | None = None
         if settings.storage.archive:
             self.archive = cast(IArchiveStore, makeStore("archive", settings.storage.archive, settings.base, reactor))
@@ -55,3 +58,10 @@ class ServerStores:
     def manageable(self) -> Iterator[Any]:
         """The stores of accounts that C{muccorectl} can change."""
         return (store for description, store in self._accounts.items() if isManageable(store, description))
+
+
+def _occupants(settings: Settings) -> str:
+    """The description of the store of places; by default beside the database of the rooms."""
+    storage = settings.storage
+    scheme, _, path = storage.affiliations.partition(":")
+    return storage.occupants or (f"file:{path}-occupants" if scheme == "sqlite" else "memory:")

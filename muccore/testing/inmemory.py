@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import HandlerContext, IArchiveStore, IAuditStore, IRoomStore, IStream
+from muccore.interfaces import HandlerContext, IArchiveStore, IAuditStore, IOccupantStore, IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.extension import RoomExtension
 from muccore.routing.domain import Domain
@@ -30,7 +30,7 @@ from muccore.routing.router import Router
 from muccore.services.disco import DiscoInfoHandler
 from muccore.session.registry import Sessions
 from muccore.session.session import Session
-from muccore.storage.memory import MemoryRooms
+from muccore.storage.memory import MemoryOccupants, MemoryRooms
 from muccore.stream.parser.parser import StanzaParser
 from muccore.testing.defaults import LIMITS, MANAGEMENT, defaultOptions
 from muccore.xmpp import jid
@@ -96,6 +96,7 @@ class InMemoryServer:
         roomHandlers: Sequence[IXMPPHandler] = (),
         archive: IArchiveStore | None = None,
         audit: IAuditStore | None = None,
+        occupants: IOccupantStore | None = None,
         **options: Any,
     ) -> None:
         """
@@ -104,12 +105,15 @@ class InMemoryServer:
         @param roomHandlers: further handlers of the rooms' domain, with the extensions of rooms that they bring.
         @param archive: where messages of rooms are archived; C{None}: nowhere.
         @param audit: where audit trails are kept; C{None}: nowhere.
+        @param occupants: where the places of occupants are kept; C{None}: in memory.
         @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
         self.clock = task.Clock()
         self.clock.advance(1_000_000_000)
         self.store: Any = MemoryRooms() if store is None else store
         self.store.open()
+        self.occupants: Any = MemoryOccupants() if occupants is None else occupants
+        self.occupants.open()
         self.sessions = Sessions(LIMITS.sessionsPerAccount, self.clock, MANAGEMENT)
         self.router = self.sessions.router = Router(self.clock)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
@@ -119,7 +123,7 @@ class InMemoryServer:
         PresenceHandler(LIMITS.directedPresences).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
         settings = defaultOptions(archiving=archive is not None, **options)
-        self.muc = MUCHandler(self.store, settings, extensions, archive, audit)
+        self.muc = MUCHandler(self.store, settings, extensions, archive, audit, self.occupants)
         self.muc.extendRooms(roomHandlers)
         self.muc.setHandlerParent(self.rooms)
         for handler in roomHandlers:

@@ -66,7 +66,7 @@ class RestartTests(SlixmppTests):
         await self.asyncioThread.run(self.afterRestart())
         self.assertEqual(await self.server.stop(), CLEAN)
         self.assertEqual(self.server.unexpectedLines, [])
-        self.server.configure(muc={"temporary_room_grace": "0 s"})
+        self.server.configure(muc={"temporary_room_grace": "0 s", "occupant_grace": "0 s"})
         await self.server.start()
         await self.asyncioThread.run(self.afterGracePeriod())
         self.assertEqual(self.server.unexpectedLines, [])

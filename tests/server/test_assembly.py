@@ -106,6 +106,7 @@ class SettingsTests(SynchronousTestCase):
                     "presence_per_minute": "12",
                     "joins_per_minute": "13",
                     "tombstone_time": "12 s",
+                    "occupant_grace": "11 s",
                     "default_public": "no",
                     "default_persistent": "yes",
                     "default_members_only": "yes",
@@ -137,6 +138,7 @@ class SettingsTests(SynchronousTestCase):
                 "presencePerMinute": 12,
                 "joinsPerMinute": 13,
                 "tombstoneTime": 12,
+                "occupantGrace": 11,
                 "presenceSize": 5 * 1024,
                 "archiving": True,
                 "archiveRetention": 11,
@@ -170,10 +172,13 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertEqual([domain.name for domain in host.domains], ["localhost", "conference.localhost"])
         self.assertEqual([list(domain) for domain in host.domains], [[], []])
         rooms = ("storage", "affiliations")
-        self.assertEqual(
-            made.stores.all,
-            [(("auth", "backend"), host.accounts), (rooms, made.stores.rooms), (rooms, made.stores.audit)],
-        )
+        expected = [
+            (("auth", "backend"), host.accounts),
+            (rooms, made.stores.rooms),
+            (("storage", "occupants"), made.stores.occupants),
+            (rooms, made.stores.audit),
+        ]
+        self.assertEqual(made.stores.all, expected)
         self.assertIsNone(made.stores.archive)
         self.assertIsNone(host.tls)
 
@@ -193,6 +198,18 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertIsNone(without.stores.audit)
         self.successResultOf(without.open())
         self.assertIn("there is no audit trail", " ".join(formatEvent(event) for event in events))
+
+    def test_occupants(self) -> None:
+        """Places of occupants are beside the database of the rooms, unless something else is configured."""
+        for storage, expected in (
+            ({"affiliations": "sqlite:var/rooms.db"}, "/etc/muccore/var/rooms.db-occupants"),
+            ({"affiliations": "sqlite:/var/rooms.db"}, "/var/rooms.db-occupants"),
+            ({"affiliations": "memory:", "occupants": "file:places"}, "/etc/muccore/places"),
+            ({"affiliations": "memory:"}, None),
+            ({"affiliations": "sqlite:rooms.db", "occupants": "memory:"}, None),
+        ):
+            made = self.make(makeSettings("/etc/muccore/server.cfg", storage=storage))
+            self.assertEqual(getattr(made.stores.occupants, "path", None), expected)
 
     def test_archive(self) -> None:
         """The archive is one of the stores if it is configured; it is open when handlers are added."""

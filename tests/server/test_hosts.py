@@ -274,7 +274,8 @@ class OwnStoreTests(TestCase):
         settings = load(file.path)
         stores = ServerStores(settings, reactor)
         rooms = ("storage", "affiliations")
-        self.assertEqual([place for place, _ in stores.all], [("auth", "backend"), rooms, rooms])
+        places = [("auth", "backend"), rooms, ("storage", "occupants"), rooms]
+        self.assertEqual([place for place, _ in stores.all], places)
         self.assertEqual({stores.accountsOf(host) for host in settings.hosts}, set(stores.manageable()))
 
 

@@ -30,7 +30,7 @@ from muccore.net.transport import OpportunisticConnection
 from muccore.server import assembly, service
 from muccore.server.service import MUCCoreService
 from muccore.server.systemd import READY, STOPPING
-from muccore.storage.memory import MemoryAccounts, MemoryRooms
+from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
@@ -159,10 +159,15 @@ class StartTests(ServerTestCase):
 
     async def test_stores(self) -> None:
         """A store that cannot be opened is reported at its option."""
-        for section, key in (("auth", "backend"), ("storage", "affiliations"), ("storage", "archive")):
+        for section, key, scheme in (
+            ("auth", "backend", "sqlite"),
+            ("storage", "affiliations", "sqlite"),
+            ("storage", "archive", "sqlite"),
+            ("storage", "occupants", "file"),
+        ):
             self.logged.events.clear()
             given: dict[str, Any] = {"storage": {"affiliations": "memory:"}}
-            given.setdefault(section, {})[key] = "sqlite:x.db"
+            given.setdefault(section, {})[key] = f"{scheme}:x.db"
             file = ConfigurationFile(self, **given)
             os.mkdir(file.file("x.db"))
             self.assertIn(file.file("x.db"), await self.assertFails(self.server(file), (section, key)))
@@ -651,4 +656,5 @@ class StopTests(ServerTestCase):
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
-        self.assertEqual([type(store) for _, store in made.stores.all], [MemoryAccounts, MemoryRooms, MemoryAudit])
+        kinds = [MemoryAccounts, MemoryRooms, MemoryOccupants, MemoryAudit]
+        self.assertEqual([type(store) for _, store in made.stores.all], kinds)

@@ -229,6 +229,12 @@ class RoomExtension:
     def entered(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
         """Note that a session has entered and has been sent everything, or has asked for everything again."""
 
+    def returned(self, room: Room, session: OccupantSession) -> None:
+        """
+        Note that a session has taken back its place of an earlier run of the server, without entering again
+        (L{muccore.muc.model.heldplaces}).
+        """
+
     def beforePresence(self, room: Room, session: OccupantSession, payload: bytes) -> None:
         """Check a change of presence."""
 

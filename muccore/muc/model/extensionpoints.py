@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _LISTS: Final = (
     "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforePresence",
     "beforeNickChange", "beforePrivateMessage", "beforePrivilegeChange", "created", "configured", "destroyed", "greet",
-    "entered", "presenceChanged", "nickChanged", "left", "published", "subjectChanged", "privilegesChanged",
-    "moderated",
+    "entered", "returned", "presenceChanged", "nickChanged", "left", "published", "subjectChanged",
+    "privilegesChanged", "moderated",
 )  # fmt: skip
 """The points whose results do not matter. L{RoomExtensions} has a tuple of methods for each."""
 
@@ -62,6 +62,7 @@ class RoomExtensions:
     destroyed: tuple[Callable[[Room, JID | None, str | None], None], ...]
     greet: tuple[Callable[[Room, OccupantSession, JoinRequest], None], ...]
     entered: tuple[Callable[[Room, OccupantSession, JoinRequest], None], ...]
+    returned: tuple[Callable[[Room, OccupantSession], None], ...]
     presenceChanged: tuple[Callable[[Room, OccupantSession], None], ...]
     nickChanged: tuple[Callable[[Room, Occupant, str], None], ...]
     left: tuple[Callable[[Room, OccupantSession], None], ...]

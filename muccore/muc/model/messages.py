@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces import Subject
 from muccore.muc.model.audience import sendTo
 from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.heldplaces import reachableSession
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
@@ -113,7 +114,8 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
     """
     Send a private message to all sessions of one occupant (XEP-0045 §7.5).
 
-    @raise StanzaError: C{forbidden} if the room does not allow it, C{item-not-found} if nobody has the nick.
+    @raise StanzaError: C{forbidden} if the room does not allow it, C{item-not-found} if nobody has the nick,
+        C{recipient-unavailable} if the occupant has not returned yet.
     """
     target = room.occupants.get(nick)
     if target is None:
@@ -122,6 +124,8 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
     bounced = message.get("type") == "error"
     if not bounced and (allowed is None or occupant.role < allowed):
         raise StanzaError("forbidden", text="Private messages are restricted in this room.")
+    if reachableSession(target) is None:
+        raise StanzaError("recipient-unavailable")
     outgoing = fromOccupant(message, occupant.address, room.jid)
     if bounced:
         stripErrorBy(outgoing)

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
+
+if TYPE_CHECKING:
+    from muccore.muc.model.heldplaces import HeldRoute
 
 OTHERS_SHOWN: Final = 50
 """Sessions of an occupant that presence shows besides the primary one; those of a component are not limited."""
@@ -29,9 +32,10 @@ class OccupantSession:
     @ivar deliver: the C{deliver} of its route.
     @ivar presencePayload: the payload of its latest presence, rendered.
     @ivar seesJIDs: whether it may see real JIDs.
+    @ivar held: where stanzas go instead while it is held (L{muccore.muc.model.heldplaces}); otherwise C{None}.
     """
 
-    __slots__ = ("deliver", "jid", "occupant", "presencePayload", "seesJIDs", "to")
+    __slots__ = ("deliver", "held", "jid", "occupant", "presencePayload", "seesJIDs", "to")
 
     def __init__(self, jid: str, deliver: Deliver, occupant: Occupant, payload: bytes) -> None:
         self.jid = jid
@@ -40,6 +44,7 @@ class OccupantSession:
         self.occupant = occupant
         self.presencePayload = payload
         self.seesJIDs = False
+        self.held: HeldRoute | None = None
 
 
 class Occupant:

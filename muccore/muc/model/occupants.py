@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from muccore.muc.model.lookalikes import LookalikeIndex
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.occupant import Occupant
@@ -36,6 +38,15 @@ class Occupants(dict[str, Occupant]):
     def find(self, nick: str) -> Occupant | None:
         """The occupant with a nick in any spelling, or C{None}."""
         return self._byForm.get(comparisonForm(nick))
+
+    def ofDomain(self, domain: str, isExempt: Callable[[str], bool]) -> list[Occupant]:
+        """
+        The occupants of a domain, and the domain itself.
+
+        @param isExempt: whether a user, by bare JID, is left out.
+        """
+        of = [occupant for occupant in self.values() if occupant.account.domain == domain]
+        return [each for each in of if each.account.bare == domain or not isExempt(each.account.bare)]
 
     def takeAll(self) -> list[Occupant]:
         """Remove all occupants, and return them."""

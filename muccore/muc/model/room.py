@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from muccore.interfaces import RoomRecord, Subject
-from muccore.muc.model import lookalikes, presencebroadcast
+from muccore.muc.model import heldplaces, lookalikes, presencebroadcast
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.audience import Audience
 from muccore.muc.model.changequeue import ChangeQueue
@@ -117,13 +117,7 @@ class Room:
         """The occupants whose affiliation the request of a bare JID or domain decides."""
         if "@" in key:
             return [occupant for occupant in self.occupants.values() if occupant.account.bare == key]
-        hasExplicit = self.affiliations.hasExplicit
-        return [
-            occupant
-            for occupant in self.occupants.values()
-            if occupant.account.domain == key
-            and (occupant.account.bare == key or not hasExplicit(occupant.account.bare))
-        ]
+        return self.occupants.ofDomain(key, self.affiliations.hasExplicit)
 
     def canSeeRealJIDs(self, occupant: Occupant) -> bool:
         """Whether an occupant may see real JIDs (XEP-0045 §7.2.3, §7.2.4)."""
@@ -229,6 +223,8 @@ class Room:
             occupant = Occupant(self.jid, request.nick, account, affiliation, role, stamps, self.now())
             occupant.presenceStamps = self.extensions.stampPresence(self, occupant)
             self.occupants.add(occupant)
+        elif (held := heldplaces.heldSession(occupant)) is not None:
+            return self._resynchronise(heldplaces.replace(self, held, request), request)
         session = occupant.addSession(request.jid.full, request.deliver, request.payload)
         self.sessions[session.jid] = session
         session.seesJIDs = self.canSeeRealJIDs(occupant)
@@ -286,20 +282,21 @@ class Room:
     def _resynchronise(self, session: OccupantSession, request: JoinRequest) -> Occupant:
         """
         Send everybody else what has changed, and the session everything, in the order of entering. The nick in another
-        spelling is no change, as for a new session.
+        spelling is no change, as for a new session. A held place is taken back.
         """
-        occupant = session.occupant
-        if comparisonForm(request.nick) != occupant.form:
-            old = occupant.nick
-            self._rename(session, request.nick, request.payload)
-            self.broadcastPresence(occupant, exclude=session)
-            tell(self.extensions.nickChanged, self, occupant, old)
-        elif request.payload != session.presencePayload or occupant.primary is not session:
-            for check in self.extensions.beforePresence:
-                check(self, session, request.payload)
-            self._setPresence(session, request.payload)
-            self.broadcastPresence(occupant, exclude=session)
-            tell(self.extensions.presenceChanged, self, session)
+        occupant, held = session.occupant, session.held
+        with heldplaces.takingBack(session, request.deliver):
+            if comparisonForm(request.nick) != occupant.form:
+                old = occupant.nick
+                self._rename(session, request.nick, request.payload)
+                self.broadcastPresence(occupant, exclude=session)
+                tell(self.extensions.nickChanged, self, occupant, old)
+            elif request.payload != session.presencePayload or (held is None and occupant.primary is not session):
+                for check in self.extensions.beforePresence:
+                    check(self, session, request.payload)
+                self._setPresence(session, request.payload)
+                self.broadcastPresence(occupant, exclude=session)
+                tell(self.extensions.presenceChanged, self, session)
         self._sendInitialState(session, request, False)
         return occupant
 

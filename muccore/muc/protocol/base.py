@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from muccore.interfaces import RoomChange, Tombstone
+from muccore.interfaces import ISession, RoomChange, Tombstone
 from muccore.interfaces.handlers import ANSWERED
-from muccore.muc.model import privilegechanges
+from muccore.muc.model import heldplaces, privilegechanges
+from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.iqrelay import IQRelay
@@ -54,6 +56,33 @@ class RoomHandler(Handler):
     rooms: Rooms
     relay: IQRelay
     pings: OccupantPings
+
+    def sessionOf(self, room: Room, sender: str) -> OccupantSession | None:
+        """
+        The session of a sender who acts as an occupant, or C{None} for anybody else.
+
+        A held place is taken back if its client has missed nothing. Otherwise it is answered like anybody outside: it
+        then enters again, and gets everything (XEP-0045 §7.2.18, XEP-0410 §3.3).
+
+        @param sender: the full JID.
+        """
+        session = room.sessions.get(sender)
+        if session is None or session.held is None:
+            return session
+        if session.held.missed:
+            return None
+        self.takeBack(room, session)
+        return session
+
+    def takeBack(self, room: Room, session: OccupantSession) -> None:
+        """Let a held session have its place back, and send its unavailable presence when it ends."""
+        route = self.parent.routeTo(parse(session.jid))
+        if ISession.providedBy(route):
+            address = session.occupant.address
+            route.directed.setdefault(address, parse(address))
+        heldplaces.takeBack(session, route.deliver)
+        tell(room.extensions.returned, room, session)
+        self.rooms.occupantJoined(room)
 
     def storeChange(self, room: Room, change: RoomChange) -> Deferred[Any] | None:
         """

@@ -14,6 +14,7 @@ from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
 from muccore.muc.model import configuration, membershiprequests, privilegechanges
 from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.heldplaces import reachableSession
 from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
@@ -173,7 +174,7 @@ def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:
 @dispatchToRoom(missing=_notInside)
 def toOccupant(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Forward a request to another occupant, or answer a self-ping (§17.4, XEP-0410)."""
-    session = room.sessions.get(iq.attributes["from"])
+    session = handler.sessionOf(room, iq.attributes["from"])
     payload = next(iq.childElements(), None)
     if session is None:
         if payload is not None and payload.uri in (ns.DISCO_INFO, ns.DISCO_ITEMS):
@@ -185,7 +186,10 @@ def toOccupant(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     if target is session.occupant and payload is not None and payload.uri == ns.PING:
         handler.reply(iq)
     else:
-        handler.send(handler.relay.request(iq, session, target))
+        reachable = reachableSession(target)
+        if reachable is None and (payload is None or payload.uri != ns.VCARD_TEMP):
+            raise StanzaError("recipient-unavailable")
+        handler.send(handler.relay.request(iq, session, reachable or target.primary))
     return ANSWERED
 
 

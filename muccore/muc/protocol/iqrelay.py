@@ -13,7 +13,7 @@ import secrets
 from collections import OrderedDict, defaultdict
 from typing import Final
 
-from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.sanitize import stripErrorBy, withAttributes
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -32,15 +32,15 @@ class IQRelay:
         self._waiting: OrderedDict[str, tuple[str, str, str, str, str]] = OrderedDict()
         self._tokens: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
 
-    def request(self, iq: Element, sender: OccupantSession, target: Occupant) -> Element:
-        """Build the request to an occupant's real JID: that of their primary session, or the account for a vCard."""
+    def request(self, iq: Element, sender: OccupantSession, target: OccupantSession) -> Element:
+        """Build the request to the real JID of an occupant's session, or to their account for a vCard."""
         token = secrets.token_urlsafe(12)
         payload = next(iq.childElements(), None)
-        to = target.primary.jid
+        to = target.jid
         if payload is not None and payload.uri == ns.VCARD_TEMP:
-            to = target.account.bare
+            to = target.occupant.account.bare
         account = sender.occupant.account.bare
-        self._waiting[token] = (to, sender.jid, iq.attributes.get("id", ""), target.address, account)
+        self._waiting[token] = (to, sender.jid, iq.attributes.get("id", ""), target.occupant.address, account)
         tokens = self._tokens[account]
         tokens[token] = None
         if len(tokens) > ACCOUNT_LIMIT:

@@ -23,9 +23,9 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
 
-def _session(room: Room, message: Element) -> OccupantSession:
+def _session(handler: RoomHandler, room: Room, message: Element) -> OccupantSession:
     """@raise StanzaError: C{not-acceptable} if the sender is not in the room."""
-    session = room.sessions.get(message.attributes["from"])
+    session = handler.sessionOf(room, message.attributes["from"])
     if session is None:
         raise StanzaError("not-acceptable", text="You are not in the room.")
     return session
@@ -34,7 +34,7 @@ def _session(room: Room, message: Element) -> OccupantSession:
 @dispatchToRoom(changing=messages.isWaiting)
 def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """Broadcast a message, or change the subject (§7.4, §8.1)."""
-    session = _session(room, message)
+    session = _session(handler, room, message)
     occupant = session.occupant
     if messages.isSubjectChange(message):
         planned = messages.planSubject(room, occupant, message)
@@ -78,7 +78,7 @@ def groupchatToOccupant(handler: RoomHandler, message: Element, to: JID) -> None
 @dispatchToRoom()
 def private(handler: RoomHandler, message: Element, to: JID, room: Room) -> None:
     """Send a private message to an occupant (§7.5)."""
-    messages.private(room, _session(room, message).occupant, to.resource, message)
+    messages.private(room, _session(handler, room, message).occupant, to.resource, message)
 
 
 def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
@@ -159,7 +159,7 @@ def _answerRequest(handler: RoomHandler, message: Element, room: Room, form: Ele
 
 
 def _voice(handler: RoomHandler, message: Element, room: Room, form: Element) -> Any:
-    session = _session(room, message)
+    session = _session(handler, room, message)
     if form.get("type") == "cancel":
         # A moderator declines to decide (§8.6).
         return None

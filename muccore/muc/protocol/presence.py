@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from muccore.interfaces import Tombstone
@@ -83,8 +84,8 @@ def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, cr
 def available(handler: RoomHandler, presence: Element, to: JID, room: Room) -> None:
     """Enter, enter again, or change the nick or the presence (§7.2, §7.6, §7.7)."""
     sender = parse(presence.attributes["from"])
-    session = room.sessions.get(sender.full)
     joining = presence.child("x", ns.MUC) is not None
+    session = room.sessions.get(sender.full) if joining else handler.sessionOf(room, sender.full)
     if session is None and not joining:
         _notInside(handler, sender, to)
     elif session is None or joining:
@@ -161,6 +162,9 @@ def unavailable(handler: RoomHandler, presence: Element, to: JID, room: Room) ->
     """
     session = room.sessions.get(presence.attributes["from"])
     if session is not None:
+        if session.held is not None:
+            # It is told that it has left.
+            handler.takeBack(room, session)
         payload = extractPresencePayload(presence, room.jid)
         if len(payload) > handler.options.presenceSize:
             payload = b""
@@ -185,7 +189,7 @@ def _leave(
 def probe(handler: RoomHandler, presence: Element, to: JID) -> None:
     """Send an occupant the presence of another (§17.3)."""
     room = handler.rooms.live.get(to.bare)
-    session = room.sessions.get(presence.attributes["from"]) if room is not None else None
+    session = handler.sessionOf(room, presence.attributes["from"]) if room is not None else None
     if room is not None and session is not None:
         presencebroadcast.sendPresenceOf(room, session, to.resource)
 
@@ -219,6 +223,16 @@ def domainLost(handler: RoomHandler, domain: str) -> None:
     for bare in handler.rooms.opening():
         # Whoever waits for a room that cannot be loaded is told that, but not this.
         handler.rooms.open(bare).addCallbacks(opened, lambda _: None)
+
+
+def sessionRestored(handler: RoomHandler, session: JID, to: JID) -> Deferred[None]:
+    """See L{MUCHandler.sessionRestored<muccore.muc.handler.MUCHandler.sessionRestored>}."""
+
+    def opened(room: Room | None) -> None:
+        if room is None or handler.sessionOf(room, session.full) is None:
+            _notInside(handler, session, to)
+
+    return handler.rooms.open(to.bare).addErrback(lambda _: None).addCallback(opened)
 
 
 def _removeLost(handler: RoomHandler, room: Room, domain: str) -> None:

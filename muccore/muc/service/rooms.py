@@ -86,7 +86,8 @@ class Rooms:
             self._unclaimedKnown = True
             self._unclaimed.update(bare for bare in bares if bare not in self.live)
             if self._unclaimed:
-                self._unclaimedCall = self.clock.callLater(self.settings.grace, self._endGrace)
+                grace = max(self.settings.grace, self.settings.occupantGrace)
+                self._unclaimedCall = self.clock.callLater(grace, self._endGrace)
 
         return self.store.temporaryRooms(self.domain).addCallback(found)
 

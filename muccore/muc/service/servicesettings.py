@@ -25,6 +25,7 @@ class MUCServiceSettings:
     @ivar maxUsersLimit: maximum number of occupants of any room; 0 for no limit.
     @ivar idleRooms: rooms without occupants kept in memory, with their history; at least one.
     @ivar grace: grace period of temporary rooms after a start, in seconds.
+    @ivar occupantGrace: time after a start for which places of occupants are held, in seconds; 0 if none are.
     @ivar lockTimeout: time to configure a new room, in seconds.
     @ivar tombstoneTime: time for which a persistent room that was destroyed is remembered, in seconds; 0 for none.
     @ivar webchatURL: the address of a web chat for rooms that are open to everybody, with C{{jid}} for the room's
@@ -51,6 +52,7 @@ class MUCServiceSettings:
     maxUsersLimit: int
     idleRooms: int
     grace: float
+    occupantGrace: float
     lockTimeout: float
     tombstoneTime: float
     pingInterval: float

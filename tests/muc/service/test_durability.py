@@ -20,7 +20,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import RoomRecord
 from muccore.muc.model.affiliations import Affiliations
+from muccore.muc.model.room import Room
 from muccore.muc.service.rooms import Rooms
+from muccore.storage.memory import MemoryOccupants
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp.element import Element
@@ -61,10 +63,19 @@ class SessionView:
     @ivar inside: whether it has received that it is in.
     @ivar seen: affiliation and role by nick.
     @ivar asked: the ids of its unanswered requests, in order.
+    @ivar joining: whether it has sent a join that was not answered yet.
+    @ivar killed: whether it has not been inside since the server was killed.
+    @ivar remembered: what was C{seen} when the server was killed, for clients that act as if they were still inside.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, earlier: SessionView | None = None) -> None:
+        """@param earlier: the view of the same session before the server was killed."""
         self.client = client
+        self.joining = False
+        self.killed = earlier is not None
+        self.remembered: dict[str, tuple[str, str]] | None = None
+        if earlier is not None:
+            self.remembered = earlier.seen if earlier.inside else earlier.remembered
         self.inside = False
         self.seen: dict[str, tuple[str, str]] = {}
         self.asked: list[str] = []
@@ -76,7 +87,13 @@ class SessionView:
         @return: the ids of the requests that had a result.
         """
         done = []
-        for stanza in self.client.received():
+        stanzas = self.client.received()
+        told = any(each.name != "iq" and each.get("type") not in ("error", "unavailable") for each in stanzas)
+        if told and self.killed and self.remembered is not None and not self.joining:
+            self.believe()
+        for stanza in stanzas:
+            if stanza.name == "presence" and (stanza.get("type") == "error" or 110 in codesOf(stanza)):
+                self.joining = False
             if stanza.name == "presence" and stanza.get("type") != "error":
                 self._presence(stanza)
             elif stanza.name == "iq" and stanza.get("id") in self.asked:
@@ -86,11 +103,21 @@ class SessionView:
                     done.append(stanza.attributes["id"])
         return done
 
+    def believe(self) -> None:
+        """Go on as if the server had not been killed."""
+        assert self.remembered is not None
+        self.seen, self.inside, self.killed = self.remembered, True, False
+
     def _presence(self, presence: Element) -> None:
         nick = presence.attributes["from"].partition("/")[2]
         item, own = itemOf(presence), 110 in codesOf(presence)
         if presence.get("type") == "unavailable":
             if own and not self.inside:
+                return
+            if self.killed and not self.inside and nick not in self.seen:
+                # It took its place back, and remembers nothing or has joined as well since.
+                if self.remembered is not None:
+                    self.remembered.pop(nick, None)
                 return
             assert nick in self.seen, f"{nick} was not there"
             del self.seen[nick]
@@ -100,6 +127,7 @@ class SessionView:
         else:
             self.seen[nick] = (item.attributes["affiliation"], item.attributes["role"])
             self.inside = self.inside or own
+            self.killed = self.killed and not own
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -108,16 +136,21 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.failing = FailingRoomStore()
+        self.occupants = MemoryOccupants()
         self.number = 0
         self.wanted: dict[str, tuple[str, str]] = {}
+        self.sessions: dict[str, SessionView] = {}
         self.begin()
 
     def begin(self) -> None:
         """Start the server on what is stored."""
         self.store = DelayedRoomStore(self.failing)
         self.store.holding = WRITES | {"load"}
-        self.server = InMemoryServer(self.store, grace=60, lockTimeout=60, idleRooms=1)
-        self.sessions = {name: SessionView(self.server.client(f"{name}@localhost/a")) for name in USERS}
+        self.server = InMemoryServer(
+            self.store, occupants=self.occupants, grace=60, occupantGrace=30, lockTimeout=60, idleRooms=1
+        )
+        old = self.sessions
+        self.sessions = {name: SessionView(self.server.client(f"{name}@localhost/a"), old.get(name)) for name in USERS}
 
     @property
     def rooms(self) -> Rooms:
@@ -155,6 +188,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=user)
     def joins(self, name: str) -> None:
         """Enter, create the room, or receive its presences once more."""
+        self.sessions[name].joining = True
         join(self.sessions[name].client, name)
 
     @rule(name=user)
@@ -167,7 +201,9 @@ class StoreMachine(RuleBasedStateMachine):
         """Log in again under the same full JID, with the connection lost or not."""
         if lost:
             self.sessions[name].client.dropConnection()
-        self.sessions[name] = SessionView(self.server.client(f"{name}@localhost/a"))
+        old = self.sessions[name]
+        # If its place is held, that goes on.
+        self.sessions[name] = SessionView(self.server.client(f"{name}@localhost/a"), old if old.killed else None)
 
     @rule(name=user)
     def speaks(self, name: str) -> None:
@@ -259,7 +295,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.release(1)
             self.agreed()
 
-    @rule(seconds=st.sampled_from([1, 61]))
+    @rule(seconds=st.sampled_from([1, 31, 61]))
     def waits(self, seconds: int) -> None:
         """Time passes."""
         self.server.clock.advance(seconds)
@@ -297,11 +333,27 @@ class StoreMachine(RuleBasedStateMachine):
                 assert all(affiliation != "none" for affiliation, _ in truth.values())
         for name, session in self.sessions.items():
             seated = room is not None and f"{name}@localhost/a" in room.sessions
+            held = room is not None and seated and room.sessions[f"{name}@localhost/a"].held is not None
+            if seated and not held and session.killed and session.remembered is not None:
+                session.believe()
             if session.inside:
                 assert seated and session.seen == truth, (name, session.seen, truth)
-            elif seated:
+            elif seated and not (held or session.killed):
                 # The leave of the old session waits, and nobody else is in under its JID.
                 assert room is not None and room.changeQueue.changing, name
+        self.written(room)
+
+    def written(self, room: Room | None) -> None:
+        """What is written down of a room that is loaded are its occupants: they all come back after a kill."""
+        if room is None:
+            return
+        places = {
+            session.jid: (o.nick, o.role.xmlName, session.presencePayload)
+            for o in room.occupants.values()
+            for session in o.sessions.values()
+        }
+        found = self.occupants.places().get(ROOM, ())
+        assert {place.jid: (place.nick, place.role, place.presence) for place in found} == places, (found, places)
 
     def isStored(self, record: RoomRecord | None, jid: str, word: str) -> None:
         """An affiliation whose request had a result is stored, unless the room is locked or has ended since."""

@@ -145,7 +145,7 @@ class RestartTests(StoredRoomTestCase):
         """A room is stored, and the server has just started."""
         super().setUp()
         self.fill(self.server.store)
-        self.restart(grace=60)
+        self.restart(grace=60, occupantGrace=60)
 
     def test_comesBack(self) -> None:
         """Its occupants find it as it was."""
@@ -175,7 +175,7 @@ class RestartTests(StoredRoomTestCase):
         """If nobody enters in time it is destroyed, whether it has had requests or not."""
         for asked in (False, True):
             self.fill(self.server.store)
-            self.restart(grace=60)
+            self.restart(grace=60, occupantGrace=60)
             if asked:
                 sendAdmin(self.client("romeo"), affiliation("x@localhost", "member"))
             self.server.clock.advance(61)
@@ -185,7 +185,7 @@ class RestartTests(StoredRoomTestCase):
     def test_persistentStay(self) -> None:
         """Persistent rooms stay."""
         self.fill(self.server.store, persistent=True)
-        self.restart(grace=60)
+        self.restart(grace=60, occupantGrace=60)
         self.server.clock.advance(61)
         self.assertIsNotNone(self.record())
 
@@ -204,7 +204,7 @@ class RestartTests(StoredRoomTestCase):
         store = FailingRoomStore()
         self.fill(store.inner)
         store.failing = frozenset({"temporaryRooms"})
-        self.startServer(store, grace=60)
+        self.startServer(store, grace=60, occupantGrace=60)
         self.assertEqual(len(self.flushLoggedErrors()), 1)
         nurse, juliet = self.login("nurse", "juliet")
         sendAdmin(nurse, affiliation("x@localhost", "member"))
