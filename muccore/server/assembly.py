@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.python.failure import Failure
 
 from muccore.config.schema import Settings
 from muccore.log.logger import Logger
@@ -19,6 +20,7 @@ from muccore.server import preflight, website
 from muccore.server.externalcomponents import ExternalComponents
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
+from muccore.session import savedsessions
 from muccore.session.registry import Sessions
 from muccore.session.streammanagement import ManagementSettings
 from muccore.stream.c2s import StreamSettings
@@ -90,7 +92,7 @@ class ServerComponents:
         @raise ConfigError: (as failure) if a handler cannot be made.
         """
         opening = gatherResults([store.open() for _, store in self.stores.all], consumeErrors=True)
-        return opening.addCallback(lambda _: self._addHandlers())
+        return opening.addCallback(lambda _: self._addHandlers()).addCallback(lambda _: self._restoreSessions())
 
     def _addHandlers(self) -> None:
         if self.stores.audit is None:
@@ -99,6 +101,32 @@ class ServerComponents:
         for host in self.hosts:
             host.addHandlers()
         self._configureStreams()
+
+    def _restoreSessions(self) -> Deferred[Any]:
+        """Restore the sessions of the last end, and their places in rooms. A failure is logged."""
+
+        def restored(saved: list[bytes]) -> Deferred[Any]:
+            rooms = {domain: muc for host in self.hosts for domain, muc in host.handlers.muc.items()}
+            waiting = []
+            for session in savedsessions.restore(self.sessions, saved):
+                # The latest nick in each room.
+                addresses = {address.bare: address for address in session.directed.values() if address.domain in rooms}
+                waiting += [rooms[each.domain].sessionRestored(session.jid, each) for each in addresses.values()]
+            return gatherResults(waiting, consumeErrors=True)
+
+        restoring = self.stores.occupants.takeSessions().addCallback(restored)
+        return restoring.addErrback(lambda failure: self._log.failure("sessions cannot be restored", failure))
+
+    def saveSessions(self) -> Deferred[None]:
+        """Save the sessions that were suspended. If that fails, which is logged, they end."""
+        saved = savedsessions.save(self.sessions)
+
+        def failed(failure: Failure) -> None:
+            self._log.error("sessions cannot be saved: {error}", error=failure.getErrorMessage())
+            for session, _ in saved:
+                session.thaw()
+
+        return self.stores.occupants.saveSessions([data for _, data in saved]).addErrback(failed)
 
     def _configureStreams(self) -> None:
         settings = self._settings

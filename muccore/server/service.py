@@ -323,16 +323,23 @@ class MUCCoreService(Service):
             await self._try(listeners.closeAll)
         if components is None:
             return
-        components.sessions.resumptions.endAll()
-        await self._try(components.sessions.redelivery.flush)
+        sessions = components.sessions
+        if self.final:
+            sessions.resumptions.endAll()
+            await self._try(sessions.redelivery.flush)
+        else:
+            # First: rooms must not tell clients that they are outside, and those who resume send again what comes now.
+            sessions.suspendAll()
         domains = [domain for host in components.hosts for domain in host.domains]
         # First the rooms, while their occupants are there.
         for domain in sorted(domains, key=lambda domain: isinstance(domain, UserDomain)):
             await self._try(partial(domain.shutDown, self.final))
         await self._try(components.flusher.flush)
+        if not self.final:
+            await self._try(components.saveSessions)
         for factory in (components.streams, components.external.streams):
             await self._try(partial(factory.closeAll, StreamError("system-shutdown")))
-        await self._try(components.sessions.redelivery.flush)
+        await self._try(sessions.redelivery.flush)
         await self._try(components.site.closeAll)
         for _, store in components.stores.all:
             await self._try(store.close)

@@ -88,8 +88,12 @@ class Sessions:
             old.end()
         elif len(bound) >= self.limit:
             self._makeRoom(bound)
-        session = Session(self, self.router, self._domains[account.domain], account.withResource(prepared), stream)
-        self._accounts.setdefault(account.bare, {})[prepared] = session
+        return self.add(account.withResource(prepared), stream)
+
+    def add(self, jid: JID, stream: IStream | None) -> Session:
+        """Add a session whose full JID no other one has. For sessions only; C{KeyError} for an unknown domain."""
+        session = Session(self, self.router, self._domains[jid.domain], jid, stream)
+        self._accounts.setdefault(jid.bare, {})[jid.resource] = session
         self._count += 1
         return session
 
@@ -99,6 +103,15 @@ class Sessions:
         if oldest is None:
             raise StanzaError("resource-constraint", text=f"an account may have {self.limit} sessions")
         self.resumptions.expire(oldest, "another session takes its place")
+
+    def suspendAll(self) -> None:
+        """
+        Let sessions handle nothing more: the server stops, and those that can be resumed will be saved
+        (L{muccore.session.savedsessions}). Clients send it again, or learn from the end of their streams.
+        """
+        self.resumptions.beginStopping()
+        for session in self:
+            session.suspended = True
 
     def resume(self, account: JID, id: str, handled: int, stream: IStream) -> Session:
         """See L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}."""

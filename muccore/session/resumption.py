@@ -9,9 +9,9 @@ Above the limits of what is kept for it, or when its time is over, a session end
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -64,8 +64,10 @@ class Resumptions:
     def hold(self, session: Session) -> bool:
         """Keep a session whose stream was lost; return whether it can be resumed."""
         management = session.management
-        if management is None or management.id is None or self._stopping:
+        if management is None or management.id is None:
             return False
+        if self._stopping:
+            return session.suspended
         self._held[session] = self._clock.callLater(management.holdTime, self.expire, session, "not resumed in time")
         return True
 
@@ -111,6 +113,32 @@ class Resumptions:
         self._stopping = True
         for session in list(self._held):
             self._end(session, "the server stops")
+
+    def beginStopping(self) -> None:
+        """Let no session wait from now on but those that are suspended."""
+        self._stopping = True
+
+    def resumable(self) -> list[tuple[Session, float]]:
+        """List the sessions that can be resumed, with the time until which each may be, in seconds since the epoch."""
+        found = []
+        for session in list(self._resumable.values()):
+            management = session.management
+            assert management is not None
+            timer = self._held.get(session)
+            until = self._clock.seconds() + management.holdTime if timer is None else timer.getTime()
+            found.append((session, until))
+        return found
+
+    def restore(self, session: Session, id: str, holdTime: float, state: Mapping[str, Any], until: float) -> None:
+        """Let a session that was saved wait to be resumed, for the rest of its time."""
+        overflowed = partial(self._overflowed, session)
+        domain = session.account.domain
+        management = StreamManagement(self._clock, self.settings, domain, None, overflowed, id, holdTime)
+        management.restore(state)
+        session.attachManagement(management)
+        self._resumable[id] = session
+        left = max(0.0, min(until - self._clock.seconds(), holdTime, self.settings.resumeTimeout))
+        self._held[session] = self._clock.callLater(left, self.expire, session, "not resumed in time")
 
     def _overflowed(self, session: Session) -> None:
         # Later: what overflows may be part of a broadcast.

@@ -33,18 +33,24 @@ _LANG: Final = (ns.XML, "lang")
 
 @implementer(ISession)
 class Session:
-    """One bound resource of one account, with the attributes of L{ISession}."""
+    """
+    One bound resource of one account, with the attributes of L{ISession}.
+
+    @ivar suspended: whether it handles nothing more, since the server stops (L{muccore.session.savedsessions}).
+    """
 
     __slots__ = (
         "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "directed", "ended", "fullText", "jid",
-        "language", "management", "presence", "priority", "prioritySince", "stream",
+        "language", "management", "presence", "priority", "prioritySince", "stream", "suspended",
     )  # fmt: skip
 
-    def __init__(self, sessions: Sessions, router: IRouter, domain: IUserDomain, jid: JID, stream: IStream) -> None:
+    def __init__(
+        self, sessions: Sessions, router: IRouter, domain: IUserDomain, jid: JID, stream: IStream | None
+    ) -> None:
         self.jid = jid
         self.account = jid.bareJID()
         self.fullText = jid.full
-        self.stream: IStream | None = stream
+        self.stream = stream
         self.management: StreamManagement | None = None
         self.language: str | None = None
         self.priority: int | None = None
@@ -52,6 +58,7 @@ class Session:
         self.presence: Rendered | None = None
         self.directed: dict[str, JID] = {}
         self.ended = False
+        self.suspended = False
         self._out: IStream | StreamManagement | None = stream
         self._sessions = sessions
         self._router = router
@@ -73,7 +80,7 @@ class Session:
         @raise StreamError: C{unsupported-stanza-type} or C{invalid-namespace} if it is no stanza, C{invalid-from} if
             its C{from} is not this session (RFC 6120 §8.1.2.1).
         """
-        if self.ended:
+        if self.ended or self.suspended:
             return
         name = element.name
         checkIsStanza(element)
@@ -150,8 +157,29 @@ class Session:
 
     def enableManagement(self, resumable: bool, maximum: int | None) -> StreamManagement:
         """See L{ISession.enableManagement}."""
-        self._out = self.management = management = self._sessions.resumptions.enable(self, resumable, maximum)
+        management = self._sessions.resumptions.enable(self, resumable, maximum)
+        self.attachManagement(management)
         return management
+
+    def attachManagement(self, management: StreamManagement) -> None:
+        """Give everything from now on to stream management."""
+        self._out = self.management = management
+
+    def freeze(self) -> None:
+        """
+        Take the session out of the registry, with everything as it is: it was saved. Its stream does not concern it any
+        more. L{thaw} undoes it.
+        """
+        self.ended = True
+        self.stream = self._out = None
+        self._sessions.remove(self)
+        if self.management is not None:
+            self._sessions.resumptions.sessionEnded(self, self.management)
+
+    def thaw(self) -> None:
+        """End the session after all."""
+        self.ended = self.suspended = False
+        self.end()
 
     def streamLost(self, stream: IStream, final: bool) -> bool:
         """See L{ISession.streamLost}."""

@@ -11,9 +11,9 @@ until another one is attached. The nonzas are in L{muccore.stream.streammanageme
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -77,13 +77,14 @@ class StreamManagement:
         clock: IReactorTime,
         settings: ManagementSettings,
         domain: str,
-        stream: IStream,
+        stream: IStream | None,
         overflowed: Callable[[], None],
         id: str | None = None,
         holdTime: float = 0,
     ) -> None:
         """
         @param domain: the domain of the account, which delays stanzas.
+        @param stream: C{None} if it waits for one.
         @param overflowed: called once when the queue overflows.
         """
         self.id = id
@@ -92,7 +93,7 @@ class StreamManagement:
         self.lostAt = 0.0
         self._clock = clock
         self._domain = domain
-        self._stream: IStream | None = stream
+        self._stream = stream
         self._settings = settings
         self._overflowed = overflowed
         self._overflowing = False
@@ -231,6 +232,37 @@ class StreamManagement:
     def __len__(self) -> int:
         """Count them."""
         return len(self._queue)
+
+    # Over a restart
+
+    def dump(self) -> dict[str, Any]:
+        """The state without a stream, as JSON values."""
+        return {
+            "id": self.id,
+            "holdTime": self.holdTime,
+            "handled": self.handled,
+            "lostAt": self.lostAt,
+            "emptyAt": self._emptyAt,
+            "sent": self._sent,
+            "acknowledged": self._acknowledged,
+            "forgotten": self._forgotten,
+            "queue": [
+                (number, stanza.head.decode(), stanza.tail.decode(), to.decode(), times)
+                for number, stanza, to, times in self._queue
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state of L{dump}; a failure means that it is none."""
+        self.handled, self.lostAt = int(state["handled"]), float(state["lostAt"])
+        self._emptyAt = float(state["emptyAt"])
+        self._sent, self._acknowledged = int(state["sent"]), int(state["acknowledged"])
+        self._forgotten = int(state["forgotten"])
+        for number, head, tail, to, times in state["queue"]:
+            earliest, delayed = times
+            stanza = Rendered(head.encode(), tail.encode())
+            self._queue.append((int(number), stanza, to.encode(), (float(earliest), float(delayed))))
+            self._size += len(stanza.tail)
 
 
 def _mayBeForgotten(stanza: Rendered) -> bool:

@@ -25,6 +25,7 @@ from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
+from muccore.session.session import Session
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.stream.c2s import StreamSettings as StreamSettings
@@ -32,6 +33,7 @@ from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
 from muccore.xmpp.jid import parse
 from tests.configuration import ENCRYPTED, ConfigurationFile
+from tests.routing.helpers import FakeStream
 
 
 def differing(one: Any, other: Any) -> set[str]:
@@ -232,6 +234,59 @@ class ServerComponentsTests(SynchronousTestCase):
             for kind in kinds:
                 self.assertEqual(len([handler for handler in handlers if isinstance(handler, kind)]), 1, kind)
             self.assertEqual(len(handlers), len(kinds))
+
+    def resumable(self, made: assembly.ServerComponents) -> Session:
+        """Bind a session that can be resumed, with a message that is not acknowledged and presence in a room."""
+        address = parse("romeo@localhost/a")
+        session = made.sessions.bind(address.bareJID(), address.resource, FakeStream())
+        session.enableManagement(True, None)
+        session.directed["room@conference.localhost/Romeo"] = parse("room@conference.localhost/Romeo")
+        return session
+
+    def restarted(self, made: assembly.ServerComponents) -> assembly.ServerComponents:
+        """Open a server with the stores of another one."""
+        again = self.make(makeSettings())
+        again.stores.occupants = made.stores.occupants
+        self.successResultOf(again.open())
+        return again
+
+    def test_sessions(self) -> None:
+        """
+        Sessions that can be resumed are saved, and are there when the server has opened, once. One that is in no room
+        any more is told so.
+        """
+        made = self.make(makeSettings())
+        self.successResultOf(made.open())
+        old = self.resumable(made)
+        made.sessions.suspendAll()
+        self.successResultOf(made.saveSessions())
+        again = self.restarted(made)
+        [session] = again.sessions
+        self.assertEqual(session.fullText, old.fullText)
+        self.assertEqual(len(session.management), 1)
+        [(stanza, _, _)] = session.management.unacknowledged()
+        self.assertEqual(stanza.type, "unavailable")
+        self.assertIn(b"'307'", stanza.tail)
+        self.assertEqual(list(self.restarted(again).sessions), [])
+
+    def test_sessionsCannotBeSaved(self) -> None:
+        """If sessions cannot be saved, they end, and the end goes on."""
+        made = self.make(makeSettings())
+        self.successResultOf(made.open())
+        session = self.resumable(made)
+        self.patch(made.stores.occupants, "saveSessions", lambda sessions: fail(StoreUnavailable("the disk is full")))
+        made.sessions.suspendAll()
+        self.successResultOf(made.saveSessions())
+        self.assertTrue(session.ended)
+        self.assertEqual(list(made.sessions), [])
+        self.assertEqual(self.restarted(made).sessions.resumptions.resumable(), [])
+
+    def test_sessionsCannotBeTaken(self) -> None:
+        """If sessions cannot be read, the server starts without them."""
+        made = self.make(makeSettings())
+        self.patch(made.stores.occupants, "takeSessions", lambda: fail(StoreUnavailable("x")))
+        self.successResultOf(made.open())
+        self.assertEqual(len(self.flushLoggedErrors(StoreUnavailable)), 1)
 
     def test_storeFails(self) -> None:
         """If a store cannot be opened, the error says which, and no handlers are added."""
