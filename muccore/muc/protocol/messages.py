@@ -93,7 +93,7 @@ def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
 
 
 def _isChanging(room: Room, message: Element) -> bool:
-    """Whether a message may change what is stored: an invitation, or a form with which a moderator grants voice."""
+    """Whether a message may change what is stored: an invitation, or a form that grants membership or voice."""
     return invite.isInvitation(message) or message.child("x", ns.DATA) is not None
 
 

@@ -139,7 +139,7 @@ class LockedFieldTests(OwnerTestCase):
         self.assertIs(self.room(other).settings.persistent, False)
 
     def test_anyField(self) -> None:
-        """Any field may be locked."""
+        """Any field may be locked, those of extensions too."""
         rows = (*FIELDS, *STANDARD_FIELDS)
         self.restart(frozenset((*(row.var for row in rows), CONFIG + "passwordprotectedroom")))
         names = {CONFIG + "roomadmins", CONFIG + "roomowners", "FORM_TYPE"}
