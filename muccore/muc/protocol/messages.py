@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 
 from muccore.interfaces import RoomChange
 from muccore.muc.model import membershiprequests, messages, privilegechanges
+from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import invite, membership, presence, voice
@@ -153,6 +155,9 @@ def _answerRequest(handler: RoomHandler, message: Element, room: Room, form: Ele
         if answer.item is None or not room.occupantsAffectedBy(answer.user.bare):
             handler.send(membership.notice(room, answer))
         announceApplied()
+        if answer.item is None:
+            act = ModerationAct("registration", admin.bare, answer.user.bare, details={"decision": "refused"})
+            tell(room.extensions.moderated, room, act)
 
     writing = handler.storeChange(room, plan.stored())
     return handler.commitThenAnnounce(room, admin.full, writing, announce)

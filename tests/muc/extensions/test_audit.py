@@ -206,6 +206,22 @@ class AuditTests(AuditTestCase):
             ],
         )
 
+    def test_membershipRequests(self) -> None:
+        """An admin's decisions about those who ask to become members."""
+        configure(self.romeo, membersonly=True, **{"x-muc#roomconfig_selfregistration": "approval"})
+        for name, allowed in (("nurse", False), ("paris", True)):
+            [client] = self.login(name)
+            register(client, name)
+            fields = {"x-muc#register_jid": f"{name}@localhost", "muc#register_allow": allowed}
+            self.romeo.sends(f"<message to='{ROOM}'>{form(ns.MUC_REGISTER, fields)}</message>")
+        self.assertEqual(
+            self.noted()[-2:],
+            [
+                "registration by=romeo nurse@localhost decision=refused",
+                "affiliation by=romeo paris@localhost from=none to=member nick=paris",
+            ],
+        )
+
     def test_invitation(self) -> None:
         """An invitation into a members-only room makes a member."""
         configure(self.romeo, membersonly=True)
