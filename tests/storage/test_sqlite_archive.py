@@ -658,7 +658,10 @@ class KillTests(SynchronousTestCase):
             answered = [process.stdout.readline() for _ in range(500)]
         finally:
             process.kill()
-        answered += process.communicate(timeout=60)[0].splitlines()
+        # communicate() would miss what is in the buffer of stdout.
+        answered += process.stdout.read().splitlines()
+        process.stdout.close()
+        process.wait(60)
         self.assertNotIn(b"", answered)
         connection = connect(path, SCHEMA, 5.0)
         self.addCleanup(connection.close)

@@ -217,7 +217,7 @@ class ReturnTests(PlacesTestCase):
         self.begin()
         self.enter("juliet/b", "Juliet", "<show>dnd</show>")
         self.kill()
-        self.assertIn("Juliet available none/participant jid=juliet@localhost/b show:dnd", self.returned)
+        self.assertIn("Juliet available none/participant jid=juliet@localhost/b,a show:dnd", self.returned)
         for address, children in (("juliet/a", AWAY), ("juliet/b", "<show>dnd</show>")):
             client = self.client(address)
             join(client, "Juliet", children)
