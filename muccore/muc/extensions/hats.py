@@ -63,12 +63,12 @@ class Hats(RoomExtension):
         @param accounts: their bare JIDs.
         """
         room = request.subject
-        concerned = frozenset(accounts)
+        concerned = dict.fromkeys(accounts)
 
         def announce() -> Completed:
             putRows(room, rows)
-            for occupant in list(room.occupants.values()):
-                if occupant.account.bare in concerned:
+            for account in concerned:
+                for occupant in room.occupants.ofAccount(account):
                     room.restamp(occupant)
             if code and rows:
                 configuration.announce(room, (code,))

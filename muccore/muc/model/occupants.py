@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.muc.model.test_occupants -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""The occupants of a room by nick: exactly, in any spelling (RFC 8266), and by what nicks look like."""
+"""
+The occupants of a room by nick: exactly, in any spelling (RFC 8266), and by what nicks look like; and by account.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,29 @@ class Occupants(dict[str, Occupant]):
     @ivar lookalikes: the nicks by what they look like.
     """
 
-    __slots__ = ("_byForm", "lookalikes")
+    __slots__ = ("_byAccount", "_byForm", "lookalikes")
 
     def __init__(self) -> None:
         super().__init__()
         self._byForm: dict[str, Occupant] = {}
+        self._byAccount: dict[str, tuple[Occupant, ...]] = {}
         self.lookalikes = LookalikeIndex()
 
     def add(self, occupant: Occupant) -> None:
         """Add an occupant."""
         self[occupant.nick] = self._byForm[occupant.form] = occupant
-        self.lookalikes.add(occupant.nick, occupant.account.bare)
+        account = occupant.account.bare
+        self._byAccount[account] = (*self.ofAccount(account), occupant)
+        self.lookalikes.add(occupant.nick, account)
 
     def discard(self, occupant: Occupant) -> None:
         """Remove an occupant, before their nick changes."""
         del self[occupant.nick], self._byForm[occupant.form]
-        self.lookalikes.remove(occupant.nick, occupant.account.bare)
+        account = occupant.account.bare
+        left = tuple(each for each in self._byAccount.pop(account) if each is not occupant)
+        if left:
+            self._byAccount[account] = left
+        self.lookalikes.remove(occupant.nick, account)
 
     def find(self, nick: str) -> Occupant | None:
         """The occupant with a nick in any spelling, or C{None}."""
@@ -48,10 +57,15 @@ class Occupants(dict[str, Occupant]):
         of = [occupant for occupant in self.values() if occupant.account.domain == domain]
         return [each for each in of if each.account.bare == domain or not isExempt(each.account.bare)]
 
+    def ofAccount(self, bare: str) -> tuple[Occupant, ...]:
+        """The occupants of a user, who can have several nicks, in the order in which they entered."""
+        return self._byAccount.get(bare, ())
+
     def takeAll(self) -> list[Occupant]:
         """Remove all occupants, and return them."""
         occupants = list(self.values())
         self.clear()
         self._byForm.clear()
+        self._byAccount.clear()
         self.lookalikes = LookalikeIndex()
         return occupants

@@ -116,7 +116,7 @@ class Room:
     def occupantsAffectedBy(self, key: str) -> list[Occupant]:
         """The occupants whose affiliation the request of a bare JID or domain decides."""
         if "@" in key:
-            return [occupant for occupant in self.occupants.values() if occupant.account.bare == key]
+            return list(self.occupants.ofAccount(key))
         return self.occupants.ofDomain(key, self.affiliations.hasExplicit)
 
     def canSeeRealJIDs(self, occupant: Occupant) -> bool:

@@ -190,7 +190,7 @@ def _standing(room: Room, actor: JID) -> tuple[Role, Affiliation]:
 
 
 def _occupants(room: Room, user: JID) -> list[Occupant]:
-    return [occupant for occupant in room.occupants.values() if occupant.account.bare == user.bare]
+    return list(room.occupants.ofAccount(user.bare))
 
 
 # While it lasts
@@ -259,8 +259,8 @@ def _planAffiliationEnd(room: Room, change: PrivilegeChange, key: str, timed: Ti
 
 def _voiceBack(room: Room, user: str, mute: TimedMute) -> Iterator[tuple[Occupant, Role]]:
     """The occupants who get voice when a mute ends: whoever had it, or would get it by entering now."""
-    for occupant in room.occupants.values():
-        if occupant.account.bare == user and occupant.role is Role.VISITOR:
+    for occupant in room.occupants.ofAccount(user):
+        if occupant.role is Role.VISITOR:
             role = initialRole(occupant.affiliation, room.settings.moderated)
             if mute.voiced or role >= Role.PARTICIPANT:
                 yield occupant, Role.PARTICIPANT

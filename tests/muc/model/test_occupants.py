@@ -53,9 +53,23 @@ class OccupantsTests(SynchronousTestCase):
         self.assertIsNone(self.occupants.find("romeo"))
         self.assertFalse(self.isRefused("R\u043emeo"))
 
+    def test_ofAccount(self) -> None:
+        """By account, under all its nicks, in the order in which these entered."""
+        other = occupant("Montague")
+        other.account = self.romeo.account
+        self.occupants.add(other)
+        account = self.romeo.account.bare
+        self.assertEqual(self.occupants.ofAccount(account), (self.romeo, other))
+        self.occupants.discard(self.romeo)
+        self.assertEqual(self.occupants.ofAccount(account), (other,))
+        self.occupants.discard(other)
+        self.assertEqual(self.occupants.ofAccount(account), ())
+        self.assertEqual(self.occupants.ofAccount("juliet@localhost"), (self.juliet,))
+
     def test_takeAll(self) -> None:
         """All go at once, in their order."""
         self.assertEqual(self.occupants.takeAll(), [self.romeo, self.juliet])
         self.assertEqual(len(self.occupants), 0)
         self.assertIsNone(self.occupants.find("romeo"))
         self.assertFalse(self.isRefused("R\u043emeo"))
+        self.assertEqual(self.occupants.ofAccount(self.romeo.account.bare), ())
