@@ -80,6 +80,10 @@ class Affiliations:
         """The bare JID for which a nick is reserved in any spelling, or C{None}."""
         return self._nicks.get(comparisonForm(nick))
 
+    def registered(self) -> Iterator[str]:
+        """The bare JIDs of those who have a reserved nick."""
+        return iter(self._nicks.values())
+
     def withAffiliation(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
         """All entries with an affiliation, in the order of their creation."""
         word = affiliation.xmlName

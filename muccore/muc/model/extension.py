@@ -27,6 +27,7 @@ from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomsettings import ConfigField, RoomSettings
 from muccore.xmpp.commands import Command
+from muccore.xmpp.dataforms import Field, Value
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
@@ -198,6 +199,21 @@ class RoomExtension:
 
     def destroyed(self, room: Room, venue: JID | None, reason: str | None) -> None:
         """Note that a room was destroyed by an owner, or has ended because nobody was left."""
+
+    # Registration
+
+    def registrationFields(self, room: Room, account: JID) -> Iterable[tuple[Field, Value]]:
+        """List fields of the registration form (XEP-0045 §7.10), with the present values of a user."""
+        return ()
+
+    def registrationRows(self, room: Room, account: JID, values: Mapping[str, Value]) -> Mapping[str, Any]:
+        """
+        Make the rows that are stored with the registration of a user, by key (C{None} removes one). A registration
+        ends with the reserved nick: see L{affiliationRows}.
+
+        @param values: those of the submitted fields, by name.
+        """
+        return {}
 
     # Occupants
 

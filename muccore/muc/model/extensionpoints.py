@@ -18,6 +18,7 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomsettings import RoomSettings
+from muccore.xmpp.dataforms import Field, Value
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
@@ -87,6 +88,8 @@ class RoomExtensions:
         self._findMessagesBy = self._overriding("findMessagesBy")
         self._replaceMessages = self._overriding("replaceMessages")
         self._withState = [each for each in extensions if _overrides(each, "newState")]
+        self._registrationFields = self._overriding("registrationFields")
+        self._withRegistrationRows = [each for each in extensions if _overrides(each, "registrationRows")]
         self._withAffiliationRows = [each for each in extensions if _overrides(each, "affiliationRows")]
         self.fields = tuple(row for each in extensions for row in each.fields)
         self.serviceFeatures = tuple(feature for each in extensions for feature in each.serviceFeatures)
@@ -165,6 +168,18 @@ class RoomExtensions:
             (each.name, key): value
             for each in (self._withAffiliationRows if changes else ())
             for key, value in each.affiliationRows(room, changes).items()
+        }
+
+    def registrationFields(self, room: Room, account: JID) -> list[tuple[Field, Value]]:
+        """See L{RoomExtension.registrationFields}."""
+        return [field for fields in self._registrationFields for field in fields(room, account)]
+
+    def registrationRows(self, room: Room, account: JID, values: Mapping[str, Value]) -> dict[tuple[str, str], Any]:
+        """See L{RoomExtension.registrationRows}; by name of the extension and key."""
+        return {
+            (each.name, key): value
+            for each in self._withRegistrationRows
+            for key, value in each.registrationRows(room, account, values).items()
         }
 
     def limitRole(self, room: Room, account: JID, affiliation: Affiliation, role: Role) -> Role:

@@ -308,7 +308,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
             for session in occupant.sessions.values():
                 if room.sessions.get(session.jid) is session and session.seesJIDs:
                     presencebroadcast.sendOccupantList(room, session)
-        if change.affiliates or change.roles or change.retracted:
+        if change.affiliates or change.roles or change.retracted or change.states:
             tell(room.extensions.privilegesChanged, room, change)
 
     return announce

@@ -53,7 +53,8 @@ def form(room: Room, sender: JID) -> Element:
         elif _needsApproval(room, sender):
             instructions += " An admin will decide whether you become a member."
         query.add("instructions", text=instructions)
-    query.children.append(dataforms.form("form", ns.MUC_REGISTER, [(_NICK, nick)], "Room registration"))
+    fields = [(_NICK, nick), *_furtherFields(room, sender)]
+    query.children.append(dataforms.form("form", ns.MUC_REGISTER, fields, "Room registration"))
     return query
 
 
@@ -70,6 +71,11 @@ def _check(room: Room, sender: JID) -> None:
 
 def _needsApproval(room: Room, sender: JID) -> bool:
     return room.settings.registration == APPROVAL and room.affiliations.get(sender) is Affiliation.NONE
+
+
+def _furtherFields(room: Room, sender: JID) -> list[tuple[dataforms.Field, dataforms.Value]]:
+    """What extensions ask those who can register at once."""
+    return [] if _needsApproval(room, sender) else room.extensions.registrationFields(room, sender)
 
 
 def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange | MembershipRequest:
@@ -90,7 +96,8 @@ def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange | Membershi
     x = dataforms.find(query)
     if x is None:
         raise StanzaError("bad-request", text="The request must contain a registration form.")
-    values = dataforms.submitted(x, ns.MUC_REGISTER, [_NICK])
+    further = [field for field, _ in _furtherFields(room, sender)]
+    values = dataforms.submitted(x, ns.MUC_REGISTER, [_NICK, *further])
     if values is None:
         return PrivilegeChange()
     if not values:
@@ -111,6 +118,7 @@ def plan(room: Room, sender: JID, query: Element) -> PrivilegeChange | Membershi
     if entry != old:
         change.affiliates[key] = entry
     room.affiliations.checkSize(change.affiliates)
+    change.states.update(room.extensions.registrationRows(room, sender, values))
     return change
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.interfaces import RoomChange
+from muccore.interfaces import Affiliate, RoomChange
 from muccore.interfaces.handlers import BARE, HOST, InvalidHandler, IQTable
 from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.model.extensionpoints import RoomExtensions
@@ -23,6 +23,7 @@ from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
+from muccore.xmpp.dataforms import Field, Value
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -831,6 +832,83 @@ class PrivilegeTests(MUCTestCase):
         join(self.juliet, "Juliet", to=other)
         configure(self.juliet, to=other, roomadmins=["nurse@localhost"])
         self.assertEqual(self.storedRecord(other).states, {"limit": {"count": 1}})
+
+
+class Birthdays(RoomExtension):
+    """Asks those who register for their birthday, which is forgotten with their registration."""
+
+    name = "birthdays"
+
+    def __init__(self) -> None:
+        self.told: list[PrivilegeChange] = []
+
+    def registrationFields(self, room: Room, account: JID) -> Iterable[tuple[Field, Value]]:
+        """Ask for it."""
+        yield Field("text-single", "birthday", "Birthday"), room.states.get(self.name, {}).get(account.bare)
+
+    def registrationRows(self, room: Room, account: JID, values: Mapping[str, Value]) -> Mapping[str, Any]:
+        """Keep it."""
+        return {account.bare: values["birthday"] or None} if "birthday" in values else {}
+
+    def affiliationRows(self, room: Room, changes: Mapping[str, Affiliate | None]) -> Mapping[str, Any]:
+        """Forget it."""
+        return {key: None for key, entry in changes.items() if entry is None or entry.nick is None}
+
+    def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
+        """Note what has changed."""
+        self.told.append(change)
+
+
+class RegistrationTests(MUCTestCase):
+    """An extension that asks for something at registration."""
+
+    def setUp(self) -> None:
+        self.birthdays = Birthdays()
+        self.server = InMemoryServer(extensions=[self.birthdays])
+        self.clients = []
+        self.romeo, self.juliet = self.login("romeo", "juliet")
+        self.createRoom(self.romeo, persistentroom=True)
+
+    def register(self, **more: Any) -> None:
+        """Register Juliet."""
+        fields = form(ns.MUC_REGISTER, {"muc#register_roomnick": "Juliet", **more})
+        sendIQ(self.juliet, "set", f"<query xmlns='{ns.REGISTER}'>{fields}</query>")
+        self.assertEqual(summaries(self.juliet), ["result q"])
+
+    def shown(self) -> list[str] | None:
+        """What the form of Juliet has."""
+        sendIQ(self.juliet, "get", f"<query xmlns='{ns.REGISTER}'/>")
+        x = self.result(self.juliet).child("x", ns.DATA)
+        assert x is not None
+        return values(x)["birthday"]
+
+    def stored(self) -> dict[str, Any]:
+        """The rows in memory, which are also those of the store."""
+        record = self.record()
+        assert record is not None
+        rows = self.room().states.get("birthdays", {})
+        self.assertEqual(record.states.get("birthdays", {}), rows)
+        return rows
+
+    def test_registration(self) -> None:
+        """Its fields are in the form, with the present value; what it keeps of them is stored with the registration."""
+        self.assertEqual((self.shown(), self.stored()), ([], {}))
+        self.register(birthday="31 July")
+        self.assertEqual((self.shown(), self.stored()), (["31 July"], {"juliet@localhost": "31 July"}))
+        self.register()
+        self.assertEqual(self.shown(), ["31 July"])
+        register(self.juliet, None)
+        self.assertEqual((self.stored(), summaries(self.juliet)), ({}, ["result q"]))
+
+    def test_told(self) -> None:
+        """It is told, even if nothing else has changed."""
+        self.register()
+        self.birthdays.told.clear()
+        self.register(birthday="31 July")
+        [change] = self.birthdays.told
+        self.assertEqual((change.affiliates, change.states), ({}, {("birthdays", "juliet@localhost"): "31 July"}))
+        self.register()
+        self.assertEqual(len(self.birthdays.told), 1)
 
 
 class FieldTests(SynchronousTestCase):
