@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from muccore.xmpp.jid import JID
+from muccore.xmpp.jid import JID, InvalidJID, parse
 
 _LOCAL: Final = "!$()*+,;="
 _DOMAIN: Final = "[:]" + _LOCAL
 _RESOURCE: Final = ":&'" + _LOCAL
+
+_XMPP_URI: Final = re.compile(r"xmpp:(?://[^\s/?#]+/)?([^\s?#]+)(?:\?[^\s#]*)?(?:#\S*)?", re.IGNORECASE)
+"""An XMPP URI or IRI (§2.2); the group is the address, percent-encoded."""
 
 
 def xmppURI(jid: JID, query: str = "") -> str:
@@ -23,3 +27,12 @@ def xmppURI(jid: JID, query: str = "") -> str:
     local = f"{quote(jid.local, _LOCAL)}@" if jid.local else ""
     resource = f"/{quote(jid.resource, _RESOURCE)}" if jid.resource else ""
     return f"xmpp:{local}{quote(jid.domain, _DOMAIN)}{resource}{f'?{query}' if query else ''}"
+
+
+def addressIn(uri: str) -> JID | None:
+    """The address in an XMPP URI or IRI; C{None} if a text is none."""
+    match = _XMPP_URI.fullmatch(uri)
+    try:
+        return None if match is None else parse(unquote(match[1], errors="strict"))
+    except (InvalidJID, UnicodeDecodeError):
+        return None

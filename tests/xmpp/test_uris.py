@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.xmpp.jid import JID, InvalidJID, make, parse
-from muccore.xmpp.uris import xmppURI
+from muccore.xmpp.uris import addressIn, xmppURI
 
 
 class URITests(SynchronousTestCase):
@@ -50,4 +50,27 @@ class URITests(SynchronousTestCase):
         parts = urlsplit(uri)
         self.assertEqual((parts.scheme, parts.query, parts.fragment), ("xmpp", "join", ""))
         address, _, found = parts.path.partition("/")
+        self.assertEqual(addressIn(uri), jid)
         self.assertEqual(make(*map(unquote, ("", *address.split("@"))[-2:]), unquote(found)), jid)
+
+
+class AddressTests(SynchronousTestCase):
+    """L{addressIn}"""
+
+    def test_address(self) -> None:
+        """§2.2: With or without an account to use, a query or a fragment; percent-encoded or not."""
+        for uri, address in (
+            ("xmpp:node@example.com", "node@example.com"),
+            ("XMPP:example.com", "example.com"),
+            ("xmpp://guest@example.com/support@example.com?message", "support@example.com"),
+            ("xmpp:node@example.com/some%20resource?a;b=c#d", "node@example.com/some resource"),
+            ("xmpp:nod%C3%A9@example.com", "nodé@example.com"),
+            ("xmpp:jiři@čechy.example/v%20Praze", "jiři@čechy.example/v Praze"),
+        ):
+            self.assertEqual(addressIn(uri), parse(address), uri)
+
+    def test_none(self) -> None:
+        """Other schemes, no address, an invalid one, and what is not UTF-8."""
+        wrong = ("", "xmpp:", "xmpp:?message", "xmpp://a", "mailto:a@b", "a@b", "xmpp:a@@b", "xmpp:%FF@b", "xmpp:a b")
+        for uri in wrong:
+            self.assertIsNone(addressIn(uri), uri)

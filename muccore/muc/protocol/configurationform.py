@@ -11,15 +11,15 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol, cast
-from urllib.parse import unquote
 
 from muccore.muc.model.extension import ExtensionField
 from muccore.muc.model.roomsettings import MAX_USERS_CHOICES, NO_LIMIT, ConfigField, RoomSettings
-from muccore.xmpp import dataforms, jid, ns
+from muccore.xmpp import dataforms, ns
 from muccore.xmpp.dataforms import Value
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.jid import JID
+from muccore.xmpp.uris import addressIn
 
 PASSWORD_FIELDS: Final = ("muc#roomconfig_passwordprotectedroom", "muc#roomconfig_roomsecret")
 """The two fields of the password, which L{muccore.muc.protocol.owner} offers and reads."""
@@ -28,9 +28,6 @@ _TEXT_LIMITS: Final = {"name": 256, "description": 1024, "language": 64, "pubsub
 _CONTACTS_LIMIT: Final = 20
 _LANGUAGE_TAG: Final = re.compile("([A-Za-z]{2,8}|[xi](?=-))(-[A-Za-z0-9]{1,8})*")
 """A language tag by its characters and lengths (RFC 5646 §2.1), without a look at the registry of subtags."""
-
-_XMPP_URI: Final = re.compile(r"xmpp:(?://[^\s/?#]+/)?([^\s?#]+)(?:\?[^\s#]*)?(?:#\S*)?", re.IGNORECASE)
-"""An XMPP URI or IRI (RFC 5122 §2.2); the group is the address, percent-encoded."""
 
 
 class RoomLimits(Protocol):
@@ -201,15 +198,6 @@ def _text(row: ConfigField, value: Value) -> str:
             raise _refuse(row, "not a language tag such as en or pt-BR")
     elif row.setting == "pubsubNode":
         text = text.strip()
-        if text and not _isXMPPAddress(text):
+        if text and addressIn(text) is None:
             raise _refuse(row, "not an XMPP URI such as xmpp:pubsub.example.org?;node=news")
     return text
-
-
-def _isXMPPAddress(uri: str) -> bool:
-    """Whether a text is an XMPP URI of some address."""
-    match = _XMPP_URI.fullmatch(uri)
-    try:
-        return match is not None and bool(jid.parse(unquote(match[1], errors="strict")))
-    except (InvalidJID, UnicodeDecodeError):
-        return False
