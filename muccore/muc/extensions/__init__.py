@@ -4,6 +4,7 @@
 from typing import Final
 
 from muccore.interfaces import IArchiveStore, IAuditStore
+from muccore.muc.extensions.absentmembers import AbsentMembers
 from muccore.muc.extensions.activity import ActivityIndicator
 from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
@@ -29,7 +30,7 @@ from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
 
 STANDARD_FIELDS: Final[tuple[ExtensionField, ...]] = tuple(
-    row for each in (BlockLists, RoomArchive, ContentRules, RoomLimits, SlowMode) for row in each.fields
+    row for each in (BlockLists, RoomArchive, AbsentMembers, ContentRules, RoomLimits, SlowMode) for row in each.fields
 )
 """The fields of the configuration form that these extensions have, if they are used."""
 
@@ -63,6 +64,7 @@ def standardExtensions(
         MembershipRequests(),
         ChannelSearch(),
         OwnRooms(),
+        AbsentMembers(),
         ActivityIndicator(),
         # What limits messages comes last: one that is refused for another reason does not count.
         ContentRules(),

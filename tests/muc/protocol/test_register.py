@@ -67,7 +67,8 @@ class FormTests(RegistrationTestCase):
             self.assertIsNotNone(query.child("instructions"))
             x = query.child("x", ns.DATA)
             assert x is not None
-            self.assertEqual((x.get("type"), values(x)), ("form", {"FORM_TYPE": [ns.MUC_REGISTER], FIELD: []}))
+            fields = values(x)
+            self.assertEqual((x.get("type"), fields["FORM_TYPE"], fields[FIELD]), ("form", [ns.MUC_REGISTER], []))
             [field] = [each for each in x.childElements() if each.get("var") == FIELD]
             self.assertIsNotNone(field.child("required"))
 
