@@ -14,6 +14,7 @@ from muccore.muc.extensions.blocklists import BlockLists
 from muccore.muc.extensions.channelsearch import ChannelSearch
 from muccore.muc.extensions.contentrules import ContentRules
 from muccore.muc.extensions.correction import Correction
+from muccore.muc.extensions.explicitmentions import ExplicitMentions
 from muccore.muc.extensions.hats import Hats
 from muccore.muc.extensions.membershiprequests import MembershipRequests
 from muccore.muc.extensions.moderation import ModeratedRetraction
@@ -30,7 +31,9 @@ from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.service.servicesettings import MUCServiceSettings
 
 STANDARD_FIELDS: Final[tuple[ExtensionField, ...]] = tuple(
-    row for each in (BlockLists, RoomArchive, AbsentMembers, ContentRules, RoomLimits, SlowMode) for row in each.fields
+    row
+    for each in (BlockLists, RoomArchive, AbsentMembers, ExplicitMentions, ContentRules, RoomLimits, SlowMode)
+    for row in each.fields
 )
 """The fields of the configuration form that these extensions have, if they are used."""
 
@@ -65,6 +68,7 @@ def standardExtensions(
         ChannelSearch(),
         OwnRooms(),
         AbsentMembers(),
+        ExplicitMentions(),
         ActivityIndicator(),
         # What limits messages comes last: one that is refused for another reason does not count.
         ContentRules(),

@@ -88,14 +88,17 @@ def ownerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
         return _destroy(handler, iq, room, request)
     if request is None:
         return _destroy(handler, iq, room, owner.DestructionRequest()) if room.locked else None
+    return configure(handler, iq, room, request)
+
+
+def configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.ConfigureRequest) -> Any:
+    """Answer a request of an owner with a configuration."""
+    sender = parse(iq.attributes["from"])
     for check in room.extensions.beforeConfiguration:
-        check(room, sender, request.settings)
-    if request.plan.affiliates:
-        privilegechanges.check(room, sender, request.plan)
-    return _configure(handler, iq, room, request)
+        check(room, sender, wanted.settings)
+    if wanted.plan.affiliates:
+        privilegechanges.check(room, sender, wanted.plan)
 
-
-def _configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.ConfigureRequest) -> Any:
     def apply() -> Callable[[], None]:
         handler.rooms.roomUnlocked(room)
         roomlog.logConfigured(room, iq.attributes["from"], wanted.settings)

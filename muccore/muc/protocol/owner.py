@@ -116,7 +116,7 @@ def parse(
     values = dataforms.submitted(x, ns.MUC_ROOMCONFIG, [*fields, _PROTECTED, _SECRET, _ADMINS, _OWNERS])
     if values is None:
         return None
-    settings = _settings(room.settings, rows, values, options)
+    settings = settingsWith(room.settings, rows, values, options)
     owners, admins = _jids(values, _OWNERS), _jids(values, _ADMINS)
     plan = privilegechanges.PrivilegeChange()
     if owners is not None or admins is not None:
@@ -133,10 +133,10 @@ def _jids(values: Mapping[str, Value], formField: dataforms.Field) -> Iterable[J
     return None if value is None else cast("tuple[JID, ...]", value)
 
 
-def _settings(
+def settingsWith(
     current: RoomSettings, rows: Collection[ConfigField], values: Mapping[str, Value], options: MUCServiceSettings
 ) -> RoomSettings:
-    """The present settings with the submitted values."""
+    """The present settings with the submitted values of some fields; raises as L{parse}."""
     wanted = settingsIn(rows, current, values, options)
     protected, secret = values.get(cast(str, _PROTECTED.var)), values.get(cast(str, _SECRET.var))
     if protected is False:

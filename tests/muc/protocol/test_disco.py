@@ -22,7 +22,7 @@ from tests.muc.muchelpers import (
 FIXED = {ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, ns.MUC_STABLE_ID, ns.MUC_SELF_PING, ns.MUC_REQUEST, ns.REGISTER}
 FIXED |= {ns.RSM, ns.OCCUPANT_ID, ns.STANZA_ID, ns.VCARD_TEMP, ns.MUC_AFFILIATIONS}
 FIXED |= {ns.COMMANDS, ns.RETRACT, f"{ns.RETRACT}#tombstone", ns.MODERATE, ns.MODERATE_0}
-FIXED |= {ns.HATS}
+FIXED |= {ns.HATS, ns.MENTIONS, *(f"{ns.MENTIONS}#{kind}" for kind in ("channel", "associations", "hats"))}
 """What every room supports."""
 
 DEFAULT = {"muc_unsecured", "muc_public", "muc_temporary", "muc_open", "muc_unmoderated", "muc_semianonymous"}
