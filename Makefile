@@ -52,12 +52,18 @@ $(VENV)/.browser: $(VENV)/.test tests/endtoend/browser/package-lock.json
 	cd $(VENV)/browser && ../bin/npm ci --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+# A client library for a test. It is in a folder of its own, because its bounds on lxml contradict ours.
+$(VENV)/.aioxmpp: $(VENV)/.test tests/endtoend/aioxmpp-requirements.txt
+	rm -rf $(VENV)/aioxmpp
+	$(PIP) --no-deps --target $(VENV)/aioxmpp -r tests/endtoend/aioxmpp-requirements.txt
+	@touch $@
+
 serve: $(VENV)/.serve
 	@mkdir -p -m 700 var
 	@trap : INT; $(VENV)/bin/twistd --nodaemon --pidfile= --logger=muccore.server.quickstart.terminalObserver \
 	    muccore -c $(CONFIG) --quickstart
 
-test: $(VENV)/.test $(VENV)/.browser
+test: $(VENV)/.test $(VENV)/.browser $(VENV)/.aioxmpp
 	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TRIALFLAGS) $(TESTS)
 
 lint: $(VENV)/.dev

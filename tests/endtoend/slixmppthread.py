@@ -34,10 +34,11 @@ class AsyncioThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name="asyncio", daemon=True)
         self._thread.start()
         self.clients: list[Slixmpp] = []
-        # slixmpp logs every refusal as an error, and here many are wanted.
-        logger = logging.getLogger("slixmpp")
-        test.patch(logger, "handlers", [logging.NullHandler()])
-        test.patch(logger, "propagate", False)
+        # They log refusals and lost connections as errors, and here many are wanted.
+        for name in ("slixmpp", "aioxmpp"):
+            logger = logging.getLogger(name)
+            test.patch(logger, "handlers", [logging.NullHandler()])
+            test.patch(logger, "propagate", False)
         test.addCleanup(self._end)
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> Deferred[_T]:

@@ -8,38 +8,15 @@ from typing import Any
 
 from slixmpp import JID
 from slixmpp.exceptions import XMPPError
-from twisted.internet import reactor
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import TestCase
 
-from muccore.storage.sqlite.accounts import SQLiteAccounts
-from tests.configuration import ENCRYPTED
-from tests.endtoend.serverprocess import CLEAN, ServerProcess
-from tests.endtoend.slixmppthread import ROOM, AsyncioThread, Slixmpp, statuses
+from tests.endtoend.persistentserver import PersistentServerTests
+from tests.endtoend.slixmppthread import ROOM, Slixmpp, statuses
 
 BALCONY = "balcony@conference.localhost"
 
 
-class SlixmppTests(TestCase):
-    """A server with accounts, and slixmpp clients."""
-
-    timeout = 120
-
-    async def setUp(self) -> None:
-        """Start a server whose accounts and rooms are in a database, with three accounts."""
-        self.server = ServerProcess(
-            self,
-            c2s=ENCRYPTED,
-            auth={"backend": "sqlite:muccore.db"},
-            storage={"affiliations": "sqlite:muccore.db"},
-        )
-        accounts = SQLiteAccounts(FilePath(self.server.file("muccore.db")), reactor)
-        await accounts.open()
-        for name in ("romeo", "juliet", "tybalt"):
-            await accounts.create(f"{name}@localhost", f"{name}'s")
-        await accounts.close()
-        await self.server.start()
-        self.asyncioThread = AsyncioThread(self)
+class SlixmppTests(PersistentServerTests):
+    """Tests with slixmpp clients."""
 
     async def logIn(self, name: str, **options: Any) -> Slixmpp:
         """Log a client in. For asyncio."""
@@ -60,12 +37,10 @@ class RestartTests(SlixmppTests):
         temporary room in time, and it is destroyed.
         """
         await self.asyncioThread.run(self.beforeRestart())
-        self.assertEqual(await self.server.stop(), CLEAN)
-        self.assertEqual(self.server.unexpectedLines, [])
+        await self.stop()
         await self.server.start()
         await self.asyncioThread.run(self.afterRestart())
-        self.assertEqual(await self.server.stop(), CLEAN)
-        self.assertEqual(self.server.unexpectedLines, [])
+        await self.stop()
         self.server.configure(muc={"temporary_room_grace": "0 s", "occupant_grace": "0 s"})
         await self.server.start()
         await self.asyncioThread.run(self.afterGracePeriod())
