@@ -151,7 +151,8 @@ class RoomExtensions:
 
     def stampMessage(self, room: Room, id: str, message: Element) -> bytes:
         """See L{RoomExtension.stampMessage}."""
-        return b"".join([stamp(room, id, message) for stamp in self._stampMessage])
+        stamps = [stamp(room, id, message) for stamp in self._stampMessage]
+        return stamps[0] if len(stamps) == 1 else b"".join(stamps)
 
     def stampEntry(self, room: Room, session: OccupantSession) -> bytes:
         """See L{RoomExtension.stampEntry}."""

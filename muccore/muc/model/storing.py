@@ -15,7 +15,8 @@ from muccore.muc.model.retractions import isRetraction
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 
-_SPOKEN: Final = frozenset({(ns.CLIENT, "body"), (ns.HINTS, "store")})
+_BODY: Final = (ns.CLIENT, "body")
+_SPOKEN: Final = frozenset({_BODY, (ns.HINTS, "store")})
 _CONTENT: Final = _SPOKEN | {(ns.CLIENT, "subject")}
 _NO_STORE: Final = (ns.HINTS, "no-store")
 _NO_PERMANENT_STORE: Final = (ns.HINTS, "no-permanent-store")
@@ -23,8 +24,8 @@ _NO_PERMANENT_STORE: Final = (ns.HINTS, "no-permanent-store")
 
 def isKept(message: Element) -> bool:
     """Whether the history keeps a message: it has a body, and its sender does not mind; or it is a retraction."""
-    isWanted = message.child("body") is not None and _NO_STORE not in _names(message)
-    return isWanted or isRetraction(message)
+    names = _names(message)
+    return (_BODY in names and _NO_STORE not in names) or isRetraction(message)
 
 
 def isRemembered(message: Element) -> bool:
@@ -46,4 +47,4 @@ def isArchived(message: Element) -> bool:
 
 
 def _names(message: Element) -> set[tuple[str | None, str]]:
-    return {(child.uri, child.name) for child in message.childElements()}
+    return {(child.uri, child.name) for child in message.children if not isinstance(child, str)}
