@@ -13,6 +13,7 @@ L{IReactorTime} itself and flushes after each call timed through it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeVar
@@ -30,9 +31,12 @@ _ROUNDS: Final = 16
 
 _SLICE: Final = 0.01
 """
-Seconds after which the rest of a flush waits for the next turn: a message to 5000 occupants is 5000 sends, during which
-nobody else is served.
+Seconds after the first write of a turn when the rest of its flush waits for the next turn: a message to 5000 occupants
+is 5000 sends, during which nobody else is served.
 """
+
+_LEAST: Final = 0.004
+"""Seconds that a flush has if the writing took long, as it does when somebody enters a room of 5000."""
 
 _CHECKED: Final = 32
 """Transports between two looks at the time."""
@@ -59,6 +63,8 @@ class FlushScheduler:
         self._clock = clock
         self._monotonic = monotonic
         self._pending: list[Flushable] = []
+        # When the first of them was written to; infinite if that was in an earlier turn.
+        self._since = math.inf
         self._later: list[tuple[Callable[..., object], tuple[object, ...]]] = []
         self._scheduled = False
         self._flushing = False
@@ -66,8 +72,10 @@ class FlushScheduler:
 
     def schedule(self, transport: Flushable) -> None:
         """Flush a transport at the end of this turn. To be called with its first write of a turn only."""
-        if not self._pending and not self._depth:
-            self._scheduleFlush()
+        if not self._pending:
+            self._since = self._monotonic()
+            if not self._depth:
+                self._scheduleFlush()
         self._pending.append(transport)
 
     def flush(self) -> None:
@@ -76,7 +84,9 @@ class FlushScheduler:
             return
         self._flushing = True
         try:
-            deadline = self._monotonic() + _SLICE
+            now = self._monotonic()
+            deadline = max(min(self._since, now) + _SLICE, now + _LEAST)
+            self._since = math.inf
             for _ in range(_ROUNDS):
                 pending, self._pending = self._pending, []
                 for number, transport in enumerate(pending, 1):

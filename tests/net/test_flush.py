@@ -149,6 +149,27 @@ class FlushSchedulerTests(SynchronousTestCase):
         self.assertEqual([name for name in self.log if name != "other"], names)
         self.assertEqual(self.log.index("other"), 64)
 
+    def test_sliceAfterLongWriting(self) -> None:
+        """The time from the first write on counts; what is left of the slice is used, but never nothing."""
+        now = [0.0]
+        self.flusher = FlushScheduler(self.clock, lambda: now[0])
+
+        def flushed() -> None:
+            now[0] += 0.0001
+
+        for writing, expected in ((0.0, 128), (0.005, 64), (0.008, 64), (0.1, 64)):
+            before = len(self.log)
+            self.schedule("first", flushed)
+            now[0] += writing
+            for _ in range(200):
+                self.schedule("other", flushed)
+            self.flusher.flush()
+            self.assertEqual(len(self.log) - before, expected, writing)
+            # The next turn has a whole slice, since it begins with this.
+            self.flusher.flush()
+            self.assertEqual(len(self.log) - before, 201 if expected > 100 else expected + 128, writing)
+            self.flusher.flush()
+
     def test_exceptionIsLogged(self) -> None:
         """An exception in a flush is logged, and the other transports are flushed."""
         self.schedule("a", lambda: 1 // 0)
