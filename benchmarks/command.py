@@ -10,6 +10,7 @@ import platform
 import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Final
 
 from benchmarks.failure import BenchmarkFailed
@@ -31,14 +32,16 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Result], str]], ...]] = (
     ("writes", lambda r: "opportunistic" if r.opportunistic else "by the poller"),
     ("", lambda r: "TLS" if r.tls else "plain"),
     ("rooms", lambda r: f"{r.rooms} of {r.users // r.rooms}"),
+    ("archive", lambda r: "yes" if r.archive else "no"),
     ("log-in µs", lambda r: f"{r.logIn:.0f}"),
     ("idle KiB", lambda r: f"{r.idle:.1f}"),
     ("join µs", lambda r: f"{r.join:.2f}"),
     ("message µs", lambda r: f"{r.message:.2f}"),
+    ("reactor µs", lambda r: f"{r.messageReactor:.2f}"),
     ("leave µs", lambda r: f"{r.leave:.2f}"),
     ("messages/s", lambda r: f"{r.rate:.0f}"),
 )
-_LEFT: Final = 3
+_LEFT: Final = 4
 """The number of columns that hold words."""
 
 
@@ -68,6 +71,9 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
         "--rooms", choices=("one", "many", "both"), default="both", help=f"one for all clients, or rooms of {ROOM_SIZE}"
     )
     parser.add_argument("--storage", choices=("memory", "sqlite"), default="memory", help="the store of the rooms")
+    parser.add_argument(
+        "--archive", choices=("on", "off", "both"), default="off", help="archive the messages of the rooms, in SQLite"
+    )
     parser.add_argument("--stream-management", action="store_true", help="clients enable stream management (XEP-0198)")
     parser.add_argument("--websocket", action="store_true", help="clients connect over WebSocket (RFC 7395)")
     parser.add_argument("--timeout", type=_positive, default=120, help="seconds for each phase (default: 120)")
@@ -76,13 +82,14 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     for name, default in (_QUICK if chosen.quick else _WHOLE).items():
         if getattr(chosen, name, None) is None:
             setattr(chosen, name, default)
-    if not _allowFiles(chosen.users + _SPARE_FILES):
+    if not allowFiles(chosen.users):
         parser.error(f"{chosen.users} clients need as many open files; this system allows fewer (ulimit -Hn)")
     return chosen
 
 
-def _allowFiles(needed: int) -> bool:
+def allowFiles(connections: int) -> bool:
     """Raise the limit of open files for this process and its children; return whether the system allows it."""
+    needed = connections + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and needed > hard:
         return False
@@ -94,17 +101,23 @@ def _allowFiles(needed: int) -> bool:
 def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
     """Yield the measurements to make."""
     many = max(1, chosen.users // ROOM_SIZE)
-    for security in ("plain", "tls"):
-        for rooms in {"one": (1,), "many": (many,), "both": dict.fromkeys((1, many))}[chosen.rooms]:
-            for writes in ("on", "off"):
-                if chosen.writes in (writes, "both") and chosen.security in (security, "both"):
-                    yield (
-                        Equipment(writes == "on", security == "tls", chosen.storage, chosen.users, chosen.websocket),
-                        Plan(
-                            chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet,
-                            chosen.stream_management, chosen.websocket,
-                        ),
-                    )
+    sizes = {"one": (1,), "many": (many,), "both": dict.fromkeys((1, many))}[chosen.rooms]
+    switches = [_positions(chosen.writes, "on", "off"), _positions(chosen.archive, "off", "on")]
+    for security, rooms, writes, archive in product(_positions(chosen.security, "plain", "tls"), sizes, *switches):
+        yield (
+            Equipment(
+                writes == "on", security == "tls", chosen.storage, chosen.users, chosen.websocket, archive == "on"
+            ),
+            Plan(
+                chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet,
+                chosen.stream_management, chosen.websocket,
+            ),
+        )  # fmt: skip
+
+
+def _positions(chosen: str, *all: str) -> tuple[str, ...]:
+    """What an option chooses of all."""
+    return all if chosen == "both" else (chosen,)
 
 
 def line(cells: Sequence[str]) -> str:

@@ -163,6 +163,25 @@ class Load:
         self._until(lambda: left <= 0, lambda: f"{left} of {sum(wanted.values())} deliveries are missing", react)
         return self._exactly("messages", wanted, lambda client: client.tally.messages)
 
+    def leaveAlone(self) -> int:
+        """Let the last user leave their room; return the number of presences delivered."""
+        return self._alone(Client.leave, 1)
+
+    def enterAlone(self) -> int:
+        """Let the last user enter their room again; return the number of presences delivered."""
+        members = len(self._members[-1])
+        return self._alone(lambda client: client.join(len(self._members) - 1), members)
+
+    def _alone(self, move: Callable[[Client], None], own: int) -> int:
+        """C{own} is the number of presences that the last user gets; the others get one."""
+        members = self._members[-1]
+        for number in members:
+            self._clients[number].tally.restart()
+            self._clients[number].sent = 0
+        move(self._clients[members[-1]])
+        wanted = {**dict.fromkeys(members, 1), members[-1]: own}
+        return self._exactly("presences", wanted, lambda client: client.tally.presences)
+
     def leave(self) -> int:
         """Empty the rooms; return the number of presences delivered."""
         clients = self._clients

@@ -28,12 +28,14 @@ class Result:
     @ivar opportunistic: see L{Equipment}.
     @ivar tls: see L{Equipment}.
     @ivar storage: see L{Equipment}.
+    @ivar archive: see L{Equipment}.
     @ivar users: see L{Plan}.
     @ivar rooms: see L{Plan}.
     @ivar logIn: per login.
     @ivar idle: memory per silent client that is logged in, in KiB.
     @ivar join: per presence delivered while the rooms filled.
     @ivar message: per message delivered.
+    @ivar messageReactor: what of that is the reactor's thread; the rest is threads of stores.
     @ivar leave: per presence delivered while the rooms emptied.
     @ivar deliveries: the number of messages delivered.
     @ivar rate: messages delivered per second of wall time, with the clients on the same machine.
@@ -43,12 +45,14 @@ class Result:
     opportunistic: bool
     tls: bool
     storage: str
+    archive: bool
     users: int
     rooms: int
     logIn: float
     idle: float
     join: float
     message: float
+    messageReactor: float
     leave: float
     deliveries: int
     rate: float
@@ -76,7 +80,9 @@ def measure(equipment: Equipment, plan: Plan) -> Result:
             idle = (meter.memory() - empty) / plan.users
             join, _ = costs(load.join)
             began = time.monotonic()
+            before = meter.mainThread()
             message, deliveries = costs(load.sendMessages)
+            messageReactor = (meter.mainThread() - before) / deliveries * 1e6
             # The phase includes a wait after its last delivery.
             lasted = time.monotonic() - began - plan.quiet
             total = meter.memory() / 1024
@@ -86,12 +92,14 @@ def measure(equipment: Equipment, plan: Plan) -> Result:
         opportunistic=equipment.opportunistic,
         tls=equipment.tls,
         storage=equipment.storage,
+        archive=equipment.archive,
         users=plan.users,
         rooms=plan.rooms,
         logIn=logIn,
         idle=idle,
         join=join,
         message=message,
+        messageReactor=messageReactor,
         leave=leave,
         deliveries=deliveries,
         rate=deliveries / lasted,

@@ -32,6 +32,19 @@ class Meter:
         except OSError as e:
             raise BenchmarkFailed(f"cannot read the processor time of process {self._pid}: {e.strerror}") from None
 
+    def mainThread(self) -> float:
+        """
+        Return the CPU time so far of the main thread, which runs the reactor, in seconds.
+
+        @raise BenchmarkFailed: if there is no such process.
+        """
+        path = f"/proc/{self._pid}/task/{self._pid}/schedstat"
+        try:
+            with open(path, encoding="ascii") as file:
+                return int(file.read().split()[0]) / 1e9
+        except OSError as e:
+            raise BenchmarkFailed(f"cannot read {path}: {e.strerror}") from None
+
     def memory(self) -> int:
         """
         Return the proportional set size (Pss) in KiB: private memory and a share of shared pages.

@@ -18,6 +18,7 @@ from typing import Final
 import muccore
 from benchmarks.client import DOMAIN, ROOMS
 from benchmarks.failure import BenchmarkFailed
+from benchmarks.holdmeter import START
 from muccore.net.selfsigned import selfSigned
 
 STARTING: Final = 30.0
@@ -54,6 +55,7 @@ backend = insecure:
 
 [storage]
 affiliations = {storage}
+{archive}
 
 [muc]
 domain = {rooms}
@@ -74,6 +76,7 @@ class Equipment:
     @ivar storage: of the rooms, C{memory} or C{sqlite}.
     @ivar connections: the number of clients.
     @ivar websocket: whether clients connect over WebSocket.
+    @ivar archive: archive the messages of the rooms, in SQLite.
     """
 
     opportunistic: bool
@@ -81,6 +84,7 @@ class Equipment:
     storage: str
     connections: int
     websocket: bool = False
+    archive: bool = False
 
 
 class Server:
@@ -90,14 +94,18 @@ class Server:
     @ivar address: its host and port.
     @ivar pid: its process.
     @ivar tls: the context of its clients, or C{None}.
+    @ivar holds: the file of L{benchmarks.holdmeter}, if that is asked for.
     """
 
     address: tuple[str, int]
     pid: int
     tls: ssl.SSLContext | None = None
+    holds: str
 
-    def __init__(self, equipment: Equipment) -> None:
+    def __init__(self, equipment: Equipment, measuresHolds: bool = False) -> None:
+        """@param measuresHolds: whether it measures for how long its reactor is held."""
         self._equipment = equipment
+        self._measuresHolds = measuresHolds
 
     def __enter__(self) -> Server:
         self._folder = tempfile.TemporaryDirectory(prefix="muccore-benchmark-")
@@ -124,8 +132,10 @@ class Server:
             self.address = keeper.getsockname()
             configuration = folder / "server.cfg"
             configuration.write_text(self._configuration(), encoding="utf-8")
+            self.holds = str(folder / "holds")
+            program = (START, self.holds) if self._measuresHolds else ("from twisted.scripts.twistd import run; run()",)
             command = [
-                *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+                *(sys.executable, "-c", *program),
                 *("--nodaemon", "--pidfile=", f"--logfile={folder / 'server.log'}"),
                 *("muccore", f"--config={configuration}"),
             ]
@@ -154,6 +164,7 @@ class Server:
             # That of _awaitService may still be counted when the first clients connect.
             connections=equipment.connections + 1,
             storage="sqlite:rooms.db" if equipment.storage == "sqlite" else "memory:",
+            archive="archive = sqlite:archive.db" if equipment.archive else "",
         )
 
     def _awaitService(self) -> None:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,8 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import archive, command, server
+from benchmarks import archive, command, holds, server
 from benchmarks.failure import BenchmarkFailed
+from benchmarks.holdmeter import HoldMeter, MeteredPoller
 from benchmarks.load import Load, Plan
 from benchmarks.meter import Meter
 from benchmarks.server import Equipment, Server
@@ -121,6 +123,20 @@ class MeterTests(SynchronousTestCase):
         sum(range(10_000))
         self.assertGreater(meter.cpu(), first)
 
+    def test_mainThread(self) -> None:
+        """The CPU time of other threads is not counted for the main one."""
+        meter = Meter(os.getpid())
+        before, whole = meter.mainThread(), meter.cpu()
+        other = threading.Thread(target=lambda: sum(range(2_000_000)))
+        other.start()
+        other.join()
+        waited = meter.mainThread() - before
+        self.assertLess(waited, (meter.cpu() - whole) / 2)
+        sum(range(2_000_000))
+        # What runs is counted when it stops running.
+        time.sleep(0.001)
+        self.assertGreater(meter.mainThread() - before, waited)
+
     def test_memory(self) -> None:
         """Memory that a process fills is counted."""
         meter = Meter(os.getpid())
@@ -136,6 +152,7 @@ class MeterTests(SynchronousTestCase):
         # Above the highest id that Linux assigns.
         meter = Meter(2**22 + 1)
         self.assertRaises(BenchmarkFailed, meter.cpu)
+        self.assertRaises(BenchmarkFailed, meter.mainThread)
         self.assertRaises(BenchmarkFailed, meter.memory)
 
 
@@ -359,6 +376,14 @@ class CommandTests(SynchronousTestCase):
         for key in ("logIn", "join", "message", "leave", "rate", "total"):
             self.assertGreater(result[key], 0, key)
 
+    def test_archive(self) -> None:
+        """Without an archive and with one, the same is delivered."""
+        printed = json.loads(self.run_("--json", "--archive", "both", "--writes", "on", "--security", "plain"))
+        results = printed["results"]
+        self.assertEqual([(result["archive"], result["deliveries"]) for result in results], [(False, 24), (True, 24)])
+        for result in results:
+            self.assertGreater(result["messageReactor"], 0)
+
     def test_websocket(self) -> None:
         """Over WebSocket the same is delivered, with TLS or without."""
         printed = json.loads(self.run_("--json", "--websocket", "--writes", "on", "--rooms", "one"))
@@ -451,3 +476,49 @@ class ArchiveTests(SynchronousTestCase):
         self.assertEqual(len(pages), len(list(archive.queries(120))))
         for page in pages:
             self.assertRegex(page, rb"^page of 50, .* [0-9.]+ ms$")
+
+
+class AffiliationTests(SynchronousTestCase):
+    """C{python -m benchmarks.affiliations}"""
+
+    def test_figures(self) -> None:
+        """It prints a figure for each size."""
+        command = [sys.executable, "-m", "benchmarks.affiliations", "--members", "3", "12", "--changes", "4"]
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        output = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, timeout=60).stdout
+        self.assertRegex(output, rb"^a change in a room of 3 members +\d+ \xc2\xb5s\n"
+                                 rb"a change in a room of 12 members +\d+ \xc2\xb5s\n$")  # fmt: skip
+
+
+class HoldTests(SynchronousTestCase):
+    """C{python -m benchmarks.holds}, and its meter."""
+
+    def test_longest(self) -> None:
+        """The longest time between two polls is kept, for whoever has the file, until it is reset."""
+
+        class Poller:
+            def poll(self, *args: float) -> list[tuple[float, ...]]:
+                return [args]
+
+        path = self.mktemp()
+        meter = HoldMeter(path)
+        poller = MeteredPoller(Poller(), HoldMeter(path))
+        self.assertEqual(poller.poll(0.5, 3), [(0.5, 3)])
+        meter.longest = 0.0
+        sum(range(500_000))
+        poller.poll()
+        longest = meter.longest
+        self.assertGreater(longest, 0)
+        poller.poll()
+        self.assertEqual(meter.longest, longest)
+
+    def test_figures(self) -> None:
+        """It prints three figures for each of leaving, entering and a message, none of which is zero."""
+        printed = io.StringIO()
+        holds.main(["--users", "6", "--times", "2"], printed.write)
+        title, *lines = printed.getvalue().splitlines()
+        self.assertTrue(title.startswith("room of 6 "), title)
+        self.assertEqual([line[:12].strip() for line in lines], ["leaving", "entering", "a message"])
+        for line in lines:
+            self.assertRegex(line[12:], r"^( +[0-9.]+ ms){3}$")
+            self.assertNotIn(" 0.0 ms", line)
