@@ -152,7 +152,7 @@ def replace(room: Room, held: OccupantSession, request: JoinRequest) -> Occupant
     del occupant.sessions[held.jid], room.sessions[held.jid]
     if seen is not held:
         occupant.primary = seen
-    elif occupant.shown and request.payload == session.presencePayload:
+    if occupant.shown and request.payload == session.presencePayload:
         room.audience.sendToViewers(None, presenceOf(occupant)[True], (occupant,))
     tell(room.extensions.left, room, held)
     return session

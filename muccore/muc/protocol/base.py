@@ -81,6 +81,7 @@ class RoomHandler(Handler):
             address = session.occupant.address
             route.directed.setdefault(address, parse(address))
         heldplaces.takeBack(session, route.deliver)
+        self.pings.watch(room.jid, session, route)
         tell(room.extensions.returned, room, session)
         self.rooms.occupantJoined(room)
 

@@ -74,10 +74,10 @@ class OccupantPings:
         self._watched: set[_Watched] = set()
         self._waiting: dict[str, _Watched] = {}
 
-    def watch(self, room: JID, session: OccupantSession) -> None:
-        """Ping a session that has entered a room, from time to time; L{isWatched} says which ones."""
+    def watch(self, room: JID, session: OccupantSession, route: IRoute) -> None:
+        """Ping a session that has entered a room, or is back in it, from time to time if L{isWatched}."""
         interval = self._interval()
-        if interval:
+        if interval and isWatched(route):
             watched = _Watched(self, room, session)
             self._watched.add(watched)
             self._wheel.schedule(watched, interval)

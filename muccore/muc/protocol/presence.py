@@ -18,7 +18,6 @@ from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.rendering import extractPresencePayload, notInside
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
-from muccore.muc.protocol.ghosts import isWatched
 from muccore.muc.protocol.nicks import requestedNick
 from muccore.muc.service import roomlog
 from muccore.muc.service.rooms import storeFailed
@@ -109,7 +108,8 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
     x = presence.child("x", ns.MUC)
     assert x is not None
     route = handler.parent.routeTo(sender)
-    isNew = sender.full not in room.sessions
+    known = room.sessions.get(sender.full)
+    isNew = known is None or known.held is not None
     room.enter(
         JoinRequest(
             sender,
@@ -126,8 +126,8 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
     )
     handler.rooms.occupantJoined(room)
     session = room.sessions.get(sender.full)
-    if isNew and session is not None and isWatched(route):
-        handler.pings.watch(room.jid, session)
+    if isNew and session is not None:
+        handler.pings.watch(room.jid, session, route)
 
 
 def _payload(handler: RoomHandler, presence: Element, room: Room) -> bytes:

@@ -21,6 +21,7 @@ from tests.muc.muchelpers import (
     configure,
     join,
     leave,
+    mucUser,
     role,
     say,
     sendAdmin,
@@ -238,6 +239,18 @@ class ReturnTests(PlacesTestCase):
             [line for line in summaries(self.romeo) if line.startswith("Juliet")],
             ["Juliet available none/participant jid=juliet@localhost/a show:xa"],
         )
+
+    def test_otherSessionReplaced(self) -> None:
+        """If the place of a session is taken that others do not see, those who see all sessions are told."""
+        self.begin()
+        self.enter("juliet/b", "Juliet", "<show>dnd</show>")
+        self.kill()
+        join(self.client("juliet/b"), "Juliet", "<show>dnd</show>")
+        self.assertNothingReceived(self.romeo)
+        join(self.client("juliet/c"), "Juliet", AWAY)
+        [presence] = self.romeo.received()
+        items = [each.get("jid") for each in mucUser(presence).childElements() if each.name == "item"]
+        self.assertEqual(items, ["juliet@localhost/b", "juliet@localhost/c"])
 
     def test_randomResources(self) -> None:
         """Two sessions with other resources take both places."""

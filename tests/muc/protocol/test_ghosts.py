@@ -81,6 +81,40 @@ class GhostTestCase(RoomTestCase):
         self.send(sender or ping.attributes["to"], f"<iq type='{kind}' id='{id}' to='{ROOM}'>{error}</iq>")
 
 
+class RestartTests(GhostTestCase):
+    """Those who were in the room when the server was killed."""
+
+    def setUp(self) -> None:
+        """Kill the server, and start it again."""
+        super().setUp()
+        server = self.server
+        self.startServer(server.store, occupants=server.occupants, occupantGrace=300)
+        self.component = Component(NAME, self.server.router, self.server.clock)
+        self.server.router.addDomain(self.component)
+        self.component.connect(self.stream)
+
+    def test_back(self) -> None:
+        """Whoever takes the place back is pinged, however that was."""
+        self.send(A, f"<iq type='get' id='p' to='{ROOM}/A'><ping xmlns='{ns.PING}'/></iq>")
+        [result] = self.stream.received()
+        self.assertEqual((result.get("type"), result.get("id")), ("result", "p"))
+        self.assertEqual(self.nextPing().get("to"), A)
+
+    def test_entersAgain(self) -> None:
+        """So is whoever enters again."""
+        self.join(A, "A")
+        self.stream.received()
+        self.assertEqual(self.nextPing().get("to"), A)
+
+    def test_away(self) -> None:
+        """Whoever is away is not pinged, and leaves when the grace time ends."""
+        owner = self.enter("owner")
+        self.wait(INTERVAL)
+        self.assertEqual(self.stream.received(), [])
+        gone = f"A unavailable none/none jid={A} status:Did not return after the server was restarted 333"
+        self.assertReceived(owner, gone)
+
+
 class PingTests(GhostTestCase):
     """Who is pinged, and when."""
 
