@@ -54,8 +54,8 @@ class PlacesTestCase(TestCase):
         self.addCleanup(lambda: [client.abort() for client in self.clients])
         await self.enterAll(self.clients)
         # Several times as long as it has taken now, however busy the machine is.
-        grace = 2 + 5 * (time.monotonic() - begun)
-        seconds = f"{grace:.0f} s"
+        self.grace = 2 + 5 * (time.monotonic() - begun)
+        seconds = f"{self.grace:.0f} s"
         self.server.configure(muc={"occupant_grace": seconds}, stream_management={"resume_timeout": seconds})
 
     async def enterAll(self, clients: list[ViewingClient]) -> None:
@@ -164,7 +164,7 @@ class KilledTests(PlacesTestCase):
             # The grace time has begun with the start; nobody may be left in doubt.
             names = {client.user for client in away}
             for client in back:
-                await client.until(lambda client=client, names=names: not names & set(client.view))
+                await client.until(lambda client=client, names=names: not names & set(client.view), self.grace)
             await self.settle(back, f"alone {round}")
             for client in back:
                 expected = {each.user for each in away if each.room == client.room and each not in leaving}
@@ -227,7 +227,7 @@ class RestartTests(PlacesTestCase):
             self.assertEqual((client.joins, client.leaves), (Counter(), Counter()), client.user)
         for client in back:
             names = {each.user for each in away}
-            await client.until(lambda client=client, names=names: not names & set(client.view))
+            await client.until(lambda client=client, names=names: not names & set(client.view), self.grace)
         truth = await self.views()
         await self.settle(back, "views")
         for client in back:

@@ -113,12 +113,12 @@ class ViewingClient:
         """Send a self-ping (XEP-0410)."""
         self.send(f"<iq type='get' id='ping' to='{self.room}/{self.user}'><ping xmlns='{ns.PING}'/></iq>")
 
-    def until(self, condition: Any) -> Deferred[None]:
-        """Wait for a condition."""
+    def until(self, condition: Any, more: float = 0) -> Deferred[None]:
+        """Wait for a condition, for some more seconds than usual."""
         waiting: Deferred[None] = Deferred()
         self._waiting.append((condition, waiting))
         self._check()
-        return waiting.addTimeout(TIMEOUT, reactor)
+        return waiting.addTimeout(TIMEOUT + more, reactor)
 
     def _check(self) -> None:
         for each in list(self._waiting):
