@@ -120,6 +120,7 @@ class ResumptionTests(SlixmppTests):
         seen anything of it.
         """
         await self.asyncioThread.run(self.resume())
+        await self.server.logged("session-resumed from 127.0.0.1: romeo@localhost/slixmpp by SCRAM-SHA-256, TLSv1.3")
         self.assertEqual(self.server.unexpectedLines, [])
 
     async def resume(self) -> None:
@@ -152,7 +153,6 @@ class ResumptionTests(SlixmppTests):
         self.assertEqual(told, [("Romeo", "By whose direction"), ("Juliet", "Romeo?"), ("Romeo", "Here")])
         self.assertEqual((romeo.socket.version(), romeo.failures), ("TLSv1.3", []))
         self.assertTrue(juliet.presences.empty())
-        await self.server.logged("session-resumed from 127.0.0.1: romeo@localhost/slixmpp by SCRAM-SHA-256, TLSv1.3")
 
 
 class LogInTests(SlixmppTests):
