@@ -150,7 +150,9 @@ class Rendered:
         """Render a stanza, which must not be changed from now on, without its own C{to}."""
         parts: list[str] = []
         _write(element, parts, ns.CLIENT, "to")
-        return cls(parts[0].encode("utf-8"), "".join(parts[1:]).encode("utf-8"), element)
+        head = parts[0]
+        parts[0] = ""
+        return cls(head.encode("utf-8"), "".join(parts).encode("utf-8"), element)
 
     @property
     def name(self) -> str:

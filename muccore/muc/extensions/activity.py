@@ -56,11 +56,6 @@ class Activity:
         hour = int(now // _HOUR)
         return cls(hour + 1, hour)
 
-    @property
-    def end(self) -> float:
-        """When the present hour ends, in seconds since the epoch."""
-        return (self.hour + 1) * _HOUR
-
     def advance(self, now: float) -> bool:
         """Go on to the present hour. If the clock was set back, the hour is extended. Return whether it is another."""
         hours = int(now // _HOUR) - self.hour
@@ -93,7 +88,7 @@ class ActivityIndicator(RoomExtension):
             if not isinstance(child, str) and child.uri == ns.CORRECTION:
                 return
         activity: Activity = room.volatile.get(self.name) or self._activity(room)
-        if message.when >= activity.end and activity.advance(message.when):
+        if message.when // _HOUR > activity.hour and activity.advance(message.when):
             self._store(room, activity)
         activity.count += 1
 

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.room import Room
 from muccore.muc.model.storing import isArchived
@@ -11,6 +14,8 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import escapeAttribute
 from muccore.xmpp.specs import Spec
+
+_STAMP: Final = b"<stanza-id xmlns='%s' id='%%s' by='%%s'/>" % ns.STANZA_ID.encode()
 
 
 class StanzaIds(RoomExtension):
@@ -27,5 +32,9 @@ class StanzaIds(RoomExtension):
         """
         if room.settings.logged and not isArchived(message):
             return b""
-        by = escapeAttribute(room.jid.bare)
-        return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{id}' by='{by}'/>".encode()
+        return _STAMP % (id.encode(), _by(room.jid.bare))
+
+
+@lru_cache
+def _by(room: str) -> bytes:
+    return escapeAttribute(room).encode()

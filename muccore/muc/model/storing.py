@@ -15,8 +15,7 @@ from muccore.muc.model.retractions import isRetraction
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 
-_BODY: Final = (ns.CLIENT, "body")
-_SPOKEN: Final = frozenset({_BODY, (ns.HINTS, "store")})
+_SPOKEN: Final = frozenset({(ns.CLIENT, "body"), (ns.HINTS, "store")})
 _CONTENT: Final = _SPOKEN | {(ns.CLIENT, "subject")}
 _NO_STORE: Final = (ns.HINTS, "no-store")
 _NO_PERMANENT_STORE: Final = (ns.HINTS, "no-permanent-store")
@@ -24,8 +23,8 @@ _NO_PERMANENT_STORE: Final = (ns.HINTS, "no-permanent-store")
 
 def isKept(message: Element) -> bool:
     """Whether the history keeps a message: it has a body, and its sender does not mind; or it is a retraction."""
-    names = _names(message)
-    return (_BODY in names and _NO_STORE not in names) or isRetraction(message)
+    isWanted = message.child("body") is not None and message.child("no-store", ns.HINTS) is None
+    return isWanted or isRetraction(message)
 
 
 def isRemembered(message: Element) -> bool:
