@@ -13,7 +13,6 @@ import random
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from twisted.internet.task import react
 from twisted.python.filepath import FilePath
 
 from muccore.interfaces import ArchiveItem, ArchiveQuery
+from muccore.muc.model.roommessage import randomIds
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.xmpp.rendering import Rendered
 
@@ -33,17 +33,24 @@ WORDS: Final = 30_000
 _PRINTED: Final = "{:<64}{:>12}"
 
 
-def makeItems(count: int) -> Iterator[ArchiveItem]:
-    """Make messages a second apart, of three to ten words."""
+def makeItems(count: int, group: int) -> Iterator[ArchiveItem]:
+    """
+    Make messages a second apart, of three to ten words.
+
+    @param group: how many at a time have ids as rooms make them in a moment.
+    """
     source = random.Random(1)
     vocabulary = [f"word{n}" for n in range(WORDS)]
     weights = [1 / (n + 1) for n in range(WORDS)]
+    place = 0
+    ids = randomIds(lambda: float(place // group))
     for start in range(0, count, 1000):
         chosen = iter(source.choices(vocabulary, weights, k=10_000))
         for n in range(start, min(start + 1000, count)):
+            place = n
             person = source.randrange(PEOPLE)
             text = " ".join([next(chosen) for _ in range(source.randint(3, 10))])
-            id = str(uuid.UUID(int=source.getrandbits(128), version=4))
+            id = next(ids)
             tail = (
                 f" type='groupchat' id='{id[::-1]}' from='{ROOM}/nick{person}' xml:lang='en'><body>{text}</body>"
                 f"<occupant-id xmlns='urn:xmpp:occupant-id:0' id='{id * 2}'/>"
@@ -56,7 +63,7 @@ def makeItems(count: int) -> Iterator[ArchiveItem]:
 async def fill(store: SQLiteArchive, count: int, group: int) -> float:
     """Append messages, each by a call of its own. Return the CPU time of one, in seconds."""
     spent = 0.0
-    later = makeItems(count)
+    later = makeItems(count, group)
     for start in range(0, count, 20_000):
         items = [next(later) for _ in range(min(20_000, count - start))]
         begun = time.process_time()
