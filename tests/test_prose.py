@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = (".ci", "benchmarks", "docs", "etc", "muccore", "tests", "twisted")
 EXEMPT = frozenset([Path(__file__), ROOT / "tests" / "scenarios" / "muc_members_only_deregister.scs"])
 """The second is taken over as it is."""
-SUFFIXES = frozenset([".cfg", ".conf", ".md", ".py", ".scs", ".service", ""])
+SUFFIXES = frozenset([".cfg", ".conf", ".md", ".py", ".scs", ".service", ".txt", ""])
 PRONOUN = re.compile(r"\b([Hh]e|[Hh]is|[Hh]im|[Hh]imself)\b")
 
 

@@ -136,4 +136,6 @@ def main(requirements: str, text: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m muccore.tools.requirementscheck REQUIREMENTS TEXT")
     sys.exit(main(*sys.argv[1:]))

@@ -85,7 +85,7 @@ class ActivityIndicator(RoomExtension):
         if not message.kept or message.delayed:
             return
         for child in message.message.children:
-            if not isinstance(child, str) and child.uri == ns.CORRECTION:
+            if not isinstance(child, str) and child.uri == ns.CORRECT:
                 return
         activity: Activity = room.volatile.get(self.name) or self._activity(room)
         if message.when // _HOUR > activity.hour and activity.advance(message.when):

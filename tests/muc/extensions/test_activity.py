@@ -116,7 +116,7 @@ class IndicatorTests(RoomTestCase):
         self.later(1)
         say(self.owner, "counts")
         sendGroupchat(self.owner, "<composing xmlns='http://jabber.org/protocol/chatstates'/>")
-        sendGroupchat(self.owner, f"<body>x</body><replace xmlns='{ns.CORRECTION}' id='1'/>")
+        sendGroupchat(self.owner, f"<body>x</body><replace xmlns='{ns.CORRECT}' id='1'/>")
         sendGroupchat(self.owner, f"<body>x</body><delay xmlns='{ns.DELAY}' from='o@x' stamp='2002-10-13T23:58:37Z'/>")
         setSubject(self.owner, "x")
         self.owner.sends(f"<message type='chat' to='{ROOM}/Owner'><body>x</body></message>")
