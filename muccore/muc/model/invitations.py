@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from muccore.muc.model.userrates import UserRates, dropOldest
+from muccore.muc.model.userrates import UserRates
 from muccore.xmpp.jid import JID
 
 BURST: Final = 100
@@ -15,6 +15,9 @@ BURST: Final = 100
 
 RATE: Final = 0.2
 """Further invitations of one user, per second."""
+
+REMEMBERED: Final = 250
+"""Invitations that can be declined; the oldest are forgotten."""
 
 _REFUSAL: Final = "You have invited too many users; try again later."
 
@@ -40,7 +43,8 @@ class SentInvitations:
         key = invited.bare, address
         self._inviters.pop(key, None)
         self._inviters[key] = inviter
-        dropOldest(self._inviters)
+        if len(self._inviters) > REMEMBERED:
+            del self._inviters[next(iter(self._inviters))]
 
     def decline(self, invited: JID, address: str) -> str | None:
         """The bare JID of who invited a user under an address; C{None} if nobody has, or that was declined already."""

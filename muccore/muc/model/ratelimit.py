@@ -36,14 +36,15 @@ class RateLimit:
     def __len__(self) -> int:
         return len(self._full)
 
-    def take(self, key: str, now: float) -> float:
+    def take(self, key: str, now: float, times: int = 1) -> float:
         """
-        Use the allowance of one once, if it is not used up.
+        Use the allowance of one, if so much of it is left.
 
         @param now: the time, in seconds. If it was set back, nobody waits longer than C{period}.
-        @return: 0, or the seconds until the next time; nothing is used then.
+        @param times: how often they do it. More than C{count} never fit.
+        @return: 0, or the seconds until they may; nothing is used then.
         """
-        table, step = self._full, self.period / self.count
+        table, step = self._full, self.period / self.count * times
         full = min(table.get(key, now), now + self.period)
         late = max(full, now) + step - (now + self.period)
         if late > _NEGLIGIBLE:

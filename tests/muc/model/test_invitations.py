@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.invitations import SentInvitations
-from muccore.muc.model.userrates import REMEMBERED
+from muccore.muc.model.invitations import REMEMBERED, SentInvitations
 from muccore.xmpp.jid import parse
 
 

@@ -28,6 +28,13 @@ class RateLimitTests(SynchronousTestCase):
         self.assertEqual(limit.take("b", 1000), 0)
         self.assertEqual([limit.take("a", now) for now in (1019, 1020, 1020, 1080, 1080)], [1, 0, 20, 0, 0])
 
+    def test_times(self) -> None:
+        """Several at once are taken together or not at all."""
+        limit = RateLimit(3, PERIOD)
+        found = [limit.take("a", now, times) for now, times in ((1000, 2), (1000, 2), (1000, 1), (1000, 3), (1060, 3))]
+        self.assertEqual(found, [0, 20, 0, 60, 0])
+        self.assertGreater(limit.take("b", 1000, 4), 0)
+
     def test_clockSetBack(self) -> None:
         """Nobody waits longer than a period."""
         limit = RateLimit(1, PERIOD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.userrates import REMEMBERED, UserRates
+from muccore.muc.model.userrates import UserRates
 from muccore.xmpp.errors import StanzaError
 
 
@@ -31,12 +31,3 @@ class RateTests(SynchronousTestCase):
         self.now = 10.0
         self.rates.admit("a@x")
         self.assertRefused("a@x")
-
-    def test_remembered(self) -> None:
-        """The rates of the latest users are known."""
-        self.rates.admit("a@x", 3)
-        self.assertRefused("a@x")
-        for n in range(REMEMBERED):
-            self.rates.admit(f"u{n}@x", 3)
-        self.rates.admit("a@x")
-        self.assertRefused(f"u{REMEMBERED - 1}@x")
