@@ -117,7 +117,7 @@ class KilledTests(PlacesTestCase):
         self.server.signal("KILL")
         self.assertEqual(await self.server.ended(), -signal.SIGKILL)
         talking.stop()
-        await gatherResults([client.lost() for client in self.clients if client.stream is not None])
+        await gatherResults([client.lost() for client in self.clients])
         await self.server.start()
 
     async def test_killed(self) -> None:

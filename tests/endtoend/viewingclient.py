@@ -3,29 +3,22 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 
-from muccore.stream.parser.parser import StanzaParser
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
-from tests.endtoend.clients import HEADER
+from tests.endtoend.reconnectingclient import ReconnectingClient
 from tests.endtoend.serverprocess import TIMEOUT
-
-SM = f"xmlns='{ns.STREAM_MANAGEMENT}'"
 
 Seen = tuple[str, str, int]
 """Affiliation, role, and the number in the status of an occupant."""
 
 
-class ViewingClient:
+class ViewingClient(ReconnectingClient):
     """
     A client in one room, which it enters under its name.
 
@@ -41,10 +34,8 @@ class ViewingClient:
     """
 
     def __init__(self, user: str, room: str, resumable: bool = False) -> None:
-        """@param resumable: whether to use stream management."""
-        self.user = user
+        super().__init__(user, resumable)
         self.room = room
-        self.resumable = resumable
         self.view: dict[str, Seen] = {}
         self.inside = False
         self.joins: Counter[str] = Counter()
@@ -52,44 +43,23 @@ class ViewingClient:
         self.messages: list[str] = []
         self.pings: list[str] = []
         self.sent = 0
-        self.id: str | None = None
-        self.handled = 0
         self.resumed = self.believing = False
-        self.stream: _Stream | None = None
         self._waiting: list[tuple[Any, Deferred[None]]] = []
 
-    def connect(self, port: int) -> Deferred[None]:
-        """Log in, and resume the session if there is one to be resumed; otherwise what was known is forgotten."""
-        self.stream = stream = _Stream(self)
-        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port, timeout=TIMEOUT)
-        connecting: Deferred[Any] = connectProtocol(endpoint, stream)
-        return connecting.addCallback(lambda _: stream.ready).addTimeout(TIMEOUT, reactor)
-
-    def bound(self) -> None:
+    def sessionBegan(self) -> None:
         """A new session is outside, or believes otherwise."""
         self.resumed = False
         if not self.believing:
             self.view.clear()
             self.inside = False
 
-    def lost(self) -> Deferred[None]:
-        """Wait until the connection is lost."""
-        assert self.stream is not None
-        return self.stream.gone.addTimeout(TIMEOUT, reactor)
-
-    def abort(self) -> None:
-        """Reset the connection."""
-        if self.stream is not None and self.stream.transport is not None:
-            self.stream.transport.abortConnection()
-
-    def send(self, text: str) -> None:
-        """Send XML, if there is a connection."""
-        if self.stream is not None and self.stream.connected:
-            self.stream.transport.write(text.encode())
+    def sessionResumed(self, handled: int) -> None:
+        """Remember it."""
+        self.resumed = True
 
     def enter(self) -> Deferred[None]:
         """Enter the room, and wait until everything was received."""
-        self.send(f"<presence to='{self.room}/{self.user}'><x xmlns='{ns.MUC}'/>{self.status()}</presence>")
+        self.write(f"<presence to='{self.room}/{self.user}'><x xmlns='{ns.MUC}'/>{self.status()}</presence>")
         return self.until(lambda: self.inside)
 
     def status(self) -> str:
@@ -99,19 +69,19 @@ class ViewingClient:
     def changeStatus(self) -> None:
         """Change the presence."""
         self.sent += 1
-        self.send(f"<presence to='{self.room}/{self.user}'>{self.status()}</presence>")
+        self.write(f"<presence to='{self.room}/{self.user}'>{self.status()}</presence>")
 
     def leave(self) -> None:
         """Leave the room."""
-        self.send(f"<presence type='unavailable' to='{self.room}/{self.user}'/>")
+        self.write(f"<presence type='unavailable' to='{self.room}/{self.user}'/>")
 
     def say(self, text: str) -> None:
         """Send a message to the room."""
-        self.send(f"<message to='{self.room}' type='groupchat'><body>{text}</body></message>")
+        self.write(f"<message to='{self.room}' type='groupchat'><body>{text}</body></message>")
 
     def ping(self) -> None:
         """Send a self-ping (XEP-0410)."""
-        self.send(f"<iq type='get' id='ping' to='{self.room}/{self.user}'><ping xmlns='{ns.PING}'/></iq>")
+        self.write(f"<iq type='get' id='ping' to='{self.room}/{self.user}'><ping xmlns='{ns.PING}'/></iq>")
 
     def until(self, condition: Any, more: float = 0) -> Deferred[None]:
         """Wait for a condition, for some more seconds than usual."""
@@ -128,7 +98,6 @@ class ViewingClient:
 
     def stanzaReceived(self, element: Element) -> None:
         """Update the view."""
-        self.handled += 1
         if element.name == "presence" and element.get("type") != "error":
             self._presenceReceived(element)
         elif element.name == "message":
@@ -163,83 +132,3 @@ class ViewingClient:
             self.joins[nick] += 1
         number = int(status.text()) if status is not None else 0
         self.view[nick] = (item.attributes["affiliation"], item.attributes["role"], number)
-
-
-class _Stream(Protocol):
-    """One stream of a client."""
-
-    transport: Any = None
-
-    def __init__(self, client: ViewingClient) -> None:
-        self.ready: Deferred[None] = Deferred()
-        self.gone: Deferred[None] = Deferred()
-        self._client = client
-        self._parser = StanzaParser()
-        self._parser.stanzaSize = 1 << 20
-        self._bound = False
-
-    def connectionMade(self) -> None:
-        """Open the stream."""
-        self._write(HEADER)
-
-    def _write(self, text: str) -> None:
-        self.transport.write(text.encode())
-
-    def dataReceived(self, data: bytes) -> None:
-        """Take the next step of the login, or hand stanzas over."""
-        for element in self._parser.feed(data):
-            if isinstance(element, Element):
-                self._elementReceived(element)
-
-    def _elementReceived(self, element: Element) -> None:
-        client = self._client
-        if element.uri == ns.CLIENT:
-            if self._bound:
-                client.stanzaReceived(element)
-            elif element.get("id") == "b":
-                client.bound()
-                if client.resumable:
-                    self._write(f"<enable {SM} resume='true'/>")
-                else:
-                    self._begin()
-        elif element.uri == ns.STREAM_MANAGEMENT:
-            self._managementReceived(element)
-        elif element.child("mechanisms", ns.SASL) is not None:
-            password = base64.b64encode(f"\0{client.user}\0secret".encode()).decode("ascii")
-            self._write(f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>{password}</auth>")
-        elif element.name == "success":
-            self._parser.restart()
-            self._write(HEADER)
-        elif element.child("bind", ns.BIND) is not None:
-            if client.id is not None:
-                self._write(f"<resume {SM} previd='{client.id}' h='{client.handled}'/>")
-            else:
-                self._bind()
-
-    def _bind(self) -> None:
-        self._write(f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'><resource>r</resource></bind></iq>")
-
-    def _managementReceived(self, element: Element) -> None:
-        client = self._client
-        if element.name == "enabled":
-            client.id = element.get("id")
-            client.handled = 0
-            self._begin()
-        elif element.name == "resumed":
-            client.resumed = True
-            self._begin()
-        elif element.name == "failed":
-            client.id = None
-            self._bind()
-        elif element.name == "r":
-            self._write(f"<a {SM} h='{client.handled}'/>")
-
-    def _begin(self) -> None:
-        self._bound = True
-        self.ready.callback(None)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fire C{gone}."""
-        if not self.ready.called:
-            self.ready.errback(Failure(AssertionError(f"{self._client.user} was disconnected")))
-        self.gone.callback(None)
