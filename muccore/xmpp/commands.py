@@ -225,7 +225,7 @@ class Commands(Generic[T]):
         submission = dataforms.find(element)
         if id is None and action == "execute" and (submission is None or not command.stages):
             return execution.advance(())
-        if id is None and submission is None:
+        if id is None and (submission is None or not command.stages):
             raise refusal("bad-action", f"There is no session in which to {action}.")
         return execution.goOn(action, submission)
 

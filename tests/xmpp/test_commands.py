@@ -288,6 +288,7 @@ class ErrorTests(CommandTestCase):
             self.assertRefused("bad-action", action=action)
         self.assertRefused("bad-action", submission(dish="soup"), action="prev")
         self.assertRefused("bad-action", submission(dish="soup"), action="cancel")
+        self.assertRefused("bad-action", submission(), node="greet", action="complete")
         for stage, bad in ((0, ("prev", "complete")), (1, ("complete",)), (2, ("next",))):
             answer = self.go(stage)
             for action in bad:
