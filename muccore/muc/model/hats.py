@@ -125,11 +125,14 @@ def assignment(room: Room, account: str, uri: str) -> Rows:
     """
     What gives a user a hat; empty if they have it.
 
-    @raise StanzaError: C{resource-constraint} if they have, or the room has assigned, too many.
+    @raise StanzaError: C{resource-constraint} if they have, or the room has assigned, too many; C{not-acceptable} for a
+        domain, unless it is in the room itself.
     """
     assigned, key = room.states.get(_ASSIGNED, {}), _key(account, uri)
     if key in assigned:
         return {}
+    if "@" not in account and not room.occupants.ofAccount(account):
+        raise StanzaError("not-acceptable", text="Only users can have hats, not domains.")
     if len(hatsOf(room, account)) >= WORN_LIMIT:
         raise StanzaError("resource-constraint", "cancel", f"A user can have {WORN_LIMIT} hats.")
     if len(assigned) >= ASSIGNED_LIMIT:

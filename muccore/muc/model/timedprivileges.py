@@ -140,12 +140,15 @@ def planMute(room: Room, actor: JID, user: JID, until: float, reason: str | None
     @param actor: the requester's full JID.
     @param user: a bare JID.
     @raise StanzaError: as for taking voice for good (XEP-0045 §8.4), which admins may do from outside the room, too;
-        C{conflict} for oneself; C{resource-constraint} if there are too many.
+        C{conflict} for oneself; C{not-acceptable} for a domain, unless it is in the room itself;
+        C{resource-constraint} if there are too many.
     """
     if user.bare == actor.bare:
         raise StanzaError("conflict", text="You cannot mute yourself.")
     ownRole, own = _standing(room, actor)
     present = _occupants(room, user)
+    if not user.local and not present:
+        raise StanzaError("not-acceptable", text="Only users can be muted, not domains.")
     affiliation = room.affiliations.get(user)
     change = PrivilegeChange(privilegechanges.actorOf(room, actor))
     for role in [each.role for each in present] or [initialRole(affiliation, room.settings.moderated)]:

@@ -253,6 +253,8 @@ class HatTests(RoomTestCase):
         for name in ("destroy", "assign", "unassign"):
             command(self.juliet, name, jid="paris@localhost", uri=SCRIBE)
             self.assertReceived(self.juliet, "error q modify bad-request")
+        command(self.juliet, "assign", jid="localhost", uri=TEACHER)
+        self.assertEqual(self.note(self.juliet), "Only users can have hats, not domains.")
         command(self.juliet, "unassign", jid="juliet@localhost", uri=TEACHER)
         self.assertEqual(self.note(self.juliet), "This user does not have this hat.")
         self.assertEqual(self.storedRecord(), stored)

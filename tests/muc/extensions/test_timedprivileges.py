@@ -6,11 +6,14 @@ from __future__ import annotations
 from muccore.muc.extensions import standardExtensions
 from muccore.muc.extensions.timedprivileges import RETRY
 from muccore.muc.model import invitations, timedprivileges
+from muccore.routing.component import Component
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
+from muccore.testing.inmemory import Client, parseStanza
 from tests.muc.extensions.timedhelpers import DAY, HOUR, TimedTestCase
 from tests.muc.muchelpers import (
     ROOM,
+    X,
     affiliation,
     codesOf,
     configure,
@@ -341,6 +344,18 @@ class MuteTests(TimedTestCase):
         join(self.client("tybalt/b"), "Prince")
         self.do("mute", occupant="Tybalt")
         self.assertEqual([self.voice(), self.voice("Prince")], ["visitor", "visitor"])
+
+    def test_domain(self) -> None:
+        """A domain cannot be muted, which would mute nobody; a component that is in the room can."""
+        self.execute(self.juliet, "mute", jid="localhost")
+        self.assertEqual(self.failure(self.juliet), "Only users can be muted, not domains.")
+        self.assertNothingTimed()
+        bridge = Component("bridge.localhost", self.server.router, self.server.clock)
+        self.server.router.addDomain(bridge)
+        bridge.connect(Client(bridge.name))
+        bridge.stanzaReceived(parseStanza(f"<presence from='{bridge.name}' to='{ROOM}/Bot'>{X}</presence>"))
+        self.do("mute", occupant="Bot")
+        self.assertEqual(self.voice("Bot"), "visitor")
 
 
 class EndTests(TimedTestCase):
