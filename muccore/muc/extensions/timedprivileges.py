@@ -31,7 +31,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 
 RETRY: Final = 60
-"""Seconds after which an end that the store has refused is tried again."""
+"""Seconds after which an end is tried again that the store has refused, or that came while the room was loaded."""
 
 _SLACK: Final = 64
 """Obsolete entries of the heap that are left in it, besides as many as there are rooms."""
@@ -120,11 +120,16 @@ class TimedPrivileges(RoomExtension):
             deadline, bare = heappop(self._heap)
             if self._deadlines.get(bare) == deadline:
                 del self._deadlines[bare]
-                ending.append(self.service.rooms.live.get(bare))
+                ending.append(bare)
         self._setTimer()
-        for room in ending:
+        rooms = self.service.rooms
+        for bare in ending:
+            room = rooms.live.get(bare)
             if room is not None:
                 self._end(room)
+            elif bare in rooms.opening():
+                # What ended was looked for already, but another extension still prepares the room.
+                self._await(bare, now + RETRY)
 
     def _end(self, room: Room) -> None:
         changes = []

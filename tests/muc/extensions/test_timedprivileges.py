@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from muccore.muc.extensions import standardExtensions
 from muccore.muc.extensions.timedprivileges import RETRY
 from muccore.muc.model import invitations, timedprivileges
+from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.room import Room
 from muccore.routing.component import Component
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
@@ -27,6 +31,19 @@ from tests.muc.muchelpers import (
 )
 
 OVER = "room normal body:room@conference.localhost: "
+
+
+class SlowExtension(RoomExtension):
+    """Prepares a room for as long as C{prepared} does not fire."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.prepared: Deferred[None] = Deferred()
+
+    def loading(self, room: Room) -> Deferred[None]:
+        """Wait."""
+        return self.prepared
 
 
 class BanTests(TimedTestCase):
@@ -458,6 +475,22 @@ class EndTests(TimedTestCase):
         self.advance(RETRY)
         self.assertReceived(tybalt, OVER + "The ban is over. item tybalt@localhost none reason=The ban is over. 101")
         self.enter(tybalt)
+
+    def test_loadsSlowly(self) -> None:
+        """What ends while another extension still prepares the room ends after it was loaded."""
+        self.do("ban", jid="tybalt@localhost")
+        slow = SlowExtension()
+        self.restart(extensions=[*standardExtensions(defaultOptions()), slow])
+        self.advance(HOUR - 1)
+        paris = self.client("paris")
+        join(paris, "Paris")
+        self.advance(1)
+        self.assertNotIn(ROOM, self.server.muc.rooms.live)
+        slow.prepared.callback(None)
+        self.assertIn(ROOM, self.server.muc.rooms.live)
+        self.advance(RETRY)
+        self.assertAffiliation(None, "tybalt@localhost")
+        self.assertNothingTimed()
 
     def test_storeFails(self) -> None:
         """If the store refuses the end, nothing is announced, and it is tried again."""

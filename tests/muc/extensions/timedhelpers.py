@@ -67,11 +67,11 @@ class TimedTestCase(RoomTestCase):
         """Let time pass."""
         self.server.clock.advance(seconds)
 
-    def restart(self) -> None:
-        """Start the server again, with the same store; the time stays."""
+    def restart(self, **options: Any) -> None:
+        """Start the server again, with the same store, and perhaps other options; the time stays."""
         now, old = self.server.clock.seconds(), self.server
         self.successResultOf(old.muc.shutDown(False))
-        self.startServer(old.store)
+        self.startServer(old.store, **options)
         self.server.clock.advance(now - self.server.clock.seconds())
 
     def assertAffiliation(self, expected: str | None, jid: str) -> None:
