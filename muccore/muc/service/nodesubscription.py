@@ -7,7 +7,7 @@ events keep them up to date, and they are requested again from time to time and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -74,6 +74,8 @@ class NodeSubscription:
         self.service = service
         self.node = node
         self.ids: set[str] = set()
+        # The items requested so far; events change these as well. The same as ids, if none are being requested.
+        self._requested = self.ids
         self._domain = domain
         self._added = added
         self._call: IDelayedCall | None = None
@@ -94,21 +96,23 @@ class NodeSubscription:
         self._call = self._domain.clock.callLater(delay, self._fetch)
 
     def _fetch(self) -> None:
-        def done(result: set[str] | Failure) -> None:
+        def done(result: Failure | None) -> None:
             if self._stopped:
                 return
+            found, self._requested = self._requested, self.ids
             if isinstance(result, Failure):
                 self._failed(result)
             else:
-                self._fetched(result)
+                self._fetched(found)
 
         Deferred.fromCoroutine(self._subscribeAndRequest()).addBoth(done)
 
-    async def _subscribeAndRequest(self) -> set[str]:
+    async def _subscribeAndRequest(self) -> None:
         payload = Element((ns.PUBSUB, "pubsub"))
         payload.add("subscribe", node=self.node, jid=self._domain.name)
         await self._domain.request(_Request("set", self.service, payload))
-        found: set[str] = set()
+        seen: set[str] = set()
+        self._requested = set()
         after: str | None = None
         while True:
             payload = Element((ns.PUBSUB, "pubsub"))
@@ -119,11 +123,10 @@ class NodeSubscription:
                 page.add("after", text=after)
             answer = await self._domain.request(_Request("get", self.service, payload))
             ids, after = _page(answer)
-            if self._stopped or not set(ids) - found or len(found) + len(ids) > LIMIT:
-                return found | set(ids[: LIMIT - len(found)])
-            found.update(ids)
-            if after is None:
-                return found
+            _add(self._requested, ids)
+            if after is None or self._stopped or seen.issuperset(ids) or len(seen) + len(ids) > LIMIT:
+                return
+            seen.update(ids)
 
     def _fetched(self, found: set[str]) -> None:
         new = found - self.ids
@@ -133,7 +136,7 @@ class NodeSubscription:
                 node=self.node, service=self.service.full, count=len(found),
             )  # fmt: skip
         self._failures = 0
-        self.ids = found
+        self.ids = self._requested = found
         self._again(REFRESH)
         if new:
             self._added(new)
@@ -163,16 +166,25 @@ class NodeSubscription:
                 for item in child.childElements():
                     id = item.get("id") or ""
                     if item.name == "retract":
-                        self.ids.discard(id)
+                        for known in (new, self.ids, self._requested):
+                            known.discard(id)
                     elif item.name == "item" and 0 < len(id) <= ID_LIMIT:
                         new.add(id)
             elif child.name in ("purge", "delete"):
-                self.ids.clear()
-        new = set(islice(new - self.ids, max(0, LIMIT - len(self.ids))))
-        if new:
-            self.ids |= new
-            self._added(new)
+                for known in (new, self.ids, self._requested):
+                    known.clear()
+        added = _add(self.ids, new)
+        _add(self._requested, new)
+        if added:
+            self._added(added)
         return bool(ours)
+
+
+def _add(known: set[str], ids: Iterable[str]) -> set[str]:
+    """Add ids to a set, up to L{LIMIT}; return those that are new."""
+    new = set(islice((id for id in ids if id not in known), max(0, LIMIT - len(known))))
+    known |= new
+    return new
 
 
 def _page(answer: Element) -> tuple[list[str], str | None]:

@@ -76,6 +76,24 @@ class NodeSubscriptionTests(SynchronousTestCase):
         self.assertTrue(self.event("purge"))
         self.assertEqual((self.subscription.ids, len(self.added)), (set(), 1))
 
+    def test_eventsBetweenPages(self) -> None:
+        """What events say while further pages are requested holds: pages that came before do not undo it."""
+        self.advance()
+        self.added.clear()
+        self.pubsub.items = ["a", "b", "c", "g"]
+        self.pubsub.pageSize = 2
+        first, second = Deferred[None](), Deferred[None]()
+        self.pubsub.waiting = first
+        self.advance(REFRESH)
+        self.pubsub.waiting = second
+        first.callback(None)
+        self.assertTrue(self.event("items <retract id='a'/><item id='d'/><item id='e'/><retract id='e'/>"))
+        self.assertEqual(self.added, [{"d"}])
+        second.callback(None)
+        self.assertEqual((self.subscription.ids, self.added), ({"b", "c", "d", "g"}, [{"d"}, {"g"}]))
+        self.event("items <retract id='b'/>")
+        self.assertEqual(self.subscription.ids, {"c", "d", "g"})
+
     def test_otherEvents(self) -> None:
         """Those of other nodes, and other messages, are not its own."""
         self.advance()
