@@ -57,11 +57,12 @@ def standardExtensions(
         *archives,
         *audits,
         Hats(),
+        # Before what changes affiliations of a room that is being loaded.
+        AffiliationVersions(),
         TimedPrivileges(),
         AdHocCommands(),
         ModeratedRetraction(),
         VCards(),
-        AffiliationVersions(),
         UniqueNames(),
         Correction(),
         MembershipRequests(),

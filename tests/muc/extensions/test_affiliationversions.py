@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.interfaces import RoomRecord
 from muccore.muc.extensions import affiliationversions
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.protocol.admin import visibleLists
+from muccore.testing.doubles import FailingRoomStore
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -20,6 +25,8 @@ from tests.muc.muchelpers import (
     affiliation,
     codesOf,
     configure,
+    execute,
+    form,
     join,
     leave,
     mucUser,
@@ -73,6 +80,21 @@ class Entry:
         chain = [mavOf(each) for each in self.answers if each.get("type") is None]
         self.since = chain[0][0] if chain and chain[0] is not None else None
         self.chain = chain
+
+
+class UnorderedRooms(FailingRoomStore):
+    """A store that returns rows in the opposite order, as it may."""
+
+    def load(self, room: str) -> Deferred[RoomRecord | None]:
+        """See L{IRoomStore.load<muccore.interfaces.IRoomStore.load>}."""
+
+        def reverse(record: RoomRecord | None) -> RoomRecord | None:
+            if record is None:
+                return None
+            states = {name: dict(reversed(rows.items())) for name, rows in record.states.items()}
+            return replace(record, states=states)
+
+        return self.inner.load(room).addCallback(reverse)
 
 
 class VersionTestCase(MUCTestCase):
@@ -237,6 +259,20 @@ class VersionTests(VersionTestCase):
         self.change(affiliation("m0@localhost", "none"))
         last = self.again(self.juliet, "Juliet", since(again.until))
         self.assertEqual((last.items, last.since), ({"m0@localhost": "none"}, again.until))
+
+    def test_endedWhileNotLoaded(self) -> None:
+        """What ends while the room is loaded is the next version, in whatever order the store has kept the rows."""
+        membership = form("x-muc#timed", {"jid": "paris@localhost", "duration": "1h"})
+        execute(self.romeo, "x-muc#member", membership, action="complete")
+        self.change(affiliation("nurse@localhost", "member"))
+        first = Entry(self.juliet, "Juliet")
+        assert first.until is not None
+        now = self.server.clock.seconds()
+        self.startServer(UnorderedRooms(self.server.store))
+        self.server.clock.advance(now + 3600 - self.server.clock.seconds())
+        self.juliet = self.client("juliet")
+        last = Entry(self.juliet, "Juliet", since(first.until))
+        self.assertEqual((last.items, last.since), ({"paris@localhost": "none"}, first.until))
 
     def test_otherRoom(self) -> None:
         """A room of the same name does not know the versions of an earlier one."""
