@@ -135,6 +135,11 @@ class NodeSubscription:
                 "{node} of {service} is followed: {count} items",
                 node=self.node, service=self.service.full, count=len(found),
             )  # fmt: skip
+        if len(found) >= LIMIT:
+            self._log.warn(
+                "{node} of {service} has too many items: {limit} are kept, and the others have no effect",
+                node=self.node, service=self.service.full, limit=LIMIT,
+            )  # fmt: skip
         self._failures = 0
         self.ids = self._requested = found
         self._again(REFRESH)

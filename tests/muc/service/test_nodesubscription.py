@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 import muccore.muc.service.nodesubscription as module
@@ -11,6 +12,7 @@ from muccore.muc.service.nodesubscription import REFRESH, RETRY, NodeSubscriptio
 from muccore.testing.inmemory import InMemoryServer, parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.jid import parse
+from tests.configuration import Logged
 from tests.muc.service.nodeservice import DOMAIN, NODE, NodeService
 
 SELF = "conference.localhost"
@@ -110,8 +112,11 @@ class NodeSubscriptionTests(SynchronousTestCase):
         self.event("items " + "".join(f"<item id='{number}'/>" for number in range(9)))
         self.assertEqual(len(self.subscription.ids), 4)
         self.pubsub.items = [str(number) for number in range(9)]
+        logged = Logged(self)
         self.advance(REFRESH)
         self.assertEqual(len(self.subscription.ids), 4)
+        line = f"{NODE} of {DOMAIN} has too many items: 4 are kept, and the others have no effect"
+        self.assertEqual(logged.lines(LogLevel.warn), [line])
 
     def test_failure(self) -> None:
         """After a failure it is tried again, ever more seldom; what is known stays in force."""
