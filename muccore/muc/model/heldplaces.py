@@ -11,7 +11,6 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from muccore.interfaces import Place
@@ -120,20 +119,6 @@ def takeBack(session: OccupantSession, deliver: Deliver) -> None:
     """Send to a held session again."""
     session.held = None
     session.deliver = deliver
-
-
-@contextmanager
-def takingBack(session: OccupantSession, deliver: Deliver) -> Iterator[None]:
-    """Send to a session, if it is held, during a change and from then on, unless that is refused."""
-    held = session.held
-    if held is not None:
-        takeBack(session, deliver)
-    try:
-        yield
-    except StanzaError:
-        if held is not None:
-            session.held, session.deliver = held, held.deliver
-        raise
 
 
 def replace(room: Room, held: OccupantSession, request: JoinRequest) -> OccupantSession:

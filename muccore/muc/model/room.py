@@ -282,21 +282,23 @@ class Room:
     def _resynchronise(self, session: OccupantSession, request: JoinRequest) -> Occupant:
         """
         Send everybody else what has changed, and the session everything, in the order of entering. The nick in another
-        spelling is no change, as for a new session. A held place is taken back.
+        spelling is no change, as for a new session. A held place is taken back: its client, which knows nothing of the
+        room yet, is told of no change before that.
         """
         occupant, held = session.occupant, session.held
-        with heldplaces.takingBack(session, request.deliver):
-            if comparisonForm(request.nick) != occupant.form:
-                old = occupant.nick
-                self._rename(session, request.nick, request.payload)
-                self.broadcastPresence(occupant, exclude=session)
-                tell(self.extensions.nickChanged, self, occupant, old)
-            elif request.payload != session.presencePayload or (held is None and occupant.primary is not session):
-                for check in self.extensions.beforePresence:
-                    check(self, session, request.payload)
-                self._setPresence(session, request.payload)
-                self.broadcastPresence(occupant, exclude=session)
-                tell(self.extensions.presenceChanged, self, session)
+        if comparisonForm(request.nick) != occupant.form:
+            old = occupant.nick
+            self._rename(session, request.nick, request.payload)
+            self.broadcastPresence(occupant, exclude=session)
+            tell(self.extensions.nickChanged, self, occupant, old)
+        elif request.payload != session.presencePayload or (held is None and occupant.primary is not session):
+            for check in self.extensions.beforePresence:
+                check(self, session, request.payload)
+            self._setPresence(session, request.payload)
+            self.broadcastPresence(occupant, exclude=session)
+            tell(self.extensions.presenceChanged, self, session)
+        if held is not None:
+            heldplaces.takeBack(session, request.deliver)
         self._sendInitialState(session, request, False)
         return occupant
 

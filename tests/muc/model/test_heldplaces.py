@@ -71,9 +71,16 @@ class ReturnTests(PlacesTestCase):
         self.assertReceived(self.romeo, "Juliet available none/participant jid=juliet@localhost/a")
 
     def test_otherNick(self) -> None:
-        """With another nick it is a nick change."""
+        """With another nick others get a nick change, and the client only what every newcomer gets."""
         juliet = self.client("juliet")
         join(juliet, "Julia", AWAY)
+        self.assertReceived(
+            juliet,
+            "Romeo available owner/moderator",
+            "Nurse available none/participant",
+            "Julia available none/participant jid=juliet@localhost/a show:xa 110",
+            "Romeo groupchat subject:Love delayed",
+        )
         self.assertReceived(
             self.romeo,
             "Juliet unavailable none/participant jid=juliet@localhost/a nick=Julia 303",
