@@ -91,7 +91,9 @@ class PresenceHandler(Handler):
         """
         directed = session.directed
         full = to.full
-        if full not in directed and len(directed) >= self.directedLimit:
+        # Again: it comes last, as the latest nick in its room.
+        known = directed.pop(full, None) is not None
+        if not known and len(directed) >= self.directedLimit:
             for other in directed.values():
                 if other.bare == to.bare:
                     del directed[other.full]

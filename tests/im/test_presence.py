@@ -152,7 +152,7 @@ class DirectedTests(SessionTestCase):
         """When the stream is lost, every address with directed presence gets unavailable presence, once."""
         self.direct("room@conf/nick", "juliet@localhost", "room@conf/nick")
         self.romeo.vanish()
-        self.assertRouted(self.unavailable("room@conf/nick"), self.unavailable("juliet@localhost"))
+        self.assertRouted(self.unavailable("juliet@localhost"), self.unavailable("room@conf/nick"))
         self.romeo.vanish()
         self.romeo.session.end()
         self.assertEqual(self.take(), [])
@@ -217,6 +217,13 @@ class DirectedTests(SessionTestCase):
         self.direct("room@conf/c")
         self.romeo.vanish()
         self.assertRouted(self.unavailable("x@y"), self.unavailable("room@conf/b"), self.unavailable("room@conf/c"))
+
+    def test_nickChangedBack(self) -> None:
+        """An address to which presence is directed again is the latest one."""
+        self.direct("room@conf/a", "x@y", "room@conf/b", "room@conf/a")
+        self.direct("room@conf/c")
+        self.romeo.vanish()
+        self.assertRouted(self.unavailable("x@y"), self.unavailable("room@conf/a"), self.unavailable("room@conf/c"))
 
     def test_ownResources(self) -> None:
         """The account's available resources get unavailable presence of one that was available."""
