@@ -7,7 +7,7 @@ results. The same for archives of rooms and of accounts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from muccore.interfaces import IDS_LIMIT, ArchiveItem, ArchiveMetadata, ArchivePage, ArchiveQuery
@@ -26,6 +26,12 @@ PAGE: Final = 50
 
 LIMIT: Final = 250
 """Maximum number of items on a page."""
+
+SIZE: Final = 512 * 1024
+"""
+Bytes of stanzas on a page, unless a single one is larger: several pages are well below the outbox limit of a client,
+who would be disconnected and ask for the same again.
+"""
 
 _FULL_TEXT: Final = f"{{{ns.FULL_TEXT}}}fulltext"
 _FIELDS: Final = (
@@ -155,6 +161,27 @@ def result(archive: str, request: ArchiveRequest, item: ArchiveItem, extra: byte
         b"<message",
         b"".join((head.encode(), stanza.head, namespace, stanza.tail, b"</forwarded></result></message>")),
     )
+
+
+def withinSize(page: ArchivePage, query: ArchiveQuery) -> ArchivePage:
+    """
+    Leave out of a page what exceeds L{SIZE}, at the end at which the next page begins (XEP-0313 §4.3: a server may
+    return fewer items than were asked for).
+    """
+    backwards = query.before is not None
+    left, number = SIZE, 0
+    for item in reversed(page.items) if backwards else page.items:
+        left -= len(item.stanza.tail)
+        if left < 0 and number:
+            break
+        number += 1
+    omitted = len(page.items) - number
+    if not omitted:
+        return page
+    if not backwards:
+        return replace(page, items=page.items[:number], complete=False)
+    index = None if page.index is None else page.index + omitted
+    return replace(page, items=page.items[omitted:], complete=False, index=index)
 
 
 def fin(page: ArchivePage) -> Element:

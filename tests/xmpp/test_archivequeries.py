@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.interfaces import ArchiveItem, ArchiveMetadata, ArchivePage, ArchiveQuery
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import archivequeries, ns
-from muccore.xmpp.archivequeries import LIMIT, PAGE, ArchiveRequest
+from muccore.xmpp.archivequeries import LIMIT, PAGE, SIZE, ArchiveRequest
 from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -170,6 +170,20 @@ class ResultTests(SynchronousTestCase):
             ),
         ):
             self.assertEqual(render(archivequeries.fin(page)).decode(), expected.format(ns.RSM))
+
+    def test_withinSize(self) -> None:
+        """A page of long messages ends early, at least one long, where the next page continues (§4.3)."""
+        stanza = Rendered(b"<message", b">" + b"x" * (SIZE // 2) + b"</message>")
+        items = [ArchiveItem(id, 0, ROOM, "", stanza) for id in "abc"]
+        for made, expected, index in (
+            (ArchiveQuery(), ["a"], 5),
+            (ArchiveQuery(before=""), ["c"], 7),
+        ):
+            page = archivequeries.withinSize(ArchivePage(items, True, 5, 9), made)
+            self.assertEqual([item.id for item in page.items], expected)
+            self.assertEqual((page.complete, page.index, page.count), (False, index, 9))
+        short = ArchivePage(items[:1], True)
+        self.assertIs(archivequeries.withinSize(short, ArchiveQuery()), short)
 
     def test_metadata(self) -> None:
         """The ends of the archive, or nothing if it is empty (§5)."""

@@ -242,6 +242,7 @@ class RoomArchive(RoomExtension):
         def found(page: ArchivePage) -> Element:
             # They may have been banned meanwhile.
             checkMayRead(room, sender)
+            page = archivequeries.withinSize(page, query)
             self._sendResults(room, sender, request, page)
             return archivequeries.fin(page)
 

@@ -397,6 +397,30 @@ class ReadingTests(ArchiveTestCase):
         [error] = self.query(self.juliet, **fields)
         self.assertIn("policy-violation", error.toXml())
 
+    def test_longMessages(self) -> None:
+        """A page of long messages ends early; clients that follow the pages, forwards or backwards, find all."""
+        texts = [f"{number} " + "x" * 200_000 for number in range(8)]
+        for text in texts:
+            say(self.romeo, text)
+        self.discardReceived()
+        for backwards in (False, True):
+            found: list[str] = []
+            inside, sizes = "<before/>" if backwards else "", []
+            while True:
+                *results, fin = self.query(self.romeo, f"<set xmlns='{ns.RSM}'>{inside}</set>")
+                page = [self.text(forwarded(each)) for each in results]
+                sizes.append(sum(map(len, page)))
+                found = page + found if backwards else found + page
+                [end] = fin.childElements()
+                if end.get("complete") == "true":
+                    break
+                which = "first" if backwards else "last"
+                [rsm] = end.childElements()
+                tag = "before" if backwards else "after"
+                inside = f"<{tag}>{rsm.childText(which)}</{tag}>"
+            self.assertEqual([text for text in found if "x" in text], texts)
+            self.assertLess(max(sizes), archivequeries.SIZE)
+
     def test_realJIDs(self) -> None:
         """Those who may see real JIDs get them, and may filter by them; others are refused (§4.1.1, §6.1.2)."""
         self.assertEqual(self.found(self.romeo, **{"with": "juliet@localhost"}), ["message 1", "message 3"])
