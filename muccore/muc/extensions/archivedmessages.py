@@ -10,7 +10,7 @@ from typing import Final
 from muccore.interfaces import ArchiveItem, ArchiveQuery, IArchiveStore
 from muccore.muc.model.history import HistoryItem
 from muccore.muc.model.pastmessages import PastMessage
-from muccore.muc.model.retractions import isRetraction
+from muccore.muc.model.retractions import isMereRetraction, isRetraction
 from muccore.muc.model.room import Room
 from muccore.muc.model.storing import isKept
 from muccore.xmpp import ns
@@ -35,16 +35,24 @@ async def find(store: IArchiveStore, room: str, id: str) -> PastMessage | None:
 
 
 async def findBy(store: IArchiveStore, room: str, account: str, limit: int) -> Sequence[PastMessage]:
-    """Find the last messages of an author that are not retracted, oldest first."""
+    """
+    Find the last messages of an author that are not retracted, oldest first. Mere retractions are among them, but do
+    not count: however many an author sends, they must not displace the messages that moderators look for.
+    """
     found: list[PastMessage] = []
-    before = ""
+    before, left = "", limit
     for _ in range(PAGES):
         page = await store.query(room, ArchiveQuery(author=account, before=before, limit=limit))
-        found[:0] = [_pastMessage(item) for item in page.items if not item.retracted]
-        if page.complete or len(found) >= limit:
+        for item in reversed(page.items):
+            if left and not item.retracted:
+                past = _pastMessage(item)
+                found.append(past)
+                left -= not isMereRetraction(past)
+        if page.complete or not left:
             break
         before = page.items[0].id
-    return found[-limit:]
+    found.reverse()
+    return found
 
 
 async def restoreHistory(store: IArchiveStore, room: Room) -> None:

@@ -152,8 +152,6 @@ class BulkRetractions:
         for index, past in enumerate(found[-LIMIT:]):
             if index % PREPARED == PREPARED - 1:
                 await self._pause(0)
-            if past.element is not None and retractions.isRetraction(past.element):
-                continue
             id = newId()
             tombstones[past.id] = retractions.tombstone(past, room.jid.bare, id, room.now(), job.moderation)
             retracted.append((past.id, id))

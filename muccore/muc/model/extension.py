@@ -309,7 +309,11 @@ class RoomExtension:
         return None
 
     def findMessagesBy(self, room: Room, account: str, limit: int) -> Deferred[Sequence[PastMessage]] | None:
-        """Find the last messages of an author, a bare JID, that are not retracted; oldest first."""
+        """
+        Find the last messages of an author, a bare JID, that are not retracted; oldest first.
+
+        @param limit: the maximum, besides mere retractions (L{muccore.muc.model.retractions.isMereRetraction}).
+        """
         return None
 
     def replaceMessages(self, room: Room, tombstones: Mapping[str, Rendered]) -> Deferred[Any] | None:

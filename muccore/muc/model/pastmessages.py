@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from muccore.muc.model.history import HistoryItem, SentMessage
+from muccore.muc.model.retractions import isMereRetraction
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import Rendered
@@ -94,11 +95,11 @@ async def findSent(room: Room, account: str, messageId: str) -> PastMessage | No
 
 
 async def findBy(room: Room, account: str, limit: int) -> list[PastMessage]:
-    """Find the last messages of an author that are not retracted, oldest first."""
+    """Find the last messages of an author that are neither retracted nor mere retractions, oldest first."""
     found = {sent.id: _ofSent(sent) for sent in room.history.recent() if sent.account == account}
     found.update((past.id, past) for past in await room.extensions.findMessagesBy(room, account, limit))
     found.update((item.id, _ofItem(item)) for item in room.history if item.account == account)
-    known = [past for past in found.values() if not past.retracted]
+    known = [past for past in found.values() if not (past.retracted or isMereRetraction(past))]
     return sorted(known, key=lambda past: past.when)[-limit:]
 
 

@@ -8,9 +8,8 @@ version 0.2, which many clients know only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from muccore.muc.model.pastmessages import PastMessage
 from muccore.muc.model.rendering import Actor
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
@@ -18,10 +17,19 @@ from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.rendering import Rendered
 
+if TYPE_CHECKING:
+    from muccore.muc.model.pastmessages import PastMessage
+
 PAYLOADS: Final = frozenset({ns.RETRACT, ns.FASTEN, ns.MODERATE, ns.MODERATE_0})
 """The namespaces of what retracts a message, or claims that it was retracted."""
 
 _IDENTITY: Final = frozenset({(ns.OCCUPANT_ID, "occupant-id"), (ns.STANZA_ID, "stanza-id")})
+
+_SILENT: Final = frozenset({ns.RETRACT, ns.RETRACT_0, ns.FASTEN, ns.HINTS, ns.STANZA_ID, ns.OCCUPANT_ID, ns.DELAY})
+"""The namespaces of what says nothing to those who read a retraction."""
+
+_RETRACT: Final = b"retract"
+"""What is in every retraction."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +92,43 @@ def _retracts(fastening: Element) -> bool:
     return not inner.isdisjoint({ns.RETRACT, ns.RETRACT_0, ns.MODERATE_0})
 
 
+def isMereRetraction(past: PastMessage) -> bool:
+    """
+    Whether there is nothing to be retracted in a message (XEP-0425 §5: it is no content): it retracts another and says
+    nothing else, such as a text for clients that do not know retractions, or it is a moderator's.
+    """
+    if past.stanza is None or _RETRACT not in past.stanza.tail:
+        return False
+    element = past.element
+    if element is None or not isRetraction(element):
+        return False
+    return not past.account or all(map(_isSilent, element.childElements()))
+
+
+def _isSilent(element: Element) -> bool:
+    return element.uri in _SILENT and all(not isinstance(each, str) and _isSilent(each) for each in element.children)
+
+
+def _withoutContent(element: Element) -> Element:
+    """A copy of what retracts a message, without anything else that its author has put into it."""
+    attributes = {"id": element.attributes["id"]} if "id" in element.attributes else {}
+    made = Element((element.uri, element.name), None, attributes)
+    made.children = [_withoutContent(each) for each in element.childElements() if each.name == "retract"]
+    return made
+
+
 def checkRetractable(past: PastMessage | None) -> PastMessage:
     """
     Check that a message can be retracted by whoever may do so, and return it.
 
     @raise StanzaError: C{item-not-found} if it is not known (any more) or is retracted already, C{not-acceptable} if it
-        is a retraction itself (XEP-0425 §5: it is no content).
+        is a L{mere retraction<isMereRetraction>} itself.
     """
     if past is None:
         raise StanzaError("item-not-found", text="There is no such message, or it is too old.")
     if past.retracted:
         raise StanzaError("item-not-found", text="The message is retracted already.")
-    element = past.element
-    if element is not None and isRetraction(element):
+    if isMereRetraction(past):
         raise StanzaError("not-acceptable", text="A retraction cannot be retracted.")
     return past
 
@@ -105,7 +137,8 @@ def tombstone(
     past: PastMessage, room: str, retractionId: str, when: float, moderation: Moderation | None = None
 ) -> Rendered | None:
     """
-    Make what stays of a retracted message (XEP-0424 §4, XEP-0425 §4): who wrote it when, and its ids.
+    Make what stays of a retracted message (XEP-0424 §4, XEP-0425 §4): who wrote it when, and its ids. If it
+    was a retraction with a text, that it retracts another stays, too (XEP-0424 §5.2).
 
     @param room: the bare JID of the room, whose stanza id stays.
     @param retractionId: the C{id} attribute of the message that retracts it.
@@ -128,7 +161,9 @@ def tombstone(
         for parent in (retracted, older):
             _addReason(parent, moderation)
     for child in original.childElements():
-        if (child.uri, child.name) in _IDENTITY and child.attributes.get("by", room) == room:
+        if child.uri in (ns.RETRACT, ns.FASTEN) and isRetraction(original):
+            made.children.append(_withoutContent(child))
+        elif (child.uri, child.name) in _IDENTITY and child.attributes.get("by", room) == room:
             made.children.append(child)
     return Rendered.of(made)
 

@@ -12,7 +12,8 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
 
 from muccore.interfaces import ArchiveQuery
-from muccore.muc.extensions import archivedmessages
+from muccore.muc.extensions import archivedmessages, bulkretraction
+from muccore.muc.model.retractions import isRetraction
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.archiverows import mustErase
@@ -178,6 +179,24 @@ class RetractionTests(ArchivedTestCase):
         self.assertEqual(child(result, ("retract-all", ns.MODERATION))["count"], "50")
         page = self.successResultOf(self.archive.query(ROOM, ArchiveQuery(author="juliet@localhost", limit=1000)))
         self.assertNotIn(b"secret", b"".join(item.stanza.tail for item in page.items))
+
+    def test_repeated(self) -> None:
+        """Retractions, however many, hide no older messages; what one says besides goes as well."""
+        self.patch(bulkretraction, "LIMIT", 5)
+        self.said(self.juliet, "secret")
+        for number in range(6):
+            self.retract(self.juliet, self.said(self.juliet), messageId=f"r{number}")
+        text = f"<body>secret</body><store xmlns='{ns.HINTS}'/>"
+        self.retract(self.juliet, self.said(self.juliet), text)
+        self.discardReceived()
+        retractAll(self.romeo, "jid='juliet@localhost'")
+        self.server.clock.advance(10)
+        result = self.romeo.received()[-1]
+        self.assertEqual(child(result, ("retract-all", ns.MODERATION))["count"], "2")
+        page = self.successResultOf(self.archive.query(ROOM, ArchiveQuery(author="juliet@localhost", limit=1000)))
+        self.assertNotIn(b"secret", b"".join(item.stanza.tail for item in page.items))
+        # All can still be followed by clients that have been away.
+        self.assertEqual(sum(isRetraction(item.stanza.element) for item in page.items), 7)
 
 
 class FindByTests(ArchivedTestCase):

@@ -71,17 +71,23 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual(error.condition, condition, inside)
 
     def test_retractable(self) -> None:
-        """What is not known, is retracted, or is a retraction, cannot be retracted."""
+        """What is not known, is retracted, or only retracts another, cannot be retracted."""
         for found, condition in (
             (None, "item-not-found"),
             (past("<body>a</body>", True), "item-not-found"),
             (past(RETRACT), "not-acceptable"),
-            (past(OLDER), "not-acceptable"),
+            (past(f"{OLDER}<store xmlns='{ns.HINTS}'/><delay xmlns='{ns.DELAY}'/>"), "not-acceptable"),
             (PastMessage("1", "", "a", WHEN, Rendered.of(announcement(ROOM, "a", "1", MODERATION))), "not-acceptable"),
         ):
             error = self.assertRaises(StanzaError, checkRetractable, found)
             self.assertEqual(error.condition, condition)
-        for found in (past("<body>a</body>"), PastMessage("1", "hag@localhost", "m", WHEN)):
+        for found in (
+            past("<body>a</body>"),
+            PastMessage("1", "hag@localhost", "m", WHEN),
+            past(f"<body>a</body>{RETRACT}"),
+            past(OLDER.replace("<retract ", "<x xmlns='urn:x'/><retract ")),
+            past(f"<retract xmlns='{ns.RETRACT}' id='1'><reason>a</reason></retract>"),
+        ):
             self.assertIs(checkRetractable(found), found)
 
 
@@ -103,6 +109,15 @@ class TombstoneTests(SynchronousTestCase):
         retracted = f"<retracted xmlns='{ns.RETRACT}' id='r' stamp='{STAMP}'/>"
         expected = f"<message type='groupchat' from='{ROOM}/Hag' id='m'>{retracted}{ids}</message>"
         self.assertEqual(found.toXml(), parseStanza(expected).toXml())
+
+    def test_retraction(self) -> None:
+        """Of a retraction that had a text, the retraction stays (XEP-0424 §5.2): clients may not have seen it."""
+        for inside in (RETRACT, OLDER):
+            secret = inside.replace("/>", "><body>secret</body></retract>").replace(" id='1'", " id='1' x='secret'")
+            found = self.made(f"<body>secret</body>{secret}")
+            retracted = f"<retracted xmlns='{ns.RETRACT}' id='r' stamp='{STAMP}'/>"
+            expected = f"<message type='groupchat' from='{ROOM}/Hag' id='m'>{retracted}{inside}</message>"
+            self.assertEqual(found.toXml(), parseStanza(expected).toXml())
 
     def test_moderated(self) -> None:
         """By a moderator, in both forms (XEP-0425 §4)."""
