@@ -131,8 +131,8 @@ class MUCSection:
         ListOf(NodeAddress()),
         "",
         "Real-time block lists that rooms follow: publish-subscribe nodes whose items are named after the SHA-256 "
-        "hashes of accounts and domains. Who is on one neither enters nor speaks without an affiliation, unless the "
-        "owner of the room switches that off.",
+        "hashes of accounts and domains. Who is on one neither enters, reads nor speaks without an affiliation, unless "
+        "the owner of the room switches that off.",
     )
     roomDefaults: tuple[tuple[str, str], ...] = _option(
         ListOf(FieldDefault()),

@@ -270,6 +270,8 @@ def checkMayRead(room: Room, sender: JID) -> None:
     isStranger = affiliation is Affiliation.NONE and sender.full not in room.sessions
     if affiliation is Affiliation.OUTCAST or (isStranger and (settings.membersOnly or settings.password)):
         raise StanzaError("forbidden", text="You may not read the archive of this room.")
+    for check in room.extensions.beforeReading:
+        check(room, sender, affiliation)
 
 
 def _maySeeRealJIDs(room: Room, sender: JID) -> bool:

@@ -78,7 +78,11 @@ class BlockLists(RoomExtension):
 
     def beforeEntering(self, room: Room, request: JoinRequest, affiliation: Affiliation) -> None:
         """Keep out who is on a list."""
-        if affiliation is Affiliation.NONE and self._isBlocked(room, request.jid):
+        self.beforeReading(room, request.jid, affiliation)
+
+    def beforeReading(self, room: Room, jid: JID, affiliation: Affiliation) -> None:
+        """Who may not enter may not read either."""
+        if affiliation is Affiliation.NONE and self._isBlocked(room, jid):
             raise StanzaError("forbidden", text=_REASON)
 
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> None:

@@ -239,6 +239,9 @@ class RoomExtension:
     def beforeEntering(self, room: Room, request: JoinRequest, affiliation: Affiliation) -> None:
         """Check a request to enter, which the rules of the room allow."""
 
+    def beforeReading(self, room: Room, jid: JID, affiliation: Affiliation) -> None:
+        """Check a request to read what was said in a room, perhaps from outside, which the rules of the room allow."""
+
     def greet(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
         """Send a session that enters what precedes the presence of the others."""
 

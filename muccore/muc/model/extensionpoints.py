@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from muccore.muc.model.room import Room
 
 _LISTS: Final = (
-    "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforePresence",
-    "beforeNickChange", "beforePrivateMessage", "beforePrivilegeChange", "created", "configured", "destroyed", "greet",
-    "entered", "returned", "presenceChanged", "nickChanged", "left", "published", "subjectChanged",
-    "privilegesChanged", "moderated",
+    "beforeCreation", "beforeConfiguration", "beforeDestruction", "beforeEntering", "beforeReading",
+    "beforePresence", "beforeNickChange", "beforePrivateMessage", "beforePrivilegeChange", "created", "configured",
+    "destroyed", "greet", "entered", "returned", "presenceChanged", "nickChanged", "left", "published",
+    "subjectChanged", "privilegesChanged", "moderated",
 )  # fmt: skip
 """The points whose results do not matter. L{RoomExtensions} has a tuple of methods for each."""
 
@@ -54,6 +54,7 @@ class RoomExtensions:
     beforeConfiguration: tuple[Callable[[Room, JID, RoomSettings], None], ...]
     beforeDestruction: tuple[Callable[[Room, JID], None], ...]
     beforeEntering: tuple[Callable[[Room, JoinRequest, Affiliation], None], ...]
+    beforeReading: tuple[Callable[[Room, JID, Affiliation], None], ...]
     beforePresence: tuple[Callable[[Room, OccupantSession, bytes], None], ...]
     beforeNickChange: tuple[Callable[[Room, OccupantSession, str], None], ...]
     beforePrivateMessage: tuple[Callable[[Room, Occupant, Occupant, Element], None], ...]

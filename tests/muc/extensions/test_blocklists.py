@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from muccore.muc.extensions.blocklists import hashOf
+from muccore.storage.memoryarchive import MemoryArchive
 from muccore.xmpp import ns
 from muccore.xmpp.jid import parse
 from tests.muc.muchelpers import (
@@ -17,6 +18,7 @@ from tests.muc.muchelpers import (
     join,
     say,
     sendAdmin,
+    sendIQ,
     sendOwner,
     summaries,
 )
@@ -52,6 +54,23 @@ class BlockListTests(MUCTestCase):
         self.enter(self.juliet)
         sendAdmin(self.romeo, affiliation("tybalt@localhost", "member"))
         self.enter(self.tybalt)
+
+    def test_archive(self) -> None:
+        """Who cannot enter cannot read the archive either (XEP-0313 §6.1.2)."""
+        archive = MemoryArchive()
+        archive.open()
+        self.startServer(archive=archive)
+        self.romeo, self.juliet, self.tybalt = self.login("romeo", "juliet", "tybalt")
+        self.createRoom(self.romeo, enablelogging=True)
+        query = f"<query xmlns='{ns.MAM}'/>"
+        sendIQ(self.juliet, "set", query)
+        self.assertEqual(summaries(self.juliet), ["result q"])
+        for type, payload in (("set", query), ("get", query), ("get", f"<metadata xmlns='{ns.MAM}'/>")):
+            sendIQ(self.tybalt, type, payload)
+            self.assertEqual(summaries(self.tybalt), ["error q auth forbidden"])
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "member"))
+        sendIQ(self.tybalt, "set", query)
+        self.assertEqual(summaries(self.tybalt), ["result q"])
 
     def test_domain(self) -> None:
         """A domain on the list stands for all its accounts."""
