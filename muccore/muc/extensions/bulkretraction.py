@@ -65,9 +65,14 @@ class BulkRetractions:
         self._pauses: dict[Deferred[None], IDelayedCall] = {}
         self._hurrying = False
 
-    def waiting(self, room: Room) -> int:
-        """The number of users of whom everything is being, or is to be, retracted in a room."""
-        return len(self._jobs.get(room.jid.bare, ()))
+    def waiting(self, room: Room, own: bool) -> list[str]:
+        """
+        The users of whom everything is being, or is to be, retracted in a room.
+
+        @param own: those who have requested it themselves, or all others.
+        """
+        jobs = self._jobs.get(room.jid.bare, ())
+        return [job.account for job in jobs if (job.sender.partition("/")[0] == job.account) is own]
 
     def add(self, room: Room, sender: str, account: str, moderation: Moderation) -> Deferred[Outcome]:
         """

@@ -42,7 +42,10 @@ from muccore.xmpp.specs import Spec
 from muccore.xmpp.stanzas import parseAddress
 
 WAITING: Final = 10
-"""Users of whom everything is being retracted in a room, beyond which requests are refused."""
+"""
+Users of whom everything is being retracted in a room, beyond which requests are refused. Those who have requested it
+themselves, as anybody may, are counted apart.
+"""
 
 
 class ModeratedRetraction(RoomExtension):
@@ -146,11 +149,13 @@ class ModeratedRetraction(RoomExtension):
         @raise StanzaError: as L{checkModeration}, which users who retract what they wrote themselves need not pass;
             C{resource-constraint} if too much is being retracted.
         """
-        if author != sender.bare:
+        own = author == sender.bare
+        if not own:
             _check(room, sender, author)
         elif room.affiliations.get(sender) is Affiliation.OUTCAST:
             raise StanzaError("forbidden")
-        if self._bulk.waiting(room) >= WAITING:
+        waiting = self._bulk.waiting(room, own)
+        if len(waiting) >= WAITING or (own and author in waiting):
             raise StanzaError("resource-constraint", text="Too much is being retracted in this room; try again later.")
         return self._begin(room, sender.full, author, _moderation(room, actorOf(room, sender), reason))
 

@@ -90,6 +90,21 @@ class BulkTests(RetractionTestCase):
         self.server.clock.pump([INTERVAL] * 20)
         self.assertEqual(summaries(self.romeo).count("result q"), WAITING)
 
+    def test_ownAreFew(self) -> None:
+        """Users who retract what they wrote themselves, from outside, too, do not keep moderators from it."""
+        self.many(self.juliet, 3)
+        strangers = [self.client(f"stranger{number}") for number in range(WAITING)]
+        retractAll(self.romeo, "nick='Juliet'")
+        for stranger in strangers:
+            retractAll(stranger)
+            retractAll(stranger)
+        retractAll(self.romeo, "nick='Juliet'")
+        self.server.clock.pump([INTERVAL] * 20)
+        self.assertEqual(summaries(self.romeo).count("result q"), 2)
+        found = [summary(each) for stranger in strangers for each in stranger.received()]
+        self.assertEqual(found.count("result q"), WAITING)
+        self.assertEqual(found.count("error q wait resource-constraint"), WAITING)
+
     def test_destroyed(self) -> None:
         """When the room is destroyed, the rest is not announced, not even in a new room of that name."""
         self.many(self.juliet, 5)
