@@ -17,12 +17,13 @@ from weakref import WeakKeyDictionary
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from muccore.interfaces import AuditEntry, IAuditStore, StoreError
+from muccore.interfaces import Affiliate, AuditEntry, IAuditStore, StoreError
 from muccore.log.logger import Logger
 from muccore.muc.extensions.auditcommand import NAME, AuditCommand, instanceOf
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.moderationact import ModerationAct
+from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
@@ -49,8 +50,8 @@ class _Requested:
 
     change: PrivilegeChange
     actor: str
-    affiliations: Mapping[str, Affiliation]
-    roles: Sequence[Role]
+    affiliates: Mapping[str, Affiliate | None]
+    roles: Mapping[Occupant, Role]
 
 
 class AuditTrail(RoomExtension):
@@ -82,15 +83,16 @@ class AuditTrail(RoomExtension):
 
     def beforePrivilegeChange(self, room: Room, actor: JID, change: PrivilegeChange) -> None:
         """Remember who requests it, and what it changes."""
-        former = {key: affiliationOf(room.affiliations.entry(key)) for key in change.affiliates}
-        self._requested[room] = _Requested(change, actor.bare, former, [each.role for each, _, _ in change.roles])
+        affiliates = {key: room.affiliations.entry(key) for key in change.affiliates}
+        roles = {occupant: occupant.role for occupant, _, _ in change.roles}
+        self._requested[room] = _Requested(change, actor.bare, affiliates, roles)
 
     def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
         """Note changes of affiliations, roles and reserved nicks."""
         requested = self._requested.pop(room, None)
         if requested is None or requested.change is not change:
             # Nobody requested it.
-            requested = _Requested(change, "" if change.actor is None else change.actor.jid, {}, ())
+            requested = _Requested(change, "" if change.actor is None else change.actor.jid, {}, {})
         self._append(room, [*_affiliationActs(change, requested), *_roleActs(change, requested)])
 
     def beforeConfiguration(self, room: Room, actor: JID, settings: RoomSettings) -> None:
@@ -160,22 +162,28 @@ class AuditTrail(RoomExtension):
 
 def _affiliationActs(change: PrivilegeChange, requested: _Requested) -> Iterator[ModerationAct]:
     for key, entry in change.affiliates.items():
-        new, former = affiliationOf(entry), requested.affiliations.get(key)
-        details = {} if former is None else {"from": former.xmlName}
+        new, former = affiliationOf(entry), requested.affiliates.get(key)
+        details = {"from": affiliationOf(former).xmlName} if key in requested.affiliates else {}
         details["to"] = new.xmlName
         if entry is not None and entry.nick is not None:
             details["nick"] = entry.nick
         kind = "ban" if new is Affiliation.OUTCAST and key in change.reasons else "affiliation"
         if change.actor is None and requested.actor == key:
             kind = "registration"
-        yield ModerationAct(kind, requested.actor, key, change.reasons.get(key), details)
+        reason = change.reasons.get(key)
+        if key not in change.reasons and entry is not None and (former is None or entry.reason != former.reason):
+            # The affiliation stays, with another reason.
+            reason = entry.reason
+        yield ModerationAct(kind, requested.actor, key, reason, details)
 
 
 def _roleActs(change: PrivilegeChange, requested: _Requested) -> Iterator[ModerationAct]:
-    for index, (occupant, role, reason) in enumerate(change.roles):
-        former = requested.roles[index] if requested.roles else None
-        if former is role:
+    roles = dict(requested.roles)
+    for occupant, role, reason in change.roles:
+        former = roles.get(occupant)
+        if former in (role, Role.NONE):
             continue
+        roles[occupant] = role
         details = {"nick": occupant.nick}
         if former is not None:
             details["from"] = former.xmlName

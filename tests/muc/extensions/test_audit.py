@@ -133,6 +133,37 @@ class AuditTests(AuditTestCase):
             ],
         )
 
+    def test_newReason(self) -> None:
+        """A new reason of a ban is noted, once, although the affiliation stays."""
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "outcast", "Brawl"))
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "outcast", "Murder"))
+        register(self.juliet, "Capulet")
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "member", "Kin", nick="Capulet"))
+        register(self.juliet, "Montague")
+        self.assertEqual(
+            self.noted(),
+            [
+                "ban by=romeo tybalt@localhost Brawl from=none to=outcast",
+                "affiliation by=romeo tybalt@localhost Murder from=outcast to=outcast",
+                "registration by=juliet juliet@localhost from=none to=member nick=Capulet",
+                "affiliation by=romeo juliet@localhost Kin from=member to=member nick=Capulet",
+                "registration by=juliet juliet@localhost from=member to=member nick=Montague",
+            ],
+        )
+
+    def test_oneTwice(self) -> None:
+        """Of several items about one occupant, what each has changed; after a kick there is nothing to change."""
+        sendAdmin(self.romeo, role("Tybalt", "visitor"), role("Tybalt", "participant"))
+        sendAdmin(self.romeo, role("Tybalt", "none"), role("Tybalt", "visitor"))
+        self.assertEqual(
+            self.noted(),
+            [
+                "role by=romeo tybalt@localhost nick=Tybalt from=participant to=visitor",
+                "role by=romeo tybalt@localhost nick=Tybalt from=visitor to=participant",
+                "kick by=romeo tybalt@localhost nick=Tybalt from=participant",
+            ],
+        )
+
     def test_refused(self) -> None:
         """What was refused, or could not be stored, is not noted; nor does the next change get its actor."""
         sendAdmin(self.juliet, role("Tybalt", "none"))
