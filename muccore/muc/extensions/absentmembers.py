@@ -20,6 +20,7 @@ from muccore.muc.extensions.occupantids import occupantId
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.model.forwarding import forwardedCopy, mentionNotification
+from muccore.muc.model.heldplaces import reachableSession
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.mentions import mentionedAccounts
 from muccore.muc.model.occupant import OccupantSession
@@ -124,6 +125,10 @@ class AbsentMembers(RoomExtension):
         """Note that somebody is not absent any more."""
         self._update(room, session.occupant.account.bare)
 
+    def returned(self, room: Room, session: OccupantSession) -> None:
+        """Note likewise."""
+        self._update(room, session.occupant.account.bare)
+
     def left(self, room: Room, session: OccupantSession) -> None:
         """Note that somebody may be absent."""
         self._update(room, session.occupant.account.bare)
@@ -141,7 +146,7 @@ class AbsentMembers(RoomExtension):
         known: _Absentees | None = room.volatile.get(self.name)
         if known is None or known.wishing is None:
             return
-        if bare in self._wishes(room) and not room.occupants.ofAccount(bare):
+        if bare in self._wishes(room) and _isAbsent(room, bare):
             known.wishing.add(bare)
         elif bare in known.wishing:
             known.wishing.remove(bare)
@@ -151,7 +156,7 @@ class AbsentMembers(RoomExtension):
 
     def _recipients(self, room: Room, known: _Absentees) -> tuple[str, ...]:
         if known.wishing is None:
-            known.wishing = {bare for bare in self._wishes(room) if not room.occupants.ofAccount(bare)}
+            known.wishing = {bare for bare in self._wishes(room) if _isAbsent(room, bare)}
         if known.recipients is None:
             known.recipients = tuple(known.wishing)
         return known.recipients
@@ -176,9 +181,7 @@ class AbsentMembers(RoomExtension):
         known = self._absentees(room)
         mentioned = mentionedAccounts(room, message.message, partial(self._accountOf, room, known))
         absent = [
-            each
-            for each in mentioned
-            if _isRegistered(room.affiliations.entry(each)) and not room.occupants.ofAccount(each)
+            each for each in mentioned if _isRegistered(room.affiliations.entry(each)) and _isAbsent(room, each)
         ]
         notified: list[str] = []
         now = room.now()
@@ -200,6 +203,11 @@ class AbsentMembers(RoomExtension):
 def _isRegistered(entry: Affiliate | None) -> bool:
     """Whether somebody with an entry can read what is said in the room, and is registered with it."""
     return entry is not None and entry.nick is not None and affiliationOf(entry) >= Affiliation.MEMBER
+
+
+def _isAbsent(room: Room, account: str) -> bool:
+    """Whether nothing reaches a user in the room. What is sent to held places goes nowhere."""
+    return all(reachableSession(each) is None for each in room.occupants.ofAccount(account))
 
 
 def _accounts(room: Room, accounts: Iterable[str]) -> dict[str, str]:

@@ -347,6 +347,42 @@ class CopyTests(AbsentTestCase):
         say(self.owner, "b")
         self.assertEqual(summaries(self.juliet), ["Owner groupchat body:b"])
 
+    def restart(self) -> None:
+        """Start the server again; it holds the places of the occupants."""
+        self.startServer(self.server.store, occupants=self.server.occupants)
+
+    def test_held(self) -> None:
+        """Whose place is held over a restart is absent until they return."""
+        self.configureRoom(forwardmentions=True)
+        self.enter(self.juliet)
+        self.restart()
+        self.owner, phone = self.login("owner", "juliet/phone")
+        phone.sends("<presence/>")
+        self.enter(self.owner)
+        self.assertEqual(list(self.room().sessions), ["owner@localhost/a", "juliet@localhost/a"])
+        sendGroupchat(self.owner, mentioning("xmpp:juliet@localhost"))
+        say(self.owner, "a")
+        self.assertEqual(self.receivedOf(phone), ["@Come!", "a"])
+        self.enter(phone, "Juliet")
+        sendGroupchat(self.owner, mentioning("xmpp:juliet@localhost"))
+        say(self.owner, "b")
+        both = ["Owner groupchat body:Come! reference", "Owner groupchat body:b"]
+        self.assertEqual(summaries(phone), both)
+
+    def test_tookBack(self) -> None:
+        """Who takes back a held place without entering again is present."""
+        self.configureRoom(forwardmentions=True)
+        self.enter(self.juliet)
+        self.restart()
+        self.owner, self.juliet = self.login("owner", "juliet")
+        self.juliet.sends("<presence/>")
+        self.discardReceived()
+        sendIQ(self.juliet, "get", f"<ping xmlns='{ns.PING}'/>", to=f"{ROOM}/Juliet")
+        self.assertEqual(summaries(self.juliet), ["Juliet result q"])
+        self.enter(self.owner)
+        say(self.owner, "a")
+        self.assertEqual(summaries(self.juliet), ["Owner groupchat body:a"])
+
     def test_durableFirst(self) -> None:
         """A wish that cannot be stored is refused, and there are no copies."""
         store = FailingRoomStore(self.server.store)
