@@ -3,7 +3,7 @@
 """
 Slow mode (XEP-0500): a time that users have to wait between two messages to a room.
 
-It is checked after all else, so that a message which is refused for another reason does not count.
+A message counts when it is sent, so one that is refused for another reason does not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.ratelimit import RateLimit
 from muccore.muc.model.room import Room
+from muccore.muc.model.roommessage import RoomMessage
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.specs import Spec
@@ -50,15 +51,28 @@ class SlowMode(RoomExtension):
 
     def beforeMessage(self, room: Room, occupant: Occupant, message: Element) -> None:
         """Refuse a message that comes too early (§6)."""
-        duration = room.settings.extensions.get(_SETTING, 0)
         if occupant.affiliation >= Affiliation.ADMIN or message.child("body") is None:
             return
-        limit = room.volatile.get(self.name)
-        if limit is None or limit.period != duration:
-            limit = room.volatile[self.name] = RateLimit(1, duration)
-        if limit.take(occupant.account.bare, room.now()):
+        limit = self._limit(room)
+        if limit is not None and limit.wait(occupant.account.bare, room.now()):
             raise StanzaError(
                 "policy-violation",
                 "wait",
-                f"This room is in slow mode: you have to wait {duration} seconds between messages.",
+                f"This room is in slow mode: you have to wait {limit.period} seconds between messages.",
             )
+
+    def published(self, room: Room, message: RoomMessage) -> None:
+        """Count a message."""
+        limit = self._limit(room)
+        if limit is not None and message.account and message.message.child("body") is not None:
+            limit.take(message.account, room.now())
+
+    def _limit(self, room: Room) -> RateLimit | None:
+        """The limit of a room, C{None} if it is not in slow mode."""
+        duration = room.settings.extensions.get(_SETTING)
+        if not duration:
+            return None
+        limit: RateLimit | None = room.volatile.get(self.name)
+        if limit is None or limit.period != duration:
+            limit = room.volatile[self.name] = RateLimit(1, duration)
+        return limit

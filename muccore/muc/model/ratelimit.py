@@ -36,22 +36,30 @@ class RateLimit:
     def __len__(self) -> int:
         return len(self._full)
 
+    def wait(self, key: str, now: float, times: int = 1) -> float:
+        """
+        Find out how long one has to wait; nothing is used.
+
+        @param now: the time, in seconds. If it was set back, nobody waits longer than C{period}.
+        @param times: how often they want to do it at once. More than C{count} never fit.
+        @return: 0, or the seconds until they may.
+        """
+        full = min(self._full.get(key, now), now + self.period)
+        late = max(full, now) + self.period / self.count * times - (now + self.period)
+        return late if late > _NEGLIGIBLE else 0.0
+
     def take(self, key: str, now: float, times: int = 1) -> float:
         """
         Use the allowance of one, if so much of it is left.
 
-        @param now: the time, in seconds. If it was set back, nobody waits longer than C{period}.
-        @param times: how often they do it. More than C{count} never fit.
-        @return: 0, or the seconds until they may; nothing is used then.
+        @return: as L{wait}; if it is not 0, nothing is used.
         """
-        table, step = self._full, self.period / self.count * times
-        full = min(table.get(key, now), now + self.period)
-        late = max(full, now) + step - (now + self.period)
-        if late > _NEGLIGIBLE:
+        late = self.wait(key, now, times)
+        if late:
             return late
-        table.pop(key, None)
+        full = self._full.pop(key, now)
         # The order is that of use.
-        table[key] = max(full, now) + step
+        self._full[key] = max(full, now) + self.period / self.count * times
         self._forget(now)
         return 0.0
 

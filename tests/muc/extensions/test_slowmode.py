@@ -9,6 +9,7 @@ from muccore.muc.extensions.slowmode import LONGEST
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
+from tests.muc.extensions.retractions import stanzaId
 from tests.muc.muchelpers import (
     ROOM,
     RoomTestCase,
@@ -96,6 +97,23 @@ class SlowModeTests(RoomTestCase):
         self.assertEqual(summaries(self.juliet), ["Juliet groupchat composing", "Juliet groupchat subject:Love"])
         sendGroupchat(self.juliet, f"{composing}<body/>")
         self.assertEqual(summaries(self.juliet), [REFUSED])
+
+    def test_refusedOtherwise(self) -> None:
+        """What is refused for another reason, such as a retraction of an unknown message, does not count."""
+        for payload in (f"<retract xmlns='{ns.RETRACT}' id='x'/>", f"<replace xmlns='{ns.CORRECT}' id='x'/>"):
+            sendGroupchat(self.juliet, f"<body>a</body>{payload}")
+            self.assertReceived(self.juliet, "room message error cancel item-not-found")
+        self.assertEqual(self.send(self.juliet, "b"), ["Juliet groupchat body:b"])
+        self.assertEqual(self.send(self.juliet, "c"), [REFUSED])
+
+    def test_retraction(self) -> None:
+        """A retraction with a body counts."""
+        self.send(self.juliet, "a")
+        [sent] = self.owner.received()
+        self.later(20)
+        sendGroupchat(self.juliet, f"<body>/me retracted</body><retract xmlns='{ns.RETRACT}' id='{stanzaId(sent)}'/>")
+        self.assertReceived(self.juliet, "Juliet groupchat body:/me retracted retract")
+        self.assertEqual(self.send(self.juliet, "b"), [REFUSED])
 
     def test_account(self) -> None:
         """§8: It is the account that waits, under all its nicks and sessions, and after it has entered again."""

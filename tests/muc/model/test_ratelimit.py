@@ -72,7 +72,9 @@ class RateLimitTests(SynchronousTestCase):
         for after, key in uses:
             now += after
             recent = [when for when, who in admitted if who == key and when > now - PERIOD]
+            found = limit.wait(key, now)
             wait = limit.take(key, now)
+            self.assertEqual(found, wait)
             if wait:
                 self.assertGreaterEqual(len(recent), count)
                 self.assertLessEqual(wait, PERIOD / count + 1e-6)
