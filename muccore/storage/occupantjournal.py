@@ -337,7 +337,8 @@ class OccupantJournal:
             _log.info("{path}: the places of occupants are written again", path=self.path)
 
     def _newFailed(self, failure: Failure) -> None:
-        failure.trap(OSError)
+        if failure.check(OSError) is None:
+            _log.failure("{path}: the file cannot be written anew", failure, path=self.path)
         with contextlib.suppress(OSError):
             os.unlink(self._newPath)
         if self._isOpen:
@@ -367,7 +368,7 @@ class OccupantJournal:
             _log.error(
                 "{path}: the places of occupants cannot be written ({problem}); until they can, a restart loses them",
                 path=self.path,
-                problem=error.strerror,
+                problem=getattr(error, "strerror", error),
             )
 
     def _retry(self) -> None:

@@ -316,6 +316,23 @@ class CompactionTests(JournalTestCase):
         self.reactor.slow = False
         self.assertEqual(self.placesAtNextStart(), expected)
 
+    def test_unexpectedFailure(self) -> None:
+        """Any failure is logged, and it is tried again later only; changes go to the old file."""
+        self.reactor.slow = True
+        self.fill()
+        with patch.object(occupantjournal, "createPrivate", side_effect=RuntimeError("unexpected")) as created:
+            self.reactor.release()
+            self.reactor.slow = False
+            for n in range(3):
+                self.store.put(ROOMS[0], place(2, f"nick{n}"))
+        self.assertEqual(created.call_count, 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.placesAtNextStart(), self.store.places())
+        size = self.size()
+        self.reactor.advance(occupantjournal.RETRY)
+        self.assertLess(self.size(), size)
+        self.assertEqual(self.placesAtNextStart(), self.store.places())
+
 
 class FullDiskTests(JournalTestCase):
     """A disk that is full."""
