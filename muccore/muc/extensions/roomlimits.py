@@ -147,6 +147,9 @@ class RoomLimits(RoomExtension):
         limits, now = self._limits(room), room.now()
         if affiliation is not Affiliation.NONE or limits.joins is None:
             return
+        if room.occupantByNick(request.nick) is not None:
+            # Another session of an occupant, or one who returns after a restart. Nobody sees a join.
+            return
         wait = limits.joins.take("", now)
         if wait:
             if now - limits.flooded > MINUTE:

@@ -206,10 +206,34 @@ class JoinTests(LimitTestCase):
         self.assertEqual(len(self.room().occupants), 5)
 
     def test_known(self) -> None:
-        """Members, admins and owners may always enter, and those who are inside come and go with other sessions."""
+        """Members, admins and owners may always enter."""
         self.change(affiliation("friendx@localhost", "member"), affiliation("friendy@localhost", "admin"))
         self.enterMany("abcd")
         self.assertEqual(self.enterMany("xy", "friend"), ["in", "in"])
+
+    def test_inside(self) -> None:
+        """Those who are inside may add sessions, which do not count; another nick does."""
+        self.enterMany("ab")
+        for number in range(5):
+            phone = self.client(f"usera/{number}")
+            join(phone, "A")
+            self.assertIn(phone.address, self.room().sessions)
+        self.assertEqual(self.enterMany("c"), ["in"])
+        other = self.client("usera/other")
+        join(other, "Other")
+        self.assertReceived(other, "Other presence error wait resource-constraint")
+
+    def test_restart(self) -> None:
+        """Nor do those count who take back their places after a restart, with another session, too."""
+        self.configureRoom(**{JOINS: 3}, persistentroom=True)
+        for name in "abcde":
+            self.enterMany(name)
+            self.later(20)
+        self.startServer(self.server.store, occupants=self.server.occupants)
+        for name in "abcde":
+            phone = self.client(f"user{name}/phone")
+            join(phone, name.upper())
+            self.assertIn(phone.address, self.room().sessions)
 
     def test_oneUser(self) -> None:
         """With a limit of presence, one user who enters again and again keeps nobody out."""
