@@ -70,7 +70,7 @@ class ArchiveQuery:
     @ivar ids: the ids, see L{IDS_LIMIT}.
     @ivar afterId: the id of an item, found or not, after which the others must be.
     @ivar beforeId: the same for before.
-    @ivar limit: the maximum of items on the page.
+    @ivar limit: the maximum of items on the page. It may have fewer, at least one, if there are megabytes of them.
     @ivar after: the id of the item, found or not, that precedes the page.
     @ivar before: the id of the item that follows the page, which ends there; C{""}: the last page. At most one of
         C{after} and C{before} is given.

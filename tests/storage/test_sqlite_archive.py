@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -173,6 +174,7 @@ class ModelTests(SynchronousTestCase):
         self.patch(archiverows, "DELETED_AT_ONCE", 2)
         self.patch(archiverows, "MERGED_AT_ONCE", 1)
         self.patch(archivequeries, "BLOCK", 1)
+        self.patch(archivequeries, "READ_AT_ONCE", 2)
         migration = [str(step).replace(f">> {archiveschema.BLOCK}", ">> 1") for step in SCHEMA.migrations[0]]
         self.patch(_AtOnce, "schema", Schema("archive", (migration,)))
 
@@ -199,6 +201,34 @@ class ModelTests(SynchronousTestCase):
             everything = self.successResultOf(model.query(name, ArchiveQuery(limit=100)))
             self.assertEqual(_plain(findPage(store.connection, name, ArchiveQuery(limit=100))), _plain(everything))
         store.connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+        store.connection.close()
+
+
+class LongPageTests(SynchronousTestCase):
+    """Pages of long messages."""
+
+    def test_bounded(self) -> None:
+        """They have fewer items than requested; those who follow the pages find all."""
+        self.patch(archivequeries, "READ_AT_ONCE", 2)
+        self.patch(archivequeries, "PAGE_SIZE", 1000)
+        store = _AtOnce()
+        store.append(CAVE, [item(f"m{n}", NOON + n, text="x" * 400) for n in range(9)])
+        for wanted in ({}, {"text": "x" * 64}, {"ids": [f"m{n}" for n in range(9)]}):
+            forwards, backwards = ArchiveQuery(limit=7, **wanted), ArchiveQuery(limit=7, before="", **wanted)  # type: ignore[arg-type]
+            for query in (forwards, backwards):
+                found: list[str] = []
+                sizes = []
+                while True:
+                    page = store.query(CAVE, query)
+                    ids = [each.id for each in page.items]
+                    sizes.append(len(ids))
+                    found = found + ids if query.before is None else ids + found
+                    if page.complete:
+                        break
+                    last = {"after": ids[-1]} if query.before is None else {"before": ids[0]}
+                    query = replace(query, **last)
+                self.assertEqual(found, [f"m{n}" for n in range(9)], wanted)
+                self.assertLessEqual(max(sizes), 4)
         store.connection.close()
 
 
@@ -257,7 +287,8 @@ class PlanTests(SynchronousTestCase):
     def test_fewSteps(self) -> None:
         """A page takes few statements of one row each, since every row waits for the interpreter lock."""
         self.executed[0] = 0
-        findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 9, text="odd", after="m3", limit=500, counted=True))
+        limit = archivequeries.READ_AT_ONCE - 1
+        findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 9, text="odd", after="m3", limit=limit, counted=True))
         self.assertEqual(self.executed, [6])
         appendItems(self.connection, [(CAVE, [item(f"n{n}")]) for n in range(500)])
         self.assertEqual(self.executed, [6 + 5])

@@ -27,6 +27,12 @@ from muccore.xmpp.rendering import Rendered
 COUNT_LIMIT: Final = 10_000
 """Items found by words, sender or author that are counted; of more, the number stays unknown."""
 
+READ_AT_ONCE: Final = 64
+"""Items that are read in one step."""
+
+PAGE_SIZE: Final = 4 * 1024 * 1024
+"""Characters of stanzas on a page, after which no further step is made."""
+
 _EVER: Final = 2**63 - 1
 _NAME: Final = len("<message")
 _ITEM: Final = "json_array(key, id, time, sender, author, stanza, retracted)"
@@ -91,8 +97,8 @@ def findPage(connection: sqlite3.Connection, name: str, query: ArchiveQuery) -> 
         page = keys[query.after] + 1, page[1]
     if query.before:
         page = page[0], keys[query.before] - 1
-    found = matching.find(page, query.limit + 1, query.before is not None)
-    complete = len(found) <= query.limit
+    found, isFull = matching.find(page, query.limit + 1, query.before is not None)
+    complete = len(found) <= query.limit and not isFull
     del found[query.limit :]
     if query.before is not None:
         found.reverse()
@@ -171,19 +177,29 @@ class _Filter:
         match = " ".join(f'"{token}"' for token in tokens)
         return cls(connection, list(_clip(ranges, (low, high))), times, match or None)
 
-    def find(self, page: Range, limit: int, backwards: bool) -> list[list[Any]]:
+    def find(self, page: Range, limit: int, backwards: bool) -> tuple[list[list[Any]], bool]:
         """
         Find items.
 
         @param page: the keys that they may have.
-        @return: the values of L{_ITEM}; backwards: of the last ones, the last one first.
+        @return: the values of L{_ITEM}; backwards: of the last ones, the last one first; and whether there may be more
+            than these because of L{PAGE_SIZE}.
         """
         found: list[list[Any]] = []
+        size = 0
         ranges = list(_clip(self.ranges, page))
-        for each in reversed(ranges) if backwards else ranges:
-            if len(found) < limit:
-                found += self._read(each, limit - len(found), "DESC" if backwards else "ASC")
-        return found
+        for low, high in reversed(ranges) if backwards else ranges:
+            while len(found) < limit:
+                if size > PAGE_SIZE:
+                    return found, True
+                wanted = min(limit - len(found), READ_AT_ONCE)
+                rows = self._read((low, high), wanted, "DESC" if backwards else "ASC")
+                found += rows
+                size += sum([len(stanza) for _, _, _, _, _, stanza, _ in rows])
+                if len(rows) < wanted:
+                    break
+                low, high = (low, rows[-1][0] - 1) if backwards else (rows[-1][0] + 1, high)
+        return found, False
 
     def count(self, page: Range) -> int | None:
         """Count the items with these keys; C{None} if there are more than L{COUNT_LIMIT} and each must be looked at."""
