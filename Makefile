@@ -10,15 +10,16 @@ RUN = $(VENV)/bin/python
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
 help:
-	@echo "make serve    run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
-	@echo "make test     run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j2: two at a time)"
-	@echo "make lint     check the code with ruff"
-	@echo "make types    check the types with mypy"
-	@echo "make check    test, lint and types"
-	@echo "make wheel    build a wheel in dist/"
-	@echo "make bench    measure CPU time and memory of the server"
-	@echo "make docs     regenerate the documents made from the program"
-	@echo "make clean    remove everything made by these, except var/"
+	@echo "make serve        run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
+	@echo "make test         run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j2: two at a time)"
+	@echo "make test-faults  run attacks, kills and crowds that take minutes"
+	@echo "make lint         check the code with ruff"
+	@echo "make types        check the types with mypy"
+	@echo "make check        test, lint and types"
+	@echo "make wheel        build a wheel in dist/"
+	@echo "make bench        measure CPU time and memory of the server"
+	@echo "make docs         regenerate the documents made from the program"
+	@echo "make clean        remove everything made by these, except var/"
 
 # The virtual environment, with one stamp each for running the server, the tests and the tools.
 
@@ -66,6 +67,11 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test $(VENV)/.browser $(VENV)/.aioxmpp
 	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TRIALFLAGS) $(TESTS)
 
+FAULTS ?= $(patsubst tests/faults/%.py,tests.faults.%,$(filter-out %/__init__.py,$(wildcard tests/faults/*.py)))
+
+test-faults: $(VENV)/.test
+	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial-faults $(FAULTS)
+
 lint: $(VENV)/.dev
 	$(RUN) -m ruff check .
 
@@ -97,4 +103,4 @@ clean:
 	rm -f twisted/plugins/dropin.cache twistd.log twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf '{}' +
 
-.PHONY: help serve test lint types check wheel bench docs clean
+.PHONY: help serve test test-faults lint types check wheel bench docs clean

@@ -1,14 +1,8 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""
-Places of occupants, and a server process that is killed, or restarted, under traffic.
-
-C{MUCCORE_PLACES=500,10,5 trial tests.endtoend.test_places}, for 500 occupants, ten rooms and five kills, takes two
-minutes.
-"""
+"""Places of occupants, and a server process that is killed, or restarted, under traffic."""
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import Counter
@@ -22,7 +16,6 @@ from twisted.trial.unittest import TestCase
 from tests.endtoend.serverprocess import CLEAN, ServerProcess
 from tests.endtoend.viewingclient import ViewingClient
 
-OCCUPANTS, ROOMS, KILLS = map(int, os.environ.get("MUCCORE_PLACES", "100,5,3").split(","))
 
 def pause(seconds: float) -> Deferred[None]:
     """Wait."""
@@ -103,6 +96,8 @@ class PlacesTestCase(TestCase):
 class KilledTests(PlacesTestCase):
     """C{kill -9}."""
 
+    occupants, rooms, kills = 100, 5, 3
+
     async def kill(self, leaving: list[ViewingClient], entering: list[ViewingClient]) -> None:
         """Kill the server under traffic, while some leave and others enter; start it again."""
         talking = LoopingCall(self.talk)
@@ -126,8 +121,8 @@ class KilledTests(PlacesTestCase):
         left for anybody, and has not entered. Whoever does not, leaves once, with 333, when the grace time ends; then
         the rooms are as each client has seen. What anybody was told before the kill is so after it.
         """
-        await self.fill(OCCUPANTS, ROOMS)
-        for round in range(KILLS):
+        await self.fill(self.occupants, self.rooms)
+        for round in range(self.kills):
             n = len(self.clients) // 10
             first = round * n
             away = self.clients[first : first + n]
