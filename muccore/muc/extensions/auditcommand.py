@@ -39,6 +39,7 @@ KINDS: Final = (
     ("mute", "Mutes for a time"),
     ("unmute", "Mutes that are ended"),
     ("registration", "Registrations"),
+    ("hat", "Hats"),
     ("retraction", "Retracted messages"),
     ("configuration", "Changes of the configuration"),
     ("destruction", "Destruction"),

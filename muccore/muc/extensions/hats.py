@@ -12,7 +12,9 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces import RoomChange
 from muccore.muc.model import configuration, hats
 from muccore.muc.model.extension import RoomExtension
+from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.hats import Hat, Rows
+from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
@@ -56,9 +58,10 @@ class Hats(RoomExtension):
         """List the hats of an occupant."""
         return hats.rendered(hats.hatsOf(room, occupant.account.bare))
 
-    def commit(self, request: CommandRequest[Room], rows: Rows, accounts: Iterable[str], code: int = 0) -> Outcome:
+    def commit(self, request: CommandRequest[Room], rows: Rows, accounts: Iterable[str], act: ModerationAct) -> Outcome:
         """
-        Commit changes of rows; then send the presence of the users concerned, and perhaps a status code to all.
+        Commit changes of rows; then send the presence of the users concerned, and to all that the list of hats has
+        changed unless the act has a target.
 
         @param accounts: their bare JIDs.
         """
@@ -70,8 +73,10 @@ class Hats(RoomExtension):
             for account in concerned:
                 for occupant in room.occupants.ofAccount(account):
                     room.restamp(occupant)
-            if code and rows:
-                configuration.announce(room, (code,))
+            if rows:
+                if not act.target:
+                    configuration.announce(room, (104,))
+                tell(room.extensions.moderated, room, act)
             return Completed()
 
         writing = self.service.storeChange(room, RoomChange(states=rows))
@@ -85,14 +90,26 @@ class _HatCommand(RoomCommand):
     affiliation = Affiliation.ADMIN
     stages = 1
 
+    done: str
+
     def __init__(self, extension: Hats) -> None:
         self.extension = extension
+
+    def act(self, request: CommandRequest[Room], hat: Hat, user: str = "") -> ModerationAct:
+        """
+        What is done.
+
+        @param user: their bare JID; C{""} if it concerns the hat itself.
+        """
+        details = {"done": self.done, "uri": hat.uri, "title": hat.title}
+        return ModerationAct("hat", request.requester.bare, user, details=details)
 
 
 class Create(_HatCommand):
     """Creates a hat, or changes its title and hue (XEP-0317 §3.2)."""
 
     node, name = f"{_NAMESPACE}:create", "Create or change a hat"
+    done = "created or changed"
 
     def form(self, request: CommandRequest[Room], stage: int) -> CommandForm:
         """Ask for the hat."""
@@ -106,7 +123,8 @@ class Create(_HatCommand):
             hat = Hat.parse(values["hats#uri"], values["hats#title"], values.get("hats#hue", ""))
         except ValueError as e:
             raise badPayload(str(e)) from None
-        return self.extension.commit(request, hats.creation(room, hat), hats.wearers(room, hat.uri), 104)
+        wearers = hats.wearers(room, hat.uri)
+        return self.extension.commit(request, hats.creation(room, hat), wearers, self.act(request, hat))
 
 
 def _choice(room: Room) -> Field:
@@ -117,10 +135,16 @@ def _choice(room: Room) -> Field:
     return Field("list-single", "hats#uri", "The hat", options, required=True)
 
 
+def _chosen(request: CommandRequest[Room]) -> Hat:
+    """The chosen hat; that it is one of the options has been checked."""
+    return next(hat for hat in hats.hatsOf(request.subject) if hat.uri == request.values["hats#uri"])
+
+
 class Destroy(_HatCommand):
     """Destroys a hat (XEP-0317 §3.3)."""
 
     node, name = f"{_NAMESPACE}:destroy", "Destroy a hat"
+    done = "destroyed"
 
     def form(self, request: CommandRequest[Room], stage: int) -> CommandForm:
         """Ask which."""
@@ -129,8 +153,9 @@ class Destroy(_HatCommand):
 
     def carryOut(self, request: CommandRequest[Room]) -> Outcome:
         """Commit it."""
-        room, uri = request.subject, request.values["hats#uri"]
-        return self.extension.commit(request, hats.destruction(room, uri), hats.wearers(room, uri), 104)
+        room, hat = request.subject, _chosen(request)
+        wearers = hats.wearers(room, hat.uri)
+        return self.extension.commit(request, hats.destruction(room, hat.uri), wearers, self.act(request, hat))
 
 
 class _UserCommand(_HatCommand):
@@ -150,14 +175,18 @@ class _UserCommand(_HatCommand):
 
     def carryOut(self, request: CommandRequest[Room]) -> Outcome:
         """Commit it."""
-        room, account = request.subject, accountOf(request.subject, request.values["hats#jid"]).bare
-        return self.extension.commit(request, self.change(room, account, request.values["hats#uri"]), [account])
+        room, hat = request.subject, _chosen(request)
+        account = accountOf(room, request.values["hats#jid"]).bare
+        return self.extension.commit(
+            request, self.change(room, account, hat.uri), [account], self.act(request, hat, account)
+        )
 
 
 class Assign(_UserCommand):
     """Gives a user a hat (XEP-0317 §3.5)."""
 
     node, name = f"{_NAMESPACE}:assign", "Assign a hat to a user"
+    done = "given"
     title, instructions = "Assigning a Hat", "Fill out this form to assign a hat."
     change = staticmethod(hats.assignment)
 
@@ -166,6 +195,7 @@ class Unassign(_UserCommand):
     """Takes a hat from a user (XEP-0317 §3.6)."""
 
     node, name = f"{_NAMESPACE}:unassign", "Remove a hat from a user"
+    done = "taken away"
     title, instructions = "Removing a Hat", "Fill out this form to remove a hat."
     change = staticmethod(hats.removal)
 

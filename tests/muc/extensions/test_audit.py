@@ -25,6 +25,7 @@ from tests.muc.muchelpers import (
     MUCTestCase,
     affiliation,
     configure,
+    execute,
     form,
     join,
     leave,
@@ -161,6 +162,25 @@ class AuditTests(AuditTestCase):
                 "role by=romeo tybalt@localhost nick=Tybalt from=participant to=visitor",
                 "role by=romeo tybalt@localhost nick=Tybalt from=visitor to=participant",
                 "kick by=romeo tybalt@localhost nick=Tybalt from=participant",
+            ],
+        )
+
+    def test_hats(self) -> None:
+        """Hats, and who gets them; a command that changes nothing is not noted."""
+        teacher = {"hats#uri": "urn:hat:teacher", "hats#title": "Teacher"}
+        tybalt = {"hats#uri": "urn:hat:teacher", "hats#jid": "tybalt@localhost"}
+        commands = ("create", teacher), ("assign", tybalt), ("assign", tybalt), ("unassign", tybalt)
+        for command, values in (*commands, ("destroy", {"hats#uri": "urn:hat:teacher"})):
+            node = "urn:xmpp:hats:commands"
+            execute(self.romeo, f"{node}:{command}", form(node, values))
+        hat = "uri=urn:hat:teacher title=Teacher"
+        self.assertEqual(
+            self.noted(),
+            [
+                f"hat by=romeo done=created or changed {hat}",
+                f"hat by=romeo tybalt@localhost done=given {hat}",
+                f"hat by=romeo tybalt@localhost done=taken away {hat}",
+                f"hat by=romeo done=destroyed {hat}",
             ],
         )
 
