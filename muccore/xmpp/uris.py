@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote
 
-from muccore.xmpp.jid import JID, InvalidJID, parse
+from muccore.xmpp.jid import JID, InvalidJID, make
 
 _LOCAL: Final = "!$()*+,;="
 _DOMAIN: Final = "[:]" + _LOCAL
@@ -32,7 +32,14 @@ def xmppURI(jid: JID, query: str = "") -> str:
 def addressIn(uri: str) -> JID | None:
     """The address in an XMPP URI or IRI; C{None} if a text is none."""
     match = _XMPP_URI.fullmatch(uri)
+    if match is None:
+        return None
+    # What is encoded separates nothing (RFC 3986 §2.2).
+    bare, slash, resource = match[1].partition("/")
+    local, at, domain = bare.rpartition("@")
+    if (slash and not resource) or (at and not local):
+        return None
     try:
-        return None if match is None else parse(unquote(match[1], errors="strict"))
+        return make(*(unquote(part, errors="strict") for part in (local, domain, resource)))
     except (InvalidJID, UnicodeDecodeError):
         return None

@@ -66,11 +66,13 @@ class AddressTests(SynchronousTestCase):
             ("xmpp:node@example.com/some%20resource?a;b=c#d", "node@example.com/some resource"),
             ("xmpp:nod%C3%A9@example.com", "nodé@example.com"),
             ("xmpp:jiři@čechy.example/v%20Praze", "jiři@čechy.example/v Praze"),
+            ("xmpp:room@example.com/a%2Fb%40c", "room@example.com/a/b@c"),
         ):
             self.assertEqual(addressIn(uri), parse(address), uri)
 
     def test_none(self) -> None:
         """Other schemes, no address, an invalid one, and what is not UTF-8."""
         wrong = ("", "xmpp:", "xmpp:?message", "xmpp://a", "mailto:a@b", "a@b", "xmpp:a@@b", "xmpp:%FF@b", "xmpp:a b")
+        wrong += ("xmpp:a%40b", "xmpp:a%2Fb", "xmpp:@b", "xmpp:a@b/", "xmpp:a@b%2Fc")
         for uri in wrong:
             self.assertIsNone(addressIn(uri), uri)

@@ -44,6 +44,7 @@ class BlockLists(RoomExtension):
         """@param lists: for each list, the address of its service with the node as resource."""
         self._addresses = lists
         self._lists: list[NodeSubscription] = []
+        self._new: set[str] = set()
 
     def start(self) -> None:
         """Follow the lists."""
@@ -54,6 +55,7 @@ class BlockLists(RoomExtension):
 
     def stop(self, final: bool) -> None:
         """Follow them no more."""
+        self._new.clear()
         for followed in self._lists:
             followed.stop()
 
@@ -95,11 +97,29 @@ class BlockLists(RoomExtension):
         self.beforeMessage(room, occupant, message)
 
     def _added(self, hashes: set[str]) -> None:
-        """Remove those who have come onto a list, one room a turn."""
-        for bare in list(self.service.rooms.live):
-            self.service.parent.clock.callLater(0, self._removeBlocked, bare, hashes)
+        """Remove those who have come onto a list, one room a turn; who comes meanwhile is removed after that."""
+        begin = not self._new
+        self._new.update(hashes)
+        if begin:
+            self.service.parent.clock.callLater(0, self._removeNew, [], frozenset())
 
-    def _removeBlocked(self, bare: str, hashes: set[str]) -> None:
+    def _removeNew(self, rooms: list[str], hashes: frozenset[str]) -> None:
+        """
+        Go on in the next room.
+
+        @param rooms: the rooms that are left.
+        @param hashes: who is looked for.
+        """
+        if not rooms:
+            self._new -= hashes
+            rooms, hashes = list(self.service.rooms.live), frozenset(self._new)
+        if not self._new:
+            return
+        if rooms:
+            self._removeBlocked(rooms.pop(), hashes)
+        self.service.parent.clock.callLater(0, self._removeNew, rooms, hashes)
+
+    def _removeBlocked(self, bare: str, hashes: frozenset[str]) -> None:
         room = self.service.rooms.live.get(bare)
         if room is None or not _ON.get(room.settings):
             return

@@ -106,6 +106,20 @@ class BlockListTests(MUCTestCase):
         self.notify(f"items retract:{hashOf('juliet@localhost')}")
         self.enter(self.juliet)
 
+    def test_manyAdded(self) -> None:
+        """Many events, and many rooms, wait as one call; all whom they are about are removed."""
+        nurse = self.client("nurse")
+        for name in ("one", "two", "three"):
+            self.createRoom(self.romeo, to=ROOM.replace("room", name))
+        self.enterAll(self.juliet, nurse)
+        waiting = len(self.server.clock.getDelayedCalls())
+        for name in ("juliet", "nurse"):
+            self.pubsub.notify(f"items item:{hashOf(f'{name}@localhost')}", HOST)
+        self.assertEqual(len(self.server.clock.getDelayedCalls()), waiting + 1)
+        self.server.clock.advance(0)
+        self.assertEqual(len(self.server.clock.getDelayedCalls()), waiting)
+        self.assertEqual([each.nick for each in self.room().occupants.values()], ["Romeo"])
+
     def test_strangers(self) -> None:
         """Events from anybody else do not count, and other messages to the service are answered as ever."""
         tybalt = hashOf("tybalt@localhost")
