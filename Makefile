@@ -13,6 +13,7 @@ help:
 	@echo "make serve        run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
 	@echo "make test         run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j2: two at a time)"
 	@echo "make test-faults  run attacks, kills and crowds that take minutes"
+	@echo "make interop      run the integration tests of Smack (needs java and mvn)"
 	@echo "make lint         check the code with ruff"
 	@echo "make types        check the types with mypy"
 	@echo "make check        test, lint and types"
@@ -69,6 +70,9 @@ test: $(VENV)/.test $(VENV)/.browser $(VENV)/.aioxmpp
 
 FAULTS ?= $(patsubst tests/faults/%.py,tests.faults.%,$(filter-out %/__init__.py,$(wildcard tests/faults/*.py)))
 
+interop: $(VENV)/.test
+	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial-interop tests.interop.suite
+
 test-faults: $(VENV)/.test
 	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial-faults $(FAULTS)
 
@@ -100,7 +104,7 @@ docs: $(VENV)/.serve
 
 clean:
 	rm -rf $(VENV) .venv-3.* build dist muccore.egg-info .hypothesis .mypy_cache .ruff_cache _trial_temp*
-	rm -f twisted/plugins/dropin.cache twistd.log twistd.pid
+	rm -f twisted/plugins/dropin.cache tests/interop/plugins/twisted/plugins/dropin.cache twistd.log twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf '{}' +
 
-.PHONY: help serve test test-faults lint types check wheel bench docs clean
+.PHONY: help serve test test-faults interop lint types check wheel bench docs clean
