@@ -91,8 +91,8 @@ class VCards(RoomExtension):
 
     def _get(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
         """
-        Answer with the vCard. Without one it is C{item-not-found}: as for a room that does not exist, since XEP-0054
-        §3.3 wants one error for both, and as Prosody and ejabberd answer.
+        Answer with the vCard, which may be an empty one. If none was ever set it is C{item-not-found}: as for a room
+        that does not exist, since XEP-0054 §3.3 wants one error for both, and as Prosody and ejabberd answer.
         """
         xml = self._rows(room).get(_XML)
         if xml is None:
@@ -106,15 +106,18 @@ class VCards(RoomExtension):
         return ANSWERED
 
     def _set(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
-        """Replace the vCard; an empty one removes it (XEP-0486 §4.2)."""
+        """
+        Replace the vCard. An empty one, which removes the avatar (XEP-0486 §4.2), is kept, as Prosody and ejabberd do:
+        who then asks for it gets it, not an error.
+        """
         sender = iq.attributes["from"]
         if room.affiliations.get(parse(sender)) is not Affiliation.OWNER:
             raise StanzaError("forbidden", text="Only owners may set the vCard of a room.")
         xml, hashes = parseVCard(next(iq.childElements()))
         old = self._rows(room)
-        if (xml or None) == old.get(_XML):
+        if xml == old.get(_XML, ""):
             return None
-        rows = {(self.name, _XML): xml or None, (self.name, _HASHES): hashes or None}
+        rows = {(self.name, _XML): xml, (self.name, _HASHES): hashes or None}
         announced = hashes[:1] != self._hashes(room)[:1]
 
         def apply() -> Callable[[], None]:

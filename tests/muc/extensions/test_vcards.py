@@ -132,14 +132,17 @@ class VCardTests(VCardTestCase):
         self.assertEqual(words(self.romeo)[1:], ["iq result"])
 
     def test_removed(self) -> None:
-        """An empty vCard removes it; occupants get an empty hash."""
+        """An empty vCard is one without avatar, as after a restart; occupants get an empty hash."""
         setVCard(self.romeo, photo(PNG))
         self.discardReceived()
         setVCard(self.romeo, "")
         self.assertEqual(words(self.juliet), ["message room", "photo:"])
-        self.assertIsNone(self.vCard(self.juliet))
+        self.assertEqual(self.vCard(self.juliet), "<vCard/>")
         self.assertIsNone(self.hashes(self.juliet))
-        self.assertNotIn("vcard", self.storedRecord().states)
+        self.assertEqual(self.storedRecord().states["vcard"], {"xml": ""})
+        self.discardReceived()
+        setVCard(self.romeo, "")
+        self.assertEqual(words(self.romeo), ["iq result"])
 
     def test_newcomers(self) -> None:
         """Who enters, or enters again, gets the hash after everything else."""
