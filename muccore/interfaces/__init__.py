@@ -35,6 +35,7 @@ from muccore.interfaces.rooms import (
     Subject,
     Tombstone,
 )
+from muccore.interfaces.roster import IRosterStore, RosterChange, RosterItem, StoredRoster
 from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IRoute, IRouter
 from muccore.interfaces.sessions import (
     ISession,
@@ -52,9 +53,10 @@ __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
     "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "FoundRooms",
     "HandlerContext", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent", "IDestination",
-    "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore", "IRoomStore", "IRoute", "IRouter",
-    "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
+    "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore", "IRoomStore", "IRosterStore", "IRoute",
+    "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
     "IStreamFeature", "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser",
-    "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord",
-    "RoomSearch", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "Subject", "Tombstone", "UserExists",
+    "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
+    "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject",
+    "Tombstone", "UserExists",
 ]

@@ -16,6 +16,9 @@ class IAuthBackend(IStore):
     hashes = Attribute("C{frozenset[str]}: SCRAM hashes, such as C{'SHA-256'}; empty if it only checks passwords.")
     loopbackOnly = Attribute("C{bool}: whether it is too permissive for listeners that are not on loopback addresses.")
 
+    def hasAccount(account: str) -> Deferred[bool]:
+        """Find out whether there is an account. Backends that accept any user say yes."""
+
     def scramKeys(account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """Get the keys of an account for one hash, or C{None} if there are none."""
 

@@ -29,6 +29,10 @@ class InsecureAuth:
         """See L{IAuthBackend.close}."""
         return succeed(None)
 
+    def hasAccount(self, account: str) -> Deferred[bool]:
+        """See L{IAuthBackend.hasAccount}."""
+        return succeed(True)
+
     def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{IAuthBackend.scramKeys}."""
         return succeed(None)

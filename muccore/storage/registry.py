@@ -21,6 +21,7 @@ from muccore.interfaces import (
     IAuthBackend,
     IOccupantStore,
     IRoomStore,
+    IRosterStore,
     IStore,
     IStoreFactory,
 )
@@ -31,6 +32,7 @@ KINDS: Final = {
     "occupants": IOccupantStore,
     "archive": IArchiveStore,
     "audit": IAuditStore,
+    "rosters": IRosterStore,
 }
 """The kinds of stores, and the interface of each."""
 

@@ -86,6 +86,10 @@ class ScramAccountStore(ABC):
 
     # Common to all
 
+    def hasAccount(self, account: str) -> Deferred[bool]:
+        """See L{IAccountStore.hasAccount}."""
+        return self.scramKeys(account, next(iter(HASHES))).addCallback(lambda keys: keys is not None)
+
     def create(self, account: str, password: str) -> Deferred[None]:
         """See L{IAccountStore.create}."""
         return self._changeKeys(self._add, account, password)

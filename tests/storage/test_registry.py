@@ -21,10 +21,12 @@ from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.storage.sqlite.rooms import SQLiteRooms
+from muccore.storage.sqlite.rosters import SQLiteRosters
 
 
 class MakeStoreTests(SynchronousTestCase):
@@ -52,7 +54,8 @@ class MakeStoreTests(SynchronousTestCase):
         """muccore's stores are found as plugins."""
         accounts = ["insecure", "memory", "open", "sqlite"]
         rooms = ["memory", "sqlite"]
-        for kind, schemes in [("accounts", accounts), ("rooms", rooms), ("archive", rooms), ("audit", rooms)]:
+        others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters")]
+        for kind, schemes in [("accounts", accounts), *others]:
             factories = registry.factories(kind)
             self.assertEqual([factory.scheme for factory in factories], schemes)
             for factory in factories:
@@ -74,6 +77,8 @@ class MakeStoreTests(SynchronousTestCase):
             ("archive", "sqlite:a.db", SQLiteArchive),
             ("audit", "memory:", MemoryAudit),
             ("audit", "sqlite:a.db", SQLiteAudit),
+            ("rosters", "memory:", MemoryRosters),
+            ("rosters", "sqlite:a.db", SQLiteRosters),
         ]:
             self.assertIs(type(self.make(kind, description)), expected)
 

@@ -89,6 +89,10 @@ class Accounts:
         for answer, value in waiting:
             answer.callback(value)
 
+    def hasAccount(self, account: str) -> Deferred[bool]:
+        """See L{IAuthBackend}."""
+        return self._answer(account == ROMEO)
+
     def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{IAuthBackend}."""
         return self._answer(self.keys if account == ROMEO else None)

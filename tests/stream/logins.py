@@ -44,6 +44,10 @@ class Accounts:
         """Nothing to do."""
         return succeed(None)
 
+    def hasAccount(self, account: str) -> Deferred[bool]:
+        """See L{IAuthBackend}."""
+        return succeed(any(account == known for known, _ in self.keys))
+
     def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """See L{IAuthBackend}."""
         self.asked.append(("scramKeys", account, hashName))

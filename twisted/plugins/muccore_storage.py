@@ -7,11 +7,13 @@ from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.occupantjournal import OccupantJournal
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.storage.sqlite.rooms import SQLiteRooms
+from muccore.storage.sqlite.rosters import SQLiteRosters
 
 _MEMORY = "no argument; kept in memory and lost when the server ends"
 _SQLITE = "PATH of a database file, created if missing"
@@ -38,6 +40,10 @@ sqliteArchive = StoreFactory("archive", "sqlite", _SQLITE, filePath("sqlite", SQ
 memoryAudit = StoreFactory("audit", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryAudit()))
 
 sqliteAudit = StoreFactory("audit", "sqlite", _SQLITE, filePath("sqlite", SQLiteAudit))
+
+memoryRosters = StoreFactory("rosters", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryRosters()))
+
+sqliteRosters = StoreFactory("rosters", "sqlite", _SQLITE, filePath("sqlite", SQLiteRosters))
 
 sqliteRooms = StoreFactory("rooms", "sqlite", _SQLITE, filePath("sqlite", SQLiteRooms))
 

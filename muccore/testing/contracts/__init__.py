@@ -13,7 +13,9 @@ from muccore.testing.contracts.archive import ArchiveStoreContract
 from muccore.testing.contracts.audit import AuditStoreContract
 from muccore.testing.contracts.occupants import OccupantStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
+from muccore.testing.contracts.rosters import RosterStoreContract
 
 __all__ = [
     "AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "OccupantStoreContract", "RoomStoreContract",
+    "RosterStoreContract",
 ]

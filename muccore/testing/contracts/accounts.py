@@ -23,6 +23,7 @@ class AccountStoreContract(Contract):
     requests = (
         ("scramKeys", JULIET, "SHA-256"),
         ("checkPassword", JULIET, "r0m30"),
+        ("hasAccount", JULIET),
         ("create", JULIET, "r0m30"),
         ("setPassword", JULIET, "r0m30"),
         ("delete", JULIET),
@@ -88,6 +89,15 @@ class AccountStoreContract(Contract):
             self.assertIs(await store.checkPassword(JULIET, password), False)
         for user, password in ((ROMEO, "Ⅸ café"), (ROMEO, ""), ("", "Ⅸ café")):
             self.assertIs(await store.checkPassword(user, password), False)
+
+    async def test_hasAccount(self) -> None:
+        """Whether there is an account."""
+        store = await self.opened()
+        await store.create(JULIET, "r0m30")
+        self.assertIs(await store.hasAccount(JULIET), True)
+        self.assertIs(await store.hasAccount(ROMEO), False)
+        await store.delete(JULIET)
+        self.assertIs(await store.hasAccount(JULIET), False)
 
     async def test_exists(self) -> None:
         """An existing account is refused, and its account keeps its password."""
