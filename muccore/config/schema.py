@@ -89,6 +89,7 @@ class LimitsSection:
     sessionsPerAccount: int = _option(
         Integer(1, 10000), "50", "The maximum of clients of one account that are logged in at the same time."
     )
+    rosterItems: int = _option(Integer(0, 100000), "1000", "The maximum of contacts of one account.")
     directedPresences: int = _option(
         Integer(10, 1000000), "1000", "The maximum of addresses with directed presence of one client; rooms count."
     )
@@ -158,6 +159,11 @@ class StorageSection:
         StoreType("audit", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
         "",
         "Where it is kept who has moderated and configured rooms. By default it is where rooms are.",
+    )
+    rosters: str = _option(
+        StoreType("rosters", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        "",
+        "Where the contacts of users and their subscriptions are. By default it is where rooms are.",
     )
 
 

@@ -3,28 +3,34 @@
 """
 The presence of sessions (RFC 6121 §4): an outbound filter, and an observer of their end.
 
-It broadcasts presence to the account's available resources and tracks directed presence, to revoke it however the
-session ends. For the roster: subscriptions are refused here until they are supported, and the broadcast reaches the
-account's own resources only.
+It broadcasts presence to the account's available resources and to the contacts who have a subscription to it, and
+tracks directed presence, to revoke it however the session ends.
+
+The roster of the account may have to be loaded first: then its broadcasts wait, in order.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from muccore.im.accountroster import AccountRoster
+from muccore.im.rosters import PlannedChange, Rosters
+from muccore.im.subscriptions import stateOf
 from muccore.interfaces import ISession, ISessionObserver, IUserDomain
 from muccore.interfaces.filters import CONSUMED, PRESENCE
 from muccore.routing.handler import Handler
+from muccore.xmpp import jid as jids
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
 
-_SUBSCRIPTION: Final = frozenset(["subscribe", "subscribed", "unsubscribe", "unsubscribed"])
 _PRIORITY: Final = re.compile(r"[+-]?[0-9]{1,4}")
 
 _PRESENCE_LIMIT: Final = 16 * 1024
@@ -36,6 +42,8 @@ Cost limit for final unavailable presence: (tags + bytes/256) x recipients, each
 payload is dropped.
 """
 
+_PRESENCE: Final = b"<presence"
+
 
 @implementer(ISessionObserver)
 class PresenceHandler(Handler):
@@ -43,42 +51,56 @@ class PresenceHandler(Handler):
 
     parent: IUserDomain
 
-    def __init__(self, directedLimit: int) -> None:
+    def __init__(self, directedLimit: int, rosters: Rosters) -> None:
         super().__init__()
         self.directedLimit = directedLimit
+        self._rosters = rosters
 
     def onPresence(self, session: ISession, element: Element, to: JID | None) -> Any:
         """Handle presence that a client sends; return it, to be routed, or L{CONSUMED}."""
         type = element.attributes.get("type")
         if type is None:
             if to is None:
-                self._available(session, element)
+                priority = _priorityIn(element)
+                presence = Rendered.of(element).withoutElement()
+                if len(presence.tail) > _PRESENCE_LIMIT:
+                    raise StanzaError("policy-violation", text="the presence is too large")
+                self._withRoster(session, element, lambda roster: self._available(session, priority, presence, roster))
                 return CONSUMED
             self._trackDirected(session, to)
         elif type == "unavailable":
             if to is None:
-                self._unavailable(session, element)
+                told = self._sendDirectedUnavailable(session, element)
+                self._withRoster(session, element, lambda roster: self._unavailable(session, element, roster, told))
                 return CONSUMED
             session.directed.pop(to.full, None)
-        elif type in _SUBSCRIPTION:
-            if to is None:
-                raise StanzaError("bad-request", text=f"presence of type {type} needs an address")
-            if not to.local or to.domain != session.jid.domain:
-                raise StanzaError("service-unavailable", text="subscriptions are not supported")
-            # Ignored for accounts, whether they exist or not (RFC 6121 §8.5.1), so that nobody learns which do.
-            return CONSUMED
         elif type not in ("probe", "error"):
             raise StanzaError("bad-request", text="unknown type of presence")
         # Without an address a probe is dropped: servers, not clients, send probes (RFC 6121 §4.3).
         return element
 
+    def _withRoster(self, session: ISession, element: Element, function: Callable[[AccountRoster], None]) -> None:
+        """Call a function with the roster of a session's account: at once, unless it has to be waited for."""
+        account = session.account.bare
+        roster = self._rosters.loaded(account)
+        if roster is not None:
+            function(roster)
+            return
+
+        def failed(failure: Failure) -> None:
+            session.sendError(element, self.parent.toStanzaError(failure))
+
+        waiting = self._rosters.change(account, lambda roster: PlannedChange({}, lambda: function(roster)))
+        waiting.addErrback(failed)
+
     def sessionEnded(self, session: ISession) -> None:
         """Send unavailable presence to everyone who has presence of this session."""
         gone = stanza("presence", "unavailable", from_=session.fullText)
-        if session.priority is not None:
-            session.priority = session.presence = None
-            self._broadcast(session, Rendered.of(gone))
-        self._sendDirectedUnavailable(session, gone)
+        told = self._sendDirectedUnavailable(session, gone)
+        # That it becomes available may be waiting still.
+        if session.priority is not None or self._rosters.loaded(session.account.bare) is None:
+            self._withRoster(session, gone, lambda roster: self._unavailable(session, gone, roster, told))
+        self._rosters.released(session.account.bare)
 
     def _trackDirected(self, session: ISession, to: JID) -> None:
         """
@@ -102,58 +124,115 @@ class PresenceHandler(Handler):
                 raise StanzaError("resource-constraint", text="presence is directed to too many addresses")
         directed[full] = to
 
-    def _broadcast(self, session: ISession, rendered: Rendered) -> None:
-        """Send presence to the available resources of the account."""
-        for other in self.parent.sessions.forAccount(session.account.bare).values():
-            if other.priority is not None:
-                other.deliver(rendered, toAttribute(other.fullText))
+    # To the account's resources and contacts
 
-    def _available(self, session: ISession, element: Element) -> None:
+    def available(self, account: str) -> list[ISession]:
+        """The available resources of an account, a bare JID."""
+        return [each for each in self.parent.sessions.forAccount(account).values() if each.priority is not None]
+
+    def _broadcast(
+        self, session: ISession, rendered: Rendered, roster: AccountRoster, told: Collection[str] = ()
+    ) -> None:
+        """Send presence to the available resources of the account, and to its subscribers except some."""
+        for other in self.available(session.account.bare):
+            other.deliver(rendered, toAttribute(other.fullText))
+        for contact in roster.subscribers():
+            if contact not in told and self._mayBeReached(contact):
+                self.send(rendered.elementTo(toAttribute(contact)))
+
+    def _mayBeReached(self, contact: str) -> bool:
+        """Whether presence to a contact can reach anybody: not an account here without available resources."""
+        address = jids.parse(contact)
+        return not (address.local and address.domain == self.parent.name) or bool(self.available(address.bare))
+
+    def sendPresence(self, account: str, to: str) -> bool:
         """
-        Broadcast initial or updated presence to every available resource of the account, this one included (RFC 6121
-        §4.2.2, §4.4.2). After the initial one, send back the presence of the others.
+        Send the presence of an account's available resources to somebody who may have it.
+
+        @return: whether there are any.
         """
-        priorities = [child for child in element.childElements() if child.name == "priority" and child.uri == ns.CLIENT]
-        priority = 0
-        if priorities:
-            text = priorities[0].text().strip()
-            if len(priorities) > 1 or not _PRIORITY.fullmatch(text) or not -128 <= int(text) <= 127:
-                raise StanzaError("bad-request", text="the priority of presence must be a number from -128 to 127")
-            priority = int(text)
-        presence = Rendered.of(element).withoutElement()
-        if len(presence.tail) > _PRESENCE_LIMIT:
-            raise StanzaError("policy-violation", text="the presence is too large")
+        sessions = self.available(account)
+        for session in sessions:
+            if session.presence is not None:
+                self.send(session.presence.elementTo(toAttribute(to)))
+        return bool(sessions)
+
+    def sendUnavailable(self, account: str, to: str) -> None:
+        """Tell somebody who may not have the presence of an account any more that its resources are unavailable."""
+        for session in self.available(account):
+            self.send(stanza("presence", "unavailable", from_=session.fullText, to=to))
+
+    # The account's own presence
+
+    def _available(self, session: ISession, priority: int, presence: Rendered, roster: AccountRoster) -> None:
+        """
+        Broadcast initial or updated presence (RFC 6121 §4.2.2, §4.4.2), to this resource, too. After the initial one,
+        find out the presence of others.
+        """
+        if session.ended:
+            return
         initial = session.priority is None
         if session.priority != priority:
             session.priority = priority
             session.prioritySince = self.parent.clock.seconds()
         session.presence = presence
-        self._broadcast(session, presence)
+        self._broadcast(session, presence, roster)
         if initial:
-            address = toAttribute(session.fullText)
-            for other in self.parent.sessions.forAccount(session.account.bare).values():
-                if other is not session and other.presence is not None:
-                    session.deliver(other.presence, address)
+            self._findPresence(session, roster)
 
-    def _unavailable(self, session: ISession, element: Element) -> None:
+    def _findPresence(self, session: ISession, roster: AccountRoster) -> None:
         """
-        Send unavailable presence to every available resource of the account, this one included (RFC 6121 §4.5.2), and
-        to every address with directed presence (RFC 6121 §4.6.3).
+        Send a resource the presence of the account's others, and requests that wait for an answer; ask for that of
+        contacts (RFC 6121 §4.2.2), and again for subscriptions that were not answered (§3.1.2).
         """
-        rendered = Rendered.of(element)
+        address, account = toAttribute(session.fullText), session.account.bare
+        for other in self.available(account):
+            if other is not session and other.presence is not None:
+                session.deliver(other.presence, address)
+        for _, request in roster.requests():
+            session.deliver(Rendered(_PRESENCE, request[len(_PRESENCE) :]), toAttribute(account))
+        for contact, item in list(roster.items.items()):
+            if stateOf(item).hasTo and self._mayBeReached(contact):
+                # One here answers to this resource only; others, as §4.3.1 has it, to the account.
+                isHere = jids.parse(contact).domain == self.parent.name
+                self.send(stanza("presence", "probe", from_=session.fullText if isHere else account, to=contact))
+            if item.ask:
+                self.send(stanza("presence", "subscribe", from_=account, to=contact))
+
+    def _unavailable(
+        self, session: ISession, element: Element, roster: AccountRoster, told: Collection[str]
+    ) -> None:
+        """Broadcast unavailable presence (RFC 6121 §4.5.2), to this resource, too, except to those who know."""
         if session.priority is not None:
-            self._broadcast(session, rendered)
+            self._broadcast(session, Rendered.of(element), roster, told)
             session.priority = session.presence = None
-        cost = rendered.tail.count(b"<") + len(rendered.tail) // 256
-        if cost * len(session.directed) > _UNAVAILABLE_COST_LIMIT:
-            element = stanza("presence", "unavailable", from_=session.fullText)
-        self._sendDirectedUnavailable(session, element)
 
-    def _sendDirectedUnavailable(self, session: ISession, element: Element) -> None:
-        directed, session.directed = session.directed, {}
+    def _sendDirectedUnavailable(self, session: ISession, element: Element) -> Collection[str]:
+        """Send unavailable presence to every address with directed presence (RFC 6121 §4.6.3); return these."""
+        directed: dict[str, JID] = session.directed
+        session.directed = {}
+        tail = Rendered.of(element).tail
+        if (tail.count(b"<") + len(tail) // 256) * len(directed) > _UNAVAILABLE_COST_LIMIT:
+            element = stanza("presence", "unavailable", from_=session.fullText)
         for to in directed:
             copied = element.copy()
             copied.attributes["to"] = to
             self.send(copied)
+        return directed
 
     outbound = {("presence", PRESENCE): onPresence}
+
+
+def _priorityIn(element: Element) -> int:
+    """
+    The priority of a presence (RFC 6121 §4.7.2.3).
+
+    @raise StanzaError: C{bad-request} if it is none.
+    """
+    priorities = [child for child in element.childElements() if child.name == "priority" and child.uri == ns.CLIENT]
+    if not priorities:
+        return 0
+    text = priorities[0].text().strip()
+    if len(priorities) > 1 or not _PRIORITY.fullmatch(text) or not -128 <= int(text) <= 127:
+        raise StanzaError("bad-request", text="the priority of presence must be a number from -128 to 127")
+    return int(text)

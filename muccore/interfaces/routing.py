@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.words.protocols.jabber.ijabber import IXMPPHandlerCollection
 from zope.interface import Attribute, Interface
 
@@ -80,6 +81,9 @@ class IDomain(IDestination, IXMPPHandlerCollection):
 
     def domainLost(domain: str) -> None:
         """Tell the handlers that are L{IDomainObserver}s. Never fails."""
+
+    def toStanzaError(failure: Failure) -> Any:
+        """Get the stanza error that a handler has failed with. Anything else is logged, and not told."""
 
     def request(request: Any) -> Deferred[Element]:
         """Send a C{wokkel.generic.Request}, as C{StreamManager.request} does; fires with the response."""

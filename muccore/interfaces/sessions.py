@@ -32,6 +32,10 @@ class ISession(IRoute):
         "Its latest broadcast presence, L{Rendered<muccore.xmpp.rendering.Rendered>}; C{None} while unavailable. The "
         "presence handler sets it."
     )
+    interested = Attribute(
+        "C{bool}: whether it has requested the roster, and so gets its changes (RFC 6121 §2.1.6). The roster handler "
+        "sets it."
+    )
     directed = Attribute(
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."

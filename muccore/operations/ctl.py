@@ -59,6 +59,7 @@ class Operation:
     @ivar arguments: the arguments of C{function} after the store, in order.
     @ivar function: performs it and returns lines of output.
     @ivar check: raises what C{function} would if it cannot be done; called before asking for a password.
+    @ivar removes: whether everything else that is kept of the account goes as well.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Operation:
     arguments: tuple[Argument, ...]
     function: Callable[..., Coroutine[Deferred[Any], Any, list[str]]]
     check: Callable[..., Coroutine[Deferred[Any], Any, None]] | None = None
+    removes: bool = False
 
 
 async def _exists(accounts: IAccountStore, user: JID) -> bool:
@@ -115,7 +117,13 @@ PASSWORD: Final = Argument("password", "its password", secret=True)
 OPERATIONS: Final = (
     Operation("adduser", "add an account", (USER, PASSWORD), _addUser, _checkNew),
     Operation("passwd", "change the password of an account", (USER, PASSWORD), _setPassword, _checkExisting),
-    Operation("deluser", "delete an account; sessions that are logged in stay until they end", (USER,), _deleteUser),
+    Operation(
+        "deluser",
+        "delete an account and its contacts; sessions that are logged in stay until they end",
+        (USER,),
+        _deleteUser,
+        removes=True,
+    ),
     Operation("listusers", "list all accounts, one a line", (), _listUsers),
 )
 """All operations."""
@@ -206,9 +214,8 @@ def _askPassword(user: JID) -> str:
         signal.signal(signal.SIGINT, handler)
 
 
-def _accounts(settings: Settings, user: JID | None) -> list[IAccountStore]:
+def _accounts(settings: Settings, stores: ServerStores, user: JID | None) -> list[IAccountStore]:
     """The stores of an account, or of all, that outlive the process and can be changed; L{Refused} without any."""
-    stores = ServerStores(settings, globalReactor())
     hosts = [host for host in settings.hosts if user is None or host.domain == user.domain]
     manageable = set(stores.manageable())
     found = dict.fromkeys(store for store in map(stores.accountsOf, hosts) if store in manageable)
@@ -235,6 +242,15 @@ async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequen
         await accounts.close()
 
 
+async def _removeData(stores: ServerStores, user: JID) -> None:
+    """Remove what is kept of an account besides: nobody who gets its name later must have it."""
+    await stores.rosters.open()
+    try:
+        await stores.rosters.delete(user.bare)
+    finally:
+        await stores.rosters.close()
+
+
 Runner = Callable[[Callable[[], Deferred[None]]], None]
 """Calls a function in a running reactor and returns once its Deferred has fired."""
 
@@ -255,10 +271,13 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_user(name, settings) for name in names]
-    stores = _accounts(settings, users[0] if users else None)
+    stores = ServerStores(settings, globalReactor())
+    accounts = _accounts(settings, stores, users[0] if users else None)
 
     async def perform() -> list[str]:
-        lines = [line for store in stores for line in await _carryOut(store, operation, users)]
+        lines = [line for store in accounts for line in await _carryOut(store, operation, users)]
+        if operation.removes:
+            await _removeData(stores, users[0])
         # Without a user, several stores may list the same.
         return lines if users else sorted(set(lines))
 

@@ -98,6 +98,12 @@ class ServerComponents:
         if self.stores.audit is None:
             rooms = self._settings.storage.affiliations
             self._log.warn("there is no audit trail of rooms, since {rooms} has none; set [storage] audit", rooms=rooms)
+        if self.stores.rostersAreLost:
+            rooms = self._settings.storage.affiliations
+            self._log.warn(
+                "the contacts of users are lost when the server ends, since {rooms} keeps none; set [storage] rosters",
+                rooms=rooms,
+            )
         for host in self.hosts:
             host.addHandlers()
         self._configureStreams()

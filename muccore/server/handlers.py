@@ -16,6 +16,8 @@ from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
+from muccore.im.rosters import Rosters
+from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import BadDescription, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
@@ -38,6 +40,7 @@ class HostHandlers:
     @ivar muc: the rooms, by the domain of the service.
     @ivar disco: service discovery at the accounts' domain.
     @ivar presence: the presence of sessions.
+    @ivar roster: the contacts of users.
     @ivar components: lists the external components that are connected.
     """
 
@@ -60,14 +63,21 @@ class HostHandlers:
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
         self.components: Callable[[], Iterable[str]] = tuple
         self._suffix = f".{host.domain}"
-        self.presence = PresenceHandler(settings.limits.directedPresences)
+        rosters = Rosters(stores.rosters, self._isOnline)
+        self.presence = PresenceHandler(settings.limits.directedPresences, rosters)
+        self.roster = RosterHandler(rosters, self.presence, settings.limits.rosterItems)
+        subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
-                self.disco, AccountPingHandler(), self.presence, RosterHandler(), VersionHandler(), TimeHandler(),
+                self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, VersionHandler(),
+                TimeHandler(),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
+
+    def _isOnline(self, account: str) -> bool:
+        return bool(self.presence.parent.sessions.forAccount(account))
 
     def _services(self) -> Iterator[tuple[str, str | None]]:
         for service, muc in self.muc.items():

@@ -9,7 +9,15 @@ from typing import Any, cast
 
 from muccore.config.hosts import Host, Place
 from muccore.config.schema import Settings
-from muccore.interfaces import IArchiveStore, IAuditStore, IAuthBackend, IOccupantStore, IRoomStore, IStore
+from muccore.interfaces import (
+    IArchiveStore,
+    IAuditStore,
+    IAuthBackend,
+    IOccupantStore,
+    IRoomStore,
+    IRosterStore,
+    IStore,
+)
 from muccore.storage.registry import hasScheme, isManageable, makeStore
 
 
@@ -22,6 +30,8 @@ class ServerStores:
     @ivar archive: the store of their messages, or C{None}.
     @ivar audit: the store of audit trails, by default in the place of the rooms; C{None} if they are in one that has
         no such store.
+    @ivar rosters: the store of the rosters of all accounts, by default in the place of the rooms.
+    @ivar rostersAreLost: whether these are in memory only, since the place of the rooms has no such store.
     @ivar all: every store, with section and key of its description.
     """
 
@@ -45,11 +55,22 @@ class ServerStores:
         if settings.storage.archive:
             self.archive = cast(IArchiveStore, makeStore("archive", settings.storage.archive, settings.base, reactor))
             self.all.append((("storage", "archive"), self.archive))
-        self.audit: IAuditStore | None = None
-        audit = settings.storage.audit or settings.storage.affiliations
-        if hasScheme("audit", audit):
-            self.audit = cast(IAuditStore, makeStore("audit", audit, settings.base, reactor))
-            self.all.append((("storage", "audit" if settings.storage.audit else "affiliations"), self.audit))
+        self.audit = cast(IAuditStore | None, self._withRooms("audit", settings.storage.audit, settings, reactor))
+        rosters = self._withRooms("rosters", settings.storage.rosters, settings, reactor)
+        self.rostersAreLost = rosters is None
+        if rosters is None:
+            rosters = makeStore("rosters", "memory:", settings.base, reactor)
+            self.all.append((("storage", "rosters"), rosters))
+        self.rosters = cast(IRosterStore, rosters)
+
+    def _withRooms(self, kind: str, description: str, settings: Settings, reactor: Any) -> IStore | None:
+        """Make a store that is where rooms are, unless it is configured; C{None} if there is none of this kind."""
+        chosen = description or settings.storage.affiliations
+        if not hasScheme(kind, chosen):
+            return None
+        made = makeStore(kind, chosen, settings.base, reactor)
+        self.all.append((("storage", kind if description else "affiliations"), made))
+        return made
 
     def accountsOf(self, host: Host) -> IAuthBackend:
         """The accounts of a host."""

@@ -102,7 +102,7 @@ class AccountDiscoHandler(DiscoHandler):
     """
     Answers for the accounts' domain, which is a server for instant messaging, and for accounts.
 
-    Only the owner gets information about an account, since there are no subscriptions yet (XEP-0030 §8).
+    Only the owner gets information about an account: nobody else learns whether it exists (XEP-0030 §8).
     """
 
     def __init__(self, items: Items = tuple, name: str | None = None) -> None:

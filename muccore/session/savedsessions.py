@@ -65,6 +65,7 @@ def _dump(session: Session, until: float) -> bytes:
         "prioritySince": session.prioritySince,
         "presence": None if session.presence is None else session.presence.tail.decode(),
         "directed": list(session.directed),
+        "interested": session.interested,
         "management": management.dump(),
     }
     return json.dumps(state).encode()
@@ -104,4 +105,5 @@ def _restore(sessions: Sessions, state: dict[str, Any]) -> Session | None:
     session.priority, session.prioritySince = state["priority"], state["prioritySince"]
     session.presence = None if presence is None else Rendered(b"<presence", presence.encode())
     session.directed = directed
+    session.interested = bool(state.get("interested"))
     return session

@@ -40,8 +40,8 @@ class Session:
     """
 
     __slots__ = (
-        "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "directed", "ended", "fullText", "jid",
-        "language", "management", "presence", "priority", "prioritySince", "stream", "suspended",
+        "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "directed", "ended", "fullText",
+        "interested", "jid", "language", "management", "presence", "priority", "prioritySince", "stream", "suspended",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +57,7 @@ class Session:
         self.prioritySince = 0.0
         self.presence: Rendered | None = None
         self.directed: dict[str, JID] = {}
+        self.interested = False
         self.ended = False
         self.suspended = False
         self._out: IStream | StreamManagement | None = stream

@@ -21,6 +21,7 @@ from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
 from muccore.im.presence import PresenceHandler
+from muccore.im.rosters import Rosters
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import HandlerContext, IArchiveStore, IAuditStore, IOccupantStore, IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
@@ -31,6 +32,7 @@ from muccore.services.disco import DiscoInfoHandler
 from muccore.session.registry import Sessions
 from muccore.session.session import Session
 from muccore.storage.memory import MemoryOccupants, MemoryRooms
+from muccore.storage.memoryroster import MemoryRosters
 from muccore.stream.parser.parser import StanzaParser
 from muccore.testing.defaults import LIMITS, MANAGEMENT, defaultOptions
 from muccore.xmpp import jid
@@ -120,7 +122,10 @@ class InMemoryServer:
         self.rooms = Domain("conference.localhost", self.router, self.clock)
         self.router.addDomain(self.users)
         self.router.addDomain(self.rooms)
-        PresenceHandler(LIMITS.directedPresences).setHandlerParent(self.users)
+        rosters = MemoryRosters()
+        rosters.open()
+        self.rosters = Rosters(rosters, lambda account: bool(self.sessions.forAccount(account)))
+        PresenceHandler(LIMITS.directedPresences, self.rosters).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
         settings = defaultOptions(archiving=archive is not None, **options)
         self.muc = MUCHandler(self.store, settings, extensions, archive, audit, self.occupants)

@@ -99,21 +99,6 @@ class BroadcastTests(SessionTestCase):
         self.assertEqual(conditions(self.romeo.ask("<presence type='' to='a@b'/>")), ["bad-request"])
         self.assertEqual(self.take(), [])
 
-    def test_subscriptions(self) -> None:
-        """
-        Subscriptions to accounts are ignored, whether these exist or not (RFC 6121 §8.5.1), those to other addresses
-        refused with C{service-unavailable}, those without C{to} with C{bad-request}.
-        """
-        self.connect("juliet@localhost/balcony", "<presence/>")
-        for type in ("subscribe", "subscribed", "unsubscribe", "unsubscribed"):
-            for to in ("room@conference.localhost", "a@b/c", "b", "localhost", "localhost/x"):
-                answer = self.romeo.ask(f"<presence type='{type}' to='{to}'/>")
-                self.assertEqual(conditions(answer), ["service-unavailable"])
-            for to in ("nobody@localhost", "juliet@localhost", "juliet@localhost/balcony", "romeo@localhost"):
-                self.assertEqual(self.romeo.ask(f"<presence type='{type}' to='{to}'/>"), [])
-            self.assertEqual(conditions(self.romeo.ask(f"<presence type='{type}'/>")), ["bad-request"])
-        self.assertEqual(self.take(), [])
-
     def test_probe(self) -> None:
         """A probe is routed, or dropped without C{to}."""
         self.assertEqual(self.romeo.ask("<presence type='probe'/>"), [])

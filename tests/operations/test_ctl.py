@@ -19,10 +19,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.config import plugins
 from muccore.config.load import DEFAULT_PATH, load
-from muccore.interfaces import StoreUnavailable
+from muccore.interfaces import RosterChange, RosterItem, StoreUnavailable
 from muccore.operations import ctl
 from muccore.server import stores
 from muccore.storage.memory import MemoryAccounts
+from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.tap import Options
 from muccore.testing.doubles import ThreadlessReactor
@@ -76,7 +77,9 @@ class MainTests(SynchronousTestCase):
         self.accounts = MemoryAccounts(ThreadlessReactor())
         self.closed = 0
         self.patch(self.accounts, "close", self.close)
-        self.patch(stores, "makeStore", lambda *description: self.accounts)
+        self.rosters = MemoryRosters()
+        made = {"rosters": self.rosters}
+        self.patch(stores, "makeStore", lambda kind, *description: made.get(kind, self.accounts))
 
     def close(self) -> Deferred[None]:
         """Count the call; keep the content."""
@@ -176,6 +179,17 @@ class MainTests(SynchronousTestCase):
         self.assertEqual((status, err), (0, ""))
         self.assertRegex(out, "^romeo@example.org: deleted; .* stays connected until .*\n$")
         self.assertEqual(self.users(), [])
+
+    def test_delUserData(self) -> None:
+        """Their contacts go as well: somebody else may get the name."""
+        self.rosters.open()
+        for user in ("romeo", "juliet"):
+            self.run_("-c", self.path, "adduser", user, stdin=b"a\n")
+            self.rosters.change(f"{user}@example.org", RosterChange("e", 1, 0, {"nurse@x": RosterItem()}))
+        self.run_("-c", self.path, "deluser", "romeo")
+        self.rosters.open()
+        for user, contacts in (("romeo", []), ("juliet", ["nurse@x"])):
+            self.assertEqual(list(self.successResultOf(self.rosters.load(f"{user}@example.org")).rows), contacts)
 
     def test_listUsers(self) -> None:
         """C{listusers} prints the accounts, sorted, one a line; nothing if there are none."""

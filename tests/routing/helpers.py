@@ -14,12 +14,14 @@ from twisted.words.xish import domish
 from zope.interface import implementer
 
 from muccore.im.presence import PresenceHandler
+from muccore.im.rosters import Rosters
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IStream
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.session.registry import Sessions
 from muccore.session.session import Session
+from muccore.storage.memoryroster import MemoryRosters
 from muccore.testing.defaults import MANAGEMENT
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element, copyOf
@@ -84,6 +86,13 @@ class FakeStream:
         return canonical(data)
 
 
+def makeRosters(sessions: Sessions) -> Rosters:
+    """Make rosters in memory."""
+    store = MemoryRosters()
+    store.open()
+    return Rosters(store, lambda account: bool(sessions.forAccount(account)))
+
+
 class Server:
     """Sessions, a router, the accounts' domain C{localhost}, and other domains."""
 
@@ -93,7 +102,9 @@ class Server:
         self.router = self.sessions.router = Router(self.clock)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.router.addDomain(self.users)
-        self.add("localhost", PresenceHandler(directedLimit))
+        self.rosters = makeRosters(self.sessions)
+        self.presence = PresenceHandler(directedLimit, self.rosters)
+        self.add("localhost", self.presence)
         for host in hosts:
             self.router.addDomain(Domain(host, self.router, self.clock))
 

@@ -16,6 +16,7 @@ from muccore.config.load import load
 from muccore.config.schema import Settings
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
+from muccore.im.subscribing import SubscriptionHandler
 from muccore.interfaces import StoreUnavailable
 from muccore.muc.handler import MUCHandler
 from muccore.server import assembly, preflight
@@ -27,6 +28,7 @@ from muccore.services.time import TimeHandler
 from muccore.services.version import VersionHandler
 from muccore.session.session import Session
 from muccore.storage.memoryarchive import MemoryArchive
+from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions, defaultStreams
@@ -179,6 +181,7 @@ class ServerComponentsTests(SynchronousTestCase):
             (rooms, made.stores.rooms),
             (("storage", "occupants"), made.stores.occupants),
             (rooms, made.stores.audit),
+            (rooms, made.stores.rosters),
         ]
         self.assertEqual(made.stores.all, expected)
         self.assertIsNone(made.stores.archive)
@@ -191,7 +194,7 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertTrue(made.database.path.endswith("/rooms.db"))
         stores = self.make(makeSettings(storage={"affiliations": "memory:", "audit": "sqlite:audit.db"})).stores
         assert isinstance(stores.audit, SQLiteAudit)
-        self.assertEqual(stores.all[-1], (("storage", "audit"), stores.audit))
+        self.assertIn((("storage", "audit"), stores.audit), stores.all)
         self.patch(storesModule, "hasScheme", lambda kind, description: False)
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
@@ -199,7 +202,10 @@ class ServerComponentsTests(SynchronousTestCase):
         without = self.make(makeSettings(auth={"backend": "memory:"}, storage={"affiliations": "memory:"}))
         self.assertIsNone(without.stores.audit)
         self.successResultOf(without.open())
-        self.assertIn("there is no audit trail", " ".join(formatEvent(event) for event in events))
+        logged = " ".join(formatEvent(event) for event in events)
+        self.assertIn("there is no audit trail", logged)
+        self.assertIn("contacts of users are lost when the server ends", logged)
+        self.assertIsInstance(without.stores.rosters, MemoryRosters)
 
     def test_occupants(self) -> None:
         """Places of occupants are beside the database of the rooms, unless something else is configured."""
@@ -218,7 +224,7 @@ class ServerComponentsTests(SynchronousTestCase):
         made = self.make(makeSettings(storage={"affiliations": "memory:", "archive": "memory:"}))
         archive = made.stores.archive
         assert isinstance(archive, MemoryArchive)
-        self.assertEqual(made.stores.all[-2], (("storage", "archive"), archive))
+        self.assertIn((("storage", "archive"), archive), made.stores.all)
         self.successResultOf(made.open())
         self.assertTrue(archive.isOpen)
 
@@ -227,7 +233,10 @@ class ServerComponentsTests(SynchronousTestCase):
         made = self.make(makeSettings())
         self.successResultOf(made.open())
         for domain, kinds in zip(made.hosts[0].domains, (
-            (DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, VersionHandler, TimeHandler),
+            (
+                DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
+                TimeHandler,
+            ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip
             handlers = list(domain)

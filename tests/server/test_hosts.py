@@ -274,7 +274,7 @@ class OwnStoreTests(TestCase):
         settings = load(file.path)
         stores = ServerStores(settings, reactor)
         rooms = ("storage", "affiliations")
-        places = [("auth", "backend"), rooms, ("storage", "occupants"), rooms]
+        places = [("auth", "backend"), rooms, ("storage", "occupants"), rooms, rooms]
         self.assertEqual([place for place, _ in stores.all], places)
         self.assertEqual({stores.accountsOf(host) for host in settings.hosts}, set(stores.manageable()))
 

@@ -15,7 +15,7 @@ from muccore.testing.defaults import MANAGEMENT
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
-from tests.routing.helpers import Client, FakeStream, canonical
+from tests.routing.helpers import Client, FakeStream, canonical, makeRosters
 
 ROMEO = "romeo@localhost/orchard"
 
@@ -44,7 +44,8 @@ class SessionTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.sessions = Sessions(4, self.clock, MANAGEMENT)
         self.router = self.sessions.router = FakeRouter(self.routed)
-        self.presenceHandler = PresenceHandler(directedLimit=3)
+        self.rosters = makeRosters(self.sessions)
+        self.presenceHandler = PresenceHandler(3, self.rosters)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
         self.presenceHandler.setHandlerParent(self.users)
         self.romeo = self.connect(ROMEO)

@@ -15,7 +15,7 @@ from muccore.session.session import Session
 from muccore.session.streammanagement import ManagementSettings
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StreamError
-from tests.routing.helpers import Client, FakeStream, canonical, xml
+from tests.routing.helpers import Client, FakeStream, canonical, makeRosters, xml
 from tests.session.helpers import ROMEO, FakeRouter, SessionTestCase
 
 ACCOUNT = jid.parse("romeo@localhost")
@@ -63,7 +63,7 @@ class SavedTestCase(SessionTestCase):
         self.sessions = Sessions(4, self.clock, ManagementSettings(HOLD, 50, 5000))
         self.router = self.sessions.router = FakeRouter(self.routed)
         self.users = UserDomain("localhost", self.router, self.clock, self.sessions)
-        PresenceHandler(directedLimit=3).setHandlerParent(self.users)
+        PresenceHandler(3, makeRosters(self.sessions)).setHandlerParent(self.users)
         return savedsessions.restore(self.sessions, saved)
 
     def resume(self, handled: int) -> list[str | None]:
@@ -82,8 +82,9 @@ class RestoreTests(SavedTestCase):
     def test_resumed(self) -> None:
         """A session goes on where it was: the queue, the counters, and what is known of it."""
         old = self.romeo.session
+        old.interested = True
         [session] = self.restart(self.save())
-        for name in ("fullText", "language", "priority", "prioritySince", "directed"):
+        for name in ("fullText", "language", "priority", "prioritySince", "directed", "interested"):
             self.assertEqual(getattr(session, name), getattr(old, name), name)
         assert session.presence is not None and old.presence is not None
         self.assertEqual(session.presence.addressed(b""), old.presence.addressed(b""))

@@ -1,0 +1,120 @@
+# -*- test-case-name: tests.im.test_rosters -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The rosters of accounts: loaded when they are needed, kept while the account has sessions, changed one change after the
+other.
+
+A change is planned, committed by the store, applied, and only then announced (docs/design/0003).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from muccore.im.accountroster import AccountRoster, Changes
+from muccore.interfaces import IRosterStore, StoreError
+from muccore.log.logger import Logger
+from muccore.xmpp.errors import StanzaError
+
+WAITING_LIMIT: Final = 200
+"""Changes of one roster, and what waits for it, beyond which requests are refused."""
+
+_log: Final = Logger()
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """
+    A change of a roster that was checked.
+
+    @ivar changes: what changes; it may be nothing.
+    @ivar announce: called when it is durable and applied; its result is that of the change.
+    """
+
+    changes: Changes
+    announce: Callable[[], Any]
+
+
+Plan = Callable[[AccountRoster], PlannedChange | Awaitable[PlannedChange]]
+"""Plans a change of a roster, or refuses it with L{StanzaError}."""
+
+
+@dataclass
+class _Entry:
+    lock: DeferredLock = field(default_factory=DeferredLock)
+    roster: AccountRoster | None = None
+
+
+class Rosters:
+    """The rosters of all accounts."""
+
+    def __init__(self, store: IRosterStore, isOnline: Callable[[str], bool]) -> None:
+        """@param isOnline: whether an account has sessions; then its roster stays in memory."""
+        self._store = store
+        self._isOnline = isOnline
+        self._entries: dict[str, _Entry] = {}
+
+    def loaded(self, account: str) -> AccountRoster | None:
+        """
+        The roster of an account, a bare JID, if it is in memory and nothing waits for it: what is done with it at once
+        overtakes nothing.
+        """
+        entry = self._entries.get(account)
+        return None if entry is None or entry.lock.locked else entry.roster
+
+    def change(self, account: str, plan: Plan) -> Deferred[Any]:
+        """
+        Change a roster, or only look at it, after all that was requested before.
+
+        @param plan: plans the change, or refuses it with L{StanzaError}.
+        @return: fires with the result of L{PlannedChange.announce}. It fails with what C{plan} raises, or with
+            L{StanzaError}: C{internal-server-error} if the store fails, C{resource-constraint} if too much waits.
+        """
+        entry = self._entries.setdefault(account, _Entry())
+        if len(entry.lock.waiting) >= WAITING_LIMIT:
+            return Deferred.fromCoroutine(_refuse())
+        return Deferred.fromCoroutine(self._change(account, entry, plan))
+
+    async def _change(self, account: str, entry: _Entry, plan: Plan) -> Any:
+        await entry.lock.acquire()
+        try:
+            if entry.roster is None:
+                entry.roster = AccountRoster(await self._store.load(account))
+            result = plan(entry.roster)
+            planned = await result if inspect.isawaitable(result) else result
+            change = entry.roster.plan(planned.changes)
+            if change is not None:
+                await self._store.change(account, change)
+                entry.roster.apply(change)
+            return planned.announce()
+        except StoreError as e:
+            _log.error("the roster of {account} cannot be read or changed: {error}", account=account, error=str(e))
+            raise StanzaError("internal-server-error", "wait") from None
+        finally:
+            entry.lock.release()
+            self.released(account)
+
+    async def finished(self) -> None:
+        """Wait until nothing is being changed: what one user has been told of, the other one should be."""
+        while True:
+            busy = [entry.lock for entry in self._entries.values() if entry.lock.locked]
+            if not busy:
+                return
+            for lock in busy:
+                await lock.acquire()
+                lock.release()
+
+    def released(self, account: str) -> None:
+        """Drop the roster of an account that has no sessions any more, unless something waits for it."""
+        entry = self._entries.get(account)
+        if entry is not None and not entry.lock.locked and not self._isOnline(account):
+            del self._entries[account]
+
+
+async def _refuse() -> Any:
+    raise StanzaError("resource-constraint", text="Too many changes of this roster are waiting.")

@@ -1,0 +1,230 @@
+# -*- test-case-name: tests.im.test_subscribing -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Managing presence subscriptions (RFC 6121 §3), and answers to presence probes (§4.3.2): filters of the user domain.
+
+A change is durable before the other side, and the account's own clients, learn of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from twisted.python.failure import Failure
+
+from muccore.im.accountroster import AccountRoster
+from muccore.im.presence import PresenceHandler
+from muccore.im.roster import RosterFeature, RosterHandler
+from muccore.im.rosters import PlannedChange, Rosters
+from muccore.im.subscriptions import INBOUND, OUTBOUND, TYPES, inState, isRouted, stateOf
+from muccore.interfaces import IAuthBackend, ISession, IUserDomain
+from muccore.interfaces.filters import CONSUMED, PRESENCE
+from muccore.log.logger import Logger
+from muccore.routing.handler import Handler
+from muccore.xmpp import jid as jids
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered, render, toAttribute
+from muccore.xmpp.specs import Spec
+
+REQUEST_LIMIT: Final = 4096
+"""Bytes of a request, which is kept until it is answered."""
+
+REQUESTS_LIMIT: Final = 100
+"""Requests to one account that are kept; others are only shown to those who are there."""
+
+_log: Final = Logger()
+
+
+class SubscriptionHandler(Handler):
+    """Takes presence of the types C{subscribe}, C{subscribed}, C{unsubscribe}, C{unsubscribed} and C{probe}."""
+
+    implements = (
+        Spec(6121, "XMPP: Instant Messaging and Presence", note="Subscriptions, with pre-approval (§3).", series="RFC"),
+    )
+    streamFeatures = (RosterFeature(51, ns.SUBSCRIPTION_PRE_APPROVAL, "sub"),)
+
+    parent: IUserDomain
+
+    def __init__(
+        self, rosters: Rosters, roster: RosterHandler, presence: PresenceHandler, accounts: IAuthBackend
+    ) -> None:
+        super().__init__()
+        self._rosters = rosters
+        self._roster = roster
+        self._presence = presence
+        self._accounts = accounts
+
+    # From the account's own clients
+
+    def onOutbound(self, session: ISession, element: Element, to: JID | None) -> Any:
+        """Change the subscription as the user wants, and send the stanza on (RFC 6121 §3.1.2 and the like)."""
+        type = element.attributes.get("type")
+        if type not in TYPES:
+            return element
+        if to is None:
+            raise StanzaError("bad-request", text=f"presence of type {type} needs an address")
+        account, contact = session.account.bare, to.bare
+        if contact == account:
+            return CONSUMED
+        sent = element.copy()
+        sent.attributes.update({"from": account, "to": contact})
+        if len(render(sent)) > REQUEST_LIMIT:
+            raise StanzaError("policy-violation", text=f"It is longer than {REQUEST_LIMIT} bytes.")
+
+        def plan(roster: AccountRoster) -> PlannedChange:
+            return self._planOutbound(roster, account, contact, type, sent)
+
+        self._rosters.change(account, plan).addErrback(self._refused, session, element)
+        return CONSUMED
+
+    def _planOutbound(
+        self, roster: AccountRoster, account: str, contact: str, type: str, sent: Element
+    ) -> PlannedChange:
+        old = roster.item(contact)
+        state = stateOf(old)
+        new = OUTBOUND[type].get(state, state)
+        item = inState(old, new)
+        if type == "subscribed" and not new.hasFrom:
+            # §3.4.2
+            item = replace(item, approved=True)
+        elif type == "unsubscribed":
+            item = replace(item, approved=False)
+        if type in ("subscribe", "subscribed") and not old.listed and item != old:
+            self._roster.checkLimit(roster)
+            item = replace(item, listed=True)
+
+        def announce() -> None:
+            if type == "unsubscribed" and state.hasFrom:
+                # §3.2.2: while they are still subscribed.
+                self._presence.sendUnavailable(account, contact)
+            if isRouted(type, state):
+                self.parent.send(sent)
+            if item != old and (item.listed or old.listed):
+                self._roster.push(account, roster, contact)
+            if new.hasFrom and not state.hasFrom:
+                self._presence.sendPresence(account, contact)
+
+        return PlannedChange({contact: item}, announce)
+
+    def _refused(self, failure: Failure, session: ISession, element: Element) -> None:
+        session.sendError(element, self.parent.toStanzaError(failure))
+
+    # From contacts
+
+    def onInbound(self, element: Element, to: JID, recipients: object) -> Any:
+        """Change the subscription as the contact wants, and tell the account's clients (RFC 6121 §3.1.3, ...)."""
+        type = element.attributes.get("type")
+        if type == "probe":
+            self._answerProbe(element, to)
+            return CONSUMED
+        if type not in TYPES:
+            return element
+        contact, account = jids.parse(element.attributes["from"]).bare, to.bare
+        # §8.5.3.2.2: to a resource, only requests count.
+        if contact == account or (to.resource and type != "subscribe"):
+            return CONSUMED
+        received = element.copy()
+        received.attributes.update({"from": contact, "to": account})
+
+        def plan(roster: AccountRoster) -> PlannedChange | Awaitable[PlannedChange]:
+            if type == "subscribe":
+                return self._planRequest(roster, account, contact, received)
+            return self._planInbound(roster, account, contact, type, received)
+
+        self._change(account, plan)
+        return CONSUMED
+
+    def _change(
+        self, account: str, plan: Callable[[AccountRoster], PlannedChange | Awaitable[PlannedChange]]
+    ) -> None:
+        """Carry out what nobody is told the failure of: the sender must not learn whether there is an account."""
+
+        def failed(failure: Failure) -> None:
+            if failure.check(StanzaError) is None:
+                _log.failure("a change of the roster of {account} failed", failure, account=account)
+
+        self._rosters.change(account, plan).addErrback(failed)
+
+    async def _planRequest(
+        self, roster: AccountRoster, account: str, contact: str, received: Element
+    ) -> PlannedChange:
+        old = roster.item(contact)
+        state = stateOf(old)
+        if state.hasFrom or old.approved:
+            # §3.1.3, §3.4.2: the contact has it, or may have it.
+            new = state if state.hasFrom else OUTBOUND["subscribed"][INBOUND["subscribe"].get(state, state)]
+            item = inState(old, new)
+
+            def approve() -> None:
+                self.parent.send(stanza("presence", "subscribed", from_=account, to=contact))
+                if item != old:
+                    self._roster.push(account, roster, contact)
+                self._presence.sendPresence(account, contact)
+
+            return PlannedChange({contact: item}, approve)
+        if state not in INBOUND["subscribe"] or not (old.listed or await self._accounts.hasAccount(account)):
+            return PlannedChange({}, _nothing)
+        kept = len(roster.requests()) < REQUESTS_LIMIT and len(render(received)) <= REQUEST_LIMIT
+        new = INBOUND["subscribe"][state]
+        item = inState(old, new, _kept(received)) if kept else old
+
+        def deliver() -> None:
+            self._deliver(account, received, self._presence.available(account))
+
+        return PlannedChange({contact: item}, deliver)
+
+    def _planInbound(
+        self, roster: AccountRoster, account: str, contact: str, type: str, received: Element
+    ) -> PlannedChange:
+        old = roster.item(contact)
+        state = stateOf(old)
+        new = INBOUND[type].get(state)
+        if new is None:
+            return PlannedChange({}, _nothing)
+
+        def announce() -> None:
+            interested = [each for each in self.parent.sessions.forAccount(account).values() if each.interested]
+            self._deliver(account, received, interested)
+            if old.listed:
+                self._roster.push(account, roster, contact)
+            if state.hasFrom and not new.hasFrom:
+                self._presence.sendUnavailable(account, contact)
+
+        return PlannedChange({contact: inState(old, new)}, announce)
+
+    def _deliver(self, account: str, element: Element, sessions: Any) -> None:
+        rendered, to = Rendered.of(element), toAttribute(account)
+        for session in sessions:
+            session.deliver(rendered, to)
+
+    # Probes
+
+    def _answerProbe(self, element: Element, to: JID) -> None:
+        """Answer a probe: with presence, or that there is no subscription, which is so without an account, too."""
+        sender, account = jids.parse(element.attributes["from"]), to.bare
+
+        def answer(roster: AccountRoster) -> None:
+            if sender.bare != account and not stateOf(roster.item(sender.bare)).hasFrom:
+                self.parent.send(stanza("presence", "unsubscribed", from_=account, to=sender.bare))
+            elif not self._presence.sendPresence(account, sender.full):
+                self.parent.send(stanza("presence", "unavailable", from_=account, to=sender.full))
+
+        self._change(account, lambda roster: PlannedChange({}, lambda: answer(roster)))
+
+    outbound = {("presence", PRESENCE): onOutbound}
+    inbound = {("presence", PRESENCE): onInbound}
+
+
+def _kept(request: Element) -> bytes:
+    """A request as it is kept: without C{to}."""
+    rendered = Rendered.of(request)
+    return rendered.head + rendered.tail
+
+
+def _nothing() -> None:
+    """What is announced if nothing has happened."""
