@@ -59,7 +59,10 @@ def form(room: Room, sender: JID) -> Element:
 
 
 def _check(room: Room, sender: JID) -> None:
-    """Outcasts may not register, nor may strangers if admins choose the members."""
+    """
+    Outcasts may not register, nor may strangers if admins choose the members. Membership lets them read what is said in
+    a room with a password, so they have to show that they know it: by being in the room.
+    """
     affiliation = room.affiliations.get(sender)
     if affiliation is Affiliation.OUTCAST:
         raise StanzaError("not-allowed", text="You are banned from this room.")
@@ -67,6 +70,8 @@ def _check(room: Room, sender: JID) -> None:
         return
     if room.settings.membersOnly or room.settings.registration != "open":
         raise StanzaError("not-allowed", text="Only an admin of this room can make you a member.")
+    if room.settings.password and sender.full not in room.sessions:
+        raise StanzaError("not-allowed", text="Enter the room with its password before you register.")
 
 
 def _needsApproval(room: Room, sender: JID) -> bool:

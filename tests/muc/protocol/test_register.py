@@ -211,6 +211,45 @@ class RegisterTests(RegistrationTestCase):
         self.assertEqual(self.storedAffiliations()["other@localhost"], "member")
 
 
+class PasswordTests(RegistrationTestCase):
+    """Registering with a room that has a password."""
+
+    fields = {"passwordprotectedroom": True, "roomsecret": "moon"}
+
+    def test_outside(self) -> None:
+        """A stranger who is not in the room has not shown that they know the password: C{not-allowed}."""
+        sendIQ(self.other, "get", f"<query xmlns='{ns.REGISTER}'/>")
+        self.assertReceived(self.other, "error q cancel not-allowed")
+        register(self.other, "Other")
+        self.assertReceived(self.other, "error q cancel not-allowed")
+        self.assertNotIn("other@localhost", self.storedAffiliations())
+        self.assertNothingReceived()
+
+    def test_inside(self) -> None:
+        """Whoever has entered with it may register."""
+        self.enter(self.other, password="moon")
+        register(self.other, "Other")
+        self.assertReceived(self.other, "result q", "Other available member/participant jid=other@localhost/a 110")
+
+    def test_otherSession(self) -> None:
+        """Another session of the same user has not entered."""
+        self.enter(self.other, password="moon")
+        register(self.client("other/b"), "Other")
+        self.assertNotIn("other@localhost", self.storedAffiliations())
+
+    def test_affiliated(self) -> None:
+        """Members, whom an admin chose, need not be in."""
+        register(self.member, "Paris")
+        self.assertReceived(self.member, "result q")
+
+    def test_approval(self) -> None:
+        """Where an admin approves, strangers may ask from outside."""
+        configure(self.romeo, **{"x-muc#roomconfig_selfregistration": "approval"})
+        self.discardReceived()
+        register(self.other, "Other")
+        self.assertReceived(self.other, "result q")
+
+
 class UnregisterTests(RegistrationTestCase):
     """Unregistering (XEP-0077 §3.2)."""
 
