@@ -15,12 +15,12 @@ from muccore.muc.model.heldplaces import reachableSession
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
-from muccore.muc.model.sanitize import fromOccupant, languageOf, stripErrorBy
+from muccore.muc.model.sanitize import fromOccupant, languageOf
 from muccore.muc.model.storing import isKept
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
-from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError, conditionOf
+from muccore.xmpp.element import Element, stanza
+from muccore.xmpp.errors import StanzaError, conditionOf, errorElement
 from muccore.xmpp.rendering import Rendered
 
 _MAY_PM: Final = {"anyone": Role.VISITOR, "participants": Role.PARTICIPANT, "moderators": Role.MODERATOR}
@@ -35,6 +35,8 @@ _DELIVERY_ERRORS: Final = frozenset(
 The conditions of XEP-0045 §18.1.2, and three that Prosody and ejabberd add: C{service-unavailable} is what a server
 returns for a session that has ended (RFC 6121 §8.5.3.2.1).
 """
+
+_ERROR_TYPES: Final = frozenset({"auth", "cancel", "continue", "modify", "wait"})
 
 
 def isSubjectChange(message: Element) -> bool:
@@ -110,6 +112,19 @@ def _isDelayed(message: Element) -> bool:
     return True
 
 
+def _bounce(occupant: Occupant, message: Element) -> Element:
+    """
+    A private message that came back, with id and condition and nothing else: no text, with which those could write who
+    may not, and no real JID in C{by} (XEP-0045 §17.4).
+    """
+    error = message.child("error")
+    type = error.get("type") if error is not None else None
+    condition = StanzaError(conditionOf(message) or "undefined-condition", type if type in _ERROR_TYPES else None)
+    outgoing = stanza("message", "error", from_=occupant.address, id=message.get("id"))
+    outgoing.children.append(errorElement(condition))
+    return outgoing
+
+
 def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None:
     """
     Send a private message to all sessions of one occupant (XEP-0045 §7.5).
@@ -126,9 +141,7 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
         raise StanzaError("forbidden", text="Private messages are restricted in this room.")
     if reachableSession(target) is None:
         raise StanzaError("recipient-unavailable")
-    outgoing = fromOccupant(message, occupant.address, room.jid)
-    if bounced:
-        stripErrorBy(outgoing)
+    outgoing = _bounce(occupant, message) if bounced else fromOccupant(message, occupant.address, room.jid)
     outgoing.add("x", ns.MUC_USER)
     if not bounced:
         for check in room.extensions.beforePrivateMessage:

@@ -387,6 +387,27 @@ class PrivateTests(MessageTestCase):
         self.assertNotIn("member@localhost", bounced.toXml().replace(ROOM, ""))
         self.assertNothingReceived()
 
+    def test_bouncedAlone(self) -> None:
+        """An error has its condition only, so that nobody writes by errors who may not write."""
+        self.configureRoom(allowpm="none")
+        text = f"<text xmlns='{ns.STANZA_ERRORS}'>a</text>"
+        error = f"<error type='{{}}'><{{}} xmlns='{ns.STANZA_ERRORS}'/>{text}<y xmlns='urn:y'>a</y></error>"
+        for given, expected in (
+            (BODY + error.format("modify", "not-acceptable"), ("modify", "not-acceptable")),
+            (BODY, ("cancel", "undefined-condition")),
+            (error.format("a", "b"), ("cancel", "undefined-condition")),
+        ):
+            self.visitor.sends(f"<message to='{ROOM}/Owner' type='error' id='5' a='a'>{given}</message>")
+            type, condition = expected
+            self.assertEqual(
+                self.rendered(self.owner),
+                [
+                    f"<message to='owner@localhost/a' from='{ROOM}/Visitor' id='5' type='error'><error type='{type}'>"
+                    f"<{condition} xmlns='{ns.STANZA_ERRORS}'/></error><x xmlns='{ns.MUC_USER}'/></message>"
+                ],
+            )
+        self.assertNothingReceived()
+
     def test_bouncedToNobody(self) -> None:
         """An error to an unused nick is dropped."""
         for to, client in product((f"{ROOM}/Nobody", "other@conference.localhost/x"), (self.member, self.stranger)):
