@@ -30,6 +30,7 @@ from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomrecord import putRows
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
+from muccore.muc.protocol.disco import checkMayDiscover
 from muccore.muc.service import roomlog
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, reply, stanza
@@ -91,9 +92,11 @@ class VCards(RoomExtension):
 
     def _get(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
         """
-        Answer with the vCard, which may be an empty one. If none was ever set it is C{item-not-found}: as for a room
-        that does not exist, since XEP-0054 §3.3 wants one error for both, and as Prosody and ejabberd answer.
+        Answer with the vCard, which may be an empty one; those who are banned do not get that of a hidden room. If none
+        was ever set it is C{item-not-found}: as for a room that does not exist, since XEP-0054 §3.3 wants one error for
+        both, and as Prosody and ejabberd answer.
         """
+        checkMayDiscover(room, parse(iq.attributes["from"]))
         xml = self._rows(room).get(_XML)
         if xml is None:
             raise StanzaError("item-not-found", text="The room has no vCard.")

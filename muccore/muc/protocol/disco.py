@@ -40,9 +40,10 @@ def info(room: Room, sender: JID, query: Element, webchatURL: str) -> Element:
     Answer C{disco#info}.
 
     @param webchatURL: see L{MUCServiceSettings<muccore.muc.service.servicesettings.MUCServiceSettings>}.
-    @raise StanzaError: C{service-unavailable} for the traffic node, since nothing is filtered; C{item-not-found} for
-        other unknown nodes.
+    @raise StanzaError: C{forbidden} for a banned user if the room is hidden; C{service-unavailable} for the traffic
+        node, since nothing is filtered; C{item-not-found} for other unknown nodes.
     """
+    checkMayDiscover(room, sender)
     node = query.get("node") or ""
     answer = Element((ns.DISCO_INFO, "query"))
     if node:
@@ -61,6 +62,14 @@ def info(room: Room, sender: JID, query: Element, webchatURL: str) -> Element:
         answer.add("feature", var=feature)
     _addForm(room, sender, answer, webchatURL)
     return answer
+
+
+def checkMayDiscover(room: Room, sender: JID) -> None:
+    """
+    @raise StanzaError: C{forbidden} for a banned user if the room is hidden (XEP-0045 §4.2), as if they tried to enter.
+    """
+    if not room.settings.public and room.affiliations.get(sender) is Affiliation.OUTCAST:
+        raise StanzaError("forbidden", text="You are banned from this room.")
 
 
 def firstAnswer(answers: Iterable[Element | None]) -> Element:

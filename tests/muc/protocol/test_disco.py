@@ -168,10 +168,37 @@ class InfoTests(InformationTestCase):
         ):
             configure(self.romeo, **fields)
             self.discardReceived()
-            for client in (self.romeo, member, outcast, guest, self.stranger):
+            known = (outcast,) if fields.get("publicroom", True) else ()
+            for client in (self.romeo, member, *known, guest, self.stranger):
                 name = client.session.jid.local
                 subject = self.roominfo(client).get("muc#roominfo_subject")
                 self.assertEqual(subject, ["Love"] if name in told else None, (fields, name))
+
+
+class BannedTests(InformationTestCase):
+    """What banned users learn about a room."""
+
+    def test_hidden(self) -> None:
+        """Of a hidden room nothing (§4.2): C{forbidden}, for its vCard and nodes too; other strangers get all."""
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "outcast"))
+        banned = self.login("tybalt", "tybalt/b")
+        configure(self.romeo, publicroom=False)
+        sendIQ(self.romeo, "set", f"<vCard xmlns='{ns.VCARD_TEMP}'><FN>Room</FN></vCard>")
+        self.discardReceived()
+        nodes = ("", " node='x-roomuser-item'", f" node='{ns.COMMANDS}'")
+        payloads = [f"<query xmlns='{ns.DISCO_INFO}'{node}/>" for node in nodes]
+        for payload in (*payloads, f"<vCard xmlns='{ns.VCARD_TEMP}'/>"):
+            for client in banned:
+                sendIQ(client, "get", payload)
+                self.assertReceived(client, "error q auth forbidden")
+            sendIQ(self.stranger, "get", payload)
+            self.assertReceived(self.stranger, "result q")
+
+    def test_public(self) -> None:
+        """A public room is found by everybody."""
+        sendAdmin(self.romeo, affiliation("tybalt@localhost", "outcast"))
+        self.discardReceived()
+        self.assertIn("muc_public", self.features(self.client("tybalt")))
 
 
 class NodeTests(InformationTestCase):
