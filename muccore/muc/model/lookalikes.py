@@ -33,6 +33,15 @@ def _read() -> dict[int, str]:
 _PROTOTYPES: Final = _read()
 
 
+_INKLESS: Final = {0x2800: " ", 0x1D159: ""}
+"""Symbols that show nothing, which are in no table: the blank Braille pattern, the null note head."""
+
+
+def _shown(nick: str) -> str:
+    """A nick as it is shown: without the spaces around it and the symbols that show nothing."""
+    return normalize("NFKC", " ".join(nick.translate(_INKLESS).split()))
+
+
 def _skeleton(text: str) -> str:
     """The skeleton of UTS #39 §4."""
     return normalize("NFD", normalize("NFD", text).translate(_PROTOTYPES))
@@ -44,7 +53,8 @@ def skeletons(nick: str) -> tuple[Skeleton, Skeleton]:
     The skeletons of a nick as it is shown, and of its comparison form: nicks look alike if they share either.
     Skeletons of different kinds are not compared: Lan and Ian would share one.
     """
-    return (False, _skeleton(normalize("NFKC", " ".join(nick.split())))), (True, _skeleton(comparisonForm(nick)))
+    shown = _shown(nick)
+    return (False, _skeleton(shown)), (True, _skeleton(comparisonForm(shown)))
 
 
 class LookalikeIndex:

@@ -38,6 +38,9 @@ class SkeletonTests(SynchronousTestCase):
             ("\u0391\u03bd\u03b1", "A\u03bd\u03b1"),
             ("\u0555ne", "One"),
             ("Zoe\u0308", "Zo\u00eb"),
+            ("Romeo", "\u2800Romeo\u2800"),
+            ("Romeo", "Ro\U0001d159meo"),
+            ("Third Witch", "Third\u2800\u2800Witch"),
         ]:
             self.assertTrue(set(skeletons(nick)) & set(skeletons(other)), (nick, other))
 
