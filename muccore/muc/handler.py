@@ -102,7 +102,7 @@ class MUCHandler(RoomHandler):
         self.identities = (("conference", "text", options.name),)
         self.options = options
         self._store = store
-        self.relay = IQRelay()
+        self.relay = IQRelay(self.send)
 
     def extendRooms(self, handlers: Iterable[Any]) -> None:
         """

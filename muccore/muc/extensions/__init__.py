@@ -20,6 +20,7 @@ from muccore.muc.extensions.membershiprequests import MembershipRequests
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.ownrooms import OwnRooms
+from muccore.muc.extensions.relayedrequests import RelayedRequests
 from muccore.muc.extensions.retraction import Retraction
 from muccore.muc.extensions.roomlimits import RoomLimits
 from muccore.muc.extensions.slowmode import SlowMode
@@ -61,6 +62,7 @@ def standardExtensions(
         AffiliationVersions(),
         TimedPrivileges(),
         AdHocCommands(),
+        RelayedRequests(),
         ModeratedRetraction(),
         VCards(),
         UniqueNames(),

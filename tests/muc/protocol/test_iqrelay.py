@@ -8,7 +8,19 @@ from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import render
-from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, join, sendIQ, sendPresence, summaries
+from tests.muc.muchelpers import (
+    HOST,
+    ROOM,
+    RoomTestCase,
+    join,
+    leave,
+    role,
+    sendAdmin,
+    sendIQ,
+    sendOwner,
+    sendPresence,
+    summaries,
+)
 
 VERSION = f"<query xmlns='{ns.VERSION}'/>"
 PING = f"<ping xmlns='{ns.PING}'/>"
@@ -176,10 +188,58 @@ class PendingTests(RelayTestCase):
         self.assertEqual(len(ids), 100)
         self.assertGreaterEqual(min(map(len, ids)), 16)
 
+    def test_left(self) -> None:
+        """When who was asked leaves, with this session, what is pending is C{recipient-unavailable}, once."""
+        ids = [self.asked(str(number)) for number in range(2)]
+        self.ask(self.romeo, "Juliet", f"<vCard xmlns='{ns.VCARD_TEMP}'/>", id="3")
+        self.discardReceived()
+        leave(self.phone, "Juliet")
+        self.discardReceived()
+        leave(self.juliet, "Juliet")
+        refused = [f"Juliet error {number} wait recipient-unavailable by=None" for number in range(2)]
+        self.assertReceived(self.romeo, "Juliet unavailable none/none", *refused)
+        self.assertEqual(self.answered(ids), [])
+
+    def test_renamedAndLeft(self) -> None:
+        """The error comes from the address that was asked, and reaches who has left meanwhile."""
+        self.asked()
+        sendPresence(self.juliet, "J")
+        leave(self.romeo, "Romeo")
+        self.discardReceived()
+        leave(self.juliet, "J")
+        self.assertReceived(self.romeo, "Juliet error 7 wait recipient-unavailable by=None")
+
+    def test_otherRoom(self) -> None:
+        """Leaving another room, or another session leaving, answers nothing."""
+        other = f"other@{HOST}"
+        self.createRoom(self.romeo, to=other)
+        self.enter(self.juliet, to=other)
+        id = self.asked()
+        leave(self.juliet, "Juliet", to=other)
+        leave(self.phone, "Juliet")
+        self.discardReceived()
+        self.assertEqual(self.answered([id]), ["Juliet result 7"])
+
+    def test_removed(self) -> None:
+        """Likewise when they are kicked, lose their connection, or the room is destroyed."""
+        for way in ("dropped", "kicked", "destroyed"):
+            self.asked()
+            self.discardReceived()
+            if way == "dropped":
+                self.juliet.dropConnection()
+            elif way == "kicked":
+                sendAdmin(self.owner, role("Juliet", "none"))
+            else:
+                sendOwner(self.owner, "<destroy/>")
+            self.assertIn("Juliet error 7 wait recipient-unavailable by=None", summaries(self.romeo), way)
+            if way != "destroyed":
+                self.juliet = self.enter(f"juliet/{way}")
+
     def test_bounded(self) -> None:
-        """Beyond the limit the oldest request is forgotten."""
+        """Beyond the limit the oldest request is refused, C{resource-constraint}."""
         self.patch(iqrelay, "LIMIT", 3)
         ids = [self.asked(str(number)) for number in range(4)]
+        self.assertReceived(self.romeo, "Juliet error 0 wait resource-constraint by=None")
         self.assertEqual(self.answered(ids), [f"Juliet result {number}" for number in (1, 2, 3)])
 
     def test_oneAccount(self) -> None:
@@ -196,6 +256,7 @@ class PendingTests(RelayTestCase):
         ids.append(self.asked("4", sessions[0]))
         for id in ids[2:]:
             self.answer(id, nick="Hecate")
-        self.assertReceived(sessions[0], "Juliet result 2", "Juliet result 4")
+        refused = "Juliet error 0 wait resource-constraint by=None"
+        self.assertReceived(sessions[0], refused, "Juliet result 2", "Juliet result 4")
         self.assertReceived(sessions[1], "Juliet result 1", "Juliet result 3")
         self.assertEqual(self.answered([waiting]), ["Juliet result romeo"])
