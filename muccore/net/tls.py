@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -51,6 +51,7 @@ _CIPHERS_12: Final = (
 )
 _CIPHERS_13: Final = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 _ALPN: Final = b"xmpp-client"
+_HTTP: Final = b"http/1.1"
 _EXPORTER_LABEL: Final = b"EXPORTER-Channel-Binding"
 _EXPORTER_LENGTH: Final = 32
 
@@ -157,8 +158,21 @@ def _publicKey(certificate: x509.Certificate) -> object:
         return None
 
 
-def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
-    return _ALPN if _ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+class _Connection(SSL.Connection):
+    """A connection of the server, with the protocol that it is for (RFC 7301)."""
+
+    protocol = _ALPN
+
+
+def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    """
+    Choose the one protocol of a connection (XEP-0368 §2). A client that wants only others is refused with the alert
+    C{no_application_protocol} (RFC 7301 §3.2), so that nobody makes a browser speak to the wrong service.
+    """
+    protocol = cast(_Connection, connection).protocol
+    if protocol not in offered:
+        raise SSL.Error([("SSL routines", "", "no application protocol")])
+    return protocol
 
 
 def _chooseCertificate(connection: SSL.Connection) -> None:
@@ -265,9 +279,9 @@ class ServerTLS:
             self._use(self._credentials.makeContext())
         return self._context
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> SSL.Connection:
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> _Connection:
         """See L{IOpenSSLServerConnectionCreator}."""
-        return SSL.Connection(self.context(), None)
+        return _Connection(self.context(), None)
 
     def channelBindings(self, transport: Any) -> ChannelBindings:
         """Get the channel bindings of an C{ISSLTransport} on L{serverConnectionForTLS}, after the handshake."""
@@ -276,10 +290,25 @@ class ServerTLS:
         return ChannelBindings(connection, connection.get_context().get_app_data())
 
 
-class _ConnectionByName(SSL.Connection):
+class _ConnectionByName(_Connection):
     """A connection whose certificate the client chooses among C{hosts}, by domain as in DNS."""
 
     hosts: Mapping[str, ServerTLS]
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class HTTPTLS:
+    """Creates TLS connections for HTTP, which clients announce as such (RFC 7301)."""
+
+    def __init__(self, tls: ServerTLS | TLSByName) -> None:
+        """@param tls: creates connections for XMPP."""
+        self._tls = tls
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> _Connection:
+        """See L{IOpenSSLServerConnectionCreator}."""
+        connection = self._tls.serverConnectionForTLS(tlsProtocol)
+        connection.protocol = _HTTP
+        return connection
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -291,7 +320,7 @@ class TLSByName:
         self._default = default
         self._hosts = {dnsName(domain): tls for domain, tls in hosts.items()}
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> SSL.Connection:
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> _Connection:
         """See L{IOpenSSLServerConnectionCreator}."""
         connection = _ConnectionByName(self._default.context(), None)
         connection.hosts = self._hosts

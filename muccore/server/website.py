@@ -12,7 +12,7 @@ from muccore.http.hostmeta import JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
 from muccore.http.site import HTTPSettings, HTTPSite, IAdmission
 from muccore.http.websocket import PATH, WebSocketResource
 from muccore.net.limits import Networks
-from muccore.net.tls import dnsName
+from muccore.net.tls import HTTPTLS, dnsName
 from muccore.stream.features import StreamFeatures
 from muccore.stream.websocket import WebSocketFactory
 
@@ -41,7 +41,7 @@ def siteSettings(settings: Settings, features: StreamFeatures) -> HTTPSettings:
         publicURL=http.publicUrl,
         allowedOrigins=frozenset([*http.allowedOrigins, *own]),
         trustedProxies=Networks(str(network) for network in http.trustedProxies),
-        tls=features.directTLS,
+        tls=None if features.directTLS is None else HTTPTLS(features.directTLS),
         tlsPort=next((port for _, _, port in addresses if port), None),
         plain=settings.c2s.tls != "required",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 from datetime import timedelta
+from typing import Any
 from unittest import mock
 
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
@@ -17,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muccore.net import tls as module
-from muccore.net.tls import END_POINT, TICKET_LIFETIME, ServerTLS, TLSByName, TLSConfigError
+from muccore.net.tls import END_POINT, HTTPTLS, TICKET_LIFETIME, ServerTLS, TLSByName, TLSConfigError
 from tests.net.handshake import (
     SHA256,
     Transport,
@@ -91,17 +92,47 @@ class HandshakeTests(SynchronousTestCase):
         self.assertIn("no renegotiation", str(caught.exception))
 
     def test_alpn(self) -> None:
-        """C{xmpp-client} is chosen if offered (XEP-0368 §2); without it, the handshake succeeds too."""
-        for offered, chosen in [
-            ([b"h2", b"xmpp-client"], b"xmpp-client"),
-            ([b"h2", b"xmpp-server"], b""),
-            ([], b""),
-        ]:
-            context = clientContext()
-            if offered:
-                context.set_alpn_protos(offered)
-            client, _ = connect(self.tls, context)
-            self.assertEqual(client.get_alpn_proto_negotiated(), chosen)
+        """C{xmpp-client} is chosen if offered (XEP-0368 §2); a client without ALPN is served, too."""
+        for offered, chosen in (([b"h2", b"xmpp-client"], b"xmpp-client"), ([], b"")):
+            self.assertEqual(self.negotiated(self.tls, *offered), chosen)
+
+    def test_alpnHTTP(self) -> None:
+        """Connections for HTTP are C{http/1.1}."""
+        tls = HTTPTLS(self.tls)
+        verifyObject(IOpenSSLServerConnectionCreator, tls)
+        for offered, chosen in (([b"h2", b"http/1.1"], b"http/1.1"), ([], b"")):
+            self.assertEqual(self.negotiated(tls, *offered), chosen)
+
+    def test_alpnRefused(self) -> None:
+        """A client that wants other protocols gets the alert C{no_application_protocol} (RFC 7301 §3.2)."""
+        byName = TLSByName(self.tls, {"other.localhost": self.tls})
+        for tls, offered in ((self.tls, b"http/1.1"), (byName, b"xmpp-server"), (HTTPTLS(self.tls), b"xmpp-client")):
+            with self.assertRaises(SSL.Error) as server:
+                self.negotiated(tls, offered)
+            self.assertIn("no application protocol", str(server.exception))
+
+    def test_alpnAlert(self) -> None:
+        """The alert reaches the client."""
+        context = clientContext()
+        context.set_alpn_protos([b"h2"])
+        server, client = self.tls.serverConnectionForTLS(None), SSL.Connection(context, None)
+        client.set_connect_state()
+        server.set_accept_state()
+        for connection in (client, server):
+            with contextlib.suppress(SSL.Error):
+                connection.do_handshake()
+            pump(client, server)
+        with self.assertRaises(SSL.Error) as caught:
+            client.do_handshake()
+        self.assertIn("no application protocol", str(caught.exception))
+
+    def negotiated(self, tls: Any, *offered: bytes) -> bytes:
+        """The protocol of a connection whose client offers these."""
+        context = clientContext()
+        if offered:
+            context.set_alpn_protos([*offered])
+        client, _ = connect(tls, context)
+        return bytes(client.get_alpn_proto_negotiated())
 
     def test_contextOptions(self) -> None:
         """Options that OpenSSL may set by default are set explicitly, and idle connections release their buffers."""
