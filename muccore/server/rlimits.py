@@ -17,12 +17,12 @@ def raiseFileLimit(connections: int, limits: Any = resource) -> int:
 
     @param connections: the clients that may be connected.
     @param limits: the module L{resource}, or a double of it.
-    @return: the clients that can be connected.
+    @return: the clients that can be connected, at least 1. What is open besides keeps L{SPARE}, or half of less.
     """
     soft, hard = limits.getrlimit(limits.RLIMIT_NOFILE)
     wanted = connections + SPARE
     if soft != limits.RLIM_INFINITY and soft < wanted:
         granted = wanted if hard == limits.RLIM_INFINITY else min(wanted, hard)
         limits.setrlimit(limits.RLIMIT_NOFILE, (granted, hard))
-        return min(connections, max(0, granted - SPARE))
+        return min(connections, max(1, granted - min(SPARE, granted // 2)))
     return connections

@@ -176,6 +176,9 @@ class MUCCoreService(Service):
             return
         wanted = self.settings.limits.connections
         possible = rlimits.raiseFileLimit(wanted)
+        if self.components is not None:
+            # What the databases and logs need stays free.
+            self.components.streams.limit.total = possible
         if possible < wanted and possible != self._possibleConnections:
             self._possibleConnections = possible
             self._log.info(

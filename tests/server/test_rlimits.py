@@ -58,7 +58,10 @@ class RaiseFileLimitTests(SynchronousTestCase):
     def test_notEnough(self) -> None:
         """It is raised as far as possible, and the result says how many connections that allows."""
         self.assertEqual(self.provide(1024, 4096), (4096 - SPARE, 4096))
-        self.assertEqual(self.provide(64, 128), (0, 128))
+        self.assertEqual(self.provide(64, 128), (64, 128))
+        self.assertEqual(self.provide(60, 60), (30, 60))
+        self.assertEqual(self.provide(1, 1), (1, 1))
+        self.assertEqual(self.provide(64, 300, 10), (10, 266))
 
     def test_really(self) -> None:
         """It works with the limits of this process."""

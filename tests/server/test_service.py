@@ -258,15 +258,22 @@ class OwnProcessTests(ServerTestCase):
         await reloaded
 
     async def test_fewFiles(self) -> None:
-        """A file limit too low for the configured connections is logged once, and again when it changes."""
+        """
+        A file limit too low for the configured connections is logged once, and again when it changes; no more clients
+        get in than it says.
+        """
         possible = 10
         self.patch(service.rlimits, "raiseFileLimit", lambda wanted: min(possible, wanted))
         server = self.server(ConfigurationFile(self), True)
         server.startService()
         await server.ready
+        assert server.components is not None
+        limit = server.components.streams.limit
         await server.reload()
+        self.assertEqual(limit.total, 10)
         possible = 11
         await server.reload()
+        self.assertEqual(limit.total, 11)
         lines = [line for line in self.logged.lines(LogLevel.info) if "clients can be connected" in line]
         self.assertEqual([line.partition(" ")[0] for line in lines], ["10", "11"])
 
