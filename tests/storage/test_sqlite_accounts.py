@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
@@ -11,9 +12,11 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
 
 from muccore.interfaces import RoomRecord
+from muccore.storage.sqlite import accounts
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.rooms import SQLiteRooms
 from muccore.testing.contracts import AccountStoreContract
+from muccore.xmpp.scramkeys import ScramKeys
 
 
 class SQLiteAccountsContractTests(AccountStoreContract, TestCase):
@@ -30,6 +33,29 @@ class SQLiteAccountsTests(TestCase):
     def setUp(self) -> None:
         """Choose a path."""
         self.path = FilePath(self.mktemp())
+
+    async def test_sameWork(self) -> None:
+        """Keys are read for an unknown account as for a known one, also before the first and behind the last."""
+        made: list[ScramKeys] = []
+
+        def counting(*arguments: Any) -> ScramKeys:
+            made.append(ScramKeys(*arguments))
+            return made[-1]
+
+        store = SQLiteAccounts(self.path, reactor)
+        self.addCleanup(store.close)
+        await store.open()
+        self.assertIsNone(await store.scramKeys("juliet@chat.lit", "SHA-256"))
+        await store.create("juliet@chat.lit", "wherefore-art-thou")
+        self.patch(accounts, "ScramKeys", counting)
+        for hashName in ("SHA-1", "SHA-256"):
+            keys = await store.scramKeys("juliet@chat.lit", hashName)
+            self.assertEqual(made, [keys])
+            for name in ("a@chat.lit", "juliet", "romeo@chat.lit"):
+                self.assertIsNone(await store.scramKeys(name, hashName))
+                self.assertEqual(made[1:], [keys], name)
+                del made[1:]
+            made.clear()
 
     async def test_noPasswords(self) -> None:
         """Passwords are not in the file, its log or the error about an existing user."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.filepath import FilePath
@@ -56,6 +56,12 @@ def schema(host: str | None) -> Schema:
     )
 
 
+_KEYS_FROM: Final = """
+    SELECT account, hash, salt, iterations, stored_key, server_key FROM account_key
+    WHERE account >= ? AND hash = ? ORDER BY account LIMIT 1
+"""
+
+
 class SQLiteAccounts(ScramAccountStore):
     """
     Accounts in an SQLite database.
@@ -83,14 +89,18 @@ class SQLiteAccounts(ScramAccountStore):
         return self.database.open()
 
     def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """See L{ScramAccountStore.scramKeys}."""
+        """
+        See L{ScramAccountStore.scramKeys}. For an unknown account those of the next one are read, or of the first, so
+        that the time does not reveal whether there is an account.
+        """
 
         def load(connection: sqlite3.Connection) -> ScramKeys | None:
-            row = connection.execute(
-                "SELECT hash, salt, iterations, stored_key, server_key FROM account_key WHERE account = ? AND hash = ?",
-                (account, hashName),
-            ).fetchone()
-            return ScramKeys(*row) if row else None
+            for start in (account, ""):
+                row = connection.execute(_KEYS_FROM, (start, hashName)).fetchone()
+                if row is not None:
+                    keys = ScramKeys(*row[1:])
+                    return keys if row[0] == account else None
+            return None
 
         return self.database.read(load)
 
