@@ -336,6 +336,12 @@ class RestrictedTests(Case):
                      b"<a>\x01</a>", b"<a>\xef\xbf\xbe</a>", b"</a>", b"<?xml version='1.0'?>", b"&;"):  # fmt: skip
             self.assertRefused("not-well-formed", data)
 
+    def test_version(self) -> None:
+        """A stream is XML 1.0: in the XML declaration, any other version is not-well-formed."""
+        for version in (b"1.1", b"2.0", b"1", b"1.0.0"):
+            self.assertRefused("not-well-formed", b"", b"<?xml version='" + version + b"'?>" + ROOT)
+        self.opened(b'<?xml version="1.0"?>' + ROOT)
+
     def test_encoding(self) -> None:
         """In the XML declaration, any encoding but UTF-8 is unsupported-encoding."""
         declaration = b"<?xml version='1.0' encoding='%s'?>"

@@ -111,7 +111,14 @@ def checkEncoding(start: bytes) -> None:
 
 
 def xmlDeclared(version: str, encoding: str | None, standalone: int) -> None:
-    """Handle the XML declaration; C{unsupported-encoding} for any encoding but UTF-8 (RFC 6120 §11.6)."""
+    """
+    Handle the XML declaration.
+
+    @raise StreamError: C{not-well-formed} for another version than 1.0, whose rules differ (RFC 6120 §4.1);
+        C{unsupported-encoding} for any encoding but UTF-8 (RFC 6120 §11.6).
+    """
+    if version != "1.0":
+        raise StreamError("not-well-formed")
     if encoding is not None and encoding.lower() != "utf-8":
         raise StreamError("unsupported-encoding")
 
