@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model import membershiprequests
+from muccore.muc.model import membershiprequests, timedprivileges
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings
@@ -51,21 +51,33 @@ class State:
     @ivar affiliations: by bare JID or domain; those without are left out.
     @ivar occupants: by nick.
     @ivar requests: who has asked to become a member.
+    @ivar muted: from whom a moderator has taken voice.
     """
 
     affiliations: dict[str, Affiliation]
     occupants: dict[str, Inside]
     requests: frozenset[str]
+    muted: frozenset[str]
     settings: RoomSettings
 
     def affiliation(self, account: str) -> Affiliation:
         """The affiliation of a user (§9.2: a domain's is that of all its users without one of their own)."""
         return self.affiliations.get(account, self.affiliations.get("localhost", NONE))
 
-    def initialRole(self, affiliation: Affiliation) -> Role:
-        """The role on entering (§5.1.2)."""
+    @property
+    def needsApproval(self) -> bool:
+        """Whether an admin approves registrations: of moderated rooms unless the owner has chosen otherwise."""
+        options = self.settings
+        return options.registration == "approval" or (
+            options.registration == "open" and options.moderated and not options.membersOnly
+        )
+
+    def initialRole(self, account: str, affiliation: Affiliation) -> Role:
+        """The role on entering (§5.1.2), without voice that was taken (§5.1)."""
         if affiliation in (ADMIN, OWNER):
             return MODERATOR
+        if account in self.muted:
+            return VISITOR
         return VISITOR if self.settings.moderated and affiliation is NONE else PARTICIPANT
 
 
@@ -78,7 +90,12 @@ def mayChangeAffiliation(kind: str, actor: str, key: str, new: Affiliation, befo
         return True
     options = before.settings
     if kind == "register" and key == actor and (old, new) == (NONE, MEMBER):
-        return own is MEMBER or (own is NONE and options.registration == "open" and not options.membersOnly)
+        return own is MEMBER or (
+            own is NONE
+            and options.registration in ("open", "always")
+            and not before.needsApproval
+            and not options.membersOnly
+        )
     if kind == "register" and key == actor and (old, new) == (MEMBER, NONE):
         return True
     # §9.5: the invitation of a member makes a member, if the configuration says so.
@@ -152,7 +169,7 @@ class Trial:
             "moderatedroom": self.flip(),
             "allowinvites": self.flip(),
             "whois": self.random.choice(("anyone", "moderators")),
-            REGISTRATION: self.random.choice(("open", "approval", "approval", "none")),
+            REGISTRATION: self.random.choice(("open", "always", "approval", "approval", "none")),
         }
         return {name: value for name, value in possible.items() if self.random.random() < chance}
 
@@ -172,6 +189,7 @@ class Trial:
                 for nick, occupant in room.occupants.items()
             },
             frozenset(membershiprequests.waiting(room)),
+            frozenset(timedprivileges.mutesIn(room)),
             room.settings,
         )
 
@@ -200,11 +218,12 @@ class Trial:
         for user in before.requests - after.requests:
             decided = kind == "answer" and before.affiliation(actor) >= ADMIN
             withdrawn = kind == "register" and user == actor
-            off = kind == "owner" and after.settings.registration != "approval"
+            off = kind == "owner" and not after.needsApproval
             assert decided or withdrawn or off or after.affiliation(user) is not NONE, (user, case)
         for user in after.requests - before.requests:
             assert kind == "register" and user == actor, (user, case)
-            assert before.affiliation(user) is NONE and before.settings.registration == "approval", (user, case)
+            assert before.affiliation(user) is NONE and before.needsApproval, (user, case)
+        self.checkMutes(case)
         source = next((each for each in before.occupants.values() if each.account == actor), None)
         renamed = kind == "enter"
         for nick, old in before.occupants.items():
@@ -224,7 +243,7 @@ class Trial:
         assert now.affiliation is after.affiliation(now.account), case
         if now.affiliation is not old.affiliation:
             # §5.1.3: the role follows.
-            initial = after.initialRole(now.affiliation)
+            initial = after.initialRole(now.account, now.affiliation)
             rises = now.affiliation > old.affiliation
             role = max(old.role, initial) if rises else min(old.role, initial)
             unmoderated = before.settings.moderated and not after.settings.moderated and role is VISITOR
@@ -239,6 +258,19 @@ class Trial:
             else:
                 assert kind in ("admin", "voice"), case
                 assert mayChangeRole(actor, source, old, now.role), case
+
+    def checkMutes(self, case: tuple[str, str, State, State]) -> None:
+        """Check that voice is taken, and given back, by moderators and admins only."""
+        actor, kind, before, after = case
+        for user in after.muted - before.muted:
+            held = {nick: each.role for nick, each in before.occupants.items() if each.account == user}
+            now = {nick: each.role for nick, each in after.occupants.items() if each.account == user}
+            lost = any(role >= PARTICIPANT and now.get(nick, VISITOR) is VISITOR for nick, role in held.items())
+            assert kind == "admin" and user != actor and lost, (user, case)
+        for user in before.muted - after.muted:
+            roles = {each.role for each in before.occupants.values() if each.account == actor}
+            assert kind in ("admin", "voice", "answer", "owner"), (user, case)
+            assert MODERATOR in roles or before.affiliation(actor) >= ADMIN, (user, case)
 
     def checkRemoved(self, case: tuple[str, str, State, State], source: Inside | None, old: Inside) -> None:
         """Check the removal of an occupant."""
@@ -259,7 +291,7 @@ class Trial:
         assert now.affiliation is after.affiliation(actor) and now.affiliation is not OUTCAST, case
         assert now.affiliation is not NONE or not after.settings.membersOnly, case
         kept = [each.role for each in before.occupants.values() if each.account == actor]
-        assert now.role in (kept or [after.initialRole(now.affiliation)]), case
+        assert now.role in (kept or [after.initialRole(actor, now.affiliation)]), case
 
     def hasOwner(self) -> None:
         """Check that there is an owner, in the room and in the store."""

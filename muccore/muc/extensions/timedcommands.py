@@ -227,7 +227,7 @@ class Unmute(_TimedCommand):
 
 
 class List(RoomCommand):
-    """Lists what ends: mutes for moderators, bans and memberships for admins, too."""
+    """Lists what ends, and mutes that do not, last: mutes for moderators, bans and memberships for admins, too."""
 
     node, name = "x-muc#timed", "List timed bans, memberships and mutes"
     affiliation, role = Affiliation.ADMIN, Role.MODERATOR
@@ -235,11 +235,15 @@ class List(RoomCommand):
     def carryOut(self, request: CommandRequest[Room]) -> Completed:
         """Make the table."""
         room = request.subject
+        found: list[tuple[float | None, str, str, str | None]]
         found = [(mute.until, "mute", user, mute.reason) for user, mute in timedprivileges.mutesIn(room).items()]
         if room.affiliations.get(request.requester) >= Affiliation.ADMIN:
             for key, timed in timedprivileges.affiliationsIn(room).items():
                 entry = room.affiliations.entry(key)
                 kind = "ban" if timed.affiliation is Affiliation.OUTCAST else "membership"
                 found.append((timed.until, kind, key, entry.reason if entry is not None else None))
-        rows = [(kind, key, stamp(until), reason or "") for until, kind, key, reason in sorted(found)]
+        found.sort(key=lambda row: (row[0] is None, row[0] or 0, row[1:3]))
+        rows = [
+            (kind, key, "" if until is None else stamp(until), reason or "") for until, kind, key, reason in found
+        ]
         return Completed([dataforms.table(self.name, _COLUMNS, rows)])

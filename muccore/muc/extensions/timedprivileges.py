@@ -65,8 +65,9 @@ class TimedPrivileges(RoomExtension):
         return timedprivileges.limitRole(room, account, affiliation, role)
 
     def beforePrivilegeChange(self, room: Room, actor: JID, change: PrivilegeChange) -> None:
-        """Let a change end what it replaces."""
+        """Let a change end what it replaces, and keep the voice that it takes."""
         change.states.update(dict.fromkeys(timedprivileges.superseded(room, change)))
+        timedprivileges.keepTaken(room, actor, change)
 
     # The end
 

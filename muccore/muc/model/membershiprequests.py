@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from muccore.muc.model.audience import sendTo
 from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.privileges import Affiliation
-from muccore.muc.model.roomsettings import APPROVAL, RoomSettings
+from muccore.muc.model.roomsettings import RoomSettings, needsApproval
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.element import stanza
 from muccore.xmpp.errors import StanzaError
@@ -77,7 +77,7 @@ def remove(user: str) -> Rows:
 
 def endedBy(room: Room, settings: RoomSettings) -> Rows:
     """The requests that end with a configuration: all, if nobody may ask any more."""
-    users: Iterable[str] = () if settings.registration == APPROVAL else room.states.get(NAME, {})
+    users: Iterable[str] = () if needsApproval(settings) else room.states.get(NAME, {})
     return {(NAME, user): None for user in users}
 
 

@@ -16,8 +16,14 @@ from muccore.muc.model.privileges import Role
 NO_LIMIT: Final = "none"
 """The value of C{muc#roomconfig_maxusers} that stands for no limit."""
 
+OPEN: Final = "open"
+"""The value of the setting C{registration} that makes strangers members where that gives them nothing else."""
+
+ALWAYS: Final = "always"
+"""The value that does so in moderated rooms, too, where members have voice."""
+
 APPROVAL: Final = "approval"
-"""The value of the setting C{registration} that lets strangers ask an admin."""
+"""The value that lets strangers ask an admin."""
 
 ROLES: Final = tuple(role.xmlName for role in (Role.MODERATOR, Role.PARTICIPANT, Role.VISITOR))
 """The roles of occupants, as values of fields."""
@@ -53,8 +59,9 @@ class RoomSettings:
     @ivar memberListRoles: the roles that may get the list of members of a non-anonymous room.
     @ivar presenceBroadcast: the roles whose presence others get; C{none}: absent users with an affiliation are shown.
     @ivar logged: messages are archived, for all who may enter; new occupants are warned.
-    @ivar registration: who may become a member by registering: C{open} (everybody, in a room that everybody may enter),
-        C{approval} (whom an admin approves) or C{none}.
+    @ivar registration: who may become a member by registering: C{open} or C{always} (everybody, in a room that
+        everybody may enter; with C{open}, whom an admin approves if the room is moderated), C{approval} (whom an admin
+        approves) or C{none}.
     @ivar lockNicks: users with a reserved nick may use no other one.
     @ivar refuseLookalikes: nicks that look like another user's are refused.
     @ivar maxUsers: maximum number of occupants; 0 for no limit.
@@ -80,7 +87,7 @@ class RoomSettings:
     memberListRoles: tuple[str, ...] = ROLES
     presenceBroadcast: tuple[str, ...] = ROLES
     logged: bool = False
-    registration: str = "open"
+    registration: str = OPEN
     lockNicks: bool = False
     refuseLookalikes: bool = True
     maxUsers: int = 0
@@ -266,7 +273,8 @@ FIELDS: Final[tuple[ConfigField, ...]] = (
         "list-single",
         "Who may become a member by registering",
         (
-            ("open", "Anyone, unless the room is members-only"),
+            (OPEN, "Anyone; whom an admin approves if the room is moderated; nobody if it is members-only"),
+            (ALWAYS, "Anyone, who so gets voice in a moderated room; nobody if it is members-only"),
             (APPROVAL, "Anyone whom an admin approves"),
             ("none", "Nobody"),
         ),
@@ -311,6 +319,12 @@ _FEATURES: Final[tuple[tuple[str, str, str], ...]] = (
 def isOpenToEverybody(settings: RoomSettings) -> bool:
     """Whether everybody can find and enter the room, unless they are banned."""
     return settings.public and not settings.membersOnly and not settings.password
+
+
+def needsApproval(settings: RoomSettings) -> bool:
+    """Whether strangers become members by registering if an admin approves."""
+    givesVoice = settings.registration == OPEN and settings.moderated and not settings.membersOnly
+    return settings.registration == APPROVAL or givesVoice
 
 
 def features(settings: RoomSettings) -> list[str]:

@@ -5,7 +5,8 @@ Affiliations and mutes that end by themselves: how they begin, what ends them ea
 
 Each is a row of the room's states, by bare JID or domain, beside the entry in the list of affiliations. A ban ends with
 the affiliation that was there before; a membership with none. A mute takes voice from a user, in whatever room, and
-keeps it from them however they come back; it ends early if a moderator gives them voice.
+keeps it from them however they come back; it ends early if a moderator gives them voice. Where a moderator takes voice
+as XEP-0045 §8.4 has it, that is a mute without an end (§5.1: implementations should persist roles in moderated rooms).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from muccore.muc.model.privilegechanges import AffiliationItem, PrivilegeChange
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation, Role, checkRoleChange, initialRole
 from muccore.muc.model.room import Room
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID
+from muccore.xmpp.jid import JID, parse
 
 LIMIT: Final = 2000
 """Maximum number of timed affiliations and mutes of a room."""
@@ -66,12 +67,12 @@ class TimedMute:
     """
     A mute.
 
-    @ivar until: when it ends, in seconds since the epoch.
+    @ivar until: when it ends, in seconds since the epoch; C{None}: when voice is given back.
     @ivar voiced: whether it took voice, which comes back.
     @ivar reason: why, or C{None}.
     """
 
-    until: float
+    until: float | None
     voiced: bool
     reason: str | None = None
 
@@ -93,7 +94,7 @@ def mutesIn(room: Room) -> dict[str, TimedMute]:
 def nextDeadline(room: Room) -> float | None:
     """When something ends next in a room, or C{None}."""
     rows = (room.states.get(name, {}) for name in (_AFFILIATIONS, _MUTES))
-    return min((row[0] for each in rows for row in each.values()), default=None)
+    return min((row[0] for each in rows for row in each.values() if row[0] is not None), default=None)
 
 
 def _checkSize(room: Room, change: PrivilegeChange) -> None:
@@ -163,6 +164,24 @@ def planMute(room: Room, actor: JID, user: JID, until: float, reason: str | None
     return change
 
 
+def keepTaken(room: Room, actor: JID, change: PrivilegeChange) -> None:
+    """
+    Let a change that takes voice (XEP-0045 §8.4) keep it from the users when they come back, under whatever nick, until
+    it is given back. Who gives up their own may have it back. Another occupant of the same user has a role of their own
+    (§5.1) as long as they stay.
+
+    @param actor: the requester's full JID.
+    @raise StanzaError: C{resource-constraint} if there are too many.
+    """
+    given = {occupant.account.bare for occupant, role, _ in change.roles if role >= Role.PARTICIPANT}
+    for occupant, role, reason in change.roles:
+        user = occupant.account.bare
+        if role is not Role.VISITOR or occupant.role < Role.PARTICIPANT or user in given or user == actor.bare:
+            continue
+        change.states[_MUTES, user] = TimedMute(None, True, reason).row()
+        _checkSize(room, change)
+
+
 def planUnmute(room: Room, actor: JID, user: str) -> PrivilegeChange:
     """
     Plan the end of a mute by a moderator (XEP-0045 §8.3).
@@ -208,18 +227,27 @@ def limitRole(room: Room, account: JID, affiliation: Affiliation, role: Role) ->
 def superseded(room: Room, change: PrivilegeChange) -> Iterator[tuple[str, str]]:
     """
     The rows that a change makes invalid: it sets another affiliation or a ban anew, makes a muted user an admin, or
-    gives them voice. A change of the nick or the reason alone leaves a membership as it is.
+    gives them voice, as the membership does that an admin gives to a user who is muted without an end (XEP-0045
+    §5.1.3). A change of the nick or the reason alone leaves a membership as it is.
     """
     timed, mutes = room.states.get(_AFFILIATIONS, {}), room.states.get(_MUTES, {})
     for key, entry in change.affiliates.items():
         new = affiliationOf(entry)
         if key in timed and (key in change.reasons or new is Affiliation.OUTCAST):
             yield _AFFILIATIONS, key
-        if key in mutes and new >= Affiliation.ADMIN:
+        if key in mutes and (new >= Affiliation.ADMIN or _givesVoice(room, change, key)):
             yield _MUTES, key
     for occupant, role, _ in change.roles:
         if role >= Role.PARTICIPANT and occupant.account.bare in mutes:
             yield _MUTES, occupant.account.bare
+
+
+def _givesVoice(room: Room, change: PrivilegeChange, user: str) -> bool:
+    """Whether an admin makes a user a member whose mute has no end."""
+    if change.actor is None or change.actor.jid == user or room.states[_MUTES][user][0] is not None:
+        return False
+    isRaised = room.affiliations.get(parse(user)) < affiliationOf(change.affiliates[user]) >= Affiliation.MEMBER
+    return isRaised and room.affiliations.get(parse(change.actor.jid)) >= Affiliation.ADMIN
 
 
 # The end
@@ -238,7 +266,7 @@ def planEnd(room: Room, now: float) -> PrivilegeChange:
             if affiliationOf(room.affiliations.entry(key)) is timed.affiliation:
                 _planAffiliationEnd(room, change, key, timed, now)
     for user, mute in mutesIn(room).items():
-        if mute.until <= now:
+        if mute.until is not None and mute.until <= now:
             change.states[_MUTES, user] = None
             change.roles += [(occupant, role, _MUTE_OVER) for occupant, role in _voiceBack(room, user, mute)]
     return change

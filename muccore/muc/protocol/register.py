@@ -13,7 +13,7 @@ from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.privilegechanges import PrivilegeChange, checkReservable
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roomsettings import APPROVAL
+from muccore.muc.model.roomsettings import ALWAYS, OPEN, needsApproval
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.element import Element
@@ -68,14 +68,14 @@ def _check(room: Room, sender: JID) -> None:
         raise StanzaError("not-allowed", text="You are banned from this room.")
     if affiliation is not Affiliation.NONE or _needsApproval(room, sender):
         return
-    if room.settings.membersOnly or room.settings.registration != "open":
+    if room.settings.membersOnly or room.settings.registration not in (OPEN, ALWAYS):
         raise StanzaError("not-allowed", text="Only an admin of this room can make you a member.")
     if room.settings.password and sender.full not in room.sessions:
         raise StanzaError("not-allowed", text="Enter the room with its password before you register.")
 
 
 def _needsApproval(room: Room, sender: JID) -> bool:
-    return room.settings.registration == APPROVAL and room.affiliations.get(sender) is Affiliation.NONE
+    return needsApproval(room.settings) and room.affiliations.get(sender) is Affiliation.NONE
 
 
 def _furtherFields(room: Room, sender: JID) -> list[tuple[dataforms.Field, dataforms.Value]]:

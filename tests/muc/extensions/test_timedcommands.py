@@ -67,6 +67,7 @@ class CommandTests(TimedTestCase):
         self.change(role("Tybalt", "visitor"))
         self.execute(self.paris, "mute", occupant="Tybalt")
         self.assertEqual(self.failure(self.paris), "This is not allowed.")
+        self.do("unmute", jid="tybalt@localhost")
         self.tybalt.dropConnection()
         self.discardReceived()
         self.execute(self.paris, "mute", jid="tybalt@localhost")

@@ -14,6 +14,8 @@ from muccore.routing.component import Component
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client, parseStanza
+from muccore.xmpp import ns
+from muccore.xmpp.datetimes import stamp
 from tests.muc.extensions.timedhelpers import DAY, HOUR, TimedTestCase
 from tests.muc.muchelpers import (
     ROOM,
@@ -21,6 +23,7 @@ from tests.muc.muchelpers import (
     affiliation,
     codesOf,
     configure,
+    execute,
     join,
     leave,
     register,
@@ -275,10 +278,12 @@ class MuteTests(TimedTestCase):
     def test_unmoderated(self) -> None:
         """A switch to unmoderated gives voice to others."""
         self.configureRoom(moderatedroom=True)
+        self.enter("nurse")
         self.change(role("Paris", "visitor"))
         self.do("mute", occupant="Tybalt")
         self.configureRoom(moderatedroom=False)
-        self.assertEqual([self.voice("Tybalt"), self.voice("Paris")], ["visitor", "participant"])
+        found = [self.voice(nick) for nick in ("Tybalt", "Paris", "Nurse")]
+        self.assertEqual(found, ["visitor", "visitor", "participant"])
 
     def test_moderated(self) -> None:
         """In a moderated room, those get voice back who had it, or would have it by entering."""
@@ -373,6 +378,143 @@ class MuteTests(TimedTestCase):
         bridge.stanzaReceived(parseStanza(f"<presence from='{bridge.name}' to='{ROOM}/Bot'>{X}</presence>"))
         self.do("mute", occupant="Bot")
         self.assertEqual(self.voice("Bot"), "visitor")
+
+
+class TakenTests(TimedTestCase):
+    """Voice that a moderator has taken (§5.1, §8.4), from a member and a guest of a moderated room."""
+
+    fields = {"moderatedroom": True, "x-muc#roomconfig_selfregistration": "always"}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.change(affiliation("paris@localhost", "member"), role("Tybalt", "participant"))
+
+    def voice(self, nick: str = "Paris") -> str:
+        """The role of an occupant."""
+        return self.room().occupants[nick].role.xmlName
+
+    def take(self, *nicks: str) -> None:
+        """Take voice from occupants."""
+        self.change(*(role(nick, "visitor", "Too loud") for nick in nicks))
+        self.assertEqual({self.voice(nick) for nick in nicks}, {"visitor"})
+
+    def rejoin(self, client: Client, nick: str) -> str:
+        """Let a client return; the role then."""
+        for occupant in list(self.room().occupants.values()):
+            if client.address in occupant.sessions:
+                leave(client, occupant.nick)
+        self.enter(client, nick)
+        return self.voice(nick)
+
+    def test_rejoined(self) -> None:
+        """A member does not get it back by entering again, under another nick or from another client."""
+        self.take("Paris")
+        self.assertEqual(self.rejoin(self.paris, "Paris"), "visitor")
+        self.assertEqual(self.rejoin(self.paris, "P"), "visitor")
+        self.assertEqual(self.rejoin(self.client("paris/b"), "Other"), "visitor")
+        say(self.paris, "Peace?")
+        self.assertReceived(self.paris, "room message error auth forbidden")
+
+    def test_registered(self) -> None:
+        """Neither by registering, nor by unregistering before that."""
+        self.take("Paris", "Tybalt")
+        register(self.tybalt, "Tybalt")
+        register(self.paris, None)
+        register(self.paris, "Paris")
+        self.assertEqual(self.storedAffiliations()["paris@localhost"], "member")
+        self.assertEqual((self.voice("Tybalt"), self.voice()), ("visitor", "visitor"))
+
+    def test_restarted(self) -> None:
+        """It stays taken over a restart; it is durable before it is announced."""
+        self.take("Paris")
+        self.assertEqual(self.timedRows(), {"timed-mutes": ["paris@localhost"]})
+        self.restart()
+        self.enter("paris")
+        self.assertEqual(self.voice(), "visitor")
+
+    def test_durable(self) -> None:
+        """Nobody is told before it is stored, nor if that fails."""
+        store = DelayedRoomStore()
+        store.holding = frozenset()
+        self.open(store)
+        self.change(role("Paris", "participant"))
+        store.holding = frozenset(["change"])
+        sendAdmin(self.juliet, role("Paris", "visitor"))
+        self.assertNothingReceived()
+        self.assertEqual(self.voice(), "participant")
+        store.release()
+        self.assertReceived(self.juliet, "result q", "Paris available none/visitor jid=paris@localhost/a by=Juliet")
+
+    def test_configured(self) -> None:
+        """A room that is not moderated any more gives voice to those from whom nobody took it."""
+        self.enter("nurse")
+        self.take("Paris")
+        self.configureRoom(moderatedroom=False)
+        self.assertEqual((self.voice(), self.voice("Nurse")), ("visitor", "participant"))
+
+    def test_givenBack(self) -> None:
+        """A moderator gives it back, also on request, or by the command, after which nothing is kept."""
+        self.take("Paris")
+        self.change(role("Paris", "participant"))
+        self.assertNothingTimed()
+        self.assertEqual(self.rejoin(self.paris, "Paris"), "participant")
+        self.take("Paris")
+        leave(self.paris, "Paris")
+        self.do("unmute", jid="paris@localhost")
+        self.assertNothingTimed()
+        self.enter(self.paris)
+        self.assertEqual(self.voice(), "participant")
+
+    def test_madeMember(self) -> None:
+        """An admin who makes somebody a member gives it back (§5.1.3); an invitation by a member does not."""
+        self.take("Tybalt")
+        self.change(affiliation("tybalt@localhost", "member"))
+        self.assertEqual(self.voice("Tybalt"), "participant")
+        self.assertNothingTimed()
+        self.take("Tybalt")
+        self.change(affiliation("tybalt@localhost", "member", nick="Tybalt"))
+        self.assertEqual(self.voice("Tybalt"), "visitor")
+        self.change(affiliation("tybalt@localhost", "none"))
+        self.configureRoom(membersonly=True, allowinvites=True)
+        self.paris.sends(f"<message to='{ROOM}'><x xmlns='{ns.MUC_USER}'><invite to='tybalt@localhost'/></x></message>")
+        self.assertEqual(self.storedAffiliations()["tybalt@localhost"], "member")
+        self.assertEqual(self.rejoin(self.tybalt, "Tybalt"), "visitor")
+
+    def test_own(self) -> None:
+        """Moderators who give up their own may have it back."""
+        self.change(role("Paris", "moderator"))
+        sendAdmin(self.paris, role("Paris", "visitor"))
+        self.assertNothingTimed()
+        self.assertEqual(self.rejoin(self.paris, "Paris"), "participant")
+
+    def test_listed(self) -> None:
+        """It stands in the list of mutes, after those that end."""
+        self.take("Paris")
+        self.do("mute", occupant="Tybalt")
+        execute(self.juliet, "x-muc#timed")
+        command = self.result(self.juliet)
+        x = command.child("x", ns.DATA)
+        assert x is not None
+        rows = [
+            [field.childText("value") for field in item.childElements()]
+            for item in x.childElements()
+            if item.name == "item"
+        ]
+        self.assertEqual(
+            rows,
+            [
+                ["mute", "tybalt@localhost", stamp(self.server.clock.seconds() + HOUR), self.until()],
+                ["mute", "paris@localhost", None, "Too loud"],
+            ],
+        )
+
+    def test_bounded(self) -> None:
+        """Above the limit it is C{resource-constraint}, and nothing is taken."""
+        self.patch(timedprivileges, "LIMIT", 1)
+        self.take("Paris")
+        sendAdmin(self.juliet, role("Tybalt", "visitor"))
+        self.assertReceived(self.juliet, "error q cancel resource-constraint")
+        self.assertEqual(self.voice("Tybalt"), "participant")
 
 
 class EndTests(TimedTestCase):

@@ -113,11 +113,33 @@ class RegisterTests(RegistrationTestCase):
         self.assertReceived(self.other, "result q")
 
     def test_moderated(self) -> None:
-        """In a moderated room membership brings voice (§5.1.3)."""
+        """
+        In a moderated room membership brings voice (§5.1.3), so an admin has to approve it (§9.9), unless the owner has
+        chosen otherwise. Members reserve a nick as ever.
+        """
         configure(self.romeo, moderatedroom=True)
         self.enter(self.other)
+        register(self.member, "Paris")
+        self.assertReceived(self.member, "result q")
+        register(self.other, "Other")
+        self.assertReceived(self.other, "result q")
+        self.assertReceived(self.romeo, "room normal x")
+        self.assertNotIn("other@localhost", self.storedAffiliations())
+        configure(self.romeo, **{"x-muc#roomconfig_selfregistration": "always"})
+        self.discardReceived()
         register(self.other, "Other")
         self.assertReceived(self.other, "result q", "Other available member/participant jid=other@localhost/a 110")
+
+    def test_moderatedNow(self) -> None:
+        """Requests of a room that is not moderated any more have ended: who registers is a member at once."""
+        configure(self.romeo, moderatedroom=True)
+        register(self.other, "Other")
+        configure(self.romeo, moderatedroom=False)
+        self.discardReceived()
+        self.assertEqual(self.storedRecord().states.get("membership-requests"), None)
+        register(self.other, "Other")
+        self.assertReceived(self.other, "result q")
+        self.assertEqual(self.storedAffiliations()["other@localhost"], "member")
 
     def test_keepsRank(self) -> None:
         """Members, admins and owners reserve a nick and keep their affiliation; nobody is informed."""
