@@ -12,8 +12,10 @@ from muccore.interfaces import Affiliate
 from muccore.muc.model.audience import sendTo
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
+from muccore.muc.model.sanitize import LANG, languageOf
+from muccore.muc.protocol.admin import reasonIn
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, copyOf, stanza
+from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
@@ -21,6 +23,9 @@ from muccore.xmpp.stanzas import parseAddress
 
 LIMIT: Final = 100
 """Users that one message may invite, each by a message of their own."""
+
+ID_LIMIT: Final = 256
+"""Characters of the id of a thread, and of that of a message, which each invitation repeats."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ def plan(room: Room, sender: JID, message: Element, x: Element) -> Invitations:
     @param x: the C{muc#user} element of the message.
     @raise StanzaError: C{not-acceptable} if the sender is not in the room; C{forbidden} if they may not invite to a
         members-only room; C{bad-request} or C{jid-malformed} without a valid address; C{item-not-found} for an address
-        that is no user's; C{not-allowed} for a banned user; C{policy-violation} for too many.
+        that is no user's; C{not-allowed} for a banned user; C{not-acceptable} for a reason or thread that is too long;
+        C{policy-violation} for too many.
     """
     occupant = room.occupantByRealJID(sender.full)
     own = room.affiliations.get(sender)
@@ -90,16 +96,37 @@ def _address(text: str | None) -> JID:
     return parseAddress(text)
 
 
-def _copyChildren(parent: Element, *names: str) -> list[Element]:
-    return [copyOf(child) for child in parent.childElements() if child.uri == ns.MUC_USER and child.name in names]
+def _addReason(forwarded: Element, given: Element) -> None:
+    """Add the reason of an invitation, or of its refusal, of which nothing but text and language is passed on."""
+    text, reason = reasonIn(given), given.child("reason")
+    if reason is not None:
+        language = languageOf(reason)
+        forwarded.add("reason", text=text or "").attributes.update({} if language is None else {LANG: language})
+
+
+def _addContinue(forwarded: Element, thread: str | None) -> None:
+    """Add that a conversation between two goes on in the room (XEP-0045 §7.9)."""
+    if thread is not None and len(thread) > ID_LIMIT:
+        raise StanzaError("not-acceptable", text=f"The id of a thread may be at most {ID_LIMIT} characters long.")
+    forwarded.add("continue", **({} if thread is None else {"thread": thread}))
+
+
+def _notice(room: Room, message: Element, to: str | None = None) -> Element:
+    """A message of the room with the id of the one that causes it, unless that is too long."""
+    id = message.get("id")
+    return stanza("message", from_=room.jid.bare, to=to, id=id if id is None or len(id) <= ID_LIMIT else None)
 
 
 def _invitation(room: Room, inviter: str, invited: JID, message: Element, invite: Element) -> Element:
-    sent = stanza("message", from_=room.jid.bare, to=invited.full, id=message.get("id"))
+    sent = _notice(room, message, invited.full)
     x = sent.add("x", ns.MUC_USER)
     forwarded = x.add("invite")
     forwarded.attributes["from"] = inviter
-    forwarded.children += _copyChildren(invite, "reason", "continue")
+    _addReason(forwarded, invite)
+    continued = invite.child("continue")
+    thread = None if continued is None else continued.get("thread")
+    if continued is not None:
+        _addContinue(forwarded, thread)
     # For clients that know direct invitations only (XEP-0249), or none.
     direct = sent.add("x", ns.CONFERENCE, jid=room.jid.bare)
     if room.settings.password:
@@ -110,10 +137,8 @@ def _invitation(room: Room, inviter: str, invited: JID, message: Element, invite
     if reason:
         direct.attributes["reason"] = reason
         body += f": {reason}"
-    continued = invite.child("continue")
     if continued is not None:
         direct.attributes["continue"] = "true"
-        thread = continued.get("thread")
         if thread is not None:
             direct.attributes["thread"] = thread
     sent.add("body", text=body)
@@ -129,18 +154,18 @@ def decline(room: Room, sender: JID, message: Element, declined: Element, send: 
 
     @param send: sends a notice out of the room.
     @raise StanzaError: C{forbidden} for a banned user, C{bad-request} or C{jid-malformed} without a valid address,
-        C{item-not-found} if there is no such invitation.
+        C{not-acceptable} for a reason that is too long, C{item-not-found} if there is no such invitation.
     """
     if room.affiliations.get(sender) is Affiliation.OUTCAST:
         raise StanzaError("forbidden", text="You are banned from this room.")
     to = _address(declined.get("to"))
+    notice = _notice(room, message)
+    forwarded = notice.add("x", ns.MUC_USER).add("decline")
+    forwarded.attributes["from"] = sender.bare
+    _addReason(forwarded, declined)
     inviter = room.invitations.decline(sender, to.full if to.bare == room.jid.bare else to.bare)
     if inviter is None:
         raise StanzaError("item-not-found", text="There is no invitation from this user to you.")
-    notice = stanza("message", from_=room.jid.bare, id=message.get("id"))
-    forwarded = notice.add("x", ns.MUC_USER).add("decline")
-    forwarded.attributes["from"] = sender.bare
-    forwarded.children += _copyChildren(declined, "reason")
     present = room.occupantsAffectedBy(inviter)
     if present:
         sendTo(present, Rendered.of(notice))

@@ -127,6 +127,13 @@ class InvitationTests(InviteTestCase):
         )
         self.assertInvited(f"<invite from='{ROOM}/Guest'/>")
 
+    def test_texts(self) -> None:
+        """Only one reason is passed on, and nothing but its text and language; of C{<continue/>} only the thread."""
+        reasons = "<reason xml:lang='en' a='b'>a<y xmlns='urn:y'>z</y></reason><reason>b</reason>"
+        inside = f"{reasons}<continue a='b'>c</continue><continue thread='t'/>"
+        invite(self.guest, f"<invite to='hecate@localhost'>{inside}</invite>")
+        self.assertInvited(f"<invite from='{ROOM}/Guest'><reason xml:lang='en'>a</reason><continue/></invite>")
+
     def test_inviter(self) -> None:
         """
         In a semi-anonymous room the inviter is an occupant JID, or the room for an admin outside; in a non-anonymous
@@ -203,6 +210,18 @@ class RefusedTests(InviteTestCase):
             for address in addresses:
                 bad = "<invite/>" if address is None else f"<invite to='{address}'/>"
                 self.assertRefused(self.guest, INVITE + bad, condition)
+
+    def test_tooLong(self) -> None:
+        """With a reason above 1024 characters, or a thread above 256: C{not-acceptable}; an id above is left out."""
+        long = f"<reason>{'x' * 1025}</reason>"
+        for inside in (long, f"<reason/><continue thread='{'t' * 257}'/>"):
+            bad = f"<invite to='hecate@localhost'>{inside}</invite>"
+            self.assertRefused(self.guest, INVITE + bad, "modify not-acceptable")
+        id, reason, thread = "i" * 257, "x" * 1024, "t" * 256
+        for given, expected in ((id, ""), (id[1:], f" id='{id[1:]}'")):
+            inside = f"<reason>{reason}</reason><continue thread='{thread}'/>"
+            invite(self.guest, f"<invite to='hecate@localhost'>{inside}</invite>", f" id='{given}'")
+            self.assertInvited(f"<invite from='{ROOM}/Guest'>{inside}</invite>", expected)
 
     def test_banned(self) -> None:
         """To a user who is banned, or whose domain is: C{not-allowed}."""
@@ -306,6 +325,16 @@ class DeclineTests(InviteTestCase):
         """Let Hecate decline."""
         address = "" if to is None else f" to='{to}'"
         invite(self.hecate, f"<decline{address}>{inside}</decline>", " id='jk2vs61v'")
+
+    def test_tooLong(self) -> None:
+        """With a reason above 1024 characters it is C{not-acceptable}, and can be declined again."""
+        invite(self.guest, INVITE)
+        self.discardReceived()
+        self.decline(f"{ROOM}/Guest", f"<reason>{'x' * 1025}</reason>")
+        self.assertReceived(self.hecate, "room message error modify not-acceptable")
+        self.assertNothingReceived()
+        self.decline(f"{ROOM}/Guest", f"<reason>{'x' * 1024}</reason>")
+        self.assertReceived(self.guest, "room normal decline")
 
     def assertDeclineRefused(self, condition: str, *addresses: str | None) -> None:
         """None of these can be declined to, and nobody else receives anything."""
