@@ -20,6 +20,7 @@ from muccore.muc.protocol import iq, messages, presence
 from muccore.muc.protocol.base import RoomHandler
 from muccore.muc.protocol.ghosts import OccupantPings
 from muccore.muc.protocol.iqrelay import IQRelay
+from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.rooms import Rooms
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp import ns
@@ -36,7 +37,7 @@ class MUCHandler(RoomHandler):
         Spec(77, "In-Band Registration", "2.4", "With rooms; accounts are created by the operator."),
         Spec(128, "Service Discovery Extensions", "1.0.1"),
         Spec(203, "Delayed Delivery", "2.0"),
-        Spec(249, "Direct MUC Invitations", "1.2", "Part of mediated invitations; others go between users."),
+        Spec(249, "Direct MUC Invitations", "1.2", "Part of mediated invitations; others are limited."),
         Spec(410, "MUC Self-Ping (Schrödinger's Chat)", "1.1.0"),
         Spec(8266, "Nicknames (PRECIS)", note="Nicks of rooms are compared by it (§2.4).", series="RFC"),
     )
@@ -86,12 +87,15 @@ class MUCHandler(RoomHandler):
         archive: IArchiveStore | None = None,
         audit: IAuditStore | None = None,
         occupants: IOccupantStore | None = None,
+        invitations: InvitationPolicy | None = None,
     ) -> None:
         """
         @param extensions: what extends each room, in this order; C{None} for the standard ones.
         @param archive: where those archive messages; C{None}: nowhere.
         @param audit: where those keep audit trails; C{None}: nowhere.
         @param occupants: where places of occupants are kept; C{None}: nowhere.
+        @param invitations: how many invitations are sent, here and by other services of the host; C{None}: with
+            default limits, by the domain's clock.
         """
         super().__init__()
         if extensions is None:
@@ -103,6 +107,7 @@ class MUCHandler(RoomHandler):
         self.options = options
         self._store = store
         self.relay = IQRelay(self.send)
+        self.invitations = InvitationPolicy(lambda: self.parent.clock.seconds()) if invitations is None else invitations
 
     def extendRooms(self, handlers: Iterable[Any]) -> None:
         """
@@ -142,6 +147,7 @@ class MUCHandler(RoomHandler):
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock, self._extensions)
         self.pings = OccupantPings(self)
+        self.invitations.services.add(domain.name)
         for extension in self._extensions:
             extension.service = self
             extension.start()

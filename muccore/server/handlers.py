@@ -14,6 +14,7 @@ from muccore.config.hosts import Host
 from muccore.config.plugins import HandlerDescription
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
+from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
@@ -22,6 +23,7 @@ from muccore.im.userdomain import UserDomain
 from muccore.interfaces import BadDescription, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.muc.handler import MUCHandler
+from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
@@ -54,12 +56,14 @@ class HostHandlers:
             self._stores["audit"] = stores.audit
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
+        invitations = InvitationPolicy(reactor.seconds)
         self.muc = {
             service: MUCHandler(
-                stores.rooms, options, archive=stores.archive, audit=stores.audit, occupants=stores.occupants
+                stores.rooms, options, archive=stores.archive, audit=stores.audit, occupants=stores.occupants,
+                invitations=invitations,
             )
             for service in host.roomServices
-        }
+        }  # fmt: skip
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
         self.components: Callable[[], Iterable[str]] = tuple
         self._suffix = f".{host.domain}"
@@ -70,7 +74,7 @@ class HostHandlers:
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, VersionHandler(),
-                TimeHandler(),
+                TimeHandler(), DirectInvitationHandler(invitations.admitDirect),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():

@@ -20,6 +20,7 @@ from twisted.python.filepath import FilePath
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
+from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.rosters import Rosters
 from muccore.im.userdomain import UserDomain
@@ -133,6 +134,7 @@ class InMemoryServer:
         self.muc.setHandlerParent(self.rooms)
         for handler in roomHandlers:
             handler.setHandlerParent(self.rooms)
+        DirectInvitationHandler(self.muc.invitations.admitDirect).setHandlerParent(self.users)
 
     def addHandler(self, handler: IXMPPHandler, host: str = "localhost") -> None:
         """

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.config.schema import Settings
+from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
@@ -234,8 +235,13 @@ class ServerComponentsTests(SynchronousTestCase):
         self.successResultOf(made.open())
         for domain, kinds in zip(made.hosts[0].domains, (
             (
+<<<<<<< HEAD
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
                 TimeHandler,
+=======
+                DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, VersionHandler, TimeHandler,
+                DirectInvitationHandler,
+>>>>>>> dfd6c1e (muc: limit invitations by inviter, room and invitee)
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

@@ -20,6 +20,7 @@ from muccore.muc.extensions.membershiprequests import MembershipRequests
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
 from muccore.muc.extensions.ownrooms import OwnRooms
+from muccore.muc.extensions.privateinvitations import PrivateInvitations
 from muccore.muc.extensions.relayedrequests import RelayedRequests
 from muccore.muc.extensions.retraction import Retraction
 from muccore.muc.extensions.roomlimits import RoomLimits
@@ -71,6 +72,7 @@ def standardExtensions(
         ChannelSearch(),
         OwnRooms(),
         AbsentMembers(),
+        PrivateInvitations(),
         ExplicitMentions(),
         ActivityIndicator(),
         # What limits messages comes last: one that is refused for another reason does not count.

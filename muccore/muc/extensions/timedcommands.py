@@ -179,7 +179,7 @@ class _Affiliate(_Begin):
         change = timedprivileges.planAffiliation(room, actor, user, self.given, until, reason)
         if user.local and not room.occupantsAffectedBy(user.bare):
             # They will be told of the end, so nobody may choose too many who have nothing to do with the room.
-            room.invitations.rates.admit(actor.bare, 1)
+            self.extension.service.invitations.admitNotice(actor.bare)
         return change
 
 

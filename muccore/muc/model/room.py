@@ -88,7 +88,7 @@ class Room:
         self.occupants = Occupants()
         self.audience = Audience()
         self.sessions = self.audience.sessions
-        self.invitations = SentInvitations(now)
+        self.invitations = SentInvitations()
         self.voiceRequests = UserRates(3, 1 / 300, "You have asked for voice too often; try again later.", now)
         self.membershipRequests = UserRates(3, 1 / 600, "You have asked to be a member too often; try later.", now)
         self.changeQueue = ChangeQueue()

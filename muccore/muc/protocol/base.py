@@ -28,6 +28,7 @@ from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service import tombstones
+from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.rooms import Rooms, storeFailed
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.handler import Handler
@@ -50,12 +51,14 @@ class RoomHandler(Handler):
     @ivar options: the settings of the service.
     @ivar relay: the requests between occupants.
     @ivar pings: the pings of occupants.
+    @ivar invitations: how many invitations are sent.
     """
 
     options: MUCServiceSettings
     rooms: Rooms
     relay: IQRelay
     pings: OccupantPings
+    invitations: InvitationPolicy
 
     def sessionOf(self, room: Room, sender: str) -> OccupantSession | None:
         """

@@ -126,7 +126,8 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
     plan.reasons = dict.fromkeys(invitations.affiliates)
     if invitations.affiliates:
         privilegechanges.check(room, sender, plan)
-    room.invitations.rates.admit(sender.bare, len(invitations.messages))
+    invited = [user.bare for user, _, _ in invitations.messages]
+    handler.invitations.admit(sender.bare, room.jid.bare, invited)
 
     def announce() -> None:
         announceApplied = privilegechanges.apply(room, plan)

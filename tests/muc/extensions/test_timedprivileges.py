@@ -7,9 +7,10 @@ from twisted.internet.defer import Deferred
 
 from muccore.muc.extensions import standardExtensions
 from muccore.muc.extensions.timedprivileges import RETRY
-from muccore.muc.model import invitations, timedprivileges
+from muccore.muc.model import timedprivileges
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.room import Room
+from muccore.muc.service.invitationpolicy import INVITER
 from muccore.routing.component import Component
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
@@ -707,7 +708,7 @@ class EndTests(TimedTestCase):
             self.assertEqual(self.failure(self.juliet), "A room can have 3 timed bans, memberships and mutes.")
         self.do("ban", jid="tybalt@localhost")
         self.patch(timedprivileges, "LIMIT", 3000)
-        for n in range(invitations.BURST - 2):
+        for n in range(INVITER[0] - 2):
             self.do("member", jid=f"user{n}@localhost")
         self.execute(self.juliet, "member", jid="mercutio@localhost")
         self.assertReceived(self.juliet, "error q wait resource-constraint")

@@ -14,7 +14,7 @@ class BoundsTests(SynchronousTestCase):
 
     def test_declines(self) -> None:
         """The latest invitations can be declined; one that is repeated counts as new."""
-        sent = SentInvitations(lambda: 0.0)
+        sent = SentInvitations()
         for n in (*range(REMEMBERED), 0, REMEMBERED):
             sent.add(parse(f"u{n}@x"), "r@y/Nick", "a@x")
         self.assertEqual([sent.decline(parse(f"u{n}@x/r"), "r@y/Nick") for n in (0, 1, 2)], ["a@x", None, "a@x"])

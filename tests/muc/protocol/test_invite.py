@@ -94,19 +94,19 @@ class InvitationTests(InviteTestCase):
 
     def test_tooMany(self) -> None:
         """One message invites up to 100 users; with more it is C{policy-violation} and invites nobody."""
-        invite(self.guest, INVITE * 101)
+        users = "".join(f"<invite to='user{n}@localhost'/>" for n in range(99))
+        invite(self.guest, INVITE + users + INVITE)
         self.assertReceived(self.guest, "room message error modify policy-violation")
-        invite(self.guest, INVITE * 100)
-        self.assertEqual(len(summaries(self.hecate)), 100)
+        invite(self.guest, INVITE + users)
+        self.assertReceived(self.hecate, "room normal invite")
         self.assertNothingReceived()
 
     def test_tooFast(self) -> None:
         """
-        One user invites 100 users at once, then one every 5 s; with more it is C{resource-constraint} and invites
-        nobody. Others are not affected.
+        One user invites 100 users at once, then one every 5 s, and one of them 5 times in 10 minutes; with more it is
+        C{resource-constraint} and invites nobody. Others are not affected.
         """
-        invite(self.guest, INVITE * 99)
-        self.assertEqual(len(summaries(self.hecate)), 99)
+        invite(self.guest, "".join(f"<invite to='user{n}@localhost'/>" for n in range(99)))
         for count in (2, 1, 1):
             invite(self.guest, INVITE * count)
         self.assertReceived(self.hecate, "room normal invite")
@@ -116,6 +116,20 @@ class InvitationTests(InviteTestCase):
         self.server.clock.advance(5)
         invite(self.guest, INVITE)
         self.assertReceived(self.hecate, "room normal invite", "room normal invite")
+        invite(self.member, INVITE * 4)
+        invite(self.member, INVITE)
+        self.assertReceived(self.member, refused)
+        self.assertEqual(len(summaries(self.hecate)), 4)
+        self.assertNothingReceived()
+
+    def test_everyRoom(self) -> None:
+        """It counts over all rooms of the host, so nobody gets more by creating rooms."""
+        other = f"other@{HOST}"
+        self.createRoom(self.guest, to=other)
+        invite(self.guest, INVITE * 5)
+        self.assertEqual(len(summaries(self.hecate)), 5)
+        self.guest.sends(f"<message to='{other}'><x xmlns='{ns.MUC_USER}'>{INVITE}</x></message>")
+        self.assertReceived(self.guest, "room message error wait resource-constraint")
         self.assertNothingReceived()
 
     def test_nothingElse(self) -> None:
