@@ -244,3 +244,13 @@ class IRoomStore(IStore):
 
     def temporaryRooms(domain: str) -> Deferred[list[str]]:
         """List the stored temporary rooms of a domain."""
+
+    def preferences(name: str) -> Deferred[dict[str, Any]]:
+        """List what users have chosen for all rooms, under a name: JSON values by bare JID."""
+
+    def setPreference(name: str, user: str, value: Any) -> Deferred[None]:
+        """
+        Store what a user has chosen.
+
+        @param value: a JSON value; C{None} removes what is stored.
+        """

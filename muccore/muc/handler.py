@@ -147,7 +147,7 @@ class MUCHandler(RoomHandler):
         domain = self.parent
         self.rooms = Rooms(domain.name, self._store, self.options, domain.clock, self._extensions)
         self.pings = OccupantPings(self)
-        self.invitations.services.add(domain.name)
+        self.invitations.services[domain.name] = self.rooms.live
         for extension in self._extensions:
             extension.service = self
             extension.start()

@@ -113,6 +113,7 @@ class MemoryRooms:
         self._rooms: dict[str, RoomRecord] = {}
         self._public: dict[str, list[str]] = {}
         self._tombstones: dict[str, Tombstone] = {}
+        self._preferences: dict[str, dict[str, Any]] = {}
 
     def open(self) -> Deferred[None]:
         """See L{IRoomStore.open}."""
@@ -236,6 +237,19 @@ class MemoryRooms:
     def temporaryRooms(self, domain: str) -> list[str]:
         """See L{IRoomStore.temporaryRooms}."""
         return sorted(name for name, room in self._rooms.items() if room.temporary and _domain(name) == domain)
+
+    @whileOpen
+    def preferences(self, name: str) -> dict[str, Any]:
+        """See L{IRoomStore.preferences}."""
+        return _copySettings(self._preferences.get(name, {}))
+
+    @whileOpen
+    def setPreference(self, name: str, user: str, value: Any) -> None:
+        """See L{IRoomStore.setPreference}."""
+        chosen = self._preferences.setdefault(name, {})
+        chosen.update(_copySettings({user: value}))
+        if value is None:
+            del chosen[user]
 
     def _put(self, name: str, room: RoomRecord) -> None:
         old = self._rooms.get(name)

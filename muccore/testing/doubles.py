@@ -16,7 +16,7 @@ from zope.interface import implementer
 from muccore.interfaces import IRoomStore, StoreUnavailable
 from muccore.storage.memory import MemoryRooms
 
-WRITES: Final = frozenset(["save", "change", "destroy"])
+WRITES: Final = frozenset(["save", "change", "destroy", "setPreference"])
 """The methods of a room store that change something."""
 
 

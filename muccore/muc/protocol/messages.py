@@ -128,12 +128,14 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
         privilegechanges.check(room, sender, plan)
     invited = [user.bare for user, _, _ in invitations.messages]
     handler.invitations.admit(sender.bare, room.jid.bare, invited)
+    refusing = handler.invitations.refusedBy(sender.bare, invited, room)
 
     def announce() -> None:
         announceApplied = privilegechanges.apply(room, plan)
-        for invited, address, invitation in invitations.messages:
-            room.invitations.add(invited, address, sender.bare)
-            handler.send(invitation)
+        for user, address, invitation in invitations.messages:
+            if user.bare not in refusing:
+                room.invitations.add(user, address, sender.bare)
+                handler.send(invitation)
         announceApplied()
 
     writing = handler.storeChange(room, plan.stored())

@@ -2,7 +2,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 How many invitations may be sent, over all rooms of a host: by one inviter, to one room, and to one user, by one and the
-same inviter and by all of them.
+same inviter and by all of them; and who wants none from strangers.
 
 It counts mediated invitations (XEP-0045 §7.8.2), and direct ones (XEP-0249) as far as they pass through this server.
 What was counted is in memory only.
@@ -11,12 +11,14 @@ What was counted is in memory only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
+from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.ratelimit import RateLimit
+from muccore.muc.model.room import Room
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID
+from muccore.xmpp.jid import JID, parse
 
 INVITER: Final = (100, 500.0)
 """Invitations by one user at once, and the seconds until that many can be sent again."""
@@ -39,12 +41,14 @@ class InvitationPolicy:
     """
     The limits of one host.
 
-    @ivar services: the domains of its rooms, which count the invitations that they send.
+    @ivar services: the rooms in memory of its services, by domain and bare JID. They count what they send themselves.
+    @ivar refusing: the users who want no invitations from strangers, by bare JID.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         """@param seconds: returns the time, in seconds."""
-        self.services: set[str] = set()
+        self.services: dict[str, Mapping[str, Room]] = {}
+        self.refusing: set[str] = set()
         self._seconds = seconds
         self._inviters = RateLimit(*INVITER)
         self._rooms = RateLimit(*ROOM)
@@ -73,10 +77,31 @@ class InvitationPolicy:
         """
         Count an invitation that users send each other. It does not count for the room, whose address anybody can give.
 
-        @raise StanzaError: as L{admit}.
+        @raise StanzaError: as L{admit}; C{service-unavailable}, as if nobody were there (XEP-0191 §3.2), if the user
+            wants none from strangers.
         """
-        if inviter.domain not in self.services and inviter.bare != invited.bare:
-            self.admit(inviter.bare, "", [invited.bare])
+        if inviter.domain in self.services or inviter.bare == invited.bare:
+            return
+        self.admit(inviter.bare, "", [invited.bare])
+        if self.refusedBy(inviter.bare, [invited.bare]):
+            raise StanzaError("service-unavailable")
+
+    def refusedBy(self, inviter: str, invited: Collection[str], room: Room | None = None) -> set[str]:
+        """
+        Those among users who want no invitations from somebody: a stranger, with whom they are in no room.
+
+        @param inviter: a bare JID.
+        @param invited: bare JIDs of users.
+        @param room: where they are invited to; who has an affiliation there knows the room.
+        """
+        wishing = self.refusing.intersection(invited)
+        if room is not None:
+            wishing = {user for user in wishing if room.affiliations.get(parse(user)) <= Affiliation.NONE}
+        if not wishing:
+            return wishing
+        everywhere = (each for live in self.services.values() for each in live.values())
+        shared = [each.occupants for each in everywhere if each.occupants.ofAccount(inviter)]
+        return {user for user in wishing if not any(occupants.ofAccount(user) for occupants in shared)}
 
     def admitNotice(self, actor: str) -> None:
         """

@@ -35,6 +35,7 @@ from muccore.interfaces import (
     Tombstone,
 )
 from muccore.storage.sqlite.database import Database
+from muccore.storage.sqlite.preferences import PREFERENCE_SCHEMA, loadPreferences, putPreference
 from muccore.storage.sqlite.roomsearch import SEARCH_SCHEMA, affiliatedRooms, searchRooms, setTexts
 from muccore.storage.sqlite.schema import Schema
 from muccore.storage.sqlite.tombstones import TOMBSTONE_SCHEMA, loadTombstone, replaceTombstone
@@ -84,6 +85,7 @@ SCHEMA: Final = Schema(
             """,
         ),
         (*SEARCH_SCHEMA, *TOMBSTONE_SCHEMA),
+        PREFERENCE_SCHEMA,
     ),
 )
 """The tables for rooms."""
@@ -169,6 +171,18 @@ class SQLiteRooms:
     def temporaryRooms(self, domain: str) -> Deferred[list[str]]:
         """See L{IRoomStore.temporaryRooms}."""
         return self.database.read(lambda connection: listTemporaryRooms(connection, domain))
+
+    def preferences(self, name: str) -> Deferred[dict[str, Any]]:
+        """See L{IRoomStore.preferences}."""
+        return self.database.read(lambda connection: loadPreferences(connection, name))
+
+    def setPreference(self, name: str, user: str, value: Any) -> Deferred[None]:
+        """See L{IRoomStore.setPreference}."""
+        try:
+            text = None if value is None else json.dumps(value)
+        except (TypeError, ValueError) as e:
+            return fail(e)
+        return self.database.write(lambda connection: putPreference(connection, name, user, text))
 
 
 def _dumped(values: Mapping[_K, Any]) -> Iterator[tuple[_K, str | None]]:

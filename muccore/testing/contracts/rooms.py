@@ -70,11 +70,29 @@ class RoomStoreContract(RoomQueryContract):
         ("searchRooms", "chat.lit", RoomSearch(), None, None, 1),
         ("affiliatedRooms", "chat.lit", "hag66@shakespeare.lit", ["member"], None, None, 1),
         ("temporaryRooms", "chat.lit"),
+        ("preferences", "tea"),
+        ("setPreference", "tea", "hag66@shakespeare.lit", True),
     )
 
     async def test_interface(self) -> None:
         """It provides the interface."""
         verifyObject(IRoomStore, self.makeStore(self.place))
+
+    async def test_preferences(self) -> None:
+        """What users have chosen is kept by name and user; it can be replaced and removed."""
+        store = await self.opened()
+        value = ["Ⅲ", {"a": None}, 1.5]
+        await store.setPreference("tea", "hag66@shakespeare.lit", value)
+        value.append("changed after the call")
+        await store.setPreference("tea", "hecate@shakespeare.lit", True)
+        await store.setPreference("toads", "hag66@shakespeare.lit", 3)
+        await store.setPreference("tea", "nobody@shakespeare.lit", None)
+        await store.setPreference("toads", "hag66@shakespeare.lit", "green")
+        await store.setPreference("tea", "hecate@shakespeare.lit", None)
+        store = await self.reopened(store)
+        self.assertEqual(await store.preferences("tea"), {"hag66@shakespeare.lit": ["Ⅲ", {"a": None}, 1.5]})
+        self.assertEqual(await store.preferences("toads"), {"hag66@shakespeare.lit": "green"})
+        self.assertEqual(await store.preferences("none"), {})
 
     async def test_closeFinishes(self) -> None:
         """Requests before C{close} are done when it fires."""

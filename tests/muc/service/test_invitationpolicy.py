@@ -18,7 +18,7 @@ class PolicyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 1000.0
         self.policy = InvitationPolicy(lambda: self.now)
-        self.policy.services.add("conference.localhost")
+        self.policy.services["conference.localhost"] = {}
 
     def assertRefused(self, inviter: str, room: str, invited: list[str], text: str) -> None:
         """It is refused, for this reason."""
