@@ -60,6 +60,7 @@ affiliations = {storage}
 [muc]
 domain = {rooms}
 rooms_per_user = 0
+rooms_per_minute = 0
 max_users_limit = {connections}
 """
 

@@ -47,8 +47,24 @@ class MUCSection:
         "that do not support this, such as Dino: the room is open from the start.",
     )
     roomsPerUser: int = _option(
-        Integer(0, 1000000), "100", "The maximum of rooms in use that one account has created. 0: no limit."
+        Integer(0, 1000000), "100", "The maximum of rooms that one account has created and that exist. 0: no limit."
     )
+    roomsPerMinute: int = _option(
+        Integer(0, 1000),
+        "20",
+        "How many rooms one account may create at once, and then in each minute. 0: no limit.",
+    )
+    roomsLimit: int = _option(Integer(0, 100000000), "100000", "The maximum of rooms of a service. 0: no limit.")
+    roomSizeLimit: int = _option(
+        Size("64 KiB", "1 GiB"),
+        "16 MiB",
+        "What one room may take in the store: its lists with nicks and reasons, its configuration, subject and "
+        "registrations. Its users may use nine tenths of it; the rest is for those who run the room.",
+    )
+    userSizeLimit: int = _option(
+        Size("64 KiB", "1024 GiB"), "64 MiB", "What the rooms that one account has created may take together."
+    )
+    totalSizeLimit: int = _option(Size("64 KiB", "65536 GiB"), "4 GiB", "What all rooms of a service may take.")
     idleRooms: int = _option(
         Integer(0, 1000000), "1000", "The maximum of empty rooms that are kept in memory, with their last messages."
     )

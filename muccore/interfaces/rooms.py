@@ -62,6 +62,8 @@ class RoomRecord:
         returns them as rows; a name without rows is left out.
     @ivar description: its description, for searches.
     @ivar language: the language tag of its discussions, for searches; C{""} if it is not known.
+    @ivar creator: the bare JID of who has created it; C{""} if it is not known.
+    @ivar size: what it takes, in bytes, as those count who store it.
     """
 
     settings: Mapping[str, Any] = field(repr=False)
@@ -73,6 +75,8 @@ class RoomRecord:
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     description: str = ""
     language: str = ""
+    creator: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class RoomChange:
         and C{language} count only if it is given.
     @ivar subject: the new subject, or C{None} to keep it.
     @ivar states: name of an extension and key to the new JSON value; C{None} removes the row.
+    @ivar growth: what it adds to C{RoomRecord.size}.
     """
 
     affiliates: Mapping[str, Affiliate | None] = field(default_factory=dict)
@@ -96,6 +101,7 @@ class RoomChange:
     states: Mapping[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     description: str = ""
     language: str = ""
+    growth: int = 0
 
 
 @dataclass(frozen=True)
@@ -244,6 +250,9 @@ class IRoomStore(IStore):
 
     def temporaryRooms(domain: str) -> Deferred[list[str]]:
         """List the stored temporary rooms of a domain."""
+
+    def usage(domain: str) -> Deferred[dict[str, tuple[int, int]]]:
+        """Count the stored rooms of a domain, and add up their sizes, by C{RoomRecord.creator}."""
 
     def preferences(name: str) -> Deferred[dict[str, Any]]:
         """List what users have chosen for all rooms, under a name: JSON values by bare JID."""

@@ -210,6 +210,12 @@ ROOM_FLOODED: Final = EventKind(
     "Users without affiliation enter a room faster than its owner or `[muc] joins_per_minute` allows, and are refused. "
     "The actor is the rooms' domain. Logged again only after a minute below the limit.",
 )
+QUOTA_NEARLY_REACHED: Final = EventKind(
+    "quota-nearly-reached by {actor}: {used}, {option}, {room}",
+    "Nine tenths of a limit of stored rooms are used: `[muc]` `rooms_per_user` or `user_size_limit` by the rooms that "
+    "the actor has created, `room_size_limit` by one of them, `rooms_limit` or `total_size_limit` by all rooms; the "
+    "actor is their domain then. Logged again only after less was used.",
+)
 OCCUPANT_KICKED: Final = EventKind(
     "occupant-kicked by {actor}: {target} from {room}, nick {nick}", "A moderator has removed an occupant from a room."
 )

@@ -155,6 +155,7 @@ class MemoryRooms:
             )
         if change.subject is not None:
             record = replace(record, subject=change.subject)
+        record = replace(record, size=record.size + change.growth)
         for (name, key), value in _copySettings(change.states).items():
             rows = cast(dict[str, dict[str, Any]], record.states).setdefault(name, {})
             if value is None:
@@ -237,6 +238,16 @@ class MemoryRooms:
     def temporaryRooms(self, domain: str) -> list[str]:
         """See L{IRoomStore.temporaryRooms}."""
         return sorted(name for name, room in self._rooms.items() if room.temporary and _domain(name) == domain)
+
+    @whileOpen
+    def usage(self, domain: str) -> dict[str, tuple[int, int]]:
+        """See L{IRoomStore.usage}."""
+        found: dict[str, tuple[int, int]] = {}
+        for name, room in self._rooms.items():
+            if _domain(name) == domain:
+                count, size = found.get(room.creator, (0, 0))
+                found[room.creator] = count + 1, size + room.size
+        return found
 
     @whileOpen
     def preferences(self, name: str) -> dict[str, Any]:

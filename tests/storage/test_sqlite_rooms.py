@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -29,6 +30,7 @@ from muccore.interfaces import (
     Subject,
     Tombstone,
 )
+from muccore.muc.model.roomsize import sizeOf
 from muccore.storage.memory import MemoryRooms
 from muccore.storage.sqlite import rooms as roomsModule
 from muccore.storage.sqlite.connection import connect
@@ -43,9 +45,11 @@ from muccore.storage.sqlite.rooms import (
     saveRoom,
 )
 from muccore.storage.sqlite.roomsearch import affiliatedRooms, searchRooms
+from muccore.storage.sqlite.roomusage import loadUsage
 from muccore.storage.sqlite.schema import Schema
 from muccore.storage.sqlite.tombstones import loadTombstone
 from muccore.testing.contracts import RoomStoreContract
+from muccore.testing.contracts.rooms import CAVE
 
 
 class SQLiteRoomsContractTests(RoomStoreContract, TestCase):
@@ -220,9 +224,46 @@ class MigrationTests(SynchronousTestCase):
         self.addCleanup(connection.close)
         new = Subject("Feuer", "Hecate", 2.5, "de", "hecate@x")
         for subject in (Subject("Fire", "Hecate", 1.5), new):
-            self.assertEqual(loadRoom(connection, "a@x"), RoomRecord({}, {}, subject))
+            found = loadRoom(connection, "a@x")
+            assert found is not None
+            self.assertEqual(replace(found, size=0), RoomRecord({}, {}, subject))
             changeRoom(connection, "a@x", RoomChange(subject=new), None, {})
 
+
+    def test_usage(self) -> None:
+        """
+        The sizes of rooms of version 6 are those that the model counts; who is the only owner counts as creator.
+        """
+        path = self.mktemp()
+        connection = connect(path, Schema("rooms", SCHEMA.migrations[:6]), 5.0)
+        owners = {"a@x": Affiliate("owner"), "b@x": Affiliate("owner")}
+        records = {"cave@x": CAVE, "plain@x": RoomRecord({}, {}), "two@y": RoomRecord({"a": "ä"}, owners)}
+        for number, (jid, record) in enumerate(records.items(), 1):
+            subject = record.subject or Subject("", "", 0)
+            connection.execute(
+                "INSERT INTO room (id, jid, domain, name, public, temporary, settings, subject_text, subject_nick,"
+                " subject_stamp, subject_language, subject_author) VALUES (?, ?, ?, '', 1, 0, ?, ?, ?, ?, ?, ?)",
+                (
+                    number, jid, jid[-1], json.dumps(dict(record.settings)), subject.text, subject.nick, subject.stamp,
+                    subject.language, subject.author,
+                ),
+            )  # fmt: skip
+            for user, entry in record.affiliates.items():
+                row = (number, user, entry.affiliation, entry.nick, entry.reason)
+                connection.execute("INSERT INTO affiliate VALUES (?, ?, ?, ?, ?)", row)
+            for name, rows in record.states.items():
+                for key, value in rows.items():
+                    row = (number, name, key, json.dumps(value))
+                    connection.execute("INSERT INTO extension_state VALUES (?, ?, ?, ?)", row)
+        connection.close()
+        connection = connect(path, SCHEMA, 5.0)
+        self.addCleanup(connection.close)
+        for jid, creator in (("cave@x", "crone1@shakespeare.lit"), ("plain@x", ""), ("two@y", "")):
+            found = loadRoom(connection, jid)
+            assert found is not None
+            self.assertEqual((found.creator, found.size), (creator, sizeOf(records[jid])), jid)
+        expected = {"crone1@shakespeare.lit": (1, sizeOf(CAVE)), "": (1, sizeOf(records["plain@x"]))}
+        self.assertEqual(loadUsage(connection, "x"), expected)
 
     def test_searched(self) -> None:
         """Rooms of version 4 are found by the texts in their settings."""

@@ -105,7 +105,7 @@ class ActivityIndicator(RoomExtension):
         if not room.settings.persistent:
             return
         row = asdict(activity)
-        writing = self.service.storeChange(room, RoomChange(states={(self.name, _ROW): row}))
+        writing = self.service.storeChange(room, RoomChange(states={(self.name, _ROW): row}), None)
 
         def stored(_: object) -> None:
             room.states.setdefault(self.name, {})[_ROW] = row

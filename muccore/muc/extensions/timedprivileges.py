@@ -74,7 +74,7 @@ class TimedPrivileges(RoomExtension):
     def loading(self, room: Room) -> Deferred[None] | None:
         """End what is over by now; then wait for the rest."""
         change = timedprivileges.planEnd(room, self.service.parent.clock.seconds())
-        writing = self.service.storeChange(room, change.stored())
+        writing = self.service.storeChange(room, change.stored(), None)
         if writing is None:
             self.watch(room)
             return None

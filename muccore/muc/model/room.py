@@ -57,6 +57,8 @@ class Room:
     @ivar voiceRequests: how often visitors may ask for voice.
     @ivar membershipRequests: how often strangers may ask to become members.
     @ivar locked: whether its owner has yet to accept a configuration; nobody else may enter (XEP-0045 §10.1).
+    @ivar creator: the bare JID of who has created it; C{""} if it is not known.
+    @ivar storedSize: what it takes in the store, in bytes; 0 if it is not stored.
     @ivar extensions: what extends it.
     @ivar states: what extensions have stored with it: JSON values by name of the extension and key.
     @ivar volatile: what extensions keep of it while it is in memory, by name of the extension.
@@ -73,6 +75,7 @@ class Room:
         locked: bool = False,
         extensions: RoomExtensions = NO_EXTENSIONS,
         states: Mapping[str, Mapping[str, Any]] | None = None,
+        creator: str = "",
     ) -> None:
         """@param now: returns the time, in seconds since the epoch."""
         self.jid = jid
@@ -80,6 +83,8 @@ class Room:
         self.affiliations = affiliations
         self.subject = subject
         self.locked = locked
+        self.creator = creator
+        self.storedSize = 0
         self.extensions = extensions
         self.volatile: dict[str, Any] = {}
         self.states: dict[str, dict[str, Any]] = {name: dict(rows) for name, rows in (states or {}).items()}

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from muccore.interfaces import RoomRecord
+from muccore.muc.model.roomsize import sizeOf
 
 if TYPE_CHECKING:
     from muccore.muc.model.affiliations import Changes
@@ -26,12 +28,14 @@ def recordOf(
     affiliates = {**room.affiliations.entries(), **changes}
     states = {name: dict(rows) for name, rows in room.states.items()}
     _update(states, {**(rows or {}), **room.extensions.affiliationRows(room, changes)})
-    return RoomRecord(
+    record = RoomRecord(
         affiliates={jid: entry for jid, entry in affiliates.items() if entry is not None},
         subject=room.subject,
         states={name: rows for name, rows in states.items() if rows},
+        creator=room.creator,
         **settings.stored(),
     )
+    return replace(record, size=sizeOf(record))
 
 
 def putRows(room: Room, rows: Mapping[tuple[str, str], Any]) -> None:

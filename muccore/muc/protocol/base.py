@@ -88,11 +88,13 @@ class RoomHandler(Handler):
         tell(room.extensions.returned, room, session)
         self.rooms.occupantJoined(room)
 
-    def storeChange(self, room: Room, change: RoomChange) -> Deferred[Any] | None:
+    def storeChange(self, room: Room, change: RoomChange, byOwners: bool | None = True) -> Deferred[Any] | None:
         """
         Begin to store a change, with what extensions keep of it. Nothing is stored of a locked room, which is stored as
         a whole later.
 
+        @param byOwners: see L{Rooms.change}.
+        @raise StanzaError: C{resource-constraint} if the room then takes too much; nothing is stored.
         @return: fires when it is durable; C{None} if nothing is stored, or changed.
         """
         if room.locked or change == RoomChange():
@@ -100,7 +102,7 @@ class RoomHandler(Handler):
         rows = room.extensions.affiliationRows(room, change.affiliates)
         if rows:
             change = replace(change, states={**change.states, **rows})
-        return self.rooms.store.change(room.jid.bare, change)
+        return self.rooms.change(room, change, byOwners)
 
     def commitThenAnnounce(
         self,
@@ -159,7 +161,7 @@ class RoomHandler(Handler):
             if self.rooms.live.get(room.jid.bare) is not room:
                 return None
             planned = plan()
-            writing = self.storeChange(room, planned.stored())
+            writing = self.storeChange(room, planned.stored(), None)
             return self.commitThenAnnounce(
                 room, room.jid.bare, writing, lambda: privilegechanges.apply(room, planned)()
             )

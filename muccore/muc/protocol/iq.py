@@ -61,12 +61,14 @@ def adminSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     return _applyPrivilegeChange(handler, iq, room, plan)
 
 
-def _applyPrivilegeChange(handler: RoomHandler, iq: Element, room: Room, plan: privilegechanges.PrivilegeChange) -> Any:
+def _applyPrivilegeChange(
+    handler: RoomHandler, iq: Element, room: Room, plan: privilegechanges.PrivilegeChange, byOwners: bool = True
+) -> Any:
     def apply() -> Callable[[], None]:
         roomlog.logChanges(room, iq.attributes["from"], plan)
         return privilegechanges.apply(room, plan)
 
-    return handler.commitAndReply(iq, room, handler.storeChange(room, plan.stored()), apply)
+    return handler.commitAndReply(iq, room, handler.storeChange(room, plan.stored(), byOwners), apply)
 
 
 @dispatchToRoom()
@@ -108,7 +110,7 @@ def configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Confi
     writing: Deferred[Any] | None = None
     if room.locked:
         record = recordOf(room, wanted.settings, wanted.plan.affiliates, wanted.plan.states)
-        writing = handler.rooms.store.save(room.jid.bare, record)
+        writing = handler.rooms.save(room, record)
     elif wanted.settings != room.settings or wanted.plan.affiliates:
         change = replace(wanted.plan.stored(), **wanted.settings.stored())
         writing = handler.storeChange(room, change)
@@ -119,7 +121,7 @@ def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Destru
     def apply() -> Callable[[], None]:
         roomlog.logDestroyed(room.jid.bare, "on request", iq.attributes["from"])
         configuration.destroy(room, wanted.reason, wanted.venue, wanted.password)
-        handler.rooms.forget(room)
+        handler.rooms.remove(room)
         if not room.locked:
             details = {} if wanted.venue is None else {"venue": wanted.venue.full}
             by = parse(iq.attributes["from"]).bare
@@ -148,7 +150,7 @@ def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     if isinstance(plan, register.MembershipRequest):
         return _requestMembership(handler, iq, room, plan.rows)
     privilegechanges.check(room, sender, plan)
-    return _applyPrivilegeChange(handler, iq, room, plan)
+    return _applyPrivilegeChange(handler, iq, room, plan, byOwners=False)
 
 
 def _requestMembership(handler: RoomHandler, iq: Element, room: Room, rows: membershiprequests.Rows) -> Any:
@@ -161,7 +163,7 @@ def _requestMembership(handler: RoomHandler, iq: Element, room: Room, rows: memb
 
         return announce
 
-    return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(states=rows)), apply)
+    return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(states=rows), False), apply)
 
 
 def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:

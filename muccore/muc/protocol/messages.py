@@ -15,6 +15,7 @@ from muccore.muc.model import membershiprequests, messages, privilegechanges
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import invite, membership, presence, voice
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
@@ -66,7 +67,8 @@ def _prepareMessage(handler: RoomHandler, room: Room, occupant: Occupant, messag
 
 def _prepareSubject(handler: RoomHandler, room: Room, occupant: Occupant, message: Element) -> _Prepared:
     subject = messages.subjectOf(room, occupant, message)
-    writing = handler.storeChange(room, RoomChange(subject=subject))
+    byOwners = occupant.affiliation >= Affiliation.ADMIN
+    writing = handler.storeChange(room, RoomChange(subject=subject), byOwners)
     return writing, partial(messages.applySubject, room, occupant, message, subject)
 
 

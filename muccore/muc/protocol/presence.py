@@ -72,10 +72,10 @@ def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, cr
         # Refuse the creator before anything is stored.
         requestedNick(presence.attributes["to"], to.resource)
         _payload(handler, presence, room)
+        writing = handler.rooms.save(room, room.record())
     except StanzaError:
         handler.rooms.evictIfEmpty(room)
         raise
-    writing = handler.rooms.store.save(room.jid.bare, room.record())
     return handler.commitThenAnnounce(room, creator.full, writing, enter, failed)
 
 

@@ -10,10 +10,11 @@ were in use when the server ended, and are kept for a while so that their occupa
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -24,9 +25,12 @@ from muccore.log.logger import Logger
 from muccore.muc.model.affiliations import Affiliations
 from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.privileges import Affiliation
+from muccore.muc.model.ratelimit import RateLimit
 from muccore.muc.model.room import NO_EXTENSIONS, Room
 from muccore.muc.model.roomsettings import EXTENSION_PREFIX, RoomSettings
+from muccore.muc.model.roomsize import growthBy, jsonSize
 from muccore.muc.service.roomlog import logDestroyed
+from muccore.muc.service.roomusage import RoomUsage
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
@@ -39,12 +43,17 @@ def storeFailed(failure: Failure) -> NoReturn:
     raise StanzaError("internal-server-error", "wait", "The room could not be loaded or saved; try again later.")
 
 
+MINUTE: Final = 60.0
+"""The period of the limit of creations, in seconds."""
+
+
 class Rooms:
     """
     All rooms of one service.
 
     @ivar extensions: what extends each room.
     @ivar live: the rooms in memory, by bare JID.
+    @ivar usage: how many are stored, and what they take.
     @ivar pendingLists: the number of pending room lists, by bare JID of the requester.
     """
 
@@ -68,8 +77,10 @@ class Rooms:
         self.pendingLists: Counter[str] = Counter()
         self._opening: dict[str, list[Deferred[Room | Tombstone | None]]] = {}
         self._idle: OrderedDict[str, Room] = OrderedDict()
+        self.usage = RoomUsage(domain, lambda: self.settings)
         self._creators: dict[str, str] = {}
         self._created: Counter[str] = Counter()
+        self._creations = RateLimit(options.roomsPerMinute, MINUTE)
         self._configurationTimers: dict[str, IDelayedCall] = {}
         self._unclaimed: set[str] = set()
         self._unclaimedKnown = False
@@ -89,7 +100,13 @@ class Rooms:
                 grace = max(self.settings.grace, self.settings.occupantGrace)
                 self._unclaimedCall = self.clock.callLater(grace, self._endGrace)
 
+        self._loadUsage()
         return self.store.temporaryRooms(self.domain).addCallback(found)
+
+    def _loadUsage(self) -> None:
+        """Count what is stored. Requests are answered in order, so what is stored later is added to that."""
+        loading: Deferred[Any] = self.store.usage(self.domain).addCallback(self.usage.load)
+        loading.addErrback(lambda failure: self.log.failure("cannot count the stored rooms", failure))
 
     def _endGrace(self) -> None:
         self._unclaimedCall = None
@@ -100,6 +117,7 @@ class Rooms:
                 self._forgetStored(bare)
             else:
                 self.evictIfEmpty(room)
+        self._loadUsage()
 
     def shutDown(self, final: bool) -> Deferred[None]:
         """
@@ -161,7 +179,10 @@ class Rooms:
             return record
         settings = {**record.settings, **{EXTENSION_PREFIX + name: state for name, state in missing.items()}}
         changed = replace(record, settings=settings)
+        growth = jsonSize(settings) - jsonSize(dict(record.settings))
+        changed = replace(changed, size=record.size + growth)
         change = RoomChange(
+            growth=growth,
             settings=settings,
             name=record.name,
             public=record.public,
@@ -169,7 +190,12 @@ class Rooms:
             description=record.description,
             language=record.language,
         )
-        return self.store.change(bare, change).addCallback(lambda _: changed)
+
+        def stored(_: object) -> RoomRecord:
+            self.usage.add(record.creator, 0, growth)
+            return changed
+
+        return self.store.change(bare, change).addCallback(stored)
 
     def _loaded(self, record: RoomRecord | None, bare: str) -> Room | Deferred[Room] | None:
         if record is None:
@@ -178,6 +204,7 @@ class Rooms:
             if self._unclaimedKnown:
                 # It has ended, but the store failed to remove it then.
                 self._forgetStored(bare)
+                self._loadUsage()
                 return None
             self._unclaimed.add(bare)
         settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
@@ -190,7 +217,9 @@ class Rooms:
             record.subject,
             extensions=self.extensions,
             states=record.states,
+            creator=record.creator,
         )
+        room.storedSize = record.size
         preparing = [
             each.addErrback(lambda failure: self.log.failure("an extension failed to load a room", failure))
             for each in self.extensions.loading(room)
@@ -248,23 +277,35 @@ class Rooms:
 
         @param jid: its bare JID.
         @param creator: its first owner.
-        @raise StanzaError: C{not-allowed} if the creator may not create rooms, C{resource-constraint} if they have too
-            many.
+        @raise StanzaError: C{not-allowed} if the creator may not create rooms, C{resource-constraint} if there are too
+            many, or they create them too fast.
         """
         options, bare, owner = self.settings, jid.bare, creator.bare
         self.checkMayCreate(creator)
-        if options.roomsPerUser and self._created[owner] >= options.roomsPerUser:
-            raise StanzaError("resource-constraint", text="You have created too many rooms.")
+        self.usage.checkCreation(owner, self._created[owner], len(self._creators))
         for check in self.extensions.beforeCreation:
             check(jid, creator)
+        self._checkRate(owner)
         affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.xmlName)})
         settings = self._withinLimits(options.defaults)
         settings = replace(settings, extensions={**settings.extensions, **self.extensions.missingStates({})})
-        room = Room(jid, settings, affiliations, self.clock.seconds, locked=True, extensions=self.extensions)
+        room = Room(
+            jid, settings, affiliations, self.clock.seconds, locked=True, extensions=self.extensions, creator=owner
+        )
         self.live[bare] = room
         self._creators[bare] = owner
         self._created[owner] += 1
         return room
+
+    def _checkRate(self, creator: str) -> None:
+        """Slow down who creates many rooms."""
+        count = self.settings.roomsPerMinute
+        if count != self._creations.count:
+            self._creations = RateLimit(count, MINUTE)
+        wait = self._creations.take(creator, self.clock.seconds()) if count else 0
+        if wait:
+            text = f"You are creating rooms too fast; try again in {math.ceil(wait)} s."
+            raise StanzaError("resource-constraint", text=text)
 
     def awaitConfiguration(self, room: Room, giveUp: Callable[[], None]) -> None:
         """Call C{giveUp} if a new room is not configured in time."""
@@ -290,6 +331,43 @@ class Rooms:
         self._unclaimed.discard(room.jid.bare)
 
     # Changes
+
+    def save(self, room: Room, record: RoomRecord) -> Deferred[None]:
+        """
+        Begin to store a new room.
+
+        @raise StanzaError: C{resource-constraint} if it takes too much.
+        """
+        self.usage.checkGrowth(room, record.size)
+
+        def saved(result: None) -> None:
+            self._forgetCreator(room.jid.bare)
+            self.usage.stored(room, record.size)
+
+        return self.store.save(room.jid.bare, record).addCallback(saved)
+
+    def change(self, room: Room, change: RoomChange, byOwners: bool | None = True) -> Deferred[None]:
+        """
+        Begin to store a change of a stored room.
+
+        @param byOwners: whether those who run the room make it, or one of its users; C{None}: the service does, which
+            is not refused.
+        @raise StanzaError: C{resource-constraint} if the room then takes too much.
+        """
+        growth = growthBy(room, change)
+        if byOwners is not None:
+            self.usage.checkGrowth(room, growth, byOwners)
+
+        def changed(result: None) -> None:
+            self.usage.grown(room, growth)
+
+        return self.store.change(room.jid.bare, replace(change, growth=growth)).addCallback(changed)
+
+    def remove(self, room: Room) -> None:
+        """Drop a room that is not stored any more."""
+        if room.storedSize:
+            self.usage.removed(room)
+        self.forget(room)
 
     def lockWhile(self, room: Room, sender: str, writing: Deferred[Any]) -> Deferred[Any]:
         """
@@ -320,7 +398,7 @@ class Rooms:
             self.forget(room)
         elif not room.settings.persistent and bare not in self._unclaimed:
             self.forget(room)
-            self._forgetStored(bare)
+            self._forgetStored(bare, room)
             tell(self.extensions.destroyed, room, None, None)
         elif bare not in self._opening:
             self._idle[bare] = room
@@ -336,16 +414,24 @@ class Rooms:
             del self.live[bare]
         self._idle.pop(bare, None)
         self.roomUnlocked(room)
+        self._forgetCreator(bare)
+
+    def _forgetCreator(self, bare: str) -> None:
+        """Note that a room is stored, or will never be."""
         creator = self._creators.pop(bare, None)
         if creator is not None:
             self._created[creator] -= 1
             if not self._created[creator]:
                 del self._created[creator]
 
-    def _forgetStored(self, bare: str) -> None:
+    def _forgetStored(self, bare: str, room: Room | None = None) -> None:
         logDestroyed(bare, "temporary and empty")
 
         def failed(failure: Failure) -> None:
             self.log.error("cannot remove a temporary room from the store: {error}", error=failure.getErrorMessage())
 
-        self.store.destroy(bare).addErrback(failed)
+        def removed(result: None) -> None:
+            if room is not None:
+                self.usage.removed(room)
+
+        self.store.destroy(bare).addCallbacks(removed, failed)

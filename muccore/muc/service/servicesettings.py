@@ -18,7 +18,12 @@ class MUCServiceSettings:
     @ivar localDomain: the host that the service belongs to.
     @ivar creation: who may create rooms: C{anyone}, C{local} (users of C{localDomain}) or C{nobody}.
     @ivar lockNewRooms: whether only the owner may enter a new room until it is configured.
-    @ivar roomsPerUser: rooms created by one user that may be in use at a time; 0 for no limit.
+    @ivar roomsPerUser: rooms created by one user that may exist at a time; 0 for no limit.
+    @ivar roomsPerMinute: rooms that one user may create at once, and then in a minute; 0 for no limit.
+    @ivar roomsLimit: rooms that may exist at a time; 0 for no limit.
+    @ivar roomSizeLimit: what one room may take in the store (L{muccore.muc.model.roomsize}), in bytes.
+    @ivar userSizeLimit: what those may take together that one user has created, in bytes.
+    @ivar totalSizeLimit: what all may take together, in bytes.
     @ivar defaults: the configuration of a new room.
     @ivar lockedFields: the names of fields of the configuration form that owners cannot change.
     @ivar historyLimit: maximum history length that an owner can set, in messages.
@@ -46,6 +51,11 @@ class MUCServiceSettings:
     creation: str
     lockNewRooms: bool
     roomsPerUser: int
+    roomsPerMinute: int
+    roomsLimit: int
+    roomSizeLimit: int
+    userSizeLimit: int
+    totalSizeLimit: int
     defaults: RoomSettings
     lockedFields: frozenset[str]
     historyLimit: int

@@ -37,6 +37,7 @@ from muccore.interfaces import (
 from muccore.storage.sqlite.database import Database
 from muccore.storage.sqlite.preferences import PREFERENCE_SCHEMA, loadPreferences, putPreference
 from muccore.storage.sqlite.roomsearch import SEARCH_SCHEMA, affiliatedRooms, searchRooms, setTexts
+from muccore.storage.sqlite.roomusage import USAGE_SCHEMA, loadUsage
 from muccore.storage.sqlite.schema import Schema
 from muccore.storage.sqlite.tombstones import TOMBSTONE_SCHEMA, loadTombstone, replaceTombstone
 
@@ -86,6 +87,7 @@ SCHEMA: Final = Schema(
         ),
         (*SEARCH_SCHEMA, *TOMBSTONE_SCHEMA),
         PREFERENCE_SCHEMA,
+        USAGE_SCHEMA,
     ),
 )
 """The tables for rooms."""
@@ -172,6 +174,10 @@ class SQLiteRooms:
         """See L{IRoomStore.temporaryRooms}."""
         return self.database.read(lambda connection: listTemporaryRooms(connection, domain))
 
+    def usage(self, domain: str) -> Deferred[dict[str, tuple[int, int]]]:
+        """See L{IRoomStore.usage}."""
+        return self.database.read(lambda connection: loadUsage(connection, domain))
+
     def preferences(self, name: str) -> Deferred[dict[str, Any]]:
         """See L{IRoomStore.preferences}."""
         return self.database.read(lambda connection: loadPreferences(connection, name))
@@ -192,13 +198,13 @@ def _dumped(values: Mapping[_K, Any]) -> Iterator[tuple[_K, str | None]]:
 def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
     """Read a room; see L{IRoomStore.load}."""
     row = connection.execute(
-        "SELECT id, name, public, temporary, description, language, settings,"
+        "SELECT id, name, public, temporary, description, language, creator, size, settings,"
         " subject_text, subject_nick, subject_stamp, subject_language, subject_author FROM room WHERE jid = ?",
         (room,),
     ).fetchone()
     if row is None:
         return None
-    identifier, name, public, temporary, description, language, settings, text, *subject = row
+    identifier, name, public, temporary, description, language, creator, size, settings, text, *subject = row
     return RoomRecord(
         settings=json.loads(settings),
         affiliates=_loadAffiliates(connection, identifier),
@@ -209,6 +215,8 @@ def loadRoom(connection: sqlite3.Connection, room: str) -> RoomRecord | None:
         states=_loadStates(connection, identifier),
         description=description,
         language=language,
+        creator=creator,
+        size=size,
     )
 
 
@@ -253,9 +261,13 @@ def saveRoom(
     """Write a whole room; see L{IRoomStore.save}."""
     destroyRoom(connection, room)
     cursor = connection.execute(
-        "INSERT INTO room (jid, domain, name, public, temporary, settings) VALUES (?, ?, ?, ?, ?, ?)",
-        (room, room.rpartition("@")[2], record.name, record.public, record.temporary, settings),
-    )
+        "INSERT INTO room (jid, domain, name, public, temporary, settings, creator, size)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            room, room.rpartition("@")[2], record.name, record.public, record.temporary, settings, record.creator,
+            record.size,
+        ),
+    )  # fmt: skip
     identifier = cursor.lastrowid
     assert identifier is not None
     setTexts(connection, identifier, room, record)
@@ -286,6 +298,8 @@ def changeRoom(
         setTexts(connection, identifier, room, change)
     if change.subject is not None:
         _setSubject(connection, identifier, change.subject)
+    if change.growth:
+        connection.execute("UPDATE room SET size = size + ? WHERE id = ?", (change.growth, identifier))
     _putStates(connection, identifier, states)
     gone = [jid for jid, affiliate in affiliates.items() if affiliate is None]
     if gone:

@@ -44,6 +44,8 @@ CAVE: Final = RoomRecord(
     states={"hats": {"hag66@shakespeare.lit": ["Witch", "urn:x"], "Ⅲ": 3}, "mood": {"": {"dark": True, "of": None}}},
     description="Where the weird ſisters meet",
     language="en-GB",
+    creator="crone1@shakespeare.lit",
+    size=1234,
 )
 """A room with all fields."""
 
@@ -70,6 +72,7 @@ class RoomStoreContract(RoomQueryContract):
         ("searchRooms", "chat.lit", RoomSearch(), None, None, 1),
         ("affiliatedRooms", "chat.lit", "hag66@shakespeare.lit", ["member"], None, None, 1),
         ("temporaryRooms", "chat.lit"),
+        ("usage", "chat.lit"),
         ("preferences", "tea"),
         ("setPreference", "tea", "hag66@shakespeare.lit", True),
     )
@@ -77,6 +80,25 @@ class RoomStoreContract(RoomQueryContract):
     async def test_interface(self) -> None:
         """It provides the interface."""
         verifyObject(IRoomStore, self.makeStore(self.place))
+
+    async def test_usage(self) -> None:
+        """The rooms of a domain and their sizes are counted by creator; changes add to a size, or take from it."""
+        store = await self.opened()
+        self.assertEqual(await store.usage("chat.lit"), {})
+        for number in range(3):
+            await store.save(f"r{number}@chat.lit", CAVE)
+        await store.save("plain@chat.lit", replace(PLAIN, size=5))
+        await store.save("cave@talk.lit", CAVE)
+        await store.change("r0@chat.lit", RoomChange(growth=2**40))
+        await store.change("r1@chat.lit", RoomChange({"earthly.lit": None}, growth=-1000))
+        await store.change("r1@chat.lit", RoomChange({"earthly.lit": Affiliate("member")}))
+        await store.destroy("r2@chat.lit")
+        store = await self.reopened(store)
+        expected = {CAVE.creator: (2, 2 * CAVE.size + 2**40 - 1000), "": (1, 5)}
+        self.assertEqual(await store.usage("chat.lit"), expected)
+        found = await store.load("r1@chat.lit")
+        self.assertEqual((found.creator, found.size), (CAVE.creator, CAVE.size - 1000))
+        self.assertEqual(await store.usage("none.lit"), {})
 
     async def test_preferences(self) -> None:
         """What users have chosen is kept by name and user; it can be replaced and removed."""
