@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces.stores import IStore
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Affiliate:
     """
     An entry of a room's affiliation list, whose meaning a store need not know.

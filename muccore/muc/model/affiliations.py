@@ -27,6 +27,43 @@ def affiliationOf(entry: Affiliate | None) -> Affiliation:
     return AFFILIATIONS[entry.affiliation] if entry is not None else Affiliation.NONE
 
 
+_WORDS: Final = tuple(AFFILIATIONS)
+_PLAIN: Final = {word: Affiliate(word) for word in _WORDS}
+"""The entries without nick and reason, of which long lists have most: one object for all of a kind."""
+
+_ERRORS: Final = "surrogatepass"
+_LENGTH: Final = 3
+_HEAD: Final = 2 + _LENGTH
+"""A packed entry begins with the affiliation, whether there is a nick, and the length of that."""
+
+_Entry = Affiliate | bytes
+
+
+def _pack(entry: Affiliate) -> _Entry:
+    """
+    An entry as it is kept in memory. With a reason that is UTF-8: Python's text takes up to four times as much, and
+    reasons are needed for lists only.
+    """
+    if not entry.reason:
+        return entry if entry.nick is not None or entry.reason is not None else _PLAIN[entry.affiliation]
+    nick = b"" if entry.nick is None else entry.nick.encode("utf-8", _ERRORS)
+    head = bytes((_WORDS.index(entry.affiliation), entry.nick is not None)) + len(nick).to_bytes(_LENGTH, "big")
+    return b"".join((head, nick, entry.reason.encode("utf-8", _ERRORS)))
+
+
+def _unpack(entry: _Entry) -> Affiliate:
+    """The entry that L{_pack} has packed."""
+    if isinstance(entry, Affiliate):
+        return entry
+    end = _HEAD + int.from_bytes(entry[2:_HEAD], "big")
+    nick = entry[_HEAD:end].decode("utf-8", _ERRORS) if entry[1] else None
+    return Affiliate(_WORDS[entry[0]], nick, entry[end:].decode("utf-8", _ERRORS))
+
+
+def _wordOf(entry: _Entry) -> str:
+    return entry.affiliation if isinstance(entry, Affiliate) else _WORDS[entry[0]]
+
+
 class Affiliations:
     """
     The affiliations of a room. Keys are bare JIDs, or domains: the entry of a domain applies to all its users without
@@ -38,7 +75,7 @@ class Affiliations:
     __slots__ = ("_entries", "_nicks", "lookalikes")
 
     def __init__(self, entries: Mapping[str, Affiliate]) -> None:
-        self._entries: dict[str, Affiliate] = {}
+        self._entries: dict[str, _Entry] = {}
         self._nicks: dict[str, str] = {}
         self.lookalikes = LookalikeIndex()
         self.update(entries)
@@ -47,34 +84,37 @@ class Affiliations:
         """Apply changes; C{None} removes an entry."""
         entries, nicks = self._entries, self._nicks
         for jid in changes:
-            old = entries.pop(jid, None)
-            if old is not None and old.nick is not None:
-                nicks.pop(comparisonForm(old.nick), None)
-                self.lookalikes.remove(old.nick, jid)
+            packed = entries.pop(jid, None)
+            nick = None if packed is None else _unpack(packed).nick
+            if nick is not None:
+                nicks.pop(comparisonForm(nick), None)
+                self.lookalikes.remove(nick, jid)
         for jid, entry in changes.items():
             if entry is not None:
-                entries[jid] = entry
+                entries[jid] = _pack(entry)
                 if entry.nick is not None:
                     nicks[comparisonForm(entry.nick)] = jid
                     self.lookalikes.add(entry.nick, jid)
 
     def get(self, jid: JID) -> Affiliation:
         """The affiliation of a user: from their own entry, otherwise from their domain's, otherwise none."""
-        return affiliationOf(self._entries.get(jid.bare if self.hasExplicit(jid.bare) else jid.domain))
+        entry = self._entries.get(jid.bare if self.hasExplicit(jid.bare) else jid.domain)
+        return Affiliation.NONE if entry is None else AFFILIATIONS[_wordOf(entry)]
 
     def hasExplicit(self, bare: str) -> bool:
         """Whether a user's own entry decides, not that of their domain. One that only reserves a nick does not."""
         entry = self._entries.get(bare)
-        return entry is not None and entry.affiliation != _NONE
+        return entry is not None and _wordOf(entry) != _NONE
 
     def entry(self, key: str) -> Affiliate | None:
         """The entry of exactly this bare JID or domain."""
-        return self._entries.get(key)
+        entry = self._entries.get(key)
+        return None if entry is None else _unpack(entry)
 
     def reservedNick(self, bare: str) -> str | None:
         """The nick that is reserved for a user, or C{None}."""
         entry = self._entries.get(bare)
-        return entry.nick if entry is not None else None
+        return _unpack(entry).nick if entry is not None else None
 
     def reservedBy(self, nick: str) -> str | None:
         """The bare JID for which a nick is reserved in any spelling, or C{None}."""
@@ -87,7 +127,7 @@ class Affiliations:
     def withAffiliation(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
         """All entries with an affiliation, in the order of their creation."""
         word = affiliation.xmlName
-        return ((jid, entry) for jid, entry in self._entries.items() if entry.affiliation == word)
+        return ((jid, _unpack(entry)) for jid, entry in self._entries.items() if _wordOf(entry) == word)
 
     def hasOwnerAfter(self, changes: Changes) -> bool:
         """Whether there is an owner after some changes."""
@@ -104,4 +144,4 @@ class Affiliations:
 
     def entries(self) -> Mapping[str, Affiliate]:
         """A copy of all entries."""
-        return dict(self._entries)
+        return {jid: _unpack(entry) for jid, entry in self._entries.items()}

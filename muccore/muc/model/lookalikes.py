@@ -17,7 +17,8 @@ from muccore.xmpp.errors import StanzaError
 
 _CACHE_SIZE: Final = 4096
 
-Skeleton = tuple[bool, str]
+Skeleton = str
+"""With a first character that tells the kind: skeletons of different kinds are not compared."""
 
 
 def _read() -> dict[int, str]:
@@ -54,7 +55,7 @@ def skeletons(nick: str) -> tuple[Skeleton, Skeleton]:
     Skeletons of different kinds are not compared: Lan and Ian would share one.
     """
     shown = _shown(nick)
-    return (False, _skeleton(shown)), (True, _skeleton(comparisonForm(shown)))
+    return f"={_skeleton(shown)}", f"~{_skeleton(comparisonForm(shown))}"
 
 
 class LookalikeIndex:
@@ -63,24 +64,38 @@ class LookalikeIndex:
     __slots__ = ("_users",)
 
     def __init__(self) -> None:
-        self._users: dict[Skeleton, list[str]] = {}
+        # Mostly one user: their name needs less than a list of it.
+        self._users: dict[Skeleton, str | list[str]] = {}
 
     def add(self, nick: str, user: str) -> None:
         """Add a nick of a user."""
         for skeleton in skeletons(nick):
-            self._users.setdefault(skeleton, []).append(user)
+            found = self._users.get(skeleton)
+            if found is None:
+                self._users[skeleton] = user
+            elif isinstance(found, str):
+                self._users[skeleton] = [found, user]
+            else:
+                found.append(user)
 
     def remove(self, nick: str, user: str) -> None:
         """Remove a nick of a user that was added."""
         for skeleton in skeletons(nick):
-            users = self._users[skeleton]
-            users.remove(user)
-            if not users:
+            found = self._users[skeleton]
+            if isinstance(found, str):
                 del self._users[skeleton]
+            else:
+                found.remove(user)
+                if len(found) == 1:
+                    [self._users[skeleton]] = found
 
     def users(self, nick: str) -> set[str]:
         """The users with nicks that look like this one."""
-        return {user for skeleton in skeletons(nick) for user in self._users.get(skeleton, ())}
+        users: set[str] = set()
+        for skeleton in skeletons(nick):
+            found = self._users.get(skeleton, ())
+            users.update((found,) if isinstance(found, str) else found)
+        return users
 
 
 def check(

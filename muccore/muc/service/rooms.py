@@ -46,6 +46,9 @@ def storeFailed(failure: Failure) -> NoReturn:
 MINUTE: Final = 60.0
 """The period of the limit of creations, in seconds."""
 
+IDLE_SIZE: Final = 16 * 1024 * 1024
+"""Bytes that rooms without occupants may take in the store that are kept in memory; the newest is in any case."""
+
 
 class Rooms:
     """
@@ -76,7 +79,8 @@ class Rooms:
         self.live: dict[str, Room] = {}
         self.pendingLists: Counter[str] = Counter()
         self._opening: dict[str, list[Deferred[Room | Tombstone | None]]] = {}
-        self._idle: OrderedDict[str, Room] = OrderedDict()
+        self._idle: OrderedDict[str, tuple[Room, int]] = OrderedDict()
+        self._idleSize = 0
         self.usage = RoomUsage(domain, lambda: self.settings)
         self._creators: dict[str, str] = {}
         self._created: Counter[str] = Counter()
@@ -327,7 +331,7 @@ class Rooms:
 
     def occupantJoined(self, room: Room) -> None:
         """Note that a room is in use: neither idle nor unclaimed."""
-        self._idle.pop(room.jid.bare, None)
+        self._useRoom(room.jid.bare)
         self._unclaimed.discard(room.jid.bare)
 
     # Changes
@@ -401,18 +405,24 @@ class Rooms:
             self._forgetStored(bare, room)
             tell(self.extensions.destroyed, room, None, None)
         elif bare not in self._opening:
-            self._idle[bare] = room
-            self._idle.move_to_end(bare)
+            self._useRoom(bare)
+            self._idle[bare] = room, room.storedSize
+            self._idleSize += room.storedSize
             # Never evict the newest: its caller is about to use it.
-            while len(self._idle) > max(1, self.settings.idleRooms):
-                self.forget(next(iter(self._idle.values())))
+            while len(self._idle) > 1 and (len(self._idle) > self.settings.idleRooms or self._idleSize > IDLE_SIZE):
+                self.forget(next(iter(self._idle.values()))[0])
+
+    def _useRoom(self, bare: str) -> None:
+        """Note that a room is not idle any more."""
+        _, size = self._idle.pop(bare, (None, 0))
+        self._idleSize -= size
 
     def forget(self, room: Room) -> None:
         """Drop a room from memory."""
         bare = room.jid.bare
         if self.live.get(bare) is room:
             del self.live[bare]
-        self._idle.pop(bare, None)
+        self._useRoom(bare)
         self.roomUnlocked(room)
         self._forgetCreator(bare)
 

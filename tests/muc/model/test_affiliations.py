@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import tracemalloc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,7 +20,10 @@ from muccore.xmpp.jid import parse
 
 ROMEO = parse("romeo@localhost/orchard")
 KEYS = ("romeo@localhost", "juliet@localhost", "tybalt@elsewhere", "localhost", "elsewhere")
-ENTRY = st.none() | st.builds(Affiliate, st.sampled_from(sorted(AFFILIATIONS)), st.none() | st.sampled_from("NMO"))
+REASON = st.none() | st.text(max_size=9)
+ENTRY = st.none() | st.builds(
+    Affiliate, st.sampled_from(sorted(AFFILIATIONS)), st.none() | st.sampled_from("NMO"), REASON
+)
 
 
 class AffiliationsTests(SynchronousTestCase):
@@ -28,6 +35,38 @@ class AffiliationsTests(SynchronousTestCase):
         self.assertIs(list.get(ROMEO), Affiliation.MEMBER)
         self.assertIs(list.get(parse("juliet@localhost")), Affiliation.OUTCAST)
         self.assertIs(list.get(parse("juliet@sub.localhost")), Affiliation.NONE)
+
+    def test_reasons(self) -> None:
+        """Entries come back as they were: with and without nicks and reasons, of any length and script."""
+        nicks, reasons = (None, "", "N", "é" * 70_000), (None, "", "Spam", "ж😀\ud800", "x" * 70_000)
+        for word in AFFILIATIONS:
+            for nick in nicks:
+                for reason in reasons:
+                    entry = Affiliate(word, nick, reason)
+                    list = Affiliations({"romeo@localhost": entry})
+                    self.assertEqual(list.entry("romeo@localhost"), entry)
+                    self.assertEqual(list.entries(), {"romeo@localhost": entry})
+                    self.assertEqual([*list.withAffiliation(AFFILIATIONS[word])], [("romeo@localhost", entry)])
+                    self.assertEqual(list.reservedNick("romeo@localhost"), nick)
+                    self.assertIs(list.get(ROMEO), AFFILIATIONS[word])
+
+    def test_memory(self) -> None:
+        """
+        An entry costs its texts as UTF-8, whatever one character of them, and 200 bytes; one without texts 120, as
+        those that were read from a store.
+        """
+        count = 2000
+        for reason, limit in (("x" * 999 + "😀", 1200), (None, 120)):
+            rows = {f"user{n:04}@elsewhere.example": json.dumps(["outcast", None, reason]) for n in range(count)}
+            tracemalloc.start()
+            try:
+                list = Affiliations({jid: Affiliate(*json.loads(row)) for jid, row in rows.items()})
+                gc.collect()
+                size, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            self.assertEqual(len(list.entries()), count)
+            self.assertLess(size / count, limit)
 
     def test_nickOnly(self) -> None:
         """An entry that only reserves a nick does not override that of the domain."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from muccore.interfaces import Affiliate, IRoomStore, RoomRecord, Subject
+from muccore.muc.service import rooms
 from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from tests.muc.muchelpers import (
@@ -237,6 +238,22 @@ class IdleTests(MUCTestCase):
         self.assertEqual(set(self.server.muc.rooms.live), {ROOM, *made})
         leave(romeo, "Romeo")
         self.assertEqual(set(self.server.muc.rooms.live), {ROOM, made[0]})
+
+    def test_size(self) -> None:
+        """Those that stay take a limited size together; the newest stays whatever it takes."""
+        self.startServer()
+        self.patch(rooms, "IDLE_SIZE", 11_000)
+        romeo = self.client("romeo")
+        for name, expected in (("a", "a"), ("b", "ab"), ("c", "bc"), ("d", "d")):
+            address = f"{name}@{HOST}"
+            self.createRoom(romeo, to=address, persistentroom=True)
+            count = 20 if name == "d" else 3
+            sendAdmin(romeo, *(affiliation(f"u{n}@x", "outcast", "x" * 1000) for n in range(count)), to=address)
+            leave(romeo, "Romeo", to=address)
+            self.discardReceived()
+            self.assertEqual([each[0] for each in self.server.muc.rooms.live], [*expected])
+        join(romeo, "Romeo", to=f"a@{HOST}")
+        self.assertEqual(len(self.room(f"a@{HOST}").affiliations.entries()), 4)
 
     def test_none(self) -> None:
         """With a limit of 0 a room is evicted when the next one is left, and is loaded again for requests and joins."""
