@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.operations.test_ctl -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-C{muccorectl}: manage accounts, and list the audit trails of rooms, from a terminal or a script.
+C{muccorectl}: manage accounts, list the audit trails of rooms and what rooms take, from a terminal or a script.
 
 The operations on accounts are a table; this module is their command line. It opens the store itself, so the server may
 be running or not.
@@ -29,7 +29,7 @@ from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, NoSuchUser, StoreError, UserExists
-from muccore.operations import audit
+from muccore.operations import audit, usage
 from muccore.operations.refused import Refused
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
@@ -135,8 +135,8 @@ OPERATIONS: Final = (
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="muccorectl",
-        description="Manage the accounts of a muccore server and read the audit trails of its rooms, whether it is "
-        "running or not.",
+        description="Manage the accounts of a muccore server, read the audit trails of its rooms and show what they "
+        "take, whether it is running or not.",
         epilog="Passwords are asked for at a terminal, and otherwise read from the first line of standard input.",
     )
     parser.add_argument("--version", action="version", version=f"muccore {__version__}")
@@ -154,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     audit.addArguments(add(audit.NAME, audit.HELP))
+    usage.addArguments(add(usage.NAME, usage.HELP))
     for operation in OPERATIONS:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
@@ -268,6 +269,8 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     settings = load(options.config)
     if options.operation == audit.NAME:
         return _finish(lambda: audit.listEntries(settings, options), run)
+    if options.operation == usage.NAME:
+        return _finish(lambda: usage.listUsage(settings, options), run)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_user(name, settings) for name in names]
