@@ -3,9 +3,8 @@
 """
 C{file:PATH}, the places of occupants in a journal; sessions (L{muccore.storage.sessionfile}) are in a file beside it.
 
-The file has a header, and then a line for each change: a checksum and a JSON list. A line that is torn or damaged is
-dropped; all others count. Lines are appended by one C{write} in the reactor thread, after which the kernel has them,
-whatever becomes of the process. There is no C{fsync}: after a power loss all clients are gone.
+The file (L{muccore.storage.journalfile}) has a line for each change: a checksum and a JSON list. A line that is torn or
+damaged is dropped; all others count. There is no C{fsync}: after a power loss all clients are gone.
 
 When most of the file is out of date, a thread writes what counts to a new file; changes go to the old one and, before
 it takes the name, to the new one. So the file under the name is complete at all times.
@@ -30,12 +29,11 @@ from zope.interface import implementer
 from muccore.interfaces import IOccupantStore, Place, StoreUnavailable
 from muccore.log.logger import Logger
 from muccore.storage.files import createPrivate, makeFolders, writeAll
+from muccore.storage.journalfile import appendWhole, checkWritable, readJournalFile, unavailable
 from muccore.storage.sessionfile import SessionFile
 
 HEADER: Final = b"muccore occupants 1\n"
 """The first line, with the version of the format."""
-
-_KIND: Final = b"muccore occupants "
 
 COMPACT_ABOVE: Final = 256 * 1024
 """Bytes of a file that is never written anew."""
@@ -135,31 +133,8 @@ class OccupantJournal:
 
     def probe(self) -> None:
         """Check that the file can be read and written; L{StoreUnavailable} names it."""
-        self._read()
-        try:
-            makeFolders(os.path.dirname(self.path))
-            os.close(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as e:
-            raise self._unavailable("written", e) from None
-
-    def _unavailable(self, what: str, error: OSError) -> StoreUnavailable:
-        advice = "give the server's user permission to read and write it and its folder"
-        return StoreUnavailable(f"{self.path}: it cannot be {what} ({error.strerror}); {advice}")
-
-    def _read(self) -> bytes:
-        """Read the file; C{b""} if there is none, or it was written by another version."""
-        try:
-            with open(self.path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            return b""
-        except OSError as e:
-            raise self._unavailable("read", e) from None
-        if HEADER.startswith(data) or data.startswith(HEADER):
-            return data
-        if data.startswith(_KIND):
-            return b""
-        raise StoreUnavailable(f"{self.path}: it is a file of another program; name another file")
+        readJournalFile(self.path, HEADER)
+        checkWritable(self.path)
 
     def open(self) -> Deferred[None]:
         """See L{IOccupantStore.open}."""
@@ -177,7 +152,7 @@ class OccupantJournal:
 
     def _load(self) -> tuple[_Rooms, set[tuple[str, str]], int, int]:
         """Read the file and write it anew; in a thread."""
-        rooms, damaged = readJournal(self._read())
+        rooms, damaged = readJournal(readJournalFile(self.path, HEADER))
         if damaged:
             _log.warn("{path}: {count} damaged lines are ignored", path=self.path, count=damaged)
         put = set()
@@ -192,7 +167,7 @@ class OccupantJournal:
             file, size = self._writeNew(_linesOf(rooms))
             os.replace(self._newPath, self.path)
         except OSError as e:
-            raise self._unavailable("written", e) from None
+            raise unavailable(self.path, "written", e) from None
         return rooms, put, file, size
 
     def close(self) -> Deferred[None]:
@@ -282,8 +257,7 @@ class OccupantJournal:
         if self._file is None:
             return
         try:
-            if os.write(self._file, lines) != len(lines):
-                raise OSError(0, "the disk is full")
+            appendWhole(self._file, lines)
         except OSError as e:
             self._fail(e)
             return
