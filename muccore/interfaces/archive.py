@@ -131,7 +131,8 @@ class IArchiveStore(IStore):
 
     def append(archive: str, items: Sequence[ArchiveItem]) -> Deferred[None]:
         """
-        Append items to an archive, which need not exist. Calls are committed in groups, within about 50 ms.
+        Append items to an archive, which need not exist. Calls are committed in groups, within about 150 ms. What a
+        killed process has not committed, a persistent store appends at the next start; a power failure may take it.
 
         @raise ItemExists: (as failure) if one of the ids is in the archive, or twice among the items.
         @raise StoreUnavailable: (as failure) if they cannot be written, or too many wait to be.

@@ -1,7 +1,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-A process that appends to archives until it is killed, and prints archive and id of each item when its call has been
-answered: C{python -m tests.storage.archivewriter FILE}.
+A process that appends to archives until it is killed, and prints archive and id of each item once it has called:
+C{python -m tests.storage.archivewriter FILE}.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ async def write(reactor: Any, path: str) -> None:
             archive, ids = f"room{room}@x", [f"m{number}", f"m{number + 1}"]
             lines = "".join(f"{archive} {id}\n" for id in ids).encode()
             # One system call for each call, so that lines are whole when the process is killed.
-            store.append(archive, [item(id, number, text="word") for id in ids]).addCallback(
-                lambda ignored, lines=lines: os.write(1, lines)
-            )
+            store.append(archive, [item(id, number, text="word") for id in ids])
+            os.write(1, lines)
         await deferLater(reactor, 0.001)
 
 

@@ -675,11 +675,11 @@ class SharedFileTests(StoreTestCase):
             await gatherResults([rooms.close(), store.close()])
 
 
-class KillTests(SynchronousTestCase):
+class KillTests(TestCase):
     """The database of a killed server."""
 
-    def test_killed(self) -> None:
-        """After a kill, every append that was answered is there, in order, and each call as a whole or not at all."""
+    async def test_killed(self) -> None:
+        """After a kill, every append that was called is there, in order, and each call as a whole or not at all."""
         path = os.path.abspath(self.mktemp())
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.storage.archivewriter", path],
@@ -688,14 +688,17 @@ class KillTests(SynchronousTestCase):
         )
         try:
             assert process.stdout is not None
-            answered = [process.stdout.readline() for _ in range(500)]
+            called = [process.stdout.readline() for _ in range(500)]
         finally:
             process.kill()
         # communicate() would miss what is in the buffer of stdout.
-        answered += process.stdout.read().splitlines()
+        called += process.stdout.read().splitlines()
         process.stdout.close()
         process.wait(60)
-        self.assertNotIn(b"", answered)
+        self.assertNotIn(b"", called)
+        store = SQLiteArchive(FilePath(path), reactor)
+        await store.open()
+        await store.close()
         connection = connect(path, SCHEMA, 5.0)
         self.addCleanup(connection.close)
         self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
@@ -704,7 +707,7 @@ class KillTests(SynchronousTestCase):
             archive = f"room{room}@x"
             page = findPage(connection, archive, ArchiveQuery(limit=10**6, counted=True, text="word"))
             found = [each.id for each in page.items]
-            expected = [line.decode().split()[1] for line in answered if line.startswith(archive.encode())]
+            expected = [line.decode().split()[1] for line in called if line.startswith(archive.encode())]
             self.assertEqual(found[: len(expected)], expected)
             self.assertEqual(found, [f"m{n}" for n in range(len(found))])
             self.assertEqual((len(found) % 2, page.count), (0, len(found)))

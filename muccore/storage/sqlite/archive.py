@@ -29,6 +29,7 @@ from muccore.interfaces import (
     StoreUnavailable,
 )
 from muccore.log.logger import Logger
+from muccore.storage.sqlite.archivejournal import ArchiveJournal
 from muccore.storage.sqlite.archivequeries import findPage, getItem, getMetadata, listArchives
 from muccore.storage.sqlite.archiverows import (
     Erasure,
@@ -36,15 +37,17 @@ from muccore.storage.sqlite.archiverows import (
     deleteArchive,
     erase,
     expireItems,
+    getPosition,
     mustErase,
     retractItems,
+    setPosition,
 )
 from muccore.storage.sqlite.archiveschema import SCHEMA
 from muccore.storage.sqlite.database import Database
 from muccore.xmpp.rendering import Rendered
 
-GATHER: Final = 0.02
-"""Seconds for which appends are gathered to be committed together."""
+GATHER: Final = 0.1
+"""Seconds for which appends are gathered to be committed together; meanwhile, the journal has them."""
 
 WAITING_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of stanzas that may wait to be written; more are refused."""
@@ -63,12 +66,13 @@ _T = TypeVar("_T")
 class _Append:
     """A call of L{SQLiteArchive.append} that waits for its group."""
 
-    __slots__ = ("answer", "archive", "items")
+    __slots__ = ("answer", "archive", "items", "size")
 
-    def __init__(self, archive: str, items: Sequence[ArchiveItem], answer: Deferred[None]) -> None:
+    def __init__(self, archive: str, items: Sequence[ArchiveItem], size: int) -> None:
         self.archive = archive
         self.items = items
-        self.answer = answer
+        self.size = size
+        self.answer: Deferred[None] = Deferred()
 
 
 @implementer(IArchiveStore)
@@ -90,6 +94,7 @@ class SQLiteArchive:
         self.writer = Database(path, SCHEMA, reactor)
         self.reader = Database(path, SCHEMA, reactor)
         self._reactor = reactor
+        self._journal = ArchiveJournal(path.path)
         self._accepting = False
         # The next group, and the delayed call that writes it.
         self._waiting: list[_Append] = []
@@ -102,8 +107,9 @@ class SQLiteArchive:
         self._erasing: Any = None
 
     def probe(self) -> None:
-        """See L{Database.probe}."""
+        """See L{Database.probe} and L{ArchiveJournal.probe}."""
         self.writer.probe()
+        self._journal.probe()
 
     def open(self) -> Deferred[None]:
         """See L{IArchiveStore.open}."""
@@ -112,13 +118,34 @@ class SQLiteArchive:
     async def _open(self) -> None:
         await self.writer.open()
         try:
+            await self._recover()
             await self.reader.open()
         except StoreError:
-            await self.writer.close()
+            await self._close()
             raise
         self._accepting = True
         if await self.reader.read(mustErase):
             self._eraseLater()
+
+    async def _recover(self) -> None:
+        """Write what the journal of a killed process has, and begin a new one."""
+
+        def recover(connection: sqlite3.Connection) -> tuple[int, int]:
+            committed = position = getPosition(connection)
+            calls = []
+            for position, archive, items in self._journal.read():
+                if position > committed:
+                    calls.append((archive, items))
+            refused = appendItems(connection, calls)
+            setPosition(connection, max(committed, position))
+            count = sum([len(items) for (_, items), reason in zip(calls, refused, strict=True) if reason is None])
+            return max(committed, position), count
+
+        position, count = await self.writer.write(recover)
+        if count:
+            text = "{path}: {count} messages that a killed server had not yet written were written"
+            _log.info(text, path=self.writer.path, count=count)
+        await self.writer.read(lambda connection: self._journal.open(position))
 
     def close(self) -> Deferred[None]:
         """See L{IArchiveStore.close}."""
@@ -132,6 +159,7 @@ class SQLiteArchive:
     async def _close(self) -> None:
         # Reads may wait for writes.
         await self.writer.close()
+        self._journal.close()
         await self.reader.close()
 
     # Writes
@@ -147,12 +175,13 @@ class SQLiteArchive:
             )
             self._reportLost(str(refusal), len(items))
             return fail(refusal)
+        self._journal.append(archive, items)
         self._bytes += size
-        answer: Deferred[None] = Deferred()
-        self._waiting.append(_Append(archive, tuple(items), answer))
+        call = _Append(archive, tuple(items), size)
+        self._waiting.append(call)
         if self._writing is None:
             self._writing = self._reactor.callLater(GATHER, self._writeGroup)
-        return answer
+        return call.answer
 
     def retract(self, archive: str, tombstones: Mapping[str, Rendered]) -> Deferred[int]:
         """See L{IArchiveStore.retract}."""
@@ -187,12 +216,18 @@ class SQLiteArchive:
         if self._waiting:
             group, self._waiting = self._waiting, []
             calls = [(each.archive, each.items) for each in group]
-            self._request({name for name, _ in calls}, lambda connection: appendItems(connection, calls)).addBoth(
-                self._written, group
-            )
+            position = self._journal.position
+            self._journal.beginGroup()
 
-    def _written(self, results: Any, group: Sequence[_Append]) -> None:
-        self._bytes -= sum([len(item.stanza.tail) for each in group for item in each.items])
+            def write(connection: sqlite3.Connection) -> list[Exception | None]:
+                setPosition(connection, position)
+                return appendItems(connection, calls)
+
+            self._request({name for name, _ in calls}, write).addBoth(self._written, group, position)
+
+    def _written(self, results: Any, group: Sequence[_Append], position: int) -> None:
+        self._journal.committed(position)
+        self._bytes -= sum([each.size for each in group])
         if isinstance(results, Failure):
             self._reportLost(results.getErrorMessage(), sum([len(each.items) for each in group]))
             results = [results.value] * len(group)

@@ -113,6 +113,17 @@ def _append(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
     connection.execute(_INSERT, (dumps(rows),))
 
 
+def getPosition(connection: sqlite3.Connection) -> int:
+    """The position of the last call that was committed; see L{muccore.storage.sqlite.archivejournal}."""
+    (position,) = connection.execute("SELECT position FROM journal").fetchone()
+    return int(position)
+
+
+def setPosition(connection: sqlite3.Connection, position: int) -> None:
+    """Set the position of the last call, in the transaction that commits it."""
+    connection.execute("UPDATE journal SET position = ?", (position,))
+
+
 def retractItems(connection: sqlite3.Connection, name: str, tombstones: Sequence[tuple[str, str]]) -> int:
     """
     Replace items by tombstones.

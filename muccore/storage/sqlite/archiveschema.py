@@ -95,6 +95,11 @@ SCHEMA: Final = Schema(
             END
             """,
         ),
+        (
+            # The position of the last call that was committed.
+            "CREATE TABLE journal (position INTEGER NOT NULL)",
+            "INSERT INTO journal VALUES (0)",
+        ),
     ),
 )
 """The tables."""
