@@ -174,7 +174,7 @@ class PresenceHandler(Handler):
         initial = session.priority is None
         if session.priority != priority:
             session.priority = priority
-            session.prioritySince = self.parent.clock.seconds()
+            session.prioritySince = self.parent.now()
         session.presence = presence
         self._broadcast(session, presence, roster)
         if initial:

@@ -70,7 +70,10 @@ class IDomain(IDestination, IXMPPHandlerCollection):
     """A host of this server with its handlers; a handler's C{parent}."""
 
     name = Attribute("The host name, C{str}.")
-    clock = Attribute("An L{IReactorTime} provider; what its calls write is flushed when they return.")
+    clock = Attribute(
+        "An L{IReactorTime} provider; what its calls write is flushed when they return. Its C{seconds} have no epoch."
+    )
+    now = Attribute("Returns the time of day, in seconds since the epoch; it may be set back and forward.")
     xmlstream = Attribute("The C{EventDispatcher} that stock wokkel handlers observe and C{send} to.")
 
     def send(element: Element) -> None:

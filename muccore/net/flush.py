@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, Final, Protocol, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -51,15 +51,23 @@ class Flushable(Protocol):
 
 @implementer(IReactorTime)
 class FlushScheduler:
-    """The transports that were written to in this reactor turn, and a clock whose calls end with a flush."""
+    """
+    The transports that were written to in this reactor turn, and a clock whose calls end with a flush.
+
+    @ivar now: see L{muccore.xmpp.datetimes.timeOfDay}.
+    """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, monotonic: Callable[[], float] = perf_counter) -> None:
+    def __init__(
+        self, clock: IReactorTime, monotonic: Callable[[], float] = perf_counter, now: Callable[[], float] = time
+    ) -> None:
         """
         @param clock: the reactor.
         @param monotonic: returns a time that passes while a flush runs, in seconds.
+        @param now: returns the time of day, in seconds since the epoch.
         """
+        self.now = now
         self._clock = clock
         self._monotonic = monotonic
         self._pending: list[Flushable] = []

@@ -35,6 +35,7 @@ from muccore.routing.filters import checkNoFilters
 from muccore.routing.shadowing import findShadowed
 from muccore.routing.wokkelstream import WokkelStream, toStanza
 from muccore.xmpp import jid
+from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import STANZA_CONDITIONS, StanzaError, errorReplyOrNone
 from muccore.xmpp.jid import JID, InvalidJID
@@ -76,6 +77,7 @@ class Domain:
     def __init__(self, name: str, router: IRouter, clock: IReactorTime) -> None:
         self.name = name
         self.clock = clock
+        self.now = timeOfDay(clock)
         self.handlers: list[IXMPPHandler] = []
         self._router = router
         self._mergeTables([])

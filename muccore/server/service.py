@@ -34,6 +34,7 @@ from muccore.net.certificatecheck import findProblems, isExposed
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
 from muccore.server.listeners import Listeners
+from muccore.server.monotonictime import useMonotonicTime
 from muccore.server.systemd import READY, STOPPING, notify, reloading
 from muccore.xmpp.errors import StreamError
 
@@ -83,6 +84,7 @@ class MUCCoreService(Service):
         """
         self._time = seconds
         self._announce = announce or self._logServing
+        useMonotonicTime(reactor)
         self.settings = settings
         self.reactor = reactor
         self.components: ServerComponents | None = None

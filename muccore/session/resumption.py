@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from muccore.interfaces import IStream, ResumptionFailed
 from muccore.log.eventlog import SESSION_EXPIRED, Phrase
 from muccore.session.streammanagement import ManagementSettings, StreamManagement
+from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.jid import JID
 
@@ -36,6 +37,7 @@ class Resumptions:
     def __init__(self, clock: IReactorTime, settings: ManagementSettings) -> None:
         self.settings = settings
         self._clock = clock
+        self._now = timeOfDay(clock)
         self._stopping = False
         self._resumable: dict[str, Session] = {}
         self._held: dict[Session, IDelayedCall] = {}
@@ -125,8 +127,8 @@ class Resumptions:
             management = session.management
             assert management is not None
             timer = self._held.get(session)
-            until = self._clock.seconds() + management.holdTime if timer is None else timer.getTime()
-            found.append((session, until))
+            left = management.holdTime if timer is None else timer.getTime() - self._clock.seconds()
+            found.append((session, self._now() + left))
         return found
 
     def restore(self, session: Session, id: str, holdTime: float, state: Mapping[str, Any], until: float) -> None:
@@ -137,7 +139,7 @@ class Resumptions:
         management.restore(state)
         session.attachManagement(management)
         self._resumable[id] = session
-        left = max(0.0, min(until - self._clock.seconds(), holdTime, self.settings.resumeTimeout))
+        left = max(0.0, min(until - self._now(), holdTime, self.settings.resumeTimeout))
         self._held[session] = self._clock.callLater(left, self.expire, session, "not resumed in time")
 
     def _overflowed(self, session: Session) -> None:

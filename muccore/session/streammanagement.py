@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from muccore.interfaces import IStream, IStreamManagement
 from muccore.xmpp import ns
+from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.delays import withDelay
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
@@ -68,7 +69,7 @@ class StreamManagement:
     """
 
     __slots__ = (
-        "_acknowledged", "_clock", "_domain", "_emptyAt", "_forgotten", "_overflowed", "_overflowing", "_queue",
+        "_acknowledged", "_domain", "_emptyAt", "_forgotten", "_now", "_overflowed", "_overflowing", "_queue",
         "_requested", "_requestedAt", "_sent", "_settings", "_size", "_stream", "handled", "holdTime", "id", "lostAt",
     )  # fmt: skip
 
@@ -91,7 +92,7 @@ class StreamManagement:
         self.holdTime = holdTime
         self.handled = 0
         self.lostAt = 0.0
-        self._clock = clock
+        self._now = timeOfDay(clock)
         self._domain = domain
         self._stream = stream
         self._settings = settings
@@ -103,7 +104,7 @@ class StreamManagement:
         self._acknowledged = 0
         # The number of the latest stanza that was forgotten.
         self._forgotten = 0
-        self._emptyAt = clock.seconds()
+        self._emptyAt = self._now()
         self._requested = False
         self._requestedAt = 0
 
@@ -122,7 +123,7 @@ class StreamManagement:
             if not self._requested and len(queue) >= REQUEST_AFTER:
                 self._request(stream)
         else:
-            now = self._clock.seconds()
+            now = self._now()
             queue.append((number, stanza, to, (now, now)))
         if len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
             self._exceeded()
@@ -158,7 +159,7 @@ class StreamManagement:
         if self._acknowledged == self._sent:
             queue.clear()
             self._size = 0
-            self._emptyAt = self._clock.seconds()
+            self._emptyAt = self._now()
         while queue and queue[0][0] <= self._acknowledged:
             self._size -= len(queue.popleft()[1].tail)
 
@@ -176,7 +177,7 @@ class StreamManagement:
         """See L{IStreamManagement.checkAcknowledgements}."""
         if not self._requested:
             if self._sent == self._acknowledged:
-                self._emptyAt = self._clock.seconds()
+                self._emptyAt = self._now()
             elif self._stream is not None:
                 self._request(self._stream)
                 self._requestedAt = tick
@@ -202,7 +203,7 @@ class StreamManagement:
     def detach(self) -> None:
         """Keep stanzas from now on: the stream was lost."""
         self._stream = None
-        self.lostAt = self._clock.seconds()
+        self.lostAt = self._now()
         times = (self._emptyAt, self.lostAt)
         self._queue = deque(entry if entry[3] is not None else (*entry[:3], times) for entry in self._queue)
 

@@ -106,6 +106,20 @@ class DelayedRoomStore(_RoomStoreWrapper):
         return answer
 
 
+class SettableClock(Clock):
+    """
+    A clock beside which there is a time of day.
+
+    @ivar setBy: the seconds by which the time of day has been set forward; negative: back.
+    """
+
+    setBy = 0.0
+
+    def now(self) -> float:
+        """The time of day; see L{muccore.xmpp.datetimes.timeOfDay}."""
+        return self.seconds() + self.setBy
+
+
 class ThreadlessReactor(Clock):
     """A clock whose thread pool does its work at once, in the calling thread."""
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet import task
 from twisted.python.filepath import FilePath
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
@@ -36,6 +35,7 @@ from muccore.storage.memory import MemoryOccupants, MemoryRooms
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.stream.parser.parser import StanzaParser
 from muccore.testing.defaults import LIMITS, MANAGEMENT, defaultOptions
+from muccore.testing.doubles import SettableClock
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
@@ -111,7 +111,7 @@ class InMemoryServer:
         @param occupants: where the places of occupants are kept; C{None}: in memory.
         @param options: changes of the default L{MUCServiceSettings<muccore.muc.service.servicesettings>}.
         """
-        self.clock = task.Clock()
+        self.clock = SettableClock()
         self.clock.advance(1_000_000_000)
         self.store: Any = MemoryRooms() if store is None else store
         self.store.open()

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from math import floor
 from time import gmtime
-from typing import Final
+from typing import Any, Final
 
 from muccore.xmpp.specs import Spec
 
@@ -25,6 +26,18 @@ _LAST: Final = 253402300799
 
 _FIRST: Final = -62135596800
 """The first second of the year 1."""
+
+
+def timeOfDay(clock: Any) -> Callable[[], float]:
+    """
+    The time of day that goes with a clock, in seconds since the epoch: for stamps, and for what is kept over a restart.
+    It may be set back and forward, so whatever waits or measures uses C{clock.seconds}, whose epoch is not known.
+
+    @param clock: an L{IReactorTime<twisted.internet.interfaces.IReactorTime>}, with C{now}; without, as in tests,
+        C{seconds} is both.
+    """
+    now: Callable[[], float] = getattr(clock, "now", clock.seconds)
+    return now
 
 
 def stamp(seconds: float) -> str:

@@ -95,6 +95,7 @@ class ServerProcess(ConfigurationFile):
 
     @ivar port: where clients connect.
     @ivar directPort: where clients connect with direct TLS, if enabled.
+    @ivar environment: that of the process.
     """
 
     def __init__(self, test: TestCase, **overrides: Mapping[str, str]) -> None:
@@ -103,6 +104,7 @@ class ServerProcess(ConfigurationFile):
         @param overrides: see L{ConfigurationFile}.
         """
         super().__init__(test, **overrides)
+        self.environment: Mapping[str, str] = ENVIRONMENT
         self._process: _Process | None = None
         test.addCleanup(self._kill)
 
@@ -115,7 +117,7 @@ class ServerProcess(ConfigurationFile):
         process = self._process = _Process()
         spawn: Any = reactor
         arguments = arguments or ("-n", "--pidfile=", "muccore", "-c", self.path)
-        spawn.spawnProcess(process, TWISTD[0], [*TWISTD, *arguments], env=ENVIRONMENT, path=self.folder)
+        spawn.spawnProcess(process, TWISTD[0], [*TWISTD, *arguments], env=self.environment, path=self.folder)
         await self.logged("muccore serves ")
         self.port = int(self.portsOf("C2SFactory")[-1])
         direct = self.portsOf("_DirectTLSFactory")

@@ -245,13 +245,8 @@ class ServerComponentsTests(SynchronousTestCase):
         self.successResultOf(made.open())
         for domain, kinds in zip(made.hosts[0].domains, (
             (
-<<<<<<< HEAD
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
-                TimeHandler,
-=======
-                DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, VersionHandler, TimeHandler,
-                DirectInvitationHandler,
->>>>>>> dfd6c1e (muc: limit invitations by inviter, room and invitee)
+                TimeHandler, DirectInvitationHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -12,6 +11,7 @@ from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IRouter
 from muccore.session.registry import Sessions
 from muccore.testing.defaults import MANAGEMENT
+from muccore.testing.doubles import SettableClock
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -41,7 +41,7 @@ class SessionTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Bind the session."""
         self.routed: list[object] = []
-        self.clock = Clock()
+        self.clock = SettableClock()
         self.sessions = Sessions(4, self.clock, MANAGEMENT)
         self.router = self.sessions.router = FakeRouter(self.routed)
         self.rosters = makeRosters(self.sessions)

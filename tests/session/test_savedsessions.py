@@ -126,9 +126,10 @@ class RestoreTests(SavedTestCase):
         self.assertTrue(session.ended)
 
     def test_held(self) -> None:
-        """One that waited already has the rest of its time only."""
+        """One that waited already has the rest of its time only, though the clock was set meanwhile."""
         self.romeo.vanish()
         self.clock.advance(HOLD - 20)
+        self.clock.setBy = -3600
         [session] = self.restart(self.save(), 10)
         self.clock.advance(9)
         self.assertFalse(session.ended)

@@ -3,9 +3,25 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.xmpp.datetimes import parseStamp, stamp
+from muccore.testing.doubles import SettableClock
+from muccore.xmpp.datetimes import parseStamp, stamp, timeOfDay
+
+
+class TimeOfDayTests(SynchronousTestCase):
+    """L{timeOfDay}"""
+
+    def test_set(self) -> None:
+        """It is the clock's own, and follows when that is set; without one it is its seconds."""
+        clock, other = SettableClock(), Clock()
+        now = timeOfDay(clock)
+        clock.advance(5)
+        clock.setBy = -3600
+        self.assertEqual((now(), clock.seconds()), (-3595, 5))
+        other.advance(7)
+        self.assertEqual(timeOfDay(other)(), 7)
 
 
 class StampTests(SynchronousTestCase):

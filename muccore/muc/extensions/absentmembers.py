@@ -173,7 +173,7 @@ class AbsentMembers(RoomExtension):
         if room.states.get(self.name):
             known = self._absentees(room)
             recipients = self._recipients(room, known)
-            if recipients and not known.copies.take("", room.now()):
+            if recipients and not known.copies.take("", room.seconds()):
                 self._fanOut.send(forwardedCopy(room, message), recipients, notified)
 
     def _notify(self, room: Room, message: RoomMessage) -> frozenset[str]:
@@ -184,7 +184,7 @@ class AbsentMembers(RoomExtension):
             each for each in mentioned if _isRegistered(room.affiliations.entry(each)) and _isAbsent(room, each)
         ]
         notified: list[str] = []
-        now = room.now()
+        now = room.seconds()
         for each in absent:
             if known.mentioning.take(message.account, now):
                 break

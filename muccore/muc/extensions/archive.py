@@ -196,7 +196,7 @@ class RoomArchive(RoomExtension):
             settings = room.settings
         age = self._maximumAge(settings)
         if age:
-            await self.store.expire(name, _microseconds(rooms.clock.seconds() - age))
+            await self.store.expire(name, _microseconds(rooms.now() - age))
 
     def _maximumAge(self, settings: RoomSettings) -> float:
         wanted = int(_DAYS.get(settings)) * _DAY

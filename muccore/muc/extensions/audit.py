@@ -157,7 +157,7 @@ class AuditTrail(RoomExtension):
             if self._timer is not None:
                 self._timer = clock.callLater(EXPIRY_INTERVAL, self._expire)
 
-        self.store.expire(round((clock.seconds() - self._retention) * _MICROSECONDS)).addBoth(done)
+        self.store.expire(round((self.service.parent.now() - self._retention) * _MICROSECONDS)).addBoth(done)
 
 
 def _affiliationActs(change: PrivilegeChange, requested: _Requested) -> Iterator[ModerationAct]:

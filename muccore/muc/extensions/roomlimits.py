@@ -144,7 +144,7 @@ class RoomLimits(RoomExtension):
             return
         # First, so that one user who enters again and again does not keep others out.
         self._checkPresence(room, request.jid.bare)
-        limits, now = self._limits(room), room.now()
+        limits, now = self._limits(room), room.seconds()
         if affiliation is not Affiliation.NONE or limits.joins is None:
             return
         if room.occupantByNick(request.nick) is not None:
@@ -159,7 +159,7 @@ class RoomLimits(RoomExtension):
 
 
 def _take(room: Room, limit: RateLimit | None, account: str, what: str) -> None:
-    wait = 0.0 if limit is None else limit.take(account, room.now())
+    wait = 0.0 if limit is None else limit.take(account, room.seconds())
     if wait:
         raise StanzaError("policy-violation", "wait", _text(what, wait))
 

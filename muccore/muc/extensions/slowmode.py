@@ -54,7 +54,7 @@ class SlowMode(RoomExtension):
         if occupant.affiliation >= Affiliation.ADMIN or message.child("body") is None:
             return
         limit = self._limit(room)
-        if limit is not None and limit.wait(occupant.account.bare, room.now()):
+        if limit is not None and limit.wait(occupant.account.bare, room.seconds()):
             raise StanzaError(
                 "policy-violation",
                 "wait",
@@ -65,7 +65,7 @@ class SlowMode(RoomExtension):
         """Count a message."""
         limit = self._limit(room)
         if limit is not None and message.account and message.message.child("body") is not None:
-            limit.take(message.account, room.now())
+            limit.take(message.account, room.seconds())
 
     def _limit(self, room: Room) -> RateLimit | None:
         """The limit of a room, C{None} if it is not in slow mode."""

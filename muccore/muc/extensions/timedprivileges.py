@@ -33,6 +33,9 @@ from muccore.xmpp.jid import JID
 RETRY: Final = 60
 """Seconds after which an end is tried again that the store has refused, or that came while the room was loaded."""
 
+LONGEST_WAIT: Final = 60
+"""Seconds between two looks at the time of day, which may be set."""
+
 _SLACK: Final = 64
 """Obsolete entries of the heap that are left in it, besides as many as there are rooms."""
 
@@ -73,7 +76,7 @@ class TimedPrivileges(RoomExtension):
 
     def loading(self, room: Room) -> Deferred[None] | None:
         """End what is over by now; then wait for the rest."""
-        change = timedprivileges.planEnd(room, self.service.parent.clock.seconds())
+        change = timedprivileges.planEnd(room, self.service.parent.now())
         writing = self.service.storeChange(room, change.stored(), None)
         if writing is None:
             self.watch(room)
@@ -111,11 +114,12 @@ class TimedPrivileges(RoomExtension):
             self._call.cancel()
         self._call = None
         if self._heap:
-            clock = self.service.parent.clock
-            self._call = clock.callLater(max(0, self._heap[0][0] - clock.seconds()), self._due)
+            # The time of day may be set meanwhile.
+            delay = min(max(0, self._heap[0][0] - self.service.parent.now()), LONGEST_WAIT)
+            self._call = self.service.parent.clock.callLater(delay, self._due)
 
     def _due(self) -> None:
-        now = self.service.parent.clock.seconds()
+        now = self.service.parent.now()
         ending = []
         while self._heap and self._heap[0][0] <= now:
             deadline, bare = heappop(self._heap)
@@ -136,7 +140,7 @@ class TimedPrivileges(RoomExtension):
         changes = []
 
         def plan() -> PrivilegeChange:
-            change = timedprivileges.planEnd(room, self.service.parent.clock.seconds())
+            change = timedprivileges.planEnd(room, self.service.parent.now())
             changes.append(change)
             return change
 
@@ -149,7 +153,7 @@ class TimedPrivileges(RoomExtension):
         def failed(failure: Failure) -> None:
             if failure.check(StanzaError) is None:
                 self._log.failure("timed privileges of a room could not end", failure)
-            self._await(room.jid.bare, self.service.parent.clock.seconds() + RETRY)
+            self._await(room.jid.bare, self.service.parent.now() + RETRY)
 
         self.service.changeByService(room, plan).addCallbacks(done, failed)
 

@@ -76,8 +76,12 @@ class Room:
         extensions: RoomExtensions = NO_EXTENSIONS,
         states: Mapping[str, Mapping[str, Any]] | None = None,
         creator: str = "",
+        seconds: Callable[[], float] | None = None,
     ) -> None:
-        """@param now: returns the time, in seconds since the epoch."""
+        """
+        @param now: returns the time of day, in seconds since the epoch; for what is stored or sent.
+        @param seconds: returns a time that is never set, for limits; by default C{now}.
+        """
         self.jid = jid
         self.settings = settings
         self.affiliations = affiliations
@@ -89,13 +93,14 @@ class Room:
         self.volatile: dict[str, Any] = {}
         self.states: dict[str, dict[str, Any]] = {name: dict(rows) for name, rows in (states or {}).items()}
         self.now = now
+        self.seconds = seconds = seconds or now
         self.history = History(jid.bare, settings.historyLength)
         self.occupants = Occupants()
         self.audience = Audience()
         self.sessions = self.audience.sessions
         self.invitations = SentInvitations()
-        self.voiceRequests = UserRates(3, 1 / 300, "You have asked for voice too often; try again later.", now)
-        self.membershipRequests = UserRates(3, 1 / 600, "You have asked to be a member too often; try later.", now)
+        self.voiceRequests = UserRates(3, 1 / 300, "You have asked for voice too often; try again later.", seconds)
+        self.membershipRequests = UserRates(3, 1 / 600, "You have asked to be a member too often; try later.", seconds)
         self.changeQueue = ChangeQueue()
 
     def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:

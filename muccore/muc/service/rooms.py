@@ -32,6 +32,7 @@ from muccore.muc.model.roomsize import growthBy, jsonSize
 from muccore.muc.service.roomlog import logDestroyed
 from muccore.muc.service.roomusage import RoomUsage
 from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
@@ -76,6 +77,7 @@ class Rooms:
         self.store = IRoomStore(store)
         self.settings = options
         self.clock = clock
+        self.now = timeOfDay(clock)
         self.live: dict[str, Room] = {}
         self.pendingLists: Counter[str] = Counter()
         self._opening: dict[str, list[Deferred[Room | Tombstone | None]]] = {}
@@ -217,9 +219,10 @@ class Rooms:
             parse(bare),
             settings,
             affiliations,
-            self.clock.seconds,
+            self.now,
             record.subject,
             extensions=self.extensions,
+            seconds=self.clock.seconds,
             states=record.states,
             creator=record.creator,
         )
@@ -242,7 +245,7 @@ class Rooms:
         """A room, or if there is none the tombstone of one, if there is that."""
 
         def found(tombstone: Tombstone | None) -> Tombstone | None:
-            return tombstone if tombstone is not None and tombstone.expires > self.clock.seconds() else None
+            return tombstone if tombstone is not None and tombstone.expires > self.now() else None
 
         if room is None and self.settings.tombstoneTime:
             return self.store.tombstone(bare).addCallback(found)
@@ -294,7 +297,14 @@ class Rooms:
         settings = self._withinLimits(options.defaults)
         settings = replace(settings, extensions={**settings.extensions, **self.extensions.missingStates({})})
         room = Room(
-            jid, settings, affiliations, self.clock.seconds, locked=True, extensions=self.extensions, creator=owner
+            jid,
+            settings,
+            affiliations,
+            self.now,
+            locked=True,
+            extensions=self.extensions,
+            creator=owner,
+            seconds=self.clock.seconds,
         )
         self.live[bare] = room
         self._creators[bare] = owner

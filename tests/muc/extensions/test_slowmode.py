@@ -67,6 +67,15 @@ class SlowModeTests(RoomTestCase):
         self.later(0.1)
         self.assertEqual(self.send(self.juliet, "c"), ["Juliet groupchat body:c"])
 
+    def test_clockSet(self) -> None:
+        """The duration passes, whatever the time of day is set to."""
+        for seconds in (-3600, 3600, 0):
+            self.assertEqual(self.send(self.juliet, "a"), ["Juliet groupchat body:a"])
+            self.server.clock.setBy = seconds
+            self.later(19)
+            self.assertEqual(self.send(self.juliet, "b"), [REFUSED])
+            self.later(1)
+
     def test_others(self) -> None:
         """Users wait for their own messages only."""
         paris = self.enter("paris")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from muccore.muc.extensions import standardExtensions
-from muccore.muc.extensions.timedprivileges import RETRY
+from muccore.muc.extensions.timedprivileges import LONGEST_WAIT, RETRY
 from muccore.muc.model import timedprivileges
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.room import Room
@@ -84,6 +84,21 @@ class BanTests(TimedTestCase):
         self.assertAffiliation(None, "tybalt@localhost")
         self.assertNothingTimed()
         self.enter(self.tybalt)
+
+    def test_clockSet(self) -> None:
+        """It ends by the time of day, whatever that is set to meanwhile: that is what everybody was told."""
+        clock = self.server.clock
+        self.do("ban", occupant="Tybalt")
+        clock.setBy = -HOUR
+        self.advance(HOUR)
+        self.assertAffiliation("outcast", "tybalt@localhost")
+        clock.setBy = 0
+        self.advance(LONGEST_WAIT)
+        self.assertAffiliation(None, "tybalt@localhost")
+        self.do("ban", jid="tybalt@localhost")
+        clock.setBy = HOUR
+        self.advance(LONGEST_WAIT)
+        self.assertAffiliation(None, "tybalt@localhost")
 
     def test_before(self) -> None:
         """A member is a member again, with the reserved nick, unless somebody else has taken that."""
