@@ -33,6 +33,7 @@ from zope.interface import directlyProvides, implementer
 
 from muccore.log.eventlog import OUTBOX_OVERFLOW
 from muccore.net.flush import FlushScheduler
+from muccore.net.tlslayer import TLSLayer
 
 OUTBOX_LIMIT: Final = 4 * 1024 * 1024
 """Default limit for the unsent bytes of a connection."""
@@ -49,7 +50,7 @@ class _TLSFactory(TLSMemoryBIOFactory):
         self.key = (context, isClient)
         if opportunistic:
             # The default delays small writes by a turn to join them; ours are joined already.
-            self.protocol = TLSMemoryBIOProtocol
+            self.protocol = TLSLayer
 
 
 @implementer(ITransport, IConsumer)
@@ -125,6 +126,9 @@ class BoundedConnection(tcp.Server):
         """Send several pieces in order without joining them: large data for many recipients is kept once."""
         for data in iovec:
             self.write(data)
+
+    def encrypt(self) -> None:
+        """Encrypt what was written since the last flush. Called by the L{FlushScheduler} under TLS."""
 
     def flush(self) -> None:
         """Send what was written since the last flush. Called by the L{FlushScheduler}."""

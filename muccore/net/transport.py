@@ -25,10 +25,10 @@ from typing import Any, Final, cast
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IListeningPort
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from muccore.net.connection import CLOSE_TIMEOUT, OUTBOX_LIMIT, BoundedConnection
 from muccore.net.flush import FlushScheduler
+from muccore.net.tlslayer import TLSLayer
 
 _CLOSED: Final = 1 << 62
 """The size of a closed outbox: above any limit, so that C{write} needs no other check."""
@@ -77,26 +77,35 @@ class OpportunisticConnection(BoundedConnection):
             # Only the poller asks a pull producer for more.
             self.startWriting()
 
-    def flush(self) -> None:
-        """Send what was written since the last flush: under TLS one write to the TLS layer; then one C{send}."""
+    def encrypt(self) -> None:
+        """@see: L{Flushable.encrypt<muccore.net.flush.Flushable.encrypt>}"""
         outbox = self._outbox
-        if outbox:
-            data = b"".join(outbox)
-            outbox.clear()
-            self._size = 0
-            if not self.TLS:
-                self._send(data)
-                return
-            layer = cast(TLSMemoryBIOProtocol, self.protocol)
-            # Keeps writeCiphertext from scheduling this connection again.
-            self._encrypted.append(b"")
-            layer.write(data)
+        if not outbox:
+            return
+        data = b"".join(outbox)
+        outbox.clear()
+        self._size = 0
+        layer = cast(TLSLayer, self.protocol)
+        records = layer.encrypt(data)
+        # Even if it is empty: it keeps writeCiphertext from scheduling this connection again.
+        self._encrypted.append(records or b"")
+        if records is None:
+            layer.write(data)  # type: ignore[no-untyped-call]
             if layer._appSendBuffer:
                 self._checkWaiting()
-        encrypted = self._encrypted
-        if encrypted:
-            data = b"".join(encrypted)
-            encrypted.clear()
+
+    def flush(self) -> None:
+        """Send what was written since the last flush, under TLS encrypted, with one C{send}."""
+        if self.TLS:
+            self.encrypt()
+            written = self._encrypted
+        else:
+            written = self._outbox
+            if written:
+                self._size = 0
+        if written:
+            data = b"".join(written)
+            written.clear()
             if data:
                 self._send(data)
 

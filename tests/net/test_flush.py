@@ -16,15 +16,35 @@ from muccore.net.flush import FlushScheduler
 class Transport:
     """Appends its name to a log when it is flushed, then calls a function."""
 
+    TLS = False
+
     def __init__(self, log: list[str], name: str, then: Callable[[], object] = lambda: None) -> None:
         self.log = log
         self.name = name
         self.then = then
 
+    def encrypt(self) -> None:
+        """Record it."""
+        self.log.append(f"encrypt {self.name}")
+
     def flush(self) -> None:
         """Record it."""
         self.log.append(self.name)
         self.then()
+
+
+class Encrypted(Transport):
+    """One with something to encrypt."""
+
+    TLS = True
+
+
+class Broken(Encrypted):
+    """One that cannot be encrypted."""
+
+    def encrypt(self) -> None:
+        """Fail."""
+        raise ValueError
 
 
 class FlushSchedulerTests(SynchronousTestCase):
@@ -125,6 +145,14 @@ class FlushSchedulerTests(SynchronousTestCase):
         transport.then = lambda: None
         self.clock.advance(0)
         self.assertEqual(len(self.log), first + 1)
+
+    def test_encryptedFirst(self) -> None:
+        """What is encrypted is encrypted for all before the first is flushed; an error concerns one only."""
+        for transport in (Transport, Encrypted, Broken, Encrypted):
+            self.flusher.schedule(transport(self.log, transport.__name__))
+        self.flusher.flush()
+        self.assertEqual(self.log, ["encrypt Encrypted"] * 2 + ["Transport", "Encrypted", "Broken", "Encrypted"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_slices(self) -> None:
         """
