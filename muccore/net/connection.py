@@ -103,6 +103,8 @@ class BoundedConnection(tcp.Server):
 
     _opportunistic: ClassVar[bool] = False
     _tlsFactory: ClassVar[_TLSFactory | None] = None
+    _provided: ClassVar[Any] = None
+    __provides__: Any
 
     _aborting: bool
     _closing: IDelayedCall | None = None
@@ -179,9 +181,19 @@ class BoundedConnection(tcp.Server):
         # Certificate.peerFromTransport and channel bindings need the TLS connection.
         self.getHandle = layer.getHandle  # type: ignore[method-assign]
         self.getPeerCertificate = layer.getPeerCertificate
-        directlyProvides(self, ISSLTransport)
+        self._provideSSLTransport()
         if producer is not None:
             self.registerProducer(producer, streaming)
+
+    def _provideSSLTransport(self) -> None:
+        cls = type(self)
+        provided = cls._provided
+        if provided is None:
+            directlyProvides(self, ISSLTransport)
+            cls._provided = self.__provides__
+        else:
+            # What directlyProvides does, which is slow.
+            self.__provides__ = provided
 
     def _makeLayer(self, context: Any, isClient: bool) -> TLSMemoryBIOProtocol:
         factory = self._tlsFactory

@@ -3,14 +3,15 @@
 """
 The TLS layer of a connection: Twisted's, with shorter ways for what happens all the time.
 
-Theory of operation. Once the handshake is over, nearly all input is whole records, and nearly all output can be
-encrypted at once. Both are done here by calling OpenSSL directly. Whenever anything else happens - a handshake, a
-record of which a part is missing, an alert, a closure, an error - the inherited method repeats the call of OpenSSL that
-failed, and handles what it finds; OpenSSL gives the same answer again. See docs/design/0018-tls-layer.md.
+Theory of operation. Nearly all input is whole records, nearly all output can be encrypted at once, and a handshake
+waits for the peer until it is done. That is done here by calling OpenSSL directly. Whenever anything else happens - an
+alert, a closure, an error - the inherited method repeats the call of OpenSSL that failed, and handles what it finds;
+OpenSSL gives the same answer again. See docs/design/0021-tls-layer.md.
 
 Private parts of others in use: C{SSL._lib} and C{SSL._ffi} of pyOpenSSL (which are C{cryptography}'s bindings), and of
 its connections C{_ssl}, C{_into_ssl} and C{_from_ssl}; of L{TLSMemoryBIOProtocol} C{_tlsConnection}, C{_handshakeDone},
-C{_lostTLSConnection}, C{_aborted}, C{_appSendBuffer}, C{_write} and the methods that flush the BIOs.
+C{_lostTLSConnection}, C{_aborted}, C{_connectWrapped}, C{_appSendBuffer}, C{_write}, C{_checkHandshakeStatus},
+C{_unbufferPendingWrites} and the methods that flush the BIOs; of its factory C{_creatorCallable}.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import ITransport
+from twisted.internet.interfaces import IHandshakeListener, ITransport
+from twisted.internet.protocol import Protocol
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 _OpenSSL: Any = SSL
@@ -42,6 +44,9 @@ _memoryMethod: Final = _lib.BIO_s_mem()
 _readBIO: Final = _lib.BIO_read
 _writeBIO: Final = _lib.BIO_write
 _waiting: Final = _lib.BIO_get_mem_data
+_handshake: Final = _lib.SSL_do_handshake
+_error: Final = _lib.SSL_get_error
+_WANT_READ: Final = _lib.SSL_ERROR_WANT_READ
 _read: Final = _lib.SSL_read
 _write: Final = _lib.SSL_write
 _setBIOs: Final = _lib.SSL_set_bio
@@ -51,9 +56,21 @@ _NULL: Final = _ffi.NULL
 class TLSLayer(TLSMemoryBIOProtocol):
     """TLS between a connection and its protocol."""
 
+    def makeConnection(self, transport: ITransport) -> None:
+        """Begin the handshake. A protocol that is connected already learns nothing of it, nor of the transport."""
+        if self._connectWrapped:
+            super().makeConnection(transport)  # type: ignore[no-untyped-call]
+            return
+        # The inherited method lets this object provide the interfaces of the transport, for nobody.
+        self._tlsConnection = self.factory._creatorCallable(self)
+        self._appSendBuffer: list[bytes] = []
+        Protocol.makeConnection(self, transport)
+        self.factory.registerProtocol(self)
+        self._checkHandshakeStatus()
+
     def dataReceived(self, bytes: bytes) -> None:
         """Decrypt what was received, and pass it on."""
-        if not self._handshakeDone or self._appSendBuffer or self._lostTLSConnection:
+        if self._lostTLSConnection:
             super().dataReceived(bytes)  # type: ignore[no-untyped-call]
             return
         connection = self._tlsConnection
@@ -61,23 +78,49 @@ class TLSLayer(TLSMemoryBIOProtocol):
         size = len(bytes)
         if _writeBIO(into, bytes, size) != size:
             raise MemoryError
-        received = self.wrappedProtocol.dataReceived
-        while True:
+        if not self._handshakeDone:
+            self._checkHandshakeStatus()
+            if not self._handshakeDone:
+                return
+        if self._appSendBuffer:
+            self._unbufferPendingWrites()  # type: ignore[no-untyped-call]
+        while not self._lostTLSConnection:
             got = _read(ssl, _buffer, _SIZE)
             if got <= 0:
+                if _error(ssl, got) == _WANT_READ:
+                    break
                 self._flushReceiveBIO()  # type: ignore[no-untyped-call]
                 return
             if not self._aborted:
-                # Not kept in a local variable: the protocol may have been replaced.
-                received(_view[:got])
-                received = self.wrappedProtocol.dataReceived
-            if self._lostTLSConnection or not _waiting(into, _NULL):
+                self.wrappedProtocol.dataReceived(_view[:got])
+            if not _waiting(into, _NULL):
                 break
         if _waiting(connection._from_ssl, _NULL):
-            # What OpenSSL answers, such as an update of its keys.
-            self._flushSendBIO()  # type: ignore[no-untyped-call]
+            # What OpenSSL answers, such as tickets, or an update of its keys.
+            self._flushSendBIO()
         if size > _KEPT:
             _renewBIOs(connection)
+
+    def _checkHandshakeStatus(self) -> None:
+        if self._aborted:
+            return
+        ssl = self._tlsConnection._ssl
+        result = _handshake(ssl)
+        if result == 1:
+            self._handshakeDone = True
+            if IHandshakeListener.providedBy(self.wrappedProtocol):
+                self.wrappedProtocol.handshakeCompleted()
+        elif _error(ssl, result) == _WANT_READ:
+            self._flushSendBIO()
+        else:
+            super()._checkHandshakeStatus()  # type: ignore[no-untyped-call]
+
+    def _flushSendBIO(self) -> None:
+        fromSSL = self._tlsConnection._from_ssl
+        while records := _takeRecords(fromSSL):
+            cast(ITransport, self.transport).write(records)
+            if len(records) < _SIZE:
+                break
 
     def encrypt(self, data: bytes) -> bytes | None:
         """
@@ -115,7 +158,7 @@ class TLSLayer(TLSMemoryBIOProtocol):
 
 
 def _takeRecords(fromSSL: Any) -> bytes:
-    """Empty a BIO, which holds less than L{_SIZE}."""
+    """Take up to L{_SIZE} bytes from a BIO."""
     got = _readBIO(fromSSL, _buffer, _SIZE)
     # With nothing in it, the result is negative: as the end of a slice, that would be almost the whole buffer.
     records: bytes = _view[:got] if got > 0 else b""
