@@ -65,9 +65,13 @@ class Networks:
     def __init__(self, networks: Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
         """Take networks such as C{"127.0.0.0/8"} or C{"::1"}; L{ValueError} if one is invalid."""
         self._networks = [ipaddress.ip_network(network) for network in networks]
+        self._holds = lru_cache(maxsize=1024)(self._compare)
 
     def __contains__(self, host: object) -> bool:
         """Whether a peer is in one of them. A peer without an IP address is local and in every set."""
+        return self._holds(host)
+
+    def _compare(self, host: object) -> bool:
         address = addressOf(str(host))
         return address is None or any(address in network for network in self._networks)
 

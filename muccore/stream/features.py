@@ -9,6 +9,7 @@ for each state of the negotiation, for the elements with which a client uses it.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -35,11 +36,27 @@ LOGIN_TRIES: Final = 5
 
 _ID_BYTES: Final = 12
 
+_RANDOM_BYTES: Final = 64 * _ID_BYTES
+"""Bytes that are requested from the kernel at once."""
+
 BINDING_FEATURES: Final[tuple[Any, ...]] = (ResourceBinding(), SessionRequest(), StreamManagementFeature())
 """The features of the server itself that are offered after the log-in, the same for all configurations."""
 
 Nonza = Callable[[ISession, Element], Any]
 """Handles a nonza of a client with a bound resource; may raise L{StreamError}."""
+
+
+_randomBytes = io.BytesIO()
+
+
+def _random(size: int) -> bytes:
+    """Random bytes, of which the kernel is asked for many at a time."""
+    global _randomBytes
+    taken = _randomBytes.read(size)
+    if len(taken) < size:
+        _randomBytes = io.BytesIO(os.urandom(_RANDOM_BYTES))
+        taken = _randomBytes.read(size)
+    return taken
 
 
 class StreamFeatures:
@@ -107,7 +124,7 @@ class StreamFeatures:
         @param to: the bare JID that the client gave as C{from}.
         """
         addressed = "" if to is None else f" to='{escapeAttribute(to)}'"
-        return f"{self._header} id='{os.urandom(_ID_BYTES).hex()}'{addressed}".encode()
+        return f"{self._header} id='{_random(_ID_BYTES).hex()}'{addressed}".encode()
 
     def offer(self, stage: Stage, secure: bool, bindings: ChannelBindings | None) -> bytes:
         """

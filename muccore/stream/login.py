@@ -82,6 +82,13 @@ class Login:
 
     def _awaitOutcome(self, negotiation: Negotiation, profile: ILoginProfile, outcome: Deferred[Outcome]) -> None:
         """Go on with the outcome of a step, now or later."""
+        if outcome.called and isinstance(outcome.result, Challenge | Success):
+            # Nothing had to be waited for.
+            try:
+                self._stepSucceeded(outcome.result, negotiation, profile)
+            except Exception:
+                self._internalError(Failure(), negotiation)
+            return
         self._pending = outcome
         args = (negotiation, profile)
         outcome.addCallbacks(self._stepSucceeded, self._stepFailed, callbackArgs=args, errbackArgs=args)

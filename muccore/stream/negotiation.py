@@ -144,11 +144,15 @@ class Negotiation:
             self._clientJID = None if sender is None else jid.parse(sender).bare
         except InvalidJID:
             raise StreamError("invalid-from") from None
-        try:
-            to = jid.parse(attributes.get("to", "")).full
-        except InvalidJID:
-            to = ""
+        to = attributes.get("to", "")
         features = self._hosts.get(to)
+        if features is None:
+            # Written in another way, perhaps.
+            try:
+                to = jid.parse(to).full
+            except InvalidJID:
+                to = ""
+            features = self._hosts.get(to)
         if features is None:
             raise StreamError("host-unknown")
         self.features, self._hosts = features, {to: features}

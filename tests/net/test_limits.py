@@ -68,7 +68,8 @@ class NetworksTests(SynchronousTestCase):
         for host in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "::1%lo"):
             self.assertIn(host, LOOPBACK)
         for host in ("128.0.0.1", "::2", "::ffff:10.0.0.1", "fe80::1%eth0"):
-            self.assertNotIn(host, LOOPBACK)
+            for _ in range(2):
+                self.assertNotIn(host, LOOPBACK)
 
     def test_noAddress(self) -> None:
         """A peer without an IP address is in every set."""

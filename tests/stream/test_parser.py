@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.stream.parser import headers, xmlsyntax
 from muccore.stream.parser import parser as parserModule
-from muccore.stream.parser import xmlsyntax
 from muccore.stream.parser.events import CLOSED, StreamOpened
 from muccore.stream.parser.parser import RECYCLE, StanzaParser
 from muccore.xmpp import ns
@@ -92,6 +92,10 @@ class CountingExpat:
 
 class Case(SynchronousTestCase):
     """Helpers."""
+
+    def setUp(self) -> None:
+        """Forget the headers of other tests."""
+        self.patch(headers, "known", {})
 
     def countExpat(self) -> list[CountingExpat]:
         """Record all expat parsers that are created from now on."""
@@ -233,6 +237,91 @@ class StreamTests(Case):
         """Predefined entities, character references and CDATA are text; line ends are normalised."""
         body = self.parse(b"<body>&lt;&gt;&amp;&apos;&quot;&#x41;&#0066;<![CDATA[<&>]]>\r\n\r.</body>")
         self.assertEqual(body.children, ["<>&'\"AB<&>\n\n."])
+
+
+class KnownHeaderTests(Case):
+    """Headers that another client has sent already."""
+
+    def both(self, header: bytes, *more: bytes, **options: Any) -> tuple[list[Any], str | None]:
+        """Send a header, and what follows in further pieces, to two parsers; check that both do the same."""
+        first, second = (collect(StanzaParser(**options), (header, *more)) for _ in range(2))
+        self.assertEqual(second, first)
+        return second
+
+    def test_notParsedAgain(self) -> None:
+        """A header in one piece is parsed once; expat is needed for the first stanza only."""
+        self.opened()
+        created = self.countExpat()
+        parser = self.opened()
+        self.assertEqual(created, [])
+        (element,) = parser.feed(b"<presence/>")
+        self.assertEqual(form(element), (Element, ns.CLIENT, "presence", {}, []))
+        self.assertEqual(len(created), 1)
+
+    def test_same(self) -> None:
+        """What follows is parsed in the same way: prefixes, stanzas, the end, and errors."""
+        stanzas = b"".join(STANZAS)
+        self.assertEqual(len(self.both(HEADER, *single(stanzas))[0]), 5)
+        self.assertEqual(self.both(HEADER, b"<stream:error/>", b"</stream:stream>")[0][-1], CLOSED)
+        self.assertEqual(self.both(HEADER, b" ", b"</x>")[1], "not-well-formed")
+        self.assertEqual(self.both(HEADER, b"text<presence/>")[1], "bad-format")
+        self.assertEqual(self.both(HEADER, b"<!-- -->")[1], "restricted-xml")
+        self.assertEqual(self.both(HEADER, b"<p:a/>")[1], "bad-namespace-prefix")
+
+    def test_otherHeaders(self) -> None:
+        """Other prefixes, other namespaces, and what comes with the header are not forgotten."""
+        prefixed = HEADER.replace(b"xmlns:stream", b"xmlns:p='urn:p' xmlns:stream")
+        self.assertEqual(self.both(prefixed, b"<p:a/>")[0][1][1], "urn:p")
+        other = b"<s:stream xmlns:s='http://etherx.jabber.org/streams' xmlns='' version='1.0'>"
+        self.assertEqual(self.both(other, b"<s:a/><b/></s:stream>")[0][1][1], ns.STREAM)
+        self.assertEqual(len(self.both(HEADER + b"<presence/>", b"<iq/>")[0]), 3)
+        self.assertEqual(len(self.both(HEADER + b" \n", b"<iq/>")[0]), 2)
+        self.assertEqual(self.both(HEADER + b"text", b"<iq/>")[1], "bad-format")
+        self.assertEqual(self.both(HEADER[:-1] + b"/>")[0][-1], CLOSED)
+        self.assertEqual(self.both(HEADER[:30], HEADER[30:])[0], self.both(HEADER)[0])
+
+    def test_content(self) -> None:
+        """A stream of another content namespace is another stream."""
+        header = HEADER.replace(b"jabber:client", b"jabber:component:accept")
+        self.assertIsNone(self.both(header, b"<iq/>", content="jabber:component:accept")[1])
+        self.assertEqual(self.both(header)[1], "invalid-namespace")
+
+    def test_limits(self) -> None:
+        """The limits of the parser apply, not those of the one that parsed the header first."""
+        self.opened()
+        self.assertEqual(collect(StanzaParser(stanzaSize=len(HEADER) - 1), [HEADER])[1], "policy-violation")
+        self.assertEqual(collect(StanzaParser(attributes=4), [HEADER])[1], "policy-violation")
+        self.assertIsNone(collect(StanzaParser(stanzaSize=len(HEADER), attributes=5), [HEADER])[1])
+
+    def test_ownCopy(self) -> None:
+        """A change of the header's element concerns one stream only."""
+        parsed = []
+        for _ in range(3):
+            (root,) = StanzaParser().feed(HEADER)
+            parsed.append(form(root))
+            cast(Element, root).attributes["to"] = "changed"
+            cast(Element, root).children.append("changed")
+        self.assertEqual(parsed, [parsed[0]] * 3)
+
+    def test_secondStream(self) -> None:
+        """After a restart the header of the new stream is one of these, too; buffered bytes before it are not lost."""
+        parser = self.opened(stepwise=True)
+        list(parser.feed(b"<auth/>"))
+        parser.restart()
+        self.assertEqual(len(list(parser.feed(HEADER))), 1)
+        parser.restart()
+        parser.buffer(HEADER[:10])
+        self.assertEqual(len(list(parser.feed(HEADER[10:]))), 1)
+        parser.restart()
+        parser.buffer(HEADER)
+        self.assertEqual([type(event) for event in parser.feed(b"<iq/>")], [StreamOpened, Element])
+
+    def test_bounded(self) -> None:
+        """The headers that are remembered are limited in number and size."""
+        for n in range(1000):
+            self.opened(HEADER.replace(b"example.org", b"%d.example.org" % n))
+            self.opened(HEADER.replace(b"example.org", b"%d.example.org" % n + b"x" * 1000))
+        self.assertLessEqual(sum(len(data) for _, data in headers.known), 128 * 512)
 
 
 class NamespaceTests(Case):

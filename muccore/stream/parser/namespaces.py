@@ -76,6 +76,11 @@ class Scope:
         self._shadowed: list[dict[str, str | None]] = []
         self.written = 0
 
+    @property
+    def usual(self) -> bool:
+        """Whether only the prefixes of most streams are bound, as in a new scope."""
+        return self._bound is _USUAL
+
     def begin(self, root: Element, name: str, attributes: dict[str, str], around: Element) -> None:
         """Initialise the root of a stream, as L{enter}."""
         self._bound = {"xml": ns.XML}

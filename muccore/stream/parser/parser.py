@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn, cast
 from xml.parsers import expat
 
+from muccore.stream.parser import headers
 from muccore.stream.parser.events import CLOSED, Event, StreamOpened
 from muccore.stream.parser.namespaces import COMMON_NAMES, NO_PREFIXES, PLAIN_ATTRIBUTES, Scope
 from muccore.stream.parser.xmlsyntax import (
@@ -102,8 +103,8 @@ class StanzaParser:
 
     __slots__ = (
         "_attributes", "_begin", "_content", "_count", "_current", "_depth", "_elements", "_emptyTag", "_events",
-        "_expat", "_fed", "_header", "_held", "_level", "_rest", "_root", "_scope", "_stopped", "_tail", "_text",
-        "_tokenEnd", "_used", "stanzaSize", "stepwise",
+        "_expat", "_fed", "_header", "_headerAttributes", "_held", "_level", "_rest", "_root", "_scope", "_stopped",
+        "_tail", "_text", "_tokenEnd", "_used", "stanzaSize", "stepwise",
     )  # fmt: skip
 
     _current: Element
@@ -143,6 +144,7 @@ class StanzaParser:
         if discard:
             self._rest = b""
         self._header = b""
+        self._headerAttributes = 0
         self._root: Element | None = None
         self._current = _PROLOG
         self._scope = Scope(self._content)
@@ -212,6 +214,9 @@ class StanzaParser:
         """
         if self._stopped:
             return
+        if self._current is _PROLOG and self._takeKnownHeader(data):
+            yield self._events.pop()
+            return
         self._rest += data
         while self._rest:
             error: StreamError | None = None
@@ -274,8 +279,11 @@ class StanzaParser:
         except expat.ExpatError as e:
             window = self._tail + piece
             raise streamErrorFor(e, window[parser.ErrorByteIndex - self._fed + len(self._tail) :]) from None
+        begun = self._fed
         self._fed += len(piece)
         self._measurePending(parser, piece)
+        if not begun and self._headerAttributes and not self._used:
+            self._rememberHeader(piece)
 
     def _measurePending(self, parser: Any, piece: bytes) -> None:
         """After a piece, measure the incomplete stanza, and decide whether to withhold the next pieces."""
@@ -307,6 +315,27 @@ class StanzaParser:
         if text.strip(_SPACE):
             raise StreamError("bad-format", "Text between stanzas.")
 
+    # Headers
+
+    def _takeKnownHeader(self, data: bytes) -> bool:
+        """Take a header that was parsed before, if the data is just that, into the events."""
+        header = headers.known.get((self._content, data))
+        if header is None or self._rest or self._expat is not None:
+            return False
+        if len(data) > self.stanzaSize or header.attributes > self._attributes:
+            return False
+        event = header.event()
+        self._root = self._current = _ROOTS[cast(str, event.defaultUri)]
+        self._header = header.start
+        self._events.append(event)
+        return True
+
+    def _rememberHeader(self, data: bytes) -> None:
+        """Remember the header just parsed, if there was nothing else in the data, and it bound the usual prefixes."""
+        if data.endswith(b">") and len(self._events) == 1 and self._scope.usual:
+            root = cast(StreamOpened, self._events[0])
+            headers.remember(self._content, data, headers.Header(root, self._header, self._headerAttributes))
+
     # Elements
 
     def _startRoot(self, name: str, attributes: dict[str, str]) -> None:
@@ -315,6 +344,7 @@ class StanzaParser:
         if self._content != ns.CLIENT and attributes.get("xmlns") != self._content:
             # Inside the server it would look the same.
             raise StreamError("invalid-namespace", "The content namespace is not supported.")
+        count = len(attributes)
         root = _new(StreamOpened)
         self._scope.begin(root, name, attributes, _PROLOG)
         if root.uri != ns.STREAM:
@@ -326,6 +356,7 @@ class StanzaParser:
         root.parent = None
         self._root = self._current = _ROOTS[root.defaultUri]
         self._header = f"<{name}>".encode()
+        self._headerAttributes = count
         self._expat.StartElementHandler = self._startElement
         self._events.append(root)
 

@@ -20,8 +20,9 @@ def decodeData(element: Element) -> bytes | None:
     @return: C{None} if there is none. Data of no length is C{=} (RFC 6120 §6.4.2).
     @raise SASLFailure: C{malformed-request} for child elements, C{incorrect-encoding} if it is not base64.
     """
-    if any(not isinstance(child, str) for child in element.children):
-        raise SASLFailure("malformed-request", "Unexpected child element.")
+    for child in element.children:
+        if not isinstance(child, str):
+            raise SASLFailure("malformed-request", "Unexpected child element.")
     text = element.text()
     if not text:
         return None

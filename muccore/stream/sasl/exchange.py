@@ -7,11 +7,12 @@ L{Success}, or fails with a L{SASLFailure}.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
-from typing import Final
+from types import coroutine
+from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from muccore.interfaces import StoreError
 from muccore.log.logger import Logger
@@ -78,6 +79,8 @@ class Success:
     data: bytes | None = field(default=None, repr=False)
 
 
+_T = TypeVar("_T")
+
 Outcome = Challenge | Success
 
 Check = Callable[[], Awaitable[Success]]
@@ -90,6 +93,39 @@ Attempt = Callable[[str, Check], Awaitable[Success]]
 async def attemptNow(account: str, check: Check) -> Success:
     """The L{Attempt} without delay."""
     return await check()
+
+
+def begin(coroutine: Coroutine[Any, Any, _T]) -> Deferred[_T]:
+    """
+    Run a coroutine, as C{Deferred.fromCoroutine} does, which costs several times as much if the coroutine ends without
+    waiting for anything.
+    """
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration as e:
+        return succeed(e.value)
+    except Exception:
+        return fail()
+    return Deferred.fromCoroutine(_goOn(coroutine, awaited))
+
+
+@coroutine
+def _goOn(begun: Coroutine[Any, Any, _T], awaited: Any) -> Generator[Any, Any, _T]:
+    """Go on with a coroutine that waits for something."""
+    while True:
+        try:
+            try:
+                value = yield awaited
+            except GeneratorExit:
+                begun.close()
+                raise
+            except BaseException as e:
+                awaited = begun.throw(e)
+            else:
+                awaited = begun.send(value)
+        except StopIteration as e:
+            result: _T = e.value
+            return result
 
 
 class SASLExchange:
@@ -125,7 +161,7 @@ class SASLExchange:
         """Handle the client's response to the last challenge, as L{start}; cancelled, it fails with C{aborted}."""
         # Cleared first: each step runs once, and none while another waits.
         step, self._next = self._next, None
-        return Deferred.fromCoroutine(self._run(step, data))
+        return begin(self._run(step, data))
 
     async def _run(self, step: Callable[[bytes], Awaitable[Outcome]] | None, data: bytes) -> Outcome:
         if step is None:
