@@ -91,6 +91,7 @@ wheel: $(VENV)/.serve
 
 bench: $(VENV)/.serve
 	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks.floor
 
 docs: $(VENV)/.serve
 	$(RUN) -m muccore.config.docgen reference > docs/configuration.md.new

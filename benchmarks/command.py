@@ -45,7 +45,7 @@ _LEFT: Final = 4
 """The number of columns that hold words."""
 
 
-def _positive(text: str) -> int:
+def positiveNumber(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text!r}")
     return int(text)
@@ -61,9 +61,9 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
         prog="python -m benchmarks",
         description="Measure the server's CPU time and memory per operation. See docs/benchmarks.md.",
     )
-    parser.add_argument("--users", type=_positive, help="clients (default: 500)")
-    parser.add_argument("--senders", type=_positive, default=5, help="senders in each room (default: 5)")
-    parser.add_argument("--messages", type=_positive, help="messages of each sender (default: 40)")
+    parser.add_argument("--users", type=positiveNumber, help="clients (default: 500)")
+    parser.add_argument("--senders", type=positiveNumber, default=5, help="senders in each room (default: 5)")
+    parser.add_argument("--messages", type=positiveNumber, help="messages of each sender (default: 40)")
     parser.add_argument("--quick", action="store_true", help="default to 50 users and 4 messages")
     parser.add_argument("--writes", choices=("on", "off", "both"), default="both", help="opportunistic writes")
     parser.add_argument("--security", choices=("plain", "tls", "both"), default="both", help="STARTTLS or none")
@@ -76,7 +76,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--stream-management", action="store_true", help="clients enable stream management (XEP-0198)")
     parser.add_argument("--websocket", action="store_true", help="clients connect over WebSocket (RFC 7395)")
-    parser.add_argument("--timeout", type=_positive, default=120, help="seconds for each phase (default: 120)")
+    parser.add_argument("--timeout", type=positiveNumber, default=120, help="seconds for each phase (default: 120)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     chosen = parser.parse_args(argv)
     for name, default in (_QUICK if chosen.quick else _WHOLE).items():
