@@ -31,6 +31,7 @@ from muccore.log import eventlog
 from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
 from muccore.net.certificatecheck import findProblems, isExposed
+from muccore.net.dispatch import dispatchDirectly
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
 from muccore.server.listeners import Listeners
@@ -140,6 +141,7 @@ class MUCCoreService(Service):
         self._raiseFileLimit()
         if self._ownsProcess:
             _tuneCollector()
+            dispatchDirectly(self.reactor)
         self._serving = True
         self._reporting.start(eventlog.PERIOD, now=False)
         self._certificateCheck.start(CERTIFICATE_CHECK_PERIOD)
