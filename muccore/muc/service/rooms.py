@@ -216,16 +216,9 @@ class Rooms:
         settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
         affiliations = Affiliations(record.affiliates)
         room = Room(
-            parse(bare),
-            settings,
-            affiliations,
-            self.now,
-            record.subject,
-            extensions=self.extensions,
-            seconds=self.clock.seconds,
-            states=record.states,
-            creator=record.creator,
-        )
+            parse(bare), settings, affiliations, self.now, record.subject,
+            extensions=self.extensions, seconds=self.clock.seconds, states=record.states, creator=record.creator,
+        )  # fmt: skip
         room.storedSize = record.size
         preparing = [
             each.addErrback(lambda failure: self.log.failure("an extension failed to load a room", failure))
@@ -297,15 +290,9 @@ class Rooms:
         settings = self._withinLimits(options.defaults)
         settings = replace(settings, extensions={**settings.extensions, **self.extensions.missingStates({})})
         room = Room(
-            jid,
-            settings,
-            affiliations,
-            self.now,
-            locked=True,
-            extensions=self.extensions,
-            creator=owner,
-            seconds=self.clock.seconds,
-        )
+            jid, settings, affiliations, self.now,
+            locked=True, extensions=self.extensions, creator=owner, seconds=self.clock.seconds,
+        )  # fmt: skip
         self.live[bare] = room
         self._creators[bare] = owner
         self._created[owner] += 1
