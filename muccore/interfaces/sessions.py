@@ -36,6 +36,10 @@ class ISession(IRoute):
         "C{bool}: whether it has requested the roster, and so gets its changes (RFC 6121 §2.1.6). The roster handler "
         "sets it."
     )
+    carbonsSince = Attribute(
+        "Since when it gets copies of messages (XEP-0280), in seconds since the epoch, or C{None}. The carbons handler "
+        "sets it."
+    )
     directed = Attribute(
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."

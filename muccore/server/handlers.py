@@ -14,6 +14,7 @@ from muccore.config.hosts import Host
 from muccore.config.plugins import HandlerDescription
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
+from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
@@ -73,8 +74,8 @@ class HostHandlers:
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
-                self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, VersionHandler(),
-                TimeHandler(), DirectInvitationHandler(invitations.admitDirect),
+                self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
+                VersionHandler(), TimeHandler(), DirectInvitationHandler(invitations.admitDirect),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():

@@ -10,6 +10,7 @@ Not redelivered are
   - presence, which is out of date,
   - messages of type C{groupchat}: the occupant has left the room, which has them in its history,
   - messages to the bare JID that another session of the account was certainly sent as well,
+  - messages of which another session has got a copy (XEP-0280), and the copies themselves,
   - the results of requests that the client has made.
 """
 
@@ -24,7 +25,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from muccore.interfaces import ISessions, IUserDomain
 from muccore.log.logger import Logger
 from muccore.session.streammanagement import StreamManagement
-from muccore.xmpp import jid
+from muccore.xmpp import carbons, jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, errorReplyOrNone
 from muccore.xmpp.jid import JID
@@ -37,6 +38,14 @@ TIME_SLICE: Final = 0.02
 """Seconds after which the rest waits for the next turn."""
 
 _log = Logger()
+
+
+def _isCopied(stanza: Rendered) -> bool:
+    return (
+        stanza.name == "message"
+        and carbons.isEligible(stanza.element)
+        and not carbons.isPrivateMessage(stanza.element)
+    )
 
 
 class Redelivery:
@@ -68,9 +77,17 @@ class Redelivery:
         ]
         # From then on this session was not sent messages to the bare JID alone (RFC 6121 §8.5.2.1.1).
         shared = max(min(others), since) if others else None
+        copying = [
+            other.carbonsSince
+            for other in self._sessions.forAccount(account.bare).values()
+            if other.carbonsSince is not None
+        ]
+        copied = min(copying) if copying else None
         bare: dict[bytes, bool] = {}
         for stanza, to, earliest in management.unacknowledged():
-            if stanza.name == "presence" or not to or stanza.type == "groupchat":
+            if stanza.name == "presence" or not to or stanza.type == "groupchat" or carbons.isCopy(stanza):
+                continue
+            if copied is not None and earliest > copied and _isCopied(stanza):
                 continue
             if shared is not None and earliest > shared:
                 if to not in bare:

@@ -66,6 +66,7 @@ def _dump(session: Session, until: float) -> bytes:
         "presence": None if session.presence is None else session.presence.tail.decode(),
         "directed": list(session.directed),
         "interested": session.interested,
+        "carbonsSince": session.carbonsSince,
         "management": management.dump(),
     }
     return json.dumps(state).encode()
@@ -106,4 +107,5 @@ def _restore(sessions: Sessions, state: dict[str, Any]) -> Session | None:
     session.presence = None if presence is None else Rendered(b"<presence", presence.encode())
     session.directed = directed
     session.interested = bool(state.get("interested"))
+    session.carbonsSince = state.get("carbonsSince")
     return session

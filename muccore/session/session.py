@@ -40,8 +40,9 @@ class Session:
     """
 
     __slots__ = (
-        "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "directed", "ended", "fullText",
-        "interested", "jid", "language", "management", "presence", "priority", "prioritySince", "stream", "suspended",
+        "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "carbonsSince", "directed", "ended",
+        "fullText", "interested", "jid", "language", "management", "presence", "priority", "prioritySince", "stream",
+        "suspended",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +59,7 @@ class Session:
         self.presence: Rendered | None = None
         self.directed: dict[str, JID] = {}
         self.interested = False
+        self.carbonsSince: float | None = None
         self.ended = False
         self.suspended = False
         self._out: IStream | StreamManagement | None = stream

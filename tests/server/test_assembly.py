@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.config.schema import Settings
+from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
@@ -246,7 +247,7 @@ class ServerComponentsTests(SynchronousTestCase):
         for domain, kinds in zip(made.hosts[0].domains, (
             (
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
-                TimeHandler, DirectInvitationHandler,
+                TimeHandler, DirectInvitationHandler, CarbonsHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

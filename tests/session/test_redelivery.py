@@ -7,9 +7,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.im.carbons import CarbonsHandler
 from muccore.interfaces.filters import CONSUMED, STORE
 from muccore.routing.handler import Handler
 from muccore.session.redelivery import BATCH, TIME_SLICE
+from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from tests.routing.helpers import Client, Server, conditions, xml
 
@@ -84,6 +86,52 @@ class RedeliveryTests(SynchronousTestCase):
             [_, message] = laptop.take()
             self.assertIn('stamp="2001-09-09T01:46:40Z"', message)
             self.assertEqual(self.juliet.take(), [])
+
+    def copying(self) -> Client:
+        """Connect a client that gets copies, and never a message that is addressed to the account."""
+        self.server.add("localhost", CarbonsHandler())
+        laptop = self.connect("laptop", -1)
+        laptop.ask(f"<iq type='set' id='1'><enable xmlns='{ns.CARBONS}'/></iq>")
+        self.server.clock.advance(1)
+        return laptop
+
+    def test_copied(self) -> None:
+        """What another client has got a copy of (XEP-0280) is not sent to it again, whoever it was addressed to."""
+        laptop = self.copying()
+        self.phone.session.management = None
+        self.phone.session.enableManagement(True, None)
+        for to in ("romeo@localhost", "romeo@localhost/phone"):
+            self.send(to)
+        self.assertEqual(len(laptop.take()), 2)
+        laptop.send("<presence/>")
+        laptop.take()
+        self.end()
+        self.assertEqual([each for each in laptop.take() if "hi" in each], [])
+        self.assertEqual(self.juliet.take(), [])
+
+    def test_notCopied(self) -> None:
+        """What is older than its wish for copies, or must not be copied, is sent to it."""
+        self.send("romeo@localhost/phone")
+        laptop = self.copying()
+        self.juliet.send(
+            f"<message type='chat' to='romeo@localhost/phone'><body>hi</body><private xmlns='{ns.CARBONS}'/></message>"
+        )
+        laptop.send("<presence/>")
+        self.assertEqual([each for each in laptop.take() if "hi" in each], [])
+        self.end()
+        self.assertEqual(len([each for each in laptop.take() if "hi" in each]), 2)
+
+    def test_copies(self) -> None:
+        """Copies are not redelivered: who was sent the message has it."""
+        self.server.add("localhost", CarbonsHandler())
+        self.phone.send(f"<iq type='set' id='1'><enable xmlns='{ns.CARBONS}'/></iq>")
+        laptop = self.connect("laptop")
+        self.juliet.send("<message type='chat' to='romeo@localhost/laptop'><body>hi</body></message>")
+        self.assertIn(b"hi", self.phone.stream.data)
+        laptop.take()
+        self.end()
+        self.assertEqual([each for each in laptop.take() if "hi" in each], [])
+        self.assertEqual(self.juliet.take(), [])
 
     def test_bounced(self) -> None:
         """Without another resource it is returned with C{service-unavailable}, as is an IQ."""
