@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.logger import LogEvent, eventAsText, globalLogPublisher
+from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.log.logger import Logger
@@ -84,9 +84,9 @@ class Logged:
     """
 
     def __init__(self, test: SynchronousTestCase) -> None:
-        """@param test: at its end the log's threshold is again what it was."""
+        """@param test: its log has what is info and above; at its end the threshold is again what it was."""
         self.events: list[LogEvent] = []
-        test.patch(Logger, "threshold", Logger.threshold)
+        test.patch(Logger, "threshold", LogLevel.info)
         globalLogPublisher.addObserver(self.events.append)
         test.addCleanup(globalLogPublisher.removeObserver, self.events.append)
 

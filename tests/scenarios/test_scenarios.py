@@ -34,7 +34,9 @@ class ScenarioTests(TestCase):
 
     async def setUp(self) -> None:
         """Start a server."""
-        self.server = await startServer(reactor, http={"listen": "tcp:0:interface=127.0.0.1"})
+        # All scenarios together create more rooms than one user may in a minute.
+        options = {"rooms_per_minute": "0"}
+        self.server = await startServer(reactor, http={"listen": "tcp:0:interface=127.0.0.1"}, muc=options)
         self.addCleanup(self.server.stop)
 
     async def test_commands(self) -> None:

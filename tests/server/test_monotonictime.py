@@ -73,6 +73,8 @@ class MonotonicTests(SynchronousTestCase):
         class Transport:
             """Notes its flush."""
 
+            TLS = False
+
             def flush(self) -> None:
                 case.called.append("flush")
 

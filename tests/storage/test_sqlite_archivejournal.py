@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.interfaces import ArchiveItem, ArchiveQuery, ItemExists, StoreUnavailable
+from muccore.log.logger import Logger
 from muccore.storage.sqlite import archive as archiveModule
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.archivejournal import FILES, HEADER, ArchiveJournal, decodeCalls, encodeCall
@@ -76,6 +77,7 @@ class JournalTests(SynchronousTestCase):
         """Open a journal."""
         self.path = FilePath(self.mktemp()).path
         self.journal = self.opened()
+        self.patch(Logger, "threshold", LogLevel.info)
         self.log: list[Any] = []
         globalLogPublisher.addObserver(self.log.append)
         self.addCleanup(globalLogPublisher.removeObserver, self.log.append)
