@@ -15,6 +15,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.floor import command, programs
+from benchmarks.floor.peers import Prosody, isInstalled
 from benchmarks.floor.programs import CannotCompile, Floor, compilePrograms, runLoad
 
 
@@ -26,8 +27,8 @@ def compiled() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
-class ProgramsTests(SynchronousTestCase):
-    """The C programs."""
+class CompiledTestCase(SynchronousTestCase):
+    """Needs the C programs."""
 
     def setUp(self) -> None:
         """Compile them, or skip these tests where that is impossible."""
@@ -35,6 +36,9 @@ class ProgramsTests(SynchronousTestCase):
             self.folder = Path(compiled().name)
         except CannotCompile as e:
             raise SkipTest(str(e)) from None
+
+class ProgramsTests(CompiledTestCase):
+    """The C programs."""
 
     def test_everythingIsDelivered(self) -> None:
         """The floor logs everybody in, and delivers every message to every occupant, in both ways."""
@@ -59,6 +63,20 @@ class ProgramsTests(SynchronousTestCase):
             address = floor.address
         failed = self.assertRaises(BenchmarkFailed, runLoad, self.folder, address, [], False, ("--users", "3"))
         self.assertIn('"error": "login"', str(failed))
+
+
+class ProsodyTests(CompiledTestCase):
+    """Prosody, where it is installed."""
+
+    def test_everythingIsDelivered(self) -> None:
+        """It logs everybody in, and delivers every message to every occupant."""
+        if not isInstalled("prosody"):
+            raise SkipTest("Prosody is not installed")
+        for tls in (False, True):
+            with Prosody(tls) as prosody:
+                options = ("--users", "12", "--rooms", "2", "--senders", "3", "--messages", "5")
+                found = runLoad(self.folder, prosody.address, prosody.pids, tls, options)
+            self.assertEqual((found["deliveries"], found["dead"]), (2 * 3 * 5 * 6, 0))
 
 
 def cell(each: float, joined: float, *ours: float) -> dict[str, list[float]]:
@@ -120,6 +138,18 @@ class CommandTests(SynchronousTestCase):
         self.patch(command, "compilePrograms", lambda folder: None)
         self.patch(command, "measure", measure)
         self.assertEqual(self.main(), (1, "", "benchmarks.floor: no luck\n"))
+
+    def test_peers(self) -> None:
+        """Peers that are not installed are left out, with a word; the others are compared, first."""
+        errors = io.StringIO()
+        self.patch(command, "isInstalled", lambda name: False)
+        with contextlib.redirect_stderr(errors):
+            chosen = command.options(["--against", "prosody"])
+        self.assertEqual(chosen.against, [])
+        self.assertIn("prosody is not installed", errors.getvalue())
+        self.patch(command, "isInstalled", lambda name: True)
+        chosen = command.options(["--against", "prosody", "--against", "prosody"])
+        self.assertEqual(list(command.servers(Path(), 20, True, chosen.against))[:2], ["prosody", command.EACH])
 
     def test_turns(self) -> None:
         """All servers take turns with each workload; a server of its own for each."""

@@ -12,11 +12,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.command import allowFiles, positiveNumber
 from benchmarks.failure import BenchmarkFailed
+from benchmarks.floor.peers import PEERS, isInstalled
 from benchmarks.floor.programs import CannotCompile, Floor, compilePrograms, runLoad
 from benchmarks.server import Equipment, Server
 
@@ -90,9 +92,10 @@ Figures = dict[tuple[str, str, str], dict[str, list[float]]]
 """By security, workload and row: by server, one figure for each turn."""
 
 
-def servers(folder: Path, users: int, tls: bool) -> dict[str, Start]:
+def servers(folder: Path, users: int, tls: bool, peers: Sequence[str] = ()) -> dict[str, Start]:
     """What is compared, by name."""
     return {
+        **{name: partial(PEERS[name], tls) for name in peers},
         EACH: lambda: Floor(folder, False, tls),
         JOINED: lambda: Floor(folder, True, tls),
         OURS: lambda: Ours(Equipment(True, tls, "memory", users)),
@@ -105,7 +108,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> Figures:
     securities = ("plain", "TLS") if chosen.security == "both" else ("TLS" if chosen.security == "tls" else "plain",)
     for _ in range(chosen.turns):
         for security in securities:
-            starts = servers(folder, chosen.users, security == "TLS")
+            starts = servers(folder, chosen.users, security == "TLS", chosen.against)
             for workload in workloads(chosen.users, chosen.seconds):
                 for name, start in starts.items():
                     with start() as server:
@@ -153,10 +156,15 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--turns", type=positiveNumber, default=3, help="runs of everything (default: 3)")
     parser.add_argument("--seconds", type=positiveNumber, default=5, help="of the steady load (default: 5)")
     parser.add_argument("--security", choices=("plain", "tls", "both"), default="both", help="STARTTLS or none")
+    parser.add_argument("--against", choices=PEERS, action="append", default=[], help="another server, if installed")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     chosen = parser.parse_args(argv)
     if not allowFiles(chosen.users):
         parser.error(f"{chosen.users} clients need as many open files; this system allows fewer (ulimit -Hn)")
+    for name in chosen.against:
+        if not isInstalled(name):
+            print(f"benchmarks.floor: {name} is not installed, and left out", file=sys.stderr)
+    chosen.against = list(filter(isInstalled, dict.fromkeys(chosen.against)))
     return chosen
 
 

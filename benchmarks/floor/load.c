@@ -42,7 +42,7 @@ struct conn {
 	SSL *ssl;
 	char *in, *out;
 	size_t in_len, in_cap, out_len, out_cap;
-	int sent, sender, inflight, want_write;
+	int sent, sender, creator, inflight, want_write;
 	long presences, messages;
 };
 
@@ -206,9 +206,10 @@ static void on_data(struct conn *c)
 		if (!has(c, "<jid>")) { die(c, "bind"); return; }
 		clear(c); c->st = READY; n_ready++; return;
 	case JOINING:
-		if (has(c, "code='110'") || has(c, "code=\"110\"")) { clear(c); c->st = JOINED; n_joined++; return; }
+		/* who creates a room has entered when it is unlocked */
+		if (c->creator ? has(c, "id='o'") || has(c, "id=\"o\"") : has(c, "code='110'") || has(c, "code=\"110\"")) { clear(c); c->st = JOINED; n_joined++; return; }
 		if (has(c, "type='error'") || has(c, "type=\"error\"")) { die(c, "join"); return; }
-		if (c->in_len > 64) { memmove(c->in, c->in + c->in_len - 64, 64); c->in_len = 64; }
+		if (c->in_len > 256) { memmove(c->in, c->in + c->in_len - 256, 256); c->in_len = 256; }
 		return;
 	case JOINED: scan_messages(c); return;
 	default: clear(c); return;
@@ -287,9 +288,9 @@ int main(int argc, char **argv)
 		while (n_joined + n_dead < users && now() - t0 < timeout_s) {
 			int limit = n_joined < creators ? creators : users;
 			while (next < limit && next - n_joined - n_dead < concurrency) {
-				struct conn *c = &conns[next++]; c->st = JOINING;
+				struct conn *c = &conns[next++]; c->st = JOINING; c->creator = next <= creators;
 				say(c, "<presence to='%s%d@%s/n%d'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>", roomname, c->room, muc, c->user);
-				if (next <= creators) say(c, "<iq type='set' id='o' to='%s%d@%s'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>", roomname, c->room, muc);
+				if (c->creator) say(c, "<iq type='set' id='o' to='%s%d@%s'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>", roomname, c->room, muc);
 			}
 			poll_once(100);
 		}

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.server import ENDING, STARTING
@@ -49,9 +49,9 @@ def compilePrograms(folder: Path) -> None:
             )
 
 
-class Floor:
+class Program:
     """
-    The floor program, running inside C{with}.
+    A server to compare with, running inside C{with}.
 
     @ivar address: its host and port.
     @ivar pids: its process.
@@ -60,30 +60,33 @@ class Floor:
     address: tuple[str, int]
     pids: Sequence[int]
 
-    def __init__(self, folder: Path, joined: bool, tls: bool) -> None:
-        """
-        @param folder: of the programs.
-        @param joined: send what one turn writes to a client together, not each stanza at once.
-        """
-        self._folder = folder
-        self._how = "joined" if joined else "each"
-        self._tls = tls
+    def __init__(self, tls: bool) -> None:
+        """@param tls: require TLS; the certificate and key are C{server.crt} and C{server.key} in its folder."""
+        self.tls = tls
 
-    def __enter__(self) -> Floor:
-        self._files = tempfile.TemporaryDirectory(prefix="muccore-floor-")
+    def command(self, folder: Path, port: int) -> list[str]:
+        """
+        The command to run it in the foreground, on loopback.
+
+        @param folder: a new folder for its files, in which it is run.
+        """
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="muccore-floor-")
         try:
-            files: list[str] = []
-            if self._tls:
-                files = [f"{self._files.name}/server.{end}" for end in ("crt", "key")]
-                selfSigned(["localhost"], *files)
-            # Bound but not listening: no other program gets this port, and the floor can listen on it.
+            folder = Path(self._folder.name)
+            selfSigned(["localhost"], str(folder / "server.crt"), str(folder / "server.key"))
+            # Bound but not listening: no other program gets this port, and the server can listen on it.
             with socket.socket() as keeper:
                 keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 keeper.bind(("127.0.0.1", 0))
                 self.address = keeper.getsockname()
-                self._process = subprocess.Popen(
-                    [str(self._folder / "floor"), str(self.address[1]), self._how, *files], stdin=subprocess.DEVNULL
-                )
+                command = self.command(folder, self.address[1])
+                with (folder / "output").open("wb") as output:
+                    self._process = subprocess.Popen(
+                        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                    )
                 self.pids = [self._process.pid]
                 try:
                     self._awaitService()
@@ -91,29 +94,52 @@ class Floor:
                     self._end()
                     raise
         except BaseException:
-            self._files.cleanup()
+            self._folder.cleanup()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end()
-        self._files.cleanup()
+        self._folder.cleanup()
 
     def _awaitService(self) -> None:
         end = time.monotonic() + STARTING
         while time.monotonic() < end:
             if self._process.poll() is not None:
-                raise BenchmarkFailed(f"the floor program ended with status {self._process.returncode}")
+                output = Path(self._folder.name, "output").read_text(encoding="utf-8", errors="replace")
+                name = type(self).__name__.lower()
+                raise BenchmarkFailed(f"{name} ended with status {self._process.returncode}: {output[-_SHOWN:]}")
             try:
                 socket.create_connection(self.address, timeout=1).close()
                 return
             except OSError:
                 time.sleep(0.01)
-        raise BenchmarkFailed("the floor program does not listen")
+        raise BenchmarkFailed(f"{type(self).__name__.lower()} does not listen")
 
     def _end(self) -> None:
         self._process.terminate()
-        self._process.wait(ENDING)
+        try:
+            self._process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Floor(Program):
+    """The floor program."""
+
+    def __init__(self, programs: Path, joined: bool, tls: bool) -> None:
+        """
+        @param programs: the folder of the programs.
+        @param joined: send what one turn writes to a client together, not each stanza at once.
+        """
+        super().__init__(tls)
+        self._program = programs / "floor"
+        self._how = "joined" if joined else "each"
+
+    def command(self, folder: Path, port: int) -> list[str]:
+        """See L{Program.command}."""
+        return [str(self._program), str(port), self._how, *(["server.crt", "server.key"] if self.tls else [])]
 
 
 def runLoad(
