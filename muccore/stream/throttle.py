@@ -6,7 +6,8 @@ Throttling of password guessing, by address and by account.
 Theory of operation
 ===================
 
-Every password check goes through L{LoginThrottle.attempt}, which delays it. A right password costs nothing.
+Every password check goes through L{LoginThrottle.attempt}, which delays it. A right password costs nothing. Then it
+goes through a L{CheckQueue<muccore.stream.checkqueue>}, those from exempt networks too.
 
   - An address (a /64 of IPv6) has a L{TokenBucket}. A check takes its price from the bucket when it begins, and returns
     it unless the password was wrong; without enough tokens it waits in a queue. So the number of connections makes no
@@ -20,15 +21,15 @@ The tables of addresses and accounts are limited; the least recently used entry 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 
 from muccore.net.limits import LOOPBACK, Networks, TokenBucket, addressKey
+from muccore.stream.checkqueue import QUEUE_LIMIT, CheckQueue, lookUp, queueFull
 from muccore.stream.sasl.exchange import Attempt, Check, Success, WrongCredentials
 
 FREE: Final = 10
@@ -52,12 +53,7 @@ ACCOUNT_RATE: Final = 0.1
 ACCOUNT_DELAY: Final = 5.0
 """Longest delay because of an account, in seconds. Each wrong password adds one second."""
 
-TABLE_LIMIT: Final = 10_000
-"""Limit for the addresses, and for the accounts, in the tables."""
-
 _NEGLIGIBLE: Final = 1e-6
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 class _Address:
@@ -85,9 +81,11 @@ class _Address:
         return self.price == 1.0 and not self.running and not self.waiting
 
     async def admit(self) -> float:
-        """Wait until a check may begin; return its price, for L{release}."""
+        """Wait until a check may begin; return its price, for L{release}. Raises L{queueFull}."""
         if not self.waiting and not self._take():
             return self.price
+        if len(self.waiting) >= QUEUE_LIMIT:
+            raise queueFull()
         admitted: Deferred[float] = Deferred(self._cancelled)
         self.waiting[admitted] = None
         self._wake()
@@ -155,6 +153,7 @@ class LoginThrottle:
         self.exempt = exempt
         self.accountDelay = ACCOUNT_DELAY
         self._clock = clock
+        self._queue = CheckQueue()
         self._addresses: dict[str, _Address] = {}
         # By hash of the name, whose length clients choose; a collision is harmless.
         self._accounts: dict[int, TokenBucket] = {}
@@ -168,21 +167,22 @@ class LoginThrottle:
         Check a password, possibly after a delay.
 
         @param jid: the account, with the user name as sent if that is invalid.
+        @raise SASLFailure: C{temporary-auth-failure} if too many wait already.
         """
+        key = addressKey(host)
         if host in self.exempt:
-            return await check()
+            return await self._queue.run(key, check)
         account = hash(jid)
         bucket = self._accounts.get(account)
         if bucket is not None:
             delay = min(self.accountDelay, bucket.take(0) * ACCOUNT_RATE)
             if delay >= _NEGLIGIBLE:
                 await deferLater(self._clock, delay)
-        key = addressKey(host)
-        address = _lookUp(self._addresses, key, lambda: _Address(self._clock))
+        address = lookUp(self._addresses, key, lambda: _Address(self._clock))
         price = await address.admit()
         wrong = False
         try:
-            return await check()
+            return await self._queue.run(key, check)
         except WrongCredentials:
             wrong = True
             self._countWrong(account)
@@ -193,15 +193,6 @@ class LoginThrottle:
                 del self._addresses[key]
 
     def _countWrong(self, account: int) -> None:
-        bucket = _lookUp(self._accounts, account, lambda: TokenBucket(ACCOUNT_RATE, FREE, self._clock.seconds))
+        bucket = lookUp(self._accounts, account, lambda: TokenBucket(ACCOUNT_RATE, FREE, self._clock.seconds))
         if bucket.take(0) * ACCOUNT_RATE < ACCOUNT_DELAY:
             bucket.take(1)
-
-
-def _lookUp(table: dict[_K, _V], key: _K, make: Callable[[], _V]) -> _V:
-    """Look up or create an entry of a limited table, and make it the most recently used one."""
-    found = table.pop(key, None)
-    table[key] = found = make() if found is None else found
-    if len(table) > TABLE_LIMIT:
-        del table[next(iter(table))]
-    return found

@@ -11,8 +11,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.net.limits import Networks
-from muccore.stream.sasl.exchange import Success, WrongCredentials
-from muccore.stream.throttle import ACCOUNT_DELAY, FREE, HIGHEST_PRICE, TABLE_LIMIT, LoginThrottle
+from muccore.stream.checkqueue import CONCURRENT, QUEUE_LIMIT, TABLE_LIMIT
+from muccore.stream.sasl.exchange import SASLFailure, Success, WrongCredentials
+from muccore.stream.throttle import ACCOUNT_DELAY, FREE, HIGHEST_PRICE, LoginThrottle
 
 ATTACKER = "192.0.2.1"
 OWNER = "198.51.100.7"
@@ -107,7 +108,7 @@ class ThrottleTests(SynchronousTestCase):
             return await checking[-1]
 
         done = [Deferred.fromCoroutine(self.throttle.attempt(OWNER, "romeo", check)) for _ in range(50)]
-        self.assertEqual(len(checking), FREE)
+        self.assertEqual(len(checking), CONCURRENT)
         for at in range(50):
             checking[at].callback(Success("romeo"))
         for outcome in done:
@@ -115,14 +116,16 @@ class ThrottleTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_longQueue(self) -> None:
-        """Thousands of queued checks run without recursion."""
+        """As many checks as may wait run without recursion; more are refused at once."""
         held: Deferred[Success] = Deferred()
 
         async def check() -> Success:
             return await held
 
         first = [Deferred.fromCoroutine(self.throttle.attempt(OWNER, "romeo", check)) for _ in range(FREE)]
-        waiting = [self.attempt(OWNER, right=True) for _ in range(5000)]
+        waiting = [self.attempt(OWNER, right=True) for _ in range(QUEUE_LIMIT)]
+        refused = self.failureResultOf(self.attempt(OWNER, right=True), SASLFailure)
+        self.assertEqual(refused.value.condition, "temporary-auth-failure")
         held.callback(Success("romeo"))
         for outcome in first + waiting:
             self.successResultOf(outcome)
