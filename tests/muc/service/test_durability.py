@@ -203,7 +203,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.sessions[name].client.dropConnection()
         old = self.sessions[name]
         # If its place is held, that goes on.
-        self.sessions[name] = SessionView(self.server.client(f"{name}@localhost/a"), old if old.killed else None)
+        view = self.sessions[name] = SessionView(self.server.client(f"{name}@localhost/a"), old if old.killed else None)
+        # Its join may be waiting still, and is answered to whoever has its JID then.
+        view.joining = old.killed and old.joining
 
     @rule(name=user)
     def speaks(self, name: str) -> None:
