@@ -60,6 +60,12 @@ class ISession(IRoute):
         @param by: the address of the entity that refuses, if it is not the one addressed.
         """
 
+    def setActive(active: bool) -> None:
+        """
+        Note whether somebody is using the client (XEP-0352). While nobody is, it is sent presence and chat states
+        later; at the latest when somebody is again, or when its stream is lost.
+        """
+
     def enableManagement(resumable: bool, maximum: int | None) -> IStreamManagement:
         """
         Enable stream management (XEP-0198), once.

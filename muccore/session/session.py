@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISession, IStream, IUserDomain
+from muccore.session.clientstate import HeldStanzas, Out
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorReplyOrNone
@@ -62,7 +63,7 @@ class Session:
         self.carbonsSince: float | None = None
         self.ended = False
         self.suspended = False
-        self._out: IStream | StreamManagement | None = stream
+        self._out: Out | None = stream
         self._sessions = sessions
         self._router = router
         self._domain = domain
@@ -166,13 +167,28 @@ class Session:
 
     def attachManagement(self, management: StreamManagement) -> None:
         """Give everything from now on to stream management."""
-        self._out = self.management = management
+        self.management = management
+        if isinstance(self._out, HeldStanzas):
+            self._out.out = management
+        else:
+            self._out = management
+
+    def setActive(self, active: bool) -> None:
+        """See L{ISession.setActive}."""
+        out = self._out
+        if isinstance(out, HeldStanzas):
+            if active:
+                self._out = out.out
+                out.flush()
+        elif not active and out is not None:
+            self._out = HeldStanzas(out)
 
     def freeze(self) -> None:
         """
         Take the session out of the registry, with everything as it is: it was saved. Its stream does not concern it any
         more. L{thaw} undoes it.
         """
+        self.setActive(True)
         self.ended = True
         self.stream = self._out = None
         self._sessions.remove(self)
@@ -191,6 +207,8 @@ class Session:
         self.stream = None
         if self.management is not None:
             self.management.detach()
+            # What it was not sent is for the next stream, on which a client is active (XEP-0352 §5.2).
+            self.setActive(True)
             if not final and self._sessions.resumptions.hold(self):
                 return True
         self.end()
@@ -201,6 +219,7 @@ class Session:
         if self.ended:
             return
         self.ended = True
+        self.setActive(True)
         management, priority, since = self.management, self.priority, self.prioritySince
         if self.stream is not None and management is not None:
             management.detach()

@@ -20,6 +20,7 @@ from muccore.interfaces.handlers import InvalidHandler
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.stream.binding import ResourceBinding, SessionRequest
+from muccore.stream.clientstate import ClientStateFeature
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl.profile import SASLProfile
 from muccore.stream.starttls import OFF, REQUIRED, StartTLS
@@ -39,7 +40,12 @@ _ID_BYTES: Final = 12
 _RANDOM_BYTES: Final = 64 * _ID_BYTES
 """Bytes that are requested from the kernel at once."""
 
-BINDING_FEATURES: Final[tuple[Any, ...]] = (ResourceBinding(), SessionRequest(), StreamManagementFeature())
+BINDING_FEATURES: Final[tuple[Any, ...]] = (
+    ResourceBinding(),
+    SessionRequest(),
+    StreamManagementFeature(),
+    ClientStateFeature(),
+)
 """The features of the server itself that are offered after the log-in, the same for all configurations."""
 
 Nonza = Callable[[ISession, Element], Any]

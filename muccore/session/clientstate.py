@@ -1,0 +1,99 @@
+# -*- test-case-name: tests.session.test_clientstate -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What an inactive client (XEP-0352) is sent later: presence, of each sender the latest one, and chat states.
+
+Everything else is sent at once, with all that was held before it, so that nothing overtakes anything (RFC 6120 §10.1).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Protocol
+
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import Rendered
+
+COUNT_LIMIT: Final = 500
+"""Stanzas that are held; more are sent, all together."""
+
+SIZE_LIMIT: Final = 128 * 1024
+"""Their bytes."""
+
+_FROM: Final = re.compile(rb" from='([^']*)'")
+_OWN: Final = b"code='110'"
+_BODY: Final = b"<body"
+_CHAT_STATES: Final = ns.CHAT_STATES.encode()
+_BESIDES: Final = frozenset([ns.CHAT_STATES, ns.HINTS, ns.STANZA_ID, ns.OCCUPANT_ID, ns.DELAY])
+"""What a message that is a mere chat state may have, besides a thread."""
+
+
+class Out(Protocol):
+    """What stanzas are sent to: a stream or its stream management."""
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
+        """See L{IStream.send<muccore.interfaces.IStream.send>}."""
+
+
+class HeldStanzas:
+    """Stands between a session and what it sends to."""
+
+    __slots__ = ("_held", "_size", "out")
+
+    def __init__(self, out: Out) -> None:
+        self.out = out
+        self._held: dict[bytes, tuple[Rendered, bytes]] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def send(self, stanza: Rendered, to: bytes) -> None:
+        """Send a stanza, or hold it; see L{Out.send}."""
+        key = _keyOf(stanza)
+        if key is None:
+            self.flush()
+            self.out.send(stanza, to)
+            return
+        old = self._held.pop(key, None)
+        if old is not None:
+            self._size -= len(old[0].tail)
+        # Again: after those that came in the meantime.
+        self._held[key] = stanza, to
+        self._size += len(stanza.tail)
+        if len(self._held) > COUNT_LIMIT or self._size > SIZE_LIMIT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is held."""
+        held, self._held, self._size = self._held, {}, 0
+        for stanza, to in held.values():
+            self.out.send(stanza, to)
+
+
+def _keyOf(stanza: Rendered) -> bytes | None:
+    """What a stanza that can wait replaces; C{None} if it cannot."""
+    tail = stanza.tail
+    if stanza.name == "presence":
+        # What concerns the user cannot: that they have been removed from a room, say (XEP-0045 §15.6).
+        if stanza.type not in (None, "unavailable") or _OWN in tail:
+            return None
+    elif stanza.name != "message" or _CHAT_STATES not in tail or _BODY in tail or not _isChatState(stanza.element):
+        return None
+    sender = _FROM.search(tail, 0, tail.index(b">"))
+    return None if sender is None else stanza.head + sender[1]
+
+
+def _isChatState(message: Element) -> bool:
+    """Whether a message, or the one of which it is a copy (XEP-0280), is a mere chat state."""
+    if message.attributes.get("type") == "error":
+        return False
+    for child in message.childElements():
+        if child.uri == ns.CARBONS and child.name in ("sent", "received"):
+            forwarded = child.child("forwarded", ns.FORWARD)
+            inside = None if forwarded is None else forwarded.child("message", ns.CLIENT)
+            return inside is not None and _isChatState(inside)
+        if child.uri not in _BESIDES and (child.uri, child.name) != (ns.CLIENT, "thread"):
+            return False
+    return True
