@@ -67,6 +67,14 @@ class Rosters:
         entry = self._entries.get(account)
         return None if entry is None or entry.lock.locked else entry.roster
 
+    def isContact(self, account: str, other: str) -> bool:
+        """
+        Whether the roster of an account has somebody, by bare JIDs, as far as it is in memory: that of who is available
+        is.
+        """
+        entry = self._entries.get(account)
+        return entry is not None and entry.roster is not None and entry.roster.item(other).listed
+
     def change(self, account: str, plan: Plan) -> Deferred[Any]:
         """
         Change a roster, or only look at it, after all that was requested before.

@@ -57,7 +57,8 @@ class HostHandlers:
             self._stores["audit"] = stores.audit
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
-        invitations = InvitationPolicy(reactor.seconds)
+        rosters = Rosters(stores.rosters, self._isOnline)
+        invitations = InvitationPolicy(reactor.seconds, rosters.isContact)
         self.muc = {
             service: MUCHandler(
                 stores.rooms, options, archive=stores.archive, audit=stores.audit, occupants=stores.occupants,
@@ -68,7 +69,6 @@ class HostHandlers:
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
         self.components: Callable[[], Iterable[str]] = tuple
         self._suffix = f".{host.domain}"
-        rosters = Rosters(stores.rosters, self._isOnline)
         self.presence = PresenceHandler(settings.limits.directedPresences, rosters)
         self.roster = RosterHandler(rosters, self.presence, settings.limits.rosterItems)
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))

@@ -26,6 +26,7 @@ from muccore.im.userdomain import UserDomain
 from muccore.interfaces import HandlerContext, IArchiveStore, IAuditStore, IOccupantStore, IRoomStore, IStream
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.extension import RoomExtension
+from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.services.disco import DiscoInfoHandler
@@ -129,7 +130,10 @@ class InMemoryServer:
         PresenceHandler(LIMITS.directedPresences, self.rosters).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
         settings = defaultOptions(archiving=archive is not None, **options)
-        self.muc = MUCHandler(self.store, settings, extensions, archive, audit, self.occupants)
+        self.muc = MUCHandler(
+            self.store, settings, extensions, archive, audit, self.occupants,
+            InvitationPolicy(self.clock.seconds, self.rosters.isContact),
+        )  # fmt: skip
         self.muc.extendRooms(roomHandlers)
         self.muc.setHandlerParent(self.rooms)
         for handler in roomHandlers:

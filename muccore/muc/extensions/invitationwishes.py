@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.muc.extensions.test_invitationwishes -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-An ad-hoc command of the service by which users choose whether strangers may invite them to rooms: those with whom they
-are in no room at the time, and to rooms in which they have no affiliation.
+An ad-hoc command of the service by which users choose whether strangers may invite them to rooms: those who are not in
+their roster and with whom they are in no room at the time, and to rooms in which they have no affiliation.
 
 What they choose holds for invitations by rooms and by users, at all services of the host, and is stored. Who invites
 is answered as if nobody were there, so that nobody learns who has chosen what.
@@ -29,7 +29,7 @@ NODE: Final = "urn:x-muccore:invitations"
 NAME: Final = "refuse-invitations"
 """The name under which it is stored who wants none from strangers."""
 
-_STRANGERS: Final = Field("boolean", "strangers", "Accept invitations from users who share no room with you")
+_STRANGERS: Final = Field("boolean", "strangers", "Accept invitations from strangers")
 
 
 class ChooseInvitations(Command[RoomHandler]):
@@ -44,7 +44,10 @@ class ChooseInvitations(Command[RoomHandler]):
     def form(self, request: CommandRequest[RoomHandler], stage: int) -> CommandForm:
         """Ask for the wish."""
         refusing = request.requester.bare in request.subject.invitations.refusing
-        instructions = ["What you choose holds in all rooms. Members of a room are invited to it in any case."]
+        instructions = [
+            "Strangers are those who are not among your contacts and share no room with you.",
+            "What you choose holds in all rooms. Members of a room are invited to it in any case.",
+        ]
         return CommandForm(NODE, [(_STRANGERS, not refusing)], self.name, instructions)
 
     def carryOut(self, request: CommandRequest[RoomHandler]) -> Deferred[Completed]:
@@ -58,7 +61,7 @@ class ChooseInvitations(Command[RoomHandler]):
                 refusing.discard(user)
                 return Completed(note="Everybody may invite you to rooms.")
             refusing.add(user)
-            return Completed(note="Only users who share a room with you may invite you to rooms.")
+            return Completed(note="Only contacts, and users who share a room with you, may invite you to rooms.")
 
         writing: Deferred[Any] = service.rooms.store.setPreference(NAME, user, None if wanted else True)
         return writing.addCallbacks(stored, storeFailed)

@@ -45,8 +45,14 @@ class InvitationPolicy:
     @ivar refusing: the users who want no invitations from strangers, by bare JID.
     """
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
-        """@param seconds: returns the time, in seconds."""
+    def __init__(
+        self, seconds: Callable[[], float], isContact: Callable[[str, str], bool] = lambda user, other: False
+    ) -> None:
+        """
+        @param seconds: returns the time, in seconds.
+        @param isContact: whether a user has another one in their roster, by bare JIDs.
+        """
+        self._isContact = isContact
         self.services: dict[str, Mapping[str, Room]] = {}
         self.refusing: set[str] = set()
         self._seconds = seconds
@@ -88,13 +94,15 @@ class InvitationPolicy:
 
     def refusedBy(self, inviter: str, invited: Collection[str], room: Room | None = None) -> set[str]:
         """
-        Those among users who want no invitations from somebody: a stranger, with whom they are in no room.
+        Those among users who want no invitations from somebody: a stranger, who is no contact of theirs, and with whom
+        they are in no room.
 
         @param inviter: a bare JID.
         @param invited: bare JIDs of users.
         @param room: where they are invited to; who has an affiliation there knows the room.
         """
         wishing = self.refusing.intersection(invited)
+        wishing = {user for user in wishing if not self._isContact(user, inviter)}
         if room is not None:
             wishing = {user for user in wishing if room.affiliations.get(parse(user)) <= Affiliation.NONE}
         if not wishing:

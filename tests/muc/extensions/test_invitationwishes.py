@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from muccore.im.accountroster import AccountRoster
+from muccore.im.rosters import PlannedChange
+from muccore.interfaces import RosterItem
 from muccore.muc.extensions.invitationwishes import NODE
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
@@ -12,6 +16,10 @@ from muccore.xmpp import ns
 from tests.muc.muchelpers import HOST, ROOM, RoomTestCase, affiliation, execute, form, leave, sendIQ, values
 
 OTHER = f"other@{HOST}"
+
+
+def _returning(planned: PlannedChange, roster: AccountRoster) -> PlannedChange:
+    return planned
 
 
 class WishTests(RoomTestCase):
@@ -69,13 +77,22 @@ class WishTests(RoomTestCase):
     def test_chosen(self) -> None:
         """Strangers do not get through to who has chosen that, until they choose otherwise; others are invited."""
         self.assertInvitable(self.juliet)
-        note = "Only users who share a room with you may invite you to rooms."
+        note = "Only contacts, and users who share a room with you, may invite you to rooms."
         self.assertEqual(self.choose(self.juliet, False), note)
         self.assertRefused()
         self.assertInvitable(self.paris)
         self.romeo.sends("<message to='juliet@localhost'><body>Hello</body></message>")
         self.assertReceived(self.juliet, "a normal body:Hello")
         self.assertEqual(self.choose(self.juliet, True), "Everybody may invite you to rooms.")
+        self.assertInvitable(self.juliet)
+
+    def test_contact(self) -> None:
+        """Who is in their roster is no stranger; to be in the roster of the one who invites is not enough."""
+        self.choose(self.juliet, False)
+        for account, contact in (("romeo@localhost", "juliet@localhost"), ("juliet@localhost", "romeo@localhost")):
+            self.assertRefused()
+            planned = PlannedChange({contact: RosterItem()}, lambda: None)
+            self.successResultOf(self.server.rosters.change(account, partial(_returning, planned)))
         self.assertInvitable(self.juliet)
 
     def test_sharedRoom(self) -> None:
