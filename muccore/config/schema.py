@@ -165,6 +165,12 @@ class StorageSection:
         "",
         "Where the contacts of users and their subscriptions are. By default it is where rooms are.",
     )
+    userdata: str = _option(
+        StoreType("userdata", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        "",
+        "Where it is kept what users store on the server: bookmarks and other private data, vCards, block lists. By "
+        "default it is where the accounts of each domain are, or where rooms are if it cannot be there.",
+    )
 
 
 @dataclass(frozen=True)

@@ -48,15 +48,16 @@ from muccore.interfaces.sessions import (
 )
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
+from muccore.interfaces.userdata import DataTooLarge, IUserDataStore
 
 __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
-    "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "FoundRooms",
-    "HandlerContext", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent", "IDestination",
-    "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore", "IRoomStore", "IRosterStore", "IRoute",
-    "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
-    "IStreamFeature", "IStreamManagement", "IUserDomain", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser",
-    "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
-    "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject",
-    "Tombstone", "UserExists",
+    "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "DataTooLarge",
+    "FoundRooms", "HandlerContext", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
+    "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore", "IRoomStore", "IRosterStore",
+    "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory",
+    "IStream", "IStreamFeature", "IStreamManagement", "IUserDataStore", "IUserDomain", "InvalidOption",
+    "ItemExists", "NoSuchItem", "NoSuchUser", "Offering", "Place", "PublicRooms", "QueryRefused",
+    "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew",
+    "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserExists",
 ]

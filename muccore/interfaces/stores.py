@@ -58,8 +58,8 @@ class IStoreFactory(IPlugin):
 
     kind = Attribute(
         "C{'accounts'} (the stores provide L{IAuthBackend}), C{'rooms'} (L{IRoomStore}), C{'occupants'} "
-        "(L{IOccupantStore}), C{'archive'} (L{IArchiveStore}), C{'audit'} (L{IAuditStore}) or C{'rosters'} "
-        "(L{IRosterStore})."
+        "(L{IOccupantStore}), C{'archive'} (L{IArchiveStore}), C{'audit'} (L{IAuditStore}), C{'rosters'} "
+        "(L{IRosterStore}) or C{'userdata'} (L{IUserDataStore})."
     )
     scheme = Attribute("The word before the colon.")
     help = Attribute("One line: what the argument means.")

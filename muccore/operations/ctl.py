@@ -28,7 +28,7 @@ from muccore.config.errors import ConfigError
 from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
-from muccore.interfaces import IAccountStore, NoSuchUser, StoreError, UserExists
+from muccore.interfaces import IAccountStore, IStore, NoSuchUser, StoreError, UserExists
 from muccore.operations import audit, usage
 from muccore.operations.refused import Refused
 from muccore.server.stores import ServerStores
@@ -59,7 +59,8 @@ class Operation:
     @ivar arguments: the arguments of C{function} after the store, in order.
     @ivar function: performs it and returns lines of output.
     @ivar check: raises what C{function} would if it cannot be done; called before asking for a password.
-    @ivar removes: whether everything else that is kept of the account goes as well.
+    @ivar removes: whether everything else that is kept of the account goes as well, and first: so what fails in between
+        can be repeated.
     """
 
     name: str
@@ -119,9 +120,10 @@ OPERATIONS: Final = (
     Operation("passwd", "change the password of an account", (USER, PASSWORD), _setPassword, _checkExisting),
     Operation(
         "deluser",
-        "delete an account and its contacts; sessions that are logged in stay until they end",
+        "delete an account and what it keeps on the server; sessions that are logged in stay until they end",
         (USER,),
         _deleteUser,
+        _checkExisting,
         removes=True,
     ),
     Operation("listusers", "list all accounts, one a line", (), _listUsers),
@@ -226,11 +228,15 @@ def _accounts(settings: Settings, stores: ServerStores, user: JID | None) -> lis
     return [cast(IAccountStore, store) for store in found]
 
 
-async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequence[JID]) -> list[str]:
+async def _carryOut(
+    accounts: IAccountStore, operation: Operation, users: Sequence[JID], stores: ServerStores, settings: Settings
+) -> list[str]:
     await accounts.open()
     try:
         if operation.check is not None:
             await operation.check(accounts, *users)
+        if operation.removes:
+            await _removeData(stores, settings, users[0])
         secrets = [_askPassword(users[0]) for argument in operation.arguments if argument.secret]
         return await operation.function(accounts, *users, *secrets)
     except UserExists:
@@ -243,13 +249,18 @@ async def _carryOut(accounts: IAccountStore, operation: Operation, users: Sequen
         await accounts.close()
 
 
-async def _removeData(stores: ServerStores, user: JID) -> None:
+async def _removeData(stores: ServerStores, settings: Settings, user: JID) -> None:
     """Remove what is kept of an account besides: nobody who gets its name later must have it."""
-    await stores.rosters.open()
-    try:
-        await stores.rosters.delete(user.bare)
-    finally:
-        await stores.rosters.close()
+    documents = next(stores.userDataOf(host) for host in settings.hosts if host.domain == user.domain)
+    removals: list[tuple[IStore, Callable[[str], Deferred[None]]]] = [(stores.rosters, stores.rosters.delete)]
+    if documents is not None:
+        removals.append((documents, documents.removeAccount))
+    for store, remove in removals:
+        await store.open()
+        try:
+            await remove(user.bare)
+        finally:
+            await store.close()
 
 
 Runner = Callable[[Callable[[], Deferred[None]]], None]
@@ -278,9 +289,7 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     accounts = _accounts(settings, stores, users[0] if users else None)
 
     async def perform() -> list[str]:
-        lines = [line for store in accounts for line in await _carryOut(store, operation, users)]
-        if operation.removes:
-            await _removeData(stores, users[0])
+        lines = [line for store in accounts for line in await _carryOut(store, operation, users, stores, settings)]
         # Without a user, several stores may list the same.
         return lines if users else sorted(set(lines))
 

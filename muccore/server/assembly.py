@@ -104,6 +104,12 @@ class ServerComponents:
                 "the contacts of users are lost when the server ends, since {rooms} keeps none; set [storage] rosters",
                 rooms=rooms,
             )
+        for configured in self._settings.hosts:
+            if self.stores.userDataOf(configured) is None:
+                self._log.warn(
+                    "users of {domain} cannot store bookmarks, vCards and block lists; set [storage] userdata",
+                    domain=configured.domain,
+                )
         for host in self.hosts:
             host.addHandlers()
         self._configureStreams()

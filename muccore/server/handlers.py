@@ -55,6 +55,9 @@ class HostHandlers:
             self._stores["archive"] = stores.archive
         if stores.audit is not None:
             self._stores["audit"] = stores.audit
+        self._userData = stores.userDataOf(host)
+        if self._userData is not None:
+            self._stores["userdata"] = self._userData
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
         rosters = Rosters(stores.rosters, self._isOnline)

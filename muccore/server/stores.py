@@ -17,6 +17,7 @@ from muccore.interfaces import (
     IRoomStore,
     IRosterStore,
     IStore,
+    IUserDataStore,
 )
 from muccore.storage.registry import hasScheme, isManageable, makeStore
 
@@ -62,6 +63,8 @@ class ServerStores:
             rosters = makeStore("rosters", "memory:", settings.base, reactor)
             self.all.append((("storage", "rosters"), rosters))
         self.rosters = cast(IRosterStore, rosters)
+        self._userData: dict[str, IUserDataStore] = {}
+        self._addUserData(settings, reactor)
 
     def _withRooms(self, kind: str, description: str, settings: Settings, reactor: Any) -> IStore | None:
         """Make a store that is where rooms are, unless it is configured; C{None} if there is none of this kind."""
@@ -72,6 +75,21 @@ class ServerStores:
         self.all.append((("storage", kind if description else "affiliations"), made))
         return made
 
+    def _addUserData(self, settings: Settings, reactor: Any) -> None:
+        byLocation: dict[str, IUserDataStore] = {}
+        for host in settings.hosts:
+            place, description = userDataPlace(settings, host)
+            if description is not None:
+                made = cast(IUserDataStore, makeStore("userdata", description, settings.base, reactor))
+                shared = byLocation.setdefault(getattr(made, "location", description), made)
+                self._userData[host.domain] = shared
+                if shared is made:
+                    self.all.append((place, made))
+
+    def userDataOf(self, host: Host) -> IUserDataStore | None:
+        """The documents of the users of a host; C{None} if there is nowhere to keep them."""
+        return self._userData.get(host.domain)
+
     def accountsOf(self, host: Host) -> IAuthBackend:
         """The accounts of a host."""
         return self._accounts[host.accounts]
@@ -79,6 +97,20 @@ class ServerStores:
     def manageable(self) -> Iterator[Any]:
         """The stores of accounts that C{muccorectl} can change."""
         return (store for description, store in self._accounts.items() if isManageable(store, description))
+
+
+def userDataPlace(settings: Settings, host: Host) -> tuple[Place, str | None]:
+    """
+    The description of the store of documents of a host's users, and where it is configured: by default where its
+    accounts are, or where the rooms are if there cannot be documents; C{None} if there cannot either.
+    """
+    if settings.storage.userdata:
+        return ("storage", "userdata"), settings.storage.userdata
+    rooms = ("storage", "affiliations")
+    for place, description in ((host.accountsAt, host.accounts), (rooms, settings.storage.affiliations)):
+        if hasScheme("userdata", description):
+            return place, description
+    return rooms, None
 
 
 def _occupants(settings: Settings) -> str:

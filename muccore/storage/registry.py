@@ -24,6 +24,7 @@ from muccore.interfaces import (
     IRosterStore,
     IStore,
     IStoreFactory,
+    IUserDataStore,
 )
 
 KINDS: Final = {
@@ -33,6 +34,7 @@ KINDS: Final = {
     "archive": IArchiveStore,
     "audit": IAuditStore,
     "rosters": IRosterStore,
+    "userdata": IUserDataStore,
 }
 """The kinds of stores, and the interface of each."""
 

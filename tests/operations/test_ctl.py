@@ -24,6 +24,7 @@ from muccore.operations import ctl
 from muccore.server import stores
 from muccore.storage.memory import MemoryAccounts
 from muccore.storage.memoryroster import MemoryRosters
+from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.tap import Options
 from muccore.testing.doubles import ThreadlessReactor
@@ -77,8 +78,8 @@ class MainTests(SynchronousTestCase):
         self.accounts = MemoryAccounts(ThreadlessReactor())
         self.closed = 0
         self.patch(self.accounts, "close", self.close)
-        self.rosters = MemoryRosters()
-        made = {"rosters": self.rosters}
+        self.rosters, self.documents = MemoryRosters(), MemoryUserData()
+        made = {"rosters": self.rosters, "userdata": self.documents}
         self.patch(stores, "makeStore", lambda kind, *description: made.get(kind, self.accounts))
 
     def close(self) -> Deferred[None]:
@@ -181,15 +182,24 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.users(), [])
 
     def test_delUserData(self) -> None:
-        """Their contacts go as well: somebody else may get the name."""
-        self.rosters.open()
+        """
+        What they have stored and their contacts go as well: somebody else may get the name. What is kept under the name
+        of an account that does not exist stays.
+        """
+        for store in (self.documents, self.rosters):
+            store.open()
+        for user in ("romeo", "juliet", "nobody"):
+            self.rosters.change(f"{user}@example.org", RosterChange("e", 1, 0, {"nurse@x": RosterItem()}))
+            self.documents.change(f"{user}@example.org", {("k", "a"): b"1"})
         for user in ("romeo", "juliet"):
             self.run_("-c", self.path, "adduser", user, stdin=b"a\n")
-            self.rosters.change(f"{user}@example.org", RosterChange("e", 1, 0, {"nurse@x": RosterItem()}))
-        self.run_("-c", self.path, "deluser", "romeo")
-        self.rosters.open()
-        for user, contacts in (("romeo", []), ("juliet", ["nurse@x"])):
+        for user in ("romeo", "nobody"):
+            self.run_("-c", self.path, "deluser", user)
+        for store in (self.documents, self.rosters):
+            store.open()
+        for user, contacts, keys in (("romeo", [], []), ("juliet", ["nurse@x"], ["a"]), ("nobody", ["nurse@x"], ["a"])):
             self.assertEqual(list(self.successResultOf(self.rosters.load(f"{user}@example.org")).rows), contacts)
+            self.assertEqual(self.successResultOf(self.documents.keys(f"{user}@example.org", "k")), keys)
 
     def test_listUsers(self) -> None:
         """C{listusers} prints the accounts, sorted, one a line; nothing if there are none."""

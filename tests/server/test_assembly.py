@@ -19,11 +19,12 @@ from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
-from muccore.interfaces import StoreUnavailable
+from muccore.interfaces import IUserDataStore, StoreUnavailable
 from muccore.muc.handler import MUCHandler
 from muccore.server import assembly, preflight
 from muccore.server import stores as storesModule
 from muccore.server.handlers import mucOptions
+from muccore.server.stores import ServerStores
 from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
@@ -32,6 +33,7 @@ from muccore.session.session import Session
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.sqlite.audit import SQLiteAudit
+from muccore.storage.sqlite.userdata import SQLiteUserData
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
@@ -183,7 +185,8 @@ class ServerComponentsTests(SynchronousTestCase):
         New components answer for all domains, without handlers and with closed stores; each store has the place of its
         description.
         """
-        made = self.make(makeSettings(auth={"backend": "memory:"}))
+        settings = makeSettings(auth={"backend": "memory:"})
+        made = self.make(settings)
         [host] = made.hosts
         self.assertEqual([domain.name for domain in host.domains], ["localhost", "conference.localhost"])
         self.assertEqual([list(domain) for domain in host.domains], [[], []])
@@ -194,6 +197,7 @@ class ServerComponentsTests(SynchronousTestCase):
             (("storage", "occupants"), made.stores.occupants),
             (rooms, made.stores.audit),
             (rooms, made.stores.rosters),
+            (("auth", "backend"), made.stores.userDataOf(settings.hosts[0])),
         ]
         self.assertEqual(made.stores.all, expected)
         self.assertIsNone(made.stores.archive)
@@ -218,6 +222,37 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertIn("there is no audit trail", logged)
         self.assertIn("contacts of users are lost when the server ends", logged)
         self.assertIsInstance(without.stores.rosters, MemoryRosters)
+        self.assertIn("users of localhost cannot store bookmarks", logged)
+
+    def userDataOf(self, settings: Settings) -> list[IUserDataStore | None]:
+        """The stores of documents of the users of each host."""
+        stores = ServerStores(settings, Clock())
+        found = [stores.userDataOf(host) for host in settings.hosts]
+        self.assertEqual(
+            {id(store) for _, store in stores.all if IUserDataStore.providedBy(store)}, set(map(id, found))
+        )
+        return found
+
+    def test_userData(self) -> None:
+        """
+        Documents of users are where the accounts of their host are, or the rooms if they cannot be there; or where the
+        configuration says. Hosts share what is in one place.
+        """
+        both = {"affiliations": "sqlite:rooms.db"}
+        [made] = self.userDataOf(makeSettings(storage=both))
+        assert isinstance(made, SQLiteUserData)
+        self.assertTrue(made.database.path.endswith("/rooms.db"))
+        hosts: Any = {
+            "auth": {"backend": "sqlite:a.db"}, "host b.example": {"accounts": "sqlite:./a.db"},
+            "host c.example": {"accounts": "sqlite:c.db"},
+        }  # fmt: skip
+        first, second, third = self.userDataOf(makeSettings(storage=both, **hosts))
+        self.assertIs(first, second)
+        assert isinstance(first, SQLiteUserData) and isinstance(third, SQLiteUserData)
+        self.assertTrue(first.database.path.endswith("/a.db") and third.database.path.endswith("/c.db"))
+        first, second, third = self.userDataOf(makeSettings(storage={**both, "userdata": "sqlite:u.db"}, **hosts))
+        assert isinstance(first, SQLiteUserData)
+        self.assertTrue(first is second is third and first.database.path.endswith("/u.db"))
 
     def test_occupants(self) -> None:
         """Places of occupants are beside the database of the rooms, unless something else is configured."""

@@ -274,9 +274,10 @@ class OwnStoreTests(TestCase):
         settings = load(file.path)
         stores = ServerStores(settings, reactor)
         rooms = ("storage", "affiliations")
-        places = [("auth", "backend"), rooms, ("storage", "occupants"), rooms, rooms]
+        places = [("auth", "backend"), rooms, ("storage", "occupants"), rooms, rooms, ("auth", "backend")]
         self.assertEqual([place for place, _ in stores.all], places)
         self.assertEqual({stores.accountsOf(host) for host in settings.hosts}, set(stores.manageable()))
+        self.assertEqual(len({stores.userDataOf(host) for host in settings.hosts}), 1)
 
 
 class SecretTests(SynchronousTestCase):

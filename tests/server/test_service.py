@@ -33,6 +33,7 @@ from muccore.server.systemd import READY, STOPPING
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
+from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
 from tests.certificates import makeCertificate
@@ -664,5 +665,5 @@ class StopTests(ServerTestCase):
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
-        kinds = [MemoryAccounts, MemoryRooms, MemoryOccupants, MemoryAudit, MemoryRosters]
+        kinds = [MemoryAccounts, MemoryRooms, MemoryOccupants, MemoryAudit, MemoryRosters, MemoryUserData]
         self.assertEqual([type(store) for _, store in made.stores.all], kinds)

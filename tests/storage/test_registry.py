@@ -22,11 +22,13 @@ from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
+from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.storage.sqlite.rooms import SQLiteRooms
 from muccore.storage.sqlite.rosters import SQLiteRosters
+from muccore.storage.sqlite.userdata import SQLiteUserData
 
 
 class MakeStoreTests(SynchronousTestCase):
@@ -54,7 +56,7 @@ class MakeStoreTests(SynchronousTestCase):
         """muccore's stores are found as plugins."""
         accounts = ["insecure", "memory", "open", "sqlite"]
         rooms = ["memory", "sqlite"]
-        others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters")]
+        others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters", "userdata")]
         for kind, schemes in [("accounts", accounts), *others]:
             factories = registry.factories(kind)
             self.assertEqual([factory.scheme for factory in factories], schemes)
@@ -79,6 +81,8 @@ class MakeStoreTests(SynchronousTestCase):
             ("audit", "sqlite:a.db", SQLiteAudit),
             ("rosters", "memory:", MemoryRosters),
             ("rosters", "sqlite:a.db", SQLiteRosters),
+            ("userdata", "memory:", MemoryUserData),
+            ("userdata", "sqlite:a.db", SQLiteUserData),
         ]:
             self.assertIs(type(self.make(kind, description)), expected)
 

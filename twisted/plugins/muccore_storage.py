@@ -8,12 +8,14 @@ from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
+from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.occupantjournal import OccupantJournal
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
 from muccore.storage.sqlite.rooms import SQLiteRooms
 from muccore.storage.sqlite.rosters import SQLiteRosters
+from muccore.storage.sqlite.userdata import SQLiteUserData
 
 _MEMORY = "no argument; kept in memory and lost when the server ends"
 _SQLITE = "PATH of a database file, created if missing"
@@ -44,6 +46,12 @@ sqliteAudit = StoreFactory("audit", "sqlite", _SQLITE, filePath("sqlite", SQLite
 memoryRosters = StoreFactory("rosters", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryRosters()))
 
 sqliteRosters = StoreFactory("rosters", "sqlite", _SQLITE, filePath("sqlite", SQLiteRosters))
+
+memoryUserData = StoreFactory(
+    "userdata", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryUserData())
+)
+
+sqliteUserData = StoreFactory("userdata", "sqlite", _SQLITE, filePath("sqlite", SQLiteUserData))
 
 sqliteRooms = StoreFactory("rooms", "sqlite", _SQLITE, filePath("sqlite", SQLiteRooms))
 

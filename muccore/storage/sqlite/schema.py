@@ -28,7 +28,7 @@ class Schema:
     """
     The tables of one kind of store.
 
-    @ivar kind: C{accounts} or C{rooms}.
+    @ivar kind: such as C{accounts} or C{rooms}.
     @ivar migrations: in order; the first creates version 1, each other one the next version. Never change one that has
         been released: add another.
     """

@@ -14,8 +14,9 @@ from muccore.testing.contracts.audit import AuditStoreContract
 from muccore.testing.contracts.occupants import OccupantStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
 from muccore.testing.contracts.rosters import RosterStoreContract
+from muccore.testing.contracts.userdata import UserDataStoreContract
 
 __all__ = [
     "AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "OccupantStoreContract", "RoomStoreContract",
-    "RosterStoreContract",
+    "RosterStoreContract", "UserDataStoreContract",
 ]
