@@ -37,6 +37,7 @@ from muccore.config.types import (
     Size,
     Text,
 )
+from muccore.config.userssection import UsersSection
 
 HANDLER_SECTION: Final = "handler:"
 """C{[handler:NAME]} has the options of the handler of this name."""
@@ -212,6 +213,7 @@ class Settings:
     stream_management: StreamManagementSection
     auth: AuthSection
     storage: StorageSection
+    users: UsersSection
     muc: MUCSection
     components: ComponentsSection
     named: Mapping[str, Mapping[str, Any]]
@@ -240,6 +242,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "stream_management": StreamManagementSection,
     "auth": AuthSection,
     "storage": StorageSection,
+    "users": UsersSection,
     "muc": MUCSection,
     "components": ComponentsSection,
 }

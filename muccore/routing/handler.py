@@ -39,8 +39,10 @@ from muccore.interfaces.handlers import (
     answersAnyone,
     mayDecline,
 )
+from muccore.xmpp import jid
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.specs import Spec
 
 
@@ -76,6 +78,20 @@ class Handler(XMPPHandler):  # type: ignore[misc]
         if payload is not None:
             answer.children.append(payload)
         self.parent.send(answer)
+
+    def replyDirectly(self, iq: Element, payload: Element | None = None) -> None:
+        """
+        Send the result of an IQ straight to its sender, before what its method sends from now on; the method then
+        returns L{ANSWERED}.
+
+        @param payload: may hold C{SerializedXML}, such as what was stored: it is sent as the bytes that it is, which
+            only those parse who need elements.
+        """
+        answer = reply(iq, "result")
+        if payload is not None:
+            answer.children.append(payload)
+        sender = iq.attributes["from"]
+        self.parent.routeTo(jid.parse(sender)).deliver(Rendered.of(answer).withoutElement(), toAttribute(sender))
 
     def shutDown(self, final: bool) -> Deferred[None] | None:
         """

@@ -29,6 +29,7 @@ from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
 from muccore.server.stores import ServerStores
+from muccore.server.userdata import UserDataHandlers
 from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
@@ -44,6 +45,7 @@ class HostHandlers:
     @ivar disco: service discovery at the accounts' domain.
     @ivar presence: the presence of sessions.
     @ivar roster: the contacts of users.
+    @ivar userData: the handlers of what users store; C{None} without a store.
     @ivar components: lists the external components that are connected.
     """
 
@@ -55,9 +57,11 @@ class HostHandlers:
             self._stores["archive"] = stores.archive
         if stores.audit is not None:
             self._stores["audit"] = stores.audit
-        self._userData = stores.userDataOf(host)
-        if self._userData is not None:
-            self._stores["userdata"] = self._userData
+        self.userData: UserDataHandlers | None = None
+        store = stores.userDataOf(host)
+        if store is not None:
+            self._stores["userdata"] = store
+            self.userData = UserDataHandlers(store, settings.users)
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
         rosters = Rosters(stores.rosters, self._isOnline)
@@ -79,6 +83,7 @@ class HostHandlers:
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
                 VersionHandler(), TimeHandler(), DirectInvitationHandler(invitations.admitDirect),
+                *(() if self.userData is None else self.userData.all),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():
@@ -86,6 +91,14 @@ class HostHandlers:
 
     def _isOnline(self, account: str) -> bool:
         return bool(self.presence.parent.sessions.forAccount(account))
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Apply a new configuration to the handlers of the accounts' domain."""
+        self.presence.directedLimit = settings.limits.directedPresences
+        self.roster.limit = settings.limits.rosterItems
+        self.disco.rename(settings.server.name)
+        if self.userData is not None:
+            self.userData.reconfigure(settings.users)
 
     def _services(self) -> Iterator[tuple[str, str | None]]:
         for service, muc in self.muc.items():

@@ -84,8 +84,7 @@ class HostComponents:
         """Apply a new configuration, with this certificate."""
         self.tls = tls
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
-        self.handlers.presence.directedLimit = settings.limits.directedPresences
-        self.handlers.disco.rename(settings.server.name)
+        self.handlers.reconfigure(settings)
         for service in self.handlers.muc.values():
             service.reconfigure(mucOptions(settings, self.domain))
 

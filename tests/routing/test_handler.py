@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.jid import JID as TwistedJID
+from twisted.words.xish.domish import SerializedXML
 from wokkel.disco import DiscoFeature, DiscoIdentity
 from wokkel.iwokkel import IDisco
 from zope.interface.verify import verifyObject
@@ -37,7 +38,23 @@ class Early(Handler):
         self.reply(element)
         return ANSWERED
 
-    iqs = {("get", HOST, "urn:q", "q"): on, ("set", HOST, "urn:q", "q"): onSet}
+    def onDirect(self, element: Element, to: JID) -> Outcome:
+        """Send a result with something that is serialized already, then a message."""
+        payload = Element(("urn:a", "a"))
+        payload.children.append(SerializedXML("<b>&lt;</b>"))
+        self.replyDirectly(element, payload)
+        self.send(xml(f"<message to='{element['from']}'/>"))
+        return ANSWERED
+
+    def onDirectly(self, element: Element, to: JID) -> Outcome:
+        """Send an empty result straight."""
+        self.replyDirectly(element)
+        return ANSWERED
+
+    iqs = {
+        ("get", HOST, "urn:q", "q"): on, ("set", HOST, "urn:q", "q"): onSet,
+        ("get", HOST, "urn:q", "d"): onDirect, ("set", HOST, "urn:q", "d"): onDirectly,
+    }  # fmt: skip
 
 
 class HandlerTests(SynchronousTestCase):
@@ -62,6 +79,24 @@ class HandlerTests(SynchronousTestCase):
         )
         self.assertEqual(
             romeo.ask(f"<iq type='set' id='2' to='{HERE}'><q xmlns='urn:q'/></iq>"),
+            canonical(f"<iq type='result' id='2' from='{HERE}' to='romeo@localhost/orchard'/>"),
+        )
+
+    def test_replyDirectly(self) -> None:
+        """What is serialized is sent as it is, and comes before what is sent later."""
+        server = Server(HERE)
+        server.add(HERE, Early())
+        romeo = server.connect("romeo@localhost/orchard")
+        self.assertEqual(
+            romeo.ask(f"<iq type='get' id='1' to='{HERE}'><d xmlns='urn:q'/></iq>"),
+            canonical(
+                f"<iq type='result' id='1' from='{HERE}' to='romeo@localhost/orchard'>"
+                "<a xmlns='urn:a'><b>&lt;</b></a></iq>"
+                f"<message from='{HERE}' to='romeo@localhost/orchard'/>"
+            ),
+        )
+        self.assertEqual(
+            romeo.ask(f"<iq type='set' id='2' to='{HERE}'><d xmlns='urn:q'/></iq>"),
             canonical(f"<iq type='result' id='2' from='{HERE}' to='romeo@localhost/orchard'/>"),
         )
 

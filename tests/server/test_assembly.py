@@ -17,6 +17,7 @@ from muccore.config.schema import Settings
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
+from muccore.im.privatestorage import PrivateStorageHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.interfaces import IUserDataStore, StoreUnavailable
@@ -282,7 +283,7 @@ class ServerComponentsTests(SynchronousTestCase):
         for domain, kinds in zip(made.hosts[0].domains, (
             (
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
-                TimeHandler, DirectInvitationHandler, CarbonsHandler,
+                TimeHandler, DirectInvitationHandler, CarbonsHandler, PrivateStorageHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip
@@ -366,9 +367,12 @@ class ServerComponentsTests(SynchronousTestCase):
                 limits={"sessions_per_account": "3", "directed_presences": "10", "connections": "5"},
                 muc={"name": "Verona", "domain": "rooms.example.org"},
                 server={"domain": "example.org"},
+                users={"private_data": "3 KiB"},
             ),
             {},
         )
+        assert host.handlers.userData is not None
+        self.assertEqual(host.handlers.userData.privateStorage.accountLimit, 3072)
         self.assertFalse(host.sasl.plainWithoutTLS)
         self.assertEqual((made.sessions.limit, host.handlers.presence.directedLimit), (3, 10))
         self.assertIsNot(made.streams.features, offer)

@@ -33,10 +33,10 @@ from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.protocol.disco import checkMayDiscover
 from muccore.muc.service import roomlog
 from muccore.xmpp import ns
-from muccore.xmpp.element import Element, reply, stanza
+from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import Rendered, render, toAttribute
+from muccore.xmpp.rendering import Rendered, render
 from muccore.xmpp.specs import Spec
 
 SIZE_LIMIT: Final = 128 * 1024
@@ -100,12 +100,9 @@ class VCards(RoomExtension):
         xml = self._rows(room).get(_XML)
         if xml is None:
             raise StanzaError("item-not-found", text="The room has no vCard.")
-        answer = reply(iq, "result")
-        vCard = answer.add("vCard", ns.VCARD_TEMP)
-        # The stored bytes go out as they are; who wants elements parses what was rendered.
+        vCard = Element((ns.VCARD_TEMP, "vCard"))
         vCard.children.append(SerializedXML(xml))
-        sender = iq.attributes["from"]
-        handler.parent.routeTo(parse(sender)).deliver(Rendered.of(answer).withoutElement(), toAttribute(sender))
+        handler.replyDirectly(iq, vCard)
         return ANSWERED
 
     def _set(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:

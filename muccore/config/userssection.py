@@ -1,0 +1,22 @@
+# -*- test-case-name: tests.config.test_schema -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""The section C{[users]} of the configuration; L{muccore.config.schema} has the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muccore.config.option import option as _option
+from muccore.config.types import Size
+
+
+@dataclass(frozen=True)
+class UsersSection:
+    """What users may store on the server."""
+
+    privateElement: int = _option(
+        Size("1 KiB", "64 MiB"),
+        "128 KiB",
+        "The largest element of private data (XEP-0049). All bookmarks of a user are one element.",
+    )
+    privateData: int = _option(Size("1 KiB", "1 GiB"), "512 KiB", "The maximum of private data of one user.")

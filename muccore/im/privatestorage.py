@@ -1,0 +1,116 @@
+# -*- test-case-name: tests.im.test_privatestorage -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Private XML storage (XEP-0049): an account keeps elements on the server, by name and namespace, for all of its clients.
+Bookmarks of rooms (XEP-0048) are such an element.
+
+The text names C{not-acceptable} for a request without an element of a namespace of its own, and elsewhere
+C{bad-format}, which is no condition of stanza errors (RFC 6120 §8.3.3).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.words.xish.domish import SerializedXML
+
+from muccore.im.userdata import Turns, storing
+from muccore.interfaces import DataTooLarge, IUserDataStore
+from muccore.interfaces.handlers import ANSWERED, isFromAccount
+from muccore.routing.handler import BARE, Handler, answersAnyone
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import render
+from muccore.xmpp.specs import Spec
+
+KIND: Final = "private"
+"""The kind of its documents. The key of each is C{{namespace}name}, its content the element."""
+
+WAITING_LIMIT: Final = 100
+"""Requests of one account that may wait for each other."""
+
+
+class PrivateStorageHandler(Handler):
+    """
+    Keeps the elements.
+
+    @ivar elementLimit: bytes of one element.
+    @ivar accountLimit: bytes of all elements of an account, their names included.
+    """
+
+    implements = (
+        Spec(48, "Bookmarks", "1.2", "Kept as private XML (XEP-0049)."),
+        Spec(49, "Private XML Storage", "1.2"),
+    )
+    features = (ns.PRIVATE,)
+
+    def __init__(self, store: IUserDataStore, elementLimit: int, accountLimit: int) -> None:
+        super().__init__()
+        self._store = store
+        self.elementLimit = elementLimit
+        self.accountLimit = accountLimit
+        self._turns = Turns(WAITING_LIMIT)
+
+    @answersAnyone
+    async def onGet(self, element: Element, to: JID) -> Any:
+        """Return an element of the account; an empty one if it has not been set."""
+        elements = _elements(element, to)
+        if len(elements) != 1:
+            raise StanzaError("not-acceptable", text="Request one element at a time.")
+        [(key, requested)] = elements.items()
+        query = Element((ns.PRIVATE, "query"))
+        async with self._turns.take(to.bare):
+            with storing():
+                found = await self._store.get(to.bare, KIND, key)
+            query.children.append(Element((requested.uri, requested.name)) if found is None else _serialized(found))
+            self.replyDirectly(element, query)
+        return ANSWERED
+
+    @answersAnyone
+    async def onSet(self, element: Element, to: JID) -> None:
+        """Set elements of the account, all or none. One without anything in it is removed: it is requested alike."""
+        changes: dict[tuple[str, str], bytes | None] = {}
+        for key, child in _elements(element, to).items():
+            content = render(child, ns.PRIVATE) if child.children or child.attributes else None
+            if content is not None and len(content) > self.elementLimit:
+                text = f"An element may be at most {self.elementLimit} bytes large."
+                raise StanzaError("policy-violation", text=text)
+            changes[KIND, key] = content
+        async with self._turns.take(to.bare):
+            with storing():
+                try:
+                    await self._store.change(to.bare, changes, {KIND: self.accountLimit})
+                except DataTooLarge:
+                    text = f"All elements together may be at most {self.accountLimit} bytes large; remove some."
+                    raise StanzaError("resource-constraint", text=text) from None
+
+    iqs = {("get", BARE, ns.PRIVATE, "query"): onGet, ("set", BARE, ns.PRIVATE, "query"): onSet}
+
+
+def _serialized(content: bytes) -> Any:
+    return SerializedXML(content.decode())
+
+
+def _elements(iq: Element, to: JID) -> dict[str, Element]:
+    """
+    Get the elements in a request, by key.
+
+    @raise StanzaError: C{forbidden} for the elements of another account, whether it exists or not; C{not-acceptable}
+        for none, one twice, or one without a namespace of its own.
+    """
+    if not isFromAccount(iq, to):
+        raise StanzaError("forbidden", text="Only the account itself has access to its private data.")
+    query = next(iq.childElements())
+    found: dict[str, Element] = {}
+    for child in query.childElements():
+        key = f"{{{child.uri}}}{child.name}"
+        if not child.uri or child.uri == ns.PRIVATE or key in found:
+            raise StanzaError(
+                "not-acceptable", text="Each element needs a namespace of its own, and stands there once."
+            )
+        found[key] = child
+    if not found:
+        raise StanzaError("not-acceptable", text="There is no element in the request.")
+    return found

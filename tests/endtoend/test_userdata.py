@@ -1,0 +1,90 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""What users store on the server, with slixmpp and aioxmpp over TLS, across C{kill -9}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slixmpp import JID
+from slixmpp.exceptions import IqError
+
+from tests.endtoend.persistentserver import PersistentServerTests
+from tests.endtoend.slixmppthread import ROOM, Slixmpp
+
+
+class UserDataTests(PersistentServerTests):
+    """Romeo has two clients, one of each library."""
+
+    async def setUp(self) -> None:
+        """Find aioxmpp, and start the server."""
+        await super().setUp()
+        # Not at the top: without aioxmpp only these tests fail.
+        from tests.endtoend import aioxmppclient
+
+        self.lib = aioxmppclient
+
+    async def logIn(self, name: str, *plugins: str) -> Slixmpp:
+        """Log slixmpp in, with plugins. For asyncio."""
+        client = Slixmpp(self.asyncioThread, name, f"{name}'s")
+        for plugin in plugins:
+            client.register_plugin(plugin)
+        self.assertEqual(await client.logIn(self.server.port, self.server.certificate), "session_start")
+        return client
+
+    async def logInOther(self, name: str, service: Any) -> Any:
+        """Log aioxmpp in; return one of its services. For asyncio."""
+        person = self.lib.Person(self.asyncioThread, name, self.server.port, self.server.certificate)
+        found = person.client.summon(service)
+        await person.logIn()
+        return found
+
+    async def killServer(self) -> None:
+        """Kill the server, and start it again."""
+        await self.kill()
+        await self.server.start()
+
+    async def test_bookmarks(self) -> None:
+        """Bookmarks (XEP-0048) that one client has set are there for the other, and what that adds for the first."""
+        await self.asyncioThread.run(self.setBookmarks())
+        await self.killServer()
+        await self.asyncioThread.run(self.addBookmark())
+        await self.killServer()
+        await self.asyncioThread.run(self.findBookmarks())
+        self.assertEqual(self.server.unexpectedLines, [])
+
+    async def bookmarks(self, client: Any) -> list[tuple[str, str, str]]:
+        """The bookmarks that slixmpp finds: address, nick, name."""
+        found = (await client["xep_0048"].get_bookmarks())["private"]["bookmarks"]["conferences"]
+        return [(str(each["jid"]), each["nick"], each["name"]) for each in found]
+
+    async def setBookmarks(self) -> None:
+        """Before the first end: none at first, then one."""
+        romeo: Any = await self.logIn("romeo", "xep_0048", "xep_0049")
+        self.assertEqual(await self.bookmarks(romeo), [])
+        made = romeo["xep_0048"].stanza.Bookmarks()
+        made.add_conference(JID(ROOM), "Romeo", name="The orchard", autojoin=True)
+        await romeo["xep_0048"].set_bookmarks(made)
+        juliet: Any = await self.logIn("juliet", "xep_0048", "xep_0049")
+        self.assertEqual(await self.bookmarks(juliet), [])
+        with self.assertRaises(IqError) as caught:
+            request = juliet.make_iq_get(ito="romeo@localhost")
+            request["private"].enable("bookmarks")
+            await request.send()
+        self.assertEqual(caught.exception.condition, "forbidden")
+
+    async def addBookmark(self) -> None:
+        """Before the second end: aioxmpp finds the first and adds one."""
+        aioxmpp = self.lib.aioxmpp
+        bookmarks = await self.logInOther("romeo", aioxmpp.BookmarkClient)
+        [orchard] = await bookmarks.get_bookmarks()
+        self.assertEqual((str(orchard.jid), orchard.nick, orchard.name, orchard.autojoin),
+                         (ROOM, "Romeo", "The orchard", True))  # fmt: skip
+        balcony = aioxmpp.JID.fromstr("balcony@conference.localhost")
+        await bookmarks.add_bookmark(aioxmpp.bookmarks.Conference("The balcony", balcony, nick="Montague"))
+
+    async def findBookmarks(self) -> None:
+        """After the second end: both are there."""
+        self.assertEqual(
+            await self.bookmarks(await self.logIn("romeo", "xep_0048", "xep_0049")),
+            [(ROOM, "Romeo", "The orchard"), ("balcony@conference.localhost", "Montague", "The balcony")],
+        )

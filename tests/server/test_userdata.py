@@ -1,0 +1,36 @@
+# -*- test-case-name: tests.server.test_userdata -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.server.userdata}."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muccore.server.userdata import UserDataHandlers
+from muccore.storage.memoryuserdata import MemoryUserData
+from muccore.testing.server import makeSettings
+
+CHANGED = {"private_element": "2 KiB", "private_data": "3 KiB"}
+"""Options with values that are not the defaults."""
+
+
+def limits(handlers: UserDataHandlers) -> dict[str, int]:
+    """The limits that handlers have, by option."""
+    return {
+        "private_element": handlers.privateStorage.elementLimit,
+        "private_data": handlers.privateStorage.accountLimit,
+    }
+
+
+class UserDataHandlersTests(SynchronousTestCase):
+    """L{UserDataHandlers}"""
+
+    def test_limits(self) -> None:
+        """The limits are those of the configuration, at the start and after a reload."""
+        expected = {name: int(value.partition(" ")[0]) * 1024 for name, value in CHANGED.items()}
+        changed = makeSettings(users=CHANGED).users
+        handlers = UserDataHandlers(MemoryUserData(), makeSettings().users)
+        self.assertEqual(set(limits(handlers).values()) & set(expected.values()), set())
+        handlers.reconfigure(changed)
+        self.assertEqual(limits(handlers), expected)
+        self.assertEqual(limits(UserDataHandlers(MemoryUserData(), changed)), expected)
