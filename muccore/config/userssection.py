@@ -20,3 +20,4 @@ class UsersSection:
         "The largest element of private data (XEP-0049). All bookmarks of a user are one element.",
     )
     privateData: int = _option(Size("1 KiB", "1 GiB"), "512 KiB", "The maximum of private data of one user.")
+    vcardSize: int = _option(Size("1 KiB", "64 MiB"), "128 KiB", "The largest vCard of a user, with the avatar in it.")

@@ -31,6 +31,7 @@ from zope.interface import implementer
 
 from muccore.interfaces import IRoute, IRouter, ISession, ISessionObserver, ISessions, IUserDomain
 from muccore.interfaces.handlers import (
+    BARE,
     FULL,
     HOST,
     NOT_HANDLED,
@@ -172,17 +173,35 @@ class UserDomain(Domain):
             super().stanzaUnhandled(element, to)
             return
         recipients = self._recipients(element, to)
+        # IQs to an account have passed before, or are its own.
+        filtered = element if element.name == "iq" and not to.resource else self._filterInbound(element, to, recipients)
+        if filtered is None:
+            return
+        element = filtered
+        if not self.sessions.postpone(self, element, to):
+            self._deliver(element, to, recipients)
+
+    def _dispatchRequest(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
+        """Filter a request of somebody else to an account, before a handler is asked to answer it; then dispatch it."""
+        if key[1] is BARE and not isFromAccount(element, to):
+            filtered = self._filterInbound(element, to, ())
+            if filtered is None:
+                return
+            element = filtered
+        super()._dispatchRequest(element, to, key)
+
+    def _filterInbound(self, element: Element, to: JID, recipients: tuple[ISession, ...]) -> Element | None:
+        """Pass a stanza through the inbound filters; return C{None} if one has consumed or refused it."""
         for method in self._inbound[element.name]:
             try:
                 result = method(element, to, recipients)
                 if not passed(result):
-                    return
+                    return None
             except Exception:
                 self._sendFailure(Failure(), element)
-                return
+                return None
             element = result
-        if not self.sessions.postpone(self, element, to):
-            self._deliver(element, to, recipients)
+        return element
 
     def redeliver(self, element: Element, to: JID) -> None:
         """See L{IUserDomain.redeliver}."""

@@ -49,6 +49,7 @@ from muccore.interfaces.sessions import (
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
 from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
 from muccore.interfaces.userdata import DataTooLarge, IUserDataStore
+from muccore.interfaces.userstate import IUserState
 
 __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
@@ -56,8 +57,8 @@ __all__ = [
     "FoundRooms", "HandlerContext", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
     "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore", "IRoomStore", "IRosterStore",
     "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory",
-    "IStream", "IStreamFeature", "IStreamManagement", "IUserDataStore", "IUserDomain", "InvalidOption",
-    "ItemExists", "NoSuchItem", "NoSuchUser", "Offering", "Place", "PublicRooms", "QueryRefused",
+    "IStream", "IStreamFeature", "IStreamManagement", "IUserDataStore", "IUserDomain", "IUserState",
+    "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering", "Place", "PublicRooms", "QueryRefused",
     "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew",
     "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserExists",
 ]

@@ -25,6 +25,7 @@ class Stage(IntEnum):
     The order of filters: lower ones first. Other numbers may stand between these. Filters with the same number follow
     the order of their handlers, which is that of the configuration.
 
+    @cvar LOADING: waits until what other filters need of an account is in memory.
     @cvar BLOCKING: refuses stanzas that must leave no trace (XEP-0191).
     @cvar ARCHIVE: stores them, perhaps with an id (XEP-0313, XEP-0359).
     @cvar COPIES: sends copies to other sessions of the user (XEP-0280), of what has been stored.
@@ -32,6 +33,7 @@ class Stage(IntEnum):
     @cvar STORE: stores messages for later (XEP-0160).
     """
 
+    LOADING = 50
     BLOCKING = 100
     ARCHIVE = 200
     COPIES = 300
@@ -39,6 +41,7 @@ class Stage(IntEnum):
     STORE = 500
 
 
+LOADING: Final = Stage.LOADING
 BLOCKING: Final = Stage.BLOCKING
 ARCHIVE: Final = Stage.ARCHIVE
 COPIES: Final = Stage.COPIES
@@ -72,8 +75,9 @@ class IFilterHandler(Interface):
     )
     inbound = Attribute(
         "Called with the handler, the stanza, its address (an account or a session, which may not exist) and a tuple "
-        "of the L{ISession}s that will get it. Not for IQs that a handler answers for an account, nor for what a room "
-        "delivers to its occupants."
+        "of the L{ISession}s that will get it. Not for IQs that an account sends to itself, nor for what a room "
+        "delivers to its occupants. Requests of others to an account pass before a handler is asked to answer them, "
+        "with no sessions."
     )
     offline = Attribute(
         "Called with the handler, a message and its address, if it is of a type that may be stored (RFC 6121 §8.5.2.2) "

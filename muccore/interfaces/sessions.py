@@ -40,6 +40,10 @@ class ISession(IRoute):
         "Since when it gets copies of messages (XEP-0280), in seconds since the epoch, or C{None}. The carbons handler "
         "sets it."
     )
+    userState = Attribute(
+        "What is kept in memory of its account, an L{IUserState<muccore.interfaces.IUserState>}; C{None} until its "
+        "first stanza is handled. The handler of these states sets it."
+    )
     directed = Attribute(
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."

@@ -119,8 +119,10 @@ class ServerComponents:
 
         def restored(saved: list[bytes]) -> Deferred[Any]:
             rooms = {domain: muc for host in self.hosts for domain, muc in host.handlers.muc.items()}
-            waiting = []
+            handlers = {host.domain: host.handlers for host in self.hosts}
+            waiting: list[Deferred[Any]] = []
             for session in savedsessions.restore(self.sessions, saved):
+                waiting.append(handlers[session.jid.domain].sessionRestored(session))
                 # The latest nick in each room.
                 addresses = {address.bare: address for address in session.directed.values() if address.domain in rooms}
                 waiting += [rooms[each.domain].sessionRestored(session.jid, each) for each in addresses.values()]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 
 from muccore.config.errors import ConfigError, Problem
@@ -21,7 +22,7 @@ from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import BadDescription, IStore
+from muccore.interfaces import BadDescription, ISession, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.muc.handler import MUCHandler
 from muccore.muc.service.invitationpolicy import InvitationPolicy
@@ -91,6 +92,10 @@ class HostHandlers:
 
     def _isOnline(self, account: str) -> bool:
         return bool(self.presence.parent.sessions.forAccount(account))
+
+    def sessionRestored(self, session: ISession) -> Deferred[Any]:
+        """Prepare the handlers for a session of this host that was saved. Never fails."""
+        return succeed(None) if self.userData is None else self.userData.states.restored(session)
 
     def reconfigure(self, settings: Settings) -> None:
         """Apply a new configuration to the handlers of the accounts' domain."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from muccore.config.userssection import UsersSection
 from muccore.im.privatestorage import PrivateStorageHandler
+from muccore.im.userstate import UserStates
+from muccore.im.vcards import VCardHandler
 from muccore.interfaces import IUserDataStore
 
 
@@ -15,15 +17,20 @@ class UserDataHandlers:
     """
     The handlers of one domain of accounts.
 
+    @ivar states: what filters need of accounts.
     @ivar privateStorage: private XML storage.
+    @ivar vCards: the vCards of users.
     @ivar all: all of them, in the order in which they are added.
     """
 
     def __init__(self, store: IUserDataStore, settings: UsersSection) -> None:
         self.privateStorage = PrivateStorageHandler(store, settings.privateElement, settings.privateData)
-        self.all: list[Any] = [self.privateStorage]
+        self.states = UserStates(store)
+        self.vCards = VCardHandler(store, self.states, settings.vcardSize)
+        self.all: list[Any] = [self.states, self.privateStorage, self.vCards]
 
     def reconfigure(self, settings: UsersSection) -> None:
         """Apply a new configuration."""
         self.privateStorage.elementLimit = settings.privateElement
         self.privateStorage.accountLimit = settings.privateData
+        self.vCards.sizeLimit = settings.vcardSize

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import IRouter, ISession, IStream, IUserDomain
+from muccore.interfaces import IRouter, ISession, IStream, IUserDomain, IUserState
 from muccore.session.clientstate import HeldStanzas, Out
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, reply
@@ -43,7 +43,7 @@ class Session:
     __slots__ = (
         "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "carbonsSince", "directed", "ended",
         "fullText", "interested", "jid", "language", "management", "presence", "priority", "prioritySince", "stream",
-        "suspended",
+        "suspended", "userState",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +58,7 @@ class Session:
         self.priority: int | None = None
         self.prioritySince = 0.0
         self.presence: Rendered | None = None
+        self.userState: IUserState | None = None
         self.directed: dict[str, JID] = {}
         self.interested = False
         self.carbonsSince: float | None = None

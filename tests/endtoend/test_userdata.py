@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import base64
+import hashlib
+from typing import Any, Final
 
 from slixmpp import JID
 from slixmpp.exceptions import IqError
 
+from muccore.xmpp import ns
 from tests.endtoend.persistentserver import PersistentServerTests
 from tests.endtoend.slixmppthread import ROOM, Slixmpp
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+_HASH: Final = hashlib.sha1(_PNG).hexdigest()
 
 
 class UserDataTests(PersistentServerTests):
@@ -88,3 +95,39 @@ class UserDataTests(PersistentServerTests):
             await self.bookmarks(await self.logIn("romeo", "xep_0048", "xep_0049")),
             [(ROOM, "Romeo", "The orchard"), ("balcony@conference.localhost", "Montague", "The balcony")],
         )
+
+    async def test_vCards(self) -> None:
+        """A vCard with an avatar that slixmpp has set is there for aioxmpp; its hash is in presence after a log-in."""
+        await self.asyncioThread.run(self.setVCard())
+        await self.killServer()
+        await self.asyncioThread.run(self.findVCard())
+        self.assertEqual(self.server.unexpectedLines, [])
+
+    async def setVCard(self) -> None:
+        """Before the end."""
+        romeo: Any = await self.logIn("romeo", "xep_0054", "xep_0153")
+        card = romeo["xep_0054"].make_vcard()
+        card["FN"] = "Romeo Montague"
+        await romeo["xep_0054"].publish_vcard(card)
+        await romeo["xep_0153"].set_avatar(avatar=_PNG, mtype="image/png")
+        juliet: Any = await self.logIn("juliet", "xep_0054", "xep_0153")
+        found = (await juliet["xep_0054"].get_vcard("romeo@localhost", cached=False))["vcard_temp"]
+        self.assertEqual((found["FN"], found["PHOTO"]["BINVAL"]), ("Romeo Montague", _PNG))
+        for name in ("tybalt", "nobody"):
+            with self.assertRaises(IqError) as caught:
+                await juliet["xep_0054"].get_vcard(f"{name}@localhost", cached=False)
+            self.assertEqual(caught.exception.condition, "service-unavailable")
+
+    async def findVCard(self) -> None:
+        """After it."""
+        aioxmpp = self.lib.aioxmpp
+        cards = await self.logInOther("juliet", aioxmpp.vcard.VCardService)
+        found = await cards.get_vcard(aioxmpp.JID.fromstr("romeo@localhost"))
+        photo = found.elements.find("{vcard-temp}PHOTO")
+        self.assertEqual(base64.b64decode(photo.findtext("{vcard-temp}BINVAL")), _PNG)
+        romeo = await self.logIn("romeo")
+        presences: asyncio.Queue[Any] = asyncio.Queue()
+        romeo.add_event_handler("presence_available", presences.put_nowait)
+        romeo.send_presence()
+        presence = await presences.get()
+        self.assertEqual(presence.xml.findtext(f"{{{ns.VCARD_UPDATE}}}x/{{{ns.VCARD_UPDATE}}}photo"), _HASH)

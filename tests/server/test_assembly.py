@@ -20,6 +20,8 @@ from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
+from muccore.im.userstate import UserStates
+from muccore.im.vcards import VCardHandler
 from muccore.interfaces import IUserDataStore, StoreUnavailable
 from muccore.muc.handler import MUCHandler
 from muccore.server import assembly, preflight
@@ -283,7 +285,7 @@ class ServerComponentsTests(SynchronousTestCase):
         for domain, kinds in zip(made.hosts[0].domains, (
             (
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
-                TimeHandler, DirectInvitationHandler, CarbonsHandler, PrivateStorageHandler,
+                TimeHandler, DirectInvitationHandler, CarbonsHandler, UserStates, PrivateStorageHandler, VCardHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

@@ -10,7 +10,7 @@ from muccore.server.userdata import UserDataHandlers
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.server import makeSettings
 
-CHANGED = {"private_element": "2 KiB", "private_data": "3 KiB"}
+CHANGED = {"private_element": "2 KiB", "private_data": "3 KiB", "vcard_size": "4 KiB"}
 """Options with values that are not the defaults."""
 
 
@@ -19,6 +19,7 @@ def limits(handlers: UserDataHandlers) -> dict[str, int]:
     return {
         "private_element": handlers.privateStorage.elementLimit,
         "private_data": handlers.privateStorage.accountLimit,
+        "vcard_size": handlers.vCards.sizeLimit,
     }
 
 

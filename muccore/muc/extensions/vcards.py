@@ -10,9 +10,6 @@ some clients take it for an occupant without nick (XEP-0486 §6.2).
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -38,6 +35,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import Rendered, render
 from muccore.xmpp.specs import Spec
+from muccore.xmpp.vcards import photoHash, photosOf, photoUpdate
 
 SIZE_LIMIT: Final = 128 * 1024
 """Bytes of a vCard. Gajim's avatars of 200 pixels, the largest of usual clients, have up to 110 KiB in Base64."""
@@ -86,8 +84,7 @@ class VCards(RoomExtension):
     def _update(self, room: Room) -> Rendered:
         """Make the presence with the hash of the first avatar, or an empty one without avatar (XEP-0153 §4.1)."""
         presence = stanza("presence", from_=room.jid.bare)
-        hashes = self._hashes(room)
-        presence.add("x", ns.VCARD_UPDATE).add("photo", text=hashes[0] if hashes else "")
+        presence.children.append(photoUpdate("".join(self._hashes(room)[:1])))
         return Rendered.of(presence)
 
     def _get(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
@@ -146,22 +143,7 @@ def parseVCard(vCard: Element) -> tuple[str, list[str]]:
     xml = "".join([render(child, ns.VCARD_TEMP).decode() for child in vCard.childElements()])
     if len(xml.encode()) > SIZE_LIMIT:
         raise StanzaError("policy-violation", text=f"A vCard may be at most {SIZE_LIMIT // 1024} KiB large.")
-    photos = [child for child in vCard.childElements() if child.name == "PHOTO" and child.uri == vCard.uri]
+    photos = photosOf(vCard)
     if len(photos) > PHOTO_LIMIT:
         raise StanzaError("not-acceptable", text=f"A room may have at most {PHOTO_LIMIT} versions of its avatar.")
-    return xml, [hash for hash in map(_hashOf, photos) if hash]
-
-
-def _hashOf(photo: Element) -> str:
-    """The hash of an avatar; C{""} for a photo without data, which is none (XEP-0153 §4.1)."""
-    encoded = "".join((photo.childText("BINVAL") or "").split())
-    if not encoded:
-        return ""
-    type = (photo.childText("TYPE") or "").strip().lower()
-    if type and not type.startswith("image/"):
-        raise StanzaError("not-acceptable", text="An avatar must be an image.")
-    try:
-        data = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        raise StanzaError("bad-request", text="The avatar is not valid Base64.") from None
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return xml, [hash for hash in map(photoHash, photos) if hash]

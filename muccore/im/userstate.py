@@ -1,0 +1,222 @@
+# -*- test-case-name: tests.im.test_userstate -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+What filters need to know of accounts at once: whom they block, and the hash of their avatars.
+
+It is loaded when the first stanza from or to an account comes. That stanza, and all that come meanwhile, wait: filters
+are asked about them again, in order, when it is there. It is kept as long as the account has sessions, and those that
+were used last for a minute: another process may delete an account, and a new one of its name must not have its state.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Final, NamedTuple
+from weakref import WeakValueDictionary
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from muccore.im.userdata import storing
+from muccore.interfaces import ISession, IUserDataStore, IUserDomain, IUserState
+from muccore.interfaces.filters import CONSUMED, LOADING
+from muccore.log.logger import Logger
+from muccore.routing.handler import Handler
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError, errorReplyOrNone
+from muccore.xmpp.jid import JID
+
+BLOCKED: Final = "blocked"
+"""The kind of documents whose keys are the addresses that an account blocks; their contents are empty."""
+
+VCARD: Final = "vcard"
+"""The kind of documents about the vCard: L{CARD} and L{PHOTO}."""
+
+CARD: Final = "xml"
+PHOTO: Final = "photo"
+
+RECENT_LIMIT: Final = 1024
+"""Accounts without sessions whose states are kept."""
+
+RECENT_TIME: Final = 60.0
+"""Seconds after which the state of an account without sessions is loaded again."""
+
+WAITING_LIMIT: Final = 10_000
+"""Stanzas that wait for states; more are refused."""
+
+_log: Final = Logger()
+
+
+@implementer(IUserState)
+class UserState:
+    """
+    The state of one account, with the attributes of L{IUserState}.
+
+    @ivar since: when it was loaded, in seconds since the epoch.
+    """
+
+    __slots__ = ("__weakref__", "_account", "blocked", "photo", "since")
+
+    def __init__(self, account: JID, blocked: set[str], photo: str | None, since: float = 0.0) -> None:
+        self._account = account
+        self.blocked = blocked
+        self.photo = photo
+        self.since = since
+
+    def blocks(self, address: JID) -> bool:
+        """See L{IUserState.blocks}: XEP-0191 §5, in any order, since it makes no difference."""
+        blocked = self.blocked
+        if not blocked or address.bare == self._account.bare or address.bare == self._account.domain:
+            return False
+        return address.bare in blocked or address.domain in blocked or address.full in blocked
+
+
+class _Waiting(NamedTuple):
+    """A stanza that waits: of a session, or to the account (C{None})."""
+
+    element: Element
+    to: JID | None
+    session: ISession | None
+
+
+class UserStates(Handler):
+    """Loads the states, and keeps them."""
+
+    parent: IUserDomain
+
+    def __init__(self, store: IUserDataStore) -> None:
+        super().__init__()
+        self._store = store
+        self._states: WeakValueDictionary[str, UserState] = WeakValueDictionary()
+        # Keeps some of them, the last used at the end.
+        self._recent: OrderedDict[str, UserState] = OrderedDict()
+        self._loading: dict[str, list[_Waiting]] = {}
+        self._waiting = 0
+
+    def get(self, account: str) -> UserState | None:
+        """The state of an account, if it is in memory."""
+        return self._states.get(account)
+
+    def restored(self, session: ISession) -> Deferred[Any]:
+        """Load the state for a session that exists already. If that fails, its first stanza tries again."""
+        if self._states.get(session.account.bare) is None:
+            return Deferred.fromCoroutine(self._loadAndGoOn(session.account))
+        self._attach(session.account.bare)
+        return succeed(None)
+
+    def onSent(self, session: ISession, element: Element, to: JID | None) -> Any:
+        """Let a stanza of a client wait for the state of its account."""
+        if session.userState is not None:
+            return element
+        account = session.account.bare
+        for other in self.parent.sessions.forAccount(account).values():
+            if other.userState is not None:
+                session.userState = other.userState
+                return element
+        # Not one that is kept: while nobody was logged in, the account may have been deleted and created again.
+        return element if self._load(session.account, _Waiting(element, to, session)) else CONSUMED
+
+    def onReceived(self, element: Element, to: JID, recipients: tuple[ISession, ...]) -> Any:
+        """Let a stanza to an account wait for its state."""
+        if recipients and recipients[0].userState is not None:
+            return element
+        account = to.bare
+        state = self._states.get(account)
+        if state is not None and (
+            self.parent.clock.seconds() - state.since < RECENT_TIME or self.parent.sessions.forAccount(account)
+        ):
+            self._keep(account, state)
+            return element
+        return element if self._load(to.bareJID(), _Waiting(element, to, None)) else CONSUMED
+
+    def _load(self, account: JID, waiting: _Waiting) -> bool:
+        """
+        Load a state, and let a stanza wait for it.
+
+        @return: whether it is there already, and the stanza need not wait.
+        @raise StanzaError: if it could not be loaded, or too many wait.
+        """
+        name = account.bare
+        if name not in self._loading:
+            loading = Deferred.fromCoroutine(self._loadAndGoOn(account))
+            if name not in self._loading:
+                # It has finished at once.
+                errors: list[StanzaError | None] = []
+                loading.addCallback(errors.append)
+                if errors[0] is not None:
+                    raise errors[0]
+                return True
+        if self._waiting >= WAITING_LIMIT:
+            raise StanzaError("resource-constraint", text="The server is busy; try again later.")
+        self._waiting += 1
+        self._loading[name].append(waiting)
+        return False
+
+    async def _loadAndGoOn(self, account: JID) -> StanzaError | None:
+        """Load a state, and handle what waits for it. Return the error with which it was refused; never fails."""
+        name, state, error = account.bare, None, None
+        self._loading[name] = []
+        try:
+            with storing():
+                blocked = set(await self._store.keys(name, BLOCKED))
+                photo = await self._store.get(name, VCARD, PHOTO)
+                hash = None if photo is None else photo.decode()
+                state = UserState(account, blocked, hash, self.parent.clock.seconds())
+        except StanzaError as e:
+            error = e
+        except Exception:
+            _log.failure("{domain}: the state of an account cannot be loaded", domain=self.parent.name)
+            error = StanzaError("internal-server-error")
+        else:
+            self._states[name] = state
+            self._keep(name, state)
+            self._attach(name)
+        for waiting in self._take(name):
+            try:
+                if state is not None:
+                    self._goOn(waiting, state)
+                elif error is not None:
+                    self._refuse(waiting, error)
+            except Exception:
+                _log.failure("{domain}: a stanza that waited could not be handled", domain=self.parent.name)
+        return error
+
+    def _attach(self, account: str) -> None:
+        state = self._states[account]
+        for session in self.parent.sessions.forAccount(account).values():
+            session.userState = state
+
+    def _take(self, account: str) -> list[_Waiting]:
+        taken = self._loading.pop(account)
+        self._waiting -= len(taken)
+        return taken
+
+    def _keep(self, account: str, state: UserState) -> None:
+        self._recent[account] = state
+        self._recent.move_to_end(account)
+        if len(self._recent) > RECENT_LIMIT:
+            self._recent.popitem(last=False)
+
+    def _goOn(self, waiting: _Waiting, state: UserState) -> None:
+        element, to, session = waiting
+        if session is None:
+            assert to is not None, "it has been received"
+            self.parent.dispatch(element, to)
+        elif not (session.ended and element.name == "presence"):
+            # Presence of a session that has ended would never be revoked. Its messages are sent.
+            session.userState = state
+            filtered = self.parent.filterOutbound(session, element, to)
+            if filtered is not None and to is not None:
+                self.parent.send(filtered)
+
+    def _refuse(self, waiting: _Waiting, error: StanzaError) -> None:
+        element, _, session = waiting
+        if session is not None:
+            session.sendError(element, error)
+            return
+        answer = errorReplyOrNone(element, error)
+        if answer is not None:
+            self.parent.send(answer)
+
+    outbound = {("message", LOADING): onSent, ("presence", LOADING): onSent, ("iq", LOADING): onSent}
+    inbound = {("message", LOADING): onReceived, ("presence", LOADING): onReceived, ("iq", LOADING): onReceived}
