@@ -21,3 +21,6 @@ class UsersSection:
     )
     privateData: int = _option(Size("1 KiB", "1 GiB"), "512 KiB", "The maximum of private data of one user.")
     vcardSize: int = _option(Size("1 KiB", "64 MiB"), "128 KiB", "The largest vCard of a user, with the avatar in it.")
+    blockListSize: int = _option(
+        Size("1 KiB", "1 MiB"), "64 KiB", "The maximum of the addresses that one user blocks (XEP-0191), together."
+    )

@@ -137,7 +137,7 @@ class PresenceHandler(Handler):
         for other in self.available(session.account.bare):
             other.deliver(rendered, toAttribute(other.fullText))
         for contact in roster.subscribers():
-            if contact not in told and self._mayBeReached(contact):
+            if contact not in told and not _blocks(session, contact) and self._mayBeReached(contact):
                 self.send(rendered.elementTo(toAttribute(contact)))
 
     def _mayBeReached(self, contact: str) -> bool:
@@ -161,6 +161,49 @@ class PresenceHandler(Handler):
         """Tell somebody who may not have the presence of an account any more that its resources are unavailable."""
         for session in self.available(account):
             self.send(stanza("presence", "unavailable", from_=session.fullText, to=to))
+
+    # Blocking (XEP-0191)
+
+    def withdraw(self, account: JID, matches: Callable[[JID], bool]) -> None:
+        """Send unavailable presence of an account's sessions to the addresses that match and have their presence."""
+        for session in self.parent.sessions.forAccount(account.bare).values():
+            for full, address in list(session.directed.items()):
+                if matches(address):
+                    del session.directed[full]
+                    self.send(stanza("presence", "unavailable", from_=session.fullText, to=full))
+
+        def withdrawFromContacts(roster: AccountRoster) -> None:
+            for contact in roster.subscribers():
+                if matches(jids.parse(contact)):
+                    self.sendUnavailable(account.bare, contact)
+
+        self._lookUp(account.bare, withdrawFromContacts)
+
+    def restore(self, account: JID, matches: Callable[[JID], bool]) -> None:
+        """
+        Send the present presence of an account's sessions to the contacts that match and may have it, and ask for that
+        of those who have been kept from sending it.
+        """
+
+        def restoreToContacts(roster: AccountRoster) -> None:
+            for contact, item in list(roster.items.items()):
+                if matches(jids.parse(contact)) and self.available(account.bare):
+                    state = stateOf(item)
+                    if state.hasFrom:
+                        self.sendPresence(account.bare, contact)
+                    if state.hasTo:
+                        self.send(stanza("presence", "probe", from_=account.bare, to=contact))
+
+        self._lookUp(account.bare, restoreToContacts)
+
+    def _lookUp(self, account: str, function: Callable[[AccountRoster], None]) -> None:
+        """Call a function with a roster, at once or when it is there. A failure is logged with the rosters."""
+        roster = self._rosters.loaded(account)
+        if roster is not None:
+            function(roster)
+            return
+        waiting = self._rosters.change(account, lambda roster: PlannedChange({}, lambda: function(roster)))
+        waiting.addErrback(lambda failure: failure.trap(StanzaError) and None)
 
     # The account's own presence
 
@@ -189,9 +232,13 @@ class PresenceHandler(Handler):
         for other in self.available(account):
             if other is not session and other.presence is not None:
                 session.deliver(other.presence, address)
-        for _, request in roster.requests():
+        for contact, request in roster.requests():
+            if _blocks(session, contact):
+                continue
             session.deliver(Rendered(_PRESENCE, request[len(_PRESENCE) :]), toAttribute(account))
         for contact, item in list(roster.items.items()):
+            if _blocks(session, contact):
+                continue
             if stateOf(item).hasTo and self._mayBeReached(contact):
                 # One here answers to this resource only; others, as §4.3.1 has it, to the account.
                 isHere = jids.parse(contact).domain == self.parent.name
@@ -221,6 +268,12 @@ class PresenceHandler(Handler):
         return directed
 
     outbound = {("presence", PRESENCE): onPresence}
+
+
+def _blocks(session: ISession, contact: str) -> bool:
+    """Whether the account of a session blocks a contact (XEP-0191)."""
+    state = session.userState
+    return state is not None and bool(state.blocked) and state.blocks(jids.parse(contact))
 
 
 def _priorityIn(element: Element) -> int:

@@ -44,6 +44,10 @@ class ISession(IRoute):
         "What is kept in memory of its account, an L{IUserState<muccore.interfaces.IUserState>}; C{None} until its "
         "first stanza is handled. The handler of these states sets it."
     )
+    wantsBlockList = Attribute(
+        "C{bool}: whether it has requested the block list, and so gets its changes (XEP-0191). The blocking handler "
+        "sets it."
+    )
     directed = Attribute(
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."

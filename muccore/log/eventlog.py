@@ -227,6 +227,11 @@ MESSAGES_RETRACTED: Final = EventKind(
     "messages-retracted by {actor}: {count} of {target} in {room}",
     "A moderator has retracted messages of an account; `-` if it is not known.",
 )
+ABUSE_REPORTED: Final = EventKind(
+    "abuse-reported by {actor}: {target}, {reason}, {count} messages, {text}",
+    "A user has blocked an address and reported it to you (XEP-0377): for `urn:xmpp:reporting:spam`, "
+    "`urn:xmpp:reporting:abuse` or something else, with the number of messages that they name and their text.",
+)
 EVENTS_SUPPRESSED: Final = EventKind(
     "events-suppressed from {address}: {count} more {kind} in the last minute were not logged",
     f"More than {LINE_LIMIT} events of one kind came from one source (an address, or the actor's JID) within a minute. "

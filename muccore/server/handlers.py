@@ -62,7 +62,6 @@ class HostHandlers:
         store = stores.userDataOf(host)
         if store is not None:
             self._stores["userdata"] = store
-            self.userData = UserDataHandlers(store, settings.users)
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
         rosters = Rosters(stores.rosters, self._isOnline)
@@ -80,6 +79,8 @@ class HostHandlers:
         self.presence = PresenceHandler(settings.limits.directedPresences, rosters)
         self.roster = RosterHandler(rosters, self.presence, settings.limits.rosterItems)
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
+        if store is not None:
+            self.userData = UserDataHandlers(store, settings.users, self.presence)
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),

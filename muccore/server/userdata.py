@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from muccore.config.userssection import UsersSection
+from muccore.im.blocking import BlockingHandler, PresenceWithdrawal
 from muccore.im.privatestorage import PrivateStorageHandler
 from muccore.im.userstate import UserStates
 from muccore.im.vcards import VCardHandler
@@ -20,17 +21,20 @@ class UserDataHandlers:
     @ivar states: what filters need of accounts.
     @ivar privateStorage: private XML storage.
     @ivar vCards: the vCards of users.
+    @ivar blocking: the block lists of users.
     @ivar all: all of them, in the order in which they are added.
     """
 
-    def __init__(self, store: IUserDataStore, settings: UsersSection) -> None:
+    def __init__(self, store: IUserDataStore, settings: UsersSection, presence: PresenceWithdrawal) -> None:
         self.privateStorage = PrivateStorageHandler(store, settings.privateElement, settings.privateData)
         self.states = UserStates(store)
         self.vCards = VCardHandler(store, self.states, settings.vcardSize)
-        self.all: list[Any] = [self.states, self.privateStorage, self.vCards]
+        self.blocking = BlockingHandler(store, self.states, presence, settings.blockListSize)
+        self.all: list[Any] = [self.states, self.blocking, self.privateStorage, self.vCards]
 
     def reconfigure(self, settings: UsersSection) -> None:
         """Apply a new configuration."""
         self.privateStorage.elementLimit = settings.privateElement
         self.privateStorage.accountLimit = settings.privateData
         self.vCards.sizeLimit = settings.vcardSize
+        self.blocking.sizeLimit = settings.blockListSize

@@ -67,6 +67,7 @@ def _dump(session: Session, until: float) -> bytes:
         "directed": list(session.directed),
         "interested": session.interested,
         "carbonsSince": session.carbonsSince,
+        "wantsBlockList": session.wantsBlockList,
         "management": management.dump(),
     }
     return json.dumps(state).encode()
@@ -108,4 +109,5 @@ def _restore(sessions: Sessions, state: dict[str, Any]) -> Session | None:
     session.directed = directed
     session.interested = bool(state.get("interested"))
     session.carbonsSince = state.get("carbonsSince")
+    session.wantsBlockList = bool(state.get("wantsBlockList"))
     return session

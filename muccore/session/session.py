@@ -43,7 +43,7 @@ class Session:
     __slots__ = (
         "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "carbonsSince", "directed", "ended",
         "fullText", "interested", "jid", "language", "management", "presence", "priority", "prioritySince", "stream",
-        "suspended", "userState",
+        "suspended", "userState", "wantsBlockList",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Session:
         self.prioritySince = 0.0
         self.presence: Rendered | None = None
         self.userState: IUserState | None = None
+        self.wantsBlockList = False
         self.directed: dict[str, JID] = {}
         self.interested = False
         self.carbonsSince: float | None = None

@@ -131,3 +131,57 @@ class UserDataTests(PersistentServerTests):
         romeo.send_presence()
         presence = await presences.get()
         self.assertEqual(presence.xml.findtext(f"{{{ns.VCARD_UPDATE}}}x/{{{ns.VCARD_UPDATE}}}photo"), _HASH)
+
+    async def test_blocking(self) -> None:
+        """What one client blocks, the other learns; it holds across a restart, until it is unblocked."""
+        await self.asyncioThread.run(self.blockTybalt())
+        await self.killServer()
+        await self.asyncioThread.run(self.unblockTybalt())
+        self.assertEqual(self.server.unexpectedLines, [])
+
+    async def assertBlocked(self, tybalt: Any, romeo: Any) -> None:
+        """Check that neither reaches the other."""
+        errors: asyncio.Queue[Any] = asyncio.Queue()
+        for client in (tybalt, romeo):
+            client.add_event_handler("message_error", errors.put_nowait)
+        for client, to, condition in (
+            (tybalt, "romeo", "service-unavailable"), (romeo, "tybalt", "not-acceptable"),
+        ):  # fmt: skip
+            client.send_message(f"{to}@localhost", "Villain", mtype="chat")
+            self.assertEqual((await errors.get())["error"]["condition"], condition)
+
+    async def blockTybalt(self) -> None:
+        """Before the restart."""
+        aioxmpp = self.lib.aioxmpp
+        tybalt: Any = await self.logIn("tybalt")
+        romeo: Any = await self.logIn("romeo", "xep_0191")
+        for client in (tybalt, romeo):
+            client.send_presence()
+        pushes: asyncio.Queue[Any] = asyncio.Queue()
+        romeo.add_event_handler("blocked", pushes.put_nowait)
+        self.assertEqual(await romeo["xep_0191"].get_blocked_jids(), set())
+        blocking = await self.logInOther("romeo", aioxmpp.BlockingClient)
+        await blocking.block_jids([aioxmpp.JID.fromstr("tybalt@localhost")])
+        self.assertEqual([str(item["jid"]) for item in (await pushes.get())["block"]], ["tybalt@localhost"])
+        await self.assertBlocked(tybalt, romeo)
+
+    async def unblockTybalt(self) -> None:
+        """After the restart."""
+        aioxmpp = self.lib.aioxmpp
+        tybalt: Any = await self.logIn("tybalt")
+        romeo: Any = await self.logIn("romeo", "xep_0191")
+        for client in (tybalt, romeo):
+            client.send_presence()
+        await self.assertBlocked(tybalt, romeo)
+        blocking = await self.logInOther("romeo", aioxmpp.BlockingClient)
+        self.assertEqual({str(each) for each in blocking.blocklist}, {"tybalt@localhost"})
+        pushed = blocking.on_jids_unblocked.future()
+        messages: asyncio.Queue[Any] = asyncio.Queue()
+        romeo.add_event_handler("message", messages.put_nowait)
+        await romeo["xep_0191"].unblock([JID("tybalt@localhost")])
+        await pushed
+        self.assertEqual(set(blocking.blocklist), set())
+        tybalt.send_message("romeo@localhost/slixmpp", "Peace", mtype="chat")
+        while (message := await messages.get())["type"] == "error":
+            pass
+        self.assertEqual(message["body"], "Peace")

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.im.presence import PresenceHandler
 from muccore.im.userstate import UserStates
 from muccore.interfaces import StoreUnavailable
 from muccore.storage.memoryuserdata import MemoryUserData
@@ -69,6 +70,7 @@ class UserDataTestCase(SynchronousTestCase):
 
     @ivar server: the server.
     @ivar store: its store of documents.
+    @ivar presence: its presence handler.
     @ivar further: what has come after the last answer.
     """
 
@@ -78,6 +80,7 @@ class UserDataTestCase(SynchronousTestCase):
         """Make the server."""
         self.server = InMemoryServer()
         self.store = SlowUserData()
+        self.presence = next(each for each in self.server.users if isinstance(each, PresenceHandler))
         self.store.open()
         self.states = UserStates(self.store)
         self.server.addHandler(self.states)

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.config.schema import Settings
+from muccore.im.blocking import BlockingHandler
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
@@ -285,7 +286,8 @@ class ServerComponentsTests(SynchronousTestCase):
         for domain, kinds in zip(made.hosts[0].domains, (
             (
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
-                TimeHandler, DirectInvitationHandler, CarbonsHandler, UserStates, PrivateStorageHandler, VCardHandler,
+                TimeHandler, DirectInvitationHandler, CarbonsHandler, UserStates, BlockingHandler,
+                PrivateStorageHandler, VCardHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

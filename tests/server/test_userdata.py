@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.im.presence import PresenceHandler
+from muccore.im.rosters import Rosters
 from muccore.server.userdata import UserDataHandlers
+from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.server import makeSettings
 
-CHANGED = {"private_element": "2 KiB", "private_data": "3 KiB", "vcard_size": "4 KiB"}
+CHANGED = {"private_element": "2 KiB", "private_data": "3 KiB", "vcard_size": "4 KiB", "block_list_size": "5 KiB"}
 """Options with values that are not the defaults."""
 
 
@@ -20,6 +23,7 @@ def limits(handlers: UserDataHandlers) -> dict[str, int]:
         "private_element": handlers.privateStorage.elementLimit,
         "private_data": handlers.privateStorage.accountLimit,
         "vcard_size": handlers.vCards.sizeLimit,
+        "block_list_size": handlers.blocking.sizeLimit,
     }
 
 
@@ -29,9 +33,11 @@ class UserDataHandlersTests(SynchronousTestCase):
     def test_limits(self) -> None:
         """The limits are those of the configuration, at the start and after a reload."""
         expected = {name: int(value.partition(" ")[0]) * 1024 for name, value in CHANGED.items()}
+        rosters = Rosters(MemoryRosters(), lambda account: False)
+        presence = PresenceHandler(1, rosters)
         changed = makeSettings(users=CHANGED).users
-        handlers = UserDataHandlers(MemoryUserData(), makeSettings().users)
+        handlers = UserDataHandlers(MemoryUserData(), makeSettings().users, presence)
         self.assertEqual(set(limits(handlers).values()) & set(expected.values()), set())
         handlers.reconfigure(changed)
         self.assertEqual(limits(handlers), expected)
-        self.assertEqual(limits(UserDataHandlers(MemoryUserData(), changed)), expected)
+        self.assertEqual(limits(UserDataHandlers(MemoryUserData(), changed, presence)), expected)

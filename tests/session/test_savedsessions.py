@@ -82,9 +82,11 @@ class RestoreTests(SavedTestCase):
     def test_resumed(self) -> None:
         """A session goes on where it was: the queue, the counters, and what is known of it."""
         old = self.romeo.session
-        old.interested, old.carbonsSince = True, 1.5
+        old.interested = old.wantsBlockList = True
+        old.carbonsSince = 1.5
         [session] = self.restart(self.save())
-        for name in ("fullText", "language", "priority", "prioritySince", "directed", "interested", "carbonsSince"):
+        names = ("fullText", "language", "priority", "prioritySince", "directed")
+        for name in (*names, "interested", "carbonsSince", "wantsBlockList"):
             self.assertEqual(getattr(session, name), getattr(old, name), name)
         assert session.presence is not None and old.presence is not None
         self.assertEqual(session.presence.addressed(b""), old.presence.addressed(b""))

@@ -10,6 +10,7 @@ from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
 from muccore.muc.extensions.archive import RoomArchive
 from muccore.muc.extensions.audit import AuditTrail
+from muccore.muc.extensions.blocking import Blocking
 from muccore.muc.extensions.blocklists import BlockLists
 from muccore.muc.extensions.channelsearch import ChannelSearch
 from muccore.muc.extensions.contentrules import ContentRules
@@ -68,6 +69,7 @@ def standardExtensions(
         ModeratedRetraction(),
         VCards(),
         UniqueNames(),
+        Blocking(),
         Correction(),
         MembershipRequests(),
         ChannelSearch(),
