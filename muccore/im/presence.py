@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -161,6 +162,16 @@ class PresenceHandler(Handler):
         """Tell somebody who may not have the presence of an account any more that its resources are unavailable."""
         for session in self.available(account):
             self.send(stanza("presence", "unavailable", from_=session.fullText, to=to))
+
+    def maySee(self, account: str, requester: JID) -> Deferred[bool]:
+        """Whether somebody may see the presence of an account: the account itself, and who has a subscription to it."""
+        if requester.bare == account:
+            return succeed(True)
+
+        def plan(roster: AccountRoster) -> PlannedChange:
+            return PlannedChange({}, lambda: stateOf(roster.item(requester.bare)).hasFrom)
+
+        return self._rosters.change(account, plan)
 
     # Blocking (XEP-0191)
 

@@ -34,6 +34,7 @@ from muccore.server.userdata import UserDataHandlers
 from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
+from muccore.services.uptime import UptimeHandler
 from muccore.services.version import VersionHandler
 from muccore.stream.features import BINDING_FEATURES, mergeNonzas
 
@@ -84,7 +85,7 @@ class HostHandlers:
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
-                VersionHandler(), TimeHandler(), DirectInvitationHandler(invitations.admitDirect),
+                VersionHandler(), TimeHandler(), UptimeHandler(), DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all),
             ],
         }  # fmt: skip
@@ -96,7 +97,7 @@ class HostHandlers:
 
     def sessionRestored(self, session: ISession) -> Deferred[Any]:
         """Prepare the handlers for a session of this host that was saved. Never fails."""
-        return succeed(None) if self.userData is None else self.userData.states.restored(session)
+        return succeed(None) if self.userData is None else self.userData.sessionRestored(session)
 
     def reconfigure(self, settings: Settings) -> None:
         """Apply a new configuration to the handlers of the accounts' domain."""

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from muccore.config.userssection import UsersSection
-from muccore.im.blocking import BlockingHandler, PresenceWithdrawal
+from muccore.im.blocking import BlockingHandler
+from muccore.im.lastactivity import LastActivityHandler
+from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
 from muccore.im.userstate import UserStates
 from muccore.im.vcards import VCardHandler
-from muccore.interfaces import IUserDataStore
+from muccore.interfaces import ISession, IUserDataStore
 
 
 class UserDataHandlers:
@@ -22,15 +26,22 @@ class UserDataHandlers:
     @ivar privateStorage: private XML storage.
     @ivar vCards: the vCards of users.
     @ivar blocking: the block lists of users.
+    @ivar lastActivity: since when users are away.
     @ivar all: all of them, in the order in which they are added.
     """
 
-    def __init__(self, store: IUserDataStore, settings: UsersSection, presence: PresenceWithdrawal) -> None:
+    def __init__(self, store: IUserDataStore, settings: UsersSection, presence: PresenceHandler) -> None:
         self.privateStorage = PrivateStorageHandler(store, settings.privateElement, settings.privateData)
         self.states = UserStates(store)
         self.vCards = VCardHandler(store, self.states, settings.vcardSize)
         self.blocking = BlockingHandler(store, self.states, presence, settings.blockListSize)
-        self.all: list[Any] = [self.states, self.blocking, self.privateStorage, self.vCards]
+        self.lastActivity = LastActivityHandler(store, presence.maySee)
+        self.all: list[Any] = [self.states, self.blocking, self.privateStorage, self.vCards, self.lastActivity]
+
+    def sessionRestored(self, session: ISession) -> Deferred[Any]:
+        """Prepare the handlers for a session that was saved. Never fails."""
+        self.lastActivity.restored(session)
+        return self.states.restored(session)
 
     def reconfigure(self, settings: UsersSection) -> None:
         """Apply a new configuration."""

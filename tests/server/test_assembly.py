@@ -17,6 +17,7 @@ from muccore.config.schema import Settings
 from muccore.im.blocking import BlockingHandler
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
+from muccore.im.lastactivity import LastActivityHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
 from muccore.im.roster import RosterHandler
@@ -32,6 +33,7 @@ from muccore.server.stores import ServerStores
 from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
+from muccore.services.uptime import UptimeHandler
 from muccore.services.version import VersionHandler
 from muccore.session.session import Session
 from muccore.storage.memoryarchive import MemoryArchive
@@ -286,8 +288,8 @@ class ServerComponentsTests(SynchronousTestCase):
         for domain, kinds in zip(made.hosts[0].domains, (
             (
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
-                TimeHandler, DirectInvitationHandler, CarbonsHandler, UserStates, BlockingHandler,
-                PrivateStorageHandler, VCardHandler,
+                TimeHandler, UptimeHandler, DirectInvitationHandler, CarbonsHandler, UserStates, BlockingHandler,
+                PrivateStorageHandler, VCardHandler, LastActivityHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip
