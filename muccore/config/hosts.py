@@ -11,7 +11,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
-from muccore.config.types import HostName, ListOf, OptionalListOf, Path
+from muccore.config.types import ContactAddress, HostName, ListOf, OptionalListOf, Path
 
 if TYPE_CHECKING:
     from muccore.config.schema import Settings
@@ -44,6 +44,11 @@ class HostSection:
     muc: tuple[str, ...] = _option(
         ListOf(HostName()), "", "The domains of the rooms that users of this domain find. Each is a service of its own."
     )
+    contactAddresses: tuple[tuple[str, str], ...] | None = _option(
+        OptionalListOf(ContactAddress()),
+        "",
+        "How users of this domain reach its operator. Without the key, as [server] says; with no value, not at all.",
+    )
     extraHandlers: tuple[HandlerDescription, ...] | None = _option(
         OptionalListOf(HandlerType()),
         "",
@@ -73,6 +78,7 @@ class Host:
     @ivar extraHandlersAt: where they are configured.
     @ivar mucExtraHandlers: those of each service of rooms.
     @ivar mucExtraHandlersAt: where they are configured.
+    @ivar contactAddresses: the addresses of its operator, each with what it is for.
     """
 
     domain: str
@@ -87,6 +93,7 @@ class Host:
     extraHandlersAt: Place
     mucExtraHandlers: tuple[HandlerDescription, ...]
     mucExtraHandlersAt: Place
+    contactAddresses: tuple[tuple[str, str], ...] = ()
 
 
 def hostsOf(settings: Settings) -> tuple[Host, ...]:
@@ -104,12 +111,13 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
         ("server", "extra_handlers"),
         settings.muc.extraHandlers,
         ("muc", "extra_handlers"),
+        settings.server.contactAddresses,
     )
     found = [first]
     for domain, section in settings.named["host"].items():
         title = f"host {domain}"
         own = section.certificate is not None
-        handlers, mucHandlers = section.extraHandlers, section.mucExtraHandlers
+        handlers, mucHandlers, contacts = section.extraHandlers, section.mucExtraHandlers, section.contactAddresses
         found.append(
             Host(
                 domain,
@@ -124,6 +132,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
                 first.extraHandlersAt if handlers is None else (title, "extra_handlers"),
                 first.mucExtraHandlers if mucHandlers is None else mucHandlers,
                 first.mucExtraHandlersAt if mucHandlers is None else (title, "muc_extra_handlers"),
+                first.contactAddresses if contacts is None else contacts,
             )
         )
     return tuple(found)

@@ -27,6 +27,7 @@ from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.types import (
     Choice,
+    ContactAddress,
     Duration,
     HostName,
     Integer,
@@ -51,6 +52,12 @@ class ServerSection:
         HostName(), None, "The domain of the accounts: for romeo@example.org to log in, it is example.org."
     )
     name: str = _option(Text(), "muccore", "The server's name for people, as clients show it.")
+    contactAddresses: tuple[tuple[str, str], ...] = _option(
+        ListOf(ContactAddress()),
+        "",
+        "How users reach you, as clients show it: for example admin xmpp:admin@example.org, or abuse "
+        "mailto:abuse@example.org.",
+    )
     extraHandlers: tuple[HandlerDescription, ...] = _option(
         ListOf(HandlerType()),
         "",

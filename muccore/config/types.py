@@ -249,6 +249,24 @@ class Text(Type[str]):
         return text
 
 
+class ContactAddress(Type[tuple[str, str]]):
+    """What an address of the operator is for, and the address as a URI (XEP-0157)."""
+
+    purposes: Final = ("abuse", "admin", "feedback", "sales", "security", "status", "support")
+    allowed = f"{', '.join(purposes)}, followed by a URI such as mailto:abuse@example.org, xmpp: or https:"
+    _uri: Final = re.compile(r"""[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`]+""")
+
+    def parse(self, text: str, base: FilePath[str]) -> tuple[str, str]:
+        """See L{Type.parse}."""
+        purpose, _, uri = text.partition(" ")
+        uri = uri.strip()
+        if purpose not in self.purposes:
+            raise InvalidValue(hint=suggestion(purpose, self.purposes))
+        if not self._uri.fullmatch(uri) or _CONTROL.search(uri):
+            raise InvalidValue("no URI")
+        return purpose, uri
+
+
 class URLTemplate(Text):
     """The address of a web page with a placeholder, or nothing."""
 

@@ -31,6 +31,7 @@ from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
+from muccore.services.contacts import ContactHandler
 from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
@@ -45,6 +46,7 @@ class HostHandlers:
 
     @ivar muc: the rooms, by the domain of the service.
     @ivar disco: service discovery at the accounts' domain.
+    @ivar contacts: the addresses of its operator.
     @ivar presence: the presence of sessions.
     @ivar roster: the contacts of users.
     @ivar userData: the handlers of what users store; C{None} without a store.
@@ -75,6 +77,7 @@ class HostHandlers:
             for service in host.roomServices
         }  # fmt: skip
         self.disco = AccountDiscoHandler(self._services, settings.server.name)
+        self.contacts = ContactHandler(host.contactAddresses)
         self.components: Callable[[], Iterable[str]] = tuple
         self._suffix = f".{host.domain}"
         self.presence = PresenceHandler(settings.limits.directedPresences, rosters)
@@ -85,7 +88,8 @@ class HostHandlers:
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
-                VersionHandler(), TimeHandler(), UptimeHandler(), DirectInvitationHandler(invitations.admitDirect),
+                VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts,
+                DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all),
             ],
         }  # fmt: skip
@@ -104,6 +108,9 @@ class HostHandlers:
         self.presence.directedLimit = settings.limits.directedPresences
         self.roster.limit = settings.limits.rosterItems
         self.disco.rename(settings.server.name)
+        for host in settings.hosts:
+            if host.domain == self._host.domain:
+                self.contacts.addresses = host.contactAddresses
         if self.userData is not None:
             self.userData.reconfigure(settings.users)
 

@@ -12,13 +12,14 @@ from typing import Any
 from muccore.config.hosts import Host
 from muccore.config.schema import Settings
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import IRouter, ISessions
+from muccore.interfaces import IRouter, ISessions, Stage
 from muccore.net.flush import FlushScheduler
 from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
 from muccore.server import preflight
 from muccore.server.handlers import HostHandlers, mucOptions, streamFeaturesOf
 from muccore.server.stores import ServerStores
+from muccore.stream.advertisedlimits import AdvertisedLimits
 from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.mechanisms import SASL
 
@@ -77,7 +78,7 @@ class HostComponents:
         c2s = settings.c2s
         return StreamFeatures(
             self.domain, self.sasl, self._sessions, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
-            self._streamFeatures, hosts,
+            [*self._streamFeatures, *advertisedLimits(settings)], hosts,
         )  # fmt: skip
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:
@@ -87,6 +88,16 @@ class HostComponents:
         self.handlers.reconfigure(settings)
         for service in self.handlers.muc.values():
             service.reconfigure(mucOptions(settings, self.domain))
+
+
+def advertisedLimits(settings: Settings) -> list[AdvertisedLimits]:
+    """The limits that clients are told. Before the log-in, all of it has a time limit, but silence has none."""
+    c2s, limits = settings.c2s, settings.limits
+    silences = [max(1, int(seconds)) for seconds in (c2s.keepalive, c2s.idleTimeout) if seconds]
+    return [
+        AdvertisedLimits(Stage.LOGIN, limits.stanzaSizeUnauthenticated, None),
+        AdvertisedLimits(Stage.BINDING, limits.stanzaSize, min(silences, default=None)),
+    ]
 
 
 def dummySaltSecret(settings: Settings, host: Host) -> bytes | None:

@@ -83,6 +83,17 @@ class HostTests(SynchronousTestCase):
             found = ((host.extraHandlers, host.extraHandlersAt), (host.mucExtraHandlers, host.mucExtraHandlersAt))
             self.assertEqual([("".join(each.name for each in handlers), *place) for handlers, place in found], expected)
 
+    def test_contactAddresses(self) -> None:
+        """A host has the addresses of the first one unless it has a list of its own, which may be empty."""
+        shared, own = (("admin", "xmpp:a@example.org"), ("abuse", "mailto:b@example.org")), (("status", "https://x/"),)
+        sections: dict[str, dict[str, str | None]] = {
+            "server": {"contact_addresses": "admin xmpp:a@example.org\n abuse mailto:b@example.org"},
+            "host a.example": {}, "host b.example": {"contact_addresses": ""},
+            "host c.example": {"contact_addresses": "status  https://x/"},
+        }  # fmt: skip
+        found = settings(**sections).hosts
+        self.assertEqual([host.contactAddresses for host in found], [shared, shared, (), own])
+
 
 class ProblemTests(SynchronousTestCase):
     """Problems of hosts, with their section."""
@@ -93,7 +104,7 @@ class ProblemTests(SynchronousTestCase):
             ({"host": {}}, "[host]: no such section; allowed: server, .*, component NAME (did you mean 'host NAME'?)"),
             ({"host a b": {}}, "[host a b]: found 'a b' (.*); allowed: host and a host name such as example.org"),
             ({"host x.example": {"mucs": "a"}}, "[host x.example] mucs: no such key; allowed: certificate, "
-             "private_key, accounts, muc, extra_handlers, muc_extra_handlers (did you mean 'muc'?)"),
+             "private_key, accounts, muc, contact_addresses, extra_handlers, muc_extra_handlers (did you mean 'muc'?)"),
             ({"host x.example": {"accounts": "sqlit:x"}}, "[host x.example] accounts: found 'sqlit:x' (unknown .*"),
             ({"host x.example": {"certificate": "x"}}, "[host x.example] private_key: found nothing; allowed: the path "
              "of a file, needed with certificate"),

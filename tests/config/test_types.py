@@ -19,6 +19,7 @@ from muccore.config.types import (
     AnyType,
     Boolean,
     Choice,
+    ContactAddress,
     Duration,
     HostName,
     Integer,
@@ -55,6 +56,15 @@ class ParseTests(SynchronousTestCase):
             Boolean(), {"yes": True, "On": True, "TRUE": True, "1": True, "no": False, "off": False, "0": False}
         )
         self.assertRefused(Boolean(), "", "maybe", "2", "y")
+
+    def test_contactAddress(self) -> None:
+        """What an address is for, and a URI."""
+        self.assertParses(
+            ContactAddress(),
+            {"admin xmpp:a@b": ("admin", "xmpp:a@b"), "status  https://x/?y=ä#z": ("status", "https://x/?y=ä#z")},
+        )
+        self.assertRefused(ContactAddress(), "", "admin", "admin a@b", "xmpp:a@b", "boss xmpp:a@b", "admin xmpp:a b",
+                           "admin xmpp:", "admin xmpp:a\x7f", "admin 1x:a", "admin <xmpp:a>")  # fmt: skip
 
     def test_web(self) -> None:
         """Origins and URLs have a host, perhaps a port, and no path; origins become what browsers send."""

@@ -24,12 +24,13 @@ from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userstate import UserStates
 from muccore.im.vcards import VCardHandler
-from muccore.interfaces import IUserDataStore, StoreUnavailable
+from muccore.interfaces import IUserDataStore, Stage, StoreUnavailable
 from muccore.muc.handler import MUCHandler
 from muccore.server import assembly, preflight
 from muccore.server import stores as storesModule
 from muccore.server.handlers import mucOptions
 from muccore.server.stores import ServerStores
+from muccore.services.contacts import ContactHandler
 from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
@@ -43,6 +44,7 @@ from muccore.storage.sqlite.userdata import SQLiteUserData
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
+from muccore.xmpp import ns
 from muccore.xmpp.jid import parse
 from tests.configuration import ENCRYPTED, ConfigurationFile
 from tests.routing.helpers import FakeStream
@@ -288,8 +290,8 @@ class ServerComponentsTests(SynchronousTestCase):
         for domain, kinds in zip(made.hosts[0].domains, (
             (
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
-                TimeHandler, UptimeHandler, DirectInvitationHandler, CarbonsHandler, UserStates, BlockingHandler,
-                PrivateStorageHandler, VCardHandler, LastActivityHandler,
+                TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
+                BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip
@@ -372,13 +374,15 @@ class ServerComponentsTests(SynchronousTestCase):
                 c2s={"allow_plaintext_auth": "no", "login_tries": "2", "login_timeout": "7 s", "channel_binding": "no"},
                 limits={"sessions_per_account": "3", "directed_presences": "10", "connections": "5"},
                 muc={"name": "Verona", "domain": "rooms.example.org"},
-                server={"domain": "example.org"},
+                server={"domain": "example.org", "contact_addresses": "admin xmpp:admin@example.org"},
                 users={"private_data": "3 KiB"},
             ),
             {},
         )
         assert host.handlers.userData is not None
         self.assertEqual(host.handlers.userData.privateStorage.accountLimit, 3072)
+        # Those are of a host that comes with a restart.
+        self.assertEqual(host.handlers.contacts.addresses, ())
         self.assertFalse(host.sasl.plainWithoutTLS)
         self.assertEqual((made.sessions.limit, host.handlers.presence.directedLimit), (3, 10))
         self.assertIsNot(made.streams.features, offer)
@@ -389,6 +393,36 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertEqual(
             (made.streams.features.domain, options.name, options.localDomain), ("localhost", "Verona", "localhost")
         )
+
+    def test_reconfigureContacts(self) -> None:
+        """New contact addresses apply at once, those of each host."""
+        hosts: dict[str, dict[str, str]] = {"host b.example": {}, "host c.example": {"contact_addresses": ""}}
+        made = self.make(makeSettings(**hosts))
+        self.successResultOf(made.open())
+        made.reconfigure(makeSettings(server={"contact_addresses": "admin xmpp:a@localhost"}, **hosts), {})
+        found = [host.handlers.contacts.addresses for host in made.hosts]
+        self.assertEqual(found, [(("admin", "xmpp:a@localhost"),), (("admin", "xmpp:a@localhost"),), ()])
+
+    def test_advertisedLimits(self) -> None:
+        """Clients are told the limits of their streams, those in force, in both stages."""
+        made = self.make(makeSettings())
+        self.successResultOf(made.open())
+        hour = "<idle-seconds>3600</idle-seconds>"
+        for c2s, limits, idle in (
+            ({}, {}, "<idle-seconds>180</idle-seconds>"),
+            ({"keepalive": "0 s", "idle_timeout": "1 h"}, {"stanza_size": "128 KiB"}, hour),
+            ({"keepalive": "2 h", "idle_timeout": "1 h"}, {}, hour),
+            ({"keepalive": "0 s", "idle_timeout": "0 s"}, {"stanza_size_unauthenticated": "2 KiB"}, ""),
+        ):
+            settings = makeSettings(c2s=c2s, limits=limits)
+            made.reconfigure(settings, {})
+            for features in (made.streams.features, made.webSocket.features):
+                for stage, size, seconds in (
+                    (Stage.LOGIN, settings.limits.stanzaSizeUnauthenticated, ""),
+                    (Stage.BINDING, settings.limits.stanzaSize, idle),
+                ):
+                    expected = f"<limits xmlns='{ns.STREAM_LIMITS}'><max-bytes>{size}</max-bytes>{seconds}</limits>"
+                    self.assertIn(expected, features.offer(stage, False, None).decode())
 
     def test_reconfigureTLS(self) -> None:
         """A certificate that was not needed before is used at once."""
