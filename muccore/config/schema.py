@@ -88,10 +88,24 @@ class LimitsSection:
         Size("0 B", "1 GiB"), "64 KiB", "Average bytes per second that the server reads from a client. 0: no limit."
     )
     burst: int = _option(Size("1 KiB", "1 GiB"), "1 MiB", "What a client that was silent before may send at once.")
+    stanzaCost: int = _option(
+        Size("0 B", "64 KiB"),
+        "512 B",
+        "What a stanza counts for in rate and address_rate, besides its bytes: even the smallest takes time.",
+    )
+    addressRate: int = _option(
+        Size("0 B", "1 GiB"),
+        "256 KiB",
+        "Average bytes per second that the server reads from all clients with the same IP address together. What it "
+        "sends to the occupants of rooms because of them counts, too, at a 32nd. 0: no limit.",
+    )
+    addressBurst: int = _option(
+        Size("1 KiB", "1 GiB"), "4 MiB", "What clients with the same IP address, silent before, may send at once."
+    )
     exempt: tuple[Network, ...] = _option(
         ListOf(NetworkAddress()),
         "127.0.0.0/8\n::1/128",
-        "Networks without the limits connections_per_address, rate and burst, and without delays after wrong "
+        "Networks without the limits connections_per_address, rate and address_rate, and without delays after wrong "
         "passwords. Elsewhere, wrong passwords delay further log-ins from their address and to their account.",
     )
     sessionsPerAccount: int = _option(

@@ -61,6 +61,9 @@ class ISession(IRoute):
         @raise StreamError: if it ends the stream.
         """
 
+    def charge(sent: int, delay: float) -> None:
+        """See L{IStream.charge<muccore.interfaces.IStream.charge>}."""
+
     def sendError(element: Element, error: StanzaError, by: str | None = None) -> None:
         """
         Refuse a stanza of the client, or drop it if it must not be answered.

@@ -23,6 +23,14 @@ class IStream(Interface):
     def sendNonza(element: bytes) -> None:
         """Send a rendered element that is no stanza (XEP-0360); the prefix C{stream} is the stream namespace."""
 
+    def charge(sent: int, delay: float) -> None:
+        """
+        Let the client wait for what its stanzas have caused: the next one is not handled before.
+
+        @param sent: the bytes that others were sent.
+        @param delay: seconds to wait at least.
+        """
+
     def close(error: StreamError | None) -> None:
         """End the stream: send the error, if there is one, and the closing tag, then close the connection."""
 

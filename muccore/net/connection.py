@@ -13,13 +13,14 @@ TLS is started here and not by Twisted's C{_newtls}, whose TLS layer would bypas
 subclass.
 
 Private parts of Twisted in use: C{FileDescriptor._tempDataBuffer}, C{_tempDataLen} and C{_writeDisconnected};
-C{Connection._aborting}; of L{TLSMemoryBIOProtocol} the third parameter (our protocol is connected already),
-C{_appSendBuffer} (what was written before the end of the handshake) and C{_aborted} (deliver nothing more).
+C{Connection._aborting} and C{_dataReceived}; of L{TLSMemoryBIOProtocol} the third parameter (our protocol is connected
+already), C{_appSendBuffer} (what was written before the end of the handshake) and C{_aborted} (deliver nothing more).
 """
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, cast
 
 from twisted.internet import main, tcp
@@ -100,6 +101,12 @@ class BoundedConnection(tcp.Server):
     flusher: ClassVar[FlushScheduler]
     outboxLimit: ClassVar[int] = OUTBOX_LIMIT
     closeTimeout: ClassVar[float] = CLOSE_TIMEOUT
+
+    countEncrypted: Callable[[int], object] | None = None
+    """
+    Called with the number of bytes of each read under TLS, before they are decrypted: records without data, key
+    updates and refused renegotiation cost time too, but reach no protocol.
+    """
 
     _opportunistic: ClassVar[bool] = False
     _tlsFactory: ClassVar[_TLSFactory | None] = None
@@ -218,6 +225,11 @@ class BoundedConnection(tcp.Server):
 
     # Reading
 
+    def _dataReceived(self, data: bytes | None) -> Any:
+        if data and self.TLS and self.countEncrypted is not None:
+            self.countEncrypted(len(data))
+        return super()._dataReceived(data)
+
     def pauseProducing(self) -> None:
         """Stop reading, except while closing: then the peer's close_notify must be read."""
         if self._closing is None:
@@ -274,6 +286,7 @@ class BoundedConnection(tcp.Server):
         self._release()
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
+        self.countEncrypted = None
         super().connectionLost(reason)
 
     def _startClosing(self) -> None:

@@ -155,6 +155,11 @@ class FlushScheduler:
             self.callLater(0, self._runLater)
         self._later.append((f, args))
 
+    @property
+    def behind(self) -> bool:
+        """Whether transports wait to be flushed: between turns, those that the last flush had no time for."""
+        return bool(self._pending)
+
     # IReactorTime
 
     def seconds(self) -> float:

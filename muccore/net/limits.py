@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -36,6 +36,33 @@ class TokenBucket:
         self._time = now
         self._level = level = min(self._burst, self._level + added) - tokens
         return -level / self._rate if level < 0 else 0.0
+
+
+_REMEMBERED: Final = 10_000
+"""Addresses that L{AddressBuckets} remembers; above it the ones that connected least recently are forgotten."""
+
+
+class AddressBuckets:
+    """A bucket for each address (see L{addressKey}), which all its connections share."""
+
+    def __init__(self, rate: float, burst: float, seconds: Callable[[], float]) -> None:
+        """The parameters are those of each L{TokenBucket}."""
+        self._new = partial(TokenBucket, rate, burst, seconds)
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def of(self, host: str) -> TokenBucket:
+        """The bucket of a peer's address. It outlives its connections: new ones do not bring new tokens."""
+        key = addressKey(host)
+        bucket = self._buckets.pop(key, None)
+        if bucket is None:
+            bucket = self._new()
+        self._buckets[key] = bucket
+        if len(self._buckets) > _REMEMBERED:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket
 
 
 @lru_cache(maxsize=1024)

@@ -49,8 +49,9 @@ class ExternalComponents:
         access = {
             name: ComponentAccess(component, sections[name].secret) for name, component in self._components.items()
         }
-        # A component that only receives is silent for long.
-        self.streams.reconfigure(access, replace(streams, idleTimeout=0))
+        # A component that only receives is silent for long, and one that sends speaks for many users.
+        ofComponents = replace(streams, idleTimeout=0, stanzaCost=0, addressRate=0)
+        self.streams.reconfigure(access, ofComponents)
 
     def connected(self) -> Iterator[str]:
         """The domains of the components that are connected."""

@@ -161,6 +161,11 @@ class Session:
         if answer is not None:
             self.deliver(Rendered.of(answer), toAttribute(self.fullText))
 
+    def charge(self, sent: int, delay: float) -> None:
+        """See L{ISession.charge}."""
+        if self.stream is not None:
+            self.stream.charge(sent, delay)
+
     def enableManagement(self, resumable: bool, maximum: int | None) -> StreamManagement:
         """See L{ISession.enableManagement}."""
         management = self._sessions.resumptions.enable(self, resumable, maximum)

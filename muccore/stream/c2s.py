@@ -14,22 +14,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muccore.interfaces import ISession, IStream
-from muccore.log.eventlog import CLIENT_THROTTLED, LOGOUT, STREAM_ERROR, EventKind, Phrase
+from muccore.log.eventlog import LOGOUT, STREAM_ERROR, EventKind, Phrase
 from muccore.log.logger import Logger
-from muccore.net.limits import Networks, TokenBucket
+from muccore.net.limits import Networks
 from muccore.net.timingwheel import TICK
 from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.stream import streamlog
 from muccore.stream.features import Nonza, StreamFeatures
+from muccore.stream.flowcontrol import THROTTLE_LOG_INTERVAL, FlowControl
 from muccore.stream.framing import TCPFraming
 from muccore.stream.negotiation import Negotiation
-from muccore.stream.parser.events import CLOSED, Event
+from muccore.stream.parser.events import Event
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
@@ -39,15 +39,6 @@ if TYPE_CHECKING:
 
 PARSER_IDLE: Final = 15
 """Ticks without input after which the parser frees its memory."""
-
-TIME_SLICE: Final = 0.02
-"""Seconds spent on the input of one client in a reactor turn; the rest of it is handled in the next one."""
-
-PIPELINE_LIMIT: Final = 64 * 1024
-"""Bytes that a client may send while its credentials are checked."""
-
-THROTTLE_LOG_INTERVAL: Final = 60
-"""Ticks without throttling after which throttling a client is logged again."""
 
 _log = Logger()
 
@@ -67,9 +58,12 @@ class StreamSettings:
     @ivar keepalive: time without input after which a space is sent; 0 for never.
     @ivar rate: bytes per second read from a client in the long run; 0 for no limit.
     @ivar burst: bytes read at once beyond that.
+    @ivar stanzaCost: bytes that a stanza counts besides its own, for C{rate} and C{addressRate}.
+    @ivar addressRate: as C{rate}, of all clients with one address together; 0 for no limit.
+    @ivar addressBurst: bytes read at once beyond that.
     @ivar connections: streams in all; 0 for no limit.
     @ivar connectionsPerAddress: streams from one address; 0 for no limit.
-    @ivar exempt: networks without C{rate} and C{connectionsPerAddress}.
+    @ivar exempt: networks without C{rate}, C{addressRate} and C{connectionsPerAddress}.
     """
 
     stanzaSize: int
@@ -82,6 +76,9 @@ class StreamSettings:
     keepalive: float
     rate: int
     burst: int
+    stanzaCost: int
+    addressRate: int
+    addressBurst: int
     connections: int
     connectionsPerAddress: int
     exempt: Networks
@@ -92,7 +89,7 @@ def _ticks(seconds: float) -> int:
 
 
 @implementer(IStream)
-class C2SStream(TCPFraming, Protocol):
+class C2SStream(TCPFraming, FlowControl, Protocol):
     """
     The stream of one client.
 
@@ -102,9 +99,9 @@ class C2SStream(TCPFraming, Protocol):
 
     # Protocol has no slots, but its dictionary is created only when another attribute is set.
     __slots__ = (
-        "_boundAt", "_bucket", "_ended", "_error", "_host", "_lastKeepalive", "_lastReceived", "_negotiation",
-        "_nonzas", "_parser", "_parsingPaused", "_throttleTimer", "_throttledUntil", "connected", "due", "factory",
-        "session", "transport", "write",
+        "_boundAt", "_ended", "_error", "_events", "_held", "_heldUntil", "_host", "_lastKeepalive", "_lastReceived",
+        "_negotiation", "_nonzas", "_parser", "_parsingPaused", "_rate", "_throttledUntil", "connected", "due",
+        "factory", "session", "transport", "write",
     )  # fmt: skip
 
     endEvent: ClassVar[EventKind] = LOGOUT
@@ -129,10 +126,10 @@ class C2SStream(TCPFraming, Protocol):
         self._error: Phrase | None = None
         self._throttledUntil = -THROTTLE_LOG_INTERVAL
         self._parsingPaused = False
-        self._throttleTimer: IDelayedCall | None = None
-        self._bucket: TokenBucket | None = None
-        if settings.rate and host not in settings.exempt:
-            self._bucket = TokenBucket(settings.rate, settings.burst, factory.clock.seconds)
+        self._held: list[FlowControl] | None = None
+        self._heldUntil = 0.0
+        self._events: Iterator[Event] | None = None
+        self._rate = factory.rateFor(host)
         self._parser = self.makeParser(settings)
         self._negotiation: Negotiation | None = self.negotiate(features or factory.features, direct)
         # Until a resource is bound, the tick of the connection.
@@ -156,58 +153,14 @@ class C2SStream(TCPFraming, Protocol):
         factory.streams.add(self)
         factory.wheel.schedule(self, _ticks(factory.settings.loginTimeout))
         self.write = self.transport.write
+        if self._rate is not None:
+            self.transport.countEncrypted = self.countEncrypted
         negotiation = cast(Negotiation, self._negotiation)
         if negotiation.secure:
             try:
                 self._secure(negotiation.features.directTLS)
             except Exception:
                 self.internalError(Failure())
-
-    def dataReceived(self, data: bytes) -> None:
-        """Handle what the client sends."""
-        if self.session is not None:
-            self._lastReceived = self.factory.wheel.tick
-        if self._bucket is not None:
-            delay = self._bucket.take(len(data))
-            if delay:
-                self._throttle(delay)
-        if self._parsingPaused:
-            ahead = self._parser.buffer(data)
-            if ahead > PIPELINE_LIMIT and self.session is None:
-                self._finish(StreamError("policy-violation", "Too much data before the end of the log-in."))
-        else:
-            self._handle(self._parser.feed(data))
-
-    def _handle(self, events: Iterator[Event]) -> None:
-        seconds = self.factory.clock.seconds
-        until = seconds() + TIME_SLICE
-        try:
-            for event in events:
-                session = self.session
-                if event is CLOSED:
-                    self._finish(None, clean=True)
-                elif session is not None:
-                    self._boundReceived(session, cast(Element, event))
-                    if seconds() > until and not self._ended:
-                        self.pauseParsing()
-                        self.factory.clock.callLater(0, self._resumeSlice, events)
-                        return
-                else:
-                    cast(Negotiation, self._negotiation).received(cast(Element, event))
-                    if self._parsingPaused:
-                        return
-        except StreamError as e:
-            self._finish(e)
-        except Exception:
-            self.internalError(Failure())
-
-    def _resumeSlice(self, events: Iterator[Event]) -> None:
-        """Handle the rest of the events, unless the stream has ended."""
-        if not self._ended:
-            self._parsingPaused = False
-            self._handle(events)
-            if not self._parsingPaused:
-                self._updateReading()
 
     def _boundReceived(self, session: ISession, element: Element) -> None:
         if element.uri != ns.CLIENT:
@@ -227,9 +180,6 @@ class C2SStream(TCPFraming, Protocol):
         factory, lost = self.factory, None if self._ended else reason
         self._ended = True
         self._release()
-        timer, self._throttleTimer = self._throttleTimer, None
-        if timer is not None:
-            timer.cancel()
         self._endSession(False, lost is None, lost)
         # The transport's method refers to the transport.
         self.write = _discard
@@ -279,6 +229,7 @@ class C2SStream(TCPFraming, Protocol):
         """Drop parser and negotiation: further input is ignored."""
         self._parser.stop()
         self._parsingPaused = False
+        self.stopHolding()
         self.factory.wheel.remove(self)
         negotiation, self._negotiation = self._negotiation, None
         if negotiation is not None:
@@ -314,19 +265,6 @@ class C2SStream(TCPFraming, Protocol):
         tls = negotiation.features.tls if negotiation.features.channelBinding else None
         return tls.channelBindings(self.transport) if negotiation.secure and tls is not None else None
 
-    def pauseParsing(self) -> None:
-        """See L{muccore.stream.states.INegotiationHost.pauseParsing}."""
-        if not self._ended:
-            self._parsingPaused = True
-            self._updateReading()
-
-    def resumeParsing(self) -> None:
-        """See L{muccore.stream.states.INegotiationHost.resumeParsing}."""
-        if self._parsingPaused:
-            self._parsingPaused = False
-            self._updateReading()
-            self._handle(self._parser.feed(b""))
-
     def restartStream(self) -> None:
         """See L{muccore.stream.states.INegotiationHost.restartStream}."""
         self._parser.restart()
@@ -353,7 +291,7 @@ class C2SStream(TCPFraming, Protocol):
         self._lastReceived = self._lastKeepalive = self._boundAt = self.factory.wheel.tick
         self.factory.wheel.schedule(self, PARSER_IDLE)
 
-    # Timeouts and rate
+    # Timeouts
 
     def timeoutDue(self, tick: int) -> int:
         """See L{muccore.net.timingwheel.Timed.timeoutDue}."""
@@ -365,13 +303,16 @@ class C2SStream(TCPFraming, Protocol):
             self._finish(StreamError("connection-timeout", "The log-in took too long."))
             return 0
         idle, keepalive = _ticks(settings.idleTimeout), _ticks(settings.keepalive)
+        if self._held is not None:
+            # It is not read.
+            self._lastReceived = tick
         silence = tick - self._lastReceived
         if idle and silence >= idle:
             self._finish(StreamError("connection-timeout", "No data was received for too long."), final=False)
             return 0
         management = self.session.management
-        # A client that is slowed down may have answered.
-        waits = management is not None and self._throttleTimer is None
+        # A client that is held may have answered.
+        waits = management is not None and self._held is None
         if waits and not management.checkAcknowledgements(tick, silence):
             self._finish(StreamError("connection-timeout", "No acknowledgement was received."), final=False)
             return 0
@@ -388,36 +329,6 @@ class C2SStream(TCPFraming, Protocol):
         if silence >= PARSER_IDLE:
             self._parser.idle()
         return again
-
-    def _throttle(self, delay: float) -> None:
-        """Stop reading until the bucket is out of debt. What was read already is handled."""
-        if self._throttleTimer is None and not self._ended:
-            tick = self.factory.wheel.tick
-            if tick - self._throttledUntil >= THROTTLE_LOG_INTERVAL:
-                CLIENT_THROTTLED.log(self._host, rate=self.factory.settings.rate, jid=self._user())
-            self._throttledUntil = tick + _ticks(delay)
-            self._throttleTimer = self.factory.clock.callLater(delay, self._unthrottle)
-            self._updateReading()
-
-    def _unthrottle(self) -> None:
-        self._throttleTimer = None
-        delay = cast(TokenBucket, self._bucket).take(0)
-        if delay:
-            self._throttle(delay)
-        else:
-            self._updateReading()
-
-    def _updateReading(self) -> None:
-        """
-        Pause or resume reading. While credentials are checked reading goes on: otherwise a lost connection would go
-        unnoticed, and its check would delay those of others.
-        """
-        if self._ended:
-            return
-        if self._throttleTimer is not None or (self._parsingPaused and self.session is not None):
-            self.transport.pauseProducing()
-        else:
-            self.transport.resumeProducing()
 
 
 def _discard(data: bytes) -> None:

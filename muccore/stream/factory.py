@@ -11,10 +11,11 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from muccore.log.eventlog import CONNECTION_REFUSED, Phrase
-from muccore.net.limits import AddressLimit
+from muccore.net.limits import AddressBuckets, AddressLimit, TokenBucket
 from muccore.net.timingwheel import TimingWheel
 from muccore.stream.c2s import C2SStream, StreamSettings
 from muccore.stream.features import StreamFeatures
+from muccore.stream.flowcontrol import PAYABLE, InputQueue, InputRate
 from muccore.stream.framing import STREAM_CLOSE
 from muccore.stream.throttle import ACCOUNT_DELAY, LoginThrottle
 from muccore.xmpp.errors import StreamError
@@ -54,6 +55,7 @@ class C2SFactory(ServerFactory):
     @ivar features: what new streams offer.
     @ivar streams: all connected streams.
     @ivar limit: counts them by address.
+    @ivar queue: when the input of its streams is handled.
     @ivar throttle: slows down password guessing.
     @ivar wheel: the timeouts of the streams.
     @ivar directTLS: the factory for listeners with direct TLS, whose streams belong to this one.
@@ -67,10 +69,12 @@ class C2SFactory(ServerFactory):
         self.clock = clock
         self.streams: set[C2SStream] = set()
         self.limit = AddressLimit(0)
+        self.queue = InputQueue(clock)
         self.throttle = LoginThrottle(clock)
         self.wheel = TimingWheel(clock)
         self.directTLS = _DirectTLSFactory(self)
         self._ending: StreamError | None = None
+        self._addressRate: tuple[int, int] | None = None
         self._waiting: list[Deferred[None]] = []
         self._deadline: IDelayedCall | None = None
         self.configure(features, settings)
@@ -82,6 +86,10 @@ class C2SFactory(ServerFactory):
         """
         self.features = features
         self.settings = settings
+        rate = (settings.addressRate, settings.addressBurst)
+        if rate != self._addressRate:
+            self._addressRate = rate
+            self._addresses = AddressBuckets(*rate, self.clock.seconds)
         limit = self.limit
         limit.perAddress, limit.total, limit.exempt = (
             settings.connectionsPerAddress,
@@ -119,6 +127,16 @@ class C2SFactory(ServerFactory):
             total, here = f"connections ({self.limit.total})", f"connections_per_address ({self.limit.perAddress})"
             CONNECTION_REFUSED.log(host, limit=Phrase(total if condition == "resource-constraint" else here))
         return condition
+
+    def rateFor(self, host: str) -> InputRate | None:
+        """What a stream from an address pays for its input; C{None} for nothing."""
+        settings = self.settings
+        if host in settings.exempt or not (settings.rate or settings.addressRate):
+            return None
+        own = TokenBucket(settings.rate, settings.burst, self.clock.seconds) if settings.rate else None
+        address = self._addresses.of(host) if settings.addressRate else None
+        lowest = min(filter(None, (settings.rate, settings.addressRate)))
+        return InputRate(own, address, min(PAYABLE, lowest / 16), settings.stanzaCost)
 
     def release(self, host: str) -> None:
         """Stop counting a connection that was admitted, and carried no stream."""

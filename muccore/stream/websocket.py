@@ -22,9 +22,10 @@ from twisted.python.failure import Failure
 
 from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.net.websocket import CLOSE, GOING_AWAY, NORMAL, PING, PONG, FrameError, closeCode, closeFrame, frame
-from muccore.stream.c2s import PIPELINE_LIMIT, C2SStream
+from muccore.stream.c2s import C2SStream
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
+from muccore.stream.flowcontrol import PIPELINE_LIMIT
 from muccore.stream.websocketframing import FramingError, MessageParser, WebSocketFraming
 from muccore.xmpp.errors import StreamError
 from muccore.xmpp.specs import Spec
@@ -82,6 +83,9 @@ class WebSocketStream(WebSocketFraming, C2SStream):
 
     def controlReceived(self, opcode: int, payload: bytes) -> None:
         """See L{WebSocketFraming.controlReceived}."""
+        rate = self._rate
+        if rate is not None:
+            rate.owed += rate.stanzaCost
         if opcode == PING:
             self.write(frame(PONG, payload))
         elif opcode == CLOSE:

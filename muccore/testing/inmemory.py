@@ -54,12 +54,15 @@ def parseStanza(text: str) -> Element:
 
 @implementer(IStream)
 class Client:
-    """A client with one session: its full JID, and the errors with which its stream was closed."""
+    """
+    A client with one session: its full JID, what it was charged for, and the errors with which its stream was closed.
+    """
 
     session: Session
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.charged: list[tuple[int, float]] = []
         self.closed: list[StreamError | None] = []
         self._received: list[bytes] = []
 
@@ -84,6 +87,10 @@ class Client:
     def sendNonza(self, element: bytes) -> None:
         """See L{IStream}."""
         self._received.append(element)
+
+    def charge(self, sent: int, delay: float) -> None:
+        """See L{IStream}."""
+        self.charged.append((sent, delay))
 
     def close(self, error: StreamError | None) -> None:
         """See L{IStream}."""

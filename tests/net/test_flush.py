@@ -162,13 +162,14 @@ class FlushSchedulerTests(SynchronousTestCase):
         now = [0.0]
         self.flusher = FlushScheduler(self.clock, lambda: now[0])
         names = [str(number) for number in range(200)]
+        behind: list[bool] = []
 
         def flushed() -> None:
             now[0] += 0.0002
 
         def firstFlushed() -> None:
             flushed()
-            self.clock.callLater(0, self.log.append, "other")
+            self.clock.callLater(0, lambda: self.log.append("other") or behind.append(self.flusher.behind))
             names.append(self.schedule("late", flushed))
 
         for name in list(names):
@@ -176,6 +177,7 @@ class FlushSchedulerTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual([name for name in self.log if name != "other"], names)
         self.assertEqual(self.log.index("other"), 64)
+        self.assertEqual((behind, self.flusher.behind), ([True], False))
 
     def test_sliceAfterLongWriting(self) -> None:
         """The time from the first write on counts; what is left of the slice is used, but never nothing."""

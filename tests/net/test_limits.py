@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.net.limits import LOOPBACK, AddressLimit, Networks, TokenBucket, addressOf
+from muccore.net.limits import LOOPBACK, AddressBuckets, AddressLimit, Networks, TokenBucket, addressOf
 
 
 class TokenBucketTests(SynchronousTestCase):
@@ -58,6 +58,33 @@ class TokenBucketTests(SynchronousTestCase):
             clock.advance(bucket.take(tokens))
             taken += tokens
             self.assertLessEqual(taken, 50 + 100 * clock.seconds() + 0.001)
+
+
+class AddressBucketsTests(SynchronousTestCase):
+    """L{AddressBuckets}"""
+
+    def setUp(self) -> None:
+        """Create buckets of 100 tokens per second and a capacity of 50."""
+        self.buckets = AddressBuckets(100, 50, Clock().seconds)
+
+    def test_shared(self) -> None:
+        """An address has one bucket, in every spelling; an IPv6 address has that of its /64."""
+        for first, second in (("192.0.2.1", "::ffff:192.0.2.1"), ("2001:db8::1", "2001:db8::2")):
+            self.assertEqual(self.buckets.of(first).take(50), 0)
+            self.assertGreater(self.buckets.of(second).take(1), 0)
+        self.assertEqual(self.buckets.of("192.0.2.2").take(50), 0)
+        self.assertEqual(len(self.buckets), 3)
+
+    def test_bounded(self) -> None:
+        """Of many addresses those are forgotten that have connected least recently."""
+        self.buckets.of("192.0.2.1").take(50)
+        self.buckets.of("192.0.2.2").take(50)
+        for number in range(9_999):
+            self.buckets.of(f"10.0.{number // 250}.{number % 250}")
+            self.buckets.of("192.0.2.1")
+        self.assertEqual(len(self.buckets), 10_000)
+        self.assertGreater(self.buckets.of("192.0.2.1").take(1), 0)
+        self.assertEqual(self.buckets.of("192.0.2.2").take(1), 0)
 
 
 class NetworksTests(SynchronousTestCase):

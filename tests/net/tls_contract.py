@@ -56,6 +56,30 @@ class TLSContract:
         self.receive(peer, lambda: peer.received == b"early secret")
         self.assertNotIn(b"early", b"".join(spy.sent))
 
+    def test_encryptedBytesAreCounted(self: Any) -> None:
+        """Bytes read under TLS are counted as they come, even if they contain nothing; in the clear none are."""
+        transport, protocol, _, peer = self.connect(opportunistic=self.opportunistic)
+        counted: list[int] = []
+        transport.countEncrypted = counted.append
+        peer.send(b"clear")
+        self.until(lambda: protocol.received == b"clear")
+        self.assertEqual(counted, [])
+        transport.startTLS(serverContext())
+        peer.startTLS()
+        self.receive(peer, lambda: peer.handshakeDone)
+        peer.send(b"!")
+        self.until(lambda: protocol.received == b"clear!")
+        self.assertGreater(sum(counted), 100)
+        counted.clear()
+        peer.send(b"x" * 100)
+        self.until(lambda: len(protocol.received) == 106)
+        self.assertGreater(sum(counted), 100)
+        counted.clear()
+        # The beginning of a record.
+        peer.sock.sendall(b"\x17\x03\x03\x40\x00" + bytes(1000))
+        self.until(lambda: counted)
+        self.assertEqual((sum(counted), len(protocol.received)), (1005, 106))
+
     def test_limitBeforeTheHandshake(self: Any) -> None:
         """What waits for a handshake counts towards the limit."""
         transport, protocol, _, _ = self.connect(opportunistic=self.opportunistic, outboxLimit=100_000)

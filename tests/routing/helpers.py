@@ -74,6 +74,9 @@ class FakeStream:
         """See L{IStream.sendNonza}."""
         self.data += element
 
+    def charge(self, sent: int, delay: float) -> None:
+        """See L{IStream.charge}."""
+
     def close(self, error: StreamError | None) -> None:
         """See L{IStream.close}."""
         self.closed.append(error)

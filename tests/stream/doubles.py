@@ -124,6 +124,9 @@ class Session:
             raise self.raises
         self.stanzas.append(element)
 
+    def charge(self, sent: int, delay: float) -> None:
+        """Not supported."""
+
     def enableManagement(self, resumable: bool, maximum: int | None) -> Any:
         """Not supported."""
 

@@ -13,7 +13,7 @@ from muccore.log import eventlog
 from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
 from muccore.net.limits import Networks
-from muccore.stream.c2s import THROTTLE_LOG_INTERVAL
+from muccore.stream.flowcontrol import THROTTLE_LOG_INTERVAL
 from muccore.stream.starttls import REQUIRED
 from muccore.xmpp.errors import StreamError
 from tests.configuration import Logged
@@ -147,7 +147,7 @@ class StreamLogTests(Case):
 
     def test_throttled(self) -> None:
         """A throttled client is logged once, and again after a while without throttling."""
-        self.configure(rate=100, burst=1000, exempt=Networks([]))
+        self.configure(rate=100, burst=1000, stanzaCost=0, exempt=Networks([]))
         stream, _ = self.login("192.0.2.1")
         self.lines()
 

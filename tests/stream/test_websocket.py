@@ -33,8 +33,9 @@ from muccore.net.websocket import (
     UNSUPPORTED_DATA,
     closeFrame,
 )
-from muccore.stream.c2s import PARSER_IDLE, PIPELINE_LIMIT, TIME_SLICE
+from muccore.stream.c2s import PARSER_IDLE
 from muccore.stream.features import StreamFeatures
+from muccore.stream.flowcontrol import PIPELINE_LIMIT, TIME_SLICE
 from muccore.stream.framing import SPLIT_WRITE_SIZE
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.starttls import OFF
@@ -384,7 +385,7 @@ class ClosingTests(WebSocketCase):
 
     def test_noAnswer(self) -> None:
         """A client that does not answer is disconnected soon, or when it has sent too much; it is read until then."""
-        self.configure(rate=1000, burst=1000, exempt=())
+        self.configure(rate=1000, burst=1000, stanzaCost=0, exempt=())
         stream, transport = self.login(host="192.0.2.1")
         stream.dataReceived(data(MESSAGE) * 20)
         self.assertTrue(transport.paused)

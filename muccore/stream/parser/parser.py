@@ -10,10 +10,10 @@ them; its depth; its elements; and the attributes of an element.
 Theory of operation
 ===================
 
-B{Bytes.} C{feed} appends to C{_rest} and passes it to expat in I{pieces}. A piece is never longer than the rest of
-the limit for the present stanza, so expat never holds more than one stanza. C{CurrentByteIndex} is the beginning of
-the incomplete token at which expat stands. The bytes from there on are I{pending}; they count for the stanza that they
-begin.
+B{Bytes.} C{feed} appends to C{_rest} and passes it to expat in I{pieces}. A piece is never longer than L{PIECE} or the
+rest of the limit for the present stanza, so expat never holds more than one stanza. C{CurrentByteIndex} is the
+beginning of the incomplete token at which expat stands. The bytes from there on are I{pending}; they count for the
+stanza that they begin.
 
 B{Long tokens.} Expat scans a pending token again with each piece, which is quadratic if a long start tag comes in small
 pieces. Expat's remedy, reparse deferral, delays complete stanzas and is switched off. Instead, above L{LONG_TOKEN}
@@ -66,6 +66,12 @@ ELEMENTS: Final = 8192
 
 LONG_TOKEN: Final = 2048
 """Bytes of an incomplete token above which expat is not called again before its end."""
+
+PIECE: Final = 4096
+"""
+Bytes that are parsed at once. The elements in them may be kept for long, while their stream is slowed down, and take
+up to a hundred times as much memory.
+"""
 
 RECYCLE: Final = 32 * 1024
 """Bytes after which the expat parser is replaced, between stanzas."""
@@ -253,6 +259,8 @@ class StanzaParser:
             parser = self._makeExpat()
         piece = self._rest
         room = self.stanzaSize - self._used
+        if room > PIECE:
+            room = PIECE
         if len(piece) <= room:
             self._rest = b""
         elif room > 0:
