@@ -62,6 +62,10 @@ domain = {rooms}
 rooms_per_user = 0
 rooms_per_minute = 0
 max_users_limit = {connections}
+occupant_rate = 1 GiB
+occupant_burst = 64 GiB
+room_rate = 1 GiB
+room_burst = 64 GiB
 """
 
 _SHOWN: Final = 2000

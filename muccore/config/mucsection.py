@@ -74,6 +74,25 @@ class MUCSection:
     maxUsersLimit: int = _option(
         Integer(1, 1000000), "10000", "The maximum of occupants of a room; its owner can set less."
     )
+    occupantRate: int = _option(
+        Size("0 B", "1 GiB"),
+        "2 MiB",
+        "Average bytes per second that one user may cause to be sent in one room: the size of their messages and "
+        "presence, entering and leaving included, times the number of those who get it. Who causes more is read more "
+        "slowly; who goes on by other clients is refused. 0: no limit.",
+    )
+    occupantBurst: int = _option(
+        Size("1 KiB", "64 GiB"), "16 MiB", "What a user that was silent before may cause at once."
+    )
+    roomRate: int = _option(
+        Size("0 B", "1 GiB"),
+        "8 MiB",
+        "Average bytes per second that all occupants of one room together may cause to be sent. Above it, what each of "
+        "them causes counts up to 8 times for occupant_rate, so that those wait who cause the most. 0: no limit.",
+    )
+    roomBurst: int = _option(
+        Size("1 KiB", "64 GiB"), "128 MiB", "What the occupants of a quiet room may cause at once, all together."
+    )
     messagesPerMinute: int = _option(
         Integer(0, 1000),
         "0",

@@ -216,6 +216,11 @@ QUOTA_NEARLY_REACHED: Final = EventKind(
     "the actor has created, `room_size_limit` by one of them, `rooms_limit` or `total_size_limit` by all rooms; the "
     "actor is their domain then. Logged again only after less was used.",
 )
+OCCUPANT_THROTTLED: Final = EventKind(
+    "occupant-throttled by {actor}: more than {rate} bytes/s, {room}",
+    "A user causes more to be sent to a room than `[muc] occupant_rate` and `room_rate` allow, and is slowed down. "
+    "Logged again only after a minute below the limit.",
+)
 OCCUPANT_KICKED: Final = EventKind(
     "occupant-kicked by {actor}: {target} from {room}, nick {nick}", "A moderator has removed an occupant from a room."
 )

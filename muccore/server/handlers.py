@@ -25,6 +25,7 @@ from muccore.im.userdomain import UserDomain
 from muccore.interfaces import BadDescription, ISession, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.muc.handler import MUCHandler
+from muccore.muc.model.costs import CostRates
 from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
@@ -220,6 +221,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         archiveRetention=muc.archiveRetention,
         auditRetention=muc.auditRetention,
         blockLists=muc.blockLists,
+        costRates=CostRates(muc.occupantRate, muc.occupantBurst, muc.roomRate, muc.roomBurst),
         messagesPerMinute=muc.messagesPerMinute,
         presencePerMinute=muc.presencePerMinute,
         joinsPerMinute=muc.joinsPerMinute,

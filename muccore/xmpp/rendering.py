@@ -155,6 +155,11 @@ class Rendered:
         return cls(head.encode("utf-8"), "".join(parts).encode("utf-8"), element)
 
     @property
+    def size(self) -> int:
+        """Its bytes without C{to}."""
+        return len(self.head) + len(self.tail)
+
+    @property
     def name(self) -> str:
         """C{"message"}, C{"presence"} or C{"iq"}."""
         return self.head[1:].decode("ascii")

@@ -21,15 +21,19 @@ class Audience:
     Those who hear a room.
 
     @ivar sessions: their sessions, by full JID.
+    @ivar sent: the bytes that they were sent, all together, since somebody has set it to 0. What only a few of them
+        get is not counted.
     """
 
-    __slots__ = ("sessions",)
+    __slots__ = ("sent", "sessions")
 
     def __init__(self) -> None:
         self.sessions: dict[str, OccupantSession] = {}
+        self.sent = 0
 
     def send(self, stanza: Rendered) -> None:
         """Send a stanza to all."""
+        self.sent += len(self.sessions) * (len(stanza.head) + len(stanza.tail))
         for session in self.sessions.values():
             session.deliver(stanza, session.to)
 
@@ -48,6 +52,7 @@ class Audience:
 
     def sendVersions(self, withoutJID: Rendered, withJID: Rendered, exclude: Occupant | None) -> None:
         """Send all but one occupant a stanza, in the version for those who may see real JIDs or for the others."""
+        self.sent += len(self.sessions) * withoutJID.size
         for session in self.sessions.values():
             if session.occupant is not exclude:
                 session.deliver(withJID if session.seesJIDs else withoutJID, session.to)
@@ -57,10 +62,15 @@ class Audience:
         Send each session what a function makes for it: the versions for those who may not see real JIDs and for those
         who may; C{None} for nothing.
         """
+        last = None
         for session in self.sessions.values():
             made = versions(session)
             if made is not None:
-                session.deliver(made[session.seesJIDs], session.to)
+                last = made[session.seesJIDs]
+                session.deliver(last, session.to)
+        if last is not None:
+            # Their sizes hardly differ.
+            self.sent += len(self.sessions) * last.size
 
 
 def sendTo(occupants: Iterable[Occupant], stanza: Rendered) -> None:

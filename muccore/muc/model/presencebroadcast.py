@@ -71,6 +71,8 @@ def sessionLeft(room: Room, occupant: Occupant) -> None:
 def sendOccupantList(room: Room, session: OccupantSession) -> None:
     """Send a session the presence of all others whom it may see, in the version that it may see."""
     deliver, to, index = session.deliver, session.to, int(session.seesJIDs)
+    # Others' presence is about as large as their own.
+    room.audience.sent += len(room.occupants) * presenceOf(session.occupant)[index].size
     for occupant in room.occupants.values():
         if occupant.shown and occupant is not session.occupant:
             deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)

@@ -18,6 +18,7 @@ from muccore.muc.model import heldplaces, lookalikes, presencebroadcast
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.audience import Audience
 from muccore.muc.model.changequeue import ChangeQueue
+from muccore.muc.model.costs import Costs
 from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.history import History
 from muccore.muc.model.invitations import SentInvitations
@@ -62,6 +63,7 @@ class Room:
     @ivar extensions: what extends it.
     @ivar states: what extensions have stored with it: JSON values by name of the extension and key.
     @ivar volatile: what extensions keep of it while it is in memory, by name of the extension.
+    @ivar costs: what its occupants cause to be sent; for the handler, as the next.
     @ivar changeQueue: for the handler; the room itself does not use it.
     """
 
@@ -102,6 +104,7 @@ class Room:
         self.voiceRequests = UserRates(3, 1 / 300, "You have asked for voice too often; try again later.", seconds)
         self.membershipRequests = UserRates(3, 1 / 600, "You have asked to be a member too often; try later.", seconds)
         self.changeQueue = ChangeQueue()
+        self.costs = Costs()
 
     def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:
         """
@@ -324,6 +327,7 @@ class Room:
         session.deliver(own.toSelf(session, codes, request.id), session.to)
         for message in self.history.select(request.history, session.to):
             session.deliver(message, session.to)
+            self.audience.sent += message.size
         subject = self.subject
         author = subject.author if subject is not None else ""
         stamps = self.extensions.stampOccupant(self, parse(author)) if author else b""

@@ -11,16 +11,18 @@ L{RoomHandler.commitThenAnnounce}.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from muccore.interfaces import ISession, RoomChange, Tombstone
+from muccore.interfaces import IDomain, ISession, IUserDomain, RoomChange, Tombstone
 from muccore.interfaces.handlers import ANSWERED
+from muccore.log.eventlog import OCCUPANT_THROTTLED
 from muccore.muc.model import heldplaces, privilegechanges
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.occupant import OccupantSession
@@ -40,6 +42,13 @@ from muccore.xmpp.jid import JID, parse
 if TYPE_CHECKING:
     from muccore.muc.protocol.ghosts import OccupantPings
 
+PATIENCE: Final = 10.0
+"""Seconds for which a stream is held at most because of a room. Those who owe more are refused."""
+
+NOTABLE: Final = 8 * 1024
+"""Bytes sent because of one stanza above which they are counted: what reaches few is paid for as input."""
+
+_T = TypeVar("_T")
 _RoomFunction = Callable[[Any, Element, JID, Room], Any]
 _Function = Callable[[Any, Element, JID], Any]
 
@@ -88,6 +97,50 @@ class RoomHandler(Handler):
         tell(room.extensions.returned, room, session)
         self.rooms.occupantJoined(room)
 
+    # Costs
+
+    def charging(self, room: Room, sender: str, act: Callable[[], _T]) -> _T:
+        """Do what somebody's stanza has caused, and charge them for what the room sends meanwhile."""
+        room.audience.sent = 0
+        result = act()
+        if room.audience.sent > NOTABLE:
+            self.charge(room, sender, 2 * PATIENCE)
+        return result
+
+    def charge(self, room: Room, sender: str, longest: float) -> None:
+        """
+        Charge somebody for what a room has sent because of them: the next stanza on their stream is not handled before
+        that is paid (docs/design/0020).
+
+        @param sender: their JID; that of the room for the service itself, which pays nothing.
+        @param longest: see L{Costs.add<muccore.muc.model.costs.Costs.add>}.
+        """
+        sent, room.audience.sent = room.audience.sent, 0
+        if sender == room.jid.bare:
+            return
+        account, rates = sender.partition("/")[0], self.options.costRates
+        debt = room.costs.add(account, sent, self.parent.clock.seconds(), rates, longest)
+        route = self.parent.routeTo(parse(sender))
+        if ISession.providedBy(route):
+            route.charge(sent, 0.0 if debt is None else min(debt.seconds, PATIENCE))
+        elif IDomain.providedBy(route) and not IUserDomain.providedBy(route):
+            # A handler of this server.
+            room.costs.forgive(account)
+            return
+        if debt is not None and debt.isNew:
+            OCCUPANT_THROTTLED.log(account, rate=rates.occupantRate, room=room.jid.bare)
+
+    def checkDebt(self, room: Room, sender: str) -> None:
+        """@raise StanzaError: C{policy-violation} if somebody owes more than a stream is held for."""
+        debt = room.costs.debt(sender.partition("/")[0], self.parent.clock.seconds(), self.options.costRates)
+        if debt > PATIENCE:
+            seconds = math.ceil(debt - PATIENCE)
+            plural = "s" if seconds > 1 else ""
+            text = f"You are causing too much traffic in this room; try again in {seconds} second{plural}."
+            raise StanzaError("policy-violation", "wait", text)
+
+    # Changes
+
     def storeChange(self, room: Room, change: RoomChange, byOwners: bool | None = True) -> Deferred[Any] | None:
         """
         Begin to store a change, with what extensions keep of it. Nothing is stored of a locked room, which is stored as
@@ -126,7 +179,7 @@ class RoomHandler(Handler):
             result = announce()
             self.rooms.evictIfEmpty(room)
             return result
-        writing.addCallbacks(lambda _: announce(), failed)
+        writing.addCallbacks(lambda _: self.charging(room, sender, announce), failed)
         return self.rooms.lockWhile(room, sender, writing)
 
     def commitAndReply(
@@ -199,6 +252,7 @@ def dispatchToRoom(
     changing: bool | Callable[[Room, Element], bool] = False,
     entering: bool = False,
     leaving: bool = False,
+    costly: bool = False,
     missing: _Function = noSuchRoom,
 ) -> Callable[[_RoomFunction], _Function]:
     """
@@ -211,6 +265,8 @@ def dispatchToRoom(
         for every earlier change.
     @param entering: whether it enters: it waits for the first configuration of a room, and may see a locked room.
     @param leaving: whether it leaves: it is never refused because too many wait.
+    @param costly: whether it reaches all occupants, and is refused to those who owe too much for what they have
+        caused.
     @param missing: handles the stanza if there is no such room, or none for the sender yet.
     @raise StanzaError: C{gone} if the room was destroyed; whatever the function or C{missing} raises or fails with. All
         C{by} the room.
@@ -235,10 +291,16 @@ def dispatchToRoom(
                     return room.changeQueue.enqueue(sender, not leaving, dispatch, handler, element, to)
                 if room.locked and not entering and sender not in room.sessions:
                     return missing(handler, element, to)
+                if costly and room.costs.indebted:
+                    handler.checkDebt(room, sender)
+                room.audience.sent = 0
                 result = function(handler, element, to, room)
             except StanzaError as e:
                 e.by = to.bare
                 raise
+            if room.audience.sent > NOTABLE:
+                # Whoever enters a large room, or changes much in it, is not refused for long.
+                handler.charge(room, sender, math.inf if costly and not entering else 2 * PATIENCE)
             return result.addErrback(refusedBy, to.bare) if isinstance(result, Deferred) else result
 
         def opened(found: Room | Tombstone | None, handler: RoomHandler, element: Element, to: JID) -> Any:

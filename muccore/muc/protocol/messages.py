@@ -34,7 +34,7 @@ def _session(handler: RoomHandler, room: Room, message: Element) -> OccupantSess
     return session
 
 
-@dispatchToRoom(changing=messages.isWaiting)
+@dispatchToRoom(changing=messages.isWaiting, costly=True)
 def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """Broadcast a message, or change the subject (§7.4, §8.1)."""
     session = _session(handler, room, message)
@@ -53,7 +53,8 @@ def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> An
 
     def checked(allowed: Element) -> Any:
         writing, announce = prepare(handler, room, occupant, allowed)
-        return announce() if writing is None else writing.addCallback(lambda _: announce())
+        announceCharged = partial(handler.charging, room, session.jid, announce)
+        return announceCharged() if writing is None else writing.addCallback(lambda _: announceCharged())
 
     return handler.rooms.lockWhile(room, session.jid, planned.addCallback(checked).addErrback(storeFailed))
 

@@ -79,7 +79,7 @@ def _createOpen(handler: RoomHandler, room: Room, presence: Element, to: JID, cr
     return handler.commitThenAnnounce(room, creator.full, writing, enter, failed)
 
 
-@dispatchToRoom(entering=True, missing=_create)
+@dispatchToRoom(entering=True, costly=True, missing=_create)
 def available(handler: RoomHandler, presence: Element, to: JID, room: Room) -> None:
     """Enter, enter again, or change the nick or the presence (§7.2, §7.6, §7.7)."""
     sender = parse(presence.attributes["from"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from muccore.muc.model.costs import CostRates
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.xmpp.jid import JID
 
@@ -41,6 +42,7 @@ class MUCServiceSettings:
     @ivar archiveRetention: maximum time for which messages are archived, in seconds; 0 for no limit.
     @ivar auditRetention: time for which entries of audit trails are kept, in seconds; 0 for no limit.
     @ivar blockLists: the block lists to follow: for each, the address of its service with the node as resource.
+    @ivar costRates: how much the occupants of a room may cause to be sent.
     @ivar messagesPerMinute: messages of one occupant that any room admits in a minute; 0 for no limit.
     @ivar presencePerMinute: changes of presence and nick of one occupant, likewise.
     @ivar joinsPerMinute: occupants without affiliation who may enter any room in a minute; 0 for no limit.
@@ -71,6 +73,7 @@ class MUCServiceSettings:
     archiveRetention: float
     auditRetention: float
     blockLists: tuple[JID, ...]
+    costRates: CostRates
     messagesPerMinute: int
     presencePerMinute: int
     joinsPerMinute: int
