@@ -52,7 +52,7 @@ class MUCSection:
     roomsPerMinute: int = _option(
         Integer(0, 1000),
         "20",
-        "How many rooms one account may create at once, and then in each minute. 0: no limit.",
+        "How many rooms one account may create in a minute in the long run; five times as many at once. 0: no limit.",
     )
     roomsLimit: int = _option(Integer(0, 100000000), "100000", "The maximum of rooms of a service. 0: no limit.")
     roomSizeLimit: int = _option(

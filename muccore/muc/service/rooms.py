@@ -47,6 +47,9 @@ def storeFailed(failure: Failure) -> NoReturn:
 MINUTE: Final = 60.0
 """The period of the limit of creations, in seconds."""
 
+BURST: Final = 5
+"""How many times as many rooms as in a minute one user may create at once."""
+
 IDLE_SIZE: Final = 16 * 1024 * 1024
 """Bytes that rooms without occupants may take in the store that are kept in memory; the newest is in any case."""
 
@@ -86,7 +89,7 @@ class Rooms:
         self.usage = RoomUsage(domain, lambda: self.settings)
         self._creators: dict[str, str] = {}
         self._created: Counter[str] = Counter()
-        self._creations = RateLimit(options.roomsPerMinute, MINUTE)
+        self._creations = RateLimit(options.roomsPerMinute * BURST, MINUTE * BURST)
         self._configurationTimers: dict[str, IDelayedCall] = {}
         self._unclaimed: set[str] = set()
         self._unclaimedKnown = False
@@ -300,9 +303,9 @@ class Rooms:
 
     def _checkRate(self, creator: str) -> None:
         """Slow down who creates many rooms."""
-        count = self.settings.roomsPerMinute
+        count = self.settings.roomsPerMinute * BURST
         if count != self._creations.count:
-            self._creations = RateLimit(count, MINUTE)
+            self._creations = RateLimit(count, MINUTE * BURST)
         wait = self._creations.take(creator, self.clock.seconds()) if count else 0
         if wait:
             text = f"You are creating rooms too fast; try again in {math.ceil(wait)} s."

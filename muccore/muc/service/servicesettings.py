@@ -20,7 +20,7 @@ class MUCServiceSettings:
     @ivar creation: who may create rooms: C{anyone}, C{local} (users of C{localDomain}) or C{nobody}.
     @ivar lockNewRooms: whether only the owner may enter a new room until it is configured.
     @ivar roomsPerUser: rooms created by one user that may exist at a time; 0 for no limit.
-    @ivar roomsPerMinute: rooms that one user may create at once, and then in a minute; 0 for no limit.
+    @ivar roomsPerMinute: rooms that one user may create in a minute in the long run; 0 for no limit.
     @ivar roomsLimit: rooms that may exist at a time; 0 for no limit.
     @ivar roomSizeLimit: what one room may take in the store (L{muccore.muc.model.roomsize}), in bytes.
     @ivar userSizeLimit: what those may take together that one user has created, in bytes.

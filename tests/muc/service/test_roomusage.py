@@ -135,9 +135,12 @@ class NumberTests(UsageTestCase):
         self.create(2)
 
     def test_pace(self) -> None:
-        """One user creates so many at once, and then so many in a minute, also if they end; others are not affected."""
+        """
+        One user creates five times as many at once as in a minute, and then so many, also if they end; others are not
+        affected.
+        """
         self.startServer(roomsPerMinute=3)
-        for name in range(3):
+        for name in range(15):
             self.create(name, persistent=False)
         self.assertNotCreated("You are creating rooms too fast; try again in 20 s.")
         self.createRoom(self.client("juliet"), to=room("juliet"))
