@@ -84,7 +84,7 @@ class LastActivityHandler(Handler):
             if content is None:
                 raise StanzaError("item-not-found", text="The account has not been available yet.")
             found = json.loads(content)
-        query.attributes["seconds"] = str(max(0, int(self.parent.clock.seconds()) - found["time"]))
+        query.attributes["seconds"] = str(max(0, int(self.parent.now()) - found["time"]))
         if found["status"]:
             query.children.append(found["status"])
         return query
@@ -147,7 +147,7 @@ class LastActivityHandler(Handler):
         if self._isAvailable(account):
             return
         self._pending.pop(account, None)
-        self._pending[account] = {"time": int(self.parent.clock.seconds()), "status": status}
+        self._pending[account] = {"time": int(self.parent.now()), "status": status}
         if self._stopping:
             self._storeNow()
         elif self._storing is None:
