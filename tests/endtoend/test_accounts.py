@@ -120,11 +120,11 @@ class LogInTests(TestCase):
         self.assertEqual(server.unexpectedLines, [])
 
     async def test_nothingWithoutTLS(self) -> None:
-        """Where TLS is required only STARTTLS is offered, and a login without it is refused."""
+        """Where TLS is required only STARTTLS can be used, and a login without it is refused."""
         server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": "insecure:"})
         await server.start()
         client = await openConnection(self, server.port)
         features = await self.negotiate(client, HEADER, "features")
-        self.assertEqual([child.tag for child in features], [f"{{{ns.TLS}}}starttls"])
+        self.assertEqual([child.tag for child in features], [f"{{{ns.TLS}}}starttls", f"{{{ns.STREAM_LIMITS}}}limits"])
         await self.assertEncryptionRequired(client)
         self.assertEqual(server.unexpectedLines, [])

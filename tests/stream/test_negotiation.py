@@ -45,7 +45,7 @@ TLS_OPTIONAL = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 BIND_FEATURES = (
     b"<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
     b"<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
-    b"<sm xmlns='urn:xmpp:sm:3'/></stream:features>"
+    b"<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/></stream:features>"
 )
 
 ERROR = b"<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
