@@ -21,6 +21,11 @@ class UsersSection:
     )
     privateData: int = _option(Size("1 KiB", "1 GiB"), "512 KiB", "The maximum of private data of one user.")
     vcardSize: int = _option(Size("1 KiB", "64 MiB"), "128 KiB", "The largest vCard of a user, with the avatar in it.")
+    offlineSize: int = _option(
+        Size("0 B", "1 GiB"),
+        "1 MiB",
+        "What messages to one user who is offline may take (XEP-0160). More are returned. 0: none are kept.",
+    )
     blockListSize: int = _option(
         Size("1 KiB", "1 MiB"), "64 KiB", "The maximum of the addresses that one user blocks (XEP-0191), together."
     )

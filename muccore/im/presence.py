@@ -48,7 +48,12 @@ _PRESENCE: Final = b"<presence"
 
 @implementer(ISessionObserver)
 class PresenceHandler(Handler):
-    """Keeps and sends the presence of sessions; each may direct presence to C{directedLimit} addresses."""
+    """
+    Keeps and sends the presence of sessions; each may direct presence to C{directedLimit} addresses.
+
+    @ivar readyObservers: called with a session that becomes available with a priority that is not negative, so that it
+        gets messages to the account.
+    """
 
     parent: IUserDomain
 
@@ -56,6 +61,7 @@ class PresenceHandler(Handler):
         super().__init__()
         self.directedLimit = directedLimit
         self._rosters = rosters
+        self.readyObservers: list[Callable[[ISession], None]] = []
 
     def onPresence(self, session: ISession, element: Element, to: JID | None) -> Any:
         """Handle presence that a client sends; return it, to be routed, or L{CONSUMED}."""
@@ -225,7 +231,7 @@ class PresenceHandler(Handler):
         """
         if session.ended:
             return
-        initial = session.priority is None
+        initial, wasReady = session.priority is None, session.priority is not None and session.priority >= 0
         if session.priority != priority:
             session.priority = priority
             session.prioritySince = self.parent.now()
@@ -233,6 +239,9 @@ class PresenceHandler(Handler):
         self._broadcast(session, presence, roster)
         if initial:
             self._findPresence(session, roster)
+        if priority >= 0 and not wasReady:
+            for observer in self.readyObservers:
+                observer(session)
 
     def _findPresence(self, session: ISession, roster: AccountRoster) -> None:
         """

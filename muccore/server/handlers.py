@@ -85,7 +85,7 @@ class HostHandlers:
         self.roster = RosterHandler(rosters, self.presence, settings.limits.rosterItems)
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
         if store is not None:
-            self.userData = UserDataHandlers(store, settings.users, self.presence)
+            self.userData = UserDataHandlers(store, settings.users, self.presence, stores.accountsOf(host))
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),

@@ -11,11 +11,12 @@ from twisted.internet.defer import Deferred
 from muccore.config.userssection import UsersSection
 from muccore.im.blocking import BlockingHandler
 from muccore.im.lastactivity import LastActivityHandler
+from muccore.im.offline import OfflineHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
 from muccore.im.userstate import UserStates
 from muccore.im.vcards import VCardHandler
-from muccore.interfaces import ISession, IUserDataStore
+from muccore.interfaces import IAuthBackend, ISession, IUserDataStore
 
 
 class UserDataHandlers:
@@ -27,16 +28,22 @@ class UserDataHandlers:
     @ivar vCards: the vCards of users.
     @ivar blocking: the block lists of users.
     @ivar lastActivity: since when users are away.
+    @ivar offline: the messages to users who are offline.
     @ivar all: all of them, in the order in which they are added.
     """
 
-    def __init__(self, store: IUserDataStore, settings: UsersSection, presence: PresenceHandler) -> None:
+    def __init__(
+        self, store: IUserDataStore, settings: UsersSection, presence: PresenceHandler, accounts: IAuthBackend
+    ) -> None:
         self.privateStorage = PrivateStorageHandler(store, settings.privateElement, settings.privateData)
         self.states = UserStates(store)
         self.vCards = VCardHandler(store, self.states, settings.vcardSize)
         self.blocking = BlockingHandler(store, self.states, presence, settings.blockListSize)
         self.lastActivity = LastActivityHandler(store, presence.maySee)
-        self.all: list[Any] = [self.states, self.blocking, self.privateStorage, self.vCards, self.lastActivity]
+        self.offline = OfflineHandler(store, accounts, presence, settings.offlineSize)
+        self.all: list[Any] = [
+            self.states, self.blocking, self.privateStorage, self.vCards, self.lastActivity, self.offline,
+        ]  # fmt: skip
 
     def sessionRestored(self, session: ISession) -> Deferred[Any]:
         """Prepare the handlers for a session that was saved. Never fails."""
@@ -49,3 +56,4 @@ class UserDataHandlers:
         self.privateStorage.accountLimit = settings.privateData
         self.vCards.sizeLimit = settings.vcardSize
         self.blocking.sizeLimit = settings.blockListSize
+        self.offline.limit = settings.offlineSize

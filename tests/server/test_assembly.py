@@ -18,6 +18,7 @@ from muccore.im.blocking import BlockingHandler
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.lastactivity import LastActivityHandler
+from muccore.im.offline import OfflineHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
 from muccore.im.roster import RosterHandler
@@ -302,7 +303,7 @@ class ServerComponentsTests(SynchronousTestCase):
             (
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
-                BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler,
+                BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

@@ -9,11 +9,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.im.presence import PresenceHandler
 from muccore.im.rosters import Rosters
 from muccore.server.userdata import UserDataHandlers
+from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.server import makeSettings
 
-CHANGED = {"private_element": "2 KiB", "private_data": "3 KiB", "vcard_size": "4 KiB", "block_list_size": "5 KiB"}
+CHANGED = {
+    "private_element": "2 KiB",
+    "private_data": "3 KiB",
+    "vcard_size": "4 KiB",
+    "block_list_size": "5 KiB",
+    "offline_size": "6 KiB",
+}
 """Options with values that are not the defaults."""
 
 
@@ -24,6 +31,7 @@ def limits(handlers: UserDataHandlers) -> dict[str, int]:
         "private_data": handlers.privateStorage.accountLimit,
         "vcard_size": handlers.vCards.sizeLimit,
         "block_list_size": handlers.blocking.sizeLimit,
+        "offline_size": handlers.offline.limit,
     }
 
 
@@ -36,8 +44,8 @@ class UserDataHandlersTests(SynchronousTestCase):
         rosters = Rosters(MemoryRosters(), lambda account: False)
         presence = PresenceHandler(1, rosters)
         changed = makeSettings(users=CHANGED).users
-        handlers = UserDataHandlers(MemoryUserData(), makeSettings().users, presence)
+        handlers = UserDataHandlers(MemoryUserData(), makeSettings().users, presence, InsecureAuth())
         self.assertEqual(set(limits(handlers).values()) & set(expected.values()), set())
         handlers.reconfigure(changed)
         self.assertEqual(limits(handlers), expected)
-        self.assertEqual(limits(UserDataHandlers(MemoryUserData(), changed, presence)), expected)
+        self.assertEqual(limits(UserDataHandlers(MemoryUserData(), changed, presence, InsecureAuth())), expected)
