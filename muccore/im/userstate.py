@@ -52,7 +52,7 @@ class UserState:
     """
     The state of one account, with the attributes of L{IUserState}.
 
-    @ivar since: when it was loaded, in seconds since the epoch.
+    @ivar since: when it was loaded, in seconds of the domain's clock.
     """
 
     __slots__ = ("__weakref__", "_account", "blocked", "photo", "since")

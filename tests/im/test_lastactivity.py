@@ -121,6 +121,16 @@ class TimeTests(LastActivityTestCase):
         self.server.clock.advance(3600)
         self.assertEqual(self.last(self.romeo), "3600")
 
+    def test_timeOfDay(self) -> None:
+        """Times are those of the day, since the epoch of the clock is another one after a restart."""
+        times = [1000.9]
+        self.patch(self.server.users, "now", lambda: times[0])
+        self.juliet.sends("<presence/>")
+        self.juliet.sends("<presence type='unavailable'/>")
+        for time, expected in ((1060.1, "60"), (900.0, "0")):
+            times[0] = time
+            self.assertEqual(self.last(self.romeo), expected)
+
     def test_neverAvailable(self) -> None:
         """A session that was never available changes nothing."""
         self.juliet.sends("<presence type='unavailable'/>")
