@@ -197,8 +197,8 @@ class IRoomStore(IStore):
     """
     Rooms with their configuration and affiliations, named by bare JID.
 
-    Requests for one room are carried out in the order of the calls. The Deferred of a write fires when it is durable;
-    if it fails, nothing of it has been done.
+    Requests for one room are carried out and answered in the order of the calls. The Deferred of a write fires when it
+    is durable; if it fails, nothing of it has been done.
     """
 
     def load(room: str) -> Deferred[RoomRecord | None]:

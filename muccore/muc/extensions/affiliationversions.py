@@ -59,6 +59,7 @@ class AffiliationVersions(RoomExtension):
 
     def __init__(self) -> None:
         self._asked: WeakKeyDictionary[Room, dict[str, Lists]] = WeakKeyDictionary()
+        self._drawn: WeakKeyDictionary[Room, tuple[int, str]] = WeakKeyDictionary()
         self._wholeLists: WeakKeyDictionary[Room, tuple[str, list[Rendered]]] = WeakKeyDictionary()
 
     def newState(self) -> str:
@@ -85,11 +86,17 @@ class AffiliationVersions(RoomExtension):
         changed = [[jid, old.xmlName] for jid, old, entry in olds if affiliationOf(entry) is not old]
         if not changed:
             return {}
-        number = self._number(room) + len(changed)
+        number, dropped = self._number(room), ""
+        if room.changeQueue.changing and room in self._drawn:
+            # Others are on their way to the store. Should it refuse one, the gap makes clients ask for whole lists.
+            drawn, dropped = self._drawn[room]
+            number = max(number, drawn)
+        number += len(changed)
         # More than can be kept leaves an empty row, for the number.
         rows: dict[str, Any] = {_rowKey(number): changed if len(changed) <= LOG_LIMIT else []}
         oldest = _rowKey(max(number - LOG_LIMIT, 0))
-        rows.update(dict.fromkeys(takewhile(lambda key: key <= oldest, self._log(room))))
+        self._drawn[room] = number, oldest
+        rows.update((key, None) for key in takewhile(lambda key: key <= oldest, self._log(room)) if key > dropped)
         return rows
 
     def _changesSince(self, room: Room, number: int, lists: Lists) -> list[tuple[str, str]]:

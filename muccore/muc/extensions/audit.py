@@ -43,19 +43,18 @@ _PASSWORD: Final = "muc#roomconfig_roomsecret"
 @dataclass(frozen=True)
 class _Requested:
     """
-    A change that was requested, and what it was before.
+    Who has requested a change, and what it was before.
 
     @ivar actor: the requester's bare JID.
     """
 
-    change: PrivilegeChange
     actor: str
     affiliates: Mapping[str, Affiliate | None]
     roles: Mapping[Occupant, Role]
 
 
 class AuditTrail(RoomExtension):
-    """The extension. Changes of a room are made one at a time, so a request is followed by its own outcome, if any."""
+    """The extension."""
 
     name = NAME
 
@@ -65,7 +64,7 @@ class AuditTrail(RoomExtension):
         """@param retention: how long entries are kept, in seconds; 0: for ever."""
         self.store = IAuditStore(store)
         self._retention = retention
-        self._requested: WeakKeyDictionary[Room, _Requested] = WeakKeyDictionary()
+        self._requested: WeakKeyDictionary[PrivilegeChange, _Requested] = WeakKeyDictionary()
         self._configuring: WeakKeyDictionary[Room, str] = WeakKeyDictionary()
         self._lost = 0
         self._lastReport: float | None = None
@@ -85,14 +84,14 @@ class AuditTrail(RoomExtension):
         """Remember who requests it, and what it changes."""
         affiliates = {key: room.affiliations.entry(key) for key in change.affiliates}
         roles = {occupant: occupant.role for occupant, _, _ in change.roles}
-        self._requested[room] = _Requested(change, actor.bare, affiliates, roles)
+        self._requested[change] = _Requested(actor.bare, affiliates, roles)
 
     def privilegesChanged(self, room: Room, change: PrivilegeChange) -> None:
         """Note changes of affiliations, roles and reserved nicks."""
-        requested = self._requested.pop(room, None)
-        if requested is None or requested.change is not change:
+        requested = self._requested.pop(change, None)
+        if requested is None:
             # Nobody requested it.
-            requested = _Requested(change, "" if change.actor is None else change.actor.jid, {}, {})
+            requested = _Requested("" if change.actor is None else change.actor.jid, {}, {})
         self._append(room, [*_affiliationActs(change, requested), *_roleActs(change, requested)])
 
     def beforeConfiguration(self, room: Room, actor: JID, settings: RoomSettings) -> None:

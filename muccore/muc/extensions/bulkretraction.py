@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
@@ -16,9 +17,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from muccore.muc.model import pastmessages, retractions
+from muccore.muc.model.accesslocks import Access
 from muccore.muc.model.retractions import Moderation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roommessage import newId
+from muccore.muc.protocol.access import MESSAGES
 from muccore.muc.service.rooms import Rooms, storeFailed
 from muccore.xmpp.rendering import Rendered
 
@@ -134,7 +137,8 @@ class BulkRetractions:
         if room is None:
             return Outcome(0, True)
         if room.changeQueue.changing:
-            replacing = room.changeQueue.enqueue(job.sender, False, self._replace, room, job)
+            replace = partial(self._replace, room, job)
+            replacing = room.changeQueue.enqueue(job.sender, replace, Access.to((MESSAGES,)), refusable=False)
         else:
             replacing = self._replace(room, job)
         retracted, complete = await replacing
@@ -143,12 +147,12 @@ class BulkRetractions:
 
     def _replace(self, room: Room, job: _Job) -> Deferred[tuple[list[tuple[str, str]], bool]]:
         """
-        Replace the messages by tombstones, while changes of the room wait.
+        Replace the messages by tombstones, while others of past messages wait.
 
         @return: fires with the id of each, that of its announcement, and whether these are all.
         """
         replacing = Deferred.fromCoroutine(self._makeTombstones(room, job)).addErrback(storeFailed)
-        return self._rooms.lockWhile(room, job.sender, replacing)
+        return self._rooms.lockWhile(room, job.sender, replacing, Access.to((MESSAGES,)))
 
     async def _makeTombstones(self, room: Room, job: _Job) -> tuple[list[tuple[str, str]], bool]:
         found = await pastmessages.findBy(room, job.account, LIMIT + 1)

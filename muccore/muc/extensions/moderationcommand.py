@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
-from muccore.interfaces import RoomChange
 from muccore.muc.extensions.bulkretraction import Outcome
 from muccore.muc.model import privilegechanges
 from muccore.muc.model.privilegechanges import AffiliationItem
@@ -73,7 +72,7 @@ class RetractAllCommand(RoomCommand):
             return Completed(note="The user is banned, and what they wrote is being retracted.")
 
         service = self._moderation.service
-        writing = service.storeChange(room, RoomChange(plan.affiliates))
+        writing = service.storeChange(room, plan.stored(room))
         result: Completed | Deferred[Completed] = service.commitThenAnnounce(room, requester.full, writing, apply)
         return result
 

@@ -102,7 +102,7 @@ class _TimedCommand(RoomCommand):
             return Completed(note=note)
 
         service = self.extension.service
-        writing = service.storeChange(room, change.stored())
+        writing = service.storeChange(room, change.stored(room))
         outcome: Outcome = service.commitThenAnnounce(room, requester, writing, announce)
         return outcome
 

@@ -77,7 +77,7 @@ class TimedPrivileges(RoomExtension):
     def loading(self, room: Room) -> Deferred[None] | None:
         """End what is over by now; then wait for the rest."""
         change = timedprivileges.planEnd(room, self.service.parent.now())
-        writing = self.service.storeChange(room, change.stored(), None)
+        writing = self.service.storeChange(room, change.stored(room), None)
         if writing is None:
             self.watch(room)
             return None

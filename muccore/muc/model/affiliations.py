@@ -17,6 +17,9 @@ from muccore.xmpp.jid import JID
 LIMIT: Final = 200_000
 """Maximum number of entries of a room, all of which are in memory with it."""
 
+_SPARE: Final = 20_000
+"""Entries of a list that is nearly full."""
+
 _NONE: Final = Affiliation.NONE.xmlName
 
 Changes = Mapping[str, Affiliate | None]
@@ -135,6 +138,10 @@ class Affiliations:
         if any(entry is not None and entry.affiliation == owner for entry in changes.values()):
             return True
         return any(jid not in changes for jid, _ in self.withAffiliation(Affiliation.OWNER))
+
+    def isNearlyFull(self) -> bool:
+        """Whether changes that are being committed might leave no place for another one."""
+        return len(self._entries) > LIMIT - _SPARE
 
     def checkSize(self, changes: Changes) -> None:
         """@raise StanzaError: C{resource-constraint} if changes exceed L{LIMIT}."""

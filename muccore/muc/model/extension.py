@@ -353,8 +353,8 @@ class RoomExtension:
 
     def affiliationRows(self, room: Room, changes: Mapping[str, Affiliate | None]) -> Mapping[str, Any]:
         """
-        Make the rows that are stored with a change of affiliations, by key (C{None} removes one). It is asked before
-        the change is stored and again before it is applied; the result must depend on nothing else than the room.
+        Make the rows that are stored with a change of affiliations, by key (C{None} removes one). It is asked when
+        the change is stored, once. Changes of other users may be on their way to the store then.
 
         @param changes: bare JID or domain to its new entry, not applied yet; C{None} removes it.
         """

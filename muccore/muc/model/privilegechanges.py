@@ -67,7 +67,7 @@ class RoleItem:
     retracting: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class PrivilegeChange:
     """
     A checked request.
@@ -87,10 +87,17 @@ class PrivilegeChange:
     retracted: dict[str, str | None] = field(default_factory=dict)
     states: dict[tuple[str, str], Any] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    _rows: dict[tuple[str, str], Any] | None = field(default=None, repr=False)
 
-    def stored(self) -> RoomChange:
-        """What the store has to change."""
-        return RoomChange(self.affiliates, states=self.states)
+    def rows(self, room: Room) -> dict[tuple[str, str], Any]:
+        """The rows of extensions that follow from C{affiliates}: made once, when they are first asked for."""
+        if self._rows is None:
+            self._rows = room.extensions.affiliationRows(room, self.affiliates)
+        return self._rows
+
+    def stored(self, room: Room) -> RoomChange:
+        """What the store has to change: C{affiliates} and C{states}, with what extensions keep of it."""
+        return RoomChange(self.affiliates, states={**self.states, **self.rows(room)})
 
 
 def actorOf(room: Room, jid: JID) -> Actor:
@@ -244,7 +251,7 @@ def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
 
     @return: announces the other changes.
     """
-    putRows(room, room.extensions.affiliationRows(room, change.affiliates))
+    putRows(room, change.rows(room))
     nicks = {key: room.affiliations.reservedNick(key) for key in change.reasons}
     room.affiliations.update(change.affiliates)
     putRows(room, change.states)

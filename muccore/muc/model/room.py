@@ -64,7 +64,7 @@ class Room:
     @ivar states: what extensions have stored with it: JSON values by name of the extension and key.
     @ivar volatile: what extensions keep of it while it is in memory, by name of the extension.
     @ivar costs: what its occupants cause to be sent; for the handler, as the next.
-    @ivar changeQueue: for the handler; the room itself does not use it.
+    @ivar changeQueue: for the handler and extensions; the room itself does not use it.
     """
 
     def __init__(

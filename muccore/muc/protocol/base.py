@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -24,10 +23,12 @@ from muccore.interfaces import IDomain, ISession, IUserDomain, RoomChange, Tombs
 from muccore.interfaces.handlers import ANSWERED
 from muccore.log.eventlog import OCCUPANT_THROTTLED
 from muccore.muc.model import heldplaces, privilegechanges
+from muccore.muc.model.accesslocks import NOTHING, WHOLE_ROOM, Access
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.occupant import OccupantSession
 from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.room import Room
+from muccore.muc.protocol.access import isModerator
 from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service import tombstones
 from muccore.muc.service.invitationpolicy import InvitationPolicy
@@ -143,8 +144,7 @@ class RoomHandler(Handler):
 
     def storeChange(self, room: Room, change: RoomChange, byOwners: bool | None = True) -> Deferred[Any] | None:
         """
-        Begin to store a change, with what extensions keep of it. Nothing is stored of a locked room, which is stored as
-        a whole later.
+        Begin to store a change. Nothing is stored of a locked room, which is stored as a whole later.
 
         @param byOwners: see L{Rooms.change}.
         @raise StanzaError: C{resource-constraint} if the room then takes too much; nothing is stored.
@@ -152,9 +152,6 @@ class RoomHandler(Handler):
         """
         if room.locked or change == RoomChange():
             return None
-        rows = room.extensions.affiliationRows(room, change.affiliates)
-        if rows:
-            change = replace(change, states={**change.states, **rows})
         return self.rooms.change(room, change, byOwners)
 
     def commitThenAnnounce(
@@ -164,15 +161,17 @@ class RoomHandler(Handler):
         writing: Deferred[Any] | None,
         announce: Callable[[], Any],
         failed: Callable[[Failure], Any] = storeFailed,
+        access: Access = WHOLE_ROOM,
     ) -> Any:
         """
-        Announce a change once it is durable. Until then, further changes of the room and further stanzas of the sender
-        wait.
+        Announce a change once it is durable. Until then, changes of the room that depend on it and further stanzas of
+        the sender wait.
 
         @param sender: the full JID of the requester.
         @param writing: fires when the change is durable; C{None} if it is not stored.
         @param announce: applies and announces the change.
         @param failed: the errback for a failed store.
+        @param access: what of the room the change reads and writes, as for L{dispatchToRoom}.
         @return: the result of C{announce}, or a L{Deferred} of it.
         """
         if writing is None:
@@ -180,10 +179,15 @@ class RoomHandler(Handler):
             self.rooms.evictIfEmpty(room)
             return result
         writing.addCallbacks(lambda _: self.charging(room, sender, announce), failed)
-        return self.rooms.lockWhile(room, sender, writing)
+        return self.rooms.lockWhile(room, sender, writing, access)
 
     def commitAndReply(
-        self, iq: Element, room: Room, writing: Deferred[Any] | None, apply: Callable[[], Callable[[], None]]
+        self,
+        iq: Element,
+        room: Room,
+        writing: Deferred[Any] | None,
+        apply: Callable[[], Callable[[], None]],
+        access: Access = WHOLE_ROOM,
     ) -> Any:
         """
         Once a change is durable, apply it, send the result, and announce it, in this order.
@@ -191,6 +195,7 @@ class RoomHandler(Handler):
         @param writing: as in L{commitThenAnnounce}.
         @param apply: applies the change, and announces what precedes the result; returns a function that announces the
             rest.
+        @param access: as in L{commitThenAnnounce}.
         """
 
         def announce() -> object:
@@ -199,7 +204,7 @@ class RoomHandler(Handler):
             announceApplied()
             return ANSWERED
 
-        return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce)
+        return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce, access=access)
 
     def changeByService(self, room: Room, plan: Callable[[], PrivilegeChange]) -> Deferred[Any]:
         """
@@ -214,13 +219,13 @@ class RoomHandler(Handler):
             if self.rooms.live.get(room.jid.bare) is not room:
                 return None
             planned = plan()
-            writing = self.storeChange(room, planned.stored(), None)
+            writing = self.storeChange(room, planned.stored(room), None)
             return self.commitThenAnnounce(
                 room, room.jid.bare, writing, lambda: privilegechanges.apply(room, planned)()
             )
 
         if room.changeQueue.changing:
-            return room.changeQueue.enqueue(room.jid.bare, False, change)
+            return room.changeQueue.enqueue(room.jid.bare, change, urgent=True, refusable=False)
         return maybeDeferred(change)
 
 
@@ -249,7 +254,7 @@ def refusedBy(failure: Failure, room: str) -> Failure:
 
 
 def dispatchToRoom(
-    changing: bool | Callable[[Room, Element], bool] = False,
+    changing: bool | Callable[[Room, Element], Access | None] = False,
     entering: bool = False,
     leaving: bool = False,
     costly: bool = False,
@@ -258,11 +263,12 @@ def dispatchToRoom(
     """
     Decorate a function for the handler's tables that needs a room.
 
-    While a change of the room is being committed, a stanza waits if earlier ones of its sender do, which keeps their
+    While changes of the room are being committed, a stanza waits if earlier ones of its sender do, which keeps their
     order (RFC 6120 §10.1). Further stanzas that wait:
 
-    @param changing: whether the stanza may change what is stored, or a predicate of the room and the stanza: it waits
-        for every earlier change.
+    @param changing: whether the stanza may change what is stored, or what of the room it then reads and writes; C{None}
+        if it changes nothing. It waits for the changes that it depends on (docs/design/0018), but if it is from a
+        moderator, not for what others have waiting.
     @param entering: whether it enters: it waits for the first configuration of a room, and may see a locked room.
     @param leaving: whether it leaves: it is never refused because too many wait.
     @param costly: whether it reaches all occupants, and is refused to those who owe too much for what they have
@@ -272,11 +278,20 @@ def dispatchToRoom(
         C{by} the room.
     """
 
-    def admit(room: Room, element: Element, sender: str) -> bool:
-        """Whether a stanza is handled while a change is being committed."""
-        if room.changeQueue.isQueued(sender) or (entering and room.locked):
-            return False
-        return not (changing(room, element) if callable(changing) else changing)
+    def accessOf(room: Room, element: Element) -> Access | None:
+        """What a stanza has to wait for; C{None} if that is nothing but earlier ones of its sender."""
+        if callable(changing):
+            return changing(room, element)
+        return WHOLE_ROOM if changing or (entering and room.locked) else None
+
+    def waitWith(room: Room, element: Element, sender: str, call: Callable[[], Any]) -> Deferred[Any] | None:
+        """Let a stanza wait for changes that are being committed, and then be handled; C{None} if it need not."""
+        queue = room.changeQueue
+        access = accessOf(room, element)
+        urgent = access is not None and isModerator(room, sender)
+        if not (queue.isQueued(sender) if access is None else queue.mustWait(sender, access, urgent)):
+            return None
+        return queue.enqueue(sender, call, access or NOTHING, urgent, not leaving)
 
     def decorate(function: _RoomFunction) -> _Function:
         @wraps(function)
@@ -287,8 +302,10 @@ def dispatchToRoom(
                 return opening.addErrback(refusedBy, to.bare)
             sender = element.attributes["from"]
             try:
-                if room.changeQueue.changing and not admit(room, element, sender):
-                    return room.changeQueue.enqueue(sender, not leaving, dispatch, handler, element, to)
+                if room.changeQueue.changing:
+                    waiting = waitWith(room, element, sender, partial(dispatch, handler, element, to))
+                    if waiting is not None:
+                        return waiting
                 if room.locked and not entering and sender not in room.sessions:
                     return missing(handler, element, to)
                 if costly and room.costs.indebted:

@@ -13,13 +13,14 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
 from muccore.muc.model import configuration, membershiprequests, privilegechanges
+from muccore.muc.model.accesslocks import Access
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.heldplaces import reachableSession
 from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomrecord import putRows, recordOf
-from muccore.muc.protocol import admin, disco, owner, register, roomlist
+from muccore.muc.protocol import access, admin, disco, owner, register, roomlist
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom, noSuchRoom
 from muccore.muc.service import roomlog
 from muccore.muc.service.tombstones import tombstoneOf
@@ -49,7 +50,7 @@ def adminGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     return admin.answerList(room, parse(iq.attributes["from"]), next(iq.childElements()))
 
 
-@dispatchToRoom(changing=True)
+@dispatchToRoom(changing=access.ofAdminSet)
 def adminSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Change roles or affiliations (§8, §9, §10)."""
     sender = parse(iq.attributes["from"])
@@ -58,17 +59,23 @@ def adminSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     items = admin.parseItems(room, next(iq.childElements()))
     plan = privilegechanges.plan(room, sender, items)
     privilegechanges.check(room, sender, plan)
-    return _applyPrivilegeChange(handler, iq, room, plan)
+    return _applyPrivilegeChange(handler, iq, room, plan, access.ofAdminSet(room, iq))
 
 
 def _applyPrivilegeChange(
-    handler: RoomHandler, iq: Element, room: Room, plan: privilegechanges.PrivilegeChange, byOwners: bool = True
+    handler: RoomHandler,
+    iq: Element,
+    room: Room,
+    plan: privilegechanges.PrivilegeChange,
+    accessed: Access,
+    byOwners: bool = True,
 ) -> Any:
     def apply() -> Callable[[], None]:
         roomlog.logChanges(room, iq.attributes["from"], plan)
         return privilegechanges.apply(room, plan)
 
-    return handler.commitAndReply(iq, room, handler.storeChange(room, plan.stored(), byOwners), apply)
+    writing = handler.storeChange(room, plan.stored(room), byOwners)
+    return handler.commitAndReply(iq, room, writing, apply, accessed)
 
 
 @dispatchToRoom()
@@ -112,7 +119,7 @@ def configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Confi
         record = recordOf(room, wanted.settings, wanted.plan.affiliates, wanted.plan.states)
         writing = handler.rooms.save(room, record)
     elif wanted.settings != room.settings or wanted.plan.affiliates:
-        change = replace(wanted.plan.stored(), **wanted.settings.stored())
+        change = replace(wanted.plan.stored(room), **wanted.settings.stored())
         writing = handler.storeChange(room, change)
     return handler.commitAndReply(iq, room, writing, apply)
 
@@ -142,7 +149,7 @@ def registerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Eleme
     return register.form(room, parse(iq.attributes["from"]))
 
 
-@dispatchToRoom(changing=True)
+@dispatchToRoom(changing=access.ofRegistration)
 def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Register with a room, or unregister (§7.10, XEP-0077 §3.2)."""
     sender = parse(iq.attributes["from"])
@@ -150,7 +157,7 @@ def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     if isinstance(plan, register.MembershipRequest):
         return _requestMembership(handler, iq, room, plan.rows)
     privilegechanges.check(room, sender, plan)
-    return _applyPrivilegeChange(handler, iq, room, plan, byOwners=False)
+    return _applyPrivilegeChange(handler, iq, room, plan, access.ofRegistration(room, iq), byOwners=False)
 
 
 def _requestMembership(handler: RoomHandler, iq: Element, room: Room, rows: membershiprequests.Rows) -> Any:
@@ -163,7 +170,8 @@ def _requestMembership(handler: RoomHandler, iq: Element, room: Room, rows: memb
 
         return announce
 
-    return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(states=rows), False), apply)
+    writing = handler.storeChange(room, RoomChange(states=rows), False)
+    return handler.commitAndReply(iq, room, writing, apply, access.ofRegistration(room, iq))
 
 
 def _notInside(handler: RoomHandler, iq: Element, to: JID) -> Any:

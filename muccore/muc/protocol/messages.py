@@ -12,12 +12,13 @@ from twisted.internet.defer import Deferred
 
 from muccore.interfaces import RoomChange
 from muccore.muc.model import membershiprequests, messages, privilegechanges
+from muccore.muc.model.accesslocks import WHOLE_ROOM
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
-from muccore.muc.protocol import invite, membership, presence, voice
+from muccore.muc.protocol import access, invite, membership, presence, voice
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import ns
@@ -34,7 +35,7 @@ def _session(handler: RoomHandler, room: Room, message: Element) -> OccupantSess
     return session
 
 
-@dispatchToRoom(changing=messages.isWaiting, costly=True)
+@dispatchToRoom(changing=access.ofMessage, costly=True)
 def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """Broadcast a message, or change the subject (§7.4, §8.1)."""
     session = _session(handler, room, message)
@@ -49,14 +50,18 @@ def groupchat(handler: RoomHandler, message: Element, to: JID, room: Room) -> An
             return None
         prepare = _prepareMessage
     if not isinstance(planned, Deferred):
-        return handler.commitThenAnnounce(room, session.jid, *prepare(handler, room, occupant, planned))
+        writing, announce = prepare(handler, room, occupant, planned)
+        return handler.commitThenAnnounce(
+            room, session.jid, writing, announce, access=access.ofMessage(room, message) or WHOLE_ROOM
+        )
 
     def checked(allowed: Element) -> Any:
         writing, announce = prepare(handler, room, occupant, allowed)
         announceCharged = partial(handler.charging, room, session.jid, announce)
         return announceCharged() if writing is None else writing.addCallback(lambda _: announceCharged())
 
-    return handler.rooms.lockWhile(room, session.jid, planned.addCallback(checked).addErrback(storeFailed))
+    publishing = planned.addCallback(checked).addErrback(storeFailed)
+    return handler.rooms.lockWhile(room, session.jid, publishing, access.ofMessage(room, message) or WHOLE_ROOM)
 
 
 _Prepared = tuple["Deferred[Any] | None", Callable[[], None]]
@@ -97,12 +102,7 @@ def privateBounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     return None
 
 
-def _isChanging(room: Room, message: Element) -> bool:
-    """Whether a message may change what is stored: an invitation, or a form that grants membership or voice."""
-    return invite.isInvitation(message) or message.child("x", ns.DATA) is not None
-
-
-@dispatchToRoom(changing=_isChanging)
+@dispatchToRoom(changing=access.ofMessageToRoom)
 def toRoom(handler: RoomHandler, message: Element, to: JID, room: Room) -> Any:
     """Handle an invitation, its refusal, or a form (§7.8, §7.13, §8.6, §9.9)."""
     x = message.child("x", ns.MUC_USER)
@@ -141,8 +141,10 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
                 handler.send(invitation)
         announceApplied()
 
-    writing = handler.storeChange(room, plan.stored())
-    return handler.commitThenAnnounce(room, sender.full, writing, announce)
+    writing = handler.storeChange(room, plan.stored(room))
+    return handler.commitThenAnnounce(
+        room, sender.full, writing, announce, access=access.ofMessageToRoom(room, message) or WHOLE_ROOM
+    )
 
 
 def _answerRequest(handler: RoomHandler, message: Element, room: Room, form: Element) -> Any:
@@ -165,7 +167,7 @@ def _answerRequest(handler: RoomHandler, message: Element, room: Room, form: Ele
             act = ModerationAct("registration", admin.bare, answer.user.bare, details={"decision": "refused"})
             tell(room.extensions.moderated, room, act)
 
-    writing = handler.storeChange(room, plan.stored())
+    writing = handler.storeChange(room, plan.stored(room))
     return handler.commitThenAnnounce(room, admin.full, writing, announce)
 
 
@@ -184,5 +186,5 @@ def _voice(handler: RoomHandler, message: Element, room: Room, form: Element) ->
     moderator = parse(session.jid)
     plan = privilegechanges.plan(room, moderator, [item])
     privilegechanges.check(room, moderator, plan)
-    writing = handler.storeChange(room, plan.stored())
+    writing = handler.storeChange(room, plan.stored(room))
     return handler.commitThenAnnounce(room, session.jid, writing, lambda: privilegechanges.apply(room, plan)())

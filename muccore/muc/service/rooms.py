@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 
 from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError, Tombstone
 from muccore.log.logger import Logger
+from muccore.muc.model.accesslocks import WHOLE_ROOM, Access
 from muccore.muc.model.affiliations import Affiliations
 from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.privileges import Affiliation
@@ -373,12 +374,15 @@ class Rooms:
             self.usage.removed(room)
         self.forget(room)
 
-    def lockWhile(self, room: Room, sender: str, writing: Deferred[Any]) -> Deferred[Any]:
+    def lockWhile(
+        self, room: Room, sender: str, writing: Deferred[Any], access: Access = WHOLE_ROOM
+    ) -> Deferred[Any]:
         """
-        Queue further changes of a room while one is being committed.
+        Queue further changes of a room that depend on one while it is being committed.
 
         @param sender: the full JID of the requester.
         @param writing: fires when the change is durable and announced.
+        @param access: what of the room it reads and writes.
         @return: fires with its result or failure before the queue is released.
         """
         self._changing.add(writing)
@@ -387,7 +391,7 @@ class Rooms:
             self._changing.discard(writing)
             self.evictIfEmpty(room)
 
-        answer = room.changeQueue.beginChange(sender, writing)
+        answer = room.changeQueue.beginChange(sender, writing, access)
         writing.addCallback(committed)
         return answer
 

@@ -14,7 +14,7 @@ from muccore.interfaces import RoomRecord
 from muccore.muc.extensions import affiliationversions
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.protocol.admin import visibleLists
-from muccore.testing.doubles import FailingRoomStore
+from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -120,6 +120,66 @@ class VersionTestCase(MUCTestCase):
         leave(client, nick)
         self.discardReceived()
         return Entry(client, nick, mav)
+
+
+class ConcurrentTests(VersionTestCase):
+    """Changes that are committed at the same time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.failing = FailingRoomStore(self.server.store)
+        self.store = DelayedRoomStore(self.failing)
+        self.server.muc.rooms.store = self.store
+        self.second = self.client("romeo/b")
+        self.known = Entry(self.juliet, "Juliet").until or ""
+
+    def changeBoth(self) -> None:
+        """Let two changes be on their way to the store."""
+        sendAdmin(self.romeo, affiliation("a@localhost", "member"))
+        sendAdmin(self.second, affiliation("b@localhost", "member"))
+        self.assertEqual(len(self.store.held), 2)
+
+    def loadAgain(self) -> None:
+        """Let the room be loaded from the store."""
+        leave(self.romeo, "Romeo")
+        leave(self.juliet, "Juliet")
+        self.server.muc.rooms.forget(self.room())
+        self.discardReceived()
+
+    def test_both(self) -> None:
+        """Each has a version of its own, in the order in which they are announced, also for who was away."""
+        self.changeBoth()
+        self.store.release()
+        first, second = [mavOf(each) for each in self.juliet.received() if mavOf(each)]
+        assert first is not None and second is not None
+        self.assertEqual((first[0], first[1]), (self.known, second[0]))
+        self.loadAgain()
+        entry = Entry(self.juliet, "Juliet", since(self.known))
+        self.assertEqual((entry.items, entry.since), ({"a@localhost": "member", "b@localhost": "member"}, self.known))
+        self.assertEqual(entry.until, second[1])
+
+    def test_oneFails(self) -> None:
+        """If the first is not stored, nobody gets a difference that lacks anything, then and later."""
+        self.changeBoth()
+        self.failing.failing = frozenset(("change",))
+        self.store.release(1)
+        self.failing.failing = frozenset()
+        self.store.release()
+        [second] = [mavOf(each) for each in self.juliet.received() if mavOf(each)]
+        assert second is not None
+        self.assertNotEqual(second[0], self.known)
+        sendAdmin(self.romeo, affiliation("c@localhost", "member"))
+        self.store.release()
+        self.loadAgain()
+        for known, wanted in ((self.known, None), (second[1], {"c@localhost": "member"})):
+            entry = Entry(self.juliet, "Juliet", since(known))
+            if wanted is None:
+                self.assertIsNone(entry.since)
+                self.assertEqual(set(entry.items), {f"{each}@localhost" for each in ("romeo", "juliet", "b", "c")})
+            else:
+                self.assertEqual((entry.items, entry.since), (wanted, known))
+            leave(self.juliet, "Juliet")
+            self.discardReceived()
 
 
 class VersionTests(VersionTestCase):

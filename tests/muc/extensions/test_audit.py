@@ -184,6 +184,22 @@ class AuditTests(AuditTestCase):
             ],
         )
 
+    def test_together(self) -> None:
+        """Changes that are committed at the same time are noted with the actor of each."""
+        store = DelayedRoomStore(self.server.store)
+        self.server.muc.rooms.store = store
+        sendAdmin(self.romeo, affiliation("a@x", "member"))
+        register(self.juliet, "Capulet")
+        self.assertEqual(len(store.held), 2)
+        store.release()
+        self.assertEqual(
+            self.noted(),
+            [
+                "affiliation by=romeo a@x from=none to=member",
+                "registration by=juliet juliet@localhost from=none to=member nick=Capulet",
+            ],
+        )
+
     def test_refused(self) -> None:
         """What was refused, or could not be stored, is not noted; nor does the next change get its actor."""
         sendAdmin(self.juliet, role("Tybalt", "none"))

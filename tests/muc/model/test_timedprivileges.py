@@ -52,9 +52,9 @@ class TimedTests(SynchronousTestCase):
     def test_nothingEnds(self) -> None:
         """Before the time, nothing changes; at the time, it does."""
         self.put(("out@x", TimedAffiliation(5, Affiliation.OUTCAST)), ("a@x", TimedMute(5, True)))
-        self.assertEqual(timedprivileges.planEnd(self.room, 4.9).stored(), RoomChange())
+        self.assertEqual(timedprivileges.planEnd(self.room, 4.9).stored(self.room), RoomChange())
         stored = RoomChange({"out@x": None}, states={(BANS, "out@x"): None, (MUTES, "a@x"): None})
-        self.assertEqual(timedprivileges.planEnd(self.room, 5).stored(), stored)
+        self.assertEqual(timedprivileges.planEnd(self.room, 5).stored(self.room), stored)
 
     def test_obsolete(self) -> None:
         """A row that does not fit the list is removed, and changes nothing else."""
@@ -62,7 +62,7 @@ class TimedTests(SynchronousTestCase):
             ("out@x", TimedAffiliation(5, Affiliation.MEMBER)), ("new@x", TimedAffiliation(5, Affiliation.OUTCAST))
         )
         change = timedprivileges.planEnd(self.room, 5)
-        self.assertEqual(change.stored(), RoomChange(states={(BANS, "out@x"): None, (BANS, "new@x"): None}))
+        self.assertEqual(change.stored(self.room), RoomChange(states={(BANS, "out@x"): None, (BANS, "new@x"): None}))
 
     def test_before(self) -> None:
         """What was there before comes back, if it has not ended meanwhile."""
@@ -71,7 +71,7 @@ class TimedTests(SynchronousTestCase):
         ):  # fmt: skip
             self.put(("out@x", TimedAffiliation(5, Affiliation.OUTCAST, MEMBER, until)))
             change = timedprivileges.planEnd(self.room, 5)
-            self.assertEqual(change.stored(), RoomChange({"out@x": entry}, states={(BANS, "out@x"): row}))
+            self.assertEqual(change.stored(self.room), RoomChange({"out@x": entry}, states={(BANS, "out@x"): row}))
             self.assertEqual((change.actor, change.reasons), (None, {"out@x": "The ban is over."}))
 
     def test_sameNick(self) -> None:

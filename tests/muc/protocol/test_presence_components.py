@@ -11,7 +11,7 @@ from muccore.routing.component import Component
 from muccore.routing.unreachable import Unreachable
 from muccore.testing.defaults import defaultOptions
 from muccore.testing.inmemory import Client, parseStanza
-from tests.muc.muchelpers import ROOM, RoomTestCase, X, affiliation, say, sendAdmin, summary
+from tests.muc.muchelpers import ROOM, RoomTestCase, X, configure, say, summary
 
 NAME = "bridge.localhost"
 TIMED_OUT = "status:Removed because of an error: remote server timeout 333"
@@ -101,19 +101,19 @@ class ComponentOccupantTests(RoomTestCase):
         if returning:
             self.component.connect(self.stream)
 
-    def joinLate(self, member: str) -> Deferred[None]:
+    def joinLate(self, name: str) -> Deferred[None]:
         """Let B enter, behind a subject that waits until a change is committed, which the returned Deferred does."""
         writing: Deferred[None] = Deferred()
         self.patch(self.server.store, "change", lambda room, change: writing)
-        sendAdmin(self.owner, affiliation(member, "member"))
+        configure(self.owner, roomname=name)
         self.send(B, f"<message to='{ROOM}' type='groupchat'><subject>s</subject></message>")
         self.join(B, "B")
         return writing
 
     def test_goneWhileJoining(self) -> None:
         """A join that waits behind a change when the component goes is undone, even if it has returned meanwhile."""
-        for returning, member in ((False, "romeo@localhost"), (True, "juliet@localhost")):
-            writing = self.joinLate(member)
+        for returning, name in ((False, "Orchard"), (True, "Garden")):
+            writing = self.joinLate(name)
             self.loseConnection(returning)
             writing.callback(None)
             self.server.clock.advance(0)
@@ -136,15 +136,15 @@ class ComponentOccupantTests(RoomTestCase):
 
     def test_returned(self) -> None:
         """What the component sends when it has returned comes after that."""
-        writing = self.joinLate("romeo@localhost")
+        writing = self.joinLate("Orchard")
         self.loseConnection(True)
         self.join(B, "B2")
         writing.callback(None)
         self.server.clock.advance(0)
         self.assertReceived(
             self.owner,
-            "room normal item romeo@localhost member",
             "result q",
+            "room groupchat 104",
             f"B available none/participant jid={B}",
             f"B unavailable none/none jid={B} {TIMED_OUT}",
             f"B2 available none/participant jid={B}",
