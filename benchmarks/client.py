@@ -117,9 +117,31 @@ class Client:
 
     def accept(self) -> None:
         """Accept the default configuration of the room that this client has created; the answer is counted."""
+        self.configure("")
+
+    def configure(self, fields: str) -> None:
+        """Configure the room, with fields of the form; the answer is counted."""
         self.send(
             f"<iq type='set' id='o' to='{self._room}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
-            "<x xmlns='jabber:x:data' type='submit'/></query></iq>".encode()
+            f"<x xmlns='jabber:x:data' type='submit'>{fields}</x></query></iq>".encode()
+        )
+
+    def closeRoom(self) -> None:
+        """Make the room members-only."""
+        self.configure("<field var='muc#roomconfig_membersonly'><value>1</value></field>")
+
+    def affiliateAll(self) -> None:
+        """Make members of all users of the domain by one item; the answer is counted."""
+        self.send(
+            f"<iq type='set' id='o' to='{self._room}'><query xmlns='http://jabber.org/protocol/muc#admin'>"
+            f"<item affiliation='member' jid='{DOMAIN}'/></query></iq>".encode()
+        )
+
+    def destroyRoom(self) -> None:
+        """Destroy the room; the answer is counted."""
+        self.send(
+            f"<iq type='set' id='o' to='{self._room}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+            "<destroy/></query></iq>".encode()
         )
 
     def sendMessage(self, size: int) -> None:

@@ -37,6 +37,10 @@ React = Callable[[Client, list[tuple[int, int]]], None]
 """Called with the messages (sender, sequence number) that a client has received."""
 
 
+def _presences(client: Client) -> int:
+    return client.tally.presences
+
+
 def _ignore(client: Client, messages: list[tuple[int, int]]) -> None:
     """Do nothing: the tallies count."""
 
@@ -121,7 +125,7 @@ class Load:
         )
         self._enter(range(plan.rooms, plan.users))
         wanted = {number: len(members) for members in self._members for number in members}
-        return self._exactly("presences", wanted, lambda client: client.tally.presences)
+        return self._exactly("presences", wanted, _presences)
 
     def _enter(self, numbers: Iterable[int]) -> None:
         """Let users enter, L{JOINING} at a time; the first presence that arrives shows that one has entered."""
@@ -172,6 +176,27 @@ class Load:
         members = len(self._members[-1])
         return self._alone(lambda client: client.join(len(self._members) - 1), members)
 
+    def affiliateAll(self) -> int:
+        """Let the creator of the last room change the affiliation of all others by one item; return as above."""
+        others = len(self._members[-1]) - 1
+        return self._byCreator(Client.affiliateAll, others, others)
+
+    def closeRoom(self) -> int:
+        """Let the creator of the last room make it members-only, which puts all others out; return as above."""
+        return self._byCreator(Client.closeRoom, len(self._members[-1]) - 1, 1)
+
+    def destroyRoom(self) -> int:
+        """Let the creator of the last room destroy it; return as above."""
+        return self._byCreator(Client.destroyRoom, 1, 1)
+
+    def _byCreator(self, request: Callable[[Client], None], own: int, others: int) -> int:
+        """C{own} is the number of presences that the creator gets, C{others} that of the others each."""
+        members = self._members[-1]
+        for number in members:
+            self._clients[number].tally.restart()
+        request(self._clients[members[0]])
+        return self._exactly("presences", {**dict.fromkeys(members, others), members[0]: own}, _presences)
+
     def _alone(self, move: Callable[[Client], None], own: int) -> int:
         """C{own} is the number of presences that the last user gets; the others get one."""
         members = self._members[-1]
@@ -180,7 +205,7 @@ class Load:
             self._clients[number].sent = 0
         move(self._clients[members[-1]])
         wanted = {**dict.fromkeys(members, 1), members[-1]: own}
-        return self._exactly("presences", wanted, lambda client: client.tally.presences)
+        return self._exactly("presences", wanted, _presences)
 
     def leave(self) -> int:
         """Empty the rooms; return the number of presences delivered."""

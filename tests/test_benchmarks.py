@@ -513,12 +513,14 @@ class HoldTests(SynchronousTestCase):
         self.assertEqual(meter.longest, longest)
 
     def test_figures(self) -> None:
-        """It prints three figures for each of leaving, entering and a message, none of which is zero."""
+        """It prints three figures for each of what happens in two rooms, none of which is zero."""
         printed = io.StringIO()
-        holds.main(["--users", "6", "--times", "2"], printed.write)
+        holds.main(["--users", "6", "--times", "2", "--crowd", "5"], printed.write)
         title, *lines = printed.getvalue().splitlines()
         self.assertTrue(title.startswith("room of 6 "), title)
-        self.assertEqual([line[:12].strip() for line in lines], ["leaving", "entering", "a message"])
+        self.assertTrue(lines.pop(3).startswith("room of 5 "))
+        names = ["leaving", "entering", "a message", "one item for all", "destroying the room", "putting all out"]
+        self.assertEqual([line[:24].strip() for line in lines], names)
         for line in lines:
-            self.assertRegex(line[12:], r"^( +[0-9.]+ ms){3}$")
+            self.assertRegex(line[24:], r"^( +[0-9.]+ ms){3}$")
             self.assertNotIn(" 0.0 ms", line)

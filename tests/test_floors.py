@@ -42,9 +42,10 @@ FLOORS: dict[str, int] = {
 
 RESTRICTED: dict[str, tuple[str, ...]] = {
     "muccore.http.*": ("muccore.http.*",),
-    "muccore.im.*": ("muccore.im.*", "muccore.routing.*"),
+    "muccore.im.*": ("muccore.im.*", "muccore.net.slices", "muccore.routing.*"),
     "muccore.muc.*": (
         "muccore.net.limits",
+        "muccore.net.slices",
         "muccore.net.timingwheel",
         "muccore.routing.handler",
         "muccore.muc.*",

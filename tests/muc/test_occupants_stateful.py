@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.muc.model import presencebroadcast
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
+from muccore.net import slices
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -66,6 +67,7 @@ class OccupantsMachine(RuleBasedStateMachine):
         join(self.owner, "Owner")
         whois = "anyone" if nonAnonymous else "moderators"
         configure(self.owner, whois=whois, moderatedroom=moderated, changesubject=True)
+        self.settle()
         self.owner.received()
         self.views = {self.owner.address: View("Owner", {"Owner": ("owner", "moderator", (self.owner.address,), "")})}
         self.clients: dict[str, Client] = {self.owner.address: self.owner}
@@ -84,8 +86,12 @@ class OccupantsMachine(RuleBasedStateMachine):
 
     # What clients receive
 
+    def settle(self) -> None:
+        """Wait until all is done."""
+
     def receive(self) -> dict[str, list[Element]]:
         """Check each stanza that clients have received; return the presence of themselves, by address."""
+        self.settle()
         own: dict[str, list[Element]] = {}
         for address, client in self.clients.items():
             own[address] = []
@@ -358,6 +364,15 @@ class OccupantsMachine(RuleBasedStateMachine):
         assert not any(self.receive().values())
 
 
+class SlicedMachine(OccupantsMachine):
+    """The same where nearly everything takes several turns."""
+
+    def settle(self) -> None:
+        """Wait until all is done."""
+        for _ in range(50):
+            self.server.clock.advance(slices.PAUSE)
+
+
 class OccupantsTests(SynchronousTestCase):
     """Runs of the state machine."""
 
@@ -368,3 +383,12 @@ class OccupantsTests(SynchronousTestCase):
             max_examples=60, stateful_step_count=30, deadline=None, database=None, suppress_health_check=checks
         )
         run_state_machine_as_test(OccupantsMachine, settings=options)
+
+    def test_inSlices(self) -> None:
+        """So it is where what touches more than one occupant is done in slices."""
+        self.patch(slices, "SLICE", 3)
+        checks = list(HealthCheck)
+        options = settings(
+            max_examples=20, stateful_step_count=25, deadline=None, database=None, suppress_health_check=checks
+        )
+        run_state_machine_as_test(SlicedMachine, settings=options)

@@ -9,10 +9,12 @@ hexadecimal, as their id; this is the form of the lists that other servers follo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
 from muccore.interfaces.handlers import HOST, NOT_HANDLED, StanzaTable, mayDecline
+from muccore.muc.model.departures import removeEach
 from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import Occupant
@@ -20,6 +22,7 @@ from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.base import RoomHandler
 from muccore.muc.service.nodesubscription import NodeSubscription
+from muccore.net.slices import after
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
@@ -129,11 +132,9 @@ class BlockLists(RoomExtension):
             for each in strangers
             if hashOf(each.account.bare) in hashes or hashOf(each.account.domain) in hashes
         ]
-        presences = [room.removeOccupant(each, 307, None, _REASON) for each in blocked]
-        for presence in presences:
-            room.broadcastOccupant(presence)
         if blocked:
-            self.service.rooms.evictIfEmpty(room)
+            removing = room.slices.run(removeEach(room, blocked, 307, _REASON))
+            after(removing, partial(self.service.rooms.evictIfEmpty, room))
 
 
 def hashOf(address: str) -> str:

@@ -18,6 +18,7 @@ from muccore.muc.model.roomcommands import RoomCommand
 from muccore.muc.protocol.admin import REASON_LIMIT
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.muc.service import roomlog
+from muccore.net.slices import after
 from muccore.xmpp import ns
 from muccore.xmpp.commands import CommandForm, CommandRequest, Completed, badPayload
 from muccore.xmpp.dataforms import Field
@@ -66,9 +67,11 @@ class RetractAllCommand(RoomCommand):
         plan = privilegechanges.plan(room, requester, [item])
         privilegechanges.check(room, requester, plan)
 
-        def apply() -> Completed:
+        def apply() -> Completed | Deferred[Completed]:
             roomlog.logChanges(room, requester.full, plan)
-            privilegechanges.apply(room, plan)()
+            return after(privilegechanges.carryOut(room, plan), completed)
+
+        def completed() -> Completed:
             return Completed(note="The user is banned, and what they wrote is being retracted.")
 
         service = self._moderation.service

@@ -26,6 +26,7 @@ from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings
+from muccore.net.slices import Steps
 from muccore.xmpp.jid import JID
 
 TIME_SLICE: Final = 0.005
@@ -33,6 +34,9 @@ TIME_SLICE: Final = 0.005
 
 BATCH: Final = 100
 """The most places that are held or given up in one turn."""
+
+_WRITING: Final = 3
+"""The cost of writing down an occupant in a slice."""
 
 _STATUS: Final = b"<status>Did not return after the server was restarted</status>"
 
@@ -202,9 +206,14 @@ class Places(RoomExtension):
 
     def _writeAll(self, room: Room, occupants: Iterable[Occupant]) -> None:
         """Write down all sessions of occupants: the one that others see is the last of each."""
+        room.slices.run(self._writing(room, list(occupants)))
+
+    def _writing(self, room: Room, occupants: Iterable[Occupant]) -> Steps:
         for occupant in occupants:
-            sessions = [session for session in occupant.sessions.values() if session is not occupant.primary]
-            self._store.put(room.jid.bare, *map(_place, [*sessions, occupant.primary]))
+            yield _WRITING
+            if room.occupants.get(occupant.nick) is occupant:
+                sessions = [session for session in occupant.sessions.values() if session is not occupant.primary]
+                self._store.put(room.jid.bare, *map(_place, [*sessions, occupant.primary]))
 
     def _write(self, room: Room, session: OccupantSession) -> None:
         """Write down a session, and after it the one that others see."""

@@ -21,6 +21,7 @@ from muccore.muc.model.roomcommands import RoomCommand, accountOf
 from muccore.muc.protocol.admin import REASON_LIMIT
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.muc.service import roomlog
+from muccore.net.slices import after
 from muccore.xmpp import dataforms
 from muccore.xmpp.commands import Command, CommandForm, CommandRequest, Completed, badPayload
 from muccore.xmpp.dataforms import Field
@@ -93,9 +94,11 @@ class _TimedCommand(RoomCommand):
         """
         room, requester = request.subject, request.requester.full
 
-        def announce() -> Completed:
+        def announce() -> Completed | Deferred[Completed]:
             roomlog.logChanges(room, requester, change)
-            privilegechanges.apply(room, change)()
+            return after(privilegechanges.carryOut(room, change), completed)
+
+        def completed() -> Completed:
             if act is not None:
                 tell(room.extensions.moderated, room, act)
             self.extension.watch(room)

@@ -83,7 +83,7 @@ class TimedPrivileges(RoomExtension):
             return None
 
         def apply(_: object) -> None:
-            privilegechanges.apply(room, change)()
+            privilegechanges.carryOut(room, change)
             self._notify(room, change)
 
         def watch(result: Failure | None) -> Failure | None:

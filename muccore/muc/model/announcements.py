@@ -7,11 +7,12 @@ for that (L{AffiliationStamps}); the others get it plain.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from twisted.words.xish.domish import SerializedXML
 
 from muccore.muc.model import presencebroadcast
+from muccore.muc.model.departures import Departure
 from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.rendering import Actor, OccupantPresence
@@ -52,6 +53,11 @@ class Announcer:
         self._room.audience.sendEach(
             lambda session: None if session.occupant is exclude else versions(self._stampFor(key, session))
         )
+
+    def announceDeparture(self, key: str, departure: Departure) -> None:
+        """Tell all others that somebody was removed, if they have not been told; C{key} as above."""
+        stamped = None if self._stamps is None else partial(self.announcePresence, key, departure.presence)
+        self._room.departures.tell(departure, stamped)
 
     def announceOccupant(self, key: str, occupant: Occupant, reason: str | None) -> None:
         """Send an occupant's present presence to all, the occupant last; C{key} as above."""

@@ -61,11 +61,9 @@ class Occupants(dict[str, Occupant]):
         """The occupants of a user, who can have several nicks, in the order in which they entered."""
         return self._byAccount.get(bare, ())
 
-    def takeAll(self) -> list[Occupant]:
-        """Remove all occupants, and return them."""
-        occupants = list(self.values())
+    def forget(self) -> None:
+        """Remove all occupants."""
         self.clear()
         self._byForm.clear()
         self._byAccount.clear()
         self.lookalikes = LookalikeIndex()
-        return occupants

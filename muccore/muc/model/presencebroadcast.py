@@ -13,15 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from muccore.muc.model.occupant import Occupant, OccupantSession
+from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.rendering import OccupantPresence, absentPresence, presenceOf
 from muccore.muc.model.roomsettings import RoomSettings
+from muccore.net.slices import RENDERING, Steps
 from muccore.xmpp.jid import parse
 from muccore.xmpp.rendering import Rendered
 
 if TYPE_CHECKING:
     from muccore.muc.model.room import Room
+
+_STEP: Final = 100
+"""Occupants in a step of a list."""
 
 ABSENT_LIMIT: Final = 1000
 """Absent users that a newcomer is shown; all are in the lists of affiliations."""
@@ -51,10 +55,13 @@ def toOthers(settings: RoomSettings, occupant: Occupant, presence: OccupantPrese
     return presence if occupant.shown else leaving
 
 
-def apply(room: Room) -> None:
+def apply(room: Room) -> Steps:
     """Show and hide occupants to others after a change of the configuration."""
-    for occupant in room.occupants.values():
-        if isShown(room.settings, occupant.role) is not occupant.shown:
+    changed = [each for each in room.occupants.values() if isShown(room.settings, each.role) is not each.shown]
+    for occupant in changed:
+        yield len(room.sessions) + RENDERING
+        isIn = room.occupants.get(occupant.nick) is occupant
+        if isIn and isShown(room.settings, occupant.role) is not occupant.shown:
             room.broadcastOccupant(toOthers(room.settings, occupant, OccupantPresence(occupant)), occupant)
 
 
@@ -68,16 +75,24 @@ def sessionLeft(room: Room, occupant: Occupant) -> None:
         session.deliver(presence.toSelf(session), session.to)
 
 
-def sendOccupantList(room: Room, session: OccupantSession) -> None:
-    """Send a session the presence of all others whom it may see, in the version that it may see."""
-    deliver, to, index = session.deliver, session.to, int(session.seesJIDs)
-    # Others' presence is about as large as their own.
-    room.audience.sent += len(room.occupants) * presenceOf(session.occupant)[index].size
-    for occupant in room.occupants.values():
-        if occupant.shown and occupant is not session.occupant:
+def occupantList(room: Room, session: OccupantSession, deliver: Deliver) -> Steps:
+    """
+    Send a session the presence of all others whom it may see, in the version that it may see. Who leaves meanwhile is
+    sent still, if the session is told of the departure later.
+
+    @param deliver: delivers it.
+    """
+    to, index = session.to, int(session.seesJIDs)
+    others = [each for each in room.occupants.values() if each.shown and each is not session.occupant]
+    for first in range(0, len(others), _STEP):
+        step = others[first : first + _STEP]
+        yield len(step) + RENDERING * sum(each.cachedPresence is None for each in step)
+        for occupant in step:
             deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)
-    for presence in _absent(room, session.seesJIDs):
-        deliver(presence, to)
+    if showsAbsent(room.settings):
+        yield ABSENT_LIMIT
+        for presence in _absent(room, session.seesJIDs):
+            deliver(presence, to)
 
 
 def sendPresenceOf(room: Room, session: OccupantSession, nick: str) -> None:
@@ -96,8 +111,6 @@ def _absent(room: Room, seesJIDs: bool) -> Iterator[Rendered]:
 
     @param seesJIDs: whether it may see real JIDs; otherwise only those who have a nick reserved are shown.
     """
-    if not showsAbsent(room.settings):
-        return
     shown = {occupant.account.bare for occupant in room.occupants.values() if occupant.shown}
     count = 0
     for affiliation in (Affiliation.OWNER, Affiliation.ADMIN, Affiliation.MEMBER):

@@ -5,23 +5,27 @@ Changes of affiliations and roles (XEP-0045 §8, §9, §10).
 
 A change has two steps, since affiliations must be durable before they are announced. L{plan} checks every item of a
 request and raises if one is not allowed: all or nothing. L{apply} carries out the committed plan and notifies those who
-are removed; the function that it returns notifies everybody else, after the requester has the result (§8.2).
+are removed; the function that it returns notifies everybody else, after the requester has the result (§8.2). Both go in
+slices if they are much (docs/design/0019).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
 
 from muccore.interfaces import Affiliate, RoomChange
-from muccore.muc.model import presencebroadcast
+from muccore.muc.model import departures, presencebroadcast
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.announcements import Announcer
+from muccore.muc.model.departures import REMOVING, Departure
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.lookalikes import skeletons
 from muccore.muc.model.nicks import comparisonForm
-from muccore.muc.model.occupant import Occupant
+from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import (
     Affiliation,
     Role,
@@ -29,11 +33,18 @@ from muccore.muc.model.privileges import (
     checkRoleChange,
     roleAfterAffiliationChange,
 )
-from muccore.muc.model.rendering import Actor, OccupantPresence
+from muccore.muc.model.rendering import Actor
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomrecord import putRows
+from muccore.net import slices
+from muccore.net.slices import RENDERING, Steps
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
+
+_UPDATING: Final = 5
+"""The cost of changing a role or an affiliation."""
+
+Announce = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -245,77 +256,159 @@ def check(room: Room, actor: JID, change: PrivilegeChange) -> None:
         checkChange(room, actor, change)
 
 
-def apply(room: Room, change: PrivilegeChange) -> Callable[[], None]:
+def apply(room: Room, change: PrivilegeChange) -> Announce | Deferred[Announce]:
     """
     Carry out a committed plan. Notifies those who are removed, and announces affiliations of absent users.
 
-    @return: announces the other changes.
+    @return: announces the other changes, in slices if they are many; a Deferred of it if much is to be done before.
     """
-    putRows(room, change.rows(room))
-    nicks = {key: room.affiliations.reservedNick(key) for key in change.reasons}
-    room.affiliations.update(change.affiliates)
-    putRows(room, change.states)
-    removed: list[tuple[str, OccupantPresence]] = []
-    changed: dict[str, tuple[str, Occupant, str | None]] = {}
-    newlyPrivileged: dict[str, Occupant] = {}
-    absent = []
+    application = Application(room, change)
+    done = room.slices.run(application.steps())
+    return application.announce if done is None else done.addCallback(lambda _: application.announce)
 
-    def remove(occupant: Occupant, code: int, reason: str | None, key: str = "") -> None:
-        removed.append((key, room.removeOccupant(occupant, code, change.actor, reason)))
 
-    def update(occupant: Occupant, role: Role, reason: str | None, key: str = "") -> None:
+def carryOut(
+    room: Room, change: PrivilegeChange, applied: Callable[[], object] = lambda: None
+) -> Deferred[None] | None:
+    """
+    Carry out a committed plan, as L{apply}, and announce it.
+
+    @param applied: called between these.
+    @return: fires when it is carried out; C{None} if it is.
+    """
+
+    def announce(announceRest: Announce) -> None:
+        applied()
+        announceRest()
+
+    result = apply(room, change)
+    if isinstance(result, Deferred):
+        return result.addCallback(announce)
+    announce(result)
+    return None
+
+
+class Application:
+    """
+    A committed plan that is being carried out.
+
+    @ivar removed: who was removed, with the user whose affiliation that announces.
+    @ivar changed: who was not, with the same and the reason.
+    """
+
+    def __init__(self, room: Room, change: PrivilegeChange) -> None:
+        self._room = room
+        self._change = change
+        self.removed: list[tuple[str, Departure]] = []
+        self.changed: dict[Occupant, tuple[str, str | None]] = {}
+        self._newlyPrivileged: dict[Occupant, None] = {}
+        self._announcer = Announcer(room, [], change.actor)
+
+    def steps(self) -> Steps:
+        """Carry it out."""
+        room, change = self._room, self._change
+        putRows(room, change.rows(room))
+        nicks = {key: room.affiliations.reservedNick(key) for key in change.reasons}
+        room.affiliations.update(change.affiliates)
+        putRows(room, change.states)
+        absent = []
+        for key, reason in change.reasons.items():
+            isAnnounced = False
+            leaving = affiliationOf(change.affiliates.get(key)) < Affiliation.MEMBER
+            cost = REMOVING if leaving else _UPDATING
+            for occupant in room.occupantsAffectedBy(key):
+                yield cost
+                if room.occupants.get(occupant.nick) is occupant:
+                    isAnnounced = self._updateAffiliation(occupant, key, reason) or isAnnounced
+            if not isAnnounced:
+                absent.append((key, reason))
+        for occupant, role, reason in change.roles:
+            yield REMOVING
+            # The occupant may have left or been removed by an earlier item.
+            if room.occupants.get(occupant.nick) is occupant and occupant.role is not role:
+                if role is Role.NONE:
+                    self._remove(occupant, 307, reason)
+                else:
+                    self._updateRole(occupant, role, reason)
+        change.absent = [key for key, _ in absent]
+        if not self.isLarge():
+            announced = [*change.absent, *(key for key, _ in self.removed), *(key for key, _ in self.changed.values())]
+            self._announcer = Announcer(room, [key for key in dict.fromkeys(announced) if key], change.actor)
+        for key, reason in absent:
+            yield len(room.sessions) + RENDERING
+            self._announcer.announceAbsent(key, reason)
+            presencebroadcast.announceAbsent(room, key, room.affiliations.reservedNick(key) or nicks[key])
+
+    def isLarge(self) -> bool:
+        """Whether telling all takes more than a slice."""
+        announced = len(self.removed) + len(self.changed) + len(self._change.reasons)
+        return announced > 1 and announced * len(self._room.sessions) > slices.SLICE
+
+    def _remove(self, occupant: Occupant, code: int, reason: str | None, key: str = "") -> None:
+        self.removed.append((key, departures.remove(self._room, occupant, code, self._change.actor, reason)))
+        self.changed.pop(occupant, None)
+
+    def _updateRole(self, occupant: Occupant, role: Role, reason: str | None, key: str = "") -> None:
         occupant.role = role
-        changed[occupant.address] = (key, occupant, reason)
-        if room.updateVisibility(occupant):
-            newlyPrivileged[occupant.address] = occupant
+        self.changed[occupant] = (key, reason)
+        if self._room.updateVisibility(occupant):
+            self._newlyPrivileged[occupant] = None
 
-    for key, reason in change.reasons.items():
-        isAnnounced = False
-        for occupant in room.occupantsAffectedBy(key):
-            old, new = occupant.affiliation, room.affiliations.get(occupant.account)
-            # What a domain's entry changes for its users announces no entry of theirs.
-            own = key if occupant.account.bare == key else ""
-            occupant.affiliation = new
-            if new is Affiliation.OUTCAST:
-                remove(occupant, 301, reason, own)
-            elif new is Affiliation.NONE and new is not old and room.settings.membersOnly:
-                remove(occupant, 321, reason, own)
-            elif new is not old:
-                role = roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated)
-                update(occupant, room.extensions.limitRole(room, occupant.account, new, role), reason, own)
-            else:
-                continue
-            # Whom others do not see is absent to them.
-            seen = occupant.shown or presencebroadcast.isShown(room.settings, occupant.role)
-            isAnnounced = isAnnounced or (own == key and seen)
-        if not isAnnounced:
-            absent.append((key, reason))
-    for occupant, role, reason in change.roles:
-        # The occupant may have left or been removed by an earlier item.
-        if room.occupants.get(occupant.nick) is occupant and occupant.role is not role:
-            if role is Role.NONE:
-                remove(occupant, 307, reason)
-            else:
-                update(occupant, role, reason)
-    change.absent = [key for key, _ in absent]
-    announced = [*(key for key, _ in absent), *(key for key, _ in removed), *(key for key, _, _ in changed.values())]
-    announcer = Announcer(room, [key for key in dict.fromkeys(announced) if key], change.actor)
-    for key, reason in absent:
-        announcer.announceAbsent(key, reason)
-        presencebroadcast.announceAbsent(room, key, room.affiliations.reservedNick(key) or nicks[key])
+    def _updateAffiliation(self, occupant: Occupant, key: str, reason: str | None) -> bool:
+        """
+        Let an occupant have the affiliation that they have now.
 
-    def announce() -> None:
-        for key, presence in removed:
-            announcer.announcePresence(key, presence)
-        for key, occupant, reason in changed.values():
+        @return: whether that announces the entry of a user.
+        """
+        room = self._room
+        old, new = occupant.affiliation, room.affiliations.get(occupant.account)
+        # What a domain's entry changes for its users announces no entry of theirs.
+        own = key if occupant.account.bare == key else ""
+        occupant.affiliation = new
+        if new is Affiliation.OUTCAST:
+            self._remove(occupant, 301, reason, own)
+        elif new is Affiliation.NONE and new is not old and room.settings.membersOnly:
+            self._remove(occupant, 321, reason, own)
+        elif new is not old:
+            role = roleAfterAffiliationChange(occupant.role, old, new, room.settings.moderated)
+            role = room.extensions.limitRole(room, occupant.account, new, role)
+            self._updateRole(occupant, role, reason, own)
+        else:
+            return False
+        # Whom others do not see is absent to them.
+        return own == key and (occupant.shown or presencebroadcast.isShown(room.settings, occupant.role))
+
+    def announce(self) -> None:
+        """Announce the other changes."""
+        self._room.pacedSlices.run(self.announcements())
+
+    def announcements(self) -> Steps:
+        """Tell all others."""
+        room, isLarge = self._room, self.isLarge()
+        if isLarge:
+            # It takes long.
+            self._tellExtensions()
+        for key, departure in self.removed:
+            yield len(room.sessions) + RENDERING
+            self._announcer.announceDeparture(key, departure)
+        for occupant, (key, reason) in self.changed.items():
+            yield len(room.sessions) + RENDERING
             if room.occupants.get(occupant.nick) is occupant:
-                announcer.announceOccupant(key, occupant, reason)
-        for occupant in newlyPrivileged.values():
+                self._announcer.announceOccupant(key, occupant, reason)
+        for occupant in self._newlyPrivileged:
             # A new moderator gets the real JIDs by presence (§8).
-            for session in occupant.sessions.values():
-                if room.sessions.get(session.jid) is session and session.seesJIDs:
-                    presencebroadcast.sendOccupantList(room, session)
-        if change.affiliates or change.roles or change.retracted or change.states:
-            tell(room.extensions.privilegesChanged, room, change)
+            for session in list(occupant.sessions.values()):
+                yield from self._listTo(session)
+        if not isLarge:
+            self._tellExtensions()
 
-    return announce
+    def _listTo(self, session: OccupantSession) -> Steps:
+        for cost in presencebroadcast.occupantList(self._room, session, lambda *sent: session.deliver(*sent)):
+            yield cost
+            if self._room.sessions.get(session.jid) is not session or not session.seesJIDs:
+                return
+
+    def _tellExtensions(self) -> None:
+        change = self._change
+        if change.affiliates or change.roles or change.retracted or change.states:
+            tell(self._room.extensions.privilegesChanged, self._room, change)

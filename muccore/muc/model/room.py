@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
+
 from muccore.interfaces import RoomRecord, Subject
-from muccore.muc.model import heldplaces, lookalikes, presencebroadcast
+from muccore.muc.model import entering, heldplaces, lookalikes, presencebroadcast
 from muccore.muc.model.affiliations import Affiliations, Changes
 from muccore.muc.model.audience import Audience
 from muccore.muc.model.changequeue import ChangeQueue
 from muccore.muc.model.costs import Costs
+from muccore.muc.model.departures import Departures
 from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.history import History
 from muccore.muc.model.invitations import SentInvitations
@@ -32,14 +35,15 @@ from muccore.muc.model.roommessage import RoomMessage, newId
 from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.storing import isRemembered
-from muccore.muc.model.subject import subjectMessage
 from muccore.muc.model.userrates import UserRates
+from muccore.net.slices import Slices
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import JID, parse
+from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
 
 NO_EXTENSIONS: Final = RoomExtensions()
+AT_ONCE: Final = Slices(None)
 RESERVED_PLACES: Final = 10
 """Additional admins and owners that may enter a full room (XEP-0045 §7.2.9)."""
 
@@ -54,6 +58,9 @@ class Room:
     @ivar occupants: its occupants by nick, in the order in which they entered.
     @ivar audience: those who hear what is sent to all.
     @ivar sessions: their sessions, by full JID.
+    @ivar departures: who was removed, for those who have not been told.
+    @ivar entering: fires for each session, by full JID, that is being sent who is in the room, when it has everything.
+    @ivar closing: whether it is being destroyed; nobody else may enter.
     @ivar invitations: the recent invitations to it.
     @ivar voiceRequests: how often visitors may ask for voice.
     @ivar membershipRequests: how often strangers may ask to become members.
@@ -79,10 +86,14 @@ class Room:
         states: Mapping[str, Mapping[str, Any]] | None = None,
         creator: str = "",
         seconds: Callable[[], float] | None = None,
+        slices: Slices = AT_ONCE,
+        pacedSlices: Slices = AT_ONCE,
     ) -> None:
         """
         @param now: returns the time of day, in seconds since the epoch; for what is stored or sent.
         @param seconds: returns a time that is never set, for limits; by default C{now}.
+        @param slices: runs what affects many.
+        @param pacedSlices: runs what tells many of many.
         """
         self.jid = jid
         self.settings = settings
@@ -100,6 +111,11 @@ class Room:
         self.occupants = Occupants()
         self.audience = Audience()
         self.sessions = self.audience.sessions
+        self.departures = Departures(self.audience)
+        self.slices = slices
+        self.pacedSlices = pacedSlices
+        self.entering: dict[str, Deferred[None]] = {}
+        self.closing = False
         self.invitations = SentInvitations()
         self.voiceRequests = UserRates(3, 1 / 300, "You have asked for voice too often; try again later.", seconds)
         self.membershipRequests = UserRates(3, 1 / 600, "You have asked to be a member too often; try later.", seconds)
@@ -235,6 +251,7 @@ class Room:
             stamps = self.extensions.stampOccupant(self, account)
             occupant = Occupant(self.jid, request.nick, account, affiliation, role, stamps, self.now())
             occupant.presenceStamps = self.extensions.stampPresence(self, occupant)
+            self.departures.tellBefore(occupant.nick)
             self.occupants.add(occupant)
         elif (held := heldplaces.heldSession(occupant)) is not None:
             return self._resynchronise(heldplaces.replace(self, held, request), request)
@@ -242,7 +259,7 @@ class Room:
         self.sessions[session.jid] = session
         session.seesJIDs = self.canSeeRealJIDs(occupant)
         self.broadcastPresence(occupant, exclude=session)
-        self._sendInitialState(session, request, created)
+        entering.sendInitialState(self, session, request, created)
         return occupant
 
     def _checkMayEnter(self, request: JoinRequest, affiliation: Affiliation) -> Occupant | None:
@@ -312,27 +329,8 @@ class Room:
             tell(self.extensions.presenceChanged, self, session)
         if held is not None:
             heldplaces.takeBack(session, request.deliver)
-        self._sendInitialState(session, request, False)
+        entering.sendInitialState(self, session, request, False)
         return occupant
-
-    def _sendInitialState(self, session: OccupantSession, request: JoinRequest, created: bool) -> None:
-        """Send a new session all other presence, its own, the history and the subject."""
-        tell(self.extensions.greet, self, session, request)
-        presencebroadcast.sendOccupantList(self, session)
-        settings = self.settings
-        renamed = request.renamed or request.nick != session.occupant.nick
-        possible = ((100, settings.nonAnonymous), (170, settings.logged), (201, created), (210, renamed))
-        codes = [code for code, applies in possible if applies]
-        own = OccupantPresence(session.occupant, extra=self.extensions.stampEntry(self, session))
-        session.deliver(own.toSelf(session, codes, request.id), session.to)
-        for message in self.history.select(request.history, session.to):
-            session.deliver(message, session.to)
-            self.audience.sent += message.size
-        subject = self.subject
-        author = subject.author if subject is not None else ""
-        stamps = self.extensions.stampOccupant(self, parse(author)) if author else b""
-        session.deliver(subjectMessage(self.jid, subject, stamps), session.to)
-        tell(self.extensions.entered, self, session, request)
 
     # Presence of occupants
 
@@ -385,6 +383,7 @@ class Room:
         self.broadcastOccupant(leaving, occupant)
         self._sendToSelf(occupant, leaving)
         self.occupants.discard(occupant)
+        self.departures.tellBefore(nick)
         occupant.rename(self.jid, nick)
         self.occupants.add(occupant)
         self._setPresence(session, payload)
@@ -423,30 +422,23 @@ class Room:
         """
         Remove an occupant with all their sessions, and notify these.
 
-        @return: the presence for all others, to be sent with L{broadcastOccupant}.
+        @return: the presence for all others; L{muccore.muc.model.departures} sends it.
         """
         presence = OccupantPresence(occupant, leaving=True, codes=(code,), actor=actor, reason=reason)
-        self.occupants.discard(occupant)
-        for jid in occupant.sessions:
-            del self.sessions[jid]
+        self.removeSilently(occupant)
         self._sendToSelf(occupant, presence)
         sessions, occupant.sessions = occupant.sessions, {}
         for session in sessions.values():
             tell(self.extensions.left, self, session)
         return presence
 
-    def removeSilently(self) -> list[Occupant]:
-        """Remove all occupants, notifying nobody, and return them."""
+    def removeSilently(self, occupant: Occupant) -> None:
+        """Remove an occupant from the room, notifying nobody, not even the occupant."""
+        self.occupants.discard(occupant)
+        for jid in occupant.sessions:
+            del self.sessions[jid]
+
+    def forgetOccupants(self) -> None:
+        """Remove all occupants, notifying nobody: the service ends."""
         self.sessions.clear()
-        return self.occupants.takeAll()
-
-    def removeAll(self, codes: Iterable[int] = (), affiliation: Affiliation | None = None, extra: bytes = b"") -> None:
-        """
-        Remove all occupants, each notified of their own removal only: the room or the service ends (XEP-0045 §10.9,
-        §11.2).
-
-        @param affiliation: shown instead of each occupant's own.
-        """
-        for occupant in self.removeSilently():
-            presence = OccupantPresence(occupant, leaving=True, codes=codes, affiliation=affiliation, extra=extra)
-            self._sendToSelf(occupant, presence)
+        self.occupants.forget()

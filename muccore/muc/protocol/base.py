@@ -20,13 +20,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from muccore.interfaces import IDomain, ISession, IUserDomain, RoomChange, Tombstone
-from muccore.interfaces.handlers import ANSWERED
+from muccore.interfaces.handlers import ANSWERED, Outcome
 from muccore.log.eventlog import OCCUPANT_THROTTLED
 from muccore.muc.model import heldplaces, privilegechanges
 from muccore.muc.model.accesslocks import NOTHING, WHOLE_ROOM, Access
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.occupant import OccupantSession
-from muccore.muc.model.privilegechanges import PrivilegeChange
+from muccore.muc.model.privilegechanges import Announce, PrivilegeChange
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.access import isModerator
 from muccore.muc.protocol.iqrelay import IQRelay
@@ -169,13 +169,15 @@ class RoomHandler(Handler):
 
         @param sender: the full JID of the requester.
         @param writing: fires when the change is durable; C{None} if it is not stored.
-        @param announce: applies and announces the change.
+        @param announce: applies and announces the change; a L{Deferred} that it returns ends the change.
         @param failed: the errback for a failed store.
         @param access: what of the room the change reads and writes, as for L{dispatchToRoom}.
         @return: the result of C{announce}, or a L{Deferred} of it.
         """
         if writing is None:
             result = announce()
+            if isinstance(result, Deferred) and not result.called:
+                return self.rooms.lockWhile(room, sender, result, access)
             self.rooms.evictIfEmpty(room)
             return result
         writing.addCallbacks(lambda _: self.charging(room, sender, announce), failed)
@@ -186,7 +188,7 @@ class RoomHandler(Handler):
         iq: Element,
         room: Room,
         writing: Deferred[Any] | None,
-        apply: Callable[[], Callable[[], None]],
+        apply: Callable[[], Announce | Deferred[Announce]],
         access: Access = WHOLE_ROOM,
     ) -> Any:
         """
@@ -194,15 +196,18 @@ class RoomHandler(Handler):
 
         @param writing: as in L{commitThenAnnounce}.
         @param apply: applies the change, and announces what precedes the result; returns a function that announces the
-            rest.
+            rest, or a Deferred of that.
         @param access: as in L{commitThenAnnounce}.
         """
 
-        def announce() -> object:
-            announceApplied = apply()
+        def applied(announceRest: Announce) -> Outcome:
             self.reply(iq)
-            announceApplied()
+            announceRest()
             return ANSWERED
+
+        def announce() -> Outcome | Deferred[Outcome]:
+            result = apply()
+            return result.addCallback(applied) if isinstance(result, Deferred) else applied(result)
 
         return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce, access=access)
 
@@ -221,7 +226,7 @@ class RoomHandler(Handler):
             planned = plan()
             writing = self.storeChange(room, planned.stored(room), None)
             return self.commitThenAnnounce(
-                room, room.jid.bare, writing, lambda: privilegechanges.apply(room, planned)()
+                room, room.jid.bare, writing, lambda: privilegechanges.carryOut(room, planned)
             )
 
         if room.changeQueue.changing:
@@ -282,7 +287,7 @@ def dispatchToRoom(
         """What a stanza has to wait for; C{None} if that is nothing but earlier ones of its sender."""
         if callable(changing):
             return changing(room, element)
-        return WHOLE_ROOM if changing or (entering and room.locked) else None
+        return WHOLE_ROOM if changing or (entering and (room.locked or room.closing)) else None
 
     def waitWith(room: Room, element: Element, sender: str, call: Callable[[], Any]) -> Deferred[Any] | None:
         """Let a stanza wait for changes that are being committed, and then be handled; C{None} if it need not."""

@@ -17,6 +17,7 @@ from muccore.muc.model.accesslocks import Access
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.heldplaces import reachableSession
 from muccore.muc.model.moderationact import ModerationAct
+from muccore.muc.model.privilegechanges import Announce
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomrecord import putRows, recordOf
@@ -24,6 +25,7 @@ from muccore.muc.protocol import access, admin, disco, owner, register, roomlist
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom, noSuchRoom
 from muccore.muc.service import roomlog
 from muccore.muc.service.tombstones import tombstoneOf
+from muccore.net.slices import after
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -70,7 +72,7 @@ def _applyPrivilegeChange(
     accessed: Access,
     byOwners: bool = True,
 ) -> Any:
-    def apply() -> Callable[[], None]:
+    def apply() -> Announce | Deferred[Announce]:
         roomlog.logChanges(room, iq.attributes["from"], plan)
         return privilegechanges.apply(room, plan)
 
@@ -108,7 +110,7 @@ def configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Confi
     if wanted.plan.affiliates:
         privilegechanges.check(room, sender, wanted.plan)
 
-    def apply() -> Callable[[], None]:
+    def apply() -> Announce | Deferred[Announce]:
         handler.rooms.roomUnlocked(room)
         roomlog.logConfigured(room, iq.attributes["from"], wanted.settings)
         return configuration.apply(room, wanted.settings, wanted.plan)
@@ -125,9 +127,11 @@ def configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Confi
 
 
 def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.DestructionRequest) -> Any:
-    def apply() -> Callable[[], None]:
+    def apply() -> Announce | Deferred[Announce]:
         roomlog.logDestroyed(room.jid.bare, "on request", iq.attributes["from"])
-        configuration.destroy(room, wanted.reason, wanted.venue, wanted.password)
+        return after(configuration.destroy(room, wanted.reason, wanted.venue, wanted.password), emptied)
+
+    def emptied() -> Announce:
         handler.rooms.remove(room)
         if not room.locked:
             details = {} if wanted.venue is None else {"venue": wanted.venue.full}

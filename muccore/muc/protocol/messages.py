@@ -21,6 +21,7 @@ from muccore.muc.model.room import Room
 from muccore.muc.protocol import access, invite, membership, presence, voice
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.service.rooms import storeFailed
+from muccore.net.slices import after
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -133,13 +134,14 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
     handler.invitations.admit(sender.bare, room.jid.bare, invited)
     refusing = handler.invitations.refusedBy(sender.bare, invited, room)
 
-    def announce() -> None:
-        announceApplied = privilegechanges.apply(room, plan)
+    def announce() -> Deferred[None] | None:
+        return privilegechanges.carryOut(room, plan, sendInvitations)
+
+    def sendInvitations() -> None:
         for user, address, invitation in invitations.messages:
             if user.bare not in refusing:
                 room.invitations.add(user, address, sender.bare)
                 handler.send(invitation)
-        announceApplied()
 
     writing = handler.storeChange(room, plan.stored(room))
     return handler.commitThenAnnounce(
@@ -158,11 +160,14 @@ def _answerRequest(handler: RoomHandler, message: Element, room: Room, form: Ele
         privilegechanges.check(room, admin, plan)
     plan.states.update(membershiprequests.remove(answer.user.bare))
 
-    def announce() -> None:
-        announceApplied = privilegechanges.apply(room, plan)
+    def announce() -> Deferred[None] | None:
+        return after(privilegechanges.carryOut(room, plan, notify), announced)
+
+    def notify() -> None:
         if answer.item is None or not room.occupantsAffectedBy(answer.user.bare):
             handler.send(membership.notice(room, answer))
-        announceApplied()
+
+    def announced() -> None:
         if answer.item is None:
             act = ModerationAct("registration", admin.bare, answer.user.bare, details={"decision": "refused"})
             tell(room.extensions.moderated, room, act)
@@ -187,4 +192,4 @@ def _voice(handler: RoomHandler, message: Element, room: Room, form: Element) ->
     plan = privilegechanges.plan(room, moderator, [item])
     privilegechanges.check(room, moderator, plan)
     writing = handler.storeChange(room, plan.stored(room))
-    return handler.commitThenAnnounce(room, session.jid, writing, lambda: privilegechanges.apply(room, plan)())
+    return handler.commitThenAnnounce(room, session.jid, writing, lambda: privilegechanges.carryOut(room, plan))

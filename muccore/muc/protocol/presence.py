@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from muccore.interfaces import Tombstone
 from muccore.muc.model import configuration, messages, presencebroadcast
+from muccore.muc.model.accesslocks import NOTHING
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.joinrequest import JoinRequest
@@ -125,6 +126,10 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
         created,
     )
     handler.rooms.occupantJoined(room)
+    entering = room.entering.get(sender.full)
+    if entering is not None:
+        # What they send before they know who is in the room waits until then.
+        handler.rooms.lockWhile(room, sender.full, entering, NOTHING)
     session = room.sessions.get(sender.full)
     if isNew and session is not None:
         handler.pings.watch(room.jid, session, route)

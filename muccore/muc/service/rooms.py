@@ -24,6 +24,7 @@ from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, St
 from muccore.log.logger import Logger
 from muccore.muc.model.accesslocks import WHOLE_ROOM, Access
 from muccore.muc.model.affiliations import Affiliations
+from muccore.muc.model.departures import removeEverybody
 from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.ratelimit import RateLimit
@@ -33,6 +34,7 @@ from muccore.muc.model.roomsize import growthBy, jsonSize
 from muccore.muc.service.roomlog import logDestroyed
 from muccore.muc.service.roomusage import RoomUsage
 from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.net.slices import PAUSE, Slices, after
 from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
@@ -62,6 +64,8 @@ class Rooms:
     @ivar extensions: what extends each room.
     @ivar live: the rooms in memory, by bare JID.
     @ivar usage: how many are stored, and what they take.
+    @ivar slices: runs what affects many in a room.
+    @ivar pacedSlices: runs what tells many of many.
     @ivar pendingLists: the number of pending room lists, by bare JID of the requester.
     """
 
@@ -84,6 +88,8 @@ class Rooms:
         self.now = timeOfDay(clock)
         self.live: dict[str, Room] = {}
         self.pendingLists: Counter[str] = Counter()
+        self.slices = Slices(clock)
+        self.pacedSlices = Slices(clock, PAUSE)
         self._opening: dict[str, list[Deferred[Room | Tombstone | None]]] = {}
         self._idle: OrderedDict[str, tuple[Room, int]] = OrderedDict()
         self._idleSize = 0
@@ -145,11 +151,14 @@ class Rooms:
             for call in (*self._configurationTimers.values(), self._unclaimedCall):
                 if call is not None and call.active():
                     call.cancel()
+            self.slices.finish()
+            return after(self.slices.run(removeEverybody(list(self.live.values()))) if final else None, emptied)
+
+        def emptied() -> Deferred[Any]:
             for room in self.live.values():
-                if final:
-                    room.removeAll(codes=(332,))
-                else:
-                    room.removeSilently()
+                room.forgetOccupants()
+            # Nobody is left who would be told.
+            self.pacedSlices.finish()
             return DeferredList([maybeDeferred(extension.stop, final) for extension in self.extensions])
 
         return succeed(None).addCallback(empty)
@@ -217,11 +226,12 @@ class Rooms:
                 self._loadUsage()
                 return None
             self._unclaimed.add(bare)
-        settings = self._withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
+        settings = self.settings.withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
         affiliations = Affiliations(record.affiliates)
         room = Room(
             parse(bare), settings, affiliations, self.now, record.subject,
             extensions=self.extensions, seconds=self.clock.seconds, states=record.states, creator=record.creator,
+            slices=self.slices, pacedSlices=self.pacedSlices,
         )  # fmt: skip
         room.storedSize = record.size
         preparing = [
@@ -247,13 +257,6 @@ class Rooms:
         if room is None and self.settings.tombstoneTime:
             return self.store.tombstone(bare).addCallback(found)
         return room
-
-    def _withinLimits(self, settings: RoomSettings) -> RoomSettings:
-        """A stored configuration within the present limits."""
-        limit, historyLimit = self.settings.maxUsersLimit, self.settings.historyLimit
-        if limit and not 0 < settings.maxUsers <= limit:
-            settings = replace(settings, maxUsers=limit)
-        return settings if settings.historyLength <= historyLimit else replace(settings, historyLength=historyLimit)
 
     def _opened(self, result: Room | Tombstone | Failure | None, bare: str) -> None:
         for waiting in self._opening[bare]:
@@ -291,11 +294,12 @@ class Rooms:
             check(jid, creator)
         self._checkRate(owner)
         affiliations = Affiliations({owner: Affiliate(Affiliation.OWNER.xmlName)})
-        settings = self._withinLimits(options.defaults)
+        settings = options.withinLimits(options.defaults)
         settings = replace(settings, extensions={**settings.extensions, **self.extensions.missingStates({})})
         room = Room(
             jid, settings, affiliations, self.now,
             locked=True, extensions=self.extensions, creator=owner, seconds=self.clock.seconds,
+            slices=self.slices, pacedSlices=self.pacedSlices,
         )  # fmt: skip
         self.live[bare] = room
         self._creators[bare] = owner
@@ -374,9 +378,7 @@ class Rooms:
             self.usage.removed(room)
         self.forget(room)
 
-    def lockWhile(
-        self, room: Room, sender: str, writing: Deferred[Any], access: Access = WHOLE_ROOM
-    ) -> Deferred[Any]:
+    def lockWhile(self, room: Room, sender: str, writing: Deferred[Any], access: Access = WHOLE_ROOM) -> Deferred[Any]:
         """
         Queue further changes of a room that depend on one while it is being committed.
 

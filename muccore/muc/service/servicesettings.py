@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muccore.muc.model.costs import CostRates
 from muccore.muc.model.roomsettings import RoomSettings
@@ -78,3 +78,10 @@ class MUCServiceSettings:
     presencePerMinute: int
     joinsPerMinute: int
     webchatURL: str
+
+    def withinLimits(self, settings: RoomSettings) -> RoomSettings:
+        """The configuration of a room within the limits for all."""
+        if self.maxUsersLimit and not 0 < settings.maxUsers <= self.maxUsersLimit:
+            settings = replace(settings, maxUsers=self.maxUsersLimit)
+        longest = self.historyLimit
+        return settings if settings.historyLength <= longest else replace(settings, historyLength=longest)

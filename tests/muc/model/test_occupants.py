@@ -66,9 +66,9 @@ class OccupantsTests(SynchronousTestCase):
         self.assertEqual(self.occupants.ofAccount(account), ())
         self.assertEqual(self.occupants.ofAccount("juliet@localhost"), (self.juliet,))
 
-    def test_takeAll(self) -> None:
-        """All go at once, in their order."""
-        self.assertEqual(self.occupants.takeAll(), [self.romeo, self.juliet])
+    def test_forget(self) -> None:
+        """All go at once."""
+        self.occupants.forget()
         self.assertEqual(len(self.occupants), 0)
         self.assertIsNone(self.occupants.find("romeo"))
         self.assertFalse(self.isRefused("R\u043emeo"))
