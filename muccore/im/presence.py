@@ -4,7 +4,8 @@
 The presence of sessions (RFC 6121 §4): an outbound filter, and an observer of their end.
 
 It broadcasts presence to the account's available resources and to the contacts who have a subscription to it, and
-tracks directed presence, to revoke it however the session ends.
+tracks directed presence, to revoke it however the session ends, in slices if its addresses are many
+(docs/design/0019).
 
 The roster of the account may have to be loaded first: then its broadcasts wait, in order.
 """
@@ -12,7 +13,7 @@ The roster of the account may have to be loaded first: then its broadcasts wait,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -24,6 +25,7 @@ from muccore.im.rosters import PlannedChange, Rosters
 from muccore.im.subscriptions import stateOf
 from muccore.interfaces import ISession, ISessionObserver, IUserDomain
 from muccore.interfaces.filters import CONSUMED, PRESENCE
+from muccore.net.slices import RENDERING, SLICE, Slices, Steps
 from muccore.routing.handler import Handler
 from muccore.xmpp import jid as jids
 from muccore.xmpp import ns
@@ -33,6 +35,9 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
 
 _PRIORITY: Final = re.compile(r"[+-]?[0-9]{1,4}")
+
+_GOODBYE: Final = 2 * RENDERING
+"""The cost of unavailable presence to one address, in a slice."""
 
 _PRESENCE_LIMIT: Final = 16 * 1024
 """Bytes of broadcast presence, which is kept."""
@@ -62,9 +67,14 @@ class PresenceHandler(Handler):
         self.directedLimit = directedLimit
         self._rosters = rosters
         self.readyObservers: list[Callable[[ISession], None]] = []
+        self._slices: Slices | None = None
+        # Unavailable presence that is left to send for sessions that have ended: by full JID, then by address.
+        self._goodbyes: dict[str, dict[str, Element]] = {}
 
     def onPresence(self, session: ISession, element: Element, to: JID | None) -> Any:
         """Handle presence that a client sends; return it, to be routed, or L{CONSUMED}."""
+        if to is not None and session.fullText in self._goodbyes:
+            self._sayGoodbye(session.fullText, to)
         type = element.attributes.get("type")
         if type is None:
             if to is None:
@@ -103,11 +113,45 @@ class PresenceHandler(Handler):
     def sessionEnded(self, session: ISession) -> None:
         """Send unavailable presence to everyone who has presence of this session."""
         gone = stanza("presence", "unavailable", from_=session.fullText)
-        told = self._sendDirectedUnavailable(session, gone)
+        goodbyes = self._goodbyes.setdefault(session.fullText, {})
+        goodbyes.update(dict.fromkeys(session.directed, gone))
+        if self._slices is None:
+            self._slices = Slices(self.parent.clock)
+        addresses, session.directed = list(session.directed), {}
+        # Nobody waits for it: with others of the same turn, it does not begin before theirs.
+        spent = SLICE if self._slices.isBusy else 0
+        self._slices.run(self._sayGoodbyes(session.fullText, addresses), spent)
         # That it becomes available may be waiting still.
         if session.priority is not None or self._rosters.loaded(session.account.bare) is None:
+            told = frozenset(addresses)
             self._withRoster(session, gone, lambda roster: self._unavailable(session, gone, roster, told))
         self._rosters.released(session.account.bare)
+
+    def shutDown(self, final: bool) -> None:
+        """Send what is left to send."""
+        if self._slices is not None:
+            self._slices.finish()
+        self._slices = Slices(None)
+
+    def _sayGoodbyes(self, full: str, addresses: Sequence[str]) -> Steps:
+        """Send unavailable presence to the addresses of a session that has ended, unless that has been done."""
+        goodbyes = self._goodbyes[full]
+        for address in addresses:
+            yield _GOODBYE
+            self._sendGoodbye(goodbyes, address)
+        if not goodbyes and self._goodbyes.get(full) is goodbyes:
+            del self._goodbyes[full]
+
+    def _sayGoodbye(self, full: str, to: JID) -> None:
+        """Send unavailable presence of the session that had a full JID before another one directs presence to a JID."""
+        goodbyes = self._goodbyes[full]
+        for address in [address for address in goodbyes if address.partition("/")[0] == to.bare]:
+            self._sendGoodbye(goodbyes, address)
+
+    def _sendGoodbye(self, goodbyes: dict[str, Element], address: str) -> None:
+        element = goodbyes.pop(address, None)
+        if element is not None:
+            self._sendTo(address, element)
 
     def _trackDirected(self, session: ISession, to: JID) -> None:
         """
@@ -281,11 +325,14 @@ class PresenceHandler(Handler):
         tail = Rendered.of(element).tail
         if (tail.count(b"<") + len(tail) // 256) * len(directed) > _UNAVAILABLE_COST_LIMIT:
             element = stanza("presence", "unavailable", from_=session.fullText)
-        for to in directed:
-            copied = element.copy()
-            copied.attributes["to"] = to
-            self.send(copied)
+        for address in directed:
+            self._sendTo(address, element)
         return directed
+
+    def _sendTo(self, address: str, element: Element) -> None:
+        copied = element.copy()
+        copied.attributes["to"] = address
+        self.send(copied)
 
     outbound = {("presence", PRESENCE): onPresence}
 

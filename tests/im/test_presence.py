@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from tests.routing.helpers import canonical, conditions, xml
 from tests.session.helpers import ROMEO, SessionTestCase
+from tests.turns import turn
 
 
 class BroadcastTests(SessionTestCase):
@@ -141,6 +142,57 @@ class DirectedTests(SessionTestCase):
         self.romeo.vanish()
         self.romeo.session.end()
         self.assertEqual(self.take(), [])
+
+    def sessionsEnd(self, addresses: list[str]) -> None:
+        """Two sessions end that have directed presence to the same addresses."""
+        self.presenceHandler.directedLimit = 1000
+        garden = self.connect("romeo@localhost/garden")
+        for client in (self.romeo, garden):
+            for address in addresses:
+                client.send(f"<presence to='{address}'/>")
+        self.take()
+        self.romeo.vanish()
+        garden.vanish()
+
+    def test_many(self) -> None:
+        """To many addresses it is sent in slices, of all sessions that end together; each gets it once."""
+        addresses = [f"friend{n}@elsewhere" for n in range(300)]
+        self.sessionsEnd(addresses)
+        turns = [self.take()]
+        while self.clock.getDelayedCalls():
+            turn(self.clock)
+            turns.append(self.take())
+        self.assertLessEqual(max(map(len, turns)), 75)
+        sent = [(to, *rest) for turn in turns for to, *rest in turn]  # type: ignore[misc]
+        self.assertEqual(len(sent), 600)
+        own = [to for to, text in sent if "orchard" in text]
+        self.assertEqual(own, addresses)
+
+    def test_returnsEarly(self) -> None:
+        """Before another session of the same full JID directs presence to a room, that room gets it."""
+        self.sessionsEnd([*(f"friend{n}@elsewhere" for n in range(300)), "room@conf/a", "room@conf/b"])
+        self.take()
+        again = self.connect(ROMEO)
+        again.send("<presence to='room@conf/c'/>")
+        self.assertEqual([to for to, *_ in self.take()], ["room@conf/a", "room@conf/b", "room@conf/c"])  # type: ignore[misc]
+        again.send("<presence to='friend299@elsewhere'/>")
+        self.assertEqual(len(self.take()), 2)
+        while self.clock.getDelayedCalls():
+            turn(self.clock)
+        sent = [(to, text) for to, text in self.take() if "orchard" in text]  # type: ignore[misc]
+        self.assertEqual(len(sent), 224)
+        again.vanish()
+        self.assertEqual([to for to, *_ in self.take()], ["room@conf/c", "friend299@elsewhere"])  # type: ignore[misc]
+
+    def test_shutDown(self) -> None:
+        """At the end of the server, all that is left is sent at once, and from then on."""
+        self.sessionsEnd([f"friend{n}@elsewhere" for n in range(300)])
+        self.take()
+        self.presenceHandler.shutDown(True)
+        self.assertEqual(len(self.take()), 525)
+        self.romeo = self.connect(ROMEO)
+        self.sessionsEnd([f"friend{n}@elsewhere" for n in range(300)])
+        self.assertEqual(len(self.take()), 600)
 
     def test_unavailable(self) -> None:
         """Unavailable presence is sent to these addresses with its content, which ends their tracking (§4.6.3)."""

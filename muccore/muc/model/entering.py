@@ -15,7 +15,7 @@ from muccore.muc.model import presencebroadcast
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import OccupantSession
-from muccore.muc.model.rendering import OccupantPresence
+from muccore.muc.model.rendering import OccupantPresence, presenceOf
 from muccore.muc.model.subject import subjectMessage
 from muccore.net.slices import RENDERING, Steps
 from muccore.xmpp.jid import parse
@@ -45,7 +45,7 @@ def sendInitialState(room: Room, session: OccupantSession, request: JoinRequest,
     tell(room.extensions.greet, room, session, request)
     room.departures.entered(session)
     # For who pays for it. The presence of others is about as large as their own.
-    own = presencebroadcast.presenceOf(session.occupant)[int(session.seesJIDs)]
+    own = presenceOf(session.occupant)[int(session.seesJIDs)]
     room.audience.sent += len(room.occupants) * own.size
     backlog = _Backlog()
     # All others have been sent the presence of the session already.
