@@ -68,6 +68,12 @@ class MUCSection:
     idleRooms: int = _option(
         Integer(0, 1000000), "1000", "The maximum of empty rooms that are kept in memory, with their last messages."
     )
+    listLimit: int = _option(
+        Integer(100, 50000),
+        "5000",
+        "The maximum of entries of a list of affiliations that is sent as a whole; longer ones are requested in pages "
+        "(XEP-0059).",
+    )
     presenceSize: int = _option(Size("512 B", "256 KiB"), "8 KiB", "The largest presence that a room broadcasts.")
     history: int = _option(Integer(0, 10000), "20", "The number of last messages that a new room sends to newcomers.")
     historyLimit: int = _option(Integer(0, 10000), "200", "The maximum that an owner can set for history.")

@@ -222,6 +222,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         auditRetention=muc.auditRetention,
         blockLists=muc.blockLists,
         costRates=CostRates(muc.occupantRate, muc.occupantBurst, muc.roomRate, muc.roomBurst),
+        listLimit=muc.listLimit,
         messagesPerMinute=muc.messagesPerMinute,
         presencePerMinute=muc.presencePerMinute,
         joinsPerMinute=muc.joinsPerMinute,

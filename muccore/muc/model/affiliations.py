@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from muccore.interfaces import Affiliate
@@ -19,6 +20,9 @@ LIMIT: Final = 200_000
 
 _SPARE: Final = 20_000
 """Entries of a list that is nearly full."""
+
+_FEW: Final = 100
+"""Changes that are made one by one in sorted lists; for more, these are made anew."""
 
 _NONE: Final = Affiliation.NONE.xmlName
 
@@ -75,17 +79,20 @@ class Affiliations:
     @ivar lookalikes: the reserved nicks by what they look like.
     """
 
-    __slots__ = ("_entries", "_nicks", "lookalikes")
+    __slots__ = ("_entries", "_keys", "_nicks", "lookalikes")
 
     def __init__(self, entries: Mapping[str, Affiliate]) -> None:
         self._entries: dict[str, _Entry] = {}
         self._nicks: dict[str, str] = {}
+        # The keys with each affiliation, sorted.
+        self._keys: dict[str, list[str]] = {}
         self.lookalikes = LookalikeIndex()
         self.update(entries)
 
     def update(self, changes: Changes) -> None:
         """Apply changes; C{None} removes an entry."""
         entries, nicks = self._entries, self._nicks
+        self._updateKeys(changes)
         for jid in changes:
             packed = entries.pop(jid, None)
             nick = None if packed is None else _unpack(packed).nick
@@ -98,6 +105,39 @@ class Affiliations:
                 if entry.nick is not None:
                     nicks[comparisonForm(entry.nick)] = jid
                     self.lookalikes.add(entry.nick, jid)
+
+    def _updateKeys(self, changes: Changes) -> None:
+        """Apply changes to the sorted keys, before they are applied to the entries."""
+        added: dict[str, list[str]] = {}
+        removed: dict[str, list[str]] = {}
+        for jid, entry in changes.items():
+            packed = self._entries.get(jid)
+            old = None if packed is None else _wordOf(packed)
+            new = None if entry is None else entry.affiliation
+            if new is not None and new != old:
+                added.setdefault(new, []).append(jid)
+            if old is not None and new != old:
+                removed.setdefault(old, []).append(jid)
+        for word, gone in removed.items():
+            keys = self._keys[word]
+            if len(gone) > _FEW:
+                without = set(gone)
+                keys[:] = [key for key in keys if key not in without]
+            else:
+                for jid in gone:
+                    del keys[bisect_left(keys, jid)]
+        for word, come in added.items():
+            keys = self._keys.setdefault(word, [])
+            if len(come) > _FEW:
+                keys += come
+                keys.sort()
+            else:
+                for jid in come:
+                    insort(keys, jid)
+
+    def keys(self, affiliation: Affiliation) -> Sequence[str]:
+        """The keys of all entries with an affiliation, sorted; not to be changed."""
+        return self._keys.get(affiliation.xmlName, ())
 
     def get(self, jid: JID) -> Affiliation:
         """The affiliation of a user: from their own entry, otherwise from their domain's, otherwise none."""
@@ -128,9 +168,9 @@ class Affiliations:
         return iter(self._nicks.values())
 
     def withAffiliation(self, affiliation: Affiliation) -> Iterator[tuple[str, Affiliate]]:
-        """All entries with an affiliation, in the order of their creation."""
-        word = affiliation.xmlName
-        return ((jid, _unpack(entry)) for jid, entry in self._entries.items() if _wordOf(entry) == word)
+        """All entries with an affiliation, sorted by key."""
+        entries = self._entries
+        return ((jid, _unpack(entries[jid])) for jid in self.keys(affiliation))
 
     def hasOwnerAfter(self, changes: Changes) -> bool:
         """Whether there is an owner after some changes."""

@@ -7,17 +7,30 @@ changes.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Final
 
+from twisted.internet.defer import Deferred
+from twisted.words.xish.domish import SerializedXML
+
+from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.privilegechanges import AffiliationItem, RoleItem
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.nicks import prepareNick
-from muccore.xmpp import ns
+from muccore.net.slices import Steps, after
+from muccore.xmpp import ns, rsm
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import escapeAttribute, escapeText
 from muccore.xmpp.stanzas import parseAddress
+
+PAGE_LIMIT: Final = 500
+"""The most entries of a list in a page."""
+
+_STEP: Final = 200
 
 REASON_LIMIT: Final = 1024
 """Characters of a reason, which is stored and broadcast."""
@@ -67,11 +80,14 @@ def reasonIn(item: Element) -> str | None:
     return text or None
 
 
-def answerList(room: Room, sender: JID, query: Element) -> Element:
+def answerList(room: Room, sender: JID, query: Element, limit: int) -> Element | Deferred[Element]:
     """
-    A list of occupants by role, or of users by affiliation.
+    A list of occupants by role, or of users by affiliation; of these, a page if the query has a C{<set/>} (XEP-0059).
 
-    @raise StanzaError: C{bad-request} unless exactly one list is requested, C{forbidden} if the sender may not see it.
+    @param limit: the most entries of a list by affiliation that is requested as a whole.
+    @return: the list; a Deferred of it if it is rendered in slices.
+    @raise StanzaError: C{bad-request} unless exactly one list is requested, C{forbidden} if the sender may not see it,
+        C{resource-constraint} if it has too many entries.
     """
     items = [item for item in query.childElements() if item.name == "item" and item.uri == query.uri]
     if len(items) != 1:
@@ -82,10 +98,9 @@ def answerList(room: Room, sender: JID, query: Element) -> Element:
     answer = Element((ns.MUC_ADMIN, "query"))
     if role is not None:
         _listRole(room, sender, Role.parse(role), answer)
-    else:
-        assert affiliation is not None
-        _listAffiliation(room, sender, Affiliation.parse(affiliation), answer)
-    return answer
+        return answer
+    assert affiliation is not None
+    return _listAffiliation(room, sender, Affiliation.parse(affiliation), rsm.parse(query), limit, answer)
 
 
 def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
@@ -103,17 +118,54 @@ def _listRole(room: Room, sender: JID, role: Role, answer: Element) -> None:
             )
 
 
-def _listAffiliation(room: Room, sender: JID, affiliation: Affiliation, answer: Element) -> None:
+def _listAffiliation(
+    room: Room, sender: JID, affiliation: Affiliation, page: rsm.PageRequest | None, limit: int, answer: Element
+) -> Element | Deferred[Element]:
     if affiliation is Affiliation.NONE:
         raise StanzaError("bad-request", text="Users without an affiliation are not listed.")
     if not _maySeeList(room, sender, affiliation):
         raise StanzaError("forbidden")
-    for jid, entry in room.affiliations.withAffiliation(affiliation):
-        item = answer.add("item", affiliation=affiliation.xmlName, jid=jid)
-        if entry.nick is not None:
-            item.attributes["nick"] = entry.nick
-        if entry.reason:
-            item.add("reason", text=entry.reason)
+    keys = room.affiliations.keys(affiliation)
+    if page is None:
+        if len(keys) > limit:
+            text = f"This list has {len(keys)} entries; request it in pages (XEP-0059)."
+            raise StanzaError("resource-constraint", text=text)
+        done = room.slices.run(_addItems(room, affiliation, list(keys), answer))
+        return after(done, lambda: answer)
+    index = _firstIndex(page, keys)
+    found = keys[index : index + _pageSize(page)]
+    for _ in _addItems(room, affiliation, found, answer):
+        pass
+    first, last = (found[0], found[-1]) if found else (None, None)
+    answer.children.append(rsm.render(first, last, index, len(keys)))
+    return answer
+
+
+def _pageSize(page: rsm.PageRequest) -> int:
+    return PAGE_LIMIT if page.limit is None else min(page.limit, PAGE_LIMIT)
+
+
+def _firstIndex(page: rsm.PageRequest, keys: Sequence[str]) -> int:
+    """The number of keys before a page. Those that the request names need not exist any more, since keys are sorted."""
+    if page.before is not None:
+        return max(0, (bisect_left(keys, page.before) if page.before else len(keys)) - _pageSize(page))
+    return bisect_right(keys, page.after) if page.after is not None else page.index or 0
+
+
+def _addItems(room: Room, affiliation: Affiliation, keys: Sequence[str], answer: Element) -> Steps:
+    """Add the items for some keys. Who has lost the affiliation meanwhile is left out."""
+    for first in range(0, len(keys), _STEP):
+        step = keys[first : first + _STEP]
+        yield len(step)
+        parts = []
+        for jid in step:
+            entry = room.affiliations.entry(jid)
+            if affiliationOf(entry) is affiliation and entry is not None:
+                nick = "" if entry.nick is None else f" nick='{escapeAttribute(entry.nick)}'"
+                head = f"<item affiliation='{entry.affiliation}' jid='{escapeAttribute(jid)}'{nick}"
+                reason = f"><reason>{escapeText(entry.reason)}</reason></item>" if entry.reason else "/>"
+                parts.append(head + reason)
+        answer.children.append(SerializedXML("".join(parts)))
 
 
 def _maySeeList(room: Room, sender: JID, affiliation: Affiliation) -> bool:

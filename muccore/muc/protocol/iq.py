@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces import RoomChange
 from muccore.interfaces.handlers import ANSWERED, NOT_HANDLED, Outcome, mayDecline
 from muccore.muc.model import configuration, membershiprequests, privilegechanges
-from muccore.muc.model.accesslocks import Access
+from muccore.muc.model.accesslocks import NOTHING, Access
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.heldplaces import reachableSession
 from muccore.muc.model.moderationact import ModerationAct
@@ -47,9 +47,12 @@ def roomItems(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element
 
 
 @dispatchToRoom()
-def adminGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
+def adminGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element | Deferred[Any]:
     """Answer a list of roles or affiliations."""
-    return admin.answerList(room, parse(iq.attributes["from"]), next(iq.childElements()))
+    sender = parse(iq.attributes["from"])
+    answer = admin.answerList(room, sender, next(iq.childElements()), handler.options.listLimit)
+    # One long list at a time is rendered for a sender.
+    return handler.rooms.lockWhile(room, sender.full, answer, NOTHING) if isinstance(answer, Deferred) else answer
 
 
 @dispatchToRoom(changing=access.ofAdminSet)

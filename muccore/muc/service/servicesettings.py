@@ -43,6 +43,7 @@ class MUCServiceSettings:
     @ivar auditRetention: time for which entries of audit trails are kept, in seconds; 0 for no limit.
     @ivar blockLists: the block lists to follow: for each, the address of its service with the node as resource.
     @ivar costRates: how much the occupants of a room may cause to be sent.
+    @ivar listLimit: entries of a list of affiliations that is answered as a whole; longer ones are requested in pages.
     @ivar messagesPerMinute: messages of one occupant that any room admits in a minute; 0 for no limit.
     @ivar presencePerMinute: changes of presence and nick of one occupant, likewise.
     @ivar joinsPerMinute: occupants without affiliation who may enter any room in a minute; 0 for no limit.
@@ -74,6 +75,7 @@ class MUCServiceSettings:
     auditRetention: float
     blockLists: tuple[JID, ...]
     costRates: CostRates
+    listLimit: int
     messagesPerMinute: int
     presencePerMinute: int
     joinsPerMinute: int

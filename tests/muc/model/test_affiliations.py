@@ -103,6 +103,15 @@ class AffiliationsTests(SynchronousTestCase):
         self.assertEqual(entries, {"a@x": Affiliate("owner")})
         self.assertIsNone(list.entry("a@x"))
 
+    def test_many(self) -> None:
+        """Many changes at once leave sorted keys as well."""
+        users = [f"u{number}" for number in range(300)]
+        list = Affiliations(dict.fromkeys(users, Affiliate("member")))
+        list.update(dict.fromkeys(users[:150], Affiliate("outcast")))
+        list.update(dict.fromkeys(users[140:160]))
+        self.assertEqual([*list.keys(Affiliation.OUTCAST)], sorted(users[:140]))
+        self.assertEqual([*list.keys(Affiliation.MEMBER)], sorted(users[160:]))
+
     @given(st.lists(st.dictionaries(st.sampled_from(KEYS), ENTRY, max_size=3), max_size=6))
     @settings(max_examples=100, deadline=None)
     def test_model(self, changes: list[dict[str, Affiliate | None]]) -> None:
@@ -117,6 +126,10 @@ class AffiliationsTests(SynchronousTestCase):
             list.update(change)
             model = after
             self.assertEqual(list.entries(), model)
+            for affiliation in Affiliation:
+                keys = sorted(key for key, entry in model.items() if entry.affiliation == affiliation.xmlName)
+                self.assertEqual([*list.keys(affiliation)], keys)
+                self.assertEqual([*list.withAffiliation(affiliation)], [(key, model[key]) for key in keys])
             for nick in "NMO":
                 holder = [key for key, entry in model.items() if entry.nick == nick]
                 self.assertEqual(list.reservedBy(nick), holder[0] if holder else None)

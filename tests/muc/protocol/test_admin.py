@@ -3,10 +3,29 @@
 
 from __future__ import annotations
 
+from muccore.interfaces import Affiliate
 from muccore.muc.model import affiliations
+from muccore.muc.model.affiliations import Affiliations
+from muccore.muc.protocol import admin
+from muccore.net import slices
 from muccore.testing.inmemory import Client
+from muccore.xmpp import ns
 from muccore.xmpp.element import Element
-from tests.muc.muchelpers import MUCTestCase, affiliation, attributes, configure, register, role, sendAdmin, summaries
+from tests.muc.muchelpers import (
+    MUCTestCase,
+    RoomTestCase,
+    affiliation,
+    attributes,
+    configure,
+    errorText,
+    register,
+    role,
+    say,
+    sendAdmin,
+    summaries,
+    summary,
+)
+from tests.turns import turn
 
 LISTS = ["outcast", "member", "admin", "owner"]
 
@@ -153,6 +172,123 @@ class AffiliationListTests(AdminTestCase):
         sendAdmin(self.romeo, affiliation("tybalt@localhost", "none"), affiliation("verona.example", "none"))
         self.discardReceived()
         self.assertEqual(self.list(self.romeo, affiliation="outcast"), [])
+
+
+class LongListTests(RoomTestCase):
+    """Long lists, in pages (XEP-0059) or whole."""
+
+    def fill(self, count: int) -> list[str]:
+        """Have so many members, and others; return the addresses of the members, sorted."""
+        members = sorted(f"m{number}@localhost" for number in range(count))
+        entries = {jid: Affiliate("member", reason="r") for jid in members}
+        self.room().affiliations.update({**entries, "out@localhost": Affiliate("outcast")})
+        return members
+
+    def ask(self, page: str, affiliation: str = "member") -> tuple[list[str], dict[str, str]]:
+        """Ask for a list; return the addresses, and what the result set says."""
+        sendAdmin(self.owner, f"<item affiliation='{affiliation}'/>{page}", type="get")
+        answer = self.result(self.owner)
+        found: dict[str, str] = {}
+        for child in answer.childElements():
+            if child.name == "set":
+                found = {each.name: each.text() for each in child.childElements()}
+                first = child.child("first")
+                found.update({} if first is None else {"index": first.attributes["index"]})
+        return [child.attributes["jid"] for child in answer.childElements() if child.name == "item"], found
+
+    def test_pages(self) -> None:
+        """Pages follow each other, forwards and backwards; the count is that of the list."""
+        members = self.fill(25)
+        after, seen = "", []
+        for index in (0, 10, 20):
+            page, found = self.ask(f"<set xmlns='{ns.RSM}'><max>10</max>{after}</set>")
+            expected = {"first": page[0], "last": page[-1], "count": "25", "index": str(index)}
+            self.assertEqual(found, expected)
+            after = f"<after>{page[-1]}</after>"
+            seen += page
+        self.assertEqual(seen, members)
+        empty, found = self.ask(f"<set xmlns='{ns.RSM}'><max>10</max>{after}</set>")
+        self.assertEqual((empty, found), ([], {"count": "25"}))
+        last, found = self.ask(f"<set xmlns='{ns.RSM}'><max>10</max><before/></set>")
+        self.assertEqual((last, found["index"]), (members[15:], "15"))
+        page, found = self.ask(f"<set xmlns='{ns.RSM}'><max>10</max><before>{last[0]}</before></set>")
+        self.assertEqual((page, found["index"]), (members[5:15], "5"))
+        page, found = self.ask(f"<set xmlns='{ns.RSM}'><max>3</max><index>7</index></set>")
+        self.assertEqual((page, found["index"]), (members[7:10], "7"))
+        self.assertEqual(self.ask(f"<set xmlns='{ns.RSM}'><max>0</max></set>"), ([], {"count": "25"}))
+
+    def test_pageSize(self) -> None:
+        """A page has no more than some hundred entries, whatever is asked for."""
+        members = self.fill(admin.PAGE_LIMIT + 1)
+        for most in ("", "<max>100000</max>"):
+            page, found = self.ask(f"<set xmlns='{ns.RSM}'>{most}</set>")
+            self.assertEqual((page, found["count"]), (members[:-1], str(len(members))))
+
+    def test_goneBetween(self) -> None:
+        """A page continues where the last one ended, even if that entry is gone."""
+        members = self.fill(10)
+        self.room().affiliations.update({members[4]: None})
+        page, _ = self.ask(f"<set xmlns='{ns.RSM}'><after>{members[4]}</after></set>")
+        self.assertEqual(page, members[5:])
+
+    def test_refused(self) -> None:
+        """Who may not see a list gets no page of it; a contradictory page is refused."""
+        self.fill(1)
+        stranger = self.client("stranger")
+        sendAdmin(stranger, f"<item affiliation='member'/><set xmlns='{ns.RSM}'/>", type="get")
+        self.assertReceived(stranger, "error q auth forbidden")
+        sendAdmin(self.owner, f"<item affiliation='member'/><set xmlns='{ns.RSM}'><max>x</max></set>", type="get")
+        self.assertReceived(self.owner, "error q modify bad-request")
+
+    def test_tooLong(self) -> None:
+        """A list beyond the limit is not sent as a whole, with a text that says what to do; shorter ones are."""
+        self.openRoom(options={"listLimit": 50})
+        self.fill(50)
+        self.assertEqual(len(self.ask("")[0]), 50)
+        self.fill(51)
+        sendAdmin(self.owner, "<item affiliation='member'/>", type="get")
+        [refused] = self.owner.received()
+        self.assertEqual(summary(refused), "error q wait resource-constraint")
+        self.assertIn("51 entries; request it in pages (XEP-0059)", errorText(refused))
+        self.assertEqual(self.ask("", "outcast"), (["out@localhost"], {}))
+
+    def test_inSlices(self) -> None:
+        """
+        A long list is rendered in slices; what its sender sends next waits, others do not. It has those who are in it
+        at the end, as they are.
+        """
+        self.patch(slices, "SLICE", 400)
+        members = self.fill(1000)
+        second = self.enter("second")
+        sendAdmin(self.owner, "<item affiliation='member'/>", type="get", id="whole")
+        sendAdmin(self.owner, f"<item affiliation='member'/><set xmlns='{ns.RSM}'><max>1</max></set>", type="get")
+        say(second, "a")
+        self.assertReceived(self.owner, "Second groupchat body:a")
+        turn(self.server.clock)
+        self.room().affiliations.update({members[-1]: None})
+        self.assertNothingReceived(self.owner)
+        turn(self.server.clock)
+        whole, page = self.owner.received()
+        self.assertEqual((whole.get("id"), page.get("id")), ("whole", "q"))
+        [query] = whole.childElements()
+        items = list(query.childElements())
+        self.assertEqual([item.attributes["jid"] for item in items], members[:-1])
+        self.assertEqual({item.childText("reason") for item in items}, {"r"})
+
+    def test_work(self) -> None:
+        """What a page costs does not depend on the length of the list."""
+        looked = 0
+        entry = Affiliations.entry
+
+        def counting(list: Affiliations, key: str) -> Affiliate | None:
+            nonlocal looked
+            looked += 1
+            return entry(list, key)
+
+        self.fill(3000)
+        self.patch(Affiliations, "entry", counting)
+        self.ask(f"<set xmlns='{ns.RSM}'><max>10</max><before/></set>")
+        self.assertLess(looked, 30)
 
 
 class RoleListTests(AdminTestCase):

@@ -83,7 +83,7 @@ class FormTests(OwnerTestCase):
                 "x-muc#roomconfig_reservednick": ["0"],
                 "x-muc#roomconfig_refuselookalikes": ["1"],
                 "roomadmins": ["juliet@localhost"],
-                "roomowners": ["romeo@localhost", "nurse@localhost"],
+                "roomowners": ["nurse@localhost", "romeo@localhost"],
             },
         )
 

@@ -247,7 +247,7 @@ class KeptTests(DestroyedTestCase):
         tombstone = tombstones.tombstoneOf(room, 1.0, None, None)
         assert tombstone is not None
         self.assertEqual(len(tombstone.affiliates), tombstones.AFFILIATES)
-        self.assertEqual(list(tombstone.affiliates)[:2], ["owner@localhost", "late@x"])
+        self.assertEqual(list(tombstone.affiliates)[:2], ["late@x", "owner@localhost"])
 
     def test_temporary(self) -> None:
         """A temporary room leaves none, whether it is destroyed or ends by itself."""
