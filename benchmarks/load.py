@@ -227,6 +227,19 @@ class Load:
                 raise BenchmarkFailed(f"room {room}: {count} presences arrived while its {len(members)} occupants left")
         return wanted
 
+    def closeAllBut(self, staying: int) -> None:
+        """Close the connections of all but the first users."""
+        for client in self._clients[:staying]:
+            client.tally.restart()
+        for client in self._clients[staying:]:
+            client.close()
+        del self._clients[staying:]
+
+    def awaitLeaves(self) -> int:
+        """Wait until those who stay in the one room are told of all others; return the presences delivered."""
+        wanted = dict.fromkeys(range(len(self._clients)), self._plan.users - len(self._clients))
+        return self._exactly("presences", wanted, lambda client: client.tally.presences)
+
     def wait(self, seconds: float) -> None:
         """Wait; a connection that is lost meanwhile is an error."""
         end = time.monotonic() + seconds

@@ -193,7 +193,10 @@ class ISessionObserver(Interface):
     """A handler of a user domain that is told when sessions end."""
 
     def sessionEnded(session: ISession) -> None:
-        """Note the end of a session, which is no longer among L{ISessions} and sends nothing any more."""
+        """
+        Note the end of a session, which is no longer among L{ISessions} and sends nothing any more. It ended in an
+        earlier turn of the reactor, unless another session is about to have its JID.
+        """
 
 
 class IUserDomain(IDomain):

@@ -32,6 +32,7 @@ from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
 from muccore.net.certificatecheck import findProblems, isExposed
 from muccore.net.dispatch import dispatchDirectly
+from muccore.net.polling import boundTurns
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
 from muccore.server.listeners import Listeners
@@ -141,6 +142,7 @@ class MUCCoreService(Service):
         self._raiseFileLimit()
         if self._ownsProcess:
             _tuneCollector()
+            boundTurns(self.reactor)
             dispatchDirectly(self.reactor)
         self._serving = True
         self._reporting.start(eventlog.PERIOD, now=False)
@@ -333,6 +335,8 @@ class MUCCoreService(Service):
         sessions = components.sessions
         if self.final:
             sessions.resumptions.endAll()
+        await self._try(sessions.endings.finishAll)
+        if self.final:
             await self._try(sessions.redelivery.flush)
         else:
             # First: rooms must not tell clients that they are outside, and those who resume send again what comes now.
@@ -346,6 +350,7 @@ class MUCCoreService(Service):
             await self._try(components.saveSessions)
         for factory in (components.streams, components.external.streams):
             await self._try(partial(factory.closeAll, StreamError("system-shutdown")))
+        await self._try(sessions.endings.finishAll)
         await self._try(sessions.redelivery.flush)
         await self._try(components.site.closeAll)
         for _, store in components.stores.all:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISessions, IStream, IUserDomain
+from muccore.session.endings import Endings
 from muccore.session.redelivery import Redelivery
 from muccore.session.resumption import Resumptions
 from muccore.session.session import Session
@@ -35,6 +36,7 @@ class Sessions:
     @ivar limit: sessions an account may have.
     @ivar resumptions: the sessions that can be resumed.
     @ivar redelivery: redelivers what their clients have not acknowledged.
+    @ivar endings: tells domains of their ends.
     """
 
     router: IRouter
@@ -43,6 +45,7 @@ class Sessions:
         self.limit = limit
         self.resumptions = Resumptions(clock, management)
         self.redelivery = Redelivery(clock, self)
+        self.endings = Endings(clock)
         self._domains: dict[str, IUserDomain] = {}
         self._accounts: dict[str, dict[str, Session]] = {}
         self._count = 0
@@ -92,6 +95,7 @@ class Sessions:
 
     def add(self, jid: JID, stream: IStream | None) -> Session:
         """Add a session whose full JID no other one has. For sessions only; C{KeyError} for an unknown domain."""
+        self.endings.finish(jid.full)
         session = Session(self, self.router, self._domains[jid.domain], jid, stream)
         self._accounts.setdefault(jid.bare, {})[jid.resource] = session
         self._count += 1

@@ -222,7 +222,10 @@ class Session:
         return False
 
     def end(self) -> None:
-        """Remove the session from the registry, tell its domain, redeliver what was not acknowledged. Idempotent."""
+        """
+        Remove the session from the registry, and redeliver what was not acknowledged; its domain is told in a later
+        turn (L{muccore.session.endings}). Idempotent.
+        """
         if self.ended:
             return
         self.ended = True
@@ -234,6 +237,10 @@ class Session:
         self._sessions.remove(self)
         if management is not None:
             self._sessions.resumptions.sessionEnded(self, management)
-        self._domain.sessionEnded(self)
+        self._sessions.endings.add(self)
         if management is not None:
             self._sessions.redelivery.add(self._domain, self.account, management, priority, since)
+
+    def tellEnd(self) -> None:
+        """Tell the domain of the end. For L{Endings<muccore.session.endings.Endings>} only, once."""
+        self._domain.sessionEnded(self)

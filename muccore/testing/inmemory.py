@@ -30,6 +30,7 @@ from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router
 from muccore.services.disco import DiscoInfoHandler
+from muccore.session.endings import Endings
 from muccore.session.registry import Sessions
 from muccore.session.session import Session
 from muccore.storage.memory import MemoryOccupants, MemoryRooms
@@ -59,6 +60,7 @@ class Client:
     """
 
     session: Session
+    endings: Endings
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -77,8 +79,9 @@ class Client:
         return [element for element in elements if isinstance(element, Element)]
 
     def dropConnection(self) -> None:
-        """Lose the connection."""
+        """Lose the connection, and tell everybody."""
         self.session.streamLost(self, True)
+        self.endings.finishAll()
 
     def send(self, stanza: Rendered, to: bytes) -> None:
         """See L{IStream}."""
@@ -166,6 +169,7 @@ class InMemoryServer:
     def client(self, address: str) -> Client:
         """Log a client in, by its full JID."""
         client = Client(address)
+        client.endings = self.sessions.endings
         full = jid.parse(address)
         client.session = self.sessions.bind(full.bareJID(), full.resource, client)
         return client

@@ -277,6 +277,7 @@ class PresenceTests(IMTestCase):
         self.received(self.juliet)
         self.romeo.vanish()
         phone.session.end()
+        self.sessions.endings.finishAll()
         gone = [f"unavailable from {ROMEO}/{name} to {JULIET}" for name in ("a", "phone")]
         self.assertEqual(self.received(self.juliet), gone)
         self.connect("romeo/silent", available=False).vanish()

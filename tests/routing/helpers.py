@@ -146,8 +146,9 @@ class Client:
         return self.take()
 
     def vanish(self) -> None:
-        """Lose the connection."""
+        """Lose the connection, and tell everybody if the session has ended."""
         self.session.streamLost(self.stream, False)
+        self.session._sessions.endings.finishAll()
 
 
 def error(stanza: str, condition: str, type: str, by: str | None = None, text: str | None = None) -> list[str]:

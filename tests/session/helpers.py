@@ -60,7 +60,8 @@ class SessionTestCase(SynchronousTestCase):
         return client
 
     def take(self) -> list[object]:
-        """What has been routed since the last call."""
+        """What has been routed since the last call, once everybody is told which sessions have ended."""
+        self.sessions.endings.finishAll()
         routed = self.routed[:]
         self.routed.clear()
         return routed

@@ -68,7 +68,7 @@ class RedeliveryTests(SynchronousTestCase):
 
     def turn(self) -> None:
         """Do what is due in one turn of the reactor."""
-        for call in self.server.clock.getDelayedCalls():
+        for call in list(self.server.clock.getDelayedCalls()):
             function: Any = call.func  # type: ignore[attr-defined]
             call.cancel()
             function()
