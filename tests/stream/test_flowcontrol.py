@@ -318,6 +318,8 @@ class InputQueueTests(SynchronousTestCase):
         class Slow:
             """Is never done."""
 
+            TLS = False
+
             def flush(self) -> None:
                 """Be written to again."""
                 flusher.schedule(self)
