@@ -197,18 +197,12 @@ class Rooms:
         if not missing:
             return record
         settings = {**record.settings, **{EXTENSION_PREFIX + name: state for name, state in missing.items()}}
-        changed = replace(record, settings=settings)
         growth = jsonSize(settings) - jsonSize(dict(record.settings))
-        changed = replace(changed, size=record.size + growth)
+        changed = replace(record, settings=settings, size=record.size + growth)
         change = RoomChange(
-            growth=growth,
-            settings=settings,
-            name=record.name,
-            public=record.public,
-            temporary=record.temporary,
-            description=record.description,
-            language=record.language,
-        )
+            growth=growth, settings=settings, name=record.name, public=record.public, temporary=record.temporary,
+            description=record.description, language=record.language,
+        )  # fmt: skip
 
         def stored(_: object) -> RoomRecord:
             self.usage.add(record.creator, 0, growth)
