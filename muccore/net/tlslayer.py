@@ -93,7 +93,8 @@ class TLSLayer(TLSMemoryBIOProtocol):
                 return
             if not self._aborted:
                 self.wrappedProtocol.dataReceived(_view[:got])
-            if not _waiting(into, _NULL):
+            # Not the BIO from above: what the protocol has sent may have renewed it, and freed that one.
+            if not _waiting(connection._into_ssl, _NULL):
                 break
         if _waiting(connection._from_ssl, _NULL):
             # What OpenSSL answers, such as tickets, or an update of its keys.

@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.net import tlslayer
 from muccore.net.tlslayer import TLSLayer
 from tests.net.handshake import clientContext
 from tests.net.sockets import serverContext
@@ -114,6 +115,29 @@ class TLSLayerTests(SynchronousTestCase):
             for sent in (data, b"after"):
                 pair.deliver(pair.send(sent))
             self.assertEqual(b"".join(pair.receiver.chunks), data + b"after")
+
+    def test_sendsWhileReading(self) -> None:
+        """A protocol that gets something may send much at once: the memory that this frees is not looked at again."""
+        pair = Pair()
+        connection = pair.layer._tlsConnection
+        received = pair.receiver.dataReceived
+        waiting = tlslayer._waiting
+        answers: list[bytes] = []
+
+        def answer(data: bytes) -> None:
+            received(data)
+            answers.append(pair.layer.encrypt(bytes(10_000)) or b"")
+
+        def checkLive(bio: Any, data: Any) -> Any:
+            self.assertIn(bio, (connection._into_ssl, connection._from_ssl))
+            return waiting(bio, data)
+
+        self.patch(tlslayer, "_waiting", checkLive)
+        pair.receiver.dataReceived = answer  # type: ignore[method-assign]
+        pair.client.send(b"first")
+        pair.client.send(b"second")
+        pair.deliver(pair.output())
+        self.assertEqual((pair.receiver.chunks, len(answers)), ([b"first", b"second"], 2))
 
     def test_nothing(self) -> None:
         """To encrypt nothing gives nothing: not what another connection has sent."""
