@@ -269,7 +269,7 @@ class Trial:
             assert kind == "admin" and user != actor and lost, (user, case)
         for user in before.muted - after.muted:
             roles = {each.role for each in before.occupants.values() if each.account == actor}
-            assert kind in ("admin", "voice", "answer", "owner"), (user, case)
+            assert kind in ("admin", "voice", "answer", "owner", "invite"), (user, case)
             assert MODERATOR in roles or before.affiliation(actor) >= ADMIN, (user, case)
 
     def checkRemoved(self, case: tuple[str, str, State, State], source: Inside | None, old: Inside) -> None:

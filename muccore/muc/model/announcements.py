@@ -71,6 +71,17 @@ class Announcer:
         Announce the affiliation of an absent user, or of a domain, to those who may see real JIDs (XEP-0045 §10.3,
         §10.6). A ban has the status of the presence that occupants who are banned cause (§9.1).
         """
+        self._announce(key, reason, False)
+
+    def announceEntry(self, key: str, reason: str | None) -> None:
+        """
+        Announce the affiliation of a user in the room for whom that of their domain counts, to those who are sent
+        stamps: presence does not tell it.
+        """
+        if self._stamps is not None:
+            self._announce(key, reason, True)
+
+    def _announce(self, key: str, reason: str | None, isForStamped: bool) -> None:
         room, stamps = self._room, self._stamps
         entry = room.affiliations.entry(key)
         affiliation = entry.affiliation if entry is not None else Affiliation.NONE.xmlName
@@ -89,8 +100,9 @@ class Announcer:
             return Rendered.of(message).withoutElement()
 
         def versions(session: OccupantSession) -> tuple[Rendered, Rendered] | None:
-            if everybody or session.occupant.role is Role.MODERATOR:
-                return (version(self._stampFor(key, session)),) * 2
+            stamp = self._stampFor(key, session)
+            if (everybody or session.occupant.role is Role.MODERATOR) and (stamp or not isForStamped):
+                return (version(stamp),) * 2
             return None
 
         everybody = room.settings.nonAnonymous

@@ -302,6 +302,8 @@ class Application:
         self.removed: list[tuple[str, Departure]] = []
         self.changed: dict[Occupant, tuple[str, str | None]] = {}
         self._newlyPrivileged: dict[Occupant, None] = {}
+        # Users in the room for whom the entry of their domain counts now.
+        self._replaced: dict[str, str | None] = {}
         self._announcer = Announcer(room, [], change.actor)
 
     def steps(self) -> Steps:
@@ -320,7 +322,7 @@ class Application:
                 yield cost
                 if room.occupants.get(occupant.nick) is occupant:
                     isAnnounced = self._updateAffiliation(occupant, key, reason) or isAnnounced
-            if not isAnnounced:
+            if not isAnnounced and key not in self._replaced:
                 absent.append((key, reason))
         for occupant, role, reason in change.roles:
             yield REMOVING
@@ -332,12 +334,16 @@ class Application:
                     self._updateRole(occupant, role, reason)
         change.absent = [key for key, _ in absent]
         if not self.isLarge():
-            announced = [*change.absent, *(key for key, _ in self.removed), *(key for key, _ in self.changed.values())]
+            present = [*(key for key, _ in self.removed), *(key for key, _ in self.changed.values())]
+            announced = [*change.absent, *self._replaced, *present]
             self._announcer = Announcer(room, [key for key in dict.fromkeys(announced) if key], change.actor)
         for key, reason in absent:
             yield len(room.sessions) + RENDERING
             self._announcer.announceAbsent(key, reason)
             presencebroadcast.announceAbsent(room, key, room.affiliations.reservedNick(key) or nicks[key])
+        for key, reason in self._replaced.items():
+            yield len(room.sessions) + RENDERING
+            self._announcer.announceEntry(key, reason)
 
     def isLarge(self) -> bool:
         """Whether telling all takes more than a slice."""
@@ -362,8 +368,13 @@ class Application:
         """
         room = self._room
         old, new = occupant.affiliation, room.affiliations.get(occupant.account)
-        # What a domain's entry changes for its users announces no entry of theirs.
-        own = key if occupant.account.bare == key else ""
+        # What a domain's entry makes of its users announces no entry of theirs.
+        own = ""
+        if occupant.account.bare == key:
+            if new is affiliationOf(self._change.affiliates.get(key)):
+                own = key
+            else:
+                self._replaced[key] = reason
         occupant.affiliation = new
         if new is Affiliation.OUTCAST:
             self._remove(occupant, 301, reason, own)

@@ -465,6 +465,17 @@ class BroadcastTests(VersionTestCase):
         assert versions is not None
         self.assertEqual(versions[0], first.until)
 
+    def test_domainInstead(self) -> None:
+        """When an entry ends and that of the domain counts instead, the presence tells of the latter only."""
+        paris = self.client("paris")
+        sendAdmin(self.romeo, affiliation("juliet@localhost", "admin"), affiliation("paris@localhost", "member"))
+        sendAdmin(self.romeo, affiliation("localhost", "outcast"))
+        join(paris, "Paris")
+        Entry(self.juliet, "Juliet")
+        sendAdmin(self.romeo, affiliation("paris@localhost", "none"))
+        stamped = {each.name: itemsOf(each) for each in self.juliet.received() if mavOf(each) is not None}
+        self.assertEqual(stamped, {"message": {"paris@localhost": "none"}})
+
     def test_roles(self) -> None:
         """A role has no version."""
         Entry(self.juliet, "Juliet")
