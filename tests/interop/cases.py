@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 CASES: Mapping[str, str] = {
     "FormTest": "XEP-0004",
+    "MultiUserChatLowLevelIntegrationTest": "XEP-0048",
     "MultiUserChatEntityIntegrationTest": "XEP-0045",
     "MultiUserChatIntegrationTest": "XEP-0045",
     "MultiUserChatOccupantIntegrationTest": "XEP-0045",
@@ -17,6 +18,8 @@ CASES: Mapping[str, str] = {
     "AdHocCommandIntegrationTest": "XEP-0050",
     "ChatStateIntegrationTest": "XEP-0085",
     "VersionIntegrationTest": "XEP-0092",
+    "EntityCapsTest": "XEP-0115",
+    "SoftwareInfoIntegrationTest": "XEP-0115",
     "StreamManagementTest": "XEP-0198",
     "PingIntegrationTest": "XEP-0199",
     "LoginIntegrationTest": "RFC 6120",
@@ -26,9 +29,11 @@ CASES: Mapping[str, str] = {
     "XmppConnectionIntegrationTest": "RFC 6120",
     "ChatTest": "RFC 6121",
     "IncomingMessageListenerIntegrationTest": "RFC 6121",
+    "LowLevelRosterIntegrationTest": "RFC 6121",
     "OutgoingMessageListenerIntegrationTest": "RFC 6121",
+    "RosterIntegrationTest": "RFC 6121",
 }
-"""Classes, or single cases, and the specification that they test. Others need rosters, PEP or archives of accounts."""
+"""Classes, or single cases, and the specification that they test. Others need PEP or archives of accounts."""
 
 _EARLY = "join() wakes the test before it has told listeners of a presence that the test then takes for a later one"
 _REJOINING = "a join() right after leave() waits with a lock that the reading thread needs for the leave"

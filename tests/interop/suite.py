@@ -78,7 +78,8 @@ class SuiteTests(TestCase):
             muc={"domain": "conference.localhost", "room_defaults": "x-muc#roomconfig_publiclist = 1"},
         )
         path = os.pathsep.join([str(FOLDER / "plugins"), ENVIRONMENT["PYTHONPATH"]])
-        self.patch(serverprocess, "ENVIRONMENT", {**ENVIRONMENT, "PYTHONPATH": path})
+        self.server.environment = {**ENVIRONMENT, "PYTHONPATH": path}
+        self.patch(serverprocess, "ENVIRONMENT", self.server.environment)
         self.assertEqual((await ctl(self.server, "adduser", "admin", password=PASSWORD))[0], 0)
         await self.server.start()
 
