@@ -177,7 +177,8 @@ class BlockingHandler(Handler):
 
     def onReceived(self, element: Element, to: JID, recipients: Collection[ISession]) -> Any:
         """Drop or refuse a stanza from an address that the account blocks (§3.3)."""
-        state = next(iter(recipients)).userState if recipients else self._states.get(to.bare)
+        # A session that has not sent anything yet has no state, while the account may have one.
+        state = (next(iter(recipients)).userState if recipients else None) or self._states.get(to.bare)
         if state is None or not state.blocked or not state.blocks(jid.parse(element.attributes["from"])):
             return element
         type = element.attributes.get("type")

@@ -234,6 +234,16 @@ class StanzaTests(BlockingTestCase):
         self.romeo.sends(f"<presence id='2' to='{JULIET}'/>")
         self.assertEqual(self.received(self.romeo), ["message 1 service-unavailable"])
 
+    def test_newSession(self) -> None:
+        """So it is with a client that has not sent anything yet."""
+        for client in (self.juliet, self.phone):
+            client.dropConnection()
+        [new] = self.login("juliet/new")
+        self.romeo.sends(f"<message type='chat' id='1' to='{new.address}'/>")
+        self.romeo.sends(f"<iq type='get' id='2' to='{new.address}'><x xmlns='urn:x'/></iq>")
+        self.assertEqual(self.received(self.romeo), ["message 1 service-unavailable", "iq 2 service-unavailable"])
+        self.assertEqual(self.received(new), [])
+
     def test_requestsToAccount(self) -> None:
         """Requests that a handler answers for Juliet are refused as well."""
         self.server.addHandler(VCardHandler(self.store, self.states, 1000))
