@@ -57,6 +57,8 @@ def _dump(session: Session, until: float) -> bytes:
     assert management is not None
     if session.stream is not None:
         management.detach()
+        # What it was not sent while it was inactive is for the next stream (XEP-0352 §5.2).
+        session.setActive(True)
     state = {
         "jid": session.fullText,
         "until": until,

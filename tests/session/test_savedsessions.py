@@ -100,6 +100,21 @@ class RestoreTests(SavedTestCase):
         self.clock.advance(10 * HOLD)
         self.assertFalse(session.ended)
 
+    def test_inactive(self) -> None:
+        """What an inactive client (XEP-0352) was to be sent later is saved, too. A request follows it."""
+        self.romeo.session.setActive(False)
+        for nurse in ("nurse@localhost/a", "nurse@localhost/b"):
+            presence = xml(f"<presence from='{nurse}' to='{ROMEO}'/>")
+            self.users.dispatch(presence, jid.parse(ROMEO))
+        self.assertEqual(self.romeo.take(), [])
+        self.restart(self.save())
+        stream = FakeStream(self.routed)
+        session = self.sessions.resume(ACCOUNT, self.smID, 3, stream)
+        assert session.management is not None
+        session.management.attach(stream)
+        senders = [xml(each).get("from") for each in stream.take()]
+        self.assertEqual(senders, ["nurse@localhost/a", "nurse@localhost/b", None])
+
     def test_delayed(self) -> None:
         """Messages that come late have the time at which the connection was lost."""
         self.restart(self.save())
