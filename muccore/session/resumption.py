@@ -99,6 +99,8 @@ class Resumptions:
         old, session.stream = session.stream, stream
         if old is not None:
             management.detach()
+            # On the next stream a client is active (XEP-0352 §5.2).
+            session.setActive(True)
             old.close(StreamError("conflict"))
         return session
 

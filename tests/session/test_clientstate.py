@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from muccore.session import clientstate
+from muccore.session.streammanagement import ManagementSettings
 from muccore.xmpp import carbons, ns
 from muccore.xmpp.rendering import Rendered, toAttribute
-from tests.routing.helpers import xml
+from tests.routing.helpers import FakeStream, xml
 from tests.session.helpers import ROMEO, SessionTestCase
 
 COMPOSING = f"<composing xmlns='{ns.CHAT_STATES}'/>"
@@ -134,3 +135,15 @@ class InactiveTests(SessionTestCase):
         self.assertEqual(len(management), 1)
         self.presence("j@x/a")
         self.assertEqual(len(management), 2)
+
+    def test_resumed(self) -> None:
+        """So it is if the client resumes the session before the loss of the old stream is noticed."""
+        self.sessions.resumptions.settings = ManagementSettings(100, 50, 5000)
+        management = self.romeo.session.enableManagement(True, None)
+        assert management.id is not None
+        self.presence("j@x/a")
+        stream = FakeStream(self.routed)
+        self.sessions.resume(self.romeo.session.account, management.id, 0, stream)
+        management.attach(stream)
+        self.presence("j@x/b")
+        self.assertEqual([xml(each).get("from") for each in stream.take()], ["j@x/a", None, "j@x/b"])
