@@ -9,8 +9,9 @@ Not redelivered are
 
   - presence, which is out of date,
   - messages of type C{groupchat}: the occupant has left the room, which has them in its history,
-  - messages to the bare JID that another session of the account was certainly sent as well,
-  - messages of which another session has got a copy (XEP-0280), and the copies themselves,
+  - messages to the bare JID, or to another session that was gone, that a third one was certainly sent as well,
+  - messages of which another session has got a copy (XEP-0280), and the copies themselves; nobody gets copies of what
+    comes late, from the offline filters or by redelivery,
   - the results of requests that the client has made.
 """
 
@@ -62,39 +63,37 @@ class Redelivery:
         self._flushed: list[Deferred[None]] = []
 
     def add(
-        self, domain: IUserDomain, account: JID, management: StreamManagement, priority: int | None, since: float
+        self, domain: IUserDomain, session: JID, management: StreamManagement, priority: int | None, since: float
     ) -> None:
         """
         Redeliver what a session has not acknowledged, from the next turn on.
 
+        @param session: its full JID.
         @param priority: its last priority.
         @param since: since when it has had that.
         """
+        present = self._sessions.forAccount(session.bare).values()
         others = [
             other.prioritySince
-            for other in self._sessions.forAccount(account.bare).values()
+            for other in present
             if priority is not None and other.priority is not None and other.priority >= priority
         ]
         # From then on this session was not sent messages to the bare JID alone (RFC 6121 §8.5.2.1.1).
         shared = max(min(others), since) if others else None
-        copying = [
-            other.carbonsSince
-            for other in self._sessions.forAccount(account.bare).values()
-            if other.carbonsSince is not None
-        ]
+        copying = [other.carbonsSince for other in present if other.carbonsSince is not None]
         copied = min(copying) if copying else None
-        bare: dict[bytes, bool] = {}
-        for stanza, to, earliest in management.unacknowledged():
+        own: dict[bytes, bool] = {}
+        for stanza, to, earliest, late in management.unacknowledged():
             if stanza.name == "presence" or not to or stanza.type == "groupchat" or carbons.isCopy(stanza):
                 continue
-            if copied is not None and earliest > copied and _isCopied(stanza):
+            if copied is not None and earliest > copied and not late and _isCopied(stanza):
                 continue
             if shared is not None and earliest > shared:
-                if to not in bare:
-                    bare[to] = not jid.parse(fromAttribute(to)).resource
-                if bare[to]:
+                if to not in own:
+                    own[to] = jid.parse(fromAttribute(to)) == session
+                if not own[to]:
                     continue
-            self._append(domain, account.bare, stanza, to, False)
+            self._append(domain, session.bare, stanza, to, False)
 
     def postpone(self, domain: IUserDomain, element: Element, to: JID) -> bool:
         """See L{ISessions.postpone}."""

@@ -239,7 +239,7 @@ class Session:
             self._sessions.resumptions.sessionEnded(self, management)
         self._sessions.endings.add(self)
         if management is not None:
-            self._sessions.redelivery.add(self._domain, self.account, management, priority, since)
+            self._sessions.redelivery.add(self._domain, self.jid, management, priority, since)
 
     def tellEnd(self) -> None:
         """Tell the domain of the end. For L{Endings<muccore.session.endings.Endings>} only, once."""

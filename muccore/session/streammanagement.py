@@ -191,7 +191,7 @@ class StreamManagement:
         """See L{IStreamManagement.attach}."""
         self._stream = stream
         self._requested = self._overflowing = False
-        for count, (stanza, to, _) in enumerate(self.unacknowledged(), 1):
+        for count, (stanza, to, _, _) in enumerate(self.unacknowledged(), 1):
             stream.send(stanza, to)
             if count % REQUEST_AFTER == 0:
                 self._request(stream)
@@ -220,15 +220,17 @@ class StreamManagement:
         count = len(self._queue) + more
         return count * 8 > self._settings.queueStanzas * 7 or self._size * 8 > self._settings.queueBytes * 7
 
-    def unacknowledged(self) -> Iterator[tuple[Rendered, bytes, float]]:
+    def unacknowledged(self) -> Iterator[tuple[Rendered, bytes, float, bool]]:
         """
         The stanzas that were not acknowledged, without a stream; messages have a delay stamp.
 
-        @return: each with its C{to}, and the time since the epoch at which it was sent at the earliest.
+        @return: each with its C{to}, the time since the epoch at which it was sent at the earliest, and whether it had
+            been delayed before that.
         """
         for _, stanza, to, times in self._queue:
             earliest, delayed = times or (self._emptyAt, self.lostAt)
-            yield withDelay(stanza, self._domain, delayed), to, earliest
+            stamped = withDelay(stanza, self._domain, delayed)
+            yield stamped, to, earliest, stamped is stanza and stanza.name == "message"
 
     def __len__(self) -> int:
         """Count them."""

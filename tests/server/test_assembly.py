@@ -343,7 +343,7 @@ class ServerComponentsTests(SynchronousTestCase):
         [session] = again.sessions
         self.assertEqual(session.fullText, old.fullText)
         self.assertEqual(len(session.management), 1)
-        [(stanza, _, _)] = session.management.unacknowledged()
+        [(stanza, _, _, _)] = session.management.unacknowledged()
         self.assertEqual(stanza.type, "unavailable")
         self.assertIn(b"'307'", stanza.tail)
         self.assertEqual(list(self.restarted(again).sessions), [])

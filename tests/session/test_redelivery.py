@@ -13,6 +13,7 @@ from muccore.routing.handler import Handler
 from muccore.session.redelivery import BATCH, TIME_SLICE
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
+from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.routing.helpers import Client, Server, conditions, xml
 
 DELAY = "<delay from='localhost' stamp='2001-09-09T01:46:40Z' xmlns='urn:xmpp:delay'/>"
@@ -227,6 +228,50 @@ class RedeliveryTests(SynchronousTestCase):
                 self.end()
                 messages = [text for text in other.take() if text.startswith("<message")]
                 self.assertEqual((len(messages), self.juliet.take()), (1, []))
+
+    def test_lateNotCopied(self) -> None:
+        """
+        Of what came late to it, from the offline filters or by redelivery, no other client has got a copy: it is
+        stored again.
+        """
+        store = Store()
+        self.server.add("localhost", store)
+        self.copying()
+        self.phone.session.management = None
+        self.phone.session.enableManagement(True, None)
+        message = f"<message from='juliet@localhost/b' type='chat'><body>hi</body>{DELAY}</message>"
+        self.phone.session.deliver(Rendered.of(xml(message)), toAttribute("romeo@localhost"))
+        self.end()
+        self.assertEqual([each.childText("body") for each in store.stored], ["hi"])
+
+    def test_lateToSeveral(self) -> None:
+        """What was redelivered to several clients is not sent to one of them again when another one ends."""
+        self.send("romeo@localhost/phone")
+        self.server.clock.advance(1)
+        tablet, laptop = self.connect("tablet"), self.connect("laptop")
+        self.server.clock.advance(1)
+        tablet.session.enableManagement(True, None)
+        for client in (tablet, laptop):
+            client.take()
+        self.end()
+        for client in (tablet, laptop):
+            self.assertEqual(len([each for each in client.take() if "hi" in each]), 1)
+        tablet.vanish()
+        tablet.session.end()
+        self.server.clock.advance(0)
+        self.assertEqual([each for each in laptop.take() if "hi" in each], [])
+        self.assertEqual(self.juliet.take(), [])
+
+    def test_toItself(self) -> None:
+        """What was sent to it alone is sent to the others, however its address was written."""
+        laptop = self.connect("laptop")
+        self.server.clock.advance(1)
+        self.acknowledge()
+        for to in ("romeo@localhost/phone", "Romeo@LOCALHOST/phone"):
+            self.send(to)
+        laptop.take()
+        self.end()
+        self.assertEqual(len([each for each in laptop.take() if "hi" in each]), 2)
 
     def test_bothLost(self) -> None:
         """If all who were sent it end, it is returned once."""

@@ -48,7 +48,7 @@ class Case(SynchronousTestCase):
 
     def kept(self) -> list[int]:
         """The ids of the messages that are not acknowledged."""
-        return [int(stanza.element["id"]) for stanza, _, _ in self.management.unacknowledged()]
+        return [int(stanza.element["id"]) for stanza, _, _, _ in self.management.unacknowledged()]
 
     def assertTooHigh(self, h: int, sent: int) -> None:
         """A counter ends the stream."""
@@ -196,7 +196,7 @@ class StreamTests(Case):
             delays = [xml(text).child("delay", "urn:xmpp:delay") for text in new.take()]
             stamps.append([(delay["from"], delay["stamp"]) for delay in delays if delay is not None])
             self.management.detach()
-            earliest.append([when - 1_000_000_000 for _, _, when in self.management.unacknowledged()])
+            earliest.append([when - 1_000_000_000 for _, _, when, _ in self.management.unacknowledged()])
         expected = [("localhost", "2001-09-09T01:48:20Z"), ("localhost", "2001-09-09T01:48:40Z")]
         self.assertEqual((stamps, earliest), ([expected] * 2, [[5, 120]] * 2))
 
