@@ -11,7 +11,7 @@ Not redelivered are
   - messages of type C{groupchat}: the occupant has left the room, which has them in its history,
   - messages to the bare JID, or to another session that was gone, that a third one was certainly sent as well,
   - messages of which another session has got a copy (XEP-0280), and the copies themselves; nobody gets copies of what
-    comes late, from the offline filters or by redelivery,
+    comes late, from the offline filters or by redelivery. A copy that was not acknowledged yet becomes the message,
   - the results of requests that the client has made.
 """
 
@@ -23,7 +23,7 @@ from typing import Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from muccore.interfaces import ISessions, IUserDomain
+from muccore.interfaces import ISession, ISessions, IUserDomain
 from muccore.log.logger import Logger
 from muccore.session.streammanagement import StreamManagement
 from muccore.xmpp import carbons, jid
@@ -47,6 +47,37 @@ def _isCopied(stanza: Rendered) -> bool:
         and carbons.isEligible(stanza.element)
         and not carbons.isPrivateMessage(stanza.element)
     )
+
+
+class _Copying:
+    """
+    A session that gets copies.
+
+    As long as it has not acknowledged the copy of a message that nobody else has, it is given the message itself in its
+    place: otherwise the message would be lost with the copy.
+    """
+
+    def __init__(self, session: ISession) -> None:
+        self.since: float = session.carbonsSince
+        self._management: StreamManagement | None = session.management
+        self._copies: dict[bytes, list[int]] | None = None
+        self._replaced: dict[int, tuple[Rendered, bytes]] = {}
+
+    def take(self, message: Rendered, to: bytes) -> None:
+        """Take a message, as it was sent, of which it has got a copy."""
+        if self._management is None:
+            return
+        if self._copies is None:
+            self._copies = self._management.copies()
+        # Those with the same content have the same tail.
+        numbers = self._copies.get(message.tail)
+        if numbers:
+            self._replaced[numbers.pop()] = message.withoutElement(), to
+
+    def finish(self) -> None:
+        """Replace the copies."""
+        if self._management is not None and self._replaced:
+            self._management.replace(self._replaced)
 
 
 class Redelivery:
@@ -80,13 +111,15 @@ class Redelivery:
         ]
         # From then on this session was not sent messages to the bare JID alone (RFC 6121 §8.5.2.1.1).
         shared = max(min(others), since) if others else None
-        copying = [other.carbonsSince for other in present if other.carbonsSince is not None]
-        copied = min(copying) if copying else None
+        copying = [_Copying(other) for other in present if other.carbonsSince is not None]
+        copied = min((other.since for other in copying), default=None)
         own: dict[bytes, bool] = {}
-        for stanza, to, earliest, late in management.unacknowledged():
+        for stanza, to, earliest, sent in management.unacknowledged():
             if stanza.name == "presence" or not to or stanza.type == "groupchat" or carbons.isCopy(stanza):
                 continue
-            if copied is not None and earliest > copied and not late and _isCopied(stanza):
+            if copied is not None and earliest > copied and stanza is not sent and _isCopied(stanza):
+                for other in copying:
+                    other.take(sent, to)
                 continue
             if shared is not None and earliest > shared:
                 if to not in own:
@@ -94,6 +127,8 @@ class Redelivery:
                 if not own[to]:
                     continue
             self._append(domain, session.bare, stanza, to, False)
+        for other in copying:
+            other.finish()
 
     def postpone(self, domain: IUserDomain, element: Element, to: JID) -> bool:
         """See L{ISessions.postpone}."""

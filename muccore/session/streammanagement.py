@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from muccore.interfaces import IStream, IStreamManagement
-from muccore.xmpp import ns
+from muccore.xmpp import carbons, ns
 from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.delays import withDelay
 from muccore.xmpp.element import Element
@@ -220,17 +220,36 @@ class StreamManagement:
         count = len(self._queue) + more
         return count * 8 > self._settings.queueStanzas * 7 or self._size * 8 > self._settings.queueBytes * 7
 
-    def unacknowledged(self) -> Iterator[tuple[Rendered, bytes, float, bool]]:
+    def unacknowledged(self) -> Iterator[tuple[Rendered, bytes, float, Rendered]]:
         """
         The stanzas that were not acknowledged, without a stream; messages have a delay stamp.
 
-        @return: each with its C{to}, the time since the epoch at which it was sent at the earliest, and whether it had
-            been delayed before that.
+        @return: each with its C{to}, the time since the epoch at which it was sent at the earliest, and as it was sent:
+            the same object if it had a stamp already.
         """
         for _, stanza, to, times in self._queue:
             earliest, delayed = times or (self._emptyAt, self.lostAt)
-            stamped = withDelay(stanza, self._domain, delayed)
-            yield stamped, to, earliest, stamped is stanza and stanza.name == "message"
+            yield withDelay(stanza, self._domain, delayed), to, earliest, stanza
+
+    def copies(self) -> dict[bytes, list[int]]:
+        """The numbers of unacknowledged copies (XEP-0280), the latest first, by the tails of the messages inside."""
+        found: dict[bytes, list[int]] = {}
+        for number, stanza, _, _ in reversed(self._queue):
+            if carbons.isCopy(stanza):
+                found.setdefault(carbons.tailInside(stanza), []).append(number)
+        return found
+
+    def replace(self, numbers: Mapping[int, tuple[Rendered, bytes]]) -> None:
+        """
+        Have others in place of some stanzas: they are sent to the client if it resumes the session without them.
+
+        @param numbers: by number, the others with their C{to}.
+        """
+        for index, (number, stanza, _, times) in enumerate(self._queue):
+            if number in numbers:
+                other, to = numbers[number]
+                self._size += len(other.tail) - len(stanza.tail)
+                self._queue[index] = number, other, to, times
 
     def __len__(self) -> int:
         """Count them."""

@@ -76,3 +76,9 @@ def isCopy(stanza: Rendered) -> bool:
     """Whether a stanza that the server has sent to a client is a copy."""
     return stanza.name == "message" and _MARK in stanza.tail[: stanza.tail.find(b"<forwarded ")]
 
+
+def tailInside(copy: Rendered) -> bytes:
+    """What L{Rendered.tail} was of the message in a copy."""
+    tail = copy.tail
+    address = tail.index(b" to='", tail.index(b"<message ")) + len(b" to='")
+    return tail[tail.index(b"'", address) + 1 : tail.rindex(b"</forwarded>")]

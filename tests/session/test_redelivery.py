@@ -14,7 +14,7 @@ from muccore.session.redelivery import BATCH, TIME_SLICE
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import Rendered, toAttribute
-from tests.routing.helpers import Client, Server, conditions, xml
+from tests.routing.helpers import Client, FakeStream, Server, conditions, xml
 
 DELAY = "<delay from='localhost' stamp='2001-09-09T01:46:40Z' xmlns='urn:xmpp:delay'/>"
 
@@ -61,9 +61,9 @@ class RedeliveryTests(SynchronousTestCase):
         self.phone.session.end()
         self.server.clock.advance(0)
 
-    def acknowledge(self) -> None:
-        """Acknowledge everything that the phone was sent."""
-        management = self.phone.session.management
+    def acknowledge(self, client: Client | None = None) -> None:
+        """Acknowledge everything that the phone, or another client, was sent."""
+        management = (client or self.phone).session.management
         assert management is not None
         management.acknowledge(len(management))
 
@@ -109,6 +109,52 @@ class RedeliveryTests(SynchronousTestCase):
         self.end()
         self.assertEqual([each for each in laptop.take() if "hi" in each], [])
         self.assertEqual(self.juliet.take(), [])
+
+    def test_copyLost(self) -> None:
+        """
+        If the other client has not acknowledged the copy either, the message is not lost with it, nor told twice to a
+        third one, which has.
+        """
+        for third in (False, True):
+            self.setUp()
+            store = Store()
+            self.server.add("localhost", store)
+            laptop = self.copying()
+            laptop.session.enableManagement(True, None)
+            for client in (self.phone, laptop):
+                self.acknowledge(client)
+            if third:
+                tablet = self.connect("tablet", -1)
+                tablet.ask(f"<iq type='set' id='1'><enable xmlns='{ns.CARBONS}'/></iq>")
+                self.server.clock.advance(1)
+                for client in (self.phone, laptop):
+                    self.acknowledge(client)
+            laptop.vanish()
+            for to in ("romeo@localhost", "romeo@localhost/phone", "Romeo@localhost/phone"):
+                self.send(to)
+            self.end()
+            self.assertEqual(store.stored, [])
+            laptop.session.end()
+            self.server.clock.advance(0)
+            self.assertEqual([each.childText("body") for each in store.stored], [] if third else ["hi"] * 3)
+            self.assertEqual(self.juliet.take(), [])
+
+    def test_copyResumed(self) -> None:
+        """If it resumes its session after all, it gets the message in place of the copy, once."""
+        laptop = self.copying()
+        management = laptop.session.enableManagement(True, None)
+        for client in (self.phone, laptop):
+            self.acknowledge(client)
+        laptop.vanish()
+        self.send("romeo@localhost/phone")
+        self.server.clock.advance(1)
+        self.end()
+        assert management.id is not None
+        stream = FakeStream()
+        self.server.sessions.resume(laptop.session.account, management.id, 0, stream)
+        management.attach(stream)
+        [message] = [each for each in map(xml, stream.take()) if each.name == "message"]
+        self.assertEqual((message["to"], message.childText("body")), ("romeo@localhost/phone", "hi"))
 
     def test_notCopied(self) -> None:
         """What is older than its wish for copies, or must not be copied, is sent to it."""
