@@ -74,7 +74,7 @@ class PresenceHandler(Handler):
     def onPresence(self, session: ISession, element: Element, to: JID | None) -> Any:
         """Handle presence that a client sends; return it, to be routed, or L{CONSUMED}."""
         if to is not None and session.fullText in self._goodbyes:
-            self._sayGoodbye(session.fullText, to)
+            self._sayGoodbye(session.fullText, {to.bare})
         type = element.attributes.get("type")
         if type is None:
             if to is None:
@@ -142,10 +142,10 @@ class PresenceHandler(Handler):
         if not goodbyes and self._goodbyes.get(full) is goodbyes:
             del self._goodbyes[full]
 
-    def _sayGoodbye(self, full: str, to: JID) -> None:
-        """Send unavailable presence of the session that had a full JID before another one directs presence to a JID."""
+    def _sayGoodbye(self, full: str, to: Collection[str]) -> None:
+        """Send unavailable presence of the session that had a full JID before another one sends some there."""
         goodbyes = self._goodbyes[full]
-        for address in [address for address in goodbyes if address.partition("/")[0] == to.bare]:
+        for address in [address for address in goodbyes if address.partition("/")[0] in to]:
             self._sendGoodbye(goodbyes, address)
 
     def _sendGoodbye(self, goodbyes: dict[str, Element], address: str) -> None:
@@ -205,6 +205,8 @@ class PresenceHandler(Handler):
         sessions = self.available(account)
         for session in sessions:
             if session.presence is not None:
+                if session.fullText in self._goodbyes:
+                    self._sayGoodbye(session.fullText, {jids.parse(to).bare})
                 self.send(session.presence.elementTo(toAttribute(to)))
         return bool(sessions)
 
@@ -280,6 +282,9 @@ class PresenceHandler(Handler):
             session.priority = priority
             session.prioritySince = self.parent.now()
         session.presence = presence
+        if session.fullText in self._goodbyes:
+            # Before the presence of this one, which is broadcast to them.
+            self._sayGoodbye(session.fullText, {session.account.bare, *roster.subscribers()})
         self._broadcast(session, presence, roster)
         if initial:
             self._findPresence(session, roster)

@@ -372,6 +372,34 @@ class PresenceTests(IMTestCase):
         self.assertEqual(self.received(self.juliet), [f"unavailable from {ROMEO}/a to {JULIET}"])
         self.assertEqual(self.remote.received, [f"unavailable from {ROMEO}/a to room@remote.lit/nick"])
 
+    def test_returnsEarly(self) -> None:
+        """
+        The unavailable presence of a session that takes several turns reaches contacts, and who asks, before the
+        presence of the next session of the same full JID.
+        """
+        self.presence.directedLimit = 1000
+        nurse = self.connect("nurse")
+        for client in (nurse, self.romeo):
+            for number in range(100):
+                client.send(f"<presence to='friend{number}@remote.lit'/>")
+        for to in (JULIET, f"{JULIET}/a", "tybalt@localhost"):
+            self.romeo.send(f"<presence to='{to}'/>")
+        tybalt = self.connect("tybalt")
+        self.forget()
+        for client in (nurse, self.romeo):
+            client.session.end()
+        self.sessions.endings.finishAll()
+        self.romeo = self.connect("romeo")
+        gone, there = f"unavailable from {ROMEO}/a to ", f"available from {ROMEO}/a to "
+        self.assertEqual(self.received(self.juliet), [gone + JULIET, f"{gone}{JULIET}/a", there + JULIET])
+        self.subscription(tybalt, "subscribe", ROMEO)
+        self.subscription(self.romeo, "subscribed", "tybalt@localhost")
+        seen = [each for each in self.received(tybalt) if "available" in each]
+        self.assertEqual(seen, [gone + "tybalt@localhost", there + "tybalt@localhost"])
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual((self.received(self.juliet), self.received(tybalt)), ([], []))
+
     def test_rosterWaits(self) -> None:
         """While the roster is being loaded, presence waits, in order; a session that has ended says nothing."""
         self.start()
