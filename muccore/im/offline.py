@@ -17,10 +17,9 @@ from itertools import count
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from muccore.im.presence import PresenceHandler
-from muccore.im.userdata import Turns, storing
+from muccore.im.userdata import Turns, Work, storing
 from muccore.interfaces import DataTooLarge, IAuthBackend, ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import CONSUMED, STORE
 from muccore.log.logger import Logger
@@ -50,7 +49,11 @@ _log: Final = Logger()
 
 
 class OfflineHandler(Handler):
-    """Keeps and delivers the messages."""
+    """
+    Keeps and delivers the messages.
+
+    @ivar work: what is being stored and delivered.
+    """
 
     implements = (Spec(160, "Best Practices for Handling Offline Messages", "1.0.1"),)
 
@@ -62,6 +65,7 @@ class OfflineHandler(Handler):
         self.limit = limit
         self._store = store
         self._accounts = accounts
+        self.work = Work()
         self._turns = Turns(WAITING)
         self._count = count()
         # By account: what has arrived since its earlier messages are being delivered.
@@ -86,11 +90,19 @@ class OfflineHandler(Handler):
         return ("msgoffline",) if self.limit else ()
 
     async def _keep(self, element: Element, to: JID) -> Any:
+        with self.work.inProgress():
+            # A resource may have become available meanwhile.
+            if await self._add(element, to) and self._readySession(to.bare) is not None:
+                self._deliver(to.bare)
+        return CONSUMED
+
+    async def _add(self, element: Element, to: JID) -> bool:
+        """Store a message; return whether there is such an account."""
         account, when = to.bare, self.parent.now()
         async with self._turns.take(account):
             with storing():
                 if not await self._accounts.hasAccount(account):
-                    return CONSUMED
+                    return False
                 stored = withDelay(Rendered.of(element), self.parent.name, when)
                 content = toAttribute(element.attributes["to"]) + _TO + stored.tail
                 key = f"{round(when * _MICROSECONDS):020}-{next(self._count) % 1_000_000:06}"
@@ -99,10 +111,7 @@ class OfflineHandler(Handler):
                 except DataTooLarge:
                     # §3: as if it could not be stored at all.
                     raise StanzaError("service-unavailable", text="Too many messages wait for this user.") from None
-        # A resource may have become available meanwhile.
-        if self._readySession(account) is not None:
-            self._deliver(account)
-        return CONSUMED
+        return True
 
     # Delivering
 
@@ -128,8 +137,23 @@ class OfflineHandler(Handler):
             self._again.add(account)
             return
         self._delivering[account] = []
-        delivering = Deferred.fromCoroutine(self._deliverAll(account))
-        delivering.addErrback(self._failed, account).addBoth(self._finished, account)
+        Deferred.fromCoroutine(self._deliverAndGoOn(account))
+
+    async def _deliverAndGoOn(self, account: str) -> None:
+        """Deliver the messages of a user, then what has arrived meanwhile."""
+        with self.work.inProgress():
+            try:
+                await self._deliverAll(account)
+            except Exception as e:
+                _log.error(
+                    "offline messages of {account} cannot be delivered: {error}", account=account, error=str(e)
+                )
+            for element, to in self._delivering.pop(account):
+                self.parent.redeliver(element, to)
+            if account in self._again:
+                self._again.discard(account)
+                if self._readySession(account) is not None:
+                    self._deliver(account)
 
     async def _deliverAll(self, account: str) -> None:
         async with self._turns.take(account):
@@ -142,22 +166,6 @@ class OfflineHandler(Handler):
                     to, _, tail = content.partition(_TO)
                     session.deliver(Rendered(_MESSAGE, tail), to)
                     await self._store.change(account, {(KIND, key): None})
-
-    @staticmethod
-    def _failed(failure: Failure, account: str) -> None:
-        _log.error(
-            "offline messages of {account} cannot be delivered: {error}",
-            account=account,
-            error=failure.getErrorMessage(),
-        )
-
-    def _finished(self, result: object, account: str) -> None:
-        for element, to in self._delivering.pop(account):
-            self.parent.redeliver(element, to)
-        if account in self._again:
-            self._again.discard(account)
-            if self._readySession(account) is not None:
-                self._deliver(account)
 
     inbound = {("message", STORE): onMessage}
     offline = {("message", STORE): onOffline}

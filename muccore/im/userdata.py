@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 
 from muccore.interfaces import StoreError
 from muccore.log.logger import Logger
@@ -31,6 +31,34 @@ def storing() -> Iterator[None]:
         raise StanzaError(
             "internal-server-error", "wait", "The data could not be loaded or saved; try again later."
         ) from None
+
+
+class Work:
+    """What is in progress, so that the server does not end before it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._waiting: list[Deferred[None]] = []
+
+    @contextmanager
+    def inProgress(self) -> Iterator[None]:
+        """Something is in progress inside."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                waiting, self._waiting = self._waiting, []
+                for each in waiting:
+                    each.callback(None)
+
+    async def finished(self) -> None:
+        """Wait until nothing is in progress."""
+        while self._count:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            await waiting
 
 
 class Turns:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from muccore.im.userdata import storing
+from muccore.im.userdata import Work, storing
 from muccore.interfaces import ISession, IUserDataStore, IUserDomain, IUserState
 from muccore.interfaces.filters import CONSUMED, LOADING
 from muccore.log.logger import Logger
@@ -80,12 +80,17 @@ class _Waiting(NamedTuple):
 
 
 class UserStates(Handler):
-    """Loads the states, and keeps them."""
+    """
+    Loads the states, and keeps them.
+
+    @ivar work: what is being loaded.
+    """
 
     parent: IUserDomain
 
     def __init__(self, store: IUserDataStore) -> None:
         super().__init__()
+        self.work = Work()
         self._store = store
         self._states: WeakValueDictionary[str, UserState] = WeakValueDictionary()
         # Keeps some of them, the last used at the end.
@@ -154,6 +159,10 @@ class UserStates(Handler):
 
     async def _loadAndGoOn(self, account: JID) -> StanzaError | None:
         """Load a state, and handle what waits for it. Return the error with which it was refused; never fails."""
+        with self.work.inProgress():
+            return await self._loadAndHandle(account)
+
+    async def _loadAndHandle(self, account: JID) -> StanzaError | None:
         name, state, error = account.bare, None, None
         self._loading[name] = []
         try:

@@ -104,6 +104,13 @@ class HostHandlers:
         """Prepare the handlers for a session of this host that was saved. Never fails."""
         return succeed(None) if self.userData is None else self.userData.sessionRestored(session)
 
+    async def finished(self, flush: Callable[[], Deferred[None]]) -> None:
+        """See L{UserDataHandlers.finished}."""
+        if self.userData is None:
+            await flush()
+        else:
+            await self.userData.finished(flush)
+
     def reconfigure(self, settings: Settings) -> None:
         """Apply a new configuration to the handlers of the accounts' domain."""
         self.presence.directedLimit = settings.limits.directedPresences

@@ -351,7 +351,8 @@ class MUCCoreService(Service):
         for factory in (components.streams, components.external.streams):
             await self._try(partial(factory.closeAll, StreamError("system-shutdown")))
         await self._try(sessions.endings.finishAll)
-        await self._try(sessions.redelivery.flush)
+        for host in components.hosts:
+            await self._try(partial(host.handlers.finished, sessions.redelivery.flush))
         await self._try(components.site.closeAll)
         for _, store in components.stores.all:
             await self._try(store.close)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -49,6 +50,16 @@ class UserDataHandlers:
         """Prepare the handlers for a session that was saved. Never fails."""
         self.lastActivity.restored(session)
         return self.states.restored(session)
+
+    async def finished(self, flush: Callable[[], Deferred[None]]) -> None:
+        """
+        Wait until all messages that have come are stored or delivered.
+
+        @param flush: waits for redelivery.
+        """
+        await self.states.work.finished()
+        await flush()
+        await self.offline.work.finished()
 
     def reconfigure(self, settings: UsersSection) -> None:
         """Apply a new configuration."""

@@ -12,12 +12,13 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import LogLevel
+from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
 
 from muccore.config import plugins
@@ -34,11 +35,15 @@ from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
+from muccore.storage.sqlite.userdata import SQLiteUserData
 from muccore.testing.server import RunningServer, makeSettings, startServer
 from muccore.xmpp import ns
+from muccore.xmpp.jid import parse
+from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED, ConfigurationFile, Logged
 from tests.endtoend.clients import RoomClient, bounded, codes, isPresence, logIn
+from tests.routing.helpers import FakeStream, xml
 from tests.server.test_handlers import Factory, Greeter
 
 CHAT = "conference.localhost"
@@ -574,6 +579,30 @@ class StopTests(ServerTestCase):
         await romeo.closed()
         [goodbye] = [element for element in romeo.stanzas if isPresence(element)]
         self.assertEqual((goodbye.get("type"), codes(goodbye)), ("unavailable", {110, 332}))
+
+    async def test_unacknowledged(self) -> None:
+        """What clients have not acknowledged at the end is stored for later before the stores are closed."""
+        accounts = ConfigurationFile(self).file("accounts.db")
+        file = ConfigurationFile(
+            self, auth={"backend": f"sqlite:{accounts}"}, storage={"userdata": f"sqlite:{accounts}-data"}
+        )
+        running = await self.serve(file)
+        made = running.server.components
+        assert made is not None
+        [host] = made.hosts
+        await cast(Any, host.accounts).create("juliet@localhost", "secret")
+        juliet = made.sessions.bind(parse("juliet@localhost"), "a", FakeStream())
+        juliet.enableManagement(False, None)
+        for number in range(50):
+            message = xml(f"<message from='romeo@localhost/a' type='chat' id='{number}'><body>hi</body></message>")
+            juliet.deliver(Rendered.of(message), toAttribute("juliet@localhost/a"))
+        running.server.final = True
+        self.patch(made.streams, "closeAll", lambda error: juliet.end())
+        await running.stop()
+        store = SQLiteUserData(FilePath(f"{accounts}-data"), reactor)
+        await store.open()
+        self.addCleanup(store.close)
+        self.assertEqual(len(await store.keys("juliet@localhost", "offline")), 50)
 
     async def test_suppressedEvents(self) -> None:
         """The count of suppressed events is logged after a minute without another event, and at the end."""

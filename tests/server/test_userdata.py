@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.im.offline import KIND
 from muccore.im.presence import PresenceHandler
 from muccore.im.rosters import Rosters
 from muccore.server.userdata import UserDataHandlers
@@ -13,6 +15,7 @@ from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.server import makeSettings
+from tests.im.userdatahelpers import UserDataTestCase
 
 CHANGED = {
     "private_element": "2 KiB",
@@ -49,3 +52,27 @@ class UserDataHandlersTests(SynchronousTestCase):
         handlers.reconfigure(changed)
         self.assertEqual(limits(handlers), expected)
         self.assertEqual(limits(UserDataHandlers(MemoryUserData(), changed, presence, InsecureAuth())), expected)
+
+
+class EndTests(UserDataTestCase):
+    """The end of the server (L{UserDataHandlers.finished})."""
+
+    def test_finished(self) -> None:
+        """It waits for messages whose sender's block list is being loaded, and for those that are then being stored."""
+        handlers = UserDataHandlers(self.store, makeSettings().users, self.presence, InsecureAuth())
+        # Those of the handlers, not of the test case.
+        self.states.disownHandlerParent(self.server.users)
+        for handler in handlers.all:
+            self.server.addHandler(handler)
+        [romeo] = self.login("romeo")
+        self.store.slow = True
+        for number in range(2):
+            romeo.sends(f"<message to='juliet@localhost' id='{number}'><body>hi</body></message>")
+        finished = Deferred.fromCoroutine(handlers.finished(self.server.sessions.redelivery.flush))
+        self.assertNoResult(finished)
+        self.store.release()
+        self.successResultOf(finished)
+        self.store.slow = False
+        self.assertEqual(len(self.successResultOf(self.store.keys("juliet@localhost", KIND))), 2)
+        again = Deferred.fromCoroutine(handlers.finished(self.server.sessions.redelivery.flush))
+        self.successResultOf(again)
