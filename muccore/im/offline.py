@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdata import Turns, Work, storing
 from muccore.interfaces import DataTooLarge, IAuthBackend, ISession, IUserDataStore, IUserDomain
-from muccore.interfaces.filters import CONSUMED, STORE
+from muccore.interfaces.filters import CONSUMED, LOADING, STORE
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
 from muccore.xmpp import ns
@@ -149,7 +149,7 @@ class OfflineHandler(Handler):
                     "offline messages of {account} cannot be delivered: {error}", account=account, error=str(e)
                 )
             for element, to in self._delivering.pop(account):
-                self.parent.redeliver(element, to)
+                self.parent.dispatch(element, to)
             if account in self._again:
                 self._again.discard(account)
                 if self._readySession(account) is not None:
@@ -167,7 +167,8 @@ class OfflineHandler(Handler):
                     session.deliver(Rendered(_MESSAGE, tail), to)
                     await self._store.change(account, {(KIND, key): None})
 
-    inbound = {("message", STORE): onMessage}
+    # Before other filters, which get it when it is delivered: who needs a copy may change meanwhile.
+    inbound = {("message", LOADING + 10): onMessage}
     offline = {("message", STORE): onOffline}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 
 from muccore.im import offline
+from muccore.im.carbons import CarbonsHandler
 from muccore.im.offline import KIND, OfflineHandler
 from muccore.storage.insecure import InsecureAuth
 from muccore.testing.inmemory import Client
@@ -173,6 +174,23 @@ class DeliveryTests(OfflineTestCase):
         self.write("d", f"{JULIET}/b")
         self.store.release()
         self.assertEqual(self.bodies(juliet), ["a", "b", "c", "d"])
+
+    def test_copies(self) -> None:
+        """
+        What waits for earlier ones is copied to other clients (XEP-0280) when it is delivered: each gets it once,
+        whatever their presence is by then.
+        """
+        self.server.addHandler(CarbonsHandler())
+        self.write("a")
+        phone, laptop = self.appear("phone", -1), self.appear("laptop", -1)
+        for client in (phone, laptop):
+            client.sends(f"<iq type='set' id='1'><enable xmlns='{ns.CARBONS}'/></iq>")
+        self.store.slow = True
+        juliet = self.appear()
+        self.write("b")
+        self.prioritise(phone, 0)
+        self.store.release()
+        self.assertEqual([self.bodies(client) for client in (juliet, phone, laptop)], [["b"], ["a", "b"], [""]])
 
     def test_brokenOff(self) -> None:
         """If she goes while they are being delivered, the rest stays."""
