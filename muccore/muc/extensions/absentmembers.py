@@ -121,8 +121,8 @@ class AbsentMembers(RoomExtension):
             known = room.volatile[self.name] = _Absentees()
         return known
 
-    def entered(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
-        """Note that somebody is not absent any more."""
+    def greet(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
+        """Note that somebody is not absent any more. What is said before they know who is there reaches them, too."""
         self._update(room, session.occupant.account.bare)
 
     def returned(self, room: Room, session: OccupantSession) -> None:

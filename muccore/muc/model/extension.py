@@ -243,7 +243,9 @@ class RoomExtension:
         """Check a request to read what was said in a room, perhaps from outside, which the rules of the room allow."""
 
     def greet(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
-        """Send a session that enters what precedes the presence of the others."""
+        """
+        Note that a session enters or asks for everything again, and send it what precedes the presence of the others.
+        """
 
     def entered(self, room: Room, session: OccupantSession, request: JoinRequest) -> None:
         """Note that a session has entered and has been sent everything, or has asked for everything again."""

@@ -21,6 +21,7 @@ from tests.muc.muchelpers import (
     RoomTestCase,
     affiliation,
     form,
+    join,
     leave,
     register,
     say,
@@ -32,6 +33,7 @@ from tests.muc.muchelpers import (
     summaries,
     values,
 )
+from tests.muc.slicedroom import SlicedRoomTestCase
 
 WISH = "{http://tigase.org/protocol/muc}offline"
 
@@ -462,3 +464,27 @@ class ForwardedTests(AbsentTestCase):
         [copy] = self.juliet.received()
         self.assertNotIn("owner@localhost", copy.toXml())
         self.assertEqual(parseStanza(copy.toXml()).toXml(), copy.toXml())
+
+
+class LargeRoomTests(SlicedRoomTestCase):
+    """A room that sends a newcomer who is in it in several turns."""
+
+    count = 120
+    fields: dict[str, Any] = {"persistentroom": True}
+
+    def test_entering(self) -> None:
+        """What is said meanwhile is sent once: by the room."""
+        juliet = self.client("juliet")
+        juliet.sends("<presence/>")
+        wish = form(ns.MUC_REGISTER, {"muc#register_roomnick": "Juliet", WISH: True})
+        sendIQ(juliet, "set", f"<query xmlns='{ns.REGISTER}'>{wish}</query>")
+        say(self.owner, "before")
+        self.settle()
+        [copy] = [each for each in juliet.received() if each.name == "message"]
+        self.assertEqual(forwarded(copy).childText("body"), "before")
+        join(juliet, "Juliet", x="<history maxstanzas='0'/>")
+        self.assertIn(juliet.address, self.room().entering)
+        say(self.owner, "meanwhile")
+        self.settle()
+        messages = [each for each in juliet.received() if each.name == "message"]
+        self.assertEqual([each.childText("body") for each in messages], [None, "meanwhile"])
