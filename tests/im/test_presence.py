@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from tests.im.imhelpers import IMTestCase
 from tests.routing.helpers import canonical, conditions, xml
 from tests.session.helpers import ROMEO, SessionTestCase
 from tests.turns import turn
@@ -289,3 +290,22 @@ class RenderingTests(SessionTestCase):
         self.connect("romeo@localhost/garden", "<presence/>")
         self.assertEqual(presence.addressed(b""), before)
         self.assertEqual(canonical(before), canonical(xml(f"<presence from='{ROMEO}'><show>dnd</show></presence>")))
+
+
+class AgainTests(IMTestCase):
+    """A session that ended is followed by one with the same full JID, while its goodbyes are still being said."""
+
+    def test_contact(self) -> None:
+        """A contact to whom presence was directed hears of the end first, then that the other one is available."""
+        self.presence.directedLimit = 1000
+        romeo, juliet = self.connect("romeo"), self.connect("juliet")
+        self.befriend(romeo, juliet)
+        for address in (*(f"friend{n}@remote.lit" for n in range(300)), "juliet@localhost", "juliet@localhost/a"):
+            romeo.send(f"<presence to='{address}'/>")
+        romeo.vanish()
+        juliet.take()
+        self.connect("romeo")
+        while self.clock.getDelayedCalls():
+            turn(self.clock)
+        kinds = [line.split()[0] for line in self.received(juliet) if "from romeo@localhost/a" in line]
+        self.assertEqual(kinds, ["unavailable", "unavailable", "available"])
