@@ -143,7 +143,7 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
                 room.invitations.add(user, address, sender.bare)
                 handler.send(invitation)
 
-    writing = handler.storeChange(room, plan.stored(room))
+    writing = handler.storeChange(room, plan.stored(room), room.affiliations.get(sender) >= Affiliation.ADMIN)
     return handler.commitThenAnnounce(
         room, sender.full, writing, announce, access=access.ofMessageToRoom(room, message) or WHOLE_ROOM
     )

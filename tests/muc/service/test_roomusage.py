@@ -237,6 +237,21 @@ class SizeTests(UsageTestCase):
         self.assertReceived(guest, "error q wait resource-constraint")
         self.assertEqual(self.fill("c", 1), "result q")
 
+    def test_invitations(self) -> None:
+        """Members who may invite others, whom that makes members, are users; those who run the room can do it still."""
+        self.open()
+        configure(self.romeo, membersonly=True, allowinvites=True)
+        sendAdmin(self.romeo, affiliation("guest@localhost", "member"))
+        self.fill("a", 57)
+        self.assertGreater(self.size(), 0.9 * 64 * KIB)
+        guest = self.enter("guest")
+        invite = f"<message to='{ROOM}'><x xmlns='{ns.MUC_USER}'><invite to='friend@elsewhere'/></x></message>"
+        guest.sends(invite)
+        self.assertReceived(guest, "room message error wait resource-constraint")
+        before = self.size()
+        self.romeo.sends(invite)
+        self.assertGreater(self.size(), before)
+
     def test_creator(self) -> None:
         """The rooms of one creator have a limit together; small rooms are not refused for others."""
         self.open(roomSizeLimit=256 * KIB, userSizeLimit=64 * KIB)
