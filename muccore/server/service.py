@@ -31,8 +31,7 @@ from muccore.log import eventlog
 from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
 from muccore.net.certificatecheck import findProblems, isExposed
-from muccore.net.dispatch import dispatchDirectly
-from muccore.net.polling import boundTurns
+from muccore.net.polling import dispatchDirectly
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
 from muccore.server.listeners import Listeners
@@ -142,7 +141,6 @@ class MUCCoreService(Service):
         self._raiseFileLimit()
         if self._ownsProcess:
             _tuneCollector()
-            boundTurns(self.reactor)
             dispatchDirectly(self.reactor)
         self._serving = True
         self._reporting.start(eventlog.PERIOD, now=False)
