@@ -43,7 +43,6 @@ def sendInitialState(room: Room, session: OccupantSession, request: JoinRequest,
     @param created: whether the room was created by this request (status 201).
     """
     tell(room.extensions.greet, room, session, request)
-    room.departures.entered(session)
     # For who pays for it. The presence of others is about as large as their own.
     own = presenceOf(session.occupant)[int(session.seesJIDs)]
     room.audience.sent += len(room.occupants) * own.size

@@ -259,6 +259,7 @@ class Room:
         self.sessions[session.jid] = session
         session.seesJIDs = self.canSeeRealJIDs(occupant)
         self.broadcastPresence(occupant, exclude=session)
+        self.departures.entered(session)
         entering.sendInitialState(self, session, request, created)
         return occupant
 

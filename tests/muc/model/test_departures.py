@@ -124,6 +124,16 @@ class ManyRemovedTests(SlicedRoomTestCase):
         sendAdmin(self.owner, role("N0", "none"))
         self.assertIn("N0 unavailable member/none 307", "\n".join(summaries(paris)).replace(" by=Owner", ""))
 
+    def test_again(self) -> None:
+        """Who was in, and asks for everything again, knows those who were removed, and is told that they have gone."""
+        self.close()
+        while "result close" not in summaries(self.owner):
+            self.turn(0)
+        join(self.others[0], "N0")
+        self.settle()
+        told = [line for line in summaries(self.others[0]) if "unavailable" in line]
+        self.assertEqual(len(told), self.count - 2)
+
 
 class ManyKickedTests(SlicedRoomTestCase):
     """Requests with many items."""
