@@ -77,18 +77,19 @@ def sessionLeft(room: Room, occupant: Occupant) -> None:
 
 def occupantList(room: Room, session: OccupantSession, deliver: Deliver) -> Steps:
     """
-    Send a session the presence of all others whom it may see, in the version that it may see. Who leaves meanwhile is
-    sent still, if the session is told of the departure later.
+    Send a session the presence of all others whom it may see, in the version that it may see. Who leaves or becomes
+    invisible meanwhile is left out: that may have been told already.
 
     @param deliver: delivers it.
     """
-    to, index = session.to, int(session.seesJIDs)
+    to, index, isIn = session.to, int(session.seesJIDs), room.occupants.get
     others = [each for each in room.occupants.values() if each.shown and each is not session.occupant]
     for first in range(0, len(others), _STEP):
         step = others[first : first + _STEP]
         yield len(step) + RENDERING * sum(each.cachedPresence is None for each in step)
         for occupant in step:
-            deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)
+            if occupant.shown and isIn(occupant.nick) is occupant:
+                deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)
     if showsAbsent(room.settings):
         yield ABSENT_LIMIT
         for presence in _absent(room, session.seesJIDs):

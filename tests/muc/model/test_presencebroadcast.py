@@ -22,6 +22,7 @@ from tests.muc.muchelpers import (
     summaries,
     unstamped,
 )
+from tests.muc.slicedroom import SlicedRoomTestCase
 
 SPEAKERS = ["moderator", "participant"]
 
@@ -332,3 +333,26 @@ class AbsentTests(RoomTestCase):
         romeo = self.client("romeo")
         join(romeo, "Romeo")
         self.assertEqual(sum("unavailable" in line for line in summaries(romeo)), 3)
+
+
+class ListTests(SlicedRoomTestCase):
+    """A new moderator in a large room is sent the real JIDs of all in several turns."""
+
+    count = 250
+
+    def test_meanwhile(self) -> None:
+        """Whoever leaves or becomes invisible before it is their turn is not shown as being there after that."""
+        first, leaving = self.others[0], self.others[-1]
+        configure(self.owner, presencebroadcast=SPEAKERS)
+        self.settle()
+        self.discardReceived()
+        sendAdmin(self.owner, role("N0", "moderator"))
+        self.turn()
+        leave(leaving, f"N{self.count - 1}")
+        sendAdmin(self.owner, role(f"N{self.count - 2}", "visitor"))
+        self.assertTrue(self.server.muc.rooms.pacedSlices.isBusy)
+        self.settle()
+        lines = summaries(first)
+        self.assertEqual(lines[-1].split()[0], f"N{self.count - 3}")
+        for nick in (f"N{self.count - 1}", f"N{self.count - 2}"):
+            self.assertEqual([line.split()[1] for line in lines if line.startswith(f"{nick} ")], ["unavailable"])
