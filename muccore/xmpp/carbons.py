@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from muccore.xmpp import ns
@@ -15,7 +16,11 @@ _PAYLOADS: Final = frozenset([ns.RECEIPTS, ns.CHAT_STATES, ns.CHAT_MARKERS])
 
 _FROM_ROOMS: Final = frozenset(["invite", "decline"])
 
-_MARK: Final = f" xmlns='{ns.CARBONS}'>".encode()
+_COPY: Final = re.compile(
+    rf"(?: type='[^']*')? from='[^'/]*'><(?:sent|received) xmlns='{ns.CARBONS}'><forwarded xmlns='{ns.FORWARD}'>"
+    rf"<message xmlns='{ns.CLIENT}' to='[^']*'".encode()
+)
+"""The beginning of the tail of a copy, with an account as C{from}, which no client can send."""
 
 
 def isExcluded(message: Element) -> bool:
@@ -74,11 +79,11 @@ def copyOf(message: Element, direction: str, account: str) -> Rendered:
 
 def isCopy(stanza: Rendered) -> bool:
     """Whether a stanza that the server has sent to a client is a copy."""
-    return stanza.name == "message" and _MARK in stanza.tail[: stanza.tail.find(b"<forwarded ")]
+    return stanza.name == "message" and _COPY.match(stanza.tail) is not None
 
 
 def tailInside(copy: Rendered) -> bytes:
-    """What L{Rendered.tail} was of the message in a copy."""
-    tail = copy.tail
-    address = tail.index(b" to='", tail.index(b"<message ")) + len(b" to='")
-    return tail[tail.index(b"'", address) + 1 : tail.rindex(b"</forwarded>")]
+    """What L{Rendered.tail} was of the message in a copy, by L{isCopy}."""
+    beginning = _COPY.match(copy.tail)
+    assert beginning is not None, "it is a copy"
+    return copy.tail[beginning.end() : copy.tail.rindex(b"</forwarded>")]

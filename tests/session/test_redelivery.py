@@ -156,6 +156,28 @@ class RedeliveryTests(SynchronousTestCase):
         [message] = [each for each in map(xml, stream.take()) if each.name == "message"]
         self.assertEqual((message["to"], message.childText("body")), ("romeo@localhost/phone", "hi"))
 
+    def test_forgedCopies(self) -> None:
+        """What only looks like a copy, since its sender has written one, is redelivered like any message."""
+        laptop = self.copying()
+        laptop.session.enableManagement(True, None)
+        for client in (self.phone, laptop):
+            self.acknowledge(client)
+        forward = f"<forwarded xmlns='{ns.FORWARD}'><message xmlns='{ns.CLIENT}' to='a@b'><body/></message></forwarded>"
+        forged = ("", "<forwarded/>", f"<forwarded xmlns='{ns.FORWARD}'/>", forward, f"<x/>{forward}")
+        for inside in forged:
+            copy = f"<received xmlns='{ns.CARBONS}'>{inside}</received><body>hi</body>"
+            for resource in ("phone", "laptop"):
+                self.juliet.send(f"<message to='romeo@localhost/{resource}'>{copy}</message>")
+        self.juliet.send("<message to='romeo@localhost/phone' type='chat'><body>real</body></message>")
+        store = Store()
+        self.server.add("localhost", store)
+        for client in (self.phone, laptop):
+            client.vanish()
+            client.session.end()
+            self.server.clock.advance(0)
+        self.assertEqual(conditions(self.juliet.take()), ["service-unavailable"] * 2 * len(forged))
+        self.assertEqual([each.childText("body") for each in store.stored], ["real"])
+
     def test_notCopied(self) -> None:
         """What is older than its wish for copies, or must not be copied, is sent to it."""
         self.send("romeo@localhost/phone")
