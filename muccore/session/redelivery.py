@@ -51,10 +51,10 @@ def _isCopied(stanza: Rendered) -> bool:
 
 class _Copying:
     """
-    A session that gets copies.
+    The session that has got copies for the longest time.
 
-    As long as it has not acknowledged the copy of a message that nobody else has, it is given the message itself in its
-    place: otherwise the message would be lost with the copy.
+    If it has not acknowledged the copy of a message, it is given the message itself in its place: otherwise the message
+    might be lost with the copy. When it ends, the next one is looked at.
     """
 
     def __init__(self, session: ISession) -> None:
@@ -111,15 +111,14 @@ class Redelivery:
         ]
         # From then on this session was not sent messages to the bare JID alone (RFC 6121 §8.5.2.1.1).
         shared = max(min(others), since) if others else None
-        copying = [_Copying(other) for other in present if other.carbonsSince is not None]
-        copied = min((other.since for other in copying), default=None)
+        wanting = [other for other in present if other.carbonsSince is not None]
+        copying = _Copying(min(wanting, key=lambda other: other.carbonsSince)) if wanting else None
         own: dict[bytes, bool] = {}
         for stanza, to, earliest, sent in management.unacknowledged():
             if stanza.name == "presence" or not to or stanza.type == "groupchat" or carbons.isCopy(stanza):
                 continue
-            if copied is not None and earliest > copied and stanza is not sent and _isCopied(stanza):
-                for other in copying:
-                    other.take(sent, to)
+            if copying is not None and earliest > copying.since and stanza is not sent and _isCopied(stanza):
+                copying.take(sent, to)
                 continue
             if shared is not None and earliest > shared:
                 if to not in own:
@@ -127,8 +126,8 @@ class Redelivery:
                 if not own[to]:
                     continue
             self._append(domain, session.bare, stanza, to, False)
-        for other in copying:
-            other.finish()
+        if copying is not None:
+            copying.finish()
 
     def postpone(self, domain: IUserDomain, element: Element, to: JID) -> bool:
         """See L{ISessions.postpone}."""
