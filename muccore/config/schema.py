@@ -111,7 +111,11 @@ class LimitsSection:
     sessionsPerAccount: int = _option(
         Integer(1, 10000), "50", "The maximum of clients of one account that are logged in at the same time."
     )
-    rosterItems: int = _option(Integer(0, 100000), "1000", "The maximum of contacts of one account.")
+    rosterItems: int = _option(
+        Integer(0, 100000),
+        "1000",
+        "The maximum of contacts of one account. On average each may have 512 bytes of address, name and groups.",
+    )
     directedPresences: int = _option(
         Integer(10, 1000000), "1000", "The maximum of addresses with directed presence of one client; rooms count."
     )

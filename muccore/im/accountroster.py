@@ -22,18 +22,29 @@ Changes = Mapping[str, RosterItem | None]
 
 _EPOCH_BYTES: Final = 6
 
+_GROUP_SIZE: Final = 16
+
+
+def sizeOf(contact: str, item: RosterItem) -> int:
+    """About the bytes of an item in the roster, but for what has a bound; 0 if it is not in there."""
+    if not item.listed:
+        return 0
+    return sum(len(each.encode()) for each in (contact, item.name, *item.groups)) + _GROUP_SIZE * len(item.groups)
+
 
 class AccountRoster:
     """
     The roster of one account.
 
     @ivar items: the items by contact, requests that are not in the roster included.
+    @ivar size: the size of those in the roster, by L{sizeOf}.
     """
 
     def __init__(self, stored: StoredRoster) -> None:
         self._epoch, self._number, self._floor = stored.epoch, stored.version, stored.floor
         self._versions = {jid: version for jid, (version, _) in stored.rows.items()}
         self.items = {jid: item for jid, (_, item) in stored.rows.items() if item is not None}
+        self.size = sum(sizeOf(jid, item) for jid, item in self.items.items())
 
     @property
     def version(self) -> str:
@@ -83,6 +94,7 @@ class AccountRoster:
             # Again: the order of the versions is that of the changes.
             self._versions.pop(jid, None)
             self._versions[jid] = change.version
+            self.size += (0 if item is None else sizeOf(jid, item)) - sizeOf(jid, self.item(jid))
             if item is None:
                 self.items.pop(jid, None)
             else:

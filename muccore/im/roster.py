@@ -11,7 +11,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from muccore.im.accountroster import AccountRoster
+from muccore.im.accountroster import AccountRoster, sizeOf
 from muccore.im.presence import PresenceHandler
 from muccore.im.rosters import PlannedChange, Rosters
 from muccore.im.subscriptions import stateOf
@@ -30,6 +30,9 @@ TEXT_LIMIT: Final = 1023
 
 GROUPS_LIMIT: Final = 50
 """Maximum number of groups of a contact."""
+
+CONTACT_SIZE: Final = 512
+"""Bytes that the contacts of a full roster may have on average: the whole is rendered for each client."""
 
 
 @implementer(IStreamFeature)
@@ -100,9 +103,8 @@ class RosterHandler(Handler):
                 if not old.listed:
                     raise StanzaError("item-not-found")
                 return PlannedChange({contact: None}, lambda: self._removed(element, to, roster, contact, old))
-            if not old.listed:
-                self.checkLimit(roster)
             item = RosterItem(name, groups, old.subscription, old.ask, old.approved, old.request)
+            self.checkLimit(roster, contact, item)
 
             def announce() -> object:
                 self.push(to.bare, roster, contact)
@@ -130,10 +132,15 @@ class RosterHandler(Handler):
         """Wait for changes that are being made."""
         return Deferred.fromCoroutine(self._rosters.finished())
 
-    def checkLimit(self, roster: AccountRoster) -> None:
-        """@raise StanzaError: C{resource-constraint} if there is no place for another contact."""
-        if sum(item.listed for item in roster.items.values()) >= self.limit:
+    def checkLimit(self, roster: AccountRoster, contact: str, item: RosterItem) -> None:
+        """@raise StanzaError: C{resource-constraint} if there is no place for another contact, or a larger one."""
+        old = roster.item(contact)
+        if not old.listed and sum(each.listed for each in roster.items.values()) >= self.limit:
             raise StanzaError("resource-constraint", text=f"A roster can have {self.limit} contacts.")
+        growth, most = sizeOf(contact, item) - sizeOf(contact, old), self.limit * CONTACT_SIZE
+        if growth > 0 and roster.size + growth > most:
+            text = f"The addresses, names and groups in a roster can have {most} bytes together."
+            raise StanzaError("resource-constraint", text=text)
 
     def push(self, account: str, roster: AccountRoster, contact: str) -> None:
         """Push the item of a contact to those resources that have requested the roster (RFC 6121 §2.1.6)."""

@@ -95,8 +95,8 @@ class SubscriptionHandler(Handler):
         elif type == "unsubscribed":
             item = replace(item, approved=False)
         if type in ("subscribe", "subscribed") and not old.listed and item != old:
-            self._roster.checkLimit(roster)
             item = replace(item, listed=True)
+            self._roster.checkLimit(roster, contact, item)
 
         def announce() -> None:
             if type == "unsubscribed" and state.hasFrom:

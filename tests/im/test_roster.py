@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from muccore.im.roster import GROUPS_LIMIT, TEXT_LIMIT
+from muccore.im.roster import CONTACT_SIZE, GROUPS_LIMIT, TEXT_LIMIT
 from muccore.xmpp import ns
 from tests.im.imhelpers import ROSTER, IMTestCase
 from tests.routing.helpers import conditions, xml
@@ -160,6 +160,33 @@ class SetTests(IMTestCase):
         self.set(self.romeo, "<item jid='2@remote.lit' subscription='remove'/>")
         self.set(self.romeo, f"<item jid='{JULIET}'/>")
         self.assertNotIn("error", str(self.received(self.romeo)))
+
+    def test_tooLarge(self) -> None:
+        """
+        There is a limit of their addresses, names and groups together, from the store, too; at it, contacts can become
+        smaller still, and so can a roster above it.
+        """
+        item = "<item jid='{}@remote.lit' name='{}'>{}</item>"
+        groups = "".join(f"<group>{n}</group>" for n in range(GROUPS_LIMIT))
+        # Their names leave less than another one.
+        for n in range(self.contacts * CONTACT_SIZE // TEXT_LIMIT - 1):
+            self.set(self.romeo, item.format(n, "x" * TEXT_LIMIT, ""))
+        self.set(self.romeo, item.format("a", "", groups))
+        self.assertNotIn("error", str(self.received(self.romeo)))
+        for _ in range(2):
+            for text in (item.format("b", "x" * TEXT_LIMIT, groups), item.format("a", "x" * TEXT_LIMIT, groups)):
+                self.set(self.romeo, text)
+                self.assertEqual(self.received(self.romeo), ["error resource-constraint"])
+            for client in (self.romeo, self.phone):
+                client.session.end()
+            self.sessions.endings.finishAll()
+            self.romeo, self.phone = self.connect("romeo"), self.connect("romeo/phone")
+            self.forget()
+        self.roster.limit = 1
+        self.set(self.romeo, item.format("a", "", groups.replace("<group>0</group>", "")))
+        self.assertNotIn("error", str(self.received(self.romeo)))
+        self.set(self.romeo, item.format("a", "", groups))
+        self.assertEqual(self.received(self.romeo), ["error resource-constraint"])
 
     def test_removed(self) -> None:
         """A contact without subscriptions is removed: they learn nothing (§2.5.2)."""
