@@ -54,7 +54,10 @@ class Rosters:
     """The rosters of all accounts."""
 
     def __init__(self, store: IRosterStore, isOnline: Callable[[str], bool]) -> None:
-        """@param isOnline: whether an account has sessions; then its roster stays in memory."""
+        """
+        @param isOnline: whether an account has sessions, or some of whose end its contacts are still to be told; then
+            its roster stays in memory.
+        """
         self._store = store
         self._isOnline = isOnline
         self._entries: dict[str, _Entry] = {}

@@ -175,6 +175,9 @@ class ISessions(ISessionBinder):
     def forAccount(account: str) -> Mapping[str, ISession]:
         """Get the sessions of an account, a bare JID as text, by resource. Not a copy."""
 
+    def isInUse(account: str) -> bool:
+        """Whether an account, a bare JID as text, has sessions, or some of whose end its domain is still to be told."""
+
     def byFullJID(jid: JID) -> ISession | None:
         """Get the session with a full JID, or C{None}."""
 

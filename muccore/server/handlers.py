@@ -98,7 +98,7 @@ class HostHandlers:
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
 
     def _isOnline(self, account: str) -> bool:
-        return bool(self.presence.parent.sessions.forAccount(account))
+        return bool(self.presence.parent.sessions.isInUse(account))
 
     def sessionRestored(self, session: ISession) -> Deferred[Any]:
         """Prepare the handlers for a session of this host that was saved. Never fails."""

@@ -10,6 +10,7 @@ only to those who are still there, and everybody else is served in between.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,8 @@ class Endings:
         self._clock = clock
         self._monotonic = monotonic
         self._waiting: dict[str, Session] = {}
+        # The number of those of each account.
+        self._accounts: Counter[str] = Counter()
         self._call: IDelayedCall | None = None
         self._new = 0
         self._patience = PATIENCE
@@ -45,9 +48,14 @@ class Endings:
         """Count them."""
         return len(self._waiting)
 
+    def isWaiting(self, account: str) -> bool:
+        """Whether there is one of an account, a bare JID."""
+        return account in self._accounts
+
     def add(self, session: Session) -> None:
         """Tell the domain of a session that has ended, in a later turn; C{finish} must precede one of the same JID."""
         self._waiting[session.fullText] = session
+        self._accounts[session.account.bare] += 1
         self._new += 1
         if self._call is None:
             self._patience = PATIENCE
@@ -57,6 +65,10 @@ class Endings:
         """Tell the domain now of the session with a full JID, if it waits: another session is to have that."""
         session = self._waiting.pop(full, None)
         if session is not None:
+            account = session.account.bare
+            self._accounts[account] -= 1
+            if not self._accounts[account]:
+                del self._accounts[account]
             session.tellEnd()
             if not self._waiting and self._call is not None:
                 self._call.cancel()

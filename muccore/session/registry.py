@@ -61,6 +61,10 @@ class Sessions:
         """See L{ISessions.forAccount}."""
         return self._accounts.get(account, _NO_SESSIONS)
 
+    def isInUse(self, account: str) -> bool:
+        """See L{ISessions.isInUse}."""
+        return account in self._accounts or self.endings.isWaiting(account)
+
     def byFullJID(self, jid: JID) -> Session | None:
         """See L{ISessions.byFullJID}."""
         return self.forAccount(jid.bare).get(jid.resource)

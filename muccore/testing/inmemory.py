@@ -136,7 +136,7 @@ class InMemoryServer:
         self.router.addDomain(self.rooms)
         rosters = MemoryRosters()
         rosters.open()
-        self.rosters = Rosters(rosters, lambda account: bool(self.sessions.forAccount(account)))
+        self.rosters = Rosters(rosters, self.sessions.isInUse)
         PresenceHandler(LIMITS.directedPresences, self.rosters).setHandlerParent(self.users)
         DiscoInfoHandler().setHandlerParent(self.rooms)
         settings = defaultOptions(archiving=archive is not None, **options)

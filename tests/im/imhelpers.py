@@ -95,7 +95,7 @@ class IMTestCase(SynchronousTestCase):
         self.remote = RecordingDomain("remote.lit", self.router, self.clock)
         self.router.addDomain(self.users)
         self.router.addDomain(self.remote)
-        self.rosters = Rosters(self.store, lambda account: bool(self.sessions.forAccount(account)))
+        self.rosters = Rosters(self.store, self.sessions.isInUse)
         self.presence = PresenceHandler(20, self.rosters)
         self.roster = RosterHandler(self.rosters, self.presence, self.contacts)
         subscriptions = SubscriptionHandler(self.rosters, self.roster, self.presence, Accounts())

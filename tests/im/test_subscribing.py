@@ -372,6 +372,21 @@ class PresenceTests(IMTestCase):
         self.assertEqual(self.received(self.juliet), [f"unavailable from {ROMEO}/a to {JULIET}"])
         self.assertEqual(self.remote.received, [f"unavailable from {ROMEO}/a to room@remote.lit/nick"])
 
+    def test_endTogether(self) -> None:
+        """Of sessions that end together, each one's end is told though the roster could not be loaded again."""
+        phone = self.connect("romeo/phone")
+        self.forget()
+        self.store.calls.clear()
+        self.store.slow = True
+        for client in (self.romeo, phone):
+            client.session.end()
+        self.fromRemote("probe", ROMEO)
+        self.sessions.endings.finishAll()
+        gone = [f"unavailable from {ROMEO}/{name} to {JULIET}" for name in ("a", "phone")]
+        self.assertEqual((self.received(self.juliet), self.store.calls), (gone, []))
+        self.fromRemote("probe", ROMEO)
+        self.assertEqual(self.store.calls, ["load"])
+
     def test_returnsEarly(self) -> None:
         """
         The unavailable presence of a session that takes several turns reaches contacts, and who asks, before the

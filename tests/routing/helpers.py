@@ -93,7 +93,7 @@ def makeRosters(sessions: Sessions) -> Rosters:
     """Make rosters in memory."""
     store = MemoryRosters()
     store.open()
-    return Rosters(store, lambda account: bool(sessions.forAccount(account)))
+    return Rosters(store, sessions.isInUse)
 
 
 class Server:
