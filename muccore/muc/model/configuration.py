@@ -82,7 +82,10 @@ class _Application:
 
     def announce(self) -> None:
         """Announce it to everybody else."""
-        self._room.pacedSlices.run(self._announcements())
+        room, leaving = self._room, len(self._removed)
+        present = [*self._voiced, *presencebroadcast.wronglyShown(room)]
+        size = presencebroadcast.announcedSize(room, leaving, present) + self._plan.announcedSize()
+        privilegechanges.announceSoon(room, self._announcements(), size)
 
     def _announcements(self) -> Steps:
         room = self._room

@@ -10,7 +10,7 @@ affiliated users who are absent, or invisible, are shown to newcomers as unavail
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _STEP: Final = 100
 """Occupants in a step of a list."""
+
+_PRESENCE: Final = 300
+"""The usual size of a presence besides what the occupant's client adds, in bytes."""
 
 ABSENT_LIMIT: Final = 1000
 """Absent users that a newcomer is shown; all are in the lists of affiliations."""
@@ -55,10 +58,26 @@ def toOthers(settings: RoomSettings, occupant: Occupant, presence: OccupantPrese
     return presence if occupant.shown else leaving
 
 
+def wronglyShown(room: Room) -> list[Occupant]:
+    """Those who are shown to others, or hidden from them, but are not to be."""
+    return [each for each in room.occupants.values() if isShown(room.settings, each.role) is not each.shown]
+
+
+def announcedSize(room: Room, leaving: int, present: Iterable[Occupant], reason: int = 0) -> int:
+    """
+    About how many bytes it takes to announce some occupants to all.
+
+    @param leaving: how many leave.
+    @param present: those whose presence is sent.
+    @param reason: the bytes of a reason in each.
+    """
+    payloads = [len(each.primary.presencePayload) for each in present]
+    return len(room.sessions) * ((leaving + len(payloads)) * (_PRESENCE + reason) + sum(payloads))
+
+
 def apply(room: Room) -> Steps:
     """Show and hide occupants to others after a change of the configuration."""
-    changed = [each for each in room.occupants.values() if isShown(room.settings, each.role) is not each.shown]
-    for occupant in changed:
+    for occupant in wronglyShown(room):
         yield len(room.sessions) + RENDERING
         isIn = room.occupants.get(occupant.nick) is occupant
         if isIn and isShown(room.settings, occupant.role) is not occupant.shown:

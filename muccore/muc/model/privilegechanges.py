@@ -288,6 +288,17 @@ def carryOut(
     return None
 
 
+def announceSoon(room: Room, announcements: Steps, size: int) -> None:
+    """
+    Announce something to all. Who has caused it pays at once for what is told later.
+
+    @param size: about how many bytes that takes.
+    """
+    before = room.audience.sent
+    if room.pacedSlices.run(announcements) is not None:
+        room.audience.sent = before + size
+
+
 class Application:
     """
     A committed plan that is being carried out.
@@ -391,7 +402,13 @@ class Application:
 
     def announce(self) -> None:
         """Announce the other changes."""
-        self._room.pacedSlices.run(self.announcements())
+        announceSoon(self._room, self.announcements(), self.announcedSize())
+
+    def announcedSize(self) -> int:
+        """About how many bytes L{announcements} send to all."""
+        reasons = [*self._change.reasons.values(), *(reason for _, _, reason in self._change.roles)]
+        longest = max((len(reason or "") for reason in reasons), default=0)
+        return presencebroadcast.announcedSize(self._room, len(self.removed), self.changed, longest)
 
     def announcements(self) -> Steps:
         """Tell all others."""

@@ -102,10 +102,11 @@ class RoomHandler(Handler):
 
     def charging(self, room: Room, sender: str, act: Callable[[], _T]) -> _T:
         """Do what somebody's stanza has caused, and charge them for what the room sends meanwhile."""
-        room.audience.sent = 0
+        before, room.audience.sent = room.audience.sent, 0
         result = act()
         if room.audience.sent > NOTABLE:
             self.charge(room, sender, 2 * PATIENCE)
+        room.audience.sent += before
         return result
 
     def charge(self, room: Room, sender: str, longest: float) -> None:
@@ -202,7 +203,8 @@ class RoomHandler(Handler):
 
         def applied(announceRest: Announce) -> Outcome:
             self.reply(iq)
-            announceRest()
+            # This may be in a later turn.
+            self.charging(room, iq.attributes["from"], announceRest)
             return ANSWERED
 
         def announce() -> Outcome | Deferred[Outcome]:

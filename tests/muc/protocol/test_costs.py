@@ -11,12 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.interfaces.handlers import AddressType
 from muccore.muc.model.costs import CostRates
 from muccore.muc.protocol.base import PATIENCE
+from muccore.net import slices
 from muccore.routing.component import Component
 from muccore.routing.handler import Handler
 from muccore.testing.doubles import WRITES, DelayedRoomStore
 from muccore.testing.inmemory import Client, InMemoryServer, parseStanza
 from muccore.xmpp import ns
 from tests.muc.muchelpers import ROOM, X
+from tests.turns import turn
 
 SIZE = 2000
 MESSAGE = f"<message type='groupchat' to='{ROOM}'><body>{'x' * SIZE}</body></message>"
@@ -178,6 +180,32 @@ class CostTests(SynchronousTestCase):
         self.forget()
         self.clients[0].sends(MESSAGE)
         self.assertEqual(self.conditions(self.clients[0]), [])
+
+    def test_later(self) -> None:
+        """What a change announces in later turns is paid for with it, however much waits already."""
+        self.patch(slices, "SLICE", 50)
+        owner = self.clients[0]
+        field = "<field var='muc#roomconfig_moderatedroom'><value>%d</value></field>"
+        form = f"<x xmlns='{ns.DATA}' type='submit'>{field}</x>"
+        admin = f"<query xmlns='{ns.MUC_ADMIN}'><item jid='localhost' affiliation='%s'/></query>"
+        for payload in (
+            admin % "member",
+            admin % "none",
+            f"<query xmlns='{ns.MUC_OWNER}'>{form}</query>" % 1,
+            admin % "member",
+            admin % "none",
+            f"<query xmlns='{ns.MUC_OWNER}'>{form}</query>" % 0,
+        ):
+            owner.sends(f"<iq type='set' id='a' to='{ROOM}'>{payload}</iq>")
+            rooms = self.server.muc.rooms
+            while rooms.slices.isBusy:
+                turn(self.server.clock)
+            if "moderatedroom'><value>1" not in payload:
+                self.assertTrue(rooms.pacedSlices.isBusy)
+                self.assertGreater(sum(sent for sent, _ in owner.charged), 19 * 20 * 250, payload)
+            owner.charged.clear()
+        for client in self.clients[1:]:
+            self.assertEqual(client.charged, [])
 
     def test_returning(self) -> None:
         """A debt is that of the account: a new session has it, too."""
