@@ -78,6 +78,12 @@ class C2SSection:
         'detects a man in the middle. Use "no" if a proxy in front of muccore terminates TLS, or if clients offer '
         "it and fail.",
     )
+    stallTimeout: float = _option(
+        Duration("1 s", "24 h"),
+        "5 min",
+        "A client for which something waits, and that has taken nothing of it for this time, is disconnected. It may "
+        "resume its session.",
+    )
     closeTimeout: float = _option(
         Duration("1 s", "5 min"),
         "10 s",
@@ -144,5 +150,13 @@ class TransportSection:
         "measuring the difference.",
     )
     outboxLimit: int = _option(
-        Size("16 KiB", "1 GiB"), "4 MiB", "Unsent data above which a client that does not read is disconnected."
+        Size("16 KiB", "1 GiB"),
+        "4 MiB",
+        "Unsent data above which a client is disconnected, since it reads more slowly than others send. What it has "
+        "asked for itself does not count: occupants and history of a room that it enters, pages of an archive.",
+    )
+    outboxesLimit: int = _option(
+        Size("1 MiB", "1024 GiB"),
+        "512 MiB",
+        "Unsent data of all clients together, above which the client with the most is disconnected.",
     )

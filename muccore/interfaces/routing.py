@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -25,6 +26,14 @@ class IRoute(Interface):
 
         @param stanza: rendered once for all its recipients.
         @param to: the C{to} attribute for this one, from L{muccore.xmpp.rendering.toAttribute}.
+        """
+
+    def deliverAll(stanzas: Sequence[Rendered], to: bytes) -> None:
+        """
+        Deliver several stanzas that were asked for, in order, as L{deliver}. A client gets them as it reads them,
+        however much it is.
+
+        @param stanzas: not to be changed from now on.
         """
 
 

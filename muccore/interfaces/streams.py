@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -19,6 +19,9 @@ class IStream(Interface):
 
     def send(stanza: Rendered, to: bytes) -> None:
         """Send one stanza; C{to} is that of L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}."""
+
+    def sendAll(stanzas: Sequence[Rendered], to: bytes) -> None:
+        """Send several stanzas; see L{IRoute.deliverAll<muccore.interfaces.IRoute.deliverAll>}."""
 
     def sendNonza(element: bytes) -> None:
         """Send a rendered element that is no stanza (XEP-0360); the prefix C{stream} is the stream namespace."""

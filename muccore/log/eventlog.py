@@ -185,6 +185,11 @@ OUTBOX_OVERFLOW: Final = EventKind(
     "outbox-overflow from {address}: more than {limit} bytes unread",
     "A client did not read what it was sent (`[transport] outbox_limit`), and was disconnected.",
 )
+OUTBOXES_OVERFLOW: Final = EventKind(
+    "outboxes-overflow from {address}: more than {limit} bytes unread by all",
+    "All clients together did not read what they were sent (`[transport] outboxes_limit`); the one with the most was "
+    "disconnected.",
+)
 COMPONENT_CONNECTED: Final = EventKind(
     "component-connected from {address}: {component}", "A component has connected and given the right secret."
 )

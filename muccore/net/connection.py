@@ -20,8 +20,8 @@ already), C{_appSendBuffer} (what was written before the end of the handshake) a
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from typing import Any, ClassVar, Final, cast
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Final, Literal, cast
 
 from twisted.internet import main, tcp
 from twisted.internet.abstract import FileDescriptor
@@ -32,8 +32,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from muccore.log.eventlog import OUTBOX_OVERFLOW
+from muccore.log.eventlog import OUTBOX_OVERFLOW, OUTBOXES_OVERFLOW
 from muccore.net.flush import FlushScheduler
+from muccore.net.outbox import Outboxes
 from muccore.net.tlslayer import TLSLayer
 
 OUTBOX_LIMIT: Final = 4 * 1024 * 1024
@@ -94,13 +95,17 @@ class BoundedConnection(tcp.Server):
 
     @cvar flusher: flushes it; also the clock of its timers.
     @cvar outboxLimit: limit for the bytes not yet taken by the kernel, under TLS as encrypted; above it the connection
-        is aborted.
+        is ended by its protocol if that is an L{OutboxOwner<muccore.net.outbox.OutboxOwner>}, and aborted otherwise.
     @cvar closeTimeout: seconds from L{loseConnection} until the connection is aborted.
+    @cvar outboxes: the bound for all connections together.
+    @ivar progress: bytes that the kernel has taken of what had to wait.
     """
 
     flusher: ClassVar[FlushScheduler]
     outboxLimit: ClassVar[int] = OUTBOX_LIMIT
     closeTimeout: ClassVar[float] = CLOSE_TIMEOUT
+    outboxes: ClassVar[Outboxes] = Outboxes()
+    progress = 0
 
     countEncrypted: Callable[[int], object] | None = None
     """
@@ -115,6 +120,8 @@ class BoundedConnection(tcp.Server):
 
     _aborting: bool
     _closing: IDelayedCall | None = None
+    _filled = False
+    _exceeded = False
 
     def __init__(self, sock: socket.socket, *args: Any) -> None:
         super().__init__(sock, *args)
@@ -136,11 +143,36 @@ class BoundedConnection(tcp.Server):
         for data in iovec:
             self.write(data)
 
+    def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
+        """
+        Send much, of C{size} bytes, after what was written before. It is dropped if the connection is closed before it
+        is sent.
+
+        @param pieces: each is sent whole or not at all.
+        """
+        for piece in pieces:
+            self.write(piece)
+
     def encrypt(self) -> None:
         """Encrypt what was written since the last flush. Called by the L{FlushScheduler} under TLS."""
 
     def flush(self) -> None:
         """Send what was written since the last flush. Called by the L{FlushScheduler}."""
+
+    def flushAll(self) -> None:
+        """Send or buffer everything that was written: what follows is sent otherwise, or not at all."""
+        self.flush()
+
+    def isWaiting(self) -> bool:
+        """Whether something waits until the other side reads."""
+        return self._buffered() > 0
+
+    def writeSomeData(self, data: bytes) -> Any:
+        """@see: L{tcp.Connection.writeSomeData}"""
+        taken = super().writeSomeData(data)
+        if isinstance(taken, int):
+            self.progress += taken
+        return taken
 
     def writeCiphertext(self, data: bytes) -> None:
         """Take bytes from the TLS layer."""
@@ -168,7 +200,7 @@ class BoundedConnection(tcp.Server):
         """
         if self.TLS:
             raise RuntimeError("TLS has been started already")
-        self.flush()
+        self.flushAll()
         if not self.connected or self._closing is not None or self._aborting:
             return
         producer, streaming = self.producer, self.streamingProducer
@@ -327,10 +359,43 @@ class BoundedConnection(tcp.Server):
             self._overflow()
 
     def _overflow(self) -> None:
-        if self._aborting:
+        if not self._aborting and not self._exceeded:
+            OUTBOX_OVERFLOW.log(str(self.hostname), limit=self.outboxLimit)
+            text = f"left more than {self.outboxLimit} bytes unread"
+            self._endForOutbox("policy-violation", text)
+
+    def endForAll(self, limit: int) -> None:
+        """See L{Waiting<muccore.net.outbox.Waiting>}."""
+        if not self._aborting and not self._exceeded:
+            OUTBOXES_OVERFLOW.log(str(self.hostname), limit=limit)
+            self._endForOutbox("resource-constraint", "too much waits for all clients together, and most for this one")
+
+    def dropOutbox(self) -> None:
+        """Drop what waits, up to the end of what is being sent: what is written next is the next to arrive."""
+
+    def _endForOutbox(self, condition: str, text: str) -> None:
+        """Drop what waits, and end the connection by its protocol in a later turn: this may be inside a write."""
+        if not self._opportunistic or self._owner("outboxExceeded") is None:
+            self._disconnect(ConnectionAborted(text))
             return
-        OUTBOX_OVERFLOW.log(str(self.hostname), limit=self.outboxLimit)
-        self._disconnect(ConnectionAborted(f"left more than {self.outboxLimit} bytes unread"))
+        self._setExceeded(True)
+        self.dropOutbox()
+        self.flusher.callSoon(self._tellExceeded, condition, text)
+
+    def _setExceeded(self, exceeded: bool) -> None:
+        """Let writes be dropped, or not any more."""
+        self._exceeded = exceeded
+
+    def _tellExceeded(self, condition: str, text: str) -> None:
+        self._setExceeded(False)
+        tell = self._owner("outboxExceeded")
+        if tell is not None and self.connected and self._closing is None and not self._aborting:
+            tell(condition, text)
+
+    def _owner(self, method: Literal["outboxFilled", "outboxDrained", "outboxExceeded"]) -> Any:
+        """A method of L{OutboxOwner} of the protocol, or C{None}."""
+        protocol: Any = self.protocol
+        return getattr(protocol.wrappedProtocol if self.TLS else protocol, method, None)
 
     def _release(self) -> None:
         """Drop everything buffered."""

@@ -5,10 +5,10 @@ Opportunistic writes: C{write} reaches the socket in the reactor turn in which i
 the poller, if the kernel takes it.
 
 Theory of operation. L{OpportunisticConnection.write} appends to an outbox and schedules the connection with its
-L{FlushScheduler}. At the end of the turn the outbox is joined and passed to the kernel with one C{send}. What the
-kernel does not take goes to Twisted's buffer and is sent by the poller; until that buffer is empty, all later writes
-go behind it. Under TLS the joined outbox goes to the TLS layer as one write, and the output of the TLS layer is
-collected, joined and sent in the same way.
+L{FlushScheduler}. At the end of the turn the outbox is joined and passed to the kernel with one C{send}; more than
+L{PIECE} is passed piece by piece. What the kernel does not take of a piece goes to Twisted's buffer and is sent by the
+poller; until that buffer is empty, all else stays in the outbox, in parts (L{muccore.net.outbox}). Under TLS a piece
+goes to the TLS layer as one write, and the output of the TLS layer is collected, joined and sent in the same way.
 
 Errors of C{send} are left to the reactor to find, so that C{connectionLost} never runs inside a write: there it would
 start a broadcast inside another.
@@ -20,7 +20,8 @@ of their own, which delays small writes by a turn.
 from __future__ import annotations
 
 import socket
-from typing import Any, Final, cast
+from collections.abc import Iterator
+from typing import Any, Final, Literal, cast
 
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
@@ -28,6 +29,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from muccore.net.connection import CLOSE_TIMEOUT, OUTBOX_LIMIT, BoundedConnection
 from muccore.net.flush import FlushScheduler
+from muccore.net.outbox import HIGH, LOW, PIECE, Bulk, Outboxes
 from muccore.net.tlslayer import TLSLayer
 
 _CLOSED: Final = 1 << 62
@@ -38,18 +40,26 @@ class OpportunisticConnection(BoundedConnection):
     """
     An accepted connection whose writes are sent in the reactor turn in which they were made.
 
-    @ivar _outbox: what was written in this turn, under TLS not yet encrypted. The connection is scheduled for flushing
-        exactly while this or C{_encrypted} is not empty.
-    @ivar _size: bytes in the outbox, plus those buffered at the last flush; from L{_CLOSED} on nothing may be written.
-    @ivar _threshold: the size above which a write flushes at once: the limit, or with a producer its pause mark.
+    @ivar _outbox: what waits, under TLS not yet encrypted. While it, or C{_encrypted}, is not empty, the connection is
+        scheduled for flushing, or the poller has to send what is buffered first.
+    @ivar _size: bytes in the outbox but those of L{Bulk}, plus C{_held}; from L{_CLOSED} on nothing may be written.
+    @ivar _held: the bytes buffered by Twisted when it was looked at last.
+    @ivar _bulk: the number of L{Bulk} in the outbox.
+    @ivar _slow: whether a flush has more to do than to join and send all: there is bulk, or C{_held}.
+    @ivar _exempt: whether what is held does not count for the limit, since some of it is bulk.
+    @ivar _threshold: the size above which a write flushes at once: L{HIGH}, or with a producer its pause mark.
     @ivar _encrypted: output of the TLS layer in this turn.
     """
 
     _opportunistic = True
-    _threshold: int = OUTBOX_LIMIT
+    _threshold: int = HIGH
+    _held = 0
+    _bulk = 0
+    _slow = False
+    _exempt = False
 
     def __init__(self, sock: socket.socket, *args: Any) -> None:
-        self._outbox: list[bytes] = []
+        self._outbox: list[bytes | Bulk] = []
         self._encrypted: list[bytes] = []
         self._size = 0
         super().__init__(sock, *args)
@@ -67,24 +77,138 @@ class OpportunisticConnection(BoundedConnection):
             self.flusher.schedule(self)
         outbox.append(data)
 
-    def _writeSlowly(self, data: bytes) -> None:
+    def writeParts(self, head: bytes, to: bytes, tail: bytes) -> None:
+        """See L{BoundedConnection.writeParts}: they are not joined before they are sent."""
+        size = self._size = self._size + len(head) + len(to) + len(tail)
+        if size > self._threshold:
+            self._writeSlowly(head, to, tail)
+            return
+        outbox = self._outbox
+        if not outbox:
+            self.flusher.schedule(self)
+        outbox += head, to, tail
+
+    def _writeSlowly(self, *parts: bytes) -> None:
         """Write above the threshold: flush, since the kernel may take enough to stay below the limit."""
         if self._size >= _CLOSED:
             return
-        self._outbox.append(data)
-        self.flush()
+        if self._exceeded:
+            self._size -= sum(map(len, parts))
+            return
+        self._outbox += parts
+        if self.producer is not None or not self._slow:
+            self._flushSlowly()
+        else:
+            self._account()
         if self.producer is not None and not self.streamingProducer and self.connected:
             # Only the poller asks a pull producer for more.
             self.startWriting()
 
+    def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
+        """See L{BoundedConnection.writeBulk}: it is made as the kernel takes it."""
+        if self._size >= _CLOSED or self._exceeded:
+            return
+        if not self._outbox:
+            self.flusher.schedule(self)
+        self._outbox.append(Bulk(pieces, size))
+        self._bulk += 1
+        self._slow = True
+        if self._size + size > self._threshold:
+            self._flushSlowly()
+
+    # Flushing
+
     def encrypt(self) -> None:
         """@see: L{Flushable.encrypt<muccore.net.flush.Flushable.encrypt>}"""
         outbox = self._outbox
-        if not outbox:
+        if outbox and not self._slow:
+            data = b"".join(cast("list[bytes]", outbox))
+            outbox.clear()
+            self._size = 0
+            if data:
+                self._encryptAll(data)
+
+    def flush(self) -> None:
+        """Send what was written since the last flush, under TLS encrypted, with one C{send}."""
+        outbox = self._outbox
+        if outbox and self._slow:
+            self._flushSlowly()
+        elif self.TLS:
+            self.encrypt()
+        elif outbox:
+            data = b"".join(cast("list[bytes]", outbox))
+            outbox.clear()
+            self._size = 0
+            # As _send, without a call for each connection.
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                sent = 0
+            if sent != len(data):
+                self.progress += sent
+                FileDescriptor.write(self, data[sent:])
+                self._account()
             return
-        data = b"".join(outbox)
-        outbox.clear()
-        self._size = 0
+        if self._encrypted:
+            self._sendEncrypted()
+            if self.dataBuffer or self._tempDataLen:
+                self._account()
+
+    def _flushSlowly(self) -> None:
+        """Send piece by piece, until the kernel takes no more. A producer is paused by what is buffered: send all."""
+        outbox = self._outbox
+        while outbox and (self.producer is not None or not self._isBuffered()) and self.connected:
+            self._pass(self._take(PIECE))
+        self._account()
+
+    def flushAll(self) -> None:
+        """See L{BoundedConnection.flushAll}; bulk of which nothing is sent yet is dropped."""
+        self.flush()
+        outbox = self._outbox
+        if outbox:
+            data = b"".join(part for part in outbox if isinstance(part, bytes))
+            outbox.clear()
+            self._size, self._bulk = self._held, 0
+            self._pass(data)
+            self._account()
+
+    def _take(self, limit: int) -> bytes:
+        """Take parts out of the outbox, until they have as many bytes as C{limit}."""
+        outbox = self._outbox
+        taken: list[bytes] = []
+        size = used = 0
+        self._exempt = False
+        for part in outbox:
+            if size >= limit:
+                break
+            if isinstance(part, Bulk):
+                self._exempt = True
+                data = part.take(limit - size)
+                taken.append(data)
+                size += len(data)
+                if size >= limit:
+                    # It may have more.
+                    break
+                self._bulk -= 1
+            else:
+                taken.append(part)
+                size += len(part)
+                self._size -= len(part)
+            used += 1
+        del outbox[:used]
+        return b"".join(taken)
+
+    def _pass(self, data: bytes) -> None:
+        if not data:
+            # Bulk has ended. An empty record of TLS would look like the end of the connection.
+            return
+        if self.TLS:
+            self._encryptAll(data)
+            self._sendEncrypted()
+        else:
+            self._send(data)
+
+    def _encryptAll(self, data: bytes) -> None:
         layer = cast(TLSLayer, self.protocol)
         records = layer.encrypt(data)
         # Even if it is empty: it keeps writeCiphertext from scheduling this connection again.
@@ -94,20 +218,11 @@ class OpportunisticConnection(BoundedConnection):
             if layer._appSendBuffer:
                 self._checkWaiting()
 
-    def flush(self) -> None:
-        """Send what was written since the last flush, under TLS encrypted, with one C{send}."""
-        if self.TLS:
-            self.encrypt()
-            written = self._encrypted
-        else:
-            written = self._outbox
-            if written:
-                self._size = 0
-        if written:
-            data = b"".join(written)
-            written.clear()
-            if data:
-                self._send(data)
+    def _sendEncrypted(self) -> None:
+        data = b"".join(self._encrypted)
+        self._encrypted.clear()
+        if data:
+            self._send(data)
 
     def _send(self, data: bytes) -> None:
         if self.dataBuffer or self._tempDataLen:
@@ -120,8 +235,61 @@ class OpportunisticConnection(BoundedConnection):
                 sent = 0
             if sent == len(data):
                 return
+            self.progress += sent
             FileDescriptor.write(self, data[sent:])
-        self._size += self._buffered()
+
+    def startWriting(self) -> None:
+        """@see: L{BoundedConnection.startWriting}; the limit is applied elsewhere."""
+        if self._aborting:
+            self._release()
+        else:
+            FileDescriptor.startWriting(self)
+
+    def doWrite(self) -> Any:
+        """@see: L{FileDescriptor.doWrite}; then go on with the outbox."""
+        result = FileDescriptor.doWrite(self)
+        if result is None and self.connected and not self._isBuffered() and (self._outbox or self._held):
+            self._flushSlowly()
+        return result
+
+    # Accounting
+
+    def _isBuffered(self) -> bool:
+        return bool(self.dataBuffer or self._tempDataLen)
+
+    def isWaiting(self) -> bool:
+        """See L{BoundedConnection.isWaiting}."""
+        return bool(self._outbox or self.dataBuffer or self._tempDataLen)
+
+    def _tellOwner(self, method: Literal["outboxFilled", "outboxDrained"]) -> None:
+        tell = self._owner(method)
+        if tell is not None:
+            tell()
+
+    def _account(self) -> None:
+        """Update the size, and do what follows from it."""
+        if self._size >= _CLOSED or self._aborting:
+            return
+        held = self._buffered()
+        size = self._size = self._size - self._held + held
+        self._held = held
+        self._slow = bool(held or self._bulk)
+        if not held:
+            self._exempt = False
+        if size - (held if self._exempt else 0) > self.outboxLimit:
+            self._overflow()
+            return
+        waiting = size
+        if self._bulk:
+            waiting += sum(part.size for part in self._outbox if isinstance(part, Bulk))
+        if self._filled:
+            if waiting < LOW:
+                self._filled = False
+                self._tellOwner("outboxDrained")
+        elif waiting > HIGH:
+            self._filled = True
+            self._tellOwner("outboxFilled")
+        self.outboxes.report(self, size)
 
     def writeCiphertext(self, data: bytes) -> None:
         """Take bytes from the TLS layer."""
@@ -135,28 +303,49 @@ class OpportunisticConnection(BoundedConnection):
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """@see: L{FileDescriptor.registerProducer}"""
-        self._threshold = min(self.bufferSize, self.outboxLimit) if streaming else -1
+        self._threshold = min(self.bufferSize, HIGH) if streaming else -1
         super().registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """@see: L{FileDescriptor.unregisterProducer}"""
-        self._threshold = self.outboxLimit
+        vars(self).pop("_threshold", None)
         super().unregisterProducer()
 
     # Ending
 
     def loseWriteConnection(self) -> None:
         """@see: L{FileDescriptor.loseWriteConnection}"""
-        self.flush()
+        self.flushAll()
         FileDescriptor.loseWriteConnection(self)
 
     def _startClosing(self) -> None:
-        self.flush()
-        self._size = _CLOSED
+        self.flushAll()
+        self._close()
         super()._startClosing()
 
-    def _release(self) -> None:
+    def _close(self) -> None:
+        """Let nothing more be written, nor counted."""
         self._size = _CLOSED
+        self._held = self._bulk = 0
+        self.outboxes.report(self, 0)
+
+    def _setExceeded(self, exceeded: bool) -> None:
+        super()._setExceeded(exceeded)
+        if exceeded:
+            self._threshold = -1
+        else:
+            vars(self).pop("_threshold", None)
+
+    def dropOutbox(self) -> None:
+        """@see: L{BoundedConnection.dropOutbox}"""
+        if self._size < _CLOSED:
+            self._outbox.clear()
+            self._size, self._bulk = self._held, 0
+            self._slow = bool(self._held)
+            self.outboxes.report(self, self._size)
+
+    def _release(self) -> None:
+        self._close()
         self._outbox.clear()
         self._encrypted.clear()
         super()._release()
@@ -167,11 +356,13 @@ def transportClass(
     opportunistic: bool = True,
     outboxLimit: int = OUTBOX_LIMIT,
     closeTimeout: float = CLOSE_TIMEOUT,
+    outboxes: Outboxes | None = None,
 ) -> type[BoundedConnection]:
     """
     Create a transport class with these settings, which then need no memory per connection.
 
     @param opportunistic: C{False} to send everything through the poller.
+    @param outboxes: bounds the outboxes of all connections of several classes together; C{None}: of this one only.
     """
     base = OpportunisticConnection if opportunistic else BoundedConnection
     settings = {
@@ -179,7 +370,8 @@ def transportClass(
         "flusher": flusher,
         "outboxLimit": outboxLimit,
         "closeTimeout": closeTimeout,
-        "_threshold": outboxLimit,
+        "outboxes": outboxes or Outboxes(),
+        "_threshold": min(HIGH, outboxLimit),
     }
     return type(base.__name__, (base,), settings)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -79,6 +80,13 @@ class Component:
             self._away.deliver(stanza, to)
         else:
             self.stream.send(stanza, to)
+
+    def deliverAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IRoute.deliverAll<muccore.interfaces.IRoute.deliverAll>}."""
+        if self.stream is None:
+            self._away.deliverAll(stanzas, to)
+        else:
+            self.stream.sendAll(stanzas, to)
 
     def routeWithin(self, jid: JID) -> IRoute:
         """See L{IComponent.routeWithin<muccore.interfaces.IDestination.routeWithin>}."""

@@ -182,6 +182,11 @@ class Domain:
             self._delivered = True
             self.clock.callLater(0, self._dispatchPending)
 
+    def deliverAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IRoute.deliverAll<muccore.interfaces.IRoute.deliverAll>}."""
+        for stanza in stanzas:
+            self.deliver(stanza, to)
+
     def _dispatchPending(self) -> None:
         self._delivered = False
         self._dispatching = True

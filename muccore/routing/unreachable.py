@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -46,6 +48,11 @@ class Unreachable:
         if not self._pending:
             self._clock.callLater(0, self._returnPending)
         self._pending.append((stanza, to))
+
+    def deliverAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IRoute.deliverAll<muccore.interfaces.IRoute.deliverAll>}."""
+        for stanza in stanzas:
+            self.deliver(stanza, to)
 
     def _returnPending(self) -> None:
         pending, self._pending = self._pending, []

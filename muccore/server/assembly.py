@@ -14,6 +14,7 @@ from muccore.config.schema import Settings
 from muccore.log.logger import Logger
 from muccore.net.flush import FlushScheduler
 from muccore.net.limits import Networks
+from muccore.net.outbox import Outboxes
 from muccore.net.tls import ServerTLS
 from muccore.routing.router import Router
 from muccore.server import preflight, website
@@ -43,6 +44,7 @@ class ServerComponents:
     @ivar webSocket: makes those over WebSocket.
     @ivar site: the HTTP site.
     @ivar external: the external components.
+    @ivar outboxes: the bound for the outboxes of all connections.
     @ivar factories: the protocol factories by section and option of their endpoints.
     """
 
@@ -64,6 +66,7 @@ class ServerComponents:
             for domain in host.domains:
                 self.router.addDomain(domain)
         self._settings = settings
+        self.outboxes = Outboxes(settings.transport.outboxesLimit)
         features = self._makeFeatures(settings.c2s.tls)
         self.streams = C2SFactory(self.flusher, features, streamSettings(settings))
         self.webSocket = WebSocketFactory(self.streams, features, True)
@@ -196,4 +199,5 @@ def streamSettings(settings: Settings) -> StreamSettings:
         connections=limits.connections,
         connectionsPerAddress=limits.connectionsPerAddress,
         exempt=Networks(str(network) for network in limits.exempt),
+        stallTimeout=c2s.stallTimeout,
     )

@@ -152,7 +152,8 @@ class MUCCoreService(Service):
         components = self.components
         assert components is not None
         opportunistic, limit = settings.transport.opportunisticWrites, settings.transport.outboxLimit
-        cls = transport.transportClass(components.flusher, opportunistic, limit, settings.c2s.closeTimeout)
+        outboxes = components.outboxes
+        cls = transport.transportClass(components.flusher, opportunistic, limit, settings.c2s.closeTimeout, outboxes)
         transport.installOnPort(port, cls)
 
     def _checkCertificates(self) -> None:

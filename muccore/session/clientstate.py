@@ -9,6 +9,7 @@ Everything else is sent at once, with all that was held before it, so that nothi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from muccore.xmpp import ns
@@ -34,6 +35,9 @@ class Out(Protocol):
 
     def send(self, stanza: Rendered, to: bytes) -> None:
         """See L{IStream.send<muccore.interfaces.IStream.send>}."""
+
+    def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IStream.sendAll<muccore.interfaces.IStream.sendAll>}."""
 
 
 class HeldStanzas:
@@ -64,6 +68,11 @@ class HeldStanzas:
         self._size += len(stanza.tail)
         if len(self._held) > COUNT_LIMIT or self._size > SIZE_LIMIT:
             self.flush()
+
+    def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """Send several stanzas that were asked for; see L{Out.sendAll}. They are not held."""
+        self.flush()
+        self.out.sendAll(stanzas, to)
 
     def flush(self) -> None:
         """Send what is held."""

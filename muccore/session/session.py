@@ -12,6 +12,7 @@ for a time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
@@ -78,6 +79,12 @@ class Session:
         out = self._out
         if out is not None:
             out.send(stanza, to)
+
+    def deliverAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IRoute.deliverAll<muccore.interfaces.IRoute.deliverAll>}. After the end it does nothing."""
+        out = self._out
+        if out is not None:
+            out.sendAll(stanzas, to)
 
     def stanzaReceived(self, element: Element) -> None:
         """

@@ -11,7 +11,7 @@ until another one is attached. The nonzas are in L{muccore.stream.streammanageme
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -125,6 +125,24 @@ class StreamManagement:
         else:
             now = self._now()
             queue.append((number, stanza, to, (now, now)))
+        if len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
+            self._exceeded()
+
+    def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """Send several stanzas, or keep them for the next stream; see L{IStream.sendAll}."""
+        stream, queue, settings = self._stream, self._queue, self._settings
+        if stream is None:
+            for stanza in stanzas:
+                self.send(stanza, to)
+            return
+        for number, stanza in enumerate(stanzas, self._sent + 1):
+            self._size += len(stanza.tail)
+            stanza.parsed = None
+            queue.append((number, stanza, to, None))
+        self._sent += len(stanzas)
+        stream.sendAll(stanzas, to)
+        if not self._requested and len(queue) >= REQUEST_AFTER:
+            self._request(stream)
         if len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
             self._exceeded()
 

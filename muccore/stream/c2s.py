@@ -29,6 +29,7 @@ from muccore.stream.features import Nonza, StreamFeatures
 from muccore.stream.flowcontrol import THROTTLE_LOG_INTERVAL, FlowControl
 from muccore.stream.framing import TCPFraming
 from muccore.stream.negotiation import Negotiation
+from muccore.stream.outboxwatch import OutboxWatch
 from muccore.stream.parser.events import Event
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -64,6 +65,7 @@ class StreamSettings:
     @ivar connections: streams in all; 0 for no limit.
     @ivar connectionsPerAddress: streams from one address; 0 for no limit.
     @ivar exempt: networks without C{rate}, C{addressRate} and C{connectionsPerAddress}.
+    @ivar stallTimeout: without progress of what waits to be read.
     """
 
     stanzaSize: int
@@ -82,6 +84,7 @@ class StreamSettings:
     connections: int
     connectionsPerAddress: int
     exempt: Networks
+    stallTimeout: float
 
 
 def _ticks(seconds: float) -> int:
@@ -89,7 +92,7 @@ def _ticks(seconds: float) -> int:
 
 
 @implementer(IStream)
-class C2SStream(TCPFraming, FlowControl, Protocol):
+class C2SStream(TCPFraming, OutboxWatch, Protocol):
     """
     The stream of one client.
 
@@ -99,9 +102,9 @@ class C2SStream(TCPFraming, FlowControl, Protocol):
 
     # Protocol has no slots, but its dictionary is created only when another attribute is set.
     __slots__ = (
-        "_boundAt", "_ended", "_error", "_events", "_held", "_heldUntil", "_host", "_lastKeepalive", "_lastReceived",
-        "_negotiation", "_nonzas", "_parser", "_parsingPaused", "_rate", "_throttledUntil", "connected", "due",
-        "factory", "session", "transport", "write",
+        "_boundAt", "_congested", "_ended", "_error", "_events", "_held", "_heldUntil", "_host", "_lastKeepalive",
+        "_lastReceived", "_negotiation", "_nonzas", "_parser", "_parsingPaused", "_progress", "_rate", "_stalledSince",
+        "_throttledUntil", "connected", "due", "factory", "session", "transport", "write",
     )  # fmt: skip
 
     endEvent: ClassVar[EventKind] = LOGOUT
@@ -125,10 +128,11 @@ class C2SStream(TCPFraming, FlowControl, Protocol):
         self._ended = False
         self._error: Phrase | None = None
         self._throttledUntil = -THROTTLE_LOG_INTERVAL
-        self._parsingPaused = False
+        self._parsingPaused = self._congested = False
         self._held: list[FlowControl] | None = None
         self._heldUntil = 0.0
         self._events: Iterator[Event] | None = None
+        self._progress, self._stalledSince = -1, 0
         self._rate = factory.rateFor(host)
         self._parser = self.makeParser(settings)
         self._negotiation: Negotiation | None = self.negotiate(features or factory.features, direct)
@@ -303,7 +307,7 @@ class C2SStream(TCPFraming, FlowControl, Protocol):
             self._finish(StreamError("connection-timeout", "The log-in took too long."))
             return 0
         idle, keepalive = _ticks(settings.idleTimeout), _ticks(settings.keepalive)
-        if self._held is not None:
+        if self.isHeld:
             # It is not read.
             self._lastReceived = tick
         silence = tick - self._lastReceived
@@ -311,12 +315,15 @@ class C2SStream(TCPFraming, FlowControl, Protocol):
             self._finish(StreamError("connection-timeout", "No data was received for too long."), final=False)
             return 0
         management = self.session.management
-        # A client that is held may have answered.
-        waits = management is not None and self._held is None
+        # A client that is not read may have answered.
+        waits = management is not None and not self.isHeld
         if waits and not management.checkAcknowledgements(tick, silence):
             self._finish(StreamError("connection-timeout", "No acknowledgement was received."), final=False)
             return 0
-        again = PARSER_IDLE
+        stalled = self.checkStalled(tick)
+        if not stalled:
+            return 0
+        again = min(PARSER_IDLE, stalled)
         if idle:
             again = min(again, idle - silence)
         if keepalive:

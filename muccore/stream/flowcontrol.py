@@ -10,6 +10,8 @@ order, and reading paused so that nothing piles up:
     unnoticed, and its check would delay those of others.
   - It is I{held} (L{FlowControl.hold}) until it has paid: for its input (L{InputRate}), or for what that has caused
     (L{FlowControl.charge}).
+  - Its client is I{congested}: it has much to read first (L{muccore.stream.outboxwatch}). It is then held in the same
+    way, without an end in advance.
   - The time of this reactor turn is used up, which all streams share (L{InputQueue}). It is then held until the next.
 """
 
@@ -192,6 +194,7 @@ class FlowControl:
         factory: C2SFactory
         session: ISession | None
         transport: Any
+        _congested: bool
         _ended: bool
         _events: Iterator[Event] | None
         _held: list[FlowControl] | None
@@ -208,6 +211,11 @@ class FlowControl:
         _user: Callable[[], str]
         internalError: Callable[[Failure], None]
 
+    @property
+    def isHeld(self) -> bool:
+        """Whether nothing more is handled or read for now."""
+        return self._held is not None or self._congested
+
     def dataReceived(self, data: bytes) -> None:
         """Handle what the client sends."""
         if self.session is not None:
@@ -215,7 +223,7 @@ class FlowControl:
         rate = self._rate
         if rate is not None and not rate.encrypted:
             rate.owed += len(data)
-        if self._parsingPaused or self._held is not None:
+        if self._parsingPaused or self.isHeld:
             ahead = self._parser.buffer(data)
             if ahead > PIPELINE_LIMIT and self.session is None:
                 self._finish(StreamError("policy-violation", "Too much data before the end of the log-in."))
@@ -257,11 +265,11 @@ class FlowControl:
                     rate.owed += rate.stanzaCost
                     if rate.owed >= rate.payable:
                         self._throttle(rate.pay())
-                if self._held is not None or (session is not None and seconds() > until):
+                if self.isHeld or (session is not None and seconds() > until):
                     if self._ended:
                         # What is left are control frames of WebSocket, if anything.
                         continue
-                    if self._held is None:
+                    if not self.isHeld:
                         following = next(events, None)
                         if following is None or self._ended:
                             # Nothing is left to wait: who has sent one stanza must not queue up for the next one.
@@ -302,7 +310,7 @@ class FlowControl:
         if self.session is not None:
             # A client that had to wait may have answered what it was asked meanwhile.
             self._lastReceived = self.factory.wheel.tick
-        if not self._parsingPaused:
+        if not self._parsingPaused and not self._congested:
             events, self._events = self._events, None
             self._handle(self._parser.feed(b"") if events is None else events)
         self._updateReading()
@@ -341,14 +349,14 @@ class FlowControl:
         if self._parsingPaused:
             self._parsingPaused = False
             self._updateReading()
-            if self._held is None:
+            if not self.isHeld:
                 self._handle(self._parser.feed(b""))
 
     def _updateReading(self) -> None:
         """Pause or resume reading."""
         if self._ended:
             return
-        if self._held is not None or (self._parsingPaused and self.session is not None):
+        if self.isHeld or (self._parsingPaused and self.session is not None):
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()

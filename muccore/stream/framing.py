@@ -10,7 +10,7 @@ L{TCPFraming}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from muccore.stream.parser.parser import StanzaParser
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 SPLIT_WRITE_SIZE: Final = 4096
 """Bytes of a rendered stanza above which all recipients share it, instead of a copy for each."""
+
+BULK_SIZE: Final = 1024 * 1024
+"""Bytes of a rendered stanza from which on it is an answer of the server, which waits until it is read."""
+
+SEVERAL_SIZE: Final = 16 * 1024
+"""Bytes of several stanzas above which they are made as they are read."""
+
+_PIECE: Final = 32 * 1024
+"""Bytes of these that are made at a time, about."""
 
 STREAM_CLOSE: Final = b"</stream:stream>"
 """The end tag of a stream over TCP."""
@@ -67,8 +76,26 @@ class TCPFraming:
         tail = stanza.tail
         if len(tail) <= SPLIT_WRITE_SIZE:
             self.write(stanza.head + to + tail)
-        else:
+        elif len(tail) < BULK_SIZE:
             self.transport.writeSequence((stanza.head + to, tail))
+        else:
+            self.transport.writeBulk(iter((stanza.addressed(to),)), len(tail))
+
+    def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{muccore.interfaces.IStream.sendAll}."""
+        if not stanzas:
+            return
+        head = stanzas[0].head
+        if any(stanza.head != head for stanza in stanzas):
+            for stanza in stanzas:
+                self.send(stanza, to)
+            return
+        start, tails = head + to, [stanza.tail for stanza in stanzas]
+        size = len(start) * len(tails) + sum(map(len, tails))
+        if size <= SEVERAL_SIZE:
+            self.write(start + start.join(tails))
+        else:
+            self.transport.writeBulk(_pieces(start, tails, max(1, _PIECE * len(tails) // size)), size)
 
     def sendNonza(self, element: bytes) -> None:
         """See L{muccore.interfaces.IStream.sendNonza}."""
@@ -85,3 +112,9 @@ class TCPFraming:
     def sendKeepalive(self) -> None:
         """Send what needs no answer and is not part of any stanza (RFC 6120 §4.6.1)."""
         self.write(b" ")
+
+
+def _pieces(start: bytes, tails: list[bytes], count: int) -> Iterator[bytes]:
+    """Render stanzas, C{count} in each piece."""
+    for first in range(0, len(tails), count):
+        yield start + start.join(tails[first : first + count])

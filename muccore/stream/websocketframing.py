@@ -9,11 +9,11 @@ What is rendered once for many recipients is used as it is: C{xmlns} goes where 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from muccore.net.websocket import INVALID_DATA, PING, TEXT, TOO_BIG, FrameDecoder, FrameError, frame, frameHeader
-from muccore.stream.framing import SPLIT_WRITE_SIZE
+from muccore.stream.framing import BULK_SIZE, SEVERAL_SIZE, SPLIT_WRITE_SIZE
 from muccore.stream.parser.events import CLOSED, Event, StreamOpened
 from muccore.stream.parser.parser import StanzaParser
 from muccore.xmpp import ns
@@ -179,8 +179,21 @@ class WebSocketFraming:
         header = frameHeader(TEXT, len(head) + _XMLNS_SIZE + len(to) + len(tail))
         if len(tail) <= SPLIT_WRITE_SIZE:
             self.write(b"".join((header, head, _XMLNS, to, tail)))
-        elif not self._ended:
+        elif self._ended:
+            return
+        elif len(tail) < BULK_SIZE:
             self.transport.writeSequence((b"".join((header, head, _XMLNS, to)), tail))
+        else:
+            self.transport.writeBulk(iter((b"".join((header, head, _XMLNS, to, tail)),)), len(tail))
+
+    def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{muccore.interfaces.IStream.sendAll}."""
+        frames = (_frameOf(stanza, to) for stanza in stanzas)
+        size = sum(len(stanza.tail) for stanza in stanzas)
+        if size <= SEVERAL_SIZE:
+            self.write(b"".join(frames))
+        elif not self._ended:
+            self.transport.writeBulk(frames, size)
 
     def sendNonza(self, element: bytes) -> None:
         """See L{muccore.interfaces.IStream.sendNonza}."""
@@ -196,3 +209,8 @@ class WebSocketFraming:
     def sendKeepalive(self) -> None:
         """See L{TCPFraming.sendKeepalive}: white space is forbidden (§3.8)."""
         self.write(_PING)
+
+
+def _frameOf(stanza: Rendered, to: bytes) -> bytes:
+    """A stanza for one recipient, as a message."""
+    return frame(TEXT, b"".join((stanza.head, _XMLNS, to, stanza.tail)))

@@ -87,6 +87,11 @@ class Client:
         """See L{IStream}."""
         self._received.append(stanza.addressed(to))
 
+    def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IStream.sendAll}."""
+        for stanza in stanzas:
+            self.send(stanza, to)
+
     def sendNonza(self, element: bytes) -> None:
         """See L{IStream}."""
         self._received.append(element)

@@ -101,8 +101,8 @@ history = 300
         (problem,) = problemsOf(text(transport={"oportunistic_writes": "no"}))
         self.assertTrue(
             problem.endswith(
-                "[transport] oportunistic_writes: no such key; allowed: opportunistic_writes, outbox_limit "
-                "(did you mean 'opportunistic_writes'?)"
+                "[transport] oportunistic_writes: no such key; allowed: opportunistic_writes, outbox_limit, "
+                "outboxes_limit (did you mean 'opportunistic_writes'?)"
             ),
             problem,
         )

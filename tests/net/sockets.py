@@ -317,7 +317,8 @@ class SocketTestCase(SynchronousTestCase):
 
 def waiting(transport: Any) -> int:
     """The number of bytes written to a transport and not yet sent."""
-    return sum(map(len, getattr(transport, "_outbox", ()))) + transport._buffered()
+    parts: Any = getattr(transport, "_outbox", ())
+    return sum(len(part) if isinstance(part, bytes) else part.size for part in parts) + transport._buffered()
 
 
 __all__ = ["Peer", "Producer", "Recorder", "SocketTestCase", "Spy", "reset", "serverContext", "waiting", "wrapSocket"]

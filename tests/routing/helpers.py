@@ -5,7 +5,7 @@ Helpers for tests of sessions, the router, domains and handlers: streams that re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lxml import etree
 from twisted.internet.task import Clock
@@ -69,6 +69,11 @@ class FakeStream:
         """See L{IStream.send}."""
         assert not self.closed, "written to after its end"
         self.data += stanza.addressed(to)
+
+    def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IStream.sendAll}."""
+        for stanza in stanzas:
+            self.send(stanza, to)
 
     def sendNonza(self, element: bytes) -> None:
         """See L{IStream.sendNonza}."""

@@ -63,7 +63,7 @@ class SettingsTests(SynchronousTestCase):
     def test_streams(self) -> None:
         """Every setting of streams comes from the configuration, in its own unit."""
         settings = makeSettings(
-            c2s={"login_timeout": "7 s", "idle_timeout": "2 h", "keepalive": "5 min"},
+            c2s={"login_timeout": "7 s", "idle_timeout": "2 h", "keepalive": "5 min", "stall_timeout": "70 s"},
             limits={
                 "stanza_size": "20 KiB",
                 "stanza_size_unauthenticated": "2 KiB",
@@ -85,6 +85,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(
             {name: value for name, value in vars(made).items() if name != "exempt"},
             {
+                "stallTimeout": 70,
                 "stanzaSize": 20 * 1024,
                 "stanzaSizeUnauthenticated": 2 * 1024,
                 "depth": 10,

@@ -70,6 +70,13 @@ class InactiveTests(SessionTestCase):
             found = self.received()
             self.assertEqual((len(found), found[0]), (2, "j@x/a - held"), stanza)
 
+    def test_several(self) -> None:
+        """What was asked for is sent at once, after what was held."""
+        self.presence("j@x/a", "held")
+        asked = [Rendered.of(xml(f"<presence from='{ROOM}/{n}'/>")) for n in range(2)]
+        self.romeo.session.deliverAll(asked, toAttribute(ROMEO))
+        self.assertEqual(self.received(), ["j@x/a - held", f"{ROOM}/0 -", f"{ROOM}/1 -"])
+
     def test_chatStates(self) -> None:
         """Mere chat states are held, the latest of each sender, and so are copies of them."""
         for state in ("composing", "paused"):

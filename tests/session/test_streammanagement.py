@@ -66,6 +66,27 @@ class AcknowledgementTests(Case):
         self.assertTrue(verifyObject(IStreamManagement, self.management))
         self.assertFalse(hasattr(self.management, "__dict__"))
 
+    def test_several(self) -> None:
+        """Stanzas sent at once count one by one, and are requested to be acknowledged after all of them."""
+        self.send(1)
+        several = [Rendered.of(xml(f"<message id='{number}'/>")) for number in range(2, REQUEST_AFTER + 3)]
+        self.management.sendAll(several, TO)
+        self.management.sendAll([], TO)
+        self.assertEqual(self.sent(), [*range(1, REQUEST_AFTER + 3), "r"])
+        self.management.acknowledge(5)
+        self.assertEqual(self.kept(), list(range(6, REQUEST_AFTER + 3)))
+        self.management.detach()
+        self.management.sendAll(several[:2], TO)
+        self.assertEqual(self.kept()[-2:], [2, 3])
+        self.assertEqual(self.sent(), [])
+
+    def test_tooManyAtOnce(self) -> None:
+        """Of more presence than is kept, sent at once, the oldest is forgotten."""
+        presences = [Rendered.of(xml(f"<presence id='{number}'/>")) for number in range(300)]
+        self.management.sendAll(presences, TO)
+        self.assertEqual((self.overflows, self.kept()[-1]), ([], 299))
+        self.assertLess(len(self.management), 200)
+
     def test_acknowledge(self) -> None:
         """What is acknowledged is dropped; the same counter again changes nothing."""
         self.send(1, 2, 3)

@@ -118,6 +118,9 @@ class Session:
     def deliver(self, stanza: Any, to: bytes) -> None:
         """See L{ISession}."""
 
+    def deliverAll(self, stanzas: Any, to: bytes) -> None:
+        """See L{ISession}."""
+
     def stanzaReceived(self, element: Element) -> None:
         """See L{ISession}."""
         if self.raises is not None:
@@ -209,6 +212,8 @@ class Transport:
     def __init__(self) -> None:
         self.log: list[Any] = []
         self.paused = False
+        self.waiting = False
+        self.progress = 0
         self.protocol: Any = None
 
     def write(self, data: bytes) -> None:
@@ -221,6 +226,19 @@ class Transport:
         """Record the pieces as they are."""
         for data in pieces:
             self.write(data)
+
+    def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
+        """Record the pieces."""
+        for data in pieces:
+            self.write(data)
+
+    def isWaiting(self) -> bool:
+        """Whether something waits, as a test has set it."""
+        return self.waiting
+
+    def dropOutbox(self) -> None:
+        """Record it."""
+        self.log.append("drop")
 
     @property
     def value(self) -> bytes:

@@ -250,11 +250,12 @@ class RoomArchive(RoomExtension):
 
     def _sendResults(self, room: Room, sender: JID, request: ArchiveRequest, page: ArchivePage) -> None:
         """Send the items of a page, with the real JIDs for those who may see them (XEP-0313 §6.1.2)."""
-        deliver, to = self.service.parent.routeTo(sender).deliver, toAttribute(sender.full)
         seesJIDs = _maySeeRealJIDs(room, sender)
+        results = []
         for item in reversed(page.items) if request.flipped else page.items:
             author = _author(item.author) if seesJIDs and item.author else b""
-            deliver(archivequeries.result(room.jid.bare, request, item, author), to)
+            results.append(archivequeries.result(room.jid.bare, request, item, author))
+        self.service.parent.routeTo(sender).deliverAll(results, toAttribute(sender.full))
 
 
 def checkMayRead(room: Room, sender: JID) -> None:

@@ -9,8 +9,12 @@ follows after it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from zope.interface import implementer
+
+from muccore.interfaces import IRoute
 from muccore.muc.model import presencebroadcast
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.joinrequest import JoinRequest
@@ -25,15 +29,24 @@ if TYPE_CHECKING:
     from muccore.muc.model.room import Room
 
 
+@implementer(IRoute)
 class _Backlog:
-    """What is sent to a session that does not know yet who is in the room."""
+    """
+    The route of a session that does not know yet who is in the room.
+
+    @ivar sent: what was sent to it.
+    """
 
     def __init__(self) -> None:
-        self.stanzas: list[tuple[Rendered, bytes]] = []
+        self.sent: list[tuple[Sequence[Rendered], bytes]] = []
 
     def deliver(self, stanza: Rendered, to: bytes) -> None:
         """See L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}."""
-        self.stanzas.append((stanza, to))
+        self.sent.append(((stanza,), to))
+
+    def deliverAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IRoute.deliverAll<muccore.interfaces.IRoute.deliverAll>}."""
+        self.sent.append((stanzas, to))
 
 
 def sendInitialState(room: Room, session: OccupantSession, request: JoinRequest, created: bool) -> None:
@@ -51,7 +64,7 @@ def sendInitialState(room: Room, session: OccupantSession, request: JoinRequest,
     sent = room.slices.run(_steps(room, session, request, created, backlog), len(room.sessions))
     if sent is None:
         return
-    session.deliver = backlog.deliver
+    session.setRoute(backlog)
     room.entering[session.jid] = sent
 
     def done(_: object) -> None:
@@ -62,28 +75,31 @@ def sendInitialState(room: Room, session: OccupantSession, request: JoinRequest,
 
 
 def _steps(room: Room, session: OccupantSession, request: JoinRequest, created: bool, backlog: _Backlog) -> Steps:
-    deliver, to, settings = session.deliver, session.to, room.settings
+    route, to, settings = session.route, session.to, room.settings
     renamed = request.renamed or request.nick != session.occupant.nick
     possible = ((100, settings.nonAnonymous), (170, settings.logged), (201, created), (210, renamed))
     codes = [code for code, applies in possible if applies]
     own = OccupantPresence(session.occupant, extra=room.extensions.stampEntry(room, session))
-    rest = [own.toSelf(session, codes, request.id), *room.history.select(request.history, to), _subject(room)]
-    room.audience.sent += sum([each.size for each in rest])
+    presence, history = own.toSelf(session, codes, request.id), list(room.history.select(request.history, to))
+    subject = _subject(room)
+    room.audience.sent += presence.size + sum([each.size for each in history]) + subject.size
     isIn = True
-    for cost in presencebroadcast.occupantList(room, session, deliver):
+    for cost in presencebroadcast.occupantList(room, session, route.deliverAll):
         yield cost
         isIn = room.sessions.get(session.jid) is session
         if not isIn:
             break
     if isIn:
-        yield len(rest) + RENDERING
+        yield len(history) + RENDERING
         isIn = room.sessions.get(session.jid) is session
-    for stanza in rest if isIn else ():
-        deliver(stanza, to)
-    if session.deliver == backlog.deliver:
-        session.deliver = deliver
-    for stanza, address in backlog.stanzas:
-        deliver(stanza, address)
+    if isIn:
+        route.deliver(presence, to)
+        route.deliverAll(history, to)
+        route.deliver(subject, to)
+    if session.route is backlog:
+        session.setRoute(route)
+    for stanzas, address in backlog.sent:
+        route.deliverAll(stanzas, address)
     if isIn:
         tell(room.extensions.entered, room, session, request)
 

@@ -10,14 +10,16 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from muccore.interfaces import Place
+from zope.interface import implementer
+
+from muccore.interfaces import IRoute, Place
 from muccore.muc.model import presencebroadcast
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.joinrequest import JoinRequest
-from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
+from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation, Role, roleAfterAffiliationChange
 from muccore.muc.model.rendering import presenceOf
 from muccore.xmpp.errors import StanzaError
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
     from muccore.muc.model.room import Room
 
 
+@implementer(IRoute)
 class HeldRoute:
     """
-    The route of a held session, which leads nowhere.
+    A route that leads nowhere: that of a held session, or of one that cannot be reached.
 
     @ivar missed: whether anything was sent to it: its client then does not know what has happened in the room.
     """
@@ -43,6 +46,10 @@ class HeldRoute:
     def deliver(self, stanza: Rendered, to: bytes) -> None:
         """See L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}."""
         self.missed = True
+
+    def deliverAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
+        """See L{IRoute.deliverAll<muccore.interfaces.IRoute.deliverAll>}."""
+        self.missed = self.missed or bool(stanzas)
 
 
 def hold(room: Room, places: Iterable[Place]) -> Iterator[Place | None]:
@@ -95,7 +102,7 @@ def _hold(room: Room, place: Place) -> Occupant:
     elif occupant.account.bare != jid.bare:
         raise StanzaError("conflict")
     route = HeldRoute(place.stale)
-    session = occupant.addSession(place.jid, route.deliver, place.presence)
+    session = occupant.addSession(place.jid, route, place.presence)
     session.held = route
     session.seesJIDs = room.canSeeRealJIDs(occupant)
     room.sessions[session.jid] = session
@@ -115,10 +122,10 @@ def reachableSession(occupant: Occupant) -> OccupantSession | None:
     return next((session for session in occupant.sessions.values() if session.held is None), None)
 
 
-def takeBack(session: OccupantSession, deliver: Deliver) -> None:
+def takeBack(session: OccupantSession, route: IRoute) -> None:
     """Send to a held session again."""
     session.held = None
-    session.deliver = deliver
+    session.setRoute(route)
 
 
 def replace(room: Room, held: OccupantSession, request: JoinRequest) -> OccupantSession:
@@ -131,7 +138,7 @@ def replace(room: Room, held: OccupantSession, request: JoinRequest) -> Occupant
     @return: the new session, which is held still.
     """
     occupant, seen = held.occupant, held.occupant.primary
-    session = occupant.addSession(request.jid.full, held.deliver, held.presencePayload)
+    session = occupant.addSession(request.jid.full, held.route, held.presencePayload)
     session.held, session.seesJIDs = held.held, held.seesJIDs
     room.sessions[session.jid] = session
     del occupant.sessions[held.jid], room.sessions[held.jid]

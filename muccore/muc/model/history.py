@@ -16,7 +16,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import Rendered, escapeAttribute
 
 SIZE_LIMIT: Final = 512 * 1024
-"""Bytes of history that a room keeps, well below the outbox limit of an entering client."""
+"""Bytes of history that a room keeps."""
 
 RECENT: Final = 200
 """Messages of which a room knows who wrote them, whether their content is kept or not: 300 bytes each at most."""

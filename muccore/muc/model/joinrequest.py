@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from muccore.interfaces import IRoute
 from muccore.muc.model.history import HistoryOptions
-from muccore.muc.model.occupant import Deliver
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
 
@@ -18,7 +18,7 @@ class JoinRequest:
     A request to enter a room.
 
     @ivar jid: the full JID.
-    @ivar deliver: the C{deliver} of the session's route.
+    @ivar route: the route of the session.
     @ivar payload: from L{muccore.muc.model.rendering.extractPresencePayload}.
     @ivar id: the id of the presence.
     @ivar presence: the presence that requests it.
@@ -27,7 +27,7 @@ class JoinRequest:
 
     jid: JID
     nick: str
-    deliver: Deliver
+    route: IRoute
     payload: bytes
     password: str | None = field(default=None, repr=False)
     history: HistoryOptions = field(default_factory=HistoryOptions)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from muccore.interfaces import IRoute
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.xmpp.jid import JID
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 OTHERS_SHOWN: Final = 50
 """Sessions of an occupant that presence shows besides the primary one; those of a component are not limited."""
 
-Deliver = Callable[[Rendered, bytes], None]
-"""The C{deliver} of a route (L{muccore.interfaces.IRoute})."""
-
 
 class OccupantSession:
     """
@@ -29,22 +27,28 @@ class OccupantSession:
 
     @ivar jid: its full JID.
     @ivar to: its C{to} attribute, rendered.
-    @ivar deliver: the C{deliver} of its route.
+    @ivar route: its route, or what takes its place for a time; L{setRoute} changes it.
+    @ivar deliver: the C{deliver} of that.
     @ivar presencePayload: the payload of its latest presence, rendered.
     @ivar seesJIDs: whether it may see real JIDs.
     @ivar held: where stanzas go instead while it is held (L{muccore.muc.model.heldplaces}); otherwise C{None}.
     """
 
-    __slots__ = ("deliver", "held", "jid", "occupant", "presencePayload", "seesJIDs", "to")
+    __slots__ = ("deliver", "held", "jid", "occupant", "presencePayload", "route", "seesJIDs", "to")
 
-    def __init__(self, jid: str, deliver: Deliver, occupant: Occupant, payload: bytes) -> None:
+    def __init__(self, jid: str, route: IRoute, occupant: Occupant, payload: bytes) -> None:
         self.jid = jid
         self.to = toAttribute(jid)
-        self.deliver = deliver
+        self.setRoute(route)
         self.occupant = occupant
         self.presencePayload = payload
         self.seesJIDs = False
         self.held: HeldRoute | None = None
+
+    def setRoute(self, route: IRoute) -> None:
+        """Send by another route from now on."""
+        self.route = route
+        self.deliver: Callable[[Rendered, bytes], None] = route.deliver
 
 
 class Occupant:
@@ -105,8 +109,8 @@ class Occupant:
         """The full JIDs of the sessions but the primary one, the oldest ones if they are more than L{OTHERS_SHOWN}."""
         return tuple(islice((jid for jid in self.sessions if jid != self.primary.jid), OTHERS_SHOWN))
 
-    def addSession(self, jid: str, deliver: Deliver, payload: bytes) -> OccupantSession:
+    def addSession(self, jid: str, route: IRoute, payload: bytes) -> OccupantSession:
         """Add a session, which becomes the primary one."""
-        session = self.sessions[jid] = self.primary = OccupantSession(jid, deliver, self, payload)
+        session = self.sessions[jid] = self.primary = OccupantSession(jid, route, self, payload)
         self.cachedPresence = None
         return session

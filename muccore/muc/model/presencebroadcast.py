@@ -10,10 +10,10 @@ affiliated users who are absent, or invisible, are shown to newcomers as unavail
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from muccore.muc.model.occupant import Deliver, Occupant, OccupantSession
+from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.rendering import OccupantPresence, absentPresence, presenceOf
 from muccore.muc.model.roomsettings import RoomSettings
@@ -23,6 +23,9 @@ from muccore.xmpp.rendering import Rendered
 
 if TYPE_CHECKING:
     from muccore.muc.model.room import Room
+
+DeliverAll = Callable[[Sequence[Rendered], bytes], None]
+"""The C{deliverAll} of a route (L{muccore.interfaces.IRoute})."""
 
 _STEP: Final = 100
 """Occupants in a step of a list."""
@@ -94,25 +97,23 @@ def sessionLeft(room: Room, occupant: Occupant) -> None:
         session.deliver(presence.toSelf(session), session.to)
 
 
-def occupantList(room: Room, session: OccupantSession, deliver: Deliver) -> Steps:
+def occupantList(room: Room, session: OccupantSession, deliverAll: DeliverAll) -> Steps:
     """
     Send a session the presence of all others whom it may see, in the version that it may see. Who leaves or becomes
     invisible meanwhile is left out: that may have been told already.
 
-    @param deliver: delivers it.
+    @param deliverAll: delivers each step.
     """
     to, index, isIn = session.to, int(session.seesJIDs), room.occupants.get
     others = [each for each in room.occupants.values() if each.shown and each is not session.occupant]
     for first in range(0, len(others), _STEP):
         step = others[first : first + _STEP]
         yield len(step) + RENDERING * sum(each.cachedPresence is None for each in step)
-        for occupant in step:
-            if occupant.shown and isIn(occupant.nick) is occupant:
-                deliver((occupant.cachedPresence or presenceOf(occupant))[index], to)
+        shown = [each for each in step if each.shown and isIn(each.nick) is each]
+        deliverAll([(each.cachedPresence or presenceOf(each))[index] for each in shown], to)
     if showsAbsent(room.settings):
         yield ABSENT_LIMIT
-        for presence in _absent(room, session.seesJIDs):
-            deliver(presence, to)
+        deliverAll(list(_absent(room, session.seesJIDs)), to)
 
 
 def sendPresenceOf(room: Room, session: OccupantSession, nick: str) -> None:

@@ -431,7 +431,7 @@ class Application:
             self._tellExtensions()
 
     def _listTo(self, session: OccupantSession) -> Steps:
-        for cost in presencebroadcast.occupantList(self._room, session, lambda *sent: session.deliver(*sent)):
+        for cost in presencebroadcast.occupantList(self._room, session, lambda *sent: session.route.deliverAll(*sent)):
             yield cost
             if self._room.sessions.get(session.jid) is not session or not session.seesJIDs:
                 return

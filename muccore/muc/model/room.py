@@ -255,7 +255,7 @@ class Room:
             self.occupants.add(occupant)
         elif (held := heldplaces.heldSession(occupant)) is not None:
             return self._resynchronise(heldplaces.replace(self, held, request), request)
-        session = occupant.addSession(request.jid.full, request.deliver, request.payload)
+        session = occupant.addSession(request.jid.full, request.route, request.payload)
         self.sessions[session.jid] = session
         session.seesJIDs = self.canSeeRealJIDs(occupant)
         self.broadcastPresence(occupant, exclude=session)
@@ -329,7 +329,7 @@ class Room:
             self.broadcastPresence(occupant, exclude=session)
             tell(self.extensions.presenceChanged, self, session)
         if held is not None:
-            heldplaces.takeBack(session, request.deliver)
+            heldplaces.takeBack(session, request.route)
         entering.sendInitialState(self, session, request, False)
         return occupant
 

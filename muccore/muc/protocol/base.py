@@ -93,7 +93,7 @@ class RoomHandler(Handler):
         if ISession.providedBy(route):
             address = session.occupant.address
             route.directed.setdefault(address, parse(address))
-        heldplaces.takeBack(session, route.deliver)
+        heldplaces.takeBack(session, route)
         self.pings.watch(room.jid, session, route)
         tell(room.extensions.returned, room, session)
         self.rooms.occupantJoined(room)

@@ -13,6 +13,7 @@ from muccore.interfaces import Tombstone
 from muccore.muc.model import configuration, messages, presencebroadcast
 from muccore.muc.model.accesslocks import NOTHING
 from muccore.muc.model.extensionpoints import tell
+from muccore.muc.model.heldplaces import HeldRoute
 from muccore.muc.model.history import HistoryOptions
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.occupant import OccupantSession
@@ -26,7 +27,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, conditionOf, errorElement
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import Rendered, toAttribute
+from muccore.xmpp.rendering import toAttribute
 
 
 def _create(handler: RoomHandler, presence: Element, to: JID) -> Any:
@@ -115,7 +116,7 @@ def _enter(handler: RoomHandler, room: Room, presence: Element, to: JID, sender:
         JoinRequest(
             sender,
             nick,
-            route.deliver,
+            route,
             _payload(handler, presence, room),
             x.childText("password"),
             HistoryOptions.parse(x.child("history"), room.now()),
@@ -209,10 +210,6 @@ def bounce(handler: RoomHandler, bounced: Element, to: JID) -> Any:
     return None
 
 
-def _discard(stanza: Rendered, to: bytes) -> None:
-    """Replaces C{deliver} of a session that cannot be reached."""
-
-
 def domainLost(handler: RoomHandler, domain: str) -> None:
     """
     Remove the occupants at a domain, and those who are about to enter, as if a stanza to each had come back now: in
@@ -244,7 +241,7 @@ def _removeLost(handler: RoomHandler, room: Room, domain: str) -> None:
     lost = [session for session in room.sessions.values() if session.occupant.account.domain == domain]
     for session in lost:
         # They are not sent that the others go: for 1000 occupants that would be 500 000 stanzas to nobody.
-        session.deliver = _discard
+        session.setRoute(HeldRoute(True))
     waiting = [sender for sender in room.changeQueue.senders() if parse(sender).domain == domain]
     for address in dict.fromkeys([*(session.jid for session in lost), *waiting]):
         bounced = stanza("presence", "error", from_=address, to=room.jid.bare)

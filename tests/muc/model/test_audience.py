@@ -31,7 +31,7 @@ class AudienceTests(SynchronousTestCase):
         account = parse(f"{nick.lower()}@localhost")
         occupant = Occupant(ROOM, nick, account, Affiliation.NONE, role)
         for resource in resources:
-            session = occupant.addSession(f"{account.bare}/{resource}", self.deliver, b"")
+            session = occupant.addSession(f"{account.bare}/{resource}", self, b"")
             self.audience.sessions[session.jid] = session
         return occupant
 

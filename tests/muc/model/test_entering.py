@@ -89,6 +89,24 @@ class EnteringTests(SlicedRoomTestCase):
         self.assertEqual(set(present), set(self.room().occupants))
         self.assertIn("show:xa", present[f"N{self.count - 1}"])
 
+    def test_moderatorMeanwhile(self) -> None:
+        """Who becomes a moderator before they know who is there is told who everybody really is after that."""
+        self.enterSlowly()
+        sendAdmin(self.owner, role("Juliet", "moderator"))
+        say(self.others[0], "live")
+        self.settle()
+        lines = summaries(self.juliet)
+        own, moderator, live = (
+            [index for index, line in enumerate(lines) if line.startswith(start)]
+            for start in ("Juliet available", "Juliet available none/moderator", "N0 groupchat body:live")
+        )
+        others = [index for index, line in enumerate(lines) if line.startswith("N") and " jid=" in line]
+        self.assertEqual((len(own), len(moderator), len(live), len(others)), (2, 1, 1, self.count))
+        self.assertEqual([lines[index].split()[0] for index in others], [f"N{n}" for n in range(self.count)])
+        self.assertLess(own[0], lines.index("Owner groupchat body:history delayed"))
+        self.assertLess(lines.index("Owner groupchat body:history delayed"), min(moderator[0], live[0], others[0]))
+        self.assertLess(moderator[0], others[0])
+
     def test_removedMeanwhile(self) -> None:
         """Who is kicked before they know who is there is not told the rest, but that; they can enter again."""
         self.enterSlowly()

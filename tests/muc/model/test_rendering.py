@@ -7,6 +7,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.muc.model.heldplaces import HeldRoute
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.rendering import Actor, OccupantPresence, extractPresencePayload, item, statusCodes
@@ -17,10 +18,6 @@ from muccore.xmpp.rendering import Rendered
 
 ROOM = parse("room@conference.localhost")
 TO = b" to='x@y/z'"
-
-
-def ignore(stanza: Rendered, to: bytes) -> None:
-    """Deliver to nobody."""
 
 
 class PayloadTests(SynchronousTestCase):
@@ -83,8 +80,8 @@ class NoticeTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Romeo is in with two sessions."""
         self.romeo = Occupant(ROOM, "Romeo", parse("romeo@localhost"), Affiliation.MEMBER, Role.PARTICIPANT)
-        self.first = self.romeo.addSession("romeo@localhost/a", ignore, b"<show>away</show>")
-        self.second = self.romeo.addSession("romeo@localhost/b", ignore, b"<show>dnd</show>")
+        self.first = self.romeo.addSession("romeo@localhost/a", HeldRoute(False), b"<show>away</show>")
+        self.second = self.romeo.addSession("romeo@localhost/b", HeldRoute(False), b"<show>dnd</show>")
 
     def assertPresence(self, rendered: Rendered, attributes: str, inside: str) -> None:
         """A rendered presence is exactly this."""
@@ -110,7 +107,7 @@ class NoticeTests(SynchronousTestCase):
     def test_manySessions(self) -> None:
         """Presence shows a limited number of sessions, among them the one that is shown, and the own one."""
         for number in range(100):
-            last = self.romeo.addSession(f"romeo@localhost/{number}", ignore, b"")
+            last = self.romeo.addSession(f"romeo@localhost/{number}", HeldRoute(False), b"")
         notice = OccupantPresence(self.romeo)
         for rendered, jid in ((notice.withJID(), last.jid), (notice.toSelf(self.second), self.second.jid)):
             jids = re.findall("<item [^>]*jid='([^']*)'", rendered.tail.decode())
@@ -156,5 +153,5 @@ class NoticeTests(SynchronousTestCase):
         before = notice.withJID().tail
         self.romeo.rename(ROOM, "R")
         self.romeo.role = Role.VISITOR
-        self.romeo.addSession("romeo@localhost/c", ignore, b"")
+        self.romeo.addSession("romeo@localhost/c", HeldRoute(False), b"")
         self.assertEqual(notice.withJID().tail, before)

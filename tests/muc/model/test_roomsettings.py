@@ -10,6 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import RoomChange, RoomRecord
+from muccore.muc.model.heldplaces import HeldRoute
 from muccore.muc.model.joinrequest import JoinRequest
 from muccore.muc.model.roomsettings import FIELDS, RoomSettings, statusCodes
 from muccore.muc.protocol.owner import ConfigureRequest, DestructionRequest
@@ -82,7 +83,7 @@ class StatusCodeTests(SynchronousTestCase):
             ConfigureRequest(settings),
             RoomRecord(settings.toMapping(), {}),
             RoomChange({}, settings.toMapping()),
-            JoinRequest(parse("romeo@localhost/orchard"), "Romeo", lambda rendered, to: None, b"", "r0m30"),
+            JoinRequest(parse("romeo@localhost/orchard"), "Romeo", HeldRoute(False), b"", "r0m30"),
             DestructionRequest(password="r0m30"),
         ):
             self.assertNotIn("r0m30", repr(value))

@@ -275,6 +275,11 @@ class CostTests(SynchronousTestCase):
                 """Record it."""
                 self.sent.append(stanza.addressed(to))
 
+            def sendAll(self, stanzas: Any, to: bytes) -> None:
+                """Record them."""
+                for stanza in stanzas:
+                    self.send(stanza, to)
+
         component = Component("irc.localhost", self.server.router, self.server.clock)
         self.server.router.addDomain(component)
         stream: Any = Stream()
