@@ -21,8 +21,11 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from muccore.muc.model.accesslocks import WHOLE_ROOM, Access, AccessLocks, Order
 from muccore.xmpp.errors import StanzaError
 
-LIMIT: Final = 10_000
-"""Maximum number of waiting stanzas of a room."""
+LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of memory that the waiting stanzas of a room take at most: some 9,000 small ones."""
+
+_STANZA: Final = 1200
+"""Bytes of what waits besides the stanza: its place in the queue, and how it is answered."""
 
 
 class _Stanza:
@@ -32,15 +35,17 @@ class _Stanza:
     @ivar order: its place: first those that are urgent, then by arrival.
     @ivar call: handles it.
     @ivar answer: fires with the result of that.
+    @ivar size: the memory that all that takes, in bytes.
     """
 
-    __slots__ = ("access", "answer", "call", "order", "sender")
+    __slots__ = ("access", "answer", "call", "order", "sender", "size")
 
-    def __init__(self, sender: str, access: Access, order: Order, call: Callable[[], Any]) -> None:
+    def __init__(self, sender: str, access: Access, order: Order, call: Callable[[], Any], size: int) -> None:
         self.sender = sender
         self.access = access
         self.order = order
         self.call = call
+        self.size = size
         self.answer: Deferred[Any] = Deferred()
 
 
@@ -52,7 +57,7 @@ class ChangeQueue:
     """
 
     __slots__ = (
-        "_begun", "_competing", "_count", "_draining", "_locks", "_numbers", "_ready", "_resumed", "_waiting",
+        "_begun", "_competing", "_draining", "_locks", "_numbers", "_ready", "_resumed", "_size", "_waiting",
         "changing",
     )  # fmt: skip
 
@@ -62,9 +67,9 @@ class ChangeQueue:
         self._numbers = count()
         # Senders with changes that are being committed.
         self._begun: Counter[str] = Counter()
-        # The stanzas of each sender, and how many there are. The first one of each who has not begun a change competes.
+        # The stanzas of each sender, and their size. The first one of each who has not begun a change competes.
         self._waiting: dict[str, deque[_Stanza]] = {}
-        self._count = 0
+        self._size = 0
         self._competing: dict[Order, _Stanza] = {}
         # A heap of those that may be able to go on, and the one that does.
         self._ready: list[Order] = []
@@ -90,6 +95,7 @@ class ChangeQueue:
         access: Access = WHOLE_ROOM,
         urgent: bool = False,
         refusable: bool = True,
+        size: int = 0,
     ) -> Deferred[Any]:
         """
         Call a function once there is nothing left that it has to wait for.
@@ -97,20 +103,23 @@ class ChangeQueue:
         @param access: what of the room it reads and writes.
         @param urgent: whether it goes before those of other senders that are not.
         @param refusable: whether it may be refused; leaving never is.
+        @param size: the memory of the stanza, in bytes.
         @return: fires with the function's result.
-        @raise StanzaError: C{resource-constraint} if too many stanzas wait.
+        @raise StanzaError: C{resource-constraint} if too much waits. One stanza is never too large, nor is one refused
+            that has waited already.
         """
-        if refusable and self._count >= LIMIT:
+        isResumed, size = self._isResumed(sender), _STANZA + size
+        if refusable and self._size and self._size + size > LIMIT and not isResumed:
             raise StanzaError("resource-constraint", text="The room is too busy; try again later.")
-        stanza = _Stanza(sender, access, self._orderOf(sender, urgent), call)
+        stanza = _Stanza(sender, access, self._orderOf(sender, urgent), call, size)
         queue = self._waiting.setdefault(sender, deque())
-        if self._isResumed(sender):
+        if isResumed:
             # It has waited, but has to wait for something else by now.
             self._resumed = None
             queue.appendleft(stanza)
         else:
             queue.append(stanza)
-        self._count += 1
+        self._size += size
         self.changing = True
         self._competeNext(sender)
         return stanza.answer
@@ -156,7 +165,7 @@ class ChangeQueue:
         return not urgent, next(self._numbers)
 
     def _update(self) -> None:
-        self.changing = bool(self._begun or self._count)
+        self.changing = bool(self._begun or self._waiting)
 
     def _awaken(self, orders: Iterable[Order]) -> None:
         for order in orders:
@@ -191,7 +200,7 @@ class ChangeQueue:
         queue.popleft()
         if not queue:
             del self._waiting[sender]
-        self._count -= 1
+        self._size -= stanza.size
         del self._competing[stanza.order]
         self._awaken(self._locks.endWait(stanza.access, stanza.order))
         self._update()

@@ -37,6 +37,7 @@ from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.handler import Handler
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
+from muccore.xmpp.elementmemory import memoryOf
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 
@@ -277,7 +278,7 @@ def dispatchToRoom(
         if it changes nothing. It waits for the changes that it depends on (docs/design/0018), but if it is from a
         moderator, not for what others have waiting.
     @param entering: whether it enters: it waits for the first configuration of a room, and may see a locked room.
-    @param leaving: whether it leaves: it is never refused because too many wait.
+    @param leaving: whether it leaves: it is never refused because too much waits.
     @param costly: whether it reaches all occupants, and is refused to those who owe too much for what they have
         caused.
     @param missing: handles the stanza if there is no such room, or none for the sender yet.
@@ -298,7 +299,7 @@ def dispatchToRoom(
         urgent = access is not None and isModerator(room, sender)
         if not (queue.isQueued(sender) if access is None else queue.mustWait(sender, access, urgent)):
             return None
-        return queue.enqueue(sender, call, access or NOTHING, urgent, not leaving)
+        return queue.enqueue(sender, call, access or NOTHING, urgent, not leaving, memoryOf(element))
 
     def decorate(function: _RoomFunction) -> _Function:
         @wraps(function)

@@ -128,7 +128,7 @@ class ChangeQueueTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """Beyond the limit a stanza is refused with C{resource-constraint}, unless it must be handled."""
-        self.patch(changequeue, "LIMIT", 2)
+        self.patch(changequeue, "LIMIT", 3000)
         until, _ = self.beginChange()
         self.enqueue("b", "c")
         error = self.assertRaises(StanzaError, self.enqueue, "d")
@@ -137,6 +137,28 @@ class ChangeQueueTests(SynchronousTestCase):
         self.queue.enqueue("e", partial(self.note, "e"), refusable=False)
         until.callback(None)
         self.assertEqual(self.log, ["b", "c", "e"])
+
+    def test_limitOfSize(self) -> None:
+        """What counts is memory. A single stanza is never too large, nor one that waits again; then there is room."""
+        self.patch(changequeue, "LIMIT", 10_000)
+        for _ in range(2):
+            until, _ = self.beginChange("a", X)
+            second, _ = self.beginChange("y", Y)
+
+            def again() -> Any:
+                error = self.assertRaises(StanzaError, self.queue.enqueue, "c", self.fail, X)
+                self.assertEqual(error.condition, "resource-constraint")
+                return self.queue.enqueue("b", partial(self.note, "b"), Y, size=20_000)
+
+            self.queue.enqueue("b", again, X, size=20_000)
+            self.assertRaises(StanzaError, self.enqueue, "c")
+            self.queue.enqueue("e", partial(self.note, "e"), refusable=False, size=20_000)
+            until.callback(None)
+            self.assertEqual(self.log, [])
+            second.callback(None)
+            self.assertEqual(self.log, ["b", "e"])
+            self.assertFalse(self.queue.changing)
+            self.log.clear()
 
     def test_independentChanges(self) -> None:
         """Changes that do not depend on each other are committed together, and end in any order."""

@@ -7,9 +7,22 @@ L{tests.muc.service.test_rooms}.
 from __future__ import annotations
 
 from muccore.interfaces import RoomRecord
+from muccore.muc.model import changequeue
 from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import DelayedRoomStore
-from tests.muc.muchelpers import HOST, MUCTestCase, RoomTestCase, join, sendError, sendPresence, setSubject, summaries
+from tests.muc.muchelpers import (
+    HOST,
+    MUCTestCase,
+    RoomTestCase,
+    errorText,
+    join,
+    leave,
+    sendError,
+    sendGroupchat,
+    sendPresence,
+    setSubject,
+    summaries,
+)
 
 
 class EmptyRoomTests(MUCTestCase):
@@ -69,3 +82,18 @@ class BusyTests(RoomTestCase):
         self.assertEqual(len(summaries(self.romeo)), 3)
         nurse.dropConnection()
         self.assertReceived(self.romeo, "Nurse unavailable none/none")
+
+    def test_bounded(self) -> None:
+        """However large stanzas are, only so much of them waits; leaving is never refused."""
+        self.patch(changequeue, "LIMIT", 200_000)
+        body = "x" * 50_000
+        for number in range(10):
+            sendGroupchat(self.juliet, f"<body>{body}</body>", str(number))
+        refused = self.juliet.received()
+        self.assertEqual([each["id"] for each in refused], [str(number) for number in range(3, 10)])
+        self.assertEqual({errorText(each) for each in refused}, {"The room is too busy; try again later."})
+        leave(self.juliet, "Juliet")
+        self.store.release()
+        lines = self.juliet.received()
+        self.assertEqual([each.get("id") for each in lines if each.child("body") is not None], ["0", "1", "2"])
+        self.assertEqual(lines[-1].get("type"), "unavailable")
