@@ -143,6 +143,10 @@ class BoundedConnection(tcp.Server):
         for data in iovec:
             self.write(data)
 
+    def writeParts(self, head: bytes, to: bytes, tail: bytes) -> None:
+        """Send a stanza in three parts, of which the first and the last are those of other recipients, too."""
+        self.write(head + to + tail)
+
     def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
         """
         Send much, of C{size} bytes, after what was written before. It is dropped if the connection is closed before it

@@ -20,9 +20,6 @@ from muccore.xmpp.rendering import Rendered
 if TYPE_CHECKING:
     from muccore.stream.c2s import StreamSettings
 
-SPLIT_WRITE_SIZE: Final = 4096
-"""Bytes of a rendered stanza above which all recipients share it, instead of a copy for each."""
-
 BULK_SIZE: Final = 1024 * 1024
 """Bytes of a rendered stanza from which on it is an answer of the server, which waits until it is read."""
 
@@ -74,10 +71,8 @@ class TCPFraming:
     def send(self, stanza: Rendered, to: bytes) -> None:
         """See L{muccore.interfaces.IStream.send}."""
         tail = stanza.tail
-        if len(tail) <= SPLIT_WRITE_SIZE:
-            self.write(stanza.head + to + tail)
-        elif len(tail) < BULK_SIZE:
-            self.transport.writeSequence((stanza.head + to, tail))
+        if len(tail) < BULK_SIZE:
+            self.transport.writeParts(stanza.head, to, tail)
         else:
             self.transport.writeBulk(iter((stanza.addressed(to),)), len(tail))
 

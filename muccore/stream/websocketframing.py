@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from muccore.net.websocket import INVALID_DATA, PING, TEXT, TOO_BIG, FrameDecoder, FrameError, frame, frameHeader
-from muccore.stream.framing import BULK_SIZE, SEVERAL_SIZE, SPLIT_WRITE_SIZE
+from muccore.stream.framing import BULK_SIZE, SEVERAL_SIZE
 from muccore.stream.parser.events import CLOSED, Event, StreamOpened
 from muccore.stream.parser.parser import StanzaParser
 from muccore.xmpp import ns
@@ -177,12 +177,10 @@ class WebSocketFraming:
         """See L{muccore.interfaces.IStream.send}."""
         head, tail = stanza.head, stanza.tail
         header = frameHeader(TEXT, len(head) + _XMLNS_SIZE + len(to) + len(tail))
-        if len(tail) <= SPLIT_WRITE_SIZE:
-            self.write(b"".join((header, head, _XMLNS, to, tail)))
-        elif self._ended:
+        if self._ended:
             return
-        elif len(tail) < BULK_SIZE:
-            self.transport.writeSequence((b"".join((header, head, _XMLNS, to)), tail))
+        if len(tail) < BULK_SIZE:
+            self.transport.writeParts(b"".join((header, head, _XMLNS)), to, tail)
         else:
             self.transport.writeBulk(iter((b"".join((header, head, _XMLNS, to, tail)),)), len(tail))
 

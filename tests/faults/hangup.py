@@ -34,9 +34,14 @@ class HangUpTests(SynchronousTestCase):
     """Everybody but a few hangs up at once; it takes a minute or two."""
 
     tls = False
+    occupant = 12
+    """KiB of memory of an occupant beyond the silent connection."""
 
     def test_together(self) -> None:
-        """The reactor is never held for long, memory stays bounded, and who stays is told of each once."""
+        """
+        An occupant costs little memory. When they hang up, the reactor is never held for long, memory stays bounded,
+        and who stays is told of each once.
+        """
         if not allowFiles(USERS):
             raise SkipTest("the system allows too few open files")
         equipment = Equipment(True, self.tls, "memory", USERS)
@@ -44,6 +49,8 @@ class HangUpTests(SynchronousTestCase):
             meter, holds = Meter(server.pid), HoldMeter(server.holds)
             with Load(Plan(USERS, 1, 1, 1, 900.0), server.address, server.tls) as load:
                 load.logIn()
+                load.wait(1)
+                idle = meter.memory()
                 load.join()
                 load.wait(1)
                 rest, cpu = meter.memory(), meter.cpu()
@@ -63,11 +70,13 @@ class HangUpTests(SynchronousTestCase):
                 peak = _peak(server.pid)
             print(
                 f"held {holds.longest * 1e3:.0f} ms, CPU {meter.cpu() - cpu:.2f} s in {lasted:.1f} s, "
-                f"memory {rest / 1024:.0f} MiB and {(peak - rest) / 1024:+.0f} at the peak"
+                f"memory {rest / 1024:.0f} MiB and {(peak - rest) / 1024:+.0f} at the peak, "
+                f"{(rest - idle) / USERS:.1f} KiB an occupant"
             )
             self.assertEqual(told, STAYING * (USERS - STAYING))
             self.assertLess(holds.longest, HELD)
             self.assertLess(peak - rest, GROWTH)
+            self.assertLess((rest - idle) / USERS, self.occupant)
             server.checkLog()
 
 

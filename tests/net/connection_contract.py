@@ -38,6 +38,8 @@ class ConnectionContract:
             expected += data
             if choose.random() < 0.2:
                 transport.writeSequence([data[:3], data[3:]])
+            elif choose.random() < 0.2:
+                transport.writeParts(data[:3], data[3:5], data[5:])
             else:
                 transport.write(data)
             if choose.random() < 0.2:

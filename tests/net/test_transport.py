@@ -122,6 +122,21 @@ class SameTurnContract:
         self.assertEqual(len(spy.sent), 1)
         self.receive(peer, lambda: peer.received == b"a" + shared)
 
+    def test_partsNotCopied(self: Any) -> None:
+        """The parts of a stanza are kept as they are until it is sent, however small, in order with other writes."""
+        transport, _, spy, peer = self.make()
+        head, tail = b"<message"[:], bytes(bytearray(b"><body>hi</body></message>"))
+        before = sys.getrefcount(tail)
+        transport.write(b"<a/>")
+        for number in range(3):
+            transport.writeParts(head, b" to='%d'" % number, tail)
+        transport.write(b"<b/>")
+        self.assertEqual(sys.getrefcount(tail), before + 3)
+        self.flusher.flush()
+        self.assertEqual((len(spy.sent), sys.getrefcount(tail)), (1, before))
+        expected = b"<a/>" + b"".join(head + b" to='%d'" % number + tail for number in range(3)) + b"<b/>"
+        self.receive(peer, lambda: peer.received == expected)
+
     def test_nothingWritten(self: Any) -> None:
         """Without a write, or after empty ones, nothing is sent."""
         transport, _, spy, _ = self.make()

@@ -214,6 +214,7 @@ class Transport:
         self.paused = False
         self.waiting = False
         self.progress = 0
+        self.parts: list[tuple[bytes, bytes, bytes]] = []
         self.protocol: Any = None
 
     def write(self, data: bytes) -> None:
@@ -226,6 +227,11 @@ class Transport:
         """Record the pieces as they are."""
         for data in pieces:
             self.write(data)
+
+    def writeParts(self, head: bytes, to: bytes, tail: bytes) -> None:
+        """Record the whole, and the parts."""
+        self.parts.append((head, to, tail))
+        self.write(head + to + tail)
 
     def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
         """Record the pieces."""
