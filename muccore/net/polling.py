@@ -21,7 +21,7 @@ from twisted.internet.epollreactor import EPollReactor
 from muccore.log.logger import Logger
 
 EVENTS: Final = 256
-"""Connections that the poller reads from or writes to in one turn: 10 ms if all end, under TLS 70 ms."""
+"""Connections that the poller reads from or writes to in one turn: 10 ms if all of them end."""
 
 
 class DispatchingPoller:
