@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 
 from muccore.interfaces import RoomRecord, Subject
 from muccore.muc.model import entering, heldplaces, lookalikes, presencebroadcast
-from muccore.muc.model.affiliations import Affiliations, Changes
+from muccore.muc.model.affiliations import Affiliations
 from muccore.muc.model.audience import Audience
 from muccore.muc.model.changequeue import ChangeQueue
 from muccore.muc.model.costs import Costs
@@ -122,14 +122,9 @@ class Room:
         self.changeQueue = ChangeQueue()
         self.costs = Costs()
 
-    def record(self, settings: RoomSettings | None = None, changes: Changes | None = None) -> RoomRecord:
-        """
-        The room as it is stored.
-
-        @param settings: a new configuration; C{None} for the present one.
-        @param changes: changes of affiliations to include.
-        """
-        return recordOf(self, settings or self.settings, changes or {})
+    def record(self) -> RoomRecord:
+        """The room as it is stored."""
+        return recordOf(self, self.settings, {}, {})
 
     # Lookup
 

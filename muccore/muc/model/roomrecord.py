@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def recordOf(
-    room: Room, settings: RoomSettings, changes: Changes, rows: Mapping[tuple[str, str], Any] | None = None
+    room: Room, settings: RoomSettings, changes: Changes, rows: Mapping[tuple[str, str], Any]
 ) -> RoomRecord:
     """
     The room as it is stored with a configuration and some changes of affiliations.
 
-    @param rows: rows of extensions that change with them, as in L{putRows}.
+    @param rows: all rows of extensions that change with them, as in L{putRows}.
     """
     affiliates = {**room.affiliations.entries(), **changes}
     states = {name: dict(rows) for name, rows in room.states.items()}
-    _update(states, {**(rows or {}), **room.extensions.affiliationRows(room, changes)})
+    _update(states, rows)
     record = RoomRecord(
         affiliates={jid: entry for jid, entry in affiliates.items() if entry is not None},
         subject=room.subject,

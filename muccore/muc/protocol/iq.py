@@ -121,7 +121,8 @@ def configure(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Confi
     wanted.plan.states.update(membershiprequests.endedBy(room, wanted.settings))
     writing: Deferred[Any] | None = None
     if room.locked:
-        record = recordOf(room, wanted.settings, wanted.plan.affiliates, wanted.plan.states)
+        change = wanted.plan.stored(room)
+        record = recordOf(room, wanted.settings, change.affiliates, change.states)
         writing = handler.rooms.save(room, record)
     elif wanted.settings != room.settings or wanted.plan.affiliates:
         change = replace(wanted.plan.stored(room), **wanted.settings.stored())

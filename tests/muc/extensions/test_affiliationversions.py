@@ -158,6 +158,14 @@ class ConcurrentTests(VersionTestCase):
         self.assertEqual((entry.items, entry.since), ({"a@localhost": "member", "b@localhost": "member"}, self.known))
         self.assertEqual(entry.until, second[1])
 
+    def test_locked(self) -> None:
+        """What creates a room in the store while that takes time has the rows that the room has afterwards."""
+        other = ROOM.replace("room", "other")
+        join(self.romeo, "Romeo", to=other)
+        configure(self.romeo, to=other, roomadmins=["juliet@localhost"], persistentroom=True)
+        self.store.release()
+        self.assertEqual(self.room(other).record(), self.storedRecord(other))
+
     def test_oneFails(self) -> None:
         """If the first is not stored, nobody gets a difference that lacks anything, then and later."""
         self.changeBoth()

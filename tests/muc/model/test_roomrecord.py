@@ -22,7 +22,7 @@ class RoomRecordTests(SynchronousTestCase):
 
     def test_changes(self) -> None:
         """It has the affiliations after a change, which the room does not have yet."""
-        record = self.room.record(changes={"c@d": None, "e@f": Affiliate("admin")})
+        record = recordOf(self.room, self.room.settings, {"c@d": None, "e@f": Affiliate("admin")}, {})
         self.assertEqual(record.affiliates, {"a@b": Affiliate("owner"), "e@f": Affiliate("admin")})
         self.assertIsNotNone(self.room.affiliations.entry("c@d"))
 
