@@ -21,8 +21,7 @@ class Place(NamedTuple):
     @ivar affiliation: their affiliation, likewise.
     @ivar presence: the payload of the session's latest presence, rendered.
     @ivar since: when the occupant entered, in whole seconds since the epoch.
-    @ivar stale: in what L{IOccupantStore.places} returns: whether it was not put since the store was opened the time
-        before, so that its client does not know what has happened since.
+    @ivar stale: whether its client does not know what has happened since the server was started the time before.
     """
 
     jid: str
@@ -56,7 +55,7 @@ class IOccupantStore(IStore):
     def places() -> Mapping[str, Sequence[Place]]:
         """
         Get a copy of all places by room, those of each room in the order in which they were last put. The store keeps
-        them, C{stale} from the next time on when it is opened, unless they are put again.
+        them, C{stale} from the next time on when it is opened, unless they are put again as such that are not.
         """
 
     def saveSessions(sessions: Sequence[bytes]) -> Deferred[None]:

@@ -319,7 +319,10 @@ class MemoryOccupants:
             for place in places:
                 kept.pop(place.jid, None)
                 kept[place.jid] = place
-                self._put.add((room, place.jid))
+                if place.stale:
+                    self._put.discard((room, place.jid))
+                else:
+                    self._put.add((room, place.jid))
 
     def remove(self, room: str, *jids: str) -> None:
         """See L{IOccupantStore.remove}."""

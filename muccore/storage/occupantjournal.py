@@ -54,8 +54,8 @@ def _line(*words: str) -> bytes:
     """
     Render a change.
 
-    @param words: C{+} with the room and the fields of a L{Place}, C{=} with the same if it was put before the store was
-        opened, C{-} with room and JID, or C{x} with the room.
+    @param words: C{+} with the room and the fields of a L{Place}, C{=} with the same if it is stale or was put before
+        the store was opened, C{-} with room and JID, or C{x} with the room.
     """
     # json.dumps would take three times as long.
     text = f"[{','.join(map(encode_basestring, words))}]".encode("utf-8", "surrogatepass")
@@ -118,7 +118,7 @@ class OccupantJournal:
         self._saved = SessionFile(f"{self.path}-sessions")
         self._isOpen = False
         self._rooms: _Rooms = {}
-        # Those that were there when it was opened, and had been put since the time before, by room and full JID.
+        # Those that were there when it was opened, were not stale then, and were not put since, by room and full JID.
         self._put: set[tuple[str, str]] = set()
         self._file: int | None = None
         # Bytes in the file, and those of lines that count.
@@ -197,9 +197,10 @@ class OccupantJournal:
         kept = self._rooms.setdefault(room, {})
         lines = b""
         for place in places:
-            jid, nick, role, affiliation, payload, since, _ = place
+            jid, nick, role, affiliation, payload, since, stale = place
             presence = payload.decode("utf-8", "surrogatepass")
-            line = _line("+", room, jid, nick, role, affiliation, presence, str(since))
+            self._put.discard((room, jid))
+            line = _line("=" if stale else "+", room, jid, nick, role, affiliation, presence, str(since))
             self._counting += len(line) - len(kept.pop(jid, b""))
             kept[jid] = line
             lines += line
@@ -360,7 +361,7 @@ def _words(line: bytes) -> list[str]:
     return words
 
 
-def _place(line: bytes, wasPut: bool) -> Place:
+def _place(line: bytes, isCurrent: bool) -> Place:
     kind, _, jid, nick, role, affiliation, presence, since = _words(line)
-    payload, stale = presence.encode("utf-8", "surrogatepass"), kind == "=" and not wasPut
+    payload, stale = presence.encode("utf-8", "surrogatepass"), kind == "=" and not isCurrent
     return Place(jid, nick, role, affiliation, payload, int(since), stale)

@@ -231,4 +231,6 @@ _AFFILIATIONS: Final = {affiliation: affiliation.xmlName for affiliation in Affi
 def _place(session: OccupantSession) -> Place:
     occupant = session.occupant
     role, affiliation = _ROLES[occupant.role], _AFFILIATIONS[occupant.affiliation]
-    return Place(session.jid, occupant.nick, role, affiliation, session.presencePayload, int(occupant.since))
+    isHeld, since = session.held is not None, int(occupant.since)
+    # The client of a held session is told of no change.
+    return Place(session.jid, occupant.nick, role, affiliation, session.presencePayload, since, isHeld)

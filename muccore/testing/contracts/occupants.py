@@ -102,6 +102,22 @@ class OccupantStoreContract(Contract):
             store.put(CAVE, WITCH)
             self.assertEqual(store.places()[CAVE], [CRONE._replace(stale=expected[0].stale), WITCH])
 
+    async def test_putStale(self) -> None:
+        """A place may be put stale; it remains so until it is put otherwise."""
+        store = await self.opened()
+        stale = CRONE._replace(stale=True)
+        store.put(CAVE, WITCH, CRONE)
+        store = await self.reopened(store)
+        store.put(CAVE, stale)
+        self.assertEqual(store.places(), {CAVE: [WITCH, stale]})
+        store.put(CAVE, WITCH)
+        store = await self.reopened(store)
+        self.assertEqual(store.places(), {CAVE: [stale, WITCH]})
+        store.put(CAVE, CRONE)
+        self.assertEqual(store.places()[CAVE][-1], CRONE)
+        store = await self.reopened(store)
+        self.assertEqual(store.places()[CAVE][-1], CRONE)
+
     async def test_sessions(self) -> None:
         """Sessions are kept until they are taken, once; the last ones that were saved count."""
         store = await self.opened()

@@ -527,6 +527,14 @@ class AbsenceTests(PlacesTestCase):
         join(juliet, "Juliet", AWAY)
         self.assertIn("Juliet available none/visitor jid=juliet@localhost/a show:xa 110", summaries(juliet))
 
+    def test_roleBeforeAnotherKill(self) -> None:
+        """If the server is killed once more, they have to enter again still: they do not know their role."""
+        sendAdmin(self.romeo, role("Juliet", "visitor"))
+        self.kill()
+        juliet = self.client("juliet")
+        sendIQ(juliet, "get", PING, to=f"{ROOM}/Juliet")
+        self.assertReceived(juliet, "Juliet error q cancel not-acceptable")
+
     def test_membersOnly(self) -> None:
         """When the room becomes members-only they are removed like others."""
         configure(self.romeo, membersonly=True)
