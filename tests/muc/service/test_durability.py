@@ -113,6 +113,8 @@ class SessionView:
         item, own = itemOf(presence), 110 in codesOf(presence)
         if presence.get("type") == "unavailable":
             if own and not self.inside:
+                # It has left the place that it had before the server was killed.
+                self.remembered = None
                 return
             if self.killed and not self.inside and nick not in self.seen:
                 # It took its place back, and remembers nothing or has joined as well since.
@@ -346,16 +348,20 @@ class StoreMachine(RuleBasedStateMachine):
         self.written(room)
 
     def written(self, room: Room | None) -> None:
-        """What is written down of a room that is loaded are its occupants: they all come back after a kill."""
+        """
+        What is written down of a room that is loaded are its occupants: they all come back after a kill.
+
+        Where an affiliation had changed before a place was held, the role is made from it once more.
+        """
         if room is None:
             return
-        places = {
-            session.jid: (o.nick, o.role.xmlName, session.presencePayload)
-            for o in room.occupants.values()
-            for session in o.sessions.values()
-        }
-        found = self.occupants.places().get(ROOM, ())
-        assert {place.jid: (place.nick, place.role, place.presence) for place in found} == places, (found, places)
+        found = {place.jid: place for place in self.occupants.places().get(ROOM, ())}
+        assert found.keys() == room.sessions.keys(), (found, room.sessions)
+        for jid, session in room.sessions.items():
+            occupant, place = session.occupant, found[jid]
+            assert (place.nick, place.presence) == (occupant.nick, session.presencePayload), place
+            isCorrected = session.held is not None and place.affiliation != occupant.affiliation.xmlName
+            assert isCorrected or place.role == occupant.role.xmlName, (place, occupant.role)
 
     def isStored(self, record: RoomRecord | None, jid: str, word: str) -> None:
         """An affiliation whose request had a result is stored, unless the room is locked or has ended since."""
