@@ -4,14 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= etc/server.cfg
 TESTS ?= tests
-TRIALFLAGS ?=
+TRIALFLAGS ?= -j$(shell nproc 2> /dev/null || echo 1)
 
 RUN = $(VENV)/bin/python
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
 help:
 	@echo "make serve        run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
-	@echo "make test         run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j2: two at a time)"
+	@echo "make test         run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j4: four at a time)"
 	@echo "make test-faults  run attacks, kills and crowds that take minutes"
 	@echo "make interop      run the integration tests of Smack (needs java and mvn)"
 	@echo "make lint         check the code with ruff"
