@@ -12,30 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.words.protocols.jabber.jid import JID as WokkelJID
-from twisted.words.xish import domish
-from wokkel import data_form, disco
-from wokkel.iwokkel import IDisco
+from twisted.internet.defer import Deferred
+from wokkel import disco
 
 from muccore.interfaces.handlers import isFromAccount
 from muccore.routing.handler import BARE, HOST, Handler, answersAnyone
 from muccore.xmpp import jid, ns
+from muccore.xmpp.discovery import gathered, infoQuery, wokkelJID
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
 Items = Callable[[], Iterable[tuple[str, "str | None"]]]
-
-
-def wokkelJID(address: JID) -> WokkelJID:
-    """Convert an address to Twisted's JID, which C{IDisco} takes, without preparing it again."""
-    made = WokkelJID.__new__(WokkelJID)
-    made.user = address.local or None
-    made.host = address.domain
-    made.resource = address.resource or None
-    return made
 
 
 class DiscoInfoHandler(Handler):
@@ -46,19 +35,12 @@ class DiscoInfoHandler(Handler):
 
     def _gather(self, method: str, element: Element, to: JID, node: str) -> Deferred[list[Any]]:
         """Ask all handlers."""
-        requestor, target = wokkelJID(jid.parse(element.attributes["from"])), wokkelJID(to)
-        waiting = [
-            maybeDeferred(getattr(handler, method), requestor, target, node)
-            for handler in self.parent
-            if IDisco.providedBy(handler)
-        ]
-        # Nearly always all have fired already; then gatherResults() would cost more than all the rest.
-        return _joined(waiting)
+        return gathered(self.parent, method, wokkelJID(jid.parse(element.attributes["from"])), wokkelJID(to), node)
 
     def onInfo(self, element: Element, to: JID) -> Deferred[Element]:
         """XEP-0030 §3"""
         node = _node(element)
-        return self._gather("getDiscoInfo", element, to, node).addCallback(_info, node)
+        return self._gather("getDiscoInfo", element, to, node).addCallback(infoQuery, node)
 
     iqs = {("get", HOST, ns.DISCO_INFO, "query"): onInfo}
 
@@ -142,55 +124,3 @@ def _node(element: Element) -> str:
     for query in element.childElements():
         return query.get("node") or ""
     return ""
-
-
-def _joined(waiting: list[Deferred[Any]]) -> Deferred[list[Any]]:
-    """Join the results of all in one list; fail with the first failure, and consume the others."""
-    gathered: Deferred[list[Any]] = Deferred()
-    results: list[Any] = [None] * len(waiting)
-    missing = len(waiting)
-
-    def got(result: Any, index: int) -> None:
-        nonlocal missing
-        results[index] = list(result or ())
-        missing -= 1
-        if not missing and not gathered.called:
-            gathered.callback([item for result in results for item in result])
-
-    def failed(failure: Any) -> None:
-        if not gathered.called:
-            gathered.errback(failure)
-
-    for index, deferred in enumerate(waiting):
-        deferred.addCallback(got, index).addErrback(failed)
-    if not waiting:
-        gathered.callback([])
-    return gathered
-
-
-def _info(found: list[Any], node: str) -> Element:
-    """
-    Render the handlers' answers: identities in order, features sorted without duplicates, then forms (XEP-0128).
-
-    @raise StanzaError: C{item-not-found} if no handler knows the node.
-    """
-    if node and not found:
-        raise StanzaError("item-not-found")
-    query = Element((ns.DISCO_INFO, "query"))
-    if node:
-        query.attributes["node"] = node
-    features: set[str] = set()
-    rest: list[domish.Element] = []
-    for item in found:
-        if isinstance(item, disco.DiscoFeature):
-            features.add(str(item))
-        elif isinstance(item, disco.DiscoIdentity):
-            query.children.append(copyOf(item.toElement()))
-        elif isinstance(item, data_form.Form):
-            rest.append(copyOf(item.toElement()))
-        else:
-            raise TypeError(f"a handler gave {type(item).__name__} as disco#info")
-    for feature in sorted(features):
-        query.add("feature", var=feature)
-    query.children.extend(rest)
-    return query

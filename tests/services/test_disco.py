@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber.jid import JID as TwistedJID
 from twisted.words.protocols.jabber.xmlstream import XMPPHandler
@@ -15,9 +15,8 @@ from wokkel.iwokkel import IDisco
 from zope.interface import implementer
 
 from muccore.routing.handler import Handler
-from muccore.services.disco import AccountDiscoHandler, DiscoHandler, DiscoInfoHandler, _joined, wokkelJID
+from muccore.services.disco import AccountDiscoHandler, DiscoHandler, DiscoInfoHandler
 from muccore.services.ping import PingHandler
-from muccore.xmpp import jid
 from muccore.xmpp.errors import StanzaError
 from tests.routing.helpers import Server, canonical, conditions
 
@@ -250,31 +249,3 @@ class StockTests(DiscoTestCase):
         """It refuses an unknown node."""
         self.server.add(HERE, disco.DiscoHandler(), PingHandler())
         self.assertEqual(conditions(self.ask(INFO, node="node")), ["item-not-found"])
-
-
-class JoiningTests(SynchronousTestCase):
-    """L{_joined}"""
-
-    def test_nobody(self) -> None:
-        """Without Deferreds the result is empty."""
-        self.assertEqual(self.successResultOf(_joined([])), [])
-
-    def test_inOrder(self) -> None:
-        """The results are in the order of the Deferreds, whichever fires first; C{None} is empty."""
-        first: Deferred[Any] = Deferred()
-        joined = _joined([first, succeed(["b"]), succeed(None)])
-        self.assertNoResult(joined)
-        first.callback({"a"})
-        self.assertEqual(self.successResultOf(joined), ["a", "b"])
-
-
-class AddressTests(SynchronousTestCase):
-    """L{wokkelJID}"""
-
-    def test_same(self) -> None:
-        """It equals Twisted's JID of the same text."""
-        for text in ("localhost", "a@localhost", "a@localhost/B c", "localhost/x"):
-            made = wokkelJID(jid.parse(text))
-            self.assertEqual(made, TwistedJID(text))
-            self.assertEqual((made.full(), made.userhost()), (text, TwistedJID(text).userhost()))
-            self.assertEqual(hash(made), hash(TwistedJID(text)))
