@@ -32,6 +32,7 @@ from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
+from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
 from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
 from muccore.services.ping import AccountPingHandler, PingHandler
@@ -89,7 +90,7 @@ class HostHandlers:
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
-                VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts,
+                VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts, CapabilitiesHandler(),
                 DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all),
             ],

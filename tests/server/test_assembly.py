@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from twisted.internet.defer import FirstError, fail
@@ -31,6 +32,7 @@ from muccore.server import assembly, preflight
 from muccore.server import stores as storesModule
 from muccore.server.handlers import mucOptions
 from muccore.server.stores import ServerStores
+from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
 from muccore.services.disco import DiscoInfoHandler
 from muccore.services.ping import PingHandler
@@ -307,6 +309,7 @@ class ServerComponentsTests(SynchronousTestCase):
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
                 BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
+                CapabilitiesHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip
@@ -438,6 +441,20 @@ class ServerComponentsTests(SynchronousTestCase):
                 ):
                     expected = f"<limits xmlns='{ns.STREAM_LIMITS}'><max-bytes>{size}</max-bytes>{seconds}</limits>"
                     self.assertIn(expected, features.offer(stage, False, None).decode())
+
+    def test_capabilities(self) -> None:
+        """Clients that have logged in are told the capabilities of the server, the present ones."""
+        made = self.make(makeSettings())
+        self.successResultOf(made.open())
+        versions = []
+        for name in ("Verona", "Mantua"):
+            made.reconfigure(makeSettings(server={"name": name}), {})
+            for features in (made.streams.features, made.webSocket.features):
+                self.assertNotIn(ns.CAPS, features.offer(Stage.LOGIN, False, None).decode())
+                offered = features.offer(Stage.BINDING, False, None).decode()
+                pattern = f"<c xmlns='{ns.CAPS}' hash='sha-1' node='urn:muccore:server' ver='(.+?)'/>"
+                versions += re.findall(pattern, offered)
+        self.assertEqual([versions.count(version) for version in versions], [2, 2, 2, 2])
 
     def test_reconfigureTLS(self) -> None:
         """A certificate that was not needed before is used at once."""
