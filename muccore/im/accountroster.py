@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from muccore.im.subscriptions import State, stateOf
+from muccore.im.subscriptionstates import State, stateOf
 from muccore.interfaces import RosterChange, RosterItem, StoredRoster
 
 REMOVED_LIMIT: Final = 100

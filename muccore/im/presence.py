@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from muccore.im.accountroster import AccountRoster
 from muccore.im.rosters import PlannedChange, Rosters
-from muccore.im.subscriptions import stateOf
+from muccore.im.subscriptionstates import stateOf
 from muccore.interfaces import ISession, ISessionObserver, IUserDomain
 from muccore.interfaces.filters import CONSUMED, PRESENCE
 from muccore.net.slices import RENDERING, SLICE, Slices, Steps

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from muccore.im.accountroster import AccountRoster, sizeOf
 from muccore.im.presence import PresenceHandler
 from muccore.im.rosters import PlannedChange, Rosters
-from muccore.im.subscriptions import stateOf
+from muccore.im.subscriptionstates import stateOf
 from muccore.interfaces import ISession, IStreamFeature, IUserDomain, Offering, RosterItem, Stage
 from muccore.routing.handler import ANSWERED, BARE, Handler
 from muccore.xmpp import jid as jids

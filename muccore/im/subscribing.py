@@ -18,7 +18,7 @@ from muccore.im.accountroster import AccountRoster
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterFeature, RosterHandler
 from muccore.im.rosters import PlannedChange, Rosters
-from muccore.im.subscriptions import INBOUND, OUTBOUND, TYPES, inState, isRouted, stateOf
+from muccore.im.subscriptionstates import INBOUND, OUTBOUND, TYPES, inState, isRouted, stateOf
 from muccore.interfaces import IAuthBackend, ISession, IUserDomain
 from muccore.interfaces.filters import CONSUMED, PRESENCE
 from muccore.log.logger import Logger

@@ -12,7 +12,7 @@ from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
 from muccore.im.subscribing import SubscriptionHandler
-from muccore.im.subscriptions import stateOf
+from muccore.im.subscriptionstates import stateOf
 from muccore.im.userdomain import UserDomain
 from muccore.routing.domain import Domain
 from muccore.routing.router import Router

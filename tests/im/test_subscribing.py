@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from muccore.im import subscribing
-from muccore.im.subscriptions import INBOUND, OUTBOUND, State, inState, isRouted
+from muccore.im.subscriptionstates import INBOUND, OUTBOUND, State, inState, isRouted
 from muccore.interfaces import RosterChange, RosterItem
 from muccore.xmpp import ns
 from tests.im.imhelpers import IMTestCase

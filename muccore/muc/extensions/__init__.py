@@ -17,7 +17,7 @@ from muccore.muc.extensions.contentrules import ContentRules
 from muccore.muc.extensions.correction import Correction
 from muccore.muc.extensions.explicitmentions import ExplicitMentions
 from muccore.muc.extensions.hats import Hats
-from muccore.muc.extensions.invitationwishes import InvitationWishes
+from muccore.muc.extensions.invitationpreferences import InvitationPreferences
 from muccore.muc.extensions.membershiprequests import MembershipRequests
 from muccore.muc.extensions.moderation import ModeratedRetraction
 from muccore.muc.extensions.occupantids import OccupantIds
@@ -76,7 +76,7 @@ def standardExtensions(
         OwnRooms(),
         AbsentMembers(),
         PrivateInvitations(),
-        InvitationWishes(),
+        InvitationPreferences(),
         ExplicitMentions(),
         ActivityIndicator(),
         # What limits messages comes last: one that is refused for another reason does not count.

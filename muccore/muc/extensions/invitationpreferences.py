@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.muc.extensions.test_invitationwishes -*-
+# -*- test-case-name: tests.muc.extensions.test_invitationpreferences -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 An ad-hoc command of the service by which users choose whether strangers may invite them to rooms: those who are not in
@@ -42,7 +42,7 @@ class ChooseInvitations(Command[RoomHandler]):
         return requester.domain == subject.options.localDomain
 
     def form(self, request: CommandRequest[RoomHandler], stage: int) -> CommandForm:
-        """Ask for the wish."""
+        """Ask for the choice."""
         refusing = request.requester.bare in request.subject.invitations.refusing
         instructions = [
             "Strangers are those who are not among your contacts and share no room with you.",
@@ -67,7 +67,7 @@ class ChooseInvitations(Command[RoomHandler]):
         return writing.addCallbacks(stored, storeFailed)
 
 
-class InvitationWishes(RoomExtension):
+class InvitationPreferences(RoomExtension):
     """The extension that offers the command."""
 
     name = NAME

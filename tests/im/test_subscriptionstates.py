@@ -1,11 +1,11 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.im.subscriptions}, cell by cell of the tables of RFC 6121, Appendix A."""
+"""Tests of L{muccore.im.subscriptionstates}, cell by cell of the tables of RFC 6121, Appendix A."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.im.subscriptions import INBOUND, OUTBOUND, TYPES, State, inState, isRouted, stateOf
+from muccore.im.subscriptionstates import INBOUND, OUTBOUND, TYPES, State, inState, isRouted, stateOf
 from muccore.interfaces import RosterItem
 
 # A line for each state, in the order of the text: the state, then, for each type, whether the stanza is routed or

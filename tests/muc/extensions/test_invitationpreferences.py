@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.muc.extensions.invitationwishes}."""
+"""Tests of L{muccore.muc.extensions.invitationpreferences}."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from muccore.im.accountroster import AccountRoster
 from muccore.im.rosters import PlannedChange
 from muccore.interfaces import RosterItem
-from muccore.muc.extensions.invitationwishes import NODE
+from muccore.muc.extensions.invitationpreferences import NODE
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.im.test_subscriptions -*-
+# -*- test-case-name: tests.im.test_subscriptionstates -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 Presence subscriptions (RFC 6121 §3): the states of Appendix A, from the side of one of both, and what changes them.
