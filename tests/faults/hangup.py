@@ -33,7 +33,7 @@ class HangUpTests(SynchronousTestCase):
     tls = False
     held = 0.1
     """Seconds of the reactor's thread for one turn."""
-    # 14 to 16 were seen: more than the 12 that are wanted.
+    # 12 to 16 were seen, more the faster they have entered; 12 are wanted.
     occupant = 20
     """KiB of memory of an occupant beyond the silent connection."""
 

@@ -3,72 +3,31 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.defer import fail
 
 from muccore.interfaces import StoreUnavailable
-from muccore.operations import ctl
-from muccore.server import stores
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.testing.contracts.audit import CAVE, HEATH, entry
+from tests.operations.commandtestcase import StoreCommandTestCase
 
 CONFIGURATION = """\
-[server]
-domain = example.org
-[c2s]
-tls = off
-[auth]
-backend = sqlite:accounts.db
-[storage]
-affiliations = {rooms}
 [muc]
 domain = rooms.example.org
 """
 
 
-class AuditTests(SynchronousTestCase):
+class AuditTests(StoreCommandTestCase):
     """C{muccorectl audit}, with a store in memory."""
+
+    command = "audit"
+    configuration = CONFIGURATION
 
     def setUp(self) -> None:
         """Replace the configured store."""
-        self.configure("sqlite:rooms.db")
         self.trail = MemoryAudit()
-        self.closed = 0
-        self.patch(self.trail, "close", self.close)
-        self.patch(stores, "makeStore", lambda *description: self.trail)
-        self.trail.open()
-
-    def close(self) -> Deferred[None]:
-        """Count the call; keep the content."""
-        self.closed += 1
-        return succeed(None)
-
-    def configure(self, rooms: str) -> None:
-        """Write a configuration."""
-        base = FilePath(self.mktemp())
-        base.makedirs()
-        path = base.child("server.cfg")
-        path.setContent(CONFIGURATION.format(rooms=rooms).encode())
-        self.path = path.path
-
-    def run_(self, *arguments: str) -> tuple[int, list[str], str]:
-        """
-        Run the command.
-
-        @return: exit status, lines of output, errors.
-        """
-        out, err = io.StringIO(), io.StringIO()
-        self.patch(sys, "stdout", out)
-        self.patch(sys, "stderr", err)
-        status = ctl.main(
-            ["-c", self.path, "audit", *arguments], lambda function: self.successResultOf(function())
-        )  # fmt: skip
-        return status, out.getvalue().splitlines(), err.getvalue()
+        self.useStore(self.trail)
 
     def reasons(self, *arguments: str) -> str:
         """The reasons that are listed."""

@@ -3,27 +3,13 @@
 
 from __future__ import annotations
 
-import io
-import sys
-
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.defer import fail
 
 from muccore.interfaces import RoomRecord, StoreUnavailable
-from muccore.operations import ctl
-from muccore.server import stores
 from muccore.storage.memory import MemoryRooms
+from tests.operations.commandtestcase import StoreCommandTestCase
 
 CONFIGURATION = """\
-[server]
-domain = example.org
-[c2s]
-tls = off
-[auth]
-backend = sqlite:accounts.db
-[storage]
-affiliations = {rooms}
 [muc]
 domain = rooms.example.org
     talk.example.org
@@ -33,38 +19,16 @@ total_size_limit = 1 MiB
 """
 
 
-class UsageTests(SynchronousTestCase):
+class UsageTests(StoreCommandTestCase):
     """C{muccorectl usage}, with a store in memory."""
+
+    command = "usage"
+    configuration = CONFIGURATION
 
     def setUp(self) -> None:
         """Replace the configured store."""
-        self.configure("sqlite:rooms.db")
         self.rooms = MemoryRooms()
-        self.closed = 0
-        self.patch(self.rooms, "close", self.close)
-        self.patch(stores, "makeStore", lambda *description: self.rooms)
-        self.rooms.open()
-
-    def close(self) -> Deferred[None]:
-        """Count the call; keep the content."""
-        self.closed += 1
-        return succeed(None)
-
-    def configure(self, rooms: str) -> None:
-        """Write a configuration."""
-        base = FilePath(self.mktemp())
-        base.makedirs()
-        path = base.child("server.cfg")
-        path.setContent(CONFIGURATION.format(rooms=rooms).encode())
-        self.path = path.path
-
-    def run_(self, *arguments: str) -> tuple[int, list[str], str]:
-        """Run the command; return its status, lines of output, and errors."""
-        out, errors = io.StringIO(), io.StringIO()
-        self.patch(sys, "stdout", out)
-        self.patch(sys, "stderr", errors)
-        status = ctl.main(["-c", self.path, "usage", *arguments], lambda function: self.successResultOf(function()))
-        return status, out.getvalue().splitlines(), errors.getvalue()
+        self.useStore(self.rooms)
 
     def test_listed(self) -> None:
         """The totals of each service come first, then those who use most, with limits and percentages."""
