@@ -70,6 +70,11 @@ class Rosters:
         entry = self._entries.get(account)
         return None if entry is None or entry.lock.locked else entry.roster
 
+    def isChanging(self, account: str) -> bool:
+        """Whether the roster of an account, a bare JID, is being changed, or something waits for it."""
+        entry = self._entries.get(account)
+        return entry is not None and entry.lock.locked
+
     def isContact(self, account: str, other: str) -> bool:
         """
         Whether the roster of an account has somebody, by bare JIDs, as far as it is in memory: that of who is available

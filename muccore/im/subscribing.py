@@ -123,7 +123,10 @@ class SubscriptionHandler(Handler):
             self._answerProbe(element, to)
             return CONSUMED
         if type not in TYPES:
-            return element
+            if not self._rosters.isChanging(to.bare):
+                return element
+            self._deliverInOrder(element, to)
+            return CONSUMED
         contact, account = jids.parse(element.attributes["from"]).bare, to.bare
         # §8.5.3.2.2: to a resource, only requests count.
         if contact == account or (to.resource and type != "subscribe"):
@@ -138,6 +141,14 @@ class SubscriptionHandler(Handler):
 
         self._change(account, plan)
         return CONSUMED
+
+    def _deliverInOrder(self, element: Element, to: JID) -> None:
+        """Deliver presence after changes that are being made: it must not precede that it may be seen (§3.1.6)."""
+
+        def deliver(_: object = None) -> None:
+            self.parent.redeliver(element, to)
+
+        self._rosters.change(to.bare, lambda roster: PlannedChange({}, deliver)).addErrback(deliver)
 
     def _change(
         self, account: str, plan: Callable[[AccountRoster], PlannedChange | Awaitable[PlannedChange]]

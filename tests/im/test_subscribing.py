@@ -95,6 +95,40 @@ class RequestTests(IMTestCase):
             ],
         )
 
+    def test_order(self) -> None:
+        """Presence does not precede the approval that lets it be seen, however long it takes to store it (§3.1.6)."""
+        romeo, juliet = self.connect("romeo"), self.connect("juliet")
+        self.subscription(romeo, "subscribe", JULIET)
+        self.forget()
+        self.store.slow = True
+        self.subscription(juliet, "subscribed", ROMEO)
+        self.store.release("change")
+        juliet.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.received(romeo), [])
+        self.store.releaseAll()
+        self.assertEqual(
+            self.received(romeo),
+            [
+                f"subscribed from {JULIET} to {ROMEO}",
+                f"push, {JULIET} to",
+                f"available from {JULIET}/a to {ROMEO}",
+                f"available from {JULIET}/a to {ROMEO} show:away",
+            ],
+        )
+
+    def test_orderAndFailure(self) -> None:
+        """Presence is delivered, too, if what it waits for cannot be stored."""
+        romeo, juliet = self.connect("romeo"), self.connect("juliet")
+        self.befriend(romeo, juliet)
+        self.store.slow = True
+        self.set(romeo, f"<item jid='{NURSE}'/>")
+        juliet.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.received(romeo), [])
+        self.store.fail("change")
+        self.assertCountEqual(
+            self.received(romeo), ["error internal-server-error", f"available from {JULIET}/a to {ROMEO} show:away"]
+        )
+
     def test_kept(self) -> None:
         """
         A request waits, whole, for the next available resource, and for each one until it is answered (§3.1.3); it is
