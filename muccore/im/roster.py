@@ -16,7 +16,8 @@ from muccore.im.presence import PresenceHandler
 from muccore.im.rosters import PlannedChange, Rosters
 from muccore.im.subscriptionstates import stateOf
 from muccore.interfaces import ISession, IStreamFeature, IUserDomain, Offering, RosterItem, Stage
-from muccore.routing.handler import ANSWERED, BARE, Handler
+from muccore.interfaces.handlers import isFromAccount
+from muccore.routing.handler import ANSWERED, BARE, Handler, answersAnyone
 from muccore.xmpp import jid as jids
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, reply, stanza
@@ -69,8 +70,10 @@ class RosterHandler(Handler):
         self._rosters = rosters
         self._presence = presence
 
+    @answersAnyone
     def onGet(self, element: Element, to: JID) -> object:
         """Return the roster, or what has changed since a version (RFC 6121 §2.1.4, §2.6.3)."""
+        _checkOwner(element, to)
         query = next(element.childElements())
         known = query.attributes.get("ver")
 
@@ -93,8 +96,10 @@ class RosterHandler(Handler):
 
         return self._rosters.change(to.bare, lambda roster: PlannedChange({}, lambda: answer(roster)))
 
+    @answersAnyone
     def onSet(self, element: Element, to: JID) -> object:
         """Add, update or remove a contact (RFC 6121 §2.3 to §2.5)."""
+        _checkOwner(element, to)
         contact, name, groups = _parse(next(element.childElements()), to)
 
         def plan(roster: AccountRoster) -> PlannedChange:
@@ -159,6 +164,12 @@ class RosterHandler(Handler):
             session.deliver(rendered, toAttribute(session.fullText))
 
     iqs = {("get", BARE, ns.ROSTER, "query"): onGet, ("set", BARE, ns.ROSTER, "query"): onSet}
+
+
+def _checkOwner(element: Element, account: JID) -> None:
+    """@raise StanzaError: C{forbidden} for others, whether there is such an account or not (RFC 6121 §2.1.5)."""
+    if not isFromAccount(element, account):
+        raise StanzaError("forbidden")
 
 
 def _rendered(contact: str, item: RosterItem | None) -> Element:

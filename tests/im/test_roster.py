@@ -38,7 +38,7 @@ class GetTests(IMTestCase):
         for user in ("juliet", "nobody"):
             for type in ("get", "set"):
                 answer = romeo.ask(f"<iq type='{type}' id='1' to='{user}@localhost'><query {ROSTER}/></iq>")
-                self.assertEqual(conditions(answer), ["service-unavailable"])
+                self.assertEqual(conditions(answer), ["forbidden"])
 
     def test_features(self) -> None:
         """Versions are offered as a stream feature (§2.6.1)."""
