@@ -97,11 +97,12 @@ def compare(
 
     With L{Rules.EXACT}, the stanza's C{id}, C{to} and C{xml:lang} need not be written down.
 
-    @param own: the receiver's addresses: with L{Rules.EXACT}, a C{to} has to be one of them.
+    @param own: the receiver's addresses: with L{Rules.EXACT}, a C{to} that is not written down has to be one of them.
     """
     compared = _ElementComparison(expected, received, rules, True)
     difference = compared.difference
-    if difference is None and rules is Rules.EXACT and received.get("to", "") not in ("", *own):
+    written = expected.get("to") is not None
+    if difference is None and rules is Rules.EXACT and not written and received.get("to", "") not in ("", *own):
         difference = "", f"attribute to is {received.get('to')!r}, which is not its receiver's address"
     if difference is None:
         return Comparison(None, compared.captures)
