@@ -28,7 +28,9 @@ implements = (
     Spec(5929, "Channel Bindings for TLS", note="tls-server-end-point only.", series="RFC"),
     Spec(6066, "Transport Layer Security (TLS) Extensions", note="Server Name Indication.", series="RFC"),
     Spec(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
+    Spec(7590, "Use of TLS in XMPP", note="Between clients and the server.", series="RFC"),
     Spec(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
+    Spec(368, "SRV records for XMPP over TLS", "1.1.0", "Direct TLS for clients."),
 )
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
