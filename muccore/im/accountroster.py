@@ -20,6 +20,9 @@ NOBODY: Final = RosterItem(listed=False)
 Changes = Mapping[str, RosterItem | None]
 """By contact, what their items become; C{None}, or a mere request that was answered, for nothing."""
 
+RosterChanges = list[tuple[str, str, RosterItem | None]]
+"""Version, contact and item of each change, in order; the item is C{None} if the contact was removed."""
+
 _EPOCH_BYTES: Final = 6
 
 _GROUP_SIZE: Final = 16
@@ -100,12 +103,12 @@ class AccountRoster:
             else:
                 self.items[jid] = item
 
-    def changesSince(self, version: str) -> list[tuple[str, str, RosterItem | None]] | None:
+    def changesSince(self, version: str) -> RosterChanges | None:
         """
         What has changed since a version (RFC 6121 §2.6.3).
 
-        @return: version, contact and item of each change that counts still, in order; C{None} if that is not known. A
-            mere request is as good as removed: there may have been a contact who was.
+        @return: the changes that count still; C{None} if these are not known. A mere request is as good as removed:
+            there may have been a contact who was.
         """
         if version == self.version:
             return []

@@ -4,8 +4,7 @@
 The presence of sessions (RFC 6121 §4): an outbound filter, and an observer of their end.
 
 It broadcasts presence to the account's available resources and to the contacts who have a subscription to it, and
-tracks directed presence, to revoke it however the session ends, in slices if its addresses are many
-(docs/design/0019).
+tracks directed presence, to revoke it however the session ends; both in slices if they are many (docs/design/0019).
 
 The roster of the account may have to be loaded first: then its broadcasts wait, in order.
 """
@@ -21,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muccore.im.accountroster import AccountRoster
+from muccore.im.broadcasts import PresenceBroadcasts, addressed, blocks
 from muccore.im.rosters import PlannedChange, Rosters
 from muccore.im.subscriptionstates import stateOf
 from muccore.interfaces import ISession, ISessionObserver, IUserDomain
@@ -38,6 +38,9 @@ _PRIORITY: Final = re.compile(r"[+-]?[0-9]{1,4}")
 
 _GOODBYE: Final = 2 * RENDERING
 """The cost of unavailable presence to one address, in a slice."""
+
+_PROBE: Final = 3 * RENDERING
+"""The cost of a probe and its answer."""
 
 _PRESENCE_LIMIT: Final = 16 * 1024
 """Bytes of broadcast presence, which is kept."""
@@ -68,13 +71,16 @@ class PresenceHandler(Handler):
         self._rosters = rosters
         self.readyObservers: list[Callable[[ISession], None]] = []
         self._slices: Slices | None = None
+        self._broadcasts = PresenceBroadcasts(lambda element: self.send(element), self._mayBeReached)
         # Unavailable presence that is left to send for sessions that have ended: by full JID, then by address.
         self._goodbyes: dict[str, dict[str, Element]] = {}
 
     def onPresence(self, session: ISession, element: Element, to: JID | None) -> Any:
         """Handle presence that a client sends; return it, to be routed, or L{CONSUMED}."""
-        if to is not None and session.fullText in self._goodbyes:
-            self._sayGoodbye(session.fullText, {to.bare})
+        if to is not None:
+            if session.fullText in self._goodbyes:
+                self._sayGoodbye(session.fullText, {to.bare})
+            self._broadcasts.tell(session.fullText, to.bare)
         type = element.attributes.get("type")
         if type is None:
             if to is None:
@@ -115,17 +121,20 @@ class PresenceHandler(Handler):
         gone = stanza("presence", "unavailable", from_=session.fullText)
         goodbyes = self._goodbyes.setdefault(session.fullText, {})
         goodbyes.update(dict.fromkeys(session.directed, gone))
-        if self._slices is None:
-            self._slices = Slices(self.parent.clock)
+        slices = self._getSlices()
         addresses, session.directed = list(session.directed), {}
         # Nobody waits for it: with others of the same turn, it does not begin before theirs.
-        spent = SLICE if self._slices.isBusy else 0
-        self._slices.run(self._sayGoodbyes(session.fullText, addresses), spent)
+        slices.run(self._sayGoodbyes(session.fullText, addresses), SLICE if slices.isBusy else 0)
         # That it becomes available may be waiting still.
         if session.priority is not None or self._rosters.loaded(session.account.bare) is None:
             told = frozenset(addresses)
             self._withRoster(session, gone, lambda roster: self._unavailable(session, gone, roster, told))
         self._rosters.released(session.account.bare)
+
+    def _getSlices(self) -> Slices:
+        if self._slices is None:
+            self._slices = Slices(self.parent.clock)
+        return self._slices
 
     def shutDown(self, final: bool) -> None:
         """Send what is left to send."""
@@ -181,20 +190,17 @@ class PresenceHandler(Handler):
         """The available resources of an account, a bare JID."""
         return [each for each in self.parent.sessions.forAccount(account).values() if each.priority is not None]
 
-    def _broadcast(
-        self, session: ISession, rendered: Rendered, roster: AccountRoster, told: Collection[str] = ()
-    ) -> None:
-        """Send presence to the available resources of the account, and to its subscribers except some."""
+    def _deliverToResources(self, session: ISession, rendered: Rendered) -> None:
+        """Send presence to the available resources of the account."""
         for other in self.available(session.account.bare):
             other.deliver(rendered, toAttribute(other.fullText))
-        for contact in roster.subscribers():
-            if contact not in told and not _blocks(session, contact) and self._mayBeReached(contact):
-                self.send(rendered.elementTo(toAttribute(contact)))
 
     def _mayBeReached(self, contact: str) -> bool:
         """Whether presence to a contact can reach anybody: not an account here without available resources."""
-        address = jids.parse(contact)
-        return not (address.local and address.domain == self.parent.name) or bool(self.available(address.bare))
+        # Not parsed, since that takes longer than sending it.
+        bare = contact.partition("/")[0]
+        account, _, domain = bare.rpartition("@")
+        return not account or domain != self.parent.name or bool(self.available(bare))
 
     def sendPresence(self, account: str, to: str) -> bool:
         """
@@ -207,7 +213,8 @@ class PresenceHandler(Handler):
             if session.presence is not None:
                 if session.fullText in self._goodbyes:
                     self._sayGoodbye(session.fullText, {jids.parse(to).bare})
-                self.send(session.presence.elementTo(toAttribute(to)))
+                self._broadcasts.tell(session.fullText, jids.parse(to).bare)
+                self.send(addressed(session.presence, to))
         return bool(sessions)
 
     def sendUnavailable(self, account: str, to: str) -> None:
@@ -285,32 +292,38 @@ class PresenceHandler(Handler):
         if session.fullText in self._goodbyes:
             # Before the presence of this one, which is broadcast to them.
             self._sayGoodbye(session.fullText, {session.account.bare, *roster.subscribers()})
-        self._broadcast(session, presence, roster)
+        self._deliverToResources(session, presence)
         if initial:
-            self._findPresence(session, roster)
+            self._sendPending(session, roster)
+        following = self._findPresence(session, roster) if initial else None
+        self._broadcasts.begin(self._getSlices(), session, presence, roster, following=following)
         if priority >= 0 and not wasReady:
             for observer in self.readyObservers:
                 observer(session)
 
-    def _findPresence(self, session: ISession, roster: AccountRoster) -> None:
-        """
-        Send a resource the presence of the account's others, and requests that wait for an answer; ask for that of
-        contacts (RFC 6121 §4.2.2), and again for subscriptions that were not answered (§3.1.2).
-        """
+    def _sendPending(self, session: ISession, roster: AccountRoster) -> None:
+        """Send a resource the presence of the account's others, and requests that wait for an answer."""
         address, account = toAttribute(session.fullText), session.account.bare
         for other in self.available(account):
             if other is not session and other.presence is not None:
                 session.deliver(other.presence, address)
         for contact, request in roster.requests():
-            if _blocks(session, contact):
-                continue
-            session.deliver(Rendered(_PRESENCE, request[len(_PRESENCE) :]), toAttribute(account))
-        for contact, item in list(roster.items.items()):
-            if _blocks(session, contact):
+            if not blocks(session, contact):
+                session.deliver(Rendered(_PRESENCE, request[len(_PRESENCE) :]), toAttribute(account))
+
+    def _findPresence(self, session: ISession, roster: AccountRoster) -> Steps:
+        """
+        Ask for the presence of contacts (RFC 6121 §4.2.2), and again for subscriptions that were not answered (§3.1.2).
+        """
+        account = session.account.bare
+        for contact in list(roster.items):
+            yield _PROBE if self._mayBeReached(contact) else 1
+            item = roster.item(contact)
+            if session.ended or blocks(session, contact):
                 continue
             if stateOf(item).hasTo and self._mayBeReached(contact):
                 # One here answers to this resource only; others, as §4.3.1 has it, to the account.
-                isHere = jids.parse(contact).domain == self.parent.name
+                isHere = contact.partition("/")[0].rpartition("@")[2] == self.parent.name
                 self.send(stanza("presence", "probe", from_=session.fullText if isHere else account, to=contact))
             if item.ask:
                 self.send(stanza("presence", "subscribe", from_=account, to=contact))
@@ -320,8 +333,10 @@ class PresenceHandler(Handler):
     ) -> None:
         """Broadcast unavailable presence (RFC 6121 §4.5.2), to this resource, too, except to those who know."""
         if session.priority is not None:
-            self._broadcast(session, Rendered.of(element), roster, told)
+            rendered = Rendered.of(element)
+            self._deliverToResources(session, rendered)
             session.priority = session.presence = None
+            self._broadcasts.begin(self._getSlices(), session, rendered, roster, told)
 
     def _sendDirectedUnavailable(self, session: ISession, element: Element) -> Collection[str]:
         """Send unavailable presence to every address with directed presence (RFC 6121 §4.6.3); return these."""
@@ -340,12 +355,6 @@ class PresenceHandler(Handler):
         self.send(copied)
 
     outbound = {("presence", PRESENCE): onPresence}
-
-
-def _blocks(session: ISession, contact: str) -> bool:
-    """Whether the account of a session blocks a contact (XEP-0191)."""
-    state = session.userState
-    return state is not None and bool(state.blocked) and state.blocks(jids.parse(contact))
 
 
 def _priorityIn(element: Element) -> int:

@@ -9,21 +9,23 @@ from collections.abc import Iterable
 from typing import Final
 
 from twisted.internet.defer import Deferred
+from twisted.words.xish.domish import SerializedXML
 from zope.interface import implementer
 
-from muccore.im.accountroster import AccountRoster, sizeOf
+from muccore.im.accountroster import AccountRoster, RosterChanges, sizeOf
 from muccore.im.presence import PresenceHandler
 from muccore.im.rosters import PlannedChange, Rosters
 from muccore.im.subscriptionstates import stateOf
 from muccore.interfaces import ISession, IStreamFeature, IUserDomain, Offering, RosterItem, Stage
 from muccore.interfaces.handlers import isFromAccount
+from muccore.net.slices import Slices, Steps
 from muccore.routing.handler import ANSWERED, BARE, Handler, answersAnyone
 from muccore.xmpp import jid as jids
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, reply, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, InvalidJID
-from muccore.xmpp.rendering import Rendered, toAttribute
+from muccore.xmpp.rendering import Rendered, render, toAttribute
 from muccore.xmpp.specs import Spec
 
 TEXT_LIMIT: Final = 1023
@@ -31,6 +33,9 @@ TEXT_LIMIT: Final = 1023
 
 GROUPS_LIMIT: Final = 50
 """Maximum number of groups of a contact."""
+
+_ITEM: Final = 10
+"""The cost of rendering an item, in a slice."""
 
 CONTACT_SIZE: Final = 512
 """Bytes that the contacts of a full roster may have on average: the whole is rendered for each client."""
@@ -69,6 +74,7 @@ class RosterHandler(Handler):
         self.limit = limit
         self._rosters = rosters
         self._presence = presence
+        self._slices: Slices | None = None
 
     @answersAnyone
     def onGet(self, element: Element, to: JID) -> object:
@@ -77,24 +83,45 @@ class RosterHandler(Handler):
         query = next(element.childElements())
         known = query.attributes.get("ver")
 
-        def answer(roster: AccountRoster) -> object:
+        def answer(roster: AccountRoster, items: str | None, changes: RosterChanges | None) -> object:
             session = self.parent.sessions.byFullJID(jids.parse(element.attributes["from"]))
             if session is None:
                 return ANSWERED
             session.interested = True
             result = reply(element, "result")
-            changes = None if known is None else roster.changesSince(known)
-            if changes is None:
-                query = Element((ns.ROSTER, "query"), None, {} if known is None else {"ver": roster.version})
-                query.children.extend(_rendered(contact, item) for contact, item in roster.listed())
-                result.children.append(query)
+            if items is not None:
+                query = result.add("query", ns.ROSTER)
+                if known is not None:
+                    query.attributes["ver"] = roster.version
+                query.children.append(SerializedXML(items))
             # At once, as pushes are, so that none precedes it.
-            session.deliver(Rendered.of(result), toAttribute(session.fullText))
+            session.deliver(Rendered.of(result).withoutElement(), toAttribute(session.fullText))
             for version, contact, item in changes or ():
                 self._push([session], to.bare, version, contact, item)
             return ANSWERED
 
-        return self._rosters.change(to.bare, lambda roster: PlannedChange({}, lambda: answer(roster)))
+        async def plan(roster: AccountRoster) -> PlannedChange:
+            changes = None if known is None else roster.changesSince(known)
+            items = await self._render(roster) if changes is None else None
+            return PlannedChange({}, lambda: answer(roster, items, changes))
+
+        return self._rosters.change(to.bare, plan)
+
+    async def _render(self, roster: AccountRoster) -> str:
+        """Render the items of a roster, in slices if they are many."""
+        rendered: list[bytes] = []
+
+        def steps() -> Steps:
+            for contact, item in list(roster.listed()):
+                yield _ITEM
+                rendered.append(render(_elementOf(contact, item), ns.ROSTER))
+
+        if self._slices is None:
+            self._slices = Slices(self.parent.clock)
+        done = self._slices.run(steps())
+        if done is not None:
+            await done
+        return b"".join(rendered).decode()
 
     @answersAnyone
     def onSet(self, element: Element, to: JID) -> object:
@@ -135,6 +162,8 @@ class RosterHandler(Handler):
 
     def shutDown(self, final: bool) -> Deferred[None]:
         """Wait for changes that are being made."""
+        if self._slices is not None:
+            self._slices.finish()
         return Deferred.fromCoroutine(self._rosters.finished())
 
     def checkLimit(self, roster: AccountRoster, contact: str, item: RosterItem) -> None:
@@ -158,7 +187,7 @@ class RosterHandler(Handler):
     ) -> None:
         push = stanza("iq", "set", from_=account, id=secrets.token_hex(6))
         query = push.add("query", ns.ROSTER, ver=version)
-        query.children.append(_rendered(contact, item))
+        query.children.append(_elementOf(contact, item))
         rendered = Rendered.of(push)
         for session in sessions:
             session.deliver(rendered, toAttribute(session.fullText))
@@ -172,7 +201,7 @@ def _checkOwner(element: Element, account: JID) -> None:
         raise StanzaError("forbidden")
 
 
-def _rendered(contact: str, item: RosterItem | None) -> Element:
+def _elementOf(contact: str, item: RosterItem | None) -> Element:
     """Make the element of an item (RFC 6121 §2.1.2); C{None}: of a contact that was removed."""
     made = Element((ns.ROSTER, "item"), None, {"jid": contact})
     attributes = made.attributes

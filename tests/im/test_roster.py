@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from muccore.im.roster import CONTACT_SIZE, GROUPS_LIMIT, TEXT_LIMIT
+from muccore.interfaces import RosterChange, RosterItem
 from muccore.xmpp import ns
-from tests.im.imhelpers import ROSTER, IMTestCase
+from tests.im.imhelpers import ROSTER, IMTestCase, summary
 from tests.routing.helpers import conditions, xml
+from tests.turns import turn
 
 JULIET, NURSE = "juliet@localhost", "nurse@localhost"
 
@@ -310,3 +312,47 @@ class VersionTests(IMTestCase):
                 "iq result from romeo@localhost to romeo@localhost/phone",
             ],
         )
+
+
+class ManyTests(IMTestCase):
+    """A roster that is too large for one turn."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.contacts = 1000
+        self.names = [f"friend{n}@remote.lit" for n in range(1000)]
+        items = {name: RosterItem() for name in self.names}
+        self.store.change("romeo@localhost", RosterChange("e", 7, 0, items))
+        self.start()
+        self.romeo = self.connect("romeo", interested=False, available=False)
+
+    def test_slices(self) -> None:
+        """It is rendered in slices, during which others are served; pushes of later changes follow it."""
+        self.romeo.send(f"<iq type='get' id='get'><query {ROSTER} ver=''/></iq>")
+        self.set(self.romeo, f"<item jid='{self.names[0]}' name='x'/>")
+        turns = 0
+        while not (received := self.romeo.take()):
+            turn(self.clock)
+            turns += 1
+        self.assertGreater(turns, 2)
+        roster, push, result = map(xml, received)
+        query = roster.child("query", ns.ROSTER)
+        assert query is not None
+        self.assertEqual([each["jid"] for each in query.childElements()], self.names)
+        self.assertEqual((query["ver"], result["type"]), ("e-7", "result"))
+        self.assertEqual(summary(push), f"push, {self.names[0]} none name:x")
+
+    def test_shutDown(self) -> None:
+        """At the end of the server it is answered at once."""
+        self.romeo.send(f"<iq type='get' id='get'><query {ROSTER}/></iq>")
+        self.assertEqual(self.romeo.take(), [])
+        self.successResultOf(self.roster.shutDown(True))
+        self.assertEqual(len(self.romeo.take()), 1)
+
+    def test_gone(self) -> None:
+        """Nobody is told who has gone."""
+        self.romeo.send(f"<iq type='get' id='get'><query {ROSTER}/></iq>")
+        self.romeo.vanish()
+        while self.clock.getDelayedCalls():
+            turn(self.clock)
+        self.assertEqual(self.romeo.take(), [])
