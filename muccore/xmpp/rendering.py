@@ -107,6 +107,9 @@ def render(element: domish.Element, inherited: str | None = ns.CLIENT) -> bytes:
     return "".join(parts).encode("utf-8")
 
 
+_TO: Final = b" to='"
+
+
 def toAttribute(address: str) -> bytes:
     """C{b" to='...'"} for L{Rendered.addressed}."""
     return f" to='{escapeAttribute(address)}'".encode()
@@ -114,8 +117,9 @@ def toAttribute(address: str) -> bytes:
 
 def fromAttribute(to: bytes) -> str:
     """The address in what L{toAttribute} has rendered."""
-    address: str = _parse(b"<to" + to + b"/>").attributes["to"]
-    return address
+    if b"&" in to:
+        return str(_parse(b"<to" + to + b"/>").attributes["to"])
+    return to[len(_TO) : -1].decode()
 
 
 def _parse(data: bytes) -> Element:
