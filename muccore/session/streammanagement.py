@@ -27,7 +27,7 @@ from muccore.xmpp.errors import StreamError
 from muccore.xmpp.rendering import Rendered
 
 REQUEST_AFTER: Final = 100
-"""Unacknowledged stanzas after which an acknowledgement is requested at once."""
+"""Unacknowledged presences and messages of rooms after which an acknowledgement is requested at once."""
 
 ACK_TIMEOUT: Final = 60
 """Ticks after which a client that has not acknowledged anything, and has sent nothing else, is disconnected."""
@@ -61,6 +61,9 @@ class ManagementSettings:
 class StreamManagement:
     """
     The stream management of one session.
+
+    An acknowledgement of what goes elsewhere if the client does not get it is requested at once: many clients log out
+    without acknowledging what they have shown. That of the rest, of which rooms send much, can wait.
 
     Above its limits, while there is a stream, the oldest presences and messages of rooms are forgotten: a room of
     thousands exceeds any limit when it is entered. If that is not enough, and without a stream, it overflows.
@@ -120,7 +123,10 @@ class StreamManagement:
         if stream is not None:
             queue.append((number, stanza, to, None))
             stream.send(stanza, to)
-            if not self._requested and len(queue) >= REQUEST_AFTER:
+            personal = stanza.personal
+            if personal is None:
+                personal = stanza.isPersonal()
+            if (personal or len(queue) >= REQUEST_AFTER) and not self._requested:
                 self._request(stream)
         else:
             now = self._now()
@@ -141,7 +147,7 @@ class StreamManagement:
             queue.append((number, stanza, to, None))
         self._sent += len(stanzas)
         stream.sendAll(stanzas, to)
-        if not self._requested and len(queue) >= REQUEST_AFTER:
+        if not self._requested and (len(queue) >= REQUEST_AFTER or any(stanza.isPersonal() for stanza in stanzas)):
             self._request(stream)
         if len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
             self._exceeded()

@@ -21,6 +21,10 @@ from muccore.xmpp.element import Element, copyOf
 _TEXT_SPECIAL: Final = re.compile("[&<>\r]")
 _TYPE: Final = re.compile(rb" type='([^'&]*)'")
 _ID: Final = re.compile(rb" id='([^']*)'")
+_PERSONAL: Final[Mapping[bytes, tuple[str | None, ...]]] = {
+    b"<message": (None, "normal", "chat"),
+    b"<iq": ("get", "set"),
+}
 _ATTRIBUTE_SPECIAL: Final = re.compile("[&<>'\"\t\n\r]")
 _ESCAPES: Final[Mapping[str, str]] = {
     "&": "&amp;",
@@ -139,15 +143,17 @@ class Rendered:
     @ivar head: what precedes the C{to} attribute, such as C{b"<message"}.
     @ivar tail: what follows it.
     @ivar parsed: L{element} if it is at hand; anybody may drop it to save memory.
+    @ivar personal: L{isPersonal} if it is known.
     """
 
-    __slots__ = ("head", "parsed", "tail")
+    __slots__ = ("head", "parsed", "personal", "tail")
 
     def __init__(self, head: bytes, tail: bytes, element: Element | None = None) -> None:
         """@param element: see L{element}; C{None} to parse it when it is asked for."""
         self.head = head
         self.tail = tail
         self.parsed = element
+        self.personal: bool | None = None
 
     @classmethod
     def of(cls, element: Element) -> Rendered:
@@ -174,6 +180,13 @@ class Rendered:
         # The start tag ends at the first >, since attributes are escaped.
         match = _TYPE.search(self.tail, 0, self.tail.index(b">"))
         return None if match is None else match[1].decode("utf-8")
+
+    def isPersonal(self) -> bool:
+        """Whether it goes elsewhere if its recipient does not get it: a request, or a message of no room."""
+        if self.personal is None:
+            wanted = _PERSONAL.get(self.head)
+            self.personal = wanted is not None and self.type in wanted
+        return self.personal
 
     @property
     def id(self) -> str | None:

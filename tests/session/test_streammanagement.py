@@ -68,8 +68,8 @@ class AcknowledgementTests(Case):
 
     def test_several(self) -> None:
         """Stanzas sent at once count one by one, and are requested to be acknowledged after all of them."""
-        self.send(1)
-        several = [Rendered.of(xml(f"<message id='{number}'/>")) for number in range(2, REQUEST_AFTER + 3)]
+        self.send(1, type="groupchat")
+        several = [Rendered.of(xml(f"<message id='{n}' type='groupchat'/>")) for n in range(2, REQUEST_AFTER + 3)]
         self.management.sendAll(several, TO)
         self.management.sendAll([], TO)
         self.assertEqual(self.sent(), [*range(1, REQUEST_AFTER + 3), "r"])
@@ -90,7 +90,7 @@ class AcknowledgementTests(Case):
     def test_acknowledge(self) -> None:
         """What is acknowledged is dropped; the same counter again changes nothing."""
         self.send(1, 2, 3)
-        self.assertEqual(self.sent(), [1, 2, 3])
+        self.assertEqual(self.sent(), [1, "r", 2, 3])
         for h, kept in ((0, [1, 2, 3]), (2, [3]), (2, [3]), (3, [])):
             self.management.acknowledge(h)
             self.assertEqual((self.kept(), len(self.management)), (kept, len(kept)))
@@ -137,19 +137,44 @@ class RequestTests(Case):
 
     def test_many(self) -> None:
         """After many stanzas it is requested at once, and again only after an answer."""
-        self.send(*range(REQUEST_AFTER - 1))
+        self.send(*range(REQUEST_AFTER - 1), type="groupchat")
         self.assertNotIn("r", self.sent())
-        self.send(998, 999)
+        self.send(998, 999, type="groupchat")
         self.assertEqual(self.sent(), [998, "r", 999])
         self.management.acknowledge(1)
-        self.send(1000)
+        self.send(1000, type="groupchat")
         self.assertEqual(self.sent(), [1000, "r"])
+
+    def test_personal(self) -> None:
+        """
+        After what goes elsewhere if the client does not get it, it is requested at once, and again only after an
+        answer: who logs out without one would get it again.
+        """
+        other = (
+            *(f"<message id='1' type='{type}'/>" for type in ("groupchat", "headline", "error")),
+            *("<presence id='1'/>", "<presence id='1' type='subscribe'/>"),
+            *("<iq id='1' type='result'/>", "<iq id='1' type='error'/>"),
+        )
+        personal = (
+            *("<message id='1'/>", "<message id='1' type='normal'/>"),
+            "<message id='1' type='chat'><body type='error'/></message>",
+            *("<iq id='1' type='get'/>", "<iq id='1' type='set'/>"),
+        )
+        for text in (*other, *personal):
+            self.setUp()
+            self.management.send(Rendered.of(xml(text)), TO)
+            self.management.sendAll([Rendered.of(xml(text))], TO)
+            requests = self.sent().count("r")
+            self.assertEqual(requests, 1 if text in personal else 0, text)
+            self.management.acknowledge(2)
+            self.management.sendAll([Rendered.of(xml(each)) for each in (text, other[0])], TO)
+            self.assertEqual(self.sent()[2:], ["r"] * requests, text)
 
     def test_byTime(self) -> None:
         """What is not acknowledged for some time is requested once; nothing is if nothing was sent."""
         self.assertTrue(self.management.checkAcknowledgements(1, 0))
         self.assertEqual(self.sent(), [])
-        self.send(1)
+        self.send(1, type="groupchat")
         for tick in (2, 3):
             self.assertTrue(self.management.checkAcknowledgements(tick, 0))
         self.assertEqual(self.sent(), [1, "r"])
