@@ -32,6 +32,8 @@ from muccore.xmpp.vcards import photoHash, photosOf, photoUpdate
 WAITING_LIMIT: Final = 1000
 """Requests of one client, or occupant of a room, that may wait for each other."""
 
+_EMPTY: Final = render(Element((ns.VCARD_TEMP, "vCard")))
+
 
 class VCardHandler(Handler):
     """
@@ -60,15 +62,16 @@ class VCardHandler(Handler):
     @answersAnyone
     async def onGet(self, element: Element, to: JID) -> Any:
         """
-        Return the vCard of an account. Without one, the owner gets C{item-not-found} (§3.1); others get
-        C{service-unavailable}, as for an account that does not exist (§3.3).
+        Return the vCard of an account. Without one, the owner gets an empty one, since there are clients that cannot
+        set their first one after C{item-not-found} (§3.1); others get C{service-unavailable}, as for an account that
+        does not exist (§3.3).
         """
         async with self._turns.take(element.attributes["from"]):
             with storing():
                 found = await self._store.get(to.bare, VCARD, CARD)
-            if found is None:
-                raise StanzaError("item-not-found" if isFromAccount(element, to) else "service-unavailable")
-            self.replyDirectly(element, _serialized(found))
+            if found is None and not isFromAccount(element, to):
+                raise StanzaError("service-unavailable")
+            self.replyDirectly(element, _serialized(found or _EMPTY))
         return ANSWERED
 
     @answersAnyone
