@@ -57,7 +57,7 @@ class TallyTests(SynchronousTestCase):
         tally.restart()
         self.assertEqual((tally.requested, tally.handled), (True, 3))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.integers(0, 1000)))
     def test_anyPieces(self, cuts: list[int]) -> None:
         """The count does not depend on how the network cuts the stream."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -124,7 +124,6 @@ class VersionTests(RosterTestCase):
             self.assertIsNone(roster.changesSince(versions[1]))
             self.assertEqual(len(roster.changesSince(versions[2]) or ()), REMOVED_LIMIT)
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
         st.lists(
             st.dictionaries(

@@ -188,7 +188,7 @@ class PrivateStorageTests(SynchronousTestCase):
             self.assertEqual([each["id"] for each in self.romeo.received()], [str(number)])
         self.assertEqual(len(reading), 3)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.text(st.characters(exclude_categories=("Cs",)).filter(lambda c: c.isprintable() or c in "\t\n\r")))
     def test_texts(self, text: str) -> None:
         """Whatever text and attributes hold comes back."""

@@ -31,7 +31,7 @@ from tests.muc.muchelpers import (
 )
 
 USERS = ("owner", "second", "mod", "ann", "bob", "cat")
-RULE = settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+RULE = settings(max_examples=60, database=None, suppress_health_check=list(HealthCheck))
 
 Request = tuple[str, str, Any]
 

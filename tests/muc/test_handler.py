@@ -93,7 +93,7 @@ _STANZAS = st.tuples(
 class ArbitraryStanzaTests(SynchronousTestCase):
     """Arbitrary stanzas to the service, rooms and occupants."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.lists(_STANZAS, max_size=25))
     def test_noInternalError(self, stanzas: list[tuple[str, str, str | None, str, str]]) -> None:
         """No sequence of stanzas causes an internal error, and occupants and sessions always agree."""

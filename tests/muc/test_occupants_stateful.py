@@ -380,7 +380,7 @@ class OccupantsTests(SynchronousTestCase):
         """Clients receive exactly what they may see of the room, and their own presence once; no action fails."""
         checks = list(HealthCheck)
         options = settings(
-            max_examples=60, stateful_step_count=30, deadline=None, database=None, suppress_health_check=checks
+            max_examples=60, stateful_step_count=30, database=None, suppress_health_check=checks
         )
         run_state_machine_as_test(OccupantsMachine, settings=options)
 
@@ -389,6 +389,6 @@ class OccupantsTests(SynchronousTestCase):
         self.patch(slices, "SLICE", 3)
         checks = list(HealthCheck)
         options = settings(
-            max_examples=20, stateful_step_count=25, deadline=None, database=None, suppress_health_check=checks
+            max_examples=20, stateful_step_count=25, database=None, suppress_health_check=checks
         )
         run_state_machine_as_test(SlicedMachine, settings=options)

@@ -377,7 +377,7 @@ class Trial:
 class PrivilegeTests(SynchronousTestCase):
     """Runs of random requests."""
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=300, database=None, suppress_health_check=list(HealthCheck))
     @given(st.randoms(use_true_random=True))
     def test_tables(self, random: Random) -> None:
         """No sequence of requests lets anyone do what the tables deny; an owner remains; the store agrees."""

@@ -138,7 +138,7 @@ class RandomTests(MUCTestCase):
                     else:
                         seen.pop(nick, None)
 
-    @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from((5, 30, 60)), st.lists(act, min_size=30, max_size=60))
     def test_inFlight(self, slice: int, steps: list[Step]) -> None:
         """Whatever is in flight together ends as it should."""

@@ -146,7 +146,7 @@ class TLSLayerTests(SynchronousTestCase):
         self.assertEqual(pair.layer.encrypt(b""), b"")
         self.assertEqual(pair.read(pair.layer.encrypt(b"next")), b"next")
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.lists(st.binary(max_size=200) | st.just(b"y" * 20_000), max_size=8), st.lists(st.integers(0, 50_000)))
     def test_anyPieces(self, written: list[bytes], cuts: list[int]) -> None:
         """What arrives does not depend on how the network cuts the records."""

@@ -250,7 +250,7 @@ class SameTurnContract:
             peer.takeWhenReady()
         self.assertEqual((bytes(peer.received), peer.end), (b"last words", "eof"))
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.differing_executors])
     @given(EVENTS)
     def test_orderOfBytes(self: Any, events: list[tuple[str, Any]]) -> None:
         """The bytes arrive in order for any sequence of writes, flushes, turns, reads and partial sends."""

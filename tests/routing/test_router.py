@@ -147,7 +147,7 @@ _PAYLOADS = [
 class AnyStanzaTests(SynchronousTestCase):
     """Any stanza of a client is refused, answered or delivered."""
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(
         st.sampled_from(["iq", "message", "presence"]),
         st.fixed_dictionaries(

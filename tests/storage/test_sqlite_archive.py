@@ -178,7 +178,7 @@ class ModelTests(SynchronousTestCase):
         migration = [str(step).replace(f">> {archiveschema.BLOCK}", ">> 1") for step in SCHEMA.migrations[0]]
         self.patch(_AtOnce, "schema", Schema("archive", (migration,)))
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.lists(_call, max_size=12), st.lists(st.tuples(_archive, _query), max_size=12))
     def test_same(self, calls: list[tuple[Any, ...]], queries: list[tuple[str, ArchiveQuery]]) -> None:
         """Both give the same results for arbitrary requests, and the same pages of the same items."""

@@ -42,7 +42,7 @@ def _plain(calls: Any) -> list[Any]:
 class RecordTests(SynchronousTestCase):
     """Records."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(_call, min_size=1, max_size=4), st.data())
     def test_torn(self, calls: list[Any], data: Any) -> None:
         """Of a file that ends anywhere, or is damaged anywhere, all records before that are read, as they were."""

@@ -183,7 +183,7 @@ def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
 class ModelTests(SynchronousTestCase):
     """Comparison of rooms in SQLite and in memory."""
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(st.lists(_call, max_size=25))
     def test_same(self, calls: list[tuple[Any, ...]]) -> None:
         """Both give the same results for arbitrary requests, and have the same rooms afterwards."""

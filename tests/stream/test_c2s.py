@@ -323,7 +323,7 @@ class StreamTests(Case):
 class FuzzTests(Case):
     """Arbitrary input."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.binary(max_size=6)), max_size=12),
         st.lists(st.integers(min_value=0, max_value=5000), max_size=8),

@@ -279,7 +279,7 @@ _FRAGMENTS = (
 class AnythingTests(Case):
     """Whatever a component sends."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.booleans(), st.lists(st.sampled_from(_FRAGMENTS), max_size=8))
     def test_anything(self, established: bool, fragments: list[bytes]) -> None:
         """No input is a fault of the server; what ends a stream leaves the component free to connect again."""

@@ -770,7 +770,7 @@ def build(tree: Any) -> Any:
 class FuzzTests(Case):
     """Arbitrary input."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.integers(min_value=0), max_size=12), st.booleans(), st.permutations(STANZAS))
     def test_chunks(self, places: list[int], stepwise: bool, stanzas: list[bytes]) -> None:
         """The events do not depend on how the bytes are cut."""
@@ -779,7 +779,7 @@ class FuzzTests(Case):
         self.assertEqual(len(expected[0]), 6)
         self.assertEqual(collect(StanzaParser(stepwise=stepwise), cut(data, places)), expected)
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     @given(
         st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([*STANZAS, *FRAGMENTS]))),
         st.lists(st.integers(min_value=0), max_size=6),
@@ -796,7 +796,7 @@ class FuzzTests(Case):
         self.assertEqual((found[0], found[1] is None), (events, condition is None))
         collect(StanzaParser(stepwise=stepwise), cut(data, places))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(markup.filter(lambda tree: not isinstance(tree, str)))
     def test_roundTrip(self, tree: Any) -> None:
         """Parsing a rendered element yields an equal one."""

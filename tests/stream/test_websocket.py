@@ -318,7 +318,7 @@ class ControlTests(WebSocketCase):
                   clientFrame(PING, b"p"), clientFrame(TEXT, b"<a", final=False), clientFrame(CONTINUATION, b"/>"),
                   data(PRESENCE))  # fmt: skip
 
-        @settings(max_examples=150, deadline=None)
+        @settings(max_examples=150)
         @given(
             st.lists(st.one_of(st.sampled_from(pieces), st.binary(max_size=6)), max_size=12),
             st.lists(st.integers(0, 3000), max_size=6),

@@ -227,7 +227,7 @@ class AssignTests(SynchronousTestCase):
         self.assertEqual(assign([]), [])
         self.assertEqual(assign([[]]), [None])
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**16 - 1))
     def test_asManyAsPossible(self, expected: int, candidates: int, bits: int) -> None:
         """As many as possible get a fitting candidate of their own."""

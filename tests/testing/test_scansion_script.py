@@ -232,7 +232,7 @@ class ParseTests(SynchronousTestCase):
         self.actionFails("Romeo sends:\n\t<a scansion:strict='true'/>\n", 2, "received only")
         self.actionFails("Romeo receives:\n\t<a>\n\t<b scansion:strict='maybe'/></a>\n", 3, "'true' or 'false'")
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.lists(
             st.sampled_from(

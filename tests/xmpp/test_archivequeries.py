@@ -148,7 +148,7 @@ class ResultTests(SynchronousTestCase):
         self.assertIn("<body>a &amp; b</body><x xmlns='urn:x'/></message></forwarded>", made.tail.decode())
 
     @given(st.integers(0, 2**52))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_time(self, time: int) -> None:
         """A time keeps its microseconds, so that a query from there finds the item."""
         made = archivequeries.result(ROOM, archivequeries.parse(query()), self.item(time=time)).tail.decode()

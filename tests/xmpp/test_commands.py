@@ -408,7 +408,7 @@ class ErrorTests(CommandTestCase):
 class AnyRequestTests(CommandTestCase):
     """Any sequence of requests."""
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.data())
     def test_any(self, data: st.DataObject) -> None:
         """

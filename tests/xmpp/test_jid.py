@@ -112,7 +112,7 @@ class ParseTests(SynchronousTestCase):
         # One character that becomes eighteen.
         self.assertRaises(InvalidJID, jid.prepareResource, "\ufdfa" * 300)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.one_of(ANY, SPECIAL, st.builds("{}@{}/{}".format, SPECIAL, SPECIAL, SPECIAL)))
     def test_stable(self, text: str) -> None:
         """Any text is refused or prepared; preparation is idempotent, and the parts have no separators."""

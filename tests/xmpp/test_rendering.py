@@ -34,13 +34,12 @@ def parse(data: bytes) -> Any:
 class RenderingTests(SynchronousTestCase):
     """L{render} and L{Rendered}"""
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(elements())
     def test_roundTrip(self, element: Element) -> None:
         """lxml parses the same element."""
         self.assertEqual(comparableTree(parse(render(element))), comparable(element))
 
-    @settings(deadline=None)
     @given(elements(), st.one_of(st.none(), TEXT))
     def test_addressed(self, element: Element, to: str | None) -> None:
         """An addressed stanza is the element with that C{to}; children keep theirs."""
@@ -127,7 +126,7 @@ class RenderingTests(SynchronousTestCase):
 class ElementTests(SynchronousTestCase):
     """The element of a L{Rendered}"""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(elements())
     def test_parsed(self, element: Element) -> None:
         """A stanza that was made of bytes has an element that renders to the same."""

@@ -410,7 +410,7 @@ class CopyTests(AbsentTestCase):
         self.juliet.sends("<presence/>")
         self.assertEqual(self.said("b"), ["b"])
 
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.differing_executors])
     @given(st.lists(st.sampled_from(["enter", "leave", "wish", "unwish", "unregister", "ban", "kick"]), max_size=12))
     def test_random(self, steps: list[str]) -> None:
         """Whatever happens, who wishes copies and is absent gets each message, and nobody else."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,7 +24,7 @@ HOUR = 3600
 class ActivityTests(SynchronousTestCase):
     """L{Activity}"""
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60)
     @given(st.integers(0, 2 * HOUR), st.lists(st.integers(0, 30 * HOUR), max_size=30))
     def test_mean(self, start: int, gaps: list[int]) -> None:
         """The rate is the number of messages of the last full hours, 24 at most, divided by these."""

@@ -494,7 +494,7 @@ class BroadcastTests(VersionTestCase):
 class CacheTests(SynchronousTestCase):
     """Whatever happens, a client that caches what it is sent has the lists that it may see."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         st.lists(
             st.one_of(

@@ -366,7 +366,7 @@ class _Rooms:
 class RankingTests(SynchronousTestCase):
     """L{RoomRanking}"""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.lists(st.integers(-2, 3), max_size=9),
         st.integers(0, 3),

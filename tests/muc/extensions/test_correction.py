@@ -220,7 +220,7 @@ class NobodyElseTests(CorrectionTestCase):
     def test_random(self) -> None:
         """Whatever people say under whatever ids: of each id, who used it first corrects, and nobody else."""
 
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=60)
         @given(_steps)
         def check(steps: list[tuple[str, bool, int]]) -> None:
             self.setUp()

@@ -282,7 +282,7 @@ class NobodyElseTests(RetractionTestCase):
     def tryRandomly(self) -> None:
         """Take random steps."""
 
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=60)
         @given(_steps)
         def check(steps: list[tuple[str, str, int]]) -> None:
             self.setUp()

@@ -113,7 +113,7 @@ class AffiliationsTests(SynchronousTestCase):
         self.assertEqual([*list.keys(Affiliation.MEMBER)], sorted(users[160:]))
 
     @given(st.lists(st.dictionaries(st.sampled_from(KEYS), ENTRY, max_size=3), max_size=6))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_model(self, changes: list[dict[str, Affiliate | None]]) -> None:
         """After any changes all answers agree with a plain dictionary, as long as no nick is reserved twice."""
         list = Affiliations({})

@@ -190,7 +190,7 @@ class HistoryTests(SynchronousTestCase):
         st.none() | st.integers(0, 12),
         st.none() | st.integers(-5, 130),
     )
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_selection(
         self,
         messages: list[tuple[int, str]],

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from muccore.muc.model.privileges import Affiliation
@@ -92,7 +92,6 @@ class RandomFormTests(MUCTestCase):
         """The users with an affiliation."""
         return {jid for jid, _ in self.room().affiliations.withAffiliation(affiliation)}
 
-    @settings(deadline=None)
     @given(st.fixed_dictionaries({}, optional=ROWS))
     def test_allOrNothing(self, drawn: dict[str, Drawn]) -> None:
         """A form is applied and stored as a whole, or refused for one of its invalid fields without any effect."""

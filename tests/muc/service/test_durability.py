@@ -400,5 +400,5 @@ class DurabilityTests(SynchronousTestCase):
     def test_agreement(self) -> None:
         """After every step the store, the room and what occupants have received agree."""
         run_state_machine_as_test(
-            StoreMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+            StoreMachine, settings=settings(max_examples=60, stateful_step_count=40)
         )
