@@ -42,7 +42,8 @@ class ArchiveItem:
         room's own JID for what the room says), in the archive of an account the JID at the other end.
     @ivar author: the bare JID of the account that has written it; C{""} if it is not known. Not to be shown to
         everybody.
-    @ivar stanza: the message, without C{to}.
+    @ivar stanza: the message; in the archive of a room without C{to}, in that of an account with it, rendered in the
+        tail.
     @ivar text: what full-text queries search, such as its body. Stores do not give it back.
     @ivar retracted: whether it is a tombstone, see L{IArchiveStore.retract}.
     """
@@ -171,8 +172,24 @@ class IArchiveStore(IStore):
         @return: the number of items deleted.
         """
 
+    def trim(archive: str, count: int) -> Deferred[int]:
+        """
+        Delete the oldest items, so that at most some are left. This is done step by step, as L{expire}.
+
+        @param count: how many may be left.
+        @return: the number of items deleted.
+        """
+
     def delete(archive: str) -> Deferred[None]:
         """Delete an archive, if it exists. Its content may be erased later, but cannot be found any more."""
+
+    def deleteUnopened(archive: str) -> Deferred[None]:
+        """
+        Delete an archive while the store is not open here, as another process may have it open: L{open} would take over
+        what that one has not yet committed. What that one appends to the archive at the moment may stay.
+
+        @raise StoreUnavailable: (as failure) if it cannot be written.
+        """
 
     def names(after: str, limit: int) -> Deferred[list[str]]:
         """List archives, sorted by code point, from the first that follows C{after}. An empty one may be among them."""

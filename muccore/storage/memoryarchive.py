@@ -132,9 +132,24 @@ class MemoryArchive:
         return len(old)
 
     @whileOpen
+    def trim(self, archive: str, count: int) -> int:
+        """See L{IArchiveStore.trim}."""
+        found = self._archives.get(archive, _Archive())
+        surplus = list(found.items)[: max(0, len(found.items) - count)]
+        for id in surplus:
+            del found.items[id]
+            found.words.pop(id, None)
+        return len(surplus)
+
+    @whileOpen
     def delete(self, archive: str) -> None:
         """See L{IArchiveStore.delete}."""
         self._archives.pop(archive, None)
+
+    def deleteUnopened(self, archive: str) -> Deferred[None]:
+        """See L{IArchiveStore.deleteUnopened}: no other process has these."""
+        self._archives.pop(archive, None)
+        return succeed(None)
 
     @whileOpen
     def names(self, after: str, limit: int) -> list[str]:

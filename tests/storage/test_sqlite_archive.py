@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,7 @@ from muccore.storage.sqlite.archiverows import (
     mustErase,
     retractItems,
     span,
+    trimItems,
 )
 from muccore.storage.sqlite.archiveschema import SCHEMA
 from muccore.storage.sqlite.connection import connect
@@ -100,6 +102,7 @@ _call = st.one_of(
     st.tuples(st.just("append"), _archive, st.lists(_item, max_size=5)),
     st.tuples(st.just("retract"), _archive, st.dictionaries(_id, _text.map(message), max_size=3)),
     st.tuples(st.just("expire"), _archive, _time),
+    st.tuples(st.just("trim"), _archive, st.integers(0, 6)),
     st.tuples(st.just("delete"), _archive),
     st.tuples(st.just("get"), _archive, _id),
     st.tuples(st.just("metadata"), _archive),
@@ -130,11 +133,18 @@ class _AtOnce:
 
     def expire(self, archive: str, before: int) -> int:
         """Expire items."""
-        expired, more = 0, True
+        return self._inSteps(expireItems, archive, before)
+
+    def trim(self, archive: str, count: int) -> int:
+        """Delete surplus items."""
+        return self._inSteps(trimItems, archive, count)
+
+    def _inSteps(self, step: Callable[[Any, str, int], tuple[int, bool]], archive: str, argument: int) -> int:
+        removed, more = 0, True
         while more:
-            count, more = expireItems(self.connection, archive, before)
-            expired += count
-        return expired
+            count, more = step(self.connection, archive, argument)
+            removed += count
+        return removed
 
     def delete(self, archive: str) -> None:
         """Delete an archive."""
@@ -174,6 +184,7 @@ class ModelTests(SynchronousTestCase):
         self.patch(archiverows, "DELETED_AT_ONCE", 2)
         self.patch(archiverows, "MERGED_AT_ONCE", 1)
         self.patch(archivequeries, "BLOCK", 1)
+        self.patch(archiverows, "BLOCK", 1)
         self.patch(archivequeries, "READ_AT_ONCE", 2)
         migration = [str(step).replace(f">> {archiveschema.BLOCK}", ">> 1") for step in SCHEMA.migrations[0]]
         self.patch(_AtOnce, "schema", Schema("archive", (migration,)))

@@ -41,6 +41,7 @@ from muccore.storage.sqlite.archiverows import (
     mustErase,
     retractItems,
     setPosition,
+    trimItems,
 )
 from muccore.storage.sqlite.archiveschema import SCHEMA
 from muccore.storage.sqlite.database import Database
@@ -190,19 +191,40 @@ class SQLiteArchive:
 
     def expire(self, archive: str, before: int) -> Deferred[int]:
         """See L{IArchiveStore.expire}."""
-        return self._removing(Deferred.fromCoroutine(self._expire(archive, before)))
+        return self._inSteps(archive, lambda connection: expireItems(connection, archive, before))
 
-    async def _expire(self, archive: str, before: int) -> int:
-        expired, more = 0, True
-        while more:
-            count, more = await self._write([archive], lambda connection: expireItems(connection, archive, before))
-            expired += count
-        return expired
+    def trim(self, archive: str, count: int) -> Deferred[int]:
+        """See L{IArchiveStore.trim}."""
+        return self._inSteps(archive, lambda connection: trimItems(connection, archive, count))
+
+    def _inSteps(self, archive: str, step: Callable[[sqlite3.Connection], tuple[int, bool]]) -> Deferred[int]:
+        """Remove items of an archive in steps, each of which tells how many it has removed and whether there are more."""
+
+        async def remove() -> int:
+            removed, more = 0, True
+            while more:
+                count, more = await self._write([archive], step)
+                removed += count
+            return removed
+
+        return self._removing(Deferred.fromCoroutine(remove()))
 
     def delete(self, archive: str) -> Deferred[None]:
         """See L{IArchiveStore.delete}."""
         deleting = self._write([archive], lambda connection: deleteArchive(connection, archive))
         return self._removing(deleting).addCallback(lambda _: None)
+
+    def deleteUnopened(self, archive: str) -> Deferred[None]:
+        """See L{IArchiveStore.deleteUnopened}. The journal is that of the other process."""
+        return Deferred.fromCoroutine(self._deleteUnopened(archive))
+
+    async def _deleteUnopened(self, archive: str) -> None:
+        database = Database(FilePath(self.writer.path), SCHEMA, self._reactor)
+        await database.open()
+        try:
+            await database.write(lambda connection: deleteArchive(connection, archive))
+        finally:
+            await database.close()
 
     def _notOpen(self) -> StoreUnavailable:
         return StoreUnavailable(f"{self.writer.path}: it is not open")

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from muccore.interfaces import ArchiveItem, ItemExists
 from muccore.storage.fulltext import words
-from muccore.storage.sqlite.archiveschema import PLACES
+from muccore.storage.sqlite.archiveschema import BLOCK, PLACES
 
 Call = tuple[str, Sequence[ArchiveItem]]
 """An archive, and items to append to it."""
@@ -167,6 +167,38 @@ def expireItems(connection: sqlite3.Connection, name: str, before: int) -> tuple
     return deleted, kept is None
 
 
+def trimItems(connection: sqlite3.Connection, name: str, count: int) -> tuple[int, bool]:
+    """
+    Delete some of the oldest items, if there are more than C{count}.
+
+    @return: the number deleted, and whether there may be more.
+    """
+    archive = findArchive(connection, name)
+    if archive is None:
+        return 0, False
+    low, high = span(archive)
+    (found,) = connection.execute(
+        "SELECT coalesce(sum(count), 0) FROM block WHERE number BETWEEN ? AND ?", (low >> BLOCK, high >> BLOCK)
+    ).fetchone()
+    surplus = found - count
+    if surplus <= 0:
+        return 0, False
+    deleted = _deleteOldest(connection, archive, min(surplus, DELETED_AT_ONCE))
+    return deleted, deleted < surplus
+
+
+def _deleteOldest(connection: sqlite3.Connection, archive: int, count: int) -> int:
+    """Delete so many of the oldest items, or all; return their number."""
+    deleted = connection.execute(
+        "DELETE FROM item WHERE key BETWEEN ?1 AND coalesce("
+        "(SELECT key FROM item WHERE key BETWEEN ?1 AND ?2 ORDER BY key LIMIT 1 OFFSET ?3), ?2)",
+        (*span(archive), count - 1),
+    ).rowcount
+    if deleted:
+        _markErasure(connection)
+    return deleted
+
+
 def deleteArchive(connection: sqlite3.Connection, name: str) -> bool:
     """Make an archive inaccessible, to be erased by L{erase}. Return whether there was one."""
     return bool(connection.execute("UPDATE archive SET name = NULL WHERE name = ?", (name,)).rowcount)
@@ -219,15 +251,7 @@ def erase(connection: sqlite3.Connection, state: Erasure) -> bool:
 
 
 def _eraseArchive(connection: sqlite3.Connection, archive: int) -> None:
-    low, high = span(archive)
-    deleted = connection.execute(
-        "DELETE FROM item WHERE key BETWEEN ?1 AND coalesce("
-        "(SELECT key FROM item WHERE key BETWEEN ?1 AND ?2 ORDER BY key LIMIT 1 OFFSET ?3), ?2)",
-        (low, high, DELETED_AT_ONCE - 1),
-    ).rowcount
-    if deleted:
-        _markErasure(connection)
-    else:
+    if not _deleteOldest(connection, archive, DELETED_AT_ONCE):
         connection.execute("DELETE FROM archive WHERE id = ?", (archive,))
 
 

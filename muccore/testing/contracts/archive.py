@@ -43,6 +43,7 @@ class ArchiveStoreContract(ArchiveQueryContract):
         ("metadata", CAVE),
         ("retract", CAVE, {"a": message("")}),
         ("expire", CAVE, NOON),
+        ("trim", CAVE, 1),
         ("delete", CAVE),
         ("names", "", 5),
     )
@@ -59,6 +60,7 @@ class ArchiveStoreContract(ArchiveQueryContract):
         self.assertIsNone(await store.metadata(CAVE))
         self.assertEqual(await store.retract(CAVE, {"a": message("")}), 0)
         self.assertEqual(await store.expire(CAVE, NOON), 0)
+        self.assertEqual(await store.trim(CAVE, 0), 0)
         await store.delete(CAVE)
         await store.append(CAVE, [])
         self.assertEqual(await store.query(CAVE, ArchiveQuery()), ArchivePage([], True))
@@ -206,6 +208,41 @@ class ArchiveStoreContract(ArchiveQueryContract):
         self.assertEqual(await self.found(store, HEATH, text="fire"), ["m1"])
         self.assertEqual(await store.retract(CAVE, {"m1": message("again")}), 1)
         self.assertIn(b"again", (await store.get(CAVE, "m1")).stanza.tail)
+
+    async def test_trimmed(self) -> None:
+        """The oldest are deleted by their places, tombstones too, until so many are left; other archives stay."""
+        store = await self.opened()
+        await store.append(CAVE, series(2000))
+        await store.append(HEATH, series(3))
+        everything = await self.found(store, limit=3000)
+        self.assertEqual(await store.retract(CAVE, {everything[0]: message("")}), 1)
+        for count, expected in ((2001, 0), (2000, 0), (1400, 600), (1399, 1), (1, 1398), (1, 0)):
+            self.assertEqual(await store.trim(CAVE, count), expected)
+            store = await self.reopened(store)
+            self.assertEqual(await self.found(store, limit=3000), everything[-count:])
+        self.assertEqual(await store.trim(CAVE, 0), 1)
+        self.assertEqual(await self.found(store), [])
+        self.assertEqual(len((await store.query(HEATH, ArchiveQuery())).items), 3)
+        await store.append(CAVE, [item("new")])
+        self.assertEqual(await self.found(store), ["new"])
+
+    async def test_deletedUnopened(self) -> None:
+        """An archive is deleted by a store that is not open; what is appended to others meanwhile is kept."""
+        store = await self.opened()
+        await store.append(CAVE, series(3))
+        await store.append(HEATH, series(3))
+        if self.durable:
+            waiting = store.append(HEATH, [item("meanwhile")])
+            await self.makeStore(self.place).deleteUnopened(CAVE)
+            await waiting
+        else:
+            await store.close()
+            await store.deleteUnopened(CAVE)
+            await store.open()
+        store = await self.reopened(store)
+        self.assertEqual(await self.found(store), [])
+        page = await store.query(HEATH, ArchiveQuery())
+        self.assertEqual(len(page.items), 4 if self.durable else 3)
 
     async def test_expired(self) -> None:
         """The oldest are deleted, up to the first that is not older, whatever follows it (XEP-0313 §3.2)."""
