@@ -7,6 +7,7 @@ results. The same for archives of rooms and of accounts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +21,12 @@ from muccore.xmpp.rendering import Rendered, escapeAttribute
 
 EXTENDED: Final = f"{ns.MAM}#extended"
 FEATURES: Final = (ns.MAM, EXTENDED, ns.FULL_TEXT)
+
+GROUPCHAT: Final = f"{ns.MAM}#groupchat-field"
+"""The feature of archives that know the field C{include-groupchat}, whether they have such messages or not (§7)."""
+
+MICROSECONDS: Final = 1_000_000
+"""Units of L{ArchiveItem.time} in a second."""
 
 PAGE: Final = 50
 """Items on a page if the query has no limit."""
@@ -43,9 +50,8 @@ _FIELDS: Final = (
     dataforms.Field("list-multi", "ids", "These messages", open=True),
     dataforms.Field("text-single", _FULL_TEXT, "Words that it contains"),
 )
-_NAMES: Final = frozenset(field.var for field in _FIELDS)
+_GROUPCHAT_FIELD: Final = dataforms.Field("boolean", "include-groupchat", "Messages of rooms, too")
 _TEXT_LIMIT: Final = 1024
-_MICROSECONDS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,18 @@ class ArchiveRequest:
     query: ArchiveQuery
 
 
-def form() -> Element:
-    """The answer to a request for the fields of queries (XEP-0313 §4.1.5)."""
+def _fields(ofAccount: bool) -> tuple[dataforms.Field, ...]:
+    return (*_FIELDS, _GROUPCHAT_FIELD) if ofAccount else _FIELDS
+
+
+def form(ofAccount: bool = False) -> Element:
+    """
+    The answer to a request for the fields of queries (XEP-0313 §4.1.5).
+
+    @param ofAccount: whether the archive is that of an account, which knows C{include-groupchat} (§4.1.4).
+    """
     made = Element((ns.MAM, "query"))
-    x = dataforms.form("form", ns.MAM, [(field, None) for field in _FIELDS])
+    x = dataforms.form("form", ns.MAM, [(field, None) for field in _fields(ofAccount)])
     for field in x.childElements():
         if field.get("var") == "ids":
             # Any id may be given (XEP-0122).
@@ -78,16 +92,17 @@ def form() -> Element:
     return made
 
 
-def parse(query: Element) -> ArchiveRequest:
+def parse(query: Element, ofAccount: bool = False) -> ArchiveRequest:
     """
-    Parse a query.
+    Parse a query. An account's archive has no messages of rooms, so its C{include-groupchat} makes no difference.
 
+    @param ofAccount: see L{form}.
     @raise StanzaError: C{feature-not-implemented} for a field that is not known (XEP-0313 §4.1.5) or a page by index,
         C{item-not-found} for a node, C{not-acceptable} or C{bad-request} for a value that is invalid.
     """
     if query.get("node"):
         raise StanzaError("item-not-found", text="There are no nodes in this archive.")
-    values = _submitted(query)
+    values = _submitted(query, _fields(ofAccount))
     page = rsm.parse(query) or rsm.PageRequest()
     if page.index is not None:
         raise StanzaError("feature-not-implemented", text="Pages of an archive cannot be requested by index.")
@@ -113,15 +128,16 @@ def parse(query: Element) -> ArchiveRequest:
     )
 
 
-def _submitted(query: Element) -> dict[str, Any]:
+def _submitted(query: Element, fields: Sequence[dataforms.Field]) -> dict[str, Any]:
     x = dataforms.find(query)
     if x is None:
         return {}
+    names = {field.var for field in fields}
     for field in x.childElements():
         name = field.get("var")
-        if field.name == "field" and name not in _NAMES and name != dataforms.FORM_TYPE:
+        if field.name == "field" and name not in names and name != dataforms.FORM_TYPE:
             raise StanzaError("feature-not-implemented", text=f"Archives have no field {(name or '')[:64]!r}.")
-    found = dataforms.submitted(x, ns.MAM, _FIELDS)
+    found = dataforms.submitted(x, ns.MAM, fields)
     if found is None:
         raise StanzaError("bad-request", text="A query cannot be cancelled.")
     values: dict[str, Any] = dict(found)
@@ -137,7 +153,7 @@ def _time(name: str, values: dict[str, Any]) -> int | None:
     if not text:
         return None
     try:
-        return round(parseStamp(text.strip()) * _MICROSECONDS)
+        return round(parseStamp(text.strip()) * MICROSECONDS)
     except (ValueError, OverflowError):
         raise StanzaError("bad-request", text=f"{name}: not a time such as 2002-10-13T23:58:37Z") from None
 
@@ -206,5 +222,5 @@ def metadata(ends: ArchiveMetadata | None) -> Element:
 
 def _stamp(time: int) -> str:
     """Format a time in microseconds; without a fraction if there is none."""
-    seconds, fraction = divmod(time, _MICROSECONDS)
+    seconds, fraction = divmod(time, MICROSECONDS)
     return stamp(seconds) if not fraction else f"{stamp(seconds)[:-1]}.{fraction:06d}Z"

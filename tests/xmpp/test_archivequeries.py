@@ -96,6 +96,17 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(StanzaError, archivequeries.parse, made)
             self.assertEqual(error.condition, condition, made.toXml())
 
+    def test_groupchat(self) -> None:
+        """The archive of an account knows C{include-groupchat} (§4.1.4), which must be a boolean."""
+        made = archivequeries.form(ofAccount=True)
+        self.assertIn("<field type='boolean' var='include-groupchat'", render(made, None).decode())
+        for value in ("true", "0"):
+            parsed = archivequeries.parse(query(field("include-groupchat", value) + field("with", ROOM)), True)
+            self.assertEqual(parsed.sender, parseJID(ROOM))
+        made = query(field("include-groupchat", "perhaps"))
+        error = self.assertRaises(StanzaError, archivequeries.parse, made, True)
+        self.assertEqual(error.condition, "not-acceptable")
+
     def test_form(self) -> None:
         """The form has the fields, none required, and C{ids} accepts any value (§4.1.5, XEP-0122)."""
         made = archivequeries.form().child("x", ns.DATA)

@@ -8,7 +8,6 @@ messages are kept.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -22,14 +21,11 @@ from muccore.interfaces import (
     ArchivePage,
     ArchiveQuery,
     IArchiveStore,
-    NoSuchItem,
-    QueryRefused,
     StoreError,
 )
 from muccore.interfaces.handlers import BARE, IQTable
 from muccore.log.logger import Logger
 from muccore.muc.extensions import archivedmessages
-from muccore.muc.extensions.archivedmessages import MICROSECONDS
 from muccore.muc.model.extension import ExtensionField, RoomExtension
 from muccore.muc.model.pastmessages import PastMessage
 from muccore.muc.model.privileges import Affiliation
@@ -40,15 +36,13 @@ from muccore.muc.model.storing import isArchived
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.service.rooms import storeFailed
 from muccore.xmpp import archivequeries, ns
-from muccore.xmpp.archivequeries import ArchiveRequest
+from muccore.xmpp.archivequeries import MICROSECONDS, ArchiveRequest
+from muccore.xmpp.archivereading import ArchiveReader
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
 from muccore.xmpp.specs import Spec
-
-WAITING: Final = 4
-"""Pending queries of one account."""
 
 EXPIRY_INTERVAL: Final = 6 * 3600
 """Seconds between two searches for messages that are too old."""
@@ -84,7 +78,7 @@ class RoomArchive(RoomExtension):
         """@param retention: how long messages are kept at most, in seconds; 0: as long as a room wants."""
         self.store = IArchiveStore(store)
         self._retention = retention
-        self._pending: Counter[str] = Counter()
+        self._reader = ArchiveReader(self.store)
         self._lost = 0
         self._lastReport: float | None = None
         self._timer: IDelayedCall | None = None
@@ -229,24 +223,13 @@ class RoomArchive(RoomExtension):
         checkMayRead(room, sender)
         request = archivequeries.parse(next(iq.childElements()))
         query = _restricted(room, sender, request)
-        if self._pending[sender.bare] >= WAITING:
-            raise StanzaError("resource-constraint", text="Too many of your queries are still being answered.")
-        self._pending[sender.bare] += 1
 
-        def ended(result: Any) -> Any:
-            self._pending[sender.bare] -= 1
-            if not self._pending[sender.bare]:
-                del self._pending[sender.bare]
-            return result
-
-        def found(page: ArchivePage) -> Element:
+        def send(page: ArchivePage) -> None:
             # They may have been banned meanwhile.
             checkMayRead(room, sender)
-            page = archivequeries.withinSize(page, query)
             self._sendResults(room, sender, request, page)
-            return archivequeries.fin(page)
 
-        return self.store.query(room.jid.bare, query).addBoth(ended).addCallbacks(found, _queryFailed)
+        return self._reader.query(room.jid.bare, sender, query, send).addErrback(_queryFailed)
 
     def _sendResults(self, room: Room, sender: JID, request: ArchiveRequest, page: ArchivePage) -> None:
         """Send the items of a page, with the real JIDs for those who may see them (XEP-0313 §6.1.2)."""
@@ -303,12 +286,8 @@ def _author(account: str) -> bytes:
     return f"<x xmlns='{ns.MUC_USER}'><item jid='{escapeAttribute(account)}'/></x>".encode()
 
 
-def _queryFailed(failure: Failure) -> None:
-    if failure.check(NoSuchItem):
-        raise StanzaError("item-not-found", text="A message that the query names is not in the archive.")
-    if failure.check(QueryRefused):
-        raise StanzaError("policy-violation", "modify", "The query is too long.")
-    storeFailed(failure)
+def _queryFailed(failure: Failure) -> Failure:
+    return failure if failure.check(StanzaError) else storeFailed(failure)
 
 
 def _microseconds(seconds: float) -> int:

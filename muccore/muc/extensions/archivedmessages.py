@@ -10,13 +10,12 @@ from typing import Final
 from muccore.interfaces import ArchiveItem, ArchiveQuery, IArchiveStore
 from muccore.muc.model.history import HistoryItem
 from muccore.muc.model.pastmessages import PastMessage
-from muccore.muc.model.retractions import isMereRetraction, isRetraction
+from muccore.muc.model.retractions import isMereRetraction
 from muccore.muc.model.room import Room
 from muccore.muc.model.storing import isKept
 from muccore.xmpp import ns
-
-MICROSECONDS: Final = 1_000_000
-"""Units of L{ArchiveItem.time} in a second."""
+from muccore.xmpp.archivequeries import MICROSECONDS
+from muccore.xmpp.retractions import isRetraction
 
 PAGES: Final = 50
 """Pages that are searched for messages of an author, however many of them are tombstones."""

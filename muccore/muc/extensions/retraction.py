@@ -21,6 +21,7 @@ from muccore.muc.model.sanitize import withAttributes
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.retractions import FEATURES
 from muccore.xmpp.specs import Spec
 
 
@@ -29,7 +30,7 @@ class Retraction(RoomExtension):
 
     name = "retraction"
     implements = (Spec(424, "Message Retraction", "0.4.2", "In rooms; retractions of version 0.3 are checked, too."),)
-    features = (ns.RETRACT, f"{ns.RETRACT}#tombstone")
+    features = FEATURES
     waitingPayloads = frozenset({ns.RETRACT, ns.FASTEN})
     messagePayloads = retractions.PAYLOADS
 

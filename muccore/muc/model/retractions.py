@@ -16,14 +16,13 @@ from muccore.xmpp.datetimes import stamp
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.retractions import emptied, isRetraction, retracted
 
 if TYPE_CHECKING:
     from muccore.muc.model.pastmessages import PastMessage
 
 PAYLOADS: Final = frozenset({ns.RETRACT, ns.FASTEN, ns.MODERATE, ns.MODERATE_0})
 """The namespaces of what retracts a message, or claims that it was retracted."""
-
-_IDENTITY: Final = frozenset({(ns.OCCUPANT_ID, "occupant-id"), (ns.STANZA_ID, "stanza-id")})
 
 _SILENT: Final = frozenset({ns.RETRACT, ns.RETRACT_0, ns.FASTEN, ns.HINTS, ns.STANZA_ID, ns.OCCUPANT_ID, ns.DELAY})
 """The namespaces of what says nothing to those who read a retraction."""
@@ -79,19 +78,6 @@ def retractedBy(message: Element) -> Element | None:
     return found[0] if found else None
 
 
-def isRetraction(message: Element) -> bool:
-    """Whether a message, which was sent already, retracts another."""
-    return any(
-        child.name == "retract" if child.uri == ns.RETRACT else child.uri == ns.FASTEN and _retracts(child)
-        for child in message.childElements()
-    )
-
-
-def _retracts(fastening: Element) -> bool:
-    inner = {each.uri for each in fastening.childElements()}
-    return not inner.isdisjoint({ns.RETRACT, ns.RETRACT_0, ns.MODERATE_0})
-
-
 def isMereRetraction(past: PastMessage) -> bool:
     """
     Whether there is nothing to be retracted in a message (XEP-0425 §5: it is no content): it retracts another and says
@@ -107,14 +93,6 @@ def isMereRetraction(past: PastMessage) -> bool:
 
 def _isSilent(element: Element) -> bool:
     return element.uri in _SILENT and all(not isinstance(each, str) and _isSilent(each) for each in element.children)
-
-
-def _withoutContent(element: Element) -> Element:
-    """A copy of what retracts a message, without anything else that its author has put into it."""
-    attributes = {"id": element.attributes["id"]} if "id" in element.attributes else {}
-    made = Element((element.uri, element.name), None, attributes)
-    made.children = [_withoutContent(each) for each in element.childElements() if each.name == "retract"]
-    return made
 
 
 def checkRetractable(past: PastMessage | None) -> PastMessage:
@@ -149,22 +127,17 @@ def tombstone(
     original = past.element
     if original is None:
         return None
-    made = Element((original.uri, original.name), None, {})
-    for key in ("type", "from", "id"):
-        if key in original.attributes:
-            made.attributes[key] = original.attributes[key]
-    retracted = made.add("retracted", ns.RETRACT, id=retractionId, stamp=stamp(when))
+    mark = retracted(retractionId, when)
+    marks = [mark]
     if moderation is not None:
-        _addModerated(retracted, ns.MODERATE, moderation)
-        older = _addModerated(made, ns.MODERATE_0, moderation)
+        _addModerated(mark, ns.MODERATE, moderation)
+        older = _moderated(ns.MODERATE_0, moderation)
         older.add("retracted", ns.RETRACT_0, stamp=stamp(when))
-        for parent in (retracted, older):
+        marks.append(older)
+        for parent in marks:
             _addReason(parent, moderation)
-    for child in original.childElements():
-        if child.uri in (ns.RETRACT, ns.FASTEN) and isRetraction(original):
-            made.children.append(_withoutContent(child))
-        elif (child.uri, child.name) in _IDENTITY and child.attributes.get("by", room) == room:
-            made.children.append(child)
+    made = emptied(original, room)
+    made.children[:0] = marks
     return Rendered.of(made)
 
 
@@ -188,7 +161,13 @@ def announcement(room: str, id: str, retracted: str, moderation: Moderation) -> 
 
 
 def _addModerated(parent: Element, uri: str, moderation: Moderation) -> Element:
-    moderated = parent.add("moderated", uri)
+    moderated = _moderated(uri, moderation)
+    parent.children.append(moderated)
+    return moderated
+
+
+def _moderated(uri: str, moderation: Moderation) -> Element:
+    moderated = Element((uri, "moderated"))
     if moderation.by is not None:
         moderated.attributes["by"] = moderation.by
     if moderation.occupantId is not None:

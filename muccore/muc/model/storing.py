@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from muccore.muc.model.retractions import isRetraction
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
+from muccore.xmpp.retractions import isRetraction
 
 _SPOKEN: Final = frozenset({(ns.CLIENT, "body"), (ns.HINTS, "store")})
 _CONTENT: Final = _SPOKEN | {(ns.CLIENT, "subject")}

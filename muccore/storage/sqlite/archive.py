@@ -198,7 +198,7 @@ class SQLiteArchive:
         return self._inSteps(archive, lambda connection: trimItems(connection, archive, count))
 
     def _inSteps(self, archive: str, step: Callable[[sqlite3.Connection], tuple[int, bool]]) -> Deferred[int]:
-        """Remove items of an archive in steps, each of which tells how many it has removed and whether there are more."""
+        """Remove items of an archive in steps, which tell how many they have removed and whether there are more."""
 
         async def remove() -> int:
             removed, more = 0, True

@@ -8,11 +8,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 
 from muccore.interfaces import ArchiveQuery, RoomRecord, StoreUnavailable, Subject
-from muccore.muc.extensions.archive import EXPIRY_INTERVAL, WAITING
+from muccore.muc.extensions.archive import EXPIRY_INTERVAL
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.testing.defaults import defaultRoom
 from muccore.testing.inmemory import Client
 from muccore.xmpp import archivequeries, ns
+from muccore.xmpp.archivereading import WAITING
 from muccore.xmpp.element import Element
 from tests.muc.muchelpers import (
     HOST,

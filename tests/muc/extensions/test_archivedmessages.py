@@ -13,7 +13,6 @@ from twisted.trial.unittest import TestCase
 
 from muccore.interfaces import ArchiveQuery
 from muccore.muc.extensions import archivedmessages, bulkretraction
-from muccore.muc.model.retractions import isRetraction
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.archiverows import mustErase
@@ -21,6 +20,7 @@ from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.retractions import isRetraction
 from tests.muc.extensions.retractions import RetractionTestCase, child, moderate, retractAll, stanzaId
 from tests.muc.muchelpers import ROOM, configure, join, say, sendGroupchat, sendIQ, setSubject, summaries, summary
 

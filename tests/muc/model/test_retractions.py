@@ -11,7 +11,6 @@ from muccore.muc.model.retractions import (
     Moderation,
     announcement,
     checkRetractable,
-    isRetraction,
     retractedBy,
     tombstone,
 )
@@ -20,6 +19,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.retractions import isRetraction
 
 ROOM = "room@conference.localhost"
 WHEN = 1_000_000_000.0
