@@ -172,14 +172,17 @@ class UserDomain(Domain):
         if not to.local:
             super().stanzaUnhandled(element, to)
             return
+        # Filters are asked when it is delivered: they are told who gets it.
+        if not self.sessions.postpone(self, element, to):
+            self.receive(element, to)
+
+    def receive(self, element: Element, to: JID) -> None:
+        """See L{IUserDomain.receive}."""
         recipients = self._recipients(element, to)
         # IQs to an account have passed before, or are its own.
         filtered = element if element.name == "iq" and not to.resource else self._filterInbound(element, to, recipients)
-        if filtered is None:
-            return
-        element = filtered
-        if not self.sessions.postpone(self, element, to):
-            self._deliver(element, to, recipients)
+        if filtered is not None:
+            self._deliver(filtered, to, recipients)
 
     def _dispatchRequest(self, element: Element, to: JID, key: tuple[str, Any]) -> None:
         """Filter a request of somebody else to an account, before a handler is asked to answer it; then dispatch it."""

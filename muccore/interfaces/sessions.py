@@ -183,7 +183,8 @@ class ISessions(ISessionBinder):
 
     def postpone(domain: IUserDomain, element: Element, to: JID) -> bool:
         """
-        Redeliver a stanza later if its account is being redelivered earlier ones, to keep their order (RFC 6120 §10.1).
+        Have a stanza L{received<IUserDomain.receive>} later if its account is being redelivered earlier ones, to keep
+        their order (RFC 6120 §10.1).
 
         @return: whether it was postponed.
         """
@@ -218,6 +219,9 @@ class IUserDomain(IDomain):
         @param to: its address; C{None} for presence without one.
         @return: what is to be routed, or C{None} for nothing: a filter has consumed it, or it was refused.
         """
+
+    def receive(element: Element, to: JID) -> None:
+        """Filter a stanza to an account or a session, and deliver it: one that was postponed, when its turn has come."""
 
     def redeliver(element: Element, to: JID) -> None:
         """

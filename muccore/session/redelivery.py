@@ -172,7 +172,9 @@ class Redelivery:
     def _redeliver(domain: IUserDomain, stanza: Rendered, to: bytes, new: bool) -> None:
         try:
             element = stanza.elementTo(to)
-            if new or stanza.name != "iq":
+            if new:
+                domain.receive(element, jid.parse(element.attributes["to"]))
+            elif stanza.name != "iq":
                 domain.redeliver(element, jid.parse(element.attributes["to"]))
             elif stanza.type in ("get", "set"):
                 answer = errorReplyOrNone(element, StanzaError("service-unavailable"))

@@ -8,11 +8,12 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.im.carbons import CarbonsHandler
-from muccore.interfaces.filters import CONSUMED, STORE
+from muccore.interfaces.filters import ARCHIVE, CONSUMED, STORE
 from muccore.routing.handler import Handler
 from muccore.session.redelivery import BATCH, TIME_SLICE
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.routing.helpers import Client, FakeStream, Server, conditions, xml
 
@@ -32,6 +33,21 @@ class Store(Handler):
         return CONSUMED
 
     offline = {("message", STORE): onOffline}
+
+
+class Seen(Handler):
+    """Notes who gets messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recipients: list[Any] = []
+
+    def onMessage(self, element: Element, to: JID, recipients: Any) -> Element:
+        """Note them."""
+        self.recipients.append(recipients)
+        return element
+
+    inbound = {("message", ARCHIVE): onMessage}
 
 
 class RedeliveryTests(SynchronousTestCase):
@@ -231,6 +247,21 @@ class RedeliveryTests(SynchronousTestCase):
         self.assertEqual(received, [None] * 2 * BATCH + ["last", "question"])
         self.juliet.send("<message to='romeo@localhost/phone'/>")
         self.assertEqual(len(new.take()), 1)
+
+    def test_filteredLater(self) -> None:
+        """Filters get what arrives meanwhile when it is delivered, once, with the sessions that get it by then."""
+        seen = Seen()
+        self.server.add("localhost", seen)
+        for _ in range(2 * BATCH):
+            self.send("romeo@localhost/phone")
+        earlier = len(seen.recipients)
+        self.phone.session.end()
+        self.juliet.send("<message type='chat' to='romeo@localhost/phone' id='last'/>")
+        self.assertEqual(len(seen.recipients), earlier)
+        new = self.connect("phone")
+        self.server.clock.pump([0] * 4)
+        self.assertEqual(seen.recipients[earlier:], [(new.session,)])
+        self.assertEqual(xml(new.take()[-1]).get("id"), "last")
 
     def test_stored(self) -> None:
         """The offline filters get what may be stored."""
