@@ -21,9 +21,9 @@ from twisted.internet.task import react
 from twisted.python.filepath import FilePath
 
 from muccore.interfaces import ArchiveItem, ArchiveQuery
-from muccore.muc.model.roommessage import randomIds
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.uniqueids import randomIds
 
 ROOM: Final = "room@conference.localhost"
 PEOPLE: Final = 300

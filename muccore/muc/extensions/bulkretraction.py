@@ -20,10 +20,10 @@ from muccore.muc.model import pastmessages, retractions
 from muccore.muc.model.accesslocks import Access
 from muccore.muc.model.retractions import Moderation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roommessage import newId
 from muccore.muc.protocol.access import MESSAGES
 from muccore.muc.service.rooms import Rooms, storeFailed
 from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.uniqueids import newId
 
 LIMIT: Final = 1000
 """Maximum number of messages that one request retracts: the last ones. It can be repeated."""

@@ -28,7 +28,6 @@ from muccore.muc.model.privileges import Affiliation, checkModeration
 from muccore.muc.model.rendering import Actor
 from muccore.muc.model.retractions import Moderation
 from muccore.muc.model.room import Room
-from muccore.muc.model.roommessage import newId
 from muccore.muc.protocol.admin import reasonIn
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.protocol.nicks import prepareNick
@@ -40,6 +39,7 @@ from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.specs import Spec
 from muccore.xmpp.stanzas import parseAddress
+from muccore.xmpp.uniqueids import newId
 
 WAITING: Final = 10
 """

@@ -16,13 +16,13 @@ from muccore.muc.model import pastmessages, retractions
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.occupant import Occupant
 from muccore.muc.model.room import Room
-from muccore.muc.model.roommessage import newId
 from muccore.muc.model.sanitize import withAttributes
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.retractions import FEATURES
 from muccore.xmpp.specs import Spec
+from muccore.xmpp.uniqueids import newId
 
 
 class Retraction(RoomExtension):

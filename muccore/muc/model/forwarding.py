@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Final
 
 from muccore.muc.model.room import Room
-from muccore.muc.model.roommessage import RoomMessage, newId
+from muccore.muc.model.roommessage import RoomMessage
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import stamp
 from muccore.xmpp.element import Element
 from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, toAttribute
+from muccore.xmpp.uniqueids import newId
 
 TEXT_LIMIT: Final = 200
 """Characters of a message that the fallback repeats."""

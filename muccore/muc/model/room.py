@@ -31,7 +31,7 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.occupants import Occupants
 from muccore.muc.model.privileges import Affiliation, Role, initialRole
 from muccore.muc.model.rendering import Actor, OccupantPresence
-from muccore.muc.model.roommessage import RoomMessage, newId
+from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomrecord import recordOf
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.storing import isRemembered
@@ -41,6 +41,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.uniqueids import newId
 
 NO_EXTENSIONS: Final = RoomExtensions()
 AT_ONCE: Final = Slices(None)

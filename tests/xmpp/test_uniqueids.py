@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.muc.model.roommessage}."""
+"""Tests of L{muccore.xmpp.uniqueids}."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.muc.model.roommessage import newId, randomIds
+from muccore.xmpp.uniqueids import newId, randomIds
 
 
 class RandomIdTests(SynchronousTestCase):
