@@ -177,9 +177,9 @@ class StorageSection:
     archive: str = _option(
         StoreType("archive", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
         "",
-        'Where the messages of rooms are kept for later. "sqlite:PATH" keeps them in a database, which should be a '
-        "file of its own, so that changes of rooms need not wait for messages to be written. Without it there is no "
-        "archive.",
+        'Where the messages of rooms and users are kept for later. "sqlite:PATH" keeps them in a database, which '
+        "should be a file of its own, so that changes of rooms need not wait for messages to be written. Without it "
+        "there is no archive.",
     )
     audit: str = _option(
         StoreType("audit", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from muccore.config.option import option as _option
-from muccore.config.types import Size
+from muccore.config.types import Boolean, Choice, Duration, Integer, Size
+from muccore.im.archivepreferences import DEFAULTS
 
 
 @dataclass(frozen=True)
@@ -28,4 +29,26 @@ class UsersSection:
     )
     blockListSize: int = _option(
         Size("1 KiB", "1 MiB"), "64 KiB", "The maximum of the addresses that one user blocks (XEP-0191), together."
+    )
+    archive: bool = _option(
+        Boolean(),
+        "yes",
+        "Whether the messages of users are archived, if there is a store for them ([storage] archive): each user reads "
+        "their own, from all of their clients (XEP-0313).",
+    )
+    archiveDefault: str = _option(
+        Choice(*DEFAULTS),
+        "always",
+        "What is archived for users who have not said what they want (XEP-0441): everything, what is from or to "
+        "contacts in their rosters, or nothing.",
+    )
+    archiveRetention: float = _option(
+        Duration("0 s", "36500 d"),
+        "365 d",
+        "The time after which messages are deleted from the archives of users. 0: never.",
+    )
+    archiveMessages: int = _option(
+        Integer(0, 100_000_000),
+        "100000",
+        "The maximum of messages in the archive of one user. Of more, the oldest are deleted. 0: any number.",
     )

@@ -13,8 +13,9 @@ Messages to accounts that do not exist vanish in the same way, so that nobody le
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -30,6 +31,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
+from muccore.xmpp.retractions import isRetraction
 from muccore.xmpp.specs import Spec
 
 KIND: Final = "offline"
@@ -48,11 +50,25 @@ _SILENT: Final = frozenset([ns.CHAT_STATES, ns.HINTS, ns.STANZA_ID, ns.DELAY])
 _log: Final = Logger()
 
 
+class OfflineArchive(Protocol):
+    """What offline messages need of the archive of users."""
+
+    async def prepare(self, message: Element, to: JID) -> tuple[Element, Callable[[], None] | None]:
+        """
+        Give a message that an account without sessions gets its stanza id.
+
+        @return: the message to be kept, and what appends it to the archive, called just before it is; C{None} if it is
+            there already, or not wanted there.
+        @raise StanzaError: if the preferences of the user cannot be loaded.
+        """
+
+
 class OfflineHandler(Handler):
     """
     Keeps and delivers the messages.
 
     @ivar work: what is being stored and delivered.
+    @ivar archive: asked about what is to be stored; C{None}: there is none.
     """
 
     implements = (Spec(160, "Best Practices for Handling Offline Messages", "1.0.1"),)
@@ -63,6 +79,7 @@ class OfflineHandler(Handler):
         """@param limit: the bytes of one user's messages; 0: none are kept."""
         super().__init__()
         self.limit = limit
+        self.archive: OfflineArchive | None = None
         self._store = store
         self._accounts = accounts
         self.work = Work()
@@ -103,10 +120,19 @@ class OfflineHandler(Handler):
             with storing():
                 if not await self._accounts.hasAccount(account):
                     return False
+                append = None
+                if self.archive is not None:
+                    element, append = await self.archive.prepare(element, to)
                 stored = withDelay(Rendered.of(element), self.parent.name, when)
                 content = toAttribute(element.attributes["to"]) + _TO + stored.tail
                 key = f"{round(when * _MICROSECONDS):020}-{next(self._count) % 1_000_000:06}"
                 try:
+                    if append is not None:
+                        # What is refused must not be in the archive (XEP-0313 §6.1), what is delivered must.
+                        size = await self._store.size(account, KIND) + len(key) + len(content)
+                        if size > self.limit:
+                            raise DataTooLarge
+                        append()
                     await self._store.change(account, {(KIND, key): content}, {KIND: self.limit})
                 except DataTooLarge:
                     # §3: as if it could not be stored at all.
@@ -173,7 +199,12 @@ class OfflineHandler(Handler):
 
 
 def _isWorthStoring(message: Element) -> bool:
-    """Whether a message says something that matters later (§3)."""
+    """
+    Whether a message says something that matters later (§3). A retraction always does: whoever has got the other
+    message would still show it (XEP-0424 §5).
+    """
+    if isRetraction(message):
+        return True
     if message.child("no-store", ns.HINTS) is not None or message.child("no-permanent-store", ns.HINTS) is not None:
         return False
     if message.child("store", ns.HINTS) is not None:

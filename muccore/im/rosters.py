@@ -83,6 +83,15 @@ class Rosters:
         entry = self._entries.get(account)
         return entry is not None and entry.roster is not None and entry.roster.item(other).listed
 
+    def hasContact(self, account: str, other: str) -> Deferred[bool]:
+        """
+        Find out whether the roster of an account has somebody, by bare JIDs. The roster of an account that has sessions
+        is in memory from then on.
+
+        @raise StanzaError: (as failure) as for L{change}.
+        """
+        return self.change(account, lambda roster: PlannedChange({}, lambda: roster.item(other).listed))
+
     def change(self, account: str, plan: Plan) -> Deferred[Any]:
         """
         Change a roster, or only look at it, after all that was requested before.

@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
-from muccore.interfaces import IRoute, IRouter, ISession, ISessionObserver, ISessions, IUserDomain
+from muccore.interfaces import IAccountArchive, IRoute, IRouter, ISession, ISessionObserver, ISessions, IUserDomain
 from muccore.interfaces.handlers import (
     BARE,
     FULL,
@@ -122,6 +122,7 @@ class UserDomain(Domain):
         filters = mergeFilters(handlers)
         self.outbound, self._inbound = filters["outbound"], filters["inbound"]
         self._offline = filters["offline"]["message"]
+        self.accountArchive = next((handler for handler in handlers if IAccountArchive.providedBy(handler)), None)
         self._observers: list[Any] = [handler for handler in handlers if ISessionObserver.providedBy(handler)]
 
     def filterOutbound(self, session: ISession, element: Element, to: JID | None) -> Element | None:

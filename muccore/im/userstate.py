@@ -11,12 +11,14 @@ were used last for a minute: another process may delete an account, and a new on
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from muccore.im.archivepreferences import ArchivePreferences
 from muccore.im.userdata import Work, storing
 from muccore.interfaces import ISession, IUserDataStore, IUserDomain, IUserState
 from muccore.interfaces.filters import CONSUMED, LOADING
@@ -55,10 +57,11 @@ class UserState:
     @ivar since: when it was loaded, in seconds of the domain's clock.
     """
 
-    __slots__ = ("__weakref__", "_account", "blocked", "photo", "since")
+    __slots__ = ("__weakref__", "_account", "archiving", "blocked", "photo", "since")
 
     def __init__(self, account: JID, blocked: set[str], photo: str | None, since: float = 0.0) -> None:
         self._account = account
+        self.archiving: ArchivePreferences | None = None
         self.blocked = blocked
         self.photo = photo
         self.since = since
@@ -84,6 +87,8 @@ class UserStates(Handler):
     Loads the states, and keeps them.
 
     @ivar work: what is being loaded.
+    @ivar loaders: called with an account and its state, before anybody else gets that; they load parts of it, and may
+        fail with L{StoreError<muccore.interfaces.StoreError>}.
     """
 
     parent: IUserDomain
@@ -91,6 +96,7 @@ class UserStates(Handler):
     def __init__(self, store: IUserDataStore) -> None:
         super().__init__()
         self.work = Work()
+        self.loaders: list[Callable[[JID, UserState], Awaitable[None]]] = []
         self._store = store
         self._states: WeakValueDictionary[str, UserState] = WeakValueDictionary()
         # Keeps some of them, the last used at the end.
@@ -101,6 +107,14 @@ class UserStates(Handler):
     def get(self, account: str) -> UserState | None:
         """The state of an account, if it is in memory."""
         return self._states.get(account)
+
+    async def load(self, account: JID) -> UserState:
+        """
+        The state of an account, in memory or not.
+
+        @raise StanzaError: if it cannot be loaded.
+        """
+        return self._states.get(account.bare) or await self._read(account)
 
     def restored(self, session: ISession) -> Deferred[Any]:
         """Load the state for a session that exists already. If that fails, its first stanza tries again."""
@@ -166,11 +180,7 @@ class UserStates(Handler):
         name, state, error = account.bare, None, None
         self._loading[name] = []
         try:
-            with storing():
-                blocked = set(await self._store.keys(name, BLOCKED))
-                photo = await self._store.get(name, VCARD, PHOTO)
-                hash = None if photo is None else photo.decode()
-                state = UserState(account, blocked, hash, self.parent.clock.seconds())
+            state = await self._read(account)
         except StanzaError as e:
             error = e
         except Exception:
@@ -189,6 +199,18 @@ class UserStates(Handler):
             except Exception:
                 _log.failure("{domain}: a stanza that waited could not be handled", domain=self.parent.name)
         return error
+
+    async def _read(self, account: JID) -> UserState:
+        """Load a state; L{StanzaError} if the store fails."""
+        name = account.bare
+        with storing():
+            blocked = set(await self._store.keys(name, BLOCKED))
+            photo = await self._store.get(name, VCARD, PHOTO)
+            hash = None if photo is None else photo.decode()
+            state = UserState(account, blocked, hash, self.parent.clock.seconds())
+            for load in self.loaders:
+                await load(account, state)
+        return state
 
     def _attach(self, account: str) -> None:
         state = self._states[account]

@@ -48,6 +48,7 @@ class ISession(IRoute):
         "C{bool}: whether it has requested the block list, and so gets its changes (XEP-0191). The blocking handler "
         "sets it."
     )
+    accountArchive = Attribute("C{IUserDomain.accountArchive} of its domain.")
     directed = Attribute(
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."
@@ -207,6 +208,10 @@ class IUserDomain(IDomain):
     """A domain of accounts, as its handlers see it and its sessions use it."""
 
     sessions = Attribute("The L{ISessions} of this server.")
+    accountArchive = Attribute(
+        "The L{IAccountArchive<muccore.interfaces.IAccountArchive>} of its accounts, or C{None}: the first of its "
+        "handlers that provides it."
+    )
     outbound = Attribute(
         "C{Mapping[str, tuple]}: the outbound filters for C{message}, C{presence} and C{iq}, so that a session calls "
         "L{filterOutbound} only if there are any. Not to be kept: it changes with the handlers."
@@ -221,7 +226,7 @@ class IUserDomain(IDomain):
         """
 
     def receive(element: Element, to: JID) -> None:
-        """Filter a stanza to an account or a session, and deliver it: one that was postponed, when its turn has come."""
+        """Filter and deliver a stanza to an account or a session: one that was postponed, when its turn has come."""
 
     def redeliver(element: Element, to: JID) -> None:
         """

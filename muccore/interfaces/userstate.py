@@ -17,6 +17,10 @@ class IUserState(Interface):
     photo = Attribute(
         "C{str}: the hash of its avatar (XEP-0153), C{''} if it has none; C{None} if it has never had a vCard."
     )
+    archiving = Attribute(
+        "What it wants to have archived, C{muccore.im.archivepreferences.ArchivePreferences}; C{None} if it has never "
+        "said that."
+    )
     blocked = Attribute("C{set[str]}: the addresses that it blocks (XEP-0191), prepared.")
 
     def blocks(address: JID) -> bool:

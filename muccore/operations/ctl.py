@@ -61,6 +61,7 @@ class Operation:
     @ivar check: raises what C{function} would if it cannot be done; called before asking for a password.
     @ivar removes: whether everything else that is kept of the account goes as well, and first: so what fails in between
         can be repeated.
+    @ivar creates: whether it creates the account.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Operation:
     function: Callable[..., Coroutine[Deferred[Any], Any, list[str]]]
     check: Callable[..., Coroutine[Deferred[Any], Any, None]] | None = None
     removes: bool = False
+    creates: bool = False
 
 
 async def _exists(accounts: IAccountStore, user: JID) -> bool:
@@ -116,7 +118,7 @@ PASSWORD: Final = Argument("password", "its password", secret=True)
 """A password, passed to operations as it was entered, not prepared."""
 
 OPERATIONS: Final = (
-    Operation("adduser", "add an account", (USER, PASSWORD), _addUser, _checkNew),
+    Operation("adduser", "add an account", (USER, PASSWORD), _addUser, _checkNew, creates=True),
     Operation("passwd", "change the password of an account", (USER, PASSWORD), _setPassword, _checkExisting),
     Operation(
         "deluser",
@@ -237,6 +239,9 @@ async def _carryOut(
             await operation.check(accounts, *users)
         if operation.removes:
             await _removeData(stores, settings, users[0])
+        if operation.creates:
+            # Sessions of an earlier account of this name may have lasted longer than it.
+            await _removeArchive(stores, users[0])
         secrets = [_askPassword(users[0]) for argument in operation.arguments if argument.secret]
         return await operation.function(accounts, *users, *secrets)
     except UserExists:
@@ -261,6 +266,12 @@ async def _removeData(stores: ServerStores, settings: Settings, user: JID) -> No
             await remove(user.bare)
         finally:
             await store.close()
+    await _removeArchive(stores, user)
+
+
+async def _removeArchive(stores: ServerStores, user: JID) -> None:
+    if stores.archive is not None:
+        await stores.archive.deleteUnopened(user.bare)
 
 
 Runner = Callable[[Callable[[], Deferred[None]]], None]

@@ -30,6 +30,7 @@ from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
+from muccore.server.accountarchive import AccountArchive
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
 from muccore.services.capabilities import CapabilitiesHandler
@@ -52,6 +53,7 @@ class HostHandlers:
     @ivar presence: the presence of sessions.
     @ivar roster: the contacts of users.
     @ivar userData: the handlers of what users store; C{None} without a store.
+    @ivar archive: the archives of users; C{None} if there are none.
     @ivar components: lists the external components that are connected.
     """
 
@@ -87,12 +89,16 @@ class HostHandlers:
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
         if store is not None:
             self.userData = UserDataHandlers(store, settings.users, self.presence, stores.accountsOf(host))
+        self.archive: AccountArchive | None = None
+        if stores.archive is not None and settings.users.archive:
+            self.archive = AccountArchive(stores.archive, settings.users, rosters, store, self.userData)
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
                 VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts, CapabilitiesHandler(),
                 DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all),
+                *(() if self.archive is None else self.archive.all),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():
@@ -106,11 +112,13 @@ class HostHandlers:
         return succeed(None) if self.userData is None else self.userData.sessionRestored(session)
 
     async def finished(self, flush: Callable[[], Deferred[None]]) -> None:
-        """See L{UserDataHandlers.finished}."""
+        """See L{UserDataHandlers.finished}; also until what was retracted is so in the archives."""
         if self.userData is None:
             await flush()
         else:
             await self.userData.finished(flush)
+        if self.archive is not None:
+            await self.archive.archive.retracting.work.finished()
 
     def reconfigure(self, settings: Settings) -> None:
         """Apply a new configuration to the handlers of the accounts' domain."""
@@ -122,6 +130,8 @@ class HostHandlers:
                 self.contacts.addresses = host.contactAddresses
         if self.userData is not None:
             self.userData.reconfigure(settings.users)
+        if self.archive is not None:
+            self.archive.reconfigure(settings.users)
 
     def _services(self) -> Iterator[tuple[str, str | None]]:
         for service, muc in self.muc.items():

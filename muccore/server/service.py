@@ -289,6 +289,7 @@ class MUCCoreService(Service):
         for section, key, attribute in (
             ("server", "domain", "domain"),
             ("server", "extra_handlers", "extraHandlers"),
+            ("users", "archive", "archive"),
             ("muc", "domain", "domain"),
             ("muc", "extra_handlers", "extraHandlers"),
         ):

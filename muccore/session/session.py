@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import IRouter, ISession, IStream, IUserDomain, IUserState
+from muccore.interfaces import IAccountArchive, IRouter, ISession, IStream, IUserDomain, IUserState
 from muccore.session.clientstate import HeldStanzas, Out
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, reply
@@ -70,6 +70,12 @@ class Session:
         self._sessions = sessions
         self._router = router
         self._domain = domain
+
+    @property
+    def accountArchive(self) -> IAccountArchive | None:
+        """See L{ISession}."""
+        archive: IAccountArchive | None = self._domain.accountArchive
+        return archive
 
     def __repr__(self) -> str:
         return f"<Session {self.fullText!r}>"

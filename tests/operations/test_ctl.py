@@ -26,7 +26,9 @@ from muccore.storage.memory import MemoryAccounts
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.sqlite.accounts import SQLiteAccounts
+from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.tap import Options
+from muccore.testing.contracts.archivequeries import item
 from muccore.testing.doubles import ThreadlessReactor
 from muccore.xmpp.scramkeys import ScramKeys
 
@@ -404,6 +406,32 @@ class ProcessTests(TestCase):
         status, out, err = self.command("adduser", "romeo", stdin=b"x\n")
         self.assertEqual((status, out, err.count(b"\n")), (1, b"", 1))
         self.assertNotIn(b"Traceback", err)
+
+    async def test_archive(self) -> None:
+        """
+        The archive of an account ends with it, though a server has it open, and what was archived after the end of an
+        account goes before another gets its name.
+        """
+        path = FilePath(self.path)
+        path.setContent(path.getContent().replace(b"[storage]\n", b"[storage]\narchive = sqlite:archive.db\n"))
+        self.assertEqual(self.command("adduser", "juliet", stdin=b"x")[0], 0)
+        self.assertFalse(self.database.sibling("archive.db").exists())
+        archive = SQLiteArchive(self.database.sibling("archive.db"), reactor)
+        await archive.open()
+        self.addCleanup(archive.close)
+
+        async def names() -> list[str]:
+            return [name for name in await archive.names("", 9) if await archive.metadata(name) is not None]
+
+        for user in ("romeo", "juliet"):
+            await archive.append(f"{user}@example.org", [item(user)])
+        self.assertEqual(await names(), ["juliet@example.org", "romeo@example.org"])
+        self.assertEqual(self.command("adduser", "romeo", stdin=b"x")[0], 0)
+        self.assertEqual(await names(), ["juliet@example.org"])
+        self.assertEqual(self.command("deluser", "juliet")[0], 0)
+        self.assertEqual(await names(), [])
+        await archive.append("romeo@example.org", [item("a")])
+        self.assertEqual(await names(), ["romeo@example.org"])
 
     def test_hosts(self) -> None:
         """Of several hosts, an account is named with its domain, and is in the store of its host."""

@@ -219,7 +219,11 @@ class SQLiteArchive:
         return Deferred.fromCoroutine(self._deleteUnopened(archive))
 
     async def _deleteUnopened(self, archive: str) -> None:
-        database = Database(FilePath(self.writer.path), SCHEMA, self._reactor)
+        path = FilePath(self.writer.path)
+        if not path.exists():
+            # It is for the server to create it.
+            return
+        database = Database(path, SCHEMA, self._reactor)
         await database.open()
         try:
             await database.write(lambda connection: deleteArchive(connection, archive))
