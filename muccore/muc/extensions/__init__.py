@@ -5,6 +5,7 @@ from typing import Final
 
 from muccore.interfaces import IArchiveStore, IAuditStore
 from muccore.muc.extensions.absentmembers import AbsentMembers
+from muccore.muc.extensions.accountarchives import AccountArchives
 from muccore.muc.extensions.activity import ActivityIndicator
 from muccore.muc.extensions.adhoccommands import AdHocCommands
 from muccore.muc.extensions.affiliationversions import AffiliationVersions
@@ -70,6 +71,7 @@ def standardExtensions(
         VCards(),
         UniqueNames(),
         Blocking(),
+        AccountArchives(),
         Correction(),
         MembershipRequests(),
         ChannelSearch(),

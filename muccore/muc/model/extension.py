@@ -307,6 +307,15 @@ class RoomExtension:
     def beforePrivateMessage(self, room: Room, occupant: Occupant, target: Occupant, message: Element) -> None:
         """Check a private message, as it would be sent."""
 
+    def stampPrivateMessage(self, room: Room, target: Occupant, message: Element, stamps: bytes) -> bytes:
+        """
+        Make the elements that a private message to an occupant carries, rendered. It is sent in any case.
+
+        @param message: the message without stamps.
+        @param stamps: those of its sender.
+        """
+        return b""
+
     # Messages that it keeps
 
     def findMessage(self, room: Room, id: str) -> Deferred[PastMessage | None] | None:

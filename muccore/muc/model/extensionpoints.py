@@ -81,6 +81,7 @@ class RoomExtensions:
         self._stampOccupant = self._overriding("stampOccupant")
         self._stampPresence = self._overriding("stampPresence")
         self._stampMessage = self._overriding("stampMessage")
+        self._stampPrivateMessage = self._overriding("stampPrivateMessage")
         self._stampEntry = self._overriding("stampEntry")
         self._stampAffiliations = self._overriding("stampAffiliations")
         self._loading = self._overriding("loading")
@@ -154,6 +155,10 @@ class RoomExtensions:
         """See L{RoomExtension.stampMessage}."""
         stamps = [stamp(room, id, message) for stamp in self._stampMessage]
         return stamps[0] if len(stamps) == 1 else b"".join(stamps)
+
+    def stampPrivateMessage(self, room: Room, target: Occupant, message: Element, stamps: bytes) -> bytes:
+        """See L{RoomExtension.stampPrivateMessage}; with the stamps of the sender."""
+        return b"".join([stamps, *(stamp(room, target, message, stamps) for stamp in self._stampPrivateMessage)])
 
     def stampEntry(self, room: Room, session: OccupantSession) -> bytes:
         """See L{RoomExtension.stampEntry}."""

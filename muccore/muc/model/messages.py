@@ -22,6 +22,7 @@ from muccore.xmpp.datetimes import parseStamp
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, conditionOf, errorElement
 from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.stanzaids import withoutStanzaId
 
 _MAY_PM: Final = {"anyone": Role.VISITOR, "participants": Role.PARTICIPANT, "moderators": Role.MODERATOR}
 
@@ -142,8 +143,12 @@ def private(room: Room, occupant: Occupant, nick: str, message: Element) -> None
     if reachableSession(target) is None:
         raise StanzaError("recipient-unavailable")
     outgoing = _bounce(occupant, message) if bounced else fromOccupant(message, occupant.address, room.jid)
+    # Not by their own archive, which may give it one (XEP-0359 §3).
+    outgoing = withoutStanzaId(outgoing, target.account.bare)
     outgoing.add("x", ns.MUC_USER)
+    stamps = occupant.stamps
     if not bounced:
         for check in room.extensions.beforePrivateMessage:
             check(room, occupant, target, outgoing)
-    sendTo((target,), Rendered.of(outgoing).extended(occupant.stamps))
+        stamps = room.extensions.stampPrivateMessage(room, target, outgoing, stamps)
+    sendTo((target,), Rendered.of(outgoing).extended(stamps))
