@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
@@ -26,18 +26,30 @@ _DOCUMENT: Final = _ROOT.joinpath("docs", "scenarios.md").read_text("utf-8")
 _ROOMS: Final = _ROOT.joinpath("docs", "rooms.md").read_text("utf-8")
 
 
-class ScenarioTests(TestCase):
-    """Two tests for each scenario, over TCP and WebSocket; one for each example of the documentation."""
+class _ServerTests(TestCase):
+    """A server for each test."""
 
     timeout = 60
     server: RunningServer
+    storage: ClassVar[dict[str, str]] = {}
 
     async def setUp(self) -> None:
-        """Start a server."""
+        """Start it."""
         # All scenarios together create more rooms than one user may in a minute.
-        options = {"rooms_per_minute": "0"}
-        self.server = await startServer(reactor, http={"listen": "tcp:0:interface=127.0.0.1"}, muc=options)
+        options = {"rooms_per_minute": "0", "default_archive": "no"}
+        listen = {"listen": "tcp:0:interface=127.0.0.1"}
+        self.server = await startServer(reactor, http=listen, muc=options, storage=self.storage)
         self.addCleanup(self.server.stop)
+
+
+class ArchiveScenarioTests(_ServerTests):
+    """Two tests for each scenario of a server with archives."""
+
+    storage: ClassVar[dict[str, str]] = {"archive": "memory:"}
+
+
+class ScenarioTests(_ServerTests):
+    """Two tests for each scenario, over TCP and WebSocket; one for each example of the documentation."""
 
     async def test_commands(self) -> None:
         """The command lines of the documentation pass, run from the checkout."""
@@ -53,10 +65,10 @@ class ScenarioTests(TestCase):
             self.assertEqual(printed[-1], f"{len(files)} passed, 0 failed\n")
 
 
-def _testOf(name: str, script: Script, websocket: bool = False) -> Callable[[ScenarioTests], Coroutine[Any, Any, None]]:
+def _testOf(name: str, script: Script, websocket: bool = False) -> Callable[[_ServerTests], Coroutine[Any, Any, None]]:
     """Return the test of one scenario."""
 
-    async def test(self: ScenarioTests) -> None:
+    async def test(self: _ServerTests) -> None:
         port = self.server.portOf("listen", "http") if websocket else self.server.port
         await run(reactor, script, RunOptions(self.server.host, port, exact=True, websocket=websocket))
 
@@ -65,10 +77,11 @@ def _testOf(name: str, script: Script, websocket: bool = False) -> Callable[[Sce
     return test
 
 
-for _path in sorted(_HERE.glob("*.scs")):
-    _script = load(str(_path))
-    setattr(ScenarioTests, f"test_{_path.stem}", _testOf(_path.stem, _script))
-    setattr(ScenarioTests, f"test_{_path.stem}_websocket", _testOf(f"{_path.stem}_websocket", _script, True))
+for _case, _folder in ((ScenarioTests, _HERE), (ArchiveScenarioTests, _HERE / "archive")):
+    for _path in sorted(_folder.glob("*.scs")):
+        _script = load(str(_path))
+        setattr(_case, f"test_{_path.stem}", _testOf(_path.stem, _script))
+        setattr(_case, f"test_{_path.stem}_websocket", _testOf(f"{_path.stem}_websocket", _script, True))
 _examples = re.findall(r"^```scansion\n(.*?)^```$", _DOCUMENT + _ROOMS, re.DOTALL | re.MULTILINE)
 for _number, _text in enumerate(_examples, 1):
     _script = parse(_text, str(_HERE / f"documentation-{_number}.scs"))
