@@ -36,6 +36,7 @@ domain = localhost
 extra_handlers = {handler}
 [c2s]
 tls = off
+allow_plaintext_auth = yes
 [auth]
 backend = guests:password
 [muc]

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Place = tuple[str, str]
 """A section and a key."""
 
-ACCOUNT_STORES: Final = "sqlite:PATH, memory:, insecure:, or what an installed plugin provides"
+ACCOUNT_STORES: Final = (
+    "sqlite:PATH, memory:, insecure:, those of docs/external-accounts.md, or what an installed plugin provides"
+)
 """The stores of accounts, in words."""
 
 

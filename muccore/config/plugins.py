@@ -9,6 +9,7 @@ file. Handlers are made by the preflight (L{muccore.server.handlers}).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,10 @@ from twisted.plugin import getPlugins
 from twisted.python.filepath import FilePath
 
 from muccore.config.errors import InvalidValue, suggestion
-from muccore.config.types import Type
+from muccore.config.ini import Line
+from muccore.config.types import Reject, Type
 from muccore.interfaces import BadDescription, IHandlerFactory
-from muccore.storage.registry import makeStore
+from muccore.storage.registry import makeStore, takesLines
 
 
 class StoreType(Type[str]):
@@ -36,12 +38,26 @@ class StoreType(Type[str]):
 
     def parse(self, text: str, base: FilePath[str]) -> str:
         """See L{Type.parse}."""
-        if self._optional and not text:
-            return text
         try:
-            makeStore(self.kind, text, base, globalReactor())
+            return self._parse(text, base)
         except BadDescription as e:
             raise InvalidValue(str(e)) from None
+
+    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], reject: Reject) -> str | None:
+        """See L{Type.read}. Some stores have options on further lines."""
+        if len(lines) < 2 or not takesLines(self.kind, lines[0].text):
+            return super().read(lines, number, base, reject)
+        try:
+            return self._parse("\n".join(line.text for line in lines), base)
+        except BadDescription as e:
+            found = lines[e.line]
+            # A value in the wrong place may be a secret.
+            reject(found.number, found.text.partition("=")[0].rstrip() if e.line else found.text, InvalidValue(str(e)))
+            return None
+
+    def _parse(self, text: str, base: FilePath[str]) -> str:
+        if text or not self._optional:
+            makeStore(self.kind, text, base, globalReactor())
         return text
 
 

@@ -151,9 +151,9 @@ class AuthSection:
     backend: str = _option(
         StoreType("accounts", ACCOUNT_STORES),
         None,
-        'Where the accounts are. "sqlite:PATH" keeps them in a database; "memory:" loses them when the server '
-        'ends; "insecure:" accepts any user name with any password: it is for tests, and refused unless every '
-        "endpoint is on a loopback address.",
+        'Where the accounts are. "sqlite:PATH" keeps them in a database; "program:COMMAND" and others ask '
+        'elsewhere (docs/external-accounts.md); "memory:" loses them when the server ends; "insecure:" accepts any '
+        "user name with any password: it is for tests, and refused unless every endpoint is on a loopback address.",
     )
 
 

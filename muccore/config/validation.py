@@ -10,7 +10,7 @@ unreadable; using one of them ends the check.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, cast
 
 from muccore.config.endpoints import ListenKey, endpointsOf, isEphemeral, isLocal
 from muccore.config.errors import quoted
@@ -18,6 +18,7 @@ from muccore.config.hosts import hostsOf
 from muccore.config.plugins import globalReactor
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import Settings
+from muccore.interfaces import IAuthBackend
 from muccore.storage.registry import makeStore
 from muccore.xmpp.errors import StanzaError
 
@@ -96,6 +97,22 @@ def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _checkPasswords(settings: Settings) -> Iterator[Finding]:
+    """Require TLS where there are only passwords, unless they may go without."""
+    c2s = settings.c2s
+    if c2s.tls != "off" or c2s.directTlsListen or settings.http.listen or settings.http.tlsListen:
+        # [http] listen may be behind a proxy with TLS.
+        return
+    if c2s.allowPlaintextAuth:
+        return
+    for (section, key), backend in {host.accountsAt: host.accounts for host in hostsOf(settings)}.items():
+        accounts = cast(IAuthBackend, makeStore("accounts", backend, settings.base, globalReactor()))
+        if not accounts.hashes and not accounts.loopbackOnly:
+            found = quoted(backend.partition("\n")[0])
+            text = f"found {found}, which needs the password itself, where [c2s] tls = off; allowed there: sqlite:PATH"
+            yield section, key, f"{text} (or set tls = required)"
+
+
 def _checkSizes(settings: Settings) -> Iterator[Finding]:
     """Require room for a whole stanza."""
     size, early = settings.limits.stanzaSize, settings.limits.stanzaSizeUnauthenticated
@@ -154,6 +171,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkEncryption,
     _checkCertificate,
     _checkInsecureAuth,
+    _checkPasswords,
     _checkSizes,
     _checkDomains,
     _checkComponents,

@@ -24,7 +24,15 @@ class SchemaTooNew(StoreError):
 
 
 class BadDescription(ValueError):
-    """A description such as C{sqlite:PATH} is invalid; C{str()} says why and what is allowed."""
+    """
+    A description such as C{sqlite:PATH} is invalid; C{str()} says why and what is allowed.
+
+    @ivar line: the line of the description in which it is, from 0.
+    """
+
+    def __init__(self, text: str, line: int = 0) -> None:
+        super().__init__(text)
+        self.line = line
 
 
 class IStore(Interface):
@@ -54,7 +62,12 @@ class IStore(Interface):
 
 
 class IStoreFactory(IPlugin):
-    """Makes stores of one kind; a plugin, chosen by the description C{scheme:argument}."""
+    """
+    Makes stores of one kind; a plugin, chosen by the description C{scheme:argument}.
+
+    A factory may have an attribute C{takesLines}: if it is true, an argument may have several lines, none of them
+    empty; else a description of several lines is an error.
+    """
 
     kind = Attribute(
         "C{'accounts'} (the stores provide L{IAuthBackend}), C{'rooms'} (L{IRoomStore}), C{'occupants'} "

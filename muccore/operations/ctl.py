@@ -225,8 +225,14 @@ def _accounts(settings: Settings, stores: ServerStores, user: JID | None) -> lis
     manageable = set(stores.manageable())
     found = dict.fromkeys(store for store in map(stores.accountsOf, hosts) if store in manageable)
     if not found:
-        text = f"found {hosts[0].accounts!r}, which keeps no accounts that can be managed from here; use sqlite:PATH"
-        raise Refused(str(settings.problem(*hosts[0].accountsAt, text)))
+        # Its first line: options follow.
+        shown = hosts[0].accounts.partition("\n")[0]
+        store = stores.accountsOf(hosts[0])
+        if store.hashes or store.loopbackOnly:
+            advice = "which keeps no accounts that can be managed from here; use sqlite:PATH"
+        else:
+            advice = "which only checks passwords; manage the accounts where it asks, or use sqlite:PATH"
+        raise Refused(str(settings.problem(*hosts[0].accountsAt, f"found {shown!r}, {advice}")))
     return [cast(IAccountStore, store) for store in found]
 
 

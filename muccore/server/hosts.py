@@ -22,6 +22,7 @@ from muccore.server.stores import ServerStores
 from muccore.stream.advertisedlimits import AdvertisedLimits
 from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.starttls import OPTIONAL, REQUIRED
 
 
 class HostComponents:
@@ -76,6 +77,9 @@ class HostComponents:
         @param hosts: those of all hosts, by domain.
         """
         c2s = settings.c2s
+        if tlsMode == OPTIONAL and not self.accounts.hashes and not c2s.allowPlaintextAuth:
+            # Whoever cannot but send a password must learn that they need TLS (RFC 6120 §5.3.1).
+            tlsMode = REQUIRED
         return StreamFeatures(
             self.domain, self.sasl, self._sessions, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
             [*self._streamFeatures, *advertisedLimits(settings)], hosts,

@@ -19,12 +19,17 @@ from muccore.interfaces import BadDescription, IStore, IStoreFactory
 @implementer(IPlugin, IStoreFactory)
 @dataclass(frozen=True)
 class StoreFactory:
-    """Calls C{make} with the argument, the base folder and the reactor; it may raise L{BadDescription}."""
+    """
+    Calls C{make} with the argument, the base folder and the reactor; it may raise L{BadDescription}.
+
+    @ivar takesLines: whether the argument may have several lines, see L{IStoreFactory}.
+    """
 
     kind: str
     scheme: str
     help: str
     make: Callable[[str, FilePath[str], Any], IStore]
+    takesLines: bool = False
 
     def makeStore(self, argument: str, base: FilePath[str], reactor: Any) -> IStore:
         """See L{IStoreFactory.makeStore}."""

@@ -66,6 +66,12 @@ def hasScheme(kind: str, description: str) -> bool:
     return description.partition(":")[0] in [factory.scheme for factory in factories(kind)]
 
 
+def takesLines(kind: str, description: str) -> bool:
+    """Whether a description may have several lines."""
+    scheme = description.partition(":")[0]
+    return any(factory.scheme == scheme and getattr(factory, "takesLines", False) for factory in factories(kind))
+
+
 def isManageable(store: IStore, description: str) -> bool:
     """
     Whether another process can manage the accounts of a store: it keeps them, and not in memory.

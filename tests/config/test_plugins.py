@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from muccore.config import plugins
 from muccore.config.errors import InvalidValue
+from muccore.config.ini import Line
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.interfaces import BadDescription, HandlerContext, IHandlerFactory
 
@@ -28,6 +29,32 @@ class GreetingFactory:
     def makeHandler(self, context: HandlerContext) -> XMPPHandler:
         """Make a handler."""
         return XMPPHandler()
+
+
+class StoreLinesTests(SynchronousTestCase):
+    """L{StoreType.read}"""
+
+    def read(self, *lines: str) -> tuple[str | None, list[tuple[int, str, str]]]:
+        """Read a value whose lines follow line 5; return it, and the line, the text found and the reason of errors."""
+        rejected: list[tuple[int, str, str]] = []
+        value = StoreType("accounts", "x").read(
+            [Line(5 + number, line) for number, line in enumerate(lines)], 5, BASE,
+            lambda line, found, error: rejected.append((line, found, error.why)),
+        )  # fmt: skip
+        return value, rejected
+
+    def test_options(self) -> None:
+        """Some stores have options on further lines; an error has its line, and what may be a secret is not shown."""
+        self.assertEqual(self.read("program:/bin/true", "timeout = 5"), ("program:/bin/true\ntimeout = 5", []))
+        value, rejected = self.read("program:/bin/true", "timeout = 5", "password = s3cret")
+        self.assertIsNone(value)
+        self.assertEqual([(line, found) for line, found, _ in rejected], [(7, "password")])
+        self.assertNotIn("s3cret", str(rejected))
+
+    def test_oneLine(self) -> None:
+        """Others have none."""
+        for lines in (("sqlite:a.db", "timeout = 5"), ("memory:", "x = y"), ("unknown:", "x = y")):
+            self.assertEqual([line for line, _, _ in self.read(*lines)[1]], [6])
 
 
 class HandlerTests(SynchronousTestCase):

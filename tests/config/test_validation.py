@@ -111,6 +111,17 @@ class CheckTests(SynchronousTestCase):
                 **{section: {option: "tcp:5222"}},
             )
 
+    def test_passwordsOnly(self) -> None:
+        """Where there are only passwords, no TLS, and passwords may not go without, nobody could log in."""
+        keys: dict[str, str | None] = {"listen": "tcp:5222:interface=127.0.0.1", "tls": "off", "direct_tls_listen": ""}
+        accounts = {"backend": "program:/bin/true\n    timeout = 5"}
+        self.assertProblem(
+            "[auth] backend", "found 'program:/bin/true', which needs the password itself", c2s=keys, auth=accounts
+        )
+        for changes in ({"tls": "required"}, {"allow_plaintext_auth": "yes"}):
+            self.assertEqual(problemsOf(text(c2s={**keys, **changes}, auth=accounts)), [])
+        self.assertEqual(problemsOf(text(c2s=keys, auth={"backend": "memory:"})), [])
+
     def test_sizes(self) -> None:
         """A stanza fits the outbox, and is larger after log-in than before."""
         self.assertProblem(

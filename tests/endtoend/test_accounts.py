@@ -128,3 +128,13 @@ class LogInTests(TestCase):
         self.assertEqual([child.tag for child in features], [f"{{{ns.TLS}}}starttls", f"{{{ns.STREAM_LIMITS}}}limits"])
         await self.assertEncryptionRequired(client)
         self.assertEqual(server.unexpectedLines, [])
+
+    async def test_passwordsOnly(self) -> None:
+        """Where there are only passwords, TLS is required although it is optional elsewhere (RFC 6120 §5.3.1)."""
+        server = ServerProcess(self, c2s={**ENCRYPTED, "tls": "optional"}, auth={"backend": "program:/bin/cat"})
+        await server.start()
+        client = await openConnection(self, server.port)
+        features = await self.negotiate(client, HEADER, "features")
+        self.assertIsNotNone(features.find(f"{{{ns.TLS}}}starttls/{{{ns.TLS}}}required"))
+        self.assertEqual(self.mechanismsIn(features), set())
+        await self.assertEncryptionRequired(client)

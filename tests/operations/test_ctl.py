@@ -359,6 +359,21 @@ class BackendTests(SynchronousTestCase):
             )
 
 
+    def test_elsewhere(self) -> None:
+        """For accounts that others manage it says so, without the options of the backend."""
+        path = configure(self.mktemp(), "program:/bin/true\n    timeout = 5")
+        with open(path, "a") as file:
+            file.write("[host example.net]\naccounts = memory:\n[http]\nlisten = tcp:0:interface=127.0.0.1\n")
+        err = io.StringIO()
+        self.patch(sys, "stderr", err)
+        self.assertEqual(ctl.main(["-c", path, "listusers"], lambda function: self.fail("ran")), 1)
+        self.assertEqual(
+            err.getvalue(),
+            f"muccorectl: {path}:6: [auth] backend: found 'program:/bin/true', which only checks passwords; manage the "
+            "accounts where it asks, or use sqlite:PATH\n",
+        )
+
+
 class ProcessTests(TestCase):
     """The command as a process, on a database."""
 

@@ -2,6 +2,7 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """The stores that come with muccore, as plugins."""
 
+from muccore.storage.external.program import makeProgramAuth
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
@@ -28,6 +29,10 @@ insecureAuth = StoreFactory(
 )
 
 openAuth = StoreFactory("accounts", "open", "the former name of insecure:", insecureAuth.make)
+
+programAuth = StoreFactory(
+    "accounts", "program", "COMMAND that speaks ejabberd's protocol of extauth", makeProgramAuth, takesLines=True
+)
 
 memoryAccounts = StoreFactory("accounts", "memory", _MEMORY, withoutArgument("memory", MemoryAccounts))
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from muccore.testing.contracts.accounts import AccountStoreContract
 from muccore.testing.contracts.archive import ArchiveStoreContract
 from muccore.testing.contracts.audit import AuditStoreContract
+from muccore.testing.contracts.auth import AuthBackendContract
 from muccore.testing.contracts.occupants import OccupantStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
 from muccore.testing.contracts.rosters import RosterStoreContract
 from muccore.testing.contracts.userdata import UserDataStoreContract
 
 __all__ = [
-    "AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "OccupantStoreContract", "RoomStoreContract",
-    "RosterStoreContract", "UserDataStoreContract",
+    "AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "AuthBackendContract",
+    "OccupantStoreContract", "RoomStoreContract", "RosterStoreContract", "UserDataStoreContract",
 ]

@@ -1,0 +1,53 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Logins of slixmpp, over TLS, with accounts that are elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from twisted.trial.unittest import TestCase
+
+from tests.configuration import ENCRYPTED
+from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
+from tests.endtoend.slixmppthread import AsyncioThread, Slixmpp
+from tests.storage.external import checker
+
+
+class ExternalAccountTests(TestCase):
+    """Accounts elsewhere, a server that asks for them, and a client."""
+
+    timeout = 120
+
+    async def assertLogIns(self, backend: str, user: str, password: str) -> ServerProcess:
+        """Check that a user logs in with their password only, by STARTTLS and direct TLS; return the server."""
+        server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": backend}, storage={"affiliations": "sqlite:r.db"})
+        await server.start()
+        thread = AsyncioThread(self)
+
+        async def logIns() -> None:
+            for right, direct in ((True, False), (False, False), (True, True)):
+                client = Slixmpp(thread, user, password if right else f"{password}x")
+                port = server.directPort if direct else server.port
+                outcome = await client.logIn(port, server.certificate, direct)
+                if right:
+                    self.assertEqual(outcome, "session_start", server.output)
+                    # What its user stores is where rooms are.
+                    await client["xep_0045"].xmpp.get_roster()
+                else:
+                    self.assertEqual(client.failures, ["not-authorized"], server.output)
+
+        await thread.run(logIns())
+        self.assertNotIn(password, server.output)
+        self.assertEqual(server.unexpectedLines, [])
+        status, out, err = await ctl(server, "adduser", user, password="x")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("which only checks passwords", err)
+        return server
+
+    async def test_program(self) -> None:
+        """With a program."""
+        log = os.path.abspath(f"{self.mktemp()}.log")
+        backend = f"program:{sys.executable} {checker.__file__} {log}\n    processes = 1"
+        server = await self.assertLogIns(backend, "juliet", checker.PASSWORDS["juliet@localhost"])
+        self.assertEqual(await server.stop(), CLEAN)
