@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
+from twisted.internet import reactor
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.trial.unittest import TestCase
+from twisted.web.server import Site
 
+from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED
 from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
 from tests.endtoend.slixmppthread import AsyncioThread, Slixmpp
 from tests.storage.external import checker
+from tests.storage.external.test_webservice import PASSWORDS, Service
 
 
 class ExternalAccountTests(TestCase):
@@ -50,4 +56,17 @@ class ExternalAccountTests(TestCase):
         log = os.path.abspath(f"{self.mktemp()}.log")
         backend = f"program:{sys.executable} {checker.__file__} {log}\n    processes = 1"
         server = await self.assertLogIns(backend, "juliet", checker.PASSWORDS["juliet@localhost"])
+        self.assertEqual(await server.stop(), CLEAN)
+
+    async def test_webService(self) -> None:
+        """With a web service, under TLS."""
+        folder = os.path.abspath(self.mktemp())
+        os.makedirs(folder)
+        certificate, key = makeCertificate(folder)
+        listen: Any = reactor
+        context = DefaultOpenSSLContextFactory(key, certificate)
+        port = listen.listenSSL(0, Site(Service()), context, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        backend = f"https://localhost:{port.getHost().port}/xmpp\n    ca = {certificate}"
+        server = await self.assertLogIns(backend, "juliet", PASSWORDS["juliet", "localhost"])
         self.assertEqual(await server.stop(), CLEAN)

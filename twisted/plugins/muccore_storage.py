@@ -2,7 +2,10 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
 """The stores that come with muccore, as plugins."""
 
+from functools import partial
+
 from muccore.storage.external.program import makeProgramAuth
+from muccore.storage.external.webservice import makeWebServiceAuth
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
@@ -33,6 +36,12 @@ openAuth = StoreFactory("accounts", "open", "the former name of insecure:", inse
 programAuth = StoreFactory(
     "accounts", "program", "COMMAND that speaks ejabberd's protocol of extauth", makeProgramAuth, takesLines=True
 )
+
+_SERVICE = "//HOST/PATH of a web service like that of Prosody's mod_auth_http"
+
+httpAuth = StoreFactory("accounts", "http", _SERVICE, partial(makeWebServiceAuth, "http"), takesLines=True)
+
+httpsAuth = StoreFactory("accounts", "https", _SERVICE, partial(makeWebServiceAuth, "https"), takesLines=True)
 
 memoryAccounts = StoreFactory("accounts", "memory", _MEMORY, withoutArgument("memory", MemoryAccounts))
 
