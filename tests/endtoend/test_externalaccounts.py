@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet import reactor
@@ -16,7 +17,7 @@ from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED
 from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
 from tests.endtoend.slixmppthread import AsyncioThread, Slixmpp
-from tests.storage.external import checker
+from tests.storage.external import checker, pamservices
 from tests.storage.external.test_webservice import PASSWORDS, Service
 
 
@@ -25,9 +26,12 @@ class ExternalAccountTests(TestCase):
 
     timeout = 120
 
-    async def assertLogIns(self, backend: str, user: str, password: str) -> ServerProcess:
+    async def assertLogIns(
+        self, backend: str, user: str, password: str, environment: Mapping[str, str] | None = None
+    ) -> ServerProcess:
         """Check that a user logs in with their password only, by STARTTLS and direct TLS; return the server."""
         server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": backend}, storage={"affiliations": "sqlite:r.db"})
+        server.environment = {**server.environment, **(environment or {})}
         await server.start()
         thread = AsyncioThread(self)
 
@@ -70,3 +74,13 @@ class ExternalAccountTests(TestCase):
         backend = f"https://localhost:{port.getHost().port}/xmpp\n    ca = {certificate}"
         server = await self.assertLogIns(backend, "juliet", PASSWORDS["juliet", "localhost"])
         self.assertEqual(await server.stop(), CLEAN)
+
+    async def test_pam(self) -> None:
+        """With PAM."""
+        folder = os.path.abspath(self.mktemp())
+        os.makedirs(folder)
+        variables = pamservices.environment(folder)
+        server = await self.assertLogIns("pam:xmpp", "juliet", pamservices.PASSWORDS["juliet"], variables)
+        self.assertEqual(await server.stop(), CLEAN)
+
+    test_pam.skip = pamservices.SKIP  # type: ignore[attr-defined]

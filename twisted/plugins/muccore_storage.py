@@ -4,6 +4,7 @@
 
 from functools import partial
 
+from muccore.storage.external.pam import makePAMAuth
 from muccore.storage.external.program import makeProgramAuth
 from muccore.storage.external.webservice import makeWebServiceAuth
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
@@ -32,6 +33,8 @@ insecureAuth = StoreFactory(
 )
 
 openAuth = StoreFactory("accounts", "open", "the former name of insecure:", insecureAuth.make)
+
+pamAuth = StoreFactory("accounts", "pam", "SERVICE of PAM, which a program asks", makePAMAuth, takesLines=True)
 
 programAuth = StoreFactory(
     "accounts", "program", "COMMAND that speaks ejabberd's protocol of extauth", makeProgramAuth, takesLines=True

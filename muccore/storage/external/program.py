@@ -76,17 +76,21 @@ class _Question:
 
 
 class ProgramAuth(ExternalAuth):
-    """Asks processes of a program."""
+    """
+    Asks processes of a program.
+
+    @ivar arguments: its path, and its arguments.
+    """
 
     def __init__(self, arguments: Sequence[str], options: Any, reactor: Any, place: str | None = None) -> None:
         """
-        @param arguments: the path of the program, and its arguments.
+        @param arguments: see L{arguments}.
         @param options: the values of L{OPTIONS}.
         @param place: what to call it in log lines; the path unless given.
         """
         super().__init__(arguments[0] if place is None else place, reactor)
         self._reactor = reactor
-        self._arguments = list(arguments)
+        self.arguments = list(arguments)
         self._count: int = options["processes"]
         self._timeout: float = options["timeout"]
         self._tells: bool = options.get("isuser", True)
@@ -100,7 +104,7 @@ class ProgramAuth(ExternalAuth):
 
     def probe(self) -> None:
         """Check that there is a program. See L{IStore<muccore.interfaces.IStore>}."""
-        path = self._arguments[0]
+        path = self.arguments[0]
         if not os.path.isfile(path):
             raise StoreUnavailable(f"{path}: there is no such program")
         if not os.access(path, os.X_OK):
@@ -193,7 +197,7 @@ class ProgramAuth(ExternalAuth):
         process = ExtauthProcess(self._reactor, self._timeout, self._processEnded)
         self._processes[process] = None
         try:
-            process.start(self._arguments)
+            process.start(self.arguments)
         except OSError as e:
             self._processEnded(process, f"it cannot be started ({e.strerror})")
         else:

@@ -203,7 +203,7 @@ class DescriptionTests(SynchronousTestCase):
         """A path is relative to the folder of the configuration, and may have arguments; options follow."""
         made = makeProgramAuth("check 'a b'\nprocesses = 4\nisuser = no", FilePath("/etc/muccore"), reactor)
         self.assertEqual(made.place, "/etc/muccore/check")
-        self.assertEqual(made._arguments, ["/etc/muccore/check", "a b"])
+        self.assertEqual(made.arguments, ["/etc/muccore/check", "a b"])
 
     def test_refused(self) -> None:
         """What is wrong is said, with its line."""
