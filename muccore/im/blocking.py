@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from muccore.im.userdata import Turns, storing
+from muccore.im.userdata import WAITING_LIMIT, Turns, storing
 from muccore.im.userstate import BLOCKED, UserState, UserStates
 from muccore.interfaces import DataTooLarge, ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import BLOCKING, CONSUMED
@@ -31,9 +31,6 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.specs import Spec
 from muccore.xmpp.stanzas import parseAddress
-
-WAITING_LIMIT: Final = 20
-"""Changes of one account's list that may wait for each other."""
 
 _REPORT_LIMIT: Final = 10
 """Reports in one request that are logged."""
@@ -129,7 +126,7 @@ class BlockingHandler(Handler):
         @param content: of the documents of the addresses that C{plan} chooses.
         @param name: of the pushed element.
         """
-        async with self._turns.take(account.bare):
+        async with self._turns.take(account.bare, element):
             state = self._stateOf(account)
             changed = set(plan(state.blocked))
             with storing():

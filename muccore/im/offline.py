@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from twisted.internet.defer import Deferred
 
 from muccore.im.presence import PresenceHandler
-from muccore.im.userdata import Turns, Work, storing
+from muccore.im.userdata import WAITING_LIMIT, Turns, Work, storing
 from muccore.interfaces import DataTooLarge, IAuthBackend, ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import CONSUMED, LOADING, STORE
 from muccore.log.logger import Logger
@@ -83,7 +83,7 @@ class OfflineHandler(Handler):
         self._store = store
         self._accounts = accounts
         self.work = Work()
-        self._turns = Turns(WAITING)
+        self._turns = Turns(WAITING_LIMIT)
         self._count = count()
         # By account: what has arrived since its earlier messages are being delivered.
         self._delivering: dict[str, list[tuple[Element, JID]]] = {}
@@ -116,7 +116,7 @@ class OfflineHandler(Handler):
     async def _add(self, element: Element, to: JID) -> bool:
         """Store a message; return whether there is such an account."""
         account, when = to.bare, self.parent.now()
-        async with self._turns.take(account):
+        async with self._turns.take(account, element):
             with storing():
                 if not await self._accounts.hasAccount(account):
                     return False

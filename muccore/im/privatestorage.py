@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from twisted.words.xish.domish import SerializedXML
 
-from muccore.im.userdata import Turns, storing
+from muccore.im.userdata import WAITING_LIMIT, Turns, storing
 from muccore.interfaces import DataTooLarge, IUserDataStore
 from muccore.interfaces.handlers import ANSWERED, isFromAccount
 from muccore.routing.handler import BARE, Handler, answersAnyone
@@ -27,9 +27,6 @@ from muccore.xmpp.specs import Spec
 
 KIND: Final = "private"
 """The kind of its documents. The key of each is C{{namespace}name}, its content the element."""
-
-WAITING_LIMIT: Final = 100
-"""Requests of one account that may wait for each other."""
 
 
 class PrivateStorageHandler(Handler):
@@ -61,7 +58,7 @@ class PrivateStorageHandler(Handler):
             raise StanzaError("not-acceptable", text="Request one element at a time.")
         [(key, requested)] = elements.items()
         query = Element((ns.PRIVATE, "query"))
-        async with self._turns.take(to.bare):
+        async with self._turns.take(to.bare, element):
             with storing():
                 found = await self._store.get(to.bare, KIND, key)
             query.children.append(Element((requested.uri, requested.name)) if found is None else _serialized(found))
@@ -78,7 +75,7 @@ class PrivateStorageHandler(Handler):
                 text = f"An element may be at most {self.elementLimit} bytes large."
                 raise StanzaError("policy-violation", text=text)
             changes[KIND, key] = content
-        async with self._turns.take(to.bare):
+        async with self._turns.take(to.bare, element):
             with storing():
                 try:
                     await self._store.change(to.bare, changes, {KIND: self.accountLimit})

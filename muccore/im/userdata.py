@@ -4,15 +4,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.words.xish import domish
 
 from muccore.interfaces import StoreError
 from muccore.log.logger import Logger
+from muccore.xmpp.elementmemory import memoryOf
 from muccore.xmpp.errors import StanzaError
+
+WAITING_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of memory of the stanzas of one client, or to one account, that wait for each other: some 2,000 small ones."""
+
+TOTAL_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of memory of the stanzas of all clients that wait for one thing."""
+
+_STANZA: Final = 1200
+"""Bytes of what waits besides the stanza."""
 
 _log: Final = Logger()
 
@@ -61,29 +73,68 @@ class Work:
             await waiting
 
 
+class WaitingMemory:
+    """Bounds the memory of stanzas that wait for something, by an estimate: by name, and of all together."""
+
+    def __init__(self, limit: int, total: int = TOTAL_LIMIT) -> None:
+        """
+        @param limit: bytes for one name.
+        @param total: bytes for all of them.
+        """
+        self._limit = limit
+        self._total = total
+        self._sizes: Counter[str] = Counter()
+        self._size = 0
+
+    def add(self, name: str, element: domish.Element) -> int:
+        """
+        Let a stanza wait.
+
+        @return: its size, to be given to L{remove}.
+        @raise StanzaError: C{resource-constraint} if too much waits. A single stanza is never too large for its name.
+        """
+        size = _STANZA + memoryOf(element)
+        if (self._sizes[name] and self._sizes[name] + size > self._limit) or self._size + size > self._total:
+            raise StanzaError("resource-constraint", text="Too much waits to be handled; try again later.")
+        self._sizes[name] += size
+        self._size += size
+        return size
+
+    def remove(self, name: str, size: int) -> None:
+        """It waits no more."""
+        self._size -= size
+        self._sizes[name] -= size
+        if not self._sizes[name]:
+            del self._sizes[name]
+
+
 class Turns:
     """
     Lets the requests of one client, or about one account, be handled one after the other: only one of them has a
     document in memory, however many a client sends at once.
     """
 
-    def __init__(self, limit: int) -> None:
-        """@param limit: how many may wait, of one client or account."""
-        self._limit = limit
+    def __init__(self, limit: int = WAITING_LIMIT) -> None:
+        """@param limit: bytes of memory of what may wait, of one client or account."""
+        self._memory = WaitingMemory(limit)
         self._locks: dict[str, DeferredLock] = {}
 
     @asynccontextmanager
-    async def take(self, name: str) -> AsyncIterator[None]:
+    async def take(self, name: str, element: domish.Element | None = None) -> AsyncIterator[None]:
         """
         Wait for the turn.
 
         @param name: the address of the client or the account.
-        @raise StanzaError: C{resource-constraint} if too many wait.
+        @param element: the stanza that waits; C{None}: what waits takes no memory, and is never refused.
+        @raise StanzaError: C{resource-constraint} if too much waits.
         """
         lock = self._locks.setdefault(name, DeferredLock())
-        if len(lock.waiting) >= self._limit:
-            raise StanzaError("resource-constraint", text="Too many of your requests wait; try again later.")
-        await lock.acquire()
+        size = self._memory.add(name, element) if lock.locked and element is not None else 0
+        try:
+            await lock.acquire()
+        finally:
+            if size:
+                self._memory.remove(name, size)
         try:
             yield
         finally:

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from muccore.im.archivepreferences import ArchivePreferences
-from muccore.im.userdata import Work, storing
+from muccore.im.userdata import WAITING_LIMIT, WaitingMemory, Work, storing
 from muccore.interfaces import ISession, IUserDataStore, IUserDomain, IUserState
 from muccore.interfaces.filters import CONSUMED, LOADING
 from muccore.log.logger import Logger
@@ -42,9 +42,6 @@ RECENT_LIMIT: Final = 1024
 
 RECENT_TIME: Final = 60.0
 """Seconds after which the state of an account without sessions is loaded again."""
-
-WAITING_LIMIT: Final = 10_000
-"""Stanzas that wait for states; more are refused."""
 
 _log: Final = Logger()
 
@@ -75,11 +72,12 @@ class UserState:
 
 
 class _Waiting(NamedTuple):
-    """A stanza that waits: of a session, or to the account (C{None})."""
+    """A stanza that waits: of a session, or to the account (C{None}). C{size} is the memory that it counts for."""
 
     element: Element
     to: JID | None
     session: ISession | None
+    size: int = 0
 
 
 class UserStates(Handler):
@@ -102,7 +100,7 @@ class UserStates(Handler):
         # Keeps some of them, the last used at the end.
         self._recent: OrderedDict[str, UserState] = OrderedDict()
         self._loading: dict[str, list[_Waiting]] = {}
-        self._waiting = 0
+        self._memory = WaitingMemory(WAITING_LIMIT)
 
     def get(self, account: str) -> UserState | None:
         """The state of an account, if it is in memory."""
@@ -165,10 +163,8 @@ class UserStates(Handler):
                 if errors[0] is not None:
                     raise errors[0]
                 return True
-        if self._waiting >= WAITING_LIMIT:
-            raise StanzaError("resource-constraint", text="The server is busy; try again later.")
-        self._waiting += 1
-        self._loading[name].append(waiting)
+        size = self._memory.add(name, waiting.element)
+        self._loading[name].append(waiting._replace(size=size))
         return False
 
     async def _loadAndGoOn(self, account: JID) -> StanzaError | None:
@@ -219,7 +215,8 @@ class UserStates(Handler):
 
     def _take(self, account: str) -> list[_Waiting]:
         taken = self._loading.pop(account)
-        self._waiting -= len(taken)
+        for waiting in taken:
+            self._memory.remove(account, waiting.size)
         return taken
 
     def _keep(self, account: str, state: UserState) -> None:
@@ -229,7 +226,7 @@ class UserStates(Handler):
             self._recent.popitem(last=False)
 
     def _goOn(self, waiting: _Waiting, state: UserState) -> None:
-        element, to, session = waiting
+        element, to, session, _ = waiting
         if session is None:
             assert to is not None, "it has been received"
             self.parent.dispatch(element, to)
@@ -241,7 +238,7 @@ class UserStates(Handler):
                 self.parent.send(filtered)
 
     def _refuse(self, waiting: _Waiting, error: StanzaError) -> None:
-        element, _, session = waiting
+        element, _, session, _ = waiting
         if session is not None:
             session.sendError(element, error)
             return

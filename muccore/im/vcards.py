@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from twisted.words.xish.domish import SerializedXML
 
-from muccore.im.userdata import Turns, storing
+from muccore.im.userdata import WAITING_LIMIT, Turns, storing
 from muccore.im.userstate import CARD, PHOTO, VCARD, UserStates
 from muccore.interfaces import ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import PRESENCE
@@ -28,9 +28,6 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import render
 from muccore.xmpp.specs import Spec
 from muccore.xmpp.vcards import photoHash, photosOf, photoUpdate
-
-WAITING_LIMIT: Final = 1000
-"""Requests of one client, or occupant of a room, that may wait for each other."""
 
 _EMPTY: Final = render(Element((ns.VCARD_TEMP, "vCard")))
 
@@ -66,7 +63,7 @@ class VCardHandler(Handler):
         set their first one after C{item-not-found} (§3.1); others get C{service-unavailable}, as for an account that
         does not exist (§3.3).
         """
-        async with self._turns.take(element.attributes["from"]):
+        async with self._turns.take(element.attributes["from"], element):
             with storing():
                 found = await self._store.get(to.bare, VCARD, CARD)
             if found is None and not isFromAccount(element, to):
@@ -85,7 +82,7 @@ class VCardHandler(Handler):
             raise StanzaError("policy-violation", text=f"A vCard may be at most {self.sizeLimit} bytes large.")
         hash = _hashIn(vCard)
         empty = next(vCard.childElements(), None) is None
-        async with self._turns.take(element.attributes["from"]):
+        async with self._turns.take(element.attributes["from"], element):
             with storing():
                 changes = {(VCARD, CARD): None if empty else content, (VCARD, PHOTO): hash.encode()}
                 await self._store.change(to.bare, changes)

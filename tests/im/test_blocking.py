@@ -143,7 +143,7 @@ class ListTests(BlockingTestCase):
         self.assertEqual(self.block(large), "result")
         self.assertEqual(self.block("b" + large, "c@x"), "resource-constraint")
         self.assertEqual(self.list(), [large])
-        self.patch(blocking, "WAITING_LIMIT", 2)
+        self.patch(blocking, "WAITING_LIMIT", 12_000)
         self.handler.disownHandlerParent(self.server.users)
         self.server.addHandler(BlockingHandler(self.store, self.states, self.presence, 200))
         self.store.slow = True

@@ -189,8 +189,10 @@ class UserStatesTests(UserDataTestCase):
         self.assertIsNone(romeo.session.priority)
 
     def test_bounded(self) -> None:
-        """Above the limit, stanzas are refused."""
-        self.patch(userstate, "WAITING_LIMIT", 3)
+        """Stanzas that would take more memory than the limit are refused."""
+        self.patch(userstate, "WAITING_LIMIT", 9_000)
+        self.states.disownHandlerParent(self.server.users)
+        self.server.addHandler(userstate.UserStates(self.store))
         [romeo] = self.login("romeo")
         self.store.slow = True
         for number in range(5):
