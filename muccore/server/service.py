@@ -347,6 +347,8 @@ class MUCCoreService(Service):
             await self._try(partial(domain.shutDown, self.final))
         await self._try(components.flusher.flush)
         if not self.final:
+            # What sessions that have ended leave to others is saved with these.
+            await self._try(sessions.redelivery.flush)
             await self._try(components.saveSessions)
         for factory in (components.streams, components.external.streams):
             await self._try(partial(factory.closeAll, StreamError("system-shutdown")))

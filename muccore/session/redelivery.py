@@ -12,12 +12,17 @@ Not redelivered are
   - messages to the bare JID, or to another session that was gone, that a third one was certainly sent as well,
   - messages of which another session has got a copy (XEP-0280), and the copies themselves; nobody gets copies of what
     comes late, from the offline filters or by redelivery. A copy that was not acknowledged yet becomes the message,
-  - the results of requests that the client has made.
+  - the results of requests that the client has made,
+  - tracked messages: those who track them know (L{ISession.deliverTracked<muccore.interfaces.ISession>}).
+
+It takes several turns of the reactor, and looks at each stanza in the turn in which it is redelivered: most must be
+parsed. Who else has got what was decided when the session ended.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -33,7 +38,7 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, fromAttribute, withAddress
 
 BATCH: Final = 50
-"""The most stanzas that are redelivered in one turn of the reactor."""
+"""The most stanzas that are looked at in one turn of the reactor."""
 
 TIME_SLICE: Final = 0.02
 """Seconds after which the rest waits for the next turn."""
@@ -86,9 +91,9 @@ class Redelivery:
     def __init__(self, clock: IReactorTime, sessions: ISessions) -> None:
         self._clock = clock
         self._sessions = sessions
-        # With whether each is new: it was postponed.
-        self._waiting: deque[tuple[IUserDomain, str, Rendered, bytes, bool]] = deque()
-        # The number of those of each account.
+        # By session, what is left of it: a step for each stanza; or one step for a stanza that was postponed.
+        self._waiting: deque[tuple[str, Iterator[None]]] = deque()
+        # The number of these of each account.
         self._accounts: Counter[str] = Counter()
         self._call: IDelayedCall | None = None
         self._flushed: list[Deferred[None]] = []
@@ -113,8 +118,25 @@ class Redelivery:
         shared = max(min(others), since) if others else None
         wanting = [other for other in present if other.carbonsSince is not None]
         copying = _Copying(min(wanting, key=lambda other: other.carbonsSince)) if wanting else None
+        if management:
+            self._append(session.bare, self._redeliverAll(domain, session, management, shared, copying))
+
+    def _redeliverAll(
+        self,
+        domain: IUserDomain,
+        session: JID,
+        management: StreamManagement,
+        shared: float | None,
+        copying: _Copying | None,
+    ) -> Iterator[None]:
+        """
+        Redeliver what a session has not acknowledged, a stanza a step.
+
+        @param shared: since when another session was sent messages to the bare JID, too; C{None}: none was.
+        """
         own: dict[bytes, bool] = {}
         for stanza, to, earliest, sent in management.unacknowledged():
+            yield
             if stanza.name == "presence" or not to or stanza.type == "groupchat" or carbons.isCopy(stanza):
                 continue
             if copying is not None and earliest > copying.since and stanza is not sent and _isCopied(stanza):
@@ -125,15 +147,19 @@ class Redelivery:
                     own[to] = jid.parse(fromAttribute(to)) == session
                 if not own[to]:
                     continue
-            self._append(domain, session.bare, stanza, to, False)
+            self._redeliver(domain, stanza, to, False)
         if copying is not None:
             copying.finish()
+
+    def _redeliverOne(self, domain: IUserDomain, stanza: Rendered, to: bytes) -> Iterator[None]:
+        yield
+        self._redeliver(domain, stanza, to, True)
 
     def postpone(self, domain: IUserDomain, element: Element, to: JID) -> bool:
         """See L{ISessions.postpone}."""
         if to.bare not in self._accounts:
             return False
-        self._append(domain, to.bare, *withAddress(element), True)
+        self._append(to.bare, self._redeliverOne(domain, *withAddress(element)))
         return True
 
     def flush(self) -> Deferred[None]:
@@ -144,20 +170,20 @@ class Redelivery:
         self._flushed.append(done)
         return done
 
-    def _append(self, domain: IUserDomain, account: str, stanza: Rendered, to: bytes, new: bool) -> None:
-        self._waiting.append((domain, account, stanza, to, new))
+    def _append(self, account: str, steps: Iterator[None]) -> None:
+        # Up to the first stanza.
+        next(steps)
+        self._waiting.append((account, steps))
         self._accounts[account] += 1
         if self._call is None:
             self._call = self._clock.callLater(0, self._run)
 
     def _run(self) -> None:
         until = self._clock.seconds() + TIME_SLICE
-        for _ in range(min(BATCH, len(self._waiting))):
-            domain, account, stanza, to, new = self._waiting.popleft()
-            self._redeliver(domain, stanza, to, new)
-            self._accounts[account] -= 1
-            if not self._accounts[account]:
-                del self._accounts[account]
+        for _ in range(BATCH):
+            if not self._waiting:
+                break
+            self._step()
             if self._clock.seconds() > until:
                 break
         self._call = None
@@ -167,6 +193,21 @@ class Redelivery:
             flushed, self._flushed = self._flushed, []
             for done in flushed:
                 done.callback(None)
+
+    def _step(self) -> None:
+        account, steps = self._waiting[0]
+        try:
+            next(steps)
+        except StopIteration:
+            pass
+        except Exception:
+            _log.failure("Unacknowledged stanzas could not be redelivered")
+        else:
+            return
+        self._waiting.popleft()
+        self._accounts[account] -= 1
+        if not self._accounts[account]:
+            del self._accounts[account]
 
     @staticmethod
     def _redeliver(domain: IUserDomain, stanza: Rendered, to: bytes, new: bool) -> None:

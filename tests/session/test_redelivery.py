@@ -11,7 +11,7 @@ from muccore.im.carbons import CarbonsHandler
 from muccore.interfaces.filters import ARCHIVE, CONSUMED, STORE
 from muccore.routing.handler import Handler
 from muccore.session.redelivery import BATCH, TIME_SLICE
-from muccore.xmpp import ns
+from muccore.xmpp import ns, rendering
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
@@ -399,6 +399,30 @@ class RedeliveryTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(len(self.juliet.take()), 1)
         self.assertIsNone(self.successResultOf(waiting))
+
+    def test_parsing(self) -> None:
+        """What must be parsed to decide whether another client has got a copy is parsed in the same slices."""
+        parsed: list[bytes] = []
+        parse = rendering._parse
+
+        def counting(data: bytes) -> Element:
+            parsed.append(data)
+            return parse(data)
+
+        laptop = self.copying()
+        self.acknowledge()
+        for _ in range(3 * BATCH):
+            self.send("romeo@localhost/phone")
+        self.assertEqual(len(laptop.take()), 3 * BATCH)
+        self.patch(rendering, "_parse", counting)
+        self.phone.vanish()
+        self.phone.session.end()
+        self.assertEqual(len(parsed), 0)
+        for turn in range(1, 4):
+            self.turn()
+            self.assertEqual(len(parsed), turn * BATCH)
+        self.turn()
+        self.assertEqual(self.juliet.take() + [each for each in laptop.take() if "hi" in each], [])
 
     def test_slow(self) -> None:
         """A turn ends early if it takes long."""
