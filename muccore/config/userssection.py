@@ -25,7 +25,8 @@ class UsersSection:
     offlineSize: int = _option(
         Size("0 B", "1 GiB"),
         "1 MiB",
-        "What messages to one user who is offline may take (XEP-0160). More are returned. 0: none are kept.",
+        "What messages to one user who is offline may take (XEP-0160), until their client has them. More are returned "
+        "to those who may see the user's presence, and dropped for others. 0: none are kept.",
     )
     blockListSize: int = _option(
         Size("1 KiB", "1 MiB"), "64 KiB", "The maximum of the addresses that one user blocks (XEP-0191), together."

@@ -29,7 +29,16 @@ from twisted.python.failure import Failure
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler
 from zope.interface import implementer
 
-from muccore.interfaces import IAccountArchive, IRoute, IRouter, ISession, ISessionObserver, ISessions, IUserDomain
+from muccore.interfaces import (
+    IAccountArchive,
+    IDeliveryObserver,
+    IRoute,
+    IRouter,
+    ISession,
+    ISessionObserver,
+    ISessions,
+    IUserDomain,
+)
 from muccore.interfaces.handlers import (
     BARE,
     FULL,
@@ -121,9 +130,11 @@ class UserDomain(Domain):
         super()._mergeTables(handlers)
         filters = mergeFilters(handlers)
         self.outbound, self._inbound = filters["outbound"], filters["inbound"]
+        self._redelivered = filters["redelivered"]["message"]
         self._offline = filters["offline"]["message"]
         self.accountArchive = next((handler for handler in handlers if IAccountArchive.providedBy(handler)), None)
         self._observers: list[Any] = [handler for handler in handlers if ISessionObserver.providedBy(handler)]
+        self._trackers: list[Any] = [handler for handler in handlers if IDeliveryObserver.providedBy(handler)]
 
     def filterOutbound(self, session: ISession, element: Element, to: JID | None) -> Element | None:
         """See L{IUserDomain.filterOutbound}."""
@@ -145,6 +156,14 @@ class UserDomain(Domain):
                 handler.sessionEnded(session)
             except Exception:
                 _log.failure("{domain}: a handler failed at the end of a session", domain=self.name)
+
+    def deliverySettled(self, session: ISession, tags: Sequence[str], delivered: bool) -> None:
+        """See L{IUserDomain.deliverySettled}."""
+        for handler in self._trackers:
+            try:
+                handler.deliverySettled(session, tags, delivered)
+            except Exception:
+                _log.failure("{domain}: a handler failed at the delivery of messages", domain=self.name)
 
     def mayObserve(self, element: Element, to: JID) -> bool:
         """Whether stock handlers may see a stanza: one to the server itself, or an IQ as L{bind} has it for tables."""
@@ -209,6 +228,16 @@ class UserDomain(Domain):
 
     def redeliver(self, element: Element, to: JID) -> None:
         """See L{IUserDomain.redeliver}."""
+        if element.name == "message":
+            for method in self._redelivered:
+                try:
+                    result = method(element, to)
+                    if not passed(result):
+                        return
+                except Exception:
+                    self._sendFailure(Failure(), element)
+                    return
+                element = result
         self._deliver(element, to, self._recipients(element, to))
 
     def _deliver(self, element: Element, to: JID, recipients: Sequence[ISession]) -> None:

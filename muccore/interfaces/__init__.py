@@ -39,6 +39,7 @@ from muccore.interfaces.rooms import (
 from muccore.interfaces.roster import IRosterStore, RosterChange, RosterItem, StoredRoster
 from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IRoute, IRouter
 from muccore.interfaces.sessions import (
+    IDeliveryObserver,
     ISession,
     ISessionBinder,
     ISessionObserver,
@@ -55,12 +56,12 @@ from muccore.interfaces.userstate import IUserState
 __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
     "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "DataTooLarge",
-    "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IArchiveStore", "IAuditStore",
-    "IAuthBackend", "IComponent", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore",
-    "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver",
-    "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement", "IUserDataStore",
-    "IUserDomain", "IUserState", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering", "Place",
-    "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange",
-    "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone",
-    "UserExists",
+    "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend",
+    "IComponent", "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory",
+    "IOccupantStore", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
+    "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
+    "IUserDataStore", "IUserDomain", "IUserState", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser",
+    "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
+    "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject",
+    "Tombstone", "UserExists",
 ]

@@ -79,6 +79,10 @@ class IFilterHandler(Interface):
         "delivers to its occupants. Requests of others to an account pass before a handler is asked to answer them, "
         "with no sessions."
     )
+    redelivered = Attribute(
+        "Called with the handler, a message and its address: one that has passed the inbound filters, and that a "
+        "session was given, but not its client."
+    )
     offline = Attribute(
         "Called with the handler, a message and its address, if it is of a type that may be stored (RFC 6121 §8.5.2.2) "
         "and no session can take it. If all return the message, it is refused with C{service-unavailable}, as it is "

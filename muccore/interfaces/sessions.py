@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from zope.interface import Attribute, Interface
 
@@ -12,6 +12,7 @@ from muccore.interfaces.streams import IStream
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered
 
 
 class ISession(IRoute):
@@ -53,6 +54,18 @@ class ISession(IRoute):
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."
     )
+
+    def deliverTracked(stanza: Rendered, to: bytes, tag: str) -> None:
+        """
+        Deliver a message, as L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}, that somebody keeps until the client
+        has it: the L{IDeliveryObserver}s of the domain are told what has become of it.
+
+        With stream management the client has it when it has acknowledged it, over however many streams; the tag is
+        saved with the session. Without, when the kernel has taken all that waits for the client, which promises less.
+        If the session ends before, it is not redelivered.
+
+        @param tag: names it to those who are told.
+        """
 
     def stanzaReceived(element: Element) -> None:
         """
@@ -102,6 +115,9 @@ class IStreamManagement(Interface):
     id = Attribute("The SM-ID, or C{None} if the session cannot be resumed.")
     holdTime = Attribute("Seconds for which the session waits to be resumed.")
     handled = Attribute("C{int}: the stanzas received from the client since it was enabled, not reduced to 32 bits.")
+    tracked = Attribute(
+        "C{list[str]}: the tags of L{ISession.deliverTracked} that the client has not acknowledged, in order."
+    )
 
     def acknowledge(handled: int) -> None:
         """
@@ -204,6 +220,18 @@ class ISessionObserver(Interface):
         """
 
 
+class IDeliveryObserver(Interface):
+    """A handler of a user domain that is told what has become of tracked messages."""
+
+    def deliverySettled(session: ISession, tags: Sequence[str], delivered: bool) -> None:
+        """
+        Note what has become of messages of L{ISession.deliverTracked}; they may be those of others.
+
+        @param tags: their tags, in order.
+        @param delivered: whether the client has them; otherwise they are lost if nobody delivers them again.
+        """
+
+
 class IUserDomain(IDomain):
     """A domain of accounts, as its handlers see it and its sessions use it."""
 
@@ -231,8 +259,11 @@ class IUserDomain(IDomain):
     def redeliver(element: Element, to: JID) -> None:
         """
         Deliver a stanza that a session has been given, but not its client, by RFC 6121 §8.5 to the other sessions, to
-        the offline filters, or back. The inbound filters have had it.
+        the offline filters, or back. The inbound filters have had it; those for what is redelivered get it.
         """
 
     def sessionEnded(session: ISession) -> None:
         """Tell the handlers that are L{ISessionObserver}s. Never fails."""
+
+    def deliverySettled(session: ISession, tags: Sequence[str], delivered: bool) -> None:
+        """Tell the handlers that are L{IDeliveryObserver}s. Never fails."""

@@ -26,6 +26,9 @@ class IStream(Interface):
     def sendNonza(element: bytes) -> None:
         """Send a rendered element that is no stanza (XEP-0360); the prefix C{stream} is the stream namespace."""
 
+    def isWaiting() -> bool:
+        """Whether something that was sent in earlier turns has not been taken by the kernel. After its end, C{True}."""
+
     def charge(sent: int, delay: float) -> None:
         """
         Let the client wait for what its stanzas have caused: the next one is not handled before.

@@ -19,6 +19,7 @@ Filters = tuple[Callable[..., Any], ...]
 TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "outbound": ("message", "presence", "iq"),
     "inbound": ("message", "presence", "iq"),
+    "redelivered": ("message",),
     "offline": ("message",),
 }
 """The attributes of L{IFilterHandler} and the stanzas that each is for."""

@@ -63,6 +63,7 @@ class Handler(XMPPHandler):  # type: ignore[misc]
     iqs: IQTable = {}
     outbound: FilterTable = {}
     inbound: FilterTable = {}
+    redelivered: FilterTable = {}
     offline: FilterTable = {}
     streamFeatures: Sequence[Any] = ()
     roomExtensions: Sequence[Any] = ()

@@ -49,6 +49,7 @@ class UserDataHandlers:
     def sessionRestored(self, session: ISession) -> Deferred[Any]:
         """Prepare the handlers for a session that was saved. Never fails."""
         self.lastActivity.restored(session)
+        self.offline.restored(session)
         return self.states.restored(session)
 
     async def finished(self, flush: Callable[[], Deferred[None]]) -> None:

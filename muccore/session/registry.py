@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from muccore.interfaces import IRouter, ISessions, IStream, IUserDomain
 from muccore.session.endings import Endings
+from muccore.session.handover import Handover
 from muccore.session.redelivery import Redelivery
 from muccore.session.resumption import Resumptions
 from muccore.session.session import Session
@@ -37,6 +38,7 @@ class Sessions:
     @ivar resumptions: the sessions that can be resumed.
     @ivar redelivery: redelivers what their clients have not acknowledged.
     @ivar endings: tells domains of their ends.
+    @ivar handover: tracks stanzas without acknowledgements.
     """
 
     router: IRouter
@@ -46,6 +48,7 @@ class Sessions:
         self.resumptions = Resumptions(clock, management)
         self.redelivery = Redelivery(clock, self)
         self.endings = Endings(clock)
+        self.handover = Handover(clock)
         self._domains: dict[str, IUserDomain] = {}
         self._accounts: dict[str, dict[str, Session]] = {}
         self._count = 0

@@ -139,6 +139,7 @@ class Resumptions:
         domain = session.account.domain
         management = StreamManagement(self._clock, self.settings, domain, None, overflowed, id, holdTime)
         management.restore(state)
+        management.delivered = session.tellDelivered
         session.attachManagement(management)
         self._resumable[id] = session
         left = max(0.0, min(until - self._now(), holdTime, self.settings.resumeTimeout))

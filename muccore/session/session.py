@@ -92,6 +92,25 @@ class Session:
         if out is not None:
             out.sendAll(stanzas, to)
 
+    def deliverTracked(self, stanza: Rendered, to: bytes, tag: str) -> None:
+        """See L{ISession.deliverTracked}."""
+        out = self._out
+        if isinstance(out, HeldStanzas):
+            # It would replace what comes from the same sender.
+            out.flush()
+        if out is None:
+            self._domain.deliverySettled(self, [tag], False)
+        elif self.management is not None:
+            self.management.delivered = self.tellDelivered
+            self.management.sendTracked(stanza, to, tag)
+        elif self.stream is not None:
+            self.stream.send(stanza, to)
+            self._sessions.handover.add(self, tag)
+
+    def tellDelivered(self, tags: Sequence[str]) -> None:
+        """Tell the domain of tracked stanzas that the client has. For their trackers."""
+        self._domain.deliverySettled(self, tags, True)
+
     def stanzaReceived(self, element: Element) -> None:
         """
         See L{ISession.stanzaReceived}.
@@ -211,6 +230,7 @@ class Session:
         self.setActive(True)
         self.ended = True
         self.stream = self._out = None
+        self._sessions.handover.withdraw(self)
         self._sessions.remove(self)
         if self.management is not None:
             self._sessions.resumptions.sessionEnded(self, self.management)
@@ -225,19 +245,32 @@ class Session:
         if stream is not self.stream:
             return False
         self.stream = None
+        # Those from before stream management was enabled.
+        untaken = self._sessions.handover.withdraw(self)
         if self.management is not None:
             self.management.detach()
             # What it was not sent is for the next stream, on which a client is active (XEP-0352 §5.2).
             self.setActive(True)
             if not final and self._sessions.resumptions.hold(self):
+                if untaken:
+                    self._domain.deliverySettled(self, untaken, False)
                 return True
-        self.end()
+        self._end(untaken)
         return False
 
     def end(self) -> None:
         """
         Remove the session from the registry, and redeliver what was not acknowledged; its domain is told in a later
         turn (L{muccore.session.endings}). Idempotent.
+        """
+        if not self.ended:
+            self._end(self._sessions.handover.withdraw(self))
+
+    def _end(self, untaken: list[str]) -> None:
+        """
+        End.
+
+        @param untaken: the tags of tracked stanzas that the kernel has not taken.
         """
         if self.ended:
             return
@@ -250,7 +283,11 @@ class Session:
         self._sessions.remove(self)
         if management is not None:
             self._sessions.resumptions.sessionEnded(self, management)
+            untaken += management.withdrawTracked()
         self._sessions.endings.add(self)
+        if untaken:
+            # Before the others, which are newer.
+            self._domain.deliverySettled(self, untaken, False)
         if management is not None:
             self._sessions.redelivery.add(self._domain, self.jid, management, priority, since)
 

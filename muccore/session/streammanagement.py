@@ -69,11 +69,13 @@ class StreamManagement:
     thousands exceeds any limit when it is entered. If that is not enough, and without a stream, it overflows.
 
     @ivar lostAt: when its stream was lost, in seconds since the epoch.
+    @ivar delivered: called with the tags of stanzas that were to be tracked, when they are acknowledged.
     """
 
     __slots__ = (
         "_acknowledged", "_domain", "_emptyAt", "_forgotten", "_now", "_overflowed", "_overflowing", "_queue",
-        "_requested", "_requestedAt", "_sent", "_settings", "_size", "_stream", "handled", "holdTime", "id", "lostAt",
+        "_requested", "_requestedAt", "_sent", "_settings", "_size", "_stream", "_tracked", "delivered", "handled",
+        "holdTime", "id", "lostAt",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +97,7 @@ class StreamManagement:
         self.holdTime = holdTime
         self.handled = 0
         self.lostAt = 0.0
+        self.delivered: Callable[[Sequence[str]], None] = _ignore
         self._now = timeOfDay(clock)
         self._domain = domain
         self._stream = stream
@@ -105,6 +108,8 @@ class StreamManagement:
         self._size = 0
         self._sent = 0
         self._acknowledged = 0
+        # The numbers and tags of those of which somebody wants to know when they are acknowledged.
+        self._tracked: deque[tuple[int, str]] | None = None
         # The number of the latest stanza that was forgotten.
         self._forgotten = 0
         self._emptyAt = self._now()
@@ -133,6 +138,16 @@ class StreamManagement:
             queue.append((number, stanza, to, (now, now)))
         if len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
             self._exceeded()
+
+    def sendTracked(self, stanza: Rendered, to: bytes, tag: str) -> None:
+        """Send a stanza; see L{ISession.deliverTracked<muccore.interfaces.ISession.deliverTracked>}."""
+        if self._tracked is None:
+            self._tracked = deque()
+        self._tracked.append((self._sent + 1, tag))
+        self.send(stanza, to)
+        if self._stream is not None and not self._requested:
+            # Until it is answered, the others of these follow.
+            self._request(self._stream)
 
     def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
         """Send several stanzas, or keep them for the next stream; see L{IStream.sendAll}."""
@@ -186,6 +201,18 @@ class StreamManagement:
             self._emptyAt = self._now()
         while queue and queue[0][0] <= self._acknowledged:
             self._size -= len(queue.popleft()[1].tail)
+        if self._tracked:
+            self._settle(self._tracked)
+
+    def _settle(self, tracked: deque[tuple[int, str]]) -> None:
+        """Tell of tracked stanzas that are acknowledged now, and ask for the others."""
+        tags = []
+        while tracked and tracked[0][0] <= self._acknowledged:
+            tags.append(tracked.popleft()[1])
+        if tracked and self._stream is not None:
+            self._request(self._stream)
+        if tags:
+            self.delivered(tags)
 
     def _countNew(self, handled: int) -> int:
         """Count what a client acknowledges for the first time; L{StreamError} if it was not sent as much."""
@@ -255,6 +282,19 @@ class StreamManagement:
             earliest, delayed = times or (self._emptyAt, self.lostAt)
             yield withDelay(stanza, self._domain, delayed), to, earliest, stanza
 
+    @property
+    def tracked(self) -> list[str]:
+        """The tags of tracked stanzas that are not acknowledged, in order."""
+        return [tag for _, tag in self._tracked or ()]
+
+    def withdrawTracked(self) -> list[str]:
+        """Take the tracked stanzas that are not acknowledged out of the queue; return their tags, in order."""
+        if not self._tracked:
+            return []
+        tracked, self._tracked = dict(self._tracked), None
+        self._queue = deque(entry for entry in self._queue if entry[0] not in tracked)
+        return list(tracked.values())
+
     def copies(self) -> dict[bytes, list[int]]:
         """The numbers of unacknowledged copies (XEP-0280), the latest first, by the tails of the messages inside."""
         found: dict[bytes, list[int]] = {}
@@ -296,6 +336,7 @@ class StreamManagement:
                 (number, stanza.head.decode(), stanza.tail.decode(), to.decode(), times)
                 for number, stanza, to, times in self._queue
             ],
+            "tracked": list(self._tracked or ()),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -309,6 +350,12 @@ class StreamManagement:
             stanza = Rendered(head.encode(), tail.encode())
             self._queue.append((int(number), stanza, to.encode(), (float(earliest), float(delayed))))
             self._size += len(stanza.tail)
+        # Older files have none.
+        self._tracked = deque((int(number), str(tag)) for number, tag in state.get("tracked", ())) or None
+
+
+def _ignore(tags: Sequence[str]) -> None:
+    """Nobody wants to know."""
 
 
 def _mayBeForgotten(stanza: Rendered) -> bool:

@@ -189,6 +189,10 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
         self.write = _discard
         factory.streamClosed(self, self._host)
 
+    def isWaiting(self) -> bool:
+        """See L{IStream.isWaiting}."""
+        return self._ended or bool(self.transport.isWaiting())
+
     # Ending
 
     def close(self, error: StreamError | None) -> None:

@@ -56,7 +56,8 @@ def parseStanza(text: str) -> Element:
 @implementer(IStream)
 class Client:
     """
-    A client with one session: its full JID, what it was charged for, and the errors with which its stream was closed.
+    A client with one session: its full JID, what it was charged for, the errors with which its stream was closed, and
+    whether what it is sent waits for the kernel.
     """
 
     session: Session
@@ -66,6 +67,7 @@ class Client:
         self.address = address
         self.charged: list[tuple[int, float]] = []
         self.closed: list[StreamError | None] = []
+        self.waiting = False
         self._received: list[bytes] = []
 
     def sends(self, text: str) -> None:
@@ -95,6 +97,10 @@ class Client:
     def sendNonza(self, element: bytes) -> None:
         """See L{IStream}."""
         self._received.append(element)
+
+    def isWaiting(self) -> bool:
+        """See L{IStream.isWaiting}."""
+        return self.waiting
 
     def charge(self, sent: int, delay: float) -> None:
         """See L{IStream}."""

@@ -50,6 +50,16 @@ class ReconnectingClient:
         if self._stream is not None and self._stream.connected:
             self._stream.write(text)
 
+    def pause(self) -> None:
+        """Read nothing from now on."""
+        if self._stream is not None:
+            self._stream.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._stream is not None:
+            self._stream.transport.resumeProducing()
+
     def abort(self) -> Deferred[None]:
         """Reset the connection, if there is one, and wait until it is lost."""
         if self._stream is not None and self._stream.connected:
@@ -70,6 +80,14 @@ class ReconnectingClient:
 
     def resumptionFailed(self) -> None:
         """The session is lost, and a new one follows."""
+
+    def acknowledge(self) -> None:
+        """Tell the server how many stanzas were received."""
+        self.write(f"<a {SM} h='{self.handled}'/>")
+
+    def acknowledgementRequested(self) -> None:
+        """The server wants to know how many stanzas were received."""
+        self.acknowledge()
 
     def counterReceived(self, handled: int) -> None:
         """The server has handled this many stanzas."""
@@ -149,7 +167,7 @@ class _Stream(Protocol):
             client.resumptionFailed()
             self._bind()
         elif element.name == "r":
-            self.write(f"<a {SM} h='{client.handled}'/>")
+            client.acknowledgementRequested()
         elif element.name == "a":
             client.counterReceived(int(element.attributes["h"]))
 

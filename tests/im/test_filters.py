@@ -294,6 +294,32 @@ class OfflineTests(FilterTestCase):
             self.assertEqual((len(self.juliet.take()), conditions(self.romeo.take())), (got, back))
         self.assertEqual((seen, len(self.stored)), ([], 1))
 
+    def test_redelivered(self) -> None:
+        """Filters for what is redelivered get messages, which they may change, consume or refuse; nothing else."""
+        seen: list[Any] = []
+        results: dict[str, Any] = {"consumed": CONSUMED, "refused": StanzaError("not-acceptable"), "failing": None}
+
+        def onRedelivered(handler: Any, element: Any, to: Any) -> Any:
+            seen.append(element.get("id"))
+            result = results.get(element.attributes["id"], element)
+            if isinstance(result, StanzaError):
+                raise result
+            return result
+
+        self.add(redelivered={("message", ARCHIVE): onRedelivered, ("message", COPIES): recording([])})
+        for id, got, back in (
+            ("passed", 1, []), ("consumed", 0, []), ("refused", 0, ["not-acceptable"]),
+            ("failing", 0, ["internal-server-error"]),
+        ):  # fmt: skip
+            message = xml(f"<message type='chat' id='{id}' from='{ROMEO}' to='juliet@localhost'/>")
+            self.server.users.redeliver(message, jid.parse("juliet@localhost"))
+            self.assertEqual((len(self.juliet.take()), conditions(self.romeo.take())), (got, back), id)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        request = xml(f"<iq type='get' from='{ROMEO}' to='{JULIET}' id='1'/>")
+        self.server.users.redeliver(request, jid.parse(JULIET))
+        self.sendToJuliet()
+        self.assertEqual(seen, ["passed", "consumed", "refused", "failing"])
+
 
 class InvalidTests(FilterTestCase):
     """Tables that are refused, so that the server does not start."""
@@ -306,7 +332,7 @@ class InvalidTests(FilterTestCase):
             ({("message", "archive"): lambda *_: None}, "in 'outbound', which is no key of it"),
             ({("message", ARCHIVE): "archive"}, "'archive' in 'outbound'; a table holds functions"),
         ):
-            for name in ("outbound", "inbound", "offline"):
+            for name in ("outbound", "inbound", "redelivered", "offline"):
                 raised = self.assertRaises(InvalidHandler, self.add, **{name: table})
                 self.assertIn(problem.replace("outbound", name), str(raised))
         raised = self.assertRaises(InvalidHandler, self.add, offline={("iq", STORE): lambda *_: None})

@@ -3,15 +3,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import LogLevel
 
 from muccore.im import offline
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.offline import KIND, OfflineHandler
+from muccore.im.rosters import PlannedChange
+from muccore.interfaces import RosterItem
+from muccore.session import savedsessions
+from muccore.session.session import Session
+from muccore.session.streammanagement import StreamManagement
 from muccore.storage.insecure import InsecureAuth
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import conditionOf
+from tests.configuration import Logged
 from tests.im.userdatahelpers import UserDataTestCase
 
 JULIET = "juliet@localhost"
@@ -31,6 +41,7 @@ class OfflineTestCase(UserDataTestCase):
     def setUp(self) -> None:
         """Log Romeo in."""
         super().setUp()
+        self.counts: Counter[Session] = Counter()
         self.handler = OfflineHandler(self.store, Accounts(), self.presence, 100_000)
         self.server.addHandler(self.handler)
         self.romeo = self.server.client("romeo@localhost/a")
@@ -54,8 +65,20 @@ class OfflineTestCase(UserDataTestCase):
         client.sends(f"<presence><priority>{priority}</priority></presence>")
 
     def bodies(self, client: Client) -> list[str]:
-        """The bodies of messages that a client has received."""
-        return [each.childText("body") or "" for each in client.received() if each.name == "message"]
+        """The bodies of messages that a client has received, whose kernel has taken them by now."""
+        return [each.childText("body") or "" for each in self.take(client) if each.name == "message"]
+
+    def take(self, client: Client) -> list[Element]:
+        """What a client has received, which is counted; its kernel has taken it by now."""
+        self.server.clock.advance(0)
+        received = client.received()
+        self.counts[client.session] += sum(each.uri == ns.CLIENT for each in received)
+        return received
+
+    def setRoster(self, **items: RosterItem) -> None:
+        """Store contacts of Juliet."""
+        change = self.server.rosters.change(JULIET, lambda _: PlannedChange(items, lambda: None))
+        self.successResultOf(change)
 
     def kept(self) -> int:
         """How many messages are kept for Juliet."""
@@ -71,6 +94,7 @@ class KeepingTests(OfflineTestCase):
             self.assertEqual(self.write(body), [])
             self.server.clock.advance(1)
         juliet = self.appear()
+        self.server.clock.advance(0)
         messages = [each for each in juliet.received() if each.name == "message"]
         self.assertEqual([each.childText("body") for each in messages], ["a", "b", "c"])
         stamps = []
@@ -122,10 +146,20 @@ class KeepingTests(OfflineTestCase):
         self.assertEqual(self.successResultOf(self.store.keys("nobody@localhost", KIND)), [])
 
     def test_full(self) -> None:
-        """Messages above the limit are returned (§3); those before are kept."""
+        """
+        Messages above the limit are returned (§3) to those who may see her presence. For strangers they vanish, as if
+        there were no such account. Those before are kept.
+        """
+        item = RosterItem(subscription="from")
+        self.setRoster(**{"friend@localhost": item})
+        friend = self.server.client("friend@localhost/a")
         self.handler.limit = 1000
         self.assertEqual(self.write("a"), [])
-        self.assertEqual(self.write("b" * 1000), ["service-unavailable"])
+        for to in (JULIET, "nobody@localhost"):
+            self.assertEqual(self.write("b" * 1000, to), [])
+        friend.sends(f"<message type='chat' to='{JULIET}'><body>{'b' * 1000}</body></message>")
+        [error] = friend.received()
+        self.assertEqual(conditionOf(error), "service-unavailable")
         self.assertEqual(self.bodies(self.appear()), ["a"])
 
     def test_off(self) -> None:
@@ -136,9 +170,10 @@ class KeepingTests(OfflineTestCase):
         self.assertEqual(self.handler.features, ())
 
     def test_storeFails(self) -> None:
-        """If it cannot be stored, the sender learns it."""
+        """If it cannot be stored, the sender learns it, also if there is no such account."""
         self.store.failing = True
-        self.assertEqual(self.write("a"), ["internal-server-error"])
+        for to in (JULIET, "nobody@localhost"):
+            self.assertEqual(self.write("a", to), ["internal-server-error"])
 
     def test_durableFirst(self) -> None:
         """Messages of one sender that are being stored keep their order."""
@@ -200,6 +235,7 @@ class DeliveryTests(OfflineTestCase):
         juliet = self.appear()
         self.store._held.pop(0)()
         self.store._held.pop(0)()
+        self.server.clock.advance(0)
         juliet.dropConnection()
         self.store.release()
         self.store.slow = False
@@ -241,9 +277,292 @@ class DeliveryTests(OfflineTestCase):
         self.assertIn("2001-09-09T01:46:40Z", message.toXml())
 
     def test_tooMany(self) -> None:
-        """What waits is bounded."""
-        self.patch(offline, "WAITING", 2)
+        """The memory of what waits is bounded."""
+        self.patch(offline, "WAITING_LIMIT", 9000)
+        self.handler.disownHandlerParent(self.server.users)
+        self.server.addHandler(OfflineHandler(self.store, Accounts(), self.presence, 100_000))
         self.write("a")
         self.store.slow = True
         self.appear()
         self.assertEqual([self.write(body) for body in "bcd"], [[], [], ["resource-constraint"]])
+
+
+class AcknowledgedTestCase(OfflineTestCase):
+    """Clients with stream management (XEP-0198), and two messages for them."""
+
+    def setUp(self) -> None:
+        """Write two messages, of which the second one is a second younger."""
+        super().setUp()
+        self.write("a")
+        self.server.clock.advance(1)
+        self.write("b")
+        self.server.clock.advance(100)
+
+    def appearManaged(self, resource: str = "phone", resumable: bool = True) -> Client:
+        """Let Juliet become available, with stream management."""
+        client = self.server.client(f"{JULIET}/{resource}")
+        client.session.enableManagement(resumable, None)
+        self.prioritise(client, 0)
+        return client
+
+    def management(self, client: Client) -> StreamManagement:
+        """That of a client."""
+        management = client.session.management
+        assert management is not None
+        return management
+
+    def acknowledge(self, client: Client, but: int = 0) -> None:
+        """Acknowledge all that was taken but so many stanzas."""
+        self.management(client).acknowledge(self.counts[client.session] - but)
+
+    def lose(self, client: Client) -> None:
+        """Lose the connection; the session waits if it can be resumed."""
+        client.session.streamLost(client, False)
+        self.server.sessions.endings.finishAll()
+        self.server.clock.advance(0)
+
+    def resume(self, client: Client, but: int) -> Client:
+        """Resume a session on another connection; acknowledge all that was taken but so many stanzas."""
+        management = self.management(client)
+        assert management.id is not None
+        other = Client(client.address)
+        other.endings = client.endings
+        handled = self.counts[client.session] - but
+        other.session = self.server.sessions.resume(client.session.account, management.id, handled, other)
+        management.attach(other)
+        return other
+
+    def stamps(self, client: Client) -> list[str]:
+        """Bodies and seconds of the messages that a client has received, and requests for acknowledgements."""
+        self.server.clock.advance(0)
+        found = []
+        for each in self.take(client):
+            if each.name == "message":
+                [delay] = [child for child in each.childElements() if child.name == "delay"]
+                found.append(f"{each.childText('body')} {delay['stamp'][17:19]}")
+            elif each.name == "r":
+                found.append("r")
+        return found
+
+
+class AcknowledgedTests(AcknowledgedTestCase):
+    """What is acknowledged, or not."""
+
+    def test_removed(self) -> None:
+        """Messages are removed when they are acknowledged, which is asked for at once; others stay."""
+        phone = self.appearManaged()
+        self.assertEqual(self.stamps(phone), ["a 40", "r", "b 41"])
+        self.assertEqual(self.kept(), 2)
+        self.acknowledge(phone, 1)
+        self.assertEqual((self.kept(), self.stamps(phone)), (1, ["r"]))
+        self.acknowledge(phone)
+        self.assertEqual((self.kept(), self.stamps(phone)), (0, []))
+
+    def test_notAgain(self) -> None:
+        """While they are not acknowledged, nobody else is given them, not even while the client is away."""
+        phone = self.appearManaged()
+        self.bodies(phone)
+        self.assertEqual(self.stamps(self.appearManaged("desktop")), [])
+        self.lose(phone)
+        self.assertEqual(self.stamps(self.appear("tablet")), [])
+        again = self.resume(phone, 1)
+        self.assertEqual(self.stamps(again), ["b 41", "r"])
+        self.counts[phone.session] -= 1
+        self.acknowledge(phone)
+        self.assertEqual(self.kept(), 0)
+
+    def test_notResumed(self) -> None:
+        """If the session ends, they have never left: another client gets them once, with their times, in order."""
+        self.stamps(phone := self.appearManaged())
+        self.write("c")
+        self.lose(phone)
+        self.write("d")
+        self.assertEqual(self.kept(), 2)
+        phone.session.end()
+        self.server.clock.advance(0)
+        self.assertEqual(self.kept(), 4)
+        tablet = self.appearManaged("tablet")
+        self.assertEqual([each[0] for each in self.stamps(tablet) if each != "r"], ["a", "b", "c", "d"])
+        self.acknowledge(tablet)
+        self.assertEqual(self.kept(), 0)
+
+    def test_toAnother(self) -> None:
+        """If another client is there by then, it gets them before what is redelivered, however slow the store is."""
+        self.stamps(phone := self.appearManaged())
+        self.write("c")
+        self.lose(phone)
+        tablet = self.appearManaged("tablet", False)
+        self.store.slow = True
+        phone.session.end()
+        self.write("d")
+        self.server.clock.advance(0)
+        self.assertEqual(self.bodies(tablet), [])
+        self.store.release()
+        self.server.clock.advance(0)
+        self.assertEqual(self.bodies(tablet), ["a", "b", "c", "d"])
+
+    def test_whileDelivering(self) -> None:
+        """If the session ends in the middle, another client gets all from the start."""
+        self.store.slow = True
+        phone = self.appearManaged()
+        for _ in range(2):
+            self.store._held.pop(0)()
+        self.assertEqual(self.bodies(phone), ["a"])
+        tablet = self.appearManaged("tablet", False)
+        phone.session.end()
+        self.store.release()
+        self.assertEqual(self.bodies(tablet), ["a", "b"])
+
+    def test_inactive(self) -> None:
+        """An inactive client (XEP-0352) is given all at once: nothing that is held replaces one of them."""
+        self.write("", inside=f"<active xmlns='{ns.CHAT_STATES}'/><store xmlns='{ns.HINTS}'/>")
+        phone = self.server.client(f"{JULIET}/phone")
+        phone.session.enableManagement(True, None)
+        phone.session.setActive(False)
+        self.prioritise(phone, 0)
+        self.write("", inside=f"<composing xmlns='{ns.CHAT_STATES}'/>")
+        self.assertEqual(self.bodies(phone), ["a", "b", ""])
+        self.acknowledge(phone)
+        self.assertEqual(self.kept(), 0)
+
+    def test_restart(self) -> None:
+        """Over an orderly restart, the session keeps them, and nobody else is given them; nor is any lost."""
+        for resumed in (False, True):
+            self.setUp()
+            self.take(self.appearManaged())
+            self.server.sessions.suspendAll()
+            [(_, data)] = [each for each in savedsessions.save(self.server.sessions) if each[0].jid.resource == "phone"]
+            self.handler.disownHandlerParent(self.server.users)
+            self.presence.readyObservers.clear()
+            self.handler = OfflineHandler(self.store, Accounts(), self.presence, 100_000)
+            self.server.addHandler(self.handler)
+            [session] = savedsessions.restore(self.server.sessions, [data])
+            self.handler.restored(session)
+            tablet = self.appear("tablet")
+            self.assertEqual(self.stamps(tablet), [])
+            phone = Client(session.jid.full)
+            phone.session, phone.endings = session, self.server.sessions.endings
+            if resumed:
+                self.assertEqual(self.stamps(self.resume(phone, 0)), ["a 40", "b 41", "r"])
+                session.management.acknowledge(4)
+            else:
+                session.end()
+                self.assertEqual(self.stamps(tablet), ["a 40", "b 41"])
+                self.server.clock.advance(0)
+            self.assertEqual(self.kept(), 0)
+
+    def test_removalFails(self) -> None:
+        """What cannot be removed is given to nobody else, and removed with the next ones."""
+        phone = self.appearManaged()
+        self.store.failing = True
+        logged = Logged(self)
+        self.bodies(phone)
+        self.acknowledge(phone, 1)
+        self.assertEqual(len(logged.lines(LogLevel.error)), 1)
+        self.store.failing = False
+        self.assertEqual(self.stamps(self.appear("tablet")), [])
+        self.bodies(phone)
+        self.acknowledge(phone)
+        self.assertEqual(self.kept(), 0)
+
+
+class WindowTests(AcknowledgedTestCase):
+    """Many messages, of which a session is given two at a time."""
+
+    def setUp(self) -> None:
+        """Write five."""
+        super().setUp()
+        self.patch(offline, "WINDOW", 2000)
+        for body in "cde":
+            self.write(body)
+
+    def test_window(self) -> None:
+        """The next ones follow when half of those before are acknowledged; what has arrived meanwhile comes last."""
+        phone = self.appearManaged()
+        self.write("f")
+        found = []
+        for but in (1, 0, 0, 0):
+            found.append(self.bodies(phone))
+            self.acknowledge(phone, but)
+        self.assertEqual(found, [["a", "b"], [], ["c", "d"], ["e", "f"]])
+        self.assertEqual(self.kept(), 0)
+
+    def test_away(self) -> None:
+        """While the client is away, others do not wait: what arrives overtakes the rest, which follows."""
+        self.server.addHandler(CarbonsHandler())
+        desktop = self.server.client(f"{JULIET}/desktop")
+        self.prioritise(desktop, -1)
+        desktop.sends(f"<iq type='set' id='1'><enable xmlns='{ns.CARBONS}'/></iq>")
+        self.server.clock.advance(1)
+        phone = self.appearManaged()
+        self.lose(phone)
+        desktop.received()
+        self.write("f")
+        self.assertEqual(len(self.bodies(desktop)), 1)
+        again = self.resume(phone, 0)
+        self.assertEqual(self.bodies(again), ["a", "b", "f"])
+        self.acknowledge(phone)
+        self.assertEqual(self.bodies(again), ["c", "d"])
+        self.acknowledge(phone)
+        self.assertEqual(self.bodies(again), ["e"])
+
+    def test_another(self) -> None:
+        """Another client that comes meanwhile is given what the first one was not; then all, if that ends."""
+        phone = self.appearManaged()
+        self.lose(phone)
+        tablet = self.appearManaged("tablet")
+        self.assertEqual(self.bodies(tablet), ["c", "d"])
+        phone.session.end()
+        self.assertEqual(self.bodies(tablet), [])
+        self.acknowledge(tablet)
+        self.assertEqual(self.bodies(tablet), ["a", "b"])
+        self.acknowledge(tablet)
+        self.assertEqual(self.bodies(tablet), ["e"])
+
+    def test_stop(self) -> None:
+        """The end of the server does not wait for acknowledgements, and lets through what waits behind."""
+        phone = self.appearManaged()
+        self.write("f")
+        self.assertIsNone(self.successResultOf(self.handler.shutDown(False)))
+        self.assertEqual(self.bodies(phone), ["a", "b", "f"])
+        self.assertEqual(self.kept(), 5)
+
+
+class NotManagedTests(OfflineTestCase):
+    """Without stream management."""
+
+    def setUp(self) -> None:
+        """Write one message, and let Juliet read slowly."""
+        super().setUp()
+        self.write("a")
+        self.juliet = self.server.client(f"{JULIET}/b")
+        self.juliet.waiting = True
+        self.prioritise(self.juliet, 0)
+        self.server.clock.advance(10)
+
+    def test_taken(self) -> None:
+        """A message is removed when the kernel has taken it."""
+        self.assertEqual(self.kept(), 1)
+        self.juliet.waiting = False
+        self.server.clock.advance(1)
+        self.assertEqual(self.kept(), 0)
+        self.juliet.dropConnection()
+        self.assertEqual(self.bodies(self.appear("c")), [])
+
+    def test_notTaken(self) -> None:
+        """If the connection ends before, it is given to the next client."""
+        self.juliet.dropConnection()
+        self.assertEqual(self.kept(), 1)
+        self.assertEqual(self.bodies(self.appear("c")), ["a"])
+
+    def test_managedLater(self) -> None:
+        """If it comes before stream management is enabled, and is not taken, it follows in the resumed session."""
+        management = self.juliet.session.enableManagement(True, None)
+        self.juliet.session.streamLost(self.juliet, False)
+        other = Client(self.juliet.address)
+        assert management.id is not None
+        other.session = self.server.sessions.resume(self.juliet.session.account, management.id, 0, other)
+        management.attach(other)
+        self.assertEqual(self.bodies(other), ["a"])
+        management.acknowledge(1)
+        self.assertEqual(self.kept(), 0)

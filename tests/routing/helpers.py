@@ -58,11 +58,13 @@ class FakeStream:
 
     @ivar data: all that was written and not yet L{taken<take>}.
     @ivar closed: the errors with which it was closed.
+    @ivar waiting: whether what was written waits for the kernel.
     """
 
     def __init__(self, log: list[object] | None = None) -> None:
         self.data = b""
         self.closed: list[StreamError | None] = []
+        self.waiting = False
         self.log = log
 
     def send(self, stanza: Rendered, to: bytes) -> None:
@@ -78,6 +80,10 @@ class FakeStream:
     def sendNonza(self, element: bytes) -> None:
         """See L{IStream.sendNonza}."""
         self.data += element
+
+    def isWaiting(self) -> bool:
+        """See L{IStream.isWaiting}."""
+        return self.waiting
 
     def charge(self, sent: int, delay: float) -> None:
         """See L{IStream.charge}."""
