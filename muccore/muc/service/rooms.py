@@ -347,7 +347,8 @@ class Rooms:
             self._forgetCreator(room.jid.bare)
             self.usage.stored(room, record.size)
 
-        return self.store.save(room.jid.bare, record).addCallback(saved)
+        storing = self.store.save(room.jid.bare, record)
+        return self.usage.whileStoring(room, record.size, storing).addCallback(saved)
 
     def change(self, room: Room, change: RoomChange, byOwners: bool | None = True) -> Deferred[None]:
         """
@@ -364,7 +365,8 @@ class Rooms:
         def changed(result: None) -> None:
             self.usage.grown(room, growth)
 
-        return self.store.change(room.jid.bare, replace(change, growth=growth)).addCallback(changed)
+        storing = self.store.change(room.jid.bare, replace(change, growth=growth))
+        return self.usage.whileStoring(room, growth, storing).addCallback(changed)
 
     def remove(self, room: Room) -> None:
         """Drop a room that is not stored any more."""

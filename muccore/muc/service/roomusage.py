@@ -3,14 +3,17 @@
 """
 How many rooms a service has, and what they take in the store: in all, and by who has created them.
 
-What exceeds a limit is refused before it is stored. Moderation must go on when others have filled a room: a tenth of
-each limit is kept for those who run it, and a small room may always grow.
+What exceeds a limit, together with what is being stored already, is refused before it is stored. Moderation must go on
+when others have filled a room: a tenth of each limit is kept for those who run it, and a small room may always grow.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
 
 from muccore.log.eventlog import QUOTA_NEARLY_REACHED, Phrase
 from muccore.muc.model.room import Room
@@ -40,6 +43,8 @@ class RoomUsage:
         self._domain = domain
         self._options = options
         self._warned: set[tuple[str, str]] = set()
+        # The bytes that changes in flight will add: by room, by creator, and in all.
+        self._reserved: Counter[tuple[str, str]] = Counter()
         self.load({})
 
     def load(self, found: Mapping[str, tuple[int, int]]) -> None:
@@ -77,16 +82,34 @@ class RoomUsage:
         @param byOwners: whether those who run the room want that, not one of its users.
         @raise StanzaError: C{resource-constraint} if it, those of its creator, or all rooms would take too much.
         """
-        size = room.storedSize + growth
+        reserved, creator = self._reserved, room.creator
+        size = room.storedSize + reserved["room", room.jid.bare] + growth
         if growth <= 0 or size <= SMALL:
             return
         options, part = self._options(), 1 if byOwners else NEARLY
         if size > options.roomSizeLimit * part:
             raise StanzaError("resource-constraint", text="This room takes too much space.")
-        if room.creator and self.of(room.creator)[1] + growth > options.userSizeLimit * part:
+        if creator and self.of(creator)[1] + reserved["creator", creator] + growth > options.userSizeLimit * part:
             raise StanzaError("resource-constraint", text="The rooms of the creator of this one take too much space.")
-        if self.size + growth > options.totalSizeLimit * part:
+        if self.size + reserved["all", ""] + growth > options.totalSizeLimit * part:
             raise StanzaError("resource-constraint", text="The rooms of this service take too much space.")
+
+    def whileStoring(self, room: Room, growth: int, storing: Deferred[None]) -> Deferred[None]:
+        """Count the growth of a room while that is being stored; none if it shrinks."""
+        if growth <= 0:
+            return storing
+        keys = ("room", room.jid.bare), ("creator", room.creator or ""), ("all", "")
+        for key in keys:
+            self._reserved[key] += growth
+
+        def done(result: Any) -> Any:
+            for key in keys:
+                self._reserved[key] -= growth
+                if not self._reserved[key]:
+                    del self._reserved[key]
+            return result
+
+        return storing.addBoth(done)
 
     def stored(self, room: Room, size: int) -> None:
         """Note that a new room is stored."""

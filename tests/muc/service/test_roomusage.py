@@ -13,6 +13,7 @@ from muccore.muc.service.roomusage import SMALL
 from muccore.testing.doubles import DelayedRoomStore, FailingRoomStore
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
+from muccore.xmpp.errors import StanzaError
 from tests.configuration import Logged
 from tests.muc.muchelpers import (
     HOST,
@@ -310,6 +311,32 @@ class SizeTests(UsageTestCase):
         self.assertEqual(self.fill("a", 5), "error q wait internal-server-error")
         self.assertEqual(self.size(), size)
         self.assertCounted(1)
+
+    def test_inFlight(self) -> None:
+        """Changes that are being stored count for those after them, until they are stored or have failed."""
+        limits = {"roomSizeLimit": "This room", "userSizeLimit": "the creator", "totalSizeLimit": "this service"}
+        for limit, text in limits.items():
+            store = FailingRoomStore()
+            delaying = DelayedRoomStore(store)
+            delaying.holding = frozenset()
+            self.open(delaying, **{"roomSizeLimit": 256 * KIB, limit: 64 * KIB})
+            self.assertEqual(self.fill("a", 30), "result q")
+            delaying.holding = frozenset(["change"])
+            rooms = self.server.muc.rooms
+            first = rooms.change(self.room(), self.change("b", 20))
+            refused = self.assertRaises(StanzaError, rooms.change, self.room(), self.change("c", 20))
+            self.assertIn(text, refused.text)
+            second = rooms.change(self.room(), self.change("d", 5))
+            store.failing = frozenset(["change"])
+            delaying.release(1)
+            self.failureResultOf(first)
+            third = rooms.change(self.room(), self.change("e", 20))
+            store.failing = frozenset()
+            delaying.release()
+            for change in (second, third):
+                self.successResultOf(change)
+            self.assertRaises(StanzaError, rooms.change, self.room(), self.change("f", 10))
+            self.assertCounted(1)
 
     def test_countedInOrder(self) -> None:
         """What is stored while the stored rooms are being counted counts once."""
