@@ -62,19 +62,21 @@ class PresenceBroadcasts:
         roster: AccountRoster,
         told: Collection[str] = (),
         following: Steps | None = None,
+        payer: ISession | None = None,
     ) -> None:
         """
         Send presence of a session to the subscribers of its account.
 
         @param told: contacts who know already.
         @param following: what is done after it.
+        @param payer: who is charged for what is sent; C{None}: the session.
         """
         broadcast = _Broadcast(session, rendered, roster, told)
         self._current[session.fullText] = broadcast
-        if slices.run(self._steps(broadcast, following)) is not None:
+        if slices.run(self._steps(broadcast, following, payer or session)) is not None:
             session.charge(0, HOLD)
 
-    def _steps(self, broadcast: _Broadcast, following: Steps | None) -> Steps:
+    def _steps(self, broadcast: _Broadcast, following: Steps | None, payer: ISession) -> Steps:
         session, size = broadcast.session, len(broadcast.rendered.tail)
         told = passed = 0
         for contact in broadcast.contacts:
@@ -91,12 +93,13 @@ class PresenceBroadcasts:
             if self._tell(broadcast, contact):
                 told += 1
                 if not told % _AT_ONCE:
-                    session.charge(_AT_ONCE * size, HOLD)
+                    payer.charge(_AT_ONCE * size, 0)
+                    session.charge(0, HOLD)
         if self._current.get(session.fullText) is broadcast:
             del self._current[session.fullText]
             # Kept presence needs less memory without it.
             broadcast.rendered.parsed = None
-        session.charge(told % _AT_ONCE * size, 0)
+        payer.charge(told % _AT_ONCE * size, 0)
         if following is not None:
             yield from following
 

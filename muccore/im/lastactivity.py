@@ -13,17 +13,16 @@ together, and an account that comes and goes in it only once; after a crash, the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
-from weakref import WeakSet
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from muccore.im.presence import PresenceHandler
 from muccore.im.userdata import storing
-from muccore.interfaces import ISession, ISessionObserver, IUserDataStore, IUserDomain
-from muccore.interfaces.filters import BLOCKING, CONSUMED, PRESENCE
+from muccore.interfaces import ISession, IUserDataStore, IUserDomain
+from muccore.interfaces.filters import BLOCKING, CONSUMED
 from muccore.log.logger import Logger
 from muccore.routing.handler import BARE, Handler, answersAnyone
 from muccore.xmpp import jid, ns
@@ -48,7 +47,6 @@ STATUS_LIMIT: Final = 1024
 _log: Final = Logger()
 
 
-@implementer(ISessionObserver)
 class LastActivityHandler(Handler):
     """Keeps and tells the times."""
 
@@ -57,12 +55,11 @@ class LastActivityHandler(Handler):
 
     parent: IUserDomain
 
-    def __init__(self, store: IUserDataStore, maySee: Callable[[str, JID], Deferred[bool]]) -> None:
-        """@param maySee: whether somebody may see the presence of an account, a bare JID."""
+    def __init__(self, store: IUserDataStore, presence: PresenceHandler) -> None:
         super().__init__()
         self._store = store
-        self._maySee = maySee
-        self._available: WeakSet[ISession] = WeakSet()
+        self._presence = presence
+        presence.goneObservers.append(self._gone)
         # By account: what is not stored yet, the first to go first.
         self._pending: dict[str, dict[str, Any]] = {}
         self._storing: Any = None
@@ -75,7 +72,7 @@ class LastActivityHandler(Handler):
         """Answer for an account: 0 seconds while a resource is available (§3)."""
         await self._check(to, element)
         query = Element((ns.LAST, "query"), None, {"seconds": "0"})
-        if self._isAvailable(to.bare):
+        if self._presence.available(to.bare):
             return query
         found = self._pending.get(to.bare)
         if found is None:
@@ -107,7 +104,7 @@ class LastActivityHandler(Handler):
         return CONSUMED
 
     async def _check(self, account: JID, element: Element) -> None:
-        if not await self._maySee(account.bare, jid.parse(element.attributes["from"])):
+        if not await self._presence.maySee(account.bare, jid.parse(element.attributes["from"])):
             raise StanzaError("forbidden")
 
     def _refuse(self, failure: Failure, element: Element) -> None:
@@ -117,35 +114,12 @@ class LastActivityHandler(Handler):
 
     # Times
 
-    def onPresence(self, session: ISession, element: Element, to: JID | None) -> Element:
-        """Note who is available, and who is no longer."""
-        if to is None:
-            type = element.attributes.get("type")
-            if type is None:
-                self._available.add(session)
-            elif type == "unavailable":
-                self._gone(session, (element.childText("status") or "")[:STATUS_LIMIT])
-        return element
-
-    def restored(self, session: ISession) -> None:
-        """Note that a session that was saved is available."""
-        if session.priority is not None:
-            self._available.add(session)
-
-    def sessionEnded(self, session: ISession) -> None:
-        """See L{ISessionObserver.sessionEnded}."""
-        self._gone(session, "")
-
-    def _isAvailable(self, account: str) -> bool:
-        return any(each in self._available for each in self.parent.sessions.forAccount(account).values())
-
-    def _gone(self, session: ISession, status: str) -> None:
-        if session not in self._available:
-            return
-        self._available.discard(session)
+    def _gone(self, session: ISession, element: Element) -> None:
+        """Note that a session is not available any more."""
         account = session.account.bare
-        if self._isAvailable(account):
+        if self._presence.available(account):
             return
+        status = (element.childText("status") or "")[:STATUS_LIMIT]
         self._pending.pop(account, None)
         self._pending[account] = {"time": int(self.parent.now()), "status": status}
         if self._stopping:
@@ -193,5 +167,4 @@ class LastActivityHandler(Handler):
         return self._storeNow().addCallback(lambda _: self._storeAll())
 
     iqs = {("get", BARE, ns.LAST, "query"): onGet}
-    outbound = {("presence", PRESENCE - 20): onPresence}
     inbound = {("iq", BLOCKING + 10): onReceived}

@@ -59,8 +59,12 @@ class PresenceHandler(Handler):
     """
     Keeps and sends the presence of sessions; each may direct presence to C{directedLimit} addresses.
 
+    What a broadcast sends is charged to the client that causes it (docs/design/0020).
+
     @ivar readyObservers: called with a session that becomes available with a priority that is not negative, so that it
         gets messages to the account.
+    @ivar availableObservers: called with a session whose available presence is valid and will be broadcast.
+    @ivar goneObservers: called with a session that is not available any more, and its unavailable presence.
     """
 
     parent: IUserDomain
@@ -70,6 +74,9 @@ class PresenceHandler(Handler):
         self.directedLimit = directedLimit
         self._rosters = rosters
         self.readyObservers: list[Callable[[ISession], None]] = []
+        self.availableObservers: list[Callable[[ISession], None]] = []
+        self.goneObservers: list[Callable[[ISession, Element], None]] = []
+        self._payer: ISession | None = None
         self._slices: Slices | None = None
         self._broadcasts = PresenceBroadcasts(lambda element: self.send(element), self._mayBeReached)
         # Unavailable presence that is left to send for sessions that have ended: by full JID, then by address.
@@ -88,6 +95,8 @@ class PresenceHandler(Handler):
                 presence = Rendered.of(element).withoutElement()
                 if len(presence.tail) > _PRESENCE_LIMIT:
                     raise StanzaError("policy-violation", text="the presence is too large")
+                for observer in self.availableObservers:
+                    observer(session)
                 self._withRoster(session, element, lambda roster: self._available(session, priority, presence, roster))
                 return CONSUMED
             self._trackDirected(session, to)
@@ -192,8 +201,22 @@ class PresenceHandler(Handler):
 
     def _deliverToResources(self, session: ISession, rendered: Rendered) -> None:
         """Send presence to the available resources of the account."""
-        for other in self.available(session.account.bare):
+        resources = self.available(session.account.bare)
+        for other in resources:
             other.deliver(rendered, toAttribute(other.fullText))
+        (self._payer or session).charge(len(resources) * len(rendered.tail), 0.0)
+
+    def broadcastAgain(self, session: ISession, element: Element, payer: ISession | None) -> None:
+        """
+        Broadcast presence of a session as if its client had sent it.
+
+        @param payer: who is charged for it; C{None}: the session.
+        """
+        self._payer = payer
+        try:
+            self.parent.filterOutbound(session, element, None)
+        finally:
+            self._payer = None
 
     def _mayBeReached(self, contact: str) -> bool:
         """Whether presence to a contact can reach anybody: not an account here without available resources."""
@@ -296,7 +319,7 @@ class PresenceHandler(Handler):
         if initial:
             self._sendPending(session, roster)
         following = self._findPresence(session, roster) if initial else None
-        self._broadcasts.begin(self._getSlices(), session, presence, roster, following=following)
+        self._broadcasts.begin(self._getSlices(), session, presence, roster, (), following, self._payer)
         if priority >= 0 and not wasReady:
             for observer in self.readyObservers:
                 observer(session)
@@ -337,6 +360,8 @@ class PresenceHandler(Handler):
             self._deliverToResources(session, rendered)
             session.priority = session.presence = None
             self._broadcasts.begin(self._getSlices(), session, rendered, roster, told)
+            for observer in self.goneObservers:
+                observer(session, element)
 
     def _sendDirectedUnavailable(self, session: ISession, element: Element) -> Collection[str]:
         """Send unavailable presence to every address with directed presence (RFC 6121 §4.6.3); return these."""

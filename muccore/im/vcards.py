@@ -15,13 +15,14 @@ from weakref import WeakSet
 
 from twisted.words.xish.domish import SerializedXML
 
+from muccore.im.presence import PresenceHandler
 from muccore.im.userdata import WAITING_LIMIT, Turns, storing
 from muccore.im.userstate import CARD, PHOTO, VCARD, UserStates
 from muccore.interfaces import ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import PRESENCE
 from muccore.interfaces.handlers import ANSWERED, isFromAccount
 from muccore.routing.handler import BARE, Handler, answersAnyone
-from muccore.xmpp import ns
+from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -47,14 +48,18 @@ class VCardHandler(Handler):
 
     parent: IUserDomain
 
-    def __init__(self, store: IUserDataStore, states: UserStates, sizeLimit: int) -> None:
+    def __init__(self, store: IUserDataStore, states: UserStates, presence: PresenceHandler, sizeLimit: int) -> None:
         super().__init__()
         self._store = store
         self._states = states
         self.sizeLimit = sizeLimit
         self._turns = Turns(WAITING_LIMIT)
+        self._presence = presence
         # The sessions whose latest broadcast presence had no photo of its own.
         self._updated: WeakSet[ISession] = WeakSet()
+        # Whether presence that is being filtered has one: it may be refused still.
+        self._own = False
+        presence.availableObservers.append(self._accepted)
 
     @answersAnyone
     async def onGet(self, element: Element, to: JID) -> Any:
@@ -90,16 +95,30 @@ class VCardHandler(Handler):
         state = self._states.get(to.bare)
         if state is not None and state.photo != hash:
             state.photo = hash
-            self._broadcast(to.bare)
+            self._broadcast(to.bare, jid.parse(element.attributes["from"]))
         return ANSWERED
 
-    def _broadcast(self, account: str) -> None:
-        """Broadcast presence with a new hash, for the sessions that leave this to the server."""
+    def restored(self, session: ISession) -> None:
+        """Note whether a session that was saved leaves the hash to the server: it has none, or that of the server."""
+        state, presence = session.userState, session.presence
+        if state is not None and presence is not None:
+            update = presence.elementTo(b"").child("x", ns.VCARD_UPDATE)
+            photo = None if update is None else update.child("photo")
+            if photo is None or photo.text() == state.photo:
+                self._updated.add(session)
+
+    def _broadcast(self, account: str, by: JID) -> None:
+        """
+        Broadcast presence with a new hash, for the sessions that leave this to the server.
+
+        @param by: who has changed it, and is charged for that.
+        """
+        payer = self.parent.sessions.byFullJID(by)
         for session in list(self.parent.sessions.forAccount(account).values()):
             if session.presence is not None and session in self._updated:
                 element = session.presence.element.copy()
                 element.children = [child for child in element.children if not _isUpdate(child)]
-                self.parent.filterOutbound(session, element, None)
+                self._presence.broadcastAgain(session, element, payer)
 
     def onPresence(self, session: ISession, element: Element, to: JID | None) -> Element:
         """Add the hash of the account's avatar to available presence."""
@@ -107,8 +126,7 @@ class VCardHandler(Handler):
             return element
         update = element.child("x", ns.VCARD_UPDATE)
         own = update is not None and update.child("photo") is not None
-        if to is None:
-            (self._updated.discard if own else self._updated.add)(session)
+        self._own = own
         hash = None if session.userState is None else session.userState.photo
         if own or hash is None:
             return element
@@ -116,6 +134,10 @@ class VCardHandler(Handler):
         stamped.children = [child for child in element.children if child is not update]
         stamped.children.append(photoUpdate(hash))
         return stamped
+
+    def _accepted(self, session: ISession) -> None:
+        """The presence that was filtered last is valid."""
+        (self._updated.discard if self._own else self._updated.add)(session)
 
     iqs = {("get", BARE, ns.VCARD_TEMP, "vCard"): onGet, ("set", BARE, ns.VCARD_TEMP, "vCard"): onSet}
     outbound = {("presence", PRESENCE - 10): onPresence}

@@ -38,9 +38,9 @@ class UserDataHandlers:
     ) -> None:
         self.privateStorage = PrivateStorageHandler(store, settings.privateElement, settings.privateData)
         self.states = UserStates(store)
-        self.vCards = VCardHandler(store, self.states, settings.vcardSize)
+        self.vCards = VCardHandler(store, self.states, presence, settings.vcardSize)
         self.blocking = BlockingHandler(store, self.states, presence, settings.blockListSize)
-        self.lastActivity = LastActivityHandler(store, presence.maySee)
+        self.lastActivity = LastActivityHandler(store, presence)
         self.offline = OfflineHandler(store, accounts, presence, settings.offlineSize)
         self.all: list[Any] = [
             self.states, self.blocking, self.privateStorage, self.vCards, self.lastActivity, self.offline,
@@ -48,9 +48,8 @@ class UserDataHandlers:
 
     def sessionRestored(self, session: ISession) -> Deferred[Any]:
         """Prepare the handlers for a session that was saved. Never fails."""
-        self.lastActivity.restored(session)
         self.offline.restored(session)
-        return self.states.restored(session)
+        return self.states.restored(session).addCallback(lambda _: self.vCards.restored(session))
 
     async def finished(self, flush: Callable[[], Deferred[None]]) -> None:
         """

@@ -246,7 +246,7 @@ class StanzaTests(BlockingTestCase):
 
     def test_requestsToAccount(self) -> None:
         """Requests that a handler answers for Juliet are refused as well."""
-        self.server.addHandler(VCardHandler(self.store, self.states, 1000))
+        self.server.addHandler(VCardHandler(self.store, self.states, self.presence, 1000))
         self.assertEqual(self.outcome(self.juliet, "set", "<vCard xmlns='vcard-temp'><FN>x</FN></vCard>"), "result")
         get = "<vCard xmlns='vcard-temp'/>"
         self.assertEqual(self.outcome(self.tybalt, "get", get, JULIET), "result")

@@ -36,7 +36,8 @@ class LastActivityTestCase(UserDataTestCase):
 
     def start(self) -> None:
         """Make the handler."""
-        self.handler = LastActivityHandler(self.store, self.presence.maySee)
+        self.presence.goneObservers.clear()
+        self.handler = LastActivityHandler(self.store, self.presence)
         self.server.addHandler(self.handler)
 
     def last(self, client: Client, to: str = JULIET) -> str:
@@ -140,6 +141,17 @@ class TimeTests(LastActivityTestCase):
         self.server.clock.advance(INTERVAL)
         self.assertEqual((self.stored(), self.last(self.romeo)), (0, "item-not-found"))
 
+    def test_refused(self) -> None:
+        """Presence that is refused changes nothing."""
+        for presence in ("<priority>1000</priority>", f"<status>{'x' * 20_000}</status>"):
+            self.juliet.sends(f"<presence>{presence}</presence>")
+            [error] = self.juliet.received()
+            self.assertEqual(error["type"], "error")
+            self.assertEqual(self.last(self.romeo), "item-not-found")
+        self.juliet.dropConnection()
+        self.server.clock.advance(INTERVAL)
+        self.assertEqual((self.stored(), self.last(self.romeo)), (0, "item-not-found"))
+
     def test_status(self) -> None:
         """The status is bounded; that of directed presence does not count."""
         self.juliet.sends("<presence/>")
@@ -213,8 +225,6 @@ class TimeTests(LastActivityTestCase):
     def test_restored(self) -> None:
         """A session that was saved as available is available, and one that was not is not."""
         self.juliet.session.priority = 0
-        for client in (self.juliet, self.romeo):
-            self.handler.restored(client.session)
         self.assertEqual(self.last(self.romeo), "0")
         for client in (self.juliet, self.romeo):
             client.dropConnection()

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import hashlib
 
+from muccore.im.rosters import PlannedChange
 from muccore.im.userstate import CARD, PHOTO, VCARD
 from muccore.im.vcards import VCardHandler
+from muccore.interfaces import RosterItem
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -52,7 +54,7 @@ class VCardTestCase(UserDataTestCase):
     def setUp(self) -> None:
         """Log in."""
         super().setUp()
-        self.handler = VCardHandler(self.store, self.states, 2000)
+        self.handler = VCardHandler(self.store, self.states, self.presence, 2000)
         self.server.addHandler(self.handler)
         self.romeo, self.juliet = self.login("romeo", "juliet")
 
@@ -237,3 +239,46 @@ class PresenceTests(VCardTestCase):
         self.juliet.received()
         self.set(photo(), silent)
         self.assertEqual(self.juliet.received(), [])
+
+    def test_refused(self) -> None:
+        """Presence that is refused does not count: what was broadcast before it does."""
+        [silent] = self.login("juliet/silent")
+        for accepted, refused, expected in (("<photo>ab</photo>", "", []), ("", "<photo>ab</photo>", [HASH])):
+            self.set("<FN/>", silent)
+            self.juliet.sends(f"<presence>{update(accepted)}</presence>")
+            self.juliet.sends(f"<presence>{update(refused)}<priority>1000</priority></presence>")
+            self.juliet.received()
+            self.set(photo(), silent)
+            self.assertEqual([shown(each) for each in self.juliet.received()], expected)
+
+    def test_restored(self) -> None:
+        """A new avatar is shown by sessions that were saved, if they leave that to the server."""
+        [silent] = self.login("juliet/silent")
+        self.set(photo(), silent)
+        for inside, expected in (("", [OTHER_HASH]), (update("<photo>ab</photo>"), []), (update("<photo/>"), [])):
+            self.set(photo(), silent)
+            self.juliet.sends(f"<presence>{inside}</presence>")
+            self.handler.disownHandlerParent(self.server.users)
+            self.handler = VCardHandler(self.store, self.states, self.presence, 2000)
+            self.server.addHandler(self.handler)
+            self.handler.restored(self.juliet.session)
+            self.juliet.received()
+            self.set(photo(OTHER), silent)
+            self.assertEqual([shown(each) for each in self.juliet.received()], expected)
+
+    def test_charged(self) -> None:
+        """What is broadcast because of a new avatar is charged to the client that has set it."""
+        [silent] = self.login("juliet/silent")
+        self.juliet.sends("<presence/>")
+        items = {f"{name}@elsewhere.lit": RosterItem(subscription="from") for name in "abc"}
+        change = self.server.rosters.change(JULIET, lambda _: PlannedChange(items, lambda: None))
+        self.successResultOf(change)
+        for client in (self.juliet, silent):
+            client.charged.clear()
+        self.set(photo(), silent)
+        assert self.juliet.session.presence is not None
+        size = len(self.juliet.session.presence.tail)
+        charged = [sum(sent for sent, _ in client.charged) for client in (self.juliet, silent)]
+        self.assertEqual(charged, [0, 4 * size])
+        self.juliet.sends("<presence/>")
+        self.assertEqual(sum(sent for sent, _ in self.juliet.charged), 4 * size)
