@@ -122,7 +122,7 @@ def bodyOf(element: etree._Element) -> str | None:
 
 async def logIn(
     test: TestCase, port: int, user: str, password: str = "secret", tls: bool = False, direct: bool = False,
-    name: bytes | None = None,
+    name: bytes | None = None, resource: str = "r",
 ) -> RoomClient:  # fmt: skip
     """
     Connect and log in.
@@ -135,7 +135,7 @@ async def logIn(
     """
     client = await openConnection(test, port, direct, name)
     jid = user if "@" in user else f"{user}@localhost"
-    await bounded(client.login(ClientDefinition(user, jid, password, "r"), tls))
+    await bounded(client.login(ClientDefinition(user, jid, password, resource), tls))
     return client
 
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 
 import signal
 
-from lxml import etree
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import TestCase
 
 from muccore.xmpp import ns
+from tests.endtoend.archivereading import archivedIds, idIn
 from tests.endtoend.clients import RoomClient, bounded, logIn
 from tests.endtoend.serverprocess import TIMEOUT, ServerProcess
-
-
-def idIn(element: etree._Element) -> str | None:
-    """The stable id of a message, or C{None}."""
-    found = element.find(f"{{{ns.STANZA_ID}}}stanza-id")
-    return None if found is None else str(found.get("id"))
 
 
 class KilledArchiveTests(TestCase):
@@ -50,24 +44,6 @@ class KilledArchiveTests(TestCase):
         while len(client.stanzas) < count:
             await client.changed().addTimeout(TIMEOUT, reactor)
             self.assertIsNone(client.lost)
-
-    async def archived(self, client: RoomClient, room: str) -> list[str]:
-        """The ids in the archive of a room, page by page."""
-        found: list[str] = []
-        after = ""
-        while True:
-            client.send(
-                f"<iq type='set' to='{room}' id='page'><query xmlns='{ns.MAM}'>"
-                f"<set xmlns='{ns.RSM}'><max>100</max>{after}</set></query></iq>"
-            )
-            page: list[str] = []
-            while (element := await bounded(client.next())).get("id") != "page":
-                page += [str(result.get("id")) for result in element.iter(f"{{{ns.MAM}}}result")]
-            found += page
-            [fin] = element.iter(f"{{{ns.MAM}}}fin")
-            if fin.get("complete") == "true":
-                return found
-            after = f"<after>{page[-1]}</after>"
 
     async def talkUntilKilled(self, kill: int) -> dict[str, list[list[str]]]:
         """Let everybody talk, and kill the server meanwhile; return the ids that each has received, by room."""
@@ -111,7 +87,7 @@ class KilledArchiveTests(TestCase):
             for number, (room, views) in enumerate(received.items()):
                 reader = await self.enter(f"reader{number}", room)
                 reader.stanzas.clear()
-                found = await self.archived(reader, room)
+                found = await archivedIds(reader, room)
                 places = {id: place for place, id in enumerate(found)}
                 self.assertEqual(len(places), len(found))
                 for view in views:
