@@ -111,6 +111,8 @@ class UserDataTests(PersistentServerTests):
         await romeo["xep_0054"].publish_vcard(card)
         await romeo["xep_0153"].set_avatar(avatar=_PNG, mtype="image/png")
         juliet: Any = await self.logIn("juliet", "xep_0054", "xep_0153")
+        # Without a vCard before.
+        await juliet["xep_0153"].set_avatar(avatar=_PNG, mtype="image/png")
         found = (await juliet["xep_0054"].get_vcard("romeo@localhost", cached=False))["vcard_temp"]
         self.assertEqual((found["FN"], found["PHOTO"]["BINVAL"]), ("Romeo Montague", _PNG))
         for name in ("tybalt", "nobody"):
