@@ -7,8 +7,10 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from twisted.internet import reactor
+from twisted.protocols.portforward import ProxyFactory
 from twisted.trial.unittest import TestCase
 
 from tests.endtoend.persistentserver import PersistentServerTests
@@ -24,6 +26,34 @@ def linesOfReadme() -> list[str]:
     found = re.search(r"^    profanity\n((?:    .+\n)+)", _README.read_text(encoding="utf-8"), re.MULTILINE)
     assert found is not None
     return [line.strip() for line in found[1].splitlines()]
+
+
+class Network(ProxyFactory):
+    """
+    What is between the clients and the server, on a port that stays the same.
+
+    @ivar down: whether it refuses connections.
+    """
+
+    def __init__(self, test: TestCase) -> None:
+        ProxyFactory.__init__(self, "127.0.0.1", 0)  # type: ignore[no-untyped-call]
+        self.down = False
+        listening: Any = reactor
+        port = listening.listenTCP(0, self, interface="127.0.0.1")
+        test.addCleanup(port.stopListening)
+        self.listensOn: int = port.getHost().port
+
+    def buildProtocol(self, address: Any) -> Any:
+        """Forward a connection."""
+        if self.down:
+            return None
+        self._latest: Any = super().buildProtocol(address)
+        return self._latest
+
+    def fail(self) -> None:
+        """Reset the latest connection, and refuse others."""
+        self.down = True
+        self._latest.transport.abortConnection()
 
 
 class ReadmeTests(TestCase):
@@ -48,8 +78,8 @@ class ProfanityTests(PersistentServerTests):
     async def setUp(self) -> None:
         """Start two Profanities, whose files are in folders of their own, and log in as the README tells."""
         await super().setUp()
-        # After a restart, clients come back to the same port.
-        self.server.configure(c2s={"listen": f"tcp:{self.server.port}:interface=127.0.0.1"})
+        self.network = Network(self)
+        self.network.port = self.server.port
         terminals = Terminals(self)
         self.romeo, self.juliet = [await self.start(terminals, name) for name in ("romeo", "juliet")]
 
@@ -61,7 +91,7 @@ class ProfanityTests(PersistentServerTests):
         terminal = await terminals.open(name, "profanity", environment=environment)
         await terminal.shows("Type '/help'")
         connect = linesOfReadme()[0].replace("romeo", name)
-        await terminal.type("/reconnect 1", f"{connect} port {self.server.port}")
+        await terminal.type("/reconnect 1", "/presence room all", f"{connect} port {self.network.listensOn}")
         await self.enterPassword(terminal, name)
         return terminal
 
@@ -148,6 +178,7 @@ class ProfanityTests(PersistentServerTests):
         await self.juliet.shows(f"Bookmark added for {_LOBBY}")
         await self.juliet.type("/close")
         await self.juliet.shows("Closed window")
+        await self.romeo.shows("juliet has left")
         await self.romeo.type("Where is she?")
         await self.romeo.shows("romeo: Where is she[?]")
         await self.juliet.type(f"/join {_LOBBY}")
@@ -164,12 +195,28 @@ class ProfanityTests(PersistentServerTests):
         for terminal in people:
             await terminal.shows("Lost connection")
         await self.server.start()
+        self.network.port = self.server.port
         for terminal in people:
             await terminal.shows("Connection re-established")
         await self.juliet.type("Still here.")
         for terminal in people:
             await terminal.shows("juliet: Still here[.]")
             await self.assertShownOnce(terminal, "romeo: Hello!", "juliet: Hello, Romeo.", "romeo: Where is she?")
+        await self.stop()
+
+    async def test_resumed(self) -> None:
+        """After a lost connection, a session is resumed: nobody has seen its user leave, and nothing is missing."""
+        await self.enterLobby()
+        self.network.fail()
+        await self.juliet.shows("Lost connection")
+        await self.romeo.type("Are you still here?")
+        await self.romeo.shows("romeo: Are you still here[?]")
+        self.network.down = False
+        await self.juliet.shows("Connection re-established")
+        await self.juliet.type("I am.")
+        for terminal in (self.romeo, self.juliet):
+            await self.assertShownOnce(terminal, "Are you still here?", "juliet: I am.", butNot="juliet has left")
+        self.assertEqual(self.server.output.count("session-resumed"), 1)
         await self.stop()
 
     async def test_moderation(self) -> None:
