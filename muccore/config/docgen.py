@@ -38,6 +38,7 @@ NAMED_EXAMPLE: Final = """
 #certificate = ../var/example.net.crt
 #private_key = ../var/example.net.key
 #accounts = sqlite:../var/example.net.db
+#anonymous = no
 #muc = conference.example.net
 #contact_addresses =
 #extra_handlers =

@@ -11,7 +11,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
-from muccore.config.types import ContactAddress, HostName, ListOf, OptionalListOf, Path
+from muccore.config.types import Boolean, ContactAddress, HostName, ListOf, OptionalListOf, Path
 
 if TYPE_CHECKING:
     from muccore.config.schema import Settings
@@ -42,6 +42,11 @@ class HostSection:
         "",
         "Where the accounts of this domain are. Without it, they are where [auth] backend says; accounts of different "
         "domains do not mix there.",
+    )
+    anonymous: bool = _option(
+        Boolean(),
+        "no",
+        "Whether guests may log in at this domain, without an account (SASL ANONYMOUS); [anonymous] limits them.",
     )
     muc: tuple[str, ...] = _option(
         ListOf(HostName()), "", "The domains of the rooms that users of this domain find. Each is a service of its own."
@@ -81,6 +86,7 @@ class Host:
     @ivar mucExtraHandlers: those of each service of rooms.
     @ivar mucExtraHandlersAt: where they are configured.
     @ivar contactAddresses: the addresses of its operator, each with what it is for.
+    @ivar anonymous: whether it has guests.
     """
 
     domain: str
@@ -96,6 +102,7 @@ class Host:
     mucExtraHandlers: tuple[HandlerDescription, ...]
     mucExtraHandlersAt: Place
     contactAddresses: tuple[tuple[str, str], ...] = ()
+    anonymous: bool = False
 
 
 def hostsOf(settings: Settings) -> tuple[Host, ...]:
@@ -114,6 +121,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
         settings.muc.extraHandlers,
         ("muc", "extra_handlers"),
         settings.server.contactAddresses,
+        settings.auth.anonymous,
     )
     found = [first]
     for domain, section in settings.named["host"].items():
@@ -135,6 +143,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
                 first.mucExtraHandlers if mucHandlers is None else mucHandlers,
                 first.mucExtraHandlersAt if mucHandlers is None else (title, "muc_extra_handlers"),
                 first.contactAddresses if contacts is None else contacts,
+                section.anonymous,
             )
         )
     return tuple(found)

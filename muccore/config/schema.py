@@ -26,6 +26,7 @@ from muccore.config.option import METADATA, Option
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.types import (
+    Boolean,
     Choice,
     ContactAddress,
     Duration,
@@ -155,6 +156,30 @@ class AuthSection:
         'elsewhere (docs/external-accounts.md); "memory:" loses them when the server ends; "insecure:" accepts any '
         "user name with any password: it is for tests, and refused unless every endpoint is on a loopback address.",
     )
+    anonymous: bool = _option(
+        Boolean(),
+        "no",
+        "Whether guests may log in at the domain of [server], without an account (SASL ANONYMOUS); [anonymous] limits "
+        "them.",
+    )
+
+
+@dataclass(frozen=True)
+class AnonymousSection:
+    """Guests, who log in without an account, where [auth] or a [host NAME] lets them."""
+
+    sessions: int = _option(Integer(1, 1000000), "1000", "The maximum of guests on the server.")
+    sessionsPerAddress: int = _option(
+        Integer(0, 1000000),
+        "10",
+        "The maximum of guests with the same IP address, except in the networks of [limits] exempt. 0: no limit.",
+    )
+    roomCreation: bool = _option(
+        Boolean(), "no", "Whether guests may create rooms, as far as [muc] room_creation allows that."
+    )
+    otherDomains: bool = _option(
+        Boolean(), "no", "Whether guests may send to other domains than their own and those of its rooms."
+    )
 
 
 @dataclass(frozen=True)
@@ -237,6 +262,7 @@ class Settings:
     limits: LimitsSection
     stream_management: StreamManagementSection
     auth: AuthSection
+    anonymous: AnonymousSection
     storage: StorageSection
     users: UsersSection
     muc: MUCSection
@@ -266,6 +292,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "limits": LimitsSection,
     "stream_management": StreamManagementSection,
     "auth": AuthSection,
+    "anonymous": AnonymousSection,
     "storage": StorageSection,
     "users": UsersSection,
     "muc": MUCSection,

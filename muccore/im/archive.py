@@ -51,6 +51,7 @@ from muccore.xmpp.archivequeries import MICROSECONDS
 from muccore.xmpp.archivereading import ArchiveReader
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
 from muccore.xmpp.specs import Spec
@@ -69,6 +70,7 @@ class ArchiveHandler(Handler):
 
     @ivar default: what is archived of users who have not said what they want, one of
         L{DEFAULTS<muccore.im.archivepreferences.DEFAULTS>}.
+    @ivar guests: whether the domain has guests, who have no archives.
     @ivar cleaning: deletes what is too old or too much.
     @ivar retracting: makes tombstones.
     """
@@ -81,6 +83,7 @@ class ArchiveHandler(Handler):
         Spec(431, "Full Text Search in MAM", "0.2.0"),
     )
     features = retractions.FEATURES
+    guests = False
 
     parent: IUserDomain
 
@@ -169,6 +172,8 @@ class ArchiveHandler(Handler):
 
     def _allows(self, state: IUserState | None, account: str, other: JID) -> bool:
         """Whether a user wants something from or to an address to be archived (XEP-0441 §2.3)."""
+        if self.guests and isGuestName(account.partition("@")[0]):
+            return False
         stored = None if state is None else state.archiving
         if stored is None and self.default != ROSTER:
             return self.default != NEVER
@@ -251,7 +256,8 @@ class ArchiveHandler(Handler):
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> Sequence[Any]:
         """See C{IDisco}: the features of an archive are those of the account (XEP-0313 §7)."""
-        if target.user and not target.resource and not nodeIdentifier:
+        isGuest = self.guests and target.user and isGuestName(target.user)
+        if target.user and not target.resource and not nodeIdentifier and not isGuest:
             return [disco.DiscoFeature(feature) for feature in _FEATURES]
         return super().getDiscoInfo(requestor, target, nodeIdentifier)
 

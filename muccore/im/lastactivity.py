@@ -28,6 +28,7 @@ from muccore.routing.handler import BARE, Handler, answersAnyone
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, errorReplyOrNone
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
@@ -48,7 +49,13 @@ _log: Final = Logger()
 
 
 class LastActivityHandler(Handler):
-    """Keeps and tells the times."""
+    """
+    Keeps and tells the times.
+
+    @ivar guests: whether the domain has guests, of whom nothing is kept.
+    """
+
+    guests = False
 
     implements = (Spec(12, "Last Activity", "2.0", "Of accounts."),)
     features = (ns.LAST,)
@@ -116,6 +123,8 @@ class LastActivityHandler(Handler):
 
     def _gone(self, session: ISession, element: Element) -> None:
         """Note that a session is not available any more."""
+        if self.guests and isGuestName(session.account.local):
+            return
         account = session.account.bare
         if self._presence.available(account):
             return

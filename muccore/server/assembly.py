@@ -22,6 +22,7 @@ from muccore.server.externalcomponents import ExternalComponents
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
 from muccore.session import savedsessions
+from muccore.session.guests import GuestSessions, GuestSettings
 from muccore.session.registry import Sessions
 from muccore.session.streammanagement import ManagementSettings
 from muccore.stream.c2s import StreamSettings
@@ -38,6 +39,7 @@ class ServerComponents:
     @ivar flusher: the clock of everything, and the flush at the end of a reactor turn.
     @ivar stores: the stores, opened at the start and closed at the end.
     @ivar sessions: the registry of sessions.
+    @ivar guests: binds sessions of domains that have guests.
     @ivar router: finds the domain of an address.
     @ivar hosts: the hosts, the default one first.
     @ivar streams: the factory of clients' streams.
@@ -57,8 +59,10 @@ class ServerComponents:
         self.stores = ServerStores(settings, reactor)
         self.sessions = Sessions(settings.limits.sessionsPerAccount, self.flusher, managementSettings(settings))
         self.router = self.sessions.router = Router(self.flusher)
+        domains = [host.domain for host in settings.hosts if host.anonymous]
+        self.guests = GuestSessions(self.sessions, domains, guestSettings(settings))
         self.hosts = [
-            HostComponents(settings, host, self.stores, self.router, self.sessions, self.flusher, reactor)
+            HostComponents(settings, host, self.stores, self.router, self.guests, self.flusher, reactor)
             for host in settings.hosts
         ]
         for host in self.hosts:
@@ -136,7 +140,7 @@ class ServerComponents:
 
     def saveSessions(self) -> Deferred[None]:
         """Save the sessions that were suspended. If that fails, which is logged, they end."""
-        saved = savedsessions.save(self.sessions)
+        saved = savedsessions.save(self.sessions, lambda session: not self.guests.isGuest(session.account))
 
         def failed(failure: Failure) -> None:
             self._log.error("sessions cannot be saved: {error}", error=failure.getErrorMessage())
@@ -162,12 +166,23 @@ class ServerComponents:
         """
         self._settings = settings
         self.sessions.limit = settings.limits.sessionsPerAccount
+        self.guests.settings = guestSettings(settings)
         self.sessions.resumptions.settings = managementSettings(settings)
         default = certificates.get(settings.server.domain)
         for host in self.hosts:
             # One that has been removed stays until the next start, with its certificate.
             host.reconfigure(settings, certificates.get(host.domain) or (default and (host.tls or default)))
         self._configureStreams()
+
+
+def guestSettings(settings: Settings) -> GuestSettings:
+    """The limits of guests from the configuration."""
+    section = settings.anonymous
+    return GuestSettings(section.sessions, section.sessionsPerAddress, _exempt(settings))
+
+
+def _exempt(settings: Settings) -> Networks:
+    return Networks(str(network) for network in settings.limits.exempt)
 
 
 def managementSettings(settings: Settings) -> ManagementSettings:
@@ -198,6 +213,6 @@ def streamSettings(settings: Settings) -> StreamSettings:
         addressBurst=limits.addressBurst,
         connections=limits.connections,
         connectionsPerAddress=limits.connectionsPerAddress,
-        exempt=Networks(str(network) for network in limits.exempt),
+        exempt=_exempt(settings),
         stallTimeout=c2s.stallTimeout,
     )

@@ -17,6 +17,7 @@ from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
+from muccore.im.guests import GuestHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
@@ -52,6 +53,7 @@ class HostHandlers:
     @ivar contacts: the addresses of its operator.
     @ivar presence: the presence of sessions.
     @ivar roster: the contacts of users.
+    @ivar guests: what guests may do; C{None} if there are none.
     @ivar userData: the handlers of what users store; C{None} without a store.
     @ivar archive: the archives of users; C{None} if there are none.
     @ivar components: lists the external components that are connected.
@@ -92,6 +94,14 @@ class HostHandlers:
         self.archive: AccountArchive | None = None
         if stores.archive is not None and settings.users.archive:
             self.archive = AccountArchive(stores.archive, settings.users, rosters, store, self.userData)
+        self.guests: GuestHandler | None = None
+        if host.anonymous:
+            self.guests = GuestHandler([host.domain, *host.roomServices], settings.anonymous.otherDomains)
+            self.disco.guests = True
+            if self.userData is not None:
+                self.userData.lastActivity.guests = True
+            if self.archive is not None:
+                self.archive.archive.guests = True
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
@@ -99,6 +109,7 @@ class HostHandlers:
                 DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all),
                 *(() if self.archive is None else self.archive.all),
+                *(() if self.guests is None else [self.guests]),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():
@@ -128,6 +139,8 @@ class HostHandlers:
         for host in settings.hosts:
             if host.domain == self._host.domain:
                 self.contacts.addresses = host.contactAddresses
+        if self.guests is not None:
+            self.guests.otherDomains = settings.anonymous.otherDomains
         if self.userData is not None:
             self.userData.reconfigure(settings.users)
         if self.archive is not None:
@@ -245,4 +258,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         presencePerMinute=muc.presencePerMinute,
         joinsPerMinute=muc.joinsPerMinute,
         webchatURL=muc.webchatUrl,
+        guestDomains=frozenset(
+            host.domain for host in settings.hosts if host.anonymous and not settings.anonymous.roomCreation
+        ),
     )

@@ -7,21 +7,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from muccore.config.hosts import Host
 from muccore.config.schema import Settings
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import IRouter, ISessions, Stage
+from muccore.interfaces import IRouter, ISessionBinder, Stage
 from muccore.net.flush import FlushScheduler
 from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
 from muccore.server import preflight
 from muccore.server.handlers import HostHandlers, mucOptions, streamFeaturesOf
 from muccore.server.stores import ServerStores
+from muccore.session.guests import GuestSessions
 from muccore.stream.advertisedlimits import AdvertisedLimits
 from muccore.stream.features import StreamFeatures
-from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.sasl.anonymous import anonymous
+from muccore.stream.sasl.mechanisms import MECHANISMS, SASL
 from muccore.stream.starttls import OPTIONAL, REQUIRED
 
 
@@ -39,17 +42,23 @@ class HostComponents:
     """
 
     def __init__(
-        self, settings: Settings, host: Host, stores: ServerStores, router: IRouter, sessions: ISessions,
+        self, settings: Settings, host: Host, stores: ServerStores, router: IRouter, guests: GuestSessions,
         flusher: FlushScheduler, reactor: Any,
     ) -> None:  # fmt: skip
         self.domain = host.domain
         self.accounts = stores.accountsOf(host)
-        self.sasl = SASL(self.accounts, host.domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings, host))
+        self.sasl = SASL(
+            self.accounts, host.domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings, host),
+            [*MECHANISMS, anonymous(guests.hasRoom)] if host.anonymous else None,
+        )  # fmt: skip
         self.tls: ServerTLS | None = None
         self.handlers = HostHandlers(settings, host, stores, reactor)
-        self.userDomain = UserDomain(host.domain, router, flusher, sessions)
+        if self.handlers.guests is not None:
+            self.handlers.guests.endObserver = guests.sessionEnded
+        self.userDomain = UserDomain(host.domain, router, flusher, guests.sessions)
         self.mucDomains = [Domain(service, router, flusher) for service in host.roomServices]
-        self._sessions = sessions
+        self._guests = guests
+        self._binder: ISessionBinder = guests if host.anonymous else guests.sessions
         self._streamFeatures: list[Any] = []
 
     @property
@@ -81,7 +90,7 @@ class HostComponents:
             # Whoever cannot but send a password must learn that they need TLS (RFC 6120 §5.3.1).
             tlsMode = REQUIRED
         return StreamFeatures(
-            self.domain, self.sasl, self._sessions, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
+            self.domain, self.sasl, self._binder, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
             [*self._streamFeatures, *advertisedLimits(settings)], hosts,
         )  # fmt: skip
 
@@ -90,8 +99,12 @@ class HostComponents:
         self.tls = tls
         self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.handlers.reconfigure(settings)
+        options = mucOptions(settings, self.domain)
+        if not settings.anonymous.roomCreation:
+            # Those that were configured at the start: until its end, others have none, and these do.
+            options = replace(options, guestDomains=self._guests.domains)
         for service in self.handlers.muc.values():
-            service.reconfigure(mucOptions(settings, self.domain))
+            service.reconfigure(options)
 
 
 def advertisedLimits(settings: Settings) -> list[AdvertisedLimits]:

@@ -44,6 +44,7 @@ _RESTART_ONLY: Final = ("transport", "auth", "storage")
 
 _HOST_RESTART_ONLY: Final = {
     "accounts": "accounts",
+    "anonymous": "anonymous",
     "muc": "muc",
     "extra_handlers": "extraHandlers",
     "muc_extra_handlers": "mucExtraHandlers",

@@ -15,12 +15,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from wokkel import disco
 
+from muccore.interfaces import IUserDomain
 from muccore.interfaces.handlers import isFromAccount
 from muccore.routing.handler import BARE, HOST, Handler, answersAnyone
 from muccore.xmpp import jid, ns
 from muccore.xmpp.discovery import gathered, infoQuery, wokkelJID
 from muccore.xmpp.element import Element, copyOf
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
@@ -84,8 +86,15 @@ class AccountDiscoHandler(DiscoHandler):
     """
     Answers for the accounts' domain, which is a server for instant messaging, and for accounts.
 
-    Only the owner gets information about an account: nobody else learns whether it exists (XEP-0030 §8).
+    Only the owner gets information about an account: nobody else learns whether it exists (XEP-0030 §8). About guests
+    everybody does, while they are there (XEP-0175 §5).
+
+    @ivar guests: whether the domain has guests.
     """
+
+    guests = False
+
+    parent: IUserDomain
 
     def __init__(self, items: Items = tuple, name: str | None = None) -> None:
         """See L{DiscoHandler} for the items, and L{rename} for the name."""
@@ -95,6 +104,15 @@ class AccountDiscoHandler(DiscoHandler):
     def rename(self, name: str | None) -> None:
         """Set the server's natural-language name; C{None} for none."""
         self.identities = (("server", "im", name),)
+
+    @answersAnyone
+    def onAccountInfo(self, element: Element, to: JID) -> Deferred[Element]:
+        """Return information about the account to its owner, and about a guest to everybody."""
+        isGuest = self.guests and isGuestName(to.local)
+        if isFromAccount(element, to) or (isGuest and self.parent.sessions.forAccount(to.bare)):
+            return self.onInfo(element, to)
+        # As without a handler: the answer must not show whether the account exists.
+        raise StanzaError("service-unavailable")
 
     @answersAnyone
     def onAccountItems(self, element: Element, to: JID) -> Element | Deferred[Element]:
@@ -108,14 +126,15 @@ class AccountDiscoHandler(DiscoHandler):
         return query
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> list[Any]:
-        """See C{IDisco}; for an account its identity, C{account/registered}."""
+        """See C{IDisco}; for an account its identity, C{account/registered} or C{account/anonymous}."""
         if target.user and not target.resource and not nodeIdentifier:
-            return [disco.DiscoIdentity("account", "registered"), *map(disco.DiscoFeature, DiscoHandler.features)]
+            kind = "anonymous" if self.guests and isGuestName(target.user) else "registered"
+            return [disco.DiscoIdentity("account", kind), *map(disco.DiscoFeature, DiscoHandler.features)]
         return list(super().getDiscoInfo(requestor, target, nodeIdentifier))
 
     iqs = {
         **DiscoHandler.iqs,
-        ("get", BARE, ns.DISCO_INFO, "query"): DiscoHandler.onInfo,
+        ("get", BARE, ns.DISCO_INFO, "query"): onAccountInfo,
         ("get", BARE, ns.DISCO_ITEMS, "query"): onAccountItems,
     }
 

@@ -11,7 +11,7 @@ sent to them is kept as always, until they are saved. Nobody is told that they e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from muccore.log.logger import Logger
@@ -26,15 +26,19 @@ LIMIT: Final = 64 * 1024 * 1024
 _log: Final = Logger()
 
 
-def save(sessions: Sessions) -> list[tuple[Session, bytes]]:
+def save(sessions: Sessions, lasts: Callable[[Session], bool] = lambda session: True) -> list[tuple[Session, bytes]]:
     """
     Freeze the sessions that can be resumed, as they are now; end those above L{LIMIT}.
 
+    @param lasts: whether a session goes on after a restart.
     @return: each with what is to be saved; C{thaw} it if that fails.
     """
     saved: list[tuple[Session, bytes]] = []
     size = ended = 0
     for session, until in sessions.resumptions.resumable():
+        if not lasts(session):
+            session.thaw()
+            continue
         data = _dump(session, until)
         if size + len(data) > LIMIT:
             ended += 1

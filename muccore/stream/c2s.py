@@ -142,6 +142,11 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._host} {self._user()}>"
 
+    @property
+    def address(self) -> str:
+        """See L{IStream.address<muccore.interfaces.IStream.address>}."""
+        return self._host
+
     def negotiate(self, features: StreamFeatures, direct: bool) -> Negotiation:
         """Make the negotiation."""
         return Negotiation(self, features, direct, self.factory.throttle.bind(self._host))

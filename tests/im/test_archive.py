@@ -11,6 +11,7 @@ from muccore.xmpp import archivequeries, ns, retractions
 from muccore.xmpp.discovery import wokkelJID
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import conditionOf
+from muccore.xmpp.guestnames import newGuestName
 from muccore.xmpp.jid import parse
 from muccore.xmpp.rendering import render
 from tests.im.archivehelpers import JULIET, ROMEO, AccountArchiveTestCase
@@ -53,6 +54,17 @@ class KeepingTests(AccountArchiveTestCase):
         self.assertEqual(self.stanzaIds(hers, JULIET), self.ids(JULIET))
         [message] = juliet.received()
         self.assertEqual([child["by"] for child in message.childElements() if child.name == "stanza-id"], [JULIET])
+
+    def test_guests(self) -> None:
+        """Guests have no archives; what they write is in those of others."""
+        self.archive.guests = True
+        name = newGuestName()
+        guest, juliet = self.appear(name), self.appear("juliet")
+        self.say("a", sender=guest)
+        self.say("b", f"{name}@localhost", sender=juliet)
+        self.assertEqual((self.items(f"{name}@localhost"), self.bodies(JULIET)), ([], ["a", "b"]))
+        target = wokkelJID(parse(f"{name}@localhost"))
+        self.assertNotIn(ns.MAM, str(self.archive.getDiscoInfo(target, target)))
 
     def test_foreignIds(self) -> None:
         """Ids that claim to be an account's are replaced or removed, in any spelling; others stay (XEP-0359 §3)."""

@@ -61,6 +61,8 @@ class FakeStream:
     @ivar waiting: whether what was written waits for the kernel.
     """
 
+    address = "127.0.0.1"
+
     def __init__(self, log: list[object] | None = None) -> None:
         self.data = b""
         self.closed: list[StreamError | None] = []

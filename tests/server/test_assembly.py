@@ -153,6 +153,7 @@ class SettingsTests(SynchronousTestCase):
                     "block_lists": "rtbl.example.org/bans",
                 },
                 storage={"archive": "memory:"},
+                auth={"anonymous": "yes"},
             ),
             "example.org",
         )
@@ -162,6 +163,7 @@ class SettingsTests(SynchronousTestCase):
             {
                 "name": "Verona",
                 "localDomain": "example.org",
+                "guestDomains": frozenset(["localhost"]),
                 "creation": "local",
                 "lockNewRooms": False,
                 "roomsPerUser": 3,

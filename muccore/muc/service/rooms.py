@@ -37,6 +37,7 @@ from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.net.slices import PAUSE, Slices, after
 from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID, parse
 
 
@@ -267,9 +268,9 @@ class Rooms:
 
     def checkMayCreate(self, creator: JID) -> None:
         """@raise StanzaError: C{not-allowed} if somebody may not create rooms."""
-        options = self.settings
-        local = creator.domain == options.localDomain
-        if options.creation == "nobody" or (options.creation == "local" and not local) or self._stopping:
+        creation, local = self.settings.creation, creator.domain == self.settings.localDomain
+        isGuest = creator.domain in self.settings.guestDomains and isGuestName(creator.local)
+        if isGuest or creation == "nobody" or (creation == "local" and not local) or self._stopping:
             raise StanzaError("not-allowed", text="You are not allowed to create rooms here.")
 
     def create(self, jid: JID, creator: JID) -> Room:

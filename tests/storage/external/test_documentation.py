@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests for C{docs/external-accounts.md}."""
+"""Tests for C{docs/external-accounts.md} and C{docs/guests.md}."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import tests
 from muccore.config.load import parse
 from muccore.storage.external.program import ProgramAuth
 
-PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(tests.__file__))), "docs", "external-accounts.md")
+DOCS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(tests.__file__))), "docs")
 
 _REST = """
 [server]
@@ -33,17 +33,18 @@ domain = conference.example.org
 class DocumentationTests(TestCase):
     """The examples work."""
 
-    def blocks(self, language: str) -> list[str]:
+    def blocks(self, language: str, name: str = "external-accounts.md") -> list[str]:
         """The blocks of code in a language."""
-        with open(PAGE, encoding="utf-8") as page:
+        with open(os.path.join(DOCS, name), encoding="utf-8") as page:
             return re.findall(rf"```{language}\n(.*?)```", page.read(), re.DOTALL)
 
     async def test_configurations(self) -> None:
         """Each example of a configuration is valid."""
-        blocks = self.blocks("ini")
-        self.assertTrue(blocks)
-        for block in blocks:
-            parse(f"{_REST}{block}".encode(), "/etc/muccore/server.cfg")
+        for page in ("external-accounts.md", "guests.md"):
+            blocks = self.blocks("ini", page)
+            self.assertTrue(blocks)
+            for block in blocks:
+                parse(f"{_REST}{block}".encode(), "/etc/muccore/server.cfg")
 
     async def test_program(self) -> None:
         """The program answers."""
