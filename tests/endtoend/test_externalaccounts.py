@@ -80,7 +80,7 @@ class ExternalAccountTests(TestCase):
         folder = os.path.abspath(self.mktemp())
         os.makedirs(folder)
         variables = pamservices.environment(folder)
-        server = await self.assertLogIns("pam:xmpp", "juliet", pamservices.PASSWORDS["juliet"], variables)
+        server = await self.assertLogIns("pam:xmpp\n    processes = 1", "juliet", pamservices.PASSWORDS["juliet"], variables)
         self.assertEqual(await server.stop(), CLEAN)
 
     test_pam.skip = pamservices.SKIP  # type: ignore[attr-defined]

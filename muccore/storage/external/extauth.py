@@ -23,8 +23,13 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from muccore.interfaces import StoreUnavailable
+
 YES: Final = b"\0\2\0\1"
 NO: Final = b"\0\2\0\0"
+
+UNKNOWN: Final = b"\0\2"
+"""After its length, the beginning of an answer with a reason (L{muccore.storage.external.answering})."""
 
 STOP_TIME: Final = 2.0
 """Seconds that a program has to end, after its input has, and again after SIGTERM."""
@@ -79,11 +84,14 @@ class ExtauthProcess(ProcessProtocol):
     @ivar trouble: why it was killed, or C{""}.
     """
 
-    def __init__(self, clock: Any, timeout: float, endedWith: Callable[[ExtauthProcess, str], None]) -> None:
+    def __init__(
+        self, clock: Any, timeout: float, endedWith: Callable[[ExtauthProcess, str], None], explains: bool = False
+    ) -> None:
         """
         @param timeout: seconds that it has to answer. Then it is killed: a late answer would be that to the next
             question.
         @param endedWith: called once with this and the reason, when it has ended.
+        @param explains: whether it may answer that it cannot tell, and why.
         """
         self.since = clock.seconds()
         self.ended: Deferred[None] = Deferred()
@@ -91,6 +99,7 @@ class ExtauthProcess(ProcessProtocol):
         self._clock = clock
         self._timeout = timeout
         self._endedWith = endedWith
+        self._explains = explains
         self._answer: Deferred[bool] | None = None
         self._received = b""
         self._timer: IDelayedCall | None = None
@@ -108,7 +117,9 @@ class ExtauthProcess(ProcessProtocol):
         self._clock.spawnProcess(self, arguments[0], arguments, environment, childFDs={0: "w", 1: "r", 2: 2})
 
     def ask(self, request: bytes) -> Deferred[bool]:
-        """Ask an L{idle} program. Fails with L{Gone} if it ends or must be ended instead of answering."""
+        """Ask an L{idle} program. Fails with L{Gone} if it ends or must be ended instead of answering, and with
+        L{StoreUnavailable} if it cannot tell.
+        """
         answer = self._answer = Deferred()
         self._timer = self._clock.callLater(self._timeout, self._timedOut)
         transport: Any = self.transport
@@ -135,12 +146,22 @@ class ExtauthProcess(ProcessProtocol):
 
     def outReceived(self, data: bytes) -> None:
         """See C{ProcessProtocol}."""
-        self._received += data
-        if self._answer is None or not any(each.startswith(self._received) for each in (YES, NO)):
+        received = self._received = self._received + data
+        if self._answer is None:
             self._kill("it wrote something that is no answer")
-        elif len(self._received) == len(YES):
-            right, self._received = self._received == YES, b""
-            self._takeAnswer().callback(right)
+        elif received in (YES, NO):
+            self._received = b""
+            self._takeAnswer().callback(received == YES)
+        elif any(each.startswith(received) for each in (YES, NO)):
+            return
+        elif self._explains and received[2:4] == UNKNOWN[: len(received) - 2] and received[0] == 0:
+            if len(received) == 2 + received[1]:
+                self._received = b""
+                self._takeAnswer().errback(StoreUnavailable(received[4:].decode("utf-8", "replace")))
+            elif len(received) > 2 + received[1]:
+                self._kill("it wrote more than an answer")
+        else:
+            self._kill("it wrote something that is no answer")
 
     def errReceived(self, data: bytes) -> None:
         """See C{ProcessProtocol}; it has no standard error of its own."""

@@ -7,19 +7,17 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 from typing import Any, Final
 
 from twisted.python.filepath import FilePath
 
 from muccore.interfaces import BadDescription, StoreUnavailable
 from muccore.storage.external.options import StoreOption, integer, parseDescription, path, seconds
-from muccore.storage.external.program import ProgramAuth
+from muccore.storage.external.program import ProgramAuth, helper
 
 SERVICES: Final = ("/etc/pam.d", "/usr/lib/pam.d")
 """Where the services of PAM are configured."""
 
-_HELPER: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pamhelper.py")
 _SERVICE: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
 
 _OPTIONS: Final = (
@@ -40,7 +38,7 @@ class PAMAuth(ProgramAuth):
         self._service = service
         self._socket: FilePath[str] | None = options["socket"]
         target = [service] if self._socket is None else ["--connect", self._socket.path]
-        super().__init__([sys.executable, "-I", _HELPER, *target], options, reactor, f"pam:{service}")
+        super().__init__([*helper("pamhelper"), *target], options, reactor, f"pam:{service}", True)
 
     def probe(self) -> None:
         """Check that the service is configured, or the socket there."""

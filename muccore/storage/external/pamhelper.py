@@ -3,11 +3,11 @@
 """
 A program that asks PAM, which blocks, for C{pam:}. It speaks the protocol of L{muccore.storage.external.extauth}.
 
-    python -I pamhelper.py SERVICE
-    python -I pamhelper.py --connect PATH
+    python -I -m muccore.storage.external.pamhelper SERVICE
+    python -I -m muccore.storage.external.pamhelper --connect PATH
 
 The first answers by itself. The second passes everything on to a socket of the first, which may be another user's: many
-modules of PAM need root. It imports nothing but the standard library, and nothing is imported from the working folder.
+modules of PAM need root. So it imports little, and nothing from the working folder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import select
 import socket
 import sys
 from typing import Any, Final
+
+from muccore.storage.external.answering import Unanswerable, serve
 
 _SUCCESS: Final = 0
 _CONV_ERR: Final = 19
@@ -65,10 +67,6 @@ class _Conversation(ctypes.Structure):
     _fields_ = [("converse", _Converse), ("data", ctypes.c_void_p)]
 
 
-class PAMError(Exception):
-    """PAM can say neither yes nor no."""
-
-
 class PAM:
     """Asks PAM about the users of a service."""
 
@@ -91,18 +89,18 @@ class PAM:
         # The server delays guesses by itself; here a delay would keep others waiting.
         self._noDelay = _Delay(lambda status, microseconds, data: None)
 
-    def check(self, user: str, password: str) -> bool:
+    def check(self, user: str, domain: str, password: str) -> bool:
         """Whether a password is right, and the account may be used."""
         status = self._ask(user, password)
         if status != _SUCCESS and status not in _REFUSED:
-            raise PAMError(self._describe(status))
+            raise Unanswerable(self._describe(status))
         return status == _SUCCESS
 
-    def exists(self, user: str) -> bool:
+    def exists(self, user: str, domain: str) -> bool:
         """Whether there is an account."""
         status = self._ask(user, None)
         if status not in _EXISTING and status not in _REFUSED:
-            raise PAMError(self._describe(status))
+            raise Unanswerable(self._describe(status))
         return status in _EXISTING
 
     def _describe(self, status: int) -> str:
@@ -135,7 +133,7 @@ class PAM:
             self._service, user.encode("utf-8"), ctypes.byref(conversation), ctypes.byref(handle)
         )
         if status != _SUCCESS:
-            raise PAMError(f"it cannot be started ({status})")
+            raise Unanswerable(f"it cannot be started ({status})")
         try:
             functions.pam_set_item(handle, _FAIL_DELAY, ctypes.cast(self._noDelay, ctypes.c_void_p))
             if given is not None:
@@ -143,25 +141,10 @@ class PAM:
             if status == _SUCCESS:
                 status = functions.pam_acct_mgmt(handle, _DISALLOW_NULL_AUTHTOK)
             if asked not in ([], [_PROMPT_ECHO_OFF]):
-                raise PAMError("it asks for more than a password")
+                raise Unanswerable("it asks for more than a password")
             return status
         finally:
             functions.pam_end(handle, status)
-
-
-def answer(pam: PAM, data: bytes) -> bool:
-    """Answer a request."""
-    operation, user, _, *password = data.decode("utf-8").split(":", 3)
-    if operation == "auth" and password and password[0]:
-        return pam.check(user, password[0])
-    return operation == "isuser" and pam.exists(user)
-
-
-def serve(pam: PAM) -> None:
-    """Answer on standard output what is asked on standard input, to its end."""
-    while len(head := sys.stdin.buffer.read(2)) == 2:
-        yes = answer(pam, sys.stdin.buffer.read(int.from_bytes(head, "big")))
-        os.write(1, bytes((0, 2, 0, yes)))
 
 
 def relay(path: str) -> None:
@@ -186,11 +169,11 @@ def main(arguments: list[str]) -> str | None:
         if arguments[:1] == ["--connect"] and len(arguments) == 2:
             relay(arguments[1])
         elif len(arguments) == 1:
-            serve(PAM(arguments[0]))
+            pam = PAM(arguments[0])
+            serve(pam.check, pam.exists)
         else:
             return "pamhelper: needs the name of a PAM service, or --connect and a path"
-    except (PAMError, OSError) as e:
-        # What was asked is unanswered, which the end of the program tells.
+    except OSError as e:
         return f"pamhelper: {e}"
     return None
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -82,14 +83,19 @@ class ProgramAuth(ExternalAuth):
     @ivar arguments: its path, and its arguments.
     """
 
-    def __init__(self, arguments: Sequence[str], options: Any, reactor: Any, place: str | None = None) -> None:
+    def __init__(
+        self, arguments: Sequence[str], options: Any, reactor: Any, place: str | None = None, explains: bool = False
+    ) -> None:
         """
         @param arguments: see L{arguments}.
         @param options: the values of L{OPTIONS}.
         @param place: what to call it in log lines; the path unless given.
+        @param explains: whether it may answer that it cannot tell, as muccore's own programs do
+            (L{muccore.storage.external.answering}).
         """
         super().__init__(arguments[0] if place is None else place, reactor)
         self._reactor = reactor
+        self._explains = explains
         self.arguments = list(arguments)
         self._count: int = options["processes"]
         self._timeout: float = options["timeout"]
@@ -180,8 +186,11 @@ class ProgramAuth(ExternalAuth):
         self._dispatch()
 
     def _unanswered(self, failure: Any, question: _Question) -> None:
-        failure.trap(Gone)
-        if failure.value.timedOut or question.tries >= TRIES or self._stopping:
+        failure.trap(Gone, StoreUnavailable)
+        if failure.check(StoreUnavailable) is not None:
+            self._ends = 0
+            question.fail(str(failure.value))
+        elif failure.value.timedOut or question.tries >= TRIES or self._stopping:
             question.fail(str(failure.value))
         elif not question.answer.called:
             question.timer = self._reactor.callLater(self._timeout, self._waitedTooLong, question)
@@ -194,7 +203,7 @@ class ProgramAuth(ExternalAuth):
     # Processes
 
     def _start(self) -> None:
-        process = ExtauthProcess(self._reactor, self._timeout, self._processEnded)
+        process = ExtauthProcess(self._reactor, self._timeout, self._processEnded, self._explains)
         self._processes[process] = None
         try:
             process.start(self.arguments)
@@ -226,6 +235,11 @@ class ProgramAuth(ExternalAuth):
             for queue in self._waiting:
                 for question in list(queue):
                     question.fail(trouble)
+
+
+def helper(name: str) -> list[str]:
+    """The command of a program of muccore, a module beside this one."""
+    return [sys.executable, "-I", "-m", f"{__name__.rpartition('.')[0]}.{name}"]
 
 
 def makeProgramAuth(argument: str, base: FilePath[str], reactor: Any) -> ProgramAuth:
