@@ -60,12 +60,17 @@ $(VENV)/.aioxmpp: $(VENV)/.test tests/endtoend/aioxmpp-requirements.txt
 	$(PIP) --no-deps --target $(VENV)/aioxmpp -r tests/endtoend/aioxmpp-requirements.txt
 	@touch $@
 
+# A library for directories, which has to be built; where that fails, tests that need it are skipped.
+$(VENV)/.ldap: $(VENV)/.test
+	$(PIP) -e '.[ldap]' || echo "python-ldap cannot be built here; see docs/external-accounts.md" >&2
+	@touch $@
+
 serve: $(VENV)/.serve
 	@mkdir -p -m 700 var
 	@trap : INT; $(VENV)/bin/twistd --nodaemon --pidfile= --logger=muccore.server.quickstart.terminalObserver \
 	    muccore -c $(CONFIG) --quickstart
 
-test: $(VENV)/.test $(VENV)/.browser $(VENV)/.aioxmpp
+test: $(VENV)/.test $(VENV)/.browser $(VENV)/.aioxmpp $(VENV)/.ldap
 	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TRIALFLAGS) $(TESTS)
 
 FAULTS ?= $(patsubst tests/faults/%.py,tests.faults.%,$(filter-out %/__init__.py,$(wildcard tests/faults/*.py)))

@@ -17,7 +17,7 @@ from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED
 from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
 from tests.endtoend.slixmppthread import AsyncioThread, Slixmpp
-from tests.storage.external import checker, pamservices
+from tests.storage.external import checker, pamservices, slapd
 from tests.storage.external.test_webservice import PASSWORDS, Service
 
 
@@ -80,7 +80,24 @@ class ExternalAccountTests(TestCase):
         folder = os.path.abspath(self.mktemp())
         os.makedirs(folder)
         variables = pamservices.environment(folder)
-        server = await self.assertLogIns("pam:xmpp\n    processes = 1", "juliet", pamservices.PASSWORDS["juliet"], variables)
+        backend = "pam:xmpp\n    processes = 1"
+        server = await self.assertLogIns(backend, "juliet", pamservices.PASSWORDS["juliet"], variables)
         self.assertEqual(await server.stop(), CLEAN)
 
     test_pam.skip = pamservices.SKIP  # type: ignore[attr-defined]
+
+    async def test_directory(self) -> None:
+        """With a directory, and StartTLS."""
+        directory = slapd.Slapd(self)
+        await directory.start()
+        secret = f"{self.mktemp()}.secret"
+        with open(secret, "w") as file:
+            file.write(slapd.ADMIN_PASSWORD)
+        lines = [
+            f"ldap://127.0.0.1:{directory.port}", f"ca = {directory.certificate}", f"base = {slapd.BASE}",
+            f"bind_dn = {slapd.ADMIN}", f"password = {os.path.abspath(secret)}", "processes = 1",
+        ]  # fmt: skip
+        server = await self.assertLogIns("\n    ".join(lines), "juliet", slapd.PASSWORDS["juliet"])
+        self.assertEqual(await server.stop(), CLEAN)
+
+    test_directory.skip = slapd.SKIP  # type: ignore[attr-defined]

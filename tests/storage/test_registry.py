@@ -54,7 +54,7 @@ class MakeStoreTests(SynchronousTestCase):
 
     def test_schemes(self) -> None:
         """muccore's stores are found as plugins."""
-        accounts = ["http", "https", "insecure", "memory", "open", "pam", "program", "sqlite"]
+        accounts = ["http", "https", "insecure", "ldap", "ldaps", "memory", "open", "pam", "program", "sqlite"]
         rooms = ["memory", "sqlite"]
         others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters", "userdata")]
         for kind, schemes in [("accounts", accounts), *others]:

@@ -4,6 +4,7 @@
 
 from functools import partial
 
+from muccore.storage.external.directory import makeDirectoryAuth
 from muccore.storage.external.pam import makePAMAuth
 from muccore.storage.external.program import makeProgramAuth
 from muccore.storage.external.webservice import makeWebServiceAuth
@@ -39,6 +40,12 @@ pamAuth = StoreFactory("accounts", "pam", "SERVICE of PAM, which a program asks"
 programAuth = StoreFactory(
     "accounts", "program", "COMMAND that speaks ejabberd's protocol of extauth", makeProgramAuth, takesLines=True
 )
+
+_DIRECTORY = "//HOST of a directory, and options"
+
+ldapAuth = StoreFactory("accounts", "ldap", _DIRECTORY, partial(makeDirectoryAuth, "ldap"), takesLines=True)
+
+ldapsAuth = StoreFactory("accounts", "ldaps", _DIRECTORY, partial(makeDirectoryAuth, "ldaps"), takesLines=True)
 
 _SERVICE = "//HOST/PATH of a web service like that of Prosody's mod_auth_http"
 
