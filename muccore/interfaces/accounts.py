@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred
+from zope.interface import Attribute
 
 from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.stores import StoreError
+from muccore.xmpp.scramkeys import ScramKeys
 
 
 class NoSuchUser(StoreError):
@@ -18,7 +22,14 @@ class UserExists(StoreError):
 
 
 class IAccountStore(IAuthBackend):
-    """Accounts that muccore manages, kept as SCRAM keys only."""
+    """
+    Accounts that muccore manages, kept as SCRAM keys only.
+
+    Accounts of an earlier version, or from elsewhere, may have no keys for some hash. They get them with the next
+    password, or when the present one is checked.
+    """
+
+    missingHashes = Attribute("C{frozenset[str]}: the SCRAM hashes for which some account has no keys yet.")
 
     def create(account: str, password: str) -> Deferred[None]:
         """
@@ -34,6 +45,14 @@ class IAccountStore(IAuthBackend):
 
         @raise NoSuchUser: (as failure)
         @raise ValueError: (as failure) as L{create}.
+        """
+
+    def addKeys(account: str, keys: Sequence[ScramKeys], known: ScramKeys) -> Deferred[bool]:
+        """
+        Add keys of the password that an account has, for hashes for which it has none. Others are ignored.
+
+        @param known: the keys that this password was checked with.
+        @return: whether the account still had those; otherwise nothing is added.
         """
 
     def delete(account: str) -> Deferred[None]:

@@ -13,7 +13,11 @@ from muccore.xmpp.scramkeys import ScramKeys
 class IAuthBackend(IStore):
     """Authenticates users. An account is a prepared bare JID as text; one backend can serve several hosts."""
 
-    hashes = Attribute("C{frozenset[str]}: SCRAM hashes, such as C{'SHA-256'}; empty if it only checks passwords.")
+    hashes = Attribute(
+        "C{frozenset[str]}: the SCRAM hashes, such as C{'SHA-256'}, for which every account has keys; empty if it only "
+        "checks passwords. A client chooses its mechanism before it names its account, so what one account lacks "
+        "cannot be offered to any. May grow while the store is open."
+    )
     loopbackOnly = Attribute("C{bool}: whether it is too permissive for listeners that are not on loopback addresses.")
 
     def hasAccount(account: str) -> Deferred[bool]:

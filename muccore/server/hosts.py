@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -34,7 +35,6 @@ class HostComponents:
 
     @ivar domain: its name.
     @ivar accounts: the auth backend.
-    @ivar sasl: the mechanisms of log-in.
     @ivar tls: its certificate, or C{None} if none is needed.
     @ivar handlers: the handlers of its domains.
     @ivar userDomain: the domain of the accounts.
@@ -47,10 +47,8 @@ class HostComponents:
     ) -> None:  # fmt: skip
         self.domain = host.domain
         self.accounts = stores.accountsOf(host)
-        self.sasl = SASL(
-            self.accounts, host.domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings, host),
-            [*MECHANISMS, anonymous(guests.hasRoom)] if host.anonymous else None,
-        )  # fmt: skip
+        self._mechanisms = [*MECHANISMS, anonymous(guests.hasRoom)] if host.anonymous else None
+        self._saltSecret = dummySaltSecret(settings, host) or secrets.token_bytes(32)
         self.tls: ServerTLS | None = None
         self.handlers = HostHandlers(settings, host, stores, reactor)
         if self.handlers.guests is not None:
@@ -89,15 +87,15 @@ class HostComponents:
         if tlsMode == OPTIONAL and not self.accounts.hashes and not c2s.allowPlaintextAuth:
             # Whoever cannot but send a password must learn that they need TLS (RFC 6120 §5.3.1).
             tlsMode = REQUIRED
+        sasl = SASL(self.accounts, self.domain, c2s.allowPlaintextAuth, self._saltSecret, self._mechanisms)
         return StreamFeatures(
-            self.domain, self.sasl, self._binder, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
+            self.domain, sasl, self._binder, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
             [*self._streamFeatures, *advertisedLimits(settings)], hosts,
         )  # fmt: skip
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:
         """Apply a new configuration, with this certificate."""
         self.tls = tls
-        self.sasl.plainWithoutTLS = settings.c2s.allowPlaintextAuth
         self.handlers.reconfigure(settings)
         options = mucOptions(settings, self.domain)
         if not settings.anonymous.roomCreation:

@@ -33,7 +33,7 @@ from muccore.interfaces import (
 )
 from muccore.storage.folding import fold, matchesLanguage
 from muccore.storage.scramaccounts import ScramAccountStore
-from muccore.xmpp.scramkeys import ScramKeys
+from muccore.xmpp.scramkeys import HASHES, ScramKeys
 
 
 class _Openable(Protocol):
@@ -93,6 +93,19 @@ class MemoryAccounts(ScramAccountStore):
         if account not in self._keys:
             raise NoSuchUser(f"there is no account {account}")
         self._keys[account] = {key.hashName: key for key in keys}
+
+    @whileOpen
+    def _addMissing(self, account: str, keys: Sequence[ScramKeys], known: ScramKeys) -> bool:
+        own = self._keys.get(account, {})
+        if own.get(known.hashName) != known:
+            return False
+        for key in keys:
+            own.setdefault(key.hashName, key)
+        return True
+
+    @whileOpen
+    def _findMissing(self) -> frozenset[str]:
+        return frozenset(name for name in HASHES if any(name not in own for own in self._keys.values()))
 
     @whileOpen
     def _remove(self, account: str) -> None:

@@ -4,36 +4,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, fail
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
-from muccore.interfaces import IAccountStore, StoreUnavailable
+from muccore.interfaces import IAccountStore, StoreError, StoreUnavailable
+from muccore.log.logger import Logger
 from muccore.xmpp.scramkeys import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys
 
 CONCURRENT: Final = min(4, os.cpu_count() or 1)
 """Concurrent derivations; others wait in order, so that guesses cannot take every processor."""
 
-_CHECKED: Final = "SHA-256"
+_CHECKED: Final = ("SHA-256", "SHA-512", "SHA-1")
+"""The hashes to check passwords with: the first for which every account has keys, so that it takes as long for all."""
 
-_DUMMY_KEYS: Final = ScramKeys(_CHECKED, bytes(SALT_LENGTH), ITERATIONS, bytes(32), bytes(32))
-"""Keys to compare the passwords of unknown accounts with, so that it takes as long."""
+_ALL: Final = frozenset(HASHES)
 
 _T = TypeVar("_T")
 
+_log: Final = Logger()
 
-def _matches(keys: ScramKeys | None, password: str) -> bool:
-    matched = (keys or _DUMMY_KEYS).matches(password)
+
+def _matches(hashName: str, keys: ScramKeys | None, password: str) -> bool:
+    matched = (keys or _dummyKeys(hashName)).matches(password)
     return matched and keys is not None
 
 
-def _derive(password: str) -> tuple[ScramKeys, ...]:
-    return tuple(ScramKeys.derive(hashName, password) for hashName in HASHES)
+def _dummyKeys(hashName: str) -> ScramKeys:
+    """Keys to compare the passwords of unknown accounts with, so that it takes as long."""
+    nothing = bytes(hashlib.new(HASHES[hashName]).digest_size)
+    return ScramKeys(hashName, bytes(SALT_LENGTH), ITERATIONS, nothing, nothing)
+
+
+def _derive(password: str, hashNames: Iterable[str] = HASHES) -> tuple[ScramKeys, ...]:
+    return tuple(ScramKeys.derive(hashName, password) for hashName in hashNames)
 
 
 @implementer(IAccountStore)
@@ -42,9 +52,10 @@ class ScramAccountStore(ABC):
     Accounts as SCRAM keys, which a subclass stores.
 
     Changes are made one at a time, in the order of the calls. Cancelling a Deferred drops the result, not the change.
+
+    @ivar missingHashes: see L{IAccountStore}. A subclass calls L{_updateHashes} when it is opened.
     """
 
-    hashes = frozenset(HASHES)
     loopbackOnly = False
 
     def __init__(self, reactor: Any) -> None:
@@ -53,6 +64,12 @@ class ScramAccountStore(ABC):
         self._changes = DeferredLock()
         self._derivations = DeferredSemaphore(CONCURRENT)
         self._closed = False
+        self.missingHashes: frozenset[str] = frozenset()
+
+    @property
+    def hashes(self) -> frozenset[str]:
+        """See L{IAccountStore.hashes<muccore.interfaces.IAuthBackend>}."""
+        return _ALL - self.missingHashes
 
     # For subclasses to implement
 
@@ -77,6 +94,14 @@ class ScramAccountStore(ABC):
         """Replace the keys of an account; fails with L{NoSuchUser}."""
 
     @abstractmethod
+    def _addMissing(self, account: str, keys: Sequence[ScramKeys], known: ScramKeys) -> Deferred[bool]:
+        """Store keys that an account does not have yet; see L{IAccountStore.addKeys}."""
+
+    @abstractmethod
+    def _findMissing(self) -> Deferred[frozenset[str]]:
+        """Find the hashes for which some account has no keys."""
+
+    @abstractmethod
     def _remove(self, account: str) -> Deferred[None]:
         """Delete an account; fails with L{NoSuchUser}."""
 
@@ -98,9 +123,28 @@ class ScramAccountStore(ABC):
         """See L{IAccountStore.setPassword}."""
         return self._changeKeys(self._replace, account, password)
 
+    def addKeys(self, account: str, keys: Sequence[ScramKeys], known: ScramKeys) -> Deferred[bool]:
+        """See L{IAccountStore.addKeys}."""
+
+        async def work() -> bool:
+            added = await self._addMissing(account, keys, known)
+            await self._updateHashes()
+            return added
+
+        return self._change(work)
+
     def delete(self, account: str) -> Deferred[None]:
         """See L{IAccountStore.delete}."""
-        return self._change(lambda: self._remove(account))
+
+        async def work() -> None:
+            await self._remove(account)
+            if self.missingHashes:
+                await self._updateHashes()
+
+        return self._change(work)
+
+    async def _updateHashes(self) -> None:
+        self.missingHashes = await self._findMissing()
 
     def checkPassword(self, account: str, password: str) -> Deferred[bool]:
         """See L{IAccountStore.checkPassword}."""
@@ -109,8 +153,12 @@ class ScramAccountStore(ABC):
         async def checkPassword() -> bool:
             await turn
             try:
-                keys = await self.scramKeys(account, _CHECKED)
-                return await self._inPool(_matches, keys, password)
+                hashName = next((name for name in _CHECKED if name not in self.missingHashes), _CHECKED[0])
+                keys = await self.scramKeys(account, hashName)
+                matched = await self._inPool(_matches, hashName, keys, password)
+                if matched and keys is not None and self.missingHashes:
+                    await self._complete(account, password, keys)
+                return matched
             finally:
                 self._derivations.release()
 
@@ -125,6 +173,16 @@ class ScramAccountStore(ABC):
         Deferred.fromCoroutine(checkPassword()).addBoth(checked)
         return answer
 
+    async def _complete(self, account: str, password: str, known: ScramKeys) -> None:
+        """Add the keys that an account does not have yet, of a password that was right."""
+        try:
+            missing = [name for name in self.missingHashes if await self.scramKeys(account, name) is None]
+            if missing:
+                await self.addKeys(account, await self._inPool(_derive, password, missing), known)
+        except StoreError as e:
+            # Next time, then.
+            _log.error("{account} gets no keys for new mechanisms: {error}", account=account, error=str(e))
+
     def close(self) -> Deferred[None]:
         """See L{IAccountStore.close}."""
         self._closed = True
@@ -135,26 +193,28 @@ class ScramAccountStore(ABC):
     ) -> Deferred[None]:
         async def work() -> None:
             await change(account, await self._derivations.run(self._inPool, _derive, password))
+            if self.missingHashes:
+                await self._updateHashes()
 
         return self._change(work)
 
-    def _change(self, work: Callable[[], Awaitable[None]]) -> Deferred[None]:
+    def _change(self, work: Callable[[], Awaitable[_T]]) -> Deferred[_T]:
         if self._closed:
             return fail(StoreUnavailable("the accounts have been closed"))
         return self._inOrder(work)
 
-    def _inOrder(self, work: Callable[[], Awaitable[None]]) -> Deferred[None]:
-        answer: Deferred[None] = Deferred()
+    def _inOrder(self, work: Callable[[], Awaitable[_T]]) -> Deferred[_T]:
+        answer: Deferred[_T] = Deferred()
 
         async def run() -> None:
             # Answer before the next one begins, so that answers are in order too.
             async with self._changes:
                 try:
-                    await work()
+                    result = await work()
                 except Exception:
                     answer.errback()
                 else:
-                    answer.callback(None)
+                    answer.callback(result)
 
         Deferred.fromCoroutine(run())
         return answer

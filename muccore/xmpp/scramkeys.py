@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from unicodedata import ucd_3_2_0
 
-HASHES: Final[dict[str, str]] = {"SHA-1": "sha1", "SHA-256": "sha256"}
-"""SCRAM's hash names to hashlib's."""
+HASHES: Final[dict[str, str]] = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+"""SCRAM's hash names to hashlib's, weakest first."""
 
 ITERATIONS: Final = 10_000
 """Iterations for new keys; RFC 7677 requires at least 4096."""
@@ -55,7 +55,7 @@ class ScramKeys:
     """
     The keys of one password for one hash.
 
-    @ivar hashName: C{"SHA-1"} or C{"SHA-256"}.
+    @ivar hashName: one of L{HASHES}.
     @ivar storedKey: verifies the client; not in the C{repr}.
     @ivar serverKey: proves the server's knowledge to the client; not in the C{repr}.
     """

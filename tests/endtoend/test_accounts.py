@@ -84,7 +84,7 @@ class LogInTests(TestCase):
         await ctl(server, "adduser", "romeo", password="secret")
         await server.start()
         for change, expected in ((b"", "success"), (b"x", "failure")):
-            for hashName, algorithm in (("SHA-256", "sha256"), ("SHA-1", "sha1")):
+            for hashName, algorithm in (("SHA-512", "sha512"), ("SHA-256", "sha256"), ("SHA-1", "sha1")):
                 client = await openConnection(self, server.directPort, True)
                 features = await self.negotiate(client, HEADER, "features")
                 mechanism = f"SCRAM-{hashName}-PLUS"
@@ -112,7 +112,7 @@ class LogInTests(TestCase):
         await server.start()
         client = await openConnection(self, server.port)
         features = await self.negotiate(client, HEADER, "features")
-        self.assertEqual(self.mechanismsIn(features), {"SCRAM-SHA-256", "SCRAM-SHA-1"})
+        self.assertEqual(self.mechanismsIn(features), {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"})
         await self.assertEncryptionRequired(client)
         # Without TLS this client uses SCRAM, with it PLAIN.
         await logIn(self, server.port, "romeo")

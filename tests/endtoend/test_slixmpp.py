@@ -120,7 +120,7 @@ class ResumptionTests(SlixmppTests):
         seen anything of it.
         """
         await self.asyncioThread.run(self.resume())
-        await self.server.logged("session-resumed from 127.0.0.1: romeo@localhost/slixmpp by SCRAM-SHA-256, TLSv1.3")
+        await self.server.logged("session-resumed from 127.0.0.1: romeo@localhost/slixmpp by SCRAM-SHA-512, TLSv1.3")
         self.assertEqual(self.server.unexpectedLines, [])
 
     async def resume(self) -> None:
@@ -160,7 +160,7 @@ class LogInTests(SlixmppTests):
 
     async def test_mechanisms(self) -> None:
         """
-        slixmpp logs in by SCRAM with both hashes and by PLAIN, with STARTTLS and with direct TLS; also under TLS 1.2.
+        slixmpp logs in by SCRAM with all hashes and by PLAIN, with STARTTLS and with direct TLS; also under TLS 1.2.
         """
         await self.asyncioThread.run(self.logInByAll())
         self.assertEqual(self.server.unexpectedLines, [])
@@ -169,7 +169,7 @@ class LogInTests(SlixmppTests):
         """Log in by each."""
         used = {}
         for direct in (False, True):
-            for mechanism in (None, "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
+            for mechanism in (None, "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
                 romeo = await self.logIn("romeo", mechanism=mechanism, direct=direct)
                 used[direct, mechanism] = romeo["feature_mechanisms"].mech.name
                 self.assertEqual(romeo.socket.version(), "TLSv1.3")
@@ -179,7 +179,7 @@ class LogInTests(SlixmppTests):
             self.assertEqual(romeo.socket.version(), "TLSv1.2")
             await romeo.disconnect()
         for (_, mechanism), name in used.items():
-            self.assertEqual(name, mechanism or "SCRAM-SHA-256")
+            self.assertEqual(name, mechanism or "SCRAM-SHA-512")
 
     async def test_wrongPassword(self) -> None:
         """A wrong password and an unknown user are refused alike, by every mechanism."""
@@ -188,7 +188,7 @@ class LogInTests(SlixmppTests):
 
     async def logInWrongly(self) -> None:
         """Try both with every mechanism."""
-        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
+        for mechanism in ("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
             for name in ("romeo", "mercutio"):
                 client = Slixmpp(self.asyncioThread, name, "wrong", mechanism)
                 outcome = await client.logIn(self.server.port, self.server.certificate)

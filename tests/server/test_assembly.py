@@ -389,6 +389,7 @@ class ServerComponentsTests(SynchronousTestCase):
         self.successResultOf(made.open())
         [host] = made.hosts
         offer = made.streams.features
+        self.assertIn(b"PLAIN", offer.offer(Stage.LOGIN, False, None))
         made.reconfigure(
             makeSettings(
                 c2s={"allow_plaintext_auth": "no", "login_tries": "2", "login_timeout": "7 s", "channel_binding": "no"},
@@ -403,9 +404,9 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertEqual(host.handlers.userData.privateStorage.accountLimit, 3072)
         # Those are of a host that comes with a restart.
         self.assertEqual(host.handlers.contacts.addresses, ())
-        self.assertFalse(host.sasl.plainWithoutTLS)
         self.assertEqual((made.sessions.limit, host.handlers.presence.directedLimit), (3, 10))
         self.assertIsNot(made.streams.features, offer)
+        self.assertNotIn(b"PLAIN", made.streams.features.offer(Stage.LOGIN, False, None))
         self.assertEqual((made.streams.features.loginTries, made.streams.features.channelBinding), (2, False))
         self.assertEqual((made.streams.settings.loginTimeout, made.streams.limit.total), (7, 5))
         # The domains can only change by a restart.

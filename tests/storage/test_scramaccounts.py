@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, fail
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from muccore.interfaces import StoreUnavailable
 from muccore.storage.memory import MemoryAccounts
 from muccore.storage.scramaccounts import CONCURRENT
 from muccore.testing.doubles import ThreadlessReactor
@@ -41,7 +42,7 @@ class DerivationTests(TestCase):
         await self.accounts.create("romeo", "r0m30")
         await self.accounts.setPassword("romeo", "r0s4l1n3")
         await self.accounts.checkPassword("romeo", "r0m30")
-        self.assertEqual(len(self.derived), 5)
+        self.assertEqual(len(self.derived), 7)
         self.assertNotIn(threading.main_thread(), self.threads)
 
     async def test_sameWork(self) -> None:
@@ -64,6 +65,83 @@ class DerivationTests(TestCase):
             work.append(list(self.derived))
         self.assertEqual(work[0], work[1])
         self.assertEqual(len(work[0]), 2)
+
+
+class NewHashTests(TestCase):
+    """Accounts without keys for a hash, as an earlier version has left them."""
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """Create two such accounts."""
+        self.accounts = MemoryAccounts(reactor)
+        await self.accounts.open()
+        for name in ("juliet", "romeo"):
+            await self.accounts.create(name, "r0m30")
+            del self.accounts._keys[name]["SHA-512"]
+        await self.accounts._updateHashes()
+
+    async def keyed(self, name: str) -> bool:
+        """Whether an account has such keys."""
+        return await self.accounts.scramKeys(name, "SHA-512") is not None
+
+    async def test_offered(self) -> None:
+        """A hash counts once every account has keys for it: by new passwords, or since the others are deleted."""
+        self.assertEqual(self.accounts.hashes, {"SHA-1", "SHA-256"})
+        self.assertEqual(self.accounts.missingHashes, {"SHA-512"})
+        await self.accounts.create("nurse", "r0m30")
+        await self.accounts.setPassword("juliet", "p4ris")
+        self.assertTrue(await self.keyed("juliet"))
+        self.assertEqual(self.accounts.missingHashes, {"SHA-512"})
+        await self.accounts.delete("romeo")
+        self.assertEqual(self.accounts.missingHashes, set())
+        self.assertIn("SHA-512", self.accounts.hashes)
+
+    async def test_checked(self) -> None:
+        """The right password brings the missing keys, and only that; what it is checked with stays."""
+        before = await self.accounts.scramKeys("juliet", "SHA-256")
+        self.assertFalse(await self.accounts.checkPassword("juliet", "wrong"))
+        self.assertFalse(await self.accounts.checkPassword("nobody", "r0m30"))
+        self.assertFalse(await self.keyed("juliet"))
+        self.assertTrue(await self.accounts.checkPassword("juliet", "r0m30"))
+        made = await self.accounts.scramKeys("juliet", "SHA-512")
+        self.assertEqual(made, ScramKeys.derive("SHA-512", "r0m30", made.salt, made.iterations))
+        self.assertEqual(await self.accounts.scramKeys("juliet", "SHA-256"), before)
+        self.assertFalse(await self.keyed("romeo"))
+        self.assertTrue(await self.accounts.checkPassword("romeo", "r0m30"))
+        self.assertIn("SHA-512", self.accounts.hashes)
+
+    async def test_otherPassword(self) -> None:
+        """Keys of a password that was changed meanwhile are not added."""
+        known = await self.accounts.scramKeys("juliet", "SHA-256")
+        old = ScramKeys.derive("SHA-512", "r0m30")
+        await self.accounts.setPassword("juliet", "p4ris")
+        del self.accounts._keys["juliet"]["SHA-512"]
+        self.assertIs(await self.accounts.addKeys("juliet", [old], known), False)
+        self.assertFalse(await self.keyed("juliet"))
+
+    async def test_unavailable(self) -> None:
+        """A password is right even if the new keys cannot be stored."""
+        self.patch(self.accounts, "_addMissing", lambda *ignored: fail(StoreUnavailable("no disk")))
+        self.assertTrue(await self.accounts.checkPassword("juliet", "r0m30"))
+        self.assertFalse(await self.keyed("juliet"))
+
+    async def test_sameWork(self) -> None:
+        """Passwords are checked with a hash that every account has, whichever that is."""
+        for name in ("juliet", "romeo"):
+            del self.accounts._keys[name]["SHA-256"]
+        await self.accounts.create("nurse", "r0m30")
+        await self.accounts._updateHashes()
+        self.assertEqual(self.accounts.hashes, {"SHA-1"})
+        derived: list[str] = []
+        original: Callable[..., ScramKeys] = ScramKeys.derive
+
+        def derive(hashName: str, *arguments: Any) -> ScramKeys:
+            derived.append(hashName)
+            return original(hashName, *arguments)
+
+        self.patch(ScramKeys, "derive", staticmethod(derive))
+        for name in ("juliet", "nurse", "nobody"):
+            self.assertFalse(await self.accounts.checkPassword(name, "wrong"))
+        self.assertEqual(derived, ["SHA-1"] * 3)
 
 
 class LazyReactor(ThreadlessReactor):

@@ -48,7 +48,7 @@ class SQLiteAccountsTests(TestCase):
         self.assertIsNone(await store.scramKeys("juliet@chat.lit", "SHA-256"))
         await store.create("juliet@chat.lit", "wherefore-art-thou")
         self.patch(accounts, "ScramKeys", counting)
-        for hashName in ("SHA-1", "SHA-256"):
+        for hashName in ("SHA-1", "SHA-256", "SHA-512"):
             keys = await store.scramKeys("juliet@chat.lit", hashName)
             self.assertEqual(made, [keys])
             for name in ("a@chat.lit", "juliet", "romeo@chat.lit"):
@@ -86,6 +86,24 @@ class SQLiteAccountsTests(TestCase):
         self.assertTrue(await server.checkPassword("juliet@chat.lit", "p4ris"))
         await command.delete("juliet@chat.lit")
         self.assertIsNone(await server.scramKeys("juliet@chat.lit", "SHA-256"))
+
+    async def test_earlierVersion(self) -> None:
+        """Accounts of a version without SHA-512 get these keys with a log-in; then they count after every start."""
+        store = SQLiteAccounts(self.path, reactor)
+        await store.open()
+        await store.create("juliet@chat.lit", "r0m30")
+        await store.close()
+        connection = sqlite3.connect(self.path.path)
+        with connection:
+            connection.execute("DELETE FROM account_key WHERE hash = 'SHA-512'")
+        connection.close()
+        for hashes in ({"SHA-1", "SHA-256"}, {"SHA-1", "SHA-256", "SHA-512"}):
+            store = SQLiteAccounts(self.path, reactor)
+            await store.open()
+            self.assertEqual(store.hashes, hashes)
+            self.assertTrue(await store.checkPassword("juliet@chat.lit", "r0m30"))
+            self.assertEqual(store.missingHashes, set())
+            await store.close()
 
     async def test_deletedWithKeys(self) -> None:
         """No row of a deleted account is left."""

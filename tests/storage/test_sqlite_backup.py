@@ -97,7 +97,7 @@ class MigrationTests(TestCase):
         await store.close()
         with closing(sqlite3.connect(self.path.path)) as connection:
             self.assertEqual(connection.execute("PRAGMA foreign_key_check").fetchall(), [])
-            self.assertEqual(connection.execute("SELECT count(*) FROM account_key").fetchone(), (4,))
+            self.assertEqual(connection.execute("SELECT count(*) FROM account_key").fetchone(), (6,))
 
     async def test_copied(self) -> None:
         """A whole copy from before is kept for its owner alone. The next start makes none."""

@@ -15,10 +15,10 @@ from muccore.net.tls import ServerTLS
 from muccore.stream.sasl import mechanisms
 from muccore.stream.sasl.exchange import Challenge, SASLFailure
 from muccore.stream.sasl.mechanisms import SASL
-from muccore.xmpp.scramkeys import ITERATIONS, SALT_LENGTH, ScramKeys
+from muccore.xmpp.scramkeys import HASHES, ITERATIONS, SALT_LENGTH, ScramKeys
 from tests.net.handshake import SHA256, Transport, clientContext, connect, goodPair
 from tests.stream.clients import Bindings, ScramClient
-from tests.stream.logins import ALL, BINDINGS, PASSWORD, SASLTestCase
+from tests.stream.logins import ALL, BINDINGS, PASSWORD, Accounts, SASLTestCase
 
 
 class ScramTests(SASLTestCase):
@@ -176,7 +176,8 @@ class InteroperabilityTests(SASLTestCase):
 
     def test_scram(self) -> None:
         """SCRAM, with and without an authorization identity."""
-        for name in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
+        self.sasl = SASL(Accounts(*HASHES), "example.org", False)
+        for name in ("SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"):
             for authzid in (b"", b"romeo@example.org"):
                 outcome = self.logIn(name, PASSWORD, authzid=authzid)
                 self.assertEqual(self.successResultOf(outcome), "romeo")
@@ -188,7 +189,8 @@ class InteroperabilityTests(SASLTestCase):
         client, server = connect(tls, clientContext())
         other, _ = connect(tls, clientContext())
         bindings = tls.channelBindings(Transport(server))
-        for name in ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"):
+        self.sasl = SASL(Accounts(*HASHES), "example.org", False)
+        for name in ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS"):
             seen, elsewhere = (
                 connection.export_keying_material(b"EXPORTER-Channel-Binding", 32) for connection in (client, other)
             )

@@ -254,8 +254,9 @@ class FeaturesTests(Case):
     def test_noChannelBinding(self) -> None:
         """Types of channel binding are not announced without a mechanism that uses them."""
         self.accounts.hashes = frozenset()
+        features = StreamFeatures(DOMAIN, SASL(self.accounts, DOMAIN, True), self.binder, tlsMode=OFF)
         self.assertEqual(
-            self.features.offer(Stage.LOGIN, True, TLS().made),  # type: ignore[arg-type]
+            features.offer(Stage.LOGIN, True, TLS().made),  # type: ignore[arg-type]
             FEATURES % mechanisms("PLAIN"),
         )
 

@@ -15,7 +15,7 @@ from muccore.interfaces import NoSuchUser, StoreUnavailable, UserExists
 from muccore.storage.scramaccounts import ScramAccountStore
 from muccore.storage.sqlite.database import Database
 from muccore.storage.sqlite.schema import Schema
-from muccore.xmpp.scramkeys import ScramKeys
+from muccore.xmpp.scramkeys import HASHES, ScramKeys
 
 
 def schema(host: str | None) -> Schema:
@@ -61,6 +61,10 @@ _KEYS_FROM: Final = """
     WHERE account >= ? AND hash = ? ORDER BY account LIMIT 1
 """
 
+_LACKING: Final = """
+    SELECT 1 FROM account WHERE NOT EXISTS (SELECT 1 FROM account_key WHERE account = jid AND hash = ?) LIMIT 1
+"""
+
 
 class SQLiteAccounts(ScramAccountStore):
     """
@@ -86,7 +90,7 @@ class SQLiteAccounts(ScramAccountStore):
 
     def open(self) -> Deferred[None]:
         """See L{ScramAccountStore.open}."""
-        return self.database.open()
+        return self.database.open().addCallback(lambda _: Deferred.fromCoroutine(self._updateHashes()))
 
     def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
         """
@@ -133,6 +137,24 @@ class SQLiteAccounts(ScramAccountStore):
 
         return self.database.write(replace)
 
+    def _addMissing(self, account: str, keys: Sequence[ScramKeys], known: ScramKeys) -> Deferred[bool]:
+        def add(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(
+                "SELECT 1 FROM account_key WHERE account = ? AND hash = ? AND salt = ? AND stored_key = ?",
+                (account, known.hashName, known.salt, known.storedKey),
+            ).fetchone()
+            if found is not None:
+                _insert(connection, account, keys, " ON CONFLICT DO NOTHING")
+            return found is not None
+
+        return self.database.write(add)
+
+    def _findMissing(self) -> Deferred[frozenset[str]]:
+        def find(connection: sqlite3.Connection) -> frozenset[str]:
+            return frozenset(name for name in HASHES if connection.execute(_LACKING, (name,)).fetchone() is not None)
+
+        return self.database.read(find)
+
     def _remove(self, account: str) -> Deferred[None]:
         def remove(connection: sqlite3.Connection) -> None:
             if not connection.execute("DELETE FROM account WHERE jid = ?", (account,)).rowcount:
@@ -144,8 +166,10 @@ class SQLiteAccounts(ScramAccountStore):
         return self.database.close()
 
 
-def _insert(connection: sqlite3.Connection, account: str, keys: Sequence[ScramKeys]) -> None:
+def _insert(
+    connection: sqlite3.Connection, account: str, keys: Sequence[ScramKeys], onConflict: str = ""
+) -> None:
     connection.executemany(
-        "INSERT INTO account_key VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO account_key VALUES (?, ?, ?, ?, ?, ?)" + onConflict,
         [(account, key.hashName, key.salt, key.iterations, key.storedKey, key.serverKey) for key in keys],
     )

@@ -36,16 +36,17 @@ if TYPE_CHECKING:
 
 implements = (
     Spec(4616, "The PLAIN SASL Mechanism", series="RFC"),
-    Spec(5802, "SCRAM SASL Mechanisms", note="Server's side; SCRAM-SHA-1 and SCRAM-SHA-1-PLUS.", series="RFC"),
+    Spec(5802, "SCRAM SASL Mechanisms", note="Server's side; SCRAM-SHA-1 and SCRAM-SHA-512, with -PLUS.", series="RFC"),
     Spec(7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", series="RFC"),
 )
 
 
 class SASL:
     """
-    The log-in of one domain, shared by its streams.
+    The log-in of one domain, shared by its streams. It does not change: what a client was offered stays valid.
 
     @ivar domain: the prepared domain.
+    @ivar hashes: the hashes for SCRAM.
     @ivar plainWithoutTLS: whether PLAIN is offered without TLS.
     """
 
@@ -63,6 +64,7 @@ class SASL:
         @param table: the mechanisms, strongest first; default L{MECHANISMS}.
         """
         self.accounts = accounts
+        self.hashes = frozenset(accounts.hashes)
         self.domain = domain
         self.plainWithoutTLS = plainWithoutTLS
         self.secret = secrets.token_bytes(32) if secret is None else secret
@@ -216,7 +218,7 @@ def scram(hashName: str, binds: bool) -> Mechanism:
     """
 
     def unavailableCondition(sasl: SASL, layer: SecurityLayer) -> str | None:
-        available = hashName in sasl.accounts.hashes and (layer.canBind or not binds)
+        available = hashName in sasl.hashes and (layer.canBind or not binds)
         return None if available else "invalid-mechanism"
 
     def exchange(sasl: SASL, layer: SecurityLayer) -> SASLExchange:
@@ -231,8 +233,10 @@ def _plainUnavailable(sasl: SASL, layer: SecurityLayer) -> str | None:
 
 
 MECHANISMS: Final = (
+    scram("SHA-512", True),
     scram("SHA-256", True),
     scram("SHA-1", True),
+    scram("SHA-512", False),
     scram("SHA-256", False),
     scram("SHA-1", False),
     Mechanism("PLAIN", _plainUnavailable, lambda sasl, layer: PlainExchange(sasl, layer.attempt)),

@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from muccore.interfaces import IAccountStore, NoSuchUser, UserExists
 from muccore.testing.contracts.base import Contract
-from muccore.xmpp.scramkeys import ScramKeys
+from muccore.xmpp.scramkeys import HASHES, ScramKeys
 
 JULIET: Final = "juliet@chat.lit"
 ROMEO: Final = "romeo@chat.lit"
@@ -35,7 +35,8 @@ class AccountStoreContract(Contract):
         store = self.makeStore(self.place)
         verifyObject(IAccountStore, store)
         self.assertTrue(store.hashes)
-        self.assertLessEqual(store.hashes, {"SHA-1", "SHA-256"})
+        self.assertLessEqual(store.hashes, HASHES.keys())
+        self.assertFalse(store.missingHashes)
         self.assertFalse(store.loopbackOnly)
 
     async def test_closeFinishes(self) -> None:
@@ -77,7 +78,7 @@ class AccountStoreContract(Contract):
         store = await self.opened()
         await store.create(JULIET, "r0m30")
         self.assertIsNone(await store.scramKeys(ROMEO, "SHA-256"))
-        self.assertIsNone(await store.scramKeys(JULIET, "SHA-512"))
+        self.assertIsNone(await store.scramKeys(JULIET, "SHA-224"))
 
     async def test_checked(self) -> None:
         """The right password is accepted in any form of Unicode (RFC 4013); others and unknown users are refused."""
@@ -129,6 +130,19 @@ class AccountStoreContract(Contract):
         self.assertFalse(await store.checkPassword(JULIET, "r0m30"))
         self.assertTrue(await store.checkPassword(JULIET, "p4ris"))
         self.assertNotEqual((await store.scramKeys(JULIET, "SHA-256")).salt, old.salt)
+
+    async def test_addKeys(self) -> None:
+        """Keys are never replaced, and none are added by who does not know those of the present password."""
+        store = await self.opened()
+        await store.create(JULIET, "r0m30")
+        [hashName, *_] = sorted(store.hashes)
+        known = await store.scramKeys(JULIET, hashName)
+        other = ScramKeys.derive(hashName, "p4ris")
+        self.assertIs(await store.addKeys(JULIET, [other], known), True)
+        self.assertEqual(await store.scramKeys(JULIET, hashName), known)
+        self.assertIs(await store.addKeys(JULIET, [other], other), False)
+        self.assertIs(await store.addKeys(ROMEO, [other], known), False)
+        self.assertIs(await store.hasAccount(ROMEO), False)
 
     async def test_unknown(self) -> None:
         """An unknown account cannot be changed or deleted."""

@@ -37,7 +37,9 @@ class OfferTests(SASLTestCase):
             (["SHA-1", "SHA-256"], False, BINDINGS, ALL[2:4]),
             (["SHA-256"], True, BINDINGS, [ALL[0], ALL[2], ALL[4]]),
             (["SHA-1"], True, BINDINGS, [ALL[1], ALL[3], ALL[4]]),
-            (["SHA-512"], True, BINDINGS, ALL[4:]),
+            (["SHA-512"], True, BINDINGS, ["SCRAM-SHA-512-PLUS", "SCRAM-SHA-512", "PLAIN"]),
+            (["SHA-512", "SHA-1"], False, None, ["SCRAM-SHA-512", "SCRAM-SHA-1"]),
+            (["SHA-224"], True, BINDINGS, ALL[4:]),
             ([], True, BINDINGS, ALL[4:]),
             ([], False, None, []),
         ]:
