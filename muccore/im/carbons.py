@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from muccore.interfaces import ISession, IUserDomain
+from zope.interface import implementer
+
+from muccore.interfaces import InlineFeature, ISession, IStreamFeature, IUserDomain, Offering, Stage
 from muccore.interfaces.filters import COPIES
 from muccore.routing.handler import BARE, Handler
 from muccore.xmpp import carbons, ns
@@ -21,6 +23,27 @@ from muccore.xmpp.specs import Spec
 
 SENT_LIMIT: Final = 50
 """The messages of a client that are remembered, since their errors are copied as well."""
+
+
+@implementer(IStreamFeature)
+class CarbonsFeature:
+    """Carbons from the beginning of a session (XEP-0386); the stream itself is offered nothing."""
+
+    stage = Stage.BINDING
+    order = 320
+    nonzas: Mapping[tuple[str, str], Any] = {}
+
+    def __init__(self, enable: Callable[[ISession], None]) -> None:
+        self._enable = enable
+        self.inline = InlineFeature(ns.CARBONS, {(ns.CARBONS, "enable"): self._begin})
+
+    def offer(self, offering: Offering) -> Iterable[Element]:
+        """See L{IStreamFeature.offer}."""
+        return ()
+
+    def _begin(self, session: ISession, element: Element) -> bytes:
+        self._enable(session)
+        return b""
 
 
 class CarbonsHandler(Handler):
@@ -37,13 +60,18 @@ class CarbonsHandler(Handler):
 
     def __init__(self) -> None:
         super().__init__()
+        self.streamFeatures = (CarbonsFeature(self._enable),)
         # By the session that has sent them: id and address.
         self._sent: WeakKeyDictionary[ISession, deque[tuple[str, str]]] = WeakKeyDictionary()
 
     def onEnable(self, element: Element, to: JID) -> None:
         """Copy messages to the client from now on (§4); again, it is no error (§10.1)."""
         session = self.parent.sessions.byFullJID(jids.parse(element.attributes["from"]))
-        if session is not None and session.carbonsSince is None:
+        if session is not None:
+            self._enable(session)
+
+    def _enable(self, session: ISession) -> None:
+        if session.carbonsSince is None:
             session.carbonsSince = self.parent.now()
 
     def onDisable(self, element: Element, to: JID) -> None:

@@ -47,9 +47,10 @@ from muccore.interfaces.sessions import (
     IStreamManagement,
     IUserDomain,
     ResumptionFailed,
+    UserAgent,
 )
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
-from muccore.interfaces.streams import IStream, IStreamFeature, Offering, Stage
+from muccore.interfaces.streams import InlineFeature, IStream, IStreamFeature, Offering, Stage
 from muccore.interfaces.userdata import DataTooLarge, IUserDataStore
 from muccore.interfaces.userstate import IUserState
 
@@ -60,8 +61,8 @@ __all__ = [
     "IComponent", "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory",
     "IOccupantStore", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
     "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
-    "IUserDataStore", "IUserDomain", "IUserState", "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser",
-    "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
-    "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject",
-    "Tombstone", "UserExists",
+    "IUserDataStore", "IUserDomain", "IUserState", "InlineFeature", "InvalidOption", "ItemExists", "NoSuchItem",
+    "NoSuchUser", "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord",
+    "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable",
+    "StoredRoster", "Subject", "Tombstone", "UserAgent", "UserExists",
 ]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from zope.interface import Attribute, Interface
 
@@ -13,6 +14,20 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
+
+
+class UserAgent(NamedTuple):
+    """
+    What a client has told about itself when it logged in (XEP-0388 §2.3). Nobody but its user may learn of it.
+
+    @ivar id: a UUID of this installation, in lower case; C{""} for none.
+    @ivar software: its name, as the client gives it.
+    @ivar device: what it runs on, likewise.
+    """
+
+    id: str = ""
+    software: str = ""
+    device: str = ""
 
 
 class ISession(IRoute):
@@ -27,6 +42,7 @@ class ISession(IRoute):
     language = Attribute(
         "The C{xml:lang} for stanzas of the client that have none (RFC 6120 §8.1.5), or C{None}; the stream sets it."
     )
+    userAgent = Attribute("The L{UserAgent} of its client, or C{None} if it has told nothing.")
     priority = Attribute("The priority of its presence; C{None} while unavailable. The presence handler sets it.")
     prioritySince = Attribute("When the priority was set, in seconds since the epoch. The presence handler sets it.")
     presence = Attribute(
@@ -157,12 +173,13 @@ class ResumptionFailed(Exception):
 class ISessionBinder(Interface):
     """Binds a session to an authenticated stream (RFC 6120 §7)."""
 
-    def bind(account: JID, resource: str | None, stream: IStream) -> ISession:
+    def bind(account: JID, resource: str | None, stream: IStream, client: str = "") -> ISession:
         """
         Bind a resource. A session that has it gets the stream error C{conflict}.
 
         @param account: the bare JID.
         @param resource: the resource requested, not yet prepared; C{None} has the server generate one.
+        @param client: the id of the L{UserAgent}: earlier sessions of the same client end as well (XEP-0386 §3.2).
         @raise StanzaError: C{bad-request} for an invalid resource, C{resource-constraint} above the limit of sessions.
         """
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -69,11 +69,26 @@ class Offering(NamedTuple):
     bindings: Any
 
 
+class InlineFeature(NamedTuple):
+    """
+    What clients can ask of their session while a resource is bound (XEP-0386).
+
+    @ivar var: the name under which it is offered.
+    @ivar elements: C{{(namespace, name): function}}. A function is called with the new
+        L{ISession<muccore.interfaces.ISession>} and the element, and returns the rendered answer, or C{b""} for none.
+        It must neither send anything nor fail.
+    """
+
+    var: str
+    elements: Mapping[tuple[str, str], Callable[[Any, Element], bytes]]
+
+
 class IStreamFeature(Interface):
     """
     A feature of clients' streams (RFC 6120 §4.3.2).
 
-    It is offered to every stream of a kind alike: what it offers is rendered once for each L{Offering}.
+    It is offered to every stream of a kind alike: what it offers is rendered once for each L{Offering}. It may also
+    have an attribute C{inline}, an L{InlineFeature}.
     """
 
     stage = Attribute("The L{Stage} in which it is offered.")

@@ -144,7 +144,8 @@ KINDS: Final[list[EventKind]] = []
 """Every kind, in the order of the documentation."""
 
 LOGIN: Final = EventKind(
-    "login from {address}: {jid} by {mechanism}, {tls}", "A client has logged in and bound a resource."
+    "login from {address}: {jid} by {mechanism}, {tls}",
+    "A client has logged in and bound a resource. What it tells about itself (XEP-0388) follows: software, on device.",
 )
 LOGIN_FAILED: Final = EventKind(
     "login-failed from {address}: {condition}, account {account}, {mechanism}, {tls}",

@@ -62,10 +62,10 @@ class GuestSessions:
         """Whether one more guest may log in."""
         return len(self._bound) < self.settings.sessions
 
-    def bind(self, account: JID, resource: str | None, stream: IStream) -> ISession:
+    def bind(self, account: JID, resource: str | None, stream: IStream, client: str = "") -> ISession:
         """See L{ISessionBinder.bind}. Guests may get C{resource-constraint} as well."""
         if not self.isGuest(account):
-            session: ISession = self.sessions.bind(account, resource, stream)
+            session: ISession = self.sessions.bind(account, resource, stream, client)
             return session
         if not self.hasRoom():
             raise StanzaError("resource-constraint", text="There are too many guests; try again later.")
@@ -73,7 +73,7 @@ class GuestSessions:
         key, most = addressKey(address), self.settings.sessionsPerAddress
         if most and self._counts[key] >= most and address not in self.settings.exempt:
             raise StanzaError("resource-constraint", text="There are too many guests from your address.")
-        session = self.sessions.bind(account, resource, stream)
+        session = self.sessions.bind(account, resource, stream, client)
         self._bound[session] = key
         self._counts[key] += 1
         return session

@@ -76,7 +76,7 @@ class Sessions:
         """See L{ISessions.addDomain}."""
         self._domains[domain.name] = domain
 
-    def bind(self, account: JID, resource: str | None, stream: IStream) -> Session:
+    def bind(self, account: JID, resource: str | None, stream: IStream, client: str = "") -> Session:
         """
         See L{ISessions.bind}.
 
@@ -91,12 +91,14 @@ class Sessions:
                 prepared = jid.prepareResource(resource)
             except InvalidJID as e:
                 raise StanzaError("bad-request", text=str(e)) from None
-        old = bound.get(prepared)
-        if old is not None:
+        replaced = {each for each in bound.values() if client and each.userAgent and each.userAgent.id == client}
+        if prepared in bound:
+            replaced.add(bound[prepared])
+        for old in replaced:
             if old.stream is not None:
                 old.stream.close(StreamError("conflict"))
             old.end()
-        elif len(bound) >= self.limit:
+        if not replaced and len(bound) >= self.limit:
             self._makeRoom(bound)
         return self.add(account.withResource(prepared), stream)
 

@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from muccore.interfaces import UserAgent
 from muccore.log.logger import Logger
 from muccore.session.registry import Sessions
 from muccore.session.session import Session
@@ -67,6 +68,7 @@ def _dump(session: Session, until: float) -> bytes:
         "jid": session.fullText,
         "until": until,
         "language": session.language,
+        "userAgent": session.userAgent,
         "priority": session.priority,
         "prioritySince": session.prioritySince,
         "presence": None if session.presence is None else session.presence.tail.decode(),
@@ -110,6 +112,8 @@ def _restore(sessions: Sessions, state: dict[str, Any]) -> Session | None:
         sessions.remove(session)
         raise
     session.language = state["language"]
+    agent = state.get("userAgent")
+    session.userAgent = None if agent is None else UserAgent(*map(str, agent))
     session.priority, session.prioritySince = state["priority"], state["prioritySince"]
     session.presence = None if presence is None else Rendered(b"<presence", presence.encode())
     session.directed = directed

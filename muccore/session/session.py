@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import IAccountArchive, IRouter, ISession, IStream, IUserDomain, IUserState
+from muccore.interfaces import IAccountArchive, IRouter, ISession, IStream, IUserDomain, IUserState, UserAgent
 from muccore.session.clientstate import HeldStanzas, Out
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, reply
@@ -44,7 +44,7 @@ class Session:
     __slots__ = (
         "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "carbonsSince", "directed", "ended",
         "fullText", "interested", "jid", "language", "management", "presence", "priority", "prioritySince", "stream",
-        "suspended", "userState", "wantsBlockList",
+        "suspended", "userAgent", "userState", "wantsBlockList",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Session:
         self.stream = stream
         self.management: StreamManagement | None = None
         self.language: str | None = None
+        self.userAgent: UserAgent | None = None
         self.priority: int | None = None
         self.prioritySince = 0.0
         self.presence: Rendered | None = None

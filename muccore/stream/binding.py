@@ -31,6 +31,7 @@ class ResourceBinding:
 
     stage = Stage.BINDING
     order = 100
+    untilBound = True
     nonzas: Mapping[tuple[str, str], Any] = {}
 
     def __init__(self) -> None:
@@ -67,6 +68,7 @@ class SessionRequest:
 
     stage = Stage.BINDING
     order = 200
+    untilBound = True
     steps: Mapping[State, Row] = {}
     nonzas: Mapping[tuple[str, str], Any] = {}
 

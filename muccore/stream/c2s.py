@@ -281,6 +281,10 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
     def restartStream(self) -> None:
         """See L{muccore.stream.states.INegotiationHost.restartStream}."""
         self._parser.restart()
+        self.continueStream()
+
+    def continueStream(self) -> None:
+        """See L{muccore.stream.states.INegotiationHost.continueStream}."""
         self._parser.stanzaSize = self.factory.settings.stanzaSize
 
     def authenticationFailed(self, condition: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import ISession, IStreamFeature, Offering, Stage
+from muccore.interfaces import InlineFeature, ISession, IStreamFeature, Offering, Stage
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.specs import Spec
@@ -29,10 +29,17 @@ class ClientStateFeature:
             (ns.CLIENT_STATE, "active"): self._active,
             (ns.CLIENT_STATE, "inactive"): self._inactive,
         }
+        self.inline = InlineFeature(ns.CLIENT_STATE, dict.fromkeys(self.nonzas, self._begin))
 
     def offer(self, offering: Offering) -> Iterator[Element]:
         """See L{IStreamFeature.offer}."""
         yield Element((ns.CLIENT_STATE, "csi"))
+
+    @staticmethod
+    def _begin(session: ISession, element: Element) -> bytes:
+        """Begin the session in a state (XEP-0386 §3.2.2)."""
+        session.setActive(element.name == "active")
+        return b""
 
     @staticmethod
     def _active(session: ISession, element: Element) -> None:

@@ -23,6 +23,8 @@ from muccore.stream.binding import ResourceBinding, SessionRequest
 from muccore.stream.clientstate import ClientStateFeature
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl.profile import SASLProfile
+from muccore.stream.sasl2.bind2 import Bind2
+from muccore.stream.sasl2.profile import SASL2Profile
 from muccore.stream.starttls import OFF, REQUIRED, StartTLS
 from muccore.stream.states import Row, State
 from muccore.stream.streammanagement import StreamManagementFeature
@@ -106,7 +108,9 @@ class StreamFeatures:
         self.loginTries = loginTries
         self.channelBinding = channelBinding
         self.steps: Mapping[State, Row] = {state: {} for state in State}
-        builtin = (StartTLS(tlsMode), SASLProfile(sasl, tlsMode), *BINDING_FEATURES)
+        inline = [feature.inline for feature in (*BINDING_FEATURES, *more) if hasattr(feature, "inline")]
+        profiles = (SASLProfile(sasl, tlsMode), SASL2Profile(sasl, Bind2(inline)))
+        builtin = (StartTLS(tlsMode), *profiles, *BINDING_FEATURES)
         self._features: list[Any] = sorted((*builtin, *more), key=lambda feature: feature.order)
         for feature in self._features:
             for state, row in getattr(feature, "steps", {}).items():
@@ -114,7 +118,7 @@ class StreamFeatures:
         self.nonzas = mergeNonzas(self._features)
         self.hosts: Mapping[str, StreamFeatures] = {domain: self} if hosts is None else hosts
         self._header = f" from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
-        self._rendered: dict[tuple[Stage, bool, tuple[str, ...] | None], bytes] = {}
+        self._rendered: dict[tuple[Stage, bool, tuple[str, ...] | None, bool], bytes] = {}
 
     @cached_property
     def directTLS(self) -> ServerTLS | TLSByName | None:
@@ -132,19 +136,20 @@ class StreamFeatures:
         addressed = "" if to is None else f" to='{escapeAttribute(to)}'"
         return f"{self._header} id='{_random(_ID_BYTES).hex()}'{addressed}".encode()
 
-    def offer(self, stage: Stage, secure: bool, bindings: ChannelBindings | None) -> bytes:
+    def offer(self, stage: Stage, secure: bool, bindings: ChannelBindings | None, bound: bool = False) -> bytes:
         """
         The features of a stage, rendered.
 
         @param secure: whether the stream is under TLS.
         @param bindings: the channel bindings of that TLS connection.
+        @param bound: whether a resource is bound already.
         """
-        key = (stage, secure, None if bindings is None else bindings.types())
+        key = (stage, secure, None if bindings is None else bindings.types(), bound)
         rendered = self._rendered.get(key)
         if rendered is None:
             element = Element((None, "stream:features"))
             for feature in self._features:
-                if feature.stage is stage:
+                if feature.stage is stage and not (bound and getattr(feature, "untilBound", False)):
                     element.children.extend(feature.offer(Offering(secure, bindings)))
             rendered = self._rendered[key] = render(element)
         return rendered

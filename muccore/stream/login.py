@@ -15,8 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from muccore.log.logger import Logger
-from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Outcome, SASLExchange, SASLFailure, Success
-from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.sasl.exchange import Attempt, BindingRefused, Challenge, Outcome, SASLFailure, Success
 from muccore.stream.states import State
 from muccore.xmpp.jid import JID
 
@@ -32,55 +31,75 @@ _log = Logger()
 class ILoginProfile(Protocol):
     """A profile of SASL: the elements of log-ins on the wire."""
 
-    def sendChallenge(self, negotiation: Negotiation, data: bytes) -> None:
-        """Send a challenge."""
+    def sendChallenge(self, negotiation: Negotiation, challenge: Challenge) -> None:
+        """Send a challenge, and set the state in which it is answered."""
 
     def sendFailure(self, negotiation: Negotiation, error: SASLFailure) -> None:
-        """Send a failure, after which the client may try again."""
+        """Send a failure, after which the client may try again unless this sets another state."""
 
-    def sendSuccess(self, negotiation: Negotiation, success: Success) -> None:
-        """Send the success, and set the negotiation's next state."""
+    def sendSuccess(self, negotiation: Negotiation, account: JID, success: Success) -> None:
+        """
+        Send the success, note the account, and set the negotiation's next state.
+
+        @raise SASLFailure: if the log-in fails after all; then nothing was sent.
+        """
+
+
+class IExchange(Protocol):
+    """What a log-in consists of: an L{SASLExchange}, or one with more steps."""
+
+    @property
+    def claimed(self) -> str | None:
+        """See L{SASLExchange}."""
+
+    def start(self, initial: bytes | None) -> Deferred[Outcome]:
+        """See L{SASLExchange.start}."""
+
+    def respond(self, data: bytes) -> Deferred[Outcome]:
+        """See L{SASLExchange.respond}."""
 
 
 class Login:
     """
     The log-in of one stream.
 
+    @ivar attempt: schedules password checks.
+    @ivar exchange: the exchange that is going on.
     @ivar mechanism: the SASL mechanism that the client named last, C{""} for none.
     @ivar claimed: the user name in the last failed log-in, as L{SASLExchange.claimed}.
     """
 
-    __slots__ = ("_attempt", "_exchange", "_paused", "_pending", "_refusedBindings", "claimed", "mechanism")
+    __slots__ = ("_paused", "_pending", "_refusedBindings", "attempt", "claimed", "exchange", "mechanism")
 
     def __init__(self, attempt: Attempt | None) -> None:
         """@param attempt: schedules password checks; at once unless given."""
-        self._attempt = attempt
-        self._exchange: SASLExchange | None = None
+        self.attempt = attempt
+        self.exchange: IExchange | None = None
         self._pending: Deferred[Outcome] | None = None
         self._paused = False
         self._refusedBindings = 0
         self.mechanism = ""
         self.claimed: str | None = None
 
-    def begin(self, negotiation: Negotiation, profile: ILoginProfile, sasl: SASL, initial: bytes | None) -> None:
-        """Begin an exchange with L{mechanism} and the initial response; L{SASLFailure} if it is unavailable."""
-        bindings = negotiation.host.bindings()
-        exchange = sasl.begin(self.mechanism, negotiation.secure, bindings, self._attempt)
-        self._exchange = exchange
-        self._awaitOutcome(negotiation, profile, exchange.start(initial))
+    def begin(
+        self, negotiation: Negotiation, profile: ILoginProfile, exchange: IExchange, initial: bytes | None
+    ) -> None:
+        """Begin an exchange with the initial response."""
+        self.exchange = exchange
+        self.awaitOutcome(negotiation, profile, exchange.start(initial))
 
     def respond(self, negotiation: Negotiation, profile: ILoginProfile, data: bytes) -> None:
         """Go on with the client's response."""
-        self._awaitOutcome(negotiation, profile, cast(SASLExchange, self._exchange).respond(data))
+        self.awaitOutcome(negotiation, profile, cast(IExchange, self.exchange).respond(data))
 
     def cancel(self) -> None:
         """Drop the exchange: the stream has ended."""
-        self._exchange = None
+        self.exchange = None
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.cancel()
 
-    def _awaitOutcome(self, negotiation: Negotiation, profile: ILoginProfile, outcome: Deferred[Outcome]) -> None:
+    def awaitOutcome(self, negotiation: Negotiation, profile: ILoginProfile, outcome: Deferred[Outcome]) -> None:
         """Go on with the outcome of a step, now or later."""
         if outcome.called and isinstance(outcome.result, Challenge | Success):
             # Nothing had to be waited for.
@@ -101,12 +120,14 @@ class Login:
         if negotiation.state is not State.CHECKING:
             return
         if isinstance(outcome, Challenge):
-            negotiation.state = State.AUTHENTICATING
-            profile.sendChallenge(negotiation, outcome.data)
+            profile.sendChallenge(negotiation, outcome)
         else:
-            self._exchange = None
-            negotiation.authenticated(JID(outcome.user, negotiation.features.domain, ""))
-            profile.sendSuccess(negotiation, outcome)
+            account = JID(outcome.user, negotiation.features.domain, "")
+            try:
+                profile.sendSuccess(negotiation, account, outcome)
+            except SASLFailure as e:
+                self.fail(negotiation, profile, e)
+            self.exchange = None
         self._resume(negotiation)
 
     def _stepFailed(self, failure: Failure, negotiation: Negotiation, profile: ILoginProfile) -> None:
@@ -128,8 +149,8 @@ class Login:
     def fail(self, negotiation: Negotiation, profile: ILoginProfile, error: SASLFailure) -> None:
         """Refuse the log-in; the client may try again, as often as the limit allows."""
         negotiation.state = State.SECURED if negotiation.secure else State.UNSECURED
-        self.claimed = None if self._exchange is None else self._exchange.claimed
-        self._exchange = None
+        self.claimed = None if self.exchange is None else self.exchange.claimed
+        self.exchange = None
         profile.sendFailure(negotiation, error)
         if isinstance(error, BindingRefused):
             self._refusedBindings += 1

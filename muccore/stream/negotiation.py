@@ -24,6 +24,10 @@ The header of a stream is an element like the others. ::
                                          v
                                      RESTARTING --header--> AUTHENTICATED --bind--> BOUND
 
+SASL2 begins with C{authenticate} and has states of its own: RESPONDING to a challenge, CONTINUING with a task and
+PERFORMING it, each leading to CHECKING. Its success leads to AUTHENTICATED or BOUND, without a new header; after a task
+has failed, the state is REFUSED.
+
 In CHECKING, credentials are being checked; meanwhile the host buffers what the client sends, so clients may pipeline.
 """
 
@@ -32,7 +36,7 @@ from __future__ import annotations
 import re
 from typing import Final, cast
 
-from muccore.interfaces import ISession, IStream
+from muccore.interfaces import ISession, IStream, UserAgent
 from muccore.interfaces.streams import Stage
 from muccore.stream.features import LANGUAGE, StreamFeatures
 from muccore.stream.login import Login
@@ -61,11 +65,13 @@ class Negotiation:
     @ivar features: what it offers; unaffected by a new configuration. Those of the default host until the first header.
     @ivar secure: whether the stream is under TLS.
     @ivar headerSent: whether the header of the present stream was sent.
+    @ivar claimedJID: the bare JID in C{from} of the client's header, which is no more than a hint.
     @ivar account: the authenticated bare JID.
+    @ivar userAgent: what the client has told about itself.
     """
 
-    __slots__ = ("_clientJID", "_failures", "_hosts", "_language", "account", "features", "headerSent", "host", "login",
-                 "secure", "state")  # fmt: skip
+    __slots__ = ("_failures", "_hosts", "_language", "account", "claimedJID", "features", "headerSent", "host", "login",
+                 "secure", "state", "userAgent")  # fmt: skip
 
     def __init__(
         self, host: INegotiationHost, features: StreamFeatures, direct: bool = False, attempt: Attempt | None = None
@@ -82,8 +88,9 @@ class Negotiation:
         self.headerSent = False
         self.login = Login(attempt)
         self.account: JID | None = None
+        self.userAgent: UserAgent | None = None
         self._language: str | None = None
-        self._clientJID: str | None = None
+        self.claimedJID: str | None = None
         self._failures = 0
 
     def received(self, element: Element) -> None:
@@ -111,14 +118,14 @@ class Negotiation:
 
     def beginStream(self) -> None:
         """Begin a new stream, for which the client must send a header."""
-        self._clientJID = None
+        self.claimedJID = None
         self.headerSent = False
 
     def sendPendingHeader(self) -> None:
         """Send the server's header if it must precede what is sent next."""
         if not self.headerSent:
             self.headerSent = True
-            self.host.sendHeader(self.features.header(self._clientJID))
+            self.host.sendHeader(self.features.header(self.claimedJID))
 
     def headerReceived(self, header: Element) -> None:
         """Answer a header with that of the server and the features."""
@@ -126,7 +133,7 @@ class Negotiation:
         stage = Stage.LOGIN
         if self.state is State.AUTHENTICATED:
             stage = Stage.BINDING
-            self._language = languageOf(header)
+        self._language = languageOf(header)
         self.sendPendingHeader()
         self.host.sendNonza(self.features.offer(stage, self.secure, self.host.bindings()))
 
@@ -141,7 +148,7 @@ class Negotiation:
         attributes = header.attributes
         sender = attributes.get("from")
         try:
-            self._clientJID = None if sender is None else jid.parse(sender).bare
+            self.claimedJID = None if sender is None else jid.parse(sender).bare
         except InvalidJID:
             raise StreamError("invalid-from") from None
         to = attributes.get("to", "")
@@ -167,15 +174,15 @@ class Negotiation:
         self.account = account
         self._failures = 0
 
-    def bind(self, resource: str | None) -> ISession:
+    def bind(self, resource: str | None, client: str = "") -> ISession:
         """
         Bind a resource, with the language of the stream.
 
+        @param client: see L{ISessionBinder.bind<muccore.interfaces.ISessionBinder.bind>}.
         @raise StanzaError: see L{ISessionBinder.bind<muccore.interfaces.ISessionBinder.bind>}.
         """
-        session = self.features.binder.bind(cast(JID, self.account), resource, cast(IStream, self.host))
-        session.language = self._language
-        return session
+        session = self.features.binder.bind(cast(JID, self.account), resource, cast(IStream, self.host), client)
+        return self._describe(session)
 
     def resume(self, id: str, handled: int) -> ISession:
         """
@@ -184,7 +191,12 @@ class Negotiation:
         @raise ResumptionFailed: see L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}.
         """
         session = self.features.binder.resume(cast(JID, self.account), id, handled, cast(IStream, self.host))
+        return self._describe(session)
+
+    def _describe(self, session: ISession) -> ISession:
         session.language = self._language
+        if self.userAgent is not None:
+            session.userAgent = self.userAgent
         return session
 
     # Failures
@@ -221,6 +233,10 @@ TABLE: Final[dict[State, Row]] = {
     State.SECURED: _ERROR,
     State.CHECKING: {},
     State.AUTHENTICATING: _ERROR,
+    State.RESPONDING: _ERROR,
+    State.CONTINUING: _ERROR,
+    State.PERFORMING: _ERROR,
+    State.REFUSED: _ERROR,
     State.RESTARTING: {_HEADER: (Negotiation.headerReceived, State.AUTHENTICATED)},
     State.AUTHENTICATED: _ERROR,
     State.BOUND: {},

@@ -38,6 +38,14 @@ class State(enum.Enum):
     """Credentials are being checked."""
     AUTHENTICATING = enum.auto()
     """The client must answer a challenge."""
+    RESPONDING = enum.auto()
+    """SASL2: the client must answer a challenge."""
+    CONTINUING = enum.auto()
+    """SASL2: the client must begin a task."""
+    PERFORMING = enum.auto()
+    """SASL2: the client must send the data of a task."""
+    REFUSED = enum.auto()
+    """SASL2: a task has failed, after which no other log-in is allowed."""
     RESTARTING = enum.auto()
     """The log-in succeeded; the client must send a new header."""
     AUTHENTICATED = enum.auto()
@@ -84,6 +92,9 @@ class INegotiationHost(Protocol):
 
     def restartStream(self) -> None:
         """Expect a new stream, of an authenticated client."""
+
+    def continueStream(self) -> None:
+        """Go on with the same stream, of an authenticated client."""
 
     def authenticationFailed(self, condition: str) -> None:
         """Note a failed log-in, with the condition that was sent to the client (RFC 6120 §6.5)."""

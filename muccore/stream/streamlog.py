@@ -9,12 +9,16 @@ from typing import Any, Final
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.python.failure import Failure
 
-from muccore.log.eventlog import LOGIN, LOGIN_FAILED, SESSION_RESUMED, EventKind, Phrase
+from muccore.interfaces import UserAgent
+from muccore.log.eventlog import LOGIN, LOGIN_FAILED, SESSION_RESUMED, EventKind, Phrase, clean
 from muccore.stream.negotiation import Negotiation
 from muccore.xmpp.errors import StreamError
 
 ORDERLY: Final = frozenset(["conflict", "reset", "system-shutdown"])
 """Conditions that are no fault of the client."""
+
+_TOLD: Final = 32
+"""Characters of each part of what a client has told about itself."""
 
 
 def describeTLS(transport: Any, secure: bool) -> Phrase:
@@ -54,9 +58,16 @@ def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None, held: b
     return Phrase(f"{why}, may be resumed" if held else why)
 
 
+def describeClient(agent: UserAgent | None) -> str:
+    """What a client has told about itself (XEP-0388), to be appended; only its user and operators may know."""
+    told = [] if agent is None else [clean(each[:_TOLD]) for each in (agent.software, agent.device) if each]
+    return ", " + " on ".join(told) if told else ""
+
+
 def logLogin(host: str, transport: Any, negotiation: Negotiation, jid: str, resumed: bool) -> None:
     """Log a log-in, after which a resource was bound or a session resumed."""
-    _log(SESSION_RESUMED if resumed else LOGIN, host, transport, negotiation, jid=jid)
+    client = describeClient(negotiation.userAgent)
+    _log(SESSION_RESUMED if resumed else LOGIN, host, transport, negotiation, client, jid=jid)
 
 
 def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, condition: str) -> None:
@@ -66,7 +77,7 @@ def logLoginFailed(host: str, transport: Any, negotiation: Negotiation, conditio
     _log(LOGIN_FAILED, host, transport, negotiation, condition=condition, account=account)
 
 
-def _log(kind: EventKind, host: str, transport: Any, negotiation: Negotiation, **fields: str) -> None:
+def _log(kind: EventKind, host: str, transport: Any, negotiation: Negotiation, more: str = "", **fields: str) -> None:
     if kind.wanted():
-        tls = describeTLS(transport, negotiation.secure)
+        tls = Phrase(describeTLS(transport, negotiation.secure) + more)
         kind.log(host, mechanism=negotiation.login.mechanism or "-", tls=tls, **fields)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import implementer
 
-from muccore.interfaces import ISession, IStreamFeature, Offering, ResumptionFailed, Stage
+from muccore.interfaces import InlineFeature, ISession, IStreamFeature, Offering, ResumptionFailed, Stage
 from muccore.stream.states import Row, State
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -46,6 +46,7 @@ class StreamManagementFeature:
             (uri, "a"): self._acknowledge,
             (uri, "resume"): self._refuse,
         }
+        self.inline = InlineFeature(uri, {(uri, "enable"): enable})
         # The order of log-in, binding and stream management is enforced, by an error that the client may survive.
         self.steps: dict[State, Row] = {
             state: dict.fromkeys(self.nonzas, (self._refuseEarly, state))
@@ -66,39 +67,20 @@ class StreamManagementFeature:
 
     @staticmethod
     def _resume(negotiation: Negotiation, element: Element) -> None:
-        host = negotiation.host
-        id, handled = element.get("previd"), _parseCounter(element)
-        try:
-            if id is None or handled is None:
-                raise ResumptionFailed("bad-request")
-            session = negotiation.resume(id, handled)
-        except ResumptionFailed as e:
+        session, answer = resume(negotiation, element)
+        negotiation.host.sendNonza(answer)
+        if session is None:
             # The client may bind a resource instead.
             negotiation.state = State.AUTHENTICATED
-            host.sendNonza(_failed(e.condition, e.handled))
             negotiation.countFailure()
-            return
-        management = session.management
-        host.sendNonza(_nonza("resumed", previd=id, h=str(management.handled % _MODULUS)))
-        host.sessionBound(session, resumed=True)
-        management.attach(session.stream)
+        else:
+            sessionResumed(negotiation, session)
 
     # With a session
 
     @staticmethod
     def _enable(session: ISession, element: Element) -> None:
-        resume = _BOOLEANS.get(element.get("resume"))
-        maximum = _parseUnsigned(element.get("max"))
-        if session.management is not None:
-            session.stream.sendNonza(_failed("unexpected-request"))
-        elif resume is None or maximum == 0 or (maximum is None and element.get("max") is not None):
-            session.stream.sendNonza(_failed("bad-request"))
-        else:
-            management = session.enableManagement(resume, maximum)
-            attributes = {}
-            if management.id is not None:
-                attributes = {"id": management.id, "resume": "true", "max": str(ceil(management.holdTime))}
-            session.stream.sendNonza(_nonza("enabled", **attributes))
+        session.stream.sendNonza(enable(session, element))
 
     @staticmethod
     def _answer(session: ISession, element: Element) -> None:
@@ -121,6 +103,44 @@ class StreamManagementFeature:
     @staticmethod
     def _refuse(session: ISession, element: Element) -> None:
         session.stream.sendNonza(_failed("unexpected-request"))
+
+
+def enable(session: ISession, element: Element) -> bytes:
+    """Enable stream management by an C{<enable/>}; return the rendered answer."""
+    resumable = _BOOLEANS.get(element.get("resume"))
+    maximum = _parseUnsigned(element.get("max"))
+    if session.management is not None:
+        return _failed("unexpected-request")
+    if resumable is None or maximum == 0 or (maximum is None and element.get("max") is not None):
+        return _failed("bad-request")
+    management = session.enableManagement(resumable, maximum)
+    attributes = {}
+    if management.id is not None:
+        attributes = {"id": management.id, "resume": "true", "max": str(ceil(management.holdTime))}
+    return _nonza("enabled", **attributes)
+
+
+def resume(negotiation: Negotiation, element: Element) -> tuple[ISession | None, bytes]:
+    """
+    Resume a session by a C{<resume/>}.
+
+    @return: the session, for L{sessionResumed}, or C{None} if that fails; and the rendered answer, to be sent before.
+    @raise StreamError: see L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}.
+    """
+    id, handled = element.get("previd"), _parseCounter(element)
+    try:
+        if id is None or handled is None:
+            raise ResumptionFailed("bad-request")
+        session = negotiation.resume(id, handled)
+    except ResumptionFailed as e:
+        return None, _failed(e.condition, e.handled)
+    return session, _nonza("resumed", previd=id, h=str(session.management.handled % _MODULUS))
+
+
+def sessionResumed(negotiation: Negotiation, session: ISession) -> None:
+    """Go on with a session that was resumed: send what its client has missed."""
+    negotiation.host.sessionBound(session, resumed=True)
+    session.management.attach(session.stream)
 
 
 def _parseUnsigned(text: str | None) -> int | None:

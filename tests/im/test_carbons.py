@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from muccore.im.carbons import SENT_LIMIT, CarbonsHandler
+from muccore.interfaces import Offering
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from tests.im.imhelpers import IMTestCase, summary
@@ -52,6 +53,15 @@ class CarbonsTestCase(IMTestCase):
 
 class SwitchTests(CarbonsTestCase):
     """XEP-0280 §4, §5, §10.1"""
+
+    def test_inline(self) -> None:
+        """XEP-0386 §3.2.2: a client may ask for copies while its resource is bound."""
+        handler = next(each for each in self.users.handlers if isinstance(each, CarbonsHandler))
+        [feature] = handler.streamFeatures
+        self.assertEqual((feature.inline.var, list(feature.offer(Offering(True, None)))), (ns.CARBONS, []))
+        enable = feature.inline.elements[ns.CARBONS, "enable"]
+        self.assertEqual(enable(self.old.session, Element((ns.CARBONS, "enable"))), b"")
+        self.assertIsNotNone(self.old.session.carbonsSince)
 
     def test_switched(self) -> None:
         """Enabling and disabling are confirmed, however often."""

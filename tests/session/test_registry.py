@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from zope.interface.verify import verifyObject
 
-from muccore.interfaces import ISessionBinder
+from muccore.interfaces import ISessionBinder, UserAgent
 from muccore.session.session import Session
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StanzaError, StreamError
@@ -78,6 +78,16 @@ class BindTests(SessionTestCase):
             self.assertEqual((raised.condition, raised.type), ("resource-constraint", "wait"))
         self.bind("a")
         self.assertEqual(len(self.sessions.forAccount("juliet@localhost")), 4)
+
+    def test_sameClient(self) -> None:
+        """XEP-0386 §3.2: earlier sessions of the same client end, even at the limit of sessions; others stay."""
+        bound = {}
+        for resource, client in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "")):
+            bound[resource] = self.sessions.bind(jid.parse("juliet@localhost"), resource, FakeStream())
+            bound[resource].userAgent = UserAgent(client) if client else None
+        self.sessions.bind(jid.parse("juliet@localhost"), "e", FakeStream(), "one")
+        self.assertEqual({name for name, session in bound.items() if session.ended}, {"a", "c"})
+        self.assertEqual(set(self.sessions.forAccount("juliet@localhost")), {"b", "d", "e"})
 
     def test_lookup(self) -> None:
         """Sessions are counted, listed and found until they end; then nothing of the account is kept."""

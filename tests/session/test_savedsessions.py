@@ -8,7 +8,7 @@ from typing import Any
 
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import ResumptionFailed
+from muccore.interfaces import ResumptionFailed, UserAgent
 from muccore.session import savedsessions
 from muccore.session.registry import Sessions
 from muccore.session.session import Session
@@ -84,9 +84,10 @@ class RestoreTests(SavedTestCase):
         old = self.romeo.session
         old.interested = old.wantsBlockList = True
         old.carbonsSince = 1.5
+        old.userAgent = UserAgent("id", "Awesome", "phone")
         [session] = self.restart(self.save())
         names = ("fullText", "language", "priority", "prioritySince", "directed")
-        for name in (*names, "interested", "carbonsSince", "wantsBlockList"):
+        for name in (*names, "interested", "carbonsSince", "wantsBlockList", "userAgent"):
             self.assertEqual(getattr(session, name), getattr(old, name), name)
         assert session.presence is not None and old.presence is not None
         self.assertEqual(session.presence.addressed(b""), old.presence.addressed(b""))

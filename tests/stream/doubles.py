@@ -20,6 +20,7 @@ from muccore.interfaces import (
     Offering,
     ResumptionFailed,
     Stage,
+    UserAgent,
 )
 from muccore.stream.framing import TCPFraming
 from muccore.xmpp.element import Element
@@ -110,7 +111,8 @@ class Session:
         self.jid = jid
         self.stream: IStream | None = stream
         self.language: str | None = None
-        self.management = None
+        self.management: Any = None
+        self.userAgent: UserAgent | None = None
         self.stanzas: list[Element] = []
         self.lost: list[bool] = []
         self.raises: Exception | None = None
@@ -147,10 +149,12 @@ class Binder:
     def __init__(self) -> None:
         self.sessions: list[Session] = []
         self.asked: list[str | None] = []
+        self.clients: list[str] = []
         self.raises: Exception | None = None
 
-    def bind(self, account: JID, resource: str | None, stream: IStream) -> Session:
+    def bind(self, account: JID, resource: str | None, stream: IStream, client: str = "") -> Session:
         """See L{ISessionBinder}."""
+        self.clients.append(client)
         self.asked.append(resource)
         if self.raises is not None:
             raise self.raises
@@ -309,7 +313,7 @@ class NegotiationHost:
         self.authenticationFailed = self.failures.append
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        if name not in ("startTLS", "pauseParsing", "resumeParsing", "restartStream"):
+        if name not in ("startTLS", "pauseParsing", "resumeParsing", "restartStream", "continueStream"):
             raise AttributeError(name)
         return lambda: self.log.append(name)
 
@@ -333,9 +337,9 @@ class NegotiationHost:
         """Those of L{TLS}."""
         return TLS().made if "startTLS" in self.log else None
 
-    def sessionBound(self, session: Any) -> None:
+    def sessionBound(self, session: Any, resumed: bool = False) -> None:
         """Record the full JID."""
-        self.log.append(("sessionBound", session.jid.full))
+        self.log.append(("sessionResumed" if resumed else "sessionBound", session.jid.full))
 
     def internalError(self, failure: Any) -> None:
         """Record the exception type."""

@@ -241,24 +241,23 @@ class FeaturesTests(Case):
         for tlsMode in (REQUIRED, OPTIONAL):
             self.featuresOf(tlsMode)
             self.send(STARTTLS)
-            self.assertEqual(
-                self.open(),
-                FEATURES
-                % (
-                    mechanisms("SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN")
+            self.assertTrue(
+                self.open().startswith(
+                    b"<stream:features>"
+                    + mechanisms("SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN")
                     + b"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/>"
                     b"<channel-binding type='tls-server-end-point'/></sasl-channel-binding>"
-                ),
+                    b"<authentication xmlns='urn:xmpp:sasl:2'>"
+                )
             )
 
     def test_noChannelBinding(self) -> None:
         """Types of channel binding are not announced without a mechanism that uses them."""
         self.accounts.hashes = frozenset()
         features = StreamFeatures(DOMAIN, SASL(self.accounts, DOMAIN, True), self.binder, tlsMode=OFF)
-        self.assertEqual(
-            features.offer(Stage.LOGIN, True, TLS().made),  # type: ignore[arg-type]
-            FEATURES % mechanisms("PLAIN"),
-        )
+        offered = features.offer(Stage.LOGIN, True, TLS().made)  # type: ignore[arg-type]
+        self.assertTrue(offered.startswith(b"<stream:features>" + mechanisms("PLAIN")))
+        self.assertNotIn(b"channel-binding", offered)
 
     def test_renderedOnce(self) -> None:
         """Features are rendered once for each type of stream."""

@@ -9,12 +9,14 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
+from muccore.interfaces import UserAgent
 from muccore.log import eventlog
 from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
 from muccore.net.limits import Networks
 from muccore.stream.flowcontrol import THROTTLE_LOG_INTERVAL
 from muccore.stream.starttls import REQUIRED
+from muccore.stream.streamlog import describeClient
 from muccore.xmpp.errors import StreamError
 from tests.configuration import Logged
 from tests.stream.doubles import BIND, END, HEADER, PASSWORD, STARTTLS, auth, sasl
@@ -62,6 +64,17 @@ class StreamLogTests(Case):
         stream, _ = self.send(HEADER + STARTTLS, host="2001:db8::1")
         stream.dataReceived(LOGIN)
         self.assertLogged("login from 2001:db8::1: romeo@example.org/r by PLAIN, TLSv1.3 TLS_AES_128_GCM_SHA256")
+
+    def test_client(self) -> None:
+        """What a client tells about itself is logged, bounded and quoted."""
+        for agent, expected in (
+            (None, ""),
+            (UserAgent("some-id"), ""),
+            (UserAgent("", "Awesome"), ", Awesome"),
+            (UserAgent("", "", "a phone"), ', "a phone"'),
+            (UserAgent("", "x" * 99, "\n"), f', {"x" * 32} on "\\n"'),
+        ):
+            self.assertEqual(describeClient(agent), expected)
 
     def test_failedLogin(self) -> None:
         """A failed log-in is logged with its condition and the claimed account, and nothing else from the client."""

@@ -128,6 +128,29 @@ def _goOn(begun: Coroutine[Any, Any, _T], awaited: Any) -> Generator[Any, Any, _
             return result
 
 
+_log = Logger()
+
+
+async def guarded(step: Awaitable[_T]) -> _T:
+    """
+    Take a step of a log-in.
+
+    @raise SASLFailure: as the step does; C{aborted} if it is cancelled, C{temporary-auth-failure} if it fails by
+        itself, which is logged.
+    """
+    try:
+        return await step
+    except SASLFailure:
+        raise
+    except CancelledError:
+        raise SASLFailure("aborted") from None
+    except StoreError as e:
+        _log.error("Log-ins fail, because the accounts are unavailable: {error}", error=str(e))
+    except Exception:
+        _log.failure("A log-in failed with an internal error")
+    raise SASLFailure("temporary-auth-failure")
+
+
 class SASLExchange:
     """
     One log-in by one client-first mechanism.
@@ -137,8 +160,6 @@ class SASLExchange:
 
     @ivar claimed: the user name as sent by the client; C{None} before.
     """
-
-    _log = Logger()
 
     def __init__(self) -> None:
         self.claimed: str | None = None
@@ -168,17 +189,7 @@ class SASLExchange:
             raise SASLFailure("malformed-request", "No response is expected.")
         if len(data) > MESSAGE_LIMIT:
             raise SASLFailure("malformed-request", "The message is too long.")
-        try:
-            return await step(data)
-        except SASLFailure:
-            raise
-        except CancelledError:
-            raise SASLFailure("aborted") from None
-        except StoreError as e:
-            self._log.error("Log-ins fail, because the accounts are unavailable: {error}", error=str(e))
-        except Exception:
-            self._log.failure("A log-in failed with an internal error")
-        raise SASLFailure("temporary-auth-failure")
+        return await guarded(step(data))
 
 
 def decodeUTF8(data: bytes) -> str:
@@ -197,12 +208,13 @@ def prepareUsername(name: str) -> str | None:
         return None
 
 
-def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
+def checkAuthzid(authzid: str | None, user: str | None, domain: str, claimed: str | None = None) -> None:
     """
     Check an authorization identity (RFC 6120 §6.3.8).
 
     @param user: from L{prepareUsername}.
-    @raise SASLFailure: C{invalid-authzid} if it is not the user's bare JID.
+    @param claimed: the bare JID in the C{from} of the stream, if that counts (XEP-0388 §2.3).
+    @raise SASLFailure: C{invalid-authzid} if it is not the user's bare JID, or not the claimed one.
     """
     if not authzid:
         return
@@ -210,5 +222,6 @@ def checkAuthzid(authzid: str | None, user: str | None, domain: str) -> None:
         wanted = jid.parse(authzid)
     except jid.InvalidJID:
         wanted = None
-    if wanted is None or user is None or wanted != jid.JID(user, domain, ""):
+    own = wanted is not None and user is not None and wanted == jid.JID(user, domain, "")
+    if not own or (claimed is not None and wanted is not None and wanted.full != claimed):
         raise SASLFailure("invalid-authzid", "The authorization identity must be the user's own JID.")

@@ -85,19 +85,25 @@ class SASL:
         return [name for name, row in self._table.items() if row.unavailableCondition(self, layer) is None]
 
     def begin(
-        self, name: str, secure: bool, bindings: ChannelBindings | None, attempt: Attempt | None = None
+        self,
+        name: str,
+        secure: bool,
+        bindings: ChannelBindings | None,
+        attempt: Attempt | None = None,
+        claimed: str | None = None,
     ) -> SASLExchange:
         """
         Begin a log-in.
 
         @param attempt: runs password checks; default L{attemptNow}.
+        @param claimed: the bare JID that any authorization identity must be, or C{None}.
         @raise SASLFailure: C{invalid-mechanism}, or C{encryption-required} if it is offered under TLS only.
         @raise BindingRefused: C{invalid-mechanism} for an unavailable mechanism with channel binding.
         """
         mechanism = self._table.get(name)
         if mechanism is None:
             raise SASLFailure("invalid-mechanism")
-        layer = SecurityLayer(secure, bindings, attempt or attemptNow)
+        layer = SecurityLayer(secure, bindings, attempt or attemptNow, claimed)
         condition = mechanism.unavailableCondition(self, layer)
         if condition is not None:
             raise BindingRefused(condition, f"{name} is not offered.") if mechanism.binds else SASLFailure(condition)
@@ -116,11 +122,13 @@ class SecurityLayer:
     @ivar secure: whether it is under TLS.
     @ivar bindings: its channel bindings, or C{None}.
     @ivar attempt: runs its password checks.
+    @ivar claimed: the bare JID that an authorization identity must be, or C{None}.
     """
 
     secure: bool
     bindings: ChannelBindings | None
     attempt: Attempt = attemptNow
+    claimed: str | None = None
 
     @property
     def canBind(self) -> bool:
@@ -146,11 +154,12 @@ class Mechanism:
 class ScramExchange(SASLExchange):
     """SCRAM with the keys from L{IAuthBackend.scramKeys}."""
 
-    def __init__(self, sasl: SASL, hashName: str, server: ScramServer, attempt: Attempt = attemptNow) -> None:
+    def __init__(self, sasl: SASL, hashName: str, server: ScramServer, layer: SecurityLayer) -> None:
         super().__init__()
         self._sasl = sasl
         self._hashName = hashName
-        self._attempt = attempt
+        self._attempt = layer.attempt
+        self._claimed = layer.claimed
         self._server = server
         self._user: str | None = None
 
@@ -160,7 +169,7 @@ class ScramExchange(SASLExchange):
         server.first(data)
         self.claimed = server.user
         user = prepareUsername(server.user)
-        checkAuthzid(server.authzid, user, self._sasl.domain)
+        checkAuthzid(server.authzid, user, self._sasl.domain, self._claimed)
         # Made for every user, so that it takes the same time.
         keys = dummyKeys(self._sasl.secret, self._hashName, user or server.user)
         if user is not None:
@@ -185,10 +194,11 @@ class ScramExchange(SASLExchange):
 class PlainExchange(SASLExchange):
     """PLAIN (RFC 4616), by L{IAuthBackend.checkPassword}, which takes the same time for unknown users."""
 
-    def __init__(self, sasl: SASL, attempt: Attempt = attemptNow) -> None:
+    def __init__(self, sasl: SASL, layer: SecurityLayer) -> None:
         super().__init__()
         self._sasl = sasl
-        self._attempt = attempt
+        self._attempt = layer.attempt
+        self._claimed = layer.claimed
 
     async def first(self, data: bytes) -> Outcome:
         """Check name and password."""
@@ -199,7 +209,7 @@ class PlainExchange(SASLExchange):
         self.claimed = name
         user = prepareUsername(name)
         sasl = self._sasl
-        checkAuthzid(authzid, user, sasl.domain)
+        checkAuthzid(authzid, user, sasl.domain, self._claimed)
 
         async def check() -> Success:
             if user is None or not await sasl.accounts.checkPassword(sasl.account(user), password):
@@ -223,7 +233,7 @@ def scram(hashName: str, binds: bool) -> Mechanism:
 
     def exchange(sasl: SASL, layer: SecurityLayer) -> SASLExchange:
         server = ScramServer(hashName, layer.bindings if binds else None, sasl.offersBinding(layer))
-        return ScramExchange(sasl, hashName, server, layer.attempt)
+        return ScramExchange(sasl, hashName, server, layer)
 
     return Mechanism(f"SCRAM-{hashName}{'-PLUS' if binds else ''}", unavailableCondition, exchange, binds)
 
@@ -239,6 +249,6 @@ MECHANISMS: Final = (
     scram("SHA-512", False),
     scram("SHA-256", False),
     scram("SHA-1", False),
-    Mechanism("PLAIN", _plainUnavailable, lambda sasl, layer: PlainExchange(sasl, layer.attempt)),
+    Mechanism("PLAIN", _plainUnavailable, PlainExchange),
 )
 """Every mechanism, strongest first."""

@@ -16,12 +16,13 @@ from zope.interface import implementer
 
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.stream.sasl.elements import decodeData, renderData, renderFailure
-from muccore.stream.sasl.exchange import SASLFailure, Success
+from muccore.stream.sasl.exchange import Challenge, SASLFailure, Success
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.starttls import REQUIRED
 from muccore.stream.states import Row, State
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
+from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
@@ -82,9 +83,13 @@ class SASLProfile:
         try:
             if self._tlsRequired and not negotiation.secure:
                 raise SASLFailure("encryption-required")
-            login.begin(negotiation, self, self._sasl, decodeData(element))
+            initial = decodeData(element)
+            bindings = negotiation.host.bindings()
+            exchange = self._sasl.begin(login.mechanism, negotiation.secure, bindings, login.attempt)
         except SASLFailure as e:
             login.fail(negotiation, self, e)
+        else:
+            login.begin(negotiation, self, exchange, initial)
 
     def _respond(self, negotiation: Negotiation, element: Element) -> None:
         try:
@@ -102,16 +107,18 @@ class SASLProfile:
 
     # ILoginProfile
 
-    def sendChallenge(self, negotiation: Negotiation, data: bytes) -> None:
+    def sendChallenge(self, negotiation: Negotiation, challenge: Challenge) -> None:
         """See L{ILoginProfile.sendChallenge<muccore.stream.login.ILoginProfile.sendChallenge>}."""
-        negotiation.host.sendNonza(renderData("challenge", data))
+        negotiation.state = State.AUTHENTICATING
+        negotiation.host.sendNonza(renderData("challenge", challenge.data))
 
     def sendFailure(self, negotiation: Negotiation, error: SASLFailure) -> None:
         """See L{ILoginProfile.sendFailure<muccore.stream.login.ILoginProfile.sendFailure>}."""
         negotiation.host.sendNonza(renderFailure(error))
 
-    def sendSuccess(self, negotiation: Negotiation, success: Success) -> None:
+    def sendSuccess(self, negotiation: Negotiation, account: JID, success: Success) -> None:
         """See L{ILoginProfile.sendSuccess<muccore.stream.login.ILoginProfile.sendSuccess>}."""
+        negotiation.authenticated(account)
         negotiation.state = State.RESTARTING
         negotiation.host.sendNonza(renderData("success", success.data))
         negotiation.beginStream()

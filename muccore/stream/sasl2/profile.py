@@ -1,0 +1,211 @@
+# -*- test-case-name: tests.stream.sasl2.test_profile -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The SASL profile of XEP-0388 (SASL2): a stream feature, and an
+L{ILoginProfile<muccore.stream.login.ILoginProfile>}.
+
+There is no new stream after the log-in. A client may ask for a session inside of it, an earlier one by stream
+management (XEP-0198 §8.2) or a new one (L{muccore.stream.sasl2.bind2}): then it needs nothing else before its first
+stanza.
+
+Unlike SASL itself, the text has a client disconnected that sends anything unexpected while it logs in (§2.4): the rows
+below have nothing but what is expected.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from zope.interface import implementer
+
+from muccore.interfaces import ISession
+from muccore.interfaces.streams import IStreamFeature, Offering, Stage
+from muccore.stream.sasl.exchange import Challenge, SASLFailure, Success
+from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.sasl2.bind2 import Bind2
+from muccore.stream.sasl2.exchange import Authenticated, Authentication
+from muccore.stream.sasl2.request import Request, decodeData, parseRequest
+from muccore.stream.states import Row, State
+from muccore.stream.streammanagement import resume, sessionResumed
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StanzaError, StreamError
+from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import escapeText
+from muccore.xmpp.specs import Spec
+
+if TYPE_CHECKING:
+    from muccore.stream.negotiation import Negotiation
+
+implements: Final = (Spec(388, "Extensible SASL Profile", "1.0.4"),)
+
+_AUTHENTICATE: Final = (ns.SASL2, "authenticate")
+_RESPONSE: Final = (ns.SASL2, "response")
+_ABORT: Final = (ns.SASL2, "abort")
+_RESUME: Final = (ns.STREAM_MANAGEMENT, "resume")
+_BIND: Final = (ns.BIND2, "bind")
+
+
+@implementer(IStreamFeature)
+class SASL2Profile:
+    """The feature of SASL2, for streams under TLS."""
+
+    stage = Stage.LOGIN
+    order = 210
+    nonzas: Mapping[tuple[str, str], Any] = {}
+
+    def __init__(self, sasl: SASL, bind: Bind2) -> None:
+        self._sasl = sasl
+        self._bind2 = bind
+        self.steps: Mapping[State, Row] = {
+            State.UNSECURED: {_AUTHENTICATE: (self._authenticate, State.CHECKING)},
+            State.SECURED: {_AUTHENTICATE: (self._authenticate, State.CHECKING)},
+            State.RESPONDING: {
+                _RESPONSE: (self._respond, State.CHECKING),
+                _ABORT: (self._abort, State.RESPONDING),
+            },
+        }
+
+    def offer(self, offering: Offering) -> Iterator[Element]:
+        """See L{IStreamFeature.offer}."""
+        secure, bindings = offering
+        names = self._sasl.mechanisms(secure, bindings) if secure else []
+        if not names:
+            return
+        feature = Element((ns.SASL2, "authentication"))
+        for name in names:
+            feature.add("mechanism", None, name)
+        inline = feature.add("inline")
+        inline.add("sm", ns.STREAM_MANAGEMENT)
+        inline.children.append(self._bind2.offer())
+        yield feature
+
+    # Steps
+
+    def _authenticate(self, negotiation: Negotiation, element: Element) -> None:
+        login = negotiation.login
+        login.mechanism = element.attributes.get("mechanism", "")
+        claimed = negotiation.claimedJID
+        if claimed is not None and claimed.rpartition("@")[2] != negotiation.features.domain:
+            # §2.1. Not checked before: clients that log in otherwise put the name of their machine there.
+            raise StreamError("invalid-from")
+        try:
+            if not negotiation.secure:
+                raise SASLFailure("encryption-required")
+            request = parseRequest(element)
+            exchange = self._begin(negotiation, request)
+        except SASLFailure as e:
+            login.fail(negotiation, self, e)
+        else:
+            login.begin(negotiation, self, exchange, request.initial)
+
+    def _begin(self, negotiation: Negotiation, request: Request) -> Authentication:
+        exchange = self._sasl.begin(
+            request.mechanism, negotiation.secure, negotiation.host.bindings(), negotiation.login.attempt,
+            negotiation.claimedJID,
+        )  # fmt: skip
+        return Authentication(request, exchange)
+
+    def _respond(self, negotiation: Negotiation, element: Element) -> None:
+        try:
+            data = decodeData(element)
+        except SASLFailure as e:
+            negotiation.login.fail(negotiation, self, e)
+        else:
+            negotiation.login.respond(negotiation, self, data)
+
+    def _abort(self, negotiation: Negotiation, element: Element) -> None:
+        negotiation.login.fail(negotiation, self, SASLFailure("aborted"))
+
+    # ILoginProfile
+
+    def sendChallenge(self, negotiation: Negotiation, challenge: Challenge) -> None:
+        """See L{ILoginProfile.sendChallenge<muccore.stream.login.ILoginProfile.sendChallenge>}."""
+        negotiation.state = State.RESPONDING
+        data = b64encode(challenge.data).decode("ascii")
+        negotiation.host.sendNonza(f"<challenge xmlns='{ns.SASL2}'>{data}</challenge>".encode())
+
+    def sendFailure(self, negotiation: Negotiation, error: SASLFailure) -> None:
+        """See L{ILoginProfile.sendFailure<muccore.stream.login.ILoginProfile.sendFailure>}."""
+        negotiation.host.sendNonza(renderFailure(error))
+
+    def sendSuccess(self, negotiation: Negotiation, account: JID, success: Success) -> None:
+        """
+        See L{ILoginProfile.sendSuccess<muccore.stream.login.ILoginProfile.sendSuccess>}. A session is resumed or bound
+        before (§2.6.1).
+        """
+        authenticated = cast(Authenticated, success)
+        request = cast(Authentication, negotiation.login.exchange).request
+        negotiation.account, negotiation.userAgent = account, request.userAgent
+        try:
+            session, resumed, answers = self._openSession(negotiation, request)
+        except StanzaError as e:
+            negotiation.account = negotiation.userAgent = None
+            raise NoSession(e) from None
+        except StreamError as e:
+            negotiation.host.close(e)
+            return
+        negotiation.authenticated(account)
+        negotiation.host.continueStream()
+        identity = account.full if session is None else session.jid.full
+        rendered = _renderSuccess(authenticated.data, identity, answers + authenticated.answers)
+        negotiation.host.sendNonza(rendered)
+        if session is None:
+            negotiation.state = State.AUTHENTICATED
+            self._sendFeatures(negotiation, False)
+            return
+        negotiation.state = State.BOUND
+        if resumed:
+            # No features: the stream goes on where it was (XEP-0198 §8.2).
+            sessionResumed(negotiation, session)
+        else:
+            self._sendFeatures(negotiation, True)
+            negotiation.host.sessionBound(session)
+
+    def _openSession(self, negotiation: Negotiation, request: Request) -> tuple[ISession | None, bool, bytes]:
+        """
+        Resume a session, or bind a resource, as the client has asked for.
+
+        @return: the session if any, whether it was resumed, and the rendered answers.
+        """
+        answers = b""
+        session: ISession | None = None
+        element = request.inline.get(_RESUME)
+        if element is not None:
+            session, answers = resume(negotiation, element)
+            if session is not None:
+                return session, True, answers
+        element = request.inline.get(_BIND)
+        if element is not None:
+            session, bound = self._bind2.bind(negotiation, element, request.client)
+            answers += bound
+        return session, False, answers
+
+    @staticmethod
+    def _sendFeatures(negotiation: Negotiation, bound: bool) -> None:
+        host = negotiation.host
+        offer = negotiation.features.offer(Stage.BINDING, negotiation.secure, host.bindings(), bound)
+        host.sendNonza(offer)
+
+
+class NoSession(SASLFailure):
+    """The log-in was right, but the account may not have another session."""
+
+    def __init__(self, error: StanzaError) -> None:
+        super().__init__("temporary-auth-failure", error.text)
+        self.reason = error.condition
+
+
+def renderFailure(error: SASLFailure) -> bytes:
+    """Render a failure (§2.6.2)."""
+    more = f"<{error.reason} xmlns='{ns.STANZA_ERRORS}'/>" if isinstance(error, NoSession) else ""
+    text = "" if error.text is None else f"<text xml:lang='en'>{escapeText(error.text)}</text>"
+    return f"<failure xmlns='{ns.SASL2}'><{error.condition} xmlns='{ns.SASL}'/>{more}{text}</failure>".encode()
+
+
+def _renderSuccess(data: bytes | None, identity: str, answers: bytes) -> bytes:
+    more = "" if data is None else f"<additional-data>{b64encode(data).decode('ascii')}</additional-data>"
+    head = f"<success xmlns='{ns.SASL2}'>{more}<authorization-identifier>{escapeText(identity)}"
+    return f"{head}</authorization-identifier>".encode() + answers + b"</success>"

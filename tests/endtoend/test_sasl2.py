@@ -1,0 +1,114 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Log-ins by SASL2 (XEP-0388) to a running server, under TLS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lxml import etree
+from twisted.trial.unittest import TestCase
+
+from muccore.testing.scansion.client import ClientFailed
+from muccore.xmpp import ns
+from tests.configuration import ENCRYPTED
+from tests.endtoend.clients import HEADER, RoomClient, bounded, openConnection
+from tests.endtoend.serverprocess import ServerProcess, ctl
+from tests.stream.sasl2.helpers import AGENT, authenticate
+
+SESSION = (
+    "<bind xmlns='urn:xmpp:bind:0'><tag>Awesome</tag><enable xmlns='urn:xmpp:carbons:2'/>"
+    "<enable xmlns='urn:xmpp:sm:3' resume='true'/><inactive xmlns='urn:xmpp:csi:0'/></bind>"
+)
+
+
+class SASL2TestCase(TestCase):
+    """A server with the account of Romeo."""
+
+    timeout = 120
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """Start it."""
+        self.server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": "sqlite:accounts.db"})
+        await ctl(self.server, "adduser", "romeo", password="secret")
+        await self.server.start()
+
+    async def send(self, data: str) -> RoomClient:
+        """Connect, and send everything at once; the header and the features are read."""
+        client = await openConnection(self, self.server.directPort, True)
+        client.send(data)
+        features = await bounded(client.next())
+        self.assertEqual(features.tag, f"{{{ns.STREAM}}}features")
+        return client
+
+    async def logIn(self, more: str, **options: Any) -> tuple[RoomClient, etree._Element]:
+        """Log in, and send a ping, all at once; return the client and the success."""
+        pipelined = "<iq id='first' type='get' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>"
+        client = await self.send(HEADER + authenticate(more, **options).decode() + pipelined)
+        success = await bounded(client.next())
+        self.assertEqual(success.tag, f"{{{ns.SASL2}}}success", etree.tostring(success))
+        return client, success
+
+
+class SessionTests(SASL2TestCase):
+    """A session in one round trip."""
+
+    async def test_session(self) -> None:
+        """
+        Everything is sent at once, with the first stanza behind it. The session has stream management and carbons; it
+        is resumed in the same way, and when it cannot be, there is another one with the same resource.
+        """
+        romeo, success = await self.logIn(AGENT + SESSION)
+        full = success.findtext(f"{{{ns.SASL2}}}authorization-identifier")
+        assert full is not None
+        self.assertTrue(full.startswith("romeo@localhost/Awesome/"))
+        enabled = success.find(f"{{{ns.BIND2}}}bound/{{{ns.STREAM_MANAGEMENT}}}enabled")
+        assert enabled is not None
+        features = await bounded(romeo.next())
+        self.assertEqual(features.tag, f"{{{ns.STREAM}}}features")
+        self.assertIsNone(features.find(f"{{{ns.BIND}}}bind"))
+        self.assertEqual((await bounded(romeo.next())).get("id"), "first")
+        await self.server.logged(f'login from 127.0.0.1: {full} by PLAIN, TLSv1.3 .*, Awesome on "Kiva\'s Phone"')
+        # The old stream still exists; the new one takes over, with what was not acknowledged.
+        resume = f"<resume xmlns='urn:xmpp:sm:3' previd='{enabled.get('id')}' h='0'/>"
+        again, success = await self.logIn(AGENT + SESSION + resume)
+        self.assertEqual(success.findtext(f"{{{ns.SASL2}}}authorization-identifier"), full)
+        resumed = success.find(f"{{{ns.STREAM_MANAGEMENT}}}resumed")
+        assert resumed is not None
+        self.assertEqual(resumed.get("h"), "1")
+        self.assertIsNone(success.find(f"{{{ns.BIND2}}}bound"))
+        for _ in range(2):
+            await bounded(again.until(lambda e: e.get("id") == "first"))
+        with self.assertRaisesRegex(ClientFailed, "conflict"):
+            while True:
+                await bounded(romeo.next())
+        _third, success = await self.logIn(AGENT + SESSION + resume.replace("previd='", "previd='x"))
+        self.assertIsNotNone(success.find(f"{{{ns.STREAM_MANAGEMENT}}}failed/{{{ns.STANZA_ERRORS}}}item-not-found"))
+        self.assertEqual(success.findtext(f"{{{ns.SASL2}}}authorization-identifier"), full)
+        with self.assertRaisesRegex(ClientFailed, "conflict"):
+            while True:
+                await bounded(again.next())
+        self.assertEqual(self.server.unexpectedLines, [])
+
+    async def test_carbons(self) -> None:
+        """Carbons are copies from the first stanza on; another tag of the same client replaces its session, too."""
+        phone, _success = await self.logIn(AGENT + SESSION)
+        laptop, _ = await self.logIn("<bind xmlns='urn:xmpp:bind:0'/>")
+        laptop.send("<message to='juliet@localhost' type='chat'><body>hello</body></message>")
+        copy = await bounded(phone.until(lambda e: e.find(f"{{{ns.CARBONS}}}sent") is not None))
+        self.assertIn("hello", etree.tostring(copy, encoding="unicode"))
+        await self.logIn(AGENT + SESSION.replace("Awesome", "Other"))
+        with self.assertRaisesRegex(ClientFailed, "conflict"):
+            while True:
+                await bounded(phone.next())
+
+    async def test_refused(self) -> None:
+        """A wrong password is a failure; the next try on the same stream succeeds, the third is none."""
+        client = await self.send(HEADER + authenticate(AGENT + SESSION, password="wrong").decode())
+        failure = await bounded(client.next())
+        self.assertIsNotNone(failure.find(f"{{{ns.SASL}}}not-authorized"))
+        await self.server.logged("login-failed from 127.0.0.1: not-authorized, account romeo@localhost, PLAIN")
+        client.send(authenticate(SESSION).decode() + authenticate(SESSION).decode())
+        self.assertEqual((await bounded(client.next())).tag, f"{{{ns.SASL2}}}success")
+        with self.assertRaisesRegex(ClientFailed, "invalid-namespace|unsupported-stanza-type"):
+            while True:
+                await bounded(client.next())
