@@ -78,6 +78,13 @@ class C2SSection:
         'detects a man in the middle. Use "no" if a proxy in front of muccore terminates TLS, or if clients offer '
         "it and fail.",
     )
+    tokenLifetime: float = _option(
+        Duration("0 s", "365 d"),
+        "21 d",
+        "The time for which a client can log in again without the password, by a token that it was given (XEP-0484). "
+        "Each day that it does, it gets a new one. Tokens end with the password or the account, except that of a "
+        "backend that checks passwords only: there a changed password does not end them. 0: no tokens.",
+    )
     stallTimeout: float = _option(
         Duration("1 s", "24 h"),
         "5 min",

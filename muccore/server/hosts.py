@@ -26,7 +26,9 @@ from muccore.stream.advertisedlimits import AdvertisedLimits
 from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.anonymous import anonymous
 from muccore.stream.sasl.mechanisms import MECHANISMS, SASL
+from muccore.stream.sasl.tokens import Tokens
 from muccore.stream.starttls import OPTIONAL, REQUIRED
+from muccore.xmpp.datetimes import timeOfDay
 
 
 class HostComponents:
@@ -35,6 +37,7 @@ class HostComponents:
 
     @ivar domain: its name.
     @ivar accounts: the auth backend.
+    @ivar tokens: the tokens that clients log in with; C{None} without a store for them.
     @ivar tls: its certificate, or C{None} if none is needed.
     @ivar handlers: the handlers of its domains.
     @ivar userDomain: the domain of the accounts.
@@ -49,6 +52,8 @@ class HostComponents:
         self.accounts = stores.accountsOf(host)
         self._mechanisms = [*MECHANISMS, anonymous(guests.hasRoom)] if host.anonymous else None
         self._saltSecret = dummySaltSecret(settings, host) or secrets.token_bytes(32)
+        store = stores.userDataOf(host)
+        self.tokens = None if store is None else Tokens(store, self.accounts, timeOfDay(flusher))
         self.tls: ServerTLS | None = None
         self.handlers = HostHandlers(settings, host, stores, reactor)
         if self.handlers.guests is not None:
@@ -87,7 +92,12 @@ class HostComponents:
         if tlsMode == OPTIONAL and not self.accounts.hashes and not c2s.allowPlaintextAuth:
             # Whoever cannot but send a password must learn that they need TLS (RFC 6120 §5.3.1).
             tlsMode = REQUIRED
-        sasl = SASL(self.accounts, self.domain, c2s.allowPlaintextAuth, self._saltSecret, self._mechanisms)
+        tokens = self.tokens if c2s.tokenLifetime else None
+        if tokens is not None:
+            tokens.lifetime = c2s.tokenLifetime
+        sasl = SASL(
+            self.accounts, self.domain, c2s.allowPlaintextAuth, self._saltSecret, self._mechanisms, tokens=tokens
+        )
         return StreamFeatures(
             self.domain, sasl, self._binder, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
             [*self._streamFeatures, *advertisedLimits(settings)], hosts,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import implementer
 
+from muccore.interfaces import ISession
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.stream.states import Row, State
 from muccore.xmpp import ns
@@ -31,11 +32,14 @@ class ResourceBinding:
 
     stage = Stage.BINDING
     order = 100
-    untilBound = True
     nonzas: Mapping[tuple[str, str], Any] = {}
 
     def __init__(self) -> None:
         self.steps: Mapping[State, Row] = {State.AUTHENTICATED: {(ns.CLIENT, "iq"): (self._bind, State.BOUND)}}
+
+    def isDone(self, session: ISession) -> bool:
+        """A session has a resource."""
+        return True
 
     def offer(self, offering: Offering) -> Iterator[Element]:
         """See L{IStreamFeature.offer}."""
@@ -68,9 +72,12 @@ class SessionRequest:
 
     stage = Stage.BINDING
     order = 200
-    untilBound = True
     steps: Mapping[State, Row] = {}
     nonzas: Mapping[tuple[str, str], Any] = {}
+
+    def isDone(self, session: ISession) -> bool:
+        """A session has a resource."""
+        return True
 
     def offer(self, offering: Offering) -> Iterator[Element]:
         """See L{IStreamFeature.offer}."""

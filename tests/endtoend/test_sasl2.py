@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 from typing import Any
 
 from lxml import etree
@@ -47,6 +49,76 @@ class SASL2TestCase(TestCase):
         success = await bounded(client.next())
         self.assertEqual(success.tag, f"{{{ns.SASL2}}}success", etree.tostring(success))
         return client, success
+
+
+class TokenTests(SASL2TestCase):
+    """Tokens (XEP-0484)."""
+
+    REQUEST = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-EXPR'/>"
+
+    async def token(self, more: str, **options: Any) -> str:
+        """Log in, and return the token."""
+        _, success = await self.logIn(AGENT + more, **options)
+        token = success.find(f"{{{ns.FAST}}}token")
+        assert token is not None, etree.tostring(success)
+        return str(token.get("token"))
+
+    async def byToken(self, token: str) -> tuple[RoomClient, etree._Element]:
+        """Log in with a token, bound to the connection; return what comes after the features."""
+        client = await openConnection(self, self.server.directPort, True)
+        # The handshake is over when something was received.
+        transport: Any = client.transport
+        client.send(HEADER)
+        await bounded(client.next())
+        exported = transport.getHandle().export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+        proof = hmac.digest(token.encode(), b"Initiator" + exported, "sha256")
+        more = AGENT + SESSION + "<fast xmlns='urn:xmpp:fast:0'/>"
+        client.send(authenticate(more, mechanism="HT-SHA-256-EXPR", initial=b"romeo\0" + proof).decode())
+        answer = await bounded(client.next())
+        if answer.tag == f"{{{ns.SASL2}}}success":
+            data = base64.b64decode(answer.findtext(f"{{{ns.SASL2}}}additional-data") or "")
+            self.assertEqual(data, hmac.digest(token.encode(), b"Responder" + exported, "sha256"))
+        return client, answer
+
+    async def assertRefused(self, token: str, condition: str) -> None:
+        """Check that a token is refused."""
+        _, answer = await self.byToken(token)
+        self.assertIsNotNone(answer.find(f"{{{ns.SASL}}}{condition}"), etree.tostring(answer))
+
+    async def test_durable(self) -> None:
+        """
+        A token that a client was told of is known after C{kill -9}, until another process changes the password, or
+        deletes the account.
+        """
+        token = await self.token(self.REQUEST)
+        self.server.signal("KILL")
+        await self.server.ended()
+        await self.server.start()
+        for _ in range(2):
+            _, success = await self.byToken(token)
+            self.assertEqual(success.tag, f"{{{ns.SASL2}}}success", etree.tostring(success))
+        await self.server.logged("login from 127.0.0.1: romeo@localhost/Awesome/.* by HT-SHA-256-EXPR")
+        self.assertEqual((await ctl(self.server, "passwd", "romeo", password="other"))[0], 0)
+        await self.assertRefused(token, "credentials-expired")
+        await self.assertRefused(token, "not-authorized")
+        token = await self.token(self.REQUEST, password="other")
+        await self.byToken(token)
+        self.assertEqual((await ctl(self.server, "deluser", "romeo"))[0], 0)
+        await self.assertRefused(token, "not-authorized")
+        self.assertNotIn(token, self.server.output)
+        self.assertEqual(self.server.unexpectedLines, [])
+
+    async def test_oneRoundTrip(self) -> None:
+        """A token without channel binding: header, log-in and first stanza are one write; the answers come together."""
+        token = await self.token(self.REQUEST.replace("EXPR", "NONE"))
+        proof = hmac.digest(token.encode(), b"Initiator", "sha256")
+        romeo, success = await self.logIn(
+            AGENT + SESSION + "<fast xmlns='urn:xmpp:fast:0' count='1'/>",
+            mechanism="HT-SHA-256-NONE",
+            initial=b"romeo\0" + proof,
+        )
+        self.assertIsNotNone(success.find(f"{{{ns.BIND2}}}bound"))
+        await bounded(romeo.until(lambda e: e.get("id") == "first"))
 
 
 class SessionTests(SASL2TestCase):

@@ -415,6 +415,19 @@ class ServerComponentsTests(SynchronousTestCase):
             (made.streams.features.domain, options.name, options.localDomain), ("localhost", "Verona", "localhost")
         )
 
+    def test_tokens(self) -> None:
+        """The lifetime of tokens applies at once; without one there are none."""
+        made = self.make(makeSettings(c2s={"token_lifetime": "3 d"}))
+        self.successResultOf(made.open())
+        [host] = made.hosts
+        assert host.tokens is not None
+        for lifetime, seconds in (("3 d", 3 * 86400), ("0", None), ("1 h", 3600)):
+            made.reconfigure(makeSettings(c2s={"token_lifetime": lifetime}), {})
+            offered = made.streams.features.offer(Stage.LOGIN, True, None)
+            self.assertEqual(b"<fast xmlns='urn:xmpp:fast:0'>" in offered, seconds is not None)
+            if seconds is not None:
+                self.assertEqual(host.tokens.lifetime, seconds)
+
     def test_reconfigureContacts(self) -> None:
         """New contact addresses apply at once, those of each host."""
         hosts: dict[str, dict[str, str]] = {"host b.example": {}, "host c.example": {"contact_addresses": ""}}

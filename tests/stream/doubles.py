@@ -6,6 +6,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
@@ -133,7 +134,9 @@ class Session:
         """Not supported."""
 
     def enableManagement(self, resumable: bool, maximum: int | None) -> Any:
-        """Not supported."""
+        """Enable it, without an id."""
+        self.management = mock.Mock(id=None, handled=0)
+        return self.management
 
     def streamLost(self, stream: IStream, final: bool) -> bool:
         """See L{ISession}."""

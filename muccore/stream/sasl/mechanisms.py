@@ -33,6 +33,7 @@ from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
     from muccore.net.tls import ChannelBindings
+    from muccore.stream.sasl.tokens import Tokens
 
 implements = (
     Spec(4616, "The PLAIN SASL Mechanism", series="RFC"),
@@ -47,6 +48,7 @@ class SASL:
 
     @ivar domain: the prepared domain.
     @ivar hashes: the hashes for SCRAM.
+    @ivar tokens: the tokens that clients may log in with, or C{None}.
     @ivar plainWithoutTLS: whether PLAIN is offered without TLS.
     """
 
@@ -57,15 +59,18 @@ class SASL:
         plainWithoutTLS: bool,
         secret: bytes | None = None,
         table: Sequence[Mechanism] | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         """
         @param secret: derives the salts of users who do not exist, see L{dummyKeys}. It should survive restarts:
             otherwise, as with the random default, a salt that changes by a restart reveals an unknown user.
         @param table: the mechanisms, strongest first; default L{MECHANISMS}.
+        @param tokens: the tokens for L{muccore.stream.sasl2.fast}; C{None} for none.
         """
         self.accounts = accounts
         self.hashes = frozenset(accounts.hashes)
         self.domain = domain
+        self.tokens = tokens
         self.plainWithoutTLS = plainWithoutTLS
         self.secret = secrets.token_bytes(32) if secret is None else secret
         self._table = {mechanism.name: mechanism for mechanism in (MECHANISMS if table is None else table)}

@@ -12,9 +12,14 @@ from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
+from muccore.interfaces import StoreError
+from muccore.log.logger import Logger
 from muccore.stream.login import IExchange
 from muccore.stream.sasl.exchange import Outcome, Success, begin, guarded
+from muccore.stream.sasl2.fast import Fast, TokenExchange
 from muccore.stream.sasl2.request import Request
+
+_log = Logger()
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,17 @@ class Authentication:
     @ivar request: what the client has asked for.
     """
 
-    def __init__(self, request: Request, exchange: IExchange) -> None:
+    def __init__(
+        self, request: Request, exchange: IExchange, fast: Fast | None = None, token: str | None = None
+    ) -> None:
+        """
+        @param fast: gives tokens.
+        @param token: the mechanism of the token that the client is to get.
+        """
         self.request = request
         self._exchange = exchange
+        self._fast = fast
+        self._token = token
 
     @property
     def claimed(self) -> str | None:
@@ -59,4 +72,15 @@ class Authentication:
         outcome = await step
         if not isinstance(outcome, Success):
             return outcome
-        return Authenticated(outcome.user, outcome.data)
+        return Authenticated(outcome.user, outcome.data, await self._makeToken(outcome.user))
+
+    async def _makeToken(self, user: str) -> bytes:
+        """Give the client a token if it gets one; if that fails, it has logged in all the same."""
+        if self._fast is None:
+            return b""
+        used = self._exchange if isinstance(self._exchange, TokenExchange) else None
+        try:
+            return await self._fast.answer(user, self.request.client, self._token, used)
+        except StoreError as e:
+            _log.error("A client gets no token: {error}", error=str(e))
+            return b""

@@ -22,10 +22,11 @@ from zope.interface import implementer
 
 from muccore.interfaces import ISession
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
-from muccore.stream.sasl.exchange import Challenge, SASLFailure, Success
+from muccore.stream.sasl.exchange import Challenge, SASLExchange, SASLFailure, Success
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl2.bind2 import Bind2
 from muccore.stream.sasl2.exchange import Authenticated, Authentication
+from muccore.stream.sasl2.fast import Fast, isRequested
 from muccore.stream.sasl2.request import Request, decodeData, parseRequest
 from muccore.stream.states import Row, State
 from muccore.stream.streammanagement import resume, sessionResumed
@@ -59,6 +60,7 @@ class SASL2Profile:
     def __init__(self, sasl: SASL, bind: Bind2) -> None:
         self._sasl = sasl
         self._bind2 = bind
+        self._fast = None if sasl.tokens is None else Fast(sasl, sasl.tokens)
         self.steps: Mapping[State, Row] = {
             State.UNSECURED: {_AUTHENTICATE: (self._authenticate, State.CHECKING)},
             State.SECURED: {_AUTHENTICATE: (self._authenticate, State.CHECKING)},
@@ -80,6 +82,8 @@ class SASL2Profile:
         inline = feature.add("inline")
         inline.add("sm", ns.STREAM_MANAGEMENT)
         inline.children.append(self._bind2.offer())
+        if self._fast is not None:
+            inline.children.append(self._fast.offer(bindings))
         yield feature
 
     # Steps
@@ -102,11 +106,18 @@ class SASL2Profile:
             login.begin(negotiation, self, exchange, request.initial)
 
     def _begin(self, negotiation: Negotiation, request: Request) -> Authentication:
-        exchange = self._sasl.begin(
-            request.mechanism, negotiation.secure, negotiation.host.bindings(), negotiation.login.attempt,
-            negotiation.claimedJID,
-        )  # fmt: skip
-        return Authentication(request, exchange)
+        bindings, attempt = negotiation.host.bindings(), negotiation.login.attempt
+        fast = self._fast
+        exchange: SASLExchange
+        if isRequested(request):
+            if fast is None:
+                raise SASLFailure("invalid-mechanism")
+            exchange = fast.begin(request, bindings, attempt)
+        else:
+            exchange = self._sasl.begin(
+                request.mechanism, negotiation.secure, bindings, attempt, negotiation.claimedJID
+            )
+        return Authentication(request, exchange, fast, None if fast is None else fast.wanted(request, bindings))
 
     def _respond(self, negotiation: Negotiation, element: Element) -> None:
         try:
@@ -154,14 +165,14 @@ class SASL2Profile:
         negotiation.host.sendNonza(rendered)
         if session is None:
             negotiation.state = State.AUTHENTICATED
-            self._sendFeatures(negotiation, False)
+            self._sendFeatures(negotiation, None)
             return
         negotiation.state = State.BOUND
         if resumed:
             # No features: the stream goes on where it was (XEP-0198 §8.2).
             sessionResumed(negotiation, session)
         else:
-            self._sendFeatures(negotiation, True)
+            self._sendFeatures(negotiation, session)
             negotiation.host.sessionBound(session)
 
     def _openSession(self, negotiation: Negotiation, request: Request) -> tuple[ISession | None, bool, bytes]:
@@ -184,9 +195,9 @@ class SASL2Profile:
         return session, False, answers
 
     @staticmethod
-    def _sendFeatures(negotiation: Negotiation, bound: bool) -> None:
+    def _sendFeatures(negotiation: Negotiation, session: ISession | None) -> None:
         host = negotiation.host
-        offer = negotiation.features.offer(Stage.BINDING, negotiation.secure, host.bindings(), bound)
+        offer = negotiation.features.offer(Stage.BINDING, negotiation.secure, host.bindings(), session)
         host.sendNonza(offer)
 
 

@@ -68,6 +68,12 @@ class Bind2Tests(SASL2Case):
         self.assertEqual(session.userAgent, (AGENT_ID, "Awesome", "Kiva's Phone"))
         self.assertEqual(self.binder.clients, [AGENT_ID])
 
+    def test_managed(self) -> None:
+        """Stream management is not offered again to a session that has it."""
+        log = self.logIn(authenticate("<bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3'/></bind>"))
+        self.assertIn(b"<bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3'/></bound>", self.bound(*log))
+        self.assertEqual(log[2], b"<stream:features><csi xmlns='urn:xmpp:csi:0'/></stream:features>")
+
     def test_noUserAgent(self) -> None:
         """Nothing about the client is needed."""
         self.logIn(authenticate("<bind xmlns='urn:xmpp:bind:0'/>"))
