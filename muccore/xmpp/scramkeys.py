@@ -73,6 +73,12 @@ class ScramKeys:
         if salt is None:
             salt = os.urandom(SALT_LENGTH)
         salted = hashlib.pbkdf2_hmac(algorithm, saslprep(password).encode("utf-8"), salt, iterations)
+        return cls.fromSalted(hashName, salted, salt, iterations)
+
+    @classmethod
+    def fromSalted(cls, hashName: str, salted: bytes, salt: bytes, iterations: int) -> ScramKeys:
+        """Make keys from the salted password (RFC 5802 §3, C{SaltedPassword})."""
+        algorithm = HASHES[hashName]
         clientKey = hmac.digest(salted, b"Client Key", algorithm)
         storedKey = hashlib.new(algorithm, clientKey).digest()
         return cls(hashName, salt, iterations, storedKey, hmac.digest(salted, b"Server Key", algorithm))

@@ -37,7 +37,7 @@ class ScramClient:
 
     def final(self, challenge: bytes, claimed: bytes | None = None) -> bytes:
         """The last message; C{claimed} replaces the nonce of the challenge."""
-        nonce, salt, iterations = (part[2:] for part in challenge.split(b","))
+        nonce, salt, iterations = (part[2:] for part in challenge.split(b",")[:3])
         nonce = nonce if claimed is None else claimed
         salted = hashlib.pbkdf2_hmac(self.algorithm, self.password, b64decode(salt), int(iterations))
         clientKey = hmac.digest(salted, b"Client Key", self.algorithm)

@@ -83,10 +83,10 @@ class ScramTests(SASLTestCase):
             client = ScramClient("sha256", user, "wrong")
             challenge, outcome = self.scram(client)
             failure = self.failureResultOf(outcome, SASLFailure).value
-            nonce, salt, iterations = challenge.split(b",")
-            ends.append((len(nonce), len(salt), iterations, failure.condition, failure.text, failure.args))
+            nonce, salt, iterations, offered = challenge.split(b",")
+            ends.append((len(nonce), len(salt), iterations, offered, failure.condition, failure.text, failure.args))
         self.assertEqual(len(set(ends)), 1, ends)
-        self.assertEqual(ends[0][2:5], (b"i=%d" % ITERATIONS, "not-authorized", None))
+        self.assertEqual(ends[0][2:3] + ends[0][4:6], (b"i=%d" % ITERATIONS, "not-authorized", None))
 
     def test_unknownUserSalt(self) -> None:
         """An unknown user has a constant salt, in any spelling and after a restart with the same secret."""

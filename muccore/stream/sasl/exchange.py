@@ -17,6 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from muccore.interfaces import StoreError
 from muccore.log.logger import Logger
 from muccore.xmpp import jid
+from muccore.xmpp.scramkeys import ScramKeys
 
 SASL_CONDITIONS: Final = frozenset(
     [
@@ -73,10 +74,12 @@ class Success:
 
     @ivar user: the prepared localpart.
     @ivar data: additional data with success (RFC 6120 §6.3.10), not in base64, or C{None}.
+    @ivar keys: the keys of the password that was right, if it was one by SCRAM.
     """
 
     user: str
     data: bytes | None = field(default=None, repr=False)
+    keys: ScramKeys | None = field(default=None, repr=False, compare=False)
 
 
 _T = TypeVar("_T")

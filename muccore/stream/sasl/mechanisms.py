@@ -8,6 +8,7 @@ A user who does not exist cannot be told from a wrong password, neither by the a
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from muccore.stream.sasl.exchange import (
     prepareUsername,
 )
 from muccore.stream.sasl.scram import ScramServer, dummyKeys
+from muccore.xmpp.scramkeys import HASHES, ScramKeys
 from muccore.xmpp.specs import Spec
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ implements = (
     Spec(4616, "The PLAIN SASL Mechanism", series="RFC"),
     Spec(5802, "SCRAM SASL Mechanisms", note="Server's side; SCRAM-SHA-1 and SCRAM-SHA-512, with -PLUS.", series="RFC"),
     Spec(7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", series="RFC"),
+    Spec(474, "SASL SCRAM Downgrade Protection", "0.5.0"),
 )
 
 
@@ -73,6 +76,7 @@ class SASL:
         self.tokens = tokens
         self.plainWithoutTLS = plainWithoutTLS
         self.secret = secrets.token_bytes(32) if secret is None else secret
+        self._offerHashes: dict[tuple[str, bool, tuple[str, ...] | None], bytes] = {}
         self._table = {mechanism.name: mechanism for mechanism in (MECHANISMS if table is None else table)}
 
     def account(self, user: str) -> str:
@@ -88,6 +92,26 @@ class SASL:
         """
         layer = SecurityLayer(secure, bindings)
         return [name for name, row in self._table.items() if row.unavailableCondition(self, layer) is None]
+
+    def bindingTypes(self, secure: bool, bindings: ChannelBindings | None) -> tuple[str, ...]:
+        """The types of channel binding to announce (XEP-0440): none without a mechanism that uses them."""
+        binds = any(self._table[name].binds for name in self.mechanisms(secure, bindings))
+        return bindings.types() if binds and bindings is not None else ()
+
+    def offerHash(self, hashName: str, secure: bool, bindings: ChannelBindings | None) -> bytes:
+        """
+        Hash what is offered, by which clients notice if somebody has removed mechanisms or types of channel binding
+        from it (XEP-0474 §5.1).
+        """
+        key = (hashName, secure, None if bindings is None else bindings.types())
+        found = self._offerHashes.get(key)
+        if found is None:
+            text = "\x1e".join(sorted(self.mechanisms(secure, bindings)))
+            types = self.bindingTypes(secure, bindings)
+            if types:
+                text += "\x1f" + "\x1e".join(sorted(types))
+            found = self._offerHashes[key] = hashlib.new(HASHES[hashName], text.encode("ascii")).digest()
+        return found
 
     def begin(
         self,
@@ -163,10 +187,12 @@ class ScramExchange(SASLExchange):
         super().__init__()
         self._sasl = sasl
         self._hashName = hashName
+        self._offered = sasl.offerHash(hashName, layer.secure, layer.bindings)
         self._attempt = layer.attempt
         self._claimed = layer.claimed
         self._server = server
         self._user: str | None = None
+        self._keys: ScramKeys | None = None
 
     async def first(self, data: bytes) -> Outcome:
         """Look up the user's keys, or make dummy keys."""
@@ -180,17 +206,17 @@ class ScramExchange(SASLExchange):
         if user is not None:
             found = await self._sasl.accounts.scramKeys(self._sasl.account(user), self._hashName)
             if found is not None:
-                keys = found
+                self._keys = keys = found
                 self._user = user
         self._next = self._final
-        return Challenge(server.challenge(keys))
+        return Challenge(server.challenge(keys, self._offered))
 
     async def _final(self, data: bytes) -> Outcome:
         async def check() -> Success:
             proof = self._server.final(data)
             if self._user is None:
                 raise WrongCredentials
-            return Success(self._user, proof)
+            return Success(self._user, proof, self._keys)
 
         name = self._server.user
         return await self._attempt(self._sasl.account(prepareUsername(name) or name), check)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 implements: Final = (Spec(440, "SASL Channel-Binding Type Capability", "1.0.0"),)
 
-_PLUS: Final = "-PLUS"
 _AUTH: Final = (ns.SASL, "auth")
 _RESPONSE: Final = (ns.SASL, "response")
 _ABORT: Final = (ns.SASL, "abort")
@@ -69,11 +68,12 @@ class SASLProfile:
             for name in names:
                 mechanisms.add("mechanism", None, name)
             yield mechanisms
-        if bindings is not None and any(name.endswith(_PLUS) for name in names):
-            types = Element((ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
-            for type in bindings.types():
-                types.add("channel-binding", type=type)
-            yield types
+        types = self._sasl.bindingTypes(secure, bindings)
+        if types:
+            announced = Element((ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
+            for type in types:
+                announced.add("channel-binding", type=type)
+            yield announced
 
     # Steps
 

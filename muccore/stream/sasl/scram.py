@@ -131,11 +131,16 @@ class ScramServer:
             raise BindingRefused("not-authorized", text)
         return b""
 
-    def challenge(self, keys: ScramKeys) -> bytes:
-        """The server's first message, for the user's keys or L{dummyKeys}."""
+    def challenge(self, keys: ScramKeys, offered: bytes = b"") -> bytes:
+        """
+        The server's first message, for the user's keys or L{dummyKeys}.
+
+        @param offered: the hash of what was offered (XEP-0474), which is thereby covered by both proofs.
+        """
         self._keys = keys
         salt = binascii.b2a_base64(keys.salt, newline=False).decode("ascii")
-        self._serverFirst = f"r={self._nonce},s={salt},i={keys.iterations}"
+        extension = f",h={binascii.b2a_base64(offered, newline=False).decode('ascii')}" if offered else ""
+        self._serverFirst = f"r={self._nonce},s={salt},i={keys.iterations}{extension}"
         return self._serverFirst.encode("ascii")
 
     def final(self, data: bytes) -> bytes:

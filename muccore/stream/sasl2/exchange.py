@@ -7,17 +7,19 @@ The exchange of a log-in by SASL2: that of its mechanism, and what has to be don
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 
 from muccore.interfaces import StoreError
 from muccore.log.logger import Logger
 from muccore.stream.login import IExchange
-from muccore.stream.sasl.exchange import Outcome, Success, begin, guarded
+from muccore.stream.sasl.exchange import Challenge, Outcome, SASLFailure, Success, begin, guarded
 from muccore.stream.sasl2.fast import Fast, TokenExchange
 from muccore.stream.sasl2.request import Request
+from muccore.stream.sasl2.upgrade import Task, Upgrades
+from muccore.xmpp.element import Element
 
 _log = Logger()
 
@@ -33,6 +35,28 @@ class Authenticated(Success):
     answers: bytes = field(default=b"", repr=False)
 
 
+@dataclass(frozen=True)
+class TaskOffer(Challenge):
+    """
+    The success of the mechanism, or of a task, with another one to be performed.
+
+    @ivar data: additional data of the mechanism; C{None} after a task.
+    @ivar task: the name of the task.
+    """
+
+    data: bytes | None = field(repr=False)  # type: ignore[assignment]
+    task: str = ""
+
+
+@dataclass(frozen=True)
+class TaskData(Challenge):
+    """What a client needs for its task; the data is rendered."""
+
+
+class TaskFailed(SASLFailure):
+    """A task has failed, after which no other log-in is allowed (§4.9)."""
+
+
 class Authentication:
     """
     One log-in by SASL2.
@@ -41,16 +65,28 @@ class Authentication:
     """
 
     def __init__(
-        self, request: Request, exchange: IExchange, fast: Fast | None = None, token: str | None = None
+        self,
+        request: Request,
+        exchange: IExchange,
+        upgrades: Upgrades,
+        account: Callable[[str], str],
+        fast: Fast | None = None,
+        token: str | None = None,
     ) -> None:
         """
+        @param upgrades: the tasks that it may ask for.
+        @param account: makes the account of a user name.
         @param fast: gives tokens.
         @param token: the mechanism of the token that the client is to get.
         """
         self.request = request
         self._exchange = exchange
+        self._account = account
         self._fast = fast
         self._token = token
+        self._upgrades = upgrades
+        self._tasks: list[Task] = []
+        self._success: Success | None = None
 
     @property
     def claimed(self) -> str | None:
@@ -72,7 +108,34 @@ class Authentication:
         outcome = await step
         if not isinstance(outcome, Success):
             return outcome
-        return Authenticated(outcome.user, outcome.data, await self._makeToken(outcome.user))
+        self._success = outcome
+        if self.request.upgrades:
+            account = self._account(outcome.user)
+            self._tasks = await self._upgrades.choose(self.request.upgrades, account, outcome)
+        return await self._next(outcome, outcome.data)
+
+    async def _next(self, success: Success, data: bytes | None) -> Outcome:
+        """Go on with the next task, or come to the end."""
+        if self._tasks:
+            return TaskOffer(data, self._tasks[0].name)
+        return Authenticated(success.user, data, success.keys, await self._makeToken(success.user))
+
+    def beginTask(self, name: str) -> Deferred[Outcome]:
+        """Begin the task that was offered; fails with L{TaskFailed} if it is another one."""
+        task = self._tasks[0]
+        return succeed(TaskData(task.begin())) if name == task.name else fail(TaskFailed("malformed-request"))
+
+    def performTask(self, data: Element) -> Deferred[Outcome]:
+        """Perform a task that has begun; fails with L{TaskFailed}."""
+        return begin(guarded(self._perform(data)))
+
+    async def _perform(self, data: Element) -> Outcome:
+        assert self._success is not None
+        try:
+            await guarded(self._tasks.pop(0).perform(data))
+        except SASLFailure as e:
+            raise TaskFailed(e.condition, e.text) from None
+        return await self._next(self._success, None)
 
     async def _makeToken(self, user: str) -> bytes:
         """Give the client a token if it gets one; if that fails, it has logged in all the same."""

@@ -25,9 +25,10 @@ from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.stream.sasl.exchange import Challenge, SASLExchange, SASLFailure, Success
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl2.bind2 import Bind2
-from muccore.stream.sasl2.exchange import Authenticated, Authentication
+from muccore.stream.sasl2.exchange import Authenticated, Authentication, TaskData, TaskFailed, TaskOffer
 from muccore.stream.sasl2.fast import Fast, isRequested
 from muccore.stream.sasl2.request import Request, decodeData, parseRequest
+from muccore.stream.sasl2.upgrade import Upgrades
 from muccore.stream.states import Row, State
 from muccore.stream.streammanagement import resume, sessionResumed
 from muccore.xmpp import ns
@@ -45,6 +46,8 @@ implements: Final = (Spec(388, "Extensible SASL Profile", "1.0.4"),)
 _AUTHENTICATE: Final = (ns.SASL2, "authenticate")
 _RESPONSE: Final = (ns.SASL2, "response")
 _ABORT: Final = (ns.SASL2, "abort")
+_NEXT: Final = (ns.SASL2, "next")
+_TASK_DATA: Final = (ns.SASL2, "task-data")
 _RESUME: Final = (ns.STREAM_MANAGEMENT, "resume")
 _BIND: Final = (ns.BIND2, "bind")
 
@@ -60,6 +63,7 @@ class SASL2Profile:
     def __init__(self, sasl: SASL, bind: Bind2) -> None:
         self._sasl = sasl
         self._bind2 = bind
+        self._upgrades = Upgrades(sasl.accounts)
         self._fast = None if sasl.tokens is None else Fast(sasl, sasl.tokens)
         self.steps: Mapping[State, Row] = {
             State.UNSECURED: {_AUTHENTICATE: (self._authenticate, State.CHECKING)},
@@ -67,6 +71,14 @@ class SASL2Profile:
             State.RESPONDING: {
                 _RESPONSE: (self._respond, State.CHECKING),
                 _ABORT: (self._abort, State.RESPONDING),
+            },
+            State.CONTINUING: {
+                _NEXT: (self._beginTask, State.CHECKING),
+                _ABORT: (self._abortTask, State.CONTINUING),
+            },
+            State.PERFORMING: {
+                _TASK_DATA: (self._performTask, State.CHECKING),
+                _ABORT: (self._abortTask, State.PERFORMING),
             },
         }
 
@@ -84,6 +96,7 @@ class SASL2Profile:
         inline.children.append(self._bind2.offer())
         if self._fast is not None:
             inline.children.append(self._fast.offer(bindings))
+        feature.children.extend(self._upgrades.offer())
         yield feature
 
     # Steps
@@ -117,7 +130,8 @@ class SASL2Profile:
             exchange = self._sasl.begin(
                 request.mechanism, negotiation.secure, bindings, attempt, negotiation.claimedJID
             )
-        return Authentication(request, exchange, fast, None if fast is None else fast.wanted(request, bindings))
+        token = None if fast is None else fast.wanted(request, bindings)
+        return Authentication(request, exchange, self._upgrades, self._sasl.account, fast, token)
 
     def _respond(self, negotiation: Negotiation, element: Element) -> None:
         try:
@@ -130,16 +144,39 @@ class SASL2Profile:
     def _abort(self, negotiation: Negotiation, element: Element) -> None:
         negotiation.login.fail(negotiation, self, SASLFailure("aborted"))
 
+    def _beginTask(self, negotiation: Negotiation, element: Element) -> None:
+        login = negotiation.login
+        exchange = cast(Authentication, login.exchange)
+        login.awaitOutcome(negotiation, self, exchange.beginTask(element.attributes.get("task", "")))
+
+    def _performTask(self, negotiation: Negotiation, element: Element) -> None:
+        login = negotiation.login
+        login.awaitOutcome(negotiation, self, cast(Authentication, login.exchange).performTask(element))
+
+    def _abortTask(self, negotiation: Negotiation, element: Element) -> None:
+        negotiation.login.fail(negotiation, self, TaskFailed("aborted"))
+
     # ILoginProfile
 
     def sendChallenge(self, negotiation: Negotiation, challenge: Challenge) -> None:
         """See L{ILoginProfile.sendChallenge<muccore.stream.login.ILoginProfile.sendChallenge>}."""
-        negotiation.state = State.RESPONDING
-        data = b64encode(challenge.data).decode("ascii")
-        negotiation.host.sendNonza(f"<challenge xmlns='{ns.SASL2}'>{data}</challenge>".encode())
+        if isinstance(challenge, TaskOffer):
+            negotiation.state = State.CONTINUING
+            tasks = f"<tasks><task>{challenge.task}</task></tasks>"
+            answer = f"<continue xmlns='{ns.SASL2}'>{_renderData(challenge.data)}{tasks}</continue>".encode()
+        elif isinstance(challenge, TaskData):
+            negotiation.state = State.PERFORMING
+            answer = f"<task-data xmlns='{ns.SASL2}'>".encode() + challenge.data + b"</task-data>"
+        else:
+            negotiation.state = State.RESPONDING
+            data = b64encode(challenge.data).decode("ascii")
+            answer = f"<challenge xmlns='{ns.SASL2}'>{data}</challenge>".encode()
+        negotiation.host.sendNonza(answer)
 
     def sendFailure(self, negotiation: Negotiation, error: SASLFailure) -> None:
         """See L{ILoginProfile.sendFailure<muccore.stream.login.ILoginProfile.sendFailure>}."""
+        if isinstance(error, TaskFailed):
+            negotiation.state = State.REFUSED
         negotiation.host.sendNonza(renderFailure(error))
 
     def sendSuccess(self, negotiation: Negotiation, account: JID, success: Success) -> None:
@@ -217,6 +254,9 @@ def renderFailure(error: SASLFailure) -> bytes:
 
 
 def _renderSuccess(data: bytes | None, identity: str, answers: bytes) -> bytes:
-    more = "" if data is None else f"<additional-data>{b64encode(data).decode('ascii')}</additional-data>"
-    head = f"<success xmlns='{ns.SASL2}'>{more}<authorization-identifier>{escapeText(identity)}"
+    head = f"<success xmlns='{ns.SASL2}'>{_renderData(data)}<authorization-identifier>{escapeText(identity)}"
     return f"{head}</authorization-identifier>".encode() + answers + b"</success>"
+
+
+def _renderData(data: bytes | None) -> str:
+    return "" if data is None else f"<additional-data>{b64encode(data).decode('ascii')}</additional-data>"

@@ -29,12 +29,14 @@ class Request:
     @ivar mechanism: the name of the mechanism, C{""} for none.
     @ivar initial: the initial response, or C{None}.
     @ivar userAgent: what the client tells about itself, or C{None}.
+    @ivar upgrades: the tasks that the client would like to perform (XEP-0480).
     @ivar inline: the elements in other namespaces, of each kind the first, by namespace and name.
     """
 
     mechanism: str
     initial: bytes | None
     userAgent: UserAgent | None
+    upgrades: tuple[str, ...]
     inline: dict[tuple[str | None, str], Element]
 
     @property
@@ -53,8 +55,12 @@ def parseRequest(element: Element) -> Request:
     initial: bytes | None = None
     agent: UserAgent | None = None
     inline: dict[tuple[str | None, str], Element] = {}
+    upgrades: dict[str, None] = {}
     seen: set[str] = set()
     for child in element.childElements():
+        if child.uri == ns.SASL_UPGRADE and child.name == "upgrade":
+            upgrades[child.text().strip()] = None
+            continue
         if child.uri != ns.SASL2:
             inline.setdefault((child.uri, child.name), child)
             continue
@@ -67,7 +73,7 @@ def parseRequest(element: Element) -> Request:
         else:
             raise SASLFailure("malformed-request", "Unexpected child element.")
         seen.add(child.name)
-    return Request(element.attributes.get("mechanism", ""), initial, agent, inline)
+    return Request(element.attributes.get("mechanism", ""), initial, agent, tuple(upgrades), inline)
 
 
 def decodeData(element: Element) -> bytes:

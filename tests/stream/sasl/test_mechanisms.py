@@ -7,12 +7,15 @@ L{tests.stream.test_login}.
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
+
 from twisted.internet.defer import Deferred, fail
 from zope.interface.verify import verifyObject
 
 from muccore.interfaces import IAuthBackend, StoreUnavailable
 from muccore.stream.sasl.exchange import MESSAGE_LIMIT, Challenge, SASLExchange, SASLFailure, Success
-from muccore.stream.sasl.mechanisms import MECHANISMS, SASL, Mechanism
+from muccore.stream.sasl.mechanisms import MECHANISMS, SASL, Mechanism, scram
 from tests.stream.clients import Bindings, ScramClient
 from tests.stream.logins import ALL, BINDINGS, PASSWORD, Accounts, SASLTestCase
 
@@ -53,6 +56,21 @@ class OfferTests(SASLTestCase):
                     server.begin(name, secure, bindings)
                 expected = "encryption-required" if name == "PLAIN" else "invalid-mechanism"
                 self.assertEqual(caught.exception.condition, expected, name)
+
+    def test_offerHash(self) -> None:
+        """XEP-0474 §5.1: the example of §5.3, and what there is without channel binding."""
+        table = [scram("SHA-1", True), scram("SHA-1", False)]
+        server = SASL(self.accounts, "example.org", False, table=table)
+        self.assertEqual(b64encode(server.offerHash("SHA-1", True, BINDINGS)), b"G6k/rBLDqgOhRRaCuuatSDFkJ08=")
+        for secure, bindings in ((True, None), (False, None)):
+            self.assertEqual(server.offerHash("SHA-1", secure, bindings), hashlib.sha1(b"SCRAM-SHA-1").digest())
+        names = b"\x1e".join(sorted(name.encode() for name in ALL))
+        text = names + b"\x1ftls-exporter\x1etls-server-end-point"
+        self.assertEqual(self.sasl.offerHash("SHA-256", True, BINDINGS), hashlib.sha256(text).digest())
+        outcome = self.sasl.begin("SCRAM-SHA-256", True, BINDINGS).start(b"n,,n=romeo,r=x")
+        self.assertEqual(
+            self.successResultOf(outcome).data.rpartition(b",h=")[2], b64encode(hashlib.sha256(text).digest())
+        )
 
     def test_plainWithoutTLS(self) -> None:
         """PLAIN without TLS can be switched on."""
