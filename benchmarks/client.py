@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import re
 import selectors
 import socket
@@ -27,6 +28,8 @@ _FEATURES: Final = re.compile(rb"</stream:features>")
 _PROCEED: Final = re.compile(rb"<proceed\b[^>]*>")
 _SUCCESS: Final = re.compile(rb"<success\b[^>]*>")
 _BOUND: Final = re.compile(rb"<jid>[^<]+</jid>.*</iq>")
+_BOUND_INSIDE: Final = re.compile(rb"<bound\b.*</success>.*</stream:features>")
+_TOKEN: Final = re.compile(rb"""<token\b[^<>]* token=['"]([^'"]+)['"]""")
 _ENABLED: Final = re.compile(rb"<enabled\b[^>]* id=[^>]*/>")
 _REFUSED: Final = re.compile(rb"""<failure\b|<stream:error|<iq\b[^<>]* type=(?:'error'|"error")""")
 
@@ -42,6 +45,7 @@ class Client:
     @ivar tally: counts what it has received since the login.
     @ivar ready: whether it has logged in.
     @ivar sent: the number of messages that it has sent.
+    @ivar token: a token to log in with (XEP-0484), or C{""}.
     @cvar header: opens a stream.
     """
 
@@ -55,6 +59,7 @@ class Client:
         self.tally = Tally()
         self.ready = False
         self.sent = 0
+        self.token = ""
         self._selector = selector
         self._outbox = b""
         self._received = b""
@@ -72,23 +77,47 @@ class Client:
 
     # Sending
 
-    def logIn(self, tls: ssl.SSLContext | None, streamManagement: bool = False) -> None:
+    def logIn(self, tls: ssl.SSLContext | None, streamManagement: bool = False, sasl2: bool = False) -> None:
         """
         Begin to log in.
 
         @param tls: for STARTTLS.
         @param streamManagement: whether to enable stream management.
+        @param sasl2: whether to log in by SASL2 and Bind 2, with L{token} if there is one, and for one if not.
         """
-        self._login = self._loggingIn(tls, streamManagement)
+        self._login = self._loggingInAtOnce(tls, streamManagement) if sasl2 else self._loggingIn(tls, streamManagement)
         self._awaited = next(self._login)
 
-    def _loggingIn(self, tls: ssl.SSLContext | None, streamManagement: bool) -> Steps:
+    def _startingTLS(self, tls: ssl.SSLContext | None) -> Steps:
         self.send(self.header)
         yield _FEATURES
         if tls is not None:
             self.send(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
             yield _PROCEED
             self._startTLS(tls)
+
+    def _loggingInAtOnce(self, tls: ssl.SSLContext | None, streamManagement: bool) -> Steps:
+        yield from self._startingTLS(tls)
+        management = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>" if streamManagement else ""
+        agent = f"<user-agent id='00000000-0000-4000-8000-{self.number:012}'/>"
+        if self.token:
+            mechanism, more = "HT-SHA-256-NONE", "<fast xmlns='urn:xmpp:fast:0'/>"
+            initial = b"u%d\0" % self.number + hmac.digest(self.token.encode(), b"Initiator", "sha256")
+        else:
+            mechanism, more = "PLAIN", "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+            initial = b"\0u%d\0pw" % self.number
+        self.send(
+            self.header
+            + f"<authenticate xmlns='urn:xmpp:sasl:2' mechanism='{mechanism}'>"
+            f"<initial-response>{base64.b64encode(initial).decode()}</initial-response>{agent}"
+            f"<bind xmlns='urn:xmpp:bind:0'><tag>load</tag>{management}</bind>{more}</authenticate>".encode()
+        )
+        yield _BOUND_INSIDE
+        self.ready = True
+
+    def _loggingIn(self, tls: ssl.SSLContext | None, streamManagement: bool) -> Steps:
+        yield from self._startingTLS(tls)
+        if tls is not None:
             self.send(self.header)
             yield _FEATURES
         initial = base64.b64encode(b"\0u%d\0pw" % self.number)
@@ -248,6 +277,9 @@ class Client:
             raise BenchmarkFailed(f"user {self.number} cannot log in: {excerpt(self._received)}")
         if self._awaited.search(self._received) is None:
             return
+        token = _TOKEN.search(self._received)
+        if token is not None:
+            self.token = token[1].decode("ascii")
         self._received = b""
         assert self._login is not None
         try:

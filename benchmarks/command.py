@@ -76,12 +76,18 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--stream-management", action="store_true", help="clients enable stream management (XEP-0198)")
     parser.add_argument("--websocket", action="store_true", help="clients connect over WebSocket (RFC 7395)")
+    parser.add_argument(
+        "--log-in", choices=("sasl", "sasl2", "fast"), default="sasl", dest="profile",
+        help="how clients log in: by SASL, by SASL2 with Bind 2, or with tokens as well; the last two under TLS only",
+    )  # fmt: skip
     parser.add_argument("--timeout", type=positiveNumber, default=120, help="seconds for each phase (default: 120)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     chosen = parser.parse_args(argv)
     for name, default in (_QUICK if chosen.quick else _WHOLE).items():
         if getattr(chosen, name, None) is None:
             setattr(chosen, name, default)
+    if chosen.profile != "sasl" and (chosen.security != "tls" or chosen.websocket):
+        parser.error(f"--log-in {chosen.profile} needs --security tls, and is measured over TCP")
     if not allowFiles(chosen.users):
         parser.error(f"{chosen.users} clients need as many open files; this system allows fewer (ulimit -Hn)")
     return chosen
@@ -110,7 +116,7 @@ def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
             ),
             Plan(
                 chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet,
-                chosen.stream_management, chosen.websocket,
+                chosen.stream_management, chosen.websocket, chosen.profile,
             ),
         )  # fmt: skip
 
@@ -161,6 +167,7 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
             "senders": chosen.senders,
             "messages": chosen.messages,
             "stream_management": chosen.stream_management,
+            "profile": chosen.profile,
             "websocket": chosen.websocket,
             "results": [vars(result) for result in results],
         }

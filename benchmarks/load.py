@@ -58,6 +58,7 @@ class Plan:
     @ivar quiet: see L{QUIET}.
     @ivar streamManagement: whether the clients enable stream management.
     @ivar websocket: whether the clients connect over WebSocket.
+    @ivar profile: how they log in: by C{sasl}, C{sasl2} with Bind 2, or C{fast}, with tokens as well.
     """
 
     users: int
@@ -68,6 +69,7 @@ class Plan:
     quiet: float = QUIET
     streamManagement: bool = False
     websocket: bool = False
+    profile: str = "sasl"
 
     def occupants(self, room: int) -> range:
         """Return the numbers of the users of a room; the first ones are its senders."""
@@ -83,6 +85,7 @@ class Load:
         self._tls = tls
         self._selector = selectors.DefaultSelector()
         self._clients: list[Client] = []
+        self._tokens: dict[int, str] = {}
         self._members = [plan.occupants(room) for room in range(plan.rooms)]
 
     def __enter__(self) -> Load:
@@ -94,6 +97,15 @@ class Load:
         self._selector.close()
 
     # Phases
+
+    def prepare(self) -> None:
+        """Let all clients get a token, if they are to log in with one, and go."""
+        if self._plan.profile == "fast":
+            self.logIn()
+            self._tokens = {client.number: client.token for client in self._clients}
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
 
     def logIn(self) -> int:
         """Log all clients in; return their number."""
@@ -107,7 +119,8 @@ class Load:
                 client = kind(len(clients), self._address, self._selector)
                 clients.append(client)
                 waiting.append(client)
-                client.logIn(self._tls, self._plan.streamManagement)
+                client.token = self._tokens.get(client.number, "")
+                client.logIn(self._tls, self._plan.streamManagement, self._plan.profile != "sasl")
             return not waiting
 
         self._until(ready, lambda: f"{len(waiting)} clients are still logging in")

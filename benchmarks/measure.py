@@ -74,6 +74,7 @@ def measure(equipment: Equipment, plan: Plan) -> Result:
             return (meter.cpu() - before) / count * 1e6, count
 
         with Load(plan, server.address, server.tls) as load:
+            load.prepare()
             empty = meter.memory()
             logIn, _ = costs(load.logIn)
             load.wait(plan.quiet)

@@ -391,6 +391,14 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual([(result["tls"], result["deliveries"]) for result in printed["results"]],
                          [(False, 24), (True, 24)])  # fmt: skip
 
+    def test_profiles(self) -> None:
+        """With other ways to log in the same is delivered."""
+        for profile in ("sasl2", "fast"):
+            argv = ("--json", "--log-in", profile, "--security", "tls", "--writes", "on", "--rooms", "one")
+            printed = json.loads(self.run_(*argv, "--stream-management"))
+            [result] = printed["results"]
+            self.assertEqual((printed["profile"], result["deliveries"]), (profile, 24))
+
     def test_table(self) -> None:
         """Without C{--json} it prints a header and one line for each measurement."""
         lines = self.run_("--writes", "off", "--security", "plain", "--rooms", "one").splitlines()
@@ -435,7 +443,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_arguments(self) -> None:
         """A wrong command line exits with status 2 before anything starts."""
-        for argv in (["--users", "0"], ["--messages", "many"], ["--security", "none"], ["--users", "99999999"]):
+        for argv in (["--users", "0"], ["--messages", "many"], ["--security", "none"], ["--users", "99999999"],
+                     ["--log-in", "fast"], ["--log-in", "sasl2", "--security", "tls", "--websocket"]):  # fmt: skip
             with contextlib.redirect_stderr(io.StringIO()):
                 error = self.assertRaises(SystemExit, command.options, argv)
             self.assertEqual(error.code, 2, argv)
