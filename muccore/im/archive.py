@@ -53,14 +53,16 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
+from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.specs import Spec
-from muccore.xmpp.stanzaids import stanzaIdBy, withoutStanzaId, withStanzaId
+from muccore.xmpp.stanzaids import renderStanzaId, stanzaIdBy, withoutStanzaId, withStanzaId
 from muccore.xmpp.uniqueids import newId
 
 _FEATURES: Final = (*archivequeries.FEATURES, archivequeries.GROUPCHAT, ns.STANZA_ID, *retractions.FEATURES)
 _LOG_INTERVAL: Final = 60
 _MESSAGE: Final = b"<message"
+_RETRACT: Final = b"retract"
+"""What is in every retraction."""
 
 
 @implementer(IAccountArchive)
@@ -102,6 +104,10 @@ class ArchiveHandler(Handler):
         self._rosters = rosters
         self._states = states
         self._reader = ArchiveReader(store)
+        nothing = Element((None, ""))
+        # The last message that was rendered; the last one that got an id for copies, and without it.
+        self._lastRendered = nothing, Rendered(b"", b"")
+        self._lastStamped = nothing, nothing
         self._lost = 0
         self._lastReport: float | None = None
 
@@ -114,12 +120,19 @@ class ArchiveHandler(Handler):
         if to.bare == account or not isArchived(element) or not self._allows(session.userState, account, to):
             return element
         id = newId()
-        self._append(account, id, to, account, element)
-        # Without other sessions there are no copies.
-        return withStanzaId(element, account, id) if len(self.parent.sessions.forAccount(account)) > 1 else element
+        rendered = self._rendered(element)
+        self._append(account, id, to, account, rendered, element.attributes["to"], element.childText("body"))
+        # With one session there are no copies.
+        several = len(self.parent.sessions.forAccount(account)) > 1
+        stamped = withStanzaId(element, rendered, account, id) if several else element
+        self._lastStamped = stamped, element
+        return stamped
 
     def onRouted(self, session: ISession, element: Element, to: JID) -> Element:
         """Take the id away when copies have been made: others must not get it (XEP-0313 §3.5)."""
+        stamped, original = self._lastStamped
+        if element is stamped or element is original:
+            return original
         return withoutStanzaId(element, session.account.bare)
 
     def onReceived(self, element: Element, to: JID, recipients: tuple[ISession, ...]) -> Element:
@@ -138,8 +151,9 @@ class ArchiveHandler(Handler):
         if not self._allows(state, account, sender):
             return element
         id = newId()
-        self._append(account, id, sender, sender.bare, element)
-        return withStanzaId(element, account, id)
+        rendered = self._rendered(element)
+        self._append(account, id, sender, sender.bare, rendered, element.attributes["to"], element.childText("body"))
+        return withStanzaId(element, rendered, account, id)
 
     async def prepare(self, message: Element, to: JID) -> tuple[Element, Callable[[], None] | None]:
         """See L{OfflineArchive<muccore.im.offline.OfflineArchive>}."""
@@ -154,7 +168,13 @@ class ArchiveHandler(Handler):
         if not self._preferences(state).allows(sender, lambda _: isContact):
             return message, None
         id = newId()
-        return withStanzaId(message, account, id), lambda: self._append(account, id, sender, sender.bare, message)
+        rendered = Rendered.of(message)
+        address, body = message.attributes["to"], message.childText("body")
+
+        def append() -> None:
+            self._append(account, id, sender, sender.bare, rendered, address, body)
+
+        return withStanzaId(message, rendered, account, id), append
 
     def receive(self, message: Element, stamps: bytes, account: JID) -> bytes:
         """See L{IAccountArchive.receive}."""
@@ -163,8 +183,9 @@ class ArchiveHandler(Handler):
         if not isArchived(message) or not self._allows(state, account.bare, sender):
             return b""
         id = newId()
-        self._append(account.bare, id, sender, sender.bare, message, account.bare, stamps)
-        return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{id}' by='{escapeAttribute(account.bare)}'/>".encode()
+        rendered, to = Rendered.of(message).extended(stamps), account.bare
+        self._append(to, id, sender, sender.bare, rendered, to, message.childText("body"))
+        return renderStanzaId(account.bare, id)
 
     def _preferences(self, state: IUserState | None) -> ArchivePreferences:
         stored = None if state is None else state.archiving
@@ -179,28 +200,31 @@ class ArchiveHandler(Handler):
             return self.default != NEVER
         return self._preferences(state).allows(other, lambda contact: self._rosters.isContact(account, contact))
 
+    def _rendered(self, element: Element) -> Rendered:
+        """Render a message once for the archives of both, if they are of this domain."""
+        last, rendered = self._lastRendered
+        if last is not element:
+            rendered = Rendered.of(element)
+            self._lastRendered = element, rendered
+        return rendered
+
     def _append(
-        self, account: str, id: str, other: JID, author: str, message: Element, to: str = "", stamps: bytes = b""
+        self, account: str, id: str, other: JID, author: str, message: Rendered, to: str, body: str | None
     ) -> None:
         """
         Append a message.
 
         @param other: the address at the other end.
         @param author: the bare JID that has written it.
-        @param to: its address, if that is not the one in it.
-        @param stamps: further children, rendered.
+        @param to: its address.
         """
-        rendered = Rendered.of(message)
-        if stamps:
-            rendered = rendered.extended(stamps)
-        tail = toAttribute(to or message.attributes["to"]) + rendered.tail
         time = round(self.parent.now() * MICROSECONDS)
-        text = message.childText("body") or ""
-        item = ArchiveItem(id, time, other.full, author, Rendered(_MESSAGE, tail), text)
+        kept = Rendered(_MESSAGE, toAttribute(to) + message.tail)
+        item = ArchiveItem(id, time, other.full, author, kept, body or "")
         self.store.append(account, [item]).addErrback(self._appendFailed)
         self.cleaning.appended(account)
-        if retractions.isRetraction(message):
-            self.retracting.retract(account, item, rendered.element)
+        if _RETRACT in message.tail and retractions.isRetraction(message.element):
+            self.retracting.retract(account, item, message.element)
 
     def _appendFailed(self, failure: Failure) -> None:
         """Log that messages are missing in archives, at most once a minute."""

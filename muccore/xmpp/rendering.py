@@ -158,6 +158,8 @@ class Rendered:
     @classmethod
     def of(cls, element: Element) -> Rendered:
         """Render a stanza, which must not be changed from now on, without its own C{to}."""
+        if type(element) is RenderedElement:
+            return element.rendered
         parts: list[str] = []
         _write(element, parts, ns.CLIENT, "to")
         head = parts[0]
@@ -229,6 +231,38 @@ class Rendered:
     def addressed(self, to: bytes) -> bytes:
         """The whole stanza for one recipient, from L{toAttribute}."""
         return self.head + to + self.tail
+
+
+class RenderedElement(Element):
+    """
+    A stanza that is rendered already, and must not be changed; a copy of it is an ordinary one.
+
+    @ivar rendered: the same as L{Rendered}.
+    """
+
+    __slots__ = ("rendered",)
+
+    rendered: Rendered
+
+    @classmethod
+    def extending(cls, element: Element, rendered: Rendered, child: Element, renderedChild: bytes) -> RenderedElement:
+        """
+        Add a child at the end of a stanza.
+
+        @param element: the stanza.
+        @param rendered: the same.
+        @param renderedChild: the child.
+        """
+        children = [*element.children, child]
+        # Not the one that is returned: with that, each would be a reference cycle.
+        plain = Element((element.uri, element.name), None, dict(element.attributes))
+        plain.children = children
+        extended = rendered.extended(renderedChild)
+        extended.parsed = plain
+        made = cls((element.uri, element.name), None, plain.attributes)
+        made.children = children
+        made.rendered = extended
+        return made
 
 
 def withAddress(element: Element) -> tuple[Rendered, bytes]:

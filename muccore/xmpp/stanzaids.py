@@ -7,6 +7,7 @@ from __future__ import annotations
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import InvalidJID, parse
+from muccore.xmpp.rendering import Rendered, RenderedElement, escapeAttribute
 
 
 def isStanzaIdBy(child: Element, account: str) -> bool:
@@ -41,11 +42,19 @@ def withoutStanzaId(message: Element, account: str) -> Element:
     return _withChildren(message, kept)
 
 
-def withStanzaId(message: Element, account: str, id: str) -> Element:
-    """A copy of a message with the stanza id of an account, of which it has none."""
-    return _withChildren(
-        message, [*message.children, Element((ns.STANZA_ID, "stanza-id"), None, {"id": id, "by": account})]
-    )
+def withStanzaId(message: Element, rendered: Rendered, account: str, id: str) -> Element:
+    """
+    A copy of a message with the stanza id of an account, of which it has none.
+
+    @param rendered: the message.
+    """
+    stanzaId = Element((ns.STANZA_ID, "stanza-id"), None, {"id": id, "by": account})
+    return RenderedElement.extending(message, rendered, stanzaId, renderStanzaId(account, id))
+
+
+def renderStanzaId(account: str, id: str) -> bytes:
+    """The stanza id of an account, rendered. The id needs no escapes."""
+    return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{id}' by='{escapeAttribute(account)}'/>".encode()
 
 
 def _withChildren(message: Element, children: list[Element | str]) -> Element:

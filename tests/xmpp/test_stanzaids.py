@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
-from muccore.xmpp.rendering import render
+from muccore.xmpp.element import copyOf
+from muccore.xmpp.rendering import Rendered, render
 from muccore.xmpp.stanzaids import stanzaIdBy, withoutStanzaId, withStanzaId
 
 ACCOUNT = "juliet@localhost"
@@ -42,7 +43,9 @@ class StanzaIdTests(SynchronousTestCase):
         self.assertEqual(render(stripped), render(parseStanza(f"<message type='chat' id='m'>{left}</message>")))
         self.assertEqual(stripped is message, set(parts).isdisjoint(OWN))
         self.assertIsNone(stanzaIdBy(stripped, ACCOUNT))
-        stamped = withStanzaId(stripped, ACCOUNT, "new")
+        stamped = withStanzaId(stripped, Rendered.of(stripped), ACCOUNT, "new")
+        self.assertEqual(Rendered.of(stamped).addressed(b""), render(copyOf(stamped)))
+        self.assertEqual(render(Rendered.of(stamped).element), render(copyOf(stamped)))
         self.assertEqual(stanzaIdBy(stamped, ACCOUNT), "new")
         self.assertEqual(render(withoutStanzaId(stamped, ACCOUNT)), render(stripped))
         self.assertEqual(render(message), before)

@@ -102,12 +102,16 @@ def _append(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
     ).fetchone()
     keys: dict[str, int] = json.loads(found)
     rows = []
+    text = found = ""
     for name, items in calls:
         for item in items:
             keys[name] += 1
             stanza = (item.stanza.head + item.stanza.tail).decode()
             sender = relative(item.sender, name)
-            rows.append((keys[name], item.id, item.time, sender, item.author, stanza, " ".join(words(item.text))))
+            if item.text != text:
+                # The archives of sender and recipient get it one after the other.
+                text, found = item.text, " ".join(words(item.text))
+            rows.append((keys[name], item.id, item.time, sender, item.author, stanza, found))
     # FTS5 writes a part of its index whenever keys do not ascend.
     rows.sort()
     connection.execute(_INSERT, (dumps(rows),))
