@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,7 +49,6 @@ class RuleTests(SynchronousTestCase):
             found = [preferences.allows(parse(each), "a@x".__eq__) for each in ("a@x/1", "b@x")]
             self.assertEqual(found, expected)
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(DEFAULTS), _lists, _lists, st.sampled_from(ADDRESSES), st.booleans())
     def test_lists(
         self, default: str, always: frozenset[str], never: frozenset[str], address: str, contact: bool
@@ -72,7 +71,6 @@ class RuleTests(SynchronousTestCase):
 class StanzaTests(SynchronousTestCase):
     """Stanzas and documents."""
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(DEFAULTS), _lists, _lists)
     def test_same(self, default: str, always: frozenset[str], never: frozenset[str]) -> None:
         """What is parsed is what is answered and stored; what is in both lists is in the second one."""

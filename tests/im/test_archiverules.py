@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -87,7 +87,6 @@ class RuleTests(SynchronousTestCase):
             self.assertTrue(isArchived(message(NO_STORE + inside)))
         self.assertFalse(isArchived(message(f"<retracted xmlns='{ns.RETRACT}'/>")))
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.sampled_from([*ARCHIVED, *NOT_ARCHIVED, NO_STORE, STORE]), max_size=5))
     def test_order(self, parts: list[str]) -> None:
         """The order of what is in a message makes no difference; neither does what says nothing."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -32,7 +32,6 @@ OTHERS = (
 class StanzaIdTests(SynchronousTestCase):
     """Finding, adding and removing them."""
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.sampled_from([*OWN, *OTHERS]), max_size=6))
     def test_stripped(self, parts: list[str]) -> None:
         """Only those that claim to be the account's are removed, from a copy; then an own one is the only one."""
