@@ -19,8 +19,9 @@ from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterFeature, RosterHandler
 from muccore.im.rosters import PlannedChange, Rosters
 from muccore.im.subscriptionstates import INBOUND, OUTBOUND, TYPES, inState, isRouted, stateOf
-from muccore.interfaces import IAuthBackend, ISession, IUserDomain
+from muccore.interfaces import IAuthBackend, ISession, IUserDomain, StoreError
 from muccore.interfaces.filters import CONSUMED, PRESENCE
+from muccore.log.eventlog import limit
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
 from muccore.xmpp import jid as jids
@@ -156,7 +157,12 @@ class SubscriptionHandler(Handler):
         """Carry out what nobody is told the failure of: the sender must not learn whether there is an account."""
 
         def failed(failure: Failure) -> None:
-            if failure.check(StanzaError) is None:
+            if failure.check(StoreError) is not None:
+                # Whoever sends requests must not be able to fill the log.
+                if limit.admits("subscriptions", account):
+                    _log.error("a change of the roster of {account} failed: {error}", account=account,
+                               error=failure.getErrorMessage())  # fmt: skip
+            elif failure.check(StanzaError) is None:
                 _log.failure("a change of the roster of {account} failed", failure, account=account)
 
         self._rosters.change(account, plan).addErrback(failed)

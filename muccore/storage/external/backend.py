@@ -36,6 +36,15 @@ CACHE_TIME: Final = 60.0
 CACHE_SIZE: Final = 10_000
 """Accounts of which that is remembered; the oldest are forgotten first."""
 
+SLOW: Final = 2.0
+"""Seconds after which a failure is a slow one, during which other checks may have waited."""
+
+SLOW_LIMIT: Final = 3
+"""Slow failures without an answer in between, after which nothing is asked for a while."""
+
+LONGEST_PAUSE: Final = 32.0
+"""Seconds of the longest while; the first one is a second, and the next ones twice as long each."""
+
 PASSWORD_LIMIT: Final = 4096
 """Bytes of a password in UTF-8."""
 
@@ -61,6 +70,8 @@ class ExternalAuth(ABC):
         self._clock = clock
         self._isOpen = False
         self._isUp = True
+        self._slow = 0
+        self._pausedUntil = 0.0
         self._outstanding: set[Deferred[Any]] = set()
         # Whether there is an account, and until when that is remembered; the oldest first.
         self._known: dict[str, tuple[bool, float]] = {}
@@ -132,6 +143,8 @@ class ExternalAuth(ABC):
             trouble = "it is not open"
         elif len(self._outstanding) >= OUTSTANDING_LIMIT:
             trouble = f"{OUTSTANDING_LIMIT} requests wait already"
+        elif self._clock.seconds() < self._pausedUntil:
+            trouble = "it has not answered for some time"
         if trouble is not None:
             asking.close()
             return fail(self._unavailable(trouble))
@@ -147,7 +160,8 @@ class ExternalAuth(ABC):
         return request
 
     async def _watched(self, asking: Coroutine[Any, Any, bool]) -> bool:
-        """Log when answers fail to come, and when they come again."""
+        """Log when answers fail to come, and when they come again; do not ask for a while if that takes long."""
+        began = self._clock.seconds()
         try:
             answer = await asking
         except CancelledError:
@@ -156,7 +170,14 @@ class ExternalAuth(ABC):
             raise self._unavailable("it has been closed") from None
         except StoreUnavailable as e:
             self._note(False, str(e))
+            now = self._clock.seconds()
+            if now - began >= SLOW and now >= self._pausedUntil:
+                # Log-ins to all hosts share few places, which must not all wait for this one.
+                self._slow += 1
+                if self._slow >= SLOW_LIMIT:
+                    self._pausedUntil = now + min(LONGEST_PAUSE, 2.0 ** (self._slow - SLOW_LIMIT))
             raise self._unavailable(e) from None
+        self._slow = 0
         self._note(True)
         return answer
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from muccore.interfaces import StoreError
+from muccore.log.eventlog import limit
 from muccore.log.logger import Logger
 from muccore.xmpp import jid
 from muccore.xmpp.scramkeys import ScramKeys
@@ -148,7 +149,9 @@ async def guarded(step: Awaitable[_T]) -> _T:
     except CancelledError:
         raise SASLFailure("aborted") from None
     except StoreError as e:
-        _log.error("Log-ins fail, because the accounts are unavailable: {error}", error=str(e))
+        # Anybody can try to log in.
+        if limit.admits("accounts", "-"):
+            _log.error("Log-ins fail, because the accounts are unavailable: {error}", error=str(e))
     except Exception:
         _log.failure("A log-in failed with an internal error")
     raise SASLFailure("temporary-auth-failure")

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.interfaces import StoreUnavailable
 from muccore.log import eventlog
 from muccore.storage.external import backend
-from muccore.storage.external.backend import CACHE_TIME, REFUSAL_STEP, ExternalAuth
+from muccore.storage.external.backend import CACHE_TIME, REFUSAL_STEP, SLOW, SLOW_LIMIT, ExternalAuth
 from tests.configuration import Logged
 
 
@@ -114,6 +114,43 @@ class ExternalAuthTests(SynchronousTestCase):
         self.accounts.answers.pop().callback(True)
         self.assertEqual(logged.lines(LogLevel.error), ["elsewhere does not answer: it is down"])
         self.assertEqual(logged.lines(LogLevel.info), ["elsewhere answers again"])
+
+    def failSlowly(self) -> None:
+        """Fail a check after a long time."""
+        answer = self.check()
+        self.clock.advance(SLOW)
+        self.accounts.answers.pop().errback(StoreUnavailable("no answer"))
+        self.failureResultOf(answer, StoreUnavailable)
+
+    def test_paused(self) -> None:
+        """After several slow failures nothing is asked for a while, so that others need not wait for it."""
+        for _ in range(SLOW_LIMIT):
+            self.failSlowly()
+        for seconds in (1, 2, 4, 8, 16, 32, 32):
+            self.clock.advance(seconds - 0.1)
+            asked = len(self.accounts.asked)
+            for answer in (self.check(), self.accounts.hasAccount("romeo@a.lit")):
+                error = self.failureResultOf(answer, StoreUnavailable)
+                self.assertIn("has not answered for some time", error.getErrorMessage())
+            self.assertEqual(len(self.accounts.asked), asked)
+            self.clock.advance(0.2)
+            self.failSlowly()
+        self.clock.advance(33)
+        self.check()
+        self.accounts.answers.pop().callback(True)
+        for _ in range(SLOW_LIMIT - 1):
+            self.failSlowly()
+        asked = len(self.accounts.asked)
+        self.check()
+        self.assertEqual(len(self.accounts.asked), asked + 1)
+
+    def test_quickFailures(self) -> None:
+        """Failures that keep nobody waiting do not stop the next request."""
+        for number in range(10):
+            answer = self.check()
+            self.assertEqual(len(self.accounts.asked), number + 1)
+            self.accounts.answers.pop().errback(StoreUnavailable("refused"))
+            self.failureResultOf(answer, StoreUnavailable)
 
     def test_closed(self) -> None:
         """What is outstanding when it is closed is unavailable."""
