@@ -115,6 +115,9 @@ class ISession(IRoute):
         @param maximum: the time for which it wants that, in seconds.
         """
 
+    def moveTo(stream: IStream) -> None:
+        """Go on with another stream, instead of the one that it was bound with."""
+
     def streamLost(stream: IStream, final: bool) -> bool:
         """
         Note the end of a stream. Does nothing unless it is the session's present stream, so it is idempotent.

@@ -88,7 +88,12 @@ class IStreamFeature(Interface):
     A feature of clients' streams (RFC 6120 §4.3.2).
 
     It is offered to every stream of a kind alike: what it offers is rendered once for each L{Offering}. It may also
-    have an attribute C{inline}, an L{InlineFeature}.
+    have these attributes:
+
+      - C{inline}: an L{InlineFeature}.
+      - C{describe(account)}: called with a bare L{JID<muccore.xmpp.jid.JID>}, whose client has bound a resource by
+        XEP-0386; returns a Deferred of what it is told of its account, rendered, or C{b""}. If that fails, it is logged
+        and left out.
     """
 
     stage = Attribute("The L{Stage} in which it is offered.")

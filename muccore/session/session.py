@@ -223,6 +223,17 @@ class Session:
         elif not active and out is not None:
             self._out = HeldStanzas(out)
 
+    def moveTo(self, stream: IStream) -> None:
+        """See L{ISession.moveTo}."""
+        self.stream = stream
+        out = self._out
+        if self.management is not None:
+            self.management.moveTo(stream)
+        elif isinstance(out, HeldStanzas):
+            out.out = stream
+        elif out is not None:
+            self._out = stream
+
     def freeze(self) -> None:
         """
         Take the session out of the registry, with everything as it is: it was saved. Its stream does not concern it any

@@ -188,6 +188,10 @@ class StreamManagement:
         self._requestedAt = 0
         stream.sendNonza(_REQUEST)
 
+    def moveTo(self, stream: IStream) -> None:
+        """Send everything from now on on another stream."""
+        self._stream = stream
+
     # IStreamManagement
 
     def acknowledge(self, handled: int) -> None:

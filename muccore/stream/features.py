@@ -108,8 +108,10 @@ class StreamFeatures:
         self.loginTries = loginTries
         self.channelBinding = channelBinding
         self.steps: Mapping[State, Row] = {state: {} for state in State}
-        inline = [feature.inline for feature in (*BINDING_FEATURES, *more) if hasattr(feature, "inline")]
-        profiles = (SASLProfile(sasl, tlsMode), SASL2Profile(sasl, Bind2(inline)))
+        after = (*BINDING_FEATURES, *more)
+        inline = [feature.inline for feature in after if hasattr(feature, "inline")]
+        descriptions = [feature.describe for feature in after if hasattr(feature, "describe")]
+        profiles = (SASLProfile(sasl, tlsMode), SASL2Profile(sasl, Bind2(inline, descriptions)))
         builtin = (StartTLS(tlsMode), *profiles, *BINDING_FEATURES)
         self._features: list[Any] = sorted((*builtin, *more), key=lambda feature: feature.order)
         for feature in self._features:

@@ -174,14 +174,16 @@ class Negotiation:
         self.account = account
         self._failures = 0
 
-    def bind(self, resource: str | None, client: str = "") -> ISession:
+    def bind(self, resource: str | None, client: str = "", stream: IStream | None = None) -> ISession:
         """
         Bind a resource, with the language of the stream.
 
         @param client: see L{ISessionBinder.bind<muccore.interfaces.ISessionBinder.bind>}.
+        @param stream: where it is sent to; by default this stream.
         @raise StanzaError: see L{ISessionBinder.bind<muccore.interfaces.ISessionBinder.bind>}.
         """
-        session = self.features.binder.bind(cast(JID, self.account), resource, cast(IStream, self.host), client)
+        to = cast(IStream, self.host) if stream is None else stream
+        session = self.features.binder.bind(cast(JID, self.account), resource, to, client)
         return self._describe(session)
 
     def resume(self, id: str, handled: int) -> ISession:

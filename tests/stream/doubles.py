@@ -133,6 +133,10 @@ class Session:
     def charge(self, sent: int, delay: float) -> None:
         """Not supported."""
 
+    def moveTo(self, stream: IStream) -> None:
+        """See L{ISession}."""
+        self.stream = stream
+
     def enableManagement(self, resumable: bool, maximum: int | None) -> Any:
         """Enable it, without an id."""
         self.management = mock.Mock(id=None, handled=0)

@@ -12,16 +12,41 @@ from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from muccore.interfaces import StoreError
+from muccore.interfaces import ISession, StoreError
 from muccore.log.logger import Logger
 from muccore.stream.login import IExchange
 from muccore.stream.sasl.exchange import Challenge, Outcome, SASLFailure, Success, begin, guarded
 from muccore.stream.sasl2.fast import Fast, TokenExchange
+from muccore.stream.sasl2.heldstream import HeldStream
 from muccore.stream.sasl2.request import Request
 from muccore.stream.sasl2.upgrade import Task, Upgrades
 from muccore.xmpp.element import Element
+from muccore.xmpp.errors import StreamError
 
 _log = Logger()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """
+    The session of a log-in.
+
+    @ivar session: the session, or C{None} if there is none yet.
+    @ivar resumed: whether it was there before.
+    @ivar answers: rendered answers to what was asked for.
+    @ivar held: what its stanzas are held back by, if by anything.
+    @ivar error: what the stream ends with instead.
+    """
+
+    session: ISession | None = None
+    resumed: bool = False
+    answers: bytes = b""
+    held: HeldStream | None = None
+    error: StreamError | None = None
+
+
+Open = Callable[[str], Awaitable[Opened]]
+"""Resumes or binds a session for a user, as the client has asked for; may raise L{SASLFailure}."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +54,12 @@ class Authenticated(Success):
     """
     The success of a log-in by SASL2.
 
-    @ivar answers: rendered answers to what was asked for inside the log-in.
+    @ivar opened: what has become of the session that was asked for.
+    @ivar token: the token for the client, rendered; C{b""} for none.
     """
 
-    answers: bytes = field(default=b"", repr=False)
+    opened: Opened = field(kw_only=True)
+    token: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -70,18 +97,21 @@ class Authentication:
         exchange: IExchange,
         upgrades: Upgrades,
         account: Callable[[str], str],
+        open: Open,
         fast: Fast | None = None,
         token: str | None = None,
     ) -> None:
         """
         @param upgrades: the tasks that it may ask for.
         @param account: makes the account of a user name.
+        @param open: opens the session.
         @param fast: gives tokens.
         @param token: the mechanism of the token that the client is to get.
         """
         self.request = request
         self._exchange = exchange
         self._account = account
+        self._open = open
         self._fast = fast
         self._token = token
         self._upgrades = upgrades
@@ -118,7 +148,9 @@ class Authentication:
         """Go on with the next task, or come to the end."""
         if self._tasks:
             return TaskOffer(data, self._tasks[0].name)
-        return Authenticated(success.user, data, success.keys, await self._makeToken(success.user))
+        token = await self._makeToken(success.user)
+        opened = await self._open(success.user)
+        return Authenticated(success.user, data, success.keys, opened=opened, token=token)
 
     def beginTask(self, name: str) -> Deferred[Outcome]:
         """Begin the task that was offered; fails with L{TaskFailed} if it is another one."""

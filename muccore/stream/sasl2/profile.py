@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from zope.interface import implementer
@@ -25,7 +26,7 @@ from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.stream.sasl.exchange import Challenge, SASLExchange, SASLFailure, Success
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl2.bind2 import Bind2
-from muccore.stream.sasl2.exchange import Authenticated, Authentication, TaskData, TaskFailed, TaskOffer
+from muccore.stream.sasl2.exchange import Authenticated, Authentication, Opened, TaskData, TaskFailed, TaskOffer
 from muccore.stream.sasl2.fast import Fast, isRequested
 from muccore.stream.sasl2.request import Request, decodeData, parseRequest
 from muccore.stream.sasl2.upgrade import Upgrades
@@ -131,7 +132,8 @@ class SASL2Profile:
                 request.mechanism, negotiation.secure, bindings, attempt, negotiation.claimedJID
             )
         token = None if fast is None else fast.wanted(request, bindings)
-        return Authentication(request, exchange, self._upgrades, self._sasl.account, fast, token)
+        opener = partial(self._openSession, negotiation, request)
+        return Authentication(request, exchange, self._upgrades, self._sasl.account, opener, fast, token)
 
     def _respond(self, negotiation: Negotiation, element: Element) -> None:
         try:
@@ -180,56 +182,52 @@ class SASL2Profile:
         negotiation.host.sendNonza(renderFailure(error))
 
     def sendSuccess(self, negotiation: Negotiation, account: JID, success: Success) -> None:
-        """
-        See L{ILoginProfile.sendSuccess<muccore.stream.login.ILoginProfile.sendSuccess>}. A session is resumed or bound
-        before (§2.6.1).
-        """
+        """See L{ILoginProfile.sendSuccess<muccore.stream.login.ILoginProfile.sendSuccess>}."""
         authenticated = cast(Authenticated, success)
-        request = cast(Authentication, negotiation.login.exchange).request
-        negotiation.account, negotiation.userAgent = account, request.userAgent
-        try:
-            session, resumed, answers = self._openSession(negotiation, request)
-        except StanzaError as e:
-            negotiation.account = negotiation.userAgent = None
-            raise NoSession(e) from None
-        except StreamError as e:
-            negotiation.host.close(e)
+        opened, host = authenticated.opened, negotiation.host
+        if opened.error is not None:
+            host.close(opened.error)
             return
         negotiation.authenticated(account)
-        negotiation.host.continueStream()
+        host.continueStream()
+        session = opened.session
         identity = account.full if session is None else session.jid.full
-        rendered = _renderSuccess(authenticated.data, identity, answers + authenticated.answers)
-        negotiation.host.sendNonza(rendered)
+        host.sendNonza(_renderSuccess(authenticated.data, identity, opened.answers + authenticated.token))
         if session is None:
             negotiation.state = State.AUTHENTICATED
             self._sendFeatures(negotiation, None)
             return
         negotiation.state = State.BOUND
-        if resumed:
+        if opened.resumed:
             # No features: the stream goes on where it was (XEP-0198 §8.2).
             sessionResumed(negotiation, session)
-        else:
-            self._sendFeatures(negotiation, session)
-            negotiation.host.sessionBound(session)
+            return
+        self._sendFeatures(negotiation, session)
+        if opened.held is not None:
+            opened.held.release(session)
+        host.sessionBound(session)
 
-    def _openSession(self, negotiation: Negotiation, request: Request) -> tuple[ISession | None, bool, bytes]:
-        """
-        Resume a session, or bind a resource, as the client has asked for.
-
-        @return: the session if any, whether it was resumed, and the rendered answers.
-        """
+    async def _openSession(self, negotiation: Negotiation, request: Request, user: str) -> Opened:
+        """Resume a session, or bind a resource, as the client has asked for: before the success (§2.6.1)."""
+        negotiation.account = JID(user, negotiation.features.domain, "")
+        negotiation.userAgent = request.userAgent
         answers = b""
-        session: ISession | None = None
-        element = request.inline.get(_RESUME)
-        if element is not None:
-            session, answers = resume(negotiation, element)
-            if session is not None:
-                return session, True, answers
-        element = request.inline.get(_BIND)
-        if element is not None:
-            session, bound = self._bind2.bind(negotiation, element, request.client)
-            answers += bound
-        return session, False, answers
+        try:
+            element = request.inline.get(_RESUME)
+            if element is not None:
+                session, answers = resume(negotiation, element)
+                if session is not None:
+                    return Opened(session, True, answers)
+            element = request.inline.get(_BIND)
+            if element is None:
+                return Opened(None, False, answers)
+            bound, answer, held = await self._bind2.bind(negotiation, element, request.client)
+        except StanzaError as e:
+            negotiation.account = negotiation.userAgent = None
+            raise NoSession(e) from None
+        except StreamError as e:
+            return Opened(error=e)
+        return Opened(bound, False, answers + answer, held)
 
     @staticmethod
     def _sendFeatures(negotiation: Negotiation, session: ISession | None) -> None:
