@@ -41,7 +41,7 @@ from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.uptime import UptimeHandler
 from muccore.services.version import VersionHandler
-from muccore.stream.features import BINDING_FEATURES, mergeNonzas
+from muccore.stream.features import BINDING_FEATURES, checkFeatures
 
 
 class HostHandlers:
@@ -195,7 +195,7 @@ class HostHandlers:
         for domain, builtin in self._builtin.items():
             kind = Domain if domain in self.muc else UserDomain
             added = list(builtin)
-            streamFeatures = list(BINDING_FEATURES)
+            streamFeatures = [*BINDING_FEATURES, *(each for made in builtin for each in streamFeaturesOf(made))]
             for description in self._descriptions(domain):
                 try:
                     handler = self._makeExtra(domain, description)
@@ -205,7 +205,7 @@ class HostHandlers:
                     kind.checkFilters([handler])
                     if kind is UserDomain:
                         streamFeatures.extend(streamFeaturesOf(handler))
-                        mergeNonzas(streamFeatures)
+                        checkFeatures(streamFeatures)
                 except ConfigError as e:
                     yield from e.problems
                 except InvalidHandler as e:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from muccore.interfaces import ISession, ISessionBinder
 from muccore.interfaces.handlers import InvalidHandler
-from muccore.interfaces.streams import IStreamFeature, Offering, Stage
+from muccore.interfaces.streams import InlineFeature, IStreamFeature, Offering, Stage
 from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
 from muccore.stream.binding import ResourceBinding, SessionRequest
 from muccore.stream.clientstate import ClientStateFeature
@@ -109,7 +109,7 @@ class StreamFeatures:
         self.channelBinding = channelBinding
         self.steps: Mapping[State, Row] = {state: {} for state in State}
         after = (*BINDING_FEATURES, *more)
-        inline = [feature.inline for feature in after if hasattr(feature, "inline")]
+        inline = inlineOf(after)
         descriptions = [feature.describe for feature in after if hasattr(feature, "describe")]
         profiles = (SASLProfile(sasl, tlsMode), SASL2Profile(sasl, Bind2(inline, descriptions)))
         builtin = (StartTLS(tlsMode), *profiles, *BINDING_FEATURES)
@@ -168,11 +168,26 @@ def _isDone(feature: Any, session: ISession) -> bool:
     return isDone is not None and bool(isDone(session))
 
 
+def inlineOf(features: Iterable[Any]) -> list[InlineFeature]:
+    """What features let clients ask for while a resource is bound."""
+    return [feature.inline for feature in features if hasattr(feature, "inline")]
+
+
+def checkFeatures(features: Sequence[Any]) -> None:
+    """
+    Check that features can be offered together.
+
+    @param features: with L{BINDING_FEATURES}.
+    @raise InvalidHandler: if two features handle the same element.
+    """
+    mergeNonzas(features)
+    Bind2(inlineOf(features))
+
+
 def mergeNonzas(features: Iterable[Any]) -> dict[tuple[str | None, str], Nonza]:
     """
     Merge the tables of nonzas of features.
 
-    @param features: with L{BINDING_FEATURES}.
     @raise InvalidHandler: if two features handle the same nonza.
     """
     merged: dict[tuple[str | None, str], Nonza] = {}

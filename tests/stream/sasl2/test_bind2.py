@@ -7,12 +7,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.interfaces import InlineFeature
+from muccore.interfaces import InlineFeature, Stage
 from muccore.interfaces.handlers import InvalidHandler
+from muccore.stream.features import checkFeatures
 from muccore.stream.sasl2.bind2 import Bind2, makeResource
 from muccore.stream.states import State
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.rendering import render
+from tests.stream.doubles import Feature
 from tests.stream.sasl2.helpers import AGENT, AGENT_ID, BIND2, SASL2Case, authenticate, failure
 
 
@@ -128,4 +130,10 @@ class Bind2Tests(SASL2Case):
         """Two features cannot handle the same element."""
         one = InlineFeature("x", {("urn:x", "a"): lambda session, element: b""})
         self.assertRaises(InvalidHandler, Bind2, [one, one])
+        features = [Feature("urn:x", Stage.BINDING, order) for order in (1, 2)]
+        features[1].nonzas = {}
+        checkFeatures(features)
+        for feature in features:
+            feature.inline = one  # type: ignore[attr-defined]
+        self.assertRaises(InvalidHandler, checkFeatures, features)
         self.assertEqual(render(Bind2([]).offer()), b"<bind xmlns='urn:xmpp:bind:0'/>")
