@@ -186,11 +186,17 @@ class SASLExchange:
 
     def respond(self, data: bytes) -> Deferred[Outcome]:
         """Handle the client's response to the last challenge, as L{start}; cancelled, it fails with C{aborted}."""
+        return begin(self.take(data))
+
+    async def take(self, data: bytes | None) -> Outcome:
+        """
+        Take a step, as L{start} and L{respond}: for coroutines, since a failure that comes out of a Deferred refers to
+        itself, and by its traceback to everything that has led to it.
+        """
+        if data is None:
+            return Challenge(b"")
         # Cleared first: each step runs once, and none while another waits.
         step, self._next = self._next, None
-        return begin(self._run(step, data))
-
-    async def _run(self, step: Callable[[bytes], Awaitable[Outcome]] | None, data: bytes) -> Outcome:
         if step is None:
             raise SASLFailure("malformed-request", "No response is expected.")
         if len(data) > MESSAGE_LIMIT:

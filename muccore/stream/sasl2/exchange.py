@@ -14,8 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from muccore.interfaces import ISession, StoreError
 from muccore.log.logger import Logger
-from muccore.stream.login import IExchange
-from muccore.stream.sasl.exchange import Challenge, Outcome, SASLFailure, Success, begin, guarded
+from muccore.stream.sasl.exchange import Challenge, Outcome, SASLExchange, SASLFailure, Success, begin, guarded
 from muccore.stream.sasl2.fast import Fast, TokenExchange
 from muccore.stream.sasl2.heldstream import HeldStream
 from muccore.stream.sasl2.request import Request
@@ -94,7 +93,7 @@ class Authentication:
     def __init__(
         self,
         request: Request,
-        exchange: IExchange,
+        exchange: SASLExchange,
         upgrades: Upgrades,
         account: Callable[[str], str],
         open: Open,
@@ -125,17 +124,14 @@ class Authentication:
 
     def start(self, initial: bytes | None) -> Deferred[Outcome]:
         """See L{IExchange.start<muccore.stream.login.IExchange.start>}."""
-        return self._goOn(self._exchange.start(initial))
+        return begin(guarded(self._complete(initial)))
 
     def respond(self, data: bytes) -> Deferred[Outcome]:
         """See L{IExchange.respond<muccore.stream.login.IExchange.respond>}."""
-        return self._goOn(self._exchange.respond(data))
+        return begin(guarded(self._complete(data)))
 
-    def _goOn(self, outcome: Deferred[Outcome]) -> Deferred[Outcome]:
-        return begin(guarded(self._complete(outcome)))
-
-    async def _complete(self, step: Awaitable[Outcome]) -> Outcome:
-        outcome = await step
+    async def _complete(self, data: bytes | None) -> Outcome:
+        outcome = await self._exchange.take(data)
         if not isinstance(outcome, Success):
             return outcome
         self._success = outcome
