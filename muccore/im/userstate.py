@@ -101,6 +101,8 @@ class UserStates(Handler):
         self._recent: OrderedDict[str, UserState] = OrderedDict()
         self._loading: dict[str, list[_Waiting]] = {}
         self._memory = WaitingMemory(WAITING_LIMIT)
+        # What waits for states that another restored session of the account has requested.
+        self._restoring: dict[str, list[Deferred[Any]]] = {}
 
     def get(self, account: str) -> UserState | None:
         """The state of an account, if it is in memory."""
@@ -116,9 +118,14 @@ class UserStates(Handler):
 
     def restored(self, session: ISession) -> Deferred[Any]:
         """Load the state for a session that exists already. If that fails, its first stanza tries again."""
-        if self._states.get(session.account.bare) is None:
+        account = session.account.bare
+        if account in self._loading:
+            waiting: Deferred[Any] = Deferred()
+            self._restoring.setdefault(account, []).append(waiting)
+            return waiting
+        if self._states.get(account) is None:
             return Deferred.fromCoroutine(self._loadAndGoOn(session.account))
-        self._attach(session.account.bare)
+        self._attach(account)
         return succeed(None)
 
     def onSent(self, session: ISession, element: Element, to: JID | None) -> Any:
@@ -194,6 +201,8 @@ class UserStates(Handler):
                     self._refuse(waiting, error)
             except Exception:
                 _log.failure("{domain}: a stanza that waited could not be handled", domain=self.parent.name)
+        for restoring in self._restoring.pop(name, ()):
+            restoring.callback(error)
         return error
 
     async def _read(self, account: JID) -> UserState:

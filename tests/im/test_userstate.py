@@ -270,6 +270,19 @@ class UserStatesTests(UserDataTestCase):
         self.successResultOf(self.states.restored(tablet.session))
         self.assertTrue(phone.session.userState is tablet.session.userState is state)
 
+    def test_restoredTogether(self) -> None:
+        """The state of several sessions of one account is loaded once, for all of them."""
+        clients = self.login("romeo", "romeo/phone", "romeo/tablet")
+        self.store.slow = True
+        waiting = [self.states.restored(client.session) for client in clients]
+        for each in waiting:
+            self.assertNoResult(each)
+        self.store.release()
+        for each, client in zip(waiting, clients, strict=True):
+            self.successResultOf(each)
+            self.assertIsNotNone(client.session.userState)
+        self.assertEqual(len(self.store.calls), 2)
+
 
 class UserStateTests(UserDataTestCase):
     """L{UserState}"""
