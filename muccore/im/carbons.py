@@ -73,6 +73,9 @@ class CarbonsHandler(Handler):
     def _enable(self, session: ISession) -> None:
         if session.carbonsSince is None:
             session.carbonsSince = self.parent.now()
+            for each in self.parent.sessions.forAccount(session.account.bare).values():
+                if each.management is not None:
+                    each.management.mark()
 
     def onDisable(self, element: Element, to: JID) -> None:
         """Copy no more messages to the client (§5)."""

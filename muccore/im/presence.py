@@ -311,6 +311,9 @@ class PresenceHandler(Handler):
         if session.priority != priority:
             session.priority = priority
             session.prioritySince = self.parent.now()
+            for each in self.parent.sessions.forAccount(session.account.bare).values():
+                if each.management is not None:
+                    each.management.mark()
         session.presence = presence
         if session.fullText in self._goodbyes:
             # Before the presence of this one, which is broadcast to them.

@@ -155,6 +155,12 @@ class IStreamManagement(Interface):
         @return: whether the client is not overdue with an earlier one.
         """
 
+    def mark() -> None:
+        """
+        Note the time, since which sessions of the account get messages that they did not get before: what is sent from
+        now on is known to be later, when it is to be redelivered.
+        """
+
     def attach(stream: IStream) -> None:
         """Send on a resumed stream what was not acknowledged, and everything from now on."""
 

@@ -10,6 +10,7 @@ until another one is attached. The nonzas are in L{muccore.stream.streammanageme
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ REQUEST_AFTER: Final = 100
 
 ACK_TIMEOUT: Final = 60
 """Ticks after which a client that has not acknowledged anything, and has sent nothing else, is disconnected."""
+
+MARKS: Final = 100
+"""The latest times that are remembered, between which stanzas of one queue were sent."""
 
 _MASK: Final = 2**32 - 1
 _REQUEST: Final = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
@@ -73,9 +77,9 @@ class StreamManagement:
     """
 
     __slots__ = (
-        "_acknowledged", "_domain", "_emptyAt", "_forgotten", "_now", "_overflowed", "_overflowing", "_queue",
-        "_requested", "_requestedAt", "_sent", "_settings", "_size", "_stream", "_tracked", "delivered", "handled",
-        "holdTime", "id", "lostAt",
+        "_acknowledged", "_domain", "_emptyAt", "_forgotten", "_marks", "_now", "_overflowed", "_overflowing",
+        "_queue", "_requested", "_requestedAt", "_sent", "_settings", "_size", "_stream", "_tracked", "delivered",
+        "handled", "holdTime", "id", "lostAt",
     )  # fmt: skip
 
     def __init__(
@@ -113,6 +117,8 @@ class StreamManagement:
         # The number of the latest stanza that was forgotten.
         self._forgotten = 0
         self._emptyAt = self._now()
+        # What was sent after the stanzas with these numbers was sent at these times at the earliest.
+        self._marks: deque[tuple[int, float]] | None = None
         self._requested = False
         self._requestedAt = 0
 
@@ -203,6 +209,7 @@ class StreamManagement:
             queue.clear()
             self._size = 0
             self._emptyAt = self._now()
+            self._marks = None
         while queue and queue[0][0] <= self._acknowledged:
             self._size -= len(queue.popleft()[1].tail)
         if self._tracked:
@@ -242,6 +249,19 @@ class StreamManagement:
             return min(tick - self._requestedAt, silence) < ACK_TIMEOUT
         return True
 
+    def mark(self) -> None:
+        """See L{IStreamManagement.mark}."""
+        now = self._now()
+        # In the same instant as another mark, if the clock did not go on since: what was sent in between is not later.
+        self._emptyAt = min(self._emptyAt, now)
+        marks = deque(((number, min(when, now)) for number, when in self._marks or ()), MARKS)
+        later = math.nextafter(now, math.inf)
+        if not self._queue:
+            self._emptyAt = later
+        elif self._stream is not None:
+            marks.append((self._sent, later))
+            self._marks = marks
+
     def attach(self, stream: IStream) -> None:
         """See L{IStreamManagement.attach}."""
         self._stream = stream
@@ -259,8 +279,13 @@ class StreamManagement:
         """Keep stanzas from now on: the stream was lost."""
         self._stream = None
         self.lostAt = self._now()
-        times = (self._emptyAt, self.lostAt)
-        self._queue = deque(entry if entry[3] is not None else (*entry[:3], times) for entry in self._queue)
+        times, marks = (self._emptyAt, self.lostAt), self._marks or deque()
+        queue: deque[Entry] = deque()
+        for entry in self._queue:
+            while marks and marks[0][0] < entry[0]:
+                times = (marks.popleft()[1], self.lostAt)
+            queue.append(entry if entry[3] is not None else (*entry[:3], times))
+        self._queue, self._marks = queue, None
 
     def mayResumeFrom(self, handled: int) -> bool:
         """Whether all is kept that a client has not handled. Raises as L{IStreamManagement.acknowledge}."""

@@ -306,6 +306,25 @@ class RedeliveryTests(SynchronousTestCase):
             self.assertEqual(len([text for text in laptop.take() if text.startswith("<message")]), 1)
             self.assertEqual(self.juliet.take(), [])
 
+    def test_sentWhileOthersWait(self) -> None:
+        """
+        What another resource was certainly sent as well is not sent to it twice, even if something older was never
+        acknowledged: the phone sleeps, and the other one has come meanwhile.
+        """
+        for copying in (False, True):
+            self.setUp()
+            self.send("romeo@localhost/phone")
+            self.server.clock.advance(1)
+            laptop = self.copying() if copying else self.connect("laptop")
+            laptop.take()
+            self.juliet.send("<message to='romeo@localhost' type='chat' id='later'/>")
+            self.assertEqual(len([text for text in laptop.take() if "later" in text]), 1)
+            laptop.send("<presence/>")
+            laptop.take()
+            self.end()
+            self.assertEqual([xml(text).get("id") for text in laptop.take() if text.startswith("<message")], [None])
+            self.assertEqual(self.juliet.take(), [])
+
     def test_sentToOne(self) -> None:
         """What it was not sent, or perhaps not, is sent to it: it came, or priorities have changed, meanwhile."""
         for phone, laptop, laterPhone, laterLaptop in (

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -116,6 +116,8 @@ class AcknowledgementTests(Case):
         self.management.acknowledge(2)
         self.assertEqual(self.kept(), [])
 
+    # The first example may be slow on a busy machine.
+    @settings(suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))), st.integers(0, 2**32 - 1))
     def test_counting(self, steps: list[tuple[int, int]], start: int) -> None:
         """Whatever is sent and acknowledged, the rest is kept, in order, from any start."""
@@ -245,6 +247,24 @@ class StreamTests(Case):
             earliest.append([when - 1_000_000_000 for _, _, when, _ in self.management.unacknowledged()])
         expected = [("localhost", "2001-09-09T01:48:20Z"), ("localhost", "2001-09-09T01:48:40Z")]
         self.assertEqual((stamps, earliest), ([expected] * 2, [[5, 120]] * 2))
+
+    def test_marks(self) -> None:
+        """
+        What was sent after a mark was sent at its time at the earliest, whatever is not acknowledged from before; of
+        two marks in the same instant, what is between them is not later.
+        """
+        self.send(1)
+        for number in (2, 3):
+            self.clock.advance(10)
+            self.management.mark()
+            self.send(number)
+        self.management.mark()
+        self.send(4)
+        self.management.detach()
+        found = [when - 1_000_000_000 for _, _, when, _ in self.management.unacknowledged()]
+        self.assertEqual([round(when, 3) for when in found], [0, 10, 20, 20])
+        later = [when > mark for when, mark in zip(found, (0, 10, 20, 20), strict=True)]
+        self.assertEqual(later, [False, True, False, True])
 
     def test_forgotten(self) -> None:
         """
