@@ -27,9 +27,12 @@ class ReconnectingClient:
 
     @ivar user: its name.
     @ivar resumable: whether it uses stream management.
+    @ivar resource: the resource that it requests.
     @ivar id: the id of the session that it would resume.
     @ivar handled: the stanzas that it has received since stream management was enabled.
     """
+
+    resource = "r"
 
     def __init__(self, user: str, resumable: bool = True) -> None:
         self.user = user
@@ -151,7 +154,8 @@ class _Stream(Protocol):
                 self._bind()
 
     def _bind(self) -> None:
-        self.write(f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'><resource>r</resource></bind></iq>")
+        resource = f"<resource>{self._client.resource}</resource>"
+        self.write(f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'>{resource}</bind></iq>")
 
     def _managementReceived(self, element: Element) -> None:
         client = self._client

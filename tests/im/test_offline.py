@@ -391,6 +391,7 @@ class AcknowledgedTests(AcknowledgedTestCase):
         self.stamps(phone := self.appearManaged())
         self.write("c")
         self.lose(phone)
+        self.server.clock.advance(1)
         tablet = self.appearManaged("tablet", False)
         self.store.slow = True
         phone.session.end()
