@@ -96,6 +96,7 @@ wheel: $(VENV)/.serve
 
 bench: $(VENV)/.serve
 	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks.onetoone
 	$(RUN) -m benchmarks.floor
 
 docs: $(VENV)/.serve

@@ -15,7 +15,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from benchmarks.client import Client
 from benchmarks.failure import BenchmarkFailed
@@ -77,7 +77,13 @@ class Plan:
 
 
 class Load:
-    """The clients. Use it in C{with}, which closes their connections."""
+    """
+    The clients. Use it in C{with}, which closes their connections.
+
+    @cvar kind: those over TCP.
+    """
+
+    kind: type[Client] = Client
 
     def __init__(self, plan: Plan, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self._plan = plan
@@ -88,7 +94,7 @@ class Load:
         self._tokens: dict[int, str] = {}
         self._members = [plan.occupants(room) for room in range(plan.rooms)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,7 +116,7 @@ class Load:
     def logIn(self) -> int:
         """Log all clients in; return their number."""
         clients = self._clients
-        kind = WebSocketClient if self._plan.websocket else Client
+        kind = WebSocketClient if self._plan.websocket else self.kind
         waiting: list[Client] = []
 
         def ready() -> bool:

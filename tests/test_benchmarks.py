@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import archive, command, holds, server
+from benchmarks import archive, command, holds, onetoone, server
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.holdmeter import HoldMeter, MeteredPoller
 from benchmarks.load import Load, Plan
@@ -533,3 +533,31 @@ class HoldTests(SynchronousTestCase):
         for line in lines:
             self.assertRegex(line[24:], r"^( +[0-9.]+ ms){3}$")
             self.assertNotIn(" 0.0 ms", line)
+
+
+class OneToOneTests(SynchronousTestCase):
+    """C{python -m benchmarks.onetoone}"""
+
+    def test_run(self) -> None:
+        """It prints a line of figures for each measurement, all above 0; more requests than are kept are made."""
+        options = ["--users", "3", "--messages", "3", "--contacts", "120", "--times", "2", "--security", "plain"]
+        printed: list[str] = []
+        self.assertEqual(onetoone.main([*options, "--archive", "both"], printed.append), 0)
+        title, *lines = "".join(printed).splitlines()
+        self.assertEqual(len(title.split("µs")), 6)
+        for line, archived in zip(lines, ("off", "on"), strict=True):
+            security, found, *figures = line.split()
+            self.assertEqual((security, found), ("plain", archived))
+            self.assertEqual(len([figure for figure in figures if float(figure) > 0]), 5)
+
+    def test_failed(self) -> None:
+        """If a server fails, it says so."""
+
+        def failing(*_: object) -> None:
+            raise BenchmarkFailed("it failed")
+
+        self.patch(onetoone, "measure", failing)
+        complaints = io.StringIO()
+        with contextlib.redirect_stderr(complaints):
+            self.assertEqual(onetoone.main(["--users", "2"], lambda text: None), 1)
+        self.assertIn("it failed", complaints.getvalue())

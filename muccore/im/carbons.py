@@ -86,6 +86,11 @@ class CarbonsHandler(Handler):
     def _others(self, account: str, but: Callable[[ISession], bool]) -> list[ISession]:
         """The sessions of an account that want copies, except some."""
         sessions = self.parent.sessions.forAccount(account).values()
+        for each in sessions:
+            if each.carbonsSince is not None:
+                break
+        else:
+            return []
         return [each for each in sessions if each.carbonsSince is not None and not but(each)]
 
     def _copy(self, message: Element, direction: str, account: str, sessions: Iterable[ISession]) -> None:

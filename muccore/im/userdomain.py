@@ -141,6 +141,8 @@ class UserDomain(Domain):
         for method in self.outbound[element.name]:
             try:
                 result = method(session, element, to)
+                if result is element:
+                    continue
                 if not passed(result):
                     return None
             except Exception:
@@ -218,6 +220,8 @@ class UserDomain(Domain):
         for method in self._inbound[element.name]:
             try:
                 result = method(element, to, recipients)
+                if result is element:
+                    continue
                 if not passed(result):
                     return None
             except Exception:
@@ -290,6 +294,9 @@ class UserDomain(Domain):
             return tuple(session for session in sessions if session.priority is not None) if type in _TO_ACCOUNT else ()
         if name == "iq" or type in ("error", "groupchat"):
             return ()
+        if len(sessions) == 1:
+            [session] = sessions
+            return () if session.priority is None or session.priority < 0 else (session,)
         ready = [session for session in sessions if session.priority is not None and session.priority >= 0]
         if type != "headline" and ready:
             highest = max(session.priority for session in ready)

@@ -14,7 +14,15 @@ from twisted.words.xish import domish
 
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
-from muccore.xmpp.rendering import Rendered, escapeAttribute, escapeText, render, toAttribute, withAddress
+from muccore.xmpp.rendering import (
+    Rendered,
+    escapeAttribute,
+    escapeText,
+    fromAttribute,
+    render,
+    toAttribute,
+    withAddress,
+)
 from tests.xmpp.elements import TEXT, comparable, elements
 
 
@@ -95,6 +103,11 @@ class RenderingTests(SynchronousTestCase):
         thing.attributes[ns.XML, "lang"] = "de"
         rendered = render(message)
         self.assertEqual(rendered, b"<message><xml:thing xml:lang='de'><inner>text</inner></xml:thing></message>")
+
+    def test_addresses(self) -> None:
+        """An address is the same after it was rendered, whatever it contains."""
+        for address in ("a@b/c", "\u2603@b/'\"<&>\t\n\r", "a&amp;b", "", " to='x'"):
+            self.assertEqual(fromAttribute(toAttribute(address)), address)
 
     def test_prefixedAttributes(self) -> None:
         """Each attribute in a namespace has its own prefix; one in the empty namespace has none."""
