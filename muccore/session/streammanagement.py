@@ -151,9 +151,6 @@ class StreamManagement:
             self._tracked = deque()
         self._tracked.append((self._sent + 1, tag))
         self.send(stanza, to)
-        if self._stream is not None and not self._requested:
-            # Until it is answered, the others of these follow.
-            self._request(self._stream)
 
     def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
         """Send several stanzas, or keep them for the next stream; see L{IStream.sendAll}."""
