@@ -27,7 +27,8 @@ class Stage(IntEnum):
 
     @cvar LOADING: waits until what other filters need of an account is in memory.
     @cvar BLOCKING: refuses stanzas that must leave no trace (XEP-0191).
-    @cvar ARCHIVE: stores them, perhaps with an id (XEP-0313, XEP-0359).
+    @cvar ARCHIVE: stores them, perhaps with an id (XEP-0313, XEP-0359). What a client sends has its id, which is not
+        for others, until L{COPIES} have been made.
     @cvar COPIES: sends copies to other sessions of the user (XEP-0280), of what has been stored.
     @cvar PRESENCE: keeps and broadcasts presence (RFC 6121 §4).
     @cvar STORE: stores messages for later (XEP-0160).
