@@ -54,6 +54,8 @@ class HostComponents:
         self._saltSecret = dummySaltSecret(settings, host) or secrets.token_bytes(32)
         store = stores.userDataOf(host)
         self.tokens = None if store is None else Tokens(store, self.accounts, timeOfDay(flusher))
+        if self.tokens is not None:
+            self.tokens.guests = host.anonymous
         self.tls: ServerTLS | None = None
         self.handlers = HostHandlers(settings, host, stores, reactor)
         if self.handlers.guests is not None:

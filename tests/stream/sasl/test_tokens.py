@@ -10,11 +10,13 @@ from unittest import mock
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.stream.sasl.exchange import SASLFailure, WrongCredentials
 from muccore.stream.sasl.tokens import CLIENTS, KIND, LIFETIME, ROTATION, Token, Tokens
 from muccore.testing.doubles import ThreadlessReactor
+from muccore.xmpp.guestnames import newGuestName
 from muccore.xmpp.scramkeys import ScramKeys
 from tests.stream.doubles import Accounts
 
@@ -118,6 +120,16 @@ class SlotTests(TokensCase):
         self.assertRefused(unused)
         self.check(current)
         self.check(last)
+
+    def test_guests(self) -> None:
+        """A guest gets none, even if the backend says that they exist; on domains without guests such a name is one."""
+        guest = f"{newGuestName()}@example.org"
+        self.tokens = Tokens(self.store, InsecureAuth(), lambda: self.now)
+        for guests in (True, False):
+            self.tokens.guests = guests
+            issued = self.successResultOf(Deferred.fromCoroutine(self.tokens.issue(guest, "phone", EXPR)))
+            self.assertIs(issued is None, guests)
+            self.assertIsNotNone(self.successResultOf(Deferred.fromCoroutine(self.tokens.issue(ROMEO, "phone", EXPR))))
 
     def test_otherClients(self) -> None:
         """Each client has its own."""
