@@ -188,9 +188,11 @@ class Day:
         self.prune()
         if what == "cut":
             device.cut()
-        elif what == "return":
+        elif what in ("return", "collapse", "glimpse"):
             if device.stream is None and not device.resume(self.server):
                 device.logIn(self.server)
+            # Before it has read anything, or acknowledged.
+            device.asleep, device.lazy = what == "collapse", what == "glimpse"
         elif what == "again":
             device.logIn(self.server)
         elif what == "sleep":
@@ -294,7 +296,9 @@ ACTS = st.one_of(
     st.tuples(st.just("answer"), st.sampled_from(["desktop", "phone"])),
     st.tuples(
         st.sampled_from(["phone", "phone", "desktop"]),
-        st.sampled_from(["cut", "return", "again", "sleep", "wake", "lazy", "active", "inactive"]),
+        st.sampled_from(
+            ["cut", "return", "collapse", "glimpse", "again", "sleep", "wake", "lazy", "active", "inactive"]
+        ),
     ),
     st.tuples(st.just("pass"), st.sampled_from([0, 1, 60, 3600])),
     st.tuples(st.just("restart"), st.booleans()),
@@ -303,6 +307,15 @@ ACTS = st.one_of(
 
 class DayTests(SynchronousTestCase):
     """A L{Day}"""
+
+    def test_neverRead(self) -> None:
+        """What was kept, and given to a phone that never reads it, goes to the desktop, also over a restart."""
+        for between in (("pass", 1), ("restart", False), ("restart", True)):
+            acts: list[tuple[str, Any]] = [
+                ("write", ROMEO), ("write", ROMEO), ("phone", "collapse"), ("phone", "cut"), between,
+                ("desktop", "return"), ("pass", 3600), ("write", f"{ROMEO}/phone"),
+            ]  # fmt: skip
+            self.assertEqual(self.live(acts), [])
 
     def test_sleeping(self) -> None:
         """A phone is asleep when the desktop comes: what both are sent is not sent to the desktop again later."""
