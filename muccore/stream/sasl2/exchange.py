@@ -79,8 +79,28 @@ class TaskData(Challenge):
     """What a client needs for its task; the data is rendered."""
 
 
+class NoSession(SASLFailure):
+    """
+    The log-in was right, but the account may not have another session.
+
+    @ivar reason: the condition of the stanza error.
+    """
+
+    def __init__(self, condition: str, text: str | None) -> None:
+        super().__init__("temporary-auth-failure", text)
+        self.reason = condition
+
+
 class TaskFailed(SASLFailure):
-    """A task has failed, after which no other log-in is allowed (§4.9)."""
+    """
+    A task has failed, or what comes after it; no other log-in is allowed (§4.9).
+
+    @ivar error: why.
+    """
+
+    def __init__(self, error: SASLFailure) -> None:
+        super().__init__(error.condition, error.text)
+        self.error = error
 
 
 class Authentication:
@@ -151,7 +171,9 @@ class Authentication:
     def beginTask(self, name: str) -> Deferred[Outcome]:
         """Begin the task that was offered; fails with L{TaskFailed} if it is another one."""
         task = self._tasks[0]
-        return succeed(TaskData(task.begin())) if name == task.name else fail(TaskFailed("malformed-request"))
+        if name != task.name:
+            return fail(TaskFailed(SASLFailure("malformed-request")))
+        return succeed(TaskData(task.begin()))
 
     def performTask(self, data: Element) -> Deferred[Outcome]:
         """Perform a task that has begun; fails with L{TaskFailed}."""
@@ -161,9 +183,9 @@ class Authentication:
         assert self._success is not None
         try:
             await guarded(self._tasks.pop(0).perform(data))
+            return await guarded(self._next(self._success, None))
         except SASLFailure as e:
-            raise TaskFailed(e.condition, e.text) from None
-        return await self._next(self._success, None)
+            raise TaskFailed(e) from None
 
     async def _makeToken(self, user: str) -> bytes:
         """Give the client a token if it gets one; if that fails, it has logged in all the same."""

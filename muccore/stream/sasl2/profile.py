@@ -26,7 +26,15 @@ from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.stream.sasl.exchange import Challenge, SASLExchange, SASLFailure, Success
 from muccore.stream.sasl.mechanisms import SASL
 from muccore.stream.sasl2.bind2 import Bind2
-from muccore.stream.sasl2.exchange import Authenticated, Authentication, Opened, TaskData, TaskFailed, TaskOffer
+from muccore.stream.sasl2.exchange import (
+    Authenticated,
+    Authentication,
+    NoSession,
+    Opened,
+    TaskData,
+    TaskFailed,
+    TaskOffer,
+)
 from muccore.stream.sasl2.fast import Fast, isRequested
 from muccore.stream.sasl2.request import Request, decodeData, parseRequest
 from muccore.stream.sasl2.upgrade import Upgrades
@@ -156,7 +164,7 @@ class SASL2Profile:
         login.awaitOutcome(negotiation, self, cast(Authentication, login.exchange).performTask(element))
 
     def _abortTask(self, negotiation: Negotiation, element: Element) -> None:
-        negotiation.login.fail(negotiation, self, TaskFailed("aborted"))
+        negotiation.login.fail(negotiation, self, TaskFailed(SASLFailure("aborted")))
 
     # ILoginProfile
 
@@ -179,6 +187,7 @@ class SASL2Profile:
         """See L{ILoginProfile.sendFailure<muccore.stream.login.ILoginProfile.sendFailure>}."""
         if isinstance(error, TaskFailed):
             negotiation.state = State.REFUSED
+            error = error.error
         negotiation.host.sendNonza(renderFailure(error))
 
     def sendSuccess(self, negotiation: Negotiation, account: JID, success: Success) -> None:
@@ -224,7 +233,7 @@ class SASL2Profile:
             bound, answer, held = await self._bind2.bind(negotiation, element, request.client)
         except StanzaError as e:
             negotiation.account = negotiation.userAgent = None
-            raise NoSession(e) from None
+            raise NoSession(e.condition, e.text) from None
         except StreamError as e:
             return Opened(error=e)
         return Opened(bound, False, answers + answer, held)
@@ -234,14 +243,6 @@ class SASL2Profile:
         host = negotiation.host
         offer = negotiation.features.offer(Stage.BINDING, negotiation.secure, host.bindings(), session)
         host.sendNonza(offer)
-
-
-class NoSession(SASLFailure):
-    """The log-in was right, but the account may not have another session."""
-
-    def __init__(self, error: StanzaError) -> None:
-        super().__init__("temporary-auth-failure", error.text)
-        self.reason = error.condition
 
 
 def renderFailure(error: SASLFailure) -> bytes:

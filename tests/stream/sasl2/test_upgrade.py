@@ -22,7 +22,7 @@ from muccore.stream.starttls import OFF
 from muccore.stream.states import State
 from muccore.testing.doubles import ThreadlessReactor
 from muccore.xmpp import ns
-from muccore.xmpp.errors import StreamError
+from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.scramkeys import ITERATIONS, ScramKeys
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import DOMAIN, TLS
@@ -179,6 +179,17 @@ class UpgradeTests(SASL2Case):
             with self.assertRaises(StreamError):
                 self.send(authenticate())
         self.flushLoggedErrors()
+
+    def test_noSession(self) -> None:
+        """So does a session that cannot be bound after a task; the keys are there."""
+        self.binder.raises = StanzaError("resource-constraint")
+        self.open()
+        self.scram(BIND2 + upgrade(UPGRADES[1]))
+        [answer] = self.perform(UPGRADES[1])
+        self.assertTrue(answer.startswith(failure("temporary-auth-failure")))
+        self.assertIn(b"<resource-constraint ", answer)
+        self.assertIs(self.negotiation.state, State.REFUSED)
+        self.assertIsNotNone(self.keys("SHA-512"))
 
     def test_unexpected(self) -> None:
         """Anything else ends the stream, a second log-in in particular."""
