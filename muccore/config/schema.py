@@ -25,6 +25,7 @@ from muccore.config.mucsection import MUCSection
 from muccore.config.option import METADATA, Option
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
+from muccore.config.registrationsection import RegistrationSection
 from muccore.config.types import (
     Choice,
     ContactAddress,
@@ -239,6 +240,7 @@ class Settings:
     auth: AuthSection
     storage: StorageSection
     users: UsersSection
+    registration: RegistrationSection
     muc: MUCSection
     components: ComponentsSection
     named: Mapping[str, Mapping[str, Any]]
@@ -268,6 +270,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "auth": AuthSection,
     "storage": StorageSection,
     "users": UsersSection,
+    "registration": RegistrationSection,
     "muc": MUCSection,
     "components": ComponentsSection,
 }

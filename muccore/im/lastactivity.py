@@ -136,6 +136,10 @@ class LastActivityHandler(Handler):
         """See L{ISessionObserver.sessionEnded}."""
         self._gone(session, "")
 
+    def forget(self, account: JID) -> None:
+        """Store no time of an account that is being removed."""
+        self._pending.pop(account.bare, None)
+
     def _isAvailable(self, account: str) -> bool:
         return any(each in self._available for each in self.parent.sessions.forAccount(account).values())
 

@@ -12,13 +12,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from muccore.im.accountroster import AccountRoster
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterFeature, RosterHandler
 from muccore.im.rosters import PlannedChange, Rosters
-from muccore.im.subscriptionstates import INBOUND, OUTBOUND, TYPES, inState, isRouted, stateOf
+from muccore.im.subscriptionstates import INBOUND, OUTBOUND, TYPES, State, inState, isRouted, stateOf
 from muccore.interfaces import IAuthBackend, ISession, IUserDomain
 from muccore.interfaces.filters import CONSUMED, PRESENCE
 from muccore.log.logger import Logger
@@ -34,6 +36,9 @@ from muccore.xmpp.specs import Spec
 REQUEST_LIMIT: Final = 4096
 """Bytes of a request, which is kept until it is answered."""
 
+CANCELLED: Final = 50
+"""Contacts of an account that is being removed who are told at once; then others have a turn."""
+
 REQUESTS_LIMIT: Final = 100
 """Requests to one account that are kept; others are only shown to those who are there."""
 
@@ -41,7 +46,11 @@ _log: Final = Logger()
 
 
 class SubscriptionHandler(Handler):
-    """Takes presence of the types C{subscribe}, C{subscribed}, C{unsubscribe}, C{unsubscribed} and C{probe}."""
+    """
+    Takes presence of the types C{subscribe}, C{subscribed}, C{unsubscribe}, C{unsubscribed} and C{probe}.
+
+    @ivar peers: the handlers of all hosts of this server, by domain.
+    """
 
     implements = (
         Spec(6121, "XMPP: Instant Messaging and Presence", note="Subscriptions, with pre-approval (§3).", series="RFC"),
@@ -58,6 +67,7 @@ class SubscriptionHandler(Handler):
         self._roster = roster
         self._presence = presence
         self._accounts = accounts
+        self.peers: dict[str, SubscriptionHandler] = {}
 
     # From the account's own clients
 
@@ -212,6 +222,50 @@ class SubscriptionHandler(Handler):
         rendered, to = Rendered.of(element), toAttribute(account)
         for session in sessions:
             session.deliver(rendered, to)
+
+    # The account is removed
+
+    async def cancelAll(self, account: JID) -> None:
+        """
+        Cancel all subscriptions of an account that is being removed, in both directions, and delete its roster.
+        Contacts at this server are told whether they block the account or not: a new one of its name must not have what
+        this one had.
+
+        @raise StanzaError: if a roster cannot be changed.
+        @raise StoreError: if it cannot be deleted.
+        """
+
+        def plan(roster: AccountRoster) -> PlannedChange:
+            return PlannedChange({}, lambda: [(contact, stateOf(item)) for contact, item in roster.items.items()])
+
+        contacts = await self._rosters.change(account.bare, plan)
+        for start in range(0, len(contacts), CANCELLED):
+            batch = contacts[start : start + CANCELLED]
+            await gatherResults([self._cancel(account.bare, *each) for each in batch], consumeErrors=True)
+            await deferLater(self.parent.clock, 0)
+        await self._rosters.delete(account.bare)
+
+    def _cancel(self, account: str, contact: str, state: State) -> Deferred[Any]:
+        """Tell a contact (RFC 6121 §2.5.2); fires when a contact at this server has lost the subscriptions."""
+        types = [
+            *(["unsubscribe"] if state.hasTo or state.pendingOut else []),
+            *(["unsubscribed"] if state.hasFrom or state.pendingIn else []),
+        ]
+        here = self.peers.get(jids.parse(contact).domain)
+        waiting = []
+        for type in types:
+            element = stanza("presence", type, from_=account, to=contact)
+            if here is None:
+                self.parent.send(element)
+            else:
+                waiting.append(here.receive(contact, account, type, element))
+        return gatherResults(waiting)
+
+    def receive(self, account: str, contact: str, type: str, element: Element) -> Deferred[Any]:
+        """Handle C{unsubscribe} or C{unsubscribed} of a contact of an account, as if it had come to that."""
+        return self._rosters.change(
+            account, lambda roster: self._planInbound(roster, account, contact, type, element)
+        )
 
     # Probes
 

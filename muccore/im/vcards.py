@@ -96,6 +96,10 @@ class VCardHandler(Handler):
             self._broadcast(to.bare)
         return ANSWERED
 
+    async def forget(self, account: JID) -> None:
+        """Wait for requests of an account that is being removed."""
+        await self._turns.settle(account.bare)
+
     def _broadcast(self, account: str) -> None:
         """Broadcast presence with a new hash, for the sessions that leave this to the server."""
         for session in list(self.parent.sessions.forAccount(account).values()):

@@ -5,6 +5,7 @@ Floor 0: the interfaces between floors, one module for each purpose, with their 
 Every method that may have to wait returns a L{Deferred}, in memory too.
 """
 
+from muccore.interfaces.accountmanagement import AccountBusy, AccountStep, IAccounts, NameReserved, NotManageable
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
 from muccore.interfaces.archive import (
     IDS_LIMIT,
@@ -52,13 +53,14 @@ from muccore.interfaces.userdata import DataTooLarge, IUserDataStore
 from muccore.interfaces.userstate import IUserState
 
 __all__ = [
-    "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
-    "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "DataTooLarge",
-    "FoundRooms", "HandlerContext", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
-    "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IOccupantStore", "IRoomStore", "IRosterStore",
-    "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory",
-    "IStream", "IStreamFeature", "IStreamManagement", "IUserDataStore", "IUserDomain", "IUserState",
-    "InvalidOption", "ItemExists", "NoSuchItem", "NoSuchUser", "Offering", "Place", "PublicRooms", "QueryRefused",
-    "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew",
-    "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserExists",
+    "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "AccountBusy", "AccountStep", "Affiliate", "AffiliatedRooms",
+    "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
+    "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountStore", "IAccounts", "IArchiveStore",
+    "IAuditStore", "IAuthBackend", "IComponent", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory",
+    "IOccupantStore", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
+    "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
+    "IUserDataStore", "IUserDomain", "IUserState", "InvalidOption", "ItemExists", "NameReserved", "NoSuchItem",
+    "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed",
+    "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError",
+    "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserExists",
 ]

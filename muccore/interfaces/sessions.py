@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 from muccore.interfaces.routing import IDomain, IRoute
 from muccore.interfaces.streams import IStream
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
 
 
@@ -187,6 +187,9 @@ class ISessions(ISessionBinder):
 
         @return: whether it was postponed.
         """
+
+    def terminate(session: ISession, error: StreamError) -> None:
+        """End a session for good, even if it waits to be resumed; its stream is closed with an error."""
 
     def addDomain(domain: IUserDomain) -> None:
         """Add the domain of accounts, before their sessions are bound."""

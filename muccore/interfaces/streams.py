@@ -17,6 +17,8 @@ from muccore.xmpp.rendering import Rendered
 class IStream(Interface):
     """A stream of whole elements: the only way out of its session. After its end, calls do nothing."""
 
+    secure = Attribute("C{bool}: whether it is under TLS, or comes from a proxy that is.")
+
     def send(stanza: Rendered, to: bytes) -> None:
         """Send one stanza; C{to} is that of L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}."""
 

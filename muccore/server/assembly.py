@@ -24,6 +24,7 @@ from muccore.server.stores import ServerStores
 from muccore.session import savedsessions
 from muccore.session.registry import Sessions
 from muccore.session.streammanagement import ManagementSettings
+from muccore.stream.accountaccess import AccountAccess
 from muccore.stream.c2s import StreamSettings
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
@@ -39,6 +40,7 @@ class ServerComponents:
     @ivar stores: the stores, opened at the start and closed at the end.
     @ivar sessions: the registry of sessions.
     @ivar router: finds the domain of an address.
+    @ivar access: which accounts may not log in.
     @ivar hosts: the hosts, the default one first.
     @ivar streams: the factory of clients' streams.
     @ivar webSocket: makes those over WebSocket.
@@ -57,8 +59,9 @@ class ServerComponents:
         self.stores = ServerStores(settings, reactor)
         self.sessions = Sessions(settings.limits.sessionsPerAccount, self.flusher, managementSettings(settings))
         self.router = self.sessions.router = Router(self.flusher)
+        self.access = AccountAccess(reactor.seconds)
         self.hosts = [
-            HostComponents(settings, host, self.stores, self.router, self.sessions, self.flusher, reactor)
+            HostComponents(settings, host, self.stores, self.router, self.sessions, self.flusher, reactor, self.access)
             for host in settings.hosts
         ]
         for host in self.hosts:
@@ -95,7 +98,8 @@ class ServerComponents:
         @raise ConfigError: (as failure) if a handler cannot be made.
         """
         opening = gatherResults([store.open() for _, store in self.stores.all], consumeErrors=True)
-        return opening.addCallback(lambda _: self._addHandlers()).addCallback(lambda _: self._restoreSessions())
+        opening.addCallback(lambda _: self._addHandlers()).addCallback(lambda _: self._restoreSessions())
+        return opening.addCallback(lambda _: Deferred.fromCoroutine(self._startAccounts()))
 
     def _addHandlers(self) -> None:
         if self.stores.audit is None:
@@ -133,6 +137,18 @@ class ServerComponents:
 
         restoring = self.stores.occupants.takeSessions().addCallback(restored)
         return restoring.addErrback(lambda failure: self._log.failure("sessions cannot be restored", failure))
+
+    async def _startAccounts(self) -> None:
+        """Finish the removals of accounts that were begun, rooms and contacts of all hosts included."""
+        subscriptions = {host.domain: host.handlers.subscriptions for host in self.hosts}
+        services = [muc for host in self.hosts for muc in host.handlers.muc.values()]
+        for host in self.hosts:
+            host.handlers.subscriptions.peers = subscriptions
+            accounts = host.handlers.accounts
+            if accounts is not None:
+                for muc in services:
+                    accounts.removers[f"rooms of {muc.parent.name}"] = muc.accountRemoved
+                await accounts.start()
 
     def saveSessions(self) -> Deferred[None]:
         """Save the sessions that were suspended. If that fails, which is logged, they end."""

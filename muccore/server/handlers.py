@@ -15,9 +15,12 @@ from muccore.config.hosts import Host
 from muccore.config.plugins import HandlerDescription
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
+from muccore.im.accounts import Accounts
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.presence import PresenceHandler
+from muccore.im.registration import RegistrationHandler
+from muccore.im.registrationpolicy import RegistrationPolicy
 from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
 from muccore.im.subscribing import SubscriptionHandler
@@ -52,6 +55,8 @@ class HostHandlers:
     @ivar presence: the presence of sessions.
     @ivar roster: the contacts of users.
     @ivar userData: the handlers of what users store; C{None} without a store.
+    @ivar subscriptions: the subscriptions of users to each other.
+    @ivar accounts: the management of the accounts; C{None} without a store.
     @ivar components: lists the external components that are connected.
     """
 
@@ -85,18 +90,30 @@ class HostHandlers:
         self.presence = PresenceHandler(settings.limits.directedPresences, rosters)
         self.roster = RosterHandler(rosters, self.presence, settings.limits.rosterItems)
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
+        self.subscriptions = subscriptions
+        self._policy = RegistrationPolicy(settings.registration.minimumLength, settings.c2s.allowPlaintextAuth)
+        self.accounts: Accounts | None = None
         if store is not None:
             self.userData = UserDataHandlers(store, settings.users, self.presence, stores.accountsOf(host))
+            self.accounts = Accounts(stores.accountsOf(host), store, host.domain, settings.registration.tombstoneTime)
+            self.accounts.removers["subscriptions"] = subscriptions.cancelAll
+            self.userData.joinAccounts(self.accounts)
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
                 VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts, CapabilitiesHandler(),
                 DirectInvitationHandler(invitations.admitDirect),
-                *(() if self.userData is None else self.userData.all),
+                *(() if self.userData is None else self.userData.all), *self._accountHandlers(settings),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
+
+    def _accountHandlers(self, settings: Settings) -> Iterator[Any]:
+        """The handlers about the accounts themselves."""
+        if self.accounts is not None:
+            yield self.accounts
+            yield RegistrationHandler(self.accounts, self._policy)
 
     def _isOnline(self, account: str) -> bool:
         return bool(self.presence.parent.sessions.isInUse(account))
@@ -122,6 +139,10 @@ class HostHandlers:
                 self.contacts.addresses = host.contactAddresses
         if self.userData is not None:
             self.userData.reconfigure(settings.users)
+        if self.accounts is not None:
+            self.accounts.tombstoneTime = settings.registration.tombstoneTime
+        self._policy.passwordLength = settings.registration.minimumLength
+        self._policy.plaintext = settings.c2s.allowPlaintextAuth
 
     def _services(self) -> Iterator[tuple[str, str | None]]:
         for service, muc in self.muc.items():

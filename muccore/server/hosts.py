@@ -19,6 +19,7 @@ from muccore.routing.domain import Domain
 from muccore.server import preflight
 from muccore.server.handlers import HostHandlers, mucOptions, streamFeaturesOf
 from muccore.server.stores import ServerStores
+from muccore.stream.accountaccess import AccountAccess
 from muccore.stream.advertisedlimits import AdvertisedLimits
 from muccore.stream.features import StreamFeatures
 from muccore.stream.sasl.mechanisms import SASL
@@ -39,13 +40,16 @@ class HostComponents:
 
     def __init__(
         self, settings: Settings, host: Host, stores: ServerStores, router: IRouter, sessions: ISessions,
-        flusher: FlushScheduler, reactor: Any,
+        flusher: FlushScheduler, reactor: Any, access: AccountAccess,
     ) -> None:  # fmt: skip
         self.domain = host.domain
         self.accounts = stores.accountsOf(host)
         self.sasl = SASL(self.accounts, host.domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings, host))
         self.tls: ServerTLS | None = None
         self.handlers = HostHandlers(settings, host, stores, reactor)
+        if self.handlers.accounts is not None:
+            self.handlers.accounts.access = access
+        self._access = access
         self.userDomain = UserDomain(host.domain, router, flusher, sessions)
         self.mucDomains = [Domain(service, router, flusher) for service in host.roomServices]
         self._sessions = sessions
@@ -78,7 +82,7 @@ class HostComponents:
         c2s = settings.c2s
         return StreamFeatures(
             self.domain, self.sasl, self._sessions, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
-            [*self._streamFeatures, *advertisedLimits(settings)], hosts,
+            [*self._streamFeatures, *advertisedLimits(settings)], hosts, self._access,
         )  # fmt: skip
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:

@@ -104,9 +104,14 @@ class Login:
             negotiation.state = State.AUTHENTICATING
             profile.sendChallenge(negotiation, outcome.data)
         else:
-            self._exchange = None
-            negotiation.authenticated(JID(outcome.user, negotiation.features.domain, ""))
-            profile.sendSuccess(negotiation, outcome)
+            account = JID(outcome.user, negotiation.features.domain, "")
+            refusal = negotiation.refusal(account)
+            if refusal is None:
+                self._exchange = None
+                negotiation.authenticated(account)
+                profile.sendSuccess(negotiation, outcome)
+            else:
+                self.fail(negotiation, profile, SASLFailure(refusal))
         self._resume(negotiation)
 
     def _stepFailed(self, failure: Failure, negotiation: Negotiation, profile: ILoginProfile) -> None:

@@ -64,8 +64,8 @@ class Negotiation:
     @ivar account: the authenticated bare JID.
     """
 
-    __slots__ = ("_clientJID", "_failures", "_hosts", "_language", "account", "features", "headerSent", "host", "login",
-                 "secure", "state")  # fmt: skip
+    __slots__ = ("_clientJID", "_failures", "_hosts", "_language", "_since", "account", "features", "headerSent",
+                 "host", "login", "secure", "state")  # fmt: skip
 
     def __init__(
         self, host: INegotiationHost, features: StreamFeatures, direct: bool = False, attempt: Attempt | None = None
@@ -85,6 +85,7 @@ class Negotiation:
         self._language: str | None = None
         self._clientJID: str | None = None
         self._failures = 0
+        self._since = features.access.count
 
     def received(self, element: Element) -> None:
         """Take the step for an element; L{StreamError} if the stream must be closed with an error."""
@@ -162,6 +163,15 @@ class Negotiation:
 
     # The account and its session
 
+    def refusal(self, account: JID) -> str | None:
+        """See L{AccountAccess.refusal<muccore.stream.accountaccess.AccountAccess.refusal>}."""
+        return self.features.access.refusal(account.bare, self._since)
+
+    def _checkAccess(self) -> None:
+        """@raise StreamError: if the account was removed or disabled since it has logged in."""
+        if self.refusal(cast(JID, self.account)) is not None:
+            raise StreamError("not-authorized")
+
     def authenticated(self, account: JID) -> None:
         """Note the outcome of the log-in. Failed log-ins do not count as failures to bind a resource."""
         self.account = account
@@ -172,7 +182,9 @@ class Negotiation:
         Bind a resource, with the language of the stream.
 
         @raise StanzaError: see L{ISessionBinder.bind<muccore.interfaces.ISessionBinder.bind>}.
+        @raise StreamError: C{not-authorized} if the account may not log in any more.
         """
+        self._checkAccess()
         session = self.features.binder.bind(cast(JID, self.account), resource, cast(IStream, self.host))
         session.language = self._language
         return session
@@ -182,7 +194,9 @@ class Negotiation:
         Resume a session, with the language of this stream.
 
         @raise ResumptionFailed: see L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}.
+        @raise StreamError: as L{bind}.
         """
+        self._checkAccess()
         session = self.features.binder.resume(cast(JID, self.account), id, handled, cast(IStream, self.host))
         session.language = self._language
         return session

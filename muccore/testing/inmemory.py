@@ -56,11 +56,13 @@ def parseStanza(text: str) -> Element:
 @implementer(IStream)
 class Client:
     """
-    A client with one session: its full JID, what it was charged for, and the errors with which its stream was closed.
+    A client with one session, under TLS: its full JID, what it was charged for, and the errors with which its stream
+    was closed.
     """
 
     session: Session
     endings: Endings
+    secure = True
 
     def __init__(self, address: str) -> None:
         self.address = address

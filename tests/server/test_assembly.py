@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.config.schema import Settings
+from muccore.im.accounts import Accounts
 from muccore.im.blocking import BlockingHandler
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
@@ -22,6 +23,7 @@ from muccore.im.lastactivity import LastActivityHandler
 from muccore.im.offline import OfflineHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
+from muccore.im.registration import RegistrationHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userstate import UserStates
@@ -309,7 +311,7 @@ class ServerComponentsTests(SynchronousTestCase):
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
                 BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
-                CapabilitiesHandler,
+                CapabilitiesHandler, Accounts, RegistrationHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip
