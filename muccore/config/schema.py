@@ -35,6 +35,7 @@ from muccore.config.types import (
     ListOf,
     Network,
     NetworkAddress,
+    Path,
     Secret,
     Size,
     Text,
@@ -64,6 +65,13 @@ class ServerSection:
         "",
         "Additional protocol handlers for the domain, from Twisted plugins. A handler takes its options from a section "
         "[handler:NAME].",
+    )
+    controlSocket: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
+        Path(),
+        "",
+        "The UNIX socket by which muccorectl reaches the running server; only the user of the server and root may. By "
+        'default it is beside the database of [storage] affiliations, its name followed by "-control"; there is none '
+        "if rooms are in memory.",
     )
     logLevel: str = _option(
         Choice("debug", "info", "warn", "error", "critical"), "info", "The lowest level of events that are logged."

@@ -34,6 +34,8 @@ from muccore.net.certificatecheck import findProblems, isExposed
 from muccore.net.polling import dispatchDirectly
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
+from muccore.server.control import Control
+from muccore.server.controloperations import operations
 from muccore.server.listeners import Listeners
 from muccore.server.monotonictime import useMonotonicTime
 from muccore.server.systemd import READY, STOPPING, notify, reloading
@@ -89,6 +91,7 @@ class MUCCoreService(Service):
         self.settings = settings
         self.reactor = reactor
         self.components: ServerComponents | None = None
+        self._control = Control(settings, reactor)
         self.listeners: Listeners | None = None
         self.ready: Deferred[None] = Deferred()
         self.final = False
@@ -133,11 +136,13 @@ class MUCCoreService(Service):
 
     async def _start(self) -> None:
         components = self.components = ServerComponents(self.settings, self.reactor)
+        await self._control.takeLock()
         await components.open()
         if self._stopped is not None:
             raise CancelledError()
         self.listeners = Listeners(self.reactor, components.factories, self._installTransport)
         await self.listeners.reconfigure(self.settings)
+        self._control.listen(operations(components))
         self._raiseFileLimit()
         if self._ownsProcess:
             _tuneCollector()
@@ -289,6 +294,7 @@ class MUCCoreService(Service):
         for section, key, attribute in (
             ("server", "domain", "domain"),
             ("server", "extra_handlers", "extraHandlers"),
+            ("server", "control_socket", "controlSocket"),
             ("muc", "domain", "domain"),
             ("muc", "extra_handlers", "extraHandlers"),
         ):
@@ -329,6 +335,7 @@ class MUCCoreService(Service):
         components, listeners = self.components, self.listeners
         if listeners is not None:
             await self._try(listeners.closeAll)
+        self._control.close()
         if components is None:
             return
         sessions = components.sessions
@@ -355,6 +362,7 @@ class MUCCoreService(Service):
         await self._try(components.site.closeAll)
         for _, store in components.stores.all:
             await self._try(store.close)
+        self._control.release()
         for call in (self._reporting, self._certificateCheck):
             if call.running:
                 call.stop()
