@@ -39,6 +39,7 @@ NAMED_EXAMPLE: Final = """
 #private_key = ../var/example.net.key
 #accounts = sqlite:../var/example.net.db
 #muc = conference.example.net
+#registration = invited
 #contact_addresses =
 #extra_handlers =
 #muc_extra_handlers =

@@ -11,7 +11,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
-from muccore.config.types import ContactAddress, HostName, ListOf, OptionalListOf, Path
+from muccore.config.types import Choice, ContactAddress, HostName, ListOf, OptionalListOf, Path
 
 if TYPE_CHECKING:
     from muccore.config.schema import Settings
@@ -43,6 +43,11 @@ class HostSection:
     )
     muc: tuple[str, ...] = _option(
         ListOf(HostName()), "", "The domains of the rooms that users of this domain find. Each is a service of its own."
+    )
+    registration: str = _option(
+        Choice("default", "closed", "invited", "open"),
+        "default",
+        "Who may register an account of this domain, as [registration] mode, which counts by default.",
     )
     contactAddresses: tuple[tuple[str, str], ...] | None = _option(
         OptionalListOf(ContactAddress()),
@@ -79,6 +84,7 @@ class Host:
     @ivar mucExtraHandlers: those of each service of rooms.
     @ivar mucExtraHandlersAt: where they are configured.
     @ivar contactAddresses: the addresses of its operator, each with what it is for.
+    @ivar registration: who may register an account.
     """
 
     domain: str
@@ -94,6 +100,7 @@ class Host:
     mucExtraHandlers: tuple[HandlerDescription, ...]
     mucExtraHandlersAt: Place
     contactAddresses: tuple[tuple[str, str], ...] = ()
+    registration: str = "closed"
 
 
 def hostsOf(settings: Settings) -> tuple[Host, ...]:
@@ -112,6 +119,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
         settings.muc.extraHandlers,
         ("muc", "extra_handlers"),
         settings.server.contactAddresses,
+        settings.registration.mode,
     )
     found = [first]
     for domain, section in settings.named["host"].items():
@@ -133,6 +141,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
                 first.mucExtraHandlers if mucHandlers is None else mucHandlers,
                 first.mucExtraHandlersAt if mucHandlers is None else (title, "muc_extra_handlers"),
                 first.contactAddresses if contacts is None else contacts,
+                first.registration if section.registration == "default" else section.registration,
             )
         )
     return tuple(found)

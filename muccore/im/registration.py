@@ -142,12 +142,13 @@ class RegistrationHandler(Handler):
     }
 
 
-def submitted(query: Element) -> tuple[str, str]:
+def submitted(query: Element, missing: str = "bad-request") -> tuple[str, str]:
     """
     The name and the password in a request, from the form if there is one (§4).
 
-    @raise StanzaError: C{bad-request} for a form and fields, or without one of both; C{not-acceptable} for one that is
-        empty or too long.
+    @param missing: the condition of the error if one of both is missing.
+    @raise StanzaError: C{missing}; C{bad-request} for a form and fields; C{not-acceptable} for one that is empty or too
+        long.
     """
     x = dataforms.find(query)
     fields: dict[str, str] = {}
@@ -162,7 +163,7 @@ def submitted(query: Element) -> tuple[str, str]:
         values = dataforms.submitted(x, ns.REGISTER, [USERNAME, PASSWORD])
         fields = {name: str(value) for name, value in (values or {}).items()}
     if len(fields) < 2:
-        raise StanzaError("bad-request", text="Submit both name and password.")
+        raise StanzaError(missing, text="Submit both name and password.")
     name, password = fields["username"], fields["password"]
     if not name or not password or len(password) > PASSWORD_SIZE:
         raise StanzaError("not-acceptable", text="The name or the password is empty, or too long.")

@@ -223,6 +223,36 @@ class SubscriptionHandler(Handler):
         for session in sessions:
             session.deliver(rendered, to)
 
+    # By invitation
+
+    async def befriend(self, account: JID, contact: JID) -> None:
+        """
+        Subscribe two accounts of this server to each other, as one has invited the other (XEP-0401 §6.3.2).
+
+        @raise StanzaError: if a roster has no place for it, or cannot be changed.
+        """
+        for one, other in ((contact, account), (account, contact)):
+            handler = self.peers.get(one.domain)
+            if handler is not None:
+                await handler.subscribeBoth(one.bare, other.bare)
+
+    def subscribeBoth(self, account: str, contact: str) -> Deferred[Any]:
+        """Bring a contact of an account into the state C{both}; its clients get a push, the contact its presence."""
+
+        def plan(roster: AccountRoster) -> PlannedChange:
+            old = roster.item(contact)
+            item = replace(inState(old, State.BOTH), listed=True)
+            self._roster.checkLimit(roster, contact, item)
+
+            def announce() -> None:
+                if item != old:
+                    self._roster.push(account, roster, contact)
+                    self._presence.sendPresence(account, contact)
+
+            return PlannedChange({contact: item}, announce)
+
+        return self._rosters.change(account, plan)
+
     # The account is removed
 
     async def cancelAll(self, account: JID) -> None:

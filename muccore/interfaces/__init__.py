@@ -24,6 +24,7 @@ from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.occupants import IOccupantStore, Place
+from muccore.interfaces.registration import IInvitations, IRegistrar, IssuedInvitation, RegistrationState
 from muccore.interfaces.rooms import (
     Affiliate,
     AffiliatedRooms,
@@ -57,10 +58,11 @@ __all__ = [
     "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
     "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountStore", "IAccounts", "IArchiveStore",
     "IAuditStore", "IAuthBackend", "IComponent", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory",
-    "IOccupantStore", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
-    "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
-    "IUserDataStore", "IUserDomain", "IUserState", "InvalidOption", "ItemExists", "NameReserved", "NoSuchItem",
-    "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed",
-    "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError",
-    "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserExists",
+    "IInvitations", "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession",
+    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
+    "IStreamManagement", "IUserDataStore", "IUserDomain", "IUserState", "InvalidOption", "IssuedInvitation",
+    "ItemExists", "NameReserved", "NoSuchItem", "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms",
+    "QueryRefused", "RegistrationState", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
+    "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster",
+    "Subject", "Tombstone", "UserExists",
 ]

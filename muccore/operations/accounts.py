@@ -18,10 +18,12 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from muccore.im.accountrecords import AccountRecords, removePasswordBound
+from muccore.im.invitations import Invitation, InvitationRecords, TooManyInvitations
 from muccore.interfaces import IAccountStore, IUserDataStore, NoSuchUser, UserExists
 from muccore.operations.refused import Refused
-from muccore.server.controloperations import WAS_RESERVED
+from muccore.server.controloperations import NO_REGISTRATION, WAS_RESERVED
 from muccore.xmpp.jid import JID
+from muccore.xmpp.uris import xmppURI
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Argument:
     name: str
     help: str
     secret: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,14 @@ class OfflineAccounts:
     @ivar documents: what their users store, with the records of the host; C{None} if there is no such store.
     @ivar host: the domain of the host.
     @ivar tombstoneTime: seconds for which nobody may register the name of a removed account.
+    @ivar invitationTime: seconds for which an invitation can be used; 0 if the host takes no registrations.
     """
 
     accounts: IAccountStore
     documents: IUserDataStore | None
     host: str
     tombstoneTime: float
+    invitationTime: float
 
     @property
     def records(self) -> AccountRecords | None:
@@ -151,12 +156,31 @@ async def _enableUser(stores: OfflineAccounts, user: JID) -> list[str]:
     return [f"{user}: enabled"]
 
 
+async def _invite(stores: OfflineAccounts, user: JID) -> list[str]:
+    if stores.documents is None or not stores.invitationTime:
+        raise Refused(NO_REGISTRATION)
+    records = InvitationRecords(stores.documents, stores.host, time.time)
+    if user.local and (await _exists(stores.accounts, user) or await records.isReserved(user.local, "")):
+        raise Refused(f"{user}: there is such an account, or an invitation to it")
+    until = float(int(time.time() + stores.invitationTime))
+    try:
+        token = await records.add(Invitation(until, user.local))
+    except TooManyInvitations:
+        raise Refused("too many invitations can still be used") from None
+    return [xmppURI(user, f"register;preauth={token}")]
+
+
 async def _listUsers(stores: OfflineAccounts) -> list[str]:
     return await stores.accounts.users()
 
 
 USER: Final = Argument("user", "the account: name@domain, or its name alone if there is one domain")
 """An account, passed to operations as its bare L{JID}."""
+
+INVITED: Final = Argument(
+    "user", "the account that can be registered with it; without, any of the only domain", optional=True
+)
+"""Who is invited, passed to operations as a bare L{JID}, or that of the domain."""
 
 PASSWORD: Final = Argument("password", "its password", secret=True)
 """A password, passed to operations as it was entered, not prepared."""
@@ -172,6 +196,9 @@ OPERATIONS: Final = (
     ),
     Operation("disableuser", "let an account not log in; its sessions end", (USER,), _disableUser),
     Operation("enableuser", "let an account log in again that was disabled", (USER,), _enableUser),
+    Operation(
+        "invite", "print the URI of an invitation to register an account, which can be used once", (INVITED,), _invite,
+    ),
     Operation("listusers", "list all accounts, one a line", (), _listUsers, direct=True),
 )  # fmt: skip
 """All operations."""

@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
             if not argument.secret:
-                command.add_argument(argument.name, metavar=argument.name.upper(), help=argument.help)
+                nargs = "?" if argument.optional else None
+                command.add_argument(argument.name, metavar=argument.name.upper(), nargs=nargs, help=argument.help)
     return parser
 
 
@@ -85,6 +86,12 @@ def _user(text: str, settings: Settings) -> JID:
         return JID(prepareLocal(name), prepared, "")
     except ValueError as e:
         raise Refused(f"{text!r} is no name of an account: {e}") from None
+
+
+def _onlyDomain(settings: Settings) -> JID:
+    if len(settings.hosts) > 1:
+        raise Refused("there are several domains: name the account")
+    return JID("", settings.server.domain, "")
 
 
 def _password(user: JID) -> str:
@@ -142,7 +149,10 @@ async def _carryOut(
     """Do it here, while no server runs, or if it only reads."""
     domain = users[0].domain if users else settings.server.domain
     documents = next(stores.userDataOf(host) for host in settings.hosts if host.domain == domain) if users else None
-    offline = OfflineAccounts(accounts, documents, domain, settings.registration.tombstoneTime)
+    section = settings.registration
+    takes = any(host.domain == domain and host.registration != "closed" for host in settings.hosts)
+    invitations = section.invitationTime if takes else 0.0
+    offline = OfflineAccounts(accounts, documents, domain, section.tombstoneTime, invitations)
     opened: list[IStore] = [accounts, *([] if documents is None else [documents])]
     try:
         for store in opened:
@@ -191,7 +201,7 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
         return _finish(lambda: usage.listUsage(settings, options), run)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
-    users = [_user(name, settings) for name in names]
+    users = [_onlyDomain(settings) if name is None else _user(name, settings) for name in names]
     stores = ServerStores(settings, globalReactor())
     accounts = _accounts(settings, stores, users[0] if users else None)
 

@@ -149,6 +149,8 @@ class ServerComponents:
                 for muc in services:
                     accounts.removers[f"rooms of {muc.parent.name}"] = muc.accountRemoved
                 await accounts.start()
+            if host.handlers.registrar is not None:
+                await host.handlers.registrar.start()
 
     def saveSessions(self) -> Deferred[None]:
         """Save the sessions that were suspended. If that fails, which is logged, they end."""

@@ -9,16 +9,21 @@ from functools import partial
 from typing import Any, Final
 
 from muccore.im.accounts import Accounts
+from muccore.im.newaccounts import NewAccounts
 from muccore.interfaces import AccountBusy, NoSuchUser, NotManageable, UserExists
 from muccore.server.assembly import ServerComponents
 from muccore.server.control import ControlRefused, Operation
 from muccore.xmpp import jid
+from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 
 ACTOR: Final = "muccorectl"
 """Who it is that changes accounts, in the log."""
 
 WAS_RESERVED: Final = "an account of this name was removed before; the new one has nothing of it"
+
+
+NO_REGISTRATION: Final = "accounts cannot be registered there; set [registration] mode to invited"
 
 
 async def _addUser(accounts: Accounts, account: JID, password: str) -> list[str]:
@@ -59,6 +64,16 @@ async def _checkNew(accounts: Accounts, account: JID, password: str) -> list[str
     return []
 
 
+async def _invite(registrar: NewAccounts, account: JID) -> list[str]:
+    if not registrar.allowed:
+        raise ControlRefused(NO_REGISTRATION)
+    try:
+        issued = await registrar.inviteAccount(None, account.local, False)
+    except StanzaError as e:
+        raise ControlRefused(f"{account}: {e.text}") from None
+    return [issued.uri]
+
+
 _OPERATIONS: Final[Mapping[str, Callable[[Accounts, JID, str], Awaitable[list[str]]]]] = {
     "adduser": _addUser,
     "passwd": _setPassword,
@@ -72,7 +87,18 @@ _OPERATIONS: Final[Mapping[str, Callable[[Accounts, JID, str], Awaitable[list[st
 
 def operations(components: ServerComponents) -> Mapping[str, Operation]:
     """The operations, on the components of a server."""
-    return {name: partial(_carryOut, components, function) for name, function in _OPERATIONS.items()}
+    found: dict[str, Operation] = {
+        name: partial(_carryOut, components, function) for name, function in _OPERATIONS.items()
+    }
+    return {**found, "invite": partial(_carryOutInvitation, components)}
+
+
+async def _carryOutInvitation(components: ServerComponents, request: Mapping[str, Any]) -> list[str]:
+    account = jid.parse(str(request["account"]))
+    for host in components.hosts:
+        if host.domain == account.domain and host.handlers.registrar is not None:
+            return await _invite(host.handlers.registrar, account)
+    raise ControlRefused(NO_REGISTRATION)
 
 
 async def _carryOut(

@@ -18,6 +18,7 @@ from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.im.accounts import Accounts
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
+from muccore.im.newaccounts import NewAccounts
 from muccore.im.presence import PresenceHandler
 from muccore.im.registration import RegistrationHandler
 from muccore.im.registrationpolicy import RegistrationPolicy
@@ -33,6 +34,7 @@ from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
+from muccore.server.registrationrate import RegistrationRate
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
 from muccore.services.capabilities import CapabilitiesHandler
@@ -56,6 +58,7 @@ class HostHandlers:
     @ivar roster: the contacts of users.
     @ivar userData: the handlers of what users store; C{None} without a store.
     @ivar subscriptions: the subscriptions of users to each other.
+    @ivar registrar: registers new accounts; C{None} without a store.
     @ivar accounts: the management of the accounts; C{None} without a store.
     @ivar components: lists the external components that are connected.
     """
@@ -91,13 +94,19 @@ class HostHandlers:
         self.roster = RosterHandler(rosters, self.presence, settings.limits.rosterItems)
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
         self.subscriptions = subscriptions
-        self._policy = RegistrationPolicy(settings.registration.minimumLength, settings.c2s.allowPlaintextAuth)
+        self._policy = RegistrationPolicy(0, False)
+        self._rate = RegistrationRate(1, 1, reactor.seconds)
+        self._configureRegistration(settings, host)
+        self.registrar: NewAccounts | None = None
         self.accounts: Accounts | None = None
         if store is not None:
             self.userData = UserDataHandlers(store, settings.users, self.presence, stores.accountsOf(host))
             self.accounts = Accounts(stores.accountsOf(host), store, host.domain, settings.registration.tombstoneTime)
             self.accounts.removers["subscriptions"] = subscriptions.cancelAll
             self.userData.joinAccounts(self.accounts)
+            self.registrar = NewAccounts(
+                self.accounts, store, host.domain, self._policy, self._rate.admits, subscriptions.befriend
+            )
         self._builtin: dict[str, list[Any]] = {
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
@@ -108,6 +117,14 @@ class HostHandlers:
         }  # fmt: skip
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
+
+    def _configureRegistration(self, settings: Settings, host: Host) -> None:
+        policy, section = self._policy, settings.registration
+        policy.minimumLength, policy.plaintext = section.minimumLength, settings.c2s.allowPlaintextAuth
+        policy.mode, policy.url = host.registration, section.redirectUrl
+        policy.nameLength, policy.reservedNames = section.nameLength, frozenset(map(str.lower, section.reservedNames))
+        policy.invitationTime, policy.userInvitations = section.invitationTime, section.userInvitations
+        self._rate.configure(section.attemptsPerAddress, section.attempts)
 
     def _accountHandlers(self, settings: Settings) -> Iterator[Any]:
         """The handlers about the accounts themselves."""
@@ -137,12 +154,11 @@ class HostHandlers:
         for host in settings.hosts:
             if host.domain == self._host.domain:
                 self.contacts.addresses = host.contactAddresses
+                self._configureRegistration(settings, host)
         if self.userData is not None:
             self.userData.reconfigure(settings.users)
         if self.accounts is not None:
             self.accounts.tombstoneTime = settings.registration.tombstoneTime
-        self._policy.passwordLength = settings.registration.minimumLength
-        self._policy.plaintext = settings.c2s.allowPlaintextAuth
 
     def _services(self) -> Iterator[tuple[str, str | None]]:
         for service, muc in self.muc.items():

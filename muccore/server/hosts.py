@@ -22,6 +22,7 @@ from muccore.server.stores import ServerStores
 from muccore.stream.accountaccess import AccountAccess
 from muccore.stream.advertisedlimits import AdvertisedLimits
 from muccore.stream.features import StreamFeatures
+from muccore.stream.registration import InBandRegistration
 from muccore.stream.sasl.mechanisms import SASL
 
 
@@ -79,10 +80,12 @@ class HostComponents:
 
         @param hosts: those of all hosts, by domain.
         """
-        c2s = settings.c2s
+        c2s, registrar = settings.c2s, self.handlers.registrar
+        offered = registrar is not None and registrar.offersRegistration
+        registration = [InBandRegistration(registrar, self.domain)] if registrar is not None and offered else []
         return StreamFeatures(
             self.domain, self.sasl, self._sessions, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
-            [*self._streamFeatures, *advertisedLimits(settings)], hosts, self._access,
+            [*self._streamFeatures, *advertisedLimits(settings), *registration], hosts, self._access,
         )  # fmt: skip
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:

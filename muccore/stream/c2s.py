@@ -144,6 +144,11 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._host} {self._user()}>"
 
+    @property
+    def address(self) -> str:
+        """See L{muccore.stream.states.INegotiationHost}."""
+        return self._host
+
     def negotiate(self, features: StreamFeatures, direct: bool) -> Negotiation:
         """Make the negotiation."""
         return Negotiation(self, features, direct, self.factory.throttle.bind(self._host))

@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 from typing import Final, cast
 
-from muccore.interfaces import ISession, IStream
+from muccore.interfaces import ISession, IStream, RegistrationState
 from muccore.interfaces.streams import Stage
 from muccore.stream.features import LANGUAGE, StreamFeatures
 from muccore.stream.login import Login
@@ -62,10 +62,11 @@ class Negotiation:
     @ivar secure: whether the stream is under TLS.
     @ivar headerSent: whether the header of the present stream was sent.
     @ivar account: the authenticated bare JID.
+    @ivar registration: what the stream has done to register an account; C{None} for nothing.
     """
 
     __slots__ = ("_clientJID", "_failures", "_hosts", "_language", "_since", "account", "features", "headerSent",
-                 "host", "login", "secure", "state")  # fmt: skip
+                 "host", "login", "registration", "secure", "state")  # fmt: skip
 
     def __init__(
         self, host: INegotiationHost, features: StreamFeatures, direct: bool = False, attempt: Attempt | None = None
@@ -82,6 +83,7 @@ class Negotiation:
         self.headerSent = False
         self.login = Login(attempt)
         self.account: JID | None = None
+        self.registration: RegistrationState | None = None
         self._language: str | None = None
         self._clientJID: str | None = None
         self._failures = 0

@@ -200,6 +200,19 @@ class MainTests(SynchronousTestCase):
             self.run_("-c", self.path, "deluser", "romeo")
         self.assertIn("removed before", out)
 
+    def test_invite(self) -> None:
+        """C{invite} prints a URI, for any account or one, if there is registration."""
+        self.assertRefused(self.run_("-c", self.path, "invite"), "[registration] mode")
+        with open(self.path, "a") as file:
+            file.write("[registration]\nmode = invited\n")
+        self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
+        for name, address in (([], "example.org"), (["juliet"], "juliet@example.org")):
+            status, out, err = self.run_("-c", self.path, "invite", *name)
+            self.assertEqual((status, err), (0, ""))
+            self.assertRegex(out, rf"^xmpp:{address}\?register;preauth=[A-Za-z0-9]{{24}}\n$")
+        for name in ("romeo", "juliet"):
+            self.assertRefused(self.run_("-c", self.path, "invite", name), "or an invitation to it")
+
     def test_interruptedRemoval(self) -> None:
         """What C{deluser} has begun only, C{deluser} finishes; meanwhile the name cannot be added."""
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")

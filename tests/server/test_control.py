@@ -135,6 +135,18 @@ class ControlTests(AccountServerTestCase):
         for event in ("account-created", "password-changed", "account-disabled", "account-enabled", "account-removed"):
             self.assertIn(f"{event} by muccorectl: {tybalt}", lines)
 
+    async def test_invite(self) -> None:
+        """An invitation is made if the host takes registrations."""
+        self.assertIn("[registration] mode", await self.refusal("invite", account="localhost"))
+        self.file.configure(registration={"mode": "invited"})
+        await self.service.reload()
+        [uri] = await self.request("invite", account="localhost")
+        self.assertRegex(uri, r"^xmpp:localhost\?register;preauth=[A-Za-z0-9]{24}$")
+        [uri] = await self.request("invite", account="tybalt@localhost")
+        self.assertRegex(uri, r"^xmpp:tybalt@localhost\?register;preauth=")
+        for account in ("tybalt@localhost", "romeo@localhost"):
+            self.assertIn("invitation to it", await self.refusal("invite", account=account))
+
     async def test_refused(self) -> None:
         """What is not possible is refused in a line."""
         for operation, account, words in (
