@@ -27,6 +27,7 @@ from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.registrationsection import RegistrationSection
 from muccore.config.types import (
+    AccountAddress,
     Choice,
     ContactAddress,
     Duration,
@@ -65,6 +66,12 @@ class ServerSection:
         "",
         "Additional protocol handlers for the domain, from Twisted plugins. A handler takes its options from a section "
         "[handler:NAME].",
+    )
+    admins: tuple[str, ...] = _option(
+        ListOf(AccountAddress()),
+        "",
+        "The accounts that may administer the server by their clients (XEP-0133), all of its domains. They can name "
+        "others.",
     )
     controlSocket: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
         Path(),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.python.failure import Failure
@@ -34,7 +34,10 @@ from muccore.xmpp.specs import Spec
 
 KIND: Final = "last-activity"
 KEY: Final = "unavailable"
-"""The document: JSON with the time, in whole seconds since the epoch, and the status text."""
+"""
+The document: JSON with the time, the status text, and when the resource that went last had become available; times in
+whole seconds since the epoch.
+"""
 
 INTERVAL: Final = 10.0
 """Seconds for which times are collected before they are stored."""
@@ -62,7 +65,7 @@ class LastActivityHandler(Handler):
         super().__init__()
         self._store = store
         self._maySee = maySee
-        self._available: WeakSet[ISession] = WeakSet()
+        self._available: WeakKeyDictionary[ISession, float] = WeakKeyDictionary()
         # By account: what is not stored yet, the first to go first.
         self._pending: dict[str, dict[str, Any]] = {}
         self._storing: Any = None
@@ -122,7 +125,7 @@ class LastActivityHandler(Handler):
         if to is None:
             type = element.attributes.get("type")
             if type is None:
-                self._available.add(session)
+                self._available.setdefault(session, self.parent.now())
             elif type == "unavailable":
                 self._gone(session, (element.childText("status") or "")[:STATUS_LIMIT])
         return element
@@ -130,11 +133,27 @@ class LastActivityHandler(Handler):
     def restored(self, session: ISession) -> None:
         """Note that a session that was saved is available."""
         if session.priority is not None:
-            self._available.add(session)
+            self._available.setdefault(session, session.prioritySince)
 
     def sessionEnded(self, session: ISession) -> None:
         """See L{ISessionObserver.sessionEnded}."""
         self._gone(session, "")
+
+    async def lastLogin(self, account: JID) -> float | None:
+        """
+        When an account became available last, in seconds since the epoch; C{None} if that is not known.
+
+        @raise StoreError: if the store fails.
+        """
+        sessions = self.parent.sessions.forAccount(account.bare).values()
+        times = [self._available[each] for each in sessions if each in self._available]
+        if times:
+            return max(times)
+        found = self._pending.get(account.bare)
+        if found is None:
+            content = await self._store.get(account.bare, KIND, KEY)
+            found = {} if content is None else json.loads(content)
+        return found.get("login")
 
     def forget(self, account: JID) -> None:
         """Store no time of an account that is being removed."""
@@ -146,12 +165,12 @@ class LastActivityHandler(Handler):
     def _gone(self, session: ISession, status: str) -> None:
         if session not in self._available:
             return
-        self._available.discard(session)
+        login = self._available.pop(session)
         account = session.account.bare
         if self._isAvailable(account):
             return
         self._pending.pop(account, None)
-        self._pending[account] = {"time": int(self.parent.now()), "status": status}
+        self._pending[account] = {"time": int(self.parent.now()), "status": status, "login": int(login)}
         if self._stopping:
             self._storeNow()
         elif self._storing is None:

@@ -7,6 +7,7 @@ Every method that may have to wait returns a L{Deferred}, in memory too.
 
 from muccore.interfaces.accountmanagement import AccountBusy, AccountStep, IAccounts, NameReserved, NotManageable
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
+from muccore.interfaces.administration import IAdministration, IAnnouncements, UserStatistics
 from muccore.interfaces.archive import (
     IDS_LIMIT,
     WORDS_LIMIT,
@@ -56,13 +57,14 @@ from muccore.interfaces.userstate import IUserState
 __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "AccountBusy", "AccountStep", "Affiliate", "AffiliatedRooms",
     "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
-    "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountStore", "IAccounts", "IArchiveStore",
-    "IAuditStore", "IAuthBackend", "IComponent", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory",
-    "IInvitations", "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession",
-    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
-    "IStreamManagement", "IUserDataStore", "IUserDomain", "IUserState", "InvalidOption", "IssuedInvitation",
-    "ItemExists", "NameReserved", "NoSuchItem", "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms",
-    "QueryRefused", "RegistrationState", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch",
-    "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster",
-    "Subject", "Tombstone", "UserExists",
+    "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountStore", "IAccounts",
+    "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
+    "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IInvitations", "IOccupantStore", "IRegistrar",
+    "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver",
+    "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement", "IUserDataStore",
+    "IUserDomain", "IUserState", "InvalidOption", "IssuedInvitation", "ItemExists", "NameReserved", "NoSuchItem",
+    "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused", "RegistrationState",
+    "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew",
+    "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserExists",
+    "UserStatistics",
 ]

@@ -53,6 +53,8 @@ class ISession(IRoute):
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."
     )
 
+    active = Attribute("C{bool}: whether it has a stream, and its client has not said that it is inactive (XEP-0352).")
+
     def stanzaReceived(element: Element) -> None:
         """
         Handle a stanza of the client.

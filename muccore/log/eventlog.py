@@ -250,6 +250,10 @@ ACCOUNT_DISABLED: Final = EventKind(
     "account-disabled by {actor}: {target}", "An account was disabled: its sessions have ended, and it cannot log in."
 )
 ACCOUNT_ENABLED: Final = EventKind("account-enabled by {actor}: {target}", "An account may log in again.")
+ADMINISTRATION: Final = EventKind(
+    "administration by {actor}: {command}, {target}",
+    "An admin has carried out a command (XEP-0133): the accounts that it was about, or the domain.",
+)
 PASSWORD_CHANGED: Final = EventKind("password-changed by {actor}: {target}", "The password of an account was changed.")
 ABUSE_REPORTED: Final = EventKind(
     "abuse-reported by {actor}: {target}, {reason}, {count} messages, {text}",

@@ -18,6 +18,7 @@ from muccore.net.outbox import Outboxes
 from muccore.net.tls import ServerTLS
 from muccore.routing.router import Router
 from muccore.server import preflight, website
+from muccore.server.administration import Administration
 from muccore.server.externalcomponents import ExternalComponents
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
@@ -40,6 +41,7 @@ class ServerComponents:
     @ivar stores: the stores, opened at the start and closed at the end.
     @ivar sessions: the registry of sessions.
     @ivar router: finds the domain of an address.
+    @ivar administration: the server as its admins see it.
     @ivar access: which accounts may not log in.
     @ivar hosts: the hosts, the default one first.
     @ivar streams: the factory of clients' streams.
@@ -60,10 +62,16 @@ class ServerComponents:
         self.sessions = Sessions(settings.limits.sessionsPerAccount, self.flusher, managementSettings(settings))
         self.router = self.sessions.router = Router(self.flusher)
         self.access = AccountAccess(reactor.seconds)
+        self.administration = Administration(
+            self.stores, self.sessions, self.access, self.flusher, settings.server.admins
+        )
         self.hosts = [
-            HostComponents(settings, host, self.stores, self.router, self.sessions, self.flusher, reactor, self.access)
+            HostComponents(
+                settings, host, self.stores, self.router, self.sessions, self.flusher, reactor, self.access,
+                self.administration,
+            )
             for host in settings.hosts
-        ]
+        ]  # fmt: skip
         for host in self.hosts:
             host.tls = certificates.get(host.domain)
             for domain in host.domains:
@@ -151,6 +159,9 @@ class ServerComponents:
                 await accounts.start()
             if host.handlers.registrar is not None:
                 await host.handlers.registrar.start()
+            if host.handlers.announcements is not None:
+                await host.handlers.announcements.start()
+        await self.administration.start(self.stores.userDataOf(self._settings.hosts[0]), self.hosts[0].domain)
 
     def saveSessions(self) -> Deferred[None]:
         """Save the sessions that were suspended. If that fails, which is logged, they end."""
@@ -179,6 +190,7 @@ class ServerComponents:
         @param certificates: those of its hosts, by domain; none if clients cannot use TLS.
         """
         self._settings = settings
+        self.administration.configured = frozenset(settings.server.admins)
         self.sessions.limit = settings.limits.sessionsPerAccount
         self.sessions.resumptions.settings = managementSettings(settings)
         default = certificates.get(settings.server.domain)

@@ -17,6 +17,7 @@ from muccore.net.flush import FlushScheduler
 from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
 from muccore.server import preflight
+from muccore.server.administration import Administration
 from muccore.server.handlers import HostHandlers, mucOptions, streamFeaturesOf
 from muccore.server.stores import ServerStores
 from muccore.stream.accountaccess import AccountAccess
@@ -42,12 +43,15 @@ class HostComponents:
     def __init__(
         self, settings: Settings, host: Host, stores: ServerStores, router: IRouter, sessions: ISessions,
         flusher: FlushScheduler, reactor: Any, access: AccountAccess,
+        administration: Administration,
     ) -> None:  # fmt: skip
         self.domain = host.domain
         self.accounts = stores.accountsOf(host)
         self.sasl = SASL(self.accounts, host.domain, settings.c2s.allowPlaintextAuth, dummySaltSecret(settings, host))
         self.tls: ServerTLS | None = None
-        self.handlers = HostHandlers(settings, host, stores, reactor)
+        self.handlers = HostHandlers(settings, host, stores, reactor, administration)
+        administration.backends[host.domain] = self.accounts
+        self.handlers.joinAdministration(administration)
         if self.handlers.accounts is not None:
             self.handlers.accounts.access = access
         self._access = access

@@ -52,6 +52,9 @@ _HOST_RESTART_ONLY: Final = {
 }
 """Keys of C{[host NAME]} whose changes need a restart, with their attributes."""
 
+RESTART_STATUS: Final = 75
+"""The exit status with which a service manager is to start the server again (C{EX_TEMPFAIL} of sysexits.h)."""
+
 CERTIFICATE_CHECK_PERIOD: Final = 24 * 60 * 60
 """Seconds between checks of the certificates."""
 
@@ -134,6 +137,14 @@ class MUCCoreService(Service):
             signal.signal(each, signal.SIG_IGN)
         self.reactor.callFromThread(self.reactor.stop)
 
+    def _stopByCommand(self, restart: bool) -> None:
+        """End the process, as an admin wants; a service manager starts it again if it has failed."""
+        self.final = not restart
+        if restart:
+            # As in _exitWithError.
+            atexit.register(os._exit, RESTART_STATUS)
+        self.reactor.stop()
+
     async def _start(self) -> None:
         components = self.components = ServerComponents(self.settings, self.reactor)
         await self._control.takeLock()
@@ -143,6 +154,9 @@ class MUCCoreService(Service):
         self.listeners = Listeners(self.reactor, components.factories, self._installTransport)
         await self.listeners.reconfigure(self.settings)
         self._control.listen(operations(components))
+        if self._ownsProcess:
+            components.administration.stopProcess = self._stopByCommand
+            components.administration.canRestart = "INVOCATION_ID" in os.environ
         self._raiseFileLimit()
         if self._ownsProcess:
             _tuneCollector()
@@ -338,6 +352,7 @@ class MUCCoreService(Service):
         self._control.close()
         if components is None:
             return
+        components.administration.shutDown()
         sessions = components.sessions
         if self.final:
             sessions.resumptions.endAll()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from slixmpp.exceptions import IqError
@@ -56,6 +57,50 @@ class RegistrationTests(PersistentServerTests):
         await juliet["xep_0077"].cancel_registration()
         again = Slixmpp(self.asyncioThread, "juliet", NEW)
         self.assertEqual(await again.logIn(self.server.port, self.server.certificate), "failed_all_auth")
+
+    async def test_inBand(self) -> None:
+        """slixmpp registers an account before it logs in; an admin deletes it by a command, which ends the session."""
+        await self.stop()
+        self.server.configure(registration={"mode": "open"}, server={"admins": "romeo@localhost"})
+        await self.server.start()
+        await self.asyncioThread.run(self.register())
+        self.assertEqual(self.server.unexpectedLines, [])
+        for line in ("account-created by 127.0.0.1", "account-removed by romeo@localhost"):
+            self.assertIn(f"{line}: rosaline@localhost", self.server.output)
+        self.assertNotIn(NEW, self.server.output)
+
+    async def register(self) -> None:
+        """Register, and be deleted. For asyncio."""
+        rosaline: Any = Slixmpp(self.asyncioThread, "rosaline", NEW)
+        rosaline.register_plugin("xep_0077")
+        forms: list[Any] = []
+
+        async def fill(form: Any) -> None:
+            forms.append(form["register"]["fields"])
+            answer = rosaline.Iq()
+            answer["type"] = "set"
+            answer["register"]["username"], answer["register"]["password"] = "rosaline", NEW
+            await answer.send()
+
+        rosaline.add_event_handler("register", fill)
+        self.assertEqual(await rosaline.logIn(self.server.port, self.server.certificate), "session_start")
+        self.assertEqual(forms, [{"username", "password"}])
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        rosaline.add_event_handler("stream_error", lambda error: ended.set_result(error["condition"]))
+        romeo: Any = await self.logIn("romeo", "romeo's")
+        romeo.register_plugin("xep_0050")
+        commands, node = romeo["xep_0050"], f"{ns.ADMIN}#delete-user"
+        items = (await commands.get_commands("localhost"))["disco_items"]["items"]
+        self.assertIn(node, {each[1] for each in items})
+        command = (await commands.send_command("localhost", node))["command"]
+        form = command["form"]
+        form.reply()
+        form.set_values({"FORM_TYPE": ns.ADMIN, "accountjids": ["rosaline@localhost"]})
+        answer = await commands.send_command(
+            "localhost", node, action="complete", payload=form, sessionid=command["sessionid"]
+        )
+        self.assertEqual(answer["command"]["status"], "completed")
+        self.assertEqual(await asyncio.wait_for(ended, 60), "not-authorized")
 
     async def rosters(self) -> SQLiteRosters:
         """Open the store of rosters."""

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.config.load import load
 from muccore.config.schema import Settings
 from muccore.im.accounts import Accounts
+from muccore.im.announcements import Announcements
 from muccore.im.blocking import BlockingHandler
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
@@ -34,6 +35,7 @@ from muccore.server import assembly, preflight
 from muccore.server import stores as storesModule
 from muccore.server.handlers import mucOptions
 from muccore.server.stores import ServerStores
+from muccore.services.administration.handler import AdministrationHandler
 from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
 from muccore.services.disco import DiscoInfoHandler
@@ -311,7 +313,7 @@ class ServerComponentsTests(SynchronousTestCase):
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
                 BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
-                CapabilitiesHandler, Accounts, RegistrationHandler,
+                CapabilitiesHandler, Accounts, RegistrationHandler, Announcements, AdministrationHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip
