@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from muccore.config.option import option as _option
 from muccore.config.types import Boolean, Choice, Duration, Integer, ListOf, Text
 
-CLOSED: str = "closed"
-INVITED: str = "invited"
-OPEN: str = "open"
+CLOSED: Final = "closed"
+INVITED: Final = "invited"
+OPEN: Final = "open"
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ from muccore.log.eventlog import (
 )
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
-from muccore.xmpp.errors import StreamError
+from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
 
 _log: Final = Logger()
@@ -172,7 +172,12 @@ class Accounts(Handler):
                 raise NoSuchUser(f"there is no account {account.bare}")
             if exists or removal is None:
                 await self.records.beginRemoval(account.local, self.parent.now() + self.tombstoneTime)
-            await self._carryOut(account, exists, announce)
+            try:
+                await self._carryOut(account, exists, announce)
+            except StanzaError as e:
+                raise StoreUnavailable(
+                    f"the removal of {account.bare} is finished at the next start: {e.text or e.condition}"
+                ) from None
         ACCOUNT_REMOVED.log(by, target=account.bare)
 
     async def setDisabled(self, account: JID, disabled: bool, by: str) -> None:

@@ -45,6 +45,7 @@ from muccore.xmpp.uris import xmppURI
 
 implements = (
     Spec(401, "Ad-hoc Account Invitation Generation", "0.6.0", "Without landing pages."),
+    Spec(379, "Pre-Authenticated Roster Subscription", "0.3.3", "With the invitations of XEP-0401."),
     Spec(445, "Pre-Authenticated In-Band Registration", "0.2.0"),
 )
 
@@ -200,6 +201,22 @@ class NewAccounts:
                 await self._accounts.create(account, password, address)
             except (UserExists, NameReserved, AccountBusy):
                 raise StanzaError("conflict", text="This name is taken; choose another one.") from None
+
+    async def redeem(self, account: str, token: str) -> bool:
+        """
+        Use an invitation of an account to become its contact (XEP-0401 §6.3.1).
+
+        @return: whether there is one with this token.
+        """
+        if not 0 < len(token) <= _TOKEN_SIZE:
+            return False
+        key = hashOf(token)
+        found = await self.records.find(key)
+        if found is None or not found.subscribe or found.local or found.inviter != account:
+            return False
+        await self.records.claim(key, found, "")
+        await self.records.remove(key, found)
+        return True
 
     # IInvitations
 

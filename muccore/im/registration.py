@@ -13,7 +13,7 @@ Where the text leaves a choice:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -62,8 +62,10 @@ class RegistrationHandler(Handler):
 
     parent: IUserDomain
 
-    def __init__(self, accounts: IAccounts, policy: RegistrationPolicy) -> None:
+    def __init__(self, accounts: IAccounts, policy: RegistrationPolicy, rate: Callable[[str], bool]) -> None:
+        """@param rate: called with an account that changes its password; returns whether it may."""
         super().__init__()
+        self._rate = rate
         self._accounts = accounts
         self._policy = policy
 
@@ -108,8 +110,19 @@ class RegistrationHandler(Handler):
         account = self._accountOf(element, "registration-required")
         if sum(1 for _ in query.childElements()) > 1:
             raise StanzaError("bad-request", text="A request to unregister must contain nothing but <remove/>.")
-        with answering():
-            await self._accounts.remove(account, account.bare, lambda: self.replyDirectly(element))
+        answered: list[None] = []
+
+        def announce() -> None:
+            answered.append(None)
+            self.replyDirectly(element)
+
+        try:
+            with answering():
+                await self._accounts.remove(account, account.bare, announce)
+        except StanzaError:
+            # What is left is done later.
+            if not answered:
+                raise
         return ANSWERED
 
     async def _setPassword(self, element: Element, query: Element) -> None:
@@ -121,6 +134,8 @@ class RegistrationHandler(Handler):
         if session is None or session.stream is None or not (session.stream.secure or self._policy.plaintext):
             raise StanzaError("not-authorized", "modify", "Your connection is not encrypted.")
         self._policy.checkPassword(account.local, password)
+        if not self._rate(account.bare):
+            raise StanzaError("resource-constraint", "wait", "The password was changed too often; try again later.")
         with answering():
             await self._accounts.setPassword(account, password, account.bare)
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
@@ -42,6 +42,12 @@ CANCELLED: Final = 50
 REQUESTS_LIMIT: Final = 100
 """Requests to one account that are kept; others are only shown to those who are there."""
 
+Redeem = Callable[[str, str], Awaitable[bool]]
+"""
+Called with an account and the token in a request to it (XEP-0379): whether that is of an invitation of the account,
+which then is used.
+"""
+
 _log: Final = Logger()
 
 
@@ -49,6 +55,7 @@ class SubscriptionHandler(Handler):
     """
     Takes presence of the types C{subscribe}, C{subscribed}, C{unsubscribe}, C{unsubscribed} and C{probe}.
 
+    @ivar redeem: finds out whether who wants a subscription was invited; C{None}: nobody is.
     @ivar peers: the handlers of all hosts of this server, by domain.
     """
 
@@ -68,6 +75,7 @@ class SubscriptionHandler(Handler):
         self._presence = presence
         self._accounts = accounts
         self.peers: dict[str, SubscriptionHandler] = {}
+        self.redeem: Redeem | None = None
 
     # From the account's own clients
 
@@ -176,6 +184,10 @@ class SubscriptionHandler(Handler):
     ) -> PlannedChange:
         old = roster.item(contact)
         state = stateOf(old)
+        if not (state.hasFrom or old.approved) and state in INBOUND["subscribe"]:
+            invited = await self._planInvited(roster, account, contact, received)
+            if invited is not None:
+                return invited
         if state.hasFrom or old.approved:
             # §3.1.3, §3.4.2: the contact has it, or may have it.
             new = state if state.hasFrom else OUTBOUND["subscribed"][INBOUND["subscribe"].get(state, state)]
@@ -198,6 +210,26 @@ class SubscriptionHandler(Handler):
             self._deliver(account, received, self._presence.available(account))
 
         return PlannedChange({contact: item}, deliver)
+
+    async def _planInvited(
+        self, roster: AccountRoster, account: str, contact: str, received: Element
+    ) -> PlannedChange | None:
+        """Approve a request with the token of an invitation, and ask for a subscription in turn (XEP-0379 §3.5)."""
+        preauth = received.child("preauth", ns.PARS)
+        if preauth is None or self.redeem is None or not await self.redeem(account, preauth.get("token") or ""):
+            return None
+        old = roster.item(contact)
+        approved = OUTBOUND["subscribed"][INBOUND["subscribe"][stateOf(old)]]
+        item = replace(inState(old, OUTBOUND["subscribe"].get(approved, approved)), listed=True)
+
+        def announce() -> None:
+            self.parent.send(stanza("presence", "subscribed", from_=account, to=contact))
+            self._roster.push(account, roster, contact)
+            self._presence.sendPresence(account, contact)
+            if item.ask:
+                self.parent.send(stanza("presence", "subscribe", from_=account, to=contact))
+
+        return PlannedChange({contact: item}, announce)
 
     def _planInbound(
         self, roster: AccountRoster, account: str, contact: str, type: str, received: Element
@@ -271,7 +303,10 @@ class SubscriptionHandler(Handler):
         contacts = await self._rosters.change(account.bare, plan)
         for start in range(0, len(contacts), CANCELLED):
             batch = contacts[start : start + CANCELLED]
-            await gatherResults([self._cancel(account.bare, *each) for each in batch], consumeErrors=True)
+            try:
+                await gatherResults([self._cancel(account.bare, *each) for each in batch], consumeErrors=True)
+            except FirstError as e:
+                raise _first(e) from None
             await deferLater(self.parent.clock, 0)
         await self._rosters.delete(account.bare)
 
@@ -289,7 +324,7 @@ class SubscriptionHandler(Handler):
                 self.parent.send(element)
             else:
                 waiting.append(here.receive(contact, account, type, element))
-        return gatherResults(waiting)
+        return gatherResults(waiting, consumeErrors=True)
 
     def receive(self, account: str, contact: str, type: str, element: Element) -> Deferred[Any]:
         """Handle C{unsubscribe} or C{unsubscribed} of a contact of an account, as if it had come to that."""
@@ -319,6 +354,14 @@ def _kept(request: Element) -> bytes:
     """A request as it is kept: without C{to}."""
     rendered = Rendered.of(request)
     return rendered.head + rendered.tail
+
+
+def _first(error: FirstError) -> BaseException:
+    """What has failed."""
+    inner = error.subFailure.value
+    if isinstance(inner, FirstError):
+        return _first(inner)
+    return error if inner is None else inner
 
 
 def _nothing() -> None:

@@ -36,7 +36,7 @@ from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
 from muccore.server.administration import Administration
-from muccore.server.registrationrate import RegistrationRate
+from muccore.server.registrationrate import PasswordRate, RegistrationRate
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
 from muccore.services.administration.handler import AdministrationHandler
@@ -114,6 +114,7 @@ class HostHandlers:
             self.accounts = Accounts(stores.accountsOf(host), store, host.domain, settings.registration.tombstoneTime)
             self.accounts.removers["subscriptions"] = subscriptions.cancelAll
             self.userData.joinAccounts(self.accounts)
+            subscriptions.redeem = self._redeem
             self.announcements = Announcements(store, host.domain, self.presence)
             self.accounts.createdObservers.append(self.announcements.created)
             self.registrar = NewAccounts(
@@ -141,6 +142,9 @@ class HostHandlers:
         if self.userData is not None:
             administration.lastLogins[domain] = self.userData.lastActivity.lastLogin
 
+    async def _redeem(self, account: str, token: str) -> bool:
+        return self.registrar is not None and await self.registrar.redeem(account, token)
+
     def _configureRegistration(self, settings: Settings, host: Host) -> None:
         policy, section = self._policy, settings.registration
         policy.minimumLength, policy.plaintext = section.minimumLength, settings.c2s.allowPlaintextAuth
@@ -156,7 +160,7 @@ class HostHandlers:
         """The handlers about the accounts themselves."""
         if self.accounts is not None:
             yield self.accounts
-            yield RegistrationHandler(self.accounts, self._policy)
+            yield RegistrationHandler(self.accounts, self._policy, PasswordRate(self._reactor.seconds).admits)
         if self.announcements is not None:
             yield self.announcements
         yield AdministrationHandler(self.administration, self._host.domain)

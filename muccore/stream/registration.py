@@ -16,9 +16,10 @@ from zope.interface import implementer
 from muccore.interfaces import IRegistrar, RegistrationState
 from muccore.interfaces.streams import IStreamFeature, Offering, Stage
 from muccore.stream.states import Row, State
-from muccore.xmpp import ns
+from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorElement
+from muccore.xmpp.jid import InvalidJID
 from muccore.xmpp.rendering import withAddress
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class InBandRegistration:
         if (
             iq.get("type") not in ("get", "set")
             or iq.get("id") is None
-            or iq.attributes.get("to", self._domain) != self._domain
+            or not self._isToHost(iq.attributes.get("to"))
             or payload is None
             or (payload.uri, payload.name) not in _PAYLOADS
         ):
@@ -65,6 +66,12 @@ class InBandRegistration:
             negotiation.host.pauseParsing()
             answering.addCallback(lambda _: negotiation.host.resumeParsing())
         answering.addErrback(negotiation.host.internalError)
+
+    def _isToHost(self, to: str | None) -> bool:
+        try:
+            return to is None or jid.parse(to).full == self._domain
+        except InvalidJID:
+            return False
 
     async def _answer(self, negotiation: Negotiation, iq: Element, state: RegistrationState) -> None:
         refused = False

@@ -255,6 +255,30 @@ class InvitedTests(RegistrationTestCase):
         roster = (await self.ask(tybalt, "get", f"<query xmlns='{ns.ROSTER}'/>", "tybalt@localhost"))[0]
         self.assertEqual([each.get("jid") for each in roster], ["romeo@localhost"])
 
+    async def test_contactWithAccount(self) -> None:
+        """Who has an account already becomes a contact of the inviter with the token, once (XEP-0401 §6.3.1)."""
+        registrar: Any = self.handlers.registrar
+        token = (await registrar.inviteContact(self.address("romeo@localhost"))).uri.partition("preauth=")[2][:24]
+        romeo, juliet, nurse = [await self.logIn(name) for name in ("romeo", "juliet", "nurse")]
+        for client in (romeo, juliet, nurse):
+            await self.ask(client, "get", f"<query xmlns='{ns.ROSTER}'/>", client.full.partition("/")[0])
+            client.send("<presence/>")
+        inside = f"<preauth xmlns='{ns.PARS}' token='{token}'/>"
+        juliet.send(f"<presence type='subscribe' to='romeo@localhost'>{inside}</presence>")
+        await bounded(juliet.until(lambda e: e.get("type") == "subscribed"))
+        await bounded(juliet.until(lambda e: e.get("type") == "subscribe"))
+        juliet.send("<presence type='subscribed' to='romeo@localhost'/>")
+        await bounded(romeo.until(lambda e: e.get("type") == "subscribed"))
+        rows = (await self.components.stores.rosters.load("romeo@localhost")).rows
+        self.assertEqual(rows["juliet@localhost"][1].subscription, "both")  # type: ignore[union-attr]
+        nurse.send(f"<presence type='subscribe' to='romeo@localhost'>{inside}</presence>")
+        asked = await bounded(romeo.until(lambda e: e.get("type") == "subscribe"))
+        self.assertEqual(asked.get("from"), "nurse@localhost")
+        # One for an account is none to become a contact.
+        token = await self.invite("tybalt", subscribe=True)
+        self.assertFalse(await registrar.redeem("romeo@localhost", token))
+        self.assertFalse(await registrar.redeem("romeo@localhost", ""))
+
     async def test_expired(self) -> None:
         """An expired token is refused; one that was accepted in time may be used after that (XEP-0445 §5)."""
         registrar: Any = self.handlers.registrar

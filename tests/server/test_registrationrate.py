@@ -6,7 +6,21 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.server.registrationrate import RegistrationRate
+from muccore.server.registrationrate import PASSWORDS, PasswordRate, RegistrationRate
+
+
+class PasswordRateTests(SynchronousTestCase):
+    """Changes of passwords."""
+
+    def test_limit(self) -> None:
+        """Each account has its own limit, which grows with time."""
+        clock = Clock()
+        rate = PasswordRate(clock.seconds)
+        changes = [rate.admits("romeo@localhost") for _ in range(PASSWORDS + 5)]
+        self.assertEqual((changes.count(True), changes[-1]), (PASSWORDS, False))
+        self.assertTrue(rate.admits("juliet@localhost"))
+        clock.advance(3600 / PASSWORDS)
+        self.assertEqual([rate.admits("romeo@localhost") for _ in range(2)], [True, False])
 
 
 class RegistrationRateTests(SynchronousTestCase):

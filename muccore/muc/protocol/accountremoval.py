@@ -13,6 +13,7 @@ from typing import Final
 
 from twisted.internet.task import deferLater
 
+from muccore.muc.extensions.invitationpreferences import NAME
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.privilegechanges import PrivilegeChange
 from muccore.muc.model.privileges import Affiliation
@@ -28,12 +29,15 @@ _LOST: Final = [each.xmlName for each in (Affiliation.MEMBER, Affiliation.ADMIN,
 
 async def removeAccount(handler: RoomHandler, account: JID) -> None:
     """
-    Remove an account from all rooms of a service, one after the other.
+    Remove an account from all rooms of a service, one after the other, and what it has chosen for them.
 
     @raise StoreError: if the rooms cannot be listed.
     @raise StanzaError: if one cannot be loaded or changed.
     """
-    rooms = handler.rooms
+    rooms, refusing = handler.rooms, handler.invitations.refusing
+    if account.bare in refusing:
+        await rooms.store.setPreference(NAME, account.bare, None)
+        refusing.discard(account.bare)
     last: str | None = None
     while True:
         found = await rooms.store.affiliatedRooms(rooms.domain, account.bare, _LOST, last, None, PAGE)
