@@ -50,7 +50,7 @@ RESTRICTED: dict[str, tuple[str, ...]] = {
         "muccore.routing.handler",
         "muccore.muc.*",
     ),
-    "muccore.services.*": ("muccore.routing.handler",),
+    "muccore.services.*": ("muccore.routing.handler", "muccore.services.administration.*"),
     "muccore.storage.*": ("muccore.storage.*",),
 }
 """What the packages of floor 4 may import besides floor 0."""

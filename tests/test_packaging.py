@@ -259,7 +259,7 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(status, -signal.SIGTERM)
         self.assertIn("muccore has ended", log.read_text())
         files = sorted(path.name for path in self.folder.joinpath("var").iterdir())
-        self.assertEqual(files, ["accounts.db", "rooms.db", "rooms.db-occupants"])
+        self.assertEqual(files, ["accounts.db", "rooms.db", "rooms.db-control.lock", "rooms.db-occupants"])
 
     def test_daemon(self) -> None:
         """

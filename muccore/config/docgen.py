@@ -40,6 +40,7 @@ NAMED_EXAMPLE: Final = """
 #accounts = sqlite:../var/example.net.db
 #anonymous = no
 #muc = conference.example.net
+#registration = invited
 #contact_addresses =
 #extra_handlers =
 #muc_extra_handlers =

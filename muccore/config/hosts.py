@@ -11,7 +11,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
-from muccore.config.types import Boolean, ContactAddress, HostName, ListOf, OptionalListOf, Path
+from muccore.config.types import Boolean, Choice, ContactAddress, HostName, ListOf, OptionalListOf, Path
 
 if TYPE_CHECKING:
     from muccore.config.schema import Settings
@@ -51,6 +51,11 @@ class HostSection:
     muc: tuple[str, ...] = _option(
         ListOf(HostName()), "", "The domains of the rooms that users of this domain find. Each is a service of its own."
     )
+    registration: str = _option(
+        Choice("default", "closed", "invited", "open"),
+        "default",
+        "Who may register an account of this domain, as [registration] mode, which counts by default.",
+    )
     contactAddresses: tuple[tuple[str, str], ...] | None = _option(
         OptionalListOf(ContactAddress()),
         "",
@@ -87,6 +92,7 @@ class Host:
     @ivar mucExtraHandlersAt: where they are configured.
     @ivar contactAddresses: the addresses of its operator, each with what it is for.
     @ivar anonymous: whether it has guests.
+    @ivar registration: who may register an account.
     """
 
     domain: str
@@ -103,6 +109,7 @@ class Host:
     mucExtraHandlersAt: Place
     contactAddresses: tuple[tuple[str, str], ...] = ()
     anonymous: bool = False
+    registration: str = "closed"
 
 
 def hostsOf(settings: Settings) -> tuple[Host, ...]:
@@ -122,6 +129,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
         ("muc", "extra_handlers"),
         settings.server.contactAddresses,
         settings.auth.anonymous,
+        settings.registration.mode,
     )
     found = [first]
     for domain, section in settings.named["host"].items():
@@ -144,6 +152,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
                 first.mucExtraHandlersAt if mucHandlers is None else (title, "muc_extra_handlers"),
                 first.contactAddresses if contacts is None else contacts,
                 section.anonymous,
+                first.registration if section.registration == "default" else section.registration,
             )
         )
     return tuple(found)

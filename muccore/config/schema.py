@@ -25,7 +25,9 @@ from muccore.config.mucsection import MUCSection
 from muccore.config.option import METADATA, Option
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
+from muccore.config.registrationsection import RegistrationSection
 from muccore.config.types import (
+    AccountAddress,
     Boolean,
     Choice,
     ContactAddress,
@@ -35,6 +37,7 @@ from muccore.config.types import (
     ListOf,
     Network,
     NetworkAddress,
+    Path,
     Secret,
     Size,
     Text,
@@ -64,6 +67,19 @@ class ServerSection:
         "",
         "Additional protocol handlers for the domain, from Twisted plugins. A handler takes its options from a section "
         "[handler:NAME].",
+    )
+    admins: tuple[str, ...] = _option(
+        ListOf(AccountAddress()),
+        "",
+        "The accounts that may administer the server by their clients (XEP-0133), all of its domains. They can name "
+        "others.",
+    )
+    controlSocket: FilePath[str] | None = _option(  # noqa: RUF009 (a field, like all others)
+        Path(),
+        "",
+        "The UNIX socket by which muccorectl reaches the running server; only the user of the server and root may. By "
+        'default it is beside the database of [storage] affiliations, its name followed by "-control"; there is none '
+        "if rooms are in memory.",
     )
     logLevel: str = _option(
         Choice("debug", "info", "warn", "error", "critical"), "info", "The lowest level of events that are logged."
@@ -265,6 +281,7 @@ class Settings:
     anonymous: AnonymousSection
     storage: StorageSection
     users: UsersSection
+    registration: RegistrationSection
     muc: MUCSection
     components: ComponentsSection
     named: Mapping[str, Mapping[str, Any]]
@@ -295,6 +312,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "anonymous": AnonymousSection,
     "storage": StorageSection,
     "users": UsersSection,
+    "registration": RegistrationSection,
     "muc": MUCSection,
     "components": ComponentsSection,
 }

@@ -237,6 +237,22 @@ class NodeAddress(Type[JID]):
         return address
 
 
+class AccountAddress(Type[str]):
+    """The address of an account, a bare JID, prepared."""
+
+    allowed = "an account such as admin@example.org"
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """See L{Type.parse}."""
+        try:
+            address = jid.parse(text)
+        except InvalidJID as e:
+            raise InvalidValue(str(e)) from None
+        if not address.local or address.resource:
+            raise InvalidValue()
+        return address.bare
+
+
 class Text(Type[str]):
     """One line of text without control characters, which XML does not allow."""
 

@@ -142,6 +142,10 @@ class BlockingHandler(Handler):
             _logReports(account, items)
             return ANSWERED
 
+    async def forget(self, account: JID) -> None:
+        """Wait for requests of an account that is being removed."""
+        await self._turns.settle(account.bare)
+
     def _stateOf(self, account: JID) -> UserState:
         """The state of an account that has sent something, which is behind its loading."""
         state = self._states.get(account.bare)

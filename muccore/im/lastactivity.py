@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.python.failure import Failure
@@ -34,7 +35,10 @@ from muccore.xmpp.specs import Spec
 
 KIND: Final = "last-activity"
 KEY: Final = "unavailable"
-"""The document: JSON with the time, in whole seconds since the epoch, and the status text."""
+"""
+The document: JSON with the time, the status text, and when the resource that went last had become available; times in
+whole seconds since the epoch.
+"""
 
 INTERVAL: Final = 10.0
 """Seconds for which times are collected before they are stored."""
@@ -66,7 +70,10 @@ class LastActivityHandler(Handler):
         super().__init__()
         self._store = store
         self._presence = presence
+        presence.availableObservers.append(self._came)
         presence.goneObservers.append(self._gone)
+        # By session: since when it has been available.
+        self._since: WeakKeyDictionary[ISession, float] = WeakKeyDictionary()
         # By account: what is not stored yet, the first to go first.
         self._pending: dict[str, dict[str, Any]] = {}
         self._storing: Any = None
@@ -121,8 +128,38 @@ class LastActivityHandler(Handler):
 
     # Times
 
+    def restored(self, session: ISession) -> None:
+        """Note that a session that was saved is available."""
+        if session.priority is not None:
+            self._since.setdefault(session, session.prioritySince)
+
+    async def lastLogin(self, account: JID) -> float | None:
+        """
+        When an account became available last, in seconds since the epoch; C{None} if that is not known.
+
+        @raise StoreError: if the store fails.
+        """
+        sessions = self.parent.sessions.forAccount(account.bare).values()
+        times = [self._since[each] for each in sessions if each in self._since]
+        if times:
+            return max(times)
+        found = self._pending.get(account.bare)
+        if found is None:
+            content = await self._store.get(account.bare, KIND, KEY)
+            found = {} if content is None else json.loads(content)
+        return found.get("login")
+
+    def forget(self, account: JID) -> None:
+        """Store no time of an account that is being removed."""
+        self._pending.pop(account.bare, None)
+
+    def _came(self, session: ISession) -> None:
+        """Note that a session is available."""
+        self._since.setdefault(session, self.parent.now())
+
     def _gone(self, session: ISession, element: Element) -> None:
         """Note that a session is not available any more."""
+        login = self._since.pop(session, self.parent.now())
         if self.guests and isGuestName(session.account.local):
             return
         account = session.account.bare
@@ -130,7 +167,7 @@ class LastActivityHandler(Handler):
             return
         status = (element.childText("status") or "")[:STATUS_LIMIT]
         self._pending.pop(account, None)
-        self._pending[account] = {"time": int(self.parent.now()), "status": status}
+        self._pending[account] = {"time": int(self.parent.now()), "status": status, "login": int(login)}
         if self._stopping:
             self._storeNow()
         elif self._storing is None:

@@ -193,6 +193,10 @@ class OfflineHandler(Handler):
             raise StanzaError("service-unavailable", text="Too many messages wait for this user.")
         return False
 
+    async def forget(self, account: JID) -> None:
+        """Wait for what is being done with the messages to an account that is being removed."""
+        await self._turns.settle(account.bare)
+
     # Delivering
 
     def onMessage(self, element: Element, to: JID, recipients: Any) -> Any:

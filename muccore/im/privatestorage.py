@@ -83,6 +83,10 @@ class PrivateStorageHandler(Handler):
                     text = f"All elements together may be at most {self.accountLimit} bytes large; remove some."
                     raise StanzaError("resource-constraint", text=text) from None
 
+    async def forget(self, account: JID) -> None:
+        """Wait for requests of an account that is being removed."""
+        await self._turns.settle(account.bare)
+
     iqs = {("get", BARE, ns.PRIVATE, "query"): onGet, ("set", BARE, ns.PRIVATE, "query"): onSet}
 
 

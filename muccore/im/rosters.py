@@ -124,6 +124,17 @@ class Rosters:
             entry.lock.release()
             self.released(account)
 
+    async def delete(self, account: str) -> None:
+        """Delete a roster, after all that was requested before; nobody is told. Fails with L{StoreError}."""
+        entry = self._entries.setdefault(account, _Entry())
+        await entry.lock.acquire()
+        try:
+            await self._store.delete(account)
+            entry.roster = None
+        finally:
+            entry.lock.release()
+            self.released(account)
+
     async def finished(self) -> None:
         """Wait until nothing is being changed: what one user has been told of, the other one should be."""
         while True:

@@ -12,13 +12,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from muccore.im.accountroster import AccountRoster
 from muccore.im.presence import PresenceHandler
 from muccore.im.roster import RosterFeature, RosterHandler
 from muccore.im.rosters import PlannedChange, Rosters
-from muccore.im.subscriptionstates import INBOUND, OUTBOUND, TYPES, inState, isRouted, stateOf
+from muccore.im.subscriptionstates import INBOUND, OUTBOUND, TYPES, State, inState, isRouted, stateOf
 from muccore.interfaces import IAuthBackend, ISession, IUserDomain, StoreError
 from muccore.interfaces.filters import CONSUMED, PRESENCE
 from muccore.log.eventlog import limit
@@ -35,14 +37,28 @@ from muccore.xmpp.specs import Spec
 REQUEST_LIMIT: Final = 4096
 """Bytes of a request, which is kept until it is answered."""
 
+CANCELLED: Final = 50
+"""Contacts of an account that is being removed who are told at once; then others have a turn."""
+
 REQUESTS_LIMIT: Final = 100
 """Requests to one account that are kept; others are only shown to those who are there."""
+
+Redeem = Callable[[str, str], Awaitable[bool]]
+"""
+Called with an account and the token in a request to it (XEP-0379): whether that is of an invitation of the account,
+which then is used.
+"""
 
 _log: Final = Logger()
 
 
 class SubscriptionHandler(Handler):
-    """Takes presence of the types C{subscribe}, C{subscribed}, C{unsubscribe}, C{unsubscribed} and C{probe}."""
+    """
+    Takes presence of the types C{subscribe}, C{subscribed}, C{unsubscribe}, C{unsubscribed} and C{probe}.
+
+    @ivar redeem: finds out whether who wants a subscription was invited; C{None}: nobody is.
+    @ivar peers: the handlers of all hosts of this server, by domain.
+    """
 
     implements = (
         Spec(6121, "XMPP: Instant Messaging and Presence", note="Subscriptions, with pre-approval (§3).", series="RFC"),
@@ -59,6 +75,8 @@ class SubscriptionHandler(Handler):
         self._roster = roster
         self._presence = presence
         self._accounts = accounts
+        self.peers: dict[str, SubscriptionHandler] = {}
+        self.redeem: Redeem | None = None
 
     # From the account's own clients
 
@@ -172,6 +190,10 @@ class SubscriptionHandler(Handler):
     ) -> PlannedChange:
         old = roster.item(contact)
         state = stateOf(old)
+        if not (state.hasFrom or old.approved) and state in INBOUND["subscribe"]:
+            invited = await self._planInvited(roster, account, contact, received)
+            if invited is not None:
+                return invited
         if state.hasFrom or old.approved:
             # §3.1.3, §3.4.2: the contact has it, or may have it.
             new = state if state.hasFrom else OUTBOUND["subscribed"][INBOUND["subscribe"].get(state, state)]
@@ -194,6 +216,26 @@ class SubscriptionHandler(Handler):
             self._deliver(account, received, self._presence.available(account))
 
         return PlannedChange({contact: item}, deliver)
+
+    async def _planInvited(
+        self, roster: AccountRoster, account: str, contact: str, received: Element
+    ) -> PlannedChange | None:
+        """Approve a request with the token of an invitation, and ask for a subscription in turn (XEP-0379 §3.5)."""
+        preauth = received.child("preauth", ns.PARS)
+        if preauth is None or self.redeem is None or not await self.redeem(account, preauth.get("token") or ""):
+            return None
+        old = roster.item(contact)
+        approved = OUTBOUND["subscribed"][INBOUND["subscribe"][stateOf(old)]]
+        item = replace(inState(old, OUTBOUND["subscribe"].get(approved, approved)), listed=True)
+
+        def announce() -> None:
+            self.parent.send(stanza("presence", "subscribed", from_=account, to=contact))
+            self._roster.push(account, roster, contact)
+            self._presence.sendPresence(account, contact)
+            if item.ask:
+                self.parent.send(stanza("presence", "subscribe", from_=account, to=contact))
+
+        return PlannedChange({contact: item}, announce)
 
     def _planInbound(
         self, roster: AccountRoster, account: str, contact: str, type: str, received: Element
@@ -219,6 +261,83 @@ class SubscriptionHandler(Handler):
         for session in sessions:
             session.deliver(rendered, to)
 
+    # By invitation
+
+    async def befriend(self, account: JID, contact: JID) -> None:
+        """
+        Subscribe two accounts of this server to each other, as one has invited the other (XEP-0401 §6.3.2).
+
+        @raise StanzaError: if a roster has no place for it, or cannot be changed.
+        """
+        for one, other in ((contact, account), (account, contact)):
+            handler = self.peers.get(one.domain)
+            if handler is not None:
+                await handler.subscribeBoth(one.bare, other.bare)
+
+    def subscribeBoth(self, account: str, contact: str) -> Deferred[Any]:
+        """Bring a contact of an account into the state C{both}; its clients get a push, the contact its presence."""
+
+        def plan(roster: AccountRoster) -> PlannedChange:
+            old = roster.item(contact)
+            item = replace(inState(old, State.BOTH), listed=True)
+            self._roster.checkLimit(roster, contact, item)
+
+            def announce() -> None:
+                if item != old:
+                    self._roster.push(account, roster, contact)
+                    self._presence.sendPresence(account, contact)
+
+            return PlannedChange({contact: item}, announce)
+
+        return self._rosters.change(account, plan)
+
+    # The account is removed
+
+    async def cancelAll(self, account: JID) -> None:
+        """
+        Cancel all subscriptions of an account that is being removed, in both directions, and delete its roster.
+        Contacts at this server are told whether they block the account or not: a new one of its name must not have what
+        this one had.
+
+        @raise StanzaError: if a roster cannot be changed.
+        @raise StoreError: if it cannot be deleted.
+        """
+
+        def plan(roster: AccountRoster) -> PlannedChange:
+            return PlannedChange({}, lambda: [(contact, stateOf(item)) for contact, item in roster.items.items()])
+
+        contacts = await self._rosters.change(account.bare, plan)
+        for start in range(0, len(contacts), CANCELLED):
+            batch = contacts[start : start + CANCELLED]
+            try:
+                await gatherResults([self._cancel(account.bare, *each) for each in batch], consumeErrors=True)
+            except FirstError as e:
+                raise _first(e) from None
+            await deferLater(self.parent.clock, 0)
+        await self._rosters.delete(account.bare)
+
+    def _cancel(self, account: str, contact: str, state: State) -> Deferred[Any]:
+        """Tell a contact (RFC 6121 §2.5.2); fires when a contact at this server has lost the subscriptions."""
+        types = [
+            *(["unsubscribe"] if state.hasTo or state.pendingOut else []),
+            *(["unsubscribed"] if state.hasFrom or state.pendingIn else []),
+        ]
+        here = self.peers.get(jids.parse(contact).domain)
+        waiting = []
+        for type in types:
+            element = stanza("presence", type, from_=account, to=contact)
+            if here is None:
+                self.parent.send(element)
+            else:
+                waiting.append(here.receive(contact, account, type, element))
+        return gatherResults(waiting, consumeErrors=True)
+
+    def receive(self, account: str, contact: str, type: str, element: Element) -> Deferred[Any]:
+        """Handle C{unsubscribe} or C{unsubscribed} of a contact of an account, as if it had come to that."""
+        return self._rosters.change(
+            account, lambda roster: self._planInbound(roster, account, contact, type, element)
+        )
+
     # Probes
 
     def _answerProbe(self, element: Element, to: JID) -> None:
@@ -241,6 +360,14 @@ def _kept(request: Element) -> bytes:
     """A request as it is kept: without C{to}."""
     rendered = Rendered.of(request)
     return rendered.head + rendered.tail
+
+
+def _first(error: FirstError) -> BaseException:
+    """What has failed."""
+    inner = error.subFailure.value
+    if isinstance(inner, FirstError):
+        return _first(inner)
+    return error if inner is None else inner
 
 
 def _nothing() -> None:

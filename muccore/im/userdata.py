@@ -141,3 +141,12 @@ class Turns:
             lock.release()
             if not lock.locked:
                 self._locks.pop(name, None)
+
+    async def settle(self, account: str) -> None:
+        """Wait for the requests of an account and its clients that are being handled: it is being removed."""
+        for name, lock in list(self._locks.items()):
+            if name.partition("/")[0] == account:
+                await lock.acquire()
+                lock.release()
+                if not lock.locked and self._locks.get(name) is lock:
+                    del self._locks[name]

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from muccore.im.archivepreferences import ArchivePreferences
@@ -152,6 +153,13 @@ class UserStates(Handler):
             self._keep(account, state)
             return element
         return element if self._load(to.bareJID(), _Waiting(element, to, None)) else CONSUMED
+
+    async def forget(self, account: JID) -> None:
+        """Keep nothing of an account whose documents were removed."""
+        while account.bare in self._loading:
+            await deferLater(self.parent.clock, 0)
+        self._recent.pop(account.bare, None)
+        self._states.pop(account.bare, None)
 
     def _load(self, account: JID, waiting: _Waiting) -> bool:
         """

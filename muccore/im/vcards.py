@@ -98,6 +98,10 @@ class VCardHandler(Handler):
             self._broadcast(to.bare, jid.parse(element.attributes["from"]))
         return ANSWERED
 
+    async def forget(self, account: JID) -> None:
+        """Wait for requests of an account that is being removed."""
+        await self._turns.settle(account.bare)
+
     def restored(self, session: ISession) -> None:
         """Note whether a session that was saved leaves the hash to the server: it has none, or that of the server."""
         state, presence = session.userState, session.presence

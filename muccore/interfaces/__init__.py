@@ -6,7 +6,9 @@ Every method that may have to wait returns a L{Deferred}, in memory too.
 """
 
 from muccore.interfaces.accountarchive import IAccountArchive
+from muccore.interfaces.accountmanagement import AccountBusy, AccountStep, IAccounts, NameReserved, NotManageable
 from muccore.interfaces.accounts import IAccountStore, NoSuchUser, UserExists
+from muccore.interfaces.administration import IAdministration, IAnnouncements, UserStatistics
 from muccore.interfaces.archive import (
     IDS_LIMIT,
     WORDS_LIMIT,
@@ -24,6 +26,7 @@ from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.occupants import IOccupantStore, Place
+from muccore.interfaces.registration import IInvitations, IRegistrar, IssuedInvitation, RegistrationState
 from muccore.interfaces.rooms import (
     Affiliate,
     AffiliatedRooms,
@@ -55,14 +58,16 @@ from muccore.interfaces.userdata import DataTooLarge, IUserDataStore
 from muccore.interfaces.userstate import IUserState
 
 __all__ = [
-    "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "Affiliate", "AffiliatedRooms", "ArchiveItem", "ArchiveMetadata",
-    "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery", "BadDescription", "DataTooLarge",
-    "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IArchiveStore", "IAuditStore", "IAuthBackend",
-    "IComponent", "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory",
-    "IOccupantStore", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
+    "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "AccountBusy", "AccountStep", "Affiliate", "AffiliatedRooms",
+    "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
+    "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IAccounts",
+    "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
+    "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IInvitations",
+    "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
     "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
-    "IUserDataStore", "IUserDomain", "IUserState", "InlineFeature", "InvalidOption", "ItemExists", "NoSuchItem",
-    "NoSuchUser", "Offering", "Place", "PublicRooms", "QueryRefused", "ResumptionFailed", "RoomChange", "RoomRecord",
-    "RoomSearch", "RosterChange", "RosterItem", "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable",
-    "StoredRoster", "Subject", "Tombstone", "UserAgent", "UserExists",
+    "IUserDataStore", "IUserDomain", "IUserState", "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists",
+    "NameReserved", "NoSuchItem", "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused",
+    "RegistrationState", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem",
+    "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserAgent",
+    "UserExists", "UserStatistics",
 ]

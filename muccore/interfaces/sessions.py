@@ -11,7 +11,7 @@ from zope.interface import Attribute, Interface
 from muccore.interfaces.routing import IDomain, IRoute
 from muccore.interfaces.streams import IStream
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
 
@@ -70,6 +70,8 @@ class ISession(IRoute):
         "C{dict[str, JID]}: the addresses that have directed presence of this session, by full JID. The presence "
         "handler keeps it; a room adds itself if a place in it is taken back by something else than presence."
     )
+
+    active = Attribute("C{bool}: whether it has a stream, and its client has not said that it is inactive (XEP-0352).")
 
     def deliverTracked(stanza: Rendered, to: bytes, tag: str) -> None:
         """
@@ -231,6 +233,9 @@ class ISessions(ISessionBinder):
 
         @return: whether it was postponed.
         """
+
+    def terminate(session: ISession, error: StreamError) -> None:
+        """End a session for good, even if it waits to be resumed; its stream is closed with an error."""
 
     def addDomain(domain: IUserDomain) -> None:
         """Add the domain of accounts, before their sessions are bound."""

@@ -18,6 +18,7 @@ class IStream(Interface):
     """A stream of whole elements: the only way out of its session. After its end, calls do nothing."""
 
     address = Attribute("The network address of the peer, as text.")
+    secure = Attribute("C{bool}: whether it is under TLS, or comes from a proxy that is.")
 
     def send(stanza: Rendered, to: bytes) -> None:
         """Send one stanza; C{to} is that of L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}."""

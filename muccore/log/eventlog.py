@@ -238,6 +238,24 @@ MESSAGES_RETRACTED: Final = EventKind(
     "messages-retracted by {actor}: {count} of {target} in {room}",
     "A moderator has retracted messages of an account; `-` if it is not known.",
 )
+ACCOUNT_CREATED: Final = EventKind(
+    "account-created by {actor}: {target}",
+    "An account was created: by an admin, by `muccorectl`, or by a client at the address that is named.",
+)
+ACCOUNT_REMOVED: Final = EventKind(
+    "account-removed by {actor}: {target}",
+    "An account was removed, with all that was kept of it. The actor is its user, an admin, `muccorectl`, or its "
+    "domain if the removal was finished after a start.",
+)
+ACCOUNT_DISABLED: Final = EventKind(
+    "account-disabled by {actor}: {target}", "An account was disabled: its sessions have ended, and it cannot log in."
+)
+ACCOUNT_ENABLED: Final = EventKind("account-enabled by {actor}: {target}", "An account may log in again.")
+ADMINISTRATION: Final = EventKind(
+    "administration by {actor}: {command}, {target}",
+    "An admin has carried out a command (XEP-0133): the accounts that it was about, or the domain.",
+)
+PASSWORD_CHANGED: Final = EventKind("password-changed by {actor}: {target}", "The password of an account was changed.")
 ABUSE_REPORTED: Final = EventKind(
     "abuse-reported by {actor}: {target}, {reason}, {count} messages, {text}",
     "A user has blocked an address and reported it to you (XEP-0377): for `urn:xmpp:reporting:spam`, "

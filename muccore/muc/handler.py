@@ -16,7 +16,7 @@ from muccore.muc.extensions import standardExtensions
 from muccore.muc.extensions.places import Places
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.extensionpoints import RoomExtensions
-from muccore.muc.protocol import iq, messages, presence
+from muccore.muc.protocol import accountremoval, iq, messages, presence
 from muccore.muc.protocol.base import RoomHandler
 from muccore.muc.protocol.ghosts import OccupantPings
 from muccore.muc.protocol.iqrelay import IQRelay
@@ -34,7 +34,7 @@ class MUCHandler(RoomHandler):
 
     implements = (
         Spec(45, "Multi-User Chat", "1.35.5"),
-        Spec(77, "In-Band Registration", "2.4", "With rooms; accounts are created by the operator."),
+        Spec(77, "In-Band Registration", "2.4", "With rooms."),
         Spec(128, "Service Discovery Extensions", "1.0.1"),
         Spec(203, "Delayed Delivery", "2.0"),
         Spec(249, "Direct MUC Invitations", "1.2", "Part of mediated invitations; others are limited."),
@@ -160,6 +160,10 @@ class MUCHandler(RoomHandler):
         @param to: its occupant JID.
         """
         return presence.sessionRestored(self, session, to)
+
+    def accountRemoved(self, account: JID) -> Deferred[None]:
+        """Remove an account of this server from the rooms; see L{accountremoval.removeAccount}."""
+        return Deferred.fromCoroutine(accountremoval.removeAccount(self, account))
 
     def domainLost(self, domain: str) -> None:
         """See L{IDomainObserver<muccore.interfaces.IDomainObserver>}: the occupants there leave."""

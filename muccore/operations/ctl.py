@@ -3,8 +3,8 @@
 """
 C{muccorectl}: manage accounts, list the audit trails of rooms and what rooms take, from a terminal or a script.
 
-The operations on accounts are a table; this module is their command line. It opens the store itself, so the server may
-be running or not.
+The operations on accounts are a table (L{muccore.operations.accounts}); this module is their command line. If a server
+runs, it does what changes accounts; otherwise, and for what only reads, this opens the stores itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -30,107 +29,14 @@ from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, IStore, NoSuchUser, StoreError, UserExists
 from muccore.operations import audit, usage
+from muccore.operations.accounts import OPERATIONS, OfflineAccounts, Operation
+from muccore.operations.controlclient import ServerConnection, exclusively
 from muccore.operations.refused import Refused
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
 
 _PASSWORD_LIMIT: Final = 4096
 """Bytes of a password on standard input."""
-
-
-# The operations
-
-
-@dataclass(frozen=True)
-class Argument:
-    """An argument of an operation, described in one line; a secret must not stand on the command line."""
-
-    name: str
-    help: str
-    secret: bool = False
-
-
-@dataclass(frozen=True)
-class Operation:
-    """
-    An operation on the accounts.
-
-    @ivar help: what it does, in one line.
-    @ivar arguments: the arguments of C{function} after the store, in order.
-    @ivar function: performs it and returns lines of output.
-    @ivar check: raises what C{function} would if it cannot be done; called before asking for a password.
-    @ivar removes: whether everything else that is kept of the account goes as well, and first: so what fails in between
-        can be repeated.
-    @ivar creates: whether it creates the account.
-    """
-
-    name: str
-    help: str
-    arguments: tuple[Argument, ...]
-    function: Callable[..., Coroutine[Deferred[Any], Any, list[str]]]
-    check: Callable[..., Coroutine[Deferred[Any], Any, None]] | None = None
-    removes: bool = False
-    creates: bool = False
-
-
-async def _exists(accounts: IAccountStore, user: JID) -> bool:
-    for hashName in accounts.hashes:
-        return await accounts.scramKeys(user.bare, hashName) is not None
-    return user.bare in await accounts.users(user.domain)
-
-
-async def _checkNew(accounts: IAccountStore, user: JID) -> None:
-    if await _exists(accounts, user):
-        raise UserExists
-
-
-async def _checkExisting(accounts: IAccountStore, user: JID) -> None:
-    if not await _exists(accounts, user):
-        raise NoSuchUser
-
-
-async def _addUser(accounts: IAccountStore, user: JID, password: str) -> list[str]:
-    await accounts.create(user.bare, password)
-    return [f"{user}: added"]
-
-
-async def _setPassword(accounts: IAccountStore, user: JID, password: str) -> list[str]:
-    await accounts.setPassword(user.bare, password)
-    return [f"{user}: password changed"]
-
-
-async def _deleteUser(accounts: IAccountStore, user: JID) -> list[str]:
-    try:
-        await accounts.delete(user.bare)
-    except NoSuchUser:
-        raise Refused(f"{user}: there is no such account") from None
-    return [f"{user}: deleted; whoever is logged in stays connected until they disconnect or the server restarts"]
-
-
-async def _listUsers(accounts: IAccountStore) -> list[str]:
-    return await accounts.users()
-
-
-USER: Final = Argument("user", "the account: name@domain, or its name alone if there is one domain")
-"""An account, passed to operations as its bare L{JID}."""
-
-PASSWORD: Final = Argument("password", "its password", secret=True)
-"""A password, passed to operations as it was entered, not prepared."""
-
-OPERATIONS: Final = (
-    Operation("adduser", "add an account", (USER, PASSWORD), _addUser, _checkNew, creates=True),
-    Operation("passwd", "change the password of an account", (USER, PASSWORD), _setPassword, _checkExisting),
-    Operation(
-        "deluser",
-        "delete an account and what it keeps on the server; sessions that are logged in stay until they end",
-        (USER,),
-        _deleteUser,
-        _checkExisting,
-        removes=True,
-    ),
-    Operation("listusers", "list all accounts, one a line", (), _listUsers),
-)
-"""All operations."""
 
 
 # The command line
@@ -163,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
             if not argument.secret:
-                command.add_argument(argument.name, metavar=argument.name.upper(), help=argument.help)
+                nargs = "?" if argument.optional else None
+                command.add_argument(argument.name, metavar=argument.name.upper(), nargs=nargs, help=argument.help)
     return parser
 
 
@@ -179,6 +86,12 @@ def _user(text: str, settings: Settings) -> JID:
         return JID(prepareLocal(name), prepared, "")
     except ValueError as e:
         raise Refused(f"{text!r} is no name of an account: {e}") from None
+
+
+def _onlyDomain(settings: Settings) -> JID:
+    if len(settings.hosts) > 1:
+        raise Refused("there are several domains: name the account")
+    return JID("", settings.server.domain, "")
 
 
 def _password(user: JID) -> str:
@@ -239,17 +152,21 @@ def _accounts(settings: Settings, stores: ServerStores, user: JID | None) -> lis
 async def _carryOut(
     accounts: IAccountStore, operation: Operation, users: Sequence[JID], stores: ServerStores, settings: Settings
 ) -> list[str]:
-    await accounts.open()
+    """Do it here, while no server runs, or if it only reads."""
+    domain = users[0].domain if users else settings.server.domain
+    documents = next(stores.userDataOf(host) for host in settings.hosts if host.domain == domain) if users else None
+    section = settings.registration
+    takes = any(host.domain == domain and host.registration != "closed" for host in settings.hosts)
+    invitations = section.invitationTime if takes else 0.0
+    offline = OfflineAccounts(accounts, documents, domain, section.tombstoneTime, invitations, stores.archive)
+    opened: list[IStore] = [accounts, *([] if documents is None else [documents])]
     try:
+        for store in opened:
+            await store.open()
         if operation.check is not None:
-            await operation.check(accounts, *users)
-        if operation.removes:
-            await _removeData(stores, settings, users[0])
-        if operation.creates:
-            # Sessions of an earlier account of this name may have lasted longer than it.
-            await _removeArchive(stores, users[0])
+            await operation.check(offline, *users)
         secrets = [_askPassword(users[0]) for argument in operation.arguments if argument.secret]
-        return await operation.function(accounts, *users, *secrets)
+        return await operation.function(offline, *users, *secrets)
     except UserExists:
         raise Refused(f"{users[0]}: the account exists already; passwd changes its password") from None
     except NoSuchUser:
@@ -257,27 +174,16 @@ async def _carryOut(
     except ValueError as e:
         raise Refused(f"{users[0]}: this password cannot be used: {e}") from None
     finally:
-        await accounts.close()
-
-
-async def _removeData(stores: ServerStores, settings: Settings, user: JID) -> None:
-    """Remove what is kept of an account besides: nobody who gets its name later must have it."""
-    documents = next(stores.userDataOf(host) for host in settings.hosts if host.domain == user.domain)
-    removals: list[tuple[IStore, Callable[[str], Deferred[None]]]] = [(stores.rosters, stores.rosters.delete)]
-    if documents is not None:
-        removals.append((documents, documents.removeAccount))
-    for store, remove in removals:
-        await store.open()
-        try:
-            await remove(user.bare)
-        finally:
+        for store in opened:
             await store.close()
-    await _removeArchive(stores, user)
 
 
-async def _removeArchive(stores: ServerStores, user: JID) -> None:
-    if stores.archive is not None:
-        await stores.archive.deleteUnopened(user.bare)
+def _request(server: ServerConnection, operation: Operation, user: JID) -> list[str]:
+    """Have it done by the running server."""
+    if operation.remoteCheck:
+        server.request(operation.remoteCheck, account=user.bare)
+    secrets = {argument.name: _askPassword(user) for argument in operation.arguments if argument.secret}
+    return server.request(operation.name, account=user.bare, **secrets)
 
 
 Runner = Callable[[Callable[[], Deferred[None]]], None]
@@ -301,7 +207,7 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
         return _finish(lambda: usage.listUsage(settings, options), run)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
-    users = [_user(name, settings) for name in names]
+    users = [_onlyDomain(settings) if name is None else _user(name, settings) for name in names]
     stores = ServerStores(settings, globalReactor())
     accounts = _accounts(settings, stores, users[0] if users else None)
 
@@ -310,7 +216,10 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
         # Without a user, several stores may list the same.
         return lines if users else sorted(set(lines))
 
-    return _finish(perform, run)
+    if operation.direct:
+        return _finish(perform, run)
+    with exclusively(settings) as server:
+        return _finish(perform, run) if server is None else _request(server, operation, users[0])
 
 
 def _finish(operation: Callable[[], Coroutine[Deferred[Any], Any, list[str]]], run: Runner) -> list[str]:

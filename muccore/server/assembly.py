@@ -18,6 +18,7 @@ from muccore.net.outbox import Outboxes
 from muccore.net.tls import ServerTLS
 from muccore.routing.router import Router
 from muccore.server import preflight, website
+from muccore.server.administration import Administration
 from muccore.server.externalcomponents import ExternalComponents
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
@@ -25,6 +26,7 @@ from muccore.session import savedsessions
 from muccore.session.guests import GuestSessions, GuestSettings
 from muccore.session.registry import Sessions
 from muccore.session.streammanagement import ManagementSettings
+from muccore.stream.accountaccess import AccountAccess
 from muccore.stream.c2s import StreamSettings
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
@@ -41,6 +43,8 @@ class ServerComponents:
     @ivar sessions: the registry of sessions.
     @ivar guests: binds sessions of domains that have guests.
     @ivar router: finds the domain of an address.
+    @ivar administration: the server as its admins see it.
+    @ivar access: which accounts may not log in.
     @ivar hosts: the hosts, the default one first.
     @ivar streams: the factory of clients' streams.
     @ivar webSocket: makes those over WebSocket.
@@ -61,10 +65,17 @@ class ServerComponents:
         self.router = self.sessions.router = Router(self.flusher)
         domains = [host.domain for host in settings.hosts if host.anonymous]
         self.guests = GuestSessions(self.sessions, domains, guestSettings(settings))
+        self.access = AccountAccess(reactor.seconds)
+        self.administration = Administration(
+            self.stores, self.sessions, self.access, self.flusher, settings.server.admins
+        )
         self.hosts = [
-            HostComponents(settings, host, self.stores, self.router, self.guests, self.flusher, reactor)
+            HostComponents(
+                settings, host, self.stores, self.router, self.guests, self.flusher, reactor, self.access,
+                self.administration,
+            )
             for host in settings.hosts
-        ]
+        ]  # fmt: skip
         for host in self.hosts:
             host.tls = certificates.get(host.domain)
             for domain in host.domains:
@@ -99,7 +110,8 @@ class ServerComponents:
         @raise ConfigError: (as failure) if a handler cannot be made.
         """
         opening = gatherResults([store.open() for _, store in self.stores.all], consumeErrors=True)
-        return opening.addCallback(lambda _: self._addHandlers()).addCallback(lambda _: self._restoreSessions())
+        opening.addCallback(lambda _: self._addHandlers()).addCallback(lambda _: self._restoreSessions())
+        return opening.addCallback(lambda _: Deferred.fromCoroutine(self._startAccounts()))
 
     def _addHandlers(self) -> None:
         if self.stores.audit is None:
@@ -138,6 +150,23 @@ class ServerComponents:
         restoring = self.stores.occupants.takeSessions().addCallback(restored)
         return restoring.addErrback(lambda failure: self._log.failure("sessions cannot be restored", failure))
 
+    async def _startAccounts(self) -> None:
+        """Finish the removals of accounts that were begun, rooms and contacts of all hosts included."""
+        subscriptions = {host.domain: host.handlers.subscriptions for host in self.hosts}
+        services = [muc for host in self.hosts for muc in host.handlers.muc.values()]
+        for host in self.hosts:
+            host.handlers.subscriptions.peers = subscriptions
+            accounts = host.handlers.accounts
+            if accounts is not None:
+                for muc in services:
+                    accounts.removers[f"rooms of {muc.parent.name}"] = muc.accountRemoved
+                await accounts.start()
+            if host.handlers.registrar is not None:
+                await host.handlers.registrar.start()
+            if host.handlers.announcements is not None:
+                await host.handlers.announcements.start()
+        await self.administration.start(self.stores.userDataOf(self._settings.hosts[0]), self.hosts[0].domain)
+
     def saveSessions(self) -> Deferred[None]:
         """Save the sessions that were suspended. If that fails, which is logged, they end."""
         saved = savedsessions.save(self.sessions, lambda session: not self.guests.isGuest(session.account))
@@ -165,6 +194,7 @@ class ServerComponents:
         @param certificates: those of its hosts, by domain; none if clients cannot use TLS.
         """
         self._settings = settings
+        self.administration.configured = frozenset(settings.server.admins)
         self.sessions.limit = settings.limits.sessionsPerAccount
         self.guests.settings = guestSettings(settings)
         self.sessions.resumptions.settings = managementSettings(settings)

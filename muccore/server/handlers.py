@@ -15,15 +15,20 @@ from muccore.config.hosts import Host
 from muccore.config.plugins import HandlerDescription
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
+from muccore.im.accounts import Accounts
+from muccore.im.announcements import Announcements
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
 from muccore.im.guests import GuestHandler
+from muccore.im.newaccounts import NewAccounts
 from muccore.im.presence import PresenceHandler
+from muccore.im.registration import RegistrationHandler
+from muccore.im.registrationpolicy import RegistrationPolicy
 from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import BadDescription, ISession, IStore
+from muccore.interfaces import BadDescription, IAdministration, ISession, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.costs import CostRates
@@ -32,8 +37,11 @@ from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
 from muccore.server.accountarchive import AccountArchive
+from muccore.server.administration import Administration
+from muccore.server.registrationrate import PasswordRate, RegistrationRate
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
+from muccore.services.administration.handler import AdministrationHandler
 from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
 from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
@@ -56,10 +64,19 @@ class HostHandlers:
     @ivar guests: what guests may do; C{None} if there are none.
     @ivar userData: the handlers of what users store; C{None} without a store.
     @ivar archive: the archives of users; C{None} if there are none.
+    @ivar subscriptions: the subscriptions of users to each other.
+    @ivar registrar: registers new accounts; C{None} without a store.
+    @ivar announcements: what the server tells users; C{None} without a store.
+    @ivar accounts: the management of the accounts; C{None} without a store.
     @ivar components: lists the external components that are connected.
     """
 
-    def __init__(self, settings: Settings, host: Host, stores: ServerStores, reactor: Any) -> None:
+    def __init__(
+        self, settings: Settings, host: Host, stores: ServerStores, reactor: Any,
+        administration: IAdministration | None = None,
+    ) -> None:  # fmt: skip
+        """@param administration: the server as its admins see it; C{None}: handlers are only to be checked."""
+        self.administration: Any = administration
         self._settings = settings
         self._host = host
         self._stores: dict[str, IStore] = {"accounts": stores.accountsOf(host), "rooms": stores.rooms}
@@ -89,8 +106,27 @@ class HostHandlers:
         self.presence = PresenceHandler(settings.limits.directedPresences, rosters)
         self.roster = RosterHandler(rosters, self.presence, settings.limits.rosterItems)
         subscriptions = SubscriptionHandler(rosters, self.roster, self.presence, stores.accountsOf(host))
+        self.subscriptions = subscriptions
+        self._policy = RegistrationPolicy(0, False)
+        self._rate = RegistrationRate(1, 1, reactor.seconds)
+        self._configureRegistration(settings, host)
+        self.registrar: NewAccounts | None = None
+        self.announcements: Announcements | None = None
+        self.accounts: Accounts | None = None
         if store is not None:
             self.userData = UserDataHandlers(store, settings.users, self.presence, stores.accountsOf(host))
+            self.accounts = Accounts(stores.accountsOf(host), store, host.domain, settings.registration.tombstoneTime)
+            self.accounts.removers["subscriptions"] = subscriptions.cancelAll
+            self.userData.joinAccounts(self.accounts)
+            archive = stores.archive
+            if archive is not None:
+                self.accounts.removers["archive"] = lambda account: archive.delete(account.bare)
+            subscriptions.redeem = self._redeem
+            self.announcements = Announcements(store, host.domain, self.presence)
+            self.accounts.createdObservers.append(self.announcements.created)
+            self.registrar = NewAccounts(
+                self.accounts, store, host.domain, self._policy, self._rate.admits, subscriptions.befriend
+            )
         self.archive: AccountArchive | None = None
         if stores.archive is not None and settings.users.archive:
             self.archive = AccountArchive(stores.archive, settings.users, rosters, store, self.userData)
@@ -107,13 +143,47 @@ class HostHandlers:
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
                 VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts, CapabilitiesHandler(),
                 DirectInvitationHandler(invitations.admitDirect),
-                *(() if self.userData is None else self.userData.all),
+                *(() if self.userData is None else self.userData.all), *self._accountHandlers(settings),
                 *(() if self.archive is None else self.archive.all),
                 *(() if self.guests is None else [self.guests]),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
+
+    def joinAdministration(self, administration: Administration) -> None:
+        """Let admins find what they manage."""
+        domain = self._host.domain
+        if self.accounts is not None and self.registrar is not None and self.announcements is not None:
+            administration.accounts[domain] = self.accounts
+            administration.invitations[domain] = self.registrar
+            administration.announcements[domain] = self.announcements
+            self.accounts.removers["admin"] = administration.forget
+        if self.userData is not None:
+            administration.lastLogins[domain] = self.userData.lastActivity.lastLogin
+
+    async def _redeem(self, account: str, token: str) -> bool:
+        return self.registrar is not None and await self.registrar.redeem(account, token)
+
+    def _configureRegistration(self, settings: Settings, host: Host) -> None:
+        policy, section = self._policy, settings.registration
+        policy.minimumLength, policy.plaintext = section.minimumLength, settings.c2s.allowPlaintextAuth
+        policy.mode, policy.url = host.registration, section.redirectUrl
+        # An admin whose account does not exist yet must not be made by others.
+        admins = [each.partition("@")[0] for each in settings.server.admins]
+        policy.nameLength = section.nameLength
+        policy.reservedNames = frozenset([*map(str.lower, section.reservedNames), *admins])
+        policy.invitationTime, policy.userInvitations = section.invitationTime, section.userInvitations
+        self._rate.configure(section.attemptsPerAddress, section.attempts)
+
+    def _accountHandlers(self, settings: Settings) -> Iterator[Any]:
+        """The handlers about the accounts themselves."""
+        if self.accounts is not None:
+            yield self.accounts
+            yield RegistrationHandler(self.accounts, self._policy, PasswordRate(self._reactor.seconds).admits)
+        if self.announcements is not None:
+            yield self.announcements
+        yield AdministrationHandler(self.administration, self._host.domain)
 
     def _isOnline(self, account: str) -> bool:
         return bool(self.presence.parent.sessions.isInUse(account))
@@ -139,12 +209,15 @@ class HostHandlers:
         for host in settings.hosts:
             if host.domain == self._host.domain:
                 self.contacts.addresses = host.contactAddresses
+                self._configureRegistration(settings, host)
         if self.guests is not None:
             self.guests.otherDomains = settings.anonymous.otherDomains
         if self.userData is not None:
             self.userData.reconfigure(settings.users)
         if self.archive is not None:
             self.archive.reconfigure(settings.users)
+        if self.accounts is not None:
+            self.accounts.tombstoneTime = settings.registration.tombstoneTime
 
     def _services(self) -> Iterator[tuple[str, str | None]]:
         for service, muc in self.muc.items():

@@ -19,11 +19,14 @@ from muccore.net.flush import FlushScheduler
 from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
 from muccore.server import preflight
+from muccore.server.administration import Administration
 from muccore.server.handlers import HostHandlers, mucOptions, streamFeaturesOf
 from muccore.server.stores import ServerStores
 from muccore.session.guests import GuestSessions
+from muccore.stream.accountaccess import AccountAccess
 from muccore.stream.advertisedlimits import AdvertisedLimits
 from muccore.stream.features import StreamFeatures
+from muccore.stream.registration import InBandRegistration
 from muccore.stream.sasl.anonymous import anonymous
 from muccore.stream.sasl.mechanisms import MECHANISMS, SASL
 from muccore.stream.sasl.tokens import Tokens
@@ -46,7 +49,7 @@ class HostComponents:
 
     def __init__(
         self, settings: Settings, host: Host, stores: ServerStores, router: IRouter, guests: GuestSessions,
-        flusher: FlushScheduler, reactor: Any,
+        flusher: FlushScheduler, reactor: Any, access: AccountAccess, administration: Administration,
     ) -> None:  # fmt: skip
         self.domain = host.domain
         self.accounts = stores.accountsOf(host)
@@ -57,7 +60,12 @@ class HostComponents:
         if self.tokens is not None:
             self.tokens.guests = host.anonymous
         self.tls: ServerTLS | None = None
-        self.handlers = HostHandlers(settings, host, stores, reactor)
+        self.handlers = HostHandlers(settings, host, stores, reactor, administration)
+        administration.backends[host.domain] = self.accounts
+        self.handlers.joinAdministration(administration)
+        if self.handlers.accounts is not None:
+            self.handlers.accounts.access = access
+        self._access = access
         if self.handlers.guests is not None:
             self.handlers.guests.endObserver = guests.sessionEnded
         self.userDomain = UserDomain(host.domain, router, flusher, guests.sessions)
@@ -90,7 +98,7 @@ class HostComponents:
 
         @param hosts: those of all hosts, by domain.
         """
-        c2s = settings.c2s
+        c2s, registrar = settings.c2s, self.handlers.registrar
         if tlsMode == OPTIONAL and not self.accounts.hashes and not c2s.allowPlaintextAuth:
             # Whoever cannot but send a password must learn that they need TLS (RFC 6120 §5.3.1).
             tlsMode = REQUIRED
@@ -100,9 +108,11 @@ class HostComponents:
         sasl = SASL(
             self.accounts, self.domain, c2s.allowPlaintextAuth, self._saltSecret, self._mechanisms, tokens=tokens
         )
+        offered = registrar is not None and registrar.offersRegistration
+        registration = [InBandRegistration(registrar, self.domain)] if registrar is not None and offered else []
         return StreamFeatures(
             self.domain, sasl, self._binder, self.tls, tlsMode, c2s.loginTries, c2s.channelBinding,
-            [*self._streamFeatures, *advertisedLimits(settings)], hosts,
+            [*self._streamFeatures, *advertisedLimits(settings), *registration], hosts, self._access,
         )  # fmt: skip
 
     def reconfigure(self, settings: Settings, tls: ServerTLS | None) -> None:

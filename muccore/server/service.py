@@ -34,6 +34,8 @@ from muccore.net.certificatecheck import findProblems, isExposed
 from muccore.net.polling import dispatchDirectly
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
+from muccore.server.control import Control
+from muccore.server.controloperations import operations
 from muccore.server.listeners import Listeners
 from muccore.server.monotonictime import useMonotonicTime
 from muccore.server.systemd import READY, STOPPING, notify, reloading
@@ -50,6 +52,9 @@ _HOST_RESTART_ONLY: Final = {
     "muc_extra_handlers": "mucExtraHandlers",
 }
 """Keys of C{[host NAME]} whose changes need a restart, with their attributes."""
+
+RESTART_STATUS: Final = 75
+"""The exit status with which a service manager is to start the server again (C{EX_TEMPFAIL} of sysexits.h)."""
 
 CERTIFICATE_CHECK_PERIOD: Final = 24 * 60 * 60
 """Seconds between checks of the certificates."""
@@ -90,6 +95,7 @@ class MUCCoreService(Service):
         self.settings = settings
         self.reactor = reactor
         self.components: ServerComponents | None = None
+        self._control = Control(settings, reactor)
         self.listeners: Listeners | None = None
         self.ready: Deferred[None] = Deferred()
         self.final = False
@@ -132,13 +138,26 @@ class MUCCoreService(Service):
             signal.signal(each, signal.SIG_IGN)
         self.reactor.callFromThread(self.reactor.stop)
 
+    def _stopByCommand(self, restart: bool) -> None:
+        """End the process, as an admin wants; a service manager starts it again if it has failed."""
+        self.final = not restart
+        if restart:
+            # As in _exitWithError.
+            atexit.register(os._exit, RESTART_STATUS)
+        self.reactor.stop()
+
     async def _start(self) -> None:
         components = self.components = ServerComponents(self.settings, self.reactor)
+        await self._control.takeLock()
         await components.open()
         if self._stopped is not None:
             raise CancelledError()
         self.listeners = Listeners(self.reactor, components.factories, self._installTransport)
         await self.listeners.reconfigure(self.settings)
+        self._control.listen(operations(components))
+        if self._ownsProcess:
+            components.administration.stopProcess = self._stopByCommand
+            components.administration.canRestart = "INVOCATION_ID" in os.environ
         self._raiseFileLimit()
         if self._ownsProcess:
             _tuneCollector()
@@ -291,6 +310,7 @@ class MUCCoreService(Service):
             ("server", "domain", "domain"),
             ("server", "extra_handlers", "extraHandlers"),
             ("users", "archive", "archive"),
+            ("server", "control_socket", "controlSocket"),
             ("muc", "domain", "domain"),
             ("muc", "extra_handlers", "extraHandlers"),
         ):
@@ -331,8 +351,10 @@ class MUCCoreService(Service):
         components, listeners = self.components, self.listeners
         if listeners is not None:
             await self._try(listeners.closeAll)
+        self._control.close()
         if components is None:
             return
+        components.administration.shutDown()
         sessions = components.sessions
         if self.final:
             sessions.resumptions.endAll()
@@ -359,6 +381,7 @@ class MUCCoreService(Service):
         await self._try(components.site.closeAll)
         for _, store in components.stores.all:
             await self._try(store.close)
+        self._control.release()
         for call in (self._reporting, self._certificateCheck):
             if call.running:
                 call.stop()

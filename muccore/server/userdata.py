@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from muccore.config.userssection import UsersSection
+from muccore.im.accounts import Accounts
 from muccore.im.blocking import BlockingHandler
 from muccore.im.lastactivity import LastActivityHandler
 from muccore.im.offline import OfflineHandler
@@ -36,6 +37,7 @@ class UserDataHandlers:
     def __init__(
         self, store: IUserDataStore, settings: UsersSection, presence: PresenceHandler, accounts: IAuthBackend
     ) -> None:
+        self._store = store
         self.privateStorage = PrivateStorageHandler(store, settings.privateElement, settings.privateData)
         self.states = UserStates(store)
         self.vCards = VCardHandler(store, self.states, presence, settings.vcardSize)
@@ -46,9 +48,18 @@ class UserDataHandlers:
             self.states, self.blocking, self.privateStorage, self.vCards, self.lastActivity, self.offline,
         ]  # fmt: skip
 
+    def joinAccounts(self, accounts: Accounts) -> None:
+        """Let what is stored be removed with an account."""
+        for handler in (self.privateStorage, self.vCards, self.blocking, self.offline, self.lastActivity):
+            accounts.removers[type(handler).__name__] = handler.forget
+        accounts.removers["documents"] = lambda account: self._store.removeAccount(account.bare)
+        # After the documents: they are what it is loaded from.
+        accounts.removers["state"] = self.states.forget
+
     def sessionRestored(self, session: ISession) -> Deferred[Any]:
         """Prepare the handlers for a session that was saved. Never fails."""
         self.offline.restored(session)
+        self.lastActivity.restored(session)
         return self.states.restored(session).addCallback(lambda _: self.vCards.restored(session))
 
     async def finished(self, flush: Callable[[], Deferred[None]]) -> None:

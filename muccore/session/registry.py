@@ -7,12 +7,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from muccore.interfaces import IRouter, ISessions, IStream, IUserDomain
+from muccore.interfaces import IRouter, ISession, ISessions, IStream, IUserDomain
 from muccore.session.endings import Endings
 from muccore.session.handover import Handover
 from muccore.session.redelivery import Redelivery
@@ -133,6 +133,12 @@ class Sessions:
     def postpone(self, domain: IUserDomain, element: Element, to: JID) -> bool:
         """See L{ISessions.postpone}."""
         return self.redelivery.postpone(domain, element, to)
+
+    def terminate(self, session: ISession, error: StreamError) -> None:
+        """See L{ISessions.terminate}."""
+        if session.stream is not None:
+            session.stream.close(error)
+        cast(Session, session).end()
 
     def remove(self, session: Session) -> None:
         """Remove a session that has ended. For sessions only."""

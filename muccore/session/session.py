@@ -213,6 +213,11 @@ class Session:
         else:
             self._out = management
 
+    @property
+    def active(self) -> bool:
+        """See L{ISession.active}."""
+        return self.stream is not None and not isinstance(self._out, HeldStanzas)
+
     def setActive(self, active: bool) -> None:
         """See L{ISession.setActive}."""
         out = self._out

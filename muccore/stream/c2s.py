@@ -97,6 +97,7 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
     The stream of one client.
 
     @ivar session: its session, once a resource is bound.
+    @ivar secure: see L{IStream}; valid once it has a session.
     @ivar write: the transport's method.
     """
 
@@ -104,7 +105,7 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
     __slots__ = (
         "_boundAt", "_congested", "_ended", "_error", "_events", "_held", "_heldUntil", "_host", "_lastKeepalive",
         "_lastReceived", "_negotiation", "_nonzas", "_parser", "_parsingPaused", "_progress", "_rate", "_stalledSince",
-        "_throttledUntil", "connected", "due", "factory", "session", "transport", "write",
+        "_throttledUntil", "connected", "due", "factory", "secure", "session", "transport", "write",
     )  # fmt: skip
 
     endEvent: ClassVar[EventKind] = LOGOUT
@@ -123,6 +124,7 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
         self.transport = None
         self.connected = 0
         self.session: ISession | None = None
+        self.secure = direct
         self.due = 0
         self._host = host
         self._ended = False
@@ -299,7 +301,9 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
 
     def attach(self, session: ISession) -> None:
         """Pass everything to a session, and what else the features handle to them."""
-        self._nonzas: Mapping[tuple[str | None, str], Nonza] = cast(Negotiation, self._negotiation).features.nonzas
+        negotiation = cast(Negotiation, self._negotiation)
+        self._nonzas: Mapping[tuple[str | None, str], Nonza] = negotiation.features.nonzas
+        self.secure = negotiation.secure
         self.session = session
         self._negotiation = None
         self._parser.stepwise = False

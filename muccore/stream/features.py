@@ -19,6 +19,7 @@ from muccore.interfaces import ISession, ISessionBinder
 from muccore.interfaces.handlers import InvalidHandler
 from muccore.interfaces.streams import InlineFeature, IStreamFeature, Offering, Stage
 from muccore.net.tls import ChannelBindings, ServerTLS, TLSByName
+from muccore.stream.accountaccess import AccountAccess
 from muccore.stream.binding import ResourceBinding, SessionRequest
 from muccore.stream.clientstate import ClientStateFeature
 from muccore.stream.sasl.mechanisms import SASL
@@ -76,6 +77,7 @@ class StreamFeatures:
     @ivar tlsMode: see L{muccore.stream.starttls}.
     @ivar loginTries: failed log-ins after which the stream is closed.
     @ivar channelBinding: whether to offer channel binding.
+    @ivar access: which accounts may not log in.
     @ivar hosts: the features of all hosts that streams can be opened to, by domain.
     @ivar steps: the elements that the features expect in each state.
     @ivar nonzas: the elements for sessions that are no stanzas.
@@ -92,10 +94,12 @@ class StreamFeatures:
         channelBinding: bool = True,
         more: Sequence[Any] = (),
         hosts: Mapping[str, StreamFeatures] | None = None,
+        access: AccountAccess | None = None,
     ) -> None:
         """
         @param more: features (L{IStreamFeature}) besides STARTTLS, SASL and resource binding.
         @param hosts: those of all hosts, which the caller fills in before the first stream; by default only these.
+        @param access: which accounts may not log in; C{None}: all may.
         @raise ValueError: for STARTTLS without C{tls}.
         @raise InvalidHandler: if two features handle the same element.
         """
@@ -103,6 +107,7 @@ class StreamFeatures:
             raise ValueError("STARTTLS needs a certificate")
         self.domain = domain
         self.binder = binder
+        self.access = AccountAccess() if access is None else access
         self.tls = tls
         self.tlsMode = tlsMode
         self.loginTries = loginTries

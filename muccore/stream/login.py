@@ -123,7 +123,10 @@ class Login:
             profile.sendChallenge(negotiation, outcome)
         else:
             account = JID(outcome.user, negotiation.features.domain, "")
+            refusal = negotiation.refusal(account)
             try:
+                if refusal is not None:
+                    raise SASLFailure(refusal)
                 profile.sendSuccess(negotiation, account, outcome)
             except SASLFailure as e:
                 self.fail(negotiation, profile, e)

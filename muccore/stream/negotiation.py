@@ -36,7 +36,7 @@ from __future__ import annotations
 import re
 from typing import Final, cast
 
-from muccore.interfaces import ISession, IStream, UserAgent
+from muccore.interfaces import ISession, IStream, RegistrationState, UserAgent
 from muccore.interfaces.streams import Stage
 from muccore.stream.features import LANGUAGE, StreamFeatures
 from muccore.stream.login import Login
@@ -68,10 +68,11 @@ class Negotiation:
     @ivar claimedJID: the bare JID in C{from} of the client's header, which is no more than a hint.
     @ivar account: the authenticated bare JID.
     @ivar userAgent: what the client has told about itself.
+    @ivar registration: what the stream has done to register an account; C{None} for nothing.
     """
 
-    __slots__ = ("_failures", "_hosts", "_language", "account", "claimedJID", "features", "headerSent", "host", "login",
-                 "secure", "state", "userAgent")  # fmt: skip
+    __slots__ = ("_failures", "_hosts", "_language", "_since", "account", "claimedJID", "features", "headerSent",
+                 "host", "login", "registration", "secure", "state", "userAgent")  # fmt: skip
 
     def __init__(
         self, host: INegotiationHost, features: StreamFeatures, direct: bool = False, attempt: Attempt | None = None
@@ -89,9 +90,11 @@ class Negotiation:
         self.login = Login(attempt)
         self.account: JID | None = None
         self.userAgent: UserAgent | None = None
+        self.registration: RegistrationState | None = None
         self._language: str | None = None
         self.claimedJID: str | None = None
         self._failures = 0
+        self._since = features.access.count
 
     def received(self, element: Element) -> None:
         """Take the step for an element; L{StreamError} if the stream must be closed with an error."""
@@ -169,6 +172,15 @@ class Negotiation:
 
     # The account and its session
 
+    def refusal(self, account: JID) -> str | None:
+        """See L{AccountAccess.refusal<muccore.stream.accountaccess.AccountAccess.refusal>}."""
+        return self.features.access.refusal(account.bare, self._since)
+
+    def _checkAccess(self) -> None:
+        """@raise StreamError: if the account was removed or disabled since it has logged in."""
+        if self.refusal(cast(JID, self.account)) is not None:
+            raise StreamError("not-authorized")
+
     def authenticated(self, account: JID) -> None:
         """Note the outcome of the log-in. Failed log-ins do not count as failures to bind a resource."""
         self.account = account
@@ -181,7 +193,9 @@ class Negotiation:
         @param client: see L{ISessionBinder.bind<muccore.interfaces.ISessionBinder.bind>}.
         @param stream: where it is sent to; by default this stream.
         @raise StanzaError: see L{ISessionBinder.bind<muccore.interfaces.ISessionBinder.bind>}.
+        @raise StreamError: C{not-authorized} if the account may not log in any more.
         """
+        self._checkAccess()
         to = cast(IStream, self.host) if stream is None else stream
         session = self.features.binder.bind(cast(JID, self.account), resource, to, client)
         return self._describe(session)
@@ -191,7 +205,9 @@ class Negotiation:
         Resume a session, with the language of this stream.
 
         @raise ResumptionFailed: see L{ISessionBinder.resume<muccore.interfaces.ISessionBinder.resume>}.
+        @raise StreamError: as L{bind}.
         """
+        self._checkAccess()
         session = self.features.binder.resume(cast(JID, self.account), id, handled, cast(IStream, self.host))
         return self._describe(session)
 

@@ -66,6 +66,10 @@ Row = dict[tuple[str | None, str], tuple[Step, State]]
 class INegotiationHost(Protocol):
     """What a negotiation runs on: an L{IStream<muccore.interfaces.IStream>} with more methods."""
 
+    @property
+    def address(self) -> str:
+        """The address of the client."""
+
     def sendHeader(self, attributes: bytes) -> None:
         """See L{TCPFraming.sendHeader<muccore.stream.framing.TCPFraming.sendHeader>}."""
 

@@ -56,12 +56,13 @@ def parseStanza(text: str) -> Element:
 @implementer(IStream)
 class Client:
     """
-    A client with one session: its full JID, what it was charged for, the errors with which its stream was closed, and
-    whether what it is sent waits for the kernel.
+    A client with one session, under TLS: its full JID, what it was charged for, the errors with which its stream was
+    closed, and whether what it is sent waits for the kernel.
     """
 
     session: Session
     endings: Endings
+    secure = True
 
     def __init__(self, address: str) -> None:
         self.address = address

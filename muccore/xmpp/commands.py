@@ -101,11 +101,14 @@ class Command(Generic[T]):
     @ivar node: what identifies it.
     @ivar name: its name for people.
     @ivar stages: the number of its forms.
+    @ivar raisesErrors: whether its failures are sent as errors, as XEP-0133 §5 has it, and not as a text with the
+        outcome; what was submitted may then be submitted again.
     """
 
     node: str
     name: str
     stages: int = 0
+    raisesErrors: bool = False
 
     def mayUse(self, subject: T, requester: JID) -> bool:
         """Whether a full JID may list and execute it. Asked again at each stage."""
@@ -141,6 +144,11 @@ class Commands(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._commands)
+
+    def mayUse(self, subject: T, requester: JID, node: str) -> bool:
+        """Whether there is a command with a node, which a full JID may use."""
+        command = self._commands.get(node)
+        return command is not None and command.mayUse(subject, requester)
 
     # Discovery
 
@@ -286,7 +294,7 @@ class _Execution(Generic[T]):
 
     def _failed(self, error: StanzaError) -> Completed:
         """The outcome of a command that has failed; raises the error if the same stage may be submitted again."""
-        if error.type == "wait" or error.appCondition is not None:
+        if self._command.raisesErrors or error.type == "wait" or error.appCondition is not None:
             if self._session.deadline:
                 # It stays at its stage.
                 self._sessions.keep(self._session)

@@ -104,8 +104,8 @@ class ProblemTests(SynchronousTestCase):
             ({"host": {}}, "[host]: no such section; allowed: server, .*, component NAME (did you mean 'host NAME'?)"),
             ({"host a b": {}}, "[host a b]: found 'a b' (.*); allowed: host and a host name such as example.org"),
             ({"host x.example": {"mucs": "a"}}, "[host x.example] mucs: no such key; allowed: certificate, "
-             "private_key, accounts, anonymous, muc, contact_addresses, extra_handlers, muc_extra_handlers (did you "
-             "mean 'muc'?)"),
+             "private_key, accounts, anonymous, muc, registration, contact_addresses, extra_handlers, "
+             "muc_extra_handlers (did you mean 'muc'?)"),
             ({"host x.example": {"accounts": "sqlit:x"}}, "[host x.example] accounts: found 'sqlit:x' (unknown .*"),
             ({"host x.example": {"certificate": "x"}}, "[host x.example] private_key: found nothing; allowed: the path "
              "of a file, needed with certificate"),

@@ -36,6 +36,7 @@ class LastActivityTestCase(UserDataTestCase):
 
     def start(self) -> None:
         """Make the handler."""
+        self.presence.availableObservers.clear()
         self.presence.goneObservers.clear()
         self.handler = LastActivityHandler(self.store, self.presence)
         self.server.addHandler(self.handler)

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.config import plugins
 from muccore.config.load import DEFAULT_PATH, load
+from muccore.im.accountrecords import DISABLED, REMOVAL, AccountRecords
 from muccore.interfaces import RosterChange, RosterItem, StoreUnavailable
 from muccore.operations import ctl
 from muccore.server import stores
@@ -180,13 +181,56 @@ class MainTests(SynchronousTestCase):
         self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
         status, out, err = self.run_("-c", self.path, "deluser", "romeo")
         self.assertEqual((status, err), (0, ""))
-        self.assertRegex(out, "^romeo@example.org: deleted; .* stays connected until .*\n$")
+        self.assertEqual(out, "romeo@example.org: deleted; contacts and rooms are told when the server starts\n")
         self.assertEqual(self.users(), [])
+
+    def test_disableUser(self) -> None:
+        """C{disableuser} and C{enableuser} write it down for the server."""
+        self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
+        for command, keys in (("disableuser", ["romeo"]), ("enableuser", [])):
+            result = self.run_("-c", self.path, command, "romeo")
+            self.assertEqual(result, (0, f"romeo@example.org: {command[:-4]}d\n", ""))
+            self.documents.open()
+            self.assertEqual(self.successResultOf(self.documents.keys("example.org", DISABLED)), keys)
+            self.assertRefused(self.run_("-c", self.path, command, "nobody"), "no such account")
+
+    def test_addAfterRemoval(self) -> None:
+        """A name that is kept from others is given away by C{adduser}, which says so, once."""
+        for number, lines in ((1, 1), (2, 2)):
+            status, out, _ = self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
+            self.assertEqual((status, out.count("\n")), (0, lines), number)
+            self.run_("-c", self.path, "deluser", "romeo")
+        self.assertIn("removed before", out)
+
+    def test_invite(self) -> None:
+        """C{invite} prints a URI, for any account or one, if there is registration."""
+        self.assertRefused(self.run_("-c", self.path, "invite"), "[registration] mode")
+        with open(self.path, "a") as file:
+            file.write("[registration]\nmode = invited\n")
+        self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
+        for name, address in (([], "example.org"), (["juliet"], "juliet@example.org")):
+            status, out, err = self.run_("-c", self.path, "invite", *name)
+            self.assertEqual((status, err), (0, ""))
+            self.assertRegex(out, rf"^xmpp:{address}\?register;preauth=[A-Za-z0-9]{{24}}\n$")
+        for name in ("romeo", "juliet"):
+            self.assertRefused(self.run_("-c", self.path, "invite", name), "or an invitation to it")
+
+    def test_interruptedRemoval(self) -> None:
+        """What C{deluser} has begun only, C{deluser} finishes; meanwhile the name cannot be added."""
+        self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")
+        self.documents.open()
+        self.successResultOf(
+            Deferred.fromCoroutine(AccountRecords(self.documents, "example.org").beginRemoval("romeo", 0))
+        )
+        self.accounts.delete("romeo@example.org")
+        self.assertRefused(self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n"), "being removed")
+        self.assertEqual(self.run_("-c", self.path, "deluser", "romeo")[0], 0)
+        self.assertEqual(self.run_("-c", self.path, "adduser", "romeo", stdin=b"a\n")[0], 0)
 
     def test_delUserData(self) -> None:
         """
-        What they have stored and their contacts go as well: somebody else may get the name. What is kept under the name
-        of an account that does not exist stays.
+        What they have stored goes as well: somebody else may get the name. The contacts stay until the server starts,
+        which tells them. What is kept under the name of an account that does not exist stays.
         """
         for store in (self.documents, self.rosters):
             store.open()
@@ -199,8 +243,9 @@ class MainTests(SynchronousTestCase):
             self.run_("-c", self.path, "deluser", user)
         for store in (self.documents, self.rosters):
             store.open()
-        for user, contacts, keys in (("romeo", [], []), ("juliet", ["nurse@x"], ["a"]), ("nobody", ["nurse@x"], ["a"])):
-            self.assertEqual(list(self.successResultOf(self.rosters.load(f"{user}@example.org")).rows), contacts)
+        self.assertEqual(self.successResultOf(self.documents.keys("example.org", REMOVAL)), ["romeo"])
+        for user, keys in (("romeo", []), ("juliet", ["a"]), ("nobody", ["a"])):
+            self.assertEqual(list(self.successResultOf(self.rosters.load(f"{user}@example.org")).rows), ["nurse@x"])
             self.assertEqual(self.successResultOf(self.documents.keys(f"{user}@example.org", "k")), keys)
 
     def test_listUsers(self) -> None:

@@ -62,6 +62,7 @@ class FakeStream:
     """
 
     address = "127.0.0.1"
+    secure = True
 
     def __init__(self, log: list[object] | None = None) -> None:
         self.data = b""

@@ -15,6 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.config.schema import Settings
+from muccore.im.accounts import Accounts
+from muccore.im.announcements import Announcements
 from muccore.im.blocking import BlockingHandler
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.directinvitations import DirectInvitationHandler
@@ -22,6 +24,7 @@ from muccore.im.lastactivity import LastActivityHandler
 from muccore.im.offline import OfflineHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
+from muccore.im.registration import RegistrationHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userstate import UserStates
@@ -32,6 +35,7 @@ from muccore.server import assembly, preflight
 from muccore.server import stores as storesModule
 from muccore.server.handlers import mucOptions
 from muccore.server.stores import ServerStores
+from muccore.services.administration.handler import AdministrationHandler
 from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
 from muccore.services.disco import DiscoInfoHandler
@@ -311,7 +315,7 @@ class ServerComponentsTests(SynchronousTestCase):
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
                 BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
-                CapabilitiesHandler,
+                CapabilitiesHandler, Accounts, RegistrationHandler, Announcements, AdministrationHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

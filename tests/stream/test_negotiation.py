@@ -420,6 +420,21 @@ class SASLTests(Case):
         self.assertEqual(self.negotiation.account, JID("romeo", DOMAIN, ""))
         self.assertEqual(self.negotiation.login.mechanism, "PLAIN")
 
+    def test_disabled(self) -> None:
+        """Who knows the password of a disabled account learns that it is; nobody else does (RFC 6120 §6.5.1)."""
+        for data, condition in ((auth(), "account-disabled"), (auth(password="wrong"), "not-authorized")):
+            self.begin()
+            self.features.access.disabled.add(f"romeo@{DOMAIN}")
+            self.assertTrue(self.send(data)[-1].startswith(failure(condition)))
+            self.assertIsNone(self.negotiation.account)
+
+    def test_revoked(self) -> None:
+        """Credentials that were right when the stream was opened are not, if the account was removed meanwhile."""
+        self.open()
+        self.features.access.revoke(f"romeo@{DOMAIN}")
+        self.assertTrue(self.send(auth())[-1].startswith(failure("not-authorized")))
+        self.assertIs(self.negotiation.state, State.UNSECURED)
+
     def test_scram(self) -> None:
         """SCRAM works by challenge and response; success has the server's signature."""
         self.open()
@@ -578,6 +593,14 @@ class BindTests(Case):
         )
         self.assertIs(self.negotiation.state, State.BOUND)
         self.assertIs(self.binder.sessions[0].stream, self.host)
+
+    def test_revoked(self) -> None:
+        """An account that was removed after it has logged in binds nothing; one of another stream does not matter."""
+        self.login()
+        self.features.access.revoke(f"juliet@{DOMAIN}")
+        self.features.access.revoke(f"romeo@{DOMAIN}")
+        self.assertStreamError("not-authorized", BIND)
+        self.assertEqual(self.binder.sessions, [])
 
     def test_language(self) -> None:
         """

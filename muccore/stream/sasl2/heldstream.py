@@ -41,6 +41,11 @@ class HeldStream:
         """See L{IStream}."""
         return str(self._stream.address)
 
+    @property
+    def secure(self) -> bool:
+        """See L{IStream}."""
+        return bool(self._stream.secure)
+
     def _keep(self, function: Callable[..., None], *arguments: Any) -> None:
         if len(self._kept) < LIMIT:
             self._kept.append((function, arguments))

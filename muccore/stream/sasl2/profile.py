@@ -218,7 +218,11 @@ class SASL2Profile:
 
     async def _openSession(self, negotiation: Negotiation, request: Request, user: str) -> Opened:
         """Resume a session, or bind a resource, as the client has asked for: before the success (§2.6.1)."""
-        negotiation.account = JID(user, negotiation.features.domain, "")
+        account = JID(user, negotiation.features.domain, "")
+        refusal = negotiation.refusal(account)
+        if refusal is not None:
+            raise SASLFailure(refusal)
+        negotiation.account = account
         negotiation.userAgent = request.userAgent
         answers = b""
         try:

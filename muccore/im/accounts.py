@@ -1,0 +1,269 @@
+# -*- test-case-name: tests.server.test_accounts -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+The management of the accounts of a host (docs/design/0029): whoever creates, changes, disables or removes an account
+while the server runs, asks this.
+
+A removal is written down first, then the account itself is removed, which is durable before anybody is told; then its
+sessions end, and all that is kept of it goes, step by step. What is not finished when the server ends is finished at
+its next start, before it accepts clients.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final, Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from zope.interface import implementer
+
+from muccore.im.accountrecords import AccountRecords, removePasswordBound
+from muccore.im.userdata import Work
+from muccore.interfaces import (
+    AccountBusy,
+    AccountStep,
+    IAccounts,
+    IAccountStore,
+    IAuthBackend,
+    IUserDataStore,
+    IUserDomain,
+    NameReserved,
+    NoSuchUser,
+    NotManageable,
+    StoreError,
+    StoreUnavailable,
+)
+from muccore.log.eventlog import (
+    ACCOUNT_CREATED,
+    ACCOUNT_DISABLED,
+    ACCOUNT_ENABLED,
+    ACCOUNT_REMOVED,
+    PASSWORD_CHANGED,
+)
+from muccore.log.logger import Logger
+from muccore.routing.handler import Handler
+from muccore.xmpp.errors import StanzaError, StreamError
+from muccore.xmpp.jid import JID
+
+_log: Final = Logger()
+
+
+class Access(Protocol):
+    """What is told which accounts may not log in: L{muccore.stream.accountaccess.AccountAccess}."""
+
+    disabled: set[str]
+
+    def revoke(self, account: str) -> None:
+        """Let no stream that is open now log in to an account."""
+
+
+class NoAccess:
+    """An L{Access} for servers without streams."""
+
+    def __init__(self) -> None:
+        self.disabled: set[str] = set()
+
+    def revoke(self, account: str) -> None:
+        """Do nothing."""
+
+
+@implementer(IAccounts)
+class Accounts(Handler):
+    """
+    The accounts of one host. It is a handler without tables, added to the domain for its sessions and clock.
+
+    @ivar manageable: see L{IAccounts}.
+    @ivar access: which accounts may not log in, of all hosts.
+    @ivar removers: what removes the data of an account, by name, in this order; others may join before the start.
+    @ivar passwordObservers: called after a change of the password: what makes other credentials void, in memory too.
+    @ivar createdObservers: called after an account was created.
+    @ivar tombstoneTime: seconds for which nobody may register the name of a removed account.
+    @ivar work: what is in progress.
+    """
+
+    parent: IUserDomain
+
+    def __init__(self, backend: IAuthBackend, store: IUserDataStore, host: str, tombstoneTime: float) -> None:
+        super().__init__()
+        self.manageable: bool = IAccountStore.providedBy(backend)
+        self.access: Access = NoAccess()
+        self.removers: dict[str, AccountStep] = {}
+        self.passwordObservers: list[AccountStep] = []
+        self.createdObservers: list[AccountStep] = []
+        self.tombstoneTime = tombstoneTime
+        self.work = Work()
+        self.records = AccountRecords(store, host)
+        self._backend = backend
+        self._store = store
+        self._removing: set[str] = set()
+        self._stopping = False
+
+    # At the start
+
+    async def start(self) -> None:
+        """Find out who is disabled, and finish the removals that were not. Never fails: that is logged."""
+        try:
+            domain = self.parent.name
+            self.access.disabled.update(f"{local}@{domain}" for local in await self.records.disabled())
+            await self.records.expireTombstones(self.parent.now())
+            pending = await self.records.removals()
+        except StoreError as e:
+            _log.error("{domain}: the records of accounts cannot be read: {error}", domain=domain, error=str(e))
+            return
+        for local in pending:
+            await self._resume(JID(local, domain, ""))
+
+    async def _resume(self, account: JID) -> None:
+        try:
+            with self._exclusively(account):
+                removal = await self.records.removal(account.local)
+                if removal is not None:
+                    await self._carryOut(account, removal.credentials, None)
+        except Exception as e:
+            # It is tried again at the next start.
+            _log.error("the removal of {account} cannot be finished: {error}", account=account.bare, error=str(e))
+        else:
+            ACCOUNT_REMOVED.log(self.parent.name, target=account.bare)
+
+    def shutDown(self, final: bool) -> None:
+        """Begin no further step of a removal."""
+        self._stopping = True
+
+    # IAccounts
+
+    async def has(self, account: JID) -> bool:
+        """See L{IAccounts.has}."""
+        return await self._backend.hasAccount(account.bare)
+
+    async def create(self, account: JID, password: str, by: str, override: bool = False) -> None:
+        """See L{IAccounts.create}."""
+        store = self._manageable()
+        with self._exclusively(account):
+            if await self.records.removal(account.local) is not None:
+                raise AccountBusy(f"{account.bare} is being removed")
+            if not override and await self.records.isReserved(account.local, self.parent.now()):
+                raise NameReserved(f"{account.bare} was removed a short time ago")
+            await store.create(account.bare, password)
+            await self.records.clearTombstone(account.local)
+            ACCOUNT_CREATED.log(by, target=account.bare)
+            for observer in self.createdObservers:
+                await _done(observer, account)
+
+    async def setPassword(self, account: JID, password: str, by: str) -> None:
+        """See L{IAccounts.setPassword}."""
+        store = self._manageable()
+        with self._exclusively(account):
+            await store.setPassword(account.bare, password)
+            await removePasswordBound(self._store, account.bare)
+            for observer in self.passwordObservers:
+                await _done(observer, account)
+            PASSWORD_CHANGED.log(by, target=account.bare)
+
+    async def remove(self, account: JID, by: str, announce: Callable[[], object] | None = None) -> None:
+        """See L{IAccounts.remove}."""
+        self._manageable()
+        with self._exclusively(account):
+            removal = await self.records.removal(account.local)
+            exists = await self._backend.hasAccount(account.bare)
+            if not exists and removal is None:
+                raise NoSuchUser(f"there is no account {account.bare}")
+            if exists or removal is None:
+                await self.records.beginRemoval(account.local, self.parent.now() + self.tombstoneTime)
+            try:
+                await self._carryOut(account, exists, announce)
+            except StanzaError as e:
+                raise StoreUnavailable(
+                    f"the removal of {account.bare} is finished at the next start: {e.text or e.condition}"
+                ) from None
+        ACCOUNT_REMOVED.log(by, target=account.bare)
+
+    async def setDisabled(self, account: JID, disabled: bool, by: str) -> None:
+        """See L{IAccounts.setDisabled}."""
+        self._manageable()
+        with self._exclusively(account):
+            if not await self._backend.hasAccount(account.bare):
+                raise NoSuchUser(f"there is no account {account.bare}")
+            await self.records.setDisabled(account.local, disabled)
+            if disabled:
+                self.access.disabled.add(account.bare)
+                self.access.revoke(account.bare)
+                self.endSessions(account, StreamError("not-authorized", "The account is disabled."))
+                ACCOUNT_DISABLED.log(by, target=account.bare)
+            else:
+                self.access.disabled.discard(account.bare)
+                ACCOUNT_ENABLED.log(by, target=account.bare)
+
+    def endSessions(self, account: JID, error: StreamError) -> int:
+        """See L{IAccounts.endSessions}."""
+        sessions = self.parent.sessions
+        chosen = [
+            each for each in sessions.forAccount(account.bare).values() if account.resource in ("", each.jid.resource)
+        ]
+        for session in chosen:
+            sessions.terminate(session, error)
+        return len(chosen)
+
+    # Steps
+
+    def _manageable(self) -> IAccountStore:
+        if not self.manageable:
+            raise NotManageable("the accounts of this host are not kept by this server")
+        return cast(IAccountStore, self._backend)
+
+    @contextmanager
+    def _exclusively(self, account: JID) -> Iterator[None]:
+        """
+        Make one change of an account at a time, and let the server not end before it is made.
+
+        @raise AccountBusy: if another one is being made.
+        """
+        if account.bare in self._removing:
+            raise AccountBusy(f"{account.bare} is being changed")
+        self._removing.add(account.bare)
+        try:
+            with self.work.inProgress():
+                yield
+        finally:
+            self._removing.discard(account.bare)
+
+    async def _carryOut(self, account: JID, credentials: bool, announce: Callable[[], object] | None) -> None:
+        """
+        Carry out a removal that is written down.
+
+        @param credentials: whether the account itself is left.
+        """
+        if credentials:
+            await self._removeCredentials(account)
+        # From here on no other log-in can begin.
+        self.access.revoke(account.bare)
+        self.access.disabled.discard(account.bare)
+        if announce is not None:
+            announce()
+        self.endSessions(account, StreamError("not-authorized", "The account was removed."))
+        while self.parent.sessions.isInUse(account.bare):
+            await self._pause()
+        for remove in self.removers.values():
+            if self._stopping:
+                raise StoreUnavailable("the server ends; the removal is finished at its next start")
+            await _done(remove, account)
+            await self._pause()
+        await self.records.endRemoval(account.local)
+
+    async def _removeCredentials(self, account: JID) -> None:
+        # Perhaps it was, before the server ended.
+        with suppress(NoSuchUser):
+            await self._manageable().delete(account.bare)
+        await self.records.credentialsRemoved(account.local)
+
+    def _pause(self) -> Deferred[None]:
+        """Let others have a turn of the reactor."""
+        return deferLater(self.parent.clock, 0)
+
+
+async def _done(step: AccountStep, account: JID) -> None:
+    result = step(account)
+    if inspect.isawaitable(result):
+        await result

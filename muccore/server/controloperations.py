@@ -1,0 +1,124 @@
+# -*- test-case-name: tests.server.test_control -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""What the running server does for C{muccorectl}, by the names of the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from muccore.im.accounts import Accounts
+from muccore.im.newaccounts import NewAccounts
+from muccore.interfaces import AccountBusy, NoSuchUser, NotManageable, UserExists
+from muccore.server.assembly import ServerComponents
+from muccore.server.control import ControlRefused, Operation
+from muccore.xmpp import jid
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
+
+ACTOR: Final = "muccorectl"
+"""Who it is that changes accounts, in the log."""
+
+WAS_RESERVED: Final = "an account of this name was removed before; the new one has nothing of it"
+
+
+NO_REGISTRATION: Final = "accounts cannot be registered there; set [registration] mode to invited"
+
+
+async def _addUser(accounts: Accounts, account: JID, password: str) -> list[str]:
+    reserved = await accounts.records.isReserved(account.local, accounts.parent.now())
+    await accounts.create(account, password, ACTOR, override=True)
+    return [f"{account}: added", *([f"{account}: {WAS_RESERVED}"] if reserved else [])]
+
+
+async def _setPassword(accounts: Accounts, account: JID, password: str) -> list[str]:
+    await accounts.setPassword(account, password, ACTOR)
+    return [f"{account}: password changed"]
+
+
+async def _deleteUser(accounts: Accounts, account: JID, password: str) -> list[str]:
+    await accounts.remove(account, ACTOR)
+    return [f"{account}: deleted"]
+
+
+async def _disableUser(accounts: Accounts, account: JID, password: str) -> list[str]:
+    await accounts.setDisabled(account, True, ACTOR)
+    return [f"{account}: disabled"]
+
+
+async def _enableUser(accounts: Accounts, account: JID, password: str) -> list[str]:
+    await accounts.setDisabled(account, False, ACTOR)
+    return [f"{account}: enabled"]
+
+
+async def _checkUser(accounts: Accounts, account: JID, password: str) -> list[str]:
+    if not await accounts.has(account):
+        raise NoSuchUser
+    return []
+
+
+async def _checkNew(accounts: Accounts, account: JID, password: str) -> list[str]:
+    if await accounts.has(account):
+        raise UserExists
+    return []
+
+
+async def _invite(registrar: NewAccounts, account: JID) -> list[str]:
+    if not registrar.allowed:
+        raise ControlRefused(NO_REGISTRATION)
+    try:
+        issued = await registrar.inviteAccount(None, account.local, False)
+    except StanzaError as e:
+        raise ControlRefused(f"{account}: {e.text}") from None
+    return [issued.uri]
+
+
+_OPERATIONS: Final[Mapping[str, Callable[[Accounts, JID, str], Awaitable[list[str]]]]] = {
+    "adduser": _addUser,
+    "passwd": _setPassword,
+    "deluser": _deleteUser,
+    "disableuser": _disableUser,
+    "enableuser": _enableUser,
+    "checkuser": _checkUser,
+    "checknew": _checkNew,
+}
+
+
+def operations(components: ServerComponents) -> Mapping[str, Operation]:
+    """The operations, on the components of a server."""
+    found: dict[str, Operation] = {
+        name: partial(_carryOut, components, function) for name, function in _OPERATIONS.items()
+    }
+    return {**found, "invite": partial(_carryOutInvitation, components)}
+
+
+async def _carryOutInvitation(components: ServerComponents, request: Mapping[str, Any]) -> list[str]:
+    account = jid.parse(str(request["account"]))
+    for host in components.hosts:
+        if host.domain == account.domain and host.handlers.registrar is not None:
+            return await _invite(host.handlers.registrar, account)
+    raise ControlRefused(NO_REGISTRATION)
+
+
+async def _carryOut(
+    components: ServerComponents,
+    function: Callable[[Accounts, JID, str], Awaitable[list[str]]],
+    request: Mapping[str, Any],
+) -> list[str]:
+    account, password = jid.parse(str(request["account"])), str(request.get("password", ""))
+    for host in components.hosts:
+        if host.domain == account.domain and host.handlers.accounts is not None:
+            try:
+                return await function(host.handlers.accounts, account, password)
+            except UserExists:
+                raise ControlRefused(f"{account}: the account exists already; passwd changes its password") from None
+            except NoSuchUser:
+                raise ControlRefused(f"{account}: there is no such account; adduser adds it") from None
+            except AccountBusy:
+                raise ControlRefused(f"{account}: the account is being changed or removed; try again later") from None
+            except NotManageable as e:
+                raise ControlRefused(f"{account}: {e}") from None
+            except ValueError as e:
+                raise ControlRefused(f"{account}: this password cannot be used: {e}") from None
+    raise ControlRefused(f"{account}: the running server has no accounts there that can be changed")
