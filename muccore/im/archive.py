@@ -16,11 +16,11 @@ Where the text leaves a choice:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from wokkel import disco
 from zope.interface import implementer
@@ -38,8 +38,11 @@ from muccore.interfaces import (
     IAccountArchive,
     IArchiveStore,
     ISession,
+    IStreamFeature,
     IUserDomain,
     IUserState,
+    Offering,
+    Stage,
     StoreError,
 )
 from muccore.interfaces.filters import ARCHIVE, COPIES
@@ -53,7 +56,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import Rendered, toAttribute
+from muccore.xmpp.rendering import Rendered, render, toAttribute
 from muccore.xmpp.specs import Spec
 from muccore.xmpp.stanzaids import renderStanzaId, stanzaIdBy, withoutStanzaId, withStanzaId
 from muccore.xmpp.uniqueids import newId
@@ -63,6 +66,29 @@ _LOG_INTERVAL: Final = 60
 _MESSAGE: Final = b"<message"
 _RETRACT: Final = b"retract"
 """What is in every retraction."""
+
+
+@implementer(IStreamFeature)
+class ArchiveFeature:
+    """Tells clients what their archive has when they bind a resource (XEP-0386 §3.2); streams are offered nothing."""
+
+    stage = Stage.BINDING
+    order = 330
+    nonzas: Mapping[tuple[str, str], Any] = {}
+
+    def __init__(self, handler: ArchiveHandler) -> None:
+        self._handler = handler
+
+    def offer(self, offering: Offering) -> Iterable[Element]:
+        """See L{IStreamFeature.offer}."""
+        return ()
+
+    def describe(self, account: JID) -> Deferred[bytes]:
+        """Render the ends of the archive; guests have none."""
+        if self._handler.guests and isGuestName(account.local):
+            return succeed(b"")
+        ends = self._handler.metadata(account)
+        return ends.addCallback(archivequeries.metadata).addCallback(render)
 
 
 @implementer(IAccountArchive)
@@ -97,6 +123,7 @@ class ArchiveHandler(Handler):
     ) -> None:  # fmt: skip
         """@param states: have the preferences of users; C{None}: these cannot be stored."""
         super().__init__()
+        self.streamFeatures = (ArchiveFeature(self),)
         self.store = store
         self.default = default
         self.cleaning = cleaning

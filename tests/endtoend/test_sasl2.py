@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from typing import Any
+from typing import Any, ClassVar
 
 from lxml import etree
 from twisted.trial.unittest import TestCase
@@ -27,10 +27,12 @@ class SASL2TestCase(TestCase):
     """A server with the account of Romeo."""
 
     timeout = 120
+    storage: ClassVar[dict[str, str]] = {}
 
     async def setUp(self) -> None:  # type: ignore[override]
         """Start it."""
-        self.server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": "sqlite:accounts.db"})
+        auth = {"backend": "sqlite:accounts.db"}
+        self.server = ServerProcess(self, c2s=ENCRYPTED, auth=auth, storage=self.storage)
         await ctl(self.server, "adduser", "romeo", password="secret")
         await self.server.start()
 
@@ -119,6 +121,34 @@ class TokenTests(SASL2TestCase):
         )
         self.assertIsNotNone(success.find(f"{{{ns.BIND2}}}bound"))
         await bounded(romeo.until(lambda e: e.get("id") == "first"))
+
+
+class ArchiveTests(SASL2TestCase):
+    """What a client is told of its archive (XEP-0386 §3.2)."""
+
+    storage: ClassVar = {"archive": "sqlite:archive.db"}
+
+    async def test_metadata(self) -> None:
+        """An empty archive has no ends; then they are those of what the client has sent."""
+        romeo, success = await self.logIn(AGENT + SESSION)
+        path = f"{{{ns.BIND2}}}bound/{{{ns.MAM}}}metadata"
+        metadata = success.find(path)
+        assert metadata is not None
+        self.assertEqual(len(metadata), 0)
+        self.assertIsNotNone(success.find(f"{{{ns.BIND2}}}bound/{{{ns.STREAM_MANAGEMENT}}}enabled"))
+        await bounded(romeo.until(lambda e: e.get("id") == "first"))
+        romeo.send("<presence/>")
+        for body in ("one", "two"):
+            romeo.send(f"<message to='romeo@localhost' type='chat'><body>{body}</body></message>")
+        ids = []
+        for _ in range(2):
+            message = await bounded(romeo.until(lambda e: e.find(f"{{{ns.STANZA_ID}}}stanza-id") is not None))
+            ids.append(message.find(f"{{{ns.STANZA_ID}}}stanza-id").get("id"))
+        _, success = await self.logIn(AGENT + SESSION)
+        ends = success.find(path)
+        assert ends is not None
+        self.assertEqual([each.get("id") for each in ends], ids)
+        self.assertEqual(self.server.unexpectedLines, [])
 
 
 class SessionTests(SASL2TestCase):

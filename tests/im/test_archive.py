@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from twisted.logger import formatEvent, globalLogPublisher
 
-from muccore.interfaces import IAccountArchive
+from muccore.interfaces import IAccountArchive, Offering
 from muccore.testing.inmemory import Client, parseStanza
 from muccore.xmpp import archivequeries, ns, retractions
 from muccore.xmpp.discovery import wokkelJID
@@ -250,6 +250,19 @@ class ReadingTests(AccountArchiveTestCase):
         self.assertEqual(delay.uri, ns.DELAY)
         self.assertIn("to", stanza.attributes)
         return stanza.childText("body") or ""
+
+    def test_described(self) -> None:
+        """XEP-0386 §3.2: a client is told of the ends when it binds a resource; streams are offered nothing."""
+        [feature] = self.archive.streamFeatures
+        self.assertEqual(list(feature.offer(Offering(True, None))), [])
+        empty = f"<metadata xmlns='{ns.MAM}'/>".encode()
+        self.assertEqual(self.successResultOf(feature.describe(parse("nurse@localhost"))), empty)
+        described = parseStanza(self.successResultOf(feature.describe(parse(ROMEO))).decode())
+        ids = self.ids(ROMEO)
+        self.assertEqual([child["id"] for child in described.childElements()], [ids[0], ids[-1]])
+        self.archive.guests = True
+        guest = parse(f"{newGuestName()}@localhost")
+        self.assertEqual(self.successResultOf(feature.describe(guest)), b"")
 
     def test_all(self) -> None:
         """All that was sent and received comes in order; with pages, limits, flipped, and by time."""

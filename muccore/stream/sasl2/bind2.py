@@ -24,7 +24,7 @@ from muccore.xmpp.specs import Spec
 if TYPE_CHECKING:
     from muccore.stream.negotiation import Negotiation
 
-implements: Final = (Spec(386, "Bind 2", "1.1.0", note="Without clearing offline messages."),)
+implements: Final = (Spec(386, "Bind 2", "1.1.0", note="Offline messages are not cleared: they come as usual."),)
 
 _GENERATED_BYTES: Final = 9
 
