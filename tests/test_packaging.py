@@ -28,7 +28,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ("server.cfg", "muccore.service", "fail2ban/filter.d/muccore.conf", "fail2ban/jail.d/muccore.conf")
+SHARED = (
+    "server.cfg", "muccore.service", "muccore-pam.socket", "muccore-pam@.service", "fail2ban/filter.d/muccore.conf",
+    "fail2ban/jail.d/muccore.conf",
+)  # fmt: skip
 """The files of C{etc} that are installed in C{share/muccore}."""
 
 PATIENCE = 60.0
@@ -215,7 +218,7 @@ class WheelTests(SynchronousTestCase):
         self.assertTrue([name for name in about if name.endswith("/LICENSE")])
         for each in self.wheel.metadata.get_all("Requires-Dist", ()):
             self.assertEqual([bound.operator for bound in Requirement(each).specifier], [">="], each)
-        self.assertEqual(set(self.wheel.metadata.get_all("Provides-Extra", ())), {"test", "dev"})
+        self.assertEqual(set(self.wheel.metadata.get_all("Provides-Extra", ())), {"test", "dev", "ldap"})
 
     def test_complete(self) -> None:
         """Each module imports with only the wheel's requirements, except the WebSocket client for tests."""
