@@ -22,9 +22,6 @@ TOMBSTONE: Final = "account-tombstone"
 DISABLED: Final = "account-disabled"
 """The kind of the accounts that are disabled, by local part; their contents are empty."""
 
-PASSWORD_BOUND: Final[tuple[str, ...]] = ()
-"""The kinds of documents of an account that let it log in, and are void after a change of its password."""
-
 
 @dataclass(frozen=True)
 class Removal:
@@ -96,9 +93,3 @@ class AccountRecords:
     async def disabled(self) -> list[str]:
         """The local parts of the disabled accounts."""
         return await self._store.keys(self._host, DISABLED)
-
-
-async def removePasswordBound(store: IUserDataStore, account: str) -> None:
-    """Remove the documents of an account that let it log in besides its password (L{PASSWORD_BOUND})."""
-    for kind in PASSWORD_BOUND:
-        await store.change(account, {(kind, key): None for key in await store.keys(account, kind)})

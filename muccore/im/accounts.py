@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from muccore.im.accountrecords import AccountRecords, removePasswordBound
+from muccore.im.accountrecords import AccountRecords
 from muccore.im.userdata import Work
 from muccore.interfaces import (
     AccountBusy,
@@ -78,7 +78,6 @@ class Accounts(Handler):
     @ivar manageable: see L{IAccounts}.
     @ivar access: which accounts may not log in, of all hosts.
     @ivar removers: what removes the data of an account, by name, in this order; others may join before the start.
-    @ivar passwordObservers: called after a change of the password: what makes other credentials void, in memory too.
     @ivar createdObservers: called after an account was created.
     @ivar tombstoneTime: seconds for which nobody may register the name of a removed account.
     @ivar work: what is in progress.
@@ -91,13 +90,11 @@ class Accounts(Handler):
         self.manageable: bool = IAccountStore.providedBy(backend)
         self.access: Access = NoAccess()
         self.removers: dict[str, AccountStep] = {}
-        self.passwordObservers: list[AccountStep] = []
         self.createdObservers: list[AccountStep] = []
         self.tombstoneTime = tombstoneTime
         self.work = Work()
         self.records = AccountRecords(store, host)
         self._backend = backend
-        self._store = store
         self._removing: set[str] = set()
         self._stopping = False
 
@@ -157,9 +154,6 @@ class Accounts(Handler):
         store = self._manageable()
         with self._exclusively(account):
             await store.setPassword(account.bare, password)
-            await removePasswordBound(self._store, account.bare)
-            for observer in self.passwordObservers:
-                await _done(observer, account)
             PASSWORD_CHANGED.log(by, target=account.bare)
 
     async def remove(self, account: JID, by: str, announce: Callable[[], object] | None = None) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
-from muccore.im.accountrecords import AccountRecords, removePasswordBound
+from muccore.im.accountrecords import AccountRecords
 from muccore.im.invitations import Invitation, InvitationRecords, TooManyInvitations
 from muccore.interfaces import IAccountStore, IArchiveStore, IUserDataStore, NoSuchUser, UserExists
 from muccore.operations.refused import Refused
@@ -116,8 +116,6 @@ async def _addUser(stores: OfflineAccounts, user: JID, password: str) -> list[st
 
 async def _setPassword(stores: OfflineAccounts, user: JID, password: str) -> list[str]:
     await stores.accounts.setPassword(user.bare, password)
-    if stores.documents is not None:
-        await removePasswordBound(stores.documents, user.bare)
     return [f"{user}: password changed"]
 
 
