@@ -237,7 +237,9 @@ class Accounts(Handler):
         if announce is not None:
             announce()
         self.endSessions(account, StreamError("not-authorized", "The account was removed."))
-        while self.parent.sessions.isInUse(account.bare):
+        sessions = self.parent.sessions
+        # What is redelivered must not reach a new account of the name.
+        while sessions.isInUse(account.bare) or sessions.isRedelivering(account.bare):
             await self._pause()
         for remove in self.removers.values():
             if self._stopping:

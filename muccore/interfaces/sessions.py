@@ -223,6 +223,9 @@ class ISessions(ISessionBinder):
     def isInUse(account: str) -> bool:
         """Whether an account, a bare JID as text, has sessions, or some of whose end its domain is still to be told."""
 
+    def isRedelivering(account: str) -> bool:
+        """Whether what sessions of an account, a bare JID as text, have not acknowledged is still being redelivered."""
+
     def byFullJID(jid: JID) -> ISession | None:
         """Get the session with a full JID, or C{None}."""
 

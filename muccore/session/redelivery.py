@@ -162,6 +162,10 @@ class Redelivery:
         self._append(to.bare, self._redeliverOne(domain, *withAddress(element)))
         return True
 
+    def isWaiting(self, account: str) -> bool:
+        """Whether something of an account, a bare JID, is left."""
+        return account in self._accounts
+
     def flush(self) -> Deferred[None]:
         """Return a Deferred that fires when everything is redelivered."""
         if not self._waiting:

@@ -68,6 +68,10 @@ class Sessions:
         """See L{ISessions.isInUse}."""
         return account in self._accounts or self.endings.isWaiting(account)
 
+    def isRedelivering(self, account: str) -> bool:
+        """See L{ISessions.isRedelivering}."""
+        return self.redelivery.isWaiting(account)
+
     def byFullJID(self, jid: JID) -> Session | None:
         """See L{ISessions.byFullJID}."""
         return self.forAccount(jid.bare).get(jid.resource)

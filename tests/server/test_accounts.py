@@ -8,7 +8,9 @@ from typing import ClassVar
 from twisted.logger import LogLevel
 
 from muccore.interfaces import AccountBusy, NameReserved, NoSuchUser, StoreUnavailable
+from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
+from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.endtoend.clients import bounded, codes, isPresence, nickOf
 from tests.server.accountserver import PASSWORD, AccountServerTestCase, conditionOf
 
@@ -277,6 +279,25 @@ class RemovalTests(AccountServerTestCase):
         self.assertEqual(await self.subscriptions("juliet@localhost"), {"romeo@localhost": "none"})
         self.assertEqual(await self.accounts.records.removals(), [])
         self.assertIn("account-removed by localhost: romeo@localhost", self.logged.lines(LogLevel.info))
+
+    async def test_unacknowledged(self) -> None:
+        """What a client had not acknowledged is gone with the account, before there can be a new one."""
+        await self.logIn("romeo")
+        address = self.address("romeo@localhost")
+        sessions = self.accounts.parent.sessions
+        [session] = sessions.forAccount(address.bare).values()
+        session.enableManagement(False, None)  # type: ignore[attr-defined]
+        message = parseStanza(f"<message from='juliet@localhost/r' to='{address.bare}'><body>x</body></message>")
+        rendered = Rendered.of(message)
+        for _ in range(900):
+            session.deliver(rendered, toAttribute(address.bare))
+        await self.accounts.remove(address, "test")
+        await self.accounts.create(address, PASSWORD, "test", override=True)
+        userData = self.handlers.userData
+        assert userData is not None
+        await userData.finished(sessions.redelivery.flush)  # type: ignore[attr-defined]
+        store = userData._store
+        self.assertEqual(await store.keys(address.bare, "offline"), [])
 
     async def test_again(self) -> None:
         """A removal that has failed can be requested again."""
