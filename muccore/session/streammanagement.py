@@ -199,7 +199,8 @@ class StreamManagement:
 
     def acknowledge(self, handled: int) -> None:
         """See L{IStreamManagement.acknowledge}."""
-        self._acknowledged += self._countNew(handled)
+        new = self._countNew(handled)
+        self._acknowledged += new
         self._requested = self._overflowing = False
         queue = self._queue
         if self._acknowledged == self._sent:
@@ -210,14 +211,19 @@ class StreamManagement:
         while queue and queue[0][0] <= self._acknowledged:
             self._size -= len(queue.popleft()[1].tail)
         if self._tracked:
-            self._settle(self._tracked)
+            self._settle(self._tracked, new > 0)
 
-    def _settle(self, tracked: deque[tuple[int, str]]) -> None:
-        """Tell of tracked stanzas that are acknowledged now, and ask for the others."""
+    def _settle(self, tracked: deque[tuple[int, str]], again: bool) -> None:
+        """
+        Tell of tracked stanzas that are acknowledged now.
+
+        @param again: whether to ask for the others at once. Otherwise that waits for L{checkAcknowledgements}: a client
+            that has lost count would be asked without end.
+        """
         tags = []
         while tracked and tracked[0][0] <= self._acknowledged:
             tags.append(tracked.popleft()[1])
-        if tracked and self._stream is not None:
+        if tracked and again and self._stream is not None:
             self._request(self._stream)
         if tags:
             self.delivered(tags)

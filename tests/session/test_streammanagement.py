@@ -95,6 +95,19 @@ class AcknowledgementTests(Case):
             self.management.acknowledge(h)
             self.assertEqual((self.kept(), len(self.management)), (kept, len(kept)))
 
+    def test_lostCount(self) -> None:
+        """A client that acknowledges the same number again and again is not asked for tracked stanzas without end."""
+        for number in (1, 2):
+            self.management.sendTracked(Rendered.of(xml(f"<message id='{number}'/>")), TO, str(number))
+        self.assertEqual(self.sent(), [1, "r", 2])
+        asked = []
+        for _ in range(3):
+            self.management.acknowledge(1)
+            asked.append(self.sent())
+        self.assertEqual(asked, [["r"], [], []])
+        self.assertTrue(self.management.checkAcknowledgements(1, 1))
+        self.assertEqual(self.sent(), ["r"])
+
     def test_badCounters(self) -> None:
         """A counter above what was sent, or below an earlier one, is handled-count-too-high."""
         self.assertTooHigh(1, 0)
