@@ -10,6 +10,7 @@ is the same nick and, if they have one, the same occupant id: a nick may have pa
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -29,7 +30,7 @@ PAGES: Final = 10
 """How many of the author's last messages in the conversation are searched: pages, and messages on each."""
 
 WAITING_LIMIT: Final = 20
-"""Retractions in one archive that wait for others; of more only the retraction is archived."""
+"""Retractions in one archive that are carried out or wait for it; of more only the retraction is archived."""
 
 _CORRECT: Final = ns.CORRECT.encode()
 _MESSAGE: Final = b"<message"
@@ -47,7 +48,9 @@ class ArchiveRetractions:
     def __init__(self, store: IArchiveStore) -> None:
         self.work = Work()
         self._store = store
-        self._turns = Turns(WAITING_LIMIT)
+        self._turns = Turns()
+        # By account, how many are being carried out, or wait.
+        self._pending: Counter[str] = Counter()
 
     def retract(self, account: str, item: ArchiveItem, message: Element) -> None:
         """
@@ -60,7 +63,8 @@ class ArchiveRetractions:
         target = None if retraction is None else retraction.get("id")
         id = message.get("id")
         # Without ids clients cannot tell what belongs to what.
-        if target and id:
+        if target and id and self._pending[account] < WAITING_LIMIT:
+            self._pending[account] += 1
             Deferred.fromCoroutine(self._retract(account, item, message, target, id))
 
     async def _retract(self, account: str, item: ArchiveItem, message: Element, target: str, id: str) -> None:
@@ -75,6 +79,10 @@ class ArchiveRetractions:
                         )
             except (StoreError, StanzaError) as e:
                 self._log.error("a retracted message stays in an archive: {error}", error=str(e))
+            finally:
+                self._pending[account] -= 1
+                if not self._pending[account]:
+                    del self._pending[account]
 
     async def _find(self, account: str, retraction: ArchiveItem, message: Element, target: str) -> list[ArchiveItem]:
         """Find the last message with an id and its corrections (XEP-0308), which are later."""

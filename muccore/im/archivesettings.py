@@ -9,7 +9,7 @@ from typing import Any, Final
 from muccore.im.archive import ArchiveHandler, checkOwner
 from muccore.im.archivepreferences import ROSTER, ArchivePreferences, parsePreferences
 from muccore.im.rosters import Rosters
-from muccore.im.userdata import Turns, storing
+from muccore.im.userdata import WAITING_LIMIT, Turns, storing
 from muccore.im.userstate import UserState, UserStates
 from muccore.interfaces import IUserDataStore
 from muccore.interfaces.handlers import ANSWERED
@@ -24,10 +24,6 @@ KIND: Final = "archive"
 """The kind of the document."""
 
 KEY: Final = "preferences"
-
-WAITING_LIMIT: Final = 20
-"""Requests of one account that may wait for each other."""
-
 
 class ArchiveSettingsHandler(Handler):
     """Answers the requests, and loads what users want when their stanzas come."""
@@ -81,7 +77,7 @@ class ArchiveSettingsHandler(Handler):
         """Store what the user wants, do it, and answer with it."""
         checkOwner(element, to)
         wanted = parsePreferences(next(element.childElements()))
-        async with self._turns.take(to.bare):
+        async with self._turns.take(to.bare, element):
             self._stateOf(to)
             assert self._store is not None, "there are states"
             if wanted.default == ROSTER:

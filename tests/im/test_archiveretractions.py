@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
 from muccore.im import archiveretractions
 from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
@@ -114,6 +118,31 @@ class RetractionTests(AccountArchiveTestCase):
             self.say("x", id=f"y{number}")
         self.retract("far")
         self.assertEqual(self.retracted(ROMEO), ["near"])
+
+    def test_bounded(self) -> None:
+        """Of those that wait while the archive is read there are few; of others only the retraction is archived."""
+        self.patch(archiveretractions, "WAITING_LIMIT", 2)
+        for id in "abc":
+            self.say(id, id=id)
+        query, reading, held = self.archives.query, [], []
+
+        def slow(*arguments: Any) -> Deferred[Any]:
+            waiting: Deferred[Any] = Deferred()
+            held.append(lambda: query(*arguments).chainDeferred(waiting))
+            reading.append(arguments[0])
+            return waiting
+
+        self.patch(self.archives, "query", slow)
+        for id in "abc":
+            self.retract(id, id=f"r{id}")
+        while held:
+            held.pop(0)()
+        self.assertEqual((reading.count(ROMEO), self.retracted(ROMEO)), (2, ["a", "b"]))
+        self.assertEqual(len(self.items(ROMEO)), 6)
+        self.retract("c", id="again")
+        while held:
+            held.pop(0)()
+        self.assertEqual(self.retracted(ROMEO), ["a", "b", "c"])
 
     def test_rooms(self) -> None:
         """Of private messages in rooms, the nick and the occupant id have to be the same."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from muccore.im import archivesettings
 from muccore.im.archivesettings import KIND
 from muccore.interfaces import RosterChange, RosterItem
 from muccore.testing.inmemory import Client
@@ -168,3 +169,23 @@ class WithoutDocumentsTests(AccountArchiveTestCase):
                 handler._states = None
         for type_, payload in (("get", f"<prefs xmlns='{ns.MAM}'/>"), ("set", prefs("never"))):
             self.assertEqual(self.outcome(self.romeo, type_, payload), "feature-not-implemented")
+
+
+class BoundsTests(AccountArchiveTestCase):
+    """Requests that wait for each other."""
+
+    def setUp(self) -> None:
+        """Let little wait."""
+        self.patch(archivesettings, "WAITING_LIMIT", 12_000)
+        super().setUp()
+
+    def test_bounded(self) -> None:
+        """Those above the limit are refused."""
+        self.romeo.sends("<presence/>")
+        self.romeo.received()
+        self.store.slow = True
+        for id in "1234":
+            self.romeo.sends(f"<iq type='set' id='{id}'>{prefs('never', JULIET)}</iq>")
+        self.assertEqual(self.received(self.romeo), ["iq 4 resource-constraint"])
+        self.store.release()
+        self.assertEqual(self.received(self.romeo), ["iq 1 result", "iq 2 result", "iq 3 result"])
