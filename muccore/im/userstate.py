@@ -147,7 +147,7 @@ class UserStates(Handler):
             return element
         account = to.bare
         state = self._states.get(account)
-        if state is not None and (
+        if state is not None and account not in self._loading and (
             self.parent.clock.seconds() - state.since < RECENT_TIME or self.parent.sessions.forAccount(account)
         ):
             self._keep(account, state)

@@ -240,6 +240,21 @@ class UserStatesTests(UserDataTestCase):
         assert state is not None
         self.assertIsNone(state.photo)
 
+    def test_loadingAgain(self) -> None:
+        """Nothing overtakes what waits for that, though a session appears meanwhile."""
+        [juliet] = self.login("juliet")
+        for name in (JULIET, ROMEO):
+            juliet.sends(f"<message type='headline' to='{name}'/>")
+        self.server.clock.advance(60)
+        self.take()
+        self.store.slow = True
+        juliet.sends(f"<message type='headline' id='1' to='{ROMEO}'/>")
+        self.login("romeo")
+        juliet.sends(f"<message type='headline' id='2' to='{ROMEO}'/>")
+        self.store.release()
+        received = [each for each in self.take() if each[0] == "received"]
+        self.assertEqual(received, [("received", "1"), ("received", "2")])
+
     def test_fresh(self) -> None:
         """With the first session of an account, its state is loaded anew: the account may be another one."""
         self.store_()
