@@ -30,6 +30,7 @@ from muccore.im.archivepreferences import NEVER, ROSTER, ArchivePreferences
 from muccore.im.archiveretractions import ArchiveRetractions
 from muccore.im.archiverules import isArchived
 from muccore.im.rosters import Rosters
+from muccore.im.userdomain import mayBeStored
 from muccore.im.userstate import UserStates
 from muccore.interfaces import (
     ArchiveItem,
@@ -52,6 +53,7 @@ from muccore.routing.handler import BARE, Handler, answersAnyone
 from muccore.xmpp import archivequeries, ns, retractions
 from muccore.xmpp.archivequeries import MICROSECONDS
 from muccore.xmpp.archivereading import ArchiveReader
+from muccore.xmpp.carbons import isEligible, isPrivateMessage
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.guestnames import isGuestName
@@ -164,14 +166,14 @@ class ArchiveHandler(Handler):
 
     def onReceived(self, element: Element, to: JID, recipients: tuple[ISession, ...]) -> Element:
         """
-        Archive what sessions of a user get, and give it its id. Without recipients it is refused, or stored for later,
-        see L{prepare}.
+        Archive what sessions of a user get, and give it its id; of what is stored for later, so that copies have that.
+        Other messages without recipients are refused, or see L{prepare}.
         """
         account = to.bare
         element = withoutStanzaId(element, account)
-        if not recipients or not isArchived(element):
+        if not (recipients or self._isCopied(element, to)) or not isArchived(element):
             return element
-        state = recipients[0].userState
+        state = recipients[0].userState if recipients else None
         if state is None and self._states is not None:
             state = self._states.get(account)
         sender = parse(element.attributes["from"])
@@ -181,6 +183,19 @@ class ArchiveHandler(Handler):
         rendered = self._rendered(element)
         self._append(account, id, sender, sender.bare, rendered, element.attributes["to"], element.childText("body"))
         return withStanzaId(element, rendered, account, id)
+
+    def _isCopied(self, element: Element, to: JID) -> bool:
+        """Whether clients get copies of a message that nobody gets now, and that is to be stored (XEP-0280)."""
+        sender = element.attributes["from"]
+        return (
+            any(
+                each.carbonsSince is not None and each.fullText != sender
+                for each in self.parent.sessions.forAccount(to.bare).values()
+            )
+            and mayBeStored(element, to)
+            and isEligible(element)
+            and not isPrivateMessage(element)
+        )
 
     async def prepare(self, message: Element, to: JID) -> tuple[Element, Callable[[], None] | None]:
         """See L{OfflineArchive<muccore.im.offline.OfflineArchive>}."""

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from zope.interface import implementer
 
+from muccore.im.userdomain import mayBeStored
 from muccore.interfaces import InlineFeature, ISession, IStreamFeature, IUserDomain, Offering, Stage
 from muccore.interfaces.filters import COPIES
 from muccore.routing.handler import BARE, Handler
@@ -129,7 +130,8 @@ class CarbonsHandler(Handler):
 
     def onReceived(self, element: Element, to: JID, recipients: tuple[ISession, ...]) -> Element:
         """Copy a message to those clients of the user who do not get it itself (§7)."""
-        if element.attributes.get("type") == "groupchat":
+        if element.attributes.get("type") == "groupchat" or not (recipients or mayBeStored(element, to)):
+            # It is refused.
             return element
         sender = element.attributes["from"]
         others = self._others(to.bare, lambda each: each in recipients or each.fullText == sender)

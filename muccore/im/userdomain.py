@@ -78,6 +78,12 @@ _NOT_ANSWERED: Final = {"message": frozenset(["error", "headline"]), "iq": froze
 _log = Logger()
 
 
+def mayBeStored(message: Element, to: JID) -> bool:
+    """Whether offline filters get a message without recipients; others are refused, or dropped (RFC 6121 §8.5)."""
+    type = message.attributes.get("type")
+    return type == "chat" or not (to.resource or type == "groupchat" or type in _NOT_ANSWERED["message"])
+
+
 @implementer(IUserDomain)
 class UserDomain(Domain):
     """A domain of accounts of this server."""
@@ -255,8 +261,7 @@ class UserDomain(Domain):
         type = element.attributes.get("type")
         if element.name == "presence" or type in _NOT_ANSWERED[element.name]:
             return
-        mayStore = element.name == "message" and (type == "chat" or not (to.resource or type == "groupchat"))
-        if not (mayStore and self._storeOffline(element, to)):
+        if not (element.name == "message" and mayBeStored(element, to) and self._storeOffline(element, to)):
             self.sendError(element, StanzaError("service-unavailable"))
 
     def _storeOffline(self, element: Element, to: JID) -> bool:

@@ -194,6 +194,20 @@ class OfflineTests(AccountArchiveTestCase):
         self.assertEqual(self.stanzaIds(juliet, JULIET), self.ids(JULIET))
         self.assertEqual(len(self.items(JULIET)), 1)
 
+    def test_copies(self) -> None:
+        """A client that gets no messages itself gets a copy of what is stored with the same id, archived once."""
+        [laptop] = self.login("juliet/laptop")
+        laptop.sends("<presence><priority>-1</priority></presence>")
+        laptop.sends(f"<iq type='set' id='c'><enable xmlns='{ns.CARBONS}'/></iq>")
+        laptop.received()
+        self.say("a")
+        self.assertEqual(self.bodies(JULIET), ["a"])
+        self.assertEqual(self.stanzaIds(laptop, JULIET), self.ids(JULIET))
+        laptop.sends("<presence/>")
+        self.assertEqual(self.stanzaIds(laptop, JULIET), self.ids(JULIET))
+        self.write(f"<body>b</body><private xmlns='{ns.CARBONS}'/>", f"{JULIET}/gone", "normal")
+        self.assertEqual(self.bodies(JULIET), ["a"])
+
     def test_hints(self) -> None:
         """What is not to be stored is neither stored nor archived; a retraction is, whatever its sender wants."""
         self.write(f"<body>a</body>{NO_STORE}")

@@ -194,6 +194,14 @@ class CopyTests(CarbonsTestCase):
             self.remote.send(xml(f"<message from='{ROOM}' to='{ROMEO}/old'>{inside}</message>"))
             self.assertEqual(len(self.copies(self.phone)), 1)
 
+    def test_refused(self) -> None:
+        """What is returned to its sender is not copied."""
+        self.chat(self.old, f"{JULIET}/gone", type="normal")
+        self.assertEqual(len(self.copies(self.old)), 1)
+        self.assertEqual(self.copies(self.tablet), [])
+        self.chat(self.old, f"{JULIET}/gone")
+        self.assertEqual(len(self.copies(self.tablet)), 1)
+
     def test_nobody(self) -> None:
         """Without anybody who wants copies nothing is made or remembered."""
         for client in (self.romeo, self.phone, self.tablet):
