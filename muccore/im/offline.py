@@ -377,7 +377,8 @@ def _isWorthStoring(message: Element) -> bool:
     """
     if isRetraction(message):
         return True
-    if message.child("no-store", ns.HINTS) is not None or message.child("no-permanent-store", ns.HINTS) is not None:
+    # What is not to be stored permanently may be until it is delivered (XEP-0334 §3.3).
+    if message.child("no-store", ns.HINTS) is not None:
         return False
     if message.child("store", ns.HINTS) is not None:
         return True

@@ -208,6 +208,14 @@ class OfflineTests(AccountArchiveTestCase):
         self.write(f"<body>b</body><private xmlns='{ns.CARBONS}'/>", f"{JULIET}/gone", "normal")
         self.assertEqual(self.bodies(JULIET), ["a"])
 
+    def test_permanent(self) -> None:
+        """What is not to be stored permanently is delivered later, and not archived (XEP-0334 §4.1)."""
+        self.write(f"<body>a</body><no-permanent-store xmlns='{ns.HINTS}'/>")
+        self.assertEqual(self.items(JULIET), [])
+        [juliet] = self.login("juliet")
+        juliet.sends("<presence/>")
+        self.assertEqual(self.stanzaIds(juliet, JULIET), [None])
+
     def test_hints(self) -> None:
         """What is not to be stored is neither stored nor archived; a retraction is, whatever its sender wants."""
         self.write(f"<body>a</body>{NO_STORE}")

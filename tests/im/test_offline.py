@@ -131,7 +131,7 @@ class KeepingTests(OfflineTestCase):
             (f"<composing xmlns='{ns.CHAT_STATES}'/><thread>t</thread>", 0),
             (f"<composing xmlns='{ns.CHAT_STATES}'/><store xmlns='{ns.HINTS}'/>", 1),
             (f"<body>x</body><no-store xmlns='{ns.HINTS}'/>", 0),
-            (f"<body>x</body><no-permanent-store xmlns='{ns.HINTS}'/>", 0),
+            (f"<body>x</body><no-permanent-store xmlns='{ns.HINTS}'/>", 1),
             (f"<received xmlns='{ns.RECEIPTS}' id='1'/>", 1),
             ("<subject>x</subject>", 1),
             ("", 0),
