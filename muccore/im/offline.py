@@ -356,6 +356,8 @@ class OfflineHandler(Handler):
         if keys:
             given = dict.fromkeys(keys, (session, _OVERHEAD))
             self._given.setdefault(session.account.bare, {}).update(given)
+            # There may be more: it was given some at a time.
+            self._left.add(session.account.bare)
 
     def shutDown(self, final: bool) -> Deferred[None]:
         """Wait for no client any more, and let go what waits for messages."""

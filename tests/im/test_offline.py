@@ -520,6 +520,28 @@ class WindowTests(AcknowledgedTestCase):
         self.acknowledge(tablet)
         self.assertEqual(self.bodies(tablet), ["e"])
 
+    def test_restart(self) -> None:
+        """After an orderly restart, those that a session was not given yet follow those that it was."""
+        self.take(self.appearManaged())
+        self.successResultOf(self.handler.shutDown(False))
+        self.server.sessions.suspendAll()
+        [(_, data)] = [each for each in savedsessions.save(self.server.sessions) if each[0].jid.resource == "phone"]
+        self.handler.disownHandlerParent(self.server.users)
+        self.presence.readyObservers.clear()
+        self.handler = OfflineHandler(self.store, Accounts(), self.presence, 100_000)
+        self.server.addHandler(self.handler)
+        [session] = savedsessions.restore(self.server.sessions, [data])
+        self.handler.restored(session)
+        phone = Client(session.jid.full)
+        phone.session, phone.endings = session, self.server.sessions.endings
+        again = self.resume(phone, 0)
+        found = []
+        for _ in range(3):
+            found.append(self.bodies(again))
+            self.acknowledge(phone)
+        self.assertEqual(found, [["a", "b"], ["c", "d"], ["e"]])
+        self.assertEqual(self.kept(), 0)
+
     def test_stop(self) -> None:
         """The end of the server does not wait for acknowledgements, and lets through what waits behind."""
         phone = self.appearManaged()
