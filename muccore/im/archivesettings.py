@@ -89,4 +89,8 @@ class ArchiveSettingsHandler(Handler):
             self.replyDirectly(element, wanted.toElement())
             return ANSWERED
 
+    async def forget(self, account: JID) -> None:
+        """Wait for requests of an account that is being removed."""
+        await self._turns.settle(account.bare)
+
     iqs = {("get", BARE, ns.MAM, "prefs"): onGet, ("set", BARE, ns.MAM, "prefs"): onSet}

@@ -20,6 +20,7 @@ class AccountArchive:
     The handlers of one domain of accounts.
 
     @ivar archive: the archives; it provides L{IAccountArchive<muccore.interfaces.IAccountArchive>}.
+    @ivar settings: what users want to have archived.
     @ivar all: all of them, in the order in which they are added.
     """
 
@@ -36,7 +37,8 @@ class AccountArchive:
         self.archive = ArchiveHandler(store, rosters, settings.archiveDefault, cleaning, states)
         if userData is not None:
             userData.offline.archive = self.archive
-        self.all: list[Any] = [self.archive, ArchiveSettingsHandler(self.archive, rosters, documents, states)]
+        self.settings = ArchiveSettingsHandler(self.archive, rosters, documents, states)
+        self.all: list[Any] = [self.archive, self.settings]
 
     def reconfigure(self, settings: UsersSection) -> None:
         """Apply a new configuration."""

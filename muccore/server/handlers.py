@@ -130,6 +130,10 @@ class HostHandlers:
         self.archive: AccountArchive | None = None
         if stores.archive is not None and settings.users.archive:
             self.archive = AccountArchive(stores.archive, settings.users, rosters, store, self.userData)
+            if self.accounts is not None:
+                # Before documents are removed.
+                removers = {"archive preferences": self.archive.settings.forget}
+                self.accounts.removers = {**removers, **self.accounts.removers}
         self.guests: GuestHandler | None = None
         if host.anonymous:
             self.guests = GuestHandler([host.domain, *host.roomServices], settings.anonymous.otherDomains)

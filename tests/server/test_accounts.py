@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import LogLevel
 
 from muccore.interfaces import AccountBusy, NameReserved, NoSuchUser, StoreUnavailable
@@ -12,6 +15,7 @@ from muccore.testing.inmemory import parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.rendering import Rendered, toAttribute
 from tests.endtoend.clients import bounded, codes, isPresence, nickOf
+from tests.endtoend.serverprocess import TIMEOUT
 from tests.server.accountserver import PASSWORD, AccountServerTestCase, conditionOf
 
 NEW = "a rose by any other name"
@@ -308,6 +312,39 @@ class RemovalTests(AccountServerTestCase):
         del self.accounts.removers["broken"]
         await self.accounts.remove(romeo, "test")
         self.assertEqual(await self.accounts.records.removals(), [])
+
+
+class ArchiveTests(AccountServerTestCase):
+    """Accounts with archives."""
+
+    sections: ClassVar[dict[str, dict[str, str]]] = {
+        "storage": {"affiliations": "sqlite:muccore.db", "archive": "sqlite:archive.db"}
+    }
+
+    async def test_preferences(self) -> None:
+        """Preferences that are being stored when the account is removed are not those of a new one."""
+        romeo = await self.logIn("romeo")
+        userData = self.handlers.userData
+        assert userData is not None
+        store: Any = userData._store
+        change, held, storing = store.change, Deferred[None](), Deferred[None]()
+
+        def slow(account: str, changes: Any, *limits: Any) -> Deferred[None]:
+            if "archive" not in {kind for kind, _ in changes}:
+                return change(account, changes, *limits)  # type: ignore[no-any-return]
+            storing.callback(None)
+            return held.addCallback(lambda _: change(account, changes, *limits))
+
+        self.patch(store, "change", slow)
+        romeo.send(f"<iq type='set' id='p'><prefs xmlns='{ns.MAM}' default='never'/></iq>")
+        await storing.addTimeout(TIMEOUT, reactor)  # type: ignore[arg-type]
+        address = self.address("romeo@localhost")
+        removing = Deferred.fromCoroutine(self.accounts.remove(address, "test"))
+        await self.assertEnded(romeo)
+        await deferLater(reactor, 0.5)  # type: ignore[arg-type]
+        held.callback(None)
+        await removing.addTimeout(TIMEOUT, reactor)  # type: ignore[arg-type]
+        self.assertEqual(await store.keys(address.bare, "archive"), [])
 
 
 class DisabledTests(AccountServerTestCase):
