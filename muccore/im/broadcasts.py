@@ -113,6 +113,17 @@ class PresenceBroadcasts:
         self._send(addressed(broadcast.rendered, contact))
         return True
 
+    def withdraw(self, account: str, contacts: Collection[str]) -> None:
+        """
+        Tell contacts of an account, who must not be told anything from now on, of the unavailable presence that is on
+        its way to them.
+        """
+        for broadcast in list(self._current.values()):
+            if broadcast.session.account.bare == account and broadcast.rendered.type == "unavailable":
+                for contact in broadcast.left.intersection(contacts):
+                    broadcast.left.discard(contact)
+                    self._send(addressed(broadcast.rendered, contact))
+
     def tell(self, full: str, contact: str) -> None:
         """Tell a contact of what is on its way from a session, by full JID, before they are sent anything else."""
         broadcast = self._current.get(full)

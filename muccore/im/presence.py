@@ -266,9 +266,11 @@ class PresenceHandler(Handler):
                     self.send(stanza("presence", "unavailable", from_=session.fullText, to=full))
 
         def withdrawFromContacts(roster: AccountRoster) -> None:
-            for contact in roster.subscribers():
-                if matches(jids.parse(contact)):
-                    self.sendUnavailable(account.bare, contact)
+            contacts = [contact for contact in roster.subscribers() if matches(jids.parse(contact))]
+            # Of sessions that have gone already, some may not have been told.
+            self._broadcasts.withdraw(account.bare, contacts)
+            for contact in contacts:
+                self.sendUnavailable(account.bare, contact)
 
         self._lookUp(account.bare, withdrawFromContacts)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from muccore.im.broadcasts import HOLD
+from muccore.im.userstate import UserState
 from muccore.interfaces import RosterChange, RosterItem
 from tests.im.imhelpers import IMTestCase
 from tests.routing.helpers import FakeStream
@@ -136,6 +137,24 @@ class ManyTests(IMTestCase):
         self.set(self.romeo, f"<item jid='{FRIENDS[-1]}' subscription='remove'/>")
         self.remote.received.clear()
         self.assertEqual([friend for each in self.rest() for friend in each][-1], FRIENDS[-2])
+
+    def test_blocked(self) -> None:
+        """A contact who is blocked before they were told that a session has gone is told that, once, and no other."""
+        self.romeo.send("<presence/>")
+        self.rest()
+        tablet = self.connect("romeo/tablet", interested=False)
+        self.rest()
+        self.romeo.vanish()
+        turn(self.clock)
+        self.assertNotIn(FRIENDS[-1], self.told("unavailable"))
+        account = self.romeo.session.account
+        blocked = UserState(account, {FRIENDS[-1]}, None)
+        self.romeo.session.userState = tablet.session.userState = blocked
+        self.presence.withdraw(account, blocked.blocks)
+        told = [self.told("unavailable")]
+        self.assertEqual(told, [[FRIENDS[-1]]])
+        told += self.rest("unavailable")
+        self.assertEqual([friend for each in told for friend in each].count(FRIENDS[-1]), 1)
 
     def test_shutDown(self) -> None:
         """At the end of the server all are told at once."""
