@@ -351,13 +351,21 @@ class OfflineHandler(Handler):
     # Over a restart
 
     def restored(self, session: ISession) -> None:
-        """Note what a session that was saved was given."""
+        """Note what a session that was saved was given, and deliver what is left."""
+        account = session.account.bare
         keys = [tag.removeprefix(_TAG) for tag in session.management.tracked if tag.startswith(_TAG)]
         if keys:
             given = dict.fromkeys(keys, (session, _OVERHEAD))
-            self._given.setdefault(session.account.bare, {}).update(given)
+            self._given.setdefault(account, {}).update(given)
             # There may be more: it was given some at a time.
-            self._left.add(session.account.bare)
+            self._left.add(account)
+        elif session.priority is not None and session.priority >= 0:
+            # Stored after the session was saved; once it is known what the others were given.
+            self.parent.clock.callLater(0, self._deliverLeft, account)
+
+    def _deliverLeft(self, account: str) -> None:
+        if self._readySession(account) is not None:
+            self._deliver(account)
 
     def shutDown(self, final: bool) -> Deferred[None]:
         """Wait for no client any more, and let go what waits for messages."""

@@ -452,6 +452,28 @@ class AcknowledgedTests(AcknowledgedTestCase):
                 self.server.clock.advance(0)
             self.assertEqual(self.kept(), 0)
 
+    def test_storedMeanwhile(self) -> None:
+        """What is stored while the server ends, after the session was saved, is delivered after the start."""
+        phone = self.appearManaged()
+        self.take(phone)
+        self.acknowledge(phone)
+        self.server.sessions.suspendAll()
+        [(_, data)] = [each for each in savedsessions.save(self.server.sessions) if each[0].jid.resource == "phone"]
+        # What others had not acknowledged, say.
+        self.romeo.session.suspended = False
+        self.write("late")
+        self.assertEqual(self.kept(), 1)
+        [session] = savedsessions.restore(self.server.sessions, [data])
+        self.handler.restored(session)
+        self.server.clock.advance(0)
+        again = Client(session.jid.full)
+        again.session, again.endings = session, self.server.sessions.endings
+        self.counts[session] = self.counts[phone.session]
+        other = self.resume(again, 0)
+        self.assertEqual(self.bodies(other), ["late"])
+        self.acknowledge(again)
+        self.assertEqual(self.kept(), 0)
+
     def test_removalFails(self) -> None:
         """What cannot be removed is given to nobody else, and removed with the next ones."""
         phone = self.appearManaged()
