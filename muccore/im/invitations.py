@@ -118,8 +118,14 @@ class InvitationRecords:
             return None
         return found
 
-    async def claim(self, key: str, invitation: Invitation, local: str) -> None:
-        """Write down for which account an invitation is being used; L{release} or L{remove} must follow."""
+    async def claim(self, key: str, invitation: Invitation, local: str) -> bool:
+        """
+        Write down for which account an invitation is being used; L{release} or L{remove} must follow.
+
+        @return: whether it can be: nobody else uses it, or has used it meanwhile.
+        """
+        if self.isUsed(key):
+            return False
         self._using.add(key)
         content = json.dumps(asdict(replace(invitation, claimed=local))).encode()
         try:
@@ -127,6 +133,7 @@ class InvitationRecords:
         except BaseException:
             self._using.discard(key)
             raise
+        return True
 
     def release(self, key: str) -> None:
         """Let an invitation be used again: there was no account with its help."""

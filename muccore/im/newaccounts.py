@@ -113,6 +113,10 @@ class NewAccounts:
 
     async def answer(self, iq: Element, address: str, state: RegistrationState) -> Element | None:
         """See L{IRegistrar.answer}."""
+        with answering():
+            return await self._answer(iq, address, state)
+
+    async def _answer(self, iq: Element, address: str, state: RegistrationState) -> Element | None:
         payload = next(iq.childElements())
         if payload.name == "preauth":
             if iq.get("type") != "set":
@@ -170,7 +174,7 @@ class NewAccounts:
         local = self.policy.checkName(name)
         key = state.key
         if invitation is not None and self.records.isUsed(key):
-            raise StanzaError("not-allowed", text="The invitation was used meanwhile.")
+            raise _used()
         if invitation is not None and invitation.local not in ("", local):
             raise StanzaError("not-acceptable", text=f"This invitation is for the name {invitation.local}.")
         self.policy.checkPassword(local, password)
@@ -180,14 +184,14 @@ class NewAccounts:
         if invitation is None:
             await self._create(account, password, address)
         else:
-            await self.records.claim(key, invitation, local)
+            if not await self.records.claim(key, invitation, local):
+                raise _used()
             try:
                 await self._create(account, password, address)
             except BaseException:
                 self.records.release(key)
                 raise
-            with answering():
-                await self.records.remove(key, invitation)
+            await self.records.remove(key, invitation)
         state.registered = True
         if invitation is not None and invitation.subscribe and invitation.inviter:
             try:
@@ -196,11 +200,10 @@ class NewAccounts:
                 _log.error("{account} and its inviter are no contacts: {error}", account=account.bare, error=str(e))
 
     async def _create(self, account: JID, password: str, address: str) -> None:
-        with answering():
-            try:
-                await self._accounts.create(account, password, address)
-            except (UserExists, NameReserved, AccountBusy):
-                raise StanzaError("conflict", text="This name is taken; choose another one.") from None
+        try:
+            await self._accounts.create(account, password, address)
+        except (UserExists, NameReserved, AccountBusy):
+            raise StanzaError("conflict", text="This name is taken; choose another one.") from None
 
     async def redeem(self, account: str, token: str) -> bool:
         """
@@ -214,7 +217,10 @@ class NewAccounts:
         found = await self.records.find(key)
         if found is None or not found.subscribe or found.local or found.inviter != account:
             return False
-        await self.records.claim(key, found, "")
+        if found.claimed and await self._accounts.has(JID(found.claimed, self._host, "")):
+            return False
+        if not await self.records.claim(key, found, ""):
+            return False
         await self.records.remove(key, found)
         return True
 
@@ -228,7 +234,9 @@ class NewAccounts:
     async def inviteAccount(self, inviter: JID | None, local: str, subscribe: bool) -> IssuedInvitation:
         """See L{IInvitations.inviteAccount}."""
         account = JID(local, self._host, "")
-        if local and (await self._accounts.has(account) or await self.records.isReserved(local, "")):
+        with answering():
+            taken = local and (await self._accounts.has(account) or await self.records.isReserved(local, ""))
+        if taken:
             raise StanzaError("conflict", text=f"There is an account {account.bare}, or an invitation to it.")
         token, until = await self._issue(local, "" if inviter is None else inviter.bare, subscribe)
         return IssuedInvitation(xmppURI(account, f"register;preauth={token}"), until)
@@ -242,3 +250,7 @@ class NewAccounts:
             text = "Too many invitations can still be used; wait until some have expired."
             raise StanzaError("resource-constraint", "wait", text) from None
         return token, until
+
+
+def _used() -> StanzaError:
+    return StanzaError("not-allowed", text="The invitation was used meanwhile.")

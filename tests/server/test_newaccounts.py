@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import re
 from typing import Any, ClassVar
+from unittest import mock
 
 from lxml import etree
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogLevel
 
-from muccore.im.invitations import INVITATION
+from muccore.im.invitations import INVITATION, hashOf
+from muccore.interfaces import StoreUnavailable
 from muccore.xmpp import ns
 from muccore.xmpp.errors import StanzaError
 from tests.endtoend.clients import HEADER, RoomClient, bounded, openConnection
@@ -224,6 +227,33 @@ class InvitedTests(RegistrationTestCase):
         await self.logIn("tybalt")
         self.assertNothingWrong()
 
+    async def test_atOnce(self) -> None:
+        """Of several clients that use a token at the same time, one registers."""
+        token = await self.invite()
+        clients = [(await self.connect())[0] for _ in range(4)]
+        for client in clients:
+            self.assertEqual(await self.result(client, "set", preauth(token)), "result")
+        for number, client in enumerate(clients):
+            client.send(f"<iq type='set' id='q'>{request(f'tybalt{number}')}</iq>")
+        outcomes = [conditionOf(await bounded(client.next())) for client in clients]
+        self.assertEqual(sorted(outcomes), ["not-allowed"] * 3 + ["result"])
+
+    async def test_redeemedAtOnce(self) -> None:
+        """Of several contacts who use a token at the same time, one is approved; nobody after it was used to register."""
+        registrar: Any = self.handlers.registrar
+        uri = (await registrar.inviteContact(self.address("romeo@localhost"))).uri
+        token = uri.partition("preauth=")[2].partition(";")[0]
+        redeeming = [Deferred.fromCoroutine(registrar.redeem("romeo@localhost", token)) for _ in range(3)]
+        self.assertEqual([await each for each in redeeming], [True, False, False])
+        uri = (await registrar.inviteContact(self.address("romeo@localhost"))).uri
+        token = uri.partition("preauth=")[2].partition(";")[0]
+        key = hashOf(token)
+        await registrar.records.claim(key, await registrar.records.find(key), "juliet")
+        await self.stopServer()
+        await self.startServer()
+        registrar = self.handlers.registrar
+        self.assertFalse(await registrar.redeem("romeo@localhost", token))
+
     async def test_name(self) -> None:
         """An invitation for a name fills it in, allows no other, and keeps it from others."""
         token, other = await self.invite("tybalt"), await self.invite()
@@ -278,6 +308,19 @@ class InvitedTests(RegistrationTestCase):
         token = await self.invite("tybalt", subscribe=True)
         self.assertFalse(await registrar.redeem("romeo@localhost", token))
         self.assertFalse(await registrar.redeem("romeo@localhost", ""))
+
+    async def test_storeFails(self) -> None:
+        """While a store fails, the client gets an error, and may try again on the same stream."""
+        registrar: Any = self.handlers.registrar
+        token = await self.invite()
+        client, _ = await self.connect()
+        with mock.patch.object(registrar.records._store, "get", lambda *key: fail(StoreUnavailable("test"))):
+            self.assertEqual(await self.result(client, "set", preauth(token)), "internal-server-error")
+        self.assertEqual(await self.result(client, "set", preauth(token)), "result")
+        with mock.patch.object(registrar.records._store, "get", lambda *key: fail(StoreUnavailable("test"))):
+            self.assertEqual(await self.result(client, "set", request()), "internal-server-error")
+        self.assertEqual(await self.result(client, "set", request()), "result")
+        self.assertEqual(len(self.logged.lines(LogLevel.error)), 2)
 
     async def test_expired(self) -> None:
         """An expired token is refused; one that was accepted in time may be used after that (XEP-0445 §5)."""
