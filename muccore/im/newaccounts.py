@@ -39,6 +39,7 @@ from muccore.log.logger import Logger
 from muccore.xmpp import dataforms, jid, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID
 from muccore.xmpp.specs import Spec
 from muccore.xmpp.uris import xmppURI
@@ -104,10 +105,10 @@ class NewAccounts:
         """See L{IInvitations}."""
         return self._accounts.manageable and self.policy.mode != "closed"
 
-    @property
-    def allowsUsers(self) -> bool:
-        """See L{IInvitations}."""
-        return self.allowed and self.policy.userInvitations
+    def allowsUser(self, user: JID) -> bool:
+        """See L{IInvitations.allowsUser}."""
+        isGuest = self.policy.guests and isGuestName(user.local)
+        return self.allowed and self.policy.userInvitations and not isGuest
 
     # Requests
 

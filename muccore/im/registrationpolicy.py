@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from muccore.xmpp import jid
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import InvalidJID
 from muccore.xmpp.scramkeys import saslprep
 
@@ -25,6 +26,7 @@ class RegistrationPolicy:
     @ivar reservedNames: names that nobody may register, prepared.
     @ivar invitationTime: seconds for which an invitation can be used.
     @ivar userInvitations: whether every user may invite.
+    @ivar guests: whether the host has guests.
     """
 
     minimumLength: int
@@ -35,6 +37,7 @@ class RegistrationPolicy:
     reservedNames: frozenset[str] = frozenset()
     invitationTime: float = 0.0
     userInvitations: bool = False
+    guests: bool = False
 
     def checkName(self, name: str) -> str:
         """
@@ -48,7 +51,8 @@ class RegistrationPolicy:
             raise StanzaError("not-acceptable", text=f"This is no name of an account: {e}.") from None
         if len(local.encode()) > self.nameLength:
             raise StanzaError("not-acceptable", text=f"The name is longer than {self.nameLength} bytes.")
-        if local in self.reservedNames:
+        # With a guest's name, somebody would have their address too.
+        if local in self.reservedNames or (self.guests and isGuestName(local)):
             raise StanzaError("not-acceptable", text="This name cannot be registered; choose another one.")
         return local
 

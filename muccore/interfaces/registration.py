@@ -60,8 +60,10 @@ class IssuedInvitation(NamedTuple):
 class IInvitations(Interface):
     """Issues invitations to register at one host."""
 
-    allowsUsers = Attribute("C{bool}: whether every user may invite.")
     allowed = Attribute("C{bool}: whether an invitation would be of use: the host takes registrations.")
+
+    def allowsUser(user: JID) -> bool:
+        """Whether a user of this host, no admin, may invite. Guests may not."""
 
     def inviteContact(inviter: JID) -> Awaitable[IssuedInvitation]:
         """

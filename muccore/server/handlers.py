@@ -175,6 +175,8 @@ class HostHandlers:
         policy.mode, policy.url = host.registration, section.redirectUrl
         # An admin whose account does not exist yet must not be made by others.
         admins = [each.partition("@")[0] for each in settings.server.admins]
+        # As long as the server runs, whatever a new configuration says.
+        policy.guests = self._host.anonymous
         policy.nameLength = section.nameLength
         policy.reservedNames = frozenset([*map(str.lower, section.reservedNames), *admins])
         policy.invitationTime, policy.userInvitations = section.invitationTime, section.userInvitations

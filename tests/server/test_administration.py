@@ -10,6 +10,7 @@ from lxml import etree
 from twisted.logger import LogLevel
 
 from muccore.xmpp import ns
+from muccore.xmpp.guestnames import newGuestName
 from tests.endtoend.clients import RoomClient, bodyOf, bounded
 from tests.server.accountserver import PASSWORD, AccountServerTestCase, conditionOf
 
@@ -384,3 +385,25 @@ class InvitationTests(AdministrationTestCase):
         for name, condition in (("tybalt", "conflict"), ("romeo", "conflict"), ("a@b", "bad-request")):
             self.assertEqual(await self.refused(node, username=name), condition)
         self.assertEqual(conditionOf(await self.run_(node, self.nurse)), "forbidden")
+
+
+class GuestTests(AdministrationTestCase):
+    """A host with guests, where every user may invite."""
+
+    sections: ClassVar = {
+        **AdministrationTestCase.sections,
+        "auth": {"anonymous": "yes"},
+        "registration": {"mode": "invited", "user_invitations": "yes"},
+    }
+
+    async def test_invite(self) -> None:
+        """Guests invite nobody, and do not find the command: they could register without an invitation."""
+        name = newGuestName()
+        await self.backend.create(f"{name}@localhost", PASSWORD)
+        guest = await self.logIn(name)
+        node = f"{ns.INVITE}#invite"
+        self.assertEqual(conditionOf(await self.run_(node, self.nurse)), "result")
+        self.assertEqual(conditionOf(await self.run_(node, guest)), "forbidden")
+        query = f"<query xmlns='{ns.DISCO_ITEMS}' node='{ns.COMMANDS}'/>"
+        self.assertEqual(len((await self.ask(self.nurse, "get", query))[0]), 1)
+        self.assertEqual(len((await self.ask(guest, "get", query))[0]), 0)

@@ -16,6 +16,7 @@ from muccore.im.invitations import INVITATION, hashOf
 from muccore.interfaces import StoreUnavailable
 from muccore.xmpp import ns
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.guestnames import newGuestName
 from tests.endtoend.clients import HEADER, RoomClient, bounded, openConnection
 from tests.endtoend.serverprocess import TIMEOUT
 from tests.server.accountserver import PASSWORD, AccountServerTestCase, conditionOf
@@ -198,6 +199,20 @@ class OpenTests(RegistrationTestCase):
             client.send(f"<iq type='set' id='q'>{request('romeo')}</iq>")
         await client.closed().addTimeout(TIMEOUT, reactor)
         self.assertEqual(client.lost, "stream error policy-violation")
+
+
+class GuestTests(RegistrationTestCase):
+    """A server where everybody may register, or be a guest."""
+
+    sections: ClassVar = {"registration": {"mode": "open"}, "auth": {"anonymous": "yes"}}
+
+    async def test_name(self) -> None:
+        """Nobody registers a name of a guest, of one who is there perhaps: they would have their address."""
+        client, _ = await self.connect()
+        name = newGuestName()
+        self.assertEqual(await self.result(client, "set", request(name)), "not-acceptable")
+        self.assertFalse(await self.accounts.has(self.address(f"{name}@localhost")))
+        self.assertEqual(await self.result(client, "set", request()), "result")
 
 
 class InvitedTests(RegistrationTestCase):

@@ -44,7 +44,7 @@ class InviteUser(Command[Subject]):
         invitations = _invitations(subject)
         if invitations is None or requester.domain != subject.host or not requester.local:
             return False
-        return bool(invitations.allowsUsers or subject.administration.isAdmin(requester.bareJID()))
+        return bool(invitations.allowsUser(requester) or subject.administration.isAdmin(requester.bareJID()))
 
     def carryOut(self, request: CommandRequest[Subject]) -> Deferred[Completed]:
         """Make the invitation at once."""
