@@ -109,7 +109,8 @@ class Administration:
 
     async def forget(self, account: JID) -> None:
         """Take the rights of an account that is removed; one in the configuration has them still."""
-        if account.bare in self._named and self._records is not None:
+        if self._records is not None:
+            # Stored perhaps even if the list could not be read.
             await self._records.change(self._host, {(KIND, account.bare): None})
             self._named.discard(account.bare)
 

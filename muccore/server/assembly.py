@@ -152,6 +152,8 @@ class ServerComponents:
 
     async def _startAccounts(self) -> None:
         """Finish the removals of accounts that were begun, rooms and contacts of all hosts included."""
+        # First: who is removed is no admin any more.
+        await self.administration.start(self.stores.userDataOf(self._settings.hosts[0]), self.hosts[0].domain)
         subscriptions = {host.domain: host.handlers.subscriptions for host in self.hosts}
         services = [muc for host in self.hosts for muc in host.handlers.muc.values()]
         for host in self.hosts:
@@ -165,7 +167,6 @@ class ServerComponents:
                 await host.handlers.registrar.start()
             if host.handlers.announcements is not None:
                 await host.handlers.announcements.start()
-        await self.administration.start(self.stores.userDataOf(self._settings.hosts[0]), self.hosts[0].domain)
 
     def saveSessions(self) -> Deferred[None]:
         """Save the sessions that were suspended. If that fails, which is logged, they end."""

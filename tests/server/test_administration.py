@@ -336,6 +336,24 @@ class ServerTests(AdministrationTestCase):
         await self.done("delete-user", accountjids="nurse@localhost")
         self.assertEqual(self.components.administration.admins(), ["juliet@localhost"])
 
+    async def test_removedMeanwhile(self) -> None:
+        """An admin whose removal is finished at the next start is none afterwards: others may get the name."""
+        await self.done("edit-admin", adminjids=["nurse@localhost"])
+        await self.accounts.records.beginRemoval("nurse", 0.0)
+        await self.stopServer()
+        await self.startServer()
+        self.assertFalse(await self.accounts.has(self.address("nurse@localhost")))
+        self.assertEqual(self.components.administration.admins(), ["juliet@localhost"])
+
+    async def test_nobody(self) -> None:
+        """Only accounts that exist become admins, since others could register the name. Nothing is changed then."""
+        outcome = await self.refused("edit-admin", adminjids=["nurse@localhost", "tybalt@localhost"])
+        self.assertEqual(outcome, "item-not-found")
+        self.assertEqual(self.components.administration.admins(), ["juliet@localhost"])
+        # One of the configuration may have none yet.
+        self.components.administration.configured |= {"friar@localhost"}
+        await self.done("edit-admin", adminjids=["friar@localhost", "juliet@localhost", "nurse@localhost"])
+
     async def test_stop(self) -> None:
         """The server ends after the delay; the last request counts. Users of all hosts are told."""
         paris = await self.logIn("paris@other.example")

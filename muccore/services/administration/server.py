@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from muccore.interfaces import NoSuchUser
 from muccore.services.administration.base import AdminCommand, Subject, answering
 from muccore.services.administration.messages import textOf
 from muccore.xmpp import jid, ns
@@ -36,12 +37,17 @@ class EditAdmin(AdminCommand):
         return {"adminjids": tuple(jid.parse(each) for each in subject.administration.admins())}
 
     async def administer(self, subject: Subject, requester: JID, values: Any) -> Completed:
-        """Set it; those of the configuration stay. Admins are users of this server."""
+        """Set it; those of the configuration stay. Admins have accounts at this server: names can be given away."""
         wanted = sorted({each.bare for each in values.get("adminjids") or ()})
-        for each in wanted:
-            subject.accountsOf(jid.parse(each))
         if len(wanted) > ADMINS_LIMIT:
             raise StanzaError("not-acceptable", text=f"There may be {ADMINS_LIMIT} admins.")
+        known = subject.administration.admins()
+        for each in wanted:
+            account = jid.parse(each)
+            accounts = subject.accountsOf(account)
+            with answering(each):
+                if each not in known and not await accounts.has(account):
+                    raise NoSuchUser
         with answering(subject.host):
             kept = await subject.administration.setAdmins(wanted)
         if kept:
