@@ -231,9 +231,10 @@ class Accounts(Handler):
         """
         if credentials:
             await self._removeCredentials(account)
+            # Otherwise a new account of that name is disabled.
+            self.access.disabled.discard(account.bare)
         # From here on no other log-in can begin.
         self.access.revoke(account.bare)
-        self.access.disabled.discard(account.bare)
         if announce is not None:
             announce()
         self.endSessions(account, StreamError("not-authorized", "The account was removed."))

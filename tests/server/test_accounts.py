@@ -367,6 +367,19 @@ class DisabledTests(AccountServerTestCase):
         with self.assertRaises(NoSuchUser):
             await self.accounts.setDisabled(self.address("nobody@localhost"), True, "test")
 
+    async def test_newWhileRemoved(self) -> None:
+        """A new account stays disabled when the removal of the old one of its name is finished at the next start."""
+        romeo, records = self.address("romeo@localhost"), self.accounts.records
+        # As muccorectl does while no server runs: deluser, adduser and disableuser.
+        await records.beginRemoval("romeo", 0.0)
+        await records.credentialsRemoved("romeo")
+        await records.setDisabled("romeo", True)
+        await self.stopServer()
+        await self.startServer()
+        self.assertTrue(await self.accounts.has(romeo))
+        self.assertEqual(await self.accounts.records.removals(), [])
+        await self.assertCannotLogIn("romeo", condition="account-disabled")
+
     async def test_removed(self) -> None:
         """A new account of the name of one that was disabled is not."""
         romeo = self.address("romeo@localhost")
