@@ -31,7 +31,7 @@ from twisted.internet.defer import DeferredLock
 from muccore.interfaces import IAccountStore, IAuthBackend, IUserDataStore
 from muccore.stream.sasl.exchange import SASLFailure, WrongCredentials
 from muccore.xmpp.guestnames import isGuestName
-from muccore.xmpp.scramkeys import HASHES
+from muccore.xmpp.scramkeys import HASHES, ScramKeys
 
 KIND: Final = "fast"
 """The kind of the documents, whose keys are the ids of clients."""
@@ -141,12 +141,15 @@ class Tokens:
         """Whether a token should be replaced."""
         return self._now() - token.issued >= min(ROTATION, (token.expires - token.issued) / 2)
 
-    async def issue(self, account: str, client: str, mechanism: str) -> Token | None:
+    async def issue(
+        self, account: str, client: str, mechanism: str, proved: ScramKeys | Token | None = None
+    ) -> Token | None:
         """
         Make a token for a client that has logged in; its others stay valid until that is used, unless they were never
         used (§3.5).
 
-        @return: C{None} if there is no such account: guests have none.
+        @param proved: the keys or the token that it has logged in with, if that is known.
+        @return: C{None} if there is no such account: guests have none; or if the password was changed meanwhile.
         """
         if self.guests and isGuestName(account.partition("@")[0]):
             # Some backends say of everybody that they exist.
@@ -154,6 +157,10 @@ class Tokens:
         async with self._lock(account):
             credentials = await self._credentials(account)
             if credentials is None:
+                return None
+            if isinstance(proved, Token) and proved.credentials != credentials:
+                return None
+            if isinstance(proved, ScramKeys) and await self._accounts.scramKeys(account, proved.hashName) != proved:
                 return None
             content = await self._store.get(account, KIND, client)
             slots = _load(content)

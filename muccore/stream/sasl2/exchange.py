@@ -164,7 +164,7 @@ class Authentication:
         """Go on with the next task, or come to the end."""
         if self._tasks:
             return TaskOffer(data, self._tasks[0].name)
-        token = await self._makeToken(success.user)
+        token = await self._makeToken(success)
         opened = await self._open(success.user)
         return Authenticated(success.user, data, success.keys, opened=opened, token=token)
 
@@ -187,13 +187,13 @@ class Authentication:
         except SASLFailure as e:
             raise TaskFailed(e) from None
 
-    async def _makeToken(self, user: str) -> bytes:
+    async def _makeToken(self, success: Success) -> bytes:
         """Give the client a token if it gets one; if that fails, it has logged in all the same."""
         if self._fast is None:
             return b""
         used = self._exchange if isinstance(self._exchange, TokenExchange) else None
         try:
-            return await self._fast.answer(user, self.request.client, self._token, used)
+            return await self._fast.answer(success, self.request.client, self._token, used)
         except StoreError as e:
             _log.error("A client gets no token: {error}", error=str(e))
             return b""

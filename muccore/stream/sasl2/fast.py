@@ -137,17 +137,23 @@ class Fast:
         mechanism: str | None = None if element is None else element.attributes.get("mechanism")
         return mechanism if request.client and mechanism in _available(bindings) else None
 
-    async def answer(self, user: str, client: str, wanted: str | None, used: TokenExchange | None) -> bytes:
+    async def answer(
+        self, success: Success, client: str, wanted: str | None, used: TokenExchange | None
+    ) -> bytes:
         """
         Give a client a token that it has asked for, or that replaces the one it has used (§3.5).
 
+        @param success: that of the exchange.
         @param used: the exchange, if it was by a token.
         @return: the rendered C{<token/>}; C{b""} for none.
         @raise StoreError: if it cannot be stored.
         """
         if wanted is None and used is not None and used.token is not None and not used.invalidate:
             wanted = used.token.mechanism if self._tokens.isDue(used.token) else None
-        token = None if wanted is None else await self._tokens.issue(self._sasl.account(user), client, wanted)
+        if wanted is None:
+            return b""
+        proved = success.keys if used is None else used.token
+        token = await self._tokens.issue(self._sasl.account(success.user), client, wanted, proved)
         if token is None:
             return b""
         return render(Element((ns.FAST, "token"), None, {"expiry": stamp(token.expires), "token": token.secret}))

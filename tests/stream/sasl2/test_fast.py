@@ -19,6 +19,7 @@ from muccore.stream.sasl.tokens import LIFETIME, ROTATION, Tokens
 from muccore.stream.starttls import OFF
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
+from muccore.xmpp.scramkeys import ScramKeys
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import DOMAIN, TLS
 from tests.stream.sasl2.helpers import AGENT, AGENT_ID, BIND2, SASL2Case, authenticate, element, encoded, failure
@@ -48,6 +49,7 @@ class FastCase(SASL2Case):
             self.now = 1_000_000.0
             self.store = MemoryUserData()
             self.store.open()
+            self.tokenAccounts = self.accounts
             self.tokens = Tokens(self.store, self.accounts, lambda: self.now)
             self.keys = self.accounts.keys
         self.accounts.keys = self.keys
@@ -134,6 +136,33 @@ class RequestTests(FastCase):
         data = b64decode(etree.fromstring(challenge).text or "")
         log = self.send(element("response", encoded(client.final(data))))
         self.assertIn(b"<token xmlns='urn:xmpp:fast:0' ", b"".join(each for each in log if isinstance(each, bytes)))
+
+    def test_passwordChanged(self) -> None:
+        """
+        Who has begun a log-in with the old password, and ends it after that was changed, gets no token: it would be
+        valid with the new one.
+        """
+        client = ScramClient("sha1", "romeo", "secret")
+        [challenge] = self.logIn(authenticate(AGENT + request(), mechanism="SCRAM-SHA-1", initial=client.first()))
+        data = b64decode(etree.fromstring(challenge).text or "")
+        self.tokenAccounts.keys = ScramKeys.derive("SHA-1", "another", iterations=2)
+        log = self.send(element("response", encoded(client.final(data))))
+        self.assertNotIn(b"<token", b"".join(each for each in log if isinstance(each, bytes)))
+        self.assertEqual(self.successResultOf(self.store.keys("romeo@example.org", "fast")), [])
+
+    def test_passwordChangedMeanwhile(self) -> None:
+        """A token is not replaced if the password is changed while its client logs in."""
+        token = self.obtain()
+        self.now += ROTATION
+        change = self.store.change
+
+        def changed(*arguments: Any) -> Any:
+            self.tokenAccounts.keys = ScramKeys.derive("SHA-1", "another", iterations=2)
+            return change(*arguments)
+
+        self.patch(self.store, "change", changed)
+        self.assertIsNone(self.token(self.fast(token)))
+        self.assertFailed("credentials-expired", self.fast(token))
 
 
 class LogInTests(FastCase):
