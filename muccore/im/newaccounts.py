@@ -197,7 +197,7 @@ class NewAccounts:
         if invitation is not None and invitation.subscribe and invitation.inviter:
             try:
                 await self._subscribe(account, jid.parse(invitation.inviter))
-            except StanzaError as e:
+            except (StanzaError, StoreError) as e:
                 _log.error("{account} and its inviter are no contacts: {error}", account=account.bare, error=str(e))
 
     async def _create(self, account: JID, password: str, address: str) -> None:

@@ -269,10 +269,18 @@ class SubscriptionHandler(Handler):
 
         @raise StanzaError: if a roster has no place for it, or cannot be changed.
         """
+        inviter = self.peers.get(contact.domain)
+        if inviter is None or not await inviter.hasAccount(contact):
+            # It was removed meanwhile: a new one of its name must not have this contact.
+            return
         for one, other in ((contact, account), (account, contact)):
             handler = self.peers.get(one.domain)
             if handler is not None:
                 await handler.subscribeBoth(one.bare, other.bare)
+
+    async def hasAccount(self, account: JID) -> bool:
+        """Whether there is an account of this host."""
+        return await self._accounts.hasAccount(account.bare)
 
     def subscribeBoth(self, account: str, contact: str) -> Deferred[Any]:
         """Bring a contact of an account into the state C{both}; its clients get a push, the contact its presence."""

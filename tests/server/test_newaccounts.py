@@ -300,6 +300,16 @@ class InvitedTests(RegistrationTestCase):
         roster = (await self.ask(tybalt, "get", f"<query xmlns='{ns.ROSTER}'/>", "tybalt@localhost"))[0]
         self.assertEqual([each.get("jid") for each in roster], ["romeo@localhost"])
 
+    async def test_inviterRemoved(self) -> None:
+        """Who has shown the invitation of a user that was removed meanwhile registers, but has no such contact."""
+        token = await self.invite(subscribe=True)
+        client, _ = await self.connect()
+        await self.result(client, "set", preauth(token))
+        await self.accounts.remove(self.address("romeo@localhost"), "test")
+        self.assertEqual(await self.result(client, "set", request()), "result")
+        for account in ("romeo@localhost", "tybalt@localhost"):
+            self.assertEqual((await self.components.stores.rosters.load(account)).rows, {})
+
     async def test_contactWithAccount(self) -> None:
         """Who has an account already becomes a contact of the inviter with the token, once (XEP-0401 §6.3.1)."""
         registrar: Any = self.handlers.registrar
