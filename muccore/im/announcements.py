@@ -23,6 +23,7 @@ from muccore.log.logger import Logger
 from muccore.net.slices import RENDERING, Slices, Steps
 from muccore.routing.handler import Handler
 from muccore.xmpp.element import stanza
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
 
@@ -45,10 +46,13 @@ class Announcements(Handler):
     """
     The announcements of one host.
 
+    @ivar guests: whether the domain has guests, of whom nothing is stored: each session of theirs is told anew.
     @ivar work: what is being delivered.
     """
 
     parent: IUserDomain
+
+    guests = False
 
     def __init__(self, store: IUserDataStore, host: str, presence: PresenceHandler) -> None:
         super().__init__()
@@ -87,7 +91,7 @@ class Announcements(Handler):
         await self._save(MOTD, f"{number}\n{text}" if text else "")
         self.motd, self._number = text, number
         if text:
-            for account in {each.account.bare for each in self.parent.sessions if each.jid.domain == self._host}:
+            for account in {each.account for each in self.parent.sessions if each.jid.domain == self._host}:
                 self._tell(account)
 
     async def editMessageOfTheDay(self, text: str) -> None:
@@ -124,11 +128,21 @@ class Announcements(Handler):
             session.deliver(message, toAttribute(session.fullText))
 
     def _ready(self, session: ISession) -> None:
-        if self.motd or self.welcome:
-            self._tell(session.account.bare)
+        if self._isGuest(session.account):
+            if self.motd:
+                self._deliver([session], self.motd)
+        elif self.motd or self.welcome:
+            self._tell(session.account)
 
-    def _tell(self, account: str) -> None:
+    def _isGuest(self, account: JID) -> bool:
+        return self.guests and isGuestName(account.local)
+
+    def _tell(self, user: JID) -> None:
         """Tell a user what they have not been told yet, on all clients that are available."""
+        account = user.bare
+        if self._isGuest(user):
+            self._deliver(self._readySessions(account), self.motd)
+            return
         telling = Deferred.fromCoroutine(self._tellNow(account))
         telling.addErrback(
             lambda failure: _log.error(
@@ -154,14 +168,21 @@ class Announcements(Handler):
                 (WELCOME, self.welcome, WELCOME in keys),
                 (MOTD, self.motd, (told or b"").decode() != self._number),
             ):
-                sessions = self.parent.sessions.forAccount(account).values()
-                ready = [each for each in sessions if each.priority is not None and each.priority >= 0]
+                ready = self._readySessions(account)
                 if text and due and ready:
-                    message, number = self._message(text), self._number
+                    number = self._number
                     # First: it is lost rather than told twice.
                     await self._store.change(account, {(KIND, key): number.encode() if key == MOTD else None})
-                    for session in ready:
-                        session.deliver(message, toAttribute(session.fullText))
+                    self._deliver(ready, text)
+
+    def _readySessions(self, account: str) -> list[ISession]:
+        sessions = self.parent.sessions.forAccount(account).values()
+        return [each for each in sessions if each.priority is not None and each.priority >= 0]
+
+    def _deliver(self, sessions: Sequence[ISession], text: str) -> None:
+        message = self._message(text)
+        for session in sessions:
+            session.deliver(message, toAttribute(session.fullText))
 
     async def _save(self, key: str, text: str) -> None:
         await self._store.change(self._host, {(KIND, key): text.encode() or None})

@@ -138,6 +138,8 @@ class HostHandlers:
         if host.anonymous:
             self.guests = GuestHandler([host.domain, *host.roomServices], settings.anonymous.otherDomains)
             self.disco.guests = True
+            if self.announcements is not None:
+                self.announcements.guests = True
             if self.userData is not None:
                 self.userData.lastActivity.guests = True
             if self.archive is not None:

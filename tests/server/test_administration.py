@@ -425,3 +425,14 @@ class GuestTests(AdministrationTestCase):
         query = f"<query xmlns='{ns.DISCO_ITEMS}' node='{ns.COMMANDS}'/>"
         self.assertEqual(len((await self.ask(self.nurse, "get", query))[0]), 1)
         self.assertEqual(len((await self.ask(guest, "get", query))[0]), 0)
+
+    async def test_messageOfTheDay(self) -> None:
+        """Guests are told it, but not that it is stored: nobody would remove that."""
+        await self.done("set-motd", motd="It is the nightingale")
+        name = newGuestName()
+        await self.backend.create(f"{name}@localhost", PASSWORD)
+        guest = await self.logIn(name)
+        guest.send("<presence/>")
+        self.assertEqual(bodyOf(await bounded(guest.until(bodyOf))), "It is the nightingale")
+        store: Any = self.components.stores.userDataOf(self.components._settings.hosts[0])
+        self.assertEqual(await store.keys(f"{name}@localhost", "announcement"), [])
