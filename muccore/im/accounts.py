@@ -104,7 +104,11 @@ class Accounts(Handler):
         """Find out who is disabled, and finish the removals that were not. Never fails: that is logged."""
         try:
             domain = self.parent.name
-            self.access.disabled.update(f"{local}@{domain}" for local in await self.records.disabled())
+            for local in await self.records.disabled():
+                account = JID(local, domain, "")
+                self.access.disabled.add(account.bare)
+                # Sessions that were saved, if it was disabled after that.
+                self.endSessions(account, StreamError("not-authorized", "The account is disabled."))
             await self.records.expireTombstones(self.parent.now())
             pending = await self.records.removals()
         except StoreError as e:

@@ -367,6 +367,23 @@ class DisabledTests(AccountServerTestCase):
         with self.assertRaises(NoSuchUser):
             await self.accounts.setDisabled(self.address("nobody@localhost"), True, "test")
 
+    async def test_sessionSaved(self) -> None:
+        """A session that was saved is not restored for an account that was disabled meanwhile."""
+        romeo = await self.logIn("romeo")
+        romeo.send(f"<enable xmlns='{ns.STREAM_MANAGEMENT}' resume='true'/>")
+        await bounded(romeo.until(lambda element: str(element.tag).endswith("}enabled")))
+        romeo.transport.abortConnection()  # type: ignore[union-attr]
+        sessions = self.components.sessions
+        while any(each.stream is not None for each in sessions.forAccount("romeo@localhost").values()):
+            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+        await self.stopServer()
+        await self.startServer()
+        self.assertTrue(self.components.sessions.isInUse("romeo@localhost"))
+        await self.accounts.records.setDisabled("romeo", True)
+        await self.stopServer()
+        await self.startServer()
+        self.assertFalse(self.components.sessions.isInUse("romeo@localhost"))
+
     async def test_newWhileRemoved(self) -> None:
         """A new account stays disabled when the removal of the old one of its name is finished at the next start."""
         romeo, records = self.address("romeo@localhost"), self.accounts.records
