@@ -74,6 +74,15 @@ class SocketTests(SynchronousTestCase):
             self.assertIsNone(controlsocket.connect(self.path))
         self.assertEqual(os.umask(0o022), 0o022)
 
+    def test_noSocket(self) -> None:
+        """A file that is no socket is not replaced."""
+        with open(self.path, "w") as file:
+            file.write("x")
+        with self.assertRaises(FileExistsError):
+            controlsocket.listen(self.path)
+        with open(self.path) as file:
+            self.assertEqual(file.read(), "x")
+
     def test_others(self) -> None:
         """A process of another user may not use it; root may."""
         one, other = socket.socketpair()
