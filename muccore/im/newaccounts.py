@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from twisted.internet.defer import DeferredLock
 from zope.interface import implementer
 
 from muccore.im.accounts import Accounts
@@ -80,6 +81,8 @@ class NewAccounts:
         self._host = host
         self._rate = rate
         self._subscribe = subscribe
+        # Otherwise those who ask at the same time would not be counted.
+        self._issuing = DeferredLock()
 
     async def start(self) -> None:
         """Remove invitations that have expired. Never fails: that is logged."""
@@ -229,17 +232,19 @@ class NewAccounts:
 
     async def inviteContact(self, inviter: JID) -> IssuedInvitation:
         """See L{IInvitations.inviteContact}."""
-        token, until = await self._issue("", inviter.bare, True)
+        async with self._issuing:
+            token, until = await self._issue("", inviter.bare, True)
         return IssuedInvitation(xmppURI(inviter.bareJID(), f"roster;preauth={token};ibr=y"), until)
 
     async def inviteAccount(self, inviter: JID | None, local: str, subscribe: bool) -> IssuedInvitation:
         """See L{IInvitations.inviteAccount}."""
         account = JID(local, self._host, "")
-        with answering():
-            taken = local and (await self._accounts.has(account) or await self.records.isReserved(local, ""))
-        if taken:
-            raise StanzaError("conflict", text=f"There is an account {account.bare}, or an invitation to it.")
-        token, until = await self._issue(local, "" if inviter is None else inviter.bare, subscribe)
+        async with self._issuing:
+            with answering():
+                taken = local and (await self._accounts.has(account) or await self.records.isReserved(local, ""))
+            if taken:
+                raise StanzaError("conflict", text=f"There is an account {account.bare}, or an invitation to it.")
+            token, until = await self._issue(local, "" if inviter is None else inviter.bare, subscribe)
         return IssuedInvitation(xmppURI(account, f"register;preauth={token}"), until)
 
     async def _issue(self, local: str, inviter: str, subscribe: bool) -> tuple[str, float]:

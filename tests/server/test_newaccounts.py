@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, ClassVar
 from unittest import mock
 
 from lxml import etree
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.logger import LogLevel
 
 from muccore.im.invitations import INVITATION, hashOf
@@ -390,3 +391,10 @@ class InvitedTests(RegistrationTestCase):
             await self.invite()
         self.assertEqual(caught.exception.condition, "resource-constraint")
         await self.invite(inviter="juliet@localhost")
+
+    async def test_tooManyAtOnce(self) -> None:
+        """Whoever asks for many at the same time gets no more; one name is kept for one of them."""
+        for make, allowed in ((self.invite, 20), (partial(self.invite, "tybalt", inviter="juliet@localhost"), 1)):
+            asking = [Deferred.fromCoroutine(make()) for _ in range(25)]
+            outcomes = await DeferredList(asking, consumeErrors=True)
+            self.assertEqual(sum(succeeded for succeeded, _ in outcomes), allowed)
