@@ -255,7 +255,7 @@ class InvitedTests(RegistrationTestCase):
         self.assertEqual(sorted(outcomes), ["not-allowed"] * 3 + ["result"])
 
     async def test_redeemedAtOnce(self) -> None:
-        """Of several contacts who use a token at the same time, one is approved; nobody after it was used to register."""
+        """Of several contacts who use a token at the same time, one is approved; none after it was used to register."""
         registrar: Any = self.handlers.registrar
         uri = (await registrar.inviteContact(self.address("romeo@localhost"))).uri
         token = uri.partition("preauth=")[2].partition(";")[0]
