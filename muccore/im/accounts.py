@@ -101,7 +101,11 @@ class Accounts(Handler):
     # At the start
 
     async def start(self) -> None:
-        """Find out who is disabled, and finish the removals that were not. Never fails: that is logged."""
+        """
+        Find out who is disabled, and finish the removals that were not.
+
+        @raise StoreUnavailable: if the records cannot be read: who is disabled must not be let in.
+        """
         try:
             domain = self.parent.name
             for local in await self.records.disabled():
@@ -112,8 +116,7 @@ class Accounts(Handler):
             await self.records.expireTombstones(self.parent.now())
             pending = await self.records.removals()
         except StoreError as e:
-            _log.error("{domain}: the records of accounts cannot be read: {error}", domain=domain, error=str(e))
-            return
+            raise StoreUnavailable(f"{domain}: the records of accounts cannot be read: {e}") from None
         for local in pending:
             await self._resume(JID(local, domain, ""))
 

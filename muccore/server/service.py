@@ -247,6 +247,8 @@ class MUCCoreService(Service):
         if isinstance(error, ConfigError):
             for problem in error.problems:
                 self._log.critical("{problem}", problem=problem)
+        elif isinstance(error, StoreError):
+            self._log.critical("{error}", error=str(error))
         else:
             self._log.failure("The server cannot start", failure)
         return failure

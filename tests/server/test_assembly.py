@@ -377,6 +377,15 @@ class ServerComponentsTests(SynchronousTestCase):
         self.successResultOf(made.open())
         self.assertEqual(len(self.flushLoggedErrors(StoreUnavailable)), 1)
 
+    def test_accountsCannotBeRead(self) -> None:
+        """If it cannot be read who is disabled, the server does not start."""
+        settings = makeSettings(auth={"backend": "memory:"})
+        made = self.make(settings)
+        store = made.stores.userDataOf(settings.hosts[0])
+        self.patch(store, "keys", lambda account, kind: fail(StoreUnavailable("x")))
+        error = self.failureResultOf(made.open(), StoreUnavailable).value
+        self.assertEqual(str(error), "localhost: the records of accounts cannot be read: x")
+
     def test_storeFails(self) -> None:
         """If a store cannot be opened, the error says which, and no handlers are added."""
         for position in range(2):
