@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import Any, Final
 
 from slixmpp import JID
 from slixmpp.exceptions import IqError
 
+from muccore.im import offline
 from muccore.xmpp import ns
 from tests.endtoend.persistentserver import PersistentServerTests
 from tests.endtoend.slixmppthread import Slixmpp
@@ -77,8 +80,17 @@ class UserArchiveTests(PersistentServerTests):
         self.assertEqual([body for _, body in await self.archived(romeo)], [body for _, body in self.seen])
         await juliet.disconnect()
         romeo.send_message(_JULIET, "while away", mtype="chat")
-        # Answered after that.
-        await romeo["xep_0313"].get_archive_metadata()
+        # Nobody is told when it is stored.
+        while not self.isStored():
+            await asyncio.sleep(0.05)
+
+    def isStored(self) -> bool:
+        """Whether a message waits for Juliet, on disk."""
+        query = "SELECT count(*) FROM user_document WHERE account = ? AND kind = ?"
+        path = self.server.file("muccore.db")
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            [(count,)] = connection.execute(query, (str(_JULIET), offline.KIND))
+        return bool(count)
 
     async def end(self) -> None:
         """After it."""
