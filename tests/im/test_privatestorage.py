@@ -173,7 +173,7 @@ class PrivateStorageTests(SynchronousTestCase):
             return reading[-1]
 
         self.patch(self.store, "get", get)
-        self.patch(privatestorage, "WAITING_LIMIT", 12_000)
+        self.patch(privatestorage, "WAITING_LIMIT", 10_500)
         self.handler.disownHandlerParent(self.server.users)
         self.server.addHandler(PrivateStorageHandler(self.store, 1000, 2000))
         for number in range(4):
