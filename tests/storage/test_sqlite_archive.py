@@ -186,8 +186,10 @@ class ModelTests(SynchronousTestCase):
         self.patch(archivequeries, "BLOCK", 1)
         self.patch(archiverows, "BLOCK", 1)
         self.patch(archivequeries, "READ_AT_ONCE", 2)
-        migration = [str(step).replace(f">> {archiveschema.BLOCK}", ">> 1") for step in SCHEMA.migrations[0]]
-        self.patch(_AtOnce, "schema", Schema("archive", (migration,)))
+        migrations = [
+            [str(step).replace(f">> {archiveschema.BLOCK}", ">> 1") for step in steps] for steps in SCHEMA.migrations
+        ]
+        self.patch(_AtOnce, "schema", Schema("archive", migrations))
 
     @settings(max_examples=150)
     @given(st.lists(_call, max_size=12), st.lists(st.tuples(_archive, _query), max_size=12))
@@ -213,6 +215,20 @@ class ModelTests(SynchronousTestCase):
             self.assertEqual(_plain(findPage(store.connection, name, ArchiveQuery(limit=100))), _plain(everything))
         store.connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
         store.connection.close()
+
+
+class AppendTests(SynchronousTestCase):
+    """Appending of groups."""
+
+    def test_sizes(self) -> None:
+        """Groups of any size are stored, counted and indexed as a whole."""
+        for count in (1, 2, 8, 9, 65, 512, 513, 1100):
+            store = _AtOnce()
+            ids = [f"m{n}" for n in range(count)]
+            store.append(CAVE, [item(id) for id in ids])
+            page = store.query(CAVE, ArchiveQuery(limit=1200, counted=True, start=NOON))
+            self.assertEqual(([each.id for each in page.items], page.count), (ids, count))
+            self.assertEqual(store.query(CAVE, ArchiveQuery(sender=CAVE, limit=0, counted=True)).count, count)
 
 
 class LongPageTests(SynchronousTestCase):
@@ -302,7 +318,7 @@ class PlanTests(SynchronousTestCase):
         findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 9, text="odd", after="m3", limit=limit, counted=True))
         self.assertEqual(self.executed, [6])
         appendItems(self.connection, [(CAVE, [item(f"n{n}")]) for n in range(500)])
-        self.assertEqual(self.executed, [6 + 5])
+        self.assertEqual(self.executed, [6 + 7])
 
     def test_blocks(self) -> None:
         """A query by time reads the blocks that have such times only."""

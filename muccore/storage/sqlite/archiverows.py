@@ -3,20 +3,22 @@
 """
 Writing of message archives, within transactions.
 
-Rows go to SQLite as JSON, a whole group at once, for the reason given in L{muccore.storage.sqlite.rooms}.
+Whole groups go to SQLite at once, as JSON or as many rows of one statement, for the reason given in
+L{muccore.storage.sqlite.rooms}.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from muccore.interfaces import ArchiveItem, ItemExists
 from muccore.storage.fulltext import words
-from muccore.storage.sqlite.archiveschema import BLOCK, PLACES
+from muccore.storage.sqlite.archiveschema import BLOCK, PLACES, tokens
 
 Call = tuple[str, Sequence[ArchiveItem]]
 """An archive, and items to append to it."""
@@ -27,11 +29,30 @@ DELETED_AT_ONCE: Final = 250
 MERGED_AT_ONCE: Final = 64
 """Pages of the search index that one step writes, in a few milliseconds."""
 
-_INSERT: Final = (
-    "INSERT INTO item (key, id, time, sender, author, stanza, words) SELECT "
-    + ", ".join(f"json_extract(value, '$[{column}]')" for column in range(7))
-    + " FROM json_each(?)"
+_INSERTS: Final = {
+    count: "INSERT INTO item (key, id, time, sender, author, stanza, words) SELECT * FROM (VALUES "
+    + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * count)
+    + ") WHERE column1 IS NOT NULL"
+    for count in (1, 8, 64, 512)
+}
+"""Statements for so many rows each; what is missing is C{NULL}. JSON would be taken apart once a column."""
+
+_NO_ROW: Final = (None,) * 7
+
+_INDEX: Final = (
+    f"INSERT INTO search (rowid, words) SELECT item.key, {tokens('item')}"
+    " FROM json_each(?) AS new CROSS JOIN item ON item.key = new.value"
 )
+
+_SUM_UP: Final = (
+    "INSERT INTO block SELECT "
+    + ", ".join(f"json_extract(value, '$[{column}]')" for column in range(4))
+    + " FROM json_each(?) WHERE true ON CONFLICT (number) DO UPDATE SET count = count + excluded.count,"
+    " earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest)"
+)
+
+_Row = tuple[int, str, int, str, str, str, str]
+"""Key, id, time, sender, author, stanza, words."""
 
 
 def dumps(value: Any) -> str:
@@ -101,7 +122,7 @@ def _append(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
         (wanted,),
     ).fetchone()
     keys: dict[str, int] = json.loads(found)
-    rows = []
+    rows: list[_Row] = []
     text = found = ""
     for name, items in calls:
         for item in items:
@@ -111,10 +132,32 @@ def _append(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
             if item.text != text:
                 # The archives of sender and recipient get it one after the other.
                 text, found = item.text, " ".join(words(item.text))
+            if not (isinstance(item.id, str) and isinstance(item.author, str)):
+                # SQLite would take it.
+                raise TypeError("an id or author is no text")
             rows.append((keys[name], item.id, item.time, sender, item.author, stanza, found))
     # FTS5 writes a part of its index whenever keys do not ascend.
     rows.sort()
-    connection.execute(_INSERT, (dumps(rows),))
+    _insert(connection, rows)
+    connection.execute(_INDEX, (dumps([row[0] for row in rows]),))
+    connection.execute(_SUM_UP, (dumps(_blocks(rows)),))
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+    largest = max(_INSERTS)
+    for begin in range(0, len(rows), largest):
+        some = rows[begin : begin + largest]
+        count = next(count for count in _INSERTS if len(some) <= count)
+        missing = _NO_ROW * (count - len(some))
+        connection.execute(_INSERTS[count], [*chain.from_iterable(some), *missing])
+
+
+def _blocks(rows: Iterable[_Row]) -> list[tuple[int, int, int, int]]:
+    """Sum up rows for C{block}."""
+    times: dict[int, list[int]] = {}
+    for row in rows:
+        times.setdefault(row[0] >> BLOCK, []).append(row[2])
+    return [(number, len(each), min(each), max(each)) for number, each in times.items()]
 
 
 def getPosition(connection: sqlite3.Connection) -> int:

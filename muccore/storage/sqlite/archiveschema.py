@@ -30,7 +30,7 @@ def token(kind: str, text: str) -> str:
     return f"{kind}={text.encode().hex()}"
 
 
-def _tokens(row: str) -> str:
+def tokens(row: str) -> str:
     """The SQL expression for all tokens of a row; the tokenizer ignores the case of hexadecimal digits."""
     bare = f"substr({row}.sender, 1, instr({row}.sender || '/', '/') - 1)"
     return (
@@ -78,20 +78,20 @@ SCHEMA: Final = Schema(
                 INSERT INTO block VALUES (new.key >> {BLOCK}, 1, new.time, new.time)
                     ON CONFLICT (number) DO UPDATE SET count = count + 1,
                     earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest);
-                INSERT INTO search (rowid, words) VALUES (new.key, {_tokens("new")});
+                INSERT INTO search (rowid, words) VALUES (new.key, {tokens("new")});
             END
             """,
             f"""
             CREATE TRIGGER item_changed AFTER UPDATE OF words ON item WHEN old.words <> new.words BEGIN
-                INSERT INTO search (search, rowid, words) VALUES ('delete', old.key, {_tokens("old")});
-                INSERT INTO search (rowid, words) VALUES (new.key, {_tokens("new")});
+                INSERT INTO search (search, rowid, words) VALUES ('delete', old.key, {tokens("old")});
+                INSERT INTO search (rowid, words) VALUES (new.key, {tokens("new")});
             END
             """,
             f"""
             CREATE TRIGGER item_deleted AFTER DELETE ON item BEGIN
                 UPDATE block SET count = count - 1 WHERE number = old.key >> {BLOCK};
                 DELETE FROM block WHERE number = old.key >> {BLOCK} AND count = 0;
-                INSERT INTO search (search, rowid, words) VALUES ('delete', old.key, {_tokens("old")});
+                INSERT INTO search (search, rowid, words) VALUES ('delete', old.key, {tokens("old")});
             END
             """,
         ),
@@ -99,6 +99,10 @@ SCHEMA: Final = Schema(
             # The position of the last call that was committed.
             "CREATE TABLE journal (position INTEGER NOT NULL)",
             "INSERT INTO journal VALUES (0)",
+        ),
+        (
+            # Who adds items does for all of them together what it did for each.
+            "DROP TRIGGER item_added",
         ),
     ),
 )
