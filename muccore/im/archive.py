@@ -218,6 +218,10 @@ class ArchiveHandler(Handler):
 
         return withStanzaId(message, rendered, account, id), append
 
+    def has(self, account: str, id: str) -> Deferred[bool]:
+        """See L{OfflineArchive<muccore.im.offline.OfflineArchive>}."""
+        return self.store.get(account, id).addCallback(lambda item: item is not None)
+
     def receive(self, message: Element, stamps: bytes, account: JID) -> bytes:
         """See L{IAccountArchive.receive}."""
         state = None if self._states is None else self._states.get(account.bare)

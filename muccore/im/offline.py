@@ -22,9 +22,18 @@ from typing import Any, Final, NamedTuple, Protocol
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from muccore.im.offlineclearing import OfflineClearing
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdata import WAITING_LIMIT, Turns, WaitingMemory, Work, storing
-from muccore.interfaces import DataTooLarge, IAuthBackend, IDeliveryObserver, ISession, IUserDataStore, IUserDomain
+from muccore.interfaces import (
+    DataTooLarge,
+    IAuthBackend,
+    IDeliveryObserver,
+    ISession,
+    IUserDataStore,
+    IUserDomain,
+    StoreError,
+)
 from muccore.interfaces.filters import CONSUMED, LOADING, STORE
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
@@ -36,6 +45,7 @@ from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.retractions import isRetraction
 from muccore.xmpp.specs import Spec
+from muccore.xmpp.stanzaids import stanzaIdBy
 
 KIND: Final = "offline"
 """The kind of the documents."""
@@ -69,6 +79,13 @@ class OfflineArchive(Protocol):
         @return: the message to be kept, and what appends it to the archive, called just before it is; C{None} if it is
             there already, or not wanted there.
         @raise StanzaError: if the preferences of the user cannot be loaded.
+        """
+
+    def has(self, account: str, id: str) -> Deferred[bool]:
+        """
+        Whether the archive of an account, a bare JID, has a message.
+
+        @raise StoreError: (as failure) if the store fails.
         """
 
 
@@ -152,6 +169,11 @@ class OfflineHandler(Handler):
         return self._keep(element, to)
 
     @property
+    def streamFeatures(self) -> tuple[OfflineClearing, ...]:  # type: ignore[override]
+        """Clearing, if there is an archive."""
+        return () if self.archive is None else (OfflineClearing(self.clear),)
+
+    @property
     def features(self) -> tuple[str, ...]:  # type: ignore[override]
         """What is discovered (§4)."""
         return ("msgoffline",) if self.limit else ()
@@ -196,6 +218,32 @@ class OfflineHandler(Handler):
     async def forget(self, account: JID) -> None:
         """Wait for what is being done with the messages to an account that is being removed."""
         await self._turns.settle(account.bare)
+
+    # Clearing
+
+    async def clear(self, account: str) -> None:
+        """
+        Remove the messages of an account, a bare JID, that are in its archive, unless a client is available that is to
+        get them. If a store fails, which is logged, they stay, and are delivered.
+        """
+        with self.work.inProgress():
+            try:
+                async with self._turns.take(account):
+                    archived = [key for key in await self._store.keys(account, KIND) if await self._isIn(account, key)]
+                    left = self._given.get(account, ())
+                    cleared = {(KIND, key): None for key in archived if key not in left}
+                    if cleared and self._readySession(account) is None:
+                        await self._store.change(account, cleared)
+            except StoreError as e:
+                _log.error("offline messages of {account} cannot be cleared: {error}", account=account, error=str(e))
+
+    async def _isIn(self, account: str, key: str) -> bool:
+        """Whether a message that is stored is in the archive as well: an id alone does not say that it ever was."""
+        content = await self._store.get(account, KIND, key)
+        if content is None or self.archive is None:
+            return False
+        id = stanzaIdBy(Rendered(_MESSAGE, content.partition(_TO)[2]).element, account)
+        return id is not None and await self.archive.has(account, id)
 
     # Delivering
 

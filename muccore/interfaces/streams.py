@@ -93,8 +93,8 @@ class IStreamFeature(Interface):
 
       - C{inline}: an L{InlineFeature}.
       - C{describe(account)}: called with a bare L{JID<muccore.xmpp.jid.JID>}, whose client has bound a resource by
-        XEP-0386; returns a Deferred of what it is told of its account, rendered, or C{b""}. If that fails, it is logged
-        and left out.
+        XEP-0386; does what is due then, and returns a Deferred of what the client is told of its account, rendered, or
+        C{b""}. If that fails with L{StoreError}, it is logged and left out. One follows the other, by C{order}.
     """
 
     stage = Attribute("The L{Stage} in which it is offered.")

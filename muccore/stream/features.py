@@ -115,7 +115,8 @@ class StreamFeatures:
         self.steps: Mapping[State, Row] = {state: {} for state in State}
         after = (*BINDING_FEATURES, *more)
         inline = inlineOf(after)
-        descriptions = [feature.describe for feature in after if hasattr(feature, "describe")]
+        described = [feature for feature in after if hasattr(feature, "describe")]
+        descriptions = [feature.describe for feature in sorted(described, key=lambda feature: feature.order)]
         profiles = (SASLProfile(sasl, tlsMode), SASL2Profile(sasl, Bind2(inline, descriptions)))
         builtin = (StartTLS(tlsMode), *profiles, *BINDING_FEATURES)
         self._features: list[Any] = sorted((*builtin, *more), key=lambda feature: feature.order)

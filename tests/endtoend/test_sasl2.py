@@ -150,6 +150,22 @@ class ArchiveTests(SASL2TestCase):
         self.assertEqual([each.get("id") for each in ends], ids)
         self.assertEqual(self.server.unexpectedLines, [])
 
+    async def test_offlineMessages(self) -> None:
+        """What was sent to somebody who was away is in the archive when they log in, and is not delivered."""
+        romeo, _ = await self.logIn(AGENT + SESSION)
+        private = f"<no-permanent-store xmlns='{ns.HINTS}'/>"
+        for body, more in (("archived", ""), ("private", private)):
+            romeo.send(f"<message to='romeo@localhost' type='chat'><body>{body}</body>{more}</message>")
+        # Both are stored, or wait to be, before what follows it is handled.
+        romeo.send("<iq type='get' id='done'><query xmlns='jabber:iq:private'><none xmlns='test'/></query></iq>")
+        await bounded(romeo.until(lambda e: e.get("id") == "done"))
+        romeo, success = await self.logIn(AGENT + SESSION)
+        self.assertEqual(len(success.findall(f"{{{ns.BIND2}}}bound/{{{ns.MAM}}}metadata/{{{ns.MAM}}}end")), 1)
+        romeo.send("<presence/>")
+        message = await bounded(romeo.until(lambda e: e.tag == f"{{{ns.CLIENT}}}message"))
+        self.assertEqual(message.findtext(f"{{{ns.CLIENT}}}body"), "private")
+        self.assertEqual(self.server.unexpectedLines, [])
+
 
 class SessionTests(SASL2TestCase):
     """A session in one round trip."""

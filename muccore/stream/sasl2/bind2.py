@@ -24,7 +24,7 @@ from muccore.xmpp.specs import Spec
 if TYPE_CHECKING:
     from muccore.stream.negotiation import Negotiation
 
-implements: Final = (Spec(386, "Bind 2", "1.1.0", note="Offline messages are not cleared: they come as usual."),)
+implements: Final = (Spec(386, "Bind 2", "1.1.0", note="Of offline messages, only those in the archive are cleared."),)
 
 _GENERATED_BYTES: Final = 9
 
