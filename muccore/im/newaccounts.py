@@ -192,8 +192,10 @@ class NewAccounts:
                 raise _used()
             try:
                 await self._create(account, password, address)
-            except BaseException:
-                self.records.release(key)
+            except Exception as e:
+                # After the commit of the account, something else may have failed: then the invitation was used.
+                if isinstance(e, StanzaError) or not await self._accounts.has(account):
+                    self.records.release(key)
                 raise
             await self.records.remove(key, invitation)
         state.registered = True

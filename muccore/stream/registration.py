@@ -21,6 +21,7 @@ from muccore.xmpp.element import Element, reply
 from muccore.xmpp.errors import StanzaError, StreamError, errorElement
 from muccore.xmpp.jid import InvalidJID
 from muccore.xmpp.rendering import withAddress
+from muccore.xmpp.stanzas import iqProblem
 
 if TYPE_CHECKING:
     from muccore.stream.negotiation import Negotiation
@@ -49,13 +50,11 @@ class InBandRegistration:
             yield Element((ns.REGISTER_FEATURE, "register"))
 
     def _received(self, negotiation: Negotiation, iq: Element) -> None:
-        payload = next(iq.childElements(), None)
         if (
             iq.get("type") not in ("get", "set")
             or iq.get("id") is None
             or not self._isToHost(iq.attributes.get("to"))
-            or payload is None
-            or (payload.uri, payload.name) not in _PAYLOADS
+            or not any((child.uri, child.name) in _PAYLOADS for child in iq.childElements())
         ):
             raise StreamError("not-authorized")
         if negotiation.registration is None:
@@ -76,6 +75,9 @@ class InBandRegistration:
     async def _answer(self, negotiation: Negotiation, iq: Element, state: RegistrationState) -> None:
         refused = False
         try:
+            problem = iqProblem(iq)
+            if problem is not None:
+                raise StanzaError("bad-request", text=problem)
             payload = await self._registrar.answer(iq, negotiation.host.address, state)
         except StanzaError as e:
             # Without the request, which has the password.

@@ -181,6 +181,13 @@ class OpenTests(RegistrationTestCase):
             await client.closed().addTimeout(TIMEOUT, reactor)
             self.assertEqual(client.lost, "stream error not-authorized", stanza)
 
+    async def test_severalChildren(self) -> None:
+        """A request has one child element (RFC 6120 §8.2.3), wherever others stand; the stream goes on."""
+        client, _ = await self.connect()
+        for payload in (f"{request()}<x xmlns='test'/>", f"<x xmlns='test'/>{request()}"):
+            self.assertEqual(await self.result(client, "set", payload), "bad-request")
+        self.assertEqual(await self.result(client, "set", request()), "result")
+
     async def test_host(self) -> None:
         """Another host decides for itself."""
         client = await openConnection(self, self.running.portOf("direct_tls_listen"), True)
@@ -347,6 +354,18 @@ class InvitedTests(RegistrationTestCase):
             self.assertEqual(await self.result(client, "set", request()), "internal-server-error")
         self.assertEqual(await self.result(client, "set", request()), "result")
         self.assertEqual(len(self.logged.lines(LogLevel.error)), 2)
+
+    async def test_failsAfterwards(self) -> None:
+        """An invitation with which an account was made is used, also if something failed after that."""
+        token = await self.invite()
+        client, _ = await self.connect()
+        self.assertEqual(await self.result(client, "set", preauth(token)), "result")
+        accounts: Any = self.handlers.accounts
+        with mock.patch.object(accounts.records, "clearTombstone", lambda local: fail(StoreUnavailable("test"))):
+            self.assertEqual(await self.result(client, "set", request()), "internal-server-error")
+        self.assertEqual(await self.result(client, "set", request("mercutio")), "not-allowed")
+        client, _ = await self.connect()
+        self.assertEqual(await self.result(client, "set", preauth(token)), "item-not-found")
 
     async def test_expired(self) -> None:
         """An expired token is refused; one that was accepted in time may be used after that (XEP-0445 §5)."""
