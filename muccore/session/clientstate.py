@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.session.test_clientstate -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What an inactive client (XEP-0352) is sent later: presence, of each sender the latest one, and chat states.
+What an inactive client (XEP-0352) is sent later: presence, of each sender the latest one, and chat states, of each
+conversation.
 
 Everything else is sent at once, with all that was held before it, so that nothing overtakes anything (RFC 6120 §10.1).
 """
@@ -88,21 +89,34 @@ def _keyOf(stanza: Rendered) -> bytes | None:
         # What concerns the user cannot: that they have been removed from a room, say (XEP-0045 §15.6).
         if stanza.type not in (None, "unavailable") or _OWN in tail:
             return None
-    elif stanza.name != "message" or _CHAT_STATES not in tail or _BODY in tail or not _isChatState(stanza.element):
+        conversation: str | None = ""
+    elif stanza.name != "message" or _CHAT_STATES not in tail or _BODY in tail:
         return None
+    else:
+        conversation = _conversationOf(stanza.element)
     sender = _FROM.search(tail, 0, tail.index(b">"))
-    return None if sender is None else stanza.head + sender[1]
+    if sender is None or conversation is None:
+        return None
+    return b"\n".join((stanza.head, sender[1], conversation.encode()))
 
 
-def _isChatState(message: Element) -> bool:
-    """Whether a message, or the one of which it is a copy (XEP-0280), is a mere chat state."""
-    if message.attributes.get("type") == "error":
-        return False
+def _conversationOf(message: Element) -> str | None:
+    """
+    What a message is about that, or a copy (XEP-0280) of which, is a mere chat state: its type, which tells what is
+    said in a room from what an occupant says in private; of a copy, the direction and the addresses as well. C{None} if
+    it is something else.
+    """
+    type: str = message.attributes.get("type", "")
+    if type == "error":
+        return None
     for child in message.childElements():
         if child.uri == ns.CARBONS and child.name in ("sent", "received"):
             forwarded = child.child("forwarded", ns.FORWARD)
             inside = None if forwarded is None else forwarded.child("message", ns.CLIENT)
-            return inside is not None and _isChatState(inside)
+            copied = None if inside is None else _conversationOf(inside)
+            if inside is None or copied is None:
+                return None
+            return "\n".join((child.name, inside.attributes.get("from", ""), inside.attributes.get("to", ""), copied))
         if child.uri not in _BESIDES and (child.uri, child.name) != (ns.CLIENT, "thread"):
-            return False
-    return True
+            return None
+    return type

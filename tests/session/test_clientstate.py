@@ -90,6 +90,22 @@ class InactiveTests(SessionTestCase):
         expected = ["j@x/a chat paused t no-store", f"{ROOM}/n groupchat composing", "r@localhost chat sent"]
         self.assertEqual(self.received(), expected)
 
+    def test_conversations(self) -> None:
+        """A chat state replaces none of another conversation: copies of other directions and contacts, or of rooms."""
+        account, full = "r@localhost", "r@localhost/b"
+        for direction, sender, to in (
+            ("sent", full, "j@x"), ("sent", full, "n@x"), ("received", "j@x/a", full), ("received", "n@x/a", full),
+            ("sent", full, "j@x"),
+        ):  # fmt: skip
+            inside = xml(f"<message from='{sender}' to='{to}' type='chat'>{COMPOSING}</message>")
+            self.romeo.session.deliver(carbons.copyOf(inside, direction, account), toAttribute(ROMEO))
+        for type in ("groupchat", "chat"):
+            self.deliver(f"<message from='{ROOM}/n' type='{type}'>{COMPOSING}</message>")
+        self.assertEqual(self.received(), [])
+        self.romeo.session.setActive(True)
+        copies = [f"{account} chat {direction}" for direction in ("sent", "received", "received", "sent")]
+        self.assertEqual(self.received(), [*copies, f"{ROOM}/n groupchat composing", f"{ROOM}/n chat composing"])
+
     def test_copies(self) -> None:
         """Copies of anything else are sent at once."""
         inside = xml("<message from='r@localhost/b' to='j@x' type='chat'><body>Hi</body></message>")
