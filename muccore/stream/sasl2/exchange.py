@@ -116,6 +116,7 @@ class Authentication:
         exchange: SASLExchange,
         upgrades: Upgrades,
         account: Callable[[str], str],
+        check: Callable[[str], object],
         open: Open,
         fast: Fast | None = None,
         token: str | None = None,
@@ -123,6 +124,7 @@ class Authentication:
         """
         @param upgrades: the tasks that it may ask for.
         @param account: makes the account of a user name.
+        @param check: raises L{SASLFailure} if a user may not log in, although their credentials are right.
         @param open: opens the session.
         @param fast: gives tokens.
         @param token: the mechanism of the token that the client is to get.
@@ -130,6 +132,7 @@ class Authentication:
         self.request = request
         self._exchange = exchange
         self._account = account
+        self._check = check
         self._open = open
         self._fast = fast
         self._token = token
@@ -161,7 +164,8 @@ class Authentication:
         return await self._next(outcome, outcome.data)
 
     async def _next(self, success: Success, data: bytes | None) -> Outcome:
-        """Go on with the next task, or come to the end."""
+        """Go on with the next task, or come to the end. Who may not log in is given nothing that is stored."""
+        self._check(success.user)
         if self._tasks:
             return TaskOffer(data, self._tasks[0].name)
         token = await self._makeToken(success)

@@ -141,7 +141,8 @@ class SASL2Profile:
             )
         token = None if fast is None else fast.wanted(request, bindings)
         opener = partial(self._openSession, negotiation, request)
-        return Authentication(request, exchange, self._upgrades, self._sasl.account, opener, fast, token)
+        check = partial(self._checkAccess, negotiation)
+        return Authentication(request, exchange, self._upgrades, self._sasl.account, check, opener, fast, token)
 
     def _respond(self, negotiation: Negotiation, element: Element) -> None:
         try:
@@ -216,12 +217,18 @@ class SASL2Profile:
             opened.held.release(session)
         host.sessionBound(session)
 
-    async def _openSession(self, negotiation: Negotiation, request: Request, user: str) -> Opened:
-        """Resume a session, or bind a resource, as the client has asked for: before the success (§2.6.1)."""
+    @staticmethod
+    def _checkAccess(negotiation: Negotiation, user: str) -> JID:
+        """Make the account of a user; raises L{SASLFailure} if they may not log in."""
         account = JID(user, negotiation.features.domain, "")
         refusal = negotiation.refusal(account)
         if refusal is not None:
             raise SASLFailure(refusal)
+        return account
+
+    async def _openSession(self, negotiation: Negotiation, request: Request, user: str) -> Opened:
+        """Resume a session, or bind a resource, as the client has asked for: before the success (§2.6.1)."""
+        account = self._checkAccess(negotiation, user)
         negotiation.account = account
         negotiation.userAgent = request.userAgent
         answers = b""

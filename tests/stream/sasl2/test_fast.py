@@ -250,6 +250,13 @@ class LogInTests(FastCase):
             self.assertFailed("not-authorized", self.fast(token))
             self.success(self.fast(new or ""))
 
+    def test_disabled(self) -> None:
+        """A disabled account gets no token: nothing is stored for it."""
+        self.begin()
+        self.features.access.disabled.add(f"romeo@{DOMAIN}")
+        self.assertTrue(self.send(authenticate(AGENT + request()))[-1].startswith(failure("account-disabled")))
+        self.assertEqual(self.successResultOf(self.store.keys(f"romeo@{DOMAIN}", "fast")), [])
+
     def test_off(self) -> None:
         """Without tokens nothing is offered, and a log-in by one is refused."""
         token = self.obtain()
