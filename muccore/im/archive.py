@@ -198,7 +198,7 @@ class ArchiveHandler(Handler):
         )
 
     async def prepare(self, message: Element, to: JID) -> tuple[Element, Callable[[], None] | None]:
-        """See L{OfflineArchive<muccore.im.offline.OfflineArchive>}."""
+        """See L{OfflineArchive<muccore.im.offlinearchive.OfflineArchive>}."""
         account = to.bare
         if not isArchived(message) or stanzaIdBy(message, account) is not None:
             return message, None
@@ -219,14 +219,17 @@ class ArchiveHandler(Handler):
         return withStanzaId(message, rendered, account, id), append
 
     def has(self, account: str, id: str) -> Deferred[bool]:
-        """See L{OfflineArchive<muccore.im.offline.OfflineArchive>}."""
+        """See L{OfflineArchive<muccore.im.offlinearchive.OfflineArchive>}."""
         return self.store.get(account, id).addCallback(lambda item: item is not None)
 
     def receive(self, message: Element, stamps: bytes, account: JID) -> bytes:
         """See L{IAccountArchive.receive}."""
         state = None if self._states is None else self._states.get(account.bare)
         sender = parse(message.attributes["from"])
-        if not isArchived(message) or not self._allows(state, account.bare, sender):
+        if not isArchived(message) or (state is None and self._states is not None):
+            # Without their state, whether they want it is not known.
+            return b""
+        if not self._allows(state, account.bare, sender):
             return b""
         id = newId()
         rendered, to = Rendered.of(message).extended(stamps), account.bare

@@ -15,14 +15,14 @@ strangers that exceed the limit. Whoever may see the user's presence knows of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from muccore.im.offlineclearing import OfflineClearing
+from muccore.im.offlinearchive import OfflineArchive, OfflineClearing
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdata import WAITING_LIMIT, Turns, WaitingMemory, Work, storing
 from muccore.interfaces import (
@@ -67,26 +67,6 @@ _MICROSECONDS: Final = 1_000_000
 _SILENT: Final = frozenset([ns.CHAT_STATES, ns.HINTS, ns.STANZA_ID, ns.DELAY])
 
 _log: Final = Logger()
-
-
-class OfflineArchive(Protocol):
-    """What offline messages need of the archive of users."""
-
-    async def prepare(self, message: Element, to: JID) -> tuple[Element, Callable[[], None] | None]:
-        """
-        Give a message that an account without sessions gets its stanza id.
-
-        @return: the message to be kept, and what appends it to the archive, called just before it is; C{None} if it is
-            there already, or not wanted there.
-        @raise StanzaError: if the preferences of the user cannot be loaded.
-        """
-
-    def has(self, account: str, id: str) -> Deferred[bool]:
-        """
-        Whether the archive of an account, a bare JID, has a message.
-
-        @raise StoreError: (as failure) if the store fails.
-        """
 
 
 class _Waiting(NamedTuple):
@@ -248,9 +228,17 @@ class OfflineHandler(Handler):
     # Delivering
 
     def onMessage(self, element: Element, to: JID, recipients: Any) -> Any:
-        """Let what arrives for a user wait for their earlier messages."""
+        """Let what arrives for a user wait for their earlier messages, unless it will be refused (XEP-0191)."""
         delivery = self._deliveries.get(to.bare)
-        return element if delivery is None else self._wait(element, to, delivery, delivery.waiting)
+        if delivery is None or self._isBlocked(element, to.bare):
+            return element
+        return self._wait(element, to, delivery, delivery.waiting)
+
+    def _isBlocked(self, element: Element, account: str) -> bool:
+        """Whether an account blocks a sender, who must not be able to fill what may wait for it."""
+        states = (session.userState for session in self.parent.sessions.forAccount(account).values())
+        state = next((state for state in states if state is not None), None)
+        return state is not None and bool(state.blocked) and state.blocks(jid.parse(element.attributes["from"]))
 
     def onRedelivered(self, element: Element, to: JID) -> Any:
         """Let what is redelivered wait for what was given to the same session, and before it."""

@@ -35,7 +35,7 @@ class IAccountArchive(Interface):
     def receive(message: Element, stamps: bytes, account: JID) -> bytes:
         """
         Archive a message that is delivered to sessions of an account past the filters of its domain, such as a private
-        message in a room, if the rules and the user want that.
+        message in a room, if the rules and the user want that, and it is in memory what the user wants.
 
         @param message: as it is delivered, but for its C{to}, and without stamps or a stanza id of the account.
         @param stamps: further children, rendered, that it is delivered with.

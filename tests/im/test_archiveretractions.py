@@ -147,6 +147,7 @@ class RetractionTests(AccountArchiveTestCase):
     def test_rooms(self) -> None:
         """Of private messages in rooms, the nick and the occupant id have to be the same."""
         archive = self.archive
+        self.appear("juliet")
 
         def receive(nick: str, id: str, inside: str, occupant: str) -> None:
             message = parseStanza(

@@ -6,8 +6,9 @@ from __future__ import annotations
 from muccore.im import archivesettings
 from muccore.im.archivesettings import KIND
 from muccore.interfaces import RosterChange, RosterItem
-from muccore.testing.inmemory import Client
+from muccore.testing.inmemory import Client, parseStanza
 from muccore.xmpp import ns
+from muccore.xmpp.jid import parse
 from muccore.xmpp.rendering import render
 from tests.im.archivehelpers import JULIET, ROMEO, AccountArchiveTestCase
 
@@ -73,6 +74,16 @@ class SettingTests(AccountArchiveTestCase):
         self.say("a")
         self.say("b", "nurse@localhost")
         self.assertEqual(self.bodies(ROMEO), ["b"])
+
+    def test_notLoaded(self) -> None:
+        """Of messages past the filters nothing is archived while it is not known what the user wants."""
+        self.set("never")
+        message = parseStanza("<message type='chat' from='room@conference.localhost/n'><body>a</body></message>")
+        self.assertEqual(self.archive.receive(message, b"", parse(JULIET)), b"")
+        self.appear("juliet")
+        self.assertNotEqual(self.archive.receive(message, b"", parse(JULIET)), b"")
+        self.assertEqual(self.archive.receive(message, b"", parse(ROMEO)), b"")
+        self.assertEqual((self.bodies(JULIET), self.items(ROMEO)), (["a"], []))
 
     def test_offline(self) -> None:
         """It applies to messages while nobody is there, and in a later session."""

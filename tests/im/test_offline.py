@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import LogLevel
 
 from muccore.im import offline
+from muccore.im.blocking import BlockingHandler
 from muccore.im.carbons import CarbonsHandler
 from muccore.im.offline import KIND, OfflineHandler
 from muccore.im.rosters import PlannedChange
@@ -285,6 +286,30 @@ class DeliveryTests(OfflineTestCase):
         self.store.slow = True
         self.appear()
         self.assertEqual([self.write(body) for body in "bcd"], [[], [], ["resource-constraint"]])
+
+
+class BlockedTests(OfflineTestCase):
+    """What waits is bounded tightly."""
+
+    def setUp(self) -> None:
+        """Bound it before the handler is made."""
+        self.patch(offline, "WAITING_LIMIT", 9000)
+        super().setUp()
+
+    def test_blocked(self) -> None:
+        """Who is blocked is refused at once, and cannot fill what waits."""
+        self.server.addHandler(BlockingHandler(self.store, self.states, self.presence, 10_000))
+        self.write("a")
+        items = "<item jid='romeo@localhost'/>"
+        self.appear("silent", -1).sends(f"<iq type='set' id='1'><block xmlns='{ns.BLOCKING}'>{items}</block></iq>")
+        self.store.slow = True
+        juliet = self.appear()
+        self.assertEqual([self.write(body) for body in "bcde"], [["service-unavailable"]] * 4)
+        self.romeo = self.server.client("mercutio@localhost/a")
+        self.assertEqual(self.write("f"), [])
+        self.store.slow = False
+        self.store.release()
+        self.assertEqual(self.bodies(juliet), ["a", "f"])
 
 
 class AcknowledgedTestCase(OfflineTestCase):

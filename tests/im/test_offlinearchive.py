@@ -1,12 +1,12 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.im.offlineclearing}."""
+"""Tests of L{muccore.im.offlinearchive}."""
 
 from __future__ import annotations
 
 from twisted.logger import LogLevel
 
 from muccore.im.offline import KIND
-from muccore.im.offlineclearing import OfflineClearing
+from muccore.im.offlinearchive import OfflineClearing
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
 from muccore.xmpp.jid import parse
