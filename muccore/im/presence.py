@@ -122,7 +122,7 @@ class PresenceHandler(Handler):
         def failed(failure: Failure) -> None:
             session.sendError(element, self.parent.toStanzaError(failure))
 
-        waiting = self._rosters.change(account, lambda roster: PlannedChange({}, lambda: function(roster)))
+        waiting = self._rosters.change(account, lambda roster: PlannedChange({}, lambda: function(roster)), element)
         waiting.addErrback(failed)
 
     def sessionEnded(self, session: ISession) -> None:

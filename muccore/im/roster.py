@@ -105,7 +105,7 @@ class RosterHandler(Handler):
             items = await self._render(roster) if changes is None else None
             return PlannedChange({}, lambda: answer(roster, items, changes))
 
-        return self._rosters.change(to.bare, plan)
+        return self._rosters.change(to.bare, plan, element)
 
     async def _render(self, roster: AccountRoster) -> str:
         """Render the items of a roster, in slices if they are many."""
@@ -145,7 +145,7 @@ class RosterHandler(Handler):
 
             return PlannedChange({contact: item}, announce)
 
-        return self._rosters.change(to.bare, plan)
+        return self._rosters.change(to.bare, plan, element)
 
     def _removed(self, element: Element, to: JID, roster: AccountRoster, contact: str, old: RosterItem) -> object:
         self.push(to.bare, roster, contact)

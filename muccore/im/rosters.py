@@ -15,14 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.words.xish import domish
 
 from muccore.im.accountroster import AccountRoster, Changes
+from muccore.im.userdata import WAITING_LIMIT as WAITING_SIZE
+from muccore.im.userdata import WaitingMemory
 from muccore.interfaces import IRosterStore, StoreError
 from muccore.log.logger import Logger
 from muccore.xmpp.errors import StanzaError
 
 WAITING_LIMIT: Final = 200
-"""Changes of one roster, and what waits for it, beyond which requests are refused."""
+"""Changes of one roster, and what waits for it, beyond which requests are refused; their memory is bounded as well."""
 
 _log: Final = Logger()
 
@@ -61,6 +64,7 @@ class Rosters:
         self._store = store
         self._isOnline = isOnline
         self._entries: dict[str, _Entry] = {}
+        self._memory = WaitingMemory(WAITING_SIZE)
 
     def loaded(self, account: str) -> AccountRoster | None:
         """
@@ -92,21 +96,25 @@ class Rosters:
         """
         return self.change(account, lambda roster: PlannedChange({}, lambda: roster.item(other).listed))
 
-    def change(self, account: str, plan: Plan) -> Deferred[Any]:
+    def change(self, account: str, plan: Plan, element: domish.Element | None = None) -> Deferred[Any]:
         """
         Change a roster, or only look at it, after all that was requested before.
 
         @param plan: plans the change, or refuses it with L{StanzaError}.
+        @param element: the stanza that waits meanwhile; C{None}: what waits takes little memory.
         @return: fires with the result of L{PlannedChange.announce}. It fails with what C{plan} raises, or with
             L{StanzaError}: C{internal-server-error} if the store fails, C{resource-constraint} if too much waits.
         """
+        return Deferred.fromCoroutine(self._change(account, plan, element))
+
+    async def _change(self, account: str, plan: Plan, element: domish.Element | None) -> Any:
         entry = self._entries.setdefault(account, _Entry())
         if len(entry.lock.waiting) >= WAITING_LIMIT:
-            return Deferred.fromCoroutine(_refuse())
-        return Deferred.fromCoroutine(self._change(account, entry, plan))
-
-    async def _change(self, account: str, entry: _Entry, plan: Plan) -> Any:
+            raise StanzaError("resource-constraint", text="Too many changes of this roster are waiting.")
+        size = self._memory.add(account, element) if entry.lock.locked and element is not None else 0
         await entry.lock.acquire()
+        if size:
+            self._memory.remove(account, size)
         try:
             if entry.roster is None:
                 entry.roster = AccountRoster(await self._store.load(account))
@@ -150,7 +158,3 @@ class Rosters:
         entry = self._entries.get(account)
         if entry is not None and not entry.lock.locked and not self._isOnline(account):
             del self._entries[account]
-
-
-async def _refuse() -> Any:
-    raise StanzaError("resource-constraint", text="Too many changes of this roster are waiting.")

@@ -98,7 +98,7 @@ class SubscriptionHandler(Handler):
         def plan(roster: AccountRoster) -> PlannedChange:
             return self._planOutbound(roster, account, contact, type, sent)
 
-        self._rosters.change(account, plan).addErrback(self._refused, session, element)
+        self._rosters.change(account, plan, element).addErrback(self._refused, session, element)
         return CONSUMED
 
     def _planOutbound(
@@ -158,7 +158,7 @@ class SubscriptionHandler(Handler):
                 return self._planRequest(roster, account, contact, received)
             return self._planInbound(roster, account, contact, type, received)
 
-        self._change(account, plan)
+        self._change(account, plan, element)
         return CONSUMED
 
     def _deliverInOrder(self, element: Element, to: JID) -> None:
@@ -167,10 +167,10 @@ class SubscriptionHandler(Handler):
         def deliver(_: object = None) -> None:
             self.parent.redeliver(element, to)
 
-        self._rosters.change(to.bare, lambda roster: PlannedChange({}, deliver)).addErrback(deliver)
+        self._rosters.change(to.bare, lambda roster: PlannedChange({}, deliver), element).addErrback(deliver)
 
     def _change(
-        self, account: str, plan: Callable[[AccountRoster], PlannedChange | Awaitable[PlannedChange]]
+        self, account: str, plan: Callable[[AccountRoster], PlannedChange | Awaitable[PlannedChange]], element: Element
     ) -> None:
         """Carry out what nobody is told the failure of: the sender must not learn whether there is an account."""
 
@@ -183,7 +183,7 @@ class SubscriptionHandler(Handler):
             elif failure.check(StanzaError) is None:
                 _log.failure("a change of the roster of {account} failed", failure, account=account)
 
-        self._rosters.change(account, plan).addErrback(failed)
+        self._rosters.change(account, plan, element).addErrback(failed)
 
     async def _planRequest(
         self, roster: AccountRoster, account: str, contact: str, received: Element
@@ -358,7 +358,7 @@ class SubscriptionHandler(Handler):
             elif not self._presence.sendPresence(account, sender.full):
                 self.parent.send(stanza("presence", "unavailable", from_=account, to=sender.full))
 
-        self._change(account, lambda roster: PlannedChange({}, lambda: answer(roster)))
+        self._change(account, lambda roster: PlannedChange({}, lambda: answer(roster)), element)
 
     outbound = {("presence", PRESENCE): onOutbound}
     inbound = {("presence", PRESENCE): onInbound}

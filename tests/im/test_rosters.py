@@ -12,6 +12,8 @@ from muccore.im import rosters
 from muccore.im.accountroster import AccountRoster
 from muccore.im.rosters import PlannedChange, Rosters
 from muccore.interfaces import RosterItem
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from tests.im.slowrosters import SlowRosters
 
@@ -103,6 +105,22 @@ class RostersTests(SynchronousTestCase):
         for done in (*waiting, other):
             self.successResultOf(done)
         self.assertEqual(self.announced, ["a", "x", "ab", "abc"])
+
+    def test_waitingSize(self) -> None:
+        """The memory of stanzas that wait is bounded, for each roster; the first one does not wait."""
+        large = Element((ns.CLIENT, "presence"))
+        large.add("status", text="x" * 1_500_000)
+
+        def ask(account: str = ROMEO) -> Deferred[Any]:
+            return self.rosters.change(account, lambda roster: PlannedChange({}, lambda: "asked"), large)
+
+        waiting = [ask() for _ in range(4)]
+        self.assertEqual(self.failureResultOf(waiting.pop(), StanzaError).value.condition, "resource-constraint")
+        waiting += [ask(JULIET), self.change("a")]
+        self.store.releaseAll()
+        self.assertEqual([self.successResultOf(done) for done in waiting], ["asked"] * 4 + [None])
+        waiting = [ask() for _ in range(4)]
+        self.assertEqual([self.successResultOf(done) for done in waiting], ["asked"] * 4)
 
     def test_nothing(self) -> None:
         """Who only looks writes nothing; later ones need not load."""
