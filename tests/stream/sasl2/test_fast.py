@@ -8,17 +8,20 @@ from base64 import b64decode
 from typing import Any
 
 from lxml import etree
-from twisted.internet.defer import fail
+from twisted.internet.defer import fail, succeed
 
 from muccore.interfaces import StoreUnavailable
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.stream.features import StreamFeatures
 from muccore.stream.negotiation import Negotiation
-from muccore.stream.sasl.mechanisms import SASL
+from muccore.stream.sasl.anonymous import anonymous
+from muccore.stream.sasl.mechanisms import MECHANISMS, SASL
 from muccore.stream.sasl.tokens import LIFETIME, ROTATION, Tokens
 from muccore.stream.starttls import OFF
 from muccore.xmpp import ns
 from muccore.xmpp.datetimes import parseStamp
+from muccore.xmpp.guestnames import isGuestName
+from muccore.xmpp.jid import parse
 from muccore.xmpp.scramkeys import ScramKeys
 from tests.stream.clients import ScramClient
 from tests.stream.doubles import DOMAIN, TLS
@@ -267,3 +270,52 @@ class LogInTests(FastCase):
         self.negotiation = Negotiation(self.host, self.features, True)
         self.assertNotIn(b"fast", self.open())
         self.assertTrue(self.send(self.fast(token))[1].startswith(failure("invalid-mechanism")))
+
+
+class GuestTests(FastCase):
+    """
+    Guests (SASL ANONYMOUS) who log in by SASL2.
+
+    @ivar room: whether there is room for another one.
+    """
+
+    room = True
+
+    def setUp(self) -> None:
+        """Let guests in."""
+        super().setUp()
+        # A backend that says of everybody that they exist.
+        self.patch(self.accounts, "hashes", frozenset())
+        self.patch(self.accounts, "hasAccount", lambda account: succeed(True))
+        self.tokens.guests = True
+        table = [*MECHANISMS, anonymous(lambda: self.room)]
+        sasl = SASL(self.accounts, DOMAIN, False, b"s", table=table, tokens=self.tokens)
+        self.features = StreamFeatures(DOMAIN, sasl, self.binder, TLS(), OFF, 3)  # type: ignore[arg-type]
+        self.negotiation = Negotiation(self.host, self.features, True)
+
+    def guest(self, more: str = AGENT + BIND2) -> bytes:
+        """Render the log-in of a guest."""
+        return authenticate(more, mechanism="ANONYMOUS", initial=b"")
+
+    def test_session(self) -> None:
+        """A guest gets a name and a session in one step, each a name of their own, and no token."""
+        names = set()
+        for _ in range(2):
+            success = self.success(self.guest(AGENT + BIND2 + request()))
+            full = parse(success.findtext(f"{{{ns.SASL2}}}authorization-identifier") or "")
+            self.assertTrue(isGuestName(full.local))
+            self.assertEqual((full.domain, bool(full.resource)), (DOMAIN, True))
+            self.assertIsNotNone(success.find(f"{{{ns.BIND2}}}bound"))
+            self.assertIsNone(success.find(f"{{{ns.FAST}}}token"))
+            self.assertEqual(self.successResultOf(self.store.keys(full.bare, "fast")), [])
+            names.add(full.local)
+        self.assertEqual(len(names), 2)
+
+    def test_offered(self) -> None:
+        """The mechanism is offered, last."""
+        self.assertIn(b"<mechanism>ANONYMOUS</mechanism><inline>", self.open())
+
+    def test_full(self) -> None:
+        """Too many guests are refused for the time being, and may try again."""
+        self.room = False
+        self.assertFailed("temporary-auth-failure", self.guest())
