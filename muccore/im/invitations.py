@@ -151,6 +151,11 @@ class InvitationRecords:
             while len(self._used) > _REMEMBERED:
                 del self._used[next(iter(self._used))]
 
+    async def forget(self, inviter: str) -> None:
+        """Make the invitations of somebody void, a bare JID, who may have their account at another host."""
+        issued = await self._store.keys(inviter, ISSUED)
+        await self._store.change(inviter, {(ISSUED, key): None for key in issued})
+
     def isUsed(self, key: str) -> bool:
         """Whether an invitation is being used, or was since the start."""
         return key in self._using or key in self._used

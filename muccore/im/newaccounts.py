@@ -84,6 +84,10 @@ class NewAccounts:
         # Otherwise those who ask at the same time would not be counted.
         self._issuing = DeferredLock()
 
+    async def forgetInviter(self, account: JID) -> None:
+        """Make the invitations void of an account of any host that is being removed."""
+        await self.records.forget(account.bare)
+
     async def start(self) -> None:
         """Remove invitations that have expired. Never fails: that is logged."""
         try:

@@ -156,12 +156,17 @@ class ServerComponents:
         await self.administration.start(self.stores.userDataOf(self._settings.hosts[0]), self.hosts[0].domain)
         subscriptions = {host.domain: host.handlers.subscriptions for host in self.hosts}
         services = [muc for host in self.hosts for muc in host.handlers.muc.values()]
+        registrars = {host.domain: host.handlers.registrar for host in self.hosts}
         for host in self.hosts:
             host.handlers.subscriptions.peers = subscriptions
             accounts = host.handlers.accounts
             if accounts is not None:
                 for muc in services:
                     accounts.removers[f"rooms of {muc.parent.name}"] = muc.accountRemoved
+                for domain, registrar in registrars.items():
+                    if registrar is not None:
+                        # They are in the store of the host that they are for, which may be another one.
+                        accounts.removers[f"invitations to {domain}"] = registrar.forgetInviter
                 await accounts.start()
             if host.handlers.registrar is not None:
                 await host.handlers.registrar.start()

@@ -417,3 +417,23 @@ class InvitedTests(RegistrationTestCase):
             asking = [Deferred.fromCoroutine(make()) for _ in range(25)]
             outcomes = await DeferredList(asking, consumeErrors=True)
             self.assertEqual(sum(succeeded for succeeded, _ in outcomes), allowed)
+
+
+class SeparateStoresTests(RegistrationTestCase):
+    """Two hosts, each with a store of its own."""
+
+    sections: ClassVar = {
+        "registration": {"mode": "invited"}, "host other.example": {"accounts": "sqlite:other.db"},
+    }  # fmt: skip
+
+    async def test_inviterRemoved(self) -> None:
+        """Invitations to another host are void when the account of the inviter is removed there."""
+        other = self.components.hosts[1].handlers.accounts
+        assert other is not None
+        paris = self.address("paris@other.example")
+        await other.create(paris, PASSWORD, "test")
+        token, kept = await self.invite(inviter="paris@other.example"), await self.invite()
+        await other.remove(paris, "test")
+        client, _ = await self.connect()
+        self.assertEqual(await self.result(client, "set", preauth(token)), "item-not-found")
+        self.assertEqual(await self.result(client, "set", preauth(kept)), "result")
