@@ -231,6 +231,27 @@ class AppendTests(SynchronousTestCase):
             self.assertEqual(store.query(CAVE, ArchiveQuery(sender=CAVE, limit=0, counted=True)).count, count)
 
 
+class MigrationTests(SynchronousTestCase):
+    """An archive whose items were indexed by a trigger."""
+
+    def test_indexedOnce(self) -> None:
+        """What it has and what is appended is found, each once."""
+        old = Schema(SCHEMA.kind, SCHEMA.migrations[:2])
+        self.patch(_AtOnce, "schema", old)
+        store = _AtOnce()
+        store.connection.execute("INSERT INTO archive (id, name) VALUES (1, ?)", (CAVE,))
+        store.connection.execute(
+            "INSERT INTO item (key, id, time, sender, author, stanza, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (1 << archiveschema.PLACES, "old", NOON, ":/Hecate", "hecate@x", "<message/>", "hail"),
+        )
+        SCHEMA.migrate(store.connection, self.mktemp())
+        store.append(CAVE, [item("new", text="Hail")])
+        for query in (ArchiveQuery(counted=True), ArchiveQuery(text="hail", author="hecate@x", counted=True)):
+            page = store.query(CAVE, query)
+            self.assertEqual(([each.id for each in page.items], page.count), (["old", "new"], 2))
+        store.connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+
+
 class LongPageTests(SynchronousTestCase):
     """Pages of long messages."""
 
