@@ -66,15 +66,15 @@ class RetractAllCommand(RoomCommand):
     def _ban(self, room: Room, requester: JID, item: AffiliationItem) -> Completed | Deferred[Completed]:
         plan = privilegechanges.plan(room, requester, [item])
         privilegechanges.check(room, requester, plan)
+        service = self._moderation.service
 
         def apply() -> Completed | Deferred[Completed]:
             roomlog.logChanges(room, requester.full, plan)
-            return after(privilegechanges.carryOut(room, plan), completed)
+            return after(service.carryOut(room, requester.full, plan), completed)
 
         def completed() -> Completed:
             return Completed(note="The user is banned, and what they wrote is being retracted.")
 
-        service = self._moderation.service
         writing = service.storeChange(room, plan.stored(room))
         result: Completed | Deferred[Completed] = service.commitThenAnnounce(room, requester.full, writing, apply)
         return result

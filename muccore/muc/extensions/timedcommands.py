@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
-from muccore.muc.model import privilegechanges, timedprivileges
+from muccore.muc.model import timedprivileges
 from muccore.muc.model.extensionpoints import tell
 from muccore.muc.model.moderationact import ModerationAct
 from muccore.muc.model.privilegechanges import PrivilegeChange
@@ -92,11 +92,11 @@ class _TimedCommand(RoomCommand):
 
         @param act: what it is, if its roles and affiliations do not tell.
         """
-        room, requester = request.subject, request.requester.full
+        room, requester, service = request.subject, request.requester.full, self.extension.service
 
         def announce() -> Completed | Deferred[Completed]:
             roomlog.logChanges(room, requester, change)
-            return after(privilegechanges.carryOut(room, change), completed)
+            return after(service.carryOut(room, requester, change), completed)
 
         def completed() -> Completed:
             if act is not None:
@@ -104,7 +104,6 @@ class _TimedCommand(RoomCommand):
             self.extension.watch(room)
             return Completed(note=note)
 
-        service = self.extension.service
         writing = service.storeChange(room, change.stored(room))
         outcome: Outcome = service.commitThenAnnounce(room, requester, writing, announce)
         return outcome

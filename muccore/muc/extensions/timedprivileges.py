@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from muccore.log.logger import Logger
 from muccore.muc.extensions import timedcommands
-from muccore.muc.model import privilegechanges, timedprivileges
+from muccore.muc.model import timedprivileges
 from muccore.muc.model.affiliations import affiliationOf
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.privilegechanges import PrivilegeChange
@@ -83,7 +83,7 @@ class TimedPrivileges(RoomExtension):
             return None
 
         def apply(_: object) -> None:
-            privilegechanges.carryOut(room, change)
+            self.service.carryOut(room, room.jid.bare, change)
             self._notify(room, change)
 
         def watch(result: Failure | None) -> Failure | None:

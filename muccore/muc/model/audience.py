@@ -48,6 +48,7 @@ class Audience:
         for session in self.sessions.values():
             stanza = withJID if session.seesJIDs else withoutJID
             if stanza is not None and session.occupant not in exclude:
+                self.sent += stanza.size
                 session.deliver(stanza, session.to)
 
     def sendVersions(self, withoutJID: Rendered, withJID: Rendered, exclude: Occupant | None) -> None:

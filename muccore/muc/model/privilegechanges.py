@@ -264,28 +264,10 @@ def apply(room: Room, change: PrivilegeChange) -> Announce | Deferred[Announce]:
     """
     application = Application(room, change)
     done = room.slices.run(application.steps())
-    return application.announce if done is None else done.addCallback(lambda _: application.announce)
-
-
-def carryOut(
-    room: Room, change: PrivilegeChange, applied: Callable[[], object] = lambda: None
-) -> Deferred[None] | None:
-    """
-    Carry out a committed plan, as L{apply}, and announce it.
-
-    @param applied: called between these.
-    @return: fires when it is carried out; C{None} if it is.
-    """
-
-    def announce(announceRest: Announce) -> None:
-        applied()
-        announceRest()
-
-    result = apply(room, change)
-    if isinstance(result, Deferred):
-        return result.addCallback(announce)
-    announce(result)
-    return None
+    if done is None:
+        return application.announce
+    application.isLater = True
+    return done.addCallback(lambda _: application.announce)
 
 
 def announceSoon(room: Room, announcements: Steps, size: int) -> None:
@@ -305,6 +287,7 @@ class Application:
 
     @ivar removed: who was removed, with the user whose affiliation that announces.
     @ivar changed: who was not, with the same and the reason.
+    @ivar isLater: whether that goes on in later turns. What it sends in them is counted when the rest is announced.
     """
 
     def __init__(self, room: Room, change: PrivilegeChange) -> None:
@@ -316,9 +299,23 @@ class Application:
         # Users in the room for whom the entry of their domain counts now.
         self._replaced: dict[str, str | None] = {}
         self._announcer = Announcer(room, [], change.actor)
+        self.isLater = False
+        self._sentLater = 0
 
     def steps(self) -> Steps:
         """Carry it out."""
+        steps, audience = self._steps(), self._room.audience
+        while True:
+            before = audience.sent
+            cost = next(steps, None)
+            if self.isLater:
+                self._sentLater += audience.sent - before
+                audience.sent = before
+            if cost is None:
+                return
+            yield cost
+
+    def _steps(self) -> Steps:
         room, change = self._room, self._change
         putRows(room, change.rows(room))
         nicks = {key: room.affiliations.reservedNick(key) for key in change.reasons}
@@ -402,6 +399,7 @@ class Application:
 
     def announce(self) -> None:
         """Announce the other changes."""
+        self._room.audience.sent += self._sentLater
         announceSoon(self._room, self.announcements(), self.announcedSize())
 
     def announcedSize(self) -> int:

@@ -214,6 +214,28 @@ class RoomHandler(Handler):
 
         return self.commitThenAnnounce(room, iq.attributes["from"], writing, announce, access=access)
 
+    def carryOut(
+        self, room: Room, sender: str, change: PrivilegeChange, applied: Callable[[], object] = lambda: None
+    ) -> Deferred[None] | None:
+        """
+        Carry out a committed change of privileges and announce it; for L{commitThenAnnounce}. What that sends in later
+        turns is charged to the requester, too.
+
+        @param sender: the JID of the requester, as for L{charge}.
+        @param applied: called between these.
+        @return: fires when it is carried out; C{None} if it is.
+        """
+
+        def announce(announceRest: Announce) -> None:
+            applied()
+            announceRest()
+
+        result = privilegechanges.apply(room, change)
+        if isinstance(result, Deferred):
+            return result.addCallback(lambda rest: self.charging(room, sender, lambda: announce(rest)))
+        announce(result)
+        return None
+
     def changeByService(self, room: Room, plan: Callable[[], PrivilegeChange]) -> Deferred[Any]:
         """
         Change privileges for the service itself: like any other change, after those before it, and durable before it
@@ -228,9 +250,8 @@ class RoomHandler(Handler):
                 return None
             planned = plan()
             writing = self.storeChange(room, planned.stored(room), None)
-            return self.commitThenAnnounce(
-                room, room.jid.bare, writing, lambda: privilegechanges.carryOut(room, planned)
-            )
+            service = room.jid.bare
+            return self.commitThenAnnounce(room, service, writing, lambda: self.carryOut(room, service, planned))
 
         if room.changeQueue.changing:
             return room.changeQueue.enqueue(room.jid.bare, change, urgent=True, refusable=False)

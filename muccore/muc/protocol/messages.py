@@ -135,7 +135,7 @@ def _invite(handler: RoomHandler, message: Element, room: Room, x: Element) -> A
     refusing = handler.invitations.refusedBy(sender.bare, invited, room)
 
     def announce() -> Deferred[None] | None:
-        return privilegechanges.carryOut(room, plan, sendInvitations)
+        return handler.carryOut(room, sender.full, plan, sendInvitations)
 
     def sendInvitations() -> None:
         for user, address, invitation in invitations.messages:
@@ -161,7 +161,7 @@ def _answerRequest(handler: RoomHandler, message: Element, room: Room, form: Ele
     plan.states.update(membershiprequests.remove(answer.user.bare))
 
     def announce() -> Deferred[None] | None:
-        return after(privilegechanges.carryOut(room, plan, notify), announced)
+        return after(handler.carryOut(room, admin.full, plan, notify), announced)
 
     def notify() -> None:
         if answer.item is None or not room.occupantsAffectedBy(answer.user.bare):
@@ -192,4 +192,4 @@ def _voice(handler: RoomHandler, message: Element, room: Room, form: Element) ->
     plan = privilegechanges.plan(room, moderator, [item])
     privilegechanges.check(room, moderator, plan)
     writing = handler.storeChange(room, plan.stored(room))
-    return handler.commitThenAnnounce(room, session.jid, writing, lambda: privilegechanges.carryOut(room, plan))
+    return handler.commitThenAnnounce(room, session.jid, writing, lambda: handler.carryOut(room, session.jid, plan))

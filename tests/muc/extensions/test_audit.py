@@ -212,7 +212,7 @@ class AuditTests(AuditTestCase):
         configure(self.romeo, membersonly=True)
         self.destroy()
         self.assertEqual(self.noted(), [])
-        privilegechanges.carryOut(self.room(), PrivilegeChange(None, {"a@x": None}, {"a@x": "The end"}))
+        self.server.muc.carryOut(self.room(), ROOM, PrivilegeChange(None, {"a@x": None}, {"a@x": "The end"}))
         self.assertEqual(self.noted(), ["affiliation by= a@x The end to=none"])
         # The room ends by being empty, after somebody has tried to destroy it.
         for nick, client in (("Tybalt", self.tybalt), ("Juliet", self.juliet), ("Romeo", self.romeo)):
@@ -230,7 +230,7 @@ class AuditTests(AuditTestCase):
             RoleItem("Juliet", Role.VISITOR)],
         )  # fmt: skip
         plan.actor = None
-        privilegechanges.carryOut(room, plan)
+        self.server.muc.carryOut(room, ROOM, plan)
         self.assertEqual(
             self.noted(),
             ["ban by= tybalt@localhost Time to=outcast", "role by= juliet@localhost nick=Juliet to=visitor"],

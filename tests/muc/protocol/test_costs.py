@@ -9,7 +9,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces.handlers import AddressType
+from muccore.muc.model import privilegechanges
 from muccore.muc.model.costs import CostRates
+from muccore.muc.model.privilegechanges import AffiliationItem
+from muccore.muc.model.privileges import Affiliation
 from muccore.muc.protocol.base import PATIENCE
 from muccore.net import slices
 from muccore.routing.component import Component
@@ -17,7 +20,8 @@ from muccore.routing.handler import Handler
 from muccore.testing.doubles import WRITES, DelayedRoomStore
 from muccore.testing.inmemory import Client, InMemoryServer, parseStanza
 from muccore.xmpp import ns
-from tests.muc.muchelpers import ROOM, X
+from muccore.xmpp.jid import parse
+from tests.muc.muchelpers import ROOM, X, configure
 from tests.turns import turn
 
 SIZE = 2000
@@ -206,6 +210,36 @@ class CostTests(SynchronousTestCase):
             owner.charged.clear()
         for client in self.clients[1:]:
             self.assertEqual(client.charged, [])
+
+    def test_carriedOutLater(self) -> None:
+        """What a change sends while it is carried out in later turns is paid for as well, by who has asked for it."""
+        self.patch(slices, "SLICE", 50)
+        configure(self.clients[0], whois="anyone")
+        self.forget()
+        requester, room = "user0@localhost/r", self.server.muc.rooms.live[ROOM]
+        absent = [AffiliationItem(parse(f"absent{n}@localhost"), Affiliation.MEMBER) for n in range(10)]
+        for items in (absent, [AffiliationItem(parse("localhost"), Affiliation.MEMBER)]):
+            # Not in a request with a result: such as an invitation, or a command.
+            change = privilegechanges.plan(room, parse(requester), items)
+            done = self.server.muc.carryOut(room, requester, change)
+            self.assertIsNotNone(done)
+            self.assertEqual(self.clients[0].charged, [])
+            while self.server.muc.rooms.slices.isBusy:
+                turn(self.server.clock)
+            self.assertGreater(sum(sent for sent, _ in self.clients[0].charged), 9 * 20 * 100)
+            self.forget()
+
+    def test_absent(self) -> None:
+        """What shows absent users to all is paid for."""
+        owner = self.clients[0]
+        configure(owner, presencebroadcast=["moderator", "participant", "visitor", "none"])
+        self.forget()
+        items = "".join(f"<item jid='away{n}@localhost' nick='away{n}' affiliation='member'/>" for n in range(5))
+        owner.sends(f"<iq type='set' id='a' to='{ROOM}'><query xmlns='{ns.MUC_ADMIN}'>{items}</query></iq>")
+        [(sent, _)] = owner.charged
+        shown = [each for each in owner.received() if each.name == "presence"]
+        self.assertEqual(len(shown), 5)
+        self.assertGreater(sent, 5 * 20 * len(shown[0].toXml()) * 0.7)
 
     def test_returning(self) -> None:
         """A debt is that of the account: a new session has it, too."""
