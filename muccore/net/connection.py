@@ -324,6 +324,10 @@ class BoundedConnection(tcp.Server):
             self._closing.cancel()
         self.countEncrypted = None
         super().connectionLost(reason)
+        # Methods of the TLS layer, which refers to this: thousands that end together are freed one by one, not all in
+        # one run of the garbage collector.
+        vars(self).pop("getHandle", None)
+        vars(self).pop("getPeerCertificate", None)
 
     def _startClosing(self) -> None:
         self.flush()

@@ -10,8 +10,9 @@ OpenSSL gives the same answer again. See docs/design/0021-tls-layer.md.
 
 Private parts of others in use: C{SSL._lib} and C{SSL._ffi} of pyOpenSSL (which are C{cryptography}'s bindings), and of
 its connections C{_ssl}, C{_into_ssl} and C{_from_ssl}; of L{TLSMemoryBIOProtocol} C{_tlsConnection}, C{_handshakeDone},
-C{_lostTLSConnection}, C{_aborted}, C{_connectWrapped}, C{_appSendBuffer}, C{_write}, C{_checkHandshakeStatus},
-C{_unbufferPendingWrites} and the methods that flush the BIOs; of its factory C{_creatorCallable}.
+C{_lostTLSConnection}, C{_reason}, C{_aborted}, C{_connectWrapped}, C{_appSendBuffer}, C{_write},
+C{_checkHandshakeStatus}, C{_unbufferPendingWrites} and the methods that flush the BIOs; of its factory
+C{_creatorCallable}.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, ITransport
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 
 _OpenSSL: Any = SSL
 _lib: Final = _OpenSSL._lib
@@ -101,6 +104,15 @@ class TLSLayer(TLSMemoryBIOProtocol):
             self._flushSendBIO()
         if size > _KEPT:
             _renewBIOs(connection)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the protocol. The end of a connection that was not closed by TLS is L{ConnectionLost}."""
+        if self._handshakeDone and not self._lostTLSConnection:
+            # Everything that came is decrypted. The inherited method learns that by an exception, whose traceback
+            # keeps this object and what belongs to it until the garbage collector runs.
+            self._lostTLSConnection = True
+            self._reason: Failure | None = self._reason or Failure(ConnectionLost())
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _checkHandshakeStatus(self) -> None:
         if self._aborted:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import errno
+import gc
 import random
 import socket
 import sys
 from typing import Any
+from weakref import ref
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twisted.internet import tcp
+from twisted.internet import error, tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
@@ -48,6 +50,28 @@ class StartTLSTests(TLSContract, SocketTestCase):
     """Starting TLS with opportunistic writes."""
 
     opportunistic = True
+
+    def test_freedAtOnce(self) -> None:
+        """
+        A connection that ends is freed without the garbage collector, however it ends: thousands at once would be one
+        long run of it.
+        """
+        for end in (lambda peer: peer.sock.close(), Peer.sendCloseNotify, lambda peer: reset(peer.sock)):
+            transport, protocol, _, peer = self.connectTLS()
+            layer = ref(transport.protocol)
+            gc.collect()
+            gc.disable()
+            self.addCleanup(gc.enable)
+            end(peer)
+            self.untilLost(protocol)
+            self.assertTrue(protocol.reasons[0].check(error.ConnectionLost, error.ConnectionDone))
+            self.transports.remove(transport)
+            # That of a test; the server drops it as well.
+            protocol.transport = None
+            freed = ref(transport)
+            del transport
+            self.assertIsNone(layer())
+            self.assertIsNone(freed())
 
 
 class SameTurnContract:
