@@ -84,8 +84,6 @@ class HangUpTLSTests(HangUpTests):
     """The same under TLS."""
 
     tls = True
-    # 0.11 to 0.17 were seen, 11 to 16 KiB: more than is wanted.
-    held = 0.3
 
 
 def _peak(pid: int) -> int:
