@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import archive, command, holds, onetoone, server
+from benchmarks import archive, command, growth, holds, onetoone, server
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.holdmeter import HoldMeter, MeteredPoller
 from benchmarks.load import Load, Plan
@@ -533,6 +533,18 @@ class HoldTests(SynchronousTestCase):
         for line in lines:
             self.assertRegex(line[24:], r"^( +[0-9.]+ ms){3}$")
             self.assertNotIn(" 0.0 ms", line)
+
+
+class GrowthTests(SynchronousTestCase):
+    """C{python -m benchmarks.growth}"""
+
+    def test_main(self) -> None:
+        """It measures rooms of both sizes in turns, and prints the ratio of their medians."""
+        printed = io.StringIO()
+        growth.main(["--small", "3", "--large", "6", "--deliveries", "36", "--turns", "2", "--tls"], printed.write)
+        lines = printed.getvalue().splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["occupants", "3", "6", "6"])
+        self.assertRegex(lines[-1], r"\A6 to 3: [0-9.]+\Z")
 
 
 class OneToOneTests(SynchronousTestCase):
