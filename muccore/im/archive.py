@@ -218,6 +218,11 @@ class ArchiveHandler(Handler):
 
         return withStanzaId(message, rendered, account, id), append
 
+    def takeBack(self, message: Element, account: str) -> Deferred[Any]:
+        """See L{OfflineArchive<muccore.im.offlinearchive.OfflineArchive>}."""
+        id = stanzaIdBy(message, account)
+        return self.store.remove(account, [] if id is None else [id])
+
     def has(self, account: str, id: str) -> Deferred[bool]:
         """See L{OfflineArchive<muccore.im.offlinearchive.OfflineArchive>}."""
         return self.store.get(account, id).addCallback(lambda item: item is not None)

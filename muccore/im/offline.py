@@ -185,7 +185,12 @@ class OfflineHandler(Handler):
                         if size > limit:
                             raise DataTooLarge
                         append()
-                    await self._store.change(account, {(KIND, key): content}, {KIND: limit})
+                    try:
+                        await self._store.change(account, {(KIND, key): content}, {KIND: limit})
+                    except StoreError:
+                        if append is not None:
+                            await self._takeBack(element, account)
+                        raise
                 except DataTooLarge:
                     pass
                 else:
@@ -194,6 +199,14 @@ class OfflineHandler(Handler):
             # §3: as if it could not be stored at all.
             raise StanzaError("service-unavailable", text="Too many messages wait for this user.")
         return False
+
+    async def _takeBack(self, element: Element, account: str) -> None:
+        """Remove what is returned from the archive (XEP-0313 §6.1)."""
+        try:
+            if self.archive is not None:
+                await self.archive.takeBack(element, account)
+        except StoreError as e:
+            _log.error("a message that {account} does not get stays archived: {error}", account=account, error=str(e))
 
     async def forget(self, account: JID) -> None:
         """Wait for what is being done with the messages to an account that is being removed."""

@@ -32,6 +32,13 @@ class OfflineArchive(Protocol):
         @raise StanzaError: if the preferences of the user cannot be loaded.
         """
 
+    def takeBack(self, message: Element, account: str) -> Deferred[Any]:
+        """
+        Remove a message with its stanza id from the archive of an account, a bare JID, if it is there.
+
+        @raise StoreError: (as failure) if the store fails.
+        """
+
     def has(self, account: str, id: str) -> Deferred[bool]:
         """
         Whether the archive of an account, a bare JID, has a message.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -161,6 +161,14 @@ class IArchiveStore(IStore):
 
         @param tombstones: id to the new stanza.
         @return: the number of items that were there.
+        """
+
+    def remove(archive: str, ids: Collection[str]) -> Deferred[int]:
+        """
+        Remove items that nobody has got, as what is returned to its sender is not archived (XEP-0313 §6.1); others are
+        replaced by tombstones. Ids that are not in the archive are ignored.
+
+        @return: the number of items removed.
         """
 
     def expire(archive: str, before: int) -> Deferred[int]:

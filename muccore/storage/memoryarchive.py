@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from twisted.internet.defer import Deferred, succeed
@@ -118,6 +118,15 @@ class MemoryArchive:
         for id in there:
             stanza = tombstones[id].withoutElement()
             found.items[id] = replace(found.items[id], stanza=stanza, retracted=True)
+            found.words.pop(id, None)
+        return len(there)
+
+    @whileOpen
+    def remove(self, archive: str, ids: Collection[str]) -> int:
+        """See L{IArchiveStore.remove}."""
+        found = self._archives.get(archive, _Archive())
+        there = [id for id in set(ids) if found.items.pop(id, None) is not None]
+        for id in there:
             found.words.pop(id, None)
         return len(there)
 

@@ -3,15 +3,37 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import fail
 from twisted.logger import LogLevel
 
 from muccore.im.offline import KIND
 from muccore.im.offlinearchive import OfflineClearing
+from muccore.interfaces import StoreUnavailable
 from muccore.testing.inmemory import Client
 from muccore.xmpp import ns
 from muccore.xmpp.jid import parse
 from tests.configuration import Logged
 from tests.im.archivehelpers import JULIET, AccountArchiveTestCase
+
+
+class RefusedTests(AccountArchiveTestCase):
+    """Messages that cannot be stored."""
+
+    def test_takenBack(self) -> None:
+        """What is returned since it could not be stored is not in the archive (XEP-0313 §6.1)."""
+        logged = Logged(self)
+        self.patch(self.store, "change", lambda *arguments: fail(StoreUnavailable("full")))
+        self.assertEqual(self.say("a"), ["internal-server-error"])
+        self.assertEqual(self.bodies(JULIET), [])
+        self.assertEqual(len(logged.lines(LogLevel.error)), 1)
+
+    def test_archiveFails(self) -> None:
+        """If it cannot be taken back either, the log says so, and it is returned all the same."""
+        logged = Logged(self)
+        self.patch(self.store, "change", lambda *arguments: fail(StoreUnavailable("full")))
+        self.patch(self.archives, "remove", lambda *arguments: fail(StoreUnavailable("full")))
+        self.assertEqual(self.say("a"), ["internal-server-error"])
+        self.assertEqual(len([line for line in logged.lines(LogLevel.error) if "stays archived" in line]), 1)
 
 
 class ClearingTests(AccountArchiveTestCase):

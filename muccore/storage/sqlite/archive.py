@@ -39,6 +39,7 @@ from muccore.storage.sqlite.archiverows import (
     expireItems,
     getPosition,
     mustErase,
+    removeItems,
     retractItems,
     setPosition,
     trimItems,
@@ -188,6 +189,11 @@ class SQLiteArchive:
         """See L{IArchiveStore.retract}."""
         given = [(id, (stanza.head + stanza.tail).decode()) for id, stanza in tombstones.items()]
         return self._removing(self._write([archive], lambda connection: retractItems(connection, archive, given)))
+
+    def remove(self, archive: str, ids: Collection[str]) -> Deferred[int]:
+        """See L{IArchiveStore.remove}."""
+        given = list(ids)
+        return self._removing(self._write([archive], lambda connection: removeItems(connection, archive, given)))
 
     def expire(self, archive: str, before: int) -> Deferred[int]:
         """See L{IArchiveStore.expire}."""

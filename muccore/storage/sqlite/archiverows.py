@@ -190,6 +190,18 @@ def retractItems(connection: sqlite3.Connection, name: str, tombstones: Sequence
     return changed
 
 
+def removeItems(connection: sqlite3.Connection, name: str, ids: Sequence[str]) -> int:
+    """Delete items with these ids; return how many there were."""
+    deleted = connection.execute(
+        "DELETE FROM item WHERE key IN (SELECT item.key FROM json_each(?1)"
+        f" JOIN item ON item.id = value AND item.key >> {PLACES} = ?2)",
+        (dumps(ids), findArchive(connection, name)),
+    ).rowcount
+    if deleted:
+        _markErasure(connection)
+    return deleted
+
+
 def expireItems(connection: sqlite3.Connection, name: str, before: int) -> tuple[int, bool]:
     """
     Delete some of the oldest items, if they are older than a time.

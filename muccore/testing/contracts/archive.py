@@ -189,6 +189,23 @@ class ArchiveStoreContract(ArchiveQueryContract):
         if self.durable:
             self.assertEqual(len(await self.found(await self.opened())), 20)
 
+    async def test_removed(self) -> None:
+        """What is removed is not found any more, by no query, nor counted; its id can be used again."""
+        store = await self.opened()
+        await store.append(CAVE, [item(f"m{n}", NOON + n, text="fire") for n in range(4)])
+        await store.append(HEATH, [item("m1", text="fire")])
+        self.assertEqual(await store.remove(CAVE, ["m1", "x", "m3", "m1"]), 2)
+        self.assertEqual(await store.remove(CAVE, ["m1"]), 0)
+        self.assertEqual(await store.remove("nobody@x", ["m1"]), 0)
+        store = await self.reopened(store)
+        self.assertIsNone(await store.get(CAVE, "m1"))
+        for query in (ArchiveQuery(counted=True), ArchiveQuery(text="fire", author="hecate@x", counted=True)):
+            page = await store.query(CAVE, query)
+            self.assertEqual(([each.id for each in page.items], page.count), (["m0", "m2"], 2))
+        self.assertEqual(await self.found(store, HEATH, text="fire"), ["m1"])
+        await store.append(CAVE, [item("m1", NOON + 9)])
+        self.assertEqual(await self.found(store, CAVE), ["m0", "m2", "m1"])
+
     async def test_retracted(self) -> None:
         """A tombstone has the place, id, time, sender and author of its item, and none of its text (XEP-0424 §4)."""
         store = await self.opened()
