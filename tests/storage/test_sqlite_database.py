@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
 from muccore.interfaces import StoreUnavailable
-from muccore.storage.sqlite import database as databaseModule
+from muccore.storage.rows import batching as databaseModule
 from tests.storage.databases import DatabaseTestCase, add, sqliteError, words
 
 

@@ -1,0 +1,31 @@
+# -*- test-case-name: tests.storage -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""What stores of rows have in common: a database that is opened and closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from muccore.storage.rows.batching import BatchingDatabase
+
+
+class RowStore:
+    """A store whose content is in a database."""
+
+    def __init__(self, database: BatchingDatabase[Any]) -> None:
+        """@param database: has the tables, or makes them when it is opened."""
+        self.database = database
+
+    def open(self) -> Deferred[None]:
+        """See L{IStore.open<muccore.interfaces.stores.IStore.open>}."""
+        return self.database.open()
+
+    def close(self) -> Deferred[None]:
+        """See L{IStore.close<muccore.interfaces.stores.IStore.close>}."""
+        return self.database.close()
+
+    def probe(self) -> None:
+        """See L{BatchingDatabase.probe}."""
+        self.database.probe()
