@@ -132,6 +132,10 @@ class BatchingDatabase(Generic[C]):
         """Begin the transaction of a group, which writes or only reads."""
         raise NotImplementedError("a database's begin")
 
+    def commit(self, connection: C) -> None:
+        """Commit the transaction of a group. If it raises one of L{errors}, nothing of it has been done."""
+        connection.execute("COMMIT")
+
     def inTransaction(self, connection: C) -> bool:
         """Whether the transaction of a group is still there, so that what fails can be rolled back alone."""
         raise NotImplementedError("a database's inTransaction")
@@ -283,7 +287,7 @@ class BatchingDatabase(Generic[C]):
         try:
             self.begin(connection, writes)
             results = [self._runOne(connection, request) for request in group]
-            connection.execute("COMMIT")
+            self.commit(connection)
             return results
         except self.errors as e:
             error = e
