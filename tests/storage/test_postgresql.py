@@ -17,13 +17,19 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.interfaces import BadDescription, RosterChange, RosterItem, SchemaTooNew, StoreUnavailable
 from muccore.storage.postgresql import database as databaseModule
+from muccore.storage.postgresql.accounts import PostgreSQLAccounts
 from muccore.storage.postgresql.address import Address, parseAddress
 from muccore.storage.postgresql.audit import PostgreSQLAudit
 from muccore.storage.postgresql.connection import PostgreSQLError
 from muccore.storage.postgresql.database import Database, Link
 from muccore.storage.postgresql.rosters import SCHEMA, PostgreSQLRosters
 from muccore.storage.postgresql.userdata import PostgreSQLUserData
-from muccore.testing.contracts import AuditStoreContract, RosterStoreContract, UserDataStoreContract
+from muccore.testing.contracts import (
+    AccountStoreContract,
+    AuditStoreContract,
+    RosterStoreContract,
+    UserDataStoreContract,
+)
 from muccore.testing.contracts.rosters import JULIET, ROMEO
 from tests.storage.postgres import Server, missing, server
 
@@ -43,6 +49,14 @@ class _Places:
         if place.path not in self._addresses:
             self._addresses[place.path] = server().makeDatabase()
         return self._addresses[place.path]
+
+
+class AccountsContractTests(_Places, AccountStoreContract, TestCase):
+    """Accounts in PostgreSQL pass the contract suite."""
+
+    def makeStore(self, place: FilePath[str]) -> PostgreSQLAccounts:
+        """A store in a database."""
+        return PostgreSQLAccounts(self.address(place), reactor)
 
 
 class RostersContractTests(_Places, RosterStoreContract, TestCase):

@@ -12,7 +12,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
 
 from muccore.interfaces import RoomRecord
-from muccore.storage.sqlite import accounts
+from muccore.storage.rows import accounts
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.rooms import SQLiteRooms
 from muccore.testing.contracts import AccountStoreContract
