@@ -286,6 +286,15 @@ class FaultTests(TestCase):
         self.server.start()
         self.assertIn("version 99", await self.refused(store.load(ROMEO)))
 
+    async def test_crashed(self) -> None:
+        """What was acknowledged is there after PostgreSQL ended without writing anything more."""
+        store = await self.opened()
+        for number in range(1, 6):
+            await gatherResults([store.change(f"{each}@x", change(number)) for each in range(20)])
+        self.server.stop(signal.SIGQUIT)
+        self.server.start()
+        self.assertEqual({(await store.load(f"{each}@x")).version for each in range(20)}, {5})
+
     async def test_durable(self) -> None:
         """Commits wait for the disk, even if the server is configured not to."""
         self.server.execute("ALTER SYSTEM SET synchronous_commit = off")
