@@ -24,6 +24,15 @@ def createPrivate(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
+def sync(path: str, flags: int = os.O_RDONLY) -> None:
+    """Make a file durable, or the names in a folder. @param flags: how to open it."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def writeAll(file: int, data: bytes) -> None:
     """Write all of this to a descriptor."""
     rest = memoryview(data)

@@ -37,9 +37,9 @@ from muccore.storage.sqlite.archiverows import (
     deleteArchive,
     erase,
     expireItems,
-    getPosition,
     mustErase,
     removeItems,
+    replayCalls,
     retractItems,
     setPosition,
     trimItems,
@@ -132,18 +132,7 @@ class SQLiteArchive:
     async def _recover(self) -> None:
         """Write what the journal of a killed process has, and begin a new one."""
 
-        def recover(connection: sqlite3.Connection) -> tuple[int, int]:
-            committed = position = getPosition(connection)
-            calls = []
-            for position, archive, items in self._journal.read():
-                if position > committed:
-                    calls.append((archive, items))
-            refused = appendItems(connection, calls)
-            setPosition(connection, max(committed, position))
-            count = sum([len(items) for (_, items), reason in zip(calls, refused, strict=True) if reason is None])
-            return max(committed, position), count
-
-        position, count = await self.writer.write(recover)
+        position, count = await self.writer.write(lambda connection: replayCalls(connection, self._journal.read()))
         if count:
             text = "{path}: {count} messages that a killed server had not yet written were written"
             _log.info(text, path=self.writer.path, count=count)

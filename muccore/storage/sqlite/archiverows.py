@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from muccore.interfaces import ArchiveItem, ItemExists
 from muccore.storage.fulltext import words
+from muccore.storage.sqlite.archivejournal import JournaledCall
 from muccore.storage.sqlite.archiveschema import BLOCK, PLACES, tokens
 
 Call = tuple[str, Sequence[ArchiveItem]]
@@ -169,6 +170,24 @@ def getPosition(connection: sqlite3.Connection) -> int:
 def setPosition(connection: sqlite3.Connection, position: int) -> None:
     """Set the position of the last call, in the transaction that commits it."""
     connection.execute("UPDATE journal SET position = ?", (position,))
+
+
+def replayCalls(connection: sqlite3.Connection, journaled: Iterable[JournaledCall]) -> tuple[int, int]:
+    """
+    Append what a journal has and the database does not.
+
+    @return: the position of the last call that is committed with this, and the number of items.
+    """
+    committed = position = getPosition(connection)
+    calls = []
+    for position, archive, items in journaled:
+        if position > committed:
+            calls.append((archive, items))
+    refused = appendItems(connection, calls)
+    position = max(committed, position)
+    setPosition(connection, position)
+    count = sum([len(items) for (_, items), reason in zip(calls, refused, strict=True) if reason is None])
+    return position, count
 
 
 def retractItems(connection: sqlite3.Connection, name: str, tombstones: Sequence[tuple[str, str]]) -> int:

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.storage.test_sqlite_backup -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Copies of a database file, made before its tables are migrated."""
+"""Copies of a database file: those made before its tables are migrated, and those for back-ups."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from itertools import count
+from urllib.parse import quote
 
 from muccore.interfaces import StoreUnavailable
+from muccore.storage.files import sync
 
 
 def backUp(path: str, label: str) -> str:
@@ -29,12 +31,12 @@ def backUp(path: str, label: str) -> str:
             os.unlink(unfinished)
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         try:
-            _copy(path, unfinished)
-            _sync(unfinished, os.O_RDWR)
+            copyDatabase(path, unfinished)
+            sync(unfinished, os.O_RDWR)
             name = _linkUnused(unfinished, f"{path}.{label}")
         finally:
             os.unlink(unfinished)
-        _sync(os.path.dirname(name) or ".", os.O_RDONLY)
+        sync(os.path.dirname(name) or ".")
     except (OSError, sqlite3.Error) as e:
         reason = e.strerror if isinstance(e, OSError) else str(e)
         raise StoreUnavailable(
@@ -44,20 +46,25 @@ def backUp(path: str, label: str) -> str:
     return name
 
 
-def _copy(path: str, to: str) -> None:
+def connectExisting(path: str, parameters: str = "mode=rw") -> sqlite3.Connection:
+    """Connect to a database without creating it. @param parameters: those of SQLite's URIs."""
+    return sqlite3.connect(f"file:{quote(os.path.abspath(path))}?{parameters}", uri=True, isolation_level=None)
+
+
+def copyDatabase(path: str, to: str) -> None:
+    """
+    Copy a database, as it is at one moment, to an empty file; others may read and write it meanwhile.
+
+    @raise sqlite3.Error: if it cannot be read, or the copy not be written.
+    """
     # A connection of its own: SQLite does not copy from one that has begun to write.
-    with closing(sqlite3.connect(path)) as original, closing(sqlite3.connect(to, isolation_level=None)) as copy:
+    with closing(connectExisting(path)) as original, closing(connectExisting(to)) as copy:
         # Without a journal, of which a killed process would leave a part.
         copy.execute("PRAGMA journal_mode = OFF")
+        # All pages are of this transaction. Without it, a locked database would be waited for without end.
+        original.execute("BEGIN")
+        original.execute("SELECT count(*) FROM sqlite_master").fetchone()
         original.backup(copy)
-
-
-def _sync(path: str, flags: int) -> None:
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _linkUnused(file: str, name: str) -> str:

@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 def toStoreError(path: str, error: sqlite3.Error) -> StoreUnavailable:
     """Explain an SQLite error to the operator."""
-    advice = _ADVICE.get(_code(error))
+    advice = _ADVICE.get(resultCode(error))
     return StoreUnavailable(f"{path}: {advice} ({error})" if advice else f"{path}: {error}")
 
 
@@ -90,12 +90,12 @@ def _retryWhileBusy(work: Callable[[], _T], timeout: float) -> _T:
         try:
             return work()
         except sqlite3.OperationalError as e:
-            if _code(e) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if resultCode(e) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY)
 
 
-def _code(error: sqlite3.Error) -> int:
+def resultCode(error: sqlite3.Error) -> int:
     # An extended result code has the primary one in its low byte.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
