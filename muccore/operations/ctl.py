@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.operations.test_ctl -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-C{muccorectl}: manage accounts, list the audit trails of rooms and what rooms take, from a terminal or a script.
+C{muccorectl}: manage accounts, list the audit trails of rooms and what rooms take, back up and restore, from a terminal
+or a script.
 
 The operations on accounts are a table (L{muccore.operations.accounts}); this module is their command line. If a server
 runs, it does what changes accounts; otherwise, and for what only reads, this opens the stores itself.
@@ -28,7 +29,7 @@ from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, IStore, NoSuchUser, StoreError, UserExists
-from muccore.operations import audit, usage
+from muccore.operations import audit, backup, restore, usage
 from muccore.operations.accounts import OPERATIONS, OfflineAccounts, Operation
 from muccore.operations.controlclient import ServerConnection, exclusively
 from muccore.operations.refused import Refused
@@ -45,8 +46,8 @@ _PASSWORD_LIMIT: Final = 4096
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="muccorectl",
-        description="Manage the accounts of a muccore server, read the audit trails of its rooms and show what they "
-        "take, whether it is running or not.",
+        description="Manage the accounts of a muccore server, read the audit trails of its rooms, show what they take, "
+        "and back up all of it, whether it is running or not.",
         epilog="Passwords are asked for at a terminal, and otherwise read from the first line of standard input.",
     )
     parser.add_argument("--version", action="version", version=f"muccore {__version__}")
@@ -65,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
     audit.addArguments(add(audit.NAME, audit.HELP))
     usage.addArguments(add(usage.NAME, usage.HELP))
+    backup.addArguments(add(backup.NAME, backup.HELP))
+    restore.addArguments(add(restore.NAME, restore.HELP))
     for operation in OPERATIONS:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
@@ -205,6 +208,10 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
         return _finish(lambda: audit.listEntries(settings, options), run)
     if options.operation == usage.NAME:
         return _finish(lambda: usage.listUsage(settings, options), run)
+    if options.operation == backup.NAME:
+        return backup.writeBackup(settings, options)
+    if options.operation == restore.NAME:
+        return restore.restoreBackup(settings, options)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_onlyDomain(settings) if name is None else _user(name, settings) for name in names]
@@ -262,6 +269,9 @@ def main(argv: Sequence[str] | None = None, run: Runner = _run) -> int:
         return 1
     except (Refused, StoreError) as e:
         print(f"muccorectl: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("muccorectl: interrupted", file=sys.stderr)
         return 1
     return _print(lines)
 

@@ -50,7 +50,7 @@ class ServerStores:
                     self.all.append((host.accountsAt, made))
         self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
         self.all.append((("storage", "affiliations"), self.rooms))
-        self.occupants = cast(IOccupantStore, makeStore("occupants", _occupants(settings), settings.base, reactor))
+        self.occupants = cast(IOccupantStore, makeStore("occupants", occupantsPlace(settings), settings.base, reactor))
         self.all.append((("storage", "occupants"), self.occupants))
         self.archive: IArchiveStore | None = None
         if settings.storage.archive:
@@ -113,7 +113,26 @@ def userDataPlace(settings: Settings, host: Host) -> tuple[Place, str | None]:
     return rooms, None
 
 
-def _occupants(settings: Settings) -> str:
+def permanent(settings: Settings) -> Iterator[tuple[str, str]]:
+    """
+    What a server keeps for ever, each with the description of its store: all but the places of occupants. Rosters,
+    trails and documents for which there is no store are left out.
+    """
+    storage = settings.storage
+    for host in settings.hosts:
+        yield f"accounts of {host.domain}", host.accounts
+        description = userDataPlace(settings, host)[1]
+        if description is not None:
+            yield f"userdata of {host.domain}", description
+    yield "rooms", storage.affiliations
+    if storage.archive:
+        yield "archive", storage.archive
+    for kind, configured in (("audit", storage.audit), ("rosters", storage.rosters)):
+        if hasScheme(kind, configured or storage.affiliations):
+            yield kind, configured or storage.affiliations
+
+
+def occupantsPlace(settings: Settings) -> str:
     """The description of the store of places; by default beside the database of the rooms."""
     storage = settings.storage
     scheme, _, path = storage.affiliations.partition(":")

@@ -1,87 +1,134 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of the commands under "Back-up" in C{docs/operating.md}."""
+"""Tests of L{muccore.operations.backup}."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import re
 import sqlite3
 import stat
-import subprocess
-import sys
-from pathlib import Path
+import tarfile
+from contextlib import closing
 
-from twisted.trial.unittest import SynchronousTestCase
+from muccore.operations import backup, backupfile
+from muccore.operations.backupfile import BackupReader
+from muccore.operations.refused import Refused
+from muccore.server.stores import permanent
+from muccore.storage.registry import KINDS
+from tests.operations.backuptestcase import BackupTestCase
 
-OPERATING = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 
+class BackupTests(BackupTestCase):
+    """C{muccorectl backup}."""
 
-class BackupTests(SynchronousTestCase):
-    """The commands run as they stand, with folders, user and interpreter of the test."""
+    def saved(self) -> dict[str, list[str]]:
+        """The databases in the back-up, with their purposes."""
+        with open(self.backup, "rb") as file:
+            return {each.name: each.purposes for each in BackupReader(file, self.backup).databases}
 
-    def setUp(self) -> None:
-        self.root = Path(self.mktemp()).absolute()
-        for folder in ("var/lib/muccore", "var/backups", "etc/muccore/tls"):
-            (self.root / folder).mkdir(parents=True)
-        (self.root / "etc/muccore/tls/privkey.pem").write_text("key")
-        self.database = self.root / "var/lib/muccore/muccore.db"
-        section = OPERATING.read_text().split("\n## Back-up\n")[1].split("\n## ")[0]
-        self.backUp, self.restore, self.backUpConfiguration = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    def test_written(self) -> None:
+        """It is a private tar file with each database once; what is not in it is named, without its password."""
+        lines = self.succeed("backup", self.backup)
+        kept = ["userdata of localhost", "rooms", "audit", "rosters"]
+        self.assertEqual(self.saved(), {"database-1.db": kept, "database-2.db": ["archive"]})
+        self.assertEqual(stat.S_IMODE(os.stat(self.backup).st_mode), 0o600)
+        self.assertEqual(lines[0], f"{self.backup}: {self.rooms}, {', '.join(kept)}")
+        self.assertEqual(lines[-1], "accounts of localhost: in insecure:, which backup and restore leave alone")
+        with tarfile.open(self.backup) as tar:
+            self.assertEqual(tar.getnames(), ["database-1.db", "database-2.db", "manifest.json"])
+        self.assertNotIn("back.up.new", os.listdir(self.files.folder))
 
-    def run_(self, command: str, umask: int = 0o022) -> int:
-        """Run a command in a shell. @return: its exit status."""
-        command = re.sub(r"/(?=(?:var|etc)\b)", f"{self.root}/", command).replace("python3", sys.executable)
-        command = command.replace("-o muccore -g muccore ", "")
-        return subprocess.run(["sh", "-c", command], umask=umask, stderr=subprocess.DEVNULL).returncode
+    def test_allKinds(self) -> None:
+        """Every kind of store is backed up, but for who is in which room; with all databases in one file, too."""
+        self.files.configure(auth={"backend": "sqlite:accounts.db"})
+        self.assertEqual(
+            backup.findDatabases(self.settings)[0][self.files.file("accounts.db")],
+            ["accounts of localhost", "userdata of localhost"],
+        )
+        kinds = {purpose.split()[0] for purpose, _ in permanent(self.settings)}
+        self.assertEqual(kinds, {*KINDS} - {"occupants"})
+        every = ["audit", "rosters", "userdata"]
+        self.files.configure(storage={key: f"sqlite:{key}.db" for key in every})
+        databases, others = backup.findDatabases(self.settings)
+        for key in every:
+            (purpose,) = databases[self.files.file(f"{key}.db")]
+            self.assertEqual(purpose.split()[0], key)
+        self.assertEqual(others, [])
 
-    def writeDatabase(self) -> sqlite3.Connection:
-        """Write a database with a row that stands in its write-ahead log only, while the connection is open."""
-        writer = sqlite3.connect(self.database)
-        self.addCleanup(writer.close)
-        writer.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
-        return writer
-
-    def rows(self, path: Path) -> list[tuple[int]]:
-        """The rows of a database."""
-        reader = sqlite3.connect(path)
-        self.addCleanup(reader.close)
-        return reader.execute("SELECT x FROM t").fetchall()
-
-    def mode(self, path: str) -> int:
-        """The permissions of a file."""
-        return stat.S_IMODE(os.stat(self.root / path).st_mode)
-
-    def test_backUp(self) -> None:
-        """The copy of a database in use is whole and private, and replaces the one before."""
-        writer = self.writeDatabase()
-        for expected in ([(1,)], [(1,), (2,)]):
-            self.assertEqual(self.run_(self.backUp), 0)
-            self.assertEqual(self.rows(self.root / "var/backups/muccore.db"), expected)
-            self.assertEqual(self.mode("var/backups/muccore.db"), 0o600)
-            writer.execute("INSERT INTO t VALUES (2)")
+    def test_inUse(self) -> None:
+        """What stands in the write-ahead log only is in it; an open transaction is not, and is not disturbed."""
+        with closing(sqlite3.connect(self.rooms)) as writer:
+            writer.execute("UPDATE mark SET number = 7")
             writer.commit()
+            writer.execute("UPDATE mark SET number = 8")
+            self.succeed("backup", self.backup)
+            writer.commit()
+        self.mark(9)
+        self.succeed("restore", self.backup)
+        self.assertEqual(self.marks(), (7, 1))
 
-    def test_noDatabase(self) -> None:
-        """Without a database it fails, keeps the copy there is, and creates no database."""
-        copy = self.root / "var/backups/muccore.db"
-        copy.write_text("before")
-        self.assertNotEqual(self.run_(self.backUp), 0)
-        self.assertEqual(copy.read_text(), "before")
-        self.assertFalse(self.database.exists())
+    def test_exists(self) -> None:
+        """A file is replaced only if that is asked for, and never a database."""
+        with open(self.backup, "w") as file:
+            file.write("before")
+        self.assertRefused("it exists", "backup", self.backup)
+        self.assertRefused("it is a database of the server", "backup", self.archive, "--force")
+        with open(self.backup) as file:
+            self.assertEqual(file.read(), "before")
+        self.succeed("backup", self.backup, "--force")
+        self.assertEqual(len(self.saved()), 2)
 
-    def test_restore(self) -> None:
-        """The copy takes the place of a database, whose log of later changes goes."""
-        writer = self.writeDatabase()
-        self.run_(self.backUp)
-        writer.execute("INSERT INTO t VALUES (2)")
-        writer.commit()
-        self.assertEqual(self.run_(self.restore), 0)
-        self.assertEqual(self.rows(self.database), [(1,)])
-        self.assertEqual(self.mode("var/lib/muccore/muccore.db"), 0o600)
+    def test_killed(self) -> None:
+        """What a killed process has left is replaced; what a running one writes is not."""
+        for name in (".new", ".new.db"):
+            with open(self.backup + name, "w") as file:
+                file.write("left")
+        self.succeed("backup", self.backup)
+        self.assertEqual(sorted(self.saved()), ["database-1.db", "database-2.db"])
+        with open(self.backup + ".new", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.assertRefused("another process is writing it", "backup", self.backup, "--force")
 
-    def test_configuration(self) -> None:
-        """The archive of the configuration is private and holds the certificate's key."""
-        self.assertEqual(self.run_(self.backUpConfiguration), 0)
-        self.assertEqual(self.mode("var/backups/muccore-etc.tar.gz"), 0o600)
-        listed = subprocess.check_output(["tar", "-tzf", self.root / "var/backups/muccore-etc.tar.gz"], text=True)
-        self.assertIn("muccore/tls/privkey.pem", listed)
+    def test_failing(self) -> None:
+        """Without a folder, a database or space, there is one line, and nothing is left; an older back-up stays."""
+        self.assertRefused("No such file", "backup", self.files.file("no/folder"))
+        self.succeed("backup", self.backup)
+        before = self.saved()
+
+        def full(*arguments: object) -> str:
+            raise OSError(28, "No space left on device")
+
+        self.patch(backup, "addMember", full)
+        self.assertRefused("it cannot be written: No space left", "backup", self.backup, "--force")
+        self.assertEqual(self.saved(), before)
+        os.unlink(self.archive)
+        self.assertRefused("archive.db: there is no such database", "backup", self.files.file("other"))
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C leaves nothing behind."""
+
+        def interrupt(*arguments: object) -> str:
+            raise KeyboardInterrupt
+
+        self.patch(backup, "addMember", interrupt)
+        self.assertRefused("interrupted", "backup", self.backup)
+
+    def test_damaged(self) -> None:
+        """A damaged database is not backed up."""
+        with open(self.archive, "r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * 4096)
+        self.assertRefused("archive.db: it is damaged", "backup", self.backup)
+
+    def test_nothing(self) -> None:
+        """Without any database there is no back-up."""
+        self.files.configure(storage={"affiliations": "memory:", "archive": ""})
+        self.assertRefused("no database is configured", "backup", self.backup)
+
+    def test_constantMemory(self) -> None:
+        """A database is copied in pieces, and has to be as long as it was said to be."""
+        with open(self.archive, "rb") as source, open(self.backup, "wb") as file:
+            self.patch(backupfile, "_CHUNK", 100)
+            with self.assertRaises(Refused):
+                backupfile.addMember(file, "x", source, os.path.getsize(self.archive) + 1, 0)
+            self.assertEqual(file.tell(), 512 + os.path.getsize(self.archive))
