@@ -244,7 +244,10 @@ class MigrationTests(SynchronousTestCase):
             "INSERT INTO item (key, id, time, sender, author, stanza, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (1 << archiveschema.PLACES, "old", NOON, ":/Hecate", "hecate@x", "<message/>", "hail"),
         )
-        SCHEMA.migrate(store.connection, self.mktemp())
+        # What is copied before: an empty database.
+        path = FilePath(self.mktemp())
+        path.touch()
+        SCHEMA.migrate(store.connection, path.path)
         store.append(CAVE, [item("new", text="Hail")])
         for query in (ArchiveQuery(counted=True), ArchiveQuery(text="hail", author="hecate@x", counted=True)):
             page = store.query(CAVE, query)
