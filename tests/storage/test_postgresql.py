@@ -15,18 +15,30 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from muccore.interfaces import BadDescription, RosterChange, RosterItem, SchemaTooNew, StoreUnavailable
+from muccore.interfaces import (
+    Affiliate,
+    BadDescription,
+    RoomChange,
+    RoomRecord,
+    RosterChange,
+    RosterItem,
+    SchemaTooNew,
+    StoreUnavailable,
+)
 from muccore.storage.postgresql import database as databaseModule
+from muccore.storage.postgresql import rooms as roomsModule
 from muccore.storage.postgresql.accounts import PostgreSQLAccounts
 from muccore.storage.postgresql.address import Address, parseAddress
 from muccore.storage.postgresql.audit import PostgreSQLAudit
 from muccore.storage.postgresql.connection import PostgreSQLError
 from muccore.storage.postgresql.database import Database, Link
+from muccore.storage.postgresql.rooms import PostgreSQLRoomRows, PostgreSQLRooms
 from muccore.storage.postgresql.rosters import SCHEMA, PostgreSQLRosters
 from muccore.storage.postgresql.userdata import PostgreSQLUserData
 from muccore.testing.contracts import (
     AccountStoreContract,
     AuditStoreContract,
+    RoomStoreContract,
     RosterStoreContract,
     UserDataStoreContract,
 )
@@ -73,6 +85,37 @@ class UserDataContractTests(_Places, UserDataStoreContract, TestCase):
     def makeStore(self, place: FilePath[str]) -> PostgreSQLUserData:
         """A store in a database."""
         return PostgreSQLUserData(self.address(place), reactor)
+
+
+class RoomsContractTests(_Places, RoomStoreContract, TestCase):
+    """Rooms in PostgreSQL pass the contract suite."""
+
+    def makeStore(self, place: FilePath[str]) -> PostgreSQLRooms:
+        """A store in a database."""
+        return PostgreSQLRooms(self.address(place), reactor)
+
+    async def test_oneRow(self) -> None:
+        """A change of an affiliation writes one row, however long the list is."""
+        store = await self.opened()
+        await store.save("a@x", RoomRecord({}, {f"user{n}@z": Affiliate("member") for n in range(1000)}))
+
+        def changed(link: Link) -> Any:
+            given = {"user7@z": Affiliate("admin")}
+            counted = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_user_tables"
+            (before,) = link.execute(counted).fetchone()
+            PostgreSQLRoomRows().change(link, "a@x", RoomChange(given), None, given)
+            return link.execute(counted).fetchone()[0] - before
+
+        self.assertEqual(await store.database.write(changed), 1)
+
+
+class SmallPagesContractTests(RoomsContractTests):
+    """They pass it wherever the pages of lists end."""
+
+    def setUp(self) -> None:
+        """Let a page have three entries."""
+        super().setUp()
+        self.patch(roomsModule, "_PAGE", 3)
 
 
 class AuditContractTests(_Places, AuditStoreContract, TestCase):

@@ -32,24 +32,19 @@ from muccore.interfaces import (
 )
 from muccore.muc.model.roomsize import sizeOf
 from muccore.storage.memory import MemoryRooms
+from muccore.storage.rows.tombstones import loadTombstone
 from muccore.storage.sqlite import rooms as roomsModule
 from muccore.storage.sqlite.connection import connect
 from muccore.storage.sqlite.rooms import (
     SCHEMA,
+    SQLiteRoomRows,
     SQLiteRooms,
-    changeRoom,
-    destroyRoom,
-    listPublicRooms,
-    listTemporaryRooms,
-    loadRoom,
-    saveRoom,
 )
-from muccore.storage.sqlite.roomsearch import affiliatedRooms, searchRooms
-from muccore.storage.sqlite.roomusage import loadUsage
 from muccore.storage.sqlite.schema import Schema
-from muccore.storage.sqlite.tombstones import loadTombstone
 from muccore.testing.contracts import RoomStoreContract
 from muccore.testing.contracts.rooms import CAVE
+
+ROWS = SQLiteRoomRows()
 
 
 class SQLiteRoomsContractTests(RoomStoreContract, TestCase):
@@ -165,16 +160,16 @@ def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
         settings = None if what.settings is None else json.dumps(what.settings)
         if name == "save":
             states = [(name, key, json.dumps(rows[key])) for name, rows in what.states.items() for key in rows]
-            return saveRoom(connection, room, what, settings, what.affiliates, states)
+            return ROWS.save(connection, room, what, settings, what.affiliates, states)
         states = [(*key, None if value is None else json.dumps(value)) for key, value in what.states.items()]
-        return changeRoom(connection, room, what, settings, what.affiliates, states)
+        return ROWS.change(connection, room, what, settings, what.affiliates, states)
     functions = {
-        "load": loadRoom,
-        "destroy": destroyRoom,
-        "publicRooms": listPublicRooms,
-        "temporaryRooms": listTemporaryRooms,
-        "searchRooms": searchRooms,
-        "affiliatedRooms": affiliatedRooms,
+        "load": ROWS.load,
+        "destroy": ROWS.destroy,
+        "publicRooms": ROWS.publicRooms,
+        "temporaryRooms": ROWS.temporaryRooms,
+        "searchRooms": ROWS.searchRooms,
+        "affiliatedRooms": ROWS.affiliatedRooms,
         "tombstone": loadTombstone,
     }
     return functions[name](connection, *arguments)
@@ -224,10 +219,10 @@ class MigrationTests(SynchronousTestCase):
         self.addCleanup(connection.close)
         new = Subject("Feuer", "Hecate", 2.5, "de", "hecate@x")
         for subject in (Subject("Fire", "Hecate", 1.5), new):
-            found = loadRoom(connection, "a@x")
+            found = ROWS.load(connection, "a@x")
             assert found is not None
             self.assertEqual(replace(found, size=0), RoomRecord({}, {}, subject))
-            changeRoom(connection, "a@x", RoomChange(subject=new), None, {})
+            ROWS.change(connection, "a@x", RoomChange(subject=new), None, {})
 
 
     def test_usage(self) -> None:
@@ -259,11 +254,11 @@ class MigrationTests(SynchronousTestCase):
         connection = connect(path, SCHEMA, 5.0)
         self.addCleanup(connection.close)
         for jid, creator in (("cave@x", "crone1@shakespeare.lit"), ("plain@x", ""), ("two@y", "")):
-            found = loadRoom(connection, jid)
+            found = ROWS.load(connection, jid)
             assert found is not None
             self.assertEqual((found.creator, found.size), (creator, sizeOf(records[jid])), jid)
         expected = {"crone1@shakespeare.lit": (1, sizeOf(CAVE)), "": (1, sizeOf(records["plain@x"]))}
-        self.assertEqual(loadUsage(connection, "x"), expected)
+        self.assertEqual(ROWS.usage(connection, "x"), expected)
 
     def test_searched(self) -> None:
         """Rooms of version 4 are found by the texts in their settings."""
@@ -283,12 +278,12 @@ class MigrationTests(SynchronousTestCase):
             (RoomSearch(["STRASSE", "heath", "A@X"], language="de"), ["a@x"]),
             (RoomSearch(), ["a@x", "b@x"]),
         ):
-            found = searchRooms(connection, "x", search, None, None, 9)
+            found = ROWS.searchRooms(connection, "x", search, None, None, 9)
             self.assertEqual([room for room, _ in found.rooms], expected)
-        record = loadRoom(connection, "a@x")
+        record = ROWS.load(connection, "a@x")
         assert record is not None
         self.assertEqual((record.description, record.language), ("HEATH", "de"))
-        mine = affiliatedRooms(connection, "x", "u@z", ["member"], None, None, 9)
+        mine = ROWS.affiliatedRooms(connection, "x", "u@z", ["member"], None, None, 9)
         self.assertEqual(mine.rooms, [("a@x", "Straße", "member")])
         self.assertIsNone(loadTombstone(connection, "a@x"))
 
@@ -314,11 +309,11 @@ class QueryTests(SynchronousTestCase):
 
     def test_listsByIndex(self) -> None:
         """Pages of public rooms, in both directions, and temporary rooms are read in the order of an index."""
-        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", {})
+        ROWS.save(self.connection, "a@x", RoomRecord({}, {}), "{}", {})
         self.statements.clear()
         for after, before in [(None, None), ("", None), (None, ""), (None, "b@x")]:
-            self.assertEqual(listPublicRooms(self.connection, "x", after, before, 5).rooms, [("a@x", "")])
-        listTemporaryRooms(self.connection, "x")
+            self.assertEqual(ROWS.publicRooms(self.connection, "x", after, before, 5).rooms, [("a@x", "")])
+        ROWS.temporaryRooms(self.connection, "x")
         plans = self.plans()
         self.assertEqual(len(plans), 4 * 3 + 1)
         for plan in plans:
@@ -326,11 +321,11 @@ class QueryTests(SynchronousTestCase):
 
     def test_searchesByIndex(self) -> None:
         """A search reads the index of the texts; rows of a user's rooms are found by the user."""
-        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", {})
+        ROWS.save(self.connection, "a@x", RoomRecord({}, {}), "{}", {})
         self.statements.clear()
         for search in (RoomSearch(["a"]), RoomSearch(["a"], without=["b@x"]), RoomSearch(["a"], among=["a@x"])):
-            searchRooms(self.connection, "x", search, None, "", 5)
-        affiliatedRooms(self.connection, "x", "u@z", ["member"], None, "", 5)
+            ROWS.searchRooms(self.connection, "x", search, None, "", 5)
+        ROWS.affiliatedRooms(self.connection, "x", "u@z", ["member"], None, "", 5)
         plans = self.plans()
         rooms = [plan for plan in plans if " room " in plan and "INTEGER PRIMARY KEY" not in plan]
         self.assertEqual(len(rooms), 6)
@@ -344,18 +339,18 @@ class QueryTests(SynchronousTestCase):
     def test_oneRow(self) -> None:
         """A change of an affiliation writes one row, however long the list is."""
         affiliates = {f"user{n}@z": Affiliate("member") for n in range(1000)}
-        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
+        ROWS.save(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
         before = self.connection.total_changes
         change = {"user7@z": Affiliate("admin")}
-        changeRoom(self.connection, "a@x", RoomChange(change), None, change)
+        ROWS.change(self.connection, "a@x", RoomChange(change), None, change)
         self.assertEqual(self.connection.total_changes - before, 1)
 
     def test_fewSteps(self) -> None:
         """A long list is loaded with few statements of one row each, since every row waits for the interpreter lock."""
         affiliates = {f"user{n}@z": Affiliate("member", f"nick{n}") for n in range(10_000)}
-        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
+        ROWS.save(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
         self.statements.clear()
-        record = loadRoom(self.connection, "a@x")
+        record = ROWS.load(self.connection, "a@x")
         assert record is not None
         self.assertEqual(len(record.affiliates), 10_000)
         self.assertEqual(len(self.statements), 1 + 3 + 1)
@@ -363,8 +358,8 @@ class QueryTests(SynchronousTestCase):
     def test_shared(self) -> None:
         """Equal entries without nick and reason are one object."""
         affiliates = {f"user{n}@z": Affiliate("member") for n in range(10_000)}
-        saveRoom(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
-        record = loadRoom(self.connection, "a@x")
+        ROWS.save(self.connection, "a@x", RoomRecord({}, {}), "{}", affiliates)
+        record = ROWS.load(self.connection, "a@x")
         assert record is not None
         self.assertEqual(len({id(affiliate) for affiliate in record.affiliates.values()}), 1)
 
@@ -393,7 +388,7 @@ class KillTests(SynchronousTestCase):
         connection = connect(path, SCHEMA, 5.0)
         self.addCleanup(connection.close)
         self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
-        record = loadRoom(connection, "cave@chat.lit")
+        record = ROWS.load(connection, "cave@chat.lit")
         assert record is not None
         self.assertEqual({line.decode().strip() for line in answered} - set(record.affiliates), set())
         self.assertEqual(len(record.affiliates) % 7, 0)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,7 +56,7 @@ def toStoreError(place: str, error: PostgreSQLError) -> StoreUnavailable:
     return StoreUnavailable(f"{place}: {error}")
 
 
-@cache
+@lru_cache(512)
 def _placeholders(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 

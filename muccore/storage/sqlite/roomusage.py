@@ -49,11 +49,3 @@ USAGE_SCHEMA: Final = (
     measureStoredRooms,
 )
 """The migration that adds them."""
-
-
-def loadUsage(connection: sqlite3.Connection, domain: str) -> dict[str, tuple[int, int]]:
-    """Count rooms; see L{IRoomStore.usage<muccore.interfaces.IRoomStore.usage>}."""
-    rows = connection.execute(
-        "SELECT creator, count(*), sum(size) FROM room WHERE domain = ? GROUP BY creator", (domain,)
-    )
-    return {creator: (count, size) for creator, count, size in rows}
