@@ -20,7 +20,8 @@ Place = tuple[str, str]
 """A section and a key."""
 
 ACCOUNT_STORES: Final = (
-    "sqlite:PATH, memory:, insecure:, those of docs/external-accounts.md, or what an installed plugin provides"
+    "sqlite:PATH, postgresql://USER@HOST/DATABASE, memory:, insecure:, those of docs/external-accounts.md, "
+    "or what an installed plugin provides"
 )
 """The stores of accounts, in words."""
 

@@ -161,6 +161,10 @@ class StreamManagementSection:
     )
 
 
+_ROW_STORES: Final = "sqlite:PATH, postgresql://USER@HOST/DATABASE, memory:, or what an installed plugin provides"
+"""The stores of what can be in PostgreSQL."""
+
+
 @dataclass(frozen=True)
 class AuthSection:
     """Authentication."""
@@ -168,9 +172,10 @@ class AuthSection:
     backend: str = _option(
         StoreType("accounts", ACCOUNT_STORES),
         None,
-        'Where the accounts are. "sqlite:PATH" keeps them in a database; "program:COMMAND" and others ask '
-        'elsewhere (docs/external-accounts.md); "memory:" loses them when the server ends; "insecure:" accepts any '
-        "user name with any password: it is for tests, and refused unless every endpoint is on a loopback address.",
+        'Where the accounts are. "sqlite:PATH" keeps them in a database, "postgresql:" in one of a PostgreSQL server '
+        '(docs/operating.md); "program:COMMAND" and others ask elsewhere (docs/external-accounts.md); "memory:" loses '
+        'them when the server ends; "insecure:" accepts any user name with any password: it is for tests, and refused '
+        "unless every endpoint is on a loopback address.",
     )
     anonymous: bool = _option(
         Boolean(),
@@ -203,17 +208,19 @@ class StorageSection:
     """Storage."""
 
     affiliations: str = _option(
-        StoreType("rooms", "sqlite:PATH, memory:, or what an installed plugin provides"),
+        StoreType("rooms", _ROW_STORES),
         None,
         'Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which '
-        'may be that of [auth] backend; "memory:" loses them when the server ends.',
+        'may be that of [auth] backend, "postgresql:" in one of a PostgreSQL server (docs/operating.md); "memory:" '
+        "loses them when the server ends.",
     )
     occupants: str = _option(
         StoreType("occupants", "file:PATH, memory:, or what an installed plugin provides", optional=True),
         "",
         "Where the places of occupants are over a restart ([muc] occupant_grace), and the sessions that can be "
         'resumed. "file:PATH" keeps them in files on a local disk; "memory:" loses them when the server ends. By '
-        'default the file is beside the database of "affiliations", its name followed by "-occupants".',
+        'default the file is beside the database of "affiliations", its name followed by "-occupants"; '
+        'if they are in PostgreSQL, it is "memory:".',
     )
     archive: str = _option(
         StoreType("archive", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
@@ -223,17 +230,17 @@ class StorageSection:
         "there is no archive.",
     )
     audit: str = _option(
-        StoreType("audit", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        StoreType("audit", _ROW_STORES, optional=True),
         "",
         "Where it is kept who has moderated and configured rooms. By default it is where rooms are.",
     )
     rosters: str = _option(
-        StoreType("rosters", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        StoreType("rosters", _ROW_STORES, optional=True),
         "",
         "Where the contacts of users and their subscriptions are. By default it is where rooms are.",
     )
     userdata: str = _option(
-        StoreType("userdata", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        StoreType("userdata", _ROW_STORES, optional=True),
         "",
         "Where it is kept what users store on the server: bookmarks and other private data, vCards, block lists. By "
         "default it is where the accounts of each domain are, or where rooms are if it cannot be there.",

@@ -54,10 +54,11 @@ class MakeStoreTests(SynchronousTestCase):
 
     def test_schemes(self) -> None:
         """muccore's stores are found as plugins."""
-        accounts = ["http", "https", "insecure", "ldap", "ldaps", "memory", "open", "pam", "program", "sqlite"]
-        rooms = ["memory", "sqlite"]
-        others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters", "userdata")]
-        for kind, schemes in [("accounts", accounts), *others]:
+        rooms = ["memory", "postgresql", "sqlite"]
+        accounts = ["http", "https", "insecure", "ldap", "ldaps", "memory", "open", "pam"]
+        accounts += ["postgresql", "program", "sqlite"]
+        others = [(kind, rooms) for kind in ("rooms", "audit", "rosters", "userdata")]
+        for kind, schemes in [("accounts", accounts), ("archive", ["memory", "sqlite"]), *others]:
             factories = registry.factories(kind)
             self.assertEqual([factory.scheme for factory in factories], schemes)
             for factory in factories:

@@ -16,6 +16,12 @@ from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.occupantjournal import OccupantJournal
+from muccore.storage.postgresql.accounts import PostgreSQLAccounts
+from muccore.storage.postgresql.address import databaseAddress
+from muccore.storage.postgresql.audit import PostgreSQLAudit
+from muccore.storage.postgresql.rooms import PostgreSQLRooms
+from muccore.storage.postgresql.rosters import PostgreSQLRosters
+from muccore.storage.postgresql.userdata import PostgreSQLUserData
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
@@ -25,6 +31,7 @@ from muccore.storage.sqlite.userdata import SQLiteUserData
 
 _MEMORY = "no argument; kept in memory and lost when the server ends"
 _SQLITE = "PATH of a database file, created if missing"
+_POSTGRESQL = "//USER@HOST/DATABASE of a PostgreSQL server"
 
 insecureAuth = StoreFactory(
     "accounts",
@@ -86,3 +93,13 @@ memoryOccupants = StoreFactory(
 occupantJournal = StoreFactory(
     "occupants", "file", "PATH of a file, created if missing", filePath("file", OccupantJournal)
 )
+
+postgresqlAccounts = StoreFactory("accounts", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLAccounts))
+
+postgresqlAudit = StoreFactory("audit", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLAudit))
+
+postgresqlRooms = StoreFactory("rooms", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLRooms))
+
+postgresqlRosters = StoreFactory("rosters", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLRosters))
+
+postgresqlUserData = StoreFactory("userdata", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLUserData))

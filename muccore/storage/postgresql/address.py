@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from twisted.python.filepath import FilePath
 
-from muccore.interfaces import BadDescription
+from muccore.interfaces import BadDescription, IStore
 from muccore.storage.external.webservice import isLoopback
 
 _FILES: Final = ("passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert")
@@ -80,3 +81,11 @@ def parseAddress(argument: str, base: FilePath[str]) -> Address:
     where = f"[{host}]" if ":" in host else host or quote(folder, safe="")
     who = f"{quote(user)}@" if user else ""
     return Address(f"postgresql://{who}{where}:{options['port']}/{quote(database)}", options)
+
+
+def databaseAddress(make: Callable[[Address, Any], IStore]) -> Callable[[str, FilePath[str], Any], IStore]:
+    """
+    A L{StoreFactory.make<muccore.storage.factory.StoreFactory>} for an address, which calls C{make} with it and the
+    reactor.
+    """
+    return lambda argument, base, reactor: make(parseAddress(argument, base), reactor)
