@@ -1,0 +1,69 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""A whole server whose accounts and rooms are in PostgreSQL."""
+
+from __future__ import annotations
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from muccore.xmpp import ns
+from tests.configuration import ENCRYPTED
+from tests.endtoend.clients import RoomClient, bounded, logIn
+from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
+from tests.storage.postgres import USER, Server, missing
+
+
+class PostgreSQLTests(TestCase):
+    """Restarts of the server and of PostgreSQL."""
+
+    timeout = 120
+    skip = missing()
+
+    async def setUp(self) -> None:
+        """Start both; Romeo and Juliet have accounts."""
+        self.postgres = Server()
+        self.addCleanup(self.postgres.remove)
+        self.postgres.start()
+        database = self.postgres.makeDatabase().options["dbname"]
+        place = f"postgresql://{USER}:s3cret@127.0.0.1:{self.postgres.port}/{database}"
+        self.server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": place}, storage={"affiliations": place})
+        await self.server.start()
+        for name in ("romeo", "juliet"):
+            self.assertEqual((await ctl(self.server, "adduser", name, password="secret"))[0], 0)
+
+    async def enter(self, name: str) -> tuple[RoomClient, str | None]:
+        """Let a user enter the room, and return the type of the answer."""
+        client = await logIn(self, self.server.port, name, "secret")
+        answer = await bounded(client.enter(name))
+        return client, answer.get("type")
+
+    async def affiliate(self, owner: RoomClient, name: str) -> str | None:
+        """Make somebody a member; return the type of the answer."""
+        item = f"<item jid='{name}@localhost' affiliation='member'/>"
+        answer = await bounded(owner.request("set", f"<query xmlns='{ns.MUC_ADMIN}'>{item}</query>"))
+        return answer.get("type")
+
+    async def test_restarts(self) -> None:
+        """
+        A room for members survives a restart of the server. While PostgreSQL is stopped, changes are refused and the
+        room goes on; afterwards they are made again.
+        """
+        romeo, _ = await self.enter("romeo")
+        await bounded(romeo.configure(membersonly="1", persistentroom="1"))
+        self.assertEqual(await self.affiliate(romeo, "mercutio"), "result")
+        self.assertEqual(await self.server.stop(), CLEAN)
+        await self.server.start()
+        self.assertEqual((await self.enter("juliet"))[1], "error")
+        romeo, refusal = await self.enter("romeo")
+        self.assertIsNone(refusal)
+        self.assertEqual(await bounded(romeo.affiliates("member")), {"mercutio@localhost"})
+        self.postgres.stop()
+        self.assertEqual(await self.affiliate(romeo, "juliet"), "error")
+        romeo.sendToRoom("still here")
+        await bounded(romeo.until(lambda e: e.findtext(f"{{{ns.CLIENT}}}body") == "still here"))
+        self.postgres.start()
+        while await self.affiliate(romeo, "juliet") == "error":
+            await deferLater(reactor, 0.1)
+        self.assertIsNone((await self.enter("juliet"))[1])
+        self.assertNotIn("s3cret", self.server.output)
