@@ -30,15 +30,13 @@ DELETED_AT_ONCE: Final = 250
 MERGED_AT_ONCE: Final = 64
 """Pages of the search index that one step writes, in a few milliseconds."""
 
-_INSERTS: Final = {
-    count: "INSERT INTO item (key, id, time, sender, author, stanza, words) SELECT * FROM (VALUES "
-    + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * count)
-    + ") WHERE column1 IS NOT NULL"
-    for count in (1, 8, 64, 512)
-}
-"""Statements for so many rows each; what is missing is C{NULL}. JSON would be taken apart once a column."""
+_ROW: Final = "(?, ?, ?, ?, ?, ?, ?)"
 
-_NO_ROW: Final = (None,) * 7
+_INSERTS: Final = [
+    (count, "INSERT INTO item (key, id, time, sender, author, stanza, words) VALUES " + ", ".join([_ROW] * count))
+    for count in (256, 64, 16, 4, 1)
+]
+"""Statements for so many rows each, the largest first. JSON would be taken apart once a column."""
 
 _INDEX: Final = (
     f"INSERT INTO search (rowid, words) SELECT item.key, {tokens('item')}"
@@ -145,12 +143,11 @@ def _append(connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
-    largest = max(_INSERTS)
-    for begin in range(0, len(rows), largest):
-        some = rows[begin : begin + largest]
-        count = next(count for count in _INSERTS if len(some) <= count)
-        missing = _NO_ROW * (count - len(some))
-        connection.execute(_INSERTS[count], [*chain.from_iterable(some), *missing])
+    begin = 0
+    for count, statement in _INSERTS:
+        while len(rows) - begin >= count:
+            connection.execute(statement, [*chain.from_iterable(rows[begin : begin + count])])
+            begin += count
 
 
 def _blocks(rows: Iterable[_Row]) -> list[tuple[int, int, int, int]]:
