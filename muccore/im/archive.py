@@ -144,6 +144,9 @@ class ArchiveHandler(Handler):
 
     def onSent(self, session: ISession, element: Element, to: JID) -> Element:
         """Archive what a user sends to others; copies get the id (XEP-0313 §3.5), see L{onRouted}."""
+        if element.attributes.get("type") == "groupchat":
+            # That is for the archive of the room.
+            return element
         account = session.account.bare
         element = withoutStanzaId(element, account)
         if to.bare == account or not isArchived(element) or not self._allows(session.userState, account, to):
@@ -159,6 +162,8 @@ class ArchiveHandler(Handler):
 
     def onRouted(self, session: ISession, element: Element, to: JID) -> Element:
         """Take the id away when copies have been made: others must not get it (XEP-0313 §3.5)."""
+        if element.attributes.get("type") == "groupchat":
+            return element
         stamped, original = self._lastStamped
         if element is stamped or element is original:
             return original

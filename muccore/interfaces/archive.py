@@ -31,10 +31,10 @@ class QueryRefused(StoreError):
     """A query has more words or ids than L{WORDS_LIMIT} and L{IDS_LIMIT} allow."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ArchiveItem:
     """
-    A message in an archive.
+    A message in an archive, not to be changed: it is not frozen, since that makes it slow to create.
 
     @ivar id: its stable stanza id (XEP-0359), unique in the archive.
     @ivar time: when it was received or sent, in microseconds since the epoch.
@@ -132,7 +132,7 @@ class IArchiveStore(IStore):
 
     def append(archive: str, items: Sequence[ArchiveItem]) -> Deferred[None]:
         """
-        Append items to an archive, which need not exist. Calls are committed in groups, within about 150 ms. What a
+        Append items to an archive, which need not exist. Calls are committed in groups, within about 300 ms. What a
         killed process has not committed, a persistent store appends at the next start; a power failure may take it.
 
         @raise ItemExists: (as failure) if one of the ids is in the archive, or twice among the items.

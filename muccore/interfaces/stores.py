@@ -47,6 +47,9 @@ class IStore(Interface):
         several hosts share it, of the first), to migrate content that an earlier version kept without a domain.
       - C{location}: text that is equal for stores of the same content, such as the real path of a file. Hosts whose
         descriptions lead to the same location share a store.
+      - C{setCallBeforeSending(callBeforeSending)}: called once, before C{open}, with a function. That calls another
+        function, its only argument, once, before the server sends anything more, at the end of this turn at the latest:
+        for what must be written before anybody learns of it, for all of a turn together.
     """
 
     def open() -> Deferred[None]:

@@ -173,6 +173,7 @@ class BoundedConnection(tcp.Server):
 
     def writeSomeData(self, data: bytes) -> Any:
         """@see: L{tcp.Connection.writeSomeData}"""
+        self.flusher.prepare()
         taken = super().writeSomeData(data)
         if isinstance(taken, int):
             self.progress += taken

@@ -82,6 +82,7 @@ class FlushScheduler:
         self.now = now
         self._clock = clock
         self._monotonic = monotonic
+        self._preparations: list[Callable[[], object]] = []
         self._pending: list[Flushable] = []
         # When the first of them was written to; infinite if that was in an earlier turn.
         self._since = math.inf
@@ -98,16 +99,39 @@ class FlushScheduler:
                 self._scheduleFlush()
         self._pending.append(transport)
 
+    def callBeforeSending(self, f: Callable[[], object]) -> None:
+        """
+        Call a function once, before anything more is sent: at the end of this turn, or earlier if a transport has to
+        send at once. For what must be done before anybody learns of what happened, for all of a turn together.
+        """
+        if not (self._preparations or self._pending or self._depth):
+            self._scheduleFlush()
+        self._preparations.append(f)
+
+    def prepare(self) -> None:
+        """Call what L{callBeforeSending} has been given. Transports that send without being flushed do this first."""
+        while self._preparations:
+            calls = self._preparations.copy()
+            self._preparations.clear()
+            for f in calls:
+                try:
+                    f()
+                except Exception:
+                    self._log.failure("A call before sending failed")
+
     def flush(self) -> None:
         """Flush all scheduled transports. Inside a flush this does nothing: the outer one continues."""
-        if self._flushing or not self._pending:
+        if self._flushing or not (self._pending or self._preparations):
             return
         self._flushing = True
         try:
             now = self._monotonic()
             deadline = max(min(self._since, now) + _SLICE, now + _LEAST)
             self._since = math.inf
+            preparations = self._preparations
             for _ in range(_ROUNDS):
+                if preparations:
+                    self.prepare()
                 pending, self._pending = self._pending, []
                 for begin in range(0, len(pending), _GROUP):
                     end = begin + _GROUP
@@ -119,6 +143,8 @@ class FlushScheduler:
                             except Exception:
                                 self._log.failure("Encrypting what a transport has to send failed")
                     for transport in group:
+                        if preparations:
+                            self.prepare()
                         try:
                             transport.flush()
                         except Exception:
@@ -126,11 +152,11 @@ class FlushScheduler:
                     if self._monotonic() > deadline and end < len(pending):
                         self._pending = pending[end:] + self._pending
                         return
-                if not self._pending:
+                if not (self._pending or preparations):
                     return
         finally:
             self._flushing = False
-            if self._pending:
+            if self._pending or self._preparations:
                 self._scheduleFlush()
 
     def run(self, f: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:

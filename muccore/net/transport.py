@@ -156,6 +156,7 @@ class OpportunisticConnection(BoundedConnection):
 
     def _flushSlowly(self) -> None:
         """Send piece by piece, until the kernel takes no more. A producer is paused by what is buffered: send all."""
+        self.flusher.prepare()
         outbox = self._outbox
         while outbox and (self.producer is not None or not self._isBuffered()) and self.connected:
             self._pass(self._take(PIECE))
@@ -163,6 +164,7 @@ class OpportunisticConnection(BoundedConnection):
 
     def flushAll(self) -> None:
         """See L{BoundedConnection.flushAll}; bulk of which nothing is sent yet is dropped."""
+        self.flusher.prepare()
         self.flush()
         outbox = self._outbox
         if outbox:

@@ -61,6 +61,7 @@ class ServerComponents:
         certificates = preflight.loadCertificates(settings)
         self.flusher = FlushScheduler(reactor)
         self.stores = ServerStores(settings, reactor)
+        self.stores.setCallBeforeSending(self.flusher.callBeforeSending)
         self.sessions = Sessions(settings.limits.sessionsPerAccount, self.flusher, managementSettings(settings))
         self.router = self.sessions.router = Router(self.flusher)
         domains = [host.domain for host in settings.hosts if host.anonymous]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from muccore.config.hosts import Host, Place
@@ -85,6 +85,12 @@ class ServerStores:
                 self._userData[host.domain] = shared
                 if shared is made:
                     self.all.append((place, made))
+
+    def setCallBeforeSending(self, callBeforeSending: Callable[[Callable[[], object]], object]) -> None:
+        """See L{IStore}."""
+        for _, store in self.all:
+            if (take := getattr(store, "setCallBeforeSending", None)) is not None:
+                take(callBeforeSending)
 
     def userDataOf(self, host: Host) -> IUserDataStore | None:
         """The documents of the users of a host; C{None} if there is nowhere to keep them."""

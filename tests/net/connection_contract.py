@@ -52,6 +52,35 @@ class ConnectionContract:
         self.assertTrue(peer.received == expected)
         self.assertEqual(protocol.reasons, [])
 
+    def test_preparations(self: Any) -> None:
+        """However something is sent, what must be done before is done: after an event, in mid-turn, at the end."""
+        for write in (
+            lambda transport: transport.write(b"x" * 10),
+            lambda transport: transport.write(b"x" * 3_000_000),
+            lambda transport: transport.writeBulk(iter([b"x" * 100_000] * 30), 3_000_000),
+            lambda transport: (transport.write(b"x"), transport.loseConnection()),
+            # The poller has noticed both in one turn.
+            lambda transport: (transport.write(b"x"), transport.doWrite()),
+        ):
+            transport, protocol, spy, peer = self.make(sendBuffer=8192, outboxLimit=1 << 30)
+            spy.sent.clear()
+            done: list[int] = []
+
+            def prepared(spy: Spy = spy, done: list[int] = done) -> None:
+                done.append(len(spy.sent))
+
+            def act(data: bytes, transport: Any = transport, write: Any = write, prepared: Any = prepared) -> None:
+                self.flusher.callBeforeSending(prepared)
+                write(transport)
+
+            protocol.onData = act
+            peer.send(b"go")
+            self.receive(peer, lambda peer=peer: peer.received)
+            self.assertEqual(done, [0])
+            if not peer.end:
+                peer.sock.close()
+                self.untilLost(protocol)
+
     def test_writesFromDataReceivedAreSent(self: Any) -> None:
         """A protocol can echo what it receives."""
         transport, protocol, _, peer = self.make()

@@ -83,6 +83,30 @@ class FlushSchedulerTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.log, ["a", "b", "c", "d"])
 
+    def test_callBeforeSending(self) -> None:
+        """Each call is made once, before the first transport is flushed; also if there is none, or one fails."""
+        for wait in (lambda: self.clock.advance(0)), self.flusher.flush, self.flusher.prepare:
+            self.schedule("a")
+            self.flusher.callBeforeSending(lambda: 1 / 0)
+            self.flusher.callBeforeSending(lambda: self.log.append("first"))
+            wait()
+            self.assertEqual(self.log[:1], ["first"])
+            self.clock.advance(0)
+            self.assertEqual(self.log, ["first", "a"])
+            self.log.clear()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
+        self.flusher.callBeforeSending(lambda: self.flusher.callBeforeSending(lambda: self.log.append("second")))
+        self.clock.advance(0)
+        self.flusher.run(self.flusher.callBeforeSending, lambda: self.log.append("third"))
+        self.assertEqual((self.log, self.clock.getDelayedCalls()), (["second", "third"], []))
+
+    def test_callBeforeSendingDuringFlush(self) -> None:
+        """What a flushed transport asks for is done before the next one, or at the end."""
+        self.schedule("a", lambda: self.flusher.callBeforeSending(lambda: self.log.append("between")))
+        self.schedule("b", lambda: self.flusher.callBeforeSending(lambda: self.log.append("end")))
+        self.clock.advance(0)
+        self.assertEqual((self.log, self.clock.getDelayedCalls()), (["a", "between", "b", "end"], []))
+
     def test_explicitFlush(self) -> None:
         """After an explicit flush, the delayed call still serves transports scheduled later."""
         self.schedule("a")

@@ -108,6 +108,23 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual(self.kept(), ["a", "b"])
         self.assertEqual(stat.S_IMODE(os.stat(f"{self.path}-appended-1").st_mode), 0o600)
 
+    def test_turn(self) -> None:
+        """Where calls before sending are possible, those of a turn are written together, before their group begins."""
+        later: list[Any] = []
+        self.journal.callBeforeSending = later.append
+        self.append("a", "b")
+        self.assertEqual((len(later), self.kept()), (1, []))
+        later.pop()()
+        self.assertEqual(self.kept(), ["a", "b"])
+        self.append("c")
+        self.journal.beginGroup()
+        self.append("d")
+        self.assertEqual((self.kept(), self.sizes()[1]), (["a", "b", "c"], 0))
+        self.journal.close()
+        self.assertEqual(self.kept(), ["a", "b", "c", "d"])
+        for f in later:
+            f()
+
     def test_groups(self) -> None:
         """Each group is forgotten when it is committed, however many are on their way."""
         positions = []

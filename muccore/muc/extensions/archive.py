@@ -8,7 +8,7 @@ messages are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -79,6 +79,8 @@ class RoomArchive(RoomExtension):
         self.store = IArchiveStore(store)
         self._retention = retention
         self._reader = ArchiveReader(self.store)
+        # With the rooms' JIDs.
+        self._published: list[tuple[str, RoomMessage]] = []
         self._lost = 0
         self._lastReport: float | None = None
         self._timer: IDelayedCall | None = None
@@ -86,22 +88,42 @@ class RoomArchive(RoomExtension):
     # Keeping
 
     def published(self, room: Room, message: RoomMessage) -> None:
-        """Append a message."""
-        if room.settings.logged and isArchived(message.message):
-            item = ArchiveItem(
-                message.id,
-                _microseconds(message.when),
-                message.sender,
-                message.account,
-                message.rendered,
-                message.message.childText("body") or "",
-            )
-            self.store.append(room.jid.bare, [item]).addErrback(self._appendFailed)
+        """Append a message, before anybody sees it: all of a turn together, which costs half."""
+        if room.settings.logged:
+            self._published.append((room.jid.bare, message))
+            if len(self._published) == 1:
+                self._callBeforeSending(self._append)
 
-    def _appendFailed(self, failure: Failure) -> None:
+    def _callBeforeSending(self, f: Callable[[], None]) -> None:
+        later = getattr(self.service.parent.clock, "callBeforeSending", None)
+        if later is None:
+            f()
+        else:
+            later(f)
+
+    def _append(self) -> None:
+        published, self._published = self._published, []
+        appended: dict[str, list[ArchiveItem]] = {}
+        for room, message in published:
+            stanza = message.message
+            if isArchived(stanza):
+                when = _microseconds(message.when)
+                text = stanza.childText("body") or ""
+                item = ArchiveItem(message.id, when, message.sender, message.account, message.rendered, text)
+                appended.setdefault(room, []).append(item)
+        for room, items in appended.items():
+            self.store.append(room, items).addErrback(self._appendFailed, len(items))
+
+    def _upToDate(self) -> IArchiveStore:
+        """The store, with everything that was published."""
+        if self._published:
+            self._append()
+        return self.store
+
+    def _appendFailed(self, failure: Failure, count: int) -> None:
         """Log that messages are missing in archives, at most once a minute."""
         failure.trap(StoreError)
-        self._lost += 1
+        self._lost += count
         now = self.service.parent.clock.seconds()
         if self._lastReport is None or now - self._lastReport >= _LOG_INTERVAL:
             self._log.error(
@@ -121,27 +143,27 @@ class RoomArchive(RoomExtension):
         def failed(failure: Failure) -> None:
             self._log.error("cannot delete an archive: {error}", error=failure.getErrorMessage())
 
-        self.store.delete(room).addErrback(failed)
+        self._upToDate().delete(room).addErrback(failed)
 
     def loading(self, room: Room) -> Deferred[None] | None:
         """Get the history from the archive."""
         if room.settings.logged and room.settings.historyLength:
-            return Deferred.fromCoroutine(archivedmessages.restoreHistory(self.store, room))
+            return Deferred.fromCoroutine(archivedmessages.restoreHistory(self._upToDate(), room))
         return None
 
     # What is retracted, even if the room has switched its archive off meanwhile
 
     def findMessage(self, room: Room, id: str) -> Deferred[PastMessage | None]:
         """Find an archived message."""
-        return Deferred.fromCoroutine(archivedmessages.find(self.store, room.jid.bare, id))
+        return Deferred.fromCoroutine(archivedmessages.find(self._upToDate(), room.jid.bare, id))
 
     def findMessagesBy(self, room: Room, account: str, limit: int) -> Deferred[Sequence[PastMessage]]:
         """Find archived messages of an author."""
-        return Deferred.fromCoroutine(archivedmessages.findBy(self.store, room.jid.bare, account, limit))
+        return Deferred.fromCoroutine(archivedmessages.findBy(self._upToDate(), room.jid.bare, account, limit))
 
     def replaceMessages(self, room: Room, tombstones: Mapping[str, Rendered]) -> Deferred[int]:
         """Replace archived messages by tombstones."""
-        return self.store.retract(room.jid.bare, tombstones)
+        return self._upToDate().retract(room.jid.bare, tombstones)
 
     # Expiry
 
@@ -151,6 +173,7 @@ class RoomArchive(RoomExtension):
 
     def stop(self, final: bool) -> None:
         """Look no more."""
+        self._append()
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
@@ -216,7 +239,7 @@ class RoomArchive(RoomExtension):
 
     def _onMetadata(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Deferred[Any]:
         checkMayRead(room, parse(iq.attributes["from"]))
-        return self.store.metadata(room.jid.bare).addCallbacks(archivequeries.metadata, storeFailed)
+        return self._upToDate().metadata(room.jid.bare).addCallbacks(archivequeries.metadata, storeFailed)
 
     def _onQuery(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Deferred[Any]:
         sender = parse(iq.attributes["from"])
@@ -229,6 +252,7 @@ class RoomArchive(RoomExtension):
             checkMayRead(room, sender)
             self._sendResults(room, sender, request, page)
 
+        self._upToDate()
         return self._reader.query(room.jid.bare, sender, query, send).addErrback(_queryFailed)
 
     def _sendResults(self, room: Room, sender: JID, request: ArchiveRequest, page: ArchivePage) -> None:

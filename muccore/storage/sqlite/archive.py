@@ -48,7 +48,7 @@ from muccore.storage.sqlite.archiveschema import SCHEMA
 from muccore.storage.sqlite.database import Database
 from muccore.xmpp.rendering import Rendered
 
-GATHER: Final = 0.1
+GATHER: Final = 0.25
 """Seconds for which appends are gathered to be committed together; meanwhile, the journal has them."""
 
 WAITING_LIMIT: Final = 32 * 1024 * 1024
@@ -108,6 +108,10 @@ class SQLiteArchive:
         self._lost = 0
         self._erasing: Any = None
 
+    def setCallBeforeSending(self, callBeforeSending: Callable[[Callable[[], object]], object]) -> None:
+        """See L{IStore<muccore.interfaces.IStore>}."""
+        self._journal.callBeforeSending = callBeforeSending
+
     def probe(self) -> None:
         """See L{Database.probe} and L{ArchiveJournal.probe}."""
         self.writer.probe()
@@ -166,9 +170,9 @@ class SQLiteArchive:
             )
             self._reportLost(str(refusal), len(items))
             return fail(refusal)
-        self._journal.append(archive, items)
-        self._bytes += size
         call = _Append(archive, tuple(items), size)
+        self._journal.append(archive, call.items)
+        self._bytes += size
         self._waiting.append(call)
         if self._writing is None:
             self._writing = self._reactor.callLater(GATHER, self._writeGroup)
@@ -237,8 +241,8 @@ class SQLiteArchive:
         if self._waiting:
             group, self._waiting = self._waiting, []
             calls = [(each.archive, each.items) for each in group]
-            position = self._journal.position
             self._journal.beginGroup()
+            position = self._journal.position
 
             def write(connection: sqlite3.Connection) -> list[Exception | None]:
                 setPosition(connection, position)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 from zlib import crc32
 
@@ -46,11 +46,14 @@ JournaledCall = tuple[int, str, Sequence[ArchiveItem]]
 
 def encodeCall(position: int, archive: str, items: Sequence[ArchiveItem]) -> bytes:
     """Encode a record; C{TypeError} or C{ValueError} if something is no text."""
-    record = b"%d\0%b" % (position, archive.encode())
+    texts = f"{position}\0{archive}"
+    parts = []
     for item in items:
         stanza = item.stanza
-        text = "\0".join((item.id, str(item.time), item.sender, item.author, item.text))
-        record += b"\0%b\0%b\0%b" % (text.encode(), stanza.head, stanza.tail)
+        texts = "\0".join((texts, item.id, str(item.time), item.sender, item.author, item.text))
+        parts.append(b"%b\0%b\0%b" % (texts.encode(), stanza.head, stanza.tail))
+        texts = ""
+    record = b"".join(parts) or texts.encode()
     if record.count(b"\0") != 1 + _FIELDS * len(items):
         raise ValueError("a NUL in text")
     return b"%08x %08x %b" % (crc32(record), len(record), record)
@@ -114,7 +117,10 @@ class ArchiveJournal:
     The files.
 
     @ivar position: that of the last call.
+    @ivar callBeforeSending: see L{IStore<muccore.interfaces.IStore>}; by default each call is written at once.
     """
+
+    callBeforeSending: Callable[[Callable[[], object]], object] = staticmethod(lambda write: write())
 
     def __init__(self, database: str) -> None:
         """@param database: the path of the database, with which those of the files begin."""
@@ -123,6 +129,7 @@ class ArchiveJournal:
         self._files: list[_File] = []
         self._current: _File | None = None
         self._failing = False
+        self._unwritten: list[JournaledCall] = []
 
     def probe(self) -> None:
         """Check that the files can be read and written; L{StoreUnavailable<muccore.interfaces>} names one."""
@@ -158,6 +165,7 @@ class ArchiveJournal:
 
     def close(self) -> None:
         """Close the files, and remove them if there is nothing in them."""
+        self._write()
         files, self._files, self._current = self._files, [], None
         for file in files:
             os.close(file.file)
@@ -167,19 +175,29 @@ class ArchiveJournal:
                     os.unlink(path)
 
     def append(self, archive: str, items: Sequence[ArchiveItem]) -> None:
-        """Write a call, in no thread, before anybody sees what it appends. If that fails, it is logged."""
-        position = self.position = self.position + 1
+        """
+        Write a call, in no thread, before anybody sees what it appends: with the others of a turn. If that fails, it
+        is logged.
+        """
+        self.position += 1
+        if self._current is not None:
+            self._unwritten.append((self.position, archive, items))
+            if len(self._unwritten) == 1:
+                self.callBeforeSending(self._write)
+
+    def _write(self) -> None:
+        calls, self._unwritten = self._unwritten, []
         file = self._current
-        if file is None:
+        records = []
+        for call in calls:
+            # The store will refuse what is no text.
+            with contextlib.suppress(AttributeError, TypeError, ValueError):
+                records.append(encodeCall(*call))
+        if not records or file is None:
             return
+        file.last = calls[-1][0]
         try:
-            record = encodeCall(position, archive, items)
-        except (AttributeError, TypeError, ValueError):
-            # The store will refuse it.
-            return
-        file.last = position
-        try:
-            file.append(record)
+            file.append(b"".join(records))
         except OSError as e:
             if not self._failing:
                 self._failing = True
@@ -195,6 +213,7 @@ class ArchiveJournal:
 
     def beginGroup(self) -> None:
         """Write to another file, if one is free: what is in this one is being committed."""
+        self._write()
         if self._current is not None and self._current.last:
             self._current = next((file for file in self._files if not file.last), self._current)
 

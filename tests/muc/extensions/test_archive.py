@@ -15,6 +15,7 @@ from muccore.testing.inmemory import Client
 from muccore.xmpp import archivequeries, ns
 from muccore.xmpp.archivereading import WAITING
 from muccore.xmpp.element import Element
+from tests.muc.extensions.retractions import retractAll
 from tests.muc.muchelpers import (
     HOST,
     ROOM,
@@ -44,11 +45,16 @@ class ArchiveStore(MemoryArchive):
     Archives that fail on demand.
 
     @ivar broken: whether all requests fail.
+    @ivar appended: how many items each call has appended.
     @ivar waiting: what queries wait for.
     """
 
     broken = False
     waiting: Deferred[None] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.appended: list[int] = []
 
     def query(self, archive: str, query: ArchiveQuery) -> Any:
         if self.broken:
@@ -57,6 +63,7 @@ class ArchiveStore(MemoryArchive):
         return found if self.waiting is None else self.waiting.addCallback(lambda _: found)
 
     def append(self, archive: str, items: Any) -> Any:
+        self.appended.append(len(items))
         return fail(StoreUnavailable("test")) if self.broken else super().append(archive, items)
 
 
@@ -143,6 +150,32 @@ class KeepingTests(ArchiveTestCase):
         assert stamp is not None
         self.assertIsNone(second.child("stanza-id", ns.STANZA_ID))
         self.assertEqual(self.ids(self.romeo), [stamp.attributes["id"]])
+
+    def test_turn(self) -> None:
+        """
+        What is said in one turn is appended together, before anything is sent; and before anything else is requested of
+        the archive.
+        """
+        later: list[Any] = []
+        self.server.clock.callBeforeSending = later.append
+        say(self.romeo, "one")
+        say(self.romeo, "two")
+        self.assertEqual((len(later), self.archive.appended), (1, []))
+        later.pop()()
+        self.assertEqual(self.archive.appended, [2])
+        for act in (
+            lambda: self.query(self.romeo),
+            lambda: sendIQ(self.romeo, "get", f"<metadata xmlns='{ns.MAM}'/>"),
+            lambda: retractAll(self.romeo, "jid='romeo@localhost'"),
+            lambda: sendOwner(self.romeo, "<destroy/>"),
+        ):
+            self.archive.appended.clear()
+            say(self.romeo, "three")
+            self.assertEqual(self.archive.appended, [])
+            act()
+            self.assertEqual(self.archive.appended, [1])
+            while later:
+                later.pop()()
 
     def test_off(self) -> None:
         """Without the setting nothing is kept, nothing announced, and queries are refused."""
