@@ -58,7 +58,7 @@ from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import Rendered, render, toAttribute
+from muccore.xmpp.rendering import OwnStanzas, Rendered, render, toAttribute
 from muccore.xmpp.specs import Spec
 from muccore.xmpp.stanzaids import renderStanzaId, stanzaIdBy, withoutStanzaId, withStanzaId
 from muccore.xmpp.uniqueids import newId
@@ -326,7 +326,7 @@ class ArchiveHandler(Handler):
 
         def send(page: ArchivePage) -> None:
             items = reversed(page.items) if request.flipped else page.items
-            results = [archivequeries.result(to.bare, request, item) for item in items]
+            results = OwnStanzas(archivequeries.result(to.bare, request, item) for item in items)
             self.parent.routeTo(sender).deliverAll(results, toAttribute(sender.full))
 
         return self._reader.query(to.bare, sender, query, send).addErrback(self._storeFailed)

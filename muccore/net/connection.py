@@ -147,12 +147,13 @@ class BoundedConnection(tcp.Server):
         """Send a stanza in three parts, of which the first and the last are those of other recipients, too."""
         self.write(head + to + tail)
 
-    def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
+    def writeBulk(self, pieces: Iterator[bytes], size: int, own: bool = False) -> None:
         """
         Send much, of C{size} bytes, after what was written before. It is dropped if the connection is closed before it
         is sent.
 
         @param pieces: each is sent whole or not at all.
+        @param own: whether it was made for this reader: then it counts for the limit of all connections together.
         """
         for piece in pieces:
             self.write(piece)

@@ -28,14 +28,16 @@ class Bulk:
     A part of an outbox that is made as the reader takes it.
 
     @ivar size: the bytes that are left.
+    @ivar own: whether it was made for this reader, so that its end frees memory.
     """
 
-    __slots__ = ("_pieces", "size")
+    __slots__ = ("_pieces", "own", "size")
 
-    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
+    def __init__(self, pieces: Iterator[bytes], size: int, own: bool = False) -> None:
         """@param pieces: each is sent whole or not at all."""
         self._pieces = pieces
         self.size = size
+        self.own = own
 
     def take(self, limit: int) -> bytes:
         """Make the next pieces, until they have as many bytes as C{limit}; C{b""} at the end."""
@@ -82,7 +84,7 @@ class Outboxes:
         self._sizes: dict[Waiting, int] = {}
 
     def report(self, connection: Waiting, size: int) -> None:
-        """Note how many bytes of a connection wait, bulk not counted; above the limit, end those with the most."""
+        """Note how many bytes of a connection wait, without shared bulk; above the limit, end those with the most."""
         sizes = self._sizes
         self.total += size - sizes.pop(connection, 0)
         if size:

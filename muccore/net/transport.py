@@ -104,13 +104,13 @@ class OpportunisticConnection(BoundedConnection):
             # Only the poller asks a pull producer for more.
             self.startWriting()
 
-    def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
+    def writeBulk(self, pieces: Iterator[bytes], size: int, own: bool = False) -> None:
         """See L{BoundedConnection.writeBulk}: it is made as the kernel takes it."""
         if self._size >= _CLOSED or self._exceeded:
             return
         if not self._outbox:
             self.flusher.schedule(self)
-        self._outbox.append(Bulk(pieces, size))
+        self._outbox.append(Bulk(pieces, size, own))
         self._bulk += 1
         self._slow = True
         if self._size + size > self._threshold:
@@ -281,9 +281,12 @@ class OpportunisticConnection(BoundedConnection):
         if size - (held if self._exempt else 0) > self.outboxLimit:
             self._overflow()
             return
-        waiting = size
+        waiting = kept = size
         if self._bulk:
-            waiting += sum(part.size for part in self._outbox if isinstance(part, Bulk))
+            for part in self._outbox:
+                if isinstance(part, Bulk):
+                    waiting += part.size
+                    kept += part.size if part.own else 0
         if self._filled:
             if waiting < LOW:
                 self._filled = False
@@ -291,7 +294,7 @@ class OpportunisticConnection(BoundedConnection):
         elif waiting > HIGH:
             self._filled = True
             self._tellOwner("outboxFilled")
-        self.outboxes.report(self, size)
+        self.outboxes.report(self, kept)
 
     def writeCiphertext(self, data: bytes) -> None:
         """Take bytes from the TLS layer."""

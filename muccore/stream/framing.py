@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from muccore.stream.parser.parser import StanzaParser
 from muccore.xmpp import ns
-from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.rendering import OwnStanzas, Rendered
 
 if TYPE_CHECKING:
     from muccore.stream.c2s import StreamSettings
@@ -74,7 +74,7 @@ class TCPFraming:
         if len(tail) < BULK_SIZE:
             self.transport.writeParts(stanza.head, to, tail)
         else:
-            self.transport.writeBulk(iter((stanza.addressed(to),)), len(tail))
+            self.transport.writeBulk(iter((stanza.addressed(to),)), len(tail), True)
 
     def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
         """See L{muccore.interfaces.IStream.sendAll}."""
@@ -90,7 +90,8 @@ class TCPFraming:
         if size <= SEVERAL_SIZE:
             self.write(start + start.join(tails))
         else:
-            self.transport.writeBulk(_pieces(start, tails, max(1, _PIECE * len(tails) // size)), size)
+            pieces = _pieces(start, tails, max(1, _PIECE * len(tails) // size))
+            self.transport.writeBulk(pieces, size, isinstance(stanzas, OwnStanzas))
 
     def sendNonza(self, element: bytes) -> None:
         """See L{muccore.interfaces.IStream.sendNonza}."""

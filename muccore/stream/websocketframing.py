@@ -19,7 +19,7 @@ from muccore.stream.parser.parser import StanzaParser
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StreamError
-from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.rendering import OwnStanzas, Rendered
 
 if TYPE_CHECKING:
     from muccore.stream.c2s import StreamSettings
@@ -182,7 +182,7 @@ class WebSocketFraming:
         if len(tail) < BULK_SIZE:
             self.transport.writeParts(b"".join((header, head, _XMLNS)), to, tail)
         else:
-            self.transport.writeBulk(iter((b"".join((header, head, _XMLNS, to, tail)),)), len(tail))
+            self.transport.writeBulk(iter((b"".join((header, head, _XMLNS, to, tail)),)), len(tail), True)
 
     def sendAll(self, stanzas: Sequence[Rendered], to: bytes) -> None:
         """See L{muccore.interfaces.IStream.sendAll}."""
@@ -191,7 +191,7 @@ class WebSocketFraming:
         if size <= SEVERAL_SIZE:
             self.write(b"".join(frames))
         elif not self._ended:
-            self.transport.writeBulk(frames, size)
+            self.transport.writeBulk(frames, size, isinstance(stanzas, OwnStanzas))
 
     def sendNonza(self, element: bytes) -> None:
         """See L{muccore.interfaces.IStream.sendNonza}."""

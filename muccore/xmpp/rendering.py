@@ -233,6 +233,10 @@ class Rendered:
         return self.head + to + self.tail
 
 
+class OwnStanzas(list[Rendered]):
+    """Stanzas that were rendered for one recipient, for C{deliverAll}: while they wait, nobody else needs them."""
+
+
 class RenderedElement(Element):
     """
     A stanza that is rendered already, and must not be changed; a copy of it is an ordinary one.

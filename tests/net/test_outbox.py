@@ -254,6 +254,21 @@ class OutboxContract:
             self.untilLost(owner)
         self.assertEqual(outboxes.total, 0)
 
+    def test_allWithBulk(self: Any) -> None:
+        """Bulk that was made for one reader counts for the limit of all; of others there is one copy."""
+        outboxes = Outboxes(1_200_000)
+        made = [self.make(outboxes=outboxes) for _ in range(3)]
+        for size, own, (transport, *_) in zip((900_000, 600_000, 700_000), (False, True, True), made, strict=True):
+            transport.writeBulk((bytes(1000) for _ in range(size // 1000)), size, own)
+            self.flusher.flush()
+        self.reactor.runUntilCurrent()
+        ended = [[each[0] for each in owner.told if isinstance(each, tuple)] for _, owner, *_ in made]
+        self.assertEqual(ended, [[], [], ["resource-constraint"]])
+        peer = made[1][-1]
+        self.assertGreater(outboxes.total, 300_000)
+        self.receive(peer, lambda: len(peer.received) == 600_000)
+        self.assertLess(outboxes.total, PIECE)
+
     def test_closeDropsBulk(self: Any) -> None:
         """Closing sends what was written, without bulk that nobody has read yet."""
         transport, _, _, peer = self.make()

@@ -244,7 +244,7 @@ class Transport:
         self.parts.append((head, to, tail))
         self.write(head + to + tail)
 
-    def writeBulk(self, pieces: Iterator[bytes], size: int) -> None:
+    def writeBulk(self, pieces: Iterator[bytes], size: int, own: bool = False) -> None:
         """Record the pieces."""
         for data in pieces:
             self.write(data)

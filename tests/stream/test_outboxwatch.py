@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from muccore.stream.framing import BULK_SIZE, SEVERAL_SIZE
-from muccore.xmpp.rendering import Rendered
+from collections.abc import Iterator
+
+from muccore.stream.framing import BULK_SIZE, SEVERAL_SIZE, TCPFraming
+from muccore.stream.websocketframing import WebSocketFraming
+from muccore.xmpp.rendering import OwnStanzas, Rendered
 from tests.stream.test_c2s import END, Case
 
 TO = b" to='romeo@localhost/r'"
@@ -177,11 +180,34 @@ class SendAllTests(Case):
         """They may be of several kinds."""
         self.sendSeveral(3, 10, b"<iq")
 
+    def test_own(self) -> None:
+        """What was made for the reader is marked."""
+        bulk: list[bool] = []
+        stanzas = [Rendered(b"<message", b">" + b"x" * SEVERAL_SIZE + b"</message>")] * 3
+        for framingClass in TCPFraming, WebSocketFraming:
+
+            class Framing(framingClass):  # type: ignore[misc, valid-type]
+                """One that can be made."""
+
+            framing = Framing()
+            framing._ended = False
+            framing.transport = self.login()[1]
+            self.patch(framing.transport, "writeBulk", lambda pieces, size, own: bulk.append(own))
+            framing.sendAll(stanzas, TO)
+            framing.sendAll(OwnStanzas(stanzas), TO)
+        self.assertEqual(bulk, [False, True] * 2)
+
     def test_large(self) -> None:
         """One large answer is sent as it is read."""
         stream, transport = self.login()
         bulk: list[int] = []
-        self.patch(transport, "writeBulk", lambda pieces, size: bulk.append(len(b"".join(pieces))))
+
+        def writeBulk(pieces: Iterator[bytes], size: int, own: bool) -> None:
+            """Record it."""
+            self.assertTrue(own)
+            bulk.append(len(b"".join(pieces)))
+
+        self.patch(transport, "writeBulk", writeBulk)
         stanza = Rendered(b"<iq", b">" + b"x" * BULK_SIZE + b"</iq>")
         stream.send(stanza, TO)
         self.assertEqual(bulk, [len(stanza.addressed(TO))])

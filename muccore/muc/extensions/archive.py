@@ -41,7 +41,7 @@ from muccore.xmpp.archivereading import ArchiveReader
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID, parse
-from muccore.xmpp.rendering import Rendered, escapeAttribute, toAttribute
+from muccore.xmpp.rendering import OwnStanzas, Rendered, escapeAttribute, toAttribute
 from muccore.xmpp.specs import Spec
 
 EXPIRY_INTERVAL: Final = 6 * 3600
@@ -258,7 +258,7 @@ class RoomArchive(RoomExtension):
     def _sendResults(self, room: Room, sender: JID, request: ArchiveRequest, page: ArchivePage) -> None:
         """Send the items of a page, with the real JIDs for those who may see them (XEP-0313 §6.1.2)."""
         seesJIDs = _maySeeRealJIDs(room, sender)
-        results = []
+        results = OwnStanzas()
         for item in reversed(page.items) if request.flipped else page.items:
             author = _author(item.author) if seesJIDs and item.author else b""
             results.append(archivequeries.result(room.jid.bare, request, item, author))

@@ -19,7 +19,7 @@ from muccore.muc.model.rendering import OccupantPresence, absentPresence, presen
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.net.slices import RENDERING, Steps
 from muccore.xmpp.jid import parse
-from muccore.xmpp.rendering import Rendered
+from muccore.xmpp.rendering import OwnStanzas, Rendered
 
 if TYPE_CHECKING:
     from muccore.muc.model.room import Room
@@ -113,7 +113,7 @@ def occupantList(room: Room, session: OccupantSession, deliverAll: DeliverAll) -
         deliverAll([(each.cachedPresence or presenceOf(each))[index] for each in shown], to)
     if showsAbsent(room.settings):
         yield ABSENT_LIMIT
-        deliverAll(list(_absent(room, session.seesJIDs)), to)
+        deliverAll(OwnStanzas(_absent(room, session.seesJIDs)), to)
 
 
 def sendPresenceOf(room: Room, session: OccupantSession, nick: str) -> None:
