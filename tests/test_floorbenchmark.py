@@ -15,7 +15,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.floor import command, programs
-from benchmarks.floor.peers import Prosody, isInstalled
+from benchmarks.floor.peers import PEERS, isInstalled
 from benchmarks.floor.programs import CannotCompile, Floor, compilePrograms, runLoad
 
 
@@ -65,18 +65,26 @@ class ProgramsTests(CompiledTestCase):
         self.assertIn('"error": "login"', str(failed))
 
 
-class ProsodyTests(CompiledTestCase):
-    """Prosody, where it is installed."""
+class PeerTests(CompiledTestCase):
+    """Other servers, where they are installed: they log everybody in, and deliver every message to every occupant."""
 
-    def test_everythingIsDelivered(self) -> None:
-        """It logs everybody in, and delivers every message to every occupant."""
-        if not isInstalled("prosody"):
-            raise SkipTest("Prosody is not installed")
+    def check(self, name: str, tls: bool) -> None:
+        """Put a little load on one."""
+        if not isInstalled(name):
+            raise SkipTest(f"{name} is not installed")
+        with PEERS[name](tls) as peer:
+            options = ("--users", "12", "--rooms", "2", "--senders", "3", "--messages", "5")
+            found = runLoad(self.folder, peer.address, peer.pids, tls, options)
+        self.assertEqual((found["deliveries"], found["dead"]), (2 * 3 * 5 * 6, 0))
+
+    def test_prosody(self) -> None:
+        """Prosody."""
         for tls in (False, True):
-            with Prosody(tls) as prosody:
-                options = ("--users", "12", "--rooms", "2", "--senders", "3", "--messages", "5")
-                found = runLoad(self.folder, prosody.address, prosody.pids, tls, options)
-            self.assertEqual((found["deliveries"], found["dead"]), (2 * 3 * 5 * 6, 0))
+            self.check("prosody", tls)
+
+    def test_ejabberd(self) -> None:
+        """ejabberd, which takes long to start."""
+        self.check("ejabberd", True)
 
 
 def cell(each: float, joined: float, *ours: float) -> dict[str, list[float]]:
