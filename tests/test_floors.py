@@ -48,6 +48,7 @@ RESTRICTED: dict[str, tuple[str, ...]] = {
         "muccore.net.slices",
         "muccore.net.timingwheel",
         "muccore.routing.handler",
+        "muccore.routing.loading",
         "muccore.muc.*",
     ),
     "muccore.services.*": ("muccore.routing.handler", "muccore.services.administration.*"),

@@ -33,7 +33,6 @@ from muccore.interfaces import (
     NameReserved,
     NoSuchUser,
     NotManageable,
-    StoreError,
     StoreUnavailable,
 )
 from muccore.log.eventlog import (
@@ -45,6 +44,7 @@ from muccore.log.eventlog import (
 )
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
+from muccore.routing.loading import Loader
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
 
@@ -55,6 +55,7 @@ class Access(Protocol):
     """What is told which accounts may not log in: L{muccore.stream.accountaccess.AccountAccess}."""
 
     disabled: set[str]
+    unread: set[str]
 
     def revoke(self, account: str) -> None:
         """Let no stream that is open now log in to an account."""
@@ -65,6 +66,7 @@ class NoAccess:
 
     def __init__(self) -> None:
         self.disabled: set[str] = set()
+        self.unread: set[str] = set()
 
     def revoke(self, account: str) -> None:
         """Do nothing."""
@@ -97,26 +99,30 @@ class Accounts(Handler):
         self._backend = backend
         self._removing: set[str] = set()
         self._stopping = False
+        self._loader: Loader | None = None
 
     # At the start
 
     async def start(self) -> None:
         """
-        Find out who is disabled, and finish the removals that were not.
-
-        @raise StoreUnavailable: if the records cannot be read: who is disabled must not be let in.
+        Find out who is disabled, and finish the removals that were not. While the records cannot be read, nobody is let
+        in, since who is disabled must not be.
         """
-        try:
-            domain = self.parent.name
-            for local in await self.records.disabled():
-                account = JID(local, domain, "")
-                self.access.disabled.add(account.bare)
-                # Sessions that were saved, if it was disabled after that.
-                self.endSessions(account, StreamError("not-authorized", "The account is disabled."))
-            await self.records.expireTombstones(self.parent.now())
-            pending = await self.records.removals()
-        except StoreError as e:
-            raise StoreUnavailable(f"{domain}: the records of accounts cannot be read: {e}") from None
+        domain = self.parent.name
+        self.access.unread.add(domain)
+        self._loader = Loader(self.parent.clock)
+        await self._loader.load(f"{domain}: the records of accounts", self._readRecords)
+
+    async def _readRecords(self) -> None:
+        domain = self.parent.name
+        for local in await self.records.disabled():
+            account = JID(local, domain, "")
+            self.access.disabled.add(account.bare)
+            # Sessions that were saved, if it was disabled after that.
+            self.endSessions(account, StreamError("not-authorized", "The account is disabled."))
+        await self.records.expireTombstones(self.parent.now())
+        pending = await self.records.removals()
+        self.access.unread.discard(domain)
         for local in pending:
             await self._resume(JID(local, domain, ""))
 
@@ -135,6 +141,8 @@ class Accounts(Handler):
     def shutDown(self, final: bool) -> None:
         """Begin no further step of a removal."""
         self._stopping = True
+        if self._loader is not None:
+            self._loader.stop()
 
     # IAccounts
 

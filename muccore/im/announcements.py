@@ -22,6 +22,7 @@ from muccore.interfaces import IAnnouncements, ISession, IUserDataStore, IUserDo
 from muccore.log.logger import Logger
 from muccore.net.slices import RENDERING, Slices, Steps
 from muccore.routing.handler import Handler
+from muccore.routing.loading import Loader
 from muccore.xmpp.element import stanza
 from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID
@@ -63,16 +64,23 @@ class Announcements(Handler):
         self._store = store
         self._host = host
         self._slices: Slices | None = None
+        self._loader: Loader | None = None
         presence.readyObservers.append(self._ready)
 
     async def start(self) -> None:
-        """Load the messages. Never fails: that is logged."""
-        try:
-            motd = (await self._store.get(self._host, KIND, MOTD) or b"").decode()
-            self._number, _, self.motd = motd.partition("\n")
-            self.welcome = (await self._store.get(self._host, KIND, WELCOME) or b"").decode()
-        except StoreError as e:
-            _log.error("{domain}: announcements cannot be read: {error}", domain=self._host, error=str(e))
+        """Load the messages, later if they cannot be read now. Never fails: that is logged."""
+        self._loader = Loader(self.parent.clock)
+        await self._loader.load(f"{self._host}: announcements", self._load)
+
+    async def _load(self) -> None:
+        motd = (await self._store.get(self._host, KIND, MOTD) or b"").decode()
+        self._number, _, self.motd = motd.partition("\n")
+        self.welcome = (await self._store.get(self._host, KIND, WELCOME) or b"").decode()
+
+    def shutDown(self, final: bool) -> None:
+        """Load no more."""
+        if self._loader is not None:
+            self._loader.stop()
 
     # IAnnouncements
 

@@ -151,7 +151,7 @@ class MUCHandler(RoomHandler):
         for extension in self._extensions:
             extension.service = self
             extension.start()
-        self.rooms.start().addErrback(lambda failure: self.rooms.log.failure("cannot list temporary rooms", failure))
+        self.rooms.start()
 
     def sessionRestored(self, session: JID, to: JID) -> Deferred[None]:
         """

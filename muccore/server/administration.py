@@ -23,6 +23,7 @@ from muccore.interfaces import (
     UserStatistics,
 )
 from muccore.log.logger import Logger
+from muccore.routing.loading import Loader
 from muccore.server.stores import ServerStores
 from muccore.stream.accountaccess import AccountAccess
 from muccore.xmpp.jid import JID
@@ -64,6 +65,7 @@ class Administration:
         self._sessions = sessions
         self._access = access
         self._clock = clock
+        self._loader = Loader(clock)
         self._named: set[str] = set()
         self._records: IUserDataStore | None = None
         self._host = ""
@@ -71,15 +73,16 @@ class Administration:
 
     async def start(self, records: IUserDataStore | None, host: str) -> None:
         """
-        Load the admins who were named by others. Never fails: that is logged.
+        Load the admins who were named by others, later if they cannot be read now. Never fails: that is logged.
 
         @param records: where they are kept, under the domain of the first host.
         """
         self._records, self._host = records, host
-        try:
-            self._named = set() if records is None else set(await records.keys(host, KIND))
-        except StoreError as e:
-            _log.error("the list of admins cannot be read: {error}", error=str(e))
+        if records is not None:
+            await self._loader.load("the list of admins", lambda: records.keys(host, KIND).addCallback(self._loaded))
+
+    def _loaded(self, named: list[str]) -> None:
+        self._named = set(named)
 
     @property
     def canStop(self) -> bool:
@@ -164,5 +167,6 @@ class Administration:
 
     def shutDown(self) -> None:
         """Forget a request to end: the server ends."""
+        self._loader.stop()
         if self._stopping is not None and self._stopping.active():
             self._stopping.cancel()

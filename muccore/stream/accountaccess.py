@@ -20,12 +20,14 @@ class AccountAccess:
     The accounts that may not log in, of all hosts, by bare JID as text.
 
     @ivar disabled: those that are disabled.
+    @ivar unread: the domains of which it is not known yet who is disabled, so that nobody may log in for now.
     @ivar count: the number of revocations so far, by which a stream notes when it was opened.
     """
 
     def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
         """@param seconds: returns a time that is never set, in seconds."""
         self.disabled: set[str] = set()
+        self.unread: set[str] = set()
         self.count = 0
         self._seconds = seconds
         # By account, in the order of time: its latest revocation, and when that was.
@@ -49,6 +51,8 @@ class AccountAccess:
 
         @param since: L{count} when the stream was opened.
         """
+        if account.partition("@")[2] in self.unread:
+            return "temporary-auth-failure"
         if account in self.disabled:
             return "account-disabled"
         revoked = self._revoked.get(account)

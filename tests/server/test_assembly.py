@@ -8,7 +8,7 @@ import dataclasses
 import re
 from typing import Any
 
-from twisted.internet.defer import FirstError, fail
+from twisted.internet.defer import Deferred, FirstError, fail
 from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -378,13 +378,21 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(StoreUnavailable)), 1)
 
     def test_accountsCannotBeRead(self) -> None:
-        """If it cannot be read who is disabled, the server does not start."""
+        """While it cannot be read who is disabled, the server starts, but nobody may log in."""
         settings = makeSettings(auth={"backend": "memory:"})
-        made = self.make(settings)
-        store = made.stores.userDataOf(settings.hosts[0])
-        self.patch(store, "keys", lambda account, kind: fail(StoreUnavailable("x")))
-        error = self.failureResultOf(made.open(), StoreUnavailable).value
-        self.assertEqual(str(error), "localhost: the records of accounts cannot be read: x")
+        clock = Clock()
+        made = assembly.ServerComponents(settings, clock)
+        store: Any = made.stores.userDataOf(settings.hosts[0])
+        keys = store.keys
+        store.keys = lambda account, kind: fail(StoreUnavailable("x"))
+        self.successResultOf(made.open())
+        refusal = lambda name: made.access.refusal(f"{name}@localhost", made.access.count)
+        self.assertEqual(refusal("juliet"), "temporary-auth-failure")
+        store.keys = keys
+        accounts: Any = made.hosts[0].handlers.accounts
+        self.successResultOf(Deferred.fromCoroutine(accounts.records.setDisabled("romeo", True)))
+        clock.advance(1)
+        self.assertEqual((refusal("juliet"), refusal("romeo")), (None, "account-disabled"))
 
     def test_storeFails(self) -> None:
         """If a store cannot be opened, the error says which, and no handlers are added."""

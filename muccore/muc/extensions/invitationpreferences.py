@@ -75,10 +75,10 @@ class InvitationPreferences(RoomExtension):
 
     def start(self) -> None:
         """Load who has chosen what."""
-        policy = self.service.invitations
-        loading: Deferred[Any] = self.service.rooms.store.preferences(NAME)
-        loading.addCallback(policy.refusing.update)
-        loading.addErrback(lambda failure: self._log.failure("cannot load who refuses invitations", failure))
+        policy, store = self.service.invitations, self.service.rooms.store
+        self.service.rooms.loader.load(
+            "who refuses invitations", lambda: store.preferences(NAME).addCallback(policy.refusing.update)
+        )
 
     def serviceCommands(self) -> Sequence[Command[RoomHandler]]:
         """See L{RoomExtension.serviceCommands}."""

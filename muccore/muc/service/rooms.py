@@ -35,6 +35,7 @@ from muccore.muc.service.roomlog import logDestroyed
 from muccore.muc.service.roomusage import RoomUsage
 from muccore.muc.service.servicesettings import MUCServiceSettings
 from muccore.net.slices import PAUSE, Slices, after
+from muccore.routing.loading import Loader
 from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.guestnames import isGuestName
@@ -65,6 +66,7 @@ class Rooms:
     @ivar extensions: what extends each room.
     @ivar live: the rooms in memory, by bare JID.
     @ivar usage: how many are stored, and what they take.
+    @ivar loader: loads what is needed from the start on.
     @ivar slices: runs what affects many in a room.
     @ivar pacedSlices: runs what tells many of many.
     @ivar pendingLists: the number of pending room lists, by bare JID of the requester.
@@ -73,13 +75,9 @@ class Rooms:
     log = Logger()
 
     def __init__(
-        self,
-        domain: str,
-        store: IRoomStore,
-        options: MUCServiceSettings,
-        clock: IReactorTime,
+        self, domain: str, store: IRoomStore, options: MUCServiceSettings, clock: IReactorTime,
         extensions: RoomExtensions = NO_EXTENSIONS,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """@param domain: the service's host."""
         self.domain = domain
         self.extensions = extensions
@@ -89,6 +87,7 @@ class Rooms:
         self.now = timeOfDay(clock)
         self.live: dict[str, Room] = {}
         self.pendingLists: Counter[str] = Counter()
+        self.loader = Loader(clock)
         self.slices = Slices(clock)
         self.pacedSlices = Slices(clock, PAUSE)
         self._opening: dict[str, list[Deferred[Room | Tombstone | None]]] = {}
@@ -108,7 +107,7 @@ class Rooms:
     # Start and end
 
     def start(self) -> Deferred[None]:
-        """Find the temporary rooms of an earlier run, and begin their grace period."""
+        """Find the temporary rooms of an earlier run, as soon as the store can be read; begin their grace period."""
 
         def found(bares: list[str]) -> None:
             self._unclaimedKnown = True
@@ -118,12 +117,13 @@ class Rooms:
                 self._unclaimedCall = self.clock.callLater(grace, self._endGrace)
 
         self._loadUsage()
-        return self.store.temporaryRooms(self.domain).addCallback(found)
+        read = lambda: self.store.temporaryRooms(self.domain).addCallback(found)
+        return self.loader.load(f"{self.domain}: temporary rooms", read)
 
     def _loadUsage(self) -> None:
         """Count what is stored. Requests are answered in order, so what is stored later is added to that."""
-        loading: Deferred[Any] = self.store.usage(self.domain).addCallback(self.usage.load)
-        loading.addErrback(lambda failure: self.log.failure("cannot count the stored rooms", failure))
+        read = lambda: self.store.usage(self.domain).addCallback(self.usage.load)
+        self.loader.load(f"{self.domain}: the number of rooms", read)
 
     def _endGrace(self) -> None:
         self._unclaimedCall = None
@@ -144,6 +144,7 @@ class Rooms:
             After the end of the stream alone they return.
         """
         self._stopping = True
+        self.loader.stop()
 
         def empty(_: object) -> Deferred[Any]:
             if self._changing:
@@ -443,8 +444,5 @@ class Rooms:
         def failed(failure: Failure) -> None:
             self.log.error("cannot remove a temporary room from the store: {error}", error=failure.getErrorMessage())
 
-        def removed(result: None) -> None:
-            if room is not None:
-                self.usage.removed(room)
-
+        removed = lambda _: None if room is None else self.usage.removed(room)
         self.store.destroy(bare).addCallbacks(removed, failed)
