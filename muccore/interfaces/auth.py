@@ -16,7 +16,8 @@ class IAuthBackend(IStore):
     hashes = Attribute(
         "C{frozenset[str]}: the SCRAM hashes, such as C{'SHA-256'}, for which every account has keys; empty if it only "
         "checks passwords. A client chooses its mechanism before it names its account, so what one account lacks "
-        "cannot be offered to any. May grow while the store is open."
+        "cannot be offered to any. May grow while the store is open. Until it can be read, all are in it, and "
+        "L{scramKeys} and L{checkPassword} fail."
     )
     loopbackOnly = Attribute("C{bool}: whether it is too permissive for listeners that are not on loopback addresses.")
 
@@ -24,11 +25,16 @@ class IAuthBackend(IStore):
         """Find out whether there is an account. Backends that accept any user say yes."""
 
     def scramKeys(account: str, hashName: str) -> Deferred[ScramKeys | None]:
-        """Get the keys of an account for one hash, or C{None} if there are none."""
+        """
+        Get the keys of an account for one hash, or C{None} if there are none.
+
+        @raise StoreUnavailable: (as failure) if they cannot be read.
+        """
 
     def checkPassword(account: str, password: str) -> Deferred[bool]:
         """
         Check a password. Takes as long for an unknown account as for a known one, and never blocks the reactor.
 
         @param password: not prepared by SASLprep.
+        @raise StoreUnavailable: (as failure) if it cannot be checked.
         """

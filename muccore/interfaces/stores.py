@@ -50,6 +50,8 @@ class IStore(Interface):
       - C{setCallBeforeSending(callBeforeSending)}: called once, before C{open}, with a function. That calls another
         function, its only argument, once, before the server sends anything more, at the end of this turn at the latest:
         for what must be written before anybody learns of it, for all of a turn together.
+      - C{whenHashesKnown}: set to a function that a store of accounts calls when it can read at last for which hashes
+        all accounts have keys, so that other mechanisms may have to be offered.
     """
 
     def open() -> Deferred[None]:

@@ -132,6 +132,8 @@ class ServerComponents:
                 )
         for host in self.hosts:
             host.addHandlers()
+            if hasattr(host.accounts, "whenHashesKnown"):
+                host.accounts.whenHashesKnown = self._configureStreams
         self._configureStreams()
 
     def _restoreSessions(self) -> Deferred[Any]:

@@ -26,7 +26,7 @@ from muccore.config.errors import ConfigError
 from muccore.config.load import load
 from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import StoreError
+from muccore.interfaces import StoreError, StoreUnavailable
 from muccore.log import eventlog
 from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
@@ -216,7 +216,11 @@ class MUCCoreService(Service):
     async def _needsAccounts(self) -> bool:
         """Whether there are no accounts yet and C{muccorectl} can create them."""
         stores = [] if self.components is None else list(self.components.stores.manageable())
-        return bool(stores) and not any([await store.users() for store in stores])
+        try:
+            return bool(stores) and not any([await store.users() for store in stores])
+        except StoreUnavailable:
+            # Not known yet; the log says why.
+            return False
 
     def _logServing(self, settings: Settings, needsAccounts: bool) -> None:
         self._log.info(

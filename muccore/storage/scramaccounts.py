@@ -54,6 +54,9 @@ class ScramAccountStore(ABC):
     Changes are made one at a time, in the order of the calls. Cancelling a Deferred drops the result, not the change.
 
     @ivar missingHashes: see L{IAccountStore}. A subclass calls L{_updateHashes} when it is opened.
+    @ivar hashesAreKnown: whether L{missingHashes} could be read. A subclass that opens without its database calls
+        L{_requireHashes} before it returns keys.
+    @ivar whenHashesKnown: see L{IStore<muccore.interfaces.stores.IStore>}.
     """
 
     loopbackOnly = False
@@ -65,6 +68,8 @@ class ScramAccountStore(ABC):
         self._derivations = DeferredSemaphore(CONCURRENT)
         self._closed = False
         self.missingHashes: frozenset[str] = frozenset()
+        self.hashesAreKnown = True
+        self.whenHashesKnown: Callable[[], object] | None = None
 
     @property
     def hashes(self) -> frozenset[str]:
@@ -144,7 +149,25 @@ class ScramAccountStore(ABC):
         return self._change(work)
 
     async def _updateHashes(self) -> None:
-        self.missingHashes = await self._findMissing()
+        """Read L{missingHashes}. They stay as they are while the store cannot be read."""
+        try:
+            self.missingHashes = await self._findMissing()
+            self.hashesAreKnown = True
+        except StoreUnavailable:
+            self.hashesAreKnown = False
+
+    async def _requireHashes(self) -> None:
+        """
+        Read L{missingHashes} if that has failed before.
+
+        @raise StoreUnavailable: if it still cannot be.
+        """
+        if not self.hashesAreKnown:
+            self.missingHashes = await self._findMissing()
+            # Others may have waited, too.
+            known, self.hashesAreKnown = self.hashesAreKnown, True
+            if not known and self.whenHashesKnown is not None:
+                self.whenHashesKnown()
 
     def checkPassword(self, account: str, password: str) -> Deferred[bool]:
         """See L{IAccountStore.checkPassword}."""
@@ -153,6 +176,7 @@ class ScramAccountStore(ABC):
         async def checkPassword() -> bool:
             await turn
             try:
+                await self._requireHashes()
                 hashName = next((name for name in _CHECKED if name not in self.missingHashes), _CHECKED[0])
                 keys = await self.scramKeys(account, hashName)
                 matched = await self._inPool(_matches, hashName, keys, password)

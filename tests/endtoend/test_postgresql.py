@@ -7,6 +7,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from muccore.testing.scansion.client import ClientFailed
 from muccore.xmpp import ns
 from tests.configuration import ENCRYPTED
 from tests.endtoend.clients import RoomClient, bounded, logIn
@@ -67,3 +68,33 @@ class PostgreSQLTests(TestCase):
             await deferLater(reactor, 0.1)
         self.assertIsNone((await self.enter("juliet"))[1])
         self.assertNotIn("s3cret", self.server.output)
+
+    async def test_unreachableAtStart(self) -> None:
+        """
+        The server starts without PostgreSQL, and refuses log-ins for now. When PostgreSQL is there, users log in and
+        enter rooms.
+        """
+        romeo, _ = await self.enter("romeo")
+        await bounded(romeo.configure(membersonly="1", persistentroom="1"))
+        self.assertEqual(await self.server.stop(), CLEAN)
+        self.postgres.stop()
+        await self.server.start()
+        for _ in range(2):
+            with self.assertRaisesRegex(ClientFailed, "temporary-auth-failure"):
+                await logIn(self, self.server.port, "romeo", "secret")
+        status, _, errors = await ctl(self.server, "adduser", "nurse", password="secret")
+        self.assertEqual((status, "check that PostgreSQL runs" in errors), (1, True), errors)
+        self.postgres.start()
+        while True:
+            try:
+                romeo, refusal = await self.enter("romeo")
+                break
+            except ClientFailed:
+                await deferLater(reactor, 0.1)
+        self.assertIsNone(refusal)
+        self.assertEqual((await self.enter("juliet"))[1], "error")
+        self.assertEqual(await self.affiliate(romeo, "juliet"), "result")
+        self.assertIsNone((await self.enter("juliet"))[1])
+        self.assertNotIn("Traceback", self.server.output)
+        for line in ("requests fail until it is there", "it is there again"):
+            self.assertEqual(self.server.output.count(line), 1, line)

@@ -43,6 +43,7 @@ from muccore.testing.contracts import (
     UserDataStoreContract,
 )
 from muccore.testing.contracts.rosters import JULIET, ROMEO
+from muccore.xmpp.scramkeys import HASHES
 from tests.storage.postgres import Server, missing, server
 
 
@@ -211,6 +212,37 @@ class FaultTests(TestCase):
         self.assertIn("it is there again", told[1])
         self.assertNotIn("s3cret", "".join(lines))
         await store.change(ROMEO, change(1))
+
+    async def test_accountsUnreachableAtStart(self) -> None:
+        """
+        Accounts open without PostgreSQL. Until it is there, nobody can log in, and all mechanisms count; then those
+        for which an account has no keys do not, which is told once.
+        """
+        store = PostgreSQLAccounts(self.address, reactor)
+        await store.open()
+        for name in ("romeo@x", "juliet@x"):
+            await store.create(name, "pencil")
+        await store.database.write(lambda link: link.execute("DELETE FROM account_key WHERE hash = 'SHA-512'"))
+        await store.close()
+        self.server.stop()
+        store = PostgreSQLAccounts(self.address, reactor)
+        self.addCleanup(store.close)
+        told: list[bool] = []
+        store.whenHashesKnown = lambda: told.append(True)
+        await store.open()
+        self.assertEqual(store.hashes, HASHES.keys())
+        await self.refused(store.checkPassword("romeo@x", "pencil"))
+        await self.refused(store.scramKeys("romeo@x", "SHA-256"))
+        await self.refused(store.hasAccount("romeo@x"))
+        await self.refused(store.create("nurse@x", "pencil"))
+        self.assertEqual(told, [])
+        self.server.start()
+        await deferLater(reactor, 0.06)
+        checking = [store.checkPassword("romeo@x", "pencil"), store.checkPassword("juliet@x", "wrong")]
+        self.assertEqual(await gatherResults(checking), [True, False])
+        self.assertEqual((store.missingHashes, told), ({"SHA-512"}, [True]))
+        self.assertTrue(await store.checkPassword("juliet@x", "pencil"))
+        self.assertEqual(store.missingHashes, set())
 
     async def test_endedInGroup(self) -> None:
         """If the connection ends within a group, all its writes are refused and undone, and its reads are answered."""

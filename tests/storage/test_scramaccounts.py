@@ -124,6 +124,22 @@ class NewHashTests(TestCase):
         self.assertTrue(await self.accounts.checkPassword("juliet", "r0m30"))
         self.assertFalse(await self.keyed("juliet"))
 
+    async def test_unreadable(self) -> None:
+        """
+        A change that is done succeeds although the missing hashes cannot be read after it. They are read for the next
+        password.
+        """
+        find = self.accounts._findMissing
+        self.accounts._findMissing = lambda: fail(StoreUnavailable("no disk"))  # type: ignore[method-assign]
+        for name in ("juliet", "romeo"):
+            await self.accounts.setPassword(name, "p4ris")
+        self.assertEqual(self.accounts.missingHashes, {"SHA-512"})
+        with self.assertRaises(StoreUnavailable):
+            await self.accounts.checkPassword("juliet", "p4ris")
+        self.accounts._findMissing = find  # type: ignore[method-assign]
+        self.assertTrue(await self.accounts.checkPassword("juliet", "p4ris"))
+        self.assertEqual(self.accounts.missingHashes, set())
+
     async def test_sameWork(self) -> None:
         """Passwords are checked with a hash that every account has, whichever that is."""
         for name in ("juliet", "romeo"):

@@ -10,6 +10,7 @@ intervals.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import Any, Final
 
@@ -33,6 +34,31 @@ LONGEST_PAUSE: Final = 15.0
 
 DOUBT: Final = 30.0
 """Seconds in which it has to become known whether a transaction was committed, if the connection was lost meanwhile."""
+
+
+class _Outages:
+    """The places that cannot be reached, of which each is logged once for all its stores."""
+
+    def __init__(self) -> None:
+        self._places: set[str] = set()
+        self._lock = threading.Lock()
+
+    def begin(self, place: str) -> bool:
+        """Note an outage; return whether it is a new one."""
+        with self._lock:
+            isNew = place not in self._places
+            self._places.add(place)
+            return isNew
+
+    def end(self, place: str) -> bool:
+        """Note that a place is reached; return whether that ends an outage."""
+        with self._lock:
+            wasThere = place in self._places
+            self._places.discard(place)
+            return wasThere
+
+
+_outages: Final = _Outages()
 
 
 class Link:
@@ -93,7 +119,7 @@ class Link:
                 connection.close()
                 raise
         except PostgreSQLError as e:
-            if not self._pause:
+            if _outages.begin(self._address.place):
                 _log.error(
                     "{error}; requests fail until it is there, which is tried again and again",
                     error=toStoreError(self._address.place, e),
@@ -102,7 +128,7 @@ class Link:
             self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
             self._next = time.monotonic() + self._pause
             raise
-        if self._pause:
+        if _outages.end(self._address.place):
             _log.warn("{place}: it is there again", place=self._address.place)
         self._pause = 0.0
         self._connection = connection

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -40,7 +40,7 @@ class RowAccounts(ScramAccountStore):
         self.database.probe()
 
     def open(self) -> Deferred[None]:
-        """See L{ScramAccountStore.open}."""
+        """See L{ScramAccountStore.open}. If the database opens, but cannot be read yet, it is read later."""
         return self.database.open().addCallback(lambda _: Deferred.fromCoroutine(self._updateHashes()))
 
     def scramKeys(self, account: str, hashName: str) -> Deferred[ScramKeys | None]:
@@ -57,7 +57,13 @@ class RowAccounts(ScramAccountStore):
                     return keys if row[0] == account else None
             return None
 
-        return self.database.read(load)
+        if self.hashesAreKnown:
+            return self.database.read(load)
+        return Deferred.fromCoroutine(self._readHashesFirst(load))
+
+    async def _readHashesFirst(self, load: Callable[[RowConnection], ScramKeys | None]) -> ScramKeys | None:
+        await self._requireHashes()
+        return await self.database.read(load)
 
     def users(self, host: str | None = None) -> Deferred[list[str]]:
         """See L{ScramAccountStore.users}."""

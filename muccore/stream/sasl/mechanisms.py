@@ -205,6 +205,9 @@ class ScramExchange(SASLExchange):
         keys = dummyKeys(self._sasl.secret, self._hashName, user or server.user)
         if user is not None:
             found = await self._sasl.accounts.scramKeys(self._sasl.account(user), self._hashName)
+            if self._hashName not in self._sasl.accounts.hashes:
+                # It was offered before that was known (IAuthBackend.hashes).
+                raise SASLFailure("temporary-auth-failure", "This mechanism is no longer offered; connect again.")
             if found is not None:
                 self._keys = keys = found
                 self._user = user

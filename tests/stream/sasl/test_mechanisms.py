@@ -72,6 +72,16 @@ class OfferTests(SASLTestCase):
             self.successResultOf(outcome).data.rpartition(b",h=")[2], b64encode(hashlib.sha256(text).digest())
         )
 
+    def test_offeredTooMuch(self) -> None:
+        """A mechanism that was offered, and for which some account turns out to have no keys, fails for all."""
+        accounts = Accounts("SHA-1", "SHA-256")
+        server = SASL(accounts, "example.org", False)
+        accounts.hashes = frozenset(["SHA-256"])
+        for user in ("romeo", "nobody"):
+            outcome = server.begin("SCRAM-SHA-1", True, None).start(f"n,,n={user},r=x".encode())
+            self.assertEqual(self.failureResultOf(outcome, SASLFailure).value.condition, "temporary-auth-failure")
+            self.successResultOf(server.begin("SCRAM-SHA-256", True, None).start(f"n,,n={user},r=x".encode()))
+
     def test_plainWithoutTLS(self) -> None:
         """PLAIN without TLS can be switched on."""
         server = SASL(Accounts(), "example.org", True)
