@@ -26,21 +26,14 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 import tests
 from muccore.interfaces import ArchiveItem, ArchiveQuery, RoomRecord, StoreError, StoreUnavailable
 from muccore.storage.memoryarchive import MemoryArchive
-from muccore.storage.sqlite import archive as archiveModule
-from muccore.storage.sqlite import archivequeries, archiverows, archiveschema
+from muccore.storage.rows import archive as archiveModule
+from muccore.storage.rows import archivequeries, archiverows
+from muccore.storage.rows.archiverows import span
+from muccore.storage.sqlite import archivequeries as sqliteQueries
+from muccore.storage.sqlite import archiverows as sqliteRows
 from muccore.storage.sqlite.archive import SQLiteArchive
-from muccore.storage.sqlite.archivequeries import findPage, getItem, getMetadata, listArchives
-from muccore.storage.sqlite.archiverows import (
-    Erasure,
-    appendItems,
-    deleteArchive,
-    erase,
-    expireItems,
-    mustErase,
-    retractItems,
-    span,
-    trimItems,
-)
+from muccore.storage.sqlite.archivequeries import SQLiteArchiveQueries
+from muccore.storage.sqlite.archiverows import SQLiteArchiveRows
 from muccore.storage.sqlite.archiveschema import SCHEMA
 from muccore.storage.sqlite.connection import connect
 from muccore.storage.sqlite.database import Database
@@ -50,6 +43,9 @@ from muccore.testing.contracts import ArchiveStoreContract
 from muccore.testing.contracts.archivequeries import CAVE, NOON, item, message, series, shown
 from muccore.xmpp.rendering import Rendered
 from tests.storage.databases import sqliteError
+
+ROWS = SQLiteArchiveRows()
+QUERIES = SQLiteArchiveQueries()
 
 
 class SQLiteArchiveContractTests(ArchiveStoreContract, TestCase):
@@ -68,8 +64,8 @@ class ErasingContractTests(SQLiteArchiveContractTests):
         super().setUp()
         self.patch(SQLiteArchive, "eraseDelay", 0.0)
         self.patch(SQLiteArchive, "erasePause", 0.0)
-        self.patch(archiverows, "MERGED_AT_ONCE", 1)
-        self.patch(archiverows, "DELETED_AT_ONCE", 100)
+        self.patch(sqliteRows, "MERGED_AT_ONCE", 1)
+        self.patch(SQLiteArchiveRows, "deletedAtOnce", 100)
 
 
 _archive = st.sampled_from(["a@x", "b@x"])
@@ -118,26 +114,26 @@ class _AtOnce:
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.schema.migrate(self.connection, ":memory:")
-        self._erasure = Erasure()
+        self._erase = ROWS.eraser()
 
     def append(self, archive: str, items: list[ArchiveItem]) -> None:
         """Append items."""
-        [refused] = appendItems(self.connection, [(archive, items)])
+        [refused] = ROWS.appendItems(self.connection, [(archive, items)])
         if refused is not None:
             raise refused
 
     def retract(self, archive: str, tombstones: dict[str, Rendered]) -> int:
         """Retract items."""
         stanzas = [(id, (stanza.head + stanza.tail).decode()) for id, stanza in tombstones.items()]
-        return retractItems(self.connection, archive, stanzas)
+        return ROWS.retractItems(self.connection, archive, stanzas)
 
     def expire(self, archive: str, before: int) -> int:
         """Expire items."""
-        return self._inSteps(expireItems, archive, before)
+        return self._inSteps(ROWS.expireItems, archive, before)
 
     def trim(self, archive: str, count: int) -> int:
         """Delete surplus items."""
-        return self._inSteps(trimItems, archive, count)
+        return self._inSteps(ROWS.trimItems, archive, count)
 
     def _inSteps(self, step: Callable[[Any, str, int], tuple[int, bool]], archive: str, argument: int) -> int:
         removed, more = 0, True
@@ -148,23 +144,23 @@ class _AtOnce:
 
     def delete(self, archive: str) -> None:
         """Delete an archive."""
-        deleteArchive(self.connection, archive)
+        ROWS.deleteArchive(self.connection, archive)
 
     def query(self, archive: str, query: ArchiveQuery) -> Any:
         """Find a page."""
-        return findPage(self.connection, archive, query)
+        return QUERIES.findPage(self.connection, archive, query)
 
     def get(self, archive: str, id: str) -> Any:
         """Get an item."""
-        return getItem(self.connection, archive, id)
+        return QUERIES.getItem(self.connection, archive, id)
 
     def metadata(self, archive: str) -> Any:
         """Get the ends."""
-        return getMetadata(self.connection, archive)
+        return QUERIES.getMetadata(self.connection, archive)
 
     def erase(self) -> None:
         """Take a step."""
-        erase(self.connection, self._erasure)
+        self._erase(self.connection)
 
 
 def _plain(result: Any) -> Any:
@@ -181,14 +177,14 @@ class ModelTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Make steps and blocks small."""
-        self.patch(archiverows, "DELETED_AT_ONCE", 2)
-        self.patch(archiverows, "MERGED_AT_ONCE", 1)
-        self.patch(archivequeries, "BLOCK", 1)
-        self.patch(archiverows, "BLOCK", 1)
-        self.patch(archivequeries, "READ_AT_ONCE", 2)
+        self.patch(SQLiteArchiveRows, "deletedAtOnce", 2)
+        self.patch(sqliteRows, "MERGED_AT_ONCE", 1)
         migrations = [
-            [str(step).replace(f">> {archiveschema.BLOCK}", ">> 1") for step in steps] for steps in SCHEMA.migrations
+            [str(step).replace(f">> {archiverows.BLOCK}", ">> 1") for step in steps] for steps in SCHEMA.migrations
         ]
+        for module in (archivequeries, archiverows, sqliteQueries):
+            self.patch(module, "BLOCK", 1)
+        self.patch(archivequeries, "READ_AT_ONCE", 2)
         self.patch(_AtOnce, "schema", Schema("archive", migrations))
 
     @settings(max_examples=150)
@@ -208,11 +204,12 @@ class ModelTests(SynchronousTestCase):
                 self.failureResultOf(expected, type(e))
                 continue
             self.assertEqual(_plain(found), _plain(self.successResultOf(expected)), (name, arguments))
-        while mustErase(store.connection):
+        while ROWS.mustErase(store.connection):
             store.erase()
         for name in ("a@x", "b@x"):
             everything = self.successResultOf(model.query(name, ArchiveQuery(limit=100)))
-            self.assertEqual(_plain(findPage(store.connection, name, ArchiveQuery(limit=100))), _plain(everything))
+            found = QUERIES.findPage(store.connection, name, ArchiveQuery(limit=100))
+            self.assertEqual(_plain(found), _plain(everything))
         store.connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
         store.connection.close()
 
@@ -242,7 +239,7 @@ class MigrationTests(SynchronousTestCase):
         store.connection.execute("INSERT INTO archive (id, name) VALUES (1, ?)", (CAVE,))
         store.connection.execute(
             "INSERT INTO item (key, id, time, sender, author, stanza, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (1 << archiveschema.PLACES, "old", NOON, ":/Hecate", "hecate@x", "<message/>", "hail"),
+            (1 << archiverows.PLACES, "old", NOON, ":/Hecate", "hecate@x", "<message/>", "hail"),
         )
         # What is copied before: an empty database.
         path = FilePath(self.mktemp())
@@ -300,7 +297,7 @@ class PlanTests(SynchronousTestCase):
         self.connection = connect(self.mktemp(), SCHEMA, 5.0, CountingConnection)
         self.addCleanup(self.connection.close)
         items = [item(f"m{n}", NOON + n, "AB"[n % 2], text="odd" if n % 2 else "even") for n in range(5000)]
-        appendItems(self.connection, [(CAVE, items)])
+        ROWS.appendItems(self.connection, [(CAVE, items)])
         self.statements: list[str] = []
         self.connection.set_trace_callback(self.statements.append)
 
@@ -326,7 +323,7 @@ class PlanTests(SynchronousTestCase):
             {"afterId": "m5", "beforeId": "m4000"},
         ):  # fmt: skip
             for page in {}, {"before": ""}, {"before": "m400"}, {"after": "m400"}:
-                found = findPage(self.connection, CAVE, ArchiveQuery(**filters, **page))
+                found = QUERIES.findPage(self.connection, CAVE, ArchiveQuery(**filters, **page))
                 plans = self.plans()
                 reading = [plan for plan in plans if re.search("SCAN|TEMP", plan) or plan.startswith("USE")]
                 # FTS5 searches by an expression (M), in the order of rowids, from one to another (> and <).
@@ -339,14 +336,15 @@ class PlanTests(SynchronousTestCase):
         """A page takes few statements of one row each, since every row waits for the interpreter lock."""
         self.executed[0] = 0
         limit = archivequeries.READ_AT_ONCE - 1
-        findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 9, text="odd", after="m3", limit=limit, counted=True))
+        query = ArchiveQuery(start=NOON + 9, text="odd", after="m3", limit=limit, counted=True)
+        QUERIES.findPage(self.connection, CAVE, query)
         self.assertEqual(self.executed, [6])
-        appendItems(self.connection, [(CAVE, [item(f"n{n}")]) for n in range(500)])
+        ROWS.appendItems(self.connection, [(CAVE, [item(f"n{n}")]) for n in range(500)])
         self.assertEqual(self.executed, [6 + 6 + 8])
 
     def test_blocks(self) -> None:
         """A query by time reads the blocks that have such times only."""
-        self.assertEqual(findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 4990)).items[0].id, "m4990")
+        self.assertEqual(QUERIES.findPage(self.connection, CAVE, ArchiveQuery(start=NOON + 4990)).items[0].id, "m4990")
         [reading] = [statement for statement in self.recorded() if "FROM item WHERE key BETWEEN" in statement]
         low = int(re.search(r"key BETWEEN (\d+)", reading)[1])  # type: ignore[index]
         self.assertEqual(low - span(1)[0], 4096)
@@ -361,7 +359,7 @@ class PlanTests(SynchronousTestCase):
             ({}, 4950, 5000),
             ({"start": NOON + 1}, 4949, 4999),
         ]:
-            page = findPage(self.connection, CAVE, ArchiveQuery(**filters, before="", counted=True))
+            page = QUERIES.findPage(self.connection, CAVE, ArchiveQuery(**filters, before="", counted=True))
             self.assertEqual((page.index, page.count), (index, count), filters)
 
     def test_noUnusedIndex(self) -> None:
@@ -384,7 +382,7 @@ class ErasureTests(SynchronousTestCase):
         for n in range(40):
             text = "abracadabra" if n == 20 else f"nothing {n}"
             each = ArchiveItem(f"m{n}", NOON, CAVE, "", message(text), text)
-            self.assertEqual(appendItems(self.connection, [(CAVE, [each])]), [None])
+            self.assertEqual(ROWS.appendItems(self.connection, [(CAVE, [each])]), [None])
         # In the stanza, among the words, and in the index.
         self.assertEqual(self.traces(), 3)
 
@@ -397,52 +395,52 @@ class ErasureTests(SynchronousTestCase):
 
     def erase(self) -> int:
         """Erase all. Return the number of steps."""
-        state, steps = Erasure(), 0
-        while erase(self.connection, state):
+        erase, steps = ROWS.eraser(), 0
+        while erase(self.connection):
             steps += 1
-        self.assertFalse(mustErase(self.connection))
+        self.assertFalse(ROWS.mustErase(self.connection))
         return steps
 
     def test_nothingToDo(self) -> None:
         """Without removals, nothing is done."""
-        self.assertFalse(mustErase(self.connection))
+        self.assertFalse(ROWS.mustErase(self.connection))
         self.assertEqual(self.erase(), 0)
 
     def test_retracted(self) -> None:
         """Of a tombstone's former text nothing is left."""
-        self.assertEqual(retractItems(self.connection, CAVE, [("m20", "<message/>")]), 1)
-        self.assertTrue(mustErase(self.connection))
+        self.assertEqual(ROWS.retractItems(self.connection, CAVE, [("m20", "<message/>")]), 1)
+        self.assertTrue(ROWS.mustErase(self.connection))
         self.erase()
         self.assertEqual(self.traces(), 0)
 
     def test_expired(self) -> None:
         """Of expired items nothing is left."""
-        self.assertEqual(expireItems(self.connection, CAVE, NOON + 1), (40, True))
+        self.assertEqual(ROWS.expireItems(self.connection, CAVE, NOON + 1), (40, True))
         self.erase()
         self.assertEqual(self.traces(), 0)
 
     def test_deleted(self) -> None:
         """Of a deleted archive nothing is left, and it is erased step by step."""
-        self.patch(archiverows, "DELETED_AT_ONCE", 10)
-        appendItems(self.connection, [("heath@x", [item("m0", text="nothing")])])
-        self.assertTrue(deleteArchive(self.connection, CAVE))
+        self.patch(SQLiteArchiveRows, "deletedAtOnce", 10)
+        ROWS.appendItems(self.connection, [("heath@x", [item("m0", text="nothing")])])
+        self.assertTrue(ROWS.deleteArchive(self.connection, CAVE))
         self.assertGreater(self.erase(), 5)
         self.assertEqual(self.traces(), 0)
-        self.assertEqual(listArchives(self.connection, "", 9), ["heath@x"])
+        self.assertEqual(QUERIES.listArchives(self.connection, "", 9), ["heath@x"])
         tables = [self.connection.execute(f"SELECT count(*) FROM {name}").fetchone() for name in ("item", "block")]
         self.assertEqual(tables, [(1,), (1,)])
 
     def test_anotherMeanwhile(self) -> None:
         """What is removed while others are being erased is erased after them."""
-        self.patch(archiverows, "MERGED_AT_ONCE", 1)
-        retractItems(self.connection, CAVE, [("m3", "<message/>")])
+        self.patch(sqliteRows, "MERGED_AT_ONCE", 1)
+        ROWS.retractItems(self.connection, CAVE, [("m3", "<message/>")])
         self.assertGreater(self.traces(), 0)
-        state = Erasure()
-        self.assertTrue(erase(self.connection, state))
-        expireItems(self.connection, CAVE, NOON + 1)
-        while erase(self.connection, state):
+        erase = ROWS.eraser()
+        self.assertTrue(erase(self.connection))
+        ROWS.expireItems(self.connection, CAVE, NOON + 1)
+        while erase(self.connection):
             pass
-        self.assertFalse(mustErase(self.connection))
+        self.assertFalse(ROWS.mustErase(self.connection))
         self.assertEqual(self.traces(), 0)
 
 
@@ -667,7 +665,7 @@ class EraserTests(StoreTestCase):
 
     async def erased(self, store: SQLiteArchive) -> None:
         """Wait until nothing is left to be erased."""
-        while await store.reader.read(mustErase):
+        while await store.reader.read(ROWS.mustErase):
             await deferLater(reactor, 0.01)
 
     async def test_afterRemoval(self) -> None:
@@ -756,7 +754,7 @@ class KillTests(TestCase):
         connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
         for room in range(3):
             archive = f"room{room}@x"
-            page = findPage(connection, archive, ArchiveQuery(limit=10**6, counted=True, text="word"))
+            page = QUERIES.findPage(connection, archive, ArchiveQuery(limit=10**6, counted=True, text="word"))
             found = [each.id for each in page.items]
             expected = [line.decode().split()[1] for line in called if line.startswith(archive.encode())]
             self.assertEqual(found[: len(expected)], expected)

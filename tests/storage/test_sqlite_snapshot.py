@@ -11,8 +11,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
+from muccore.storage.archivejournal import ArchiveJournal
 from muccore.storage.sqlite import archiveschema, backup, snapshot
-from muccore.storage.sqlite.archivejournal import ArchiveJournal
+from muccore.storage.sqlite.archiverows import SQLiteArchiveRows
 from muccore.storage.sqlite.connection import connect
 from muccore.storage.sqlite.snapshot import copyInUse, finishLog, hasLogs, readVersions, takePlace
 from muccore.testing.contracts.archivequeries import item
@@ -53,7 +54,7 @@ class CopyTests(SynchronousTestCase):
         self.assertEqual(versions, {"archive": len(archiveschema.SCHEMA.migrations)})
         self.assertEqual(self.ids(), ["a", "b"])
         with closing(connect(self.copy, archiveschema.SCHEMA, 1)) as connection:
-            self.assertEqual(snapshot.replayCalls(connection, ArchiveJournal(self.path).read()), (2, 0))
+            self.assertEqual(SQLiteArchiveRows().replayCalls(connection, ArchiveJournal(self.path).read()), (2, 0))
         self.assertEqual(self.connection.execute("SELECT count(*) FROM item").fetchone(), (0,))
 
     def test_committedMeanwhile(self) -> None:
@@ -64,7 +65,7 @@ class CopyTests(SynchronousTestCase):
         def commitFirst(path: str, to: str) -> None:
             self.connection.execute("BEGIN")
             calls = ArchiveJournal(self.path).read()
-            snapshot.replayCalls(self.connection, calls[:1])
+            SQLiteArchiveRows().replayCalls(self.connection, calls[:1])
             self.connection.execute("COMMIT")
             copyDatabase(path, to)
 

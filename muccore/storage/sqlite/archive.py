@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.storage.test_sqlite_archive -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-Message archives in an SQLite database (design/0014): a thread that writes, in groups, and one that reads.
+Message archives in an SQLite database (design/0014).
 
 L{muccore.storage.sqlite.archiveschema} has the tables, L{muccore.storage.sqlite.archiverows} and
 L{muccore.storage.sqlite.archivequeries} what is done with them.
@@ -10,348 +10,30 @@ L{muccore.storage.sqlite.archivequeries} what is done with them.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
-from zope.interface import implementer
 
-from muccore.interfaces import (
-    ArchiveItem,
-    ArchiveMetadata,
-    ArchivePage,
-    ArchiveQuery,
-    IArchiveStore,
-    StoreError,
-    StoreUnavailable,
-)
-from muccore.log.logger import Logger
-from muccore.storage.sqlite.archivejournal import ArchiveJournal
-from muccore.storage.sqlite.archivequeries import findPage, getItem, getMetadata, listArchives
-from muccore.storage.sqlite.archiverows import (
-    Erasure,
-    appendItems,
-    deleteArchive,
-    erase,
-    expireItems,
-    mustErase,
-    removeItems,
-    replayCalls,
-    retractItems,
-    setPosition,
-    trimItems,
-)
+from muccore.storage.archivejournal import ArchiveJournal
+from muccore.storage.rows.archive import RowArchive
+from muccore.storage.sqlite.archivequeries import SQLiteArchiveQueries
+from muccore.storage.sqlite.archiverows import SQLiteArchiveRows
 from muccore.storage.sqlite.archiveschema import SCHEMA
 from muccore.storage.sqlite.database import Database
-from muccore.xmpp.rendering import Rendered
-
-GATHER: Final = 0.25
-"""Seconds for which appends are gathered to be committed together; meanwhile, the journal has them."""
-
-WAITING_LIMIT: Final = 32 * 1024 * 1024
-"""Bytes of stanzas that may wait to be written; more are refused."""
-
-ERASE_DELAY: Final = 60.0
-"""Seconds after a removal until its traces are erased, with those of others."""
-
-ERASE_PAUSE: Final = 0.02
-"""Seconds between the steps of that."""
-
-_log: Final = Logger()
-
-_T = TypeVar("_T")
 
 
-class _Append:
-    """A call of L{SQLiteArchive.append} that waits for its group."""
-
-    __slots__ = ("answer", "archive", "items", "size")
-
-    def __init__(self, archive: str, items: Sequence[ArchiveItem], size: int) -> None:
-        self.archive = archive
-        self.items = items
-        self.size = size
-        self.answer: Deferred[None] = Deferred()
-
-
-@implementer(IArchiveStore)
-class SQLiteArchive:
-    """
-    Message archives in an SQLite database.
-
-    Cancelling a Deferred drops the result, not the request.
-
-    @ivar writer: the database, for writes in the order of the calls.
-    @ivar reader: the same, for reads that wait for no writes but earlier ones of their archive.
-    """
-
-    eraseDelay = ERASE_DELAY
-    erasePause = ERASE_PAUSE
+class SQLiteArchive(RowArchive[sqlite3.Connection]):
+    """Message archives in an SQLite database, with the journal beside it."""
 
     def __init__(self, path: FilePath[str], reactor: Any) -> None:
         """@param reactor: for threads and time."""
-        self.writer = Database(path, SCHEMA, reactor)
-        self.reader = Database(path, SCHEMA, reactor)
-        self._reactor = reactor
-        self._journal = ArchiveJournal(path.path)
-        self._accepting = False
-        # The next group, and the delayed call that writes it.
-        self._waiting: list[_Append] = []
-        self._writing: Any = None
-        # Stanzas of this and earlier groups that are not yet written.
-        self._bytes = 0
-        # The archives that each unanswered write changes.
-        self._changing: list[Collection[str]] = []
-        self._lost = 0
-        self._erasing: Any = None
+        super().__init__(
+            Database(path, SCHEMA, reactor), Database(path, SCHEMA, reactor), SQLiteArchiveRows(),
+            SQLiteArchiveQueries(), ArchiveJournal(path.path), reactor,
+        )  # fmt: skip
 
-    def setCallBeforeSending(self, callBeforeSending: Callable[[Callable[[], object]], object]) -> None:
-        """See L{IStore<muccore.interfaces.IStore>}."""
-        self._journal.callBeforeSending = callBeforeSending
-
-    def probe(self) -> None:
-        """See L{Database.probe} and L{ArchiveJournal.probe}."""
-        self.writer.probe()
-        self._journal.probe()
-
-    def open(self) -> Deferred[None]:
-        """See L{IArchiveStore.open}."""
-        return Deferred.fromCoroutine(self._open())
-
-    async def _open(self) -> None:
-        await self.writer.open()
-        try:
-            await self._recover()
-            await self.reader.open()
-        except StoreError:
-            await self._close()
-            raise
-        self._accepting = True
-        if await self.reader.read(mustErase):
-            self._eraseLater()
-
-    async def _recover(self) -> None:
-        """Write what the journal of a killed process has, and begin a new one."""
-
-        position, count = await self.writer.write(lambda connection: replayCalls(connection, self._journal.read()))
-        if count:
-            text = "{path}: {count} messages that a killed server had not yet written were written"
-            _log.info(text, path=self.writer.path, count=count)
-        await self.writer.read(lambda connection: self._journal.open(position))
-
-    def close(self) -> Deferred[None]:
-        """See L{IArchiveStore.close}."""
-        if self._accepting:
-            self._writeGroup()
-            self._accepting = False
-        if self._erasing is not None:
-            self._erasing.cancel()
-        return Deferred.fromCoroutine(self._close())
-
-    async def _close(self) -> None:
-        # Reads may wait for writes.
-        await self.writer.close()
-        self._journal.close()
-        await self.reader.close()
-
-    # Writes
-
-    def append(self, archive: str, items: Sequence[ArchiveItem]) -> Deferred[None]:
-        """See L{IArchiveStore.append}."""
-        if not self._accepting:
-            return fail(self._notOpen())
-        size = sum([len(item.stanza.tail) for item in items])
-        if self._bytes + size > WAITING_LIMIT and self._bytes:
-            refusal = StoreUnavailable(
-                f"{self.writer.path}: {self._bytes} bytes of messages are waiting; is the disk too slow?"
-            )
-            self._reportLost(str(refusal), len(items))
-            return fail(refusal)
-        call = _Append(archive, tuple(items), size)
-        self._journal.append(archive, call.items)
-        self._bytes += size
-        self._waiting.append(call)
-        if self._writing is None:
-            self._writing = self._reactor.callLater(GATHER, self._writeGroup)
-        return call.answer
-
-    def retract(self, archive: str, tombstones: Mapping[str, Rendered]) -> Deferred[int]:
-        """See L{IArchiveStore.retract}."""
-        given = [(id, (stanza.head + stanza.tail).decode()) for id, stanza in tombstones.items()]
-        return self._removing(self._write([archive], lambda connection: retractItems(connection, archive, given)))
-
-    def remove(self, archive: str, ids: Collection[str]) -> Deferred[int]:
-        """See L{IArchiveStore.remove}."""
-        given = list(ids)
-        return self._removing(self._write([archive], lambda connection: removeItems(connection, archive, given)))
-
-    def expire(self, archive: str, before: int) -> Deferred[int]:
-        """See L{IArchiveStore.expire}."""
-        return self._inSteps(archive, lambda connection: expireItems(connection, archive, before))
-
-    def trim(self, archive: str, count: int) -> Deferred[int]:
-        """See L{IArchiveStore.trim}."""
-        return self._inSteps(archive, lambda connection: trimItems(connection, archive, count))
-
-    def _inSteps(self, archive: str, step: Callable[[sqlite3.Connection], tuple[int, bool]]) -> Deferred[int]:
-        """Remove items of an archive in steps, which tell how many they have removed and whether there are more."""
-
-        async def remove() -> int:
-            removed, more = 0, True
-            while more:
-                count, more = await self._write([archive], step)
-                removed += count
-            return removed
-
-        return self._removing(Deferred.fromCoroutine(remove()))
-
-    def delete(self, archive: str) -> Deferred[None]:
-        """See L{IArchiveStore.delete}."""
-        deleting = self._write([archive], lambda connection: deleteArchive(connection, archive))
-        return self._removing(deleting).addCallback(lambda _: None)
-
-    def deleteUnopened(self, archive: str) -> Deferred[None]:
-        """See L{IArchiveStore.deleteUnopened}. The journal is that of the other process."""
-        return Deferred.fromCoroutine(self._deleteUnopened(archive))
-
-    async def _deleteUnopened(self, archive: str) -> None:
+    def unopened(self) -> Database | None:
+        """See L{RowArchive.unopened}."""
         path = FilePath(self.writer.path)
-        if not path.exists():
-            # It is for the server to create it.
-            return
-        database = Database(path, SCHEMA, self._reactor)
-        await database.open()
-        try:
-            await database.write(lambda connection: deleteArchive(connection, archive))
-        finally:
-            await database.close()
-
-    def _notOpen(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self.writer.path}: it is not open")
-
-    def _writeGroup(self) -> None:
-        """Write what has been gathered."""
-        if self._writing is not None:
-            if self._writing.active():
-                self._writing.cancel()
-            self._writing = None
-        if self._waiting:
-            group, self._waiting = self._waiting, []
-            calls = [(each.archive, each.items) for each in group]
-            self._journal.beginGroup()
-            position = self._journal.position
-
-            def write(connection: sqlite3.Connection) -> list[Exception | None]:
-                setPosition(connection, position)
-                return appendItems(connection, calls)
-
-            self._request({name for name, _ in calls}, write).addBoth(self._written, group, position)
-
-    def _written(self, results: Any, group: Sequence[_Append], position: int) -> None:
-        self._journal.committed(position)
-        self._bytes -= sum([each.size for each in group])
-        if isinstance(results, Failure):
-            self._reportLost(results.getErrorMessage(), sum([len(each.items) for each in group]))
-            results = [results.value] * len(group)
-        elif self._lost:
-            text = "{path}: it can be written again; {lost} messages are missing in the archives"
-            _log.warn(text, path=self.writer.path, lost=self._lost)
-            self._lost = 0
-        for each, refused in zip(group, results, strict=True):
-            if refused is None:
-                each.answer.callback(None)
-            else:
-                each.answer.errback(refused)
-
-    def _reportLost(self, reason: str, count: int) -> None:
-        """Log the first of several failures; L{_written} logs their end."""
-        if not self._lost:
-            _log.error("messages are lost for the archives: {reason}", reason=reason)
-        self._lost += count
-
-    def _write(self, archives: Collection[str], operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
-        """Write to archives, after everything that was appended."""
-        if not self._accepting:
-            return fail(self._notOpen())
-        self._writeGroup()
-        return self._request(archives, operation)
-
-    def _request(self, archives: Collection[str], operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
-        self._changing.append(archives)
-        # Not the one that the caller gets and may cancel.
-        answer: Deferred[_T] = Deferred()
-
-        def finish(result: Any) -> None:
-            self._changing.remove(archives)
-            answer.callback(result)
-
-        self.writer.write(operation).addBoth(finish)
-        return answer
-
-    # Reads
-
-    def query(self, archive: str, query: ArchiveQuery) -> Deferred[ArchivePage]:
-        """See L{IArchiveStore.query}."""
-        return self._read(archive, lambda connection: findPage(connection, archive, query))
-
-    def get(self, archive: str, id: str) -> Deferred[ArchiveItem | None]:
-        """See L{IArchiveStore.get}."""
-        return self._read(archive, lambda connection: getItem(connection, archive, id))
-
-    def metadata(self, archive: str) -> Deferred[ArchiveMetadata | None]:
-        """See L{IArchiveStore.metadata}."""
-        return self._read(archive, lambda connection: getMetadata(connection, archive))
-
-    def names(self, after: str, limit: int) -> Deferred[list[str]]:
-        """See L{IArchiveStore.names}."""
-        return self._read(None, lambda connection: listArchives(connection, after, limit))
-
-    def _read(self, archive: str | None, operation: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
-        """Read, after all earlier writes of an archive, or of any."""
-        if not self._accepting:
-            return fail(self._notOpen())
-        if any(archive in (None, each.archive) for each in self._waiting):
-            self._writeGroup()
-        if not any(archive is None or archive in archives for archives in self._changing):
-            return self.reader.read(operation)
-        return Deferred.fromCoroutine(self._readAfterWrites(operation))
-
-    async def _readAfterWrites(self, operation: Callable[[sqlite3.Connection], _T]) -> _T:
-        # Answered in order, whether or not the writes succeed.
-        await self.writer.read(lambda connection: None)
-        return await self.reader.read(operation)
-
-    # Erasing
-
-    def _removing(self, removal: Deferred[_T]) -> Deferred[_T]:
-        """Have the traces of a removal erased."""
-        return removal.addCallback(self._removed)
-
-    def _removed(self, result: _T) -> _T:
-        self._eraseLater()
-        return result
-
-    def _eraseLater(self) -> None:
-        if self._accepting and self._erasing is None:
-            self._erasing = Deferred.fromCoroutine(self._erase())
-            self._erasing.addErrback(self._eraseFailed)
-
-    async def _erase(self) -> None:
-        await deferLater(self._reactor, self.eraseDelay)
-        state = Erasure()
-        try:
-            while await self._write([], lambda connection: erase(connection, state)):
-                await deferLater(self._reactor, self.erasePause)
-        finally:
-            self._erasing = None
-
-    def _eraseFailed(self, failure: Failure) -> None:
-        """It is tried again after the next removal, or after the next start."""
-        failure.trap(StoreError, CancelledError)
-        if self._accepting:
-            _log.warn(
-                "what was removed from the archives is not yet erased: {reason}", reason=failure.getErrorMessage()
-            )
+        # It is for the server to create it.
+        return Database(path, SCHEMA, self._reactor) if path.exists() else None

@@ -3,22 +3,16 @@
 """
 The tables for message archives (design/0014).
 
-The key of an item has the number of its archive above the L{PLACES} bits of its place in the archive, so items are
-stored in the order of pages. C{search} is an index without content: words, and tokens for sender and author, to keys.
-C{block} sums up each L{BLOCK} bits of places.
+L{muccore.storage.rows.archiverows} says what keys and C{block} are. C{search} is an index without content: words, and
+tokens for sender and author, to keys.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from muccore.storage.rows.archiverows import BLOCK, PLACES
 from muccore.storage.sqlite.schema import Schema
-
-PLACES: Final = 32
-"""Bits of a key for the place in the archive."""
-
-BLOCK: Final = 10
-"""Bits of a place that are left out in the number of its block."""
 
 
 def token(kind: str, text: str) -> str:

@@ -13,11 +13,11 @@ from itertools import count
 from typing import Final
 
 from muccore.interfaces import StoreUnavailable
+from muccore.storage.archivejournal import FILES, ArchiveJournal
 from muccore.storage.files import sync
 from muccore.storage.sqlite import archiveschema, audit, rooms, rosters, userdata
 from muccore.storage.sqlite.accounts import schema as accountsSchema
-from muccore.storage.sqlite.archivejournal import FILES, ArchiveJournal
-from muccore.storage.sqlite.archiverows import replayCalls
+from muccore.storage.sqlite.archiverows import SQLiteArchiveRows
 from muccore.storage.sqlite.backup import connectExisting, copyDatabase
 from muccore.storage.sqlite.connection import resultCode, toStoreError
 from muccore.storage.sqlite.schema import Schema
@@ -58,7 +58,7 @@ def copyInUse(path: str, to: str) -> dict[str, int]:
             # If this is interrupted, the copy is of no use anyway.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("BEGIN IMMEDIATE")
-            replayCalls(connection, calls)
+            SQLiteArchiveRows().replayCalls(connection, calls)
             connection.execute("COMMIT")
     except sqlite3.Error as e:
         raise toStoreError(to if resultCode(e) == sqlite3.SQLITE_FULL else path, e) from None

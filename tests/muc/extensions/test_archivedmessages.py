@@ -15,7 +15,6 @@ from muccore.interfaces import ArchiveQuery
 from muccore.muc.extensions import archivedmessages, bulkretraction
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.sqlite.archive import SQLiteArchive
-from muccore.storage.sqlite.archiverows import mustErase
 from muccore.testing.inmemory import Client, InMemoryServer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -306,7 +305,7 @@ class FileTests(ArchivedTestCase, TestCase):
         self.assertEqual(child(received, ("retract", ns.RETRACT))["id"], id)
         item = await self.archive.get(ROOM, id)
         self.assertEqual(summary(item.stanza.element), "Juliet groupchat retracted")
-        while await self.archive.reader.read(mustErase):
+        while await self.archive.reader.read(self.archive.rows.mustErase):
             await deferLater(reactor, 0.01)
         await self.archive.close()
         self.assertNotIn(b"racadabra", path.getContent())

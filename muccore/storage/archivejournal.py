@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.storage.test_sqlite_archivejournal -*-
+# -*- test-case-name: tests.storage.test_archivejournal -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
 What was appended to archives and is not yet committed, in files beside the database: a message that occupants have seen
@@ -174,16 +174,19 @@ class ArchiveJournal:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
 
-    def append(self, archive: str, items: Sequence[ArchiveItem]) -> None:
+    def append(self, archive: str, items: Sequence[ArchiveItem]) -> int:
         """
         Write a call, in no thread, before anybody sees what it appends: with the others of a turn. If that fails, it
         is logged.
+
+        @return: its position.
         """
         self.position += 1
         if self._current is not None:
             self._unwritten.append((self.position, archive, items))
             if len(self._unwritten) == 1:
                 self.callBeforeSending(self._write)
+        return self.position
 
     def _write(self) -> None:
         calls, self._unwritten = self._unwritten, []

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests for L{muccore.storage.sqlite.archivejournal}, and of archives that read it."""
+"""Tests for L{muccore.storage.archivejournal}, and of archives that read it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.interfaces import ArchiveItem, ArchiveQuery, ItemExists, StoreUnavailable
 from muccore.log.logger import Logger
-from muccore.storage.sqlite import archive as archiveModule
+from muccore.storage.archivejournal import FILES, HEADER, ArchiveJournal, decodeCalls, encodeCall
+from muccore.storage.rows import archive as archiveModule
 from muccore.storage.sqlite.archive import SQLiteArchive
-from muccore.storage.sqlite.archivejournal import FILES, HEADER, ArchiveJournal, decodeCalls, encodeCall
 from muccore.testing.contracts.archivequeries import CAVE, HEATH, NOON, item, message, shown
 from muccore.xmpp.rendering import Rendered
 
