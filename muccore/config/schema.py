@@ -164,6 +164,10 @@ class StreamManagementSection:
 _ROW_STORES: Final = "sqlite:PATH, postgresql://USER@HOST/DATABASE, memory:, or what an installed plugin provides"
 """The stores of what can be in PostgreSQL."""
 
+_ARCHIVES: Final = (
+    "sqlite:PATH, postgresql://USER@HOST/DATABASE?journal=PATH, memory:, or what an installed plugin provides"
+)
+
 
 @dataclass(frozen=True)
 class AuthSection:
@@ -223,11 +227,12 @@ class StorageSection:
         'if they are in PostgreSQL, it is "memory:".',
     )
     archive: str = _option(
-        StoreType("archive", "sqlite:PATH, memory:, or what an installed plugin provides", optional=True),
+        StoreType("archive", _ARCHIVES, optional=True),
         "",
         'Where the messages of rooms and users are kept for later. "sqlite:PATH" keeps them in a database, which '
-        "should be a file of its own, so that changes of rooms need not wait for messages to be written. Without it "
-        "there is no archive.",
+        "should be a file of its own, so that changes of rooms need not wait for messages to be written. With "
+        '"postgresql:", "journal=PATH" names files on a local disk that keep messages until PostgreSQL has them. '
+        "Without it there is no archive.",
     )
     audit: str = _option(
         StoreType("audit", _ROW_STORES, optional=True),

@@ -61,6 +61,14 @@ def encodeCall(position: int, archive: str, items: Sequence[ArchiveItem]) -> byt
 
 def decodeCalls(data: bytes) -> Iterator[JournaledCall]:
     """Decode records, up to the first that is torn or damaged."""
+    for record, _ in _records(data):
+        position, archive, *fields = record.split(b"\0")
+        items = [_item(*fields[n : n + _FIELDS]) for n in range(0, len(fields), _FIELDS)]
+        yield int(position), archive.decode(), items
+
+
+def _records(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """The fields of each record, and where it ends."""
     at = 0
     while at < len(data):
         try:
@@ -71,9 +79,7 @@ def decodeCalls(data: bytes) -> Iterator[JournaledCall]:
         if len(record) < length or crc32(record) != checksum:
             return
         at += _START + length
-        position, archive, *fields = record.split(b"\0")
-        items = [_item(*fields[n : n + _FIELDS]) for n in range(0, len(fields), _FIELDS)]
-        yield int(position), archive.decode(), items
+        yield record, at
 
 
 def _item(id: bytes, time: bytes, sender: bytes, author: bytes, text: bytes, head: bytes, tail: bytes) -> ArchiveItem:
@@ -82,7 +88,7 @@ def _item(id: bytes, time: bytes, sender: bytes, author: bytes, text: bytes, hea
 
 class _File:
     """
-    One of the files.
+    One of the files, empty.
 
     @ivar last: the position of the last record that was to be written; 0 while there is none.
     """
@@ -94,6 +100,24 @@ class _File:
         self.last = 0
         self.size = len(HEADER)
         writeAll(self.file, HEADER)
+
+    @classmethod
+    def kept(cls, path: str) -> _File:
+        """
+        One that keeps the records that it has.
+
+        @raise StoreUnavailable: as L{ArchiveJournal.read}.
+        """
+        data = readJournalFile(path, HEADER)
+        ends = [(int(record.partition(b"\0")[0]), end) for record, end in _records(data[len(HEADER) :])]
+        if not ends:
+            return cls(path)
+        file = cls.__new__(cls)
+        file.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        file.last, file.size = max(ends)[0], len(HEADER) + ends[-1][1]
+        # What follows a torn record would not be read.
+        os.ftruncate(file.file, file.size)
+        return file
 
     def append(self, record: bytes) -> None:
         """Append a record, or nothing and raise C{OSError}."""
@@ -155,13 +179,26 @@ class ArchiveJournal:
         @raise StoreUnavailable: if they cannot be written.
         """
         self.position = position
+        self._open(_File)
+
+    def _open(self, make: Callable[[str], _File]) -> None:
         try:
             for path in self._paths:
-                self._files.append(_File(path))
+                self._files.append(make(path))
         except OSError as e:
             self.close()
             raise unavailable(path, "written", e) from None
-        self._current = self._files[0]
+        self._current = next((file for file in self._files if not file.last), self._files[0])
+
+    def openKept(self, position: int) -> None:
+        """
+        Begin with what is in the files.
+
+        @param position: one that follows all that are in them.
+        @raise StoreUnavailable: as L{open}.
+        """
+        self.position = position
+        self._open(_File.kept)
 
     def close(self) -> None:
         """Close the files, and remove them if there is nothing in them."""

@@ -14,6 +14,7 @@ from muccore.xmpp import ns
 from tests.endtoend.archivereading import archivedIds, idIn
 from tests.endtoend.clients import RoomClient, bounded, logIn
 from tests.endtoend.serverprocess import TIMEOUT, ServerProcess
+from tests.storage.postgres import missing, server
 
 
 class KilledArchiveTests(TestCase):
@@ -27,10 +28,14 @@ class KilledArchiveTests(TestCase):
         """Start a server that archives what is said."""
         self.server = ServerProcess(
             self,
-            storage={"affiliations": "sqlite:rooms.db", "archive": "sqlite:archive.db"},
+            storage={"affiliations": "sqlite:rooms.db", "archive": self.archive()},
             muc={"lock_new_rooms": "no", "default_archive": "yes"},
         )
         await self.server.start()
+
+    def archive(self) -> str:
+        """Where the archive is."""
+        return "sqlite:archive.db"
 
     async def enter(self, user: str, room: str) -> RoomClient:
         """Let somebody enter a room; nothing that they have received is dropped."""
@@ -97,3 +102,15 @@ class KilledArchiveTests(TestCase):
                     self.assertGreater(len(view), 0)
                 reader.abort()
             self.assertEqual(self.server.unexpectedLines, [])
+
+
+class PostgreSQLKilledArchiveTests(KilledArchiveTests):
+    """The same with the archive in PostgreSQL."""
+
+    skip = missing()
+    kills = 2
+
+    def archive(self) -> str:
+        """In a database, with the journal beside the configuration."""
+        address = server().makeDatabase()
+        return f"{address.place.replace('//muccore@', '//muccore:s3cret@')}?journal=var/archive"

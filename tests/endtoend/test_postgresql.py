@@ -10,7 +10,8 @@ from twisted.trial.unittest import TestCase
 from muccore.testing.scansion.client import ClientFailed
 from muccore.xmpp import ns
 from tests.configuration import ENCRYPTED
-from tests.endtoend.clients import RoomClient, bounded, logIn
+from tests.endtoend.archivereading import archivedIds, idIn
+from tests.endtoend.clients import ROOM, RoomClient, bounded, logIn
 from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
 from tests.storage.postgres import USER, Server, missing
 
@@ -28,7 +29,8 @@ class PostgreSQLTests(TestCase):
         self.postgres.start()
         database = self.postgres.makeDatabase().options["dbname"]
         place = f"postgresql://{USER}:s3cret@127.0.0.1:{self.postgres.port}/{database}"
-        self.server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": place}, storage={"affiliations": place})
+        storage = {"affiliations": place, "archive": f"{place}?journal=var/archive"}
+        self.server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": place}, storage=storage)
         await self.server.start()
         for name in ("romeo", "juliet"):
             self.assertEqual((await ctl(self.server, "adduser", name, password="secret"))[0], 0)
@@ -38,6 +40,16 @@ class PostgreSQLTests(TestCase):
         client = await logIn(self, self.server.port, name, "secret")
         answer = await bounded(client.enter(name))
         return client, answer.get("type")
+
+    async def enterAtLast(self, name: str) -> RoomClient:
+        """Let a user enter the room as soon as PostgreSQL is there for the server."""
+        while True:
+            try:
+                client, refusal = await self.enter(name)
+                if refusal is None:
+                    return client
+            except ClientFailed:
+                await deferLater(reactor, 0.1)
 
     async def affiliate(self, owner: RoomClient, name: str) -> str | None:
         """Make somebody a member; return the type of the answer."""
@@ -85,16 +97,33 @@ class PostgreSQLTests(TestCase):
         status, _, errors = await ctl(self.server, "adduser", "nurse", password="secret")
         self.assertEqual((status, "check that PostgreSQL runs" in errors), (1, True), errors)
         self.postgres.start()
-        while True:
-            try:
-                romeo, refusal = await self.enter("romeo")
-                break
-            except ClientFailed:
-                await deferLater(reactor, 0.1)
-        self.assertIsNone(refusal)
+        romeo = await self.enterAtLast("romeo")
         self.assertEqual((await self.enter("juliet"))[1], "error")
         self.assertEqual(await self.affiliate(romeo, "juliet"), "result")
         self.assertIsNone((await self.enter("juliet"))[1])
         self.assertNotIn("Traceback", self.server.output)
         for line in ("requests fail until it is there", "it is there again"):
             self.assertEqual(self.server.output.count(line), 1, line)
+
+    async def test_archive(self) -> None:
+        """
+        What was said while PostgreSQL was stopped, before the server was killed, is in the archive of the room when
+        both run again.
+        """
+        romeo, _ = await self.enter("romeo")
+        await bounded(romeo.configure(persistentroom="1", enablelogging="1"))
+        self.postgres.stop()
+        said = []
+        for n in range(5):
+            romeo.sendToRoom(f"said {n}")
+            found = romeo.until(lambda e, text=f"said {n}": e.findtext(f"{{{ns.CLIENT}}}body") == text)
+            said.append(idIn(await bounded(found)))
+        await self.server.logged("messages wait in the journal")
+        self.server.signal("KILL")
+        await self.server.ended()
+        await self.server.start()
+        self.postgres.start()
+        await self.server.logged("that had to wait are in the archives")
+        romeo = await self.enterAtLast("romeo")
+        romeo.stanzas.clear()
+        self.assertEqual((await archivedIds(romeo, ROOM))[-5:], said)

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -125,11 +126,15 @@ class Server:
         finally:
             connection.close()
 
-    def makeDatabase(self) -> Address:
-        """Make another database."""
+    def makeDatabase(self, journal: str | None = None) -> Address:
+        """
+        Make another database.
+
+        @param journal: see L{Address.journal}.
+        """
         name = f"test{next(_names)}"
         self.execute(f"CREATE DATABASE {name}")
-        return self.address(name)
+        return replace(self.address(name), journal=journal)
 
 
 @cache

@@ -405,6 +405,14 @@ class AddressTests(SynchronousTestCase):
         }  # fmt: skip
         self.assertEqual(address.options, expected)
 
+    def test_journal(self) -> None:
+        """The path of a journal is not for libpq."""
+        address = self.parsed("//u:s3cret@h/a?journal=var/archive&sslmode=require")
+        self.assertEqual(address.journal, "/base/var/archive")
+        self.assertNotIn("journal", address.options)
+        self.assertEqual(address.place, "postgresql://u@h:5432/a")
+        self.assertIsNone(self.parsed("//h/a").journal)
+
     def test_local(self) -> None:
         """On this machine no certificate is needed."""
         self.assertEqual(self.parsed("//127.0.0.1/a").options["sslmode"], "disable")

@@ -57,8 +57,8 @@ class MakeStoreTests(SynchronousTestCase):
         rooms = ["memory", "postgresql", "sqlite"]
         accounts = ["http", "https", "insecure", "ldap", "ldaps", "memory", "open", "pam"]
         accounts += ["postgresql", "program", "sqlite"]
-        others = [(kind, rooms) for kind in ("rooms", "audit", "rosters", "userdata")]
-        for kind, schemes in [("accounts", accounts), ("archive", ["memory", "sqlite"]), *others]:
+        others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters", "userdata")]
+        for kind, schemes in [("accounts", accounts), *others]:
             factories = registry.factories(kind)
             self.assertEqual([factory.scheme for factory in factories], schemes)
             for factory in factories:

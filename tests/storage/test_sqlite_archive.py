@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +23,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 import tests
-from muccore.interfaces import ArchiveItem, ArchiveQuery, RoomRecord, StoreError, StoreUnavailable
-from muccore.storage.memoryarchive import MemoryArchive
+from muccore.interfaces import ArchiveItem, ArchiveQuery, RoomRecord, StoreUnavailable
 from muccore.storage.rows import archive as archiveModule
 from muccore.storage.rows import archivequeries, archiverows
 from muccore.storage.rows.archiverows import span
@@ -40,8 +38,10 @@ from muccore.storage.sqlite.database import Database
 from muccore.storage.sqlite.rooms import SQLiteRooms
 from muccore.storage.sqlite.schema import Schema
 from muccore.testing.contracts import ArchiveStoreContract
-from muccore.testing.contracts.archivequeries import CAVE, NOON, item, message, series, shown
+from muccore.testing.contracts.archivequeries import CAVE, NOON, item, message, series
 from muccore.xmpp.rendering import Rendered
+from tests.storage import archivemodel
+from tests.storage.archivemodel import AtOnce
 from tests.storage.databases import sqliteError
 
 ROWS = SQLiteArchiveRows()
@@ -68,108 +68,11 @@ class ErasingContractTests(SQLiteArchiveContractTests):
         self.patch(SQLiteArchiveRows, "deletedAtOnce", 100)
 
 
-_archive = st.sampled_from(["a@x", "b@x"])
-_id = st.sampled_from([f"m{n}" for n in range(12)])
-_sender = st.sampled_from(["a@x/A", "a@x/B", "a@x", "b@x/A", "b@x", "romeo@z", "romeo@z/1", "romeo@z/1/2"])
-_author = st.sampled_from(["", "romeo@z", "hag@z"])
-_time = st.integers(-3, 6)
-_text = st.lists(st.sampled_from(["fire", "Fire", "BURN", "ä", "a", "東京", '"', "-", "NOT"]), max_size=3).map(" ".join)
-_item = st.builds(
-    lambda id, time, sender, author, text: ArchiveItem(id, time, sender, author, message(text), text),
-    _id, _time, _sender, _author, _text,
-)  # fmt: skip
-_query = st.builds(
-    lambda page, **filters: ArchiveQuery(**page, **filters),
-    st.fixed_dictionaries({}, optional={"after": _id})
-    | st.fixed_dictionaries({}, optional={"before": st.just("") | _id}),
-    start=st.none() | _time,
-    end=st.none() | _time,
-    sender=st.none() | st.none() | _sender,
-    author=st.none() | st.none() | _author,
-    text=st.none() | st.none() | _text,
-    ids=st.none() | st.none() | st.lists(_id, max_size=4),
-    afterId=st.none() | st.none() | _id,
-    beforeId=st.none() | st.none() | _id,
-    limit=st.integers(0, 4),
-    counted=st.booleans(),
-)
-_call = st.one_of(
-    st.tuples(st.just("append"), _archive, st.lists(_item, max_size=5, unique_by=lambda each: each.id)),
-    st.tuples(st.just("append"), _archive, st.lists(_item, max_size=5)),
-    st.tuples(st.just("retract"), _archive, st.dictionaries(_id, _text.map(message), max_size=3)),
-    st.tuples(st.just("expire"), _archive, _time),
-    st.tuples(st.just("trim"), _archive, st.integers(0, 6)),
-    st.tuples(st.just("delete"), _archive),
-    st.tuples(st.just("get"), _archive, _id),
-    st.tuples(st.just("metadata"), _archive),
-    st.tuples(st.just("erase")),
-)
-
-
-class _AtOnce:
-    """Does what L{SQLiteArchive} does in its threads."""
-
-    schema = SCHEMA
-
-    def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.schema.migrate(self.connection, ":memory:")
-        self._erase = ROWS.eraser()
-
-    def append(self, archive: str, items: list[ArchiveItem]) -> None:
-        """Append items."""
-        [refused] = ROWS.appendItems(self.connection, [(archive, items)])
-        if refused is not None:
-            raise refused
-
-    def retract(self, archive: str, tombstones: dict[str, Rendered]) -> int:
-        """Retract items."""
-        stanzas = [(id, (stanza.head + stanza.tail).decode()) for id, stanza in tombstones.items()]
-        return ROWS.retractItems(self.connection, archive, stanzas)
-
-    def expire(self, archive: str, before: int) -> int:
-        """Expire items."""
-        return self._inSteps(ROWS.expireItems, archive, before)
-
-    def trim(self, archive: str, count: int) -> int:
-        """Delete surplus items."""
-        return self._inSteps(ROWS.trimItems, archive, count)
-
-    def _inSteps(self, step: Callable[[Any, str, int], tuple[int, bool]], archive: str, argument: int) -> int:
-        removed, more = 0, True
-        while more:
-            count, more = step(self.connection, archive, argument)
-            removed += count
-        return removed
-
-    def delete(self, archive: str) -> None:
-        """Delete an archive."""
-        ROWS.deleteArchive(self.connection, archive)
-
-    def query(self, archive: str, query: ArchiveQuery) -> Any:
-        """Find a page."""
-        return QUERIES.findPage(self.connection, archive, query)
-
-    def get(self, archive: str, id: str) -> Any:
-        """Get an item."""
-        return QUERIES.getItem(self.connection, archive, id)
-
-    def metadata(self, archive: str) -> Any:
-        """Get the ends."""
-        return QUERIES.getMetadata(self.connection, archive)
-
-    def erase(self) -> None:
-        """Take a step."""
-        self._erase(self.connection)
-
-
-def _plain(result: Any) -> Any:
-    """A result that can be compared."""
-    if isinstance(result, ArchiveItem):
-        return shown(result)
-    if hasattr(result, "items"):
-        return [shown(each) for each in result.items], result.complete, result.index, result.count
-    return result
+def atOnce(schema: Schema = SCHEMA) -> AtOnce:
+    """An archive in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(connection, ":memory:")
+    return AtOnce(connection, ROWS, QUERIES)
 
 
 class ModelTests(SynchronousTestCase):
@@ -182,34 +85,17 @@ class ModelTests(SynchronousTestCase):
         migrations = [
             [str(step).replace(f">> {archiverows.BLOCK}", ">> 1") for step in steps] for steps in SCHEMA.migrations
         ]
+        self.schema = Schema("archive", migrations)
         for module in (archivequeries, archiverows, sqliteQueries):
             self.patch(module, "BLOCK", 1)
         self.patch(archivequeries, "READ_AT_ONCE", 2)
-        self.patch(_AtOnce, "schema", Schema("archive", migrations))
 
     @settings(max_examples=150)
-    @given(st.lists(_call, max_size=12), st.lists(st.tuples(_archive, _query), max_size=12))
+    @given(st.lists(archivemodel.CALLS, max_size=12), st.lists(archivemodel.SEARCHES, max_size=12))
     def test_same(self, calls: list[tuple[Any, ...]], queries: list[tuple[str, ArchiveQuery]]) -> None:
         """Both give the same results for arbitrary requests, and the same pages of the same items."""
-        model, store = MemoryArchive(), _AtOnce()
-        model.open()
-        for name, *arguments in [*calls, *(("query", *query) for query in queries)]:
-            if name == "erase":
-                store.erase()
-                continue
-            expected = getattr(model, name)(*arguments)
-            try:
-                found = getattr(store, name)(*arguments)
-            except StoreError as e:
-                self.failureResultOf(expected, type(e))
-                continue
-            self.assertEqual(_plain(found), _plain(self.successResultOf(expected)), (name, arguments))
-        while ROWS.mustErase(store.connection):
-            store.erase()
-        for name in ("a@x", "b@x"):
-            everything = self.successResultOf(model.query(name, ArchiveQuery(limit=100)))
-            found = QUERIES.findPage(store.connection, name, ArchiveQuery(limit=100))
-            self.assertEqual(_plain(found), _plain(everything))
+        store = atOnce(self.schema)
+        archivemodel.compare(self, store, calls, queries)
         store.connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
         store.connection.close()
 
@@ -220,7 +106,7 @@ class AppendTests(SynchronousTestCase):
     def test_sizes(self) -> None:
         """Groups of any size are stored, counted and indexed as a whole."""
         for count in (1, 2, 8, 9, 65, 512, 513, 1100):
-            store = _AtOnce()
+            store = atOnce()
             ids = [f"m{n}" for n in range(count)]
             store.append(CAVE, [item(id) for id in ids])
             page = store.query(CAVE, ArchiveQuery(limit=1200, counted=True, start=NOON))
@@ -233,9 +119,7 @@ class MigrationTests(SynchronousTestCase):
 
     def test_indexedOnce(self) -> None:
         """What it has and what is appended is found, each once."""
-        old = Schema(SCHEMA.kind, SCHEMA.migrations[:2])
-        self.patch(_AtOnce, "schema", old)
-        store = _AtOnce()
+        store = atOnce(Schema(SCHEMA.kind, SCHEMA.migrations[:2]))
         store.connection.execute("INSERT INTO archive (id, name) VALUES (1, ?)", (CAVE,))
         store.connection.execute(
             "INSERT INTO item (key, id, time, sender, author, stanza, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -259,7 +143,7 @@ class LongPageTests(SynchronousTestCase):
         """They have fewer items than requested; those who follow the pages find all."""
         self.patch(archivequeries, "READ_AT_ONCE", 2)
         self.patch(archivequeries, "PAGE_SIZE", 1000)
-        store = _AtOnce()
+        store = atOnce()
         store.append(CAVE, [item(f"m{n}", NOON + n, text="x" * 400) for n in range(9)])
         for wanted in ({}, {"text": "x" * 64}, {"ids": [f"m{n}" for n in range(9)]}):
             forwards, backwards = ArchiveQuery(limit=7, **wanted), ArchiveQuery(limit=7, before="", **wanted)  # type: ignore[arg-type]
@@ -731,7 +615,7 @@ class KillTests(TestCase):
         """After a kill, every append that was called is there, in order, and each call as a whole or not at all."""
         path = os.path.abspath(self.mktemp())
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.storage.archivewriter", path],
+            [sys.executable, "-m", "tests.storage.archivewriter", f"sqlite:{path}"],
             stdout=subprocess.PIPE,
             cwd=os.path.dirname(os.path.dirname(os.path.abspath(tests.__file__))),
         )

@@ -18,6 +18,7 @@ from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.occupantjournal import OccupantJournal
 from muccore.storage.postgresql.accounts import PostgreSQLAccounts
 from muccore.storage.postgresql.address import databaseAddress
+from muccore.storage.postgresql.archive import PostgreSQLArchive
 from muccore.storage.postgresql.audit import PostgreSQLAudit
 from muccore.storage.postgresql.rooms import PostgreSQLRooms
 from muccore.storage.postgresql.rosters import PostgreSQLRosters
@@ -32,6 +33,7 @@ from muccore.storage.sqlite.userdata import SQLiteUserData
 _MEMORY = "no argument; kept in memory and lost when the server ends"
 _SQLITE = "PATH of a database file, created if missing"
 _POSTGRESQL = "//USER@HOST/DATABASE of a PostgreSQL server"
+_POSTGRESQL_ARCHIVE = f"{_POSTGRESQL}, with ?journal=PATH of files here"
 
 insecureAuth = StoreFactory(
     "accounts",
@@ -95,6 +97,8 @@ occupantJournal = StoreFactory(
 )
 
 postgresqlAccounts = StoreFactory("accounts", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLAccounts))
+
+postgresqlArchive = StoreFactory("archive", "postgresql", _POSTGRESQL_ARCHIVE, databaseAddress(PostgreSQLArchive))
 
 postgresqlAudit = StoreFactory("audit", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLAudit))
 

@@ -18,7 +18,7 @@ from muccore.storage.external.webservice import isLoopback
 _FILES: Final = ("passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert")
 """Options that name files."""
 
-_OPTIONS: Final = frozenset({*_FILES, "host", "sslmode"})
+_OPTIONS: Final = frozenset({*_FILES, "host", "journal", "sslmode"})
 
 _MODES: Final = ("disable", "require", "verify-ca", "verify-full")
 
@@ -30,10 +30,12 @@ class Address:
 
     @ivar place: what logs and errors call it; it has no password.
     @ivar options: what libpq is told, with the password.
+    @ivar journal: the path of the journal of archives, if one is given; other stores have none.
     """
 
     place: str
     options: dict[str, str] = field(repr=False)
+    journal: str | None = None
 
 
 def parseAddress(argument: str, base: FilePath[str]) -> Address:
@@ -63,7 +65,7 @@ def parseAddress(argument: str, base: FilePath[str]) -> Address:
             raise BadDescription(f"postgresql: the address has an unknown option; known are {known}")
     if "\0" in unquote(argument):
         raise BadDescription("postgresql: an address must not contain a NUL character")
-    folder = options.pop("host", "")
+    folder, journal = options.pop("host", ""), options.pop("journal", "")
     if bool(host) == bool(folder) or (folder and not folder.startswith("/")):
         raise BadDescription(f"postgresql: needs a host, {example}, or ?host= with the folder of a socket")
     if options.get("sslmode", _MODES[0]) not in _MODES:
@@ -80,7 +82,8 @@ def parseAddress(argument: str, base: FilePath[str]) -> Address:
         options["password"] = unquote(parts.password)
     where = f"[{host}]" if ":" in host else host or quote(folder, safe="")
     who = f"{quote(user)}@" if user else ""
-    return Address(f"postgresql://{who}{where}:{options['port']}/{quote(database)}", options)
+    place = f"postgresql://{who}{where}:{options['port']}/{quote(database)}"
+    return Address(place, options, os.path.join(base.path, journal) if journal else None)
 
 
 def databaseAddress(make: Callable[[Address, Any], IStore]) -> Callable[[str, FilePath[str], Any], IStore]:

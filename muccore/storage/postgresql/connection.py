@@ -106,6 +106,8 @@ class Connection:
         for name, value in (
             ("search_path", "muccore"), ("statement_timeout", milliseconds), ("lock_timeout", milliseconds),
             ("idle_in_transaction_session_timeout", "60000"), ("default_transaction_isolation", "read committed"),
+            # It takes longer than any statement here.
+            ("jit", "off"),
         ):  # fmt: skip
             self.execute("SELECT set_config(?, ?, false)", (name, value))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from muccore.interfaces import StoreError, StoreUnavailable
 from muccore.log.logger import Logger
@@ -159,6 +159,8 @@ class Database(BatchingDatabase[Link]):
 
     errors = PostgreSQLError
     guardsReads = True
+    reading: ClassVar = "BEGIN READ ONLY"
+    """Begins the transaction of a group that only reads."""
 
     def __init__(self, address: Address, schema: Schema, reactor: Any, timeout: float = TIMEOUT) -> None:
         """
@@ -189,7 +191,7 @@ class Database(BatchingDatabase[Link]):
         connection.transaction = None
         for last in (False, True):
             try:
-                connection.require().execute("BEGIN" if writes else "BEGIN READ ONLY")
+                connection.require().execute("BEGIN" if writes else self.reading)
                 if writes:
                     (connection.transaction,) = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
                 return

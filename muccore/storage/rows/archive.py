@@ -38,6 +38,9 @@ GATHER: Final = 0.25
 WAITING_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of stanzas that may wait to be written; more are refused."""
 
+GROUP_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of stanzas that are written by the same statements, if it is more than one call."""
+
 ERASE_DELAY: Final = 60.0
 """Seconds after a removal until its traces are erased, with those of others."""
 
@@ -150,7 +153,7 @@ class RowArchive(Generic[C]):
     async def begin(self) -> None:
         """Begin to work, when everything is open."""
         if await self.reader.read(self.rows.mustErase):
-            self._eraseLater()
+            self.eraseLater()
 
     def close(self) -> Deferred[None]:
         """See L{IArchiveStore.close}."""
@@ -256,10 +259,18 @@ class RowArchive(Generic[C]):
                 self._writing.cancel()
             self._writing = None
         if self._waiting:
-            group, self._waiting = self._waiting, []
             self.journal.beginGroup()
+        while self._waiting:
+            size = 0
+            for count, each in enumerate(self._waiting):
+                size += each.size
+                if count and size > GROUP_LIMIT:
+                    break
+            else:
+                count = len(self._waiting)
+            group, self._waiting = self._waiting[:count], self._waiting[count:]
             archives = {each.archive for each in group}
-            self._request(archives, self.groupOperation(group)).addBoth(self._written, group)
+            self._request(archives, self.groupOperation(group)).addBoth(self.written, group)
 
     def groupOperation(self, group: Sequence[Append]) -> Callable[[C], list[Exception | None]]:
         """Make the operation that writes a group, and tells for each call why it was refused, or C{None}."""
@@ -271,22 +282,13 @@ class RowArchive(Generic[C]):
 
         return write
 
-    def groupFailed(self, failure: Failure, group: list[Append]) -> bool:
-        """Take over a group that could not be written, instead of refusing its calls; return whether that is done."""
-        return False
-
-    def _written(self, results: Any, group: list[Append]) -> None:
-        if isinstance(results, Failure) and self.groupFailed(results, group):
-            return
-        self.journal.committed(group[-1].position)
-        self.answer(group, results)
-
-    def answer(self, group: Sequence[Append], results: Any) -> None:
+    def written(self, results: Any, group: list[Append]) -> None:
         """
         Answer the calls of a group.
 
         @param results: for each why it was refused, or C{None}; or one failure.
         """
+        self.journal.committed(group[-1].position)
         self._bytes -= sum([each.size for each in group])
         if isinstance(results, Failure):
             self._reportLost(results.getErrorMessage(), sum([len(each.items) for each in group]))
@@ -302,7 +304,7 @@ class RowArchive(Generic[C]):
                 each.answer.errback(refused)
 
     def _reportLost(self, reason: str, count: int) -> None:
-        """Log the first of several failures; L{answer} logs their end."""
+        """Log the first of several failures; L{written} logs their end."""
         if not self._lost:
             _log.error("messages are lost for the archives: {reason}", reason=reason)
         self._lost += count
@@ -370,10 +372,11 @@ class RowArchive(Generic[C]):
         return removal.addCallback(self._removed)
 
     def _removed(self, result: _T) -> _T:
-        self._eraseLater()
+        self.eraseLater()
         return result
 
-    def _eraseLater(self) -> None:
+    def eraseLater(self) -> None:
+        """Have what was removed erased after a while."""
         if self._accepting and self._erasing is None:
             self._erasing = Deferred.fromCoroutine(self._erase())
             self._erasing.addErrback(self._eraseFailed)
