@@ -104,7 +104,7 @@ print([
 """
 
 
-def _canBuild() -> bool:
+def canBuild() -> bool:
     """Whether pip can build a package here without network access."""
     installed = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
     if not {"pip", "setuptools"} <= installed:
@@ -150,7 +150,7 @@ class ExampleTests(SynchronousTestCase):
         """Install the package into the folder C{installed}."""
         source, installed = os.path.join(place, "source"), os.path.join(place, "installed")
         shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__", "*.cache", "build", "*.egg-info"))
-        if not _canBuild():
+        if not canBuild():
             os.rename(source, installed)
             return place
         options = "--quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps --target"

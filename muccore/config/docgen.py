@@ -25,7 +25,7 @@ EXAMPLE: Final[Mapping[tuple[str, str], str]] = {
     ("tls", "certificate"): "../var/localhost.crt",
     ("tls", "private_key"): "../var/localhost.key",
     ("auth", "backend"): "sqlite:../var/muccore.db",
-    ("storage", "affiliations"): "sqlite:../var/muccore.db",
+    ("storage", "rooms"): "sqlite:../var/muccore.db",
     ("storage", "archive"): "sqlite:../var/archive.db",
     ("muc", "domain"): "conference.localhost",
 }

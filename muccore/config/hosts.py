@@ -41,8 +41,8 @@ class HostSection:
     accounts: str = _option(
         StoreType("accounts", ACCOUNT_STORES, optional=True),
         "",
-        "Where the accounts of this domain are. Without it, they are where [auth] backend says; accounts of different "
-        "domains do not mix there.",
+        "Where the accounts of this domain are. Without it, they are where those of [server] are; accounts of "
+        "different domains do not mix there.",
     )
     anonymous: bool = _option(
         Boolean(),
@@ -115,13 +115,14 @@ class Host:
 
 def hostsOf(settings: Settings) -> tuple[Host, ...]:
     """The hosts of a configuration; the first is that of C{[server]}, from which the others take what they lack."""
+    backend, default = settings.auth.backend, settings.storage.default
     first = Host(
         settings.server.domain,
         settings.tls.certificate,
         settings.tls.privateKey,
         ("tls", "certificate"),
-        settings.auth.backend,
-        ("auth", "backend"),
+        backend or default,
+        ("storage", "default") if default and not backend else ("auth", "backend"),
         settings.muc.domain,
         ("muc", "domain"),
         settings.server.extraHandlers,

@@ -90,7 +90,9 @@ class _SettingsReader:
         for check in CHECKS:
             try:
                 for section, name, text in check(known):
-                    self._report(self._lines.get((section, name)), section, name or None, text)
+                    # Of a key that is missing, the line of its section.
+                    line = sections[section].number if section in sections else None
+                    self._report(self._lines.get((section, name), line), section, name or None, text)
             except _NotRead:
                 continue
         if self.problems:

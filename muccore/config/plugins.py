@@ -20,7 +20,7 @@ from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.ini import Line
 from muccore.config.types import Reject, Type
 from muccore.interfaces import BadDescription, IHandlerFactory
-from muccore.storage.registry import makeStore, takesLines
+from muccore.storage.registry import KINDS, hasScheme, makeStore, takesLines
 
 
 class StoreType(Type[str]):
@@ -59,6 +59,40 @@ class StoreType(Type[str]):
         if text or not self._optional:
             makeStore(self.kind, text, base, globalReactor())
         return text
+
+
+class SwitchableStoreType(StoreType):
+    """A store that may be missing: C{None}, which is not the same as none, C{""}."""
+
+    def __init__(self, kind: str, allowed: str) -> None:
+        """See L{StoreType}."""
+        super().__init__(kind, allowed, optional=True)
+
+    def parse(self, text: str, base: FilePath[str]) -> Any:
+        """See L{Type.parse}."""
+        return super().parse(text, base) if text else None
+
+    def read(self, lines: Sequence[Line], number: int, base: FilePath[str], reject: Reject) -> Any:
+        """See L{Type.read}."""
+        return super().read(lines, number, base, reject) if lines else ""
+
+
+class DefaultStoreType(StoreType):
+    """
+    The description of the stores of several kinds: of all that have its scheme. What archives demand of it counts only
+    if there is to be one.
+    """
+
+    def __init__(self, allowed: str) -> None:
+        """@param allowed: see L{StoreType}."""
+        super().__init__("rooms", allowed, optional=True)
+
+    def _parse(self, text: str, base: FilePath[str]) -> str:
+        kinds = [kind for kind in KINDS if hasScheme(kind, text)]
+        for kind in kinds if text else ():
+            if kind != "archive":
+                makeStore(kind, text, base, globalReactor())
+        return text if kinds else super()._parse(text, base)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from muccore.config.option import METADATA, Option
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.registrationsection import RegistrationSection
+from muccore.config.storage import StorageSection
 from muccore.config.types import (
     AccountAddress,
     Boolean,
@@ -78,8 +79,8 @@ class ServerSection:
         Path(),
         "",
         "The UNIX socket by which muccorectl reaches the running server; only the user of the server and root may. By "
-        'default it is beside the database of [storage] affiliations, its name followed by "-control"; there is none '
-        "if rooms are in memory.",
+        'default it is beside the database of the rooms, its name followed by "-control"; there is none if they are '
+        "not in SQLite.",
     )
     logLevel: str = _option(
         Choice("debug", "info", "warn", "error", "critical"), "info", "The lowest level of events that are logged."
@@ -161,25 +162,17 @@ class StreamManagementSection:
     )
 
 
-_ROW_STORES: Final = "sqlite:PATH, postgresql://USER@HOST/DATABASE, memory:, or what an installed plugin provides"
-"""The stores of what can be in PostgreSQL."""
-
-_ARCHIVES: Final = (
-    "sqlite:PATH, postgresql://USER@HOST/DATABASE?journal=PATH, memory:, or what an installed plugin provides"
-)
-
-
 @dataclass(frozen=True)
 class AuthSection:
     """Authentication."""
 
     backend: str = _option(
-        StoreType("accounts", ACCOUNT_STORES),
-        None,
-        'Where the accounts are. "sqlite:PATH" keeps them in a database, "postgresql:" in one of a PostgreSQL server '
-        '(docs/operating.md); "program:COMMAND" and others ask elsewhere (docs/external-accounts.md); "memory:" loses '
-        'them when the server ends; "insecure:" accepts any user name with any password: it is for tests, and refused '
-        "unless every endpoint is on a loopback address.",
+        StoreType("accounts", ACCOUNT_STORES, optional=True),
+        "",
+        'Where the accounts are, if not where [storage] default says. "sqlite:PATH" keeps them in a database, '
+        '"postgresql:" in one of a PostgreSQL server (docs/operating.md); "program:COMMAND" and others ask elsewhere '
+        '(docs/external-accounts.md); "memory:" loses them when the server ends; "insecure:" accepts any user name '
+        "with any password: it is for tests, and refused unless every endpoint is on a loopback address.",
     )
     anonymous: bool = _option(
         Boolean(),
@@ -204,51 +197,6 @@ class AnonymousSection:
     )
     otherDomains: bool = _option(
         Boolean(), "no", "Whether guests may send to other domains than their own and those of its rooms."
-    )
-
-
-@dataclass(frozen=True)
-class StorageSection:
-    """Storage."""
-
-    affiliations: str = _option(
-        StoreType("rooms", _ROW_STORES),
-        None,
-        'Where rooms, their configuration and their affiliations are. "sqlite:PATH" keeps them in a database, which '
-        'may be that of [auth] backend, "postgresql:" in one of a PostgreSQL server (docs/operating.md); "memory:" '
-        "loses them when the server ends.",
-    )
-    occupants: str = _option(
-        StoreType("occupants", "file:PATH, memory:, or what an installed plugin provides", optional=True),
-        "",
-        "Where the places of occupants are over a restart ([muc] occupant_grace), and the sessions that can be "
-        'resumed. "file:PATH" keeps them in files on a local disk; "memory:" loses them when the server ends. By '
-        'default the file is beside the database of "affiliations", its name followed by "-occupants"; '
-        'if they are in PostgreSQL, it is "memory:".',
-    )
-    archive: str = _option(
-        StoreType("archive", _ARCHIVES, optional=True),
-        "",
-        'Where the messages of rooms and users are kept for later. "sqlite:PATH" keeps them in a database, which '
-        "should be a file of its own, so that changes of rooms need not wait for messages to be written. With "
-        '"postgresql:", "journal=PATH" names files on a local disk that keep messages until PostgreSQL has them. '
-        "Without it there is no archive.",
-    )
-    audit: str = _option(
-        StoreType("audit", _ROW_STORES, optional=True),
-        "",
-        "Where it is kept who has moderated and configured rooms. By default it is where rooms are.",
-    )
-    rosters: str = _option(
-        StoreType("rosters", _ROW_STORES, optional=True),
-        "",
-        "Where the contacts of users and their subscriptions are. By default it is where rooms are.",
-    )
-    userdata: str = _option(
-        StoreType("userdata", _ROW_STORES, optional=True),
-        "",
-        "Where it is kept what users store on the server: bookmarks and other private data, vCards, block lists. By "
-        "default it is where the accounts of each domain are, or where rooms are if it cannot be there.",
     )
 
 

@@ -14,12 +14,13 @@ from typing import Final, cast
 
 from muccore.config.endpoints import ListenKey, endpointsOf, isEphemeral, isLocal
 from muccore.config.errors import quoted
-from muccore.config.hosts import hostsOf
+from muccore.config.hosts import ACCOUNT_STORES, hostsOf
 from muccore.config.plugins import globalReactor
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import Settings
-from muccore.interfaces import IAuthBackend
-from muccore.storage.registry import makeStore
+from muccore.config.storage import ROW_STORES, placeOf
+from muccore.interfaces import BadDescription, IAuthBackend
+from muccore.storage.registry import hasScheme, makeStore
 from muccore.xmpp.errors import StanzaError
 
 Finding = tuple[str, str, str]
@@ -82,11 +83,40 @@ def _checkCertificate(settings: Settings) -> Iterator[Finding]:
             yield at, "private_key", f"found nothing; allowed: the path of a file, {need or 'needed with certificate'}"
 
 
+def _checkStorage(settings: Settings) -> Iterator[Finding]:
+    """Require a place for accounts and rooms, and one that can be used for what has none of its own."""
+    storage = settings.storage
+    if storage.rooms and storage.affiliations:
+        text = 'found it beside "rooms", of which it is the older name; allowed: one of them'
+        yield "storage", "affiliations", text
+    for (section, key), kind, found, allowed in (
+        (("auth", "backend"), "accounts", settings.auth.backend, ACCOUNT_STORES),
+        (("storage", "rooms"), "rooms", storage.rooms or storage.affiliations, ROW_STORES),
+    ):
+        if not found and not storage.default:
+            hint = " (or set [storage] default)"
+            yield section, key, f"found nothing, and there is no default; allowed: {allowed}{hint}"
+        elif not found and not hasScheme(kind, storage.default):
+            yield "storage", "default", f"found a store that has no {kind}; allowed: another, or with [{section}] {key}"
+    place, archive = placeOf(storage, "archive")
+    if place == ("storage", "default"):
+        try:
+            makeStore("archive", archive, settings.base, globalReactor())
+        except BadDescription as e:
+            yield *place, f"found a store that cannot have the archive ({e}); allowed: such a store, or with archive ="
+
+
+def _accountStores(settings: Settings) -> Iterator[tuple[tuple[str, str], str, IAuthBackend]]:
+    """The stores of accounts, with places and descriptions; those that cannot be made are found elsewhere."""
+    for place, backend in {host.accountsAt: host.accounts for host in hostsOf(settings)}.items():
+        if hasScheme("accounts", backend):
+            yield place, backend, cast(IAuthBackend, makeStore("accounts", backend, settings.base, globalReactor()))
+
+
 def _checkInsecureAuth(settings: Settings) -> Iterator[Finding]:
     """Refuse insecure authentication on addresses that are not loopback."""
     exposed = next(_exposed(settings, "listen", "direct_tls_listen", "tls_listen"), None)
-    for (section, key), backend in {host.accountsAt: host.accounts for host in hostsOf(settings)}.items():
-        accounts = makeStore("accounts", backend, settings.base, globalReactor())
+    for (section, key), backend, accounts in _accountStores(settings):
         if getattr(accounts, "loopbackOnly", False) and exposed is not None:
             at, _, endpoint = exposed
             yield (
@@ -105,8 +135,7 @@ def _checkPasswords(settings: Settings) -> Iterator[Finding]:
         return
     if c2s.allowPlaintextAuth:
         return
-    for (section, key), backend in {host.accountsAt: host.accounts for host in hostsOf(settings)}.items():
-        accounts = cast(IAuthBackend, makeStore("accounts", backend, settings.base, globalReactor()))
+    for (section, key), backend, accounts in _accountStores(settings):
         if not accounts.hashes and not accounts.loopbackOnly:
             found = quoted(backend.partition("\n")[0])
             text = f"found {found}, which needs the password itself, where [c2s] tls = off; allowed there: sqlite:PATH"
@@ -170,6 +199,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkEndpoints,
     _checkEncryption,
     _checkCertificate,
+    _checkStorage,
     _checkInsecureAuth,
     _checkPasswords,
     _checkSizes,

@@ -46,7 +46,7 @@ async def listEntries(settings: Settings, options: argparse.Namespace) -> list[s
         except ValueError:
             raise Refused(f"{options.since!r} is neither a date such as 2026-11-29 nor a time") from None
     store = ServerStores(settings, globalReactor()).audit
-    description = settings.storage.audit or settings.storage.affiliations
+    description = settings.storage.placeOf("audit")[1] or settings.storage.placeOf("rooms")[1]
     if store is None or description.startswith("memory:"):
         raise Refused(f"found {description!r}, which keeps no audit trails that can be read from here")
     left = options.limit or None

@@ -30,8 +30,9 @@ async def listUsage(settings: Settings, options: argparse.Namespace) -> list[str
     @raise Refused: if there are none to be read.
     @raise StoreError: if the store cannot be read.
     """
-    if settings.storage.affiliations.startswith("memory:"):
-        raise Refused(f"found {settings.storage.affiliations!r}, which keeps no rooms that can be read from here")
+    place = settings.storage.placeOf("rooms")[1]
+    if place.startswith("memory:"):
+        raise Refused(f"found {place!r}, which keeps no rooms that can be read from here")
     muc, store = settings.muc, ServerStores(settings, globalReactor()).rooms
     lines: list[str] = []
     await store.open()

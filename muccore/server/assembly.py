@@ -116,10 +116,10 @@ class ServerComponents:
 
     def _addHandlers(self) -> None:
         if self.stores.audit is None:
-            rooms = self._settings.storage.affiliations
+            rooms = self._settings.storage.placeOf("rooms")[1]
             self._log.warn("there is no audit trail of rooms, since {rooms} has none; set [storage] audit", rooms=rooms)
         if self.stores.rostersAreLost:
-            rooms = self._settings.storage.affiliations
+            rooms = self._settings.storage.placeOf("rooms")[1]
             self._log.warn(
                 "the contacts of users are lost when the server ends, since {rooms} keeps none; set [storage] rosters",
                 rooms=rooms,

@@ -197,7 +197,7 @@ class Control:
                 return
             await deferLater(self._reactor, _STEP)
         text = f"{self._path}.lock is in use: another server uses this database"
-        raise ConfigError([self._settings.problem("storage", "affiliations", text)])
+        raise ConfigError([self._settings.problem(*self._settings.storage.placeOf("rooms")[0], text)])
 
     def listen(self, operations: Mapping[str, Operation]) -> None:
         """Take requests from now on."""

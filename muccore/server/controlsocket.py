@@ -36,7 +36,7 @@ def controlPath(settings: Settings) -> str | None:
     """
     if settings.server.controlSocket is not None:
         return str(settings.server.controlSocket.path)
-    scheme, _, path = settings.storage.affiliations.partition(":")
+    scheme, _, path = settings.storage.placeOf("rooms")[1].partition(":")
     return os.path.join(settings.base.path, f"{path}-control") if scheme == "sqlite" else None
 
 

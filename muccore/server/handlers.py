@@ -306,7 +306,7 @@ def _oneLine(text: object) -> str:
 
 def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
     """Return the options of the rooms of a host."""
-    muc, archiving = settings.muc, bool(settings.storage.archive)
+    muc, archiving = settings.muc, bool(settings.storage.placeOf("archive")[1])
     return MUCServiceSettings(
         name=muc.name,
         localDomain=localDomain,

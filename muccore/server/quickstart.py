@@ -80,7 +80,7 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
     for endpoint in settings.components.listen if settings.named["component"] else ():
         yield f"  {_address(endpoint)}  components"
     accounts = dict.fromkeys(_location(settings, host.accounts) for host in settings.hosts)
-    rooms, archive = (_location(settings, store) for store in (settings.storage.affiliations, settings.storage.archive))
+    rooms, archive = (_location(settings, settings.storage.placeOf(kind)[1]) for kind in ("rooms", "archive"))
     messages = f", their messages in {archive}" if archive else ""
     yield f"Accounts are in {' and '.join(accounts)}, rooms in {rooms}{messages}."
     if needsAccounts:

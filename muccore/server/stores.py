@@ -29,9 +29,8 @@ class ServerStores:
     @ivar rooms: the store of the rooms of all hosts.
     @ivar occupants: the store of the places of their occupants.
     @ivar archive: the store of their messages, or C{None}.
-    @ivar audit: the store of audit trails, by default in the place of the rooms; C{None} if they are in one that has
-        no such store.
-    @ivar rosters: the store of the rosters of all accounts, by default in the place of the rooms.
+    @ivar audit: the store of audit trails, C{None} if they would be where there is no such store.
+    @ivar rosters: the store of the rosters of all accounts.
     @ivar rostersAreLost: whether these are in memory only, since the place of the rooms has no such store.
     @ivar all: every store, with section and key of its description.
     """
@@ -48,16 +47,12 @@ class ServerStores:
                 )
                 if shared is made:
                     self.all.append((host.accountsAt, made))
-        self.rooms = cast(IRoomStore, makeStore("rooms", settings.storage.affiliations, settings.base, reactor))
-        self.all.append((("storage", "affiliations"), self.rooms))
+        self.rooms = cast(IRoomStore, self._make("rooms", settings, reactor))
         self.occupants = cast(IOccupantStore, makeStore("occupants", occupantsPlace(settings), settings.base, reactor))
         self.all.append((("storage", "occupants"), self.occupants))
-        self.archive: IArchiveStore | None = None
-        if settings.storage.archive:
-            self.archive = cast(IArchiveStore, makeStore("archive", settings.storage.archive, settings.base, reactor))
-            self.all.append((("storage", "archive"), self.archive))
-        self.audit = cast(IAuditStore | None, self._withRooms("audit", settings.storage.audit, settings, reactor))
-        rosters = self._withRooms("rosters", settings.storage.rosters, settings, reactor)
+        self.archive = cast(IArchiveStore | None, self._make("archive", settings, reactor))
+        self.audit = cast(IAuditStore | None, self._make("audit", settings, reactor))
+        rosters = self._make("rosters", settings, reactor)
         self.rostersAreLost = rosters is None
         if rosters is None:
             rosters = makeStore("rosters", "memory:", settings.base, reactor)
@@ -66,13 +61,13 @@ class ServerStores:
         self._userData: dict[str, IUserDataStore] = {}
         self._addUserData(settings, reactor)
 
-    def _withRooms(self, kind: str, description: str, settings: Settings, reactor: Any) -> IStore | None:
-        """Make a store that is where rooms are, unless it is configured; C{None} if there is none of this kind."""
-        chosen = description or settings.storage.affiliations
-        if not hasScheme(kind, chosen):
+    def _make(self, kind: str, settings: Settings, reactor: Any) -> IStore | None:
+        """Make the store of a kind; C{None} if there is to be none."""
+        place, description = settings.storage.placeOf(kind)
+        if not description:
             return None
-        made = makeStore(kind, chosen, settings.base, reactor)
-        self.all.append((("storage", kind if description else "affiliations"), made))
+        made = makeStore(kind, description, settings.base, reactor)
+        self.all.append((place, made))
         return made
 
     def _addUserData(self, settings: Settings, reactor: Any) -> None:
@@ -107,16 +102,14 @@ class ServerStores:
 
 def userDataPlace(settings: Settings, host: Host) -> tuple[Place, str | None]:
     """
-    The description of the store of documents of a host's users, and where it is configured: by default where its
-    accounts are, or where the rooms are if there cannot be documents; C{None} if there cannot either.
+    The description of the store of documents of a host's users, and where it is configured: without a key for it, or
+    for all stores, where its accounts are, or where the rooms are if there cannot be documents; C{None} if there cannot
+    either.
     """
-    if settings.storage.userdata:
-        return ("storage", "userdata"), settings.storage.userdata
-    rooms = ("storage", "affiliations")
-    for place, description in ((host.accountsAt, host.accounts), (rooms, settings.storage.affiliations)):
-        if hasScheme("userdata", description):
-            return place, description
-    return rooms, None
+    place, description = settings.storage.placeOf("userdata")
+    if place not in (("storage", "userdata"), ("storage", "default")) and hasScheme("userdata", host.accounts):
+        return host.accountsAt, host.accounts
+    return place, description or None
 
 
 def permanent(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -124,22 +117,18 @@ def permanent(settings: Settings) -> Iterator[tuple[str, str]]:
     What a server keeps for ever, each with the description of its store: all but the places of occupants. Rosters,
     trails and documents for which there is no store are left out.
     """
-    storage = settings.storage
     for host in settings.hosts:
         yield f"accounts of {host.domain}", host.accounts
         description = userDataPlace(settings, host)[1]
         if description is not None:
             yield f"userdata of {host.domain}", description
-    yield "rooms", storage.affiliations
-    if storage.archive:
-        yield "archive", storage.archive
-    for kind, configured in (("audit", storage.audit), ("rosters", storage.rosters)):
-        if hasScheme(kind, configured or storage.affiliations):
-            yield kind, configured or storage.affiliations
+    for kind in ("rooms", "archive", "audit", "rosters"):
+        description = settings.storage.placeOf(kind)[1]
+        if description:
+            yield kind, description
 
 
 def occupantsPlace(settings: Settings) -> str:
     """The description of the store of places; by default beside the database of the rooms."""
-    storage = settings.storage
-    scheme, _, path = storage.affiliations.partition(":")
-    return storage.occupants or (f"file:{path}-occupants" if scheme == "sqlite" else "memory:")
+    scheme, _, path = settings.storage.placeOf("rooms")[1].partition(":")
+    return settings.storage.placeOf("occupants")[1] or (f"file:{path}-occupants" if scheme == "sqlite" else "memory:")

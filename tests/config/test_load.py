@@ -92,7 +92,7 @@ history = 300
                 ":11: [tls] certificat",
                 ":16: [muc] history",
                 ": [auth] backend",
-                ": [storage] affiliations",
+                ": [storage] rooms",
             ],
         )
 
@@ -149,11 +149,11 @@ history = 300
             [problem.split(": found")[0] for problem in problemsOf(b"")],
             [
                 ": [server] domain",
-                ": [auth] backend",
-                ": [storage] affiliations",
                 ": [muc] domain",
                 ": [tls] certificate",
                 ": [tls] private_key",
+                ": [auth] backend",
+                ": [storage] rooms",
             ],
         )
 

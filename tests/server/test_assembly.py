@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.config import storage as storageModule
 from muccore.config.load import load
 from muccore.config.schema import Settings
 from muccore.im.accounts import Accounts
@@ -242,7 +243,8 @@ class ServerComponentsTests(SynchronousTestCase):
         stores = self.make(makeSettings(storage={"affiliations": "memory:", "audit": "sqlite:audit.db"})).stores
         assert isinstance(stores.audit, SQLiteAudit)
         self.assertIn((("storage", "audit"), stores.audit), stores.all)
-        self.patch(storesModule, "hasScheme", lambda kind, description: False)
+        for module in (storesModule, storageModule):
+            self.patch(module, "hasScheme", lambda kind, description: False)
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
         self.addCleanup(globalLogPublisher.removeObserver, events.append)
