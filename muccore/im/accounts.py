@@ -4,9 +4,9 @@
 The management of the accounts of a host (docs/design/0029): whoever creates, changes, disables or removes an account
 while the server runs, asks this.
 
-A removal is written down first, then the account itself is removed, which is durable before anybody is told; then its
-sessions end, and all that is kept of it goes, step by step. What is not finished when the server ends is finished at
-its next start, before it accepts clients.
+A removal is written down first, which is durable before anybody is told; then the account itself is removed, its
+sessions end, and all that is kept of it goes, step by step. What a store fails to remove is tried again, at growing
+intervals; what is not finished when the server ends, at its next start, before it accepts clients.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
@@ -47,6 +48,12 @@ from muccore.routing.handler import Handler
 from muccore.routing.loading import Loader
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
+
+FIRST_RETRY: Final = 60.0
+"""Seconds until a removal that a store did not finish is tried again; each time twice as long."""
+
+LAST_RETRY: Final = 3600.0
+"""Seconds between tries at most."""
 
 _log: Final = Logger()
 
@@ -98,6 +105,8 @@ class Accounts(Handler):
         self.records = AccountRecords(store, host)
         self._backend = backend
         self._removing: set[str] = set()
+        # By account: the next try of a removal that is not finished, and the seconds before it.
+        self._retries: dict[str, tuple[IDelayedCall, float]] = {}
         self._stopping = False
         self._loader: Loader | None = None
 
@@ -127,22 +136,44 @@ class Accounts(Handler):
             await self._resume(JID(local, domain, ""))
 
     async def _resume(self, account: JID) -> None:
+        """Finish a removal, if it is not finished."""
         try:
             with self._exclusively(account):
                 removal = await self.records.removal(account.local)
                 if removal is not None:
                     await self._carryOut(account, removal.credentials, None)
         except Exception as e:
-            # It is tried again at the next start.
             _log.error("the removal of {account} cannot be finished: {error}", account=account.bare, error=str(e))
+            self._resumeLater(account)
         else:
-            ACCOUNT_REMOVED.log(self.parent.name, target=account.bare)
+            self._forgetRetry(account)
+            if removal is not None:
+                ACCOUNT_REMOVED.log(self.parent.name, target=account.bare)
+
+    def _resumeLater(self, account: JID) -> None:
+        if not self._stopping:
+            delay = min(2 * self._forgetRetry(account) or FIRST_RETRY, LAST_RETRY)
+
+            def resume() -> None:
+                Deferred.fromCoroutine(self._resume(account))
+
+            self._retries[account.bare] = self.parent.clock.callLater(delay, resume), delay
+
+    def _forgetRetry(self, account: JID) -> float:
+        """Try no more; return the seconds before the last try, 0 if there was none."""
+        call, delay = self._retries.pop(account.bare, (None, 0.0))
+        if call is not None and call.active():
+            call.cancel()
+        return delay
 
     def shutDown(self, final: bool) -> None:
         """Begin no further step of a removal."""
         self._stopping = True
         if self._loader is not None:
             self._loader.stop()
+        for call, _ in self._retries.values():
+            if call.active():
+                call.cancel()
 
     # IAccounts
 
@@ -159,8 +190,12 @@ class Accounts(Handler):
             if not override and await self.records.isReserved(account.local, self.parent.now()):
                 raise NameReserved(f"{account.bare} was removed a short time ago")
             await store.create(account.bare, password)
-            await self.records.clearTombstone(account.local)
             ACCOUNT_CREATED.log(by, target=account.bare)
+            try:
+                await self.records.clearTombstone(account.local)
+            except StoreError as e:
+                # There is the account: whoever has created it must not be told otherwise. The tombstone expires.
+                _log.error("the tombstone of {account} stays: {error}", account=account.bare, error=str(e))
             for observer in self.createdObservers:
                 await _done(observer, account)
 
@@ -171,7 +206,7 @@ class Accounts(Handler):
             await store.setPassword(account.bare, password)
             PASSWORD_CHANGED.log(by, target=account.bare)
 
-    async def remove(self, account: JID, by: str, announce: Callable[[], object] | None = None) -> None:
+    async def remove(self, account: JID, by: str, announce: Callable[[], object] | None = None) -> bool:
         """See L{IAccounts.remove}."""
         self._manageable()
         with self._exclusively(account):
@@ -183,11 +218,14 @@ class Accounts(Handler):
                 await self.records.beginRemoval(account.local, self.parent.now() + self.tombstoneTime)
             try:
                 await self._carryOut(account, exists, announce)
-            except StanzaError as e:
-                raise StoreUnavailable(
-                    f"the removal of {account.bare} is finished at the next start: {e.text or e.condition}"
-                ) from None
+            except (StoreError, StanzaError) as e:
+                reason = e.text or e.condition if isinstance(e, StanzaError) else str(e)
+                _log.error("the removal of {account} is finished later: {error}", account=account.bare, error=reason)
+                self._resumeLater(account)
+                return False
+        self._forgetRetry(account)
         ACCOUNT_REMOVED.log(by, target=account.bare)
+        return True
 
     async def setDisabled(self, account: JID, disabled: bool, by: str) -> None:
         """See L{IAccounts.setDisabled}."""
@@ -244,15 +282,23 @@ class Accounts(Handler):
 
         @param credentials: whether the account itself is left.
         """
+        failed: StoreError | None = None
         if credentials:
-            await self._removeCredentials(account)
-            # Otherwise a new account of that name is disabled.
-            self.access.disabled.discard(account.bare)
+            # It is certain, even if the account itself cannot be removed now.
+            self.access.disabled.add(account.bare)
+            try:
+                await self._removeCredentials(account)
+                # Otherwise a new account of that name is disabled.
+                self.access.disabled.discard(account.bare)
+            except StoreError as e:
+                failed = e
         # From here on no other log-in can begin.
         self.access.revoke(account.bare)
         if announce is not None:
             announce()
         self.endSessions(account, StreamError("not-authorized", "The account was removed."))
+        if failed is not None:
+            raise failed
         sessions = self.parent.sessions
         # What is redelivered must not reach a new account of the name.
         while sessions.isInUse(account.bare) or sessions.isRedelivering(account.bare):

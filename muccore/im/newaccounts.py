@@ -201,7 +201,11 @@ class NewAccounts:
                 if isinstance(e, StanzaError) or not await self._accounts.has(account):
                     self.records.release(key)
                 raise
-            await self.records.remove(key, invitation)
+            try:
+                await self.records.remove(key, invitation)
+            except StoreError as e:
+                # There is the account, for which it is claimed: nobody else can use it.
+                _log.error("the invitation of {account} stays: {error}", account=account.bare, error=str(e))
         state.registered = True
         if invitation is not None and invitation.subscribe and invitation.inviter:
             try:

@@ -110,19 +110,8 @@ class RegistrationHandler(Handler):
         account = self._accountOf(element, "registration-required")
         if sum(1 for _ in query.childElements()) > 1:
             raise StanzaError("bad-request", text="A request to unregister must contain nothing but <remove/>.")
-        answered: list[None] = []
-
-        def announce() -> None:
-            answered.append(None)
-            self.replyDirectly(element)
-
-        try:
-            with answering():
-                await self._accounts.remove(account, account.bare, announce)
-        except StanzaError:
-            # What is left is done later.
-            if not answered:
-                raise
+        with answering():
+            await self._accounts.remove(account, account.bare, lambda: self.replyDirectly(element))
         return ANSWERED
 
     async def _setPassword(self, element: Element, query: Element) -> None:

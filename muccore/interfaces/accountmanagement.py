@@ -62,13 +62,14 @@ class IAccounts(Interface):
         @raise ValueError: as L{create}.
         """
 
-    def remove(account: JID, by: str, announce: Callable[[], object] | None = None) -> Awaitable[None]:
+    def remove(account: JID, by: str, announce: Callable[[], object] | None = None) -> Awaitable[bool]:
         """
-        Remove an account with all that is kept of it, and end its sessions. What was begun is finished at the next
-        start if the server ends before.
+        Remove an account with all that is kept of it, and end its sessions. Once that is written down it does not fail:
+        what a store fails to remove is tried again, and what is left when the server ends is done at its next start.
 
         @param announce: called once the account cannot be used any more and the rest is certain, before its sessions
             end.
+        @return: whether everything is removed; C{False}: the account cannot be used, and the rest is removed later.
         @raise NoSuchUser: if there is no such account.
         @raise AccountBusy: if it is being removed.
         """

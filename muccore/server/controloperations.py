@@ -38,8 +38,9 @@ async def _setPassword(accounts: Accounts, account: JID, password: str) -> list[
 
 
 async def _deleteUser(accounts: Accounts, account: JID, password: str) -> list[str]:
-    await accounts.remove(account, ACTOR)
-    return [f"{account}: deleted"]
+    if await accounts.remove(account, ACTOR):
+        return [f"{account}: deleted"]
+    return [f"{account}: deleted; a store has failed, so what is left of it is removed later (see the log)"]
 
 
 async def _disableUser(accounts: Accounts, account: JID, password: str) -> list[str]:
