@@ -84,6 +84,8 @@ class RoomArchive(RoomExtension):
         self._lost = 0
         self._lastReport: float | None = None
         self._timer: IDelayedCall | None = None
+        # The rooms that have ended, and whose archives could not be deleted.
+        self._left: set[str] = set()
 
     # Keeping
 
@@ -131,9 +133,18 @@ class RoomArchive(RoomExtension):
             )
             self._lastReport, self._lost = now, 0
 
+    def beforeCreation(self, jid: JID, creator: JID) -> None:
+        """Refuse a room whose readers would find what was said in an earlier one."""
+        self._checkDeleted(jid.bare)
+
     def created(self, room: Room, creator: JID) -> None:
         """Nobody may find what was said in an earlier room of this name."""
         self._delete(room.jid.bare)
+
+    def beforeConfiguration(self, room: Room, actor: JID, settings: RoomSettings) -> None:
+        """Nobody enters a new room, which is locked until then, before that is certain."""
+        if room.locked:
+            self._checkDeleted(room.jid.bare)
 
     def destroyed(self, room: Room, venue: JID | None, reason: str | None) -> None:
         """The archive ends with the room."""
@@ -142,8 +153,21 @@ class RoomArchive(RoomExtension):
     def _delete(self, room: str) -> None:
         def failed(failure: Failure) -> None:
             self._log.error("cannot delete an archive: {error}", error=failure.getErrorMessage())
+            self._left.add(room)
 
-        self._upToDate().delete(room).addErrback(failed)
+        self._upToDate().delete(room).addCallbacks(lambda _: self._left.discard(room), failed)
+
+    def _checkDeleted(self, room: str) -> None:
+        """
+        Check that nothing is left of an earlier room; try again to delete it.
+
+        @raise StanzaError: C{internal-server-error} if something is.
+        """
+        if room in self._left:
+            self._delete(room)
+        if room in self._left:
+            text = "The messages of an earlier room of this name could not be deleted; try again later."
+            raise StanzaError("internal-server-error", "wait", text)
 
     def loading(self, room: Room) -> Deferred[None] | None:
         """Get the history from the archive."""
@@ -206,6 +230,7 @@ class RoomArchive(RoomExtension):
             if record is None and name not in rooms.live:
                 # The room has ended, and its archive could not be deleted then.
                 await self.store.delete(name)
+                self._left.discard(name)
             if record is None:
                 return
             settings = RoomSettings.fromMapping(record.settings, rooms.settings.defaults)
@@ -239,11 +264,13 @@ class RoomArchive(RoomExtension):
 
     def _onMetadata(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Deferred[Any]:
         checkMayRead(room, parse(iq.attributes["from"]))
+        self._checkDeleted(room.jid.bare)
         return self._upToDate().metadata(room.jid.bare).addCallbacks(archivequeries.metadata, storeFailed)
 
     def _onQuery(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Deferred[Any]:
         sender = parse(iq.attributes["from"])
         checkMayRead(room, sender)
+        self._checkDeleted(room.jid.bare)
         request = archivequeries.parse(next(iq.childElements()))
         query = _restricted(room, sender, request)
 

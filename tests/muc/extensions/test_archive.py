@@ -44,7 +44,7 @@ class ArchiveStore(MemoryArchive):
     """
     Archives that fail on demand.
 
-    @ivar broken: whether all requests fail.
+    @ivar broken: whether queries, appends and deletions fail.
     @ivar appended: how many items each call has appended.
     @ivar waiting: what queries wait for.
     """
@@ -65,6 +65,9 @@ class ArchiveStore(MemoryArchive):
     def append(self, archive: str, items: Any) -> Any:
         self.appended.append(len(items))
         return fail(StoreUnavailable("test")) if self.broken else super().append(archive, items)
+
+    def delete(self, archive: str) -> Any:
+        return fail(StoreUnavailable("test")) if self.broken else super().delete(archive)
 
 
 class ArchiveTestCase(MUCTestCase):
@@ -301,6 +304,65 @@ class KeepingTests(ArchiveTestCase):
         """After the end nothing is done any more."""
         self.successResultOf(self.server.muc.shutDown(False))
         self.assertEqual([call for call in self.server.clock.getDelayedCalls() if "archive" in repr(call).lower()], [])
+
+
+class LeftTests(ArchiveTestCase):
+    """An archive that cannot be deleted when its room ends."""
+
+    def setUp(self) -> None:
+        """Juliet has said something in the room."""
+        super().setUp()
+        self.enter(self.juliet)
+        say(self.juliet, "in confidence")
+        self.archive.broken = True
+
+    def destroy(self) -> None:
+        """Let the owner destroy the room, without a tombstone."""
+        sendOwner(self.romeo, "<destroy/>")
+        self.server.muc.rooms.store._tombstones.clear()
+        self.discardReceived()
+
+    def test_refused(self) -> None:
+        """Nobody creates a room of that name before it is deleted; then it is empty."""
+        self.destroy()
+        tybalt = self.client("tybalt")
+        join(tybalt, "Tybalt")
+        self.assertReceived(tybalt, "Tybalt presence error wait internal-server-error")
+        self.archive.broken = False
+        self.createRoom(tybalt, enablelogging=True)
+        self.assertEqual(self.found(tybalt), [])
+
+    def test_unknown(self) -> None:
+        """If the server has forgotten that it is left, the new room stays locked."""
+        self.archive.broken = False
+        self.server.store.destroy(ROOM)
+        self.restart()
+        self.archive.broken = True
+        join(self.romeo, "Romeo")
+        self.discardReceived()
+        for expected in ("error q wait internal-server-error", "result q"):
+            configure(self.romeo, enablelogging=True)
+            self.assertEqual(summaries(self.romeo)[0], expected)
+            self.archive.broken = False
+        self.assertEqual(self.found(self.romeo), [])
+
+    def test_open(self) -> None:
+        """Where rooms are not locked, it cannot be read."""
+        self.archive.broken = False
+        self.server.store.destroy(ROOM)
+        self.startServer(self.server.store, archive=self.archive, lockNewRooms=False)
+        self.archive.broken = True
+        [romeo] = self.login("romeo")
+        join(romeo, "Romeo")
+        self.archive.broken = False
+        configure(romeo, enablelogging=True)
+        self.archive.broken = True
+        self.discardReceived()
+        for payload in (f"<query xmlns='{ns.MAM}'/>", f"<metadata xmlns='{ns.MAM}'/>"):
+            sendIQ(romeo, "set" if "query" in payload else "get", payload)
+            self.assertEqual(summaries(romeo)[-1], "error q wait internal-server-error")
+        self.archive.broken = False
+        self.assertEqual(self.found(romeo), [])
 
 
 class HistoryTests(ArchiveTestCase):
