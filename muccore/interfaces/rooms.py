@@ -131,12 +131,12 @@ class PublicRooms:
     A page of the list of public rooms.
 
     @ivar rooms: C{(room, name)}, sorted by room.
-    @ivar index: the number of public rooms before the first of these.
+    @ivar index: the number of public rooms before the first of these; C{None} if they are too many to be counted.
     @ivar count: the number of all public rooms.
     """
 
     rooms: Sequence[tuple[str, str]]
-    index: int
+    index: int | None
     count: int
 
 
@@ -197,8 +197,9 @@ class IRoomStore(IStore):
     """
     Rooms with their configuration and affiliations, named by bare JID.
 
-    Requests for one room are carried out and answered in the order of the calls. The Deferred of a write fires when it
-    is durable; if it fails, nothing of it has been done.
+    Requests for one room are carried out and answered in the order of the calls; lists of public rooms have at least
+    what was answered before. The Deferred of a write fires when it is durable; if it fails, nothing of it has been
+    done.
     """
 
     def load(room: str) -> Deferred[RoomRecord | None]:

@@ -73,8 +73,8 @@ class IRosterStore(IStore):
     """
     The rosters of all accounts. Accounts, and the addresses of contacts, are prepared JIDs as text.
 
-    Requests are carried out in the order of the calls. The Deferred of a write fires when it is durable; if it fails,
-    nothing of that call has been done.
+    Requests about one account are carried out in the order of the calls. The Deferred of a write fires when it is
+    durable; if it fails, nothing of that call has been done.
     """
 
     def load(account: str) -> Deferred[StoredRoster]:

@@ -19,8 +19,9 @@ class IUserDataStore(IStore):
     The documents of accounts: a few KiB each, by kind and key, such as the elements of private XML storage by name.
 
     Accounts are bare JIDs, prepared and as text; whether they exist does not matter here. Kinds and keys are text,
-    chosen by those who keep the documents, who also limit their sizes. Requests are carried out in the order of the
-    calls. The Deferred of a write fires when it is durable; if it fails, nothing of that call has been done.
+    chosen by those who keep the documents, who also limit their sizes. Requests about one account are carried out in
+    the order of the calls. The Deferred of a write fires when it is durable; if it fails, nothing of that call has been
+    done.
     """
 
     def get(account: str, kind: str, key: str) -> Deferred[bytes | None]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from muccore.interfaces import NoSuchUser, UserExists
-from muccore.storage.rows.batching import BatchingDatabase, RowConnection
+from muccore.storage.rows.batching import RowConnection, RowDatabase
 from muccore.storage.scramaccounts import ScramAccountStore
 from muccore.xmpp.scramkeys import HASHES, ScramKeys
 
@@ -27,7 +27,7 @@ _LACKING: Final = """
 class RowAccounts(ScramAccountStore):
     """Accounts in a database."""
 
-    def __init__(self, database: BatchingDatabase[Any], reactor: Any) -> None:
+    def __init__(self, database: RowDatabase, reactor: Any) -> None:
         """
         @param database: has the tables, or makes them when it is opened.
         @param reactor: for threads and time.
@@ -36,7 +36,7 @@ class RowAccounts(ScramAccountStore):
         self.database = database
 
     def probe(self) -> None:
-        """See L{BatchingDatabase.probe}."""
+        """See L{RowDatabase.probe}."""
         self.database.probe()
 
     def open(self) -> Deferred[None]:
@@ -58,12 +58,12 @@ class RowAccounts(ScramAccountStore):
             return None
 
         if self.hashesAreKnown:
-            return self.database.read(load)
-        return Deferred.fromCoroutine(self._readHashesFirst(load))
+            return self.database.read(load, account)
+        return Deferred.fromCoroutine(self._readHashesFirst(load, account))
 
-    async def _readHashesFirst(self, load: Callable[[RowConnection], ScramKeys | None]) -> ScramKeys | None:
+    async def _readHashesFirst(self, load: Callable[[RowConnection], ScramKeys | None], account: str) -> ScramKeys | None:
         await self._requireHashes()
-        return await self.database.read(load)
+        return await self.database.read(load, account)
 
     def users(self, host: str | None = None) -> Deferred[list[str]]:
         """See L{ScramAccountStore.users}."""
@@ -87,7 +87,7 @@ class RowAccounts(ScramAccountStore):
                 raise UserExists(f"there is an account {account} already")
             _insert(connection, account, keys)
 
-        return self.database.write(add)
+        return self.database.write(add, account)
 
     def _replace(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
         def replace(connection: RowConnection) -> None:
@@ -96,7 +96,7 @@ class RowAccounts(ScramAccountStore):
             connection.execute("DELETE FROM account_key WHERE account = ?", (account,))
             _insert(connection, account, keys)
 
-        return self.database.write(replace)
+        return self.database.write(replace, account)
 
     def _addMissing(self, account: str, keys: Sequence[ScramKeys], known: ScramKeys) -> Deferred[bool]:
         def add(connection: RowConnection) -> bool:
@@ -108,7 +108,7 @@ class RowAccounts(ScramAccountStore):
                 _insert(connection, account, keys, " ON CONFLICT DO NOTHING")
             return found is not None
 
-        return self.database.write(add)
+        return self.database.write(add, account)
 
     def _findMissing(self) -> Deferred[frozenset[str]]:
         def find(connection: RowConnection) -> frozenset[str]:
@@ -121,7 +121,7 @@ class RowAccounts(ScramAccountStore):
             if not connection.execute("DELETE FROM account WHERE jid = ?", (account,)).rowcount:
                 raise NoSuchUser(f"there is no account {account}")
 
-        return self.database.write(remove)
+        return self.database.write(remove, account)
 
     def _finish(self) -> Deferred[None]:
         return self.database.close()

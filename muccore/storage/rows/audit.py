@@ -31,11 +31,12 @@ class RowAudit(RowStore):
             (each.room, each.instance, each.time, each.kind, each.actor, each.target, each.reason, _dumped(each))
             for each in entries
         ]
-        return self.database.write(lambda connection: appendEntries(connection, rows))
+        return self.database.write(lambda connection: appendEntries(connection, rows), *{each.room for each in entries})
 
     def query(self, query: AuditQuery) -> Deferred[AuditPage]:
         """See L{IAuditStore.query}."""
-        return self.database.read(lambda connection: findEntries(connection, query))
+        keys = () if query.room is None else (query.room,)
+        return self.database.read(lambda connection: findEntries(connection, query), *keys)
 
     def expire(self, before: int) -> Deferred[int]:
         """See L{IAuditStore.expire}."""

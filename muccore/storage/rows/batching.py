@@ -59,6 +59,43 @@ C = TypeVar("C", bound=RowConnection)
 """The connections of one kind of database."""
 
 
+class RowDatabase(Protocol):
+    """What stores use of a database."""
+
+    path: str
+    """What errors and logs call it."""
+
+    def probe(self) -> None:
+        """See L{BatchingDatabase.probe}."""
+
+    def open(self) -> Deferred[None]:
+        """See L{BatchingDatabase.open}."""
+
+    def close(self) -> Deferred[None]:
+        """See L{BatchingDatabase.close}."""
+
+    def read(self, operation: Callable[[Any], _T], *keys: str) -> Deferred[_T]:
+        """
+        Call an operation that changes nothing, after the writes that were requested before.
+
+        @param keys: what it reads, such as the JID of an account: those of others need not be before it; nor are writes
+            of the same that are requested later behind it. None: all writes are before it or behind it.
+        @raise StoreUnavailable: (as failure) if the database cannot be read, is not open, or has too many requests.
+        """
+
+    def readCommitted(self, operation: Callable[[Any], _T]) -> Deferred[_T]:
+        """Call an operation that changes nothing and reads whatever is committed; it waits for no write."""
+
+    def write(self, operation: Callable[[Any], _T], *keys: str) -> Deferred[_T]:
+        """
+        Call an operation within a transaction, after all writes that were requested before. The Deferred fires when its
+        changes are durable; if it fails, there are none.
+
+        @param keys: all that it changes and reads name, as in L{read}; none: it may be anything.
+        @raise StoreUnavailable: (as failure) if the database cannot be written, is not open, or has too many requests.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Request(Generic[C]):
     """
@@ -66,11 +103,13 @@ class Request(Generic[C]):
 
     @ivar operation: called in the thread with the connection; must neither begin nor end a transaction.
     @ivar answer: fired in the reactor thread with the operation's result.
+    @ivar answering: called right before that, whoever has cancelled the answer.
     """
 
     operation: Callable[[C], Any]
     writes: bool
     answer: Deferred[Any]
+    answering: Callable[[], object] | None = None
 
 
 class BatchingDatabase(Generic[C]):
@@ -175,31 +214,38 @@ class BatchingDatabase(Generic[C]):
             self._inbox.put(None)
         return closed
 
-    def read(self, operation: Callable[[C], _T]) -> Deferred[_T]:
-        """
-        Call an operation that changes nothing in the thread, after all earlier requests.
+    def read(self, operation: Callable[[C], _T], *keys: str) -> Deferred[_T]:
+        """See L{RowDatabase.read}; whatever it reads, it is called in the thread after all earlier requests."""
+        return self.request(operation, False)
 
-        @raise StoreUnavailable: (as failure) if the database cannot be read, is not open, or has too many requests.
-        """
-        return self._ask(operation, False)
+    def readCommitted(self, operation: Callable[[C], _T]) -> Deferred[_T]:
+        """See L{RowDatabase.readCommitted}; it is a read as any other."""
+        return self.request(operation, False)
 
-    def write(self, operation: Callable[[C], _T]) -> Deferred[_T]:
-        """
-        Call an operation in the thread, within a transaction. The Deferred fires when its changes are durable; if it
-        fails, there are none.
+    def write(self, operation: Callable[[C], _T], *keys: str) -> Deferred[_T]:
+        """See L{RowDatabase.write}."""
+        return self.request(operation, True)
 
-        @raise StoreUnavailable: (as failure) if the database cannot be written, is not open, or has too many requests.
+    def request(
+        self, operation: Callable[[C], _T], writes: bool, answering: Callable[[], object] | None = None
+    ) -> Deferred[_T]:
         """
-        return self._ask(operation, True)
+        Make a request; see L{read} and L{write}.
 
-    def _ask(self, operation: Callable[[C], _T], writes: bool) -> Deferred[_T]:
+        @param answering: called right before it is answered, even if the caller has cancelled that.
+        """
+        refusal = None
         if not self._accepting:
-            return fail(StoreUnavailable(f"{self.path}: it is not open"))
-        if self._waiting >= WAITING_LIMIT:
-            return fail(StoreUnavailable(f"{self.path}: {self._waiting} requests are waiting; is the disk too slow?"))
+            refusal = "it is not open"
+        elif self._waiting >= WAITING_LIMIT:
+            refusal = f"{self._waiting} requests are waiting; is the disk too slow?"
+        if refusal is not None:
+            if answering is not None:
+                answering()
+            return fail(StoreUnavailable(f"{self.path}: {refusal}"))
         self._waiting += 1
         answer: Deferred[_T] = Deferred()
-        self._batch.append(Request(operation, writes, answer))
+        self._batch.append(Request(operation, writes, answer, answering))
         if self._submitting is None:
             self._submitting = self._reactor.callLater(0, self._submit)
         return answer
@@ -216,6 +262,8 @@ class BatchingDatabase(Generic[C]):
     def _answer(self, group: Sequence[Request[C]], results: Sequence[Any]) -> None:
         for request, result in zip(group, results, strict=True):
             self._waiting -= 1
+            if request.answering is not None:
+                request.answering()
             # A failure makes it fail.
             request.answer.callback(result)
 

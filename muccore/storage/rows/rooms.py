@@ -21,7 +21,7 @@ from muccore.interfaces import (
     RoomSearch,
     Tombstone,
 )
-from muccore.storage.rows.batching import BatchingDatabase
+from muccore.storage.rows.batching import RowDatabase
 from muccore.storage.rows.preferences import putPreference
 from muccore.storage.rows.roomrows import RoomRows
 from muccore.storage.rows.store import RowStore
@@ -34,7 +34,7 @@ _K = TypeVar("_K")
 class RowRooms(RowStore):
     """Rooms in a database."""
 
-    def __init__(self, database: BatchingDatabase[Any], rows: RoomRows) -> None:
+    def __init__(self, database: RowDatabase, rows: RoomRows) -> None:
         """
         @param database: has the tables, or makes them when it is opened.
         @param rows: the statements of its dialect.
@@ -44,7 +44,7 @@ class RowRooms(RowStore):
 
     def load(self, room: str) -> Deferred[RoomRecord | None]:
         """See L{IRoomStore.load}."""
-        return self.database.read(lambda connection: self._rows.load(connection, room))
+        return self.database.read(lambda connection: self._rows.load(connection, room), room)
 
     def save(self, room: str, record: RoomRecord) -> Deferred[None]:
         """See L{IRoomStore.save}."""
@@ -56,7 +56,7 @@ class RowRooms(RowStore):
             return fail(e)
         affiliates = dict(record.affiliates)
         return self.database.write(
-            lambda connection: self._rows.save(connection, room, record, settings, affiliates, states)
+            lambda connection: self._rows.save(connection, room, record, settings, affiliates, states), room
         )
 
     def change(self, room: str, change: RoomChange) -> Deferred[None]:
@@ -68,26 +68,28 @@ class RowRooms(RowStore):
             return fail(e)
         affiliates = dict(change.affiliates)
         return self.database.write(
-            lambda connection: self._rows.change(connection, room, change, settings, affiliates, states)
+            lambda connection: self._rows.change(connection, room, change, settings, affiliates, states), room
         )
 
     def destroy(self, room: str, tombstone: Tombstone | None = None) -> Deferred[None]:
         """See L{IRoomStore.destroy}."""
-        return self.database.write(lambda connection: self._rows.destroy(connection, room, tombstone))
+        return self.database.write(lambda connection: self._rows.destroy(connection, room, tombstone), room)
 
     def tombstone(self, room: str) -> Deferred[Tombstone | None]:
         """See L{IRoomStore.tombstone}."""
-        return self.database.read(lambda connection: loadTombstone(connection, room))
+        return self.database.read(lambda connection: loadTombstone(connection, room), room)
 
     def publicRooms(self, domain: str, after: str | None, before: str | None, limit: int) -> Deferred[PublicRooms]:
         """See L{IRoomStore.publicRooms}."""
-        return self.database.read(lambda connection: self._rows.publicRooms(connection, domain, after, before, limit))
+        return self.database.readCommitted(
+            lambda connection: self._rows.publicRooms(connection, domain, after, before, limit)
+        )
 
     def searchRooms(
         self, domain: str, search: RoomSearch, after: str | None, before: str | None, limit: int
     ) -> Deferred[FoundRooms]:
         """See L{IRoomStore.searchRooms}."""
-        return self.database.read(
+        return self.database.readCommitted(
             lambda connection: self._rows.searchRooms(connection, domain, search, after, before, limit)
         )
 
@@ -116,7 +118,7 @@ class RowRooms(RowStore):
             text = None if value is None else json.dumps(value)
         except (TypeError, ValueError) as e:
             return fail(e)
-        return self.database.write(lambda connection: putPreference(connection, name, user, text))
+        return self.database.write(lambda connection: putPreference(connection, name, user, text), user)
 
 
 def _dumped(values: Mapping[_K, Any]) -> Iterator[tuple[_K, str | None]]:

@@ -20,18 +20,18 @@ class RowRosters(RowStore):
 
     def load(self, account: str) -> Deferred[StoredRoster]:
         """See L{IRosterStore.load}."""
-        return self.database.read(lambda connection: loadRoster(connection, account))
+        return self.database.read(lambda connection: loadRoster(connection, account), account)
 
     def change(self, account: str, change: RosterChange) -> Deferred[None]:
         """See L{IRosterStore.change}."""
         rows = [
             (account, jid, change.version, None if item is None else _dumped(item)) for jid, item in change.rows.items()
         ]
-        return self.database.write(lambda connection: changeRoster(connection, account, change, rows))
+        return self.database.write(lambda connection: changeRoster(connection, account, change, rows), account)
 
     def delete(self, account: str) -> Deferred[None]:
         """See L{IRosterStore.delete}."""
-        return self.database.write(lambda connection: deleteRoster(connection, account))
+        return self.database.write(lambda connection: deleteRoster(connection, account), account)
 
 
 def _dumped(item: RosterItem) -> str:

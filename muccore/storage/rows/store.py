@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
 
-from muccore.storage.rows.batching import BatchingDatabase
+from muccore.storage.rows.batching import RowDatabase
 
 
 class RowStore:
     """A store whose content is in a database."""
 
-    def __init__(self, database: BatchingDatabase[Any]) -> None:
+    def __init__(self, database: RowDatabase) -> None:
         """@param database: has the tables, or makes them when it is opened."""
         self.database = database
 

@@ -34,7 +34,7 @@ class RowUserData(RowStore):
             ).fetchone()
             return None if row is None else bytes(row[0])
 
-        return self.database.read(load)
+        return self.database.read(load, account)
 
     def keys(self, account: str, kind: str) -> Deferred[list[str]]:
         """See L{IUserDataStore.keys}."""
@@ -45,11 +45,11 @@ class RowUserData(RowStore):
             )
             return [key for (key,) in rows]
 
-        return self.database.read(load)
+        return self.database.read(load, account)
 
     def size(self, account: str, kind: str) -> Deferred[int]:
         """See L{IUserDataStore.size}."""
-        return self.database.read(lambda connection: sumSizes(connection, account, kind, self.keySize))
+        return self.database.read(lambda connection: sumSizes(connection, account, kind, self.keySize), account)
 
     def change(
         self, account: str, changes: Mapping[tuple[str, str], bytes | None], limits: Mapping[str, int] | None = None
@@ -57,7 +57,7 @@ class RowUserData(RowStore):
         """See L{IUserDataStore.change}."""
         copied, bounds = dict(changes), dict(limits or {})
         return self.database.write(
-            lambda connection: changeDocuments(connection, account, copied, bounds, self.keySize)
+            lambda connection: changeDocuments(connection, account, copied, bounds, self.keySize), account
         )
 
     def removeAccount(self, account: str) -> Deferred[None]:
@@ -66,7 +66,7 @@ class RowUserData(RowStore):
         def remove(connection: RowConnection) -> None:
             connection.execute("DELETE FROM user_document WHERE account = ?", (account,))
 
-        return self.database.write(remove)
+        return self.database.write(remove, account)
 
 
 def sumSizes(connection: RowConnection, account: str, kind: str, keySize: str) -> int:

@@ -11,7 +11,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.interfaces import StoreUnavailable
 from muccore.storage.rows.accounts import RowAccounts
-from muccore.storage.sqlite.database import Database
+from muccore.storage.sqlite.databasepair import DatabasePair
 from muccore.storage.sqlite.schema import Schema
 
 
@@ -62,10 +62,10 @@ class SQLiteAccounts(RowAccounts):
 
     def __init__(self, path: FilePath[str], reactor: Any) -> None:
         """@param reactor: for threads and time."""
-        super().__init__(Database(path, schema(None), reactor), reactor)
+        super().__init__(DatabasePair(path, schema(None), reactor), reactor)
         self._path = path
         self.location = path.realpath().path
 
     def setHost(self, host: str) -> None:
         """See L{IStore<muccore.interfaces.stores.IStore>}."""
-        self.database = Database(self._path, schema(host), self._reactor)
+        self.database = DatabasePair(self._path, schema(host), self._reactor)

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from itertools import count
+from typing import Any
 from urllib.parse import quote
 
 from muccore.interfaces import StoreUnavailable
@@ -46,9 +47,16 @@ def backUp(path: str, label: str) -> str:
     return name
 
 
-def connectExisting(path: str, parameters: str = "mode=rw") -> sqlite3.Connection:
-    """Connect to a database without creating it. @param parameters: those of SQLite's URIs."""
-    return sqlite3.connect(f"file:{quote(os.path.abspath(path))}?{parameters}", uri=True, isolation_level=None)
+def connectExisting(path: str, parameters: str = "mode=rw", **options: Any) -> sqlite3.Connection:
+    """
+    Connect to a database without creating it.
+
+    @param parameters: those of SQLite's URIs.
+    @param options: further arguments of C{sqlite3.connect}.
+    """
+    address = f"file:{quote(os.path.abspath(path))}?{parameters}"
+    connection: sqlite3.Connection = sqlite3.connect(address, uri=True, isolation_level=None, **options)
+    return connection
 
 
 def copyDatabase(path: str, to: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from muccore.interfaces import StoreUnavailable
 from muccore.storage.files import makeFolders
+from muccore.storage.sqlite.backup import connectExisting
 from muccore.storage.sqlite.schema import Schema
 
 _ADVICE: Final = {
@@ -75,6 +76,22 @@ def connect(
         if isinstance(e, sqlite3.Error):
             raise toStoreError(path, e) from e
         raise
+    return connection
+
+
+def connectReader(
+    path: str, timeout: float, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
+    """
+    Connect to a database that L{connect} has opened, for reads only.
+
+    @raise StoreUnavailable: with a line that names the file.
+    """
+    try:
+        connection = connectExisting(path, timeout=timeout, factory=factory)
+        connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as e:
+        raise toStoreError(path, e) from e
     return connection
 
 

@@ -22,7 +22,7 @@ from muccore.interfaces import Affiliate
 from muccore.storage.rows.batching import RowConnection
 from muccore.storage.rows.roomrows import RoomRows
 from muccore.storage.rows.rooms import RowRooms
-from muccore.storage.sqlite.database import Database
+from muccore.storage.sqlite.databasepair import DatabasePair
 from muccore.storage.sqlite.preferences import PREFERENCE_SCHEMA, loadPreferences
 from muccore.storage.sqlite.roomsearch import SEARCH_SCHEMA
 from muccore.storage.sqlite.roomusage import USAGE_SCHEMA
@@ -156,4 +156,4 @@ class SQLiteRooms(RowRooms):
 
     def __init__(self, path: FilePath[str], reactor: Any) -> None:
         """@param reactor: for threads and time."""
-        super().__init__(Database(path, SCHEMA, reactor), SQLiteRoomRows())
+        super().__init__(DatabasePair(path, SCHEMA, reactor), SQLiteRoomRows())

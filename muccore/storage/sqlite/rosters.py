@@ -9,7 +9,7 @@ from typing import Any, Final
 from twisted.python.filepath import FilePath
 
 from muccore.storage.rows.rosters import RowRosters
-from muccore.storage.sqlite.database import Database
+from muccore.storage.sqlite.databasepair import DatabasePair
 from muccore.storage.sqlite.schema import Schema
 
 SCHEMA: Final = Schema(
@@ -45,4 +45,4 @@ class SQLiteRosters(RowRosters):
 
     def __init__(self, path: FilePath[str], reactor: Any) -> None:
         """@param reactor: for threads and time."""
-        super().__init__(Database(path, SCHEMA, reactor))
+        super().__init__(DatabasePair(path, SCHEMA, reactor))
