@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -314,10 +315,58 @@ class QueryTests(SynchronousTestCase):
         for after, before in [(None, None), ("", None), (None, ""), (None, "b@x")]:
             self.assertEqual(ROWS.publicRooms(self.connection, "x", after, before, 5).rooms, [("a@x", "")])
         ROWS.temporaryRooms(self.connection, "x")
-        plans = self.plans()
+        plans = [plan for plan in self.plans() if re.search(r"\broom(_count)?\b", plan)]
         self.assertEqual(len(plans), 4 * 3 + 1)
         for plan in plans:
-            self.assertRegex(plan, r"^SEARCH room USING (COVERING )?INDEX room_(public|temporary) \(domain=\?")
+            self.assertRegex(
+                plan, r"^SEARCH (room USING (COVERING )?INDEX room_(public|temporary)|room_count USING PRIMARY KEY) "
+                r"\(domain=\?"
+            )  # fmt: skip
+
+    def steps(self, *arguments: Any) -> tuple[int, int | None, int]:
+        """How many hundreds of steps of SQLite's machine a list of public rooms takes, with its index and count."""
+        steps: list[None] = []
+        self.connection.set_progress_handler(lambda: steps.append(None), 100)
+        found = ROWS.publicRooms(self.connection, "x", *arguments)
+        self.connection.set_progress_handler(None, 100)
+        return len(steps), found.index, found.count
+
+    def test_manyRooms(self) -> None:
+        """
+        Of 100,000 rooms a page and the count are read without passing the others; the place of a page is told if few
+        are before it or behind it.
+        """
+        self.connection.execute("BEGIN")
+        self.connection.executemany(
+            "INSERT INTO room (jid, domain, name, public, temporary, settings) VALUES (?, 'x', '', 1, 0, '{}')",
+            ((f"{number:06}@x",) for number in range(100_000)),
+        )
+        self.connection.execute("COMMIT")
+        for arguments, most, index in (
+            ((None, None, 50), 10, 0), ((None, None, 0), 1, 0), (("000049@x", None, 50), 15, 50),
+            ((None, "", 50), 1000, 99_950), (("050000@x", None, 50), 2000, None), ((None, "001000@x", 50), 150, 950),
+        ):  # fmt: skip
+            steps, *found = self.steps(*arguments)
+            self.assertEqual(found, [index, 100_000], arguments)
+            self.assertLessEqual(steps, most, arguments)
+
+    def test_counted(self) -> None:
+        """The count of public rooms is right after all that may change it, and that of each domain its own."""
+        for name in ("a@x", "b@x", "c@y"):
+            ROWS.save(self.connection, name, RoomRecord({}, {}), "{}", {})
+
+        def counts() -> tuple[int, int]:
+            return self.steps(None, None, 0)[2], ROWS.publicRooms(self.connection, "y", None, None, 0).count
+
+        self.assertEqual(counts(), (2, 1))
+        for public, expected in ((False, 1), (False, 1), (True, 2)):
+            ROWS.change(self.connection, "a@x", RoomChange(settings={}, public=public), "{}", {})
+            self.assertEqual(counts(), (expected, 1))
+        ROWS.save(self.connection, "a@x", RoomRecord({}, {}, public=False), "{}", {})
+        self.assertEqual(counts(), (1, 1))
+        for name in ("a@x", "b@x", "c@y", "d@y"):
+            ROWS.destroy(self.connection, name)
+        self.assertEqual(counts(), (0, 0))
 
     def test_searchesByIndex(self) -> None:
         """A search reads the index of the texts; rows of a user's rooms are found by the user."""

@@ -107,6 +107,7 @@ class PostgreSQLRoomRows(RoomRows):
     isPublic = "public"
     isTemporary = "temporary"
     publicSource = "room"
+    publicCount = "SELECT count(*) FROM room WHERE domain = ? AND public"
     searchSource = "room"
     affiliateSource = "affiliate"
     rankedSource = "unnest(?::text[]) WITH ORDINALITY AS ranked (value, key)"

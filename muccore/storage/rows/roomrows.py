@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from muccore.interfaces import (
     Affiliate,
@@ -25,6 +25,9 @@ from muccore.storage.folding import fold
 from muccore.storage.rows.batching import RowConnection
 from muccore.storage.rows.tombstones import replaceTombstone
 
+COUNTED: Final = 10_000
+"""Rooms that are counted to find the place of a page among them, from the one end or the other; more are not."""
+
 
 class RoomRows(ABC):
     """
@@ -33,6 +36,7 @@ class RoomRows(ABC):
     @cvar isPublic: the condition of public rooms, as their indexes have it.
     @cvar isTemporary: that of temporary rooms.
     @cvar publicSource: the table of rooms, where public ones are listed.
+    @cvar publicCount: the statement that counts the public rooms of a domain, its parameter; no row stands for none.
     @cvar searchSource: that table, where public rooms are searched.
     @cvar affiliateSource: the table of entries of lists, where those of a user are found.
     @cvar rankedSource: the texts of a parameter of L{listed}, in their order, as C{ranked}, with the column C{value}.
@@ -44,6 +48,7 @@ class RoomRows(ABC):
     isPublic: ClassVar[str]
     isTemporary: ClassVar[str]
     publicSource: ClassVar[str]
+    publicCount: ClassVar[str]
     searchSource: ClassVar[str]
     affiliateSource: ClassVar[str]
     rankedSource: ClassVar[str]
@@ -182,12 +187,23 @@ class RoomRows(ABC):
         ).fetchall()
         if order:
             rooms.reverse()
-        index = 0
+        found = connection.execute(self.publicCount, (domain,)).fetchone()
+        count = 0 if found is None else int(found[0])
+        index: int | None = 0
         if rooms:
-            preceding = (domain, rooms[0][0])
-            (index,) = connection.execute(f"SELECT count(*) FROM {listed} AND jid < ?", preceding).fetchone()
-        (count,) = connection.execute(f"SELECT count(*) FROM {listed}", (domain,)).fetchone()
+            index = self._countSome(connection, f"{listed} AND jid < ?", (domain, rooms[0][0]))
+            if index is None:
+                # From the other end.
+                following = self._countSome(connection, f"{listed} AND jid >= ?", (domain, rooms[0][0]))
+                index = None if following is None else count - following
         return PublicRooms(rooms, index, count)
+
+    def _countSome(self, connection: RowConnection, source: str, bounds: tuple[Any, ...]) -> int | None:
+        """Count rows; C{None} if there are more than L{COUNTED}."""
+        (found,) = connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT ?) AS counted", (*bounds, COUNTED + 1)
+        ).fetchone()
+        return int(found) if found <= COUNTED else None
 
     def temporaryRooms(self, connection: RowConnection, domain: str) -> list[str]:
         """List the temporary rooms; see L{IRoomStore.temporaryRooms}."""

@@ -24,6 +24,7 @@ from muccore.storage.rows.roomrows import RoomRows
 from muccore.storage.rows.rooms import RowRooms
 from muccore.storage.sqlite.databasepair import DatabasePair
 from muccore.storage.sqlite.preferences import PREFERENCE_SCHEMA, loadPreferences
+from muccore.storage.sqlite.roomcounts import COUNT_SCHEMA
 from muccore.storage.sqlite.roomsearch import SEARCH_SCHEMA
 from muccore.storage.sqlite.roomusage import USAGE_SCHEMA
 from muccore.storage.sqlite.schema import Schema
@@ -76,6 +77,7 @@ SCHEMA: Final = Schema(
         (*SEARCH_SCHEMA, *TOMBSTONE_SCHEMA),
         PREFERENCE_SCHEMA,
         USAGE_SCHEMA,
+        COUNT_SCHEMA,
     ),
 )
 """The tables for rooms."""
@@ -91,6 +93,7 @@ class SQLiteRoomRows(RoomRows):
     isTemporary = "temporary = 1"
     # The other index with public rooms is larger.
     publicSource = "room INDEXED BY room_public"
+    publicCount = "SELECT public FROM room_count WHERE domain = ?"
     searchSource = "room INDEXED BY room_search"
     affiliateSource = "affiliate INDEXED BY affiliate_jid"
     # Joined by CROSS JOIN, so that the rooms are looked up in the order of the list.
