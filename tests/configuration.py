@@ -11,6 +11,7 @@ from typing import Any
 from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.log import eventlog
 from muccore.log.logger import Logger
 from tests.certificates import makeCertificate
 
@@ -84,9 +85,11 @@ class Logged:
     """
 
     def __init__(self, test: SynchronousTestCase) -> None:
-        """@param test: its log has what is info and above; at its end the threshold is again what it was."""
+        """@param test: its log has what is info and above; at its end the threshold is again what it was,
+            and so is what was counted of events."""
         self.events: list[LogEvent] = []
         test.patch(Logger, "threshold", LogLevel.info)
+        test.patch(eventlog, "limit", eventlog.RateLimit())
         globalLogPublisher.addObserver(self.events.append)
         test.addCleanup(globalLogPublisher.removeObserver, self.events.append)
 

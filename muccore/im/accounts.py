@@ -34,6 +34,7 @@ from muccore.interfaces import (
     NameReserved,
     NoSuchUser,
     NotManageable,
+    StoreError,
     StoreUnavailable,
 )
 from muccore.log.eventlog import (

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from muccore.im.registrationpolicy import RegistrationPolicy
 from muccore.interfaces import AccountBusy, IAccounts, IUserDomain, NoSuchUser, NotManageable, StoreError
+from muccore.log.eventlog import logStoreFailure
 from muccore.log.logger import Logger
 from muccore.routing.handler import ANSWERED, BARE, HOST, Handler
 from muccore.xmpp import dataforms, jid, ns
@@ -50,7 +51,7 @@ def answering() -> Iterator[None]:
     except ValueError as e:
         raise StanzaError("not-acceptable", text=f"This password cannot be used: {e}.") from None
     except StoreError as e:
-        _log.error("an account could not be changed: {error}", error=str(e))
+        logStoreFailure(_log, "an account could not be changed: {error}", "accounts", error=str(e))
         text = "The account could not be changed; try again later."
         raise StanzaError("internal-server-error", "wait", text) from None
 

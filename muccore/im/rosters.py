@@ -21,6 +21,7 @@ from muccore.im.accountroster import AccountRoster, Changes
 from muccore.im.userdata import WAITING_LIMIT as WAITING_SIZE
 from muccore.im.userdata import WaitingMemory
 from muccore.interfaces import IRosterStore, StoreError
+from muccore.log.eventlog import logStoreFailure
 from muccore.log.logger import Logger
 from muccore.xmpp.errors import StanzaError
 
@@ -126,7 +127,8 @@ class Rosters:
                 entry.roster.apply(change)
             return planned.announce()
         except StoreError as e:
-            _log.error("the roster of {account} cannot be read or changed: {error}", account=account, error=str(e))
+            text = "the roster of {account} cannot be read or changed: {error}"
+            logStoreFailure(_log, text, "rosters", account=account, error=str(e))
             raise StanzaError("internal-server-error", "wait") from None
         finally:
             entry.lock.release()

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.words.xish import domish
 
 from muccore.interfaces import StoreError
+from muccore.log.eventlog import logStoreFailure
 from muccore.log.logger import Logger
 from muccore.xmpp.elementmemory import memoryOf
 from muccore.xmpp.errors import StanzaError
@@ -39,7 +40,7 @@ def storing() -> Iterator[None]:
     try:
         yield
     except StoreError as e:
-        _log.error("the store of documents of users failed: {error}", error=str(e))
+        logStoreFailure(_log, "the store of documents of users failed: {error}", "userdata", error=str(e))
         raise StanzaError(
             "internal-server-error", "wait", "The data could not be loaded or saved; try again later."
         ) from None

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from twisted.logger import Logger as TwistedLogger
 from twisted.logger import LogLevel
 
 from muccore.log.logger import Logger
@@ -100,6 +101,18 @@ limit = RateLimit()
 """The limit of the process. The server calls L{RateLimit.expire} periodically."""
 
 _log = Logger(namespace="muccore.events")
+
+
+def logStoreFailure(log: TwistedLogger, format: str, store: str, /, **fields: object) -> None:
+    """
+    Log that a request failed because a store did, which every request may while a disk is full: more than
+    L{LINE_LIMIT} lines of a kind of store in a L{PERIOD} are only counted.
+
+    @param store: the kind of store.
+    """
+    if limit.admits("store-failures", store):
+        log.error(format, **fields)
+
 
 
 class EventKind:
@@ -264,5 +277,6 @@ ABUSE_REPORTED: Final = EventKind(
 EVENTS_SUPPRESSED: Final = EventKind(
     "events-suppressed from {address}: {count} more {kind} in the last minute were not logged",
     f"More than {LINE_LIMIT} events of one kind came from one source (an address, or the actor's JID) within a minute. "
-    f"`{OTHERS}` stands for the sources beyond the first {SOURCE_LIMIT}.",
+    f"`{OTHERS}` stands for the sources beyond the first {SOURCE_LIMIT}. Of failures of stores, the source is the kind "
+    "of store.",
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from functools import wraps
 from typing import Any, Final
@@ -75,17 +75,22 @@ class Faults:
         self.requests: list[str] = []
         self._fault: Fault | None = None
         self._positions = range(0)
+        self._kinds: Collection[str] = KINDS
         self._waiting: deque[tuple[Callable[[], Deferred[Any]], Deferred[Any]]] = deque()
         self._unanswered: list[Deferred[Any]] = []
 
-    def arm(self, fault: Fault | None = None, position: int = 0, count: int | None = None) -> None:
+    def arm(
+        self, fault: Fault | None = None, position: int = 0, count: int | None = None, kinds: Collection[str] = KINDS
+    ) -> None:
         """
         Count requests from now on.
 
         @param fault: what happens to the request at C{position}, from 0, and to later ones; C{None}: nothing.
         @param count: how many of them; C{None}: all.
+        @param kinds: the kinds of stores to which this happens.
         """
         self.requests = []
+        self._kinds = kinds
         self._fault, self._positions = fault, range(position, sys.maxsize if count is None else position + count)
 
     def heal(self) -> None:
@@ -106,7 +111,7 @@ class Faults:
         """Make a request, or what is to happen instead."""
         position = len(self.requests)
         self.requests.append(name)
-        fault = self._fault if position in self._positions else None
+        fault = self._fault if position in self._positions and name.partition(".")[0] in self._kinds else None
         if fault is None:
             return request()
         if fault is Fault.FAIL:

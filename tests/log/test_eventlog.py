@@ -25,8 +25,9 @@ from muccore.log.eventlog import (
     Phrase,
     RateLimit,
     clean,
+    logStoreFailure,
 )
-from muccore.log.logger import setThreshold
+from muccore.log.logger import Logger, setThreshold
 from tests.configuration import Logged
 
 OPERATING = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
@@ -118,6 +119,20 @@ class EventTests(SynchronousTestCase):
                 "room-created by romeo@localhost: garden@chat",
             ],
         )
+
+    def test_storeFailures(self) -> None:
+        """Failures of one kind of store are limited alike."""
+        log = Logger(namespace="muccore.tests")
+        for store, count in (("rooms", LINE_LIMIT + 7), ("rosters", 1)):
+            for number in range(count):
+                logStoreFailure(log, "{store} failed: {number}", store, store=store, number=number)
+        lines = self.logged.lines(LogLevel.error)
+        self.assertEqual(lines[-2:], [f"rooms failed: {LINE_LIMIT - 1}", "rosters failed: 0"])
+        self.assertEqual(len(lines), LINE_LIMIT + 1)
+        self.clock.advance(PERIOD)
+        eventlog.limit.expire()
+        [line] = self.lines
+        self.assertEqual(line, "events-suppressed from rooms: 7 more store-failures in the last minute were not logged")
 
     def test_expireEverything(self) -> None:
         """When the server ends, the number of omitted lines is logged before the period is over."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from unittest import mock
 
@@ -18,7 +18,7 @@ from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.doubles import ThreadlessReactor
-from muccore.testing.faults import Faults, FaultyStore
+from muccore.testing.faults import Fault, Faults, FaultyStore
 from muccore.testing.inmemory import Client
 from muccore.testing.server import makeSettings
 from muccore.xmpp import jid, ns
@@ -58,9 +58,13 @@ class FaultyServer:
     @ivar clients: those that have logged in, by user.
     """
 
-    def __init__(self, inner: dict[str, Any] | None = None) -> None:
-        """@param inner: the stores that another server leaves; C{None}: new ones, with accounts for L{USERS}."""
+    def __init__(self, inner: dict[str, Any] | None = None, failing: Collection[str] = ()) -> None:
+        """
+        @param inner: the stores that another server leaves; C{None}: new ones, with accounts for L{USERS}.
+        @param failing: the kinds of stores that fail at the start.
+        """
         self.faults = Faults()
+        self.faults.arm(Fault.FAIL, kinds=failing)
         self.inner: dict[str, Any] = {} if inner is None else inner
         self.reactor = ThreadlessReactor()
         self.reactor.advance(1_000_000_000)

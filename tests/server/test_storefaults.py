@@ -11,11 +11,12 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.routing.loading import FIRST_PAUSE
 from muccore.storage.registry import KINDS
 from muccore.testing.faults import CERTAIN, Fault, writesOf
 from muccore.xmpp import ns
 from tests.server.faultyserver import FaultyServer
-from tests.server.storeacts import ACTS, ROOM, Act, iq, join
+from tests.server.storeacts import ACTS, ROOM, Act, iq, join, room
 
 ERROR: Final = " internal-server-error wait"
 
@@ -175,6 +176,25 @@ class StoreFaultTests(SynchronousTestCase):
                     self.successResultOf(another.opened)
                     self.assertUsable(another)
                     server.faults.bury()
+
+    def test_start(self) -> None:
+        """
+        A server starts though its rooms cannot be read, as with a database that is started later. It then learns what
+        it would have at its start.
+        """
+        first = FaultyServer()
+        command = next(act for act in ACTS if act.name == "invitations")
+        for prepare in (room, command.do):
+            prepare(first)
+        server = FaultyServer(first.inner, ["rooms"])
+        self.successResultOf(server.opened)
+        server.client("romeo")
+        [muc] = server.components.hosts[0].handlers.muc.values()
+        for tries, known in ((1, False), (2, True)):
+            self.assertEqual("romeo@localhost" in muc.invitations.refusing, known, tries)
+            self.assertEqual(muc.rooms.usage.of("romeo@localhost")[0], int(known))
+            server.faults.heal()
+            server.reactor.advance(FIRST_PAUSE)
 
     def test_creation(self) -> None:
         """A room that cannot be loaded is not entered, nor created anew."""

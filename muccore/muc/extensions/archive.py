@@ -34,7 +34,7 @@ from muccore.muc.model.roommessage import RoomMessage
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.storing import isArchived
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import archivequeries, ns
 from muccore.xmpp.archivequeries import MICROSECONDS, ArchiveRequest
 from muccore.xmpp.archivereading import ArchiveReader

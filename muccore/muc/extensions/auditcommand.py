@@ -15,7 +15,7 @@ from muccore.interfaces import AuditEntry, AuditPage, AuditQuery, IAuditStore
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomcommands import RoomCommand
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import dataforms, ns
 from muccore.xmpp.commands import CommandForm, CommandRequest, Completed, badPayload
 from muccore.xmpp.dataforms import Field

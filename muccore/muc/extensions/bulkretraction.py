@@ -21,7 +21,8 @@ from muccore.muc.model.accesslocks import Access
 from muccore.muc.model.retractions import Moderation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol.access import MESSAGES
-from muccore.muc.service.rooms import Rooms, storeFailed
+from muccore.muc.service.rooms import Rooms
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp.rendering import Rendered
 from muccore.xmpp.uniqueids import newId
 

@@ -22,7 +22,7 @@ from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.protocol.base import RoomHandler
 from muccore.muc.protocol.roomlist import requestList
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import dataforms, ns, rsm
 from muccore.xmpp.dataforms import Value
 from muccore.xmpp.element import Element

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from muccore.log.logger import Logger
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.protocol.base import RoomHandler
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp.commands import Command, CommandForm, CommandRequest, Completed
 from muccore.xmpp.dataforms import Field
 from muccore.xmpp.jid import JID

@@ -31,7 +31,7 @@ from muccore.muc.model.room import Room
 from muccore.muc.protocol.admin import reasonIn
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.protocol.nicks import prepareNick
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import ns
 from muccore.xmpp.commands import Command
 from muccore.xmpp.element import Element

@@ -19,7 +19,7 @@ from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.protocol.base import RoomHandler
 from muccore.muc.protocol.roomlist import requestList
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import dataforms, rsm
 from muccore.xmpp.commands import Command, CommandForm, CommandRequest, Completed
 from muccore.xmpp.jid import JID

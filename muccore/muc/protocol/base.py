@@ -32,8 +32,9 @@ from muccore.muc.protocol.access import isModerator
 from muccore.muc.protocol.iqrelay import IQRelay
 from muccore.muc.service import tombstones
 from muccore.muc.service.invitationpolicy import InvitationPolicy
-from muccore.muc.service.rooms import Rooms, storeFailed
+from muccore.muc.service.rooms import Rooms
 from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.muc.service.storefailures import storeFailed
 from muccore.routing.handler import Handler
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element

@@ -20,7 +20,7 @@ from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.room import Room
 from muccore.muc.protocol import access, invite, membership, presence, voice
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.net.slices import after
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element

@@ -22,7 +22,7 @@ from muccore.muc.model.room import Room
 from muccore.muc.protocol.base import RoomHandler, dispatchToRoom
 from muccore.muc.protocol.nicks import requestedNick
 from muccore.muc.service import roomlog
-from muccore.muc.service.rooms import storeFailed
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, conditionOf, errorElement

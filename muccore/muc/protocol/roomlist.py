@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 from twisted.internet.defer import Deferred
 
 from muccore.interfaces import PublicRooms
-from muccore.muc.service.rooms import Rooms, storeFailed
+from muccore.muc.service.rooms import Rooms
+from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import ns, rsm
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError

@@ -14,13 +14,13 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, StoreError, Tombstone
+from muccore.interfaces import Affiliate, IRoomStore, RoomChange, RoomRecord, Tombstone
 from muccore.log.logger import Logger
 from muccore.muc.model.accesslocks import WHOLE_ROOM, Access
 from muccore.muc.model.affiliations import Affiliations
@@ -34,20 +34,13 @@ from muccore.muc.model.roomsize import growthBy, jsonSize
 from muccore.muc.service.roomlog import logDestroyed
 from muccore.muc.service.roomusage import RoomUsage
 from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.muc.service.storefailures import storeFailed
 from muccore.net.slices import PAUSE, Slices, after
 from muccore.routing.loading import Loader
 from muccore.xmpp.datetimes import timeOfDay
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID, parse
-
-
-def storeFailed(failure: Failure) -> NoReturn:
-    """An errback that answers a stanza with C{internal-server-error} (of type C{wait}) for a store's error."""
-    failure.trap(StoreError)
-    Rooms.log.error("the room store failed: {error}", error=failure.getErrorMessage())
-    raise StanzaError("internal-server-error", "wait", "The room could not be loaded or saved; try again later.")
-
 
 MINUTE: Final = 60.0
 """The period of the limit of creations, in seconds."""

@@ -61,7 +61,9 @@ class RowAccounts(ScramAccountStore):
             return self.database.read(load, account)
         return Deferred.fromCoroutine(self._readHashesFirst(load, account))
 
-    async def _readHashesFirst(self, load: Callable[[RowConnection], ScramKeys | None], account: str) -> ScramKeys | None:
+    async def _readHashesFirst(
+        self, load: Callable[[RowConnection], ScramKeys | None], account: str
+    ) -> ScramKeys | None:
         await self._requireHashes()
         return await self.database.read(load, account)
 
