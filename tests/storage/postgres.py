@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import os
 import pwd
@@ -99,6 +100,21 @@ class Server:
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
+
+    def kill(self) -> None:
+        """Kill it and all its processes at once."""
+        assert self._process is not None
+        pid = self._process.pid
+        processes = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())]
+        for each in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        self._process.wait(60)
+        self._process = None
+        # What is not gone has the shared memory still.
+        deadline = time.monotonic() + 60
+        while any(Path(f"/proc/{each}").exists() for each in processes[1:]) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def remove(self) -> None:
         """Stop it and remove its folder."""

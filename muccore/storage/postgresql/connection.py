@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -59,6 +60,9 @@ def toStoreError(place: str, error: PostgreSQLError) -> StoreUnavailable:
 @lru_cache(512)
 def _placeholders(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
+
+# Of a connection that is lost, it would write to standard error what its exception says.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 class Connection:
