@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from muccore.interfaces import Affiliate
 from muccore.muc.model.lookalikes import LookalikeIndex
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation
+from muccore.net.slices import Steps
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
 
@@ -23,6 +25,12 @@ _SPARE: Final = 20_000
 
 _FEW: Final = 100
 """Changes that are made one by one in sorted lists; for more, these are made anew."""
+
+_CHUNK: Final = 100
+"""Entries that are added in one step."""
+
+_ENTRY, _NICK, _SORTED = 1, 15, 50
+"""The cost of an entry without and with a nick, and how many sorted ones cost as much as one."""
 
 _NONE: Final = Affiliation.NONE.xmlName
 
@@ -87,7 +95,8 @@ class Affiliations:
         # The keys with each affiliation, sorted.
         self._keys: dict[str, list[str]] = {}
         self.lookalikes = LookalikeIndex()
-        self.update(entries)
+        for _ in self.fill(entries):
+            pass
 
     def update(self, changes: Changes) -> None:
         """Apply changes; C{None} removes an entry."""
@@ -101,10 +110,27 @@ class Affiliations:
                 self.lookalikes.remove(nick, jid)
         for jid, entry in changes.items():
             if entry is not None:
-                entries[jid] = _pack(entry)
-                if entry.nick is not None:
-                    nicks[comparisonForm(entry.nick)] = jid
-                    self.lookalikes.add(entry.nick, jid)
+                self._put(jid, entry)
+
+    def _put(self, jid: str, entry: Affiliate) -> None:
+        """Add an entry to everything but the sorted keys."""
+        self._entries[jid] = _pack(entry)
+        if entry.nick is not None:
+            self._nicks[comparisonForm(entry.nick)] = jid
+            self.lookalikes.add(entry.nick, jid)
+
+    def fill(self, entries: Mapping[str, Affiliate]) -> Steps:
+        """Fill an empty list, in steps (L{muccore.net.slices}); it is of no use before that is done."""
+        items = iter(entries.items())
+        while chunk := list(islice(items, _CHUNK)):
+            yield sum([_ENTRY if entry.nick is None else _NICK for _, entry in chunk])
+            for jid, entry in chunk:
+                self._keys.setdefault(entry.affiliation, []).append(jid)
+                self._put(jid, entry)
+        for keys in self._keys.values():
+            # Stores have sorted them, or nearly so.
+            yield len(keys) // _SORTED
+            keys.sort()
 
     def _updateKeys(self, changes: Changes) -> None:
         """Apply changes to the sorted keys, before they are applied to the entries."""

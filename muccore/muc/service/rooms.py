@@ -29,8 +29,9 @@ from muccore.muc.model.extensionpoints import RoomExtensions, tell
 from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.ratelimit import RateLimit
 from muccore.muc.model.room import NO_EXTENSIONS, Room
-from muccore.muc.model.roomsettings import EXTENSION_PREFIX, RoomSettings
-from muccore.muc.model.roomsize import growthBy, jsonSize
+from muccore.muc.model.roomsettings import RoomSettings
+from muccore.muc.model.roomsize import growthBy
+from muccore.muc.service.missingstates import addMissingStates
 from muccore.muc.service.roomlog import logDestroyed
 from muccore.muc.service.roomusage import RoomUsage
 from muccore.muc.service.servicesettings import MUCServiceSettings
@@ -187,25 +188,18 @@ class Rooms:
         """Add the states of extensions that the room does not have yet, once they are stored."""
         if record is None:
             return None
-        states = RoomSettings.fromMapping(record.settings, self.settings.defaults).extensions
-        missing = self.extensions.missingStates(states)
-        if not missing:
+        added = addMissingStates(record, self.extensions, self.settings.defaults)
+        if added is None:
             return record
-        settings = {**record.settings, **{EXTENSION_PREFIX + name: state for name, state in missing.items()}}
-        growth = jsonSize(settings) - jsonSize(dict(record.settings))
-        changed = replace(record, settings=settings, size=record.size + growth)
-        change = RoomChange(
-            growth=growth, settings=settings, name=record.name, public=record.public, temporary=record.temporary,
-            description=record.description, language=record.language,
-        )  # fmt: skip
+        changed, change = added
 
         def stored(_: object) -> RoomRecord:
-            self.usage.add(record.creator, 0, growth)
+            self.usage.add(record.creator, 0, change.growth)
             return changed
 
         return self.store.change(bare, change).addCallback(stored)
 
-    def _loaded(self, record: RoomRecord | None, bare: str) -> Room | Deferred[Room] | None:
+    def _loaded(self, record: RoomRecord | None, bare: str) -> Any:
         if record is None:
             return None
         if record.temporary and bare not in self._unclaimed:
@@ -215,8 +209,13 @@ class Rooms:
                 self._loadUsage()
                 return None
             self._unclaimed.add(bare)
+        affiliations = Affiliations({})
+        # A long list takes too much for one turn.
+        filling = self.slices.run(affiliations.fill(record.affiliates))
+        return after(filling, lambda: self._prepare(record, affiliations, bare))
+
+    def _prepare(self, record: RoomRecord, affiliations: Affiliations, bare: str) -> Room | Deferred[Room]:
         settings = self.settings.withinLimits(RoomSettings.fromMapping(record.settings, self.settings.defaults))
-        affiliations = Affiliations(record.affiliates)
         room = Room(
             parse(bare), settings, affiliations, self.now, record.subject,
             extensions=self.extensions, seconds=self.clock.seconds, states=record.states, creator=record.creator,

@@ -62,7 +62,7 @@ class RoomRows(ABC):
 
     @abstractmethod
     def loadAffiliates(self, connection: RowConnection, identifier: int) -> dict[str, Affiliate]:
-        """Read the list of a room."""
+        """Read the list of a room, sorted by code points."""
 
     @abstractmethod
     def loadStates(self, connection: RowConnection, identifier: int) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Collection, Mapping
 from functools import cache
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 from twisted.python.filepath import FilePath
@@ -121,8 +122,9 @@ class SQLiteRoomRows(RoomRows):
                 " FROM (SELECT * FROM affiliate WHERE room = ?1 AND jid > ?2 ORDER BY jid LIMIT ?3)",
                 (identifier, last, _PAGE),
             ).fetchone()
-            affiliates.update({jid: plain(affiliation) for jid, affiliation in json.loads(words).items()})
-            affiliates.update({jid: Affiliate(*entry) for jid, *entry in json.loads(others)})
+            page = {jid: plain(affiliation) for jid, affiliation in json.loads(words).items()}
+            found = {jid: Affiliate(*entry) for jid, *entry in json.loads(others)}
+            affiliates.update(sorted((page | found).items(), key=itemgetter(0)) if found else page)
         return affiliates
 
     def loadStates(self, connection: RowConnection, identifier: int) -> dict[str, dict[str, Any]]:

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from muccore.interfaces import Affiliate, IRoomStore, RoomRecord, Subject
+from muccore.muc.model.privileges import Affiliation
 from muccore.muc.service import rooms
+from muccore.net.slices import SLICE
 from muccore.testing.defaults import defaultRoom
 from muccore.testing.doubles import WRITES, DelayedRoomStore, FailingRoomStore
 from tests.muc.muchelpers import (
@@ -18,6 +22,7 @@ from tests.muc.muchelpers import (
     sendAdmin,
     summaries,
 )
+from tests.turns import turn
 
 LOAD = frozenset({"load"})
 
@@ -53,6 +58,38 @@ class StoredRoomTestCase(MUCTestCase):
 
 class LoadTests(StoredRoomTestCase):
     """Loading rooms from the store."""
+
+    def test_long(self) -> None:
+        """
+        A room of 100,000 members, every tenth with a nick, is read once, and made in slices: others are served between
+        them, and whoever comes meanwhile waits for the same.
+        """
+        members = {f"user{number:06}@x": Affiliate("member", f"n{number}" * (not number % 10) or None)
+                   for number in range(100_000)}  # fmt: skip
+        record = replace(saved(persistent=True), affiliates={"romeo@localhost": Affiliate("owner"), **members})
+        store = FailingRoomStore()
+        self.successResultOf(store.save(ROOM, record))
+        self.startServer(store)
+        store.calls.clear()
+        romeo, juliet, nurse = self.login("romeo", "juliet", "nurse")
+        join(romeo, "Romeo")
+        turns = 0
+        while ROOM not in self.server.muc.rooms.live:
+            if turns == 3:
+                join(juliet, "Juliet")
+                join(nurse, "nurse", to=f"other@{HOST}")
+                self.assertIn("nurse available", summaries(nurse)[0])
+            turn(self.server.clock)
+            turns += 1
+        # 90,000 cost 1, and 10,000 with a nick 15.
+        self.assertGreater(turns, 240_000 // SLICE)
+        self.assertLess(turns, 300_000 // SLICE)
+        self.assertEqual([call for call in store.calls if call[0] == "load"].count(("load", ROOM)), 1)
+        self.assertIn("Romeo available owner/moderator", summaries(romeo)[0])
+        self.assertIn("Romeo available", summaries(juliet)[0])
+        room = self.room()
+        self.assertEqual(len(room.affiliations.keys(Affiliation.MEMBER)), 100_000)
+        self.assertEqual(room.affiliations.reservedBy("n990"), "user000990@x")
 
     def test_comesBack(self) -> None:
         """A room comes back with its configuration, affiliations, nicks and subject."""
