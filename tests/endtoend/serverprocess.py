@@ -134,6 +134,12 @@ class ServerProcess(ConfigurationFile):
         return self._process
 
     @property
+    def pid(self) -> int:
+        """The number of the process."""
+        transport: Any = self._running.transport
+        return int(transport.pid)
+
+    @property
     def output(self) -> str:
         """The log of this run so far."""
         return self._running.output
