@@ -39,6 +39,15 @@ class IAccountStore(IAuthBackend):
         @raise ValueError: (as failure) if the password is empty or invalid (RFC 4013).
         """
 
+    def createWithKeys(account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+        """
+        Create an account with the keys of its password, such as one that comes from another server.
+
+        @param keys: at least one, each for another hash. A mechanism whose keys are missing is offered to nobody.
+        @raise UserExists: (as failure)
+        @raise ValueError: (as failure) if there are none, or two for one hash.
+        """
+
     def setPassword(account: str, password: str) -> Deferred[None]:
         """
         Replace the password of an account.

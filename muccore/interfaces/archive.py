@@ -130,6 +130,15 @@ class IArchiveStore(IStore):
     of a write fires when it is durable; if it fails, nothing of that call has been done.
     """
 
+    def openReading() -> Deferred[None]:
+        """
+        Open the store for reading alone, as another process may have it open: L{open} would take over what that one has
+        not yet committed, which is not found then. Writes are refused with L{StoreUnavailable}.
+
+        @raise StoreUnavailable: (as failure) as L{open}.
+        @raise SchemaTooNew: (as failure) likewise.
+        """
+
     def append(archive: str, items: Sequence[ArchiveItem]) -> Deferred[None]:
         """
         Append items to an archive, which need not exist. Calls are committed in groups, within about 300 ms. What a

@@ -255,6 +255,18 @@ class IRoomStore(IStore):
     def usage(domain: str) -> Deferred[dict[str, tuple[int, int]]]:
         """Count the stored rooms of a domain, and add up their sizes, by C{RoomRecord.creator}."""
 
+    def names(after: str, limit: int) -> Deferred[list[str]]:
+        """
+        List the stored rooms of all domains, public or not, by bare JID, sorted by code points, from the first that
+        follows C{after}.
+        """
+
+    def tombstones(after: str, limit: int) -> Deferred[list[str]]:
+        """List the rooms of which there are tombstones, expired or not, as L{names}."""
+
+    def preferenceNames() -> Deferred[list[str]]:
+        """List the names under which users have chosen something, sorted by code points."""
+
     def preferences(name: str) -> Deferred[dict[str, Any]]:
         """List what users have chosen for all rooms, under a name: JSON values by bare JID."""
 

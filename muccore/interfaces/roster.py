@@ -77,6 +77,9 @@ class IRosterStore(IStore):
     durable; if it fails, nothing of that call has been done.
     """
 
+    def accounts(after: str, limit: int) -> Deferred[list[str]]:
+        """List the accounts that have rosters, sorted by code points, from the first that follows C{after}."""
+
     def load(account: str) -> Deferred[StoredRoster]:
         """Load a roster; that of an account that has none is empty."""
 

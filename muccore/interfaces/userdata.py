@@ -24,6 +24,12 @@ class IUserDataStore(IStore):
     done.
     """
 
+    def accounts(after: str, limit: int) -> Deferred[list[str]]:
+        """List the accounts that have documents, sorted by code points, from the first that follows C{after}."""
+
+    def kinds(account: str) -> Deferred[list[str]]:
+        """List the kinds of an account's documents, sorted by code points."""
+
     def get(account: str, kind: str, key: str) -> Deferred[bytes | None]:
         """Get a document, or C{None} if there is none."""
 

@@ -263,6 +263,21 @@ class MemoryRooms:
         return found
 
     @whileOpen
+    def names(self, after: str, limit: int) -> list[str]:
+        """See L{IRoomStore.names}."""
+        return sorted(name for name in self._rooms if name > after)[:limit]
+
+    @whileOpen
+    def tombstones(self, after: str, limit: int) -> list[str]:
+        """See L{IRoomStore.tombstones}."""
+        return sorted(name for name in self._tombstones if name > after)[:limit]
+
+    @whileOpen
+    def preferenceNames(self) -> list[str]:
+        """See L{IRoomStore.preferenceNames}."""
+        return sorted(name for name, chosen in self._preferences.items() if chosen)
+
+    @whileOpen
     def preferences(self, name: str) -> dict[str, Any]:
         """See L{IRoomStore.preferences}."""
         return _copySettings(self._preferences.get(name, {}))

@@ -60,6 +60,10 @@ class MemoryArchive:
         self.isOpen = True
         return succeed(None)
 
+    def openReading(self) -> Deferred[None]:
+        """See L{IArchiveStore.openReading}: no other process has it open."""
+        return self.open()
+
     def close(self) -> Deferred[None]:
         """See L{IArchiveStore.close}."""
         self.isOpen = False

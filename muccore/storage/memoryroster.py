@@ -30,6 +30,11 @@ class MemoryRosters:
         return succeed(None)
 
     @whileOpen
+    def accounts(self, after: str, limit: int) -> list[str]:
+        """See L{IRosterStore.accounts}."""
+        return sorted(account for account in self._rosters if account > after)[:limit]
+
+    @whileOpen
     def load(self, account: str) -> StoredRoster:
         """See L{IRosterStore.load}."""
         return self._rosters.get(account, StoredRoster())

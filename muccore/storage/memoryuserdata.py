@@ -32,6 +32,16 @@ class MemoryUserData:
         return succeed(None)
 
     @whileOpen
+    def accounts(self, after: str, limit: int) -> list[str]:
+        """See L{IUserDataStore.accounts}."""
+        return sorted(account for account in self._documents if account > after)[:limit]
+
+    @whileOpen
+    def kinds(self, account: str) -> list[str]:
+        """See L{IUserDataStore.kinds}."""
+        return sorted({kind for kind, _ in self._documents.get(account, {})})
+
+    @whileOpen
     def get(self, account: str, kind: str, key: str) -> bytes | None:
         """See L{IUserDataStore.get}."""
         return self._documents.get(account, {}).get((kind, key))

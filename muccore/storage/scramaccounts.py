@@ -124,6 +124,17 @@ class ScramAccountStore(ABC):
         """See L{IAccountStore.create}."""
         return self._changeKeys(self._add, account, password)
 
+    def createWithKeys(self, account: str, keys: Sequence[ScramKeys]) -> Deferred[None]:
+        """See L{IAccountStore.createWithKeys}."""
+        if not keys or len({key.hashName for key in keys}) < len(keys):
+            return fail(ValueError("an account needs keys, at most one for each hash"))
+
+        async def work() -> None:
+            await self._add(account, keys)
+            await self._updateHashes()
+
+        return self._change(work)
+
     def setPassword(self, account: str, password: str) -> Deferred[None]:
         """See L{IAccountStore.setPassword}."""
         return self._changeKeys(self._replace, account, password)

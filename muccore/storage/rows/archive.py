@@ -106,6 +106,7 @@ class RowArchive(Generic[C]):
         self._queries = queries
         self._reactor = reactor
         self._accepting = False
+        self._reading = False
         # The next group, and the delayed call that writes it.
         self._waiting: list[Append] = []
         self._writing: Any = None
@@ -140,6 +141,14 @@ class RowArchive(Generic[C]):
         self._accepting = True
         await self.begin()
 
+    def openReading(self) -> Deferred[None]:
+        """See L{IArchiveStore.openReading}. The journal is that of the other process."""
+
+        def opened(_: None) -> None:
+            self._reading = True
+
+        return self.reader.open().addCallback(opened)
+
     async def recover(self) -> None:
         """Write what the journal of a killed process has, and begin a new one."""
         position, count = await self.writer.write(
@@ -165,6 +174,7 @@ class RowArchive(Generic[C]):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
+        self._reading = False
         # Reads may wait for writes.
         await self.writer.close()
         self.journal.close()
@@ -352,7 +362,7 @@ class RowArchive(Generic[C]):
 
     def _read(self, archive: str | None, operation: Callable[[C], _T]) -> Deferred[_T]:
         """Read, after all earlier writes of an archive, or of any."""
-        if not self._accepting:
+        if not (self._accepting or self._reading):
             return fail(self._notOpen())
         if any(archive in (None, each.archive) for each in self._waiting):
             self.writeGroup()

@@ -22,9 +22,9 @@ from muccore.interfaces import (
     Tombstone,
 )
 from muccore.storage.rows.batching import RowDatabase
-from muccore.storage.rows.preferences import putPreference
+from muccore.storage.rows.preferences import listPreferences, putPreference
 from muccore.storage.rows.roomrows import RoomRows
-from muccore.storage.rows.store import RowStore
+from muccore.storage.rows.store import RowStore, namesFrom
 from muccore.storage.rows.tombstones import loadTombstone
 
 _K = TypeVar("_K")
@@ -107,6 +107,18 @@ class RowRooms(RowStore):
     def usage(self, domain: str) -> Deferred[dict[str, tuple[int, int]]]:
         """See L{IRoomStore.usage}."""
         return self.database.read(lambda connection: self._rows.usage(connection, domain))
+
+    def names(self, after: str, limit: int) -> Deferred[list[str]]:
+        """See L{IRoomStore.names}."""
+        return self.database.read(lambda connection: namesFrom(connection, "room", "jid", after, limit))
+
+    def tombstones(self, after: str, limit: int) -> Deferred[list[str]]:
+        """See L{IRoomStore.tombstones}."""
+        return self.database.read(lambda connection: namesFrom(connection, "tombstone", "room", after, limit))
+
+    def preferenceNames(self) -> Deferred[list[str]]:
+        """See L{IRoomStore.preferenceNames}."""
+        return self.database.read(listPreferences)
 
     def preferences(self, name: str) -> Deferred[dict[str, Any]]:
         """See L{IRoomStore.preferences}."""

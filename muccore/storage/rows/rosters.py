@@ -11,12 +11,16 @@ from zope.interface import implementer
 
 from muccore.interfaces import IRosterStore, RosterChange, RosterItem, StoredRoster
 from muccore.storage.rows.batching import RowConnection
-from muccore.storage.rows.store import RowStore
+from muccore.storage.rows.store import RowStore, namesFrom
 
 
 @implementer(IRosterStore)
 class RowRosters(RowStore):
     """Rosters in a database."""
+
+    def accounts(self, after: str, limit: int) -> Deferred[list[str]]:
+        """See L{IRosterStore.accounts}."""
+        return self.database.read(lambda connection: namesFrom(connection, "roster", "account", after, limit))
 
     def load(self, account: str) -> Deferred[StoredRoster]:
         """See L{IRosterStore.load}."""

@@ -6,7 +6,15 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from muccore.storage.rows.batching import RowDatabase
+from muccore.storage.rows.batching import RowConnection, RowDatabase
+
+
+def namesFrom(connection: RowConnection, table: str, column: str, after: str, limit: int) -> list[str]:
+    """List the different texts in a column with an index, sorted, from the first that follows C{after}."""
+    rows = connection.execute(
+        f"SELECT DISTINCT {column} FROM {table} WHERE {column} > ? ORDER BY {column} LIMIT ?", (after, limit)
+    )
+    return [name for (name,) in rows]
 
 
 class RowStore:

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from muccore.interfaces import DataTooLarge, IUserDataStore
 from muccore.storage.rows.batching import RowConnection
-from muccore.storage.rows.store import RowStore
+from muccore.storage.rows.store import RowStore, namesFrom
 
 
 @implementer(IUserDataStore)
@@ -24,6 +24,21 @@ class RowUserData(RowStore):
     """
 
     keySize: ClassVar[str]
+
+    def accounts(self, after: str, limit: int) -> Deferred[list[str]]:
+        """See L{IUserDataStore.accounts}."""
+        return self.database.read(lambda connection: namesFrom(connection, "user_document", "account", after, limit))
+
+    def kinds(self, account: str) -> Deferred[list[str]]:
+        """See L{IUserDataStore.kinds}."""
+
+        def load(connection: RowConnection) -> list[str]:
+            rows = connection.execute(
+                "SELECT DISTINCT kind FROM user_document WHERE account = ? ORDER BY kind", (account,)
+            )
+            return [kind for (kind,) in rows]
+
+        return self.database.read(load)
 
     def get(self, account: str, kind: str, key: str) -> Deferred[bytes | None]:
         """See L{IUserDataStore.get}."""

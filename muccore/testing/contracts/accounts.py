@@ -25,6 +25,7 @@ class AccountStoreContract(Contract):
         ("checkPassword", JULIET, "r0m30"),
         ("hasAccount", JULIET),
         ("create", JULIET, "r0m30"),
+        ("createWithKeys", JULIET, [ScramKeys.derive("SHA-1", "r0m30", b"salt", 4096)]),
         ("setPassword", JULIET, "r0m30"),
         ("delete", JULIET),
         ("users",),
@@ -61,6 +62,26 @@ class AccountStoreContract(Contract):
             )
             self.assertGreaterEqual(keys.iterations, 4096)
             self.assertGreaterEqual(len(keys.salt), 8)
+
+    async def test_createdWithKeys(self) -> None:
+        """An account can be created with the keys that another server has; mechanisms of others are not offered."""
+        store = await self.opened()
+        await store.create(ROMEO, "juliet")
+        keys = [ScramKeys.derive(name, "r0m30", b"salt" * 4, 4096) for name in ("SHA-1", "SHA-256")]
+        await store.createWithKeys(JULIET, keys)
+        self.assertEqual(store.missingHashes, frozenset({"SHA-512"}))
+        store = await self.reopened(store)
+        self.assertEqual(store.missingHashes, frozenset({"SHA-512"}))
+        self.assertEqual([await store.scramKeys(JULIET, key.hashName) for key in keys], keys)
+        self.assertTrue(await store.checkPassword(JULIET, "r0m30"))
+        # Checking it has completed the keys.
+        self.assertEqual(store.missingHashes, frozenset())
+        with self.assertRaises(UserExists):
+            await store.createWithKeys(JULIET, keys)
+        for bad in ([], [keys[0], keys[0]]):
+            with self.assertRaises(ValueError):
+                await store.createWithKeys("nurse@chat.lit", bad)
+        self.assertEqual(await store.users(), [JULIET, ROMEO])
 
     async def test_salted(self) -> None:
         """Two users with the same password have different salts and keys."""

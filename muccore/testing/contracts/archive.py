@@ -18,6 +18,7 @@ from muccore.interfaces import (
     IArchiveStore,
     ItemExists,
     NoSuchItem,
+    StoreUnavailable,
 )
 from muccore.testing.contracts.archivequeries import (
     CAVE,
@@ -260,6 +261,31 @@ class ArchiveStoreContract(ArchiveQueryContract):
         self.assertEqual(await self.found(store), [])
         page = await store.query(HEATH, ArchiveQuery())
         self.assertEqual(len(page.items), 4 if self.durable else 3)
+
+    async def test_openedForReading(self) -> None:
+        """A store is read beside another one that has it open, which keeps what it has not yet committed."""
+        store = await self.opened()
+        await store.append(CAVE, series(3))
+        if not self.durable:
+            await store.close()
+            await store.openReading()
+            self.assertEqual(await self.ids(store), ["m0", "m1", "m2"])
+            return
+        waiting = store.append(CAVE, [item("meanwhile")])
+        beside = self.makeStore(self.place)
+        await beside.openReading()
+        self.addCleanup(beside.close)
+        self.assertEqual((await self.ids(beside))[:3], ["m0", "m1", "m2"])
+        self.assertEqual(await beside.names("", 5), [CAVE])
+        for name, *arguments in self.requests:
+            if name in ("append", "retract", "expire", "trim", "delete"):
+                with self.assertRaises(StoreUnavailable):
+                    await getattr(beside, name)(*arguments)
+        await waiting
+        self.assertEqual(await self.ids(beside), ["m0", "m1", "m2", "meanwhile"])
+        await beside.close()
+        store = await self.reopened(store)
+        self.assertEqual(await self.ids(store), ["m0", "m1", "m2", "meanwhile"])
 
     async def test_expired(self) -> None:
         """The oldest are deleted, up to the first that is not older, whatever follows it (XEP-0313 §3.2)."""

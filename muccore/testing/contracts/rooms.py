@@ -73,6 +73,9 @@ class RoomStoreContract(RoomQueryContract):
         ("affiliatedRooms", "chat.lit", "hag66@shakespeare.lit", ["member"], None, None, 1),
         ("temporaryRooms", "chat.lit"),
         ("usage", "chat.lit"),
+        ("names", "", 1),
+        ("tombstones", "", 1),
+        ("preferenceNames",),
         ("preferences", "tea"),
         ("setPreference", "tea", "hag66@shakespeare.lit", True),
     )
@@ -99,6 +102,25 @@ class RoomStoreContract(RoomQueryContract):
         found = await store.load("r1@chat.lit")
         self.assertEqual((found.creator, found.size), (CAVE.creator, CAVE.size - 1000))
         self.assertEqual(await store.usage("none.lit"), {})
+
+    async def test_listed(self) -> None:
+        """All rooms and tombstones are listed in pages, sorted by code points, and the names of what was chosen."""
+        store = await self.opened()
+        names = sorted(["a@x.lit", "B@x.lit", "\xe4@a.lit", "z@chat.lit"])
+        for number, name in enumerate(names):
+            await store.save(name, replace(PLAIN, public=bool(number % 2), temporary=number == 2))
+            await store.destroy(f"{name}x", RUINS)
+        await store.setPreference("tea", "hag66@shakespeare.lit", 1)
+        await store.setPreference("Tea", "hecate@shakespeare.lit", None)
+        await store.setPreference("toads", "hag66@shakespeare.lit", 1)
+        await store.setPreference("toads", "hecate@shakespeare.lit", 1)
+        store = await self.reopened(store)
+        self.assertEqual(await store.names("", 9), names)
+        self.assertEqual(await store.names(names[0], 2), names[1:3])
+        self.assertEqual(await store.names(names[-1], 2), [])
+        self.assertEqual(await store.tombstones("", 9), [f"{name}x" for name in names])
+        self.assertEqual(await store.tombstones(f"{names[1]}x", 1), [f"{names[2]}x"])
+        self.assertEqual(await store.preferenceNames(), ["tea", "toads"])
 
     async def test_preferences(self) -> None:
         """What users have chosen is kept by name and user; it can be replaced and removed."""

@@ -21,7 +21,7 @@ NURSE: Final = "nurse@capulet.lit"
 class RosterStoreContract(Contract):
     """Tests of an L{IRosterStore}."""
 
-    requests = (("load", ROMEO), ("change", ROMEO, RosterChange("e", 1, 0)), ("delete", ROMEO))
+    requests = (("load", ROMEO), ("change", ROMEO, RosterChange("e", 1, 0)), ("delete", ROMEO), ("accounts", "", 9))
 
     async def test_interface(self) -> None:
         """It provides the interface."""
@@ -69,6 +69,19 @@ class RosterStoreContract(Contract):
         await store.delete(ROMEO)
         self.assertEqual(await store.load(ROMEO), StoredRoster())
         self.assertEqual(await store.load(JULIET), StoredRoster(JULIET, 1, 0, {NURSE: (1, RosterItem(JULIET))}))
+
+    async def test_listed(self) -> None:
+        """The accounts that have rosters are listed in pages, sorted by code points."""
+        store = await self.opened()
+        accounts = sorted([ROMEO, JULIET, NURSE, "\xe4@x.lit"])
+        for account in accounts:
+            await store.change(account, RosterChange("e", 1, 0, {"a@x": RosterItem(), "b@x": RosterItem()}))
+        store = await self.reopened(store)
+        self.assertEqual(await store.accounts("", 9), accounts)
+        self.assertEqual(await store.accounts("", 2), accounts[:2])
+        self.assertEqual(await store.accounts(accounts[1], 9), accounts[2:])
+        await store.delete(ROMEO)
+        self.assertNotIn(ROMEO, await store.accounts("", 9))
 
     async def test_inOrder(self) -> None:
         """Requests see those before them."""

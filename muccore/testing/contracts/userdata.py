@@ -21,7 +21,7 @@ class UserDataStoreContract(Contract):
 
     requests = (
         ("get", ROMEO, "k", "a"), ("keys", ROMEO, "k"), ("size", ROMEO, "k"), ("change", ROMEO, {("k", "a"): b"1"}),
-        ("removeAccount", ROMEO),
+        ("removeAccount", ROMEO), ("accounts", "", 9), ("kinds", ROMEO),
     )  # fmt: skip
 
     async def found(self, store: Any, account: str = ROMEO, kind: str = "k") -> dict[str, bytes]:
@@ -61,6 +61,23 @@ class UserDataStoreContract(Contract):
             await store.change(account, {(kind, "a"): str(number).encode()})
         for number, (account, kind) in enumerate(places):
             self.assertEqual(await self.found(store, account, kind), {"a": str(number).encode()})
+
+    async def test_listed(self) -> None:
+        """The accounts that have documents are listed in pages, and the kinds of each, sorted by code points."""
+        store = await self.opened()
+        accounts = sorted([ROMEO, JULIET, "Romeo@montague.lit", "\xe4@x.lit", "montague.lit"])
+        for account in accounts:
+            await store.change(account, {("k", "a"): b"", ("K", "a"): b"", ("k", "b"): b"1", ("\xe4", ""): b""})
+        store = await self.reopened(store)
+        self.assertEqual(await store.accounts("", 9), accounts)
+        self.assertEqual(await store.accounts("", 2), accounts[:2])
+        self.assertEqual(await store.accounts(accounts[1], 2), accounts[2:4])
+        self.assertEqual(await store.accounts(accounts[-1], 2), [])
+        self.assertEqual(await store.kinds(ROMEO), ["K", "k", "\xe4"])
+        await store.change(ROMEO, {("k", "a"): None, ("k", "b"): None})
+        await store.removeAccount(JULIET)
+        self.assertEqual((await store.kinds(ROMEO), await store.kinds(JULIET)), (["K", "\xe4"], []))
+        self.assertNotIn(JULIET, await store.accounts("", 9))
 
     async def test_size(self) -> None:
         """The size is that of the contents and of the keys, in bytes, of one kind."""
