@@ -118,7 +118,17 @@ class ScramAccountStore(ABC):
 
     def hasAccount(self, account: str) -> Deferred[bool]:
         """See L{IAccountStore.hasAccount}."""
-        return self.scramKeys(account, next(iter(HASHES))).addCallback(lambda keys: keys is not None)
+
+        async def hasAccount() -> bool:
+            found = [await self.scramKeys(account, name) for name in self._commonHashes()]
+            return any(keys is not None for keys in found)
+
+        return Deferred.fromCoroutine(hasAccount())
+
+    def _commonHashes(self) -> Sequence[str]:
+        """A hash for which every account has keys; all of them if there is none, as after an import from elsewhere."""
+        common = [name for name in _CHECKED if name not in self.missingHashes]
+        return common[:1] or _CHECKED
 
     def create(self, account: str, password: str) -> Deferred[None]:
         """See L{IAccountStore.create}."""
@@ -131,7 +141,7 @@ class ScramAccountStore(ABC):
 
         async def work() -> None:
             await self._add(account, keys)
-            await self._updateHashes()
+            self.missingHashes |= _ALL - {key.hashName for key in keys}
 
         return self._change(work)
 
@@ -188,12 +198,15 @@ class ScramAccountStore(ABC):
             await turn
             try:
                 await self._requireHashes()
-                hashName = next((name for name in _CHECKED if name not in self.missingHashes), _CHECKED[0])
-                keys = await self.scramKeys(account, hashName)
-                matched = await self._inPool(_matches, hashName, keys, password)
-                if matched and keys is not None and self.missingHashes:
-                    await self._complete(account, password, keys)
-                return matched
+                matching: ScramKeys | None = None
+                # All of them, whatever is found: it has to take as long for every account.
+                for hashName in self._commonHashes():
+                    keys = await self.scramKeys(account, hashName)
+                    if await self._inPool(_matches, hashName, keys, password):
+                        matching = keys
+                if matching is not None and self.missingHashes:
+                    await self._complete(account, password, matching)
+                return matching is not None
             finally:
                 self._derivations.release()
 

@@ -83,6 +83,18 @@ class AccountStoreContract(Contract):
                 await store.createWithKeys("nurse@chat.lit", bad)
         self.assertEqual(await store.users(), [JULIET, ROMEO])
 
+    async def test_differentHashes(self) -> None:
+        """Accounts that have no hash in common exist, and their passwords complete their keys."""
+        store = await self.opened()
+        for account, name in ((JULIET, "SHA-1"), (ROMEO, "SHA-256")):
+            await store.createWithKeys(account, [ScramKeys.derive(name, "r0m30", b"salt" * 4, 4096)])
+        self.assertEqual(store.hashes, frozenset())
+        for account, exists in ((JULIET, True), (ROMEO, True), ("nurse@chat.lit", False)):
+            self.assertEqual(await store.hasAccount(account), exists)
+            self.assertFalse(await store.checkPassword(account, "other"))
+            self.assertEqual(await store.checkPassword(account, "r0m30"), exists)
+        self.assertEqual(store.missingHashes, frozenset())
+
     async def test_salted(self) -> None:
         """Two users with the same password have different salts and keys."""
         store = await self.opened()
