@@ -23,6 +23,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from muccore.im.offlinearchive import OfflineArchive, OfflineClearing
+from muccore.im.offlinedocuments import KIND, contentOf, keyOf, partsOf
 from muccore.im.presence import PresenceHandler
 from muccore.im.userdata import WAITING_LIMIT, Turns, WaitingMemory, Work, storing
 from muccore.interfaces import (
@@ -42,13 +43,10 @@ from muccore.xmpp.delays import withDelay
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.rendering import Rendered, toAttribute
+from muccore.xmpp.rendering import Rendered
 from muccore.xmpp.retractions import isRetraction
 from muccore.xmpp.specs import Spec
 from muccore.xmpp.stanzaids import stanzaIdBy
-
-KIND: Final = "offline"
-"""The kind of the documents."""
 
 WINDOW: Final = 512 * 1024
 """Bytes of the messages that are given to a session at a time: when its client has half of them, others follow."""
@@ -58,10 +56,6 @@ _OVERHEAD: Final = 1024
 
 _TAG: Final = f"{KIND}:"
 """Begins the tags of what is tracked; the key of the document follows."""
-
-_MESSAGE: Final = b"<message"
-_TO: Final = b"\n"
-"""Between the C{to} and the rest of a stored message: no rendered attribute has it."""
 
 _MICROSECONDS: Final = 1_000_000
 _SILENT: Final = frozenset([ns.CHAT_STATES, ns.HINTS, ns.STANZA_ID, ns.DELAY])
@@ -176,8 +170,8 @@ class OfflineHandler(Handler):
                 if limit and self.archive is not None:
                     element, append = await self.archive.prepare(element, to)
                 stored = withDelay(Rendered.of(element), self.parent.name, when)
-                content = toAttribute(element.attributes["to"]) + _TO + stored.tail
-                key = f"{round(when * _MICROSECONDS):020}-{next(self._count) % 1_000_000:06}"
+                content = contentOf(element.attributes["to"], stored)
+                key = keyOf(round(when * _MICROSECONDS), next(self._count))
                 try:
                     if append is not None:
                         # What is refused must not be in the archive (XEP-0313 §6.1), what is delivered must.
@@ -235,7 +229,7 @@ class OfflineHandler(Handler):
         content = await self._store.get(account, KIND, key)
         if content is None or self.archive is None:
             return False
-        id = stanzaIdBy(Rendered(_MESSAGE, content.partition(_TO)[2]).element, account)
+        id = stanzaIdBy(partsOf(content)[1].element, account)
         return id is not None and await self.archive.has(account, id)
 
     # Delivering
@@ -331,8 +325,8 @@ class OfflineHandler(Handler):
                 if self._inWindow(account, session) >= WINDOW:
                     return True
                 self._given.setdefault(account, {})[key] = session, len(content) + _OVERHEAD
-                to, _, tail = content.partition(_TO)
-                session.deliverTracked(Rendered(_MESSAGE, tail), to, _TAG + key)
+                to, message = partsOf(content)
+                session.deliverTracked(message, to, _TAG + key)
         return delivery.again
 
     async def _mayGoOn(self, account: str, delivery: _Delivery) -> bool:

@@ -90,6 +90,11 @@ class PrivateStorageHandler(Handler):
     iqs = {("get", BARE, ns.PRIVATE, "query"): onGet, ("set", BARE, ns.PRIVATE, "query"): onSet}
 
 
+def keyOf(element: Element) -> str:
+    """The key of the document of an element."""
+    return f"{{{element.uri}}}{element.name}"
+
+
 def _serialized(content: bytes) -> Any:
     return SerializedXML(content.decode())
 
@@ -106,7 +111,7 @@ def _elements(iq: Element, to: JID) -> dict[str, Element]:
     query = next(iq.childElements())
     found: dict[str, Element] = {}
     for child in query.childElements():
-        key = f"{{{child.uri}}}{child.name}"
+        key = keyOf(child)
         if not child.uri or child.uri == ns.PRIVATE or key in found:
             raise StanzaError(
                 "not-acceptable", text="Each element needs a namespace of its own, and stands there once."

@@ -130,6 +130,15 @@ def stateOf(item: RosterItem) -> State:
     return _STATES[item.subscription, item.ask, item.request is not None]
 
 
+def inAnyState(item: RosterItem) -> RosterItem:
+    """Take from an item of another server what is in no state: requests of those who have what they ask for."""
+    return replace(
+        item,
+        ask=item.ask and item.subscription in ("none", "from"),
+        request=item.request if item.subscription in ("none", "to") else None,
+    )
+
+
 def inState(item: RosterItem, state: State, request: bytes | None = None) -> RosterItem:
     """
     Bring an item into a state.

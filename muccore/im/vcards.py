@@ -85,7 +85,7 @@ class VCardHandler(Handler):
         content = render(vCard)
         if len(content) > self.sizeLimit:
             raise StanzaError("policy-violation", text=f"A vCard may be at most {self.sizeLimit} bytes large.")
-        hash = _hashIn(vCard)
+        hash = avatarHash(vCard)
         empty = next(vCard.childElements(), None) is None
         async with self._turns.take(element.attributes["from"], element):
             with storing():
@@ -155,7 +155,7 @@ def _isUpdate(child: Any) -> bool:
     return not isinstance(child, str) and (child.uri, child.name) == (ns.VCARD_UPDATE, "x")
 
 
-def _hashIn(vCard: Element) -> str:
+def avatarHash(vCard: Element) -> str:
     """The hash of the first avatar that is one, or C{""}. Users may store what they like as photos."""
     for photo in photosOf(vCard):
         try:

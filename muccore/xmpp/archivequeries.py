@@ -169,7 +169,7 @@ def result(archive: str, request: ArchiveRequest, item: ArchiveItem, extra: byte
     head = (
         f" from='{escapeAttribute(archive)}'>"
         f"<result xmlns='{ns.MAM}'{queryId} id='{escapeAttribute(item.id)}'>"
-        f"<forwarded xmlns='{ns.FORWARD}'><delay xmlns='{ns.DELAY}' stamp='{_stamp(item.time)}'/>"
+        f"<forwarded xmlns='{ns.FORWARD}'><delay xmlns='{ns.DELAY}' stamp='{stampOf(item.time)}'/>"
     )
     stanza = item.stanza.extended(extra) if extra else item.stanza
     namespace = f" xmlns='{ns.CLIENT}'".encode()
@@ -215,12 +215,12 @@ def metadata(ends: ArchiveMetadata | None) -> Element:
     """The answer to a request for the ends of an archive (XEP-0313 §5); C{None}: it is empty."""
     made = Element((ns.MAM, "metadata"))
     if ends is not None:
-        made.add("start", id=ends.firstId, timestamp=_stamp(ends.firstTime))
-        made.add("end", id=ends.lastId, timestamp=_stamp(ends.lastTime))
+        made.add("start", id=ends.firstId, timestamp=stampOf(ends.firstTime))
+        made.add("end", id=ends.lastId, timestamp=stampOf(ends.lastTime))
     return made
 
 
-def _stamp(time: int) -> str:
+def stampOf(time: int) -> str:
     """Format a time in microseconds; without a fraction if there is none."""
     seconds, fraction = divmod(time, MICROSECONDS)
     return stamp(seconds) if not fraction else f"{stamp(seconds)[:-1]}.{fraction:06d}Z"

@@ -10,7 +10,7 @@ some clients take it for an occupant without nick (XEP-0486 §6.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from twisted.words.xish.domish import SerializedXML
@@ -43,6 +43,9 @@ SIZE_LIMIT: Final = 128 * 1024
 PHOTO_LIMIT: Final = 8
 """Versions of an avatar, each with a hash in C{disco#info}."""
 
+VCARD_ROWS: Final = "vcard"
+"""The name of the rows of a room."""
+
 _XML: Final = "xml"
 _HASHES: Final = "hashes"
 
@@ -50,7 +53,7 @@ _HASHES: Final = "hashes"
 class VCards(RoomExtension):
     """The extension. Its rows are the children of the vCard, as XML, and the hashes of its avatars."""
 
-    name = "vcard"
+    name = VCARD_ROWS
     implements = (
         Spec(54, "vcard-temp", "1.3.0", "The vCards of rooms."),
         Spec(153, "vCard-Based Avatars", "1.1.1", "Of rooms; what occupants send is forwarded."),
@@ -97,9 +100,7 @@ class VCards(RoomExtension):
         xml = self._rows(room).get(_XML)
         if xml is None:
             raise StanzaError("item-not-found", text="The room has no vCard.")
-        vCard = Element((ns.VCARD_TEMP, "vCard"))
-        vCard.children.append(SerializedXML(xml))
-        handler.replyDirectly(iq, vCard)
+        handler.replyDirectly(iq, _serialized(xml))
         return ANSWERED
 
     def _set(self, handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
@@ -130,6 +131,23 @@ class VCards(RoomExtension):
                 room.audience.send(self._update(room))
 
         return handler.commitAndReply(iq, room, handler.storeChange(room, RoomChange(states=rows)), apply)
+
+
+def _serialized(xml: str) -> Element:
+    vCard = Element((ns.VCARD_TEMP, "vCard"))
+    vCard.children.append(SerializedXML(xml))
+    return vCard
+
+
+def vCardOf(rows: Mapping[str, Any]) -> Element | None:
+    """The vCard in the rows of a room, to be rendered; C{None} if there is none."""
+    return _serialized(rows[_XML]) if _XML in rows else None
+
+
+def vCardRows(vCard: Element) -> dict[str, Any]:
+    """The rows of a room with a vCard; raises as L{parseVCard}."""
+    xml, hashes = parseVCard(vCard)
+    return {_XML: xml, **({_HASHES: hashes} if hashes else {})}
 
 
 def parseVCard(vCard: Element) -> tuple[str, list[str]]:
