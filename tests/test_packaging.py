@@ -156,6 +156,9 @@ def installation() -> Installation:
     return Installation(place)
 
 
+_EXTRAS = {"test", "dev", "ldap", "postgresql", "progress"}
+
+
 class WheelTests(SynchronousTestCase):
     """The wheel, and its installation."""
 
@@ -218,7 +221,7 @@ class WheelTests(SynchronousTestCase):
         self.assertTrue([name for name in about if name.endswith("/LICENSE")])
         for each in self.wheel.metadata.get_all("Requires-Dist", ()):
             self.assertEqual([bound.operator for bound in Requirement(each).specifier], [">="], each)
-        self.assertEqual(set(self.wheel.metadata.get_all("Provides-Extra", ())), {"test", "dev", "ldap", "postgresql"})
+        self.assertEqual(set(self.wheel.metadata.get_all("Provides-Extra", ())), _EXTRAS)
 
     def test_complete(self) -> None:
         """Each module imports with only the wheel's requirements, except the WebSocket client for tests."""

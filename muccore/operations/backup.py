@@ -5,26 +5,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
 import time
-from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from muccore import __version__
 from muccore.config.schema import Settings
 from muccore.operations.backupfile import SavedDatabase, addMember, finish
+from muccore.operations.newfile import UNFINISHED, newFile
 from muccore.operations.refused import Refused
 from muccore.server.stores import permanent
-from muccore.storage.files import createPrivate, sync
+from muccore.storage.files import createPrivate
 from muccore.storage.sqlite.snapshot import copyInUse
 
 NAME: Final = "backup"
 HELP: Final = "copy all databases to one file, whether the server runs or not"
-
-UNFINISHED: Final = ".new"
-"""The end of the file's name until it is complete."""
 
 
 def addArguments(parser: argparse.ArgumentParser) -> None:
@@ -71,57 +66,15 @@ def writeBackup(settings: Settings, options: argparse.Namespace) -> list[str]:
             raise Refused(f"{database}: there is no such database; start the server once, which creates it")
     begun = int(time.time())
     unfinished = path + UNFINISHED
-    try:
-        _refuseExisting(path, options)
-        with _created(unfinished) as file:
-            saved = [
-                _add(file, f"database-{number}.db", database, purposes, unfinished + ".db", begun)
-                for number, (database, purposes) in enumerate(databases.items(), 1)
-            ]
-            finish(file, saved, __version__, begun)
-            file.flush()
-            os.fsync(file.fileno())
-            _refuseExisting(path, options)
-            if not os.path.samestat(os.fstat(file.fileno()), os.stat(unfinished)):
-                raise Refused(f"{unfinished}: another process has replaced it")
-            os.rename(unfinished, path)
-        sync(os.path.dirname(path))
-    except OSError as e:
-        raise Refused(f"{path}: it cannot be written: {e.strerror}") from None
+    with newFile(path, options.force) as file:
+        saved = [
+            _add(file, f"database-{number}.db", database, purposes, unfinished + ".db", begun)
+            for number, (database, purposes) in enumerate(databases.items(), 1)
+        ]
+        finish(file, saved, __version__, begun)
     size = sum(database.size for database in saved)
     listed = [f"{path}: {name}, {', '.join(purposes)}" for name, purposes in databases.items()]
     return [*listed, f"{path}: written, {size} bytes of databases", *others]
-
-
-def _refuseExisting(path: str, options: argparse.Namespace) -> None:
-    if os.path.lexists(path) and not options.force:
-        raise Refused(f"{path}: it exists; name another file, or replace it with --force")
-
-
-@contextlib.contextmanager
-def _created(path: str) -> Iterator[BinaryIO]:
-    """The unfinished file, in place of one that a killed process has left; removed if this fails."""
-    with contextlib.suppress(FileNotFoundError):
-        left = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            _lock(left, path)
-        finally:
-            os.close(left)
-    with os.fdopen(createPrivate(path), "wb") as file:
-        _lock(file.fileno(), path)
-        try:
-            yield file
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            raise
-
-
-def _lock(file: int, path: str) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Refused(f"{path}: another process is writing it") from None
 
 
 def _add(file: BinaryIO, name: str, database: str, purposes: list[str], copy: str, begun: int) -> SavedDatabase:

@@ -81,3 +81,16 @@ def exclusively(settings: Settings) -> Iterator[ServerConnection | None]:
         if time.monotonic() > until:
             raise Refused(f"{path}: a server that takes no requests is running; try again later")
         time.sleep(_STEP)
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """
+    Inside, no server runs, and none can start.
+
+    @raise Refused: if one runs.
+    """
+    with exclusively(settings) as server:
+        if server is not None:
+            raise Refused("the server is running; stop it first")
+        yield

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 from muccore.config.schema import Settings
 from muccore.operations.backup import findDatabases
 from muccore.operations.backupfile import BackupReader, SavedDatabase, digestOf
-from muccore.operations.controlclient import exclusively
+from muccore.operations.controlclient import alone
 from muccore.operations.refused import Refused
 from muccore.server.stores import occupantsPlace
 from muccore.storage.files import createPrivate, makeFolders
@@ -45,9 +45,7 @@ def restoreBackup(settings: Settings, options: argparse.Namespace) -> list[str]:
     if os.geteuid() == 0:
         for place in places:
             _checkOwner(place)
-    with exclusively(settings) as server:
-        if server is not None:
-            raise Refused("the server is running; stop it first")
+    with alone(settings):
         if not os.path.isfile(path):
             raise Refused(f"{path}: there is no such file")
         try:

@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sqlite3
-import sys
 from contextlib import closing
-
-from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.config.schema import Settings
-from muccore.operations import ctl
 from muccore.storage.sqlite import archiveschema, rooms
 from muccore.storage.sqlite.connection import connect
 from tests.configuration import ConfigurationFile
+from tests.operations.ctltestcase import CtlTestCase
 
 STORAGE = {"affiliations": "sqlite:rooms.db", "archive": "sqlite:archive.db"}
 """Rooms, and what is kept with them, in one database, and an archive in another."""
@@ -37,7 +33,7 @@ def markOf(path: str) -> int:
         return int(connection.execute("SELECT number FROM mark").fetchone()[0])
 
 
-class BackupTestCase(SynchronousTestCase):
+class BackupTestCase(CtlTestCase):
     """
     A configuration with two databases, which have the mark 1.
 
@@ -47,6 +43,7 @@ class BackupTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Create the databases."""
         self.files = ConfigurationFile(self, storage=STORAGE)
+        self.configurationPath = self.files.path
         self.rooms, self.archive, self.backup = map(self.files.file, ("rooms.db", "archive.db", "back.up"))
         connect(self.rooms, rooms.SCHEMA, 1).close()
         connect(self.archive, archiveschema.SCHEMA, 1).close()
@@ -66,30 +63,9 @@ class BackupTestCase(SynchronousTestCase):
         """The configuration."""
         return load(self.files.path)
 
-    def run_(self, *arguments: str) -> tuple[int, list[str], str]:
-        """
-        Run C{muccorectl}.
-
-        @return: exit status, lines of output, errors.
-        """
-        out, errors = io.StringIO(), io.StringIO()
-        self.patch(sys, "stdout", out)
-        self.patch(sys, "stderr", errors)
-        status = ctl.main(["-c", self.files.path, *arguments])
-        return status, out.getvalue().splitlines(), errors.getvalue()
-
-    def succeed(self, *arguments: str) -> list[str]:
-        """Run C{muccorectl}, which has to succeed; return its output."""
-        status, lines, errors = self.run_(*arguments)
-        self.assertEqual((status, errors), (0, ""))
-        return lines
-
     def assertRefused(self, reason: str, *arguments: str) -> None:
         """C{muccorectl} fails with one line, which has the reason, and leaves no file behind."""
         before = os.listdir(self.files.folder)
-        status, lines, errors = self.run_(*arguments)
-        self.assertEqual((status, lines), (1, []))
-        self.assertIn(reason, errors)
-        self.assertEqual(errors.count("\n"), 1)
+        self.assertRefusal(reason, *arguments)
         lock = {"rooms.db-control.lock"}
         self.assertEqual({*os.listdir(self.files.folder)} - lock, {*before} - lock)

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.filepath import FilePath
-from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.operations import ctl
 from muccore.server import stores
+from tests.operations.ctltestcase import CtlTestCase
 
 _CONFIGURATION = """\
 [server]
@@ -26,7 +23,7 @@ affiliations = {rooms}
 """
 
 
-class StoreCommandTestCase(SynchronousTestCase):
+class StoreCommandTestCase(CtlTestCase):
     """
     A command, with a store in memory in place of the configured one.
 
@@ -57,7 +54,7 @@ class StoreCommandTestCase(SynchronousTestCase):
         base.makedirs()
         path = base.child("server.cfg")
         path.setContent((_CONFIGURATION.format(rooms=rooms) + self.configuration).encode())
-        self.path = path.path
+        self.configurationPath = path.path
 
     def run_(self, *arguments: str) -> tuple[int, list[str], str]:
         """
@@ -65,10 +62,4 @@ class StoreCommandTestCase(SynchronousTestCase):
 
         @return: exit status, lines of output, errors.
         """
-        out, errors = io.StringIO(), io.StringIO()
-        self.patch(sys, "stdout", out)
-        self.patch(sys, "stderr", errors)
-        status = ctl.main(
-            ["-c", self.path, self.command, *arguments], lambda function: self.successResultOf(function())
-        )
-        return status, out.getvalue().splitlines(), errors.getvalue()
+        return self.runCtl(self.command, *arguments)

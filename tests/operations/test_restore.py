@@ -186,7 +186,7 @@ class RestoreTests(BackupTestCase):
             for name, function in (("rename", rename), ("link", link), ("unlink", unlink)):
                 self.patch(os, name, count(function))
             try:
-                self.run_("restore", self.backup)
+                self.runCtl("restore", self.backup)
             except SystemExit:
                 pass
             finally:
