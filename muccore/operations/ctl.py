@@ -31,8 +31,9 @@ from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, IStore, NoSuchUser, StoreError, UserExists
 from muccore.operations import audit, backup, restore, usage
 from muccore.operations.accounts import OPERATIONS, OfflineAccounts, Operation
-from muccore.operations.controlclient import ServerConnection, exclusively
+from muccore.operations.controlclient import ServerConnection, alone, exclusively
 from muccore.operations.refused import Refused
+from muccore.operations.transfer import exporting, importing
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
 
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="muccorectl",
         description="Manage the accounts of a muccore server, read the audit trails of its rooms, show what they take, "
-        "and back up all of it, whether it is running or not.",
+        "back up and export all of it, whether it is running or not, and bring in what others have.",
         epilog="Passwords are asked for at a terminal, and otherwise read from the first line of standard input.",
     )
     parser.add_argument("--version", action="version", version=f"muccore {__version__}")
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     usage.addArguments(add(usage.NAME, usage.HELP))
     backup.addArguments(add(backup.NAME, backup.HELP))
     restore.addArguments(add(restore.NAME, restore.HELP))
+    exporting.addArguments(add(exporting.NAME, exporting.HELP))
+    importing.addArguments(add(importing.NAME, importing.HELP))
     for operation in OPERATIONS:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
@@ -212,6 +215,12 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
         return backup.writeBackup(settings, options)
     if options.operation == restore.NAME:
         return restore.restoreBackup(settings, options)
+    if options.operation == exporting.NAME:
+        with exclusively(settings) as server:
+            return _finish(lambda: exporting.writeExport(settings, options, server is not None), run)
+    if options.operation == importing.NAME:
+        with alone(settings):
+            return _finish(lambda: importing.readImport(settings, options), run)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_onlyDomain(settings) if name is None else _user(name, settings) for name in names]

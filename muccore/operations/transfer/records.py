@@ -4,7 +4,8 @@
 What moves between servers, files and stores: accounts, rooms, and the messages in their archives.
 
 A source gives one stream of records: an account or a room, then the messages in its archive, piece by piece, then the
-next one. So an archive of any size passes through constant memory. What a source finds and cannot give is in the stream
+next one. So an archive of any size passes through constant memory. If there is more of an account or room after its
+messages, another record of it follows, which adds to the first. What a source finds and cannot give is in the stream
 as well, as a L{Problem}: it is reported, not lost silently.
 """
 
@@ -89,7 +90,9 @@ class Room:
         reserved for registered users, whose affiliation may be C{none}.
     @ivar subject: its subject with author and time, or C{None}.
     @ivar states: what extensions keep of it, as in L{RoomRecord<muccore.interfaces.RoomRecord>}: timed bans and mutes
-        (L{muccore.muc.model.timedprivileges}), requests for membership (L{muccore.muc.model.membershiprequests}), hats.
+        (L{muccore.muc.model.timedprivileges}), requests for membership (L{muccore.muc.model.membershiprequests}), hats;
+        but for the vCard.
+    @ivar vCard: its C{<vCard/>} with its avatar (XEP-0054, XEP-0486), or C{None}.
     @ivar creator: the bare JID of who has created it; C{""} if it is not known.
     """
 
@@ -98,6 +101,7 @@ class Room:
     affiliates: Mapping[str, Affiliate] = field(default_factory=dict, repr=False)
     subject: Subject | None = field(default=None, repr=False)
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    vCard: Element | None = field(default=None, repr=False)
     creator: str = ""
 
 

@@ -1,0 +1,112 @@
+# -*- test-case-name: tests.operations.transfer.test_documentwriter -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""
+Records as a document of XEP-0227, written as they come. Rooms are in the shape that is proposed for it: C{<room/>} in
+the C{<host/>} of their service, with what clients would send to configure them.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any, BinaryIO, Final
+
+from lxml import etree
+
+from muccore.operations.transfer.documentnodes import messageNode, qualified, roomNodes, userNodes
+from muccore.operations.transfer.records import Messages, Problem, Record, Room, User
+from muccore.xmpp import jid, ns
+from muccore.xmpp.specs import Spec
+
+implements: Final = (
+    Spec(227, "Portable Import/Export Format for XMPP-IM Servers", "1.1", "Without PEP; with rooms, as proposed."),
+)
+
+
+class DocumentWriter:
+    """Writes a document."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """@param file: the document is appended to it; who has opened it closes it."""
+        self._root, self._host, self._entity, self._archive = (ExitStack() for _ in range(4))
+        self._xml = self._root.enter_context(etree.xmlfile(file, encoding="utf-8"))
+        self._xml.write_declaration()
+        self._root.enter_context(self._xml.element(qualified("server-data"), nsmap={None: ns.PIE}))
+        self._domain = self._address = ""
+        self._isRoom = self._inArchive = False
+
+    def write(self, record: Record) -> list[Problem]:
+        """
+        Write the next record, or nothing for a problem.
+
+        @return: what of it cannot be written.
+        """
+        if isinstance(record, Messages):
+            return self._writeMessages(record)
+        if isinstance(record, Problem):
+            return []
+        address = record.account if isinstance(record, User) else record.room
+        try:
+            # Before it is begun.
+            nodes = list(userNodes(record) if isinstance(record, User) else roomNodes(record))
+        except ValueError as e:
+            self._endEntity()
+            return [Problem(address, "all of it", f"it cannot be written as XML: {e}", True)]
+        self._begin(address, isinstance(record, Room))
+        self.append(*nodes)
+        return []
+
+    def append(self, *nodes: Any) -> None:
+        """Write further elements into the account or room that is open."""
+        self._endArchive()
+        for node in nodes:
+            self._xml.write(node)
+
+    def finish(self) -> None:
+        """Write the end of the document; nothing may follow."""
+        self._endEntity()
+        self._host.close()
+        self._xml.write("\n")
+        self._root.close()
+
+    def _begin(self, address: str, isRoom: bool) -> None:
+        if address == self._address:
+            return
+        self._endEntity()
+        found = jid.parse(address)
+        if found.domain != self._domain:
+            self._host.close()
+            self._xml.write("\n")
+            self._host.enter_context(self._xml.element(qualified("host"), jid=found.domain))
+            self._domain = found.domain
+        self._xml.write("\n")
+        name = "room" if isRoom else "user"
+        self._entity.enter_context(self._xml.element(qualified(name), name=found.local))
+        self._address, self._isRoom = address, isRoom
+
+    def _endEntity(self) -> None:
+        self._endArchive()
+        self._entity.close()
+        self._address = ""
+
+    def _endArchive(self) -> None:
+        self._archive.close()
+        self._inArchive = False
+
+    def _writeMessages(self, messages: Messages) -> list[Problem]:
+        if messages.archive != self._address:
+            # What it belongs to could not be written.
+            return []
+        problems = []
+        for item in messages.items:
+            try:
+                node = messageNode(item, self._isRoom)
+            except ValueError as e:
+                text = f"it cannot be written as XML: {e}"
+                problems.append(Problem(messages.archive, "a message in the archive", text))
+                continue
+            if not self._inArchive:
+                archive = self._xml.element(qualified("archive", ns.PIE_MAM), nsmap={None: ns.PIE_MAM})
+                self._archive.enter_context(archive)
+                self._inArchive = True
+            self._xml.write(node)
+        return problems
