@@ -33,7 +33,7 @@ from muccore.operations import audit, backup, restore, usage
 from muccore.operations.accounts import OPERATIONS, OfflineAccounts, Operation
 from muccore.operations.controlclient import ServerConnection, alone, exclusively
 from muccore.operations.refused import Refused
-from muccore.operations.transfer import exporting, importing
+from muccore.operations.transfer import exporting, importing, migrating
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
 
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     restore.addArguments(add(restore.NAME, restore.HELP))
     exporting.addArguments(add(exporting.NAME, exporting.HELP))
     importing.addArguments(add(importing.NAME, importing.HELP))
+    migrating.addArguments(add(migrating.NAME, migrating.HELP))
     for operation in OPERATIONS:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
@@ -221,6 +222,9 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     if options.operation == importing.NAME:
         with alone(settings):
             return _finish(lambda: importing.readImport(settings, options), run)
+    if options.operation == migrating.NAME:
+        with alone(settings):
+            return _finish(lambda: migrating.migrate(settings, options), run)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_onlyDomain(settings) if name is None else _user(name, settings) for name in names]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
@@ -97,3 +99,16 @@ class Schema:
                 " run the newer muccore that wrote it, or put a backup in its place"
             )
         return int(found)
+
+
+def kindsIn(path: str) -> set[str]:
+    """
+    The kinds of stores that a database has, without changing it; none if it is another program's.
+
+    @raise sqlite3.Error: if it cannot be read.
+    """
+    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'muccore_schema'")
+        if tables.fetchone() is None:
+            return set()
+        return {kind for (kind,) in connection.execute("SELECT purpose FROM muccore_schema")}

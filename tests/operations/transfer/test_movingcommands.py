@@ -17,6 +17,7 @@ from muccore.operations.transfer.openstores import opened
 from muccore.server.stores import ServerStores
 from tests.configuration import ENVIRONMENT, ConfigurationFile
 from tests.operations.transfer.transferstores import exported, put, sample
+from tests.storage.postgres import missing, server
 
 MOVING = Path(__file__).resolve().parents[3] / "docs" / "moving.md"
 
@@ -51,6 +52,28 @@ class MovingCommandsTests(TestCase):
         )  # fmt: skip
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout
+
+    async def test_migrate(self) -> None:
+        """Everything goes to PostgreSQL, and the same again has nothing to do."""
+        migrate, resume = self.commands[3:5]
+        self.files.configure(auth={"backend": "sqlite:muccore.db"}, storage={"affiliations": "sqlite:muccore.db"})
+        settings = load(self.files.path)
+        stores = ServerStores(settings, reactor)
+        async with opened(stores, False):
+            await put(sample(), stores, settings)
+        address = "{user}:{password}@{host}:{port}/{dbname}".format(**server().makeDatabase().options)
+        told = [
+            self.execute(command.replace("muccore@db.example.org/muccore", address), self.files)
+            for command in (migrate, resume)
+        ]
+        self.assertIn("rooms: 2 copied and compared, SHA-256 ", told[0])
+        self.assertEqual(*told)
+        place = f"postgresql://{address}"
+        before = await self.content(settings)
+        self.files.configure(auth={"backend": place}, storage={"affiliations": place})
+        self.assertEqual(await self.content(load(self.files.path)), before)
+
+    test_migrate.skip = missing()  # type: ignore[attr-defined]
 
     async def test_exportAndImport(self) -> None:
         """What is exported comes to another server."""
