@@ -228,6 +228,21 @@ class Accounts(Handler):
         ACCOUNT_REMOVED.log(by, target=account.bare)
         return True
 
+    async def removeData(self, account: JID, by: str) -> None:
+        """
+        Remove all that is kept of an account but the account itself, which is kept elsewhere, and end its sessions.
+
+        @param by: who wants it, for the log.
+        @raise AccountBusy: if it is being changed.
+        @raise StoreError: if a store fails; what is left can be removed by the same again.
+        """
+        with self._exclusively(account):
+            try:
+                await self._removeData(account)
+            except StanzaError as e:
+                raise StoreUnavailable(f"{account.bare}: {e.text or e.condition}") from None
+        ACCOUNT_REMOVED.log(by, target=account.bare)
+
     async def setDisabled(self, account: JID, disabled: bool, by: str) -> None:
         """See L{IAccounts.setDisabled}."""
         self._manageable()
@@ -297,6 +312,11 @@ class Accounts(Handler):
         self.access.revoke(account.bare)
         if announce is not None:
             announce()
+        await self._removeData(account)
+        await self.records.endRemoval(account.local)
+
+    async def _removeData(self, account: JID) -> None:
+        """End the sessions of an account, and remove what is kept of it."""
         self.endSessions(account, StreamError("not-authorized", "The account was removed."))
         if failed is not None:
             raise failed
@@ -309,7 +329,6 @@ class Accounts(Handler):
                 raise StoreUnavailable("the server ends; the removal is finished at its next start")
             await _done(remove, account)
             await self._pause()
-        await self.records.endRemoval(account.local)
 
     async def _removeCredentials(self, account: JID) -> None:
         # Perhaps it was, before the server ended.

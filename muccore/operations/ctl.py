@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -33,12 +33,16 @@ from muccore.operations import audit, backup, restore, usage
 from muccore.operations.accounts import OPERATIONS, OfflineAccounts, Operation
 from muccore.operations.controlclient import ServerConnection, alone, exclusively
 from muccore.operations.refused import Refused
-from muccore.operations.transfer import exporting, importing, migrating
+from muccore.operations.transfer import exporting, importing, migrating, persons, purging
 from muccore.server.stores import ServerStores
-from muccore.xmpp.jid import JID, prepareDomain, prepareLocal
+from muccore.xmpp.jid import JID, parse, prepareDomain, prepareLocal
 
 _PASSWORD_LIMIT: Final = 4096
 """Bytes of a password on standard input."""
+
+
+class NoSuchAccount(Refused):
+    """The account that a command is about does not exist."""
 
 
 # The command line
@@ -65,13 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         return command
 
-    audit.addArguments(add(audit.NAME, audit.HELP))
-    usage.addArguments(add(usage.NAME, usage.HELP))
-    backup.addArguments(add(backup.NAME, backup.HELP))
-    restore.addArguments(add(restore.NAME, restore.HELP))
-    exporting.addArguments(add(exporting.NAME, exporting.HELP))
-    importing.addArguments(add(importing.NAME, importing.HELP))
-    migrating.addArguments(add(migrating.NAME, migrating.HELP))
+    for module in (audit, usage, backup, restore, exporting, importing, migrating, persons, purging):
+        module.addArguments(add(module.NAME, module.HELP))
     for operation in OPERATIONS:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
@@ -177,7 +176,7 @@ async def _carryOut(
     except UserExists:
         raise Refused(f"{users[0]}: the account exists already; passwd changes its password") from None
     except NoSuchUser:
-        raise Refused(f"{users[0]}: there is no such account; adduser adds it") from None
+        raise NoSuchAccount(f"{users[0]}: there is no such account; adduser adds it") from None
     except ValueError as e:
         raise Refused(f"{users[0]}: this password cannot be used: {e}") from None
     finally:
@@ -208,23 +207,9 @@ def _run(function: Callable[[], Deferred[None]]) -> None:
 def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
     """Perform the operation of the command line; L{Refused} if it failed."""
     settings = load(options.config)
-    if options.operation == audit.NAME:
-        return _finish(lambda: audit.listEntries(settings, options), run)
-    if options.operation == usage.NAME:
-        return _finish(lambda: usage.listUsage(settings, options), run)
-    if options.operation == backup.NAME:
-        return backup.writeBackup(settings, options)
-    if options.operation == restore.NAME:
-        return restore.restoreBackup(settings, options)
-    if options.operation == exporting.NAME:
-        with exclusively(settings) as server:
-            return _finish(lambda: exporting.writeExport(settings, options, server is not None), run)
-    if options.operation == importing.NAME:
-        with alone(settings):
-            return _finish(lambda: importing.readImport(settings, options), run)
-    if options.operation == migrating.NAME:
-        with alone(settings):
-            return _finish(lambda: migrating.migrate(settings, options), run)
+    command = _COMMANDS.get(options.operation)
+    if command is not None:
+        return command(settings, options, run)
     operation = next(operation for operation in OPERATIONS if operation.name == options.operation)
     names = [getattr(options, argument.name) for argument in operation.arguments if not argument.secret]
     users = [_onlyDomain(settings) if name is None else _user(name, settings) for name in names]
@@ -240,6 +225,69 @@ def _perform(options: argparse.Namespace, run: Runner) -> list[str]:
         return _finish(perform, run)
     with exclusively(settings) as server:
         return _finish(perform, run) if server is None else _request(server, operation, users[0])
+
+
+Command = Callable[[Settings, argparse.Namespace, Runner], list[str]]
+"""Carries out a command that is not about one account."""
+
+
+def _reading(read: Callable[[Settings, argparse.Namespace], Coroutine[Deferred[Any], Any, list[str]]]) -> Command:
+    """A command that only reads stores."""
+    return lambda settings, options, run: _finish(lambda: read(settings, options), run)
+
+
+def _beside(read: Callable[[Settings, argparse.Namespace, bool], Coroutine[Deferred[Any], Any, list[str]]]) -> Command:
+    """A command that reads stores otherwise if the server runs."""
+
+    def perform(settings: Settings, options: argparse.Namespace, run: Runner) -> list[str]:
+        with exclusively(settings) as server:
+            return _finish(lambda: read(settings, options, server is not None), run)
+
+    return perform
+
+
+def _alone(write: Callable[[Settings, argparse.Namespace], Coroutine[Deferred[Any], Any, list[str]]]) -> Command:
+    """A command that needs the server not to run."""
+
+    def perform(settings: Settings, options: argparse.Namespace, run: Runner) -> list[str]:
+        with alone(settings):
+            return _finish(lambda: write(settings, options), run)
+
+    return perform
+
+
+def _purge(settings: Settings, options: argparse.Namespace, run: Runner) -> list[str]:
+    """Remove everything of a person: by the running server, or here."""
+    person = parse(persons.personIn(options.user))
+    with exclusively(settings) as server:
+        if server is not None:
+            return server.request("purgeuser", account=person.bare, messages=options.messages)
+        operation = next(operation for operation in OPERATIONS if operation.name == "deluser")
+
+        async def perform() -> list[str]:
+            lines = await purging.purgeRooms(settings, person, options.messages)
+            stores = ServerStores(settings, globalReactor())
+            (accounts,) = _accounts(settings, stores, person)
+            try:
+                return [*await _carryOut(accounts, operation, [person], stores, settings), *lines]
+            except NoSuchAccount:
+                return lines
+
+        return _finish(perform, run)
+
+
+_COMMANDS: Final[Mapping[str, Command]] = {
+    audit.NAME: _reading(audit.listEntries),
+    usage.NAME: _reading(usage.listUsage),
+    backup.NAME: lambda settings, options, run: backup.writeBackup(settings, options),
+    restore.NAME: lambda settings, options, run: restore.restoreBackup(settings, options),
+    exporting.NAME: _beside(exporting.writeExport),
+    importing.NAME: _alone(importing.readImport),
+    migrating.NAME: _alone(migrating.migrate),
+    persons.NAME: _beside(persons.exportPerson),
+    purging.NAME: _purge,
+}
+"""The commands that are not operations on one account."""
 
 
 def _finish(operation: Callable[[], Coroutine[Deferred[Any], Any, list[str]]], run: Runner) -> list[str]:

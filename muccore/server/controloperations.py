@@ -11,6 +11,7 @@ from typing import Any, Final
 from muccore.im.accounts import Accounts
 from muccore.im.newaccounts import NewAccounts
 from muccore.interfaces import AccountBusy, NoSuchUser, NotManageable, UserExists
+from muccore.muc.protocol.personremoval import MESSAGES, REMOVE, RETRACT, removePerson
 from muccore.server.assembly import ServerComponents
 from muccore.server.control import ControlRefused, Operation
 from muccore.xmpp import jid
@@ -91,7 +92,11 @@ def operations(components: ServerComponents) -> Mapping[str, Operation]:
     found: dict[str, Operation] = {
         name: partial(_carryOut, components, function) for name, function in _OPERATIONS.items()
     }
-    return {**found, "invite": partial(_carryOutInvitation, components)}
+    return {
+        **found,
+        "invite": partial(_carryOutInvitation, components),
+        "purgeuser": partial(_purgeUser, components),
+    }
 
 
 async def _carryOutInvitation(components: ServerComponents, request: Mapping[str, Any]) -> list[str]:
@@ -100,6 +105,46 @@ async def _carryOutInvitation(components: ServerComponents, request: Mapping[str
         if host.domain == account.domain and host.handlers.registrar is not None:
             return await _invite(host.handlers.registrar, account)
     raise ControlRefused(NO_REGISTRATION)
+
+
+async def _purgeUser(components: ServerComponents, request: Mapping[str, Any]) -> list[str]:
+    """Remove everything of a person: the account, if there is one here, and what rooms have."""
+    person, how = jid.parse(str(request["account"])), str(request["messages"])
+    if how and how not in MESSAGES:
+        raise ValueError(how)
+    lines: list[str] = []
+    for host in components.hosts:
+        accounts = host.handlers.accounts
+        if host.domain == person.domain and accounts is not None:
+            lines += await _purgeAccount(accounts, person)
+    rooms = messages = 0
+    try:
+        for host in components.hosts:
+            for service in host.handlers.muc.values():
+                removed = await removePerson(service, person, how)
+                rooms += removed.rooms
+                messages += removed.messages
+    except StanzaError as e:
+        raise ControlRefused(f"{person}: a room cannot be changed: {e.text or e.condition}; try again") from None
+    return [*lines, toldOfRooms(person, rooms, messages, how)]
+
+
+def toldOfRooms(person: JID, rooms: int, messages: int, how: str) -> str:
+    """A line about what was removed from rooms."""
+    done = {RETRACT: f"; {messages} messages retracted", REMOVE: f"; {messages} messages removed"}.get(how, "")
+    return f"{person}: removed from {rooms} rooms{done}"
+
+
+async def _purgeAccount(accounts: Accounts, account: JID) -> list[str]:
+    try:
+        if not accounts.manageable:
+            await accounts.removeData(account, ACTOR)
+            return [f"{account}: what is kept of the account is deleted; the account itself is kept elsewhere"]
+        if not await accounts.has(account) and await accounts.records.removal(account.local) is None:
+            return []
+        return await _deleteUser(accounts, account, "")
+    except AccountBusy:
+        raise ControlRefused(f"{account}: the account is being changed or removed; try again later") from None
 
 
 async def _carryOut(

@@ -30,7 +30,7 @@ that a user wrote leaves up to 1000 announcements in the archive.
 async def find(store: IArchiveStore, room: str, id: str) -> PastMessage | None:
     """Find a message of a room by its id."""
     item = await store.get(room, id)
-    return None if item is None else _pastMessage(item)
+    return None if item is None else pastMessageOf(item)
 
 
 async def findBy(store: IArchiveStore, room: str, account: str, limit: int) -> Sequence[PastMessage]:
@@ -44,7 +44,7 @@ async def findBy(store: IArchiveStore, room: str, account: str, limit: int) -> S
         page = await store.query(room, ArchiveQuery(author=account, before=before, limit=limit))
         for item in reversed(page.items):
             if left and not item.retracted:
-                past = _pastMessage(item)
+                past = pastMessageOf(item)
                 found.append(past)
                 left -= not isMereRetraction(past)
         if page.complete or not left:
@@ -73,7 +73,8 @@ async def restoreHistory(store: IArchiveStore, room: Room) -> None:
         room.history.restore(each)
 
 
-def _pastMessage(item: ArchiveItem) -> PastMessage:
+def pastMessageOf(item: ArchiveItem) -> PastMessage:
+    """An archived message as a past one."""
     messageId = item.stanza.id or ""
     return PastMessage(item.id, item.author, messageId, item.time / MICROSECONDS, item.stanza, item.retracted)
 

@@ -159,6 +159,15 @@ class ModeratedRetraction(RoomExtension):
             raise StanzaError("resource-constraint", text="Too much is being retracted in this room; try again later.")
         return self._begin(room, sender.full, author, _moderation(room, actorOf(room, sender), reason))
 
+    def retractByService(self, room: Room, author: str) -> Deferred[Outcome]:
+        """
+        Retract everything that a user wrote, for the service itself: no moderator is told, and no audit trail has it.
+
+        @param author: the bare JID of the user.
+        @return: fires when all of it is announced.
+        """
+        return self._bulk.add(room, room.jid.bare, author, Moderation(Actor("", None)))
+
     def _begin(self, room: Room, sender: str, author: str, moderation: Moderation) -> Deferred[Outcome]:
         def done(outcome: Outcome) -> Outcome:
             self._note(room, moderation, author, outcome.number)

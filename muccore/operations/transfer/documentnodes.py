@@ -16,7 +16,7 @@ from typing import Any
 
 from lxml import etree
 
-from muccore.interfaces import ArchiveItem, RosterItem, Subject
+from muccore.interfaces import Affiliate, ArchiveItem, RosterItem, Subject
 from muccore.operations.transfer.records import Room, User
 from muccore.operations.transfer.roomforms import formOf
 from muccore.operations.transfer.xmlelements import nodeOf, toNode
@@ -37,8 +37,8 @@ def _node(uri: str, name: str, /, **attributes: str) -> Any:
     return etree.Element(qualified(name, uri), attributes, nsmap=prefixes)
 
 
-def _data(name: str, text: str, /, **attributes: str) -> Any:
-    """An element of our own."""
+def data(name: str, text: str, /, **attributes: str) -> Any:
+    """An element of our own, with a text."""
     node = _node(ns.MUCCORE_DATA, name, **attributes)
     node.text = text or None
     return node
@@ -62,11 +62,11 @@ def userNodes(user: User) -> Iterator[Any]:
     if user.archiving is not None:
         yield nodeOf(user.archiving.toElement())
     if user.disabled:
-        yield _data("disabled", "")
+        yield data("disabled", "")
     for (kind, key), content in sorted(user.documents.items()):
-        yield _data("document", base64.b64encode(content).decode(), kind=kind, key=key)
+        yield data("document", base64.b64encode(content).decode(), kind=kind, key=key)
     for name, value in sorted(user.preferences.items()):
-        yield _data("preference", json.dumps(value), name=name)
+        yield data("preference", json.dumps(value), name=name)
 
 
 def _around(uri: str, name: str, elements: Iterable[Element]) -> Any:
@@ -108,28 +108,31 @@ def roomNodes(room: Room) -> Iterator[Any]:
     owner.children.append(form)
     yield nodeOf(owner)
     admin = _node(ns.MUC_ADMIN, "query")
-    for address, affiliate in sorted(room.affiliates.items()):
-        optional = {} if affiliate.nick is None else {"nick": affiliate.nick}
-        item = etree.SubElement(
-            admin, qualified("item", ns.MUC_ADMIN), {"affiliation": affiliate.affiliation, "jid": address, **optional}
-        )
-        if affiliate.reason is not None:
-            etree.SubElement(item, qualified("reason", ns.MUC_ADMIN)).text = affiliate.reason
+    admin.extend(affiliationNode(*entry) for entry in sorted(room.affiliates.items()))
     yield admin
     if room.subject is not None:
-        yield nodeOf(_subject(room.room, room.subject))
+        yield subjectNode(room.room, room.subject)
     if room.vCard is not None:
         yield nodeOf(room.vCard)
     if room.creator:
-        yield _data("creator", "", jid=room.creator)
+        yield data("creator", "", jid=room.creator)
     for name, value in sorted(left.items()):
-        yield _data("setting", json.dumps(value), name=name)
+        yield data("setting", json.dumps(value), name=name)
     for extension, rows in sorted(room.states.items()):
         for key, value in sorted(rows.items()):
-            yield _data("state", json.dumps(value), extension=extension, key=key)
+            yield data("state", json.dumps(value), extension=extension, key=key)
 
 
-def _subject(room: str, subject: Subject) -> Element:
+def affiliationNode(address: str, affiliate: Affiliate) -> Any:
+    """An entry of the list as admins get it (XEP-0045 §9.2)."""
+    optional = {} if affiliate.nick is None else {"nick": affiliate.nick}
+    item = _node(ns.MUC_ADMIN, "item", affiliation=affiliate.affiliation, jid=address, **optional)
+    if affiliate.reason is not None:
+        etree.SubElement(item, qualified("reason", ns.MUC_ADMIN)).text = affiliate.reason
+    return item
+
+
+def subjectNode(room: str, subject: Subject) -> Any:
     """The subject as newcomers are told of it (XEP-0045 §7.2.15)."""
     message = stanza("message", "groupchat", from_=f"{room}/{subject.nick}" if subject.nick else room)
     child = message.add("subject", text=subject.text)
@@ -140,7 +143,7 @@ def _subject(room: str, subject: Subject) -> Element:
     if subject.author:
         # As a room tells those who may know it (XEP-0313 §6.1.2).
         message.add("x", ns.MUC_USER).add("item", jid=subject.author)
-    return message
+    return nodeOf(message)
 
 
 def messageNode(item: ArchiveItem, isRoom: bool) -> Any:

@@ -7,7 +7,8 @@ the C{<host/>} of their service, with what clients would send to configure them.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, Final
 
 from lxml import etree
@@ -60,6 +61,14 @@ class DocumentWriter:
         self._endArchive()
         for node in nodes:
             self._xml.write(node)
+
+    @contextmanager
+    def within(self, name: str, uri: str, **attributes: str) -> Iterator[None]:
+        """What is appended inside is in a further element of the account or room that is open, or of one like this."""
+        self._endArchive()
+        prefixes = {None: uri}
+        with self._xml.element(qualified(name, uri), attributes, nsmap=prefixes):
+            yield
 
     def finish(self) -> None:
         """Write the end of the document; nothing may follow."""

@@ -16,7 +16,7 @@ from muccore.config.schema import Settings
 from muccore.operations.transfer.openstores import opened
 from muccore.server.stores import ServerStores
 from tests.configuration import ENVIRONMENT, ConfigurationFile
-from tests.operations.transfer.transferstores import exported, put, sample
+from tests.operations.transfer.transferstores import JULIET, exported, put, sample
 from tests.storage.postgres import missing, server
 
 MOVING = Path(__file__).resolve().parents[3] / "docs" / "moving.md"
@@ -74,6 +74,17 @@ class MovingCommandsTests(TestCase):
         self.assertEqual(await self.content(load(self.files.path)), before)
 
     test_migrate.skip = missing()  # type: ignore[attr-defined]
+
+    async def test_person(self) -> None:
+        """What belongs to a person is written, and removed."""
+        exportUser, purgeUser = (command.replace("juliet@example.org", JULIET) for command in self.commands[5:7])
+        settings = load(self.files.path)
+        stores = ServerStores(settings, reactor)
+        async with opened(stores, False):
+            await put(sample(), stores, settings)
+        self.assertIn("an account, 2 rooms with 2 messages", self.execute(exportUser, self.files))
+        self.assertIn(f"{JULIET}: deleted", self.execute(purgeUser, self.files))
+        self.assertNotIn(b'<user name="juliet"', await self.content(settings))
 
     async def test_exportAndImport(self) -> None:
         """What is exported comes to another server."""

@@ -112,13 +112,13 @@ def userItem(id: str, body: str, time: int = NOON, sender: str = f"{ROMEO}/orcha
     """A message in the archive of L{JULIET}."""
     element = message(body, from_=sender, to=to, id=f"m-{id}")
     other = to if sender.startswith(JULIET) else sender
-    return ArchiveItem(id, time, other, sender.partition("/")[0], messageContent(element))
+    return ArchiveItem(id, time, other, sender.partition("/")[0], messageContent(element), body)
 
 
 def roomItem(id: str, body: str, time: int = NOON, nick: str = "thirdwitch", author: str = JULIET) -> ArchiveItem:
     """A message in the archive of L{CAVE}."""
     element = message(body, type="groupchat", from_=f"{CAVE}/{nick}", id=f"m-{id}")
-    return ArchiveItem(id, time, f"{CAVE}/{nick}", author, Rendered.of(element))
+    return ArchiveItem(id, time, f"{CAVE}/{nick}", author, Rendered.of(element), body)
 
 
 def settings(**overrides: Any) -> dict[str, Any]:
