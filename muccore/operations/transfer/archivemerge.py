@@ -19,8 +19,11 @@ from twisted.internet.defer import Deferred
 from muccore.interfaces import ArchiveItem, ArchiveMetadata, IArchiveStore, ItemExists
 from muccore.operations.transfer.records import Problem
 
-AT_ONCE: Final = 16
-"""Groups of messages that are being written at a time: a store commits those that come close together at once."""
+SIZE_AT_ONCE: Final = 8 * 1024 * 1024
+"""
+Bytes of messages that are being written at a time, unless a single group is larger: a store commits at once those that
+come close together, and refuses what would wait for too many.
+"""
 
 
 class ArchiveMerge:
@@ -40,7 +43,8 @@ class ArchiveMerge:
         self._looks = exists
         self._early = 0
         self._count = 0
-        self._writing: deque[Deferred[None]] = deque()
+        self._writing: deque[tuple[Deferred[None], int]] = deque()
+        self._size = 0
 
     async def append(self, items: Sequence[ArchiveItem]) -> None:
         """
@@ -54,10 +58,18 @@ class ArchiveMerge:
             self._ends = await self._store.metadata(self._name)
         if self._ends is not None:
             items = await self._later(self._ends, items)
+        size = sum([len(item.stanza.tail) for item in items])
+        while self._writing and self._size + size > SIZE_AT_ONCE:
+            await self._wait()
         if items:
-            self._writing.append(Deferred.fromCoroutine(self._write(items)))
-        while len(self._writing) > AT_ONCE:
-            await self._writing.popleft()
+            self._writing.append((Deferred.fromCoroutine(self._write(items)), size))
+            self._size += size
+
+    async def _wait(self) -> None:
+        """Wait for the group that is being written for the longest time."""
+        writing, size = self._writing.popleft()
+        self._size -= size
+        await writing
 
     async def _later(self, ends: ArchiveMetadata, items: Sequence[ArchiveItem]) -> list[ArchiveItem]:
         """The messages that follow what was there."""
@@ -95,7 +107,7 @@ class ArchiveMerge:
         @raise StoreError: if something cannot be written.
         """
         while self._writing:
-            await self._writing.popleft()
+            await self._wait()
         problems = []
         if self._early:
             text = "the archive here has later ones already, and grows only at its end"

@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from muccore.config.roomfields import newRoom
 from muccore.config.schema import Settings
 from muccore.interfaces import RoomChange, RoomRecord
 from muccore.muc.extensions.vcards import VCARD_ROWS, vCardRows
@@ -15,6 +14,7 @@ from muccore.muc.model.privileges import Affiliation
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.model.roomsize import sizeOf
 from muccore.operations.transfer.records import Problem, Room
+from muccore.server.handlers import mucOptions
 from muccore.server.stores import ServerStores
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
@@ -28,8 +28,7 @@ class RoomWriter:
         self._stores = stores
         self._dryRun = dryRun
         self._services = [service for host in settings.hosts for service in host.roomServices]
-        archived = settings.muc.defaultArchive and bool(settings.storage.archive)
-        self._defaults = newRoom(settings.muc, archived)
+        self._defaults = mucOptions(settings, settings.server.domain).defaults
         self._pending: Room | None = None
         self._old: RoomRecord | None = None
 

@@ -17,6 +17,7 @@ from muccore.operations.transfer.documents import documentsOf, offlineDocuments
 from muccore.operations.transfer.records import Problem, User
 from muccore.operations.transfer.storereader import loadDocuments
 from muccore.server.stores import ServerStores
+from muccore.stream.sasl.tokens import KIND as TOKENS
 from muccore.xmpp.jid import JID, parse
 from muccore.xmpp.scramkeys import ScramKeys, saslprep
 
@@ -117,6 +118,9 @@ class UserWriter:
             return
         present = await loadDocuments(store, user.account)
         new = {place: content for place, content in documentsOf(user).items() if place not in present}
+        if self._pending is not None and self._pending.exists:
+            # Whoever has made the file must not be able to log in to an account that was here before.
+            new = {place: content for place, content in new.items() if place[0] != TOKENS}
         new.update(offlineDocuments(user.offline, present))
         if new:
             await store.change(user.account, cast(Any, new))

@@ -8,11 +8,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.im.accountrecords import AccountRecords
 from muccore.interfaces import Affiliate, ArchiveQuery, RosterItem, StoreUnavailable, Subject
+from muccore.operations.transfer import archivemerge
 from muccore.operations.transfer.records import Messages, OfflineMessage, Problem, Room, User
 from muccore.operations.transfer.storewriter import MERGE, SKIP, StoreWriter
 from muccore.xmpp import ns
@@ -250,6 +252,15 @@ class ExistingTests(StoreWriterTestCase):
         # What follows the last message there is appended, whatever its time is.
         self.assertEqual(self.archive(), ["a", "b", "c"])
 
+    def test_noTokens(self) -> None:
+        """A file brings no tokens to log in with to an account that was there; to a new one it does."""
+        documents = {("fast", "client"): b"a token", ("other", "k"): b"x"}
+        self.put(User(account=JULIET, documents=documents), existing=MERGE)
+        self.assertEqual(now(self.stores.userData.keys(JULIET, "fast")), [])
+        self.assertEqual(now(self.stores.userData.get(JULIET, "other", "k")), b"x")
+        self.put(User(account="new@localhost", password="1", documents=documents))
+        self.assertEqual(now(self.stores.userData.keys("new@localhost", "fast")), ["client"])
+
     def test_mergedArchive(self) -> None:
         """If the last message there does not come, later ones are appended, and earlier ones are a problem."""
         items = [userItem("c", "", NOON - 1), userItem("a", ""), userItem("d", "", NOON + 2), userItem("e", "", NOON)]
@@ -323,6 +334,38 @@ def _limit(store: Any, left: list[int]) -> None:
     for name in _WRITES:
         if hasattr(store, name):
             setattr(store, name, limited(getattr(store, name)))
+
+
+class LargeTests(StoreWriterTestCase):
+    """Archives that are larger than what a store takes at once."""
+
+    def test_waits(self) -> None:
+        """What is being written is bounded."""
+        self.patch(archivemerge, "SIZE_AT_ONCE", 3000)
+        waiting: list[Any] = []
+        most = []
+
+        def append(name: str, items: Any) -> Any:
+            answer: Deferred[None] = Deferred()
+            waiting.append(answer)
+            most.append(len(waiting))
+            return answer
+
+        self.patch(self.stores.archive, "append", append)
+        merge = archivemerge.ArchiveMerge(self.stores.archive, JULIET, exists=False, dryRun=False)
+
+        async def write() -> int:
+            for number in range(50):
+                await merge.append([userItem(str(number), "x" * 500)])
+            count, problems = await merge.finish()
+            self.assertEqual(problems, [])
+            return count
+
+        writing = Deferred.fromCoroutine(write())
+        while waiting:
+            waiting.pop(0).callback(None)
+        self.assertEqual(self.successResultOf(writing), 50)
+        self.assertTrue(2 < max(most) < 6, most)
 
 
 class UnlistedTests(StoreWriterTestCase):
