@@ -13,19 +13,23 @@ from muccore.config.schema import Settings
 from muccore.operations.progress import Progress
 from muccore.operations.refused import Refused
 from muccore.operations.transfer.documentsource import DocumentSource
+from muccore.operations.transfer.ejabberd.source import EjabberdSource
 from muccore.operations.transfer.exporting import lines
 from muccore.operations.transfer.openstores import opened
+from muccore.operations.transfer.prosody.source import ProsodySource
 from muccore.operations.transfer.records import ISource, Problem, SourceError
 from muccore.operations.transfer.storewriter import EXISTING, MERGE, REFUSE, SKIP, StoreWriter, Summary
 from muccore.server.stores import ServerStores
 
 NAME: Final = "import"
-HELP: Final = "read accounts and rooms from a file of another server (XEP-0227), while the server does not run"
+HELP: Final = "read accounts and rooms of another server, or from a file (XEP-0227), while the server does not run"
 
 DOCUMENT: Final = "xep0227"
 
 FORMATS: Final[Mapping[str, tuple[Callable[[str], ISource], str]]] = {
     DOCUMENT: (DocumentSource, "a file of XEP-0227, as muccorectl export writes"),
+    "prosody": (ProsodySource, "the folder in which Prosody keeps its data, such as /var/lib/prosody"),
+    "ejabberd": (EjabberdSource, "a folder into which ejabberdctl export_piefxis and dump have written"),
 }
 """What can be read, by name: what makes the source of a path, and a description."""
 
