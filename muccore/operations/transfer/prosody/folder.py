@@ -70,9 +70,10 @@ class DataFolder:
             decodeName(entry.name) for entry in os.scandir(self.path) if entry.is_dir() and entry.name[0] not in "_."
         )
 
-    def files(self) -> list[str]:
-        """The names of the files beside the hosts."""
-        return sorted(entry.name for entry in os.scandir(self.path) if entry.is_file())
+    def files(self, host: str | None = None) -> list[str]:
+        """The names of the files beside the hosts, or beside the stores of a host."""
+        folder = self.path if host is None else os.path.join(self.path, encodeName(host))
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
 
     def stores(self, host: str) -> list[str]:
         """The names of the stores of a host that have files for each user or room, decoded and sorted."""

@@ -24,6 +24,9 @@ _TEMPORARY: Final = frozenset((
 ))  # fmt: skip
 """Stores that mean nothing elsewhere: what is to be cleaned, what can be resumed, and indices."""
 
+_OF_HOSTS: Final = frozenset(("persistent", "cron"))
+"""The same for stores that are one file: the list of rooms, each of which has a file, and when something ran last."""
+
 _DATABASES: Final = (".sqlite", ".sqlite3", ".db")
 
 
@@ -46,12 +49,14 @@ class ProsodySource:
         self._folder = DataFolder(path)
         try:
             hosts = self._folder.hosts()
+            found = any(self._isOfUsers(host) or self._isOfRooms(host) for host in hosts)
+            databases = self._databases()
+            self.size: int | None = self._folder.size()
         except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from None
-        if not any(self._isOfUsers(host) or self._isOfRooms(host) for host in hosts):
-            hint = f"; {self._databases()[0]} is of its SQL storage" if self._databases() else ""
+            raise SourceError(f"{error.filename}: {error.strerror}") from None
+        if not found:
+            hint = f"; {databases[0]} is of its SQL storage" if databases else ""
             raise SourceError(f'{path} has no data of Prosody\'s storage "internal"{hint}')
-        self.size: int | None = self._folder.size()
 
     @property
     def position(self) -> int:
@@ -61,22 +66,25 @@ class ProsodySource:
     def records(self) -> Iterator[Record]:
         """See L{ISource}."""
         self._folder.position = 0
-        for name in self._databases():
-            yield Problem("", shown(name), "data in SQL are not read: convert them with prosody-migrator first")
-        for host in self._folder.hosts():
-            try:
-                prepareDomain(host)
-            except InvalidJID as error:
-                yield Problem("", f"host {shown(host)}", str(error))
-                continue
-            try:
-                if self._isOfRooms(host):
-                    yield from HostRooms(self._folder, host).records()
-                elif self._isOfUsers(host):
-                    yield from HostUsers(self._folder, host).records()
-                yield from self._others(host)
-            except OSError as error:
-                raise SourceError(f"{error.filename}: {error.strerror}") from None
+        try:
+            for name in self._databases():
+                yield Problem("", shown(name), "data in SQL are not read: convert them with prosody-migrator first")
+            for host in self._folder.hosts():
+                yield from self._host(host)
+        except OSError as error:
+            raise SourceError(f"{error.filename}: {error.strerror}") from None
+
+    def _host(self, host: str) -> Iterator[Record]:
+        try:
+            prepareDomain(host)
+        except InvalidJID as error:
+            yield Problem("", f"host {shown(host)}", str(error))
+            return
+        if self._isOfRooms(host):
+            yield from HostRooms(self._folder, host).records()
+        elif self._isOfUsers(host):
+            yield from HostUsers(self._folder, host).records()
+        yield from self._others(host)
 
     def _isOfRooms(self, host: str) -> bool:
         found = self._folder.names(host, rooms.CONFIGURATIONS) or self._folder.names(host, rooms.ARCHIVES, LIST)
@@ -95,6 +103,12 @@ class ProsodySource:
                 continue
             count = len({*self._folder.names(host, store, DATA), *self._folder.names(host, store, LIST)})
             if count:
-                yield Problem(
-                    "", f"store {shown(store)} of {host}, with {count} entries", "muccore has nothing like it"
-                )
+                yield _notRead(f"{shown(store)} of {host}, with {count} entries")
+        for file in self._folder.files(host):
+            store, ending = os.path.splitext(file)
+            if ending in (DATA, LIST) and store not in _OF_HOSTS:
+                yield _notRead(f"{shown(store)} of {host}")
+
+
+def _notRead(store: str) -> Problem:
+    return Problem("", f"store {store}", "muccore has nothing like it")

@@ -8,6 +8,7 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from muccore.operations.transfer.prosody.folder import DataFolder
 from muccore.operations.transfer.prosody.source import ProsodySource
 from muccore.operations.transfer.records import ISource, Room, SourceError, User
 from tests.operations.transfer.prosody.datafolder import WrittenFolder, problems
@@ -44,6 +45,7 @@ class SourceTests(SynchronousTestCase):
         self.folder.put("a.lit/archive_cleanup/2026.dat", "{}")
         self.folder.put("a.lit/pep_urn:x/romeo.list", "")
         self.folder.put("not a host/accounts/x.dat", "{}")
+        self.folder.put("conference.a.lit/invite_token.dat", "{}")
         with open(os.path.join(self.folder.path, "prosody.sqlite"), "w"):
             pass
         self.assertEqual(
@@ -51,6 +53,7 @@ class SourceTests(SynchronousTestCase):
             [
                 "prosody.sqlite: data in SQL are not read: convert them with prosody-migrator first",
                 "store roles of a.lit, with 2 entries: muccore has nothing like it",
+                "store invite_token of conference.a.lit: muccore has nothing like it",
                 "host not a host: domainpart is not a host name",
             ],
         )
@@ -69,3 +72,16 @@ class SourceTests(SynchronousTestCase):
         with self.assertRaises(SourceError) as caught:
             ProsodySource(empty)
         self.assertIn("prosody.sqlite is of its SQL storage", str(caught.exception))
+
+    def test_unreadable(self) -> None:
+        """A folder that cannot be read, from the beginning or later, is an error."""
+        source = ProsodySource(self.folder.path)
+
+        def fail(host: str, *arguments: str) -> list[str]:
+            raise PermissionError(13, "Permission denied", f"/data/{host}")
+
+        self.patch(DataFolder, "names", fail)
+        for read in (lambda: ProsodySource(self.folder.path), lambda: list(source.records())):
+            with self.assertRaises(SourceError) as caught:
+                read()
+            self.assertIn("Permission denied", str(caught.exception))
