@@ -1,16 +1,30 @@
 # -*- test-case-name: tests.operations.transfer.test_roomparts -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Parts of rooms of other servers as ours have them: hats and reserved nicks."""
+"""Parts of rooms of other servers as ours have them: settings, hats and reserved nicks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from muccore.muc.model.hats import Hat
 from muccore.muc.model.nicks import comparisonForm
 from muccore.muc.protocol.nicks import prepareNick
 from muccore.operations.transfer.pieces import DataError
+from muccore.operations.transfer.roomforms import formOf, settingsOf
 from muccore.xmpp.errors import StanzaError
+
+
+def checkedSettings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """
+    Check a configuration as that which an owner submits.
+
+    @param settings: as in a L{Room<muccore.operations.transfer.records>}, all of which have fields.
+    @return: those that are possible, and the names of the fields of others, each with the reason.
+    """
+    form, _ = formOf(settings)
+    possible, problems = settingsOf(form)
+    return possible, [(field, reason.removeprefix(f"{field}: ")) for field, reason in problems]
 
 
 class HatRows:

@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.muc.model import hats
 from muccore.operations.transfer.pieces import DataError
-from muccore.operations.transfer.roomparts import HatRows, ReservedNicks
+from muccore.operations.transfer.roomparts import HatRows, ReservedNicks, checkedSettings
 
 
 class RoomPartsTests(SynchronousTestCase):
-    """Hats and nicks."""
+    """Settings, hats and nicks."""
 
     def test_hats(self) -> None:
         """The rows are those that rooms read."""
@@ -27,6 +27,17 @@ class RoomPartsTests(SynchronousTestCase):
         self.assertEqual(hats.assignments(room), [("a@x", hat), ("b@x", hat)])
         with self.assertRaises(DataError):
             rows.add("a@x", "no uri", "Host")
+
+    def test_settings(self) -> None:
+        """Settings are as a form has them; what an owner could not submit is told."""
+        given = {
+            "name": "Orchard", "language": "no tag", "publicOccupants": True, "maxUsers": 0, "historyLength": 7,
+            "presenceBroadcast": ["visitor"], "allowPM": "none", "password": "s3cret", "logged": False,
+        }  # fmt: skip
+        possible, problems = checkedSettings(given)
+        self.assertEqual(problems, [("muc#roomconfig_lang", "not a language tag such as en or pt-BR")])
+        del given["language"]
+        self.assertEqual(possible, given)
 
     def test_nicks(self) -> None:
         """A nick is prepared, and reserved for one user."""

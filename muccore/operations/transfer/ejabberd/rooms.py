@@ -7,17 +7,19 @@ The rooms of ejabberd as records: rows of its table C{muc_room}, whose options a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from muccore.interfaces import Affiliate, Subject
 from muccore.muc.model.privileges import AFFILIATIONS
 from muccore.muc.model.roomsettings import ABSENT, ROLES
+from muccore.muc.protocol.admin import REASON_LIMIT
 from muccore.operations.transfer.ejabberd.terms import FALSE, TRUE, Atom, Term
 from muccore.operations.transfer.ejabberd.values import addressOf, textOf
 from muccore.operations.transfer.foreignelements import shown
 from muccore.operations.transfer.pieces import DataError
 from muccore.operations.transfer.records import Problem, Room
-from muccore.operations.transfer.roomparts import HatRows, ReservedNicks
+from muccore.operations.transfer.roomparts import HatRows, ReservedNicks, checkedSettings
 from muccore.operations.transfer.xmlelements import parseElement
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -126,7 +128,10 @@ class RoomReader:
         if isinstance(broadcast, list):
             made["presenceBroadcast"] = [role for role in (*ROLES, ABSENT) if Atom(role) in broadcast]
         self._reportOthers(options)
-        return made
+        settings, problems = checkedSettings(made)
+        for field, reason in problems:
+            self._report(f"setting {field}", reason)
+        return settings
 
     def _privateMessages(self, options: Options) -> str:
         """Who may send private messages: newer versions have one option, older ones two."""
@@ -157,7 +162,11 @@ class RoomReader:
         for entry in listed if isinstance(listed, list) else ():
             found = self._try("affiliation", None, _affiliate, entry)
             if found is not None:
-                made[found[0]] = found[1]
+                account, affiliate = found
+                made[account] = affiliate
+                if len(affiliate.reason or "") > REASON_LIMIT:
+                    made[account] = replace(affiliate, reason=affiliate.reason[:REASON_LIMIT])
+                    self._report(f"reason for {account}", f"it is cut to {REASON_LIMIT} characters")
         nicks = ReservedNicks()
         for account, affiliate in sorted(made.items()):
             nick = self._nicks.get((service, account))

@@ -24,14 +24,14 @@ def textOf(term: Term) -> str:
     """
     The text in a binary; C{""} for the atoms C{undefined} and C{none}.
 
-    @raise DataError: if it is something else, or no UTF-8.
+    @raise DataError: if it is something else, is no UTF-8, or has characters that XML does not allow.
     """
     if isinstance(term, Atom) and term in ("undefined", "none"):
         return ""
     if not isinstance(term, bytes):
         raise DataError("it is no text")
     try:
-        return term.decode()
+        return checkText(term.decode())
     except UnicodeDecodeError:
         raise DataError("it is no text in UTF-8") from None
 
@@ -94,7 +94,7 @@ def _elementOf(term: Term, uri: str, depth: int) -> Element:
     made = foreignElement(uri, textOf(name), split)
     for child in children:
         if isinstance(child, tuple) and len(child) == 2 and child[0] == _TEXT:
-            made.children.append(checkText(textOf(child[1])))
+            made.children.append(textOf(child[1]))
         else:
             made.children.append(_elementOf(child, uri, depth + 1))
     return made

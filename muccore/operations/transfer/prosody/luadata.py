@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, Union
 
+from muccore.operations.transfer.foreignelements import checkText
 from muccore.operations.transfer.pieces import DataError, IReadable, PieceParser, Unexpected, readPieces
 
 LuaValue: TypeAlias = Union[str, int, float, bool, "LuaTable", None]
@@ -44,9 +45,13 @@ class LuaTable:
     flags: dict[bool, LuaValue] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
-        """The string of this name; C{None} if there is none, or something else."""
+        """
+        The string of this name; C{None} if there is none, or something else.
+
+        @raise DataError: if it has characters that XML does not allow, or is no UTF-8.
+        """
         value = self.named.get(name)
-        return value if isinstance(value, str) else None
+        return checkText(value) if isinstance(value, str) else None
 
     def number(self, name: str) -> int | float | None:
         """The number of this name; C{None} if there is none, or something else."""

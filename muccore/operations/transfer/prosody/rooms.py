@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 from muccore.interfaces import Affiliate, Subject
 from muccore.muc.model.privileges import AFFILIATIONS
@@ -18,7 +19,7 @@ from muccore.operations.transfer.prosody.folder import LIST, DataFolder
 from muccore.operations.transfer.prosody.luadata import LuaTable
 from muccore.operations.transfer.prosody.stanzas import elementOf
 from muccore.operations.transfer.records import Messages, Problem, Record, Room
-from muccore.operations.transfer.roomparts import HatRows, ReservedNicks
+from muccore.operations.transfer.roomparts import HatRows, ReservedNicks, checkedSettings
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID, InvalidJID, make, parse
@@ -35,6 +36,9 @@ STORES: Final = frozenset((CONFIGURATIONS, ARCHIVES, "state", "vcard_muc"))
 _HISTORY_LENGTH: Final = 20
 """Prosody's own default, which it does not write down."""
 
+_LONGEST: Final = 10**9 - 1
+"""The longest history that a form can ask for."""
+
 _TEXTS: Final = {"name": "name", "description": "description", "language": "language", "password": "password"}
 _SWITCHES: Final = {
     "persistent": "persistent", "members_only": "membersOnly", "moderated": "moderated",
@@ -44,6 +48,8 @@ _KNOWN: Final = frozenset((
     *_TEXTS, *_SWITCHES, "hidden", "whois", "history_length", "presence_broadcast", "archiving", "subject",
     "subject_from", "subject_time", "occupant_id_salt", "locked",
 ))  # fmt: skip
+_T = TypeVar("_T")
+
 _UNKNOWN_REASON: Final = "muccore has no such setting"
 
 
@@ -88,7 +94,7 @@ class HostRooms:
             room=room.bare,
             settings=self._settings(data, name),
             affiliates=affiliates,
-            subject=self._subject(data),
+            subject=self._try("subject", _subject, data),
             states=states,
             vCard=self._vCard(name),
         )
@@ -99,14 +105,23 @@ class HostRooms:
     def _report(self, what: str, reason: str) -> None:
         self._problems.append(Problem(self._room, what, reason))
 
+    def _try(self, what: str, read: Callable[..., _T], *arguments: Any) -> _T | None:
+        """Read something; report what is wrong with it."""
+        try:
+            return read(*arguments)
+        except (DataError, InvalidJID) as error:
+            self._report(what, str(error))
+            return None
+
     def _settings(self, data: LuaTable, name: str) -> dict[str, Any]:
         """The configuration, in which Prosody leaves out what is off."""
         made: dict[str, Any] = {setting: bool(data.named.get(key)) for key, setting in _SWITCHES.items()}
-        made.update({setting: data.text(key) or "" for key, setting in _TEXTS.items()})
+        for key, setting in _TEXTS.items():
+            made[setting] = self._try(f"setting {key}", data.text, key) or ""
         made["public"] = not data.named.get("hidden")
-        made["nonAnonymous"] = data.text("whois") == "anyone"
+        made["nonAnonymous"] = data.named.get("whois") == "anyone"
         length = data.number("history_length")
-        made["historyLength"] = max(0, int(min(length, 10**9))) if length is not None else _HISTORY_LENGTH
+        made["historyLength"] = _HISTORY_LENGTH if length is None else max(0, min(_LONGEST, _whole(length)))
         broadcast = data.table("presence_broadcast")
         if broadcast is not None:
             wanted = [role for role in (*ROLES, ABSENT) if broadcast.named.get(role)]
@@ -119,7 +134,10 @@ class HostRooms:
             made["logged"] = True
         for key in sorted(data.named.keys() - _KNOWN):
             self._report(f"setting {shown(key)}", _UNKNOWN_REASON)
-        return made
+        settings, problems = checkedSettings(made)
+        for field, reason in problems:
+            self._report(f"setting {field}", reason)
+        return settings
 
     def _affiliates(self, frozen: LuaTable) -> tuple[dict[str, Affiliate], dict[str, dict[str, Any]]]:
         """The list of affiliations with reserved nicks, and the hats."""
@@ -140,44 +158,21 @@ class HostRooms:
                 self._report(f"affiliation of {shown(address)}", str(error))
                 continue
             details = details if isinstance(details, LuaTable) else LuaTable()
-            nick = self._nick(account, details.text("reserved_nickname"), nicks)
+            nick = self._try(f"registered nick of {account}", _nick, account, details, nicks)
             if affiliation != "none" or nick is not None:
                 made[account] = Affiliate(str(affiliation), nick)
             self._addHats(account, details, assigned)
         return made, assigned.states()
 
-    def _nick(self, account: str, nick: str | None, nicks: ReservedNicks) -> str | None:
-        if not nick:
-            return None
-        try:
-            return nicks.reserve(account, nick)
-        except DataError as error:
-            self._report(f"registered nick of {account}", str(error))
-            return None
-
     def _addHats(self, account: str, details: LuaTable, assigned: HatRows) -> None:
-        for uri, value in sorted((details.table("hats") or LuaTable()).named.items()):
-            if isinstance(value, LuaTable) and value.named.get("active"):
-                try:
-                    assigned.add(account, uri, value.text("title") or "")
-                except DataError as error:
-                    self._report(f"hat of {account}", str(error))
-
-    def _subject(self, data: LuaTable) -> Subject | None:
-        text, when = data.text("subject"), data.number("subject_time")
-        if text is None and when is None:
-            return None
-        nick = (data.text("subject_from") or "").partition("/")[2]
-        return Subject(text or "", nick, float(when or 0))
+        for uri, hat in sorted((details.table("hats") or LuaTable()).named.items()):
+            if isinstance(hat, LuaTable) and hat.named.get("active"):
+                self._try(f"hat of {account}", _addHat, assigned, account, uri, hat)
 
     def _vCard(self, name: str) -> Element | None:
         """What mod_vcard_muc keeps."""
-        try:
-            table = self._folder.read(self._host, "vcard_muc", name)
-            return None if table is None else elementOf(table, ns.VCARD_TEMP)
-        except DataError as error:
-            self._report("vCard", str(error))
-            return None
+        table = self._try("vCard", self._folder.read, self._host, "vcard_muc", name)
+        return None if table is None else self._try("vCard", elementOf, table, ns.VCARD_TEMP)
 
     def _archive(self, room: JID, name: str) -> Iterator[Messages | Problem]:
         if self._folder.has(self._host, ARCHIVES, name, LIST):
@@ -191,3 +186,24 @@ class HostRooms:
             return
         if state is not None and state.table("_last_message") is not None:
             yield Problem(room.bare, "history", "the room was not archived: only its last message was kept")
+
+
+def _nick(account: str, details: LuaTable, nicks: ReservedNicks) -> str | None:
+    nick = details.text("reserved_nickname")
+    return nicks.reserve(account, nick) if nick else None
+
+
+def _subject(data: LuaTable) -> Subject | None:
+    text, when = data.text("subject"), data.number("subject_time")
+    if text is None and when is None:
+        return None
+    nick = (data.text("subject_from") or "").partition("/")[2]
+    return Subject(text or "", nick, float(when or 0))
+
+
+def _addHat(assigned: HatRows, account: str, uri: str, hat: LuaTable) -> None:
+    assigned.add(account, uri, hat.text("title") or "")
+
+
+def _whole(number: float) -> int:
+    return int(number) if math.isfinite(number) else _LONGEST

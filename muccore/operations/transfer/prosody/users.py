@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 
 from muccore.im.archivepreferences import ALWAYS, NEVER, ROSTER, ArchivePreferences
 from muccore.interfaces import RosterItem
-from muccore.operations.transfer.foreignelements import shown
+from muccore.operations.transfer.documentparts import ITERATIONS_LIMIT
+from muccore.operations.transfer.foreignelements import checkText, shown
 from muccore.operations.transfer.foreignmessages import StoredMessage, accountItem, addDelay, messages
 from muccore.operations.transfer.pieces import DataError
 from muccore.operations.transfer.prosody import eventing
@@ -96,7 +97,7 @@ class HostUsers:
             self._report("password", "Prosody has none: nobody can log in until one is set")
         left = self._try("personal eventing", published.others)
         if left:
-            self._report("personal eventing", f"muccore does not keep it ({', '.join(left)})")
+            self._report("personal eventing", f"muccore does not keep it ({shown(', '.join(left))})")
         yield user
         problems, self._problems = self._problems, []
         yield from problems
@@ -157,7 +158,7 @@ class HostUsers:
     def _blocked(self) -> frozenset[str]:
         addresses = list(self._table("blocklist").named)
         if not addresses and not self._folder.has(self._host, "blocklist", self._name, ".dat"):
-            addresses = _denied(self._table("privacy"))
+            addresses = self._try("privacy list", _denied, self._table("privacy")) or []
         found = (self._try(f"block of {shown(each)}", parse, each) for each in addresses)
         return frozenset(each.full for each in found if each is not None)
 
@@ -202,7 +203,8 @@ def _login(credentials: LuaTable) -> dict[str, Any]:
     if password:
         return {**made, "password": password}
     stored, server = credentials.text("stored_key"), credentials.text("server_key")
-    salt, iterations = credentials.text("salt"), credentials.number("iteration_count")
+    # A salt may be any bytes.
+    salt, iterations = credentials.named.get("salt"), credentials.number("iteration_count")
     if stored is None or server is None:
         return made
     hashName = _HASHES.get(len(stored))
@@ -210,8 +212,10 @@ def _login(credentials: LuaTable) -> dict[str, Any]:
         keys = bytes.fromhex(stored), bytes.fromhex(server)
     except ValueError:
         raise DataError("its keys are not hexadecimal") from None
-    if hashName is None or len(server) != len(stored) or not salt or not isinstance(iterations, int) or iterations < 1:
+    if hashName is None or len(server) != len(stored) or not (isinstance(salt, str) and salt):
         raise DataError("its keys are incomplete, or of a hash that is not known")
+    if not (isinstance(iterations, int) and 0 < iterations <= ITERATIONS_LIMIT):
+        raise DataError("its keys have an impossible number of iterations")
     return {**made, "keys": (ScramKeys(hashName, salt.encode("utf-8", "surrogateescape"), iterations, *keys),)}
 
 
@@ -224,7 +228,7 @@ def _rosterItem(value: LuaValue) -> RosterItem | None:
     groups = value.table("groups") or LuaTable()
     return RosterItem(
         name=value.text("name") or "",
-        groups=tuple(sorted(group for group in groups.named if group)),
+        groups=tuple(sorted(checkText(group) for group in groups.named if group)),
         subscription=subscription,
         ask=value.text("ask") == "subscribe" and subscription in ("none", "from"),
         approved=value.text("approved") == "true",

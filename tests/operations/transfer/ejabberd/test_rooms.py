@@ -137,6 +137,22 @@ class RoomTests(SynchronousTestCase):
             ],
         )
 
+    def test_impossible(self) -> None:
+        """Settings that are not possible here are told, as is a reason that is too long."""
+        found, problems = self.read(
+            f'{{title,<<"{"x" * 300}">>}},{{description,<<0>>}},'
+            f'{{affiliations,[{{{{<<"a">>,<<"x">>,<<>>}},{{outcast,<<"{"y" * 2000}">>}}}}]}}'
+        )
+        self.assertEqual(found.affiliates, {"a@x": Affiliate("outcast", None, "y" * 1024)})
+        self.assertEqual(
+            problems,
+            [
+                "description: it has characters that XML does not allow",
+                "setting muc#roomconfig_roomname: longer than 256 characters",
+                "reason for a@x: it is cut to 1024 characters",
+            ],
+        )
+
     def test_subject(self) -> None:
         """The subject as several versions keep it; when it was set is not known."""
         for options, expected in (

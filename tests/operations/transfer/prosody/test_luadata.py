@@ -103,6 +103,16 @@ class DocumentTests(SynchronousTestCase):
         ):
             self.assertWrong(wrong)
 
+    def test_access(self) -> None:
+        """Values of another kind are none; a string that is no text for XML is an error."""
+        table = LuaTable(named={"a": "x", "b": 1, "c": True, "d": LuaTable(), "e": "\udcff", "f": "\0"})
+        self.assertEqual([table.text(name) for name in "abcdg"], ["x", None, None, None, None])
+        self.assertEqual([table.number(name) for name in "abcd"], [None, 1, None, None])
+        self.assertEqual([table.table(name) for name in "abcd"], [None, None, None, LuaTable()])
+        for name in "ef":
+            with self.assertRaises(DataError):
+                table.text(name)
+
     def test_code(self) -> None:
         """Nothing is executed: what is more than data is refused."""
         for wrong in (

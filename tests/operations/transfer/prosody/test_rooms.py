@@ -75,7 +75,30 @@ class RoomTests(SynchronousTestCase):
             problems(records),
             [f"{ROOM}: setting {name}: {reason}" for name in ("default_history_messages", "restrict_media")],
         )
-        self.assertEqual(room(records).settings["historyLength"], 10**9)
+        self.assertEqual(room(records).settings["historyLength"], 10**9 - 1)
+
+    def test_impossible(self) -> None:
+        """Settings that are not possible here are told, and the others come; texts have to be Unicode."""
+        self.put(
+            f'["name"] = "{"x" * 300}"; ["description"] = "\\255"; ["language"] = "no tag"; ["moderated"] = true; '
+            '["history_length"] = (0/0); ["subject"] = "\\0"; ["password"] = "\\27"',
+            '["_affiliation_data"] = {["a@x"] = {["reserved_nickname"] = "\\255"}}',
+        )
+        records = self.records()
+        self.assertEqual(
+            [each.removeprefix(f"{ROOM}: ") for each in problems(records)],
+            [
+                "registered nick of a@x: it has characters that XML does not allow",
+                "setting description: it has characters that XML does not allow",
+                "setting password: it has characters that XML does not allow",
+                "setting muc#roomconfig_roomname: longer than 256 characters",
+                "setting muc#roomconfig_lang: not a language tag such as en or pt-BR",
+                "subject: it has characters that XML does not allow",
+            ],
+        )
+        found = room(records).settings
+        self.assertNotIn("name", found)
+        self.assertEqual((found["description"], found["moderated"], found["historyLength"]), ("", True, 10**9 - 1))
 
     def test_affiliations(self) -> None:
         """Affiliations of users and domains, registered nicks and hats, in the newer and in the older form."""

@@ -65,6 +65,8 @@ class UserTests(SynchronousTestCase):
             '{["password"] = "secret"', '{["stored_key"] = "secret", ["server_key"] = "secret"}', "1",
             '{["stored_key"] = "00", ["server_key"] = "00", ["salt"] = "a", ["iteration_count"] = 1}',
             f'{{["stored_key"] = "{"00" * 20}", ["server_key"] = "{"00" * 20}", ["iteration_count"] = 1}}',
+            f'{{["stored_key"] = "{"00" * 20}", ["server_key"] = "{"00" * 20}", ["salt"] = "a", '
+            '["iteration_count"] = 99999999}', '{["password"] = "secret\\0"}',
         ):  # fmt: skip
             self.put("accounts", content)
             [problem] = self.records()
@@ -187,8 +189,12 @@ class UserTests(SynchronousTestCase):
 
     def test_problems(self) -> None:
         """What is wrong in a part is told, and the rest comes."""
-        self.put("roster", '{["a b"] = {}, ["b@x"] = {["subscription"] = "maybe"}, ["c@x"] = {}, [false] = '
-                 '{["pending"] = {["@"] = true, ["f@x"] = {}}}}')  # fmt: skip
+        self.put(
+            "roster",
+            '{["a b"] = {}, ["b@x"] = {["subscription"] = "maybe"}, ["c@x"] = {}, ["d@x"] = {["name"] = "\\255"}, '
+            '["e@x"] = {["groups"] = {["\\0"] = true}}, '
+            '[false] = {["pending"] = {["@"] = true, ["f@x"] = {}}}}',
+        )
         self.put("private", '{["x"] = {}}')
         self.put("vcard", '{["name"] = 1}')
         self.put("blocklist", '{["@"] = true, ["d@x"] = true}')
@@ -203,6 +209,8 @@ class UserTests(SynchronousTestCase):
                 "private XML x: it is no element",
                 "contact a b: domainpart is not a host name",
                 "contact b@x: its subscription is not known",
+                "contact d@x: it has characters that XML does not allow",
+                "contact e@x: it has characters that XML does not allow",
                 "request of @: empty localpart",
                 "request of f@x: it is no element",
                 "vCard: it is no element",
