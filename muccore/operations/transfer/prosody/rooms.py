@@ -152,7 +152,7 @@ class HostRooms:
             affiliation, details = entries.get(address, "none"), data.get(address)
             try:
                 account = parse(address).bare
-                if affiliation not in AFFILIATIONS:
+                if not isinstance(affiliation, str) or affiliation not in AFFILIATIONS:
                     raise DataError("its affiliation is not known")
             except (DataError, InvalidJID) as error:
                 self._report(f"affiliation of {shown(address)}", str(error))
@@ -160,7 +160,7 @@ class HostRooms:
             details = details if isinstance(details, LuaTable) else LuaTable()
             nick = self._try(f"registered nick of {account}", _nick, account, details, nicks)
             if affiliation != "none" or nick is not None:
-                made[account] = Affiliate(str(affiliation), nick)
+                made[account] = Affiliate(affiliation, nick)
             self._addHats(account, details, assigned)
         return made, assigned.states()
 
