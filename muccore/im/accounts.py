@@ -312,14 +312,18 @@ class Accounts(Handler):
         self.access.revoke(account.bare)
         if announce is not None:
             announce()
+        if failed is not None:
+            self._endRemovedSessions(account)
+            raise failed
         await self._removeData(account)
         await self.records.endRemoval(account.local)
 
+    def _endRemovedSessions(self, account: JID) -> None:
+        self.endSessions(account, StreamError("not-authorized", "The account was removed."))
+
     async def _removeData(self, account: JID) -> None:
         """End the sessions of an account, and remove what is kept of it."""
-        self.endSessions(account, StreamError("not-authorized", "The account was removed."))
-        if failed is not None:
-            raise failed
+        self._endRemovedSessions(account)
         sessions = self.parent.sessions
         # What is redelivered must not reach a new account of the name.
         while sessions.isInUse(account.bare) or sessions.isRedelivering(account.bare):

@@ -23,7 +23,8 @@ _OPTIONS = tuple(map(Atom, (
 )))  # fmt: skip
 _SCALARS: tuple[Term, ...] = (
     Atom("true"), Atom("false"), Atom("undefined"), Atom("member"), Atom("groupchat"), Atom("xmlel"), Atom("jid"), 0,
-    -1, 2**70, 1.5, b"", b"a", b"message", b"\xff", b"\x00", b"x y", b"c.lit", b"urn:hat", b"<vCard xmlns='vcard-temp'/>",
+    -1, 2**70, 1.5, b"", b"a", b"message", b"\xff", b"\x00", b"x y", b"c.lit", b"urn:hat",
+    b"<vCard xmlns='vcard-temp'/>",
 )  # fmt: skip
 
 
