@@ -244,9 +244,9 @@ class HandlerPageTests(PageTestCase):
 
     def test_files(self) -> None:
         """They are these."""
-        filters = ["letterbox.py", "test_letterbox.py", "heartbeat.py", "test_heartbeat.py"]
+        examples = [each for name in ("letterbox", "heartbeat", "pulse") for each in (f"{name}.py", f"test_{name}.py")]
         plugin = "twisted/plugins/farewell_plugin.py"
-        self.assertEqual(self.names, ["", "farewell.py", *filters, plugin, "test_farewell.py"])
+        self.assertEqual(self.names, ["", "farewell.py", *examples, plugin, "test_farewell.py"])
 
     def test_configuration(self) -> None:
         """The configuration on the page adds the handler, with its option."""
@@ -256,7 +256,8 @@ class HandlerPageTests(PageTestCase):
 
     def test_tests(self) -> None:
         """The tests on the page run and pass."""
-        self.assertEqual(self.trial("test_farewell", "test_letterbox", "test_heartbeat"), "PASSED (successes=11)")
+        tests = ("test_farewell", "test_letterbox", "test_heartbeat", "test_pulse")
+        self.assertEqual(self.trial(*tests), "PASSED (successes=12)")
 
 
 class RoomExtensionPageTests(PageTestCase):

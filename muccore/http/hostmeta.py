@@ -12,7 +12,8 @@ from typing import Final
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from muccore.http.site import HTTPSite, headerValues, plain
+from muccore.http.headers import allowAnyOrigin, headerValues, plain
+from muccore.http.site import HTTPSite
 from muccore.xmpp.rendering import escapeAttribute
 from muccore.xmpp.specs import Spec
 
@@ -44,7 +45,7 @@ class HostMeta(Resource):
 
     def render_GET(self, request: Request) -> bytes:
         """Send the document, to pages of any origin (§4)."""
-        request.setHeader(b"Access-Control-Allow-Origin", b"*")
+        allowAnyOrigin(request, b"GET, HEAD")
         base = self._base(request)
         if base is None:
             request.setResponseCode(404)

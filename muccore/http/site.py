@@ -1,13 +1,10 @@
 # -*- test-case-name: tests.http.test_site -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-The HTTP site, on twisted.web: what bounds its connections, and how one leaves HTTP.
+The HTTP site, on twisted.web: its resources, and whose word is believed about a client.
 
-A connection carries one request, which is limited in size and in time: many requests that arrive at once would occupy
-the reactor. Connections count in the same limits as the streams of clients. There is no access log.
-
-A connection that leaves HTTP is given to another protocol, and the objects of HTTP are dropped: a stream over WebSocket
-costs hardly more memory than one over TCP.
+Its connections (L{muccore.http.channel}) count in the same limits as the streams of clients. The access log is at the
+level C{debug}. It has the path of the resource only: what follows may be a secret, such as the name of a file.
 
 Behind a proxy the address of a client is in C{X-Forwarded-For}, and whether TLS protects its connection in
 C{X-Forwarded-Proto}. Both are believed only from trusted proxies: otherwise clients could choose whose limits and
@@ -18,27 +15,26 @@ from __future__ import annotations
 
 import html
 import ipaddress
-from collections.abc import Container
-from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime, ISSLTransport
+from twisted.internet.interfaces import IAddress, IReactorTime, ISSLTransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
-from twisted.internet.protocol import ServerFactory, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import LogLevel
 from twisted.web.pages import errorPage, notFound
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
+from zope.interface import implementer
 
-REQUEST_TIMEOUT: Final = 30
-"""Seconds for a request to arrive."""
-
-BODY_SIZE: Final = 16 * 1024
-"""Limit for the body of a request, in bytes. No resource takes bodies yet."""
-
-_TOO_LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+from muccore.http.channel import SiteChannel
+from muccore.http.headers import headerValues
+from muccore.http.mounts import Mounts
+from muccore.interfaces.http import HTTPResource, IHTTPSite
+from muccore.log.eventlog import clean
+from muccore.log.logger import Logger
 
 
 class IAdmission(Protocol):
@@ -58,6 +54,7 @@ class HTTPSettings:
 
     @ivar domains: the domains of the accounts.
     @ivar publicURL: the base of the site's public URLs, such as C{https://example.org}; C{""} if it is not known.
+    @ivar baseURLs: the same by domain, of the port under TLS.
     @ivar allowedOrigins: the origins whose pages may use WebSocket, in lower case; C{"*"} among them allows all.
     @ivar trustedProxies: the addresses whose C{X-Forwarded-For} and C{X-Forwarded-Proto} are believed.
     @ivar tls: the context of TLS, or C{None}.
@@ -67,6 +64,7 @@ class HTTPSettings:
 
     domains: tuple[str, ...]
     publicURL: str = ""
+    baseURLs: Mapping[str, str] = field(default_factory=dict)
     allowedOrigins: frozenset[str] = frozenset()
     trustedProxies: Container[str] = ()
     tls: Any = None
@@ -74,87 +72,7 @@ class HTTPSettings:
     plain: bool = False
 
 
-class SiteChannel(HTTPChannel):
-    """One connection while it carries HTTP, counted under the address C{host}."""
-
-    maxHeaders = 100
-    requestFactory = Request
-    timeOut = REQUEST_TIMEOUT
-    callLater: Any
-    transport: Any
-
-    def __init__(self, site: HTTPSite, host: str, direct: bool) -> None:
-        """@param direct: whether TLS begins with the first byte."""
-        super().__init__()
-        self.site = self.factory = site
-        self.callLater = site.reactor.callLater
-        self.host = host
-        self._direct = direct
-        self._ended = False
-        self._successor: IProtocol | None = None
-
-    def connectionMade(self) -> None:
-        """Start TLS if it begins with the first byte."""
-        self.site.channels.add(self)
-        if self._direct:
-            self.transport.startTLS(self.site.settings.tls)
-        super().connectionMade()
-
-    def resetTimeout(self) -> None:
-        """Do nothing: a request that trickles in has no more time than another."""
-
-    def checkPersistence(self, request: Request, version: bytes) -> bool:
-        """Close the connection after the response."""
-        request.setHeader(b"Connection", b"close")
-        return False
-
-    def timeoutConnection(self) -> None:
-        """Close the connection."""
-        self.loseConnection()
-
-    def allHeadersReceived(self) -> None:
-        """Refuse bodies that are too large or of unknown length."""
-        if self.length is None or self.length > BODY_SIZE:
-            self.transport.write(_TOO_LARGE)
-            self.loseConnection()
-        else:
-            super().allHeadersReceived()
-
-    def loseConnection(self) -> None:
-        """Close the connection. Under TLS data still arrives then, which must not be buffered."""
-        self._ended = True
-        super().loseConnection()
-
-    def dataReceived(self, data: bytes) -> None:
-        """Handle what arrives before the connection is being closed."""
-        if not self._ended:
-            super().dataReceived(data)
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """Handle what follows the headers; after an upgrade, it is for the new protocol."""
-        if self._successor is not None:
-            self._successor.dataReceived(data)
-        elif not self._ended:
-            super().rawDataReceived(data)
-
-    def upgrade(self, protocol: IProtocol, response: bytes) -> None:
-        """Leave HTTP: send a response, and give the connection, which stays counted, to a protocol."""
-        self.setTimeout(None)
-        self.site.channels.discard(self)
-        # The objects of the request refer to each other.
-        for request in self.requests:
-            request.channel = None
-        self.requests = []
-        self._successor = protocol
-        self.transport.write(response)
-        self.transport.switchProtocol(protocol)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End HTTP with the connection."""
-        super().connectionLost(reason)
-        self.site.channelClosed(self)
-
-
+@implementer(IHTTPSite)
 class HTTPSite(Site):
     """
     The site. Its connections are without TLS; for those with TLS see L{directTLS}.
@@ -167,6 +85,8 @@ class HTTPSite(Site):
 
     noisy = False
     resource: Index
+    reactor: Any
+    _accessLog = Logger()
 
     def __init__(self, clock: IReactorTime, admission: IAdmission, settings: HTTPSettings) -> None:
         """@param admission: counts the connections."""
@@ -175,11 +95,12 @@ class HTTPSite(Site):
         self.settings = settings
         self.directTLS = _DirectTLSFactory(self)
         self.channels: set[SiteChannel] = set()
+        self._mounts = Mounts()
         self._closed: Deferred[None] | None = None
 
-    def addResource(self, path: str, resource: Resource, description: str) -> None:
-        """Add a resource at a path that begins with a slash, described for people who look at C{/}."""
-        *folders, name = path.encode("ascii").split(b"/")[1:]
+    def addResource(self, added: HTTPResource) -> None:
+        """See L{IHTTPSite.addResource}."""
+        *folders, name = self._mounts.add(added).split(b"/")[1:]
         parent: Any = self.resource
         for folder in folders:
             found = parent.children.get(folder)
@@ -187,8 +108,17 @@ class HTTPSite(Site):
                 found = notFound()
                 parent.putChild(folder, found)
             parent = found
-        parent.putChild(name, resource)
-        self.resource.entries[path] = description
+        parent.putChild(name, added.resource)
+        if added.description:
+            self.resource.entries[added.path] = added.description
+
+    def find(self, path: bytes) -> HTTPResource | None:
+        """See L{IChannelOwner<muccore.http.channel.IChannelOwner>}."""
+        return self._mounts.find(path)
+
+    def baseURL(self, domain: str) -> str | None:
+        """See L{IHTTPSite.baseURL}."""
+        return self.settings.publicURL or self.settings.baseURLs.get(domain)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See L{ServerFactory.buildProtocol}."""
@@ -224,7 +154,6 @@ class HTTPSite(Site):
     def getResourceFor(self, request: Request) -> Any:
         """See L{Site.getResourceFor}."""
         request.responseHeaders.removeHeader(b"Server")
-        request.setHeader(b"X-Content-Type-Options", b"nosniff")
         hosts = request.requestHeaders.getRawHeaders(b"Host", [])
         if len(hosts) != 1 and (hosts or request.clientproto == b"HTTP/1.1"):
             # RFC 9112 §3.2, RFC 6455 §4.2.1.
@@ -232,13 +161,20 @@ class HTTPSite(Site):
         return super().getResourceFor(request)
 
     def startFactory(self) -> None:
-        """Do nothing: there is no access log."""
+        """Do nothing: there is no file of a log."""
 
     def stopFactory(self) -> None:
         """Do nothing."""
 
     def log(self, request: Any) -> None:
-        """Do nothing."""
+        """Log a request that was answered."""
+        if Logger.threshold <= LogLevel.debug:
+            mount, seconds = request.mount, self.reactor.seconds() - request.started
+            self._accessLog.debug(
+                "http: {host} {method} {path} {code}, {size} bytes, {seconds:.3f} s",
+                host=request.clientHost, method=clean(request.method.decode("latin-1")),
+                path="-" if mount is None else mount.path, code=request.code, size=request.sentLength, seconds=seconds,
+            )  # fmt: skip
 
     def clientAddress(self, request: Request) -> str:
         """The address of the client: of the peer, or of the client of a trusted proxy."""
@@ -286,17 +222,10 @@ class Index(Resource):
     def render_GET(self, request: Request) -> bytes:
         """Show the list."""
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        request.setHeader(b"Content-Security-Policy", b"default-src 'none'")
         title = html.escape(f"XMPP server of {', '.join(self._site.settings.domains)}")
         rows = [f"<dt><code>{html.escape(path)}</code><dd>{html.escape(text)}" for path, text in self.entries.items()]
         head = f"<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>{title}</title>\n<h1>{title}</h1>\n<dl>"
         return "\n".join([head, *rows, "</dl></html>\n"]).encode()
-
-
-def headerValues(request: Request, name: str) -> list[str]:
-    """The elements of a header that is a list. Any bytes are text, as in ISO 8859-1."""
-    lines = request.requestHeaders.getRawHeaders(name.encode("ascii"), [])
-    return [value.strip() for line in lines for value in line.decode("latin-1").split(",")]
 
 
 def _isAddress(text: str) -> bool:
@@ -305,9 +234,3 @@ def _isAddress(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def plain(request: Request, text: str) -> bytes:
-    """Answer with plain text; return the body."""
-    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-    return f"{text}\n".encode()

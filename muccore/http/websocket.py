@@ -20,7 +20,9 @@ from twisted.internet.interfaces import IProtocol
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from muccore.http.site import HTTPSite, SiteChannel, headerValues, plain
+from muccore.http.channel import SiteChannel
+from muccore.http.headers import headerValues, plain
+from muccore.http.site import HTTPSite
 from muccore.log.eventlog import WEBSOCKET_REFUSED, Phrase
 
 PATH: Final = "/xmpp-websocket"

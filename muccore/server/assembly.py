@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 
+from muccore.config.errors import ConfigError
 from muccore.config.schema import Settings
 from muccore.log.logger import Logger
 from muccore.net.flush import FlushScheduler
@@ -134,7 +135,16 @@ class ServerComponents:
             host.addHandlers()
             if hasattr(host.accounts, "whenHashesKnown"):
                 host.accounts.whenHashesKnown = self._configureStreams
+            self._addResources(host)
         self._configureStreams()
+
+    def _addResources(self, host: HostComponents) -> None:
+        for added in host.httpResources:
+            try:
+                self.site.addResource(added)
+            except ValueError as e:
+                section = "server" if host is self.hosts[0] else f"host {host.domain}"
+                raise ConfigError([self._settings.problem(section, "extra_handlers", str(e))]) from None
 
     def _restoreSessions(self) -> Deferred[Any]:
         """Restore the sessions of the last end, and their places in rooms. A failure is logged."""

@@ -15,6 +15,7 @@ from muccore.config.hosts import Host
 from muccore.config.plugins import HandlerDescription
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
+from muccore.http.mounts import Mounts
 from muccore.im.accounts import Accounts
 from muccore.im.announcements import Announcements
 from muccore.im.carbons import CarbonsHandler
@@ -30,6 +31,7 @@ from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import BadDescription, IAdministration, ISession, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
+from muccore.interfaces.http import HTTPResource
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.costs import CostRates
 from muccore.muc.service.invitationpolicy import InvitationPolicy
@@ -273,6 +275,10 @@ class HostHandlers:
 
     def findProblems(self) -> Iterator[Problem]:
         """Find handlers that cannot be made, and tables that cannot be merged; no handler is added."""
+        mounts = Mounts()
+        for made in (each for builtin in self._builtin.values() for each in builtin):
+            for resource in httpResourcesOf(made):
+                mounts.add(resource)
         for domain, builtin in self._builtin.items():
             kind = Domain if domain in self.muc else UserDomain
             added = list(builtin)
@@ -284,12 +290,14 @@ class HostHandlers:
                         self.muc[domain].extendRooms([*added, handler])
                     merge([*added, handler], kind.bind, lambda element, to: None)
                     kind.checkFilters([handler])
+                    for each in httpResourcesOf(handler):
+                        mounts.add(each)
                     if kind is UserDomain:
                         streamFeatures.extend(streamFeaturesOf(handler))
                         checkFeatures(streamFeatures)
                 except ConfigError as e:
                     yield from e.problems
-                except InvalidHandler as e:
+                except (InvalidHandler, ValueError) as e:
                     yield self._problem(domain, str(e))
                 else:
                     added.append(handler)
@@ -298,6 +306,11 @@ class HostHandlers:
 def streamFeaturesOf(handler: Any) -> Sequence[Any]:
     """The stream features of a handler, which may be one of wokkel's."""
     return getattr(handler, "streamFeatures", ())
+
+
+def httpResourcesOf(handler: Any) -> Sequence[HTTPResource]:
+    """What a handler, which may be one of wokkel's, adds to the HTTP site."""
+    return getattr(handler, "httpResources", ())
 
 
 def _oneLine(text: object) -> str:

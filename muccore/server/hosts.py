@@ -15,12 +15,13 @@ from muccore.config.hosts import Host
 from muccore.config.schema import Settings
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IRouter, ISessionBinder, Stage
+from muccore.interfaces.http import HTTPResource
 from muccore.net.flush import FlushScheduler
 from muccore.net.tls import ServerTLS
 from muccore.routing.domain import Domain
 from muccore.server import preflight
 from muccore.server.administration import Administration
-from muccore.server.handlers import HostHandlers, mucOptions, streamFeaturesOf
+from muccore.server.handlers import HostHandlers, httpResourcesOf, mucOptions, streamFeaturesOf
 from muccore.server.stores import ServerStores
 from muccore.session.guests import GuestSessions
 from muccore.stream.accountaccess import AccountAccess
@@ -45,6 +46,7 @@ class HostComponents:
     @ivar handlers: the handlers of its domains.
     @ivar userDomain: the domain of the accounts.
     @ivar mucDomains: the domains of the rooms.
+    @ivar httpResources: what its handlers add to the HTTP site.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class HostComponents:
         self._guests = guests
         self._binder: ISessionBinder = guests if host.anonymous else guests.sessions
         self._streamFeatures: list[Any] = []
+        self.httpResources: list[HTTPResource] = []
 
     @property
     def domains(self) -> list[Domain]:
@@ -88,6 +91,7 @@ class HostComponents:
         for domain in self.domains:
             for handler in self.handlers.make(domain.name):
                 handler.setHandlerParent(domain)
+                self.httpResources.extend(httpResourcesOf(handler))
                 if domain is self.userDomain:
                     self._streamFeatures.extend(streamFeaturesOf(handler))
             domain.warnOfShadowed()

@@ -13,7 +13,8 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from muccore.http.site import HTTPSettings, HTTPSite, SiteChannel
+from muccore.http.channel import SiteChannel
+from muccore.http.site import HTTPSettings, HTTPSite
 from tests.stream.doubles import Address
 
 DOMAIN: Final = "example.org"

@@ -9,6 +9,7 @@ import json
 from lxml import etree
 
 from muccore.http.hostmeta import JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
+from muccore.interfaces.http import HTTPResource
 from muccore.net.limits import LOOPBACK
 from tests.http import SiteCase
 
@@ -23,7 +24,7 @@ class HostMetaTests(SiteCase):
         """Add the documents."""
         super().setUp()
         for path, asJSON in ((XRD_PATH, False), (JRD_PATH, True)):
-            self.site.addResource(path, HostMeta(self.site, {WEBSOCKET: "/ws&"}, asJSON), "")
+            self.site.addResource(HTTPResource(path, HostMeta(self.site, {WEBSOCKET: "/ws&"}, asJSON)))
         self.configure(tls=object(), trustedProxies=LOOPBACK)
 
     def test_formats(self) -> None:

@@ -12,8 +12,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
-from muccore.http.site import SiteChannel
+from muccore.http.channel import SiteChannel
 from muccore.http.websocket import PATH, WebSocketResource, acceptKey
+from muccore.interfaces.http import HTTPResource
 from muccore.log import eventlog
 from muccore.log.eventlog import RateLimit
 from muccore.log.logger import setThreshold
@@ -42,7 +43,7 @@ class HandshakeTests(SiteCase):
         setThreshold("info")
         self.patch(eventlog, "limit", RateLimit(self.clock.seconds))
         self.streams = Streams()
-        self.site.addResource(PATH, WebSocketResource(self.site, self.streams), "")
+        self.site.addResource(HTTPResource(PATH, WebSocketResource(self.site, self.streams)))
 
     def shake(self, changes: dict[str, str | None] | None = None, **client: Any) -> Transport:
         """Do a handshake; C{None} omits a header."""

@@ -11,6 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.task import Clock
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from muccore.config import plugins
@@ -26,6 +27,7 @@ from muccore.interfaces import (
     Stage,
 )
 from muccore.interfaces.handlers import BARE, HOST
+from muccore.interfaces.http import HTTPResource
 from muccore.routing.handler import Handler
 from muccore.server import preflight
 from muccore.server.assembly import ServerComponents
@@ -132,6 +134,23 @@ class ProblemTests(SynchronousTestCase):
         components = ServerComponents(self.settings, Clock())
         self.successResultOf(components.open())
         self.assertIn(b"<x xmlns='urn:x'/>", components.streams.features.offer(Stage.BINDING, False, None))
+
+    def test_httpResources(self) -> None:
+        """So are two handlers that add a resource of HTTP at one path; what is added is at the site."""
+
+        class WithResource(Greeter):
+            httpResources = (HTTPResource("/x", Resource(), "Something"),)
+
+        [found] = self.problems({name: lambda *_: WithResource() for name in "ab"}, "a\n b")
+        self.assertIn("[server] extra_handlers: localhost: the path /x of a resource is taken", found)
+        [found] = self.problems({"a": lambda *_: WithResource()}, "a", "a")
+        self.assertIn("[muc] extra_handlers: conference.localhost: the path /x of a resource is taken", found)
+        self.failureResultOf(ServerComponents(self.settings, Clock()).open(), ConfigError)
+        self.assertEqual(self.problems({"a": lambda *_: WithResource()}, "a"), [])
+        components = ServerComponents(self.settings, Clock())
+        self.successResultOf(components.open())
+        added = components.site.find(b"/x/y")
+        self.assertEqual(None if added is None else added.description, "Something")
 
     def test_illegalKey(self) -> None:
         """So are keys that no domain has, and those of chat between users at the accounts' domain."""

@@ -146,7 +146,7 @@ class WebSiteTests(TestCase):
 
     async def request(self, server: RunningServer, path: str, *headers: str) -> bytes:
         """Send a request, and return the response, or what came until the connection was dropped."""
-        lines = [f"GET {path} HTTP/1.1", "Host: x", *headers, "", ""]
+        lines = [f"GET {path} HTTP/1.1", "Host: x", "Connection: close", *headers, "", ""]
         requester = Requester("\r\n".join(lines).encode())
         endpoint = HostnameEndpoint(reactor, "127.0.0.1", server.portOf("listen", "http"))
         await endpoint.connect(Factory.forProtocol(lambda: requester))
