@@ -77,7 +77,8 @@ class IStoreFactory(IPlugin):
     kind = Attribute(
         "C{'accounts'} (the stores provide L{IAuthBackend}), C{'rooms'} (L{IRoomStore}), C{'occupants'} "
         "(L{IOccupantStore}), C{'archive'} (L{IArchiveStore}), C{'audit'} (L{IAuditStore}), C{'rosters'} "
-        "(L{IRosterStore}) or C{'userdata'} (L{IUserDataStore})."
+        "(L{IRosterStore}), C{'userdata'} (L{IUserDataStore}) or C{'uploads'} "
+        "(L{IUploadStore<muccore.interfaces.uploads.IUploadStore>})."
     )
     scheme = Attribute("The word before the colon.")
     help = Attribute("One line: what the argument means.")

@@ -26,6 +26,7 @@ from muccore.interfaces import (
     IStoreFactory,
     IUserDataStore,
 )
+from muccore.interfaces.uploads import IUploadStore
 
 KINDS: Final = {
     "accounts": IAuthBackend,
@@ -35,6 +36,7 @@ KINDS: Final = {
     "audit": IAuditStore,
     "rosters": IRosterStore,
     "userdata": IUserDataStore,
+    "uploads": IUploadStore,
 }
 """The kinds of stores, and the interface of each."""
 

@@ -17,11 +17,13 @@ from zope.interface.verify import verifyObject
 from muccore.interfaces import BadDescription, IStoreFactory
 from muccore.storage import registry
 from muccore.storage.factory import StoreFactory
+from muccore.storage.fileuploads import FileUploads
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
+from muccore.storage.memoryuploads import MemoryUploads
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
@@ -58,7 +60,8 @@ class MakeStoreTests(SynchronousTestCase):
         accounts = ["http", "https", "insecure", "ldap", "ldaps", "memory", "open", "pam"]
         accounts += ["postgresql", "program", "sqlite"]
         others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters", "userdata")]
-        for kind, schemes in [("accounts", accounts), *others]:
+        others += [("accounts", accounts), ("uploads", ["files", "memory"])]
+        for kind, schemes in others:
             factories = registry.factories(kind)
             self.assertEqual([factory.scheme for factory in factories], schemes)
             for factory in factories:
@@ -84,6 +87,8 @@ class MakeStoreTests(SynchronousTestCase):
             ("rosters", "sqlite:a.db", SQLiteRosters),
             ("userdata", "memory:", MemoryUserData),
             ("userdata", "sqlite:a.db", SQLiteUserData),
+            ("uploads", "memory:", MemoryUploads),
+            ("uploads", "files:a", FileUploads),
         ]:
             self.assertIs(type(self.make(kind, description)), expected)
 

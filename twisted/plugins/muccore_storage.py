@@ -9,11 +9,13 @@ from muccore.storage.external.pam import makePAMAuth
 from muccore.storage.external.program import makeProgramAuth
 from muccore.storage.external.webservice import makeWebServiceAuth
 from muccore.storage.factory import StoreFactory, filePath, withoutArgument
+from muccore.storage.fileuploads import makeFileUploads
 from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
+from muccore.storage.memoryuploads import MemoryUploads
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.occupantjournal import OccupantJournal
 from muccore.storage.postgresql.accounts import PostgreSQLAccounts
@@ -107,3 +109,7 @@ postgresqlRooms = StoreFactory("rooms", "postgresql", _POSTGRESQL, databaseAddre
 postgresqlRosters = StoreFactory("rosters", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLRosters))
 
 postgresqlUserData = StoreFactory("userdata", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLUserData))
+
+fileUploads = StoreFactory("uploads", "files", "PATH of a folder, created if missing", makeFileUploads)
+
+memoryUploads = StoreFactory("uploads", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryUploads()))
