@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -32,6 +33,14 @@ ENCRYPTED: Mapping[str, str] = {
     "direct_tls_listen": "tcp:0:interface=127.0.0.1",
 }
 """The section C{[c2s]} of a server that is only spoken to under TLS."""
+
+
+def freePort() -> int:
+    """Find a port of loopback that nobody uses at the moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 class ConfigurationFile:

@@ -41,7 +41,7 @@ FLOORS: dict[str, int] = {
 """The floor of each module. A name that ends in C{.*} covers a package with all its modules."""
 
 RESTRICTED: dict[str, tuple[str, ...]] = {
-    "muccore.http.*": ("muccore.http.*",),
+    "muccore.http.*": ("muccore.http.*", "muccore.routing.handler"),
     "muccore.im.*": ("muccore.im.*", "muccore.net.slices", "muccore.routing.*"),
     "muccore.muc.*": (
         "muccore.net.limits",

@@ -28,6 +28,7 @@ EXAMPLE: Final[Mapping[tuple[str, str], str]] = {
     ("storage", "rooms"): "sqlite:../var/muccore.db",
     ("storage", "archive"): "sqlite:../var/archive.db",
     ("muc", "domain"): "conference.localhost",
+    ("upload", "store"): "files:../var/uploads",
 }
 """Values in the example; all other keys have their default, commented out."""
 

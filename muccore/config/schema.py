@@ -43,6 +43,7 @@ from muccore.config.types import (
     Size,
     Text,
 )
+from muccore.config.uploadsection import UploadSection
 from muccore.config.userssection import UsersSection
 
 HANDLER_SECTION: Final = "handler:"
@@ -243,6 +244,7 @@ class Settings:
     users: UsersSection
     registration: RegistrationSection
     muc: MUCSection
+    upload: UploadSection
     components: ComponentsSection
     named: Mapping[str, Mapping[str, Any]]
     handlers: Mapping[str, Mapping[str, str]]
@@ -274,6 +276,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "users": UsersSection,
     "registration": RegistrationSection,
     "muc": MUCSection,
+    "upload": UploadSection,
     "components": ComponentsSection,
 }
 """Section names, which are attributes of L{Settings}, to their classes, in the order of the reference."""

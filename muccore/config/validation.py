@@ -180,6 +180,14 @@ def _checkComponents(settings: Settings) -> Iterator[Finding]:
         yield "components", "listen", "found nothing; allowed with a [component NAME]: at least one endpoint"
 
 
+def _checkUploads(settings: Settings) -> Iterator[Finding]:
+    """Require that clients reach the files over HTTPS (XEP-0363 §4)."""
+    upload, http = settings.upload, settings.http
+    if upload.store and not (http.tlsListen or (http.listen and (upload.publicUrl or http.publicUrl))):
+        text = "found a store, and no way to it over HTTPS; allowed with [http] tls_listen, or listen with public_url"
+        yield "upload", "store", text
+
+
 def _checkHistory(settings: Settings) -> Iterator[Finding]:
     """Limit the history of new rooms to what an owner can set."""
     history, most = settings.muc.history, settings.muc.historyLimit
@@ -205,6 +213,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkSizes,
     _checkDomains,
     _checkComponents,
+    _checkUploads,
     _checkHistory,
     _checkRoomDefaults,
 )

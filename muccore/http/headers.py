@@ -25,6 +25,12 @@ def headerValues(request: IRequest, name: str) -> list[str]:
     return [value.strip() for line in lines for value in line.decode("latin-1").split(",")]
 
 
+def header(request: IRequest, name: str) -> str | None:
+    """A header that is no list, the last one if there are several; C{None} without one. See L{headerValues}."""
+    lines = request.requestHeaders.getRawHeaders(name.encode("ascii"))
+    return lines[-1].decode("latin-1") if lines else None
+
+
 def plain(request: IRequest, text: str) -> bytes:
     """Answer with plain text; return the body."""
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")

@@ -186,6 +186,7 @@ WEBSOCKET_REFUSED: Final = EventKind(
     "A WebSocket connection was refused: its page is of an origin that is not in `[http] allowed_origins`, or it is "
     "not under TLS, which `[c2s] tls` requires. The origin is `-` if it did not come from a browser.",
 )
+UPLOADED: Final = EventKind("uploaded by {actor}: {size} bytes", "An account has uploaded a file (XEP-0363).")
 STREAM_ERROR: Final = EventKind(
     "stream-error from {address}: {error}, {jid}",
     "The server has ended a stream because of invalid XML or XMPP, or an exceeded limit, which is named. "

@@ -23,6 +23,7 @@ from muccore.server.administration import Administration
 from muccore.server.externalcomponents import ExternalComponents
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
+from muccore.server.uploads import makeUploads, uploadResource, uploadSettings
 from muccore.session import savedsessions
 from muccore.session.guests import GuestSessions, GuestSettings
 from muccore.session.registry import Sessions
@@ -50,6 +51,7 @@ class ServerComponents:
     @ivar streams: the factory of clients' streams.
     @ivar webSocket: makes those over WebSocket.
     @ivar site: the HTTP site.
+    @ivar uploads: the files of users, or C{None}.
     @ivar external: the external components.
     @ivar outboxes: the bound for the outboxes of all connections.
     @ivar factories: the protocol factories by section and option of their endpoints.
@@ -71,10 +73,11 @@ class ServerComponents:
         self.administration = Administration(
             self.stores, self.sessions, self.access, self.flusher, settings.server.admins
         )
+        self.uploads = makeUploads(settings, self.stores, self.flusher)
         self.hosts = [
             HostComponents(
                 settings, host, self.stores, self.router, self.guests, self.flusher, reactor, self.access,
-                self.administration,
+                self.administration, self.uploads,
             )
             for host in settings.hosts
         ]  # fmt: skip
@@ -88,6 +91,9 @@ class ServerComponents:
         self.streams = C2SFactory(self.flusher, features, streamSettings(settings))
         self.webSocket = WebSocketFactory(self.streams, features, True)
         self.site = website.makeSite(self.flusher, self.streams, self.webSocket, settings)
+        if self.uploads is not None:
+            self.uploads.site = self.site
+            self.site.addResource(uploadResource(self.uploads))
         self.external = ExternalComponents(settings, self.router, self.flusher, streamSettings(settings))
         for host in self.hosts:
             host.handlers.components = self.external.connected
@@ -165,6 +171,8 @@ class ServerComponents:
 
     async def _startAccounts(self) -> None:
         """Finish the removals of accounts that were begun, rooms and contacts of all hosts included."""
+        if self.uploads is not None:
+            self.uploads.start()
         # First: who is removed is no admin any more.
         await self.administration.start(self.stores.userDataOf(self._settings.hosts[0]), self.hosts[0].domain)
         subscriptions = {host.domain: host.handlers.subscriptions for host in self.hosts}
@@ -214,6 +222,8 @@ class ServerComponents:
         """
         self._settings = settings
         self.administration.configured = frozenset(settings.server.admins)
+        if self.uploads is not None:
+            self.uploads.settings = uploadSettings(settings)
         self.sessions.limit = settings.limits.sessionsPerAccount
         self.guests.settings = guestSettings(settings)
         self.sessions.resumptions.settings = managementSettings(settings)

@@ -16,6 +16,8 @@ from muccore.config.plugins import HandlerDescription
 from muccore.config.roomfields import newRoom
 from muccore.config.schema import HANDLER_SECTION, Settings
 from muccore.http.mounts import Mounts
+from muccore.http.upload.handler import UploadHandler
+from muccore.http.upload.service import Uploads
 from muccore.im.accounts import Accounts
 from muccore.im.announcements import Announcements
 from muccore.im.carbons import CarbonsHandler
@@ -64,6 +66,7 @@ class HostHandlers:
     @ivar presence: the presence of sessions.
     @ivar roster: the contacts of users.
     @ivar guests: what guests may do; C{None} if there are none.
+    @ivar uploads: the slots of users for files; C{None} if there are none.
     @ivar userData: the handlers of what users store; C{None} without a store.
     @ivar archive: the archives of users; C{None} if there are none.
     @ivar subscriptions: the subscriptions of users to each other.
@@ -75,7 +78,7 @@ class HostHandlers:
 
     def __init__(
         self, settings: Settings, host: Host, stores: ServerStores, reactor: Any,
-        administration: IAdministration | None = None,
+        administration: IAdministration | None = None, uploads: Uploads | None = None,
     ) -> None:  # fmt: skip
         """@param administration: the server as its admins see it; C{None}: handlers are only to be checked."""
         self.administration: Any = administration
@@ -136,10 +139,15 @@ class HostHandlers:
                 # Before documents are removed.
                 removers = {"archive preferences": self.archive.settings.forget}
                 self.accounts.removers = {**removers, **self.accounts.removers}
+        self.uploads = None if uploads is None else UploadHandler(uploads)
+        if uploads is not None and self.accounts is not None:
+            self.accounts.removers["uploads"] = uploads.forget
         self.guests: GuestHandler | None = None
         if host.anonymous:
             self.guests = GuestHandler([host.domain, *host.roomServices], settings.anonymous.otherDomains)
             self.disco.guests = True
+            if self.uploads is not None:
+                self.uploads.guests = True
             if self.announcements is not None:
                 self.announcements.guests = True
             if self.userData is not None:
@@ -153,7 +161,7 @@ class HostHandlers:
                 DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all), *self._accountHandlers(settings),
                 *(() if self.archive is None else self.archive.all),
-                *(() if self.guests is None else [self.guests]),
+                *(each for each in (self.guests, self.uploads) if each is not None),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():

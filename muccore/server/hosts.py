@@ -13,6 +13,7 @@ from typing import Any
 
 from muccore.config.hosts import Host
 from muccore.config.schema import Settings
+from muccore.http.upload.service import Uploads
 from muccore.im.userdomain import UserDomain
 from muccore.interfaces import IRouter, ISessionBinder, Stage
 from muccore.interfaces.http import HTTPResource
@@ -52,6 +53,7 @@ class HostComponents:
     def __init__(
         self, settings: Settings, host: Host, stores: ServerStores, router: IRouter, guests: GuestSessions,
         flusher: FlushScheduler, reactor: Any, access: AccountAccess, administration: Administration,
+        uploads: Uploads | None = None,
     ) -> None:  # fmt: skip
         self.domain = host.domain
         self.accounts = stores.accountsOf(host)
@@ -62,7 +64,7 @@ class HostComponents:
         if self.tokens is not None:
             self.tokens.guests = host.anonymous
         self.tls: ServerTLS | None = None
-        self.handlers = HostHandlers(settings, host, stores, reactor, administration)
+        self.handlers = HostHandlers(settings, host, stores, reactor, administration, uploads)
         administration.backends[host.domain] = self.accounts
         self.handlers.joinAdministration(administration)
         if self.handlers.accounts is not None:

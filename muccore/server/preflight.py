@@ -23,6 +23,7 @@ from muccore.interfaces import StoreError
 from muccore.net.tls import ServerTLS, TLSConfigError
 from muccore.server.handlers import HostHandlers
 from muccore.server.stores import ServerStores
+from muccore.server.uploads import makeUploads
 from muccore.stream.parser.xmlsyntax import hasReparseDeferral
 
 
@@ -109,8 +110,9 @@ def _stores(settings: Settings, reactor: Any) -> Iterator[Problem]:
 
 def _handlers(settings: Settings, reactor: Any) -> Iterator[Problem]:
     stores = ServerStores(settings, reactor)
+    uploads = makeUploads(settings, stores, reactor)
     for host in settings.hosts:
-        yield from HostHandlers(settings, host, stores, reactor).findProblems()
+        yield from HostHandlers(settings, host, stores, reactor, uploads=uploads).findProblems()
 
 
 def _ports(settings: Settings, reactor: Any) -> Iterator[Problem]:

@@ -317,6 +317,7 @@ class MUCCoreService(Service):
             ("server", "extra_handlers", "extraHandlers"),
             ("users", "archive", "archive"),
             ("server", "control_socket", "controlSocket"),
+            ("upload", "store", "store"),
             ("muc", "domain", "domain"),
             ("muc", "extra_handlers", "extraHandlers"),
         ):
@@ -361,6 +362,8 @@ class MUCCoreService(Service):
         if components is None:
             return
         components.administration.shutDown()
+        if components.uploads is not None:
+            components.uploads.stop()
         sessions = components.sessions
         if self.final:
             sessions.resumptions.endAll()

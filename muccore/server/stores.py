@@ -19,6 +19,7 @@ from muccore.interfaces import (
     IStore,
     IUserDataStore,
 )
+from muccore.interfaces.uploads import IUploadStore
 from muccore.storage.registry import hasScheme, isManageable, makeStore
 
 
@@ -32,6 +33,7 @@ class ServerStores:
     @ivar audit: the store of audit trails, C{None} if they would be where there is no such store.
     @ivar rosters: the store of the rosters of all accounts.
     @ivar rostersAreLost: whether these are in memory only, since the place of the rooms has no such store.
+    @ivar uploads: the store of uploaded files, or C{None}.
     @ivar all: every store, with section and key of its description.
     """
 
@@ -58,6 +60,10 @@ class ServerStores:
             rosters = makeStore("rosters", "memory:", settings.base, reactor)
             self.all.append((("storage", "rosters"), rosters))
         self.rosters = cast(IRosterStore, rosters)
+        self.uploads: IUploadStore | None = None
+        if settings.upload.store:
+            self.uploads = cast(IUploadStore, makeStore("uploads", settings.upload.store, settings.base, reactor))
+            self.all.append((("upload", "store"), self.uploads))
         self._userData: dict[str, IUserDataStore] = {}
         self._addUserData(settings, reactor)
 

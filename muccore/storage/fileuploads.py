@@ -3,19 +3,18 @@
 """
 C{files:PATH}, the files of users in a folder, with an index (docs/design/0039).
 
-A file is written in C{new}, made durable, and renamed into a folder named after the beginning of its id; then its row
-is committed, and only what has a row is found. It is removed in the other order. So what a crash leaves is files
-without rows, which are looked for at the next start.
+When a file is durable in its place (L{muccore.storage.uploadfolder}), its row is committed, and only what has a row is
+found. It is removed in the other order. So what a crash leaves is files without rows, which are looked for at the next
+start.
 
 All that waits for the disk is done in a few threads of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -36,8 +35,9 @@ from muccore.interfaces.uploads import (
     UploadUsage,
 )
 from muccore.log.logger import Logger
-from muccore.storage.files import createPrivate, makeFolders, sync, writeAll
+from muccore.storage.files import writeAll
 from muccore.storage.sqlite.database import Database
+from muccore.storage.uploadfolder import UploadFolder
 from muccore.storage.uploadindex import SCHEMA, Removed, UploadIndex
 
 THREADS: Final = 4
@@ -46,7 +46,6 @@ THREADS: Final = 4
 _SLICE: Final = 200
 """Rows that are removed in one commit."""
 
-_NEW: Final = "new"
 _INDEX: Final = "index.db"
 
 _log: Final = Logger()
@@ -74,7 +73,8 @@ class FileUploads:
     """
     Files in a folder.
 
-    @ivar path: the folder.
+    @ivar path: the path of the folder.
+    @ivar folder: the files in it.
     @ivar isOpen: whether requests are accepted.
     @ivar location: see L{IStore}.
     """
@@ -82,6 +82,7 @@ class FileUploads:
     def __init__(self, folder: FilePath[str], reactor: Any) -> None:
         """@param reactor: for threads."""
         self.path = folder.path
+        self.folder = UploadFolder(folder.path)
         self.isOpen = False
         self.location = folder.realpath().path
         self._reactor = reactor
@@ -98,23 +99,8 @@ class FileUploads:
 
     def probe(self) -> None:
         """Check that the folder can be written, and the index read."""
-        self._prepare()
+        self.folder.prepare()
         self._index.probe()
-
-    def _prepare(self) -> None:
-        """Make the folder, and remove what was being written."""
-        new = os.path.join(self.path, _NEW)
-        try:
-            makeFolders(new)
-            for name in os.listdir(new):
-                os.unlink(os.path.join(new, name))
-            os.close(createPrivate(os.path.join(new, ".probe")))
-            os.unlink(os.path.join(new, ".probe"))
-        except OSError as e:
-            raise StoreUnavailable(
-                f"{self.path}: files cannot be written there ({e.strerror}); give the server's user permission, or "
-                "name another folder"
-            ) from None
 
     def open(self) -> Deferred[None]:
         """See L{IUploadStore.open}."""
@@ -125,7 +111,7 @@ class FileUploads:
         pool.start()
         self._pool = pool
         try:
-            await self.inThread(self._prepare)
+            await self.inThread(self.folder.prepare, True)
             await self._index.open()
             self._total = await self._index.total()
         except BaseException:
@@ -193,7 +179,7 @@ class FileUploads:
                 raise StoreError(f"{self.path}: there is a file of this id")
             if usage.owner > ownerQuota or usage.total > totalQuota:
                 raise QuotaExceeded(f"{self.path}: the quota of {'an account' if usage.total <= totalQuota else 'all'}")
-            file = await self.inThread(self._begin, upload.id)
+            file = await self.inThread(self.folder.begin, upload.id)
         except OSError as e:
             self._writing.pop(upload.id)
             raise self.unavailable(e) from None
@@ -206,9 +192,6 @@ class FileUploads:
             writer.abort()
         return writer
 
-    def _begin(self, id: str) -> int:
-        return createPrivate(self.newPath(id))
-
     @_whileOpen
     async def find(self, id: str) -> Upload | None:
         """See L{IUploadStore.find}."""
@@ -218,23 +201,13 @@ class FileUploads:
     async def read(self, id: str, offset: int, size: int) -> bytes:
         """See L{IUploadStore.read}."""
         try:
-            return await self.inThread(self._read, id, offset, size)
+            if UPLOAD_ID.fullmatch(id) is None:
+                raise FileNotFoundError
+            return await self.inThread(self.folder.read, id, offset, size)
         except FileNotFoundError:
             raise NoSuchUpload(f"{self.path}: no file {id[:4]}...") from None
         except OSError as e:
             raise self.unavailable(e) from None
-
-    def _read(self, id: str, offset: int, size: int) -> bytes:
-        if UPLOAD_ID.fullmatch(id) is None:
-            raise FileNotFoundError
-        with open(self.pathOf(id), "rb", buffering=0) as file:
-            data = b""
-            while len(data) < size:
-                part = os.pread(file.fileno(), size - len(data), offset + len(data))
-                if not part:
-                    break
-                data += part
-            return data
 
     @_whileOpen
     async def usage(self, owner: str) -> UploadUsage:
@@ -268,28 +241,8 @@ class FileUploads:
     async def _removed(self, rows: Removed) -> int:
         """Remove the files of rows that were removed."""
         self._total -= sum(size for _, size in rows)
-        await self.inThread(self._unlink, [self.pathOf(id) for id, _ in rows])
+        await self.inThread(self.folder.remove, [self.folder.pathOf(id) for id, _ in rows])
         return len(rows)
-
-    # Paths
-
-    def newPath(self, id: str) -> str:
-        """Where a file is written."""
-        return os.path.join(self.path, _NEW, id)
-
-    def pathOf(self, id: str) -> str:
-        """Where a file is when it is whole."""
-        return os.path.join(self.path, id[:2], id)
-
-    def _unlink(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                pass
-            except OSError as e:
-                # It is tried again at the next start.
-                _log.error("{path}: cannot be removed ({error})", path=path, error=e.strerror)
 
     def unavailable(self, error: OSError) -> StoreUnavailable:
         """What is raised for an error of the disk."""
@@ -310,28 +263,12 @@ class FileUploads:
         @raise OSError: if its disk fails.
         @raise StoreError: if its row cannot be written.
         """
-        await self.inThread(self._keep, upload.id, file)
+        await self.inThread(self.folder.keep, upload.id, file)
         await self._index.add(upload)
-
-    def _keep(self, id: str, file: int) -> None:
-        os.fsync(file)
-        path = self.pathOf(id)
-        folder = os.path.dirname(path)
-        if not os.path.isdir(folder):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder, 0o700)
-            sync(self.path)
-        os.rename(self.newPath(id), path)
-        sync(folder)
 
     async def discard(self, id: str, file: int) -> None:
         """Close and remove a file that is not whole. Never fails."""
-        await self.inThread(self._discard, id, file)
-
-    def _discard(self, id: str, file: int) -> None:
-        with contextlib.suppress(OSError):
-            os.close(file)
-        self._unlink([self.newPath(id), self.pathOf(id)])
+        await self.inThread(self.folder.discard, id, file)
 
     # What a crash has left
 
@@ -339,12 +276,12 @@ class FileUploads:
         """Remove files without rows, folder by folder."""
         began, count = time.time(), 0
         try:
-            for folder in await self.inThread(self._folders):
-                ids = await self.inThread(self._listFolder, folder)
+            for folder in await self.inThread(self.folder.folders):
+                ids = await self.inThread(self.folder.ids, folder)
                 known = await self._index.known(ids) if ids else set()
-                left = [self.pathOf(id) for id in ids if id not in known and id not in self._writing]
+                left = [self.folder.pathOf(id) for id in ids if id not in known and id not in self._writing]
                 if left:
-                    await self.inThread(self._unlink, left)
+                    await self.inThread(self.folder.remove, left)
                     count += len(left)
                 if not self.isOpen:
                     break
@@ -356,13 +293,6 @@ class FileUploads:
                 "{path}: removed {count} files that a crash has left, in {seconds:.1f} s",
                 path=self.path, count=count, seconds=seconds,
             )  # fmt: skip
-
-    def _folders(self) -> list[str]:
-        with os.scandir(self.path) as found:
-            return sorted(each.name for each in found if len(each.name) == 2 and each.is_dir())
-
-    def _listFolder(self, folder: str) -> list[str]:
-        return [name for name in os.listdir(os.path.join(self.path, folder)) if UPLOAD_ID.fullmatch(name)]
 
 
 @implementer(IUploadWriter)

@@ -135,6 +135,22 @@ class CheckTests(SynchronousTestCase):
         """Rooms and accounts have different domains, compared after preparation."""
         self.assertProblem("[muc] domain", "such as conference.example.org", muc={"domain": "EXAMPLE.org."})
 
+    def test_uploads(self) -> None:
+        """Files are reached over HTTPS: by TLS here, or by a proxy with a URL."""
+        listen = {"listen": "tcp:5280:interface=127.0.0.1"}
+        url = {"public_url": "https://chat.example"}
+        store = {"store": "memory:"}
+        for http, upload, fine in (
+            ({}, store, False), (listen, store, False), (url, store, False), ({**listen, **url}, store, True),
+            (listen, {**store, **url}, True), ({}, {**store, **url}, False), ({}, url, True),
+            ({"tls_listen": "tcp:5281"}, store, True),
+        ):  # fmt: skip
+            changes: dict[str, dict[str, str | None]] = {"http": {**http}, "upload": {**upload}}
+            if fine:
+                self.assertFine(**changes)
+            else:
+                self.assertProblem("[upload] store", "no way to it over HTTPS", **changes)
+
     def test_history(self) -> None:
         """The history of new rooms is within the limit for owners."""
         self.assertProblem(

@@ -23,12 +23,14 @@ class PersistentServerTests(TestCase):
     Tests of such a server, with clients that need asyncio.
 
     @cvar storage: the section C{[storage]}.
+    @cvar sections: others.
     @ivar server: it runs, and has an account for each of L{PEOPLE}, with the password C{NAME's}.
     @ivar asyncioThread: where the clients run.
     """
 
     timeout = 120
     storage: Mapping[str, str] = {"affiliations": "sqlite:muccore.db"}
+    sections: Mapping[str, Mapping[str, str]] = {}
 
     async def setUp(self) -> None:
         """Make the accounts, and start the server."""
@@ -37,6 +39,7 @@ class PersistentServerTests(TestCase):
             c2s=ENCRYPTED,
             auth={"backend": "sqlite:muccore.db"},
             storage=self.storage,
+            **self.sections,
         )
         accounts = SQLiteAccounts(FilePath(self.server.file("muccore.db")), reactor)
         await accounts.open()

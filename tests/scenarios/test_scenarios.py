@@ -38,7 +38,8 @@ class _ServerTests(TestCase):
         # All scenarios together create more rooms than one user may in a minute.
         options = {"rooms_per_minute": "0", "default_archive": "no"}
         listen = {"listen": "tcp:0:interface=127.0.0.1"}
-        self.server = await startServer(reactor, http=listen, muc=options, storage=self.storage)
+        upload = {"store": "memory:", "file_size": "1 MiB", "public_url": "https://files.localhost"}
+        self.server = await startServer(reactor, http=listen, muc=options, storage=self.storage, upload=upload)
         self.addCleanup(self.server.stop)
 
 

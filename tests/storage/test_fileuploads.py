@@ -46,7 +46,7 @@ async def run():
             kill()
         await writer.write(b"def")
         if upload is PICTURE and moment == "renamed":
-            store._index.add = kill
+            fileuploads.UploadIndex.add = kill
         await writer.finish()
     kill()
 
