@@ -20,6 +20,7 @@ from twisted.python.filepath import FilePath
 from muccore.config.connections import C2SSection, HTTPSection, TLSSection, TransportSection
 from muccore.config.endpoints import Endpoint
 from muccore.config.errors import Problem
+from muccore.config.externalservices import ExternalServicesSection
 from muccore.config.hosts import ACCOUNT_STORES, Host, HostSection, hostsOf
 from muccore.config.mucsection import MUCSection
 from muccore.config.option import METADATA, Option
@@ -245,6 +246,7 @@ class Settings:
     registration: RegistrationSection
     muc: MUCSection
     upload: UploadSection
+    external_services: ExternalServicesSection
     components: ComponentsSection
     named: Mapping[str, Mapping[str, Any]]
     handlers: Mapping[str, Mapping[str, str]]
@@ -277,6 +279,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "registration": RegistrationSection,
     "muc": MUCSection,
     "upload": UploadSection,
+    "external_services": ExternalServicesSection,
     "components": ComponentsSection,
 }
 """Section names, which are attributes of L{Settings}, to their classes, in the order of the reference."""

@@ -300,11 +300,14 @@ class URLTemplate(Text):
 class Secret(Text):
     """A line of text that is never shown."""
 
-    allowed = "one line of text, without control characters and not empty"
+    def __init__(self, optional: bool = False) -> None:
+        """@param optional: whether nothing may be given."""
+        self._optional = optional
+        self.allowed = f"one line of text, without control characters{'' if optional else ' and not empty'}"
 
     def parse(self, text: str, base: FilePath[str]) -> str:
         """See L{Type.parse}."""
-        if not text:
+        if not text and not self._optional:
             raise InvalidValue()
         return super().parse(text, base)
 

@@ -188,6 +188,14 @@ def _checkUploads(settings: Settings) -> Iterator[Finding]:
         yield "upload", "store", text
 
 
+def _checkExternalServices(settings: Settings) -> Iterator[Finding]:
+    """Require domains of accounts."""
+    known = [host.domain for host in hostsOf(settings)]
+    for domain in settings.external_services.domains:
+        if domain not in known:
+            yield "external_services", "domains", f"found {quoted(domain)}; allowed: {', '.join(known)}"
+
+
 def _checkHistory(settings: Settings) -> Iterator[Finding]:
     """Limit the history of new rooms to what an owner can set."""
     history, most = settings.muc.history, settings.muc.historyLimit
@@ -214,6 +222,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkDomains,
     _checkComponents,
     _checkUploads,
+    _checkExternalServices,
     _checkHistory,
     _checkRoomDefaults,
 )

@@ -49,6 +49,7 @@ from muccore.services.administration.handler import AdministrationHandler
 from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
 from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
+from muccore.services.externalservices import ExternalServicesHandler, ExternalServicesSettings
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.uptime import UptimeHandler
@@ -67,6 +68,7 @@ class HostHandlers:
     @ivar roster: the contacts of users.
     @ivar guests: what guests may do; C{None} if there are none.
     @ivar uploads: the slots of users for files; C{None} if there are none.
+    @ivar externalServices: tells users of services outside of XMPP.
     @ivar userData: the handlers of what users store; C{None} without a store.
     @ivar archive: the archives of users; C{None} if there are none.
     @ivar subscriptions: the subscriptions of users to each other.
@@ -142,6 +144,8 @@ class HostHandlers:
         self.uploads = None if uploads is None else UploadHandler(uploads)
         if uploads is not None and self.accounts is not None:
             self.accounts.removers["uploads"] = uploads.forget
+        self.externalServices = ExternalServicesHandler(externalServices(settings, host.domain))
+        self.externalServices.hasGuests = host.anonymous
         self.guests: GuestHandler | None = None
         if host.anonymous:
             self.guests = GuestHandler([host.domain, *host.roomServices], settings.anonymous.otherDomains)
@@ -158,7 +162,7 @@ class HostHandlers:
             host.domain: [
                 self.disco, AccountPingHandler(), subscriptions, self.presence, self.roster, CarbonsHandler(),
                 VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts, CapabilitiesHandler(),
-                DirectInvitationHandler(invitations.admitDirect),
+                self.externalServices, DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all), *self._accountHandlers(settings),
                 *(() if self.archive is None else self.archive.all),
                 *(each for each in (self.guests, self.uploads) if each is not None),
@@ -228,6 +232,7 @@ class HostHandlers:
             if host.domain == self._host.domain:
                 self.contacts.addresses = host.contactAddresses
                 self._configureRegistration(settings, host)
+        self.externalServices.settings = externalServices(settings, self._host.domain)
         if self.guests is not None:
             self.guests.otherDomains = settings.anonymous.otherDomains
         if self.userData is not None:
@@ -323,6 +328,13 @@ def httpResourcesOf(handler: Any) -> Sequence[HTTPResource]:
 
 def _oneLine(text: object) -> str:
     return " ".join(str(text).split())
+
+
+def externalServices(settings: Settings, domain: str) -> ExternalServicesSettings:
+    """Return what the users of a domain are told of services outside of XMPP."""
+    section = settings.external_services
+    services = section.services if not section.domains or domain in section.domains else ()
+    return ExternalServicesSettings(services, section.secret, section.credentialLifetime, section.guests)
 
 
 def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:

@@ -192,8 +192,9 @@ class MUCCoreService(Service):
             self._log.warn("{path}: {problem}", path=path, problem=problem)
         for path in exposed:
             self._log.warn("{path}: every user of this machine can read this private key; chmod o-r {path}", path=path)
-        if self.settings.named["component"] and isExposed(self._path):
-            text = "{path}: every user of this machine can read the secrets of components; chmod o-r {path}"
+        hasSecrets = self.settings.named["component"] or self.settings.external_services.secret
+        if hasSecrets and isExposed(self._path):
+            text = "{path}: every user of this machine can read the secrets in it; chmod o-r {path}"
             self._log.warn(text, path=self._path)
 
     def _raiseFileLimit(self) -> None:

@@ -164,7 +164,7 @@ class SlixmppComponentTests(TestCase):
         component = await self.asyncioThread.run(connect())
         os.chmod(self.server.path, 0o644)
         self.server.signal("HUP")
-        await self.server.logged("every user of this machine can read the secrets of components")
+        await self.server.logged("every user of this machine can read the secrets in it")
         del self.server.sections[f"component {NAME}"]
         self.server.configure()
         self.server.signal("HUP")

@@ -39,7 +39,11 @@ class _ServerTests(TestCase):
         options = {"rooms_per_minute": "0", "default_archive": "no"}
         listen = {"listen": "tcp:0:interface=127.0.0.1"}
         upload = {"store": "memory:", "file_size": "1 MiB", "public_url": "https://files.localhost"}
-        self.server = await startServer(reactor, http=listen, muc=options, storage=self.storage, upload=upload)
+        services = "stun:stun.shakespeare.lit:9998\n turn:relay.shakespeare.lit:9999"
+        external = {"services": services, "secret": "shared with the relay"}
+        self.server = await startServer(
+            reactor, http=listen, muc=options, storage=self.storage, upload=upload, external_services=external
+        )
         self.addCleanup(self.server.stop)
 
 

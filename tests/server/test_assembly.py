@@ -40,6 +40,7 @@ from muccore.services.administration.handler import AdministrationHandler
 from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
 from muccore.services.disco import DiscoInfoHandler
+from muccore.services.externalservices import ExternalServicesHandler
 from muccore.services.ping import PingHandler
 from muccore.services.time import TimeHandler
 from muccore.services.uptime import UptimeHandler
@@ -318,6 +319,7 @@ class ServerComponentsTests(SynchronousTestCase):
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
                 BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
                 CapabilitiesHandler, Accounts, RegistrationHandler, Announcements, AdministrationHandler,
+                ExternalServicesHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import re
+from configparser import ConfigParser
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -12,13 +15,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from muccore.config.errors import ConfigError
+from muccore.config.load import load
 from muccore.http.upload.service import UploadSettings
 from muccore.interfaces.uploads import Upload
 from muccore.server import preflight
 from muccore.server.assembly import ServerComponents
 from muccore.testing.server import makeSettings, startServer
 from muccore.xmpp import jid
+from tests.configuration import ENCRYPTED, ConfigurationFile
 
+ROOT = Path(__file__).resolve().parents[2]
 LISTEN = {"listen": "tcp:0:interface=127.0.0.1", "public_url": "https://chat.example"}
 UPLOAD = {"store": "memory:", "file_size": "1 KiB", "user_quota": "2 KiB", "total_quota": "3 MiB"}
 ROMEO = "romeo@localhost"
@@ -79,3 +85,22 @@ class UploadsTests(TestCase):
         await Deferred.fromCoroutine(accounts.create(jid.parse(ROMEO), "secret", "a test"))
         await Deferred.fromCoroutine(accounts.remove(jid.parse(ROMEO), "a test"))
         self.assertEqual(list(store.files), ["juliet@localhost"])
+
+
+class DocumentTests(TestCase):
+    """The configurations of docs/uploads.md and docs/calls.md."""
+
+    def test_configurations(self) -> None:
+        """They are valid, and switch on what the pages are about."""
+        found = []
+        for page in ("uploads.md", "calls.md"):
+            text = ROOT.joinpath("docs", page).read_text("utf-8")
+            for block in re.findall("```ini\n(.*?)```", text, re.DOTALL):
+                parser = ConfigParser(interpolation=None)
+                parser.read_string(block)
+                file = ConfigurationFile(self, c2s=ENCRYPTED, auth={"backend": "memory:"})
+                for name in parser.sections():
+                    file.configure(**{name: {key: each.replace("\n", "\n ") for key, each in parser[name].items()}})
+                settings = load(file.path)
+                found.append((settings.upload.store, len(settings.external_services.services)))
+        self.assertEqual(found, [("files:uploads", 0), ("files:uploads", 0), ("", 3)])
