@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from muccore.config.option import option as _option
 from muccore.config.types import Boolean, Choice, Duration, Integer, Size
 from muccore.im.archivepreferences import DEFAULTS
+from muccore.im.pushes import CONTENTS, NOTHING
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class UsersSection:
     )
     blockListSize: int = _option(
         Size("1 KiB", "1 MiB"), "64 KiB", "The maximum of the addresses that one user blocks (XEP-0191), together."
+    )
+    pushContent: str = _option(
+        Choice(*CONTENTS),
+        NOTHING,
+        "What push services, which belong to those who make clients, are told of messages to users who are away "
+        "(XEP-0357): nothing but that there is one, its sender too, or its sender and its text.",
     )
     archive: bool = _option(
         Boolean(),

@@ -32,6 +32,7 @@ from zope.interface import implementer
 from muccore.interfaces import (
     IAccountArchive,
     IDeliveryObserver,
+    IHeldMessageObserver,
     IRoute,
     IRouter,
     ISession,
@@ -140,6 +141,7 @@ class UserDomain(Domain):
         self._offline = filters["offline"]["message"]
         self.accountArchive = next((handler for handler in handlers if IAccountArchive.providedBy(handler)), None)
         self._observers: list[Any] = [handler for handler in handlers if ISessionObserver.providedBy(handler)]
+        self._watchers: list[Any] = [handler for handler in handlers if IHeldMessageObserver.providedBy(handler)]
         self._trackers: list[Any] = [handler for handler in handlers if IDeliveryObserver.providedBy(handler)]
 
     def filterOutbound(self, session: ISession, element: Element, to: JID | None) -> Element | None:
@@ -172,6 +174,14 @@ class UserDomain(Domain):
                 handler.deliverySettled(session, tags, delivered)
             except Exception:
                 _log.failure("{domain}: a handler failed at the delivery of messages", domain=self.name)
+
+    def messageHeld(self, session: ISession, message: Rendered) -> None:
+        """See L{IUserDomain.messageHeld}."""
+        for handler in self._watchers:
+            try:
+                handler.messageHeld(session, message)
+            except Exception:
+                _log.failure("{domain}: a handler failed at a message that is held", domain=self.name)
 
     def mayObserve(self, element: Element, to: JID) -> bool:
         """Whether stock handlers may see a stanza: one to the server itself, or an IQ as L{bind} has it for tables."""

@@ -11,7 +11,7 @@ were used last for a minute: another process may delete an account, and a new on
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -44,6 +44,8 @@ RECENT_LIMIT: Final = 1024
 RECENT_TIME: Final = 60.0
 """Seconds after which the state of an account without sessions is loaded again."""
 
+_NO_PUSHES: Final[Mapping[tuple[str, str], Any]] = {}
+
 _log: Final = Logger()
 
 
@@ -55,13 +57,14 @@ class UserState:
     @ivar since: when it was loaded, in seconds of the domain's clock.
     """
 
-    __slots__ = ("__weakref__", "_account", "archiving", "blocked", "photo", "since")
+    __slots__ = ("__weakref__", "_account", "archiving", "blocked", "photo", "pushes", "since")
 
     def __init__(self, account: JID, blocked: set[str], photo: str | None, since: float = 0.0) -> None:
         self._account = account
         self.archiving: ArchivePreferences | None = None
         self.blocked = blocked
         self.photo = photo
+        self.pushes: Mapping[tuple[str, str], Any] = _NO_PUSHES
         self.since = since
 
     def blocks(self, address: JID) -> bool:

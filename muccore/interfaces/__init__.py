@@ -43,6 +43,7 @@ from muccore.interfaces.roster import IRosterStore, RosterChange, RosterItem, St
 from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IRoute, IRouter
 from muccore.interfaces.sessions import (
     IDeliveryObserver,
+    IHeldMessageObserver,
     ISession,
     ISessionBinder,
     ISessionObserver,
@@ -62,7 +63,8 @@ __all__ = [
     "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
     "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IAccounts",
     "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
-    "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IInvitations",
+    "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IHeldMessageObserver",
+    "IInvitations",
     "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
     "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
     "IUserDataStore", "IUserDomain", "IUserState", "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists",

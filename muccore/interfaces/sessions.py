@@ -266,6 +266,16 @@ class IDeliveryObserver(Interface):
         """
 
 
+class IHeldMessageObserver(Interface):
+    """A handler of a user domain that is told of messages to clients that are away."""
+
+    def messageHeld(session: ISession, message: Rendered) -> None:
+        """
+        Note a message that a session keeps since it has no stream, or sends to a client that is not active (XEP-0352).
+        What the session has asked for itself is none of these. Called for each session: it must not take long.
+        """
+
+
 class IUserDomain(IDomain):
     """A domain of accounts, as its handlers see it and its sessions use it."""
 
@@ -301,3 +311,6 @@ class IUserDomain(IDomain):
 
     def deliverySettled(session: ISession, tags: Sequence[str], delivered: bool) -> None:
         """Tell the handlers that are L{IDeliveryObserver}s. Never fails."""
+
+    def messageHeld(session: ISession, message: Rendered) -> None:
+        """Tell the handlers that are L{IHeldMessageObserver}s. Never fails."""

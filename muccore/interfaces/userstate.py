@@ -21,6 +21,10 @@ class IUserState(Interface):
         "What it wants to have archived, C{muccore.im.archivepreferences.ArchivePreferences}; C{None} if it has never "
         "said that."
     )
+    pushes = Attribute(
+        "C{Mapping}: the push services that it has enabled, L{muccore.im.pushregistrations.PushRegistration}s by "
+        "service and node."
+    )
     blocked = Attribute("C{set[str]}: the addresses that it blocks (XEP-0191), prepared.")
 
     def blocks(address: JID) -> bool:

@@ -186,6 +186,11 @@ WEBSOCKET_REFUSED: Final = EventKind(
     "A WebSocket connection was refused: its page is of an origin that is not in `[http] allowed_origins`, or it is "
     "not under TLS, which `[c2s] tls` requires. The origin is `-` if it did not come from a browser.",
 )
+PUSH_DISABLED: Final = EventKind(
+    "push-disabled by {actor}: {service}, {condition}",
+    "A push service of an account (XEP-0357) has answered with this error, or too often with one that may pass, and is "
+    "told nothing more until a client enables it again.",
+)
 UPLOADED: Final = EventKind("uploaded by {actor}: {size} bytes", "An account has uploaded a file (XEP-0363).")
 STREAM_ERROR: Final = EventKind(
     "stream-error from {address}: {error}, {jid}",

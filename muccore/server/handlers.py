@@ -121,7 +121,10 @@ class HostHandlers:
         self.announcements: Announcements | None = None
         self.accounts: Accounts | None = None
         if store is not None:
-            self.userData = UserDataHandlers(store, settings.users, self.presence, stores.accountsOf(host))
+            services = frozenset(service for each in settings.hosts for service in each.roomServices)
+            self.userData = UserDataHandlers(
+                store, settings.users, self.presence, stores.accountsOf(host), services
+            )
             self.accounts = Accounts(stores.accountsOf(host), store, host.domain, settings.registration.tombstoneTime)
             self.accounts.removers["subscriptions"] = subscriptions.cancelAll
             self.userData.joinAccounts(self.accounts)
@@ -155,7 +158,7 @@ class HostHandlers:
             if self.announcements is not None:
                 self.announcements.guests = True
             if self.userData is not None:
-                self.userData.lastActivity.guests = True
+                self.userData.lastActivity.guests = self.userData.pushes.guests = True
             if self.archive is not None:
                 self.archive.archive.guests = True
         self._builtin: dict[str, list[Any]] = {

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from muccore.im.lastactivity import LastActivityHandler
 from muccore.im.offline import OfflineHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
+from muccore.im.pushes import PushHandler
 from muccore.im.userstate import UserStates
 from muccore.im.vcards import VCardHandler
 from muccore.interfaces import IAuthBackend, ISession, IUserDataStore
@@ -31,12 +32,15 @@ class UserDataHandlers:
     @ivar blocking: the block lists of users.
     @ivar lastActivity: since when users are away.
     @ivar offline: the messages to users who are offline.
+    @ivar pushes: the push services of users.
     @ivar all: all of them, in the order in which they are added.
     """
 
     def __init__(
-        self, store: IUserDataStore, settings: UsersSection, presence: PresenceHandler, accounts: IAuthBackend
-    ) -> None:
+        self, store: IUserDataStore, settings: UsersSection, presence: PresenceHandler, accounts: IAuthBackend,
+        roomServices: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """@param roomServices: the domains that have rooms of this server."""
         self._store = store
         self.privateStorage = PrivateStorageHandler(store, settings.privateElement, settings.privateData)
         self.states = UserStates(store)
@@ -44,13 +48,14 @@ class UserDataHandlers:
         self.blocking = BlockingHandler(store, self.states, presence, settings.blockListSize)
         self.lastActivity = LastActivityHandler(store, presence)
         self.offline = OfflineHandler(store, accounts, presence, settings.offlineSize)
+        self.pushes = PushHandler(store, self.states, roomServices, settings.pushContent)
         self.all: list[Any] = [
-            self.states, self.blocking, self.privateStorage, self.vCards, self.lastActivity, self.offline,
+            self.states, self.blocking, self.privateStorage, self.vCards, self.lastActivity, self.offline, self.pushes,
         ]  # fmt: skip
 
     def joinAccounts(self, accounts: Accounts) -> None:
         """Let what is stored be removed with an account."""
-        for handler in (self.privateStorage, self.vCards, self.blocking, self.offline, self.lastActivity):
+        for handler in (self.privateStorage, self.vCards, self.blocking, self.offline, self.lastActivity, self.pushes):
             accounts.removers[type(handler).__name__] = handler.forget
         accounts.removers["documents"] = lambda account: self._store.removeAccount(account.bare)
         # After the documents: they are what it is loaded from.
@@ -79,3 +84,4 @@ class UserDataHandlers:
         self.vCards.sizeLimit = settings.vcardSize
         self.blocking.sizeLimit = settings.blockListSize
         self.offline.limit = settings.offlineSize
+        self.pushes.content = settings.pushContent

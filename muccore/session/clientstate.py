@@ -10,7 +10,7 @@ Everything else is sent at once, with all that was held before it, so that nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from muccore.xmpp import ns
@@ -44,10 +44,12 @@ class Out(Protocol):
 class HeldStanzas:
     """Stands between a session and what it sends to."""
 
-    __slots__ = ("_held", "_size", "out")
+    __slots__ = ("_held", "_passed", "_size", "out")
 
-    def __init__(self, out: Out) -> None:
+    def __init__(self, out: Out, passed: Callable[[Rendered], None] | None = None) -> None:
+        """@param passed: told of messages that are sent although the client is inactive."""
         self.out = out
+        self._passed = passed
         self._held: dict[bytes, tuple[Rendered, bytes]] = {}
         self._size = 0
 
@@ -60,6 +62,8 @@ class HeldStanzas:
         if key is None:
             self.flush()
             self.out.send(stanza, to)
+            if self._passed is not None and stanza.name == "message":
+                self._passed(stanza)
             return
         old = self._held.pop(key, None)
         if old is not None:

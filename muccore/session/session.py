@@ -108,6 +108,10 @@ class Session:
             self.stream.send(stanza, to)
             self._sessions.handover.add(self, tag)
 
+    def messageHeld(self, message: Rendered) -> None:
+        """Tell the domain of a message whose client is away. For L{HeldStanzas} and stream management."""
+        self._domain.messageHeld(self, message)
+
     def tellDelivered(self, tags: Sequence[str]) -> None:
         """Tell the domain of tracked stanzas that the client has. For their trackers."""
         self._domain.deliverySettled(self, tags, True)
@@ -208,6 +212,7 @@ class Session:
     def attachManagement(self, management: StreamManagement) -> None:
         """Give everything from now on to stream management."""
         self.management = management
+        management.held = self.messageHeld
         if isinstance(self._out, HeldStanzas):
             self._out.out = management
         else:
@@ -226,7 +231,7 @@ class Session:
                 self._out = out.out
                 out.flush()
         elif not active and out is not None:
-            self._out = HeldStanzas(out)
+            self._out = HeldStanzas(out, self.messageHeld)
 
     def moveTo(self, stream: IStream) -> None:
         """See L{ISession.moveTo}."""

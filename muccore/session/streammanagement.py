@@ -73,13 +73,14 @@ class StreamManagement:
     thousands exceeds any limit when it is entered. If that is not enough, and without a stream, it overflows.
 
     @ivar lostAt: when its stream was lost, in seconds since the epoch.
+    @ivar held: told of messages that are kept for the next stream.
     @ivar delivered: called with the tags of stanzas that were to be tracked, when they are acknowledged.
     """
 
     __slots__ = (
         "_acknowledged", "_domain", "_emptyAt", "_forgotten", "_marks", "_now", "_overflowed", "_overflowing",
         "_queue", "_requested", "_requestedAt", "_sent", "_settings", "_size", "_stream", "_tracked", "delivered",
-        "handled", "holdTime", "id", "lostAt",
+        "handled", "held", "holdTime", "id", "lostAt",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +103,7 @@ class StreamManagement:
         self.handled = 0
         self.lostAt = 0.0
         self.delivered: Callable[[Sequence[str]], None] = _ignore
+        self.held: Callable[[Rendered], None] = _ignore
         self._now = timeOfDay(clock)
         self._domain = domain
         self._stream = stream
@@ -142,6 +144,8 @@ class StreamManagement:
         else:
             now = self._now()
             queue.append((number, stanza, to, (now, now)))
+            if stanza.name == "message":
+                self.held(stanza)
         if len(queue) > settings.queueStanzas or self._size > settings.queueBytes:
             self._exceeded()
 
@@ -386,7 +390,7 @@ class StreamManagement:
         self._tracked = deque((int(number), str(tag)) for number, tag in state.get("tracked", ())) or None
 
 
-def _ignore(tags: Sequence[str]) -> None:
+def _ignore(told: object) -> None:
     """Nobody wants to know."""
 
 

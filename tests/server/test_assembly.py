@@ -25,6 +25,7 @@ from muccore.im.lastactivity import LastActivityHandler
 from muccore.im.offline import OfflineHandler
 from muccore.im.presence import PresenceHandler
 from muccore.im.privatestorage import PrivateStorageHandler
+from muccore.im.pushes import PushHandler
 from muccore.im.registration import RegistrationHandler
 from muccore.im.roster import RosterHandler
 from muccore.im.subscribing import SubscriptionHandler
@@ -318,7 +319,7 @@ class ServerComponentsTests(SynchronousTestCase):
                 DiscoInfoHandler, PingHandler, PresenceHandler, RosterHandler, SubscriptionHandler, VersionHandler,
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
                 BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
-                CapabilitiesHandler, Accounts, RegistrationHandler, Announcements, AdministrationHandler,
+                CapabilitiesHandler, Accounts, RegistrationHandler, Announcements, AdministrationHandler, PushHandler,
                 ExternalServicesHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
