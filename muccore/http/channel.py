@@ -55,6 +55,9 @@ class IChannelOwner(Protocol):
     def isSecure(self, request: Any) -> bool:
         """Whether TLS protects the client's connection."""
 
+    def log(self, request: Any) -> None:
+        """Log a request that was answered."""
+
 
 @implementer(IHTTPRequest)
 class SiteRequest(Request):
@@ -214,6 +217,8 @@ class SiteChannel(HTTPChannel):
         phrase = RESPONSES.get(refusal.status, b"Refused")
         self.writeHeaders(b"HTTP/1.1", b"%d" % refusal.status, phrase, request.responseHeaders)
         self.transport.write(text)
+        request.method, request.code, request.sentLength = self._command, refusal.status, len(text)
+        self.site.log(request)
         self._ended = True
         self.setTimeout(None)
         self._waiting = self.callLater(LINGER, self._lingered)

@@ -10,6 +10,7 @@ from muccore.config.schema import Settings
 from muccore.http.upload.resource import RATE, UploadResource
 from muccore.http.upload.service import PATH, Uploads, UploadSettings
 from muccore.interfaces.http import HTTPResource, RequestLimits
+from muccore.interfaces.uploads import READ_SIZE
 from muccore.server.stores import ServerStores
 from muccore.xmpp.datetimes import timeOfDay
 
@@ -34,6 +35,8 @@ def uploadSettings(settings: Settings) -> UploadSettings:
         retention=section.retention,
         slotsPerMinute=section.filesPerMinute,
         publicURL=section.publicUrl,
+        # What is not sent yet must not exceed the outbox.
+        readSize=min(READ_SIZE, settings.transport.outboxLimit // 2),
     )
 
 

@@ -91,10 +91,13 @@ class SiteTests(SiteCase):
         logged = Logged(self)
         self.patch(Logger, "threshold", LogLevel.debug)
         self.site.addResource(HTTPResource("/a", Resource()))
-        for path, shown in (("/a/secret?secret", "/a"), ("/secret", "-")):
-            self.request(path)
+        for path, shown, headers, code in (
+            ("/a/secret?secret", "/a", (), 404), ("/secret", "-", (), 404),
+            ("/a/secret", "/a", ("Content-Length: 99999",), 413),
+        ):  # fmt: skip
+            self.request(path, *headers)
             *_, line = (line for line in logged.lines(LogLevel.debug) if line.startswith("http: "))
-            self.assertRegex(line, rf"\Ahttp: 192\.0\.2\.1 GET {shown} 404, \d+ bytes, 0\.000 s\Z")
+            self.assertRegex(line, rf"\Ahttp: 192\.0\.2\.1 GET {shown} {code}, \d+ bytes, 0\.000 s\Z")
 
     def test_baseURL(self) -> None:
         """The public URL is the configured one, or that of the domain."""

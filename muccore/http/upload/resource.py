@@ -136,7 +136,8 @@ class UploadResource(Resource):
             self._answer(request, 500, "The file cannot be read.")
 
     async def _send(self, request: Any, lost: Deferred[None]) -> None:
-        sender = UploadSender(request, self._uploads.store, self._uploads.clock)
+        uploads = self._uploads
+        sender = UploadSender(request, uploads.store, uploads.clock, uploads.settings.readSize)
         lost.addErrback(lambda _: sender.connectionLost())
         id, filename = _names(request.path)
         upload = await self._uploads.store.find(id)

@@ -12,7 +12,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from muccore.interfaces import StoreError
-from muccore.interfaces.uploads import READ_SIZE, IUploadStore
+from muccore.interfaces.uploads import IUploadStore
 
 STALLED: Final = 60
 """Seconds without anything being read after which the connection is closed."""
@@ -22,8 +22,12 @@ STALLED: Final = 60
 class UploadSender:
     """Sends part of a file as the body of a response."""
 
-    def __init__(self, request: Request, store: IUploadStore, clock: IReactorTime) -> None:
-        """@param clock: notices clients that stop reading."""
+    def __init__(self, request: Request, store: IUploadStore, clock: IReactorTime, size: int) -> None:
+        """
+        @param clock: notices clients that stop reading.
+        @param size: bytes to read at a time.
+        """
+        self._size = size
         self._request = request
         self._store = store
         self._clock = clock
@@ -40,7 +44,7 @@ class UploadSender:
         self._request.registerProducer(self, True)
         try:
             while start < end and not self._ended:
-                data = await self._store.read(id, start, min(READ_SIZE, end - start))
+                data = await self._store.read(id, start, min(self._size, end - start))
                 if not data:
                     break
                 if not self._ended:

@@ -18,7 +18,7 @@ from muccore.http.upload.receiving import UploadBody
 from muccore.http.upload.slots import SLOTS_LIMIT, Slot, Slots, randomWord
 from muccore.interfaces import StoreError
 from muccore.interfaces.http import IHTTPRequest, IHTTPSite
-from muccore.interfaces.uploads import IUploadStore, Upload
+from muccore.interfaces.uploads import READ_SIZE, IUploadStore, Upload
 from muccore.log.eventlog import UPLOADED
 from muccore.log.logger import Logger
 from muccore.xmpp import ns
@@ -50,6 +50,7 @@ class UploadSettings:
     @ivar retention: seconds for which a file is kept; 0: until its account is removed.
     @ivar slotsPerMinute: how many files an account may upload in a minute.
     @ivar publicURL: the base of the URLs, without a slash at its end; C{""}: that of the site.
+    @ivar readSize: bytes that are read and sent at a time.
     """
 
     fileSize: int
@@ -58,6 +59,7 @@ class UploadSettings:
     retention: float = 0
     slotsPerMinute: int = 30
     publicURL: str = ""
+    readSize: int = READ_SIZE
 
 
 class Uploads:
