@@ -100,7 +100,7 @@ class C2SSection:
 
 @dataclass(frozen=True)
 class HTTPSection:
-    """The HTTP site: XMPP over WebSocket for browsers (RFC 7395), at /xmpp-websocket, and its discovery (XEP-0156)."""
+    """The HTTP site: WebSocket for browsers (RFC 7395), its discovery (XEP-0156), and uploads ([upload])."""
 
     listen: tuple[str, ...] = _option(
         ListOf(Endpoint("tcp", "tcp6", "systemd")),

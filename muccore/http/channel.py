@@ -16,6 +16,7 @@ costs hardly more memory than one over TCP.
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any, Final, Protocol
 
@@ -34,6 +35,9 @@ REQUESTS: Final = 1000
 
 LINGER: Final = 3.0
 """Seconds in which the rest of a refused request is read and dropped."""
+
+
+_ABSOLUTE: Final = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
 class IChannelOwner(Protocol):
@@ -65,7 +69,7 @@ class SiteRequest(Request):
     A request to the site.
 
     @ivar clientHost: see L{IHTTPRequest}.
-    @ivar body: see L{IHTTPRequest}.
+    @ivar body: takes its body; C{None} if that is kept, or was taken.
     @ivar mount: the added resource that it is for, or C{None}.
     @ivar started: when its headers had arrived, on the clock of the site.
     """
@@ -75,7 +79,6 @@ class SiteRequest(Request):
     mount: HTTPResource | None = None
     started: float = 0.0
     channel: Any
-    _complete = False
     # Resources here take no forms.
     _parsePOSTFormSubmission = False
 
@@ -94,10 +97,10 @@ class SiteRequest(Request):
         elif data:
             self.body.write(data)
 
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Answer it."""
-        self._complete = True
-        super().requestReceived(command, path, version)
+    def takeBody(self) -> Any:
+        """See L{IHTTPRequest.takeBody}."""
+        body, self.body = self.body, None
+        return body
 
     def pauseBody(self) -> None:
         """See L{IHTTPRequest.pauseBody}."""
@@ -109,11 +112,20 @@ class SiteRequest(Request):
         if self.channel is not None:
             self.channel.resumeBody()
 
+    def finish(self) -> None:
+        """End the response, and the body if nobody has taken it."""
+        super().finish()
+        self._dropBody()
+
     def connectionLost(self, reason: Failure) -> None:
-        """End the request with its connection, and its body if that is not complete."""
+        """End the request with its connection, and the body if nobody has taken it."""
         super().connectionLost(reason)
-        if self.body is not None and not self._complete:
-            self.body.lost()
+        self._dropBody()
+
+    def _dropBody(self) -> None:
+        body = self.takeBody()
+        if body is not None:
+            body.lost()
 
 
 class SiteChannel(HTTPChannel):
@@ -177,15 +189,23 @@ class SiteChannel(HTTPChannel):
         request = self.requests[-1]
         request.started = self.site.reactor.seconds()
         request.clientHost = self.site.clientAddress(request)
+        self._path = _originForm(self._path)
         request.mount = self.site.find(self._path)
         for name, value in SAFE.items():
             request.setHeader(name, value)
         try:
+            self._checkHost(request)
             self._checkBody(request)
         except HTTPRefusal as e:
             self._refuse(request, e)
         else:
             super().allHeadersReceived()
+
+    def _checkHost(self, request: SiteRequest) -> None:
+        """@raise HTTPRefusal: if there are several hosts, or none where one has to be (RFC 9112 §3.2)."""
+        hosts = request.requestHeaders.getRawHeaders(b"Host", [])
+        if len(hosts) != 1 and (hosts or self._version == b"HTTP/1.1"):
+            raise HTTPRefusal(400, "There has to be one Host header.")
 
     def _checkBody(self, request: SiteRequest) -> None:
         """
@@ -215,7 +235,7 @@ class SiteChannel(HTTPChannel):
         request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
         request.setHeader(b"Content-Length", b"%d" % len(text))
         phrase = RESPONSES.get(refusal.status, b"Refused")
-        self.writeHeaders(b"HTTP/1.1", b"%d" % refusal.status, phrase, request.responseHeaders)
+        self.writeHeaders(self._version, b"%d" % refusal.status, phrase, request.responseHeaders)
         self.transport.write(text)
         request.method, request.code, request.sentLength = self._command, refusal.status, len(text)
         self.site.log(request)
@@ -303,3 +323,9 @@ class SiteChannel(HTTPChannel):
             self._waiting = None
         super().connectionLost(reason)
         self.site.channelClosed(self)
+
+
+def _originForm(target: bytes) -> bytes:
+    """The target of a request without scheme and host, which proxies and others may send (RFC 9112 §3.2.2)."""
+    match = _ABSOLUTE.match(target)
+    return target if match is None else b"/" + target[match.end() :].removeprefix(b"/")

@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime, ISSLTransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import LogLevel
-from twisted.web.pages import errorPage, notFound
+from twisted.web.pages import notFound
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
@@ -154,10 +154,6 @@ class HTTPSite(Site):
     def getResourceFor(self, request: Request) -> Any:
         """See L{Site.getResourceFor}."""
         request.responseHeaders.removeHeader(b"Server")
-        hosts = request.requestHeaders.getRawHeaders(b"Host", [])
-        if len(hosts) != 1 and (hosts or request.clientproto == b"HTTP/1.1"):
-            # RFC 9112 §3.2, RFC 6455 §4.2.1.
-            return errorPage(400, "Bad Request", "There has to be one Host header.")
         return super().getResourceFor(request)
 
     def startFactory(self) -> None:

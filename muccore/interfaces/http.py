@@ -68,7 +68,7 @@ class IBody(Interface):
         """Take some of it. Who cannot keep up calls L{IHTTPRequest.pauseBody}, after which at most 64 KiB follow."""
 
     def lost() -> None:
-        """The connection has ended, or the time is over, before the whole body arrived."""
+        """Nobody will take it: the connection or the request has ended before C{takeBody} was called."""
 
 
 class IBodyResource(IResource):
@@ -77,7 +77,8 @@ class IBodyResource(IResource):
     def openBody(request: IHTTPRequest, length: int) -> IBody | None:
         """
         Prepare for the body of a request. Called when its headers have arrived and before C{100 Continue} is sent;
-        C{render} follows when the body is there, and finds what this returned as C{request.body}.
+        C{render} follows when the body is there, and gets what this returned by L{IHTTPRequest.takeBody}. It may
+        not follow: C{lost} is called then.
 
         @param length: its size in bytes, within the limit.
         @return: C{None}: this request has nothing of interest in its body, which is limited to L{BODY_SIZE} then.
@@ -89,7 +90,12 @@ class IHTTPRequest(IRequest):
     """A request to the site. C{isSecure} and C{clientHost} believe trusted proxies, and nobody else."""
 
     clientHost = Attribute("The IP address of the client, as text.")
-    body = Attribute("What L{IBodyResource.openBody} returned, or C{None}.")
+
+    def takeBody() -> Any:
+        """
+        Get what L{IBodyResource.openBody} has returned, once; the whole body has arrived. C{None} if it returned that,
+        or was not asked: for a resource that is reached by an unusual spelling of its path.
+        """
 
     def pauseBody() -> None:
         """Let no more of the body be read from the connection until L{resumeBody} is called."""

@@ -47,6 +47,7 @@ class Taker(Resource):
     A resource that takes bodies as they arrive.
 
     @ivar refused: with what it refuses the next one.
+    @ivar careless: whether it does not take bodies.
     """
 
     isLeaf = True
@@ -55,6 +56,7 @@ class Taker(Resource):
         super().__init__()
         self.bodies: list[Body] = []
         self.refused: HTTPRefusal | None = None
+        self.careless = False
         self.seen: list[tuple[bytes, bytes, str]] = []
 
     def openBody(self, request: Any, length: int) -> Body | None:
@@ -71,7 +73,10 @@ class Taker(Resource):
 
     def render(self, request: Any) -> bytes:
         """Say how much has arrived."""
-        return b"%d" % len(b"" if request.body is None else request.body.data)
+        if self.careless:
+            return b"?"
+        body = request.takeBody()
+        return b"%d" % len(b"" if body is None else body.data)
 
 
 class Echo(Resource):
@@ -178,6 +183,34 @@ class ChannelTests(SiteCase):
         self.assertEqual(self.taker.seen, [(b"PUT", b"/put/a", HOST)])
         self.lose(transport)
         self.assertFalse(body.ended)
+
+    def test_notTaken(self) -> None:
+        """A body that no resource takes is told that."""
+        self.taker.careless = True
+        self.assertStatus(200, self.request("/put/a", "Content-Length: 3", method=PUT, rest=b"abc"))
+        [body] = self.taker.bodies
+        self.assertTrue(body.ended)
+        # By another spelling, nobody is asked, and little is kept.
+        self.taker.careless = False
+        transport = self.request("/%70ut/a", "Content-Length: 3", method=PUT, rest=b"abc")
+        self.assertTrue(transport.value().endswith(b"\r\n\r\n0"))
+        self.assertStatus(413, self.request("/%70ut/a", f"Content-Length: {BODY_SIZE + 1}", method=PUT))
+        self.assertEqual(len(self.taker.bodies), 1)
+
+    def test_absolute(self) -> None:
+        """RFC 9112 §3.2.2: a target may have scheme and host."""
+        for target, status in (
+            ("http://x/", 200), ("HTTPS://x:1/put/a?b", 200), ("http://x", 200), ("http://x?y", 200),
+            ("http://x/y", 404), ("ftp://x/", 404), ("//x/", 404),
+        ):  # fmt: skip
+            self.assertStatus(status, self.request(target))
+
+    def test_noHost(self) -> None:
+        """RFC 9112 §3.2: without a host, nobody is asked about the body."""
+        transport = self.connect()
+        transport.protocol.dataReceived(b"PUT /put HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+        self.assertStatus(400, transport)
+        self.assertEqual(self.taker.bodies, [])
 
     def test_continue(self) -> None:
         """A client that waits for it is told to go on, unless the request is refused."""

@@ -10,6 +10,8 @@ from twisted.logger import LogLevel
 from muccore.im.pushes import ERRORS_LIMIT, SENDER, TEXT, TEXT_SIZE, TIMEOUT, PushHandler
 from muccore.im.pushregistrations import KEY, KIND, NODE_SIZE, SERVICES_LIMIT, decode
 from muccore.im.userstate import RECENT_TIME
+from muccore.log import eventlog
+from muccore.log.eventlog import RateLimit
 from muccore.services.disco import AccountDiscoHandler
 from muccore.testing.inmemory import Client
 from muccore.xmpp import jid, ns
@@ -45,6 +47,7 @@ class PushTestCase(UserDataTestCase):
         """Log in."""
         super().setUp()
         self.logged = Logged(self)
+        self.patch(eventlog, "limit", RateLimit())
         self.handler = PushHandler(self.store, self.states, ["conference.localhost"])
         for handler in (AccountDiscoHandler(), self.handler):
             self.server.addHandler(handler)

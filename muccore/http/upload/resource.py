@@ -41,6 +41,8 @@ _YEAR: Final = 365 * 86400
 _POLICY: Final = b"default-src 'none'; media-src 'self'; frame-ancestors 'none'"
 """§9.1; some browsers show a file of sound or film in a page that loads it."""
 
+_NO_SLOT: Final = "This is no URL that a file can be put to, or its time is over: request a new slot."
+
 _BEARER: Final = "Bearer "
 
 _log: Final = Logger()
@@ -83,12 +85,16 @@ class UploadResource(Resource):
         token = authorization[len(_BEARER) :].strip() if authorization.startswith(_BEARER) else ""
         slot = self._uploads.slots.find(id)
         if slot is None or not slot.isToken(token) or slot.upload.filename != filename:
-            raise HTTPRefusal(403, "This is no URL that a file can be put to, or its time is over: request a new slot.")
+            raise HTTPRefusal(403, _NO_SLOT)
         return slot
 
     def render_PUT(self, request: Any) -> int:
         """Answer when the file is stored."""
-        answering = request.body.finish()
+        body = request.takeBody()
+        if body is None:
+            self._answer(request, 403, _NO_SLOT)
+            return NOT_DONE_YET
+        answering = body.finish()
         answering.addCallbacks(lambda _: (201, "The file is stored."), self._notStored)
         answering.addCallback(lambda answer: self._answer(request, *answer))
         answering.addErrback(lambda failure: _log.failure("a file cannot be taken", failure))

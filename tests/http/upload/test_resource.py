@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.logger import LogLevel
@@ -18,6 +20,8 @@ from muccore.http.upload.service import Uploads, UploadSettings
 from muccore.http.upload.slots import LIFETIME, Slot
 from muccore.interfaces import StoreUnavailable
 from muccore.interfaces.uploads import Upload
+from muccore.log import eventlog
+from muccore.log.eventlog import RateLimit
 from muccore.server.uploads import uploadResource
 from muccore.storage.memoryuploads import MemoryUploads, MemoryWriter
 from muccore.xmpp import jid
@@ -55,6 +59,7 @@ class ResourceCase(SiteCase):
         """Add the files to the site."""
         super().setUp()
         self.logged = Logged(self)
+        self.patch(eventlog, "limit", RateLimit())
         self.clock.advance(10**9)
         self.store = MemoryUploads()
         self.store.open()
@@ -126,6 +131,8 @@ class PutTests(ResourceCase):
             {"path": path.replace("%C3", "%FF")}, {"path": f"/upload/{'a' * 32}/a.png"},
         ):  # fmt: skip
             self.assertStatus(403, self.put(slot, **changes))
+        for spelling in ("/%75pload/", "/upload/%2e/"):
+            self.assertStatus(403, self.put(slot, path=path.replace("/upload/", spelling)))
         self.clock.advance(LIFETIME)
         self.assertStatus(403, self.put(slot))
         self.assertEqual((self.store.files, self.store.writing), ({}, {}))
@@ -399,3 +406,24 @@ class GetTests(ResourceCase):
             else:
                 self.assertTrue(transport.disconnecting)
                 self.assertLess(len(self.body(transport)), 400_000)
+
+
+class PiecesTests(ResourceCase):
+    """Requests arrive in any pieces."""
+
+    @given(st.binary(min_size=1, max_size=400), st.lists(st.integers(1, 200), max_size=40))
+    def test_pieces(self, content: bytes, sizes: list[int]) -> None:
+        """However a request is cut into pieces, the file is the same."""
+        slot = self.promise(len(content))
+        head = f"PUT {self.path(slot)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {slot.token}\r\n"
+        data = f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
+        transport = self.connect()
+        for size in (*sizes, len(data)):
+            piece, data = data[:size], data[size:]
+            transport.protocol.dataReceived(piece)
+        self.assertStatus(201, transport)
+        self.assertEqual(self.store.files[slot.upload.id][1], content)
+        self.lose(transport)
+        # So that no limit is reached.
+        self.uploads.slots.take(ROMEO.bare)
+        self.store.files.clear()
