@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from twisted.web.resource import IResource
+
 from muccore.interfaces.http import HTTPResource
 
 _PATH: Final = re.compile(r"/|(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
@@ -26,6 +28,8 @@ class Mounts:
         """
         if _PATH.fullmatch(added.path) is None or {"..", "."} & set(added.path.split("/")):
             raise ValueError(f"{added.path!r} is no path of a resource; allowed: one such as /status or /api/status")
+        if not IResource.providedBy(added.resource):
+            raise ValueError(f"what is added at {added.path} is no resource of twisted.web")
         path = added.path.encode("ascii")
         if any(_covers(path, other) or _covers(other, path) for other in self._added):
             raise ValueError(f"the path {added.path} of a resource is taken")

@@ -114,7 +114,7 @@ class IHTTPSite(Interface):
         """
         Add a resource.
 
-        @raise ValueError: if its path is no path of ASCII characters, or is taken.
+        @raise ValueError: if its path is no path of ASCII characters, or is taken, or if it is no L{IResource}.
         """
 
     def baseURL(domain: str) -> str | None:

@@ -10,8 +10,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
+from zope.interface.verify import verifyObject
 
-from muccore.interfaces.http import REQUEST_TIMEOUT, HTTPResource
+from muccore.interfaces.http import REQUEST_TIMEOUT, HTTPResource, IHTTPSite
 from muccore.log.logger import Logger
 from tests.configuration import Logged
 from tests.http import DOMAIN, HOST, SiteCase, Transport
@@ -98,6 +99,10 @@ class SiteTests(SiteCase):
             self.request(path, *headers)
             *_, line = (line for line in logged.lines(LogLevel.debug) if line.startswith("http: "))
             self.assertRegex(line, rf"\Ahttp: 192\.0\.2\.1 GET {shown} {code}, \d+ bytes, 0\.000 s\Z")
+
+    def test_interface(self) -> None:
+        """It provides the interface."""
+        verifyObject(IHTTPSite, self.site)
 
     def test_baseURL(self) -> None:
         """The public URL is the configured one, or that of the domain."""
