@@ -39,7 +39,7 @@ from muccore.im.pushrules import isMention, isWorthPushing
 from muccore.im.userdata import WAITING_LIMIT, Turns, storing
 from muccore.im.userstate import UserState, UserStates
 from muccore.interfaces import IHeldMessageObserver, ISession, IUserDataStore, IUserDomain
-from muccore.interfaces.filters import COPIES
+from muccore.interfaces.filters import CONSUMED, COPIES
 from muccore.interfaces.handlers import BARE, NOT_HANDLED, answersAnyone, mayDecline
 from muccore.log.eventlog import PUSH_DISABLED
 from muccore.routing.handler import Handler
@@ -187,11 +187,18 @@ class PushHandler(Handler):
 
     # Messages
 
-    def onReceived(self, element: Element, to: JID, recipients: tuple[ISession, ...]) -> Element:
-        """Tell services of a message to an account."""
+    def onReceived(self, element: Element, to: JID, recipients: tuple[ISession, ...]) -> Any:
+        """Tell services of a message to an account; if it is from one that wants no more, disable that (§8)."""
         state = self._states.get(to.bare)
         if state is None or not state.pushes:
             return element
+        node = _revokedNode(element)
+        if node is not None:
+            revoked = state.pushes.get((element.attributes["from"], node))
+            if revoked is None:
+                return element
+            self._drop(to.bareJID(), state, revoked, "revoked")
+            return CONSUMED
         sessions = self.parent.sessions.forAccount(to.bare)
         if element.attributes.get("type") == "groupchat":
             # Of a room elsewhere.
@@ -321,14 +328,7 @@ class PushHandler(Handler):
         publication.errors = publication.errors + 1 if condition else 0
         state = self._states.get(account.bare)
         if condition is not None and not (mayPass and publication.errors < ERRORS_LIMIT):
-            self._end(key)
-            if state is not None:
-                # At once: storing takes time, in which messages come.
-                state.pushes = _without(state.pushes, registration)
-            PUSH_DISABLED.log(account.bare, service=registration.service, condition=condition)
-            disabling = Deferred.fromCoroutine(self._disable(account, registration))
-            # It is logged, and tried again after the next error.
-            disabling.addErrback(lambda failure: failure.trap(StanzaError) and None)
+            self._drop(account, state, registration, condition)
             return
         current = state is not None and state.pushes.get(registration.target) == registration
         if publication.again and current and self._isAway(account, registration):
@@ -336,9 +336,18 @@ class PushHandler(Handler):
         elif not (publication.errors and current):
             self._end(key)
 
-    async def _disable(self, account: JID, registration: PushRegistration) -> None:
-        """Disable a service (§7.1), unless it was enabled anew meanwhile with something else."""
-        await self._change(account, lambda old: _without(old, registration))
+    def _drop(self, account: JID, state: UserState | None, registration: PushRegistration, why: str) -> None:
+        """Disable a service, unless it was enabled anew meanwhile with something else."""
+        key = (account.bare, *registration.target)
+        if key in self._publications:
+            self._end(key)
+        if state is not None:
+            # At once: storing takes time, in which messages come.
+            state.pushes = _without(state.pushes, registration)
+        PUSH_DISABLED.log(account.bare, service=registration.service, condition=why)
+        disabling = Deferred.fromCoroutine(self._change(account, lambda old: _without(old, registration)))
+        # It is logged, and tried again after the next error.
+        disabling.addErrback(lambda failure: failure.trap(StanzaError) and None)
 
     def _end(self, key: tuple[str, str, str]) -> None:
         publication = self._publications.pop(key)
@@ -350,6 +359,15 @@ class PushHandler(Handler):
     iqs = {("set", BARE, ns.PUSH, "enable"): onEnable, ("set", BARE, ns.PUSH, "disable"): onDisable}
     stanzas = {("iq", "result", BARE): onResponse, ("iq", "error", BARE): onResponse}
     inbound = {("message", STAGE): onReceived}
+
+
+def _revokedNode(message: Element) -> str | None:
+    """The node to which an account may not publish any more, as the service tells it (§8); C{None} for others."""
+    pubsub = message.child("pubsub", ns.PUBSUB)
+    affiliation = None if pubsub is None else pubsub.child("affiliation")
+    if pubsub is None or affiliation is None or affiliation.get("affiliation") != "none":
+        return None
+    return pubsub.get("node")
 
 
 def _without(registrations: Registrations, removed: PushRegistration) -> Registrations:

@@ -188,8 +188,8 @@ WEBSOCKET_REFUSED: Final = EventKind(
 )
 PUSH_DISABLED: Final = EventKind(
     "push-disabled by {actor}: {service}, {condition}",
-    "A push service of an account (XEP-0357) has answered with this error, or too often with one that may pass, and is "
-    "told nothing more until a client enables it again.",
+    "A push service of an account (XEP-0357) has answered with this error, or too often with one that may pass, or has "
+    "`revoked` the permission to publish, and is told nothing more until a client enables it again.",
 )
 UPLOADED: Final = EventKind("uploaded by {actor}: {size} bytes", "An account has uploaded a file (XEP-0363).")
 STREAM_ERROR: Final = EventKind(

@@ -279,6 +279,24 @@ class PublishTests(PushTestCase):
             [self.phone] = self.login("juliet/phone")
             self.enable()
 
+    def test_revoked(self) -> None:
+        """§8: a service that tells the account not to publish any more is disabled; nobody else can do that."""
+        text = (
+            "<message to='juliet@localhost'><pubsub xmlns='{}' node='{}'>"
+            "<affiliation jid='juliet@localhost' affiliation='{}'/></pubsub></message>"
+        )
+        self.phone.sends("<presence/>")
+        self.phone.received()
+        for client, node, affiliation, left in (
+            (self.romeo, "n", "none", 1), (self.service, "m", "none", 1), (self.service, "n", "member", 1),
+            (self.service, "n", "none", 0),
+        ):  # fmt: skip
+            client.sends(text.format(ns.PUBSUB, node, affiliation))
+            self.assertEqual((len(self.stored()), len(self.phone.received())), (left, left))
+        self.away()
+        self.say()
+        self.assertEqual(self.pushed(), [])
+
     def test_slowStore(self) -> None:
         """A service that has refused is told nothing while that is being stored."""
         self.away()
