@@ -66,10 +66,20 @@ class UploadTests(PersistentServerTests):
             return response.status, await response.read(), response.headers["Content-Type"]
 
     async def test_slixmpp(self) -> None:
-        """slixmpp finds the service, uploads and downloads; the file survives a kill, and goes with its account."""
+        """
+        slixmpp finds the service, uploads and downloads. The file survives a kill, and goes with its account; of one
+        that is not whole at the kill, nothing is left.
+        """
         url = await self.asyncioThread.run(self.upload())
+        other, token = await self.asyncioThread.run(self.slot(1_000_000))
+        await deferToThread(self.putPart, other, token)
         await self.kill()
+        new = self.server.file("uploads/new")
+        self.assertEqual(len(os.listdir(new)), 1)
         await self.server.start()
+        self.assertEqual(os.listdir(new), [])
+        response = await deferToThread(self.ask, "GET", other)
+        self.assertEqual(response.status, 404)
         await self.asyncioThread.run(self.downloadAndLeave(url))
         self.assertEqual(self.server.unexpectedLines, [])
         self.assertNotIn(url.split("/")[4], self.server.output)
@@ -168,17 +178,6 @@ class UploadTests(PersistentServerTests):
             while part := connection.recv(65536):
                 received += part
         return received
-
-    async def test_killed(self) -> None:
-        """A file that was not whole when the server was killed is not served, and nothing is left of it."""
-        url, token = await self.asyncioThread.run(self.slot(1_000_000))
-        await deferToThread(self.putPart, url, token)
-        await self.kill()
-        self.assertEqual(len(os.listdir(self.server.file("uploads/new"))), 1)
-        await self.server.start()
-        self.assertEqual(os.listdir(self.server.file("uploads/new")), [])
-        response = await deferToThread(self.ask, "GET", url)
-        self.assertEqual(response.status, 404)
 
     def putPart(self, url: str, token: str) -> None:
         """What the client does."""
