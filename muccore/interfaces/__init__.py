@@ -55,6 +55,7 @@ from muccore.interfaces.sessions import (
 )
 from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, SchemaTooNew, StoreError, StoreUnavailable
 from muccore.interfaces.streams import InlineFeature, IStream, IStreamFeature, Offering, Stage
+from muccore.interfaces.uploads import IUploadStore, IUploadWriter, NoSuchUpload, QuotaExceeded, Upload, UploadUsage
 from muccore.interfaces.userdata import DataTooLarge, IUserDataStore
 from muccore.interfaces.userstate import IUserState
 
@@ -64,12 +65,12 @@ __all__ = [
     "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IAccounts",
     "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
     "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IHeldMessageObserver",
-    "IInvitations",
-    "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder",
-    "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement",
-    "IUserDataStore", "IUserDomain", "IUserState", "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists",
-    "NameReserved", "NoSuchItem", "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused",
+    "IInvitations", "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession",
+    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
+    "IStreamManagement", "IUploadStore", "IUploadWriter", "IUserDataStore", "IUserDomain", "IUserState",
+    "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists", "NameReserved", "NoSuchItem", "NoSuchUpload",
+    "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused", "QuotaExceeded",
     "RegistrationState", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem",
-    "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "UserAgent",
-    "UserExists", "UserStatistics",
+    "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "Upload",
+    "UploadUsage", "UserAgent", "UserExists", "UserStatistics",
 ]

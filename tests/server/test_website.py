@@ -180,12 +180,17 @@ class WebSiteTests(TestCase):
             self.assertIn(expected, response)
 
     def test_tlsPort(self) -> None:
-        """The first port under TLS that is known is the one to announce."""
-        for listen, expected in ((LOOPBACK, None), (f"{LOOPBACK}\n tcp:5281:interface=127.0.0.1", 5281)):
-            file = ConfigurationFile(self, http={"tls_listen": listen}, c2s=ENCRYPTED)
+        """The first port under TLS that is known is the one to announce; without a public URL, URLs have it."""
+        for listen, expected, suffix in (
+            (LOOPBACK, None, None), (f"{LOOPBACK}\n tcp:5281:interface=127.0.0.1", 5281, ":5281"), ("tcp:443", 443, ""),
+        ):  # fmt: skip
+            sections = {"http": {"tls_listen": listen}, "auth": {"backend": "memory:"}, "host example.net": {}}
+            file = ConfigurationFile(self, c2s=ENCRYPTED, **sections)
             settings = load(file.path)
             made = siteSettings(settings, ServerComponents(settings, Clock()).webSocket.features)
             self.assertEqual((made.tlsPort, made.plain), (expected, False))
+            urls = {} if suffix is None else {name: f"https://{name}{suffix}" for name in ("localhost", "example.net")}
+            self.assertEqual(made.baseURLs, urls)
 
     def test_settings(self) -> None:
         """The origin of the domain itself is allowed, as browsers write it, besides those of the configuration."""

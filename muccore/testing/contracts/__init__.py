@@ -15,9 +15,11 @@ from muccore.testing.contracts.auth import AuthBackendContract
 from muccore.testing.contracts.occupants import OccupantStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
 from muccore.testing.contracts.rosters import RosterStoreContract
+from muccore.testing.contracts.uploads import UploadStoreContract
 from muccore.testing.contracts.userdata import UserDataStoreContract
 
 __all__ = [
     "AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "AuthBackendContract",
-    "OccupantStoreContract", "RoomStoreContract", "RosterStoreContract", "UserDataStoreContract",
+    "OccupantStoreContract", "RoomStoreContract", "RosterStoreContract", "UploadStoreContract",
+    "UserDataStoreContract",
 ]
