@@ -343,6 +343,7 @@ def externalServices(settings: Settings, domain: str) -> ExternalServicesSetting
 def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
     """Return the options of the rooms of a host."""
     muc, archiving = settings.muc, bool(settings.storage.placeOf("archive")[1])
+    anonymous = frozenset(host.domain for host in settings.hosts if host.anonymous)
     return MUCServiceSettings(
         name=muc.name,
         localDomain=localDomain,
@@ -375,7 +376,6 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         presencePerMinute=muc.presencePerMinute,
         joinsPerMinute=muc.joinsPerMinute,
         webchatURL=muc.webchatUrl,
-        guestDomains=frozenset(
-            host.domain for host in settings.hosts if host.anonymous and not settings.anonymous.roomCreation
-        ),
+        guestDomains=frozenset() if settings.anonymous.roomCreation else anonymous,
+        anonymousDomains=anonymous,
     )

@@ -125,10 +125,11 @@ class HostComponents:
         """Apply a new configuration, with this certificate."""
         self.tls = tls
         self.handlers.reconfigure(settings)
-        options = mucOptions(settings, self.domain)
+        # Those that were configured at the start: until its end, others have none, and these do.
+        domains = self._guests.domains
+        options = replace(mucOptions(settings, self.domain), anonymousDomains=domains)
         if not settings.anonymous.roomCreation:
-            # Those that were configured at the start: until its end, others have none, and these do.
-            options = replace(options, guestDomains=self._guests.domains)
+            options = replace(options, guestDomains=domains)
         for service in self.handlers.muc.values():
             service.reconfigure(options)
 

@@ -27,6 +27,7 @@ from muccore.muc.model.privileges import Affiliation, Role
 from muccore.muc.model.room import Room
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.net.slices import Steps
+from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID
 
 TIME_SLICE: Final = 0.005
@@ -108,13 +109,16 @@ class Places(RoomExtension):
 
     def _holding(self, room: Room, places: Sequence[Place]) -> Iterator[None]:
         """Hold one place in each step."""
-        for refused in heldplaces.hold(room, places):
+        for refused in heldplaces.hold(room, places, self._isGuest):
             if refused is not None:
                 self._store.remove(room.jid.bare, refused.jid)
             yield
         if self._ended:
             # Meanwhile.
             self._inSlices(self._leaving([room]))
+
+    def _isGuest(self, jid: JID) -> bool:
+        return jid.domain in self.service.options.anonymousDomains and isGuestName(jid.local)
 
     def _end(self) -> None:
         self._ended = True

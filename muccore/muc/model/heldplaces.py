@@ -10,7 +10,7 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -23,7 +23,7 @@ from muccore.muc.model.occupant import Occupant, OccupantSession
 from muccore.muc.model.privileges import AFFILIATIONS, Affiliation, Role, roleAfterAffiliationChange
 from muccore.muc.model.rendering import presenceOf
 from muccore.xmpp.errors import StanzaError
-from muccore.xmpp.jid import InvalidJID, parse
+from muccore.xmpp.jid import JID, InvalidJID, parse
 from muccore.xmpp.rendering import Rendered
 
 if TYPE_CHECKING:
@@ -52,19 +52,23 @@ class HeldRoute:
         self.missed = self.missed or bool(stanzas)
 
 
-def hold(room: Room, places: Iterable[Place]) -> Iterator[Place | None]:
+def hold(room: Room, places: Iterable[Place], isGuest: Callable[[JID], bool]) -> Iterator[Place | None]:
     """
     Hold places in a room that is being loaded, one in each step. The room decides: there is none for who may not be
     there any more, and a role follows an affiliation that was stored, but not announced, when the server ended.
     Everybody has missed that.
 
     @param places: in the order in which they were last written.
+    @param isGuest: whether a user is a guest, who cannot come back.
     @return: what could not be held; C{None} for each place that could.
     """
     changed = False
     for place in places:
         try:
-            occupant = _hold(room, place)
+            jid = parse(place.jid)
+            if isGuest(jid):
+                raise StanzaError("item-not-found")
+            occupant = _hold(room, jid, place)
         except (InvalidJID, KeyError, StanzaError):
             changed = True
             yield place
@@ -78,13 +82,12 @@ def hold(room: Room, places: Iterable[Place]) -> Iterator[Place | None]:
                 session.held.missed = True
 
 
-def _hold(room: Room, place: Place) -> Occupant:
+def _hold(room: Room, jid: JID, place: Place) -> Occupant:
     """
     Hold a place.
 
-    @raise StanzaError: (or L{InvalidJID} or C{KeyError}) if the user may not be in the room, or it makes no sense.
+    @raise StanzaError: (or C{KeyError}) if the user may not be in the room, or it makes no sense.
     """
-    jid = parse(place.jid)
     old, affiliation = AFFILIATIONS[place.affiliation], room.affiliations.get(jid)
     if affiliation is Affiliation.OUTCAST or (affiliation is Affiliation.NONE and room.settings.membersOnly):
         raise StanzaError("forbidden")

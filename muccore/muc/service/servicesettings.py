@@ -19,6 +19,7 @@ class MUCServiceSettings:
     @ivar localDomain: the host that the service belongs to.
     @ivar creation: who may create rooms: C{anyone}, C{local} (users of C{localDomain}) or C{nobody}.
     @ivar guestDomains: the domains whose guests may not.
+    @ivar anonymousDomains: the domains that have guests: after a restart they are others.
     @ivar lockNewRooms: whether only the owner may enter a new room until it is configured.
     @ivar roomsPerUser: rooms created by one user that may exist at a time; 0 for no limit.
     @ivar roomsPerMinute: rooms that one user may create in a minute in the long run; 0 for no limit.
@@ -82,6 +83,7 @@ class MUCServiceSettings:
     joinsPerMinute: int
     webchatURL: str
     guestDomains: frozenset[str] = frozenset()
+    anonymousDomains: frozenset[str] = frozenset()
 
     def withinLimits(self, settings: RoomSettings) -> RoomSettings:
         """The configuration of a room within the limits for all."""

@@ -87,6 +87,15 @@ class GraceTests(PlacesTestCase):
         self.kill()
         self.assertEqual(len(self.returned), 2)
 
+    def test_guests(self) -> None:
+        """The places of guests are not held: after a restart, nobody can be the same guest."""
+        self.begin()
+        join(self.client("0b9e1d4c-3f58-4d0a-9d5e-6f1c2b7a8e90"), "Visitor")
+        self.assertIn("Visitor", self.written())
+        self.kill(anonymousDomains=frozenset({"localhost"}))
+        self.assertEqual(self.nicks(), ["Juliet", "Nurse", "Romeo"])
+        self.assertNotIn("Visitor", self.written())
+
     def test_endsWhileLoading(self) -> None:
         """If a room is being loaded when the grace time ends, nobody is held in it for ever."""
         self.begin()
