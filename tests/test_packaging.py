@@ -26,6 +26,7 @@ from packaging.requirements import Requirement
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore import __version__
+from muccore.http.webchat.resources import CONVERSE
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = (
@@ -208,7 +209,11 @@ class WheelTests(SynchronousTestCase):
         data = self.wheel.info.replace(".dist-info", ".data/data/share/muccore")
         shared = {f"{data}/{name}" for name in SHARED}
         content = {name for name in self.wheel.names if not name.startswith(self.wheel.info)}
-        self.assertEqual(content, modules | plugins | shared | {"muccore/muc/model/confusables.txt"})
+        pages = {f"muccore/http/webchat/{name}" for name in ("page.html", "start.js", "style.css")}
+        # Where it has been fetched.
+        converse = {str(path.relative_to(ROOT)) for path in CONVERSE.rglob("*") if path.is_file()}
+        data = {"muccore/muc/model/confusables.txt"} | pages | converse
+        self.assertEqual(content, modules | plugins | shared | data)
         self.assertFalse(ROOT.joinpath("twisted", "__init__.py").exists())
         self.assertFalse(ROOT.joinpath("twisted", "plugins", "__init__.py").exists())
 

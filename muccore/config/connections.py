@@ -129,6 +129,11 @@ class HTTPSection:
         "The URL under which clients reach the site, announced by its discovery. By default that of the request, "
         "with the port of tls_listen if the request did not come over HTTPS.",
     )
+    webChat: bool = _option(
+        Boolean(),
+        "yes",
+        "Show a web chat at / and /join/ROOM, where Converse.js has been fetched (make web): docs/webchat.md.",
+    )
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class HTTPSettings:
     The settings of the site.
 
     @ivar domains: the domains of the accounts.
+    @ivar names: the same as names in DNS.
     @ivar publicURL: the base of the site's public URLs, such as C{https://example.org}; C{""} if it is not known.
     @ivar baseURLs: the same by domain, of the port under TLS.
     @ivar allowedOrigins: the origins whose pages may use WebSocket, in lower case; C{"*"} among them allows all.
@@ -63,6 +64,7 @@ class HTTPSettings:
     """
 
     domains: tuple[str, ...]
+    names: frozenset[str] = frozenset()
     publicURL: str = ""
     baseURLs: Mapping[str, str] = field(default_factory=dict)
     allowedOrigins: frozenset[str] = frozenset()
@@ -180,6 +182,12 @@ class HTTPSite(Site):
                 break
             host = found
         return host
+
+    def isOwnOrigin(self, request: Request, origin: str) -> bool:
+        """Whether the origin of a page is this site, by a name of one of the domains: at whatever port."""
+        host = ",".join(headerValues(request, "Host")).lower()
+        scheme, _, name = origin.partition("://")
+        return scheme in ("http", "https") and name == host and host.partition(":")[0] in self.settings.names
 
     def isSecure(self, request: Request) -> bool:
         """Whether TLS protects the client's connection, to this server or to a trusted proxy that forwards it."""

@@ -86,7 +86,9 @@ class WebSocketResource(Resource):
         """Check origin and TLS."""
         allowed = self._site.settings.allowedOrigins
         origins = headerValues(request, "Origin")
-        if "*" not in allowed and not allowed.issuperset(map(str.lower, origins)):
+        if "*" not in allowed and not all(
+            origin in allowed or self._site.isOwnOrigin(request, origin) for origin in map(str.lower, origins)
+        ):
             reason = "its origin is not allowed"
         elif not self._streams.accepts(self._site.isSecure(request)):
             reason = "TLS is required"

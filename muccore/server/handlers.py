@@ -45,6 +45,7 @@ from muccore.server.administration import Administration
 from muccore.server.registrationrate import PasswordRate, RegistrationRate
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
+from muccore.server.website import webChatURL
 from muccore.services.administration.handler import AdministrationHandler
 from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
@@ -375,7 +376,7 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         messagesPerMinute=muc.messagesPerMinute,
         presencePerMinute=muc.presencePerMinute,
         joinsPerMinute=muc.joinsPerMinute,
-        webchatURL=muc.webchatUrl,
+        webchatURL=webChatURL(settings, localDomain),
         guestDomains=frozenset() if settings.anonymous.roomCreation else anonymous,
         anonymousDomains=anonymous,
     )

@@ -12,6 +12,14 @@ from muccore.config.endpoints import socketAddress
 from muccore.config.schema import Settings
 from muccore.http.hostmeta import JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
 from muccore.http.site import HTTPSettings, HTTPSite, IAdmission
+from muccore.http.webchat.resources import (
+    JOIN_PATH,
+    ChatDomain,
+    ChatPage,
+    WebChatSettings,
+    isFetched,
+    webChatResources,
+)
 from muccore.http.websocket import PATH, WebSocketResource
 from muccore.interfaces.http import HTTPResource
 from muccore.net.limits import Networks
@@ -32,7 +40,54 @@ def makeSite(clock: IReactorTime, admission: IAdmission, streams: WebSocketFacto
         (JRD_PATH, HostMeta(site, links, True), "The same in JSON"),
     ):
         site.addResource(HTTPResource(path, resource, description))
+    chat = webChatSettings(settings)
+    if chat is not None:
+        for added in (HTTPResource("/", ChatPage(chat)), *webChatResources(chat)):
+            site.addResource(added)
     return site
+
+
+def webChatSettings(settings: Settings) -> WebChatSettings | None:
+    """What the pages of the web chat offer; C{None}: there are none."""
+    http = settings.http
+    if not http.webChat or not (http.listen or http.tlsListen) or not isFetched():
+        return None
+    # Guests have a domain of their own, or that of the page.
+    guests = [host.domain for host in settings.hosts if host.anonymous]
+    return WebChatSettings(
+        {
+            host.domain: ChatDomain(
+                rooms=host.roomServices[0] if host.roomServices else "",
+                services=tuple(host.roomServices),
+                guests=host.domain if host.anonymous else guests[0] if guests else "",
+                registration=host.registration == "open",
+            )
+            for host in settings.hosts
+        },
+        PATH,
+    )
+
+
+def webChatURL(settings: Settings, domain: str) -> str:
+    """The template of links into the rooms of a domain, with C{{jid}} for the address; C{""} if there are none."""
+    if settings.muc.webchatUrl:
+        return settings.muc.webchatUrl
+    site = siteURLs(settings)
+    base = settings.http.publicUrl or site.get(domain, "")
+    return f"{base}{JOIN_PATH}/{{jid}}" if base and webChatSettings(settings) is not None else ""
+
+
+def tlsPort(settings: Settings) -> int | None:
+    """The first port of the site under TLS, or C{None}."""
+    addresses = filter(None, map(socketAddress, settings.http.tlsListen))
+    return next((port for _, _, port in addresses if port), None)
+
+
+def siteURLs(settings: Settings) -> dict[str, str]:
+    """The base of the site's URLs by domain: of the port under TLS. Empty without one."""
+    port = tlsPort(settings)
+    suffix = "" if port == _HTTPS_PORT else f":{port}"
+    return {host.domain: f"https://{dnsName(host.domain)}{suffix}" for host in settings.hosts if port}
 
 
 def siteSettings(settings: Settings, features: StreamFeatures) -> HTTPSettings:
@@ -42,18 +97,16 @@ def siteSettings(settings: Settings, features: StreamFeatures) -> HTTPSettings:
     @param features: of the streams over WebSocket, which have the hosts and their certificates.
     """
     http, domains = settings.http, tuple(features.hosts)
-    addresses = filter(None, map(socketAddress, http.tlsListen))
-    own = {domain: f"https://{dnsName(domain)}" for domain in domains}
+    own = [f"https://{dnsName(domain)}" for domain in domains]
     tls = None if features.directTLS is None else HTTPTLS(features.directTLS)
-    tlsPort = next((port for _, _, port in addresses if port), None)
-    suffix = "" if tlsPort == _HTTPS_PORT else f":{tlsPort}"
     return HTTPSettings(
         domains=domains,
+        names=frozenset(map(dnsName, domains)),
         publicURL=http.publicUrl,
-        baseURLs={domain: url + suffix for domain, url in own.items()} if tls is not None and tlsPort else {},
-        allowedOrigins=frozenset([*http.allowedOrigins, *own.values()]),
+        baseURLs=siteURLs(settings) if tls is not None else {},
+        allowedOrigins=frozenset([*http.allowedOrigins, *own]),
         trustedProxies=Networks(str(network) for network in http.trustedProxies),
         tls=tls,
-        tlsPort=tlsPort,
+        tlsPort=tlsPort(settings),
         plain=settings.c2s.tls != "required",
     )

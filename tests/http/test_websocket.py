@@ -115,6 +115,20 @@ class HandshakeTests(SiteCase):
         self.stream(self.shake({"Content-Length": "0"}))
         self.assertStatus(405, self.shake(method="POST"))
 
+    def test_ownPages(self) -> None:
+        """Pages of this site, by the name of a domain, may connect, and none of other sites or ports."""
+        for name, origin, fine in (
+            ("chat.example.org", "https://chat.example.org", True),
+            ("chat.example.org", "HTTP://Chat.example.org", True),
+            ("chat.example.org", "https://chat.example.org:5281", False),
+            ("chat.example.org", "https://evil.example", False),
+            ("chat.example.org", "ftp://chat.example.org", False),
+            ("chat.example.org", "null", False),
+            ("example.org", "https://chat.example.org", False),
+        ):
+            self.configure(names=frozenset({name}))
+            self.assertStatus(101 if fine else 403, self.shake({"Origin": origin}))
+
     def test_origins(self) -> None:
         """Pages of allowed origins may connect, and programs that send no origin."""
         allowed = frozenset(["https://chat.example.org", "http://localhost:8080"])

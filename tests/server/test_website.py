@@ -16,9 +16,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from muccore.config.load import load
+from muccore.http.webchat.resources import ChatDomain
+from muccore.server import website
 from muccore.server.assembly import ServerComponents
 from muccore.server.service import MUCCoreService
-from muccore.server.website import siteSettings
+from muccore.server.website import siteSettings, webChatSettings, webChatURL
 from muccore.testing.scansion.client import ClientFailed
 from muccore.testing.scansion.language import ClientDefinition
 from muccore.testing.scansion.websocket import WebSocketClient, connect
@@ -92,6 +94,32 @@ class WebSiteTests(TestCase):
 
         self.addCleanup(drop)
         return client
+
+    def test_webChat(self) -> None:
+        """Pages offer what the hosts have; links into rooms are known with the address of the site."""
+        settings = makeSettings(
+            http={"listen": LOOPBACK, "public_url": "https://chat.example.org"},
+            auth={"anonymous": "no"}, **{"host guests.example": {"anonymous": "yes", "accounts": "memory:"}},
+        )  # fmt: skip
+        self.patch(website, "isFetched", lambda: False)
+        self.assertIsNone(webChatSettings(settings))
+        self.assertEqual(webChatURL(settings, "localhost"), "")
+        self.patch(website, "isFetched", lambda: True)
+        chat = webChatSettings(settings)
+        assert chat is not None
+        self.assertEqual(
+            dict(chat.domains),
+            {
+                "localhost": ChatDomain("conference.localhost", ("conference.localhost",), "guests.example"),
+                "guests.example": ChatDomain("", (), "guests.example"),
+            },
+        )
+        self.assertEqual(webChatURL(settings, "localhost"), "https://chat.example.org/join/{jid}")
+        for http in ({}, {"listen": LOOPBACK, "web_chat": "no"}):
+            self.assertIsNone(webChatSettings(makeSettings(http=http)))
+        other = makeSettings(http={"listen": LOOPBACK}, muc={"webchat_url": "https://x.example/?{jid}"})
+        self.assertEqual(webChatURL(other, "localhost"), "https://x.example/?{jid}")
+        self.assertEqual(webChatURL(makeSettings(http={"listen": LOOPBACK}), "localhost"), "")
 
     async def test_bothTransports(self) -> None:
         """Clients over WebSocket and over TCP send messages to each other."""
