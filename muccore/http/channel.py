@@ -150,7 +150,7 @@ class SiteChannel(HTTPChannel):
         self._count = 0
         # When the body of a request that may take longer has to be there.
         self._deadline: float | None = None
-        # Ends the turn in which a request was answered, or the time for reading what is dropped.
+        # Ends the turn in which a request has arrived, or the time for reading what is dropped.
         self._waiting: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -251,18 +251,23 @@ class SiteChannel(HTTPChannel):
         """Let the resource answer."""
         self._deadline = None
         if not self._ended:
+            # Not when it is answered: that may be in a timed call, before which the client's next request is read.
+            self._waiting = self.callLater(0, self._turnEnded)
             super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:
-        """Close the connection if the next request is there already; otherwise be ready for it in the next turn."""
+        """Close the connection if the next request is there already."""
         if any(self._dataBuffer):
             self.persistent = False
         super().requestDone(request)
-        if not self._ended and self._waiting is None:
-            self._waiting = self.callLater(0, self._turnEnded)
 
     def _turnEnded(self) -> None:
         self._waiting = None
+
+    def _stopWaiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def pauseBody(self) -> None:
         """See L{IHTTPRequest.pauseBody}."""
@@ -307,6 +312,7 @@ class SiteChannel(HTTPChannel):
     def upgrade(self, protocol: IProtocol, response: bytes) -> None:
         """Leave HTTP: send a response, and give the connection, which stays counted, to a protocol."""
         self.setTimeout(None)
+        self._stopWaiting()
         self.site.channels.discard(self)
         # The objects of the request refer to each other.
         for request in self.requests:
@@ -318,9 +324,7 @@ class SiteChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End HTTP with the connection."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+        self._stopWaiting()
         super().connectionLost(reason)
         self.site.channelClosed(self)
 

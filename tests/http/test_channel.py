@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from muccore.http.channel import LINGER, REQUESTS
@@ -77,6 +78,15 @@ class Taker(Resource):
             return b"?"
         body = request.takeBody()
         return b"%d" % len(b"" if body is None else body.data)
+
+
+class Later(Resource):
+    """A resource that answers when it is told to."""
+
+    def render_GET(self, request: Any) -> int:
+        """Wait."""
+        self.request = request
+        return NOT_DONE_YET
 
 
 class Echo(Resource):
@@ -156,6 +166,17 @@ class ChannelTests(SiteCase):
         # In the same turn.
         transport.protocol.dataReceived(b"GET / HTTP/1.1\r\n")
         self.assertTrue(transport.disconnecting)
+
+    def test_nextAfterLate(self) -> None:
+        """The next request may come in the turn in which the last one was answered, if that had come before."""
+        later = Later()
+        self.site.addResource(HTTPResource("/later", later))
+        transport = self.request("/later")
+        self.clock.callLater(5, lambda: later.request.finish())
+        self.clock.callLater(5, transport.protocol.dataReceived, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.clock.advance(5)
+        self.assertEqual(transport.value().count(b"HTTP/1.1 200 "), 2)
+        self.assertFalse(transport.disconnecting)
 
     def test_bodySizes(self) -> None:
         """A body has the limit of its resource, and must have a size in advance."""

@@ -360,7 +360,7 @@ class GetTests(ResourceCase):
             transport.producer.resumeProducing()
         self.assertEqual(self.body(transport), content)
         self.assertFalse(transport.disconnecting)
-        self.assertEqual(len(self.clock.getDelayedCalls()), 2)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
     def test_stalled(self) -> None:
         """A client that reads nothing for a time is disconnected."""
