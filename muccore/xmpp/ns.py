@@ -20,6 +20,10 @@ XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 # RFC 7395
 FRAMING: Final = "urn:ietf:params:xml:ns:xmpp-framing"
 
+# XEP-0124, XEP-0206
+HTTPBIND: Final = "http://jabber.org/protocol/httpbind"
+XBOSH: Final = "urn:xmpp:xbosh"
+
 # Extensions
 DATA: Final = "jabber:x:data"
 COMMANDS: Final = "http://jabber.org/protocol/commands"
