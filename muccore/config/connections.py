@@ -22,6 +22,7 @@ from muccore.config.types import (
     Origin,
     Path,
     Size,
+    URLPath,
 )
 
 
@@ -100,7 +101,7 @@ class C2SSection:
 
 @dataclass(frozen=True)
 class HTTPSection:
-    """The HTTP site: WebSocket for browsers (RFC 7395), its discovery (XEP-0156), and uploads ([upload])."""
+    """The HTTP site: WebSocket and BOSH for browsers, their discovery (XEP-0156), and uploads ([upload])."""
 
     listen: tuple[str, ...] = _option(
         ListOf(Endpoint("tcp", "tcp6", "systemd")),
@@ -133,6 +134,9 @@ class HTTPSection:
         Boolean(),
         "yes",
         "Show a web chat at / and /join/ROOM, where Converse.js has been fetched (make web): docs/webchat.md.",
+    )
+    boshPath: str = _option(
+        URLPath(), "/http-bind", "The path of XMPP over BOSH. Empty: it is not offered."
     )
 
 

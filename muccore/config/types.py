@@ -374,5 +374,18 @@ class HTTPSURL(Type[str]):
         return url
 
 
+class URLPath(Type[str]):
+    """The path of a URL, or C{""}."""
+
+    allowed = "a path such as /chat, or nothing"
+    _path: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+
+    def parse(self, text: str, base: FilePath[str]) -> str:
+        """See L{Type.parse}."""
+        if text and self._path.fullmatch(text) is None:
+            raise InvalidValue()
+        return text
+
+
 AnyType = Type[Any]
 """A type of any values."""

@@ -13,7 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from muccore.http.headers import allowAnyOrigin, headerValues, plain
-from muccore.http.site import HTTPSite
+from muccore.http.site import HTTPSettings, HTTPSite
 from muccore.xmpp.rendering import escapeAttribute
 from muccore.xmpp.specs import Spec
 
@@ -24,6 +24,9 @@ JRD_PATH: Final = "/.well-known/host-meta.json"
 
 WEBSOCKET: Final = "urn:xmpp:alt-connections:websocket"
 """The relation of XMPP over WebSocket."""
+
+BOSH: Final = "urn:xmpp:alt-connections:xbosh"
+"""The relation of XMPP over BOSH."""
 
 _XRD: Final = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _HOST: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -46,11 +49,12 @@ class HostMeta(Resource):
     def render_GET(self, request: Request) -> bytes:
         """Send the document, to pages of any origin (§4)."""
         allowAnyOrigin(request, b"GET, HEAD")
-        base = self._base(request)
+        base = baseURL(self._site.settings, request)
         if base is None:
             request.setResponseCode(404)
             return plain(request, "No way to connect from here is under TLS.")
-        links = [{"rel": relation, "href": base + path} for relation, path in self._links.items()]
+        schemes = {WEBSOCKET: "ws" + base.removeprefix("http")}
+        links = [{"rel": each, "href": schemes.get(each, base) + path} for each, path in self._links.items()]
         if self._json:
             request.setHeader(b"Content-Type", b"application/json")
             return json.dumps({"links": links}).encode("ascii")
@@ -59,16 +63,20 @@ class HostMeta(Resource):
         lines += [f"  <Link rel='{link['rel']}' href='{escapeAttribute(link['href'])}'/>" for link in links]
         return "\n".join([*lines, "</XRD>\n"]).encode()
 
-    def _base(self, request: Request) -> str | None:
-        """What precedes a path in a C{wss} or C{ws} URL."""
-        settings = self._site.settings
-        if settings.publicURL:
-            return "wss" + settings.publicURL.removeprefix("https")
-        host = _HOST.fullmatch(",".join(headerValues(request, "Host")).lower())
-        if host is None:
-            return None
-        if self._site.isSecure(request):
-            return f"wss://{host[0]}"
-        if settings.tlsPort is not None:
-            return f"wss://{host[1]}:{settings.tlsPort}"
-        return f"ws://{host[0]}" if settings.plain else None
+
+def baseURL(settings: HTTPSettings, request: Request) -> str | None:
+    """
+    What precedes the path in the URL that a client should use, under TLS if possible.
+
+    @return: C{None} if nothing is under TLS, and clients must not log in without it.
+    """
+    if settings.publicURL:
+        return settings.publicURL
+    host = _HOST.fullmatch(",".join(headerValues(request, "Host")).lower())
+    if host is None:
+        return None
+    if request.isSecure():
+        return f"https://{host[0]}"
+    if settings.tlsPort is not None:
+        return f"https://{host[1]}:{settings.tlsPort}"
+    return f"http://{host[0]}" if settings.plain else None

@@ -183,12 +183,6 @@ class HTTPSite(Site):
             host = found
         return host
 
-    def isOwnOrigin(self, request: Request, origin: str) -> bool:
-        """Whether the origin of a page is this site, by a name of one of the domains: at whatever port."""
-        host = ",".join(headerValues(request, "Host")).lower()
-        scheme, _, name = origin.partition("://")
-        return scheme in ("http", "https") and name == host and host.partition(":")[0] in self.settings.names
-
     def isSecure(self, request: Request) -> bool:
         """Whether TLS protects the client's connection, to this server or to a trusted proxy that forwards it."""
         channel = cast(SiteChannel, request.channel)

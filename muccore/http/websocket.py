@@ -3,9 +3,6 @@
 """
 The opening handshake of XMPP over WebSocket (RFC 6455 §4.2, RFC 7395 §3.1), after which the connection leaves HTTP.
 
-Browsers send the origin of the page. Without a list of allowed origins, any page could use the reader's access to a
-server on their own machine or network. Other clients send no origin, and are let in.
-
 If logging in requires TLS, connections without it are refused here already.
 """
 
@@ -22,6 +19,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from muccore.http.channel import SiteChannel
 from muccore.http.headers import headerValues, plain
+from muccore.http.origins import isOriginAllowed, originsOf
 from muccore.http.site import HTTPSite
 from muccore.log.eventlog import WEBSOCKET_REFUSED, Phrase
 
@@ -84,18 +82,15 @@ class WebSocketResource(Resource):
 
     def _checkPolicy(self, request: Request) -> None:
         """Check origin and TLS."""
-        allowed = self._site.settings.allowedOrigins
-        origins = headerValues(request, "Origin")
-        if "*" not in allowed and not all(
-            origin in allowed or self._site.isOwnOrigin(request, origin) for origin in map(str.lower, origins)
-        ):
+        settings = self._site.settings
+        if not isOriginAllowed(request, settings.allowedOrigins, settings.names):
             reason = "its origin is not allowed"
         elif not self._streams.accepts(self._site.isSecure(request)):
             reason = "TLS is required"
         else:
             return
         address = self._site.clientAddress(request)
-        WEBSOCKET_REFUSED.log(address, reason=Phrase(reason), origin=", ".join(origins) or "-")
+        WEBSOCKET_REFUSED.log(address, reason=Phrase(reason), origin=originsOf(request))
         raise Refused(403, f"This connection is refused: {reason}.")
 
     def _readKey(self, request: Request) -> str:

@@ -186,6 +186,10 @@ WEBSOCKET_REFUSED: Final = EventKind(
     "A WebSocket connection was refused: its page is of an origin that is not in `[http] allowed_origins`, or it is "
     "not under TLS, which `[c2s] tls` requires. The origin is `-` if it did not come from a browser.",
 )
+BOSH_REFUSED: Final = EventKind(
+    "bosh-refused from {address}: {reason}, origin {origin}",
+    "The same for a session over BOSH.",
+)
 PUSH_DISABLED: Final = EventKind(
     "push-disabled by {actor}: {service}, {condition}",
     "A push service of an account (XEP-0357) has answered with this error, or too often with one that may pass, or has "

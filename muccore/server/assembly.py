@@ -29,6 +29,7 @@ from muccore.session.guests import GuestSessions, GuestSettings
 from muccore.session.registry import Sessions
 from muccore.session.streammanagement import ManagementSettings
 from muccore.stream.accountaccess import AccountAccess
+from muccore.stream.bosh.sessions import BOSHSessions
 from muccore.stream.c2s import StreamSettings
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
@@ -50,6 +51,7 @@ class ServerComponents:
     @ivar hosts: the hosts, the default one first.
     @ivar streams: the factory of clients' streams.
     @ivar webSocket: makes those over WebSocket.
+    @ivar bosh: makes those over BOSH.
     @ivar site: the HTTP site.
     @ivar uploads: the files of users, or C{None}.
     @ivar external: the external components.
@@ -90,10 +92,13 @@ class ServerComponents:
         features = self._makeFeatures(settings.c2s.tls)
         self.streams = C2SFactory(self.flusher, features, streamSettings(settings))
         self.webSocket = WebSocketFactory(self.streams, features, True)
+        self.bosh = BOSHSessions(self.streams, self.flusher, features, True, self.outboxes)
+        self.bosh.outboxLimit = settings.transport.outboxLimit
         self.site = website.makeSite(self.flusher, self.streams, self.webSocket, settings)
         if self.uploads is not None:
             self.uploads.site = self.site
             self.site.addResource(uploadResource(self.uploads))
+        website.addBOSH(self.site, self.bosh, settings)
         self.external = ExternalComponents(settings, self.router, self.flusher, streamSettings(settings))
         for host in self.hosts:
             host.handlers.components = self.external.connected
@@ -208,9 +213,9 @@ class ServerComponents:
     def _configureStreams(self) -> None:
         settings = self._settings
         self.streams.configure(self._makeFeatures(settings.c2s.tls), streamSettings(settings))
-        # There is no STARTTLS over WebSocket (RFC 7395 §3.9).
-        self.webSocket.features = self._makeFeatures(OFF)
-        self.webSocket.tlsRequired = settings.c2s.tls == REQUIRED
+        # There is no STARTTLS over HTTP (RFC 7395 §3.9, XEP-0206 §4).
+        self.webSocket.features = self.bosh.features = self._makeFeatures(OFF)
+        self.webSocket.tlsRequired = self.bosh.tlsRequired = settings.c2s.tls == REQUIRED
         self.site.settings = website.siteSettings(settings, self.webSocket.features)
         self.external.reconfigure(settings, streamSettings(settings))
 

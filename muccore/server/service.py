@@ -318,6 +318,7 @@ class MUCCoreService(Service):
             ("server", "extra_handlers", "extraHandlers"),
             ("users", "archive", "archive"),
             ("server", "control_socket", "controlSocket"),
+            ("http", "bosh_path", "boshPath"),
             ("upload", "store", "store"),
             ("muc", "domain", "domain"),
             ("muc", "extra_handlers", "extraHandlers"),

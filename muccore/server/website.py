@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
 from muccore.config.endpoints import socketAddress
+from muccore.config.errors import ConfigError
 from muccore.config.schema import Settings
-from muccore.http.hostmeta import JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
+from muccore.http.bosh import BOSHResource, ISessions
+from muccore.http.hostmeta import BOSH, JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
 from muccore.http.site import HTTPSettings, HTTPSite, IAdmission
 from muccore.http.webchat.resources import (
     JOIN_PATH,
@@ -21,7 +24,7 @@ from muccore.http.webchat.resources import (
     webChatResources,
 )
 from muccore.http.websocket import PATH, WebSocketResource
-from muccore.interfaces.http import HTTPResource
+from muccore.interfaces.http import HTTPResource, RequestLimits
 from muccore.net.limits import Networks
 from muccore.net.tls import HTTPTLS, dnsName
 from muccore.stream.features import StreamFeatures
@@ -34,9 +37,11 @@ def makeSite(clock: IReactorTime, admission: IAdmission, streams: WebSocketFacto
     """Make the site, whose connections C{admission} counts, with WebSocket streams."""
     site = HTTPSite(clock, admission, siteSettings(settings, streams.features))
     links = {WEBSOCKET: PATH}
+    if settings.http.boshPath:
+        links[BOSH] = settings.http.boshPath
     for path, resource, description in (
         (PATH, WebSocketResource(site, streams), "XMPP over WebSocket (RFC 7395), for chat clients"),
-        (XRD_PATH, HostMeta(site, links, False), "Discovery of the above (XEP-0156)"),
+        (XRD_PATH, HostMeta(site, links, False), "Discovery of the ways to connect (XEP-0156)"),
         (JRD_PATH, HostMeta(site, links, True), "The same in JSON"),
     ):
         site.addResource(HTTPResource(path, resource, description))
@@ -65,6 +70,7 @@ def webChatSettings(settings: Settings) -> WebChatSettings | None:
             for host in settings.hosts
         },
         PATH,
+        http.boshPath,
     )
 
 
@@ -88,6 +94,24 @@ def siteURLs(settings: Settings) -> dict[str, str]:
     port = tlsPort(settings)
     suffix = "" if port == _HTTPS_PORT else f":{port}"
     return {host.domain: f"https://{dnsName(host.domain)}{suffix}" for host in settings.hosts if port}
+
+
+def addBOSH(site: HTTPSite, sessions: ISessions, settings: Settings) -> None:
+    """
+    Add BOSH to a site that has all else of the server itself.
+
+    @raise ConfigError: if its path is taken.
+    """
+    path = settings.http.boshPath
+    if not path:
+        return
+    # What it takes depends on the configuration, which may change.
+    limits = RequestLimits(bodySize=sys.maxsize)
+    description = "XMPP over BOSH (XEP-0206), for chat clients"
+    try:
+        site.addResource(HTTPResource(path, BOSHResource(site, sessions, path), description, limits))
+    except ValueError as e:
+        raise ConfigError([settings.problem("http", "bosh_path", str(e))]) from None
 
 
 def siteSettings(settings: Settings, features: StreamFeatures) -> HTTPSettings:

@@ -30,6 +30,7 @@ from muccore.config.types import (
     Path,
     Size,
     Text,
+    URLPath,
     URLTemplate,
 )
 from muccore.xmpp import jid
@@ -78,6 +79,8 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused(Origin(), "", "chat.example.org", "https://", "https://a/", "https://a b", "https://?", "**",
                            "null", "https://*.example.org", "https://a:x", "https://b@a")  # fmt: skip
         self.assertParses(HTTPSURL(), {"": "", "https://A.b:8443": "https://a.b:8443", "https://a.b/": "https://a.b"})
+        self.assertParses(URLPath(), {"": "", "/http-bind": "/http-bind", "/a/b.c": "/a/b.c"})
+        self.assertRefused(URLPath(), "/", "a", "/a/", "/a//b", "/../a", "/a?b", "/a b", "https://a/b")
         self.assertRefused(HTTPSURL(), "http://a.b", "https://a.b/c", "https://", "a.b", "https://a'b", "https://a.b:x")
 
     def test_urlTemplate(self) -> None:

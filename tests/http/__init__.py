@@ -100,6 +100,8 @@ class Streams:
 class SiteCase(SynchronousTestCase):
     """A site without sockets."""
 
+    transportClass = Transport
+
     def setUp(self) -> None:
         """Create the site."""
         self.clock = Clock()
@@ -113,7 +115,7 @@ class SiteCase(SynchronousTestCase):
     def connect(self, host: str = HOST, direct: bool = False) -> Transport:
         """Connect a client."""
         factory = self.site.directTLS if direct else self.site
-        transport = Transport()
+        transport = self.transportClass()
         transport.protocol = channel = factory.buildProtocol(Address(host))
         assert isinstance(channel, SiteChannel)
         channel.makeConnection(transport)

@@ -8,7 +8,7 @@ import json
 
 from lxml import etree
 
-from muccore.http.hostmeta import JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
+from muccore.http.hostmeta import BOSH, JRD_PATH, WEBSOCKET, XRD_PATH, HostMeta
 from muccore.interfaces.http import HTTPResource
 from muccore.net.limits import LOOPBACK
 from tests.http import SiteCase
@@ -23,8 +23,9 @@ class HostMetaTests(SiteCase):
     def setUp(self) -> None:
         """Add the documents."""
         super().setUp()
+        self.links = {WEBSOCKET: "/ws&"}
         for path, asJSON in ((XRD_PATH, False), (JRD_PATH, True)):
-            self.site.addResource(HTTPResource(path, HostMeta(self.site, {WEBSOCKET: "/ws&"}, asJSON)))
+            self.site.addResource(HTTPResource(path, HostMeta(self.site, self.links, asJSON)))
         self.configure(tls=object(), trustedProxies=LOOPBACK)
 
     def test_formats(self) -> None:
@@ -42,6 +43,18 @@ class HostMetaTests(SiteCase):
         self.assertEqual(headers["access-control-allow-origin"], "*")
         self.assertEqual(headers["content-type"], "application/json")
         self.assertEqual(json.loads(transport.value().partition(b"\r\n\r\n")[2]), {"links": links})
+
+    def test_bosh(self) -> None:
+        """BOSH has a URL of HTTP."""
+        self.links[BOSH] = "/http-bind"
+        for direct, settings, url in (
+            (True, {}, "https://chat.example.org/http-bind"), (False, {"plain": True}, "http://chat.example.org/http-bind"),
+            (False, {"publicURL": "https://a.example"}, "https://a.example/http-bind"),
+        ):  # fmt: skip
+            self.configure(tls=object(), **settings)
+            transport = self.request(JRD_PATH, direct=direct)
+            found = json.loads(transport.value().partition(b"\r\n\r\n")[2])["links"]
+            self.assertEqual(found[1], {"rel": BOSH, "href": url})
 
     def test_onlyTLS(self) -> None:
         """Addresses under TLS are announced: the one requested, if that is, or the configured one."""

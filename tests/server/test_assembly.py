@@ -56,6 +56,7 @@ from muccore.testing.defaults import defaultOptions, defaultStreams
 from muccore.testing.server import makeSettings
 from muccore.xmpp import ns
 from muccore.xmpp.jid import parse
+from tests.certificates import makeCertificate
 from tests.configuration import ENCRYPTED, ConfigurationFile
 from tests.routing.helpers import FakeStream
 
@@ -483,6 +484,18 @@ class ServerComponentsTests(SynchronousTestCase):
                 ):
                     expected = f"<limits xmlns='{ns.STREAM_LIMITS}'><max-bytes>{size}</max-bytes>{seconds}</limits>"
                     self.assertIn(expected, features.offer(stage, False, None).decode())
+
+    def test_bosh(self) -> None:
+        """Sessions over BOSH are under TLS where that is required, and have the limit of other outboxes."""
+        certificate, key = makeCertificate(".")
+        for mode, required in (("off", False), ("required", True)):
+            tls = {"certificate": certificate, "private_key": key}
+            c2s = {"tls": mode, "allow_plaintext_auth": "no"}
+            made = self.make(makeSettings(c2s=c2s, tls=tls, transport={"outbox_limit": "1 MiB"}))
+            self.assertEqual((made.bosh.tlsRequired, made.bosh.outboxLimit), (True, 1024 * 1024))
+            self.successResultOf(made.open())
+            self.assertEqual(made.bosh.tlsRequired, required)
+            self.assertIs(made.bosh.features, made.webSocket.features)
 
     def test_capabilities(self) -> None:
         """Clients that have logged in are told the capabilities of the server, the present ones."""

@@ -505,6 +505,7 @@ class ReloadTests(ServerTestCase):
             storage={"affiliations": "sqlite:rooms.db"},
             muc={"domain": "rooms.example.org", "name": "Verona"},
             users={"archive": "no", "archive_messages": "1"},
+            http={"bosh_path": "/bosh"},
             **{"handler:greeter": {"word": "Good day"}, "host example.net": {"extra_handlers": "greeter"}},
         )
         await running.server.reload()
@@ -512,8 +513,8 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(
             line,
             "these changes take effect at the next start: [transport], [auth], [storage], [server] domain, "
-            "[server] extra_handlers, [users] archive, [muc] domain, [host example.net] extra_handlers, "
-            "[handler:greeter]",
+            "[server] extra_handlers, [users] archive, [http] bosh_path, [muc] domain, "
+            "[host example.net] extra_handlers, [handler:greeter]",
         )
         self.assertEqual(await self.nameOf(romeo), "Verona")
         await logIn(self, running.port, "juliet")

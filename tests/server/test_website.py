@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_website -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.server.website}: clients over WebSocket of whole servers."""
+"""Tests of L{muccore.server.website}: the HTTP site of whole servers, with clients over WebSocket."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
+from muccore.config.errors import ConfigError
 from muccore.config.load import load
 from muccore.http.webchat.resources import ChatDomain
 from muccore.server import website
@@ -200,12 +201,28 @@ class WebSiteTests(TestCase):
         server = await self.serve(http={"listen": LOOPBACK, "public_url": "https://Chat.Example.org/"})
         for path, expected in (
             ("/", b"/xmpp-websocket"),
+            ("/", b"/http-bind"),
+            ("/http-bind", b"XMPP over BOSH"),
+            ("/.well-known/host-meta", b"href='https://chat.example.org/http-bind'"),
             ("/.well-known/host-meta", b"href='wss://chat.example.org/xmpp-websocket'"),
             ("/.well-known/host-meta.json", b'"href": "wss://chat.example.org/xmpp-websocket"'),
         ):
             response = await self.request(server, path)
             self.assertTrue(response.startswith(b"HTTP/1.1 200 "), response)
             self.assertIn(expected, response)
+
+    async def test_boshPath(self) -> None:
+        """BOSH may be elsewhere, or nowhere, but not where something else is."""
+        for path, codes in (("/chat/bosh", (404, 200)), ("", (404, 404))):
+            server = await self.serve(http={"listen": LOOPBACK, "bosh_path": path})
+            for asked, code in zip(("/http-bind", "/chat/bosh"), codes, strict=True):
+                self.assertIn(f"HTTP/1.1 {code} ".encode(), await self.request(server, asked))
+            self.assertEqual(b"xbosh" in await self.request(server, "/.well-known/host-meta"), bool(path))
+        for path in ("/xmpp-websocket", "/xmpp-websocket/x"):
+            settings = makeSettings(http={"listen": LOOPBACK, "bosh_path": path})
+            with self.assertRaises(ConfigError) as caught:
+                ServerComponents(settings, Clock())
+            self.assertIn("[http] bosh_path", str(caught.exception))
 
     def test_tlsPort(self) -> None:
         """The first port under TLS that is known is the one to announce; without a public URL, URLs have it."""

@@ -142,7 +142,7 @@ class Body:
         """
         parser, data = self._parser, b""
         if parser is None:
-            if self.empty:
+            if not self._payload:
                 return
             data, self._payload = self._payload, b""
             parser = self._parser = limits.makeParser(ns.CLIENT if self._prefixed else ns.HTTPBIND)
@@ -162,6 +162,12 @@ class Body:
             raise BindingError("bad-request", e.text or f"The payload is unacceptable: {e.condition}.") from None
         if parser.partial:
             raise BindingError("bad-request", "The payload is not whole elements.")
+        # The body is kept until it is answered.
+        self._parser = None
+
+    def dropPayload(self) -> None:
+        """Let nothing be in it."""
+        self._payload = b""
 
     # Attributes
 

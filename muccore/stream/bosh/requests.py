@@ -101,6 +101,7 @@ class Requests:
     @ivar terms: what was agreed on.
     @ivar received: the largest ID with all smaller ones.
     @ivar ended: whether the session has ended, and the client was told.
+    @ivar violation: what the last request has violated, if anything.
     @ivar isConfirmed: whether a request has arrived since an answer had a payload.
     """
 
@@ -114,6 +115,7 @@ class Requests:
         self.received = creation.rid
         self._handled = creation.rid - 1
         self.ended = False
+        self.violation: BindingError | None = None
         self.isConfirmed = True
         self._keys = KeySequence(creation)
         self._creation = attributes
@@ -132,15 +134,22 @@ class Requests:
 
     def receive(self, body: Body, responder: IResponder, now: float) -> list[Body]:
         """
-        Take a request.
+        Take a request. If it violates the protocol, C{violation} says how, and the session must be ended.
 
-        @return: the bodies that are to be handled now, in this order.
-        @raise BindingError: if the session must be ended.
+        @return: the bodies that are to be handled before that, in this order.
         """
+        ready: list[Body] = []
+        try:
+            self._receive(body, responder, now, ready)
+        except BindingError as e:
+            self.violation = e
+        return ready
+
+    def _receive(self, body: Body, responder: IResponder, now: float, ready: list[Body]) -> None:
         if self._farewell is not None:
             self._respond(responder, *self._farewell)
             self._tellEnd()
-            return []
+            return
         if not body.rid:
             self._respond(responder, renderTermination("bad-request"), CODES["bad-request"])
             raise BindingError("bad-request", "The request ID is missing or invalid.")
@@ -148,11 +157,10 @@ class Requests:
         self.isConfirmed = True
         if body.rid <= self.received or body.rid in self._early:
             self._repeated(body, responder)
-            return []
+            return
         new = self._early[body.rid] = _Request(body, responder, now)
         if body.rid > self.received + self.terms.requests + (body.terminates or new.isPause):
             raise BindingError("item-not-found", "The request ID is out of range.")
-        ready = []
         while (request := self._early.pop(self.received + 1, None)) is not None:
             self.received += 1
             self._open[self.received] = request
@@ -161,7 +169,6 @@ class Requests:
             self._noteAcknowledged(request.body, now)
             self._pause = min(request.body.number("pause", 1, LAST_RID, 1), MAX_PAUSE) if request.isPause else None
             ready.append(request.body)
-        return ready
 
     def _checkActivity(self, request: _Request) -> None:
         """Refuse too many requests at the same time (§11), and empty ones too soon after another (§11, §12)."""

@@ -32,9 +32,9 @@ def request(rid: Any, payload: str = "", **attributes: Any) -> bytes:
     return f"<body{text} xmlns='{ns.HTTPBIND}' xmlns:xmpp='{ns.XBOSH}'>{payload}</body>".encode()
 
 
-def creation(rid: int = RID, **attributes: Any) -> bytes:
+def creation(rid: int = RID, payload: str = "", **attributes: Any) -> bytes:
     """The body of a request that creates a session."""
-    return request(rid, **{"to": "example.org", "wait": 60, "hold": 1, "ver": "1.6", **attributes})
+    return request(rid, payload, **{"to": "example.org", "wait": 60, "hold": 1, "ver": "1.6", **attributes})
 
 
 def bodyLimits(size: int = 1000, depth: int = 5, attributes: int = 10, elements: int = 20) -> Limits:
