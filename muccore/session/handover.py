@@ -36,7 +36,11 @@ class Handover:
 
     def withdraw(self, session: Session) -> list[str]:
         """Forget the stanzas of a session whose stream has ended; return their tags, in order."""
-        return self._tags.pop(session, [])
+        tags = self._tags.pop(session, [])
+        if not self._tags and self._call is not None:
+            self._call.cancel()
+            self._call = None
+        return tags
 
     def _check(self) -> None:
         self._call = None

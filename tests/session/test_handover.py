@@ -76,6 +76,22 @@ class HandoverTests(TrackedTestCase):
         self.romeo.stream.waiting = False
         self.assertEqual(self.settled(1), [(["a"], True)])
 
+    def test_timer(self) -> None:
+        """Nothing is looked at when the last session with something on its way has ended."""
+        other = self.connect("romeo@localhost/balcony")
+        calls = len(self.clock.getDelayedCalls())
+        for client in (self.romeo, other):
+            client.stream.waiting = True
+            self.deliver("a", client=client)
+        self.clock.advance(1)
+        self.assertEqual(len(self.clock.getDelayedCalls()), calls + 1)
+        other.session.streamLost(other.stream, True)
+        self.clock.advance(1)
+        self.assertEqual(len(self.clock.getDelayedCalls()), calls + 1)
+        self.romeo.session.streamLost(self.romeo.stream, True)
+        self.clock.advance(1)
+        self.assertEqual(len(self.clock.getDelayedCalls()), calls)
+
     def test_ended(self) -> None:
         """If the session ends before, they are lost, once; what comes after it is lost at once."""
         self.romeo.stream.waiting = True
