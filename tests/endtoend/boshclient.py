@@ -26,12 +26,13 @@ class BOSHClient:
     @ivar sid: the ID of its session.
     """
 
-    def __init__(self, port: int, **headers: str) -> None:
+    def __init__(self, port: int, connection: http.client.HTTPConnection | None = None, **headers: str) -> None:
+        """@param connection: one with TLS; C{None}: without."""
         self.rid = RID
         self.sid: str | None = None
         self._port = port
         self._headers = headers
-        self._connection = self.connect()
+        self._connection = connection or self.connect()
 
     def connect(self) -> http.client.HTTPConnection:
         """Make another connection."""

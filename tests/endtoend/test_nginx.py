@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Uploads behind nginx, with the configuration of docs/uploads.md."""
+"""Uploads and streams behind nginx, with the configurations of docs/uploads.md and docs/operating.md."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ from muccore.testing.server import startServer
 from muccore.xmpp import jid
 from tests.certificates import makeCertificate
 from tests.configuration import freePort
+from tests.endtoend.boshclient import BOSHClient
+from tests.http.test_websocket import HANDSHAKE
 
 NGINX: Final = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "uploads.md"
+DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 HOST: Final = "files.example.org"
 
 FRAME: Final = """
@@ -54,7 +56,14 @@ class Process(ProcessProtocol):
             self.ended.callback(None)
 
 
-class NginxTests(TestCase):
+def configurationOf(page: str) -> str:
+    """The configuration of nginx in a page of the documentation."""
+    found = re.search("```nginx\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+class NginxCase(TestCase):
     """A server behind nginx."""
 
     timeout = 60
@@ -69,14 +78,15 @@ class NginxTests(TestCase):
         self.server = await startServer(
             reactor,
             str(self.folder / "server.cfg"),
-            http={"listen": "tcp:0:interface=127.0.0.1", "trusted_proxies": "127.0.0.1"},
+            http={
+                "listen": "tcp:0:interface=127.0.0.1", "trusted_proxies": "127.0.0.1",
+                "public_url": f"https://{HOST}",
+            },
             upload={"store": "files:uploads", "public_url": f"https://{HOST}"},
         )
         self.addCleanup(self.server.stop)
         self.port = freePort()
-        found = re.search("```nginx\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-        assert found is not None
-        text = found[1]
+        text = self.configuration()
         for old, new in (
             ("443 ssl", f"127.0.0.1:{self.port} ssl"), (f"/etc/ssl/{HOST}.crt", self.certificate),
             (f"/etc/ssl/{HOST}.key", key), (":5280", f":{self.server.portOf('listen', 'http')}"),
@@ -98,6 +108,21 @@ class NginxTests(TestCase):
             self.assertFalse(process.ended.called, "nginx has ended")
             await deferLater(reactor, 0.02)
 
+    def configuration(self) -> str:
+        """The server block."""
+        return configurationOf("uploads.md")
+
+    @property
+    def trusting(self) -> ssl.SSLContext:
+        """The TLS of clients that trust the certificate."""
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.check_hostname = False
+        return context
+
+
+class UploadTests(NginxCase):
+    """Files."""
+
     async def test_uploads(self) -> None:
         """A file is put and got; the server knows the client, and why it has refused another size."""
         components: Any = self.server.server.components
@@ -118,18 +143,57 @@ class NginxTests(TestCase):
 
     def putAndGet(self, url: str, token: str, content: bytes) -> None:
         """What the client does, in a thread."""
-        trusting = ssl.create_default_context(cafile=self.certificate)
-        trusting.check_hostname = False
         # Whoever says so is not believed.
         headers = {"Host": HOST, "Authorization": f"Bearer {token}", "X-Forwarded-For": "192.0.2.1"}
         for method, body, more, status, expected in (
             ("PUT", content + b"x", {}, 413, None), ("PUT", content, {"Content-Type": "image/png"}, 201, None),
             ("GET", None, {}, 200, content), ("GET", None, {"Range": "bytes=5-9"}, 206, content[5:10]),
         ):  # fmt: skip
-            connection = HTTPSConnection("127.0.0.1", self.port, context=trusting, timeout=30)
+            connection = HTTPSConnection("127.0.0.1", self.port, context=self.trusting, timeout=30)
             connection.request(method, urlsplit(url).path, body, {**headers, **more})
             response = connection.getresponse()
             found = response.read()
             connection.close()
             self.assertEqual(response.status, status)
             self.assertIn(expected, (None, found))
+
+
+class StreamTests(NginxCase):
+    """Streams of browsers, and their discovery."""
+
+    def configuration(self) -> str:
+        """The locations of the page, in a server block."""
+        locations = configurationOf("operating.md")
+        files = f"ssl_certificate /etc/ssl/{HOST}.crt; ssl_certificate_key /etc/ssl/{HOST}.key;"
+        return f"server {{ listen 443 ssl; {files} {locations} }}"
+
+    async def test_streams(self) -> None:
+        """BOSH keeps a request waiting, and WebSocket begins; the server knows the client and TLS."""
+        await deferToThread(self.useBOSH)
+        components: Any = self.server.server.components
+        [stream] = components.streams.streams
+        self.assertEqual((stream.address, stream.secure), ("127.0.0.1", True))
+        await deferToThread(self.useOthers)
+
+    def useBOSH(self) -> None:
+        """Log in, and wait for something, in a thread."""
+        client = BOSHClient(self.port, HTTPSConnection("127.0.0.1", self.port, context=self.trusting, timeout=30))
+        self.addCleanup(client.close)
+        self.assertIn("romeo@localhost/", client.login("romeo"))
+        self.assertEqual(client.ask("<presence xmlns='jabber:client'/>").names, ["presence"])
+        self.assertEqual(client.ask(pause=100).attributes, {})
+
+    def useOthers(self) -> None:
+        """Begin a stream over WebSocket, and discover both, in a thread."""
+        for path, headers, status, expected in (
+            ("/xmpp-websocket", HANDSHAKE, 101, ""),
+            ("/.well-known/host-meta", {}, 200, f"href='https://{HOST}/http-bind'"),
+            ("/.well-known/host-meta.json", {}, 200, f'"wss://{HOST}/xmpp-websocket"'),
+        ):  # fmt: skip
+            connection = HTTPSConnection("127.0.0.1", self.port, context=self.trusting, timeout=30)
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            self.assertEqual(response.status, status)
+            if status == 200:
+                self.assertIn(expected, response.read().decode())
+            connection.close()
