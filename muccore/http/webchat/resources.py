@@ -115,7 +115,15 @@ class CachedFile(File):
         return super().render(request)
 
 
-class OwnFiles(Resource):
+class Folder(Resource):
+    """A place where there is nothing but what is below it."""
+
+    def render(self, request: Request) -> Any:
+        """There is no page."""
+        return notFound().render(request)
+
+
+class OwnFiles(Folder):
     """The script and the style of the pages."""
 
     def __init__(self) -> None:
@@ -178,16 +186,12 @@ class ChatPage(Resource):
         return any(service in each.services for each in self._settings.domains.values())
 
 
-class JoinPages(Resource):
+class JoinPages(Folder):
     """The pages of rooms: C{/join/ROOM}, with the name or the address of the room."""
 
     def __init__(self, settings: WebChatSettings) -> None:
         super().__init__()
         self._settings = settings
-
-    def render(self, request: Request) -> Any:
-        """Without a room there is nothing."""
-        return notFound().render(request)
 
     def getChild(self, path: bytes, request: Request) -> Any:
         """See L{Resource.getChild}; whether there is such a room, its service tells those who enter."""
