@@ -123,7 +123,11 @@ class Body:
         self._parser: StanzaParser | None = None
         self.empty = not self._payload
         parser = StanzaParser(2 * WRAPPER_SIZE, 1, _ATTRIBUTES, 1, ns.CLIENT if prefix else ns.HTTPBIND)
-        return self._open(parser)
+        try:
+            return self._open(parser)
+        finally:
+            # Otherwise it would be a reference cycle.
+            parser.stop()
 
     def _open(self, parser: StanzaParser) -> StreamOpened:
         """Let a parser read the start tag."""
@@ -157,17 +161,22 @@ class Body:
                 yield event
                 parser.stanzaSize, parser.stepwise = limits.stanzaSize, limits.stepwise
         except StreamError as e:
+            self.stop()
             if e.condition in _LIMITS:
                 raise
             raise BindingError("bad-request", e.text or f"The payload is unacceptable: {e.condition}.") from None
-        if parser.partial:
-            raise BindingError("bad-request", "The payload is not whole elements.")
+        isPartial = parser.partial
         # The body is kept until it is answered.
-        self._parser = None
+        self.stop()
+        if isPartial:
+            raise BindingError("bad-request", "The payload is not whole elements.")
 
-    def dropPayload(self) -> None:
-        """Let nothing be in it."""
+    def stop(self) -> None:
+        """Drop what has not been parsed, and the parser."""
         self._payload = b""
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            parser.stop()
 
     # Attributes
 

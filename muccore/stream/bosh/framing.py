@@ -75,6 +75,8 @@ class BodyParser:
     def stop(self) -> None:
         """Drop everything, and ignore further bodies."""
         self._stopped = True
+        for body in self._bodies:
+            body.stop()
         self._bodies.clear()
         self._size = 0
 
@@ -118,7 +120,7 @@ class BodyParser:
                 yield body.header("")
             elif body.restarts:
                 # What else is in such a body is ignored (XEP-0206 §5).
-                body.dropPayload()
+                body.stop()
                 yield body.header(self._to)
         yield from body.events(self._limits)
 

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
@@ -145,7 +148,7 @@ class PayloadTests(SynchronousTestCase):
             self.assertEqual(caught.exception.binding, "bad-request")
             self.assertEqual(len(found), 2 if payload.startswith("<a/>") else 1, payload)
 
-    def test_bodyLimits(self) -> None:
+    def test_limits(self) -> None:
         """The limits are those of streams, for each element, and are no bad requests."""
         element = "<a>" + "x" * 900 + "</a>"
         self.assertEqual(len(read(request(1, element * 10))), 10)
@@ -170,6 +173,34 @@ class PayloadTests(SynchronousTestCase):
             names.append(event.name)
             by.stanzaSize = 1000
         self.assertEqual((names, list(body.events(by))), (["a", "b", "c"], []))
+
+    def test_freed(self) -> None:
+        """Parsers are freed without the garbage collector, whatever becomes of a body."""
+
+        def parsers() -> int:
+            return sum(type(each).__name__ == "xmlparser" for each in gc.get_objects())
+
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        before = parsers()
+        for payload in ("", "<a/><b/>", "<a/>junk", "<a>", "<a>" * 9):
+            body = Body(request(1, payload))
+            self.assertEqual(parsers(), before)
+            with contextlib.suppress(StreamError):
+                list(body.events(bodyLimits()))
+            self.assertEqual(parsers(), before)
+        by = bodyLimits()
+        by.stepwise = True
+        for count in (1, 2):
+            body = Body(request(1, "<a/><b/>"))
+            for _ in range(count):
+                next(body.events(by))
+            body.stop()
+            self.assertEqual(parsers(), before)
+        for data in (b"<body xmlns='urn:x'/>", b"<b:body xmlns:b='urn:x'/>"):
+            self.assertRaises(BindingError, Body, data)
+        self.assertEqual(parsers(), before)
 
     @given(st.binary(max_size=200))
     def test_anything(self, data: bytes) -> None:
