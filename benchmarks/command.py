@@ -75,7 +75,15 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
         "--archive", choices=("on", "off", "both"), default="off", help="archive the messages of the rooms, in SQLite"
     )
     parser.add_argument("--stream-management", action="store_true", help="clients enable stream management (XEP-0198)")
-    parser.add_argument("--websocket", action="store_true", help="clients connect over WebSocket (RFC 7395)")
+    over = parser.add_mutually_exclusive_group()
+    over.add_argument(
+        "--websocket", action="store_const", const="websocket", default="tcp", dest="transport",
+        help="clients connect over WebSocket (RFC 7395)",
+    )  # fmt: skip
+    over.add_argument(
+        "--bosh", action="store_const", const="bosh", default="tcp", dest="transport",
+        help="clients connect over BOSH (XEP-0206), plain only",
+    )  # fmt: skip
     parser.add_argument(
         "--log-in", choices=("sasl", "sasl2", "fast"), default="sasl", dest="profile",
         help="how clients log in: by SASL, by SASL2 with Bind 2, or with tokens as well; the last two under TLS only",
@@ -86,11 +94,19 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     for name, default in (_QUICK if chosen.quick else _WHOLE).items():
         if getattr(chosen, name, None) is None:
             setattr(chosen, name, default)
-    if chosen.profile != "sasl" and (chosen.security != "tls" or chosen.websocket):
+    if chosen.profile != "sasl" and (chosen.security != "tls" or chosen.transport != "tcp"):
         parser.error(f"--log-in {chosen.profile} needs --security tls, and is measured over TCP")
-    if not allowFiles(chosen.users):
+    if chosen.transport == "bosh" and chosen.security != "plain":
+        parser.error("--bosh needs --security plain")
+    if not allowFiles(connectionsOf(chosen)):
         parser.error(f"{chosen.users} clients need as many open files; this system allows fewer (ulimit -Hn)")
     return chosen
+
+
+def connectionsOf(chosen: argparse.Namespace) -> int:
+    """How many connections the server counts: over BOSH, each client has a session and two connections."""
+    users: int = chosen.users
+    return users * 3 if chosen.transport == "bosh" else users
 
 
 def allowFiles(connections: int) -> bool:
@@ -112,11 +128,12 @@ def cases(chosen: argparse.Namespace) -> Iterator[tuple[Equipment, Plan]]:
     for security, rooms, writes, archive in product(_positions(chosen.security, "plain", "tls"), sizes, *switches):
         yield (
             Equipment(
-                writes == "on", security == "tls", chosen.storage, chosen.users, chosen.websocket, archive == "on"
+                writes == "on", security == "tls", chosen.storage, connectionsOf(chosen), chosen.transport != "tcp",
+                archive == "on",
             ),
             Plan(
                 chosen.users, rooms, chosen.senders, chosen.messages, chosen.timeout, chosen.quiet,
-                chosen.stream_management, chosen.websocket, chosen.profile,
+                chosen.stream_management, chosen.transport, chosen.profile,
             ),
         )  # fmt: skip
 
@@ -168,7 +185,7 @@ def main(argv: Sequence[str], write: Callable[[str], object] = sys.stdout.write)
             "messages": chosen.messages,
             "stream_management": chosen.stream_management,
             "profile": chosen.profile,
-            "websocket": chosen.websocket,
+            "transport": chosen.transport,
             "results": [vars(result) for result in results],
         }
         write(json.dumps(about, indent=2) + "\n")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from benchmarks.bosh import BOSHClient
 from benchmarks.client import Client
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.websocket import WebSocketClient
@@ -57,7 +58,7 @@ class Plan:
     @ivar timeout: for one phase, in seconds.
     @ivar quiet: see L{QUIET}.
     @ivar streamManagement: whether the clients enable stream management.
-    @ivar websocket: whether the clients connect over WebSocket.
+    @ivar transport: what the clients connect over: C{tcp}, C{websocket} or C{bosh}.
     @ivar profile: how they log in: by C{sasl}, C{sasl2} with Bind 2, or C{fast}, with tokens as well.
     """
 
@@ -68,7 +69,7 @@ class Plan:
     timeout: float = 120.0
     quiet: float = QUIET
     streamManagement: bool = False
-    websocket: bool = False
+    transport: str = "tcp"
     profile: str = "sasl"
 
     def occupants(self, room: int) -> range:
@@ -116,7 +117,7 @@ class Load:
     def logIn(self) -> int:
         """Log all clients in; return their number."""
         clients = self._clients
-        kind = WebSocketClient if self._plan.websocket else self.kind
+        kind = {"websocket": WebSocketClient, "bosh": BOSHClient}.get(self._plan.transport, self.kind)
         waiting: list[Client] = []
 
         def ready() -> bool:

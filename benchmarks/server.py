@@ -80,7 +80,7 @@ class Equipment:
     @ivar tls: require TLS.
     @ivar storage: of the rooms, C{memory} or C{sqlite}.
     @ivar connections: the number of clients.
-    @ivar websocket: whether clients connect over WebSocket.
+    @ivar http: whether clients connect over HTTP.
     @ivar archive: archive the messages of the rooms, in SQLite.
     """
 
@@ -88,7 +88,7 @@ class Equipment:
     tls: bool
     storage: str
     connections: int
-    websocket: bool = False
+    http: bool = False
     archive: bool = False
 
 
@@ -162,8 +162,8 @@ class Server:
         return _CONFIGURATION.format(
             domain=DOMAIN,
             rooms=ROOMS,
-            port=0 if equipment.websocket else self.address[1],
-            web=f"{option} = tcp:{self.address[1]}:interface=127.0.0.1" if equipment.websocket else "",
+            port=0 if equipment.http else self.address[1],
+            web=f"{option} = tcp:{self.address[1]}:interface=127.0.0.1" if equipment.http else "",
             tls="required" if equipment.tls else "off",
             writes="yes" if equipment.opportunistic else "no",
             # That of _awaitService may still be counted when the first clients connect.

@@ -387,9 +387,16 @@ class CommandTests(SynchronousTestCase):
     def test_websocket(self) -> None:
         """Over WebSocket the same is delivered, with TLS or without."""
         printed = json.loads(self.run_("--json", "--websocket", "--writes", "on", "--rooms", "one"))
-        self.assertTrue(printed["websocket"])
+        self.assertEqual(printed["transport"], "websocket")
         self.assertEqual([(result["tls"], result["deliveries"]) for result in printed["results"]],
                          [(False, 24), (True, 24)])  # fmt: skip
+
+    def test_bosh(self) -> None:
+        """So it is over BOSH, without TLS."""
+        argv = ("--json", "--bosh", "--security", "plain", "--writes", "on", "--rooms", "one", "--stream-management")
+        printed = json.loads(self.run_(*argv))
+        self.assertEqual(printed["transport"], "bosh")
+        self.assertEqual([result["deliveries"] for result in printed["results"]], [24])
 
     def test_profiles(self) -> None:
         """With other ways to log in the same is delivered."""
@@ -444,7 +451,8 @@ class CommandTests(SynchronousTestCase):
     def test_arguments(self) -> None:
         """A wrong command line exits with status 2 before anything starts."""
         for argv in (["--users", "0"], ["--messages", "many"], ["--security", "none"], ["--users", "99999999"],
-                     ["--log-in", "fast"], ["--log-in", "sasl2", "--security", "tls", "--websocket"]):  # fmt: skip
+                     ["--log-in", "fast"], ["--log-in", "sasl2", "--security", "tls", "--websocket"],
+                     ["--bosh", "--security", "tls"], ["--bosh", "--websocket", "--security", "plain"]):  # fmt: skip
             with contextlib.redirect_stderr(io.StringIO()):
                 error = self.assertRaises(SystemExit, command.options, argv)
             self.assertEqual(error.code, 2, argv)
