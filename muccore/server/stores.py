@@ -132,6 +132,8 @@ def permanent(settings: Settings) -> Iterator[tuple[str, str]]:
         description = settings.storage.placeOf(kind)[1]
         if description:
             yield kind, description
+    if settings.upload.store:
+        yield "uploads", settings.upload.store
 
 
 def occupantsPlace(settings: Settings) -> str:
