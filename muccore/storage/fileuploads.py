@@ -111,12 +111,13 @@ class FileUploads:
         pool.start()
         self._pool = pool
         try:
-            await self.inThread(self.folder.prepare, True)
+            await self.inThread(self.folder.take)
             await self._index.open()
             self._total = await self._index.total()
         except BaseException:
             self._pool = None
             pool.stop()
+            self.folder.release()
             raise
         self.isOpen = True
         self.track(Deferred.fromCoroutine(self._sweep()))
@@ -141,6 +142,7 @@ class FileUploads:
         if pool is not None:
             pool.stop()
         await self._index.close()
+        self.folder.release()
         closers, self._closers = self._closers, []
         for closing in closers:
             closing.callback(None)

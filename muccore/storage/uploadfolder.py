@@ -9,6 +9,7 @@ A file is written in C{new}, synced, and renamed into a folder named after the b
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterable
 from typing import Final
@@ -19,6 +20,7 @@ from muccore.log.logger import Logger
 from muccore.storage.files import createPrivate, makeFolders, sync
 
 _NEW: Final = "new"
+_LOCK: Final = "lock"
 
 _log: Final = Logger()
 
@@ -28,6 +30,7 @@ class UploadFolder:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._lock: int | None = None
 
     def newPath(self, id: str) -> str:
         """Where a file is written."""
@@ -37,17 +40,42 @@ class UploadFolder:
         """Where a file is when it is whole."""
         return os.path.join(self.path, id[:2], id)
 
-    def prepare(self, remains: bool = False) -> None:
+    def take(self) -> None:
+        """
+        Take it for this process until L{release} is called, and remove what was being written.
+
+        @raise StoreUnavailable: if nothing can be written there, or another process has it: that would lose what it is
+            writing.
+        """
+        self.prepare()
+        try:
+            lock = os.open(os.path.join(self.path, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = lock
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.release()
+                raise StoreUnavailable(f"{self.path}: another process has opened it; end that first") from None
+            for name in os.listdir(self.newPath("")):
+                os.unlink(self.newPath(name))
+        except OSError as e:
+            self.release()
+            raise StoreUnavailable(f"{self.path}: {e.strerror}") from None
+
+    def release(self) -> None:
+        """Leave it to other processes."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    def prepare(self) -> None:
         """
         Create it.
 
-        @param remains: whether to remove what was being written.
         @raise StoreUnavailable: if nothing can be written there.
         """
         try:
             makeFolders(self.newPath(""))
-            for name in os.listdir(self.newPath("")) if remains else ():
-                os.unlink(self.newPath(name))
             probe = self.newPath(f".{os.getpid()}")
             os.close(createPrivate(probe))
             os.unlink(probe)

@@ -70,7 +70,7 @@ class FileUploadsTests(UploadStoreContract, TestCase):
             for folder, _, names in os.walk(self.place.path)
             for name in names
         ]
-        return sorted(each for each in found if not each.startswith("index.db"))
+        return sorted(each for each in found if not each.startswith(("index.db", "lock")))
 
     async def test_folder(self) -> None:
         """Files are where their id says, for their owner only, and gone when they are removed."""
@@ -116,6 +116,22 @@ class FileUploadsTests(UploadStoreContract, TestCase):
         await store.close()
         self.assertEqual(self.files(), [f"{ID[:2]}/{ID}", f"{ID[:2]}/README"])
         self.assertIn("removed 2 files that a crash has left", "".join(logged.lines(LogLevel.info)))
+
+    async def test_twoProcesses(self) -> None:
+        """While it is open, nobody else opens it, and removes what is being written; C{probe} does not either."""
+        store = await self.opened()
+        writer = await store.create(PICTURE, MANY, MANY)
+        await writer.write(b"abc")
+        other = self.makeStore(self.place)
+        other.probe()
+        with self.assertRaises(StoreUnavailable) as raised:
+            await other.open()
+        self.assertIn("another process has opened it", str(raised.exception))
+        await other.close()
+        await writer.write(b"def")
+        await writer.finish()
+        await store.close()
+        self.assertEqual(await (await self.opened()).read(ID, 0, 6), b"abcdef")
 
     async def test_lost(self) -> None:
         """A file that somebody has removed is not read; its row can be removed."""

@@ -33,14 +33,14 @@ def checkReadable(settings: Settings) -> None:
 @asynccontextmanager
 async def opened(stores: ServerStores, beside: bool, audit: bool = False) -> AsyncIterator[None]:
     """
-    Open the stores, but for accounts that are kept elsewhere and the places of occupants; close them at the end.
+    Open the stores, but for accounts that are kept elsewhere, places of occupants and uploads; close them at the end.
 
     @param beside: whether the server has them open; then they are to be read only.
     @param audit: whether audit trails are needed.
     @raise StoreError: if one cannot be opened.
     """
     manageable = set(stores.manageable())
-    unwanted = {stores.occupants, *([] if audit else [stores.audit])}
+    unwanted = {stores.occupants, stores.uploads, *([] if audit else [stores.audit])}
     wanted = [
         store
         for _, store in stores.all
