@@ -98,9 +98,9 @@ async def _copy(source: ISource, writer: StoreWriter, what: str) -> Summary:
             if isinstance(record, Problem):
                 problems[record] += 1
             else:
-                problems.update(await writer.write(record))
+                await writer.write(record)
             progress.advance(source.position)
-        problems.update(await writer.finish())
+        await writer.finish()
     return writer.summary
 
 

@@ -165,13 +165,14 @@ class ISource(Interface):
 class ITarget(Interface):
     """Where records go. After L{finish} there are no more of them; after a failure it is not to be used any further."""
 
-    def write(record: User | Room | Messages) -> Deferred[list[Problem]]:
-        """
-        Take the next record of a stream. It may be durable only when the next account or room, or L{finish}, follows.
+    summary = Attribute("What came so far, with C{problems}: those of what cannot, each with the number of times.")
 
-        @return: what of it cannot come.
-        @raise StoreError: (as failure) if it cannot be written.
+    def write(record: User | Room | Messages) -> Deferred[None]:
+        """
+        Take the next record of a stream. It is durable when L{finish} has fired.
+
+        @raise StoreError: (as failure) if it, or an earlier one, cannot be written.
         """
 
-    def finish() -> Deferred[list[Problem]]:
-        """Finish what was written last."""
+    def finish() -> Deferred[None]:
+        """Wait until all is written; fails as L{write}."""

@@ -46,8 +46,9 @@ class RoomWriter:
         """Begin with a room. What was said in an earlier one of this name is removed."""
         self._pending = Room(room=room)
         self._old = await self._stores.rooms.load(room) if exists else None
-        if not exists and not self._dryRun and self._stores.archive is not None:
-            await self._stores.archive.delete(room)
+        archive = self._stores.archive
+        if not exists and not self._dryRun and archive is not None and await archive.metadata(room) is not None:
+            await archive.delete(room)
 
     async def add(self, room: Room) -> list[Problem]:
         """

@@ -10,10 +10,12 @@ is complete; what a killed process has left of others belongs to nobody, and is 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Coroutine
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from muccore.config.schema import Settings
@@ -31,6 +33,9 @@ EXISTING: Final = (REFUSE, SKIP, MERGE)
 """
 What is done about accounts and rooms that exist: refuse everything, leave them out, or add what they do not have.
 """
+
+AT_ONCE: Final = 32
+"""Accounts and rooms that are being finished at a time."""
 
 
 @dataclass
@@ -52,12 +57,84 @@ class Summary:
     problems: Counter[Problem] = field(default_factory=Counter)
 
 
+class _Entity:
+    """An account or a room that is being written, one step after the other."""
+
+    def __init__(self, target: StoreWriter, address: str, writer: UserWriter | RoomWriter) -> None:
+        self.address = address
+        self._target = target
+        self._writer = writer
+        self._archive: ArchiveMerge | None = None
+        self._isWritten = False
+        self._step: Deferred[None] = succeed(None)
+
+    async def do(self, step: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Take a step once the one before is done, whose failure this raises. It goes on meanwhile."""
+        before, self._step = self._step, succeed(None)
+        await before
+        self._step = Deferred.fromCoroutine(step(*arguments))
+
+    def giveUp(self) -> None:
+        """What is going on may fail now."""
+        self._step.addErrback(lambda _: None)
+
+    async def begin(self, record: User | Room) -> None:
+        """Find out whether it can come, and begin."""
+        target, summary = self._target, self._target.summary
+        refusal = await self._writer.findProblem(parse(self.address))
+        if refusal is not None:
+            summary.problems[Problem(self.address, "all of it", refusal, True)] += 1
+            return
+        exists = await self._writer.exists(self.address)
+        if exists:
+            summary.existing.append(self.address)
+            if not target.merges:
+                return
+        elif isinstance(record, User):
+            summary.users += 1
+        else:
+            summary.rooms += 1
+        self._isWritten = True
+        if target.archive is not None:
+            self._archive = ArchiveMerge(target.archive, self.address, exists, target.dryRun)
+        await self._writer.begin(self.address, exists)
+        await self.add(record)
+
+    async def add(self, record: Any) -> None:
+        """Add what a record has."""
+        if self._isWritten:
+            self._target.summary.problems.update(await self._writer.add(record))
+
+    async def append(self, messages: Messages) -> None:
+        """Append messages to its archive."""
+        if self._archive is not None:
+            await self._archive.append(messages.items)
+        elif self._isWritten:
+            problem = Problem(messages.archive, "messages in the archive", "no archive is configured")
+            self._target.summary.problems[problem] += 1
+
+    async def finish(self) -> None:
+        """Finish it, after the last step."""
+        await self._step
+        summary = self._target.summary
+        if self._archive is not None:
+            count, problems = await self._archive.finish()
+            summary.messages += count
+            summary.problems.update(problems)
+        if self._isWritten:
+            summary.problems.update(await self._writer.finish())
+
+
 @implementer(ITarget)
 class StoreWriter:
     """
-    Writes records into stores that are open.
+    Writes records into stores that are open; some accounts and rooms at a time, since databases commit together what
+    comes together.
 
-    @ivar summary: what came so far.
+    @ivar summary: what came so far, with the problems.
+    @ivar archive: where archives are, or C{None}.
+    @ivar merges: whether something is added to what exists.
+    @ivar dryRun: whether nothing is to be changed.
     """
 
     def __init__(self, stores: ServerStores, settings: Settings, existing: str, dryRun: bool = False) -> None:
@@ -66,71 +143,55 @@ class StoreWriter:
         @param dryRun: whether nothing is to be changed.
         """
         self.summary = Summary()
-        self._stores = stores
-        self._existing = existing
-        self._dryRun = dryRun
+        self.archive = stores.archive
+        self.merges = existing == MERGE
+        self.dryRun = dryRun
         self._users = UserWriter(stores, settings, dryRun)
         self._rooms = RoomWriter(stores, settings, dryRun)
-        # What is being written, by its address; None: what comes for it is left out.
-        self._address = ""
-        self._writer: UserWriter | RoomWriter | None = None
-        self._archive: ArchiveMerge | None = None
+        self._entity: _Entity | None = None
+        self._finishing: dict[str, Deferred[None]] = {}
 
-    def write(self, record: User | Room | Messages) -> Deferred[list[Problem]]:
+    def write(self, record: User | Room | Messages) -> Deferred[None]:
         """See L{ITarget.write}."""
-        return Deferred.fromCoroutine(self._write(record))
+        return Deferred.fromCoroutine(self._orGiveUp(self._write(record)))
 
-    def finish(self) -> Deferred[list[Problem]]:
+    def finish(self) -> Deferred[None]:
         """See L{ITarget.finish}."""
-        return Deferred.fromCoroutine(self._finish())
+        return Deferred.fromCoroutine(self._orGiveUp(self._finish()))
 
-    async def _write(self, record: User | Room | Messages) -> list[Problem]:
+    async def _orGiveUp(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except BaseException:
+            for finishing in self._finishing.values():
+                finishing.addErrback(lambda _: None)
+            if self._entity is not None:
+                self._entity.giveUp()
+            raise
+
+    async def _write(self, record: User | Room | Messages) -> None:
+        entity = self._entity
         if isinstance(record, Messages):
-            return await self._append(record)
+            if entity is not None and entity.address == record.archive:
+                await entity.do(entity.append, record)
+            return
         address = record.account if isinstance(record, User) else record.room
-        if address == self._address:
-            return [] if self._writer is None else await self._add(record)
-        problems = await self._finish()
-        self._address = address
-        writer: UserWriter | RoomWriter = self._users if isinstance(record, User) else self._rooms
-        refusal = await writer.findProblem(parse(address))
-        if refusal is not None:
-            return [*problems, Problem(address, "all of it", refusal, True)]
-        exists = await writer.exists(address)
-        if exists:
-            self.summary.existing.append(address)
-            if self._existing != MERGE:
-                return problems
-        elif isinstance(record, User):
-            self.summary.users += 1
-        else:
-            self.summary.rooms += 1
-        self._writer = writer
-        if self._stores.archive is not None:
-            self._archive = ArchiveMerge(self._stores.archive, address, exists, self._dryRun)
-        await writer.begin(address, exists)
-        return [*problems, *await self._add(record)]
+        if entity is not None and entity.address == address:
+            await entity.do(entity.add, record)
+            return
+        await self._close(AT_ONCE - 1)
+        if address in self._finishing:
+            await self._finishing.pop(address)
+        self._entity = entity = _Entity(self, address, copy(self._users if isinstance(record, User) else self._rooms))
+        await entity.do(entity.begin, record)
 
-    async def _add(self, record: User | Room) -> list[Problem]:
-        if isinstance(record, User):
-            return await self._users.add(record)
-        return await self._rooms.add(record)
+    async def _close(self, left: int) -> None:
+        """Let the present account or room be finished; wait until at most some are being finished."""
+        entity, self._entity = self._entity, None
+        if entity is not None:
+            self._finishing[entity.address] = Deferred.fromCoroutine(entity.finish())
+        while len(self._finishing) > left:
+            await self._finishing.pop(next(iter(self._finishing)))
 
-    async def _append(self, messages: Messages) -> list[Problem]:
-        if self._writer is None or messages.archive != self._address:
-            return []
-        if self._archive is None:
-            return [Problem(messages.archive, "messages in the archive", "no archive is configured")]
-        await self._archive.append(messages.items)
-        return []
-
-    async def _finish(self) -> list[Problem]:
-        writer, archive = self._writer, self._archive
-        self._address, self._writer, self._archive = "", None, None
-        if writer is None:
-            return []
-        problems: list[Problem] = []
-        if archive is not None:
-            count, problems = await archive.finish()
-            self.summary.messages += count
-        return [*problems, *await writer.finish()]
+    async def _finish(self) -> None:
+        await self._close(0)

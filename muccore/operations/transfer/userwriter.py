@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from muccore.config.schema import Settings
-from muccore.im.accountrecords import AccountRecords
+from muccore.im.accountrecords import DISABLED, AccountRecords
 from muccore.im.accountroster import AccountRoster
 from muccore.im.subscriptionstates import inAnyState
 from muccore.interfaces import IAccountStore, IAuthBackend, IUserDataStore
@@ -83,11 +83,14 @@ class UserWriter:
         documents = self._stores.userDataOf(host)
         self._pending = _Pending(address, exists, self._stores.accountsOf(host), documents)
         if not exists and not self._dryRun:
-            if documents is not None:
+            # Where nothing is, nothing has to be committed.
+            if documents is not None and await documents.kinds(account):
                 await documents.removeAccount(account)
-            await self._stores.rosters.delete(account)
-            if self._stores.archive is not None:
-                await self._stores.archive.delete(account)
+            if (await self._stores.rosters.load(account)).epoch:
+                await self._stores.rosters.delete(account)
+            archive = self._stores.archive
+            if archive is not None and await archive.metadata(account) is not None:
+                await archive.delete(account)
 
     async def add(self, user: User) -> list[Problem]:
         """
@@ -170,12 +173,14 @@ class UserWriter:
         address, records = pending.address, None
         if pending.documents is not None:
             records = AccountRecords(pending.documents, address.domain)
-            await records.setDisabled(address.local, pending.disabled)
+            isDisabled = await pending.documents.get(address.domain, DISABLED, address.local) is not None
+            if pending.disabled != isDisabled:
+                await records.setDisabled(address.local, pending.disabled)
         if pending.password is None and pending.keys:
             await accounts.createWithKeys(address.bare, list(pending.keys.values()))
         else:
             await accounts.create(address.bare, pending.password or secrets.token_urlsafe(_ENTROPY))
-        if records is not None:
+        if records is not None and await records.isReserved(address.local, 0):
             await records.clearTombstone(address.local)
 
 

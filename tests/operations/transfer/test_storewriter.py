@@ -311,7 +311,7 @@ class InterruptedTests(StoreWriterTestCase):
                 self.assertEqual(self.problems(*sample()), [])
                 self.assertEqual(now(exported(self.stores, self.settings)), expected, f"after {moment} writes")
             else:
-                self.assertGreater(moment, 15)
+                self.assertGreater(moment, 10)
                 return
         self.fail("it does not end")
 

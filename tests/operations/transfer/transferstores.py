@@ -65,8 +65,8 @@ async def put(records: Iterable[Record], stores: Any, settings: Settings, existi
     writer = StoreWriter(stores, settings, existing, **how)
     for record in records:
         if not isinstance(record, Problem):
-            writer.summary.problems.update(await writer.write(record))
-    writer.summary.problems.update(await writer.finish())
+            await writer.write(record)
+    await writer.finish()
     return writer.summary
 
 
