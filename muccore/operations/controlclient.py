@@ -83,6 +83,16 @@ def exclusively(settings: Settings) -> Iterator[ServerConnection | None]:
         time.sleep(_STEP)
 
 
+def checkKnown(settings: Settings) -> None:
+    """
+    Check that it can be found out whether the server runs.
+
+    @raise Refused: if there is nowhere a socket could be.
+    """
+    if controlsocket.controlPath(settings) is None:
+        raise Refused("it cannot be known whether the server runs; set [server] control_socket, and restart the server")
+
+
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """

@@ -31,9 +31,10 @@ from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, IStore, NoSuchUser, StoreError, UserExists
 from muccore.operations import audit, backup, restore, usage
 from muccore.operations.accounts import OPERATIONS, OfflineAccounts, Operation
-from muccore.operations.controlclient import ServerConnection, alone, exclusively
+from muccore.operations.controlclient import ServerConnection, alone, checkKnown, exclusively
 from muccore.operations.refused import Refused
 from muccore.operations.transfer import exporting, importing, migrating, persons, purging
+from muccore.server.controlsocket import controlPath
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import JID, parse, prepareDomain, prepareLocal
 
@@ -237,11 +238,12 @@ def _reading(read: Callable[[Settings, argparse.Namespace], Coroutine[Deferred[A
 
 
 def _beside(read: Callable[[Settings, argparse.Namespace, bool], Coroutine[Deferred[Any], Any, list[str]]]) -> Command:
-    """A command that reads stores otherwise if the server runs."""
+    """A command that reads stores otherwise if the server runs, or may run."""
 
     def perform(settings: Settings, options: argparse.Namespace, run: Runner) -> list[str]:
         with exclusively(settings) as server:
-            return _finish(lambda: read(settings, options, server is not None), run)
+            mayRun = server is not None or controlPath(settings) is None
+            return _finish(lambda: read(settings, options, mayRun), run)
 
     return perform
 
@@ -250,6 +252,7 @@ def _alone(write: Callable[[Settings, argparse.Namespace], Coroutine[Deferred[An
     """A command that needs the server not to run."""
 
     def perform(settings: Settings, options: argparse.Namespace, run: Runner) -> list[str]:
+        checkKnown(settings)
         with alone(settings):
             return _finish(lambda: write(settings, options), run)
 
@@ -259,6 +262,7 @@ def _alone(write: Callable[[Settings, argparse.Namespace], Coroutine[Deferred[An
 def _purge(settings: Settings, options: argparse.Namespace, run: Runner) -> list[str]:
     """Remove everything of a person: by the running server, or here."""
     person = parse(persons.personIn(options.user))
+    checkKnown(settings)
     with exclusively(settings) as server:
         if server is not None:
             return server.request("purgeuser", account=person.bare, messages=options.messages)

@@ -74,6 +74,10 @@ class ExportTests(TransferCommandTestCase):
         with self.serverRunning():
             self.succeed("export", self.path, "--force")
         self.assertEqual(opened, ["open", "openReading"])
+        # Without a socket, it may run.
+        self.files.configure(storage={"affiliations": "memory:"})
+        self.succeed("export", self.path, "--force")
+        self.assertEqual(opened, ["open", "openReading", "openReading"])
 
     def test_storeFails(self) -> None:
         """If a store fails, that is told, all are closed, and no file is left."""

@@ -77,6 +77,13 @@ class ImportTests(TransferCommandTestCase):
         with self.serverRunning():
             self.assertRefusal("the server is running; stop it first", "import", self.path)
 
+    def test_unknown(self) -> None:
+        """If it cannot be known whether the server runs, nothing is imported."""
+        self.files.configure(storage={"affiliations": "memory:"})
+        self.assertRefusal("set [server] control_socket", "import", self.path)
+        self.files.configure(server={"control_socket": self.files.file("control")})
+        self.succeed("import", self.path)
+
     def test_unreadable(self) -> None:
         """A file that is missing or damaged is refused before anything has changed."""
         self.assertRefusal("it cannot be read", "import", self.files.file("none.xml"))

@@ -79,6 +79,11 @@ class PurgeUserTests(TransferCommandTestCase):
         lines = self.succeed("purge-user", JULIET, "--messages", "remove")
         self.assertEqual(lines, [f"{JULIET}: removed from 2 rooms; 402 messages removed"])
 
+    def test_unknown(self) -> None:
+        """If it cannot be known whether the server runs, nothing is removed."""
+        self.files.configure(storage={"affiliations": "memory:"})
+        self.assertRefusal("set [server] control_socket", "purge-user", JULIET)
+
     def test_refused(self) -> None:
         """What rooms have of users of other servers is removed by the running server; addresses have to be whole."""
         self.assertRefusal("start the server first", "purge-user", ROMEO)
