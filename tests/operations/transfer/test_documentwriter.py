@@ -20,8 +20,17 @@ from muccore.operations.transfer.records import Messages, Problem, Room, User
 from muccore.server.stores import ServerStores
 from tests.configuration import ConfigurationFile
 from tests.operations.transfer.strategies import RECORDS
-from tests.operations.transfer.transferstores import JULIET, MemoryStores, exported, now, put, sample, userItem
-from tests.storage.postgres import missing, server
+from tests.operations.transfer.transferstores import (
+    JULIET,
+    MemoryStores,
+    exported,
+    now,
+    postgresqlPlace,
+    put,
+    sample,
+    userItem,
+)
+from tests.storage.postgres import missing
 
 
 def recordsIn(document: bytes) -> list[Any]:
@@ -105,8 +114,7 @@ class BackendTests(TestCase):
 
     async def test_postgresql(self) -> None:
         """PostgreSQL, with the archive in SQLite."""
-        options = server().makeDatabase().options
-        place = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**options)
+        place = postgresqlPlace()
         await self.through(backend=place, affiliations=place, archive="sqlite:archive.db")
 
     test_postgresql.skip = missing()  # type: ignore[attr-defined]

@@ -33,6 +33,7 @@ from tests.operations.transfer.transferstores import (
     exported,
     keysOf,
     now,
+    postgresqlPlace,
     put,
     roomItem,
     sample,
@@ -209,9 +210,8 @@ class PostgreSQLTests(TestCase):
 
     def setUp(self) -> None:
         """Make two databases."""
-        options = server().makeDatabase().options
-        self.database = options["dbname"]
-        self.postgresql = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**options)
+        self.postgresql = postgresqlPlace()
+        self.database = self.postgresql.rpartition("/")[2]
         self.files = self.configure("sqlite:all.db")
 
     def configure(self, place: str) -> ConfigurationFile:

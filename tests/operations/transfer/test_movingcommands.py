@@ -16,8 +16,8 @@ from muccore.config.schema import Settings
 from muccore.operations.transfer.openstores import opened
 from muccore.server.stores import ServerStores
 from tests.configuration import ENVIRONMENT, ConfigurationFile
-from tests.operations.transfer.transferstores import JULIET, exported, put, sample
-from tests.storage.postgres import missing, server
+from tests.operations.transfer.transferstores import JULIET, exported, postgresqlPlace, put, sample
+from tests.storage.postgres import missing
 
 MOVING = Path(__file__).resolve().parents[3] / "docs" / "moving.md"
 
@@ -61,14 +61,13 @@ class MovingCommandsTests(TestCase):
         stores = ServerStores(settings, reactor)
         async with opened(stores, False):
             await put(sample(), stores, settings)
-        address = "{user}:{password}@{host}:{port}/{dbname}".format(**server().makeDatabase().options)
+        place = postgresqlPlace()
         told = [
-            self.execute(command.replace("muccore@db.example.org/muccore", address), self.files)
+            self.execute(command.replace("postgresql://muccore@db.example.org/muccore", place), self.files)
             for command in (migrate, resume)
         ]
         self.assertIn("rooms: 2 copied and compared, SHA-256 ", told[0])
         self.assertEqual(*told)
-        place = f"postgresql://{address}"
         before = await self.content(settings)
         self.files.configure(auth={"backend": place}, storage={"affiliations": place})
         self.assertEqual(await self.content(load(self.files.path)), before)

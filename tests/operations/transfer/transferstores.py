@@ -30,6 +30,7 @@ from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.rendering import Rendered
 from muccore.xmpp.scramkeys import ScramKeys
+from tests.storage.postgres import server
 
 JULIET = "juliet@localhost"
 ROMEO = "romeo@montague.lit"
@@ -96,6 +97,12 @@ def now(work: Any) -> Any:
     if isinstance(result, Failure):
         result.raiseException()
     return result
+
+
+def postgresqlPlace() -> str:
+    """The description of an empty database."""
+    options = server().makeDatabase().options
+    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**options)
 
 
 # A sample
