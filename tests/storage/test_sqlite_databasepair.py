@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -120,6 +121,43 @@ class PairTests(LockedTestCase):
         self.assertTrue(begun.is_set())
         self.assertEqual(answered, [0, 1, 2, 3, 4])
         self.assertEqual(results, [[], None, ["1"], None, ["1", "2"]])
+
+    async def test_shuffled(self) -> None:
+        """Requests of several keys and of none: those of one key see each other, and are answered in order."""
+        pair = await self.opened()
+        chosen = random.Random(7)
+        requests: list[Deferred[Any]] = []
+        expected: list[Any] = []
+        answered: dict[str, list[int]] = {}
+        results: dict[int, Any] = {}
+        written = dict.fromkeys("abc", 0)
+
+        def count(key: str) -> Callable[[sqlite3.Connection], int]:
+            return lambda connection: len([word for word in words(connection) if word.startswith(key)])
+
+        def note(result: Any, keys: tuple[str, ...], number: int) -> None:
+            results[number] = result
+            for key in keys:
+                answered.setdefault(key, []).append(number)
+
+        for number in range(600):
+            key = chosen.choice("abc")
+            keys = () if chosen.random() < 0.1 else (key,)
+            if chosen.random() < 0.4:
+                written[key] += 1
+                request: Deferred[Any] = pair.write(add(f"{key}{written[key]}"), *keys)
+                expected.append(None)
+            else:
+                request = pair.read(count(key), *keys)
+                expected.append(written[key])
+            request.addCallback(note, keys, number)
+            requests.append(request)
+            if chosen.random() < 0.1:
+                await chosen.choice(requests)
+        await gatherResults(requests)
+        self.assertEqual([results[number] for number in range(len(requests))], expected)
+        for numbers in answered.values():
+            self.assertEqual(numbers, sorted(numbers))
 
     async def test_own(self) -> None:
         """Whoever has been told that a write is done reads it, each time."""
