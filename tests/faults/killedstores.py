@@ -15,12 +15,12 @@ KILLS: Final = int(os.environ.get("KILLS", "200"))
 
 
 class ManyKilledSQLiteTests(test_killedstores.KilledSQLiteTests):
-    """More than half of them."""
+    """Most of them."""
 
-    kills = KILLS - 2 * (KILLS // 5)
+    kills = KILLS - 2 * (KILLS // 7)
 
 
 class ManyKilledPostgreSQLTests(test_killedstores.KilledPostgreSQLTests):
     """The others; of half of them, it is PostgreSQL that is killed."""
 
-    kills = databaseKills = KILLS // 5
+    kills = databaseKills = KILLS // 7
