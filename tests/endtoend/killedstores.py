@@ -254,7 +254,7 @@ class KilledStoresTestCase(TestCase):
     @cvar kills: how often it is killed.
     """
 
-    timeout = 1200
+    timeout = 3600
 
     kills: ClassVar[int]
 

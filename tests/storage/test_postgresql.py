@@ -30,10 +30,11 @@ from muccore.storage.postgresql import rooms as roomsModule
 from muccore.storage.postgresql.accounts import PostgreSQLAccounts
 from muccore.storage.postgresql.address import Address, parseAddress
 from muccore.storage.postgresql.audit import PostgreSQLAudit
-from muccore.storage.postgresql.connection import PostgreSQLError
+from muccore.storage.postgresql.connection import Connection, PostgreSQLError
 from muccore.storage.postgresql.database import Database, Link
 from muccore.storage.postgresql.rooms import PostgreSQLRoomRows, PostgreSQLRooms
 from muccore.storage.postgresql.rosters import SCHEMA, PostgreSQLRosters
+from muccore.storage.postgresql.schema import Schema
 from muccore.storage.postgresql.userdata import PostgreSQLUserData
 from muccore.testing.contracts import (
     AccountStoreContract,
@@ -108,6 +109,29 @@ class RoomsContractTests(_Places, RoomStoreContract, TestCase):
             return link.execute(counted).fetchone()[0] - before
 
         self.assertEqual(await store.database.write(changed), 1)
+
+
+class MigrationTests(TestCase):
+    """Tables of earlier versions."""
+
+    skip = missing()
+
+    async def test_counted(self) -> None:
+        """The public rooms of version 1 are counted."""
+        address = server().makeDatabase()
+        connection = Connection(address, 10)
+        Schema("rooms", roomsModule.SCHEMA.migrations[:1]).migrate(connection, "test")
+        for name, public in (("a", True), ("b", False), ("c", True)):
+            connection.execute(
+                "INSERT INTO room (jid, domain, name, public, temporary, settings, creator, size)"
+                " VALUES (?, 'x', '', ?, false, '{}', '', 0)", (f"{name}@x", public),
+            )  # fmt: skip
+        connection.close()
+        store = PostgreSQLRooms(address, reactor)
+        self.addCleanup(store.close)
+        await store.open()
+        await store.destroy("c@x")
+        self.assertEqual((await store.publicRooms("x", None, None, 0)).count, 1)
 
 
 class SmallPagesContractTests(RoomsContractTests):

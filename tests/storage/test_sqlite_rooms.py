@@ -350,24 +350,6 @@ class QueryTests(SynchronousTestCase):
             self.assertEqual(found, [index, 100_000], arguments)
             self.assertLessEqual(steps, most, arguments)
 
-    def test_counted(self) -> None:
-        """The count of public rooms is right after all that may change it, and that of each domain its own."""
-        for name in ("a@x", "b@x", "c@y"):
-            ROWS.save(self.connection, name, RoomRecord({}, {}), "{}", {})
-
-        def counts() -> tuple[int, int]:
-            return self.steps(None, None, 0)[2], ROWS.publicRooms(self.connection, "y", None, None, 0).count
-
-        self.assertEqual(counts(), (2, 1))
-        for public, expected in ((False, 1), (False, 1), (True, 2)):
-            ROWS.change(self.connection, "a@x", RoomChange(settings={}, public=public), "{}", {})
-            self.assertEqual(counts(), (expected, 1))
-        ROWS.save(self.connection, "a@x", RoomRecord({}, {}, public=False), "{}", {})
-        self.assertEqual(counts(), (1, 1))
-        for name in ("a@x", "b@x", "c@y", "d@y"):
-            ROWS.destroy(self.connection, name)
-        self.assertEqual(counts(), (0, 0))
-
     def test_searchesByIndex(self) -> None:
         """A search reads the index of the texts; rows of a user's rooms are found by the user."""
         ROWS.save(self.connection, "a@x", RoomRecord({}, {}), "{}", {})

@@ -93,6 +93,27 @@ SCHEMA: Final = Schema(
             )
             """,
         ),
+        (
+            # As L{muccore.storage.sqlite.roomcounts} does.
+            'CREATE TABLE room_count (domain text COLLATE "C" PRIMARY KEY, public bigint NOT NULL)',
+            "INSERT INTO room_count SELECT domain, count(*) FROM room WHERE public GROUP BY domain",
+            """
+            CREATE FUNCTION count_public_rooms() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP <> 'INSERT' AND OLD.public THEN
+                    UPDATE room_count SET public = room_count.public - 1 WHERE domain = OLD.domain;
+                END IF;
+                IF TG_OP <> 'DELETE' AND NEW.public THEN
+                    INSERT INTO room_count VALUES (NEW.domain, 1)
+                        ON CONFLICT (domain) DO UPDATE SET public = room_count.public + 1;
+                END IF;
+                RETURN NULL;
+            END
+            $$
+            """,
+            "CREATE TRIGGER room_counted AFTER INSERT OR DELETE OR UPDATE OF public ON room"
+            " FOR EACH ROW EXECUTE FUNCTION count_public_rooms()",
+        ),
     ),
 )
 """The tables for rooms."""
@@ -107,7 +128,7 @@ class PostgreSQLRoomRows(RoomRows):
     isPublic = "public"
     isTemporary = "temporary"
     publicSource = "room"
-    publicCount = "SELECT count(*) FROM room WHERE domain = ? AND public"
+    publicCount = "SELECT public FROM room_count WHERE domain = ?"
     searchSource = "room"
     affiliateSource = "affiliate"
     rankedSource = "unnest(?::text[]) WITH ORDINALITY AS ranked (value, key)"

@@ -56,6 +56,29 @@ class RoomQueryContract(Contract):
             self.assertEqual((list(page.rooms), page.index, page.count), ([], 0, 2), arguments)
         self.assertEqual((await store.publicRooms("talk.lit", None, None, 5)).count, 0)
 
+    async def test_publicRoomsCounted(self) -> None:
+        """The count is right after all that may change it, and that of each domain its own."""
+        store = await self.opened()
+
+        async def counts() -> tuple[int, int]:
+            return (
+                (await store.publicRooms("chat.lit", None, None, 0)).count,
+                (await store.publicRooms("talk.lit", None, None, 1)).count,
+            )
+
+        for name in ("a@chat.lit", "b@chat.lit", "c@talk.lit"):
+            await store.save(name, _PLAIN)
+        self.assertEqual(await counts(), (2, 1))
+        for public, expected in ((False, 1), (False, 1), (True, 2), (True, 2)):
+            await store.change("a@chat.lit", RoomChange(settings={}, public=public))
+            self.assertEqual(await counts(), (expected, 1))
+        await store.change("a@chat.lit", RoomChange(growth=1))
+        await store.save("a@chat.lit", RoomRecord({}, {}, public=False))
+        self.assertEqual(await counts(), (1, 1))
+        for name in ("a@chat.lit", "b@chat.lit", "c@talk.lit", "d@talk.lit"):
+            await store.destroy(name)
+        self.assertEqual(await counts(), (0, 0))
+
     async def test_publicRoomsRenamed(self) -> None:
         """The list has the current name of a room."""
         store = await self.opened()
