@@ -13,7 +13,7 @@ from tests.configuration import ENCRYPTED
 from tests.endtoend.archivereading import archivedIds, idIn
 from tests.endtoend.clients import ROOM, RoomClient, bounded, logIn
 from tests.endtoend.serverprocess import CLEAN, ServerProcess, ctl
-from tests.storage.postgres import USER, Server, missing
+from tests.storage.postgres import USER, missing, stoppable
 
 
 class PostgreSQLTests(TestCase):
@@ -24,9 +24,7 @@ class PostgreSQLTests(TestCase):
 
     async def setUp(self) -> None:
         """Start both; Romeo and Juliet have accounts."""
-        self.postgres = Server()
-        self.addCleanup(self.postgres.remove)
-        self.postgres.start()
+        self.postgres = stoppable()
         database = self.postgres.makeDatabase().options["dbname"]
         place = f"postgresql://{USER}:s3cret@127.0.0.1:{self.postgres.port}/{database}"
         storage = {"affiliations": place, "archive": f"{place}?journal=var/archive"}

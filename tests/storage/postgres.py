@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""A PostgreSQL server for tests: one for a process, with a database for each test."""
+"""PostgreSQL servers for tests: one for a process and one that tests may stop, with a database for each test."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
+        self._options: tuple[str, ...] = ()
 
     def _run(self, program: str, *arguments: str) -> None:
         assert self._programs is not None
@@ -78,6 +79,7 @@ class Server:
     def start(self, *options: str) -> None:
         """Start it, and wait until it can be used."""
         assert self._programs is not None
+        self._options = options
         command = [
             self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-k", self.folder,
             "-c", "listen_addresses=127.0.0.1", *options,
@@ -115,6 +117,16 @@ class Server:
         deadline = time.monotonic() + 60
         while any(Path(f"/proc/{each}").exists() for each in processes[1:]) and time.monotonic() < deadline:
             time.sleep(0.01)
+
+    def reset(self) -> None:
+        """Have it run as at first, whatever a test has done with it."""
+        configured = Path(self._data, "postgresql.auto.conf")
+        changed = [line for line in configured.read_text().splitlines() if line and not line.startswith("#")]
+        if changed or self._options:
+            self.stop()
+            configured.write_text("")
+        if self._process is None or self._process.poll() is not None:
+            self.start()
 
     def remove(self) -> None:
         """Stop it and remove its folder."""
@@ -160,3 +172,16 @@ def server() -> Server:
     atexit.register(made.remove)
     made.start("-c", "fsync=off")
     return made
+
+
+@cache
+def _stoppable() -> Server:
+    made = Server()
+    atexit.register(made.remove)
+    return made
+
+
+def stoppable() -> Server:
+    """Another server of this process, which tests may stop and configure; it runs as if it were new."""
+    _stoppable().reset()
+    return _stoppable()

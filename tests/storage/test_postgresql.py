@@ -45,7 +45,7 @@ from muccore.testing.contracts import (
 )
 from muccore.testing.contracts.rosters import JULIET, ROMEO
 from muccore.xmpp.scramkeys import HASHES
-from tests.storage.postgres import Server, missing, server
+from tests.storage.postgres import missing, server, stoppable
 
 
 class _Places:
@@ -157,17 +157,15 @@ def change(number: int) -> RosterChange:
 
 
 class FaultTests(TestCase):
-    """What becomes of requests when PostgreSQL fails. The server of these tests is stopped by them."""
+    """What becomes of requests when PostgreSQL fails."""
 
     skip = missing()
 
     def setUp(self) -> None:
-        """Start a server; try again soon."""
+        """Make a database; try again soon."""
         self.patch(databaseModule, "LONGEST_PAUSE", 0.05)
         self.patch(databaseModule, "FIRST_PAUSE", 0.01)
-        self.server = Server()
-        self.addCleanup(self.server.remove)
-        self.server.start()
+        self.server = stoppable()
         self.address = self.server.makeDatabase()
 
     async def opened(self, timeout: float = 10) -> PostgreSQLRosters:

@@ -42,7 +42,7 @@ from muccore.testing.contracts import ArchiveStoreContract
 from muccore.testing.contracts.archivequeries import CAVE, HEATH, NOON, item, message
 from tests.storage import archivemodel
 from tests.storage.archivemodel import AtOnce
-from tests.storage.postgres import Server, missing, server
+from tests.storage.postgres import Server, missing, server, stoppable
 
 
 class PostgreSQLArchiveContractTests(ArchiveStoreContract, TestCase):
@@ -305,14 +305,11 @@ class StoreTests(StoreTestCase):
 
 
 class FaultTests(StoreTestCase):
-    """What becomes of messages when PostgreSQL fails. The server of these tests is stopped by them."""
+    """What becomes of messages when PostgreSQL fails."""
 
     def makeServer(self) -> Server:
-        """A server of its own."""
-        made = Server()
-        self.addCleanup(made.remove)
-        made.start()
-        return made
+        """One that is stopped."""
+        return stoppable()
 
     async def test_stopped(self) -> None:
         """While PostgreSQL is stopped, what is appended waits; when it is there again, that is written, in order."""

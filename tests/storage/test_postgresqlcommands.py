@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from muccore.storage.postgresql.accounts import PostgreSQLAccounts
 from muccore.storage.postgresql.address import parseAddress
-from tests.storage.postgres import USER, Server, binaries, missing
+from tests.storage.postgres import USER, binaries, missing, server
 
 OPERATING = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 
@@ -27,10 +27,10 @@ class PostgreSQLCommandsTests(TestCase):
     skip = missing()
 
     def setUp(self) -> None:
-        """Start a server in which nothing of muccore is."""
-        self.server = Server()
-        self.addCleanup(self.server.remove)
-        self.server.start("-c", "fsync=off")
+        """Let there be no role and no database of these names afterwards."""
+        self.server = server()
+        for each in ("ROLE IF EXISTS service", "DATABASE IF EXISTS muccore"):
+            self.addCleanup(self.server.execute, f"DROP {each}")
         self.folder = tempfile.mkdtemp(dir=self.server.folder)
         section = OPERATING.read_text().split("\n## PostgreSQL\n")[1].split("\n## ")[0]
         self.make, self.backUp, self.restore = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
