@@ -112,5 +112,5 @@ class PostgreSQLKilledArchiveTests(KilledArchiveTests):
 
     def archive(self) -> str:
         """In a database, with the journal beside the configuration."""
-        address = server().makeDatabase()
+        address = server().emptyDatabase(self)
         return f"{address.place.replace('//muccore@', '//muccore:s3cret@')}?journal=var/archive"

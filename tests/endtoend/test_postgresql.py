@@ -25,7 +25,7 @@ class PostgreSQLTests(TestCase):
     async def setUp(self) -> None:
         """Start both; Romeo and Juliet have accounts."""
         self.postgres = stoppable()
-        database = self.postgres.makeDatabase().options["dbname"]
+        database = self.postgres.emptyDatabase(self).options["dbname"]
         place = f"postgresql://{USER}:s3cret@127.0.0.1:{self.postgres.port}/{database}"
         storage = {"affiliations": place, "archive": f"{place}?journal=var/archive"}
         self.server = ServerProcess(self, c2s=ENCRYPTED, auth={"backend": place}, storage=storage)

@@ -61,7 +61,7 @@ class _Places:
     def address(self, place: FilePath[str]) -> Address:
         """The database for a place."""
         if place.path not in self._addresses:
-            self._addresses[place.path] = server().makeDatabase()
+            self._addresses[place.path] = server().emptyDatabase(self)
         return self._addresses[place.path]
 
 
@@ -166,7 +166,7 @@ class FaultTests(TestCase):
         self.patch(databaseModule, "LONGEST_PAUSE", 0.05)
         self.patch(databaseModule, "FIRST_PAUSE", 0.01)
         self.server = stoppable()
-        self.address = self.server.makeDatabase()
+        self.address = self.server.emptyDatabase(self)
 
     async def opened(self, timeout: float = 10) -> PostgreSQLRosters:
         """An open store."""

@@ -58,7 +58,7 @@ class PostgreSQLArchiveContractTests(ArchiveStoreContract, TestCase):
     def makeStore(self, place: FilePath[str]) -> PostgreSQLArchive:
         """A store in a database."""
         if place.path not in self._addresses:
-            self._addresses[place.path] = server().makeDatabase(journal=place.path)
+            self._addresses[place.path] = server().emptyDatabase(self, journal=place.path)
         return PostgreSQLArchive(self._addresses[place.path], reactor)
 
 
@@ -76,7 +76,7 @@ class ModelTests(SynchronousTestCase):
         self.patch(archivequeries, "READ_AT_ONCE", 2)
         for module in (archiveschema, postgresqlQueries):
             self.patch(module, "LEVELS", (1, 2, 3))
-        self.link = Link(server().makeDatabase(), SCHEMA, 10)
+        self.link = Link(server().emptyDatabase(self), SCHEMA, 10)
         self.addCleanup(self.link.close)
         self.link.connect()
 
@@ -137,7 +137,7 @@ class StoreTestCase(TestCase):
         self.patch(archiveModule, "RETRY", 0.05)
         self.folder = FilePath(self.mktemp())
         self.server = self.makeServer()
-        self.address = self.server.makeDatabase()
+        self.address = self.server.emptyDatabase(self)
         self.lines: list[str] = []
         observer = lambda event: self.lines.append(str(formatEvent(event)))
         globalLogPublisher.addObserver(observer)
