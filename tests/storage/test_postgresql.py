@@ -8,6 +8,8 @@ import signal
 import time
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
@@ -32,6 +34,7 @@ from muccore.storage.postgresql.address import Address, parseAddress
 from muccore.storage.postgresql.audit import PostgreSQLAudit
 from muccore.storage.postgresql.connection import Connection, PostgreSQLError
 from muccore.storage.postgresql.database import Database, Link
+from muccore.storage.postgresql.rooms import SCHEMA as ROOMS
 from muccore.storage.postgresql.rooms import PostgreSQLRoomRows, PostgreSQLRooms
 from muccore.storage.postgresql.rosters import SCHEMA, PostgreSQLRosters
 from muccore.storage.postgresql.schema import Schema
@@ -45,6 +48,7 @@ from muccore.testing.contracts import (
 )
 from muccore.testing.contracts.rosters import JULIET, ROMEO
 from muccore.xmpp.scramkeys import HASHES
+from tests.storage import roommodel
 from tests.storage.postgres import missing, server, stoppable
 
 
@@ -141,6 +145,26 @@ class SmallPagesContractTests(RoomsContractTests):
         """Let a page have three entries."""
         super().setUp()
         self.patch(roomsModule, "_PAGE", 3)
+
+
+class RoomModelTests(SynchronousTestCase):
+    """Comparison of rooms in PostgreSQL and in memory."""
+
+    skip = missing()
+
+    def setUp(self) -> None:
+        """Connect to a database."""
+        self.link = Link(server().emptyDatabase(self), ROOMS, 10)
+        self.addCleanup(self.link.close)
+        self.link.connect()
+
+    @settings(max_examples=60)
+    @given(st.lists(roommodel.CALLS, max_size=25))
+    def test_same(self, calls: list[tuple[Any, ...]]) -> None:
+        """Both give the same results for arbitrary requests, and have the same rooms afterwards."""
+        self.link.execute("BEGIN")
+        roommodel.compare(self, self.link, PostgreSQLRoomRows(), calls)
+        self.link.execute("ROLLBACK")
 
 
 class AuditContractTests(_Places, AuditStoreContract, TestCase):

@@ -21,18 +21,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 import tests
 from muccore.interfaces import (
     Affiliate,
-    AffiliatedRooms,
-    FoundRooms,
-    PublicRooms,
     RoomChange,
     RoomRecord,
     RoomSearch,
-    StoreError,
     Subject,
-    Tombstone,
 )
 from muccore.muc.model.roomsize import sizeOf
-from muccore.storage.memory import MemoryRooms
 from muccore.storage.rows.tombstones import loadTombstone
 from muccore.storage.sqlite import rooms as roomsModule
 from muccore.storage.sqlite.connection import connect
@@ -44,6 +38,7 @@ from muccore.storage.sqlite.rooms import (
 from muccore.storage.sqlite.schema import Schema
 from muccore.testing.contracts import RoomStoreContract
 from muccore.testing.contracts.rooms import CAVE
+from tests.storage import roommodel
 
 ROWS = SQLiteRoomRows()
 
@@ -65,141 +60,17 @@ class SmallPagesContractTests(SQLiteRoomsContractTests):
         self.patch(roomsModule, "_PAGE", 3)
 
 
-_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
-_room = st.sampled_from(["a@x", "b@x", "ä@x", "c@y", "\U0001f600@x"])
-_affiliate = st.builds(Affiliate, st.sampled_from(["owner", "member", "none"]), st.none() | _text, st.none() | _text)
-_subject = st.builds(Subject, _text, _text, st.floats(0, 2**40), st.none() | _text, _text)
-_settings = st.dictionaries(_text, _text | st.integers() | st.booleans() | st.lists(_text, max_size=2), max_size=3)
-_jid = st.sampled_from(["a@z", "ä@z", "z", "o'\"\\b@z", "\U0001f600@z"]) | _text.filter(bool)
-_value = _text | st.integers()
-_extension = st.sampled_from(["hats", "ä"])
-_tag = st.sampled_from(["", "de", "de-CH", "DE-at", "en"])
-_domain = st.sampled_from(["x", "y"])
-_rooms = st.permutations(["a@x", "b@x", "ä@x", "c@y", "\U0001f600@x"])
-_search = st.builds(
-    RoomSearch,
-    st.lists(_text.filter(bool), max_size=2),
-    st.booleans(),
-    st.booleans(),
-    st.booleans(),
-    _tag,
-    st.none() | _rooms,
-    st.lists(_room),
-)
-_edge = st.none() | _room
-_tombstone = st.builds(
-    Tombstone,
-    st.integers(0, 9).map(float),
-    st.integers(0, 9).map(float),
-    st.none() | _text,
-    st.none() | _text,
-    st.booleans(),
-    st.dictionaries(_jid, st.sampled_from(["owner", "member"]), max_size=2),
-)
-_call = st.one_of(
-    st.tuples(st.just("load"), _room),
-    st.tuples(
-        st.just("save"),
-        _room,
-        st.builds(
-            RoomRecord,
-            _settings,
-            st.dictionaries(_jid, _affiliate, max_size=4),
-            st.none() | _subject,
-            _text,
-            st.booleans(),
-            st.booleans(),
-            st.dictionaries(_extension, st.dictionaries(_jid, _value, min_size=1, max_size=2), max_size=2),
-            _text,
-            _tag,
-        ),
-    ),
-    st.tuples(
-        st.just("change"),
-        _room,
-        st.builds(
-            RoomChange,
-            st.dictionaries(_jid, st.none() | _affiliate, max_size=4),
-            st.none() | _settings,
-            _text,
-            st.booleans(),
-            st.booleans(),
-            st.none() | _subject,
-            st.dictionaries(st.tuples(_extension, _jid), st.none() | _value, max_size=2),
-            _text,
-            _tag,
-        ),
-    ),
-    st.tuples(st.just("destroy"), _room),
-    st.tuples(st.just("destroy"), _room, _tombstone),
-    st.tuples(st.just("tombstone"), _room),
-    st.tuples(st.just("searchRooms"), _domain, _search, _edge, st.just("") | _edge, st.integers(0, 3)),
-    st.tuples(
-        st.just("affiliatedRooms"),
-        _domain,
-        _jid,
-        st.lists(st.sampled_from(["owner", "member", "none"]), unique=True),
-        st.none() | _room,
-        st.none() | st.just("") | _room,
-        st.integers(0, 3),
-    ),
-    st.tuples(
-        st.just("publicRooms"),
-        st.sampled_from(["x", "y"]),
-        st.none() | _room,
-        st.none() | st.just("") | _room,
-        st.integers(0, 3),
-    ),
-    st.tuples(st.just("temporaryRooms"), st.sampled_from(["x", "y"])),
-)
-
-
-def _atOnce(connection: sqlite3.Connection, name: str, *arguments: Any) -> Any:
-    """Do what L{SQLiteRooms} does in its thread."""
-    if name in ("save", "change"):
-        room, what = arguments
-        settings = None if what.settings is None else json.dumps(what.settings)
-        if name == "save":
-            states = [(name, key, json.dumps(rows[key])) for name, rows in what.states.items() for key in rows]
-            return ROWS.save(connection, room, what, settings, what.affiliates, states)
-        states = [(*key, None if value is None else json.dumps(value)) for key, value in what.states.items()]
-        return ROWS.change(connection, room, what, settings, what.affiliates, states)
-    functions = {
-        "load": ROWS.load,
-        "destroy": ROWS.destroy,
-        "publicRooms": ROWS.publicRooms,
-        "temporaryRooms": ROWS.temporaryRooms,
-        "searchRooms": ROWS.searchRooms,
-        "affiliatedRooms": ROWS.affiliatedRooms,
-        "tombstone": loadTombstone,
-    }
-    return functions[name](connection, *arguments)
-
-
 class ModelTests(SynchronousTestCase):
     """Comparison of rooms in SQLite and in memory."""
 
     @settings(max_examples=120)
-    @given(st.lists(_call, max_size=25))
+    @given(st.lists(roommodel.CALLS, max_size=25))
     def test_same(self, calls: list[tuple[Any, ...]]) -> None:
         """Both give the same results for arbitrary requests, and have the same rooms afterwards."""
-        model = MemoryRooms()
-        model.open()
         connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
         SCHEMA.migrate(connection, ":memory:")
-        calls += [("load", name) for name in ("a@x", "b@x", "ä@x", "c@y", "\U0001f600@x")]
-        for name, *arguments in calls:
-            expected = getattr(model, name)(*arguments)
-            try:
-                found = _atOnce(connection, name, *arguments)
-            except StoreError:
-                self.failureResultOf(expected, StoreError)
-                continue
-            wanted = self.successResultOf(expected)
-            if isinstance(found, (AffiliatedRooms, FoundRooms, PublicRooms)):
-                found, wanted = ((list(p.rooms), p.index, p.count) for p in (found, wanted))
-            self.assertEqual(found, wanted)
+        roommodel.compare(self, connection, ROWS, calls)
         self.assertEqual(connection.execute("PRAGMA foreign_key_check").fetchall(), [])
         connection.close()
 
