@@ -495,6 +495,21 @@ class ArchiveTests(SynchronousTestCase):
             self.assertRegex(page, rb"^page of 50, .*( +[0-9.]+ ms){2}$")
 
 
+class StoresTests(SynchronousTestCase):
+    """C{python -m benchmarks.stores}"""
+
+    def test_figures(self) -> None:
+        """It prints rates and times for each store and kind of request."""
+        command = [sys.executable, "-m", "benchmarks.stores", "--members", "3", "12", "--requests", "4"]
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        output = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, timeout=60).stdout
+        lines = output.decode().splitlines()
+        self.assertEqual([lines[0].split()[0], lines[6].split()[0]], ["sqlite", "memory"])
+        for line in (*lines[1:6], *lines[7:]):
+            self.assertRegex(line, r"^[a-z].*( +[0-9,]+/s +[0-9,]+ µs){2}$")
+        self.assertEqual(len(lines), 12)
+
+
 class AffiliationTests(SynchronousTestCase):
     """C{python -m benchmarks.affiliations}"""
 

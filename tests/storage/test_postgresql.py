@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import DeferredList, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.filepath import FilePath
@@ -384,6 +384,30 @@ class FaultTests(TestCase):
         await good
         await self.refused(bad)
         self.assertEqual((await read).version, 1)
+
+    async def test_failedReads(self) -> None:
+        """Of several reads, one that fails is refused alone; a read or a write that is alone leaves nothing behind."""
+        store = await self.opened()
+        await store.change(ROMEO, change(1))
+        bad = lambda link: link.execute("SELECT 1 / 0").fetchone()
+        reads = [store.load(ROMEO), store.database.read(bad), store.load(JULIET), store.load(ROMEO)]
+        await self.refused(reads.pop(1))
+        self.assertEqual([(await each).version for each in reads], [1, 0, 1])
+        for request in (store.database.read, store.database.write):
+            self.assertIn("division by zero", await self.refused(request(bad)))
+
+        def spoil(link: Link) -> None:
+            link.execute("DELETE FROM roster")
+            raise ZeroDivisionError
+
+        with self.assertRaises(ZeroDivisionError):
+            await store.database.write(spoil)
+        self.assertEqual((await store.load(ROMEO)).version, 1)
+        requests = [store.database.write(each) for each in (spoil, bad, spoil)]
+        requests += [store.change(ROMEO, change(2)), store.database.write(bad), store.change(JULIET, change(3))]
+        results = await DeferredList(requests, consumeErrors=True)
+        self.assertEqual([success for success, _ in results], [False, False, False, True, False, True])
+        self.assertEqual([(await store.load(each)).version for each in (ROMEO, JULIET)], [2, 3])
 
     async def test_together(self) -> None:
         """Several servers that open an empty database at once do not clash."""

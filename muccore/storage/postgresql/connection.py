@@ -122,9 +122,23 @@ class Connection:
         except self._error as e:
             raise self._translated(e) from None
 
+    def executeAll(self, sql: str, /) -> Any:
+        """Execute statements without parameters in one round trip; return the cursor for the result of the last one."""
+        try:
+            cursor = self._connection.execute(sql.encode())
+            while cursor.nextset():
+                pass
+        except self._error as e:
+            raise self._translated(e) from None
+        return cursor
+
     def executemany(self, sql: str, parameters: Sequence[Any], /) -> None:
         """Execute a statement with each of several tuples of parameters, in one round trip."""
         if not parameters:
+            return
+        if len(parameters) == 1:
+            # Without the round trips of a pipeline.
+            self.execute(sql, parameters[0])
             return
         try:
             self._connection.cursor().executemany(_placeholders(sql).encode(), parameters)

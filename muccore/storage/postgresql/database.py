@@ -138,6 +138,10 @@ class Link:
         """See L{Connection.execute}; a connection that is lost is not made again."""
         return self._current().execute(sql, parameters)
 
+    def executeAll(self, sql: str, /) -> Any:
+        """See L{Connection.executeAll}; a connection that is lost is not made again."""
+        return self._current().executeAll(sql)
+
     def executemany(self, sql: str, parameters: Any, /) -> None:
         """See L{Connection.executemany}."""
         self._current().executemany(sql, parameters)
@@ -158,7 +162,7 @@ class Database(BatchingDatabase[Link]):
     """A connection to PostgreSQL, and its thread."""
 
     errors = PostgreSQLError
-    guardsReads = True
+    isRemote = True
     reading: ClassVar = "BEGIN READ ONLY"
     """Begins the transaction of a group that only reads."""
 
@@ -191,14 +195,20 @@ class Database(BatchingDatabase[Link]):
         connection.transaction = None
         for last in (False, True):
             try:
-                connection.require().execute("BEGIN" if writes else self.reading)
                 if writes:
-                    (connection.transaction,) = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+                    begun = connection.require().executeAll("BEGIN; SELECT pg_current_xact_id()::text")
+                    (connection.transaction,) = begun.fetchone()
+                else:
+                    connection.require().execute(self.reading)
                 return
             except PostgreSQLError:
                 # It may have been lost since the last group, as when PostgreSQL was restarted.
                 if last or connection.isOpen:
                     raise
+
+    def setSavepoint(self, connection: Link, again: bool) -> None:
+        """See L{BatchingDatabase.setSavepoint}."""
+        connection.executeAll("RELEASE request; SAVEPOINT request" if again else "SAVEPOINT request")
 
     def commit(self, connection: Link) -> None:
         """See L{BatchingDatabase.commit}. If the connection is lost meanwhile, PostgreSQL is asked what it has done."""

@@ -5,7 +5,7 @@ A connection to a database of rows, with its own thread.
 
 The requests of one turn of the reactor, and those that arrive while the thread is busy, run in one transaction with one
 commit; then their results go to the reactor thread together, in order. A request that fails is rolled back alone, by
-its savepoint.
+its savepoint, of which the only one of a group needs none.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class Request(Generic[C]):
     """
     A request to the thread.
 
-    @ivar operation: called in the thread with the connection; must neither begin nor end a transaction.
+    @ivar operation: called in the thread with the connection; must neither begin nor end a transaction. It may be
+        called again, when what it has done is rolled back.
     @ivar answer: fired in the reactor thread with the operation's result.
     @ivar answering: called right before that, whoever has cancelled the answer.
     """
@@ -122,8 +123,11 @@ class BatchingDatabase(Generic[C]):
     errors: ClassVar[type[Exception]]
     """The base class of the errors of connections."""
 
-    guardsReads: ClassVar = False
-    """Whether a statement that fails spoils its transaction, so that reads need savepoints too."""
+    isRemote: ClassVar = False
+    """
+    Whether each statement is a round trip, and one that fails spoils its transaction. Then savepoints are set, and for
+    reads too, only when a group is run again because a request of it has failed.
+    """
 
     def __init__(self, place: str, kind: str, reactor: Any) -> None:
         """
@@ -170,6 +174,12 @@ class BatchingDatabase(Generic[C]):
     def begin(self, connection: C, writes: bool) -> None:
         """Begin the transaction of a group, which writes or only reads."""
         raise NotImplementedError("a database's begin")
+
+    def setSavepoint(self, connection: C, again: bool) -> None:
+        """Set the savepoint C{request}; C{again}: in place of the one that there is."""
+        if again:
+            connection.execute("RELEASE request")
+        connection.execute("SAVEPOINT request")
 
     def commit(self, connection: C) -> None:
         """Commit the transaction of a group. If it raises one of L{errors}, nothing of it has been done."""
@@ -324,54 +334,77 @@ class BatchingDatabase(Generic[C]):
             if group:
                 yield group
 
-    def _runGroup(self, connection: C, group: Sequence[Request[C]]) -> list[Any]:
+    def _runGroup(self, connection: C, group: Sequence[Request[C]], again: bool = False) -> list[Any]:
         """
         Run a group in one transaction.
 
         If it cannot be committed, its writes are refused, and its reads, which may have seen what is now rolled back,
         are run again.
+
+        @param again: whether it is run again, since one of its requests has failed.
         """
         writes = any(request.writes for request in group)
         try:
             self.begin(connection, writes)
-            results = [self._runOne(connection, request) for request in group]
-            self.commit(connection)
+            guarded = len(group) > 1 and (again or (writes and not self.isRemote))
+            results = self._runAll(connection, group, guarded)
+            if len(results) < len(group):
+                self._rollBack(connection)
+                return self._runGroup(connection, group, True)
+            if len(group) == 1 and isinstance(results[0], Failure):
+                self._rollBack(connection)
+            else:
+                self.commit(connection)
             return results
         except self.errors as e:
             error = e
-        with contextlib.suppress(self.errors):
-            if self.inTransaction(connection):
-                connection.execute("ROLLBACK")
+        self._rollBack(connection)
         if not writes:
             return [self._refusal(error) for request in group]
         reads = [request for request in group if not request.writes]
         answers = iter(self._runGroup(connection, reads) if reads else [])
         return [self._refusal(error) if request.writes else next(answers) for request in group]
 
-    def _runOne(self, connection: C, request: Request[Any]) -> Any:
-        """
-        Run a request; return its result or failure.
+    def _rollBack(self, connection: C) -> None:
+        with contextlib.suppress(self.errors):
+            if self.inTransaction(connection):
+                connection.execute("ROLLBACK")
 
+    def _runAll(self, connection: C, group: Sequence[Request[Any]], guarded: bool) -> list[Any]:
+        """
+        Run the requests of a group; return their results or failures. If one fails which is neither the only one nor
+        guarded, and what it has done must not stay, the results end before it.
+
+        @param guarded: whether a request that fails must leave what those before it have done.
         @raise Exception: one of L{errors}, if the database has rolled back the whole transaction by itself.
         """
-        guarded = request.writes or self.guardsReads
-        if guarded:
-            connection.execute("SAVEPOINT request")
-        try:
-            result = request.operation(connection)
-        except self.errors as e:
-            if not self.inTransaction(connection):
-                raise
-            result = self._refusal(e)
-        except Exception:
-            result = Failure()
-            # The frames of a traceback would keep cursors, and their rows, for the reactor thread to free.
-            result.cleanFailure()
-        if guarded:
-            if isinstance(result, Failure):
+        results: list[Any] = []
+        hasSavepoint = isFresh = False
+        for request in group:
+            needed = guarded and (request.writes or self.isRemote)
+            if needed and not isFresh:
+                self.setSavepoint(connection, hasSavepoint)
+                hasSavepoint = True
+            isFresh, mustUndo = False, request.writes
+            try:
+                result = request.operation(connection)
+            except self.errors as e:
+                if not self.inTransaction(connection):
+                    raise
+                result = self._refusal(e)
+                mustUndo = mustUndo or self.isRemote
+            except Exception:
+                result = Failure()
+                # The frames of a traceback would keep cursors, and their rows, for the reactor thread to free.
+                result.cleanFailure()
+            if isinstance(result, Failure) and mustUndo and not guarded and len(group) > 1:
+                return results
+            if needed and isinstance(result, Failure):
                 connection.execute("ROLLBACK TO request")
-            connection.execute("RELEASE request")
-        return result
+                # The savepoint is still there, and nothing has been done since.
+                isFresh = True
+            results.append(result)
+        return results
 
     def _refusal(self, error: Exception) -> Failure:
         return Failure(self.explain(error))
