@@ -57,7 +57,7 @@ class RoundTripTests(SynchronousTestCase):
         """Write a configuration."""
         self.path = ConfigurationFile(self, storage={"archive": "memory:"}).path
 
-    @settings(max_examples=40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
     @given(RECORDS)
     def test_same(self, records: list[Any]) -> None:
         """The second document is the first one, whatever accounts and rooms have."""
