@@ -103,7 +103,15 @@ def _pairs(settings: Settings, options: argparse.Namespace) -> tuple[list[_Pair]
         if not hasScheme(kind, target):
             told.append(f"{kind}: {target.partition(':')[0]}: cannot keep it; it stays where it is")
             continue
-        pairs.append(_Pair(kind, *(_make(kind, each, settings) for each in (source, target))))
+        try:
+            made = _make(kind, source, settings)
+        except Refused as e:
+            if kind != "archive":
+                raise
+            # The place of accounts need not be one of archives.
+            told.append(f"archive: left out: {e}")
+            continue
+        pairs.append(_Pair(kind, made, _make(kind, target, settings)))
     if not pairs:
         raise Refused("there is nothing in FROM that could be copied to TO; both are written as in the configuration")
     return pairs, told

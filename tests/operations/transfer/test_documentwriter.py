@@ -114,7 +114,7 @@ class BackendTests(TestCase):
 
     async def test_postgresql(self) -> None:
         """PostgreSQL, with the archive in SQLite."""
-        place = postgresqlPlace()
+        place = postgresqlPlace(self)
         await self.through(backend=place, affiliations=place, archive="sqlite:archive.db")
 
     test_postgresql.skip = missing()  # type: ignore[attr-defined]

@@ -223,7 +223,7 @@ class PostgreSQLTests(TestCase):
 
     def setUp(self) -> None:
         """Make two databases."""
-        self.postgresql = postgresqlPlace()
+        self.postgresql = postgresqlPlace(self)
         self.database = self.postgresql.rpartition("/")[2]
         self.files = self.configure("sqlite:all.db")
 
@@ -273,10 +273,15 @@ class PostgreSQLTests(TestCase):
         self.assertEqual(process.returncode, -signal.SIGKILL)
         lines = self.finish("sqlite:all.db", self.postgresql, "--resume")
         self.assertTrue(lines[0].startswith("accounts: 62 copied and compared, SHA-256 "), lines)
-        back = self.finish(self.postgresql, "sqlite:back.db")
-        self.assertEqual(back[:7], lines[:7])
+        left, *back = self.finish(self.postgresql, "sqlite:back.db")
+        self.assertEqual(back, lines)
+        self.assertIn("archive: left out: ", left)
+        journaled = f"{self.postgresql}?journal=journal"
+        for source, target in (("sqlite:archive.db", journaled), (journaled, "sqlite:back.db")):
+            told = self.finish(source, target, "--resume")
+            self.assertTrue(any(line.startswith("archives: 2 copied and compared") for line in told), told)
         other = self.configure("sqlite:" + self.files.file("back.db"))
-        os.link(self.files.file("archive.db"), other.file("archive.db"))
+        os.link(self.files.file("back.db"), other.file("archive.db"))
         self.assertEqual(await self.content(other), before)
 
     def copied(self) -> int:

@@ -61,7 +61,7 @@ class MovingCommandsTests(TestCase):
         stores = ServerStores(settings, reactor)
         async with opened(stores, False):
             await put(sample(), stores, settings)
-        place = postgresqlPlace()
+        place = postgresqlPlace(self)
         told = [
             self.execute(command.replace("postgresql://muccore@db.example.org/muccore", place), self.files)
             for command in (migrate, resume)

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.hosts import Host
 from muccore.config.schema import Settings
@@ -99,9 +100,9 @@ def now(work: Any) -> Any:
     return result
 
 
-def postgresqlPlace() -> str:
-    """The description of an empty database."""
-    options = server().makeDatabase().options
+def postgresqlPlace(test: SynchronousTestCase) -> str:
+    """The description of an empty database for a test."""
+    options = server().emptyDatabase(test).options
     return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**options)
 
 
