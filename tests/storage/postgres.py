@@ -156,6 +156,12 @@ class Server:
         finally:
             connection.close()
 
+    def makeDatabase(self) -> Address:
+        """Make another database, which stays as long as the server."""
+        name = f"test{next(_names)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.address(name)
+
     def emptyDatabase(self, test: SynchronousTestCase, journal: str | None = None) -> Address:
         """
         Make a database for a test, or empty one that an earlier test had: that takes less time, and less space.
@@ -166,8 +172,7 @@ class Server:
             name = self._unused.pop()
             self.execute("DROP SCHEMA IF EXISTS muccore CASCADE", name)
         else:
-            name = f"test{next(_names)}"
-            self.execute(f"CREATE DATABASE {name}")
+            name = self.makeDatabase().options["dbname"]
         test.addCleanup(self._unused.append, name)
         return replace(self.address(name), journal=journal)
 

@@ -122,7 +122,7 @@ class MigrationTests(TestCase):
 
     async def test_counted(self) -> None:
         """The public rooms of version 1 are counted."""
-        address = server().makeDatabase()
+        address = server().emptyDatabase(self)
         connection = Connection(address, 10)
         Schema("rooms", roomsModule.SCHEMA.migrations[:1]).migrate(connection, "test")
         for name, public in (("a", True), ("b", False), ("c", True)):
