@@ -88,6 +88,14 @@ class Server:
         ]  # fmt: skip
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self._owner)  # type: ignore[call-overload]
+        self._wait()
+
+    def starts(self) -> int:
+        """How often it was ready to be used: it starts again by itself when a process of it was killed."""
+        return Path(self.folder, "log").read_text().count("database system is ready to accept connections")
+
+    def _wait(self) -> None:
+        """Wait until it can be used."""
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -308,7 +308,11 @@ class FaultTests(TestCase):
         store = await self.opened()
         await store.change(ROMEO, change(1))
         process = await store.database.read(lambda link: link.execute("SELECT pg_backend_pid()").fetchone()[0])
+        starts = self.server.starts()
         os.kill(process, signal.SIGKILL)
+        while self.server.starts() == starts:
+            # It may take new connections until it notices.
+            await deferLater(reactor, 0.02)
         self.assertEqual((await self.healed(store)).version, 1)
         await store.change(ROMEO, change(2))
         self.assertEqual((await store.load(ROMEO)).version, 2)
