@@ -29,13 +29,15 @@ from muccore.storage.registry import KINDS
 _READS: Final = {
     "accounts": {"hasAccount", "scramKeys", "checkPassword", "users"},
     "rooms": {
-        "load", "tombstone", "publicRooms", "searchRooms", "affiliatedRooms", "temporaryRooms", "usage", "preferences"
+        "load", "tombstone", "publicRooms", "searchRooms", "affiliatedRooms", "temporaryRooms", "usage", "preferences",
+        "names", "tombstones", "preferenceNames",
     },
     "occupants": {"places"},
-    "archive": {"query", "get", "metadata", "names"},
+    "archive": {"query", "get", "metadata", "names", "openReading"},
     "audit": {"query"},
-    "rosters": {"load"},
-    "userdata": {"get", "keys", "size"},
+    "rosters": {"load", "accounts"},
+    "userdata": {"get", "keys", "size", "accounts", "kinds"},
+    "uploads": {"find", "read", "usage"},
 }  # fmt: skip
 """The requests that change nothing, by kind of store; every other one of its interface is a write."""
 

@@ -16,6 +16,7 @@ from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
 from muccore.storage.memoryroster import MemoryRosters
+from muccore.storage.memoryuploads import MemoryUploads
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.doubles import ThreadlessReactor
 from muccore.testing.faults import Fault, Faults, FaultyStore
@@ -36,7 +37,7 @@ _KEYS = [ScramKeys.derive(name, PASSWORD, iterations=2) for name in HASHES]
 
 _STORES: dict[str, Any] = {
     "accounts": MemoryAccounts, "rooms": MemoryRooms, "occupants": MemoryOccupants, "archive": MemoryArchive,
-    "audit": MemoryAudit, "rosters": MemoryRosters, "userdata": MemoryUserData,
+    "audit": MemoryAudit, "rosters": MemoryRosters, "userdata": MemoryUserData, "uploads": MemoryUploads,
 }  # fmt: skip
 
 _SETTINGS = makeSettings(
@@ -46,6 +47,8 @@ _SETTINGS = makeSettings(
     muc={"default_archive": "yes", "archive_retention": "30 d", "audit_retention": "30 d"},
     users={"archive": "yes", "archive_messages": "1", "archive_retention": "30 d"},
     registration={"mode": "open"},
+    http={"listen": "tcp:0:interface=127.0.0.1"},
+    upload={"store": "memory:", "public_url": "https://localhost"},
 )
 
 

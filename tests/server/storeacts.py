@@ -130,6 +130,7 @@ def expire(server: FaultyServer) -> None:
         server.settle()
 
 
+SLOT = f"<request xmlns='{ns.HTTP_UPLOAD}' filename='mask.png' size='10' content-type='image/png'/>"
 PRIVATE = f"<query xmlns='{ns.PRIVATE}'><storage xmlns='storage:bookmarks'><conference jid='a@b'/></storage></query>"
 BLOCK = f"<block xmlns='{ns.BLOCKING}'><item jid='tybalt@localhost'/></block>"
 ROSTER_SET = f"<query xmlns='{ns.ROSTER}'><item jid='juliet@localhost' name='Juliet'/></query>"
@@ -142,9 +143,10 @@ JULIET = "juliet@localhost"
 INVITATIONS = "urn:x-muccore:invitations"
 
 AUDIT = frozenset(["audit.append"])
-CLEANING = frozenset(
-    ["archive.names", "archive.trim", "archive.expire", "archive.delete", "audit.expire", "rooms.load"]
-)
+CLEANING = frozenset([
+    "archive.names", "archive.trim", "archive.expire", "archive.delete", "audit.expire", "rooms.load",
+    "uploads.removeExpired",
+])  # fmt: skip
 TRIM = frozenset(["archive.trim"])
 ARCHIVE = frozenset(["archive.append"])
 
@@ -193,6 +195,7 @@ ACTS = (
         lambda server: (everybody(server), server.send("romeo", "<presence type='subscribe' to='juliet@localhost'/>")),
         certain=1,
     ),
+    Act("slot for a file", sends(iq("get", SLOT, "localhost"))),
     Act("private XML", sends(iq("set", PRIVATE, ""))),
     Act("vCard", sends(iq("set", f"<vCard xmlns='{ns.VCARD_TEMP}'><FN>Romeo</FN></vCard>", ""))),
     Act("block", sends(iq("set", BLOCK, ""))),

@@ -22,9 +22,11 @@ ERROR: Final = " internal-server-error wait"
 
 ELSEWHERE: Final = {
     # Made by muccorectl.
-    "archive.deleteUnopened",
+    "archive.deleteUnopened", "accounts.createWithKeys",
     # At the end and at the start: tests.server.test_assembly.
     "occupants.saveSessions", "occupants.takeSessions",
+    # Over HTTP: tests.http.upload.test_resource.
+    "uploads.create",
     # During a log-in: tests.stream.sasl2.test_upgrade.
     "accounts.addKeys",
 }  # fmt: skip

@@ -39,7 +39,7 @@ class RequestTests(SynchronousTestCase):
             self.assertFalse(requests & set(IStore.names()))
             self.assertLessEqual(CERTAIN.get(kind, set()), requests)
         self.assertEqual(writesOf("rooms"), {"save", "change", "destroy", "setPreference"})
-        self.assertEqual(writesOf("accounts"), {"create", "setPassword", "addKeys", "delete"})
+        self.assertEqual(writesOf("accounts"), {"create", "createWithKeys", "setPassword", "addKeys", "delete"})
 
 
 class FaultTests(SynchronousTestCase):
