@@ -10,6 +10,7 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
+from muccore.config import storage as places
 from muccore.server import stores
 from muccore.server.assembly import ServerComponents
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
@@ -75,6 +76,7 @@ class FaultyServer:
         with (
             mock.patch.object(stores, "makeStore", self._makeStore),
             mock.patch.object(stores, "hasScheme", lambda kind, description: True),
+            mock.patch.object(places, "hasScheme", lambda kind, description: True),
         ):
             self.components = ServerComponents(_SETTINGS, self.reactor)
         self.opened: Deferred[Any] = self.components.open()
