@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,7 +30,7 @@ implements = (
     Spec(7301, "Application-Layer Protocol Negotiation", note="Chooses xmpp-client.", series="RFC"),
     Spec(7590, "Use of TLS in XMPP", note="Between clients and the server.", series="RFC"),
     Spec(9266, "Channel Bindings for TLS 1.3", note="tls-exporter, under TLS 1.3 only.", series="RFC"),
-    Spec(368, "SRV records for XMPP over TLS", "1.1.0", "Direct TLS for clients."),
+    Spec(368, "SRV records for XMPP over TLS", "1.1.0", "Direct TLS for clients and servers."),
 )
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
@@ -160,7 +160,7 @@ def _publicKey(certificate: x509.Certificate) -> object:
         return None
 
 
-class _Connection(SSL.Connection):
+class Connection(SSL.Connection):
     """A connection of the server, with the protocol that it is for (RFC 7301)."""
 
     protocol = _ALPN
@@ -171,7 +171,7 @@ def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
     Choose the one protocol of a connection (XEP-0368 §2). A client that wants only others is refused with the alert
     C{no_application_protocol} (RFC 7301 §3.2), so that nobody makes a browser speak to the wrong service.
     """
-    protocol = cast(_Connection, connection).protocol
+    protocol = cast(Connection, connection).protocol
     if protocol not in offered:
         raise SSL.Error([("SSL routines", "", "no application protocol")])
     return protocol
@@ -180,7 +180,7 @@ def _chooseProtocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
 def _chooseCertificate(connection: SSL.Connection) -> None:
     """Use the certificate for the name that the client has indicated, if the connection has a choice."""
     name: bytes | None = connection.get_servername()
-    if isinstance(connection, _ConnectionByName) and name is not None:
+    if isinstance(connection, ConnectionByName) and name is not None:
         tls = connection.hosts.get(name.decode("ascii", "replace").lower())
         if tls is not None:
             connection.set_context(tls.context())
@@ -210,9 +210,9 @@ class _Credentials:
             )
         self._endPoint = endPointBinding(self.certificate)
 
-    def makeContext(self) -> SSL.Context:
+    def makeContext(self, method: int = SSL.TLS_SERVER_METHOD) -> SSL.Context:
         """Create a context, with new session ticket keys."""
-        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context = SSL.Context(method)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(
             SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_SINGLE_ECDH_USE
@@ -266,6 +266,10 @@ class ServerTLS:
         self._credentials = credentials
         self._use(context)
 
+    def makeContext(self, method: int) -> SSL.Context:
+        """Create a context with the present certificate; C{method} is one of pyOpenSSL's, for a client or a server."""
+        return self._credentials.makeContext(method)
+
     def _use(self, context: SSL.Context) -> None:
         self._context = context
         self._made = self._seconds()
@@ -281,9 +285,9 @@ class ServerTLS:
             self._use(self._credentials.makeContext())
         return self._context
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> _Connection:
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> Connection:
         """See L{IOpenSSLServerConnectionCreator}."""
-        return _Connection(self.context(), None)
+        return Connection(self.context(), None)
 
     def channelBindings(self, transport: Any) -> ChannelBindings:
         """Get the channel bindings of an C{ISSLTransport} on L{serverConnectionForTLS}, after the handshake."""
@@ -292,10 +296,17 @@ class ServerTLS:
         return ChannelBindings(connection, connection.get_context().get_app_data())
 
 
-class _ConnectionByName(_Connection):
+class HasContext(Protocol):
+    """What can be chosen by name."""
+
+    def context(self) -> SSL.Context:
+        """The context of new connections."""
+
+
+class ConnectionByName(Connection):
     """A connection whose certificate the client chooses among C{hosts}, by domain as in DNS."""
 
-    hosts: Mapping[str, ServerTLS]
+    hosts: Mapping[str, HasContext]
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -306,7 +317,7 @@ class HTTPTLS:
         """@param tls: creates connections for XMPP."""
         self._tls = tls
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> _Connection:
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> Connection:
         """See L{IOpenSSLServerConnectionCreator}."""
         connection = self._tls.serverConnectionForTLS(tlsProtocol)
         connection.protocol = _HTTP
@@ -322,8 +333,8 @@ class TLSByName:
         self._default = default
         self._hosts = {dnsName(domain): tls for domain, tls in hosts.items()}
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> _Connection:
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol | None) -> Connection:
         """See L{IOpenSSLServerConnectionCreator}."""
-        connection = _ConnectionByName(self._default.context(), None)
+        connection = ConnectionByName(self._default.context(), None)
         connection.hosts = self._hosts
         return connection
