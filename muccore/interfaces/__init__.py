@@ -40,7 +40,7 @@ from muccore.interfaces.rooms import (
     Tombstone,
 )
 from muccore.interfaces.roster import IRosterStore, RosterChange, RosterItem, StoredRoster
-from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IRoute, IRouter
+from muccore.interfaces.routing import IDestination, IDomain, IDomainObserver, IElsewhere, IRoute, IRouter
 from muccore.interfaces.sessions import (
     IDeliveryObserver,
     IHeldMessageObserver,
@@ -64,12 +64,12 @@ __all__ = [
     "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
     "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IAccounts",
     "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
-    "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IHandlerFactory", "IHeldMessageObserver",
-    "IInvitations", "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute", "IRouter", "ISession",
-    "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream", "IStreamFeature",
-    "IStreamManagement", "IUploadStore", "IUploadWriter", "IUserDataStore", "IUserDomain", "IUserState",
-    "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists", "NameReserved", "NoSuchItem", "NoSuchUpload",
-    "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused", "QuotaExceeded",
+    "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IElsewhere", "IHandlerFactory",
+    "IHeldMessageObserver", "IInvitations", "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute",
+    "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
+    "IStreamFeature", "IStreamManagement", "IUploadStore", "IUploadWriter", "IUserDataStore", "IUserDomain",
+    "IUserState", "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists", "NameReserved", "NoSuchItem",
+    "NoSuchUpload", "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused", "QuotaExceeded",
     "RegistrationState", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem",
     "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "Upload",
     "UploadUsage", "UserAgent", "UserExists", "UserStatistics",

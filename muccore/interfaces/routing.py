@@ -50,6 +50,13 @@ class IDestination(IRoute):
         """Find the route to an address at this destination."""
 
 
+class IElsewhere(IDestination):
+    """All domains that this server does not have."""
+
+    def routeFrom(sender: str, jid: JID) -> IRoute:
+        """Find the route from a domain of this server to an address elsewhere."""
+
+
 class IDomainObserver(Interface):
     """A handler that is told when the stream to a domain ends."""
 
@@ -68,8 +75,12 @@ class IRouter(Interface):
         @param to: its C{to}, parsed.
         """
 
-    def routeTo(jid: JID) -> IRoute:
-        """Find the route to an address. What is delivered where nothing can be reached comes back as an error."""
+    def routeTo(jid: JID, sender: str = "") -> IRoute:
+        """
+        Find the route to an address. What is delivered where nothing can be reached comes back as an error.
+
+        @param sender: the domain of this server that sends, if it is known: other servers are reached by links of it.
+        """
 
     def domainLost(domain: str) -> None:
         """Tell the handlers of all domains that nothing at a domain can be reached any more."""

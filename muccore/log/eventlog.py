@@ -225,6 +225,32 @@ COMPONENT_REFUSED: Final = EventKind(
 COMPONENT_DISCONNECTED: Final = EventKind(
     "component-disconnected from {address}: {jid} after {seconds} s, {why}", "The stream of a component has ended."
 )
+DOMAIN_CONNECTED: Final = EventKind(
+    "domain-connected from {address}: {domain} by {method}, {tls}",
+    "Another server has opened a stream and proved that it serves the domain: by its certificate or by dialback. For "
+    "further domains on the same stream there are no lines.",
+)
+DOMAIN_REFUSED: Final = EventKind(
+    "domain-refused from {address}: {domain}, {why}",
+    "Another server could not prove that it serves the domain, or the configuration blocks it.",
+)
+DOMAIN_DISCONNECTED: Final = EventKind(
+    "domain-disconnected from {address}: {jid} after {seconds} s, {why}",
+    "A stream that another server had opened has ended.",
+)
+LINK_OPENED: Final = EventKind(
+    "link-opened by {actor}: {domain} at {peer} by {method}, {tls}",
+    "The server has opened a stream from one of its domains, the actor, to a domain elsewhere.",
+)
+LINK_FAILED: Final = EventKind(
+    "link-failed by {actor}: {domain}, {condition}, {why}, {count} stanzas returned",
+    "No stream could be opened to a domain elsewhere, or it was lost and not opened again in time. What was to be sent "
+    "came back with the condition.",
+)
+LINK_CLOSED: Final = EventKind(
+    "link-closed from {address}: {jid} after {seconds} s, {why}",
+    "A stream that the server had opened has ended.",
+)
 ROOM_CREATED: Final = EventKind("room-created by {actor}: {room}", "A room was created.")
 ROOM_CONFIGURED: Final = EventKind(
     "room-configured by {actor}: {room}, changed: {changed}",

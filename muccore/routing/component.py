@@ -11,13 +11,14 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from muccore.interfaces import IComponent, IRoute, IRouter, IStream
+from muccore.routing.outside import routeFromOutside
 from muccore.routing.unreachable import Unreachable
-from muccore.xmpp import jid, ns
+from muccore.xmpp import jid
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError, StreamError, errorReplyOrNone
+from muccore.xmpp.errors import StreamError
 from muccore.xmpp.jid import JID, InvalidJID
 from muccore.xmpp.rendering import Rendered, withAddress
-from muccore.xmpp.stanzas import ID_LIMIT, checkIsStanza, iqProblem
+from muccore.xmpp.stanzas import checkIsStanza
 
 
 @implementer(IComponent)
@@ -111,25 +112,6 @@ class Component:
             raise StreamError("invalid-from") from None
         if sender.domain != self.name:
             raise StreamError("invalid-from")
-        # As the rest of the server writes it: rooms compare addresses.
-        attributes["from"] = sender.full
-        if self._language is not None:
-            attributes.setdefault((ns.XML, "lang"), self._language)
-        if len(attributes.get("id", "")) > ID_LIMIT:
-            self._refuse(element, "policy-violation", "the id is too long")
-            return
-        try:
-            to = jid.parse(attributes["to"])
-        except InvalidJID as e:
-            self._refuse(element, "jid-malformed", str(e))
-            return
-        problem = iqProblem(element) if element.name == "iq" else None
-        if problem is not None:
-            self._refuse(element, "bad-request", problem)
-            return
-        self._router.route(element, to)
-
-    def _refuse(self, element: Element, condition: str, text: str) -> None:
-        answer = errorReplyOrNone(element, StanzaError(condition, text=text), self.name)
+        answer = routeFromOutside(self._router, element, sender, self._language, self.name)
         if answer is not None and self.stream is not None:
             self.stream.send(*withAddress(answer))

@@ -347,7 +347,7 @@ class Domain:
 
     def routeTo(self, jid: JID) -> IRoute:
         """See L{IRouter.routeTo}."""
-        return self._router.routeTo(jid)
+        return self._router.routeTo(jid, self.name)
 
     def domainLost(self, domain: str) -> None:
         """See L{IDomain.domainLost}."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from muccore.interfaces import IComponent, IDestination, IDomain, IRoute, IRouter
+from muccore.interfaces import IComponent, IDestination, IDomain, IElsewhere, IRoute, IRouter
 from muccore.routing.unreachable import Unreachable
 from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
@@ -22,7 +22,7 @@ class Router:
     @ivar elsewhere: the destination of all other domains (RFC 6120 §10.4).
     """
 
-    elsewhere: IDestination
+    elsewhere: IElsewhere
 
     def __init__(self, clock: IReactorTime) -> None:
         self.domains: dict[str, IDestination] = {}
@@ -46,9 +46,10 @@ class Router:
         """See L{IRouter.route}."""
         self.domains.get(to.domain, self.elsewhere).dispatch(element, to)
 
-    def routeTo(self, jid: JID) -> IRoute:
+    def routeTo(self, jid: JID, sender: str = "") -> IRoute:
         """See L{IRouter.routeTo}."""
-        return self.domains.get(jid.domain, self.elsewhere).routeWithin(jid)
+        destination = self.domains.get(jid.domain)
+        return self.elsewhere.routeFrom(sender, jid) if destination is None else destination.routeWithin(jid)
 
     def domainLost(self, domain: str) -> None:
         """See L{IRouter.domainLost}."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from muccore.interfaces import IDestination, IRoute, IRouter
+from muccore.interfaces import IElsewhere, IRoute, IRouter
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, errorReplyOrNone
@@ -17,7 +17,7 @@ from muccore.xmpp.jid import JID, InvalidJID
 from muccore.xmpp.rendering import Rendered
 
 
-@implementer(IDestination)
+@implementer(IElsewhere)
 class Unreachable:
     """Returns stanzas with an error, except those that must not be answered."""
 
@@ -62,4 +62,8 @@ class Unreachable:
 
     def routeWithin(self, jid: JID) -> IRoute:
         """See L{IDestination.routeWithin<muccore.interfaces.IDestination.routeWithin>}."""
+        return self
+
+    def routeFrom(self, sender: str, jid: JID) -> IRoute:
+        """See L{IElsewhere.routeFrom<muccore.interfaces.IElsewhere.routeFrom>}."""
         return self

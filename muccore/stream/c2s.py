@@ -111,6 +111,9 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
     endEvent: ClassVar[EventKind] = LOGOUT
     """Logged when a stream with a session ends."""
 
+    peerKind: ClassVar[str] = "client"
+    """What is at the other end, in log lines."""
+
     factory: C2SFactory
 
     def __init__(self, factory: C2SFactory, host: str, direct: bool, features: StreamFeatures | None = None) -> None:
@@ -259,7 +262,7 @@ class C2SStream(TCPFraming, OutboxWatch, Protocol):
             held = session.streamLost(self, final)
         except Exception:
             _log.failure("Ending a session failed")
-        why = streamlog.describeEnd(self._error, clean, lost, held)
+        why = streamlog.describeEnd(self._error, clean, lost, held, self.peerKind)
         self.endEvent.log(self._host, jid=session.jid.full, seconds=self.factory.wheel.tick - self._boundAt, why=why)
 
     # INegotiationHost

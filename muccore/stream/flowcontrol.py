@@ -179,6 +179,10 @@ class InputRate:
         delay = 0.0 if own is None else own.take(owed)
         return delay if address is None else max(delay, address.take(owed))
 
+    def payFrom(self, bucket: TokenBucket | None) -> None:
+        """Pay from another bucket only, from now on; C{None}: nothing."""
+        self._own, self._address = bucket, None
+
     def paySent(self, sent: int) -> float:
         """Pay for bytes sent to others; return the seconds until the address is out of debt."""
         return 0.0 if self._address is None else self._address.take(sent * SENT_WEIGHT)

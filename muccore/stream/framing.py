@@ -34,7 +34,7 @@ STREAM_CLOSE: Final = b"</stream:stream>"
 
 _OPEN: Final = {
     content: f"<?xml version='1.0'?><stream:stream xmlns='{content}' xmlns:stream='{ns.STREAM}'".encode()
-    for content in (ns.CLIENT, ns.COMPONENT)
+    for content in (ns.CLIENT, ns.COMPONENT, ns.SERVER)
 }
 
 

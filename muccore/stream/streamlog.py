@@ -36,7 +36,9 @@ def describeError(error: StreamError) -> Phrase:
     return Phrase(error.condition if error.text is None else f"{error.condition} ({error.text.rstrip('.')})")
 
 
-def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None, held: bool = False) -> Phrase:
+def describeEnd(
+    error: Phrase | None, clean: bool, lost: Failure | None, held: bool = False, peer: str = "client"
+) -> Phrase:
     """
     The reason why a stream ended.
 
@@ -44,13 +46,14 @@ def describeEnd(error: Phrase | None, clean: bool, lost: Failure | None, held: b
     @param clean: whether the client closed the stream.
     @param lost: the reason of the lost connection, if the stream was open.
     @param held: whether the session waits to be resumed.
+    @param peer: what is at the other end.
     """
     if error is not None:
         why: str = error
     elif clean:
-        why = "closed by the client"
+        why = f"closed by the {peer}"
     elif lost is None:
-        why = "stream error from the client"
+        why = f"stream error from the {peer}"
     elif isinstance(lost.value, ConnectionAborted) and lost.value.args:
         why = lost.value.args[0]
     else:

@@ -1,0 +1,2 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of C{muccore.routing.federation}."""
