@@ -71,10 +71,11 @@ class Endpoint(Type[str]):
 
 def endpointsOf(settings: Settings) -> list[ListenKey]:
     """Where the server listens: for components only if there are any."""
-    c2s, http = settings.c2s, settings.http
+    c2s, s2s, http = settings.c2s, settings.s2s, settings.http
     options = (
         ("c2s", "listen", c2s.listen), ("c2s", "direct_tls_listen", c2s.directTlsListen),
         ("http", "listen", http.listen), ("http", "tls_listen", http.tlsListen),
+        ("s2s", "listen", s2s.listen), ("s2s", "direct_tls_listen", s2s.directTlsListen),
         ("components", "listen", settings.components.listen if settings.named["component"] else ()),
     )  # fmt: skip
     return [(section, option, endpoint) for section, option, found in options for endpoint in found]

@@ -120,8 +120,8 @@ class MUCSection:
     pingInterval: float = _option(
         Duration("0 s", "24 h"),
         "900 s",
-        "How often occupants at external components are pinged; those who do not answer within 2 minutes, or are gone, "
-        "leave the room. 0: never. Users of this server are not pinged: their end is noticed.",
+        "How often occupants at external components and other servers are pinged; those who do not answer within 2 "
+        "minutes, or are gone, leave the room. 0: never. Users of this server are not pinged: their end is noticed.",
     )
     webchatUrl: str = _option(
         URLTemplate("{jid}"),

@@ -27,6 +27,7 @@ from muccore.config.option import METADATA, Option
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
 from muccore.config.registrationsection import RegistrationSection
+from muccore.config.s2ssection import S2SSection
 from muccore.config.storage import StorageSection
 from muccore.config.types import (
     AccountAddress,
@@ -234,6 +235,7 @@ class Settings:
 
     server: ServerSection
     c2s: C2SSection
+    s2s: S2SSection
     http: HTTPSection
     tls: TLSSection
     transport: TransportSection
@@ -267,6 +269,7 @@ class Settings:
 SECTIONS: Final[Mapping[str, type[Any]]] = {
     "server": ServerSection,
     "c2s": C2SSection,
+    "s2s": S2SSection,
     "http": HTTPSection,
     "tls": TLSSection,
     "transport": TransportSection,

@@ -17,6 +17,7 @@ from twisted.python.filepath import FilePath
 
 from muccore.config.errors import InvalidValue, suggestion
 from muccore.config.ini import Line
+from muccore.net.serverdns import PORT, Target
 from muccore.net.tls import dnsName
 from muccore.xmpp import jid
 from muccore.xmpp.jid import JID, InvalidJID, prepareDomain
@@ -339,6 +340,60 @@ class NetworkAddress(Type[Network]):
             return ipaddress.ip_network(text)
         except ValueError as e:
             raise InvalidValue(str(e)) from None
+
+
+def _portIn(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or not 0 < int(text) < 65536:
+        raise InvalidValue(f"the port {text!r} is not a whole number from 1 to 65535")
+    return int(text)
+
+
+class SocketAddress(Type[tuple[str, int]]):
+    """An IP address with a port; the port may have a default."""
+
+    def __init__(self, port: int) -> None:
+        """@param port: the default."""
+        self._port = port
+        self.allowed = f"an IP address such as 192.0.2.53 or 192.0.2.53:{port}, or [2001:db8::1]:{port}"
+
+    def parse(self, text: str, base: FilePath[str]) -> tuple[str, int]:
+        """See L{Type.parse}."""
+        host, port = _splitPort(text)
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError as e:
+            raise InvalidValue(str(e)) from None
+        return str(address), self._port if port is None else _portIn(port)
+
+
+def _splitPort(text: str) -> tuple[str, str | None]:
+    """Split into host and port; an IPv6 address may be in brackets, and has to be before a port."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise InvalidValue("the bracket is not closed")
+        return host, rest[1:] if rest else None
+    if text.count(":") == 1:
+        host, _, port = text.partition(":")
+        return host, port
+    return text, None
+
+
+class ServerRoute(Type[tuple[str, Target]]):
+    """Where the server of a domain is."""
+
+    allowed = "a domain and an address, such as example.net 192.0.2.1:5269; direct after it: TLS from the first byte"
+
+    def parse(self, text: str, base: FilePath[str]) -> tuple[str, Target]:
+        """See L{Type.parse}."""
+        words = text.split()
+        if len(words) < 2 or words[2:] not in ([], ["direct"]):
+            raise InvalidValue()
+        host, port = _splitPort(words[1])
+        if not host:
+            raise InvalidValue("no address")
+        domain = HostName().parse(words[0], base)
+        return domain, Target(host.lower(), PORT if port is None else _portIn(port), len(words) == 3)
 
 
 class Origin(Type[str]):

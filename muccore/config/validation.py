@@ -35,7 +35,7 @@ def _exposed(settings: Settings, *options: str) -> Iterator[tuple[str, str, str]
 
 
 def _ofClients(settings: Settings) -> list[ListenKey]:
-    return [key for key in endpointsOf(settings) if key[0] != "components"]
+    return [key for key in endpointsOf(settings) if key[0] not in ("components", "s2s")]
 
 
 def _checkEndpoints(settings: Settings) -> Iterator[Finding]:
@@ -71,6 +71,8 @@ def _checkCertificate(settings: Settings) -> Iterator[Finding]:
         need = "needed for [c2s] direct_tls_listen"
     elif settings.http.tlsListen:
         need = "needed for [http] tls_listen"
+    elif (settings.s2s.listen and settings.s2s.tls == "required") or settings.s2s.directTlsListen:
+        need = "needed for [s2s]"
     else:
         need = ""
     pairs = [("tls", settings.tls, need)]

@@ -64,7 +64,7 @@ from muccore.xmpp.rendering import Rendered, toAttribute
 from muccore.xmpp.specs import Spec
 
 implements = (
-    Spec(6120, "XMPP: Core", note="Without server-to-server streams.", series="RFC"),
+    Spec(6120, "XMPP: Core", note="Stanzas and addresses.", series="RFC"),
     Spec(6121, "XMPP: Instant Messaging and Presence", note="Delivery of stanzas (§8.5).", series="RFC"),
 )
 

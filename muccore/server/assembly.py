@@ -21,6 +21,7 @@ from muccore.routing.router import Router
 from muccore.server import preflight, website
 from muccore.server.administration import Administration
 from muccore.server.externalcomponents import ExternalComponents
+from muccore.server.federation import ServerFederation
 from muccore.server.hosts import HostComponents
 from muccore.server.stores import ServerStores
 from muccore.server.uploads import makeUploads, uploadResource, uploadSettings
@@ -55,6 +56,7 @@ class ServerComponents:
     @ivar site: the HTTP site.
     @ivar uploads: the files of users, or C{None}.
     @ivar external: the external components.
+    @ivar federation: the other servers.
     @ivar outboxes: the bound for the outboxes of all connections.
     @ivar factories: the protocol factories by section and option of their endpoints.
     """
@@ -100,11 +102,16 @@ class ServerComponents:
             self.site.addResource(uploadResource(self.uploads))
         website.addBOSH(self.site, self.bosh, settings)
         self.external = ExternalComponents(settings, self.router, self.flusher, streamSettings(settings))
+        self.federation = ServerFederation(
+            settings, self.router, self.flusher, reactor, self.hosts, self.outboxes, streamSettings(settings)
+        )
         for host in self.hosts:
             host.handlers.components = self.external.connected
         self.factories: dict[tuple[str, str], Any] = {
             ("c2s", "listen"): self.streams, ("c2s", "direct_tls_listen"): self.streams.directTLS,
             ("http", "listen"): self.site, ("http", "tls_listen"): self.site.directTLS,
+            ("s2s", "listen"): self.federation.incoming,
+            ("s2s", "direct_tls_listen"): self.federation.incoming.directTLS,
             ("components", "listen"): self.external.streams,
         }  # fmt: skip
 
@@ -218,6 +225,7 @@ class ServerComponents:
         self.webSocket.tlsRequired = self.bosh.tlsRequired = settings.c2s.tls == REQUIRED
         self.site.settings = website.siteSettings(settings, self.webSocket.features)
         self.external.reconfigure(settings, streamSettings(settings))
+        self.federation.reconfigure(settings, streamSettings(settings))
 
     def reconfigure(self, settings: Settings, certificates: Mapping[str, ServerTLS]) -> None:
         """

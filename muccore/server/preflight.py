@@ -22,6 +22,7 @@ from muccore.config.schema import Settings
 from muccore.interfaces import StoreError
 from muccore.net.tls import ServerTLS, TLSConfigError
 from muccore.server.handlers import HostHandlers
+from muccore.server.peerpolicy import makePolicy
 from muccore.server.stores import ServerStores
 from muccore.server.uploads import makeUploads
 from muccore.stream.parser.xmlsyntax import hasReparseDeferral
@@ -59,10 +60,11 @@ def _expat() -> Iterator[Problem]:
 
 
 def _certificates(settings: Settings) -> Iterator[Problem]:
-    try:
-        loadCertificates(settings)
-    except ConfigError as e:
-        yield from e.problems
+    for load in (loadCertificates, makePolicy):
+        try:
+            load(settings)
+        except ConfigError as e:
+            yield from e.problems
 
 
 def usesTLS(settings: Settings) -> bool:
@@ -72,16 +74,18 @@ def usesTLS(settings: Settings) -> bool:
 
 def loadCertificates(settings: Settings) -> dict[str, ServerTLS]:
     """
-    Load the certificates of the hosts, by domain. None if clients cannot use TLS.
+    Load the certificates of the hosts, by domain. None if nobody uses TLS.
 
     @raise ConfigError: with every certificate that cannot be used.
     """
     loaded: dict[tuple[str, str], ServerTLS] = {}
     found: dict[str, ServerTLS] = {}
     problems: list[Problem] = []
-    for host in settings.hosts if usesTLS(settings) else ():
+    for host in settings.hosts if usesTLS(settings) or settings.s2s.isEnabled else ():
         certificate, key = host.certificate, host.privateKey
-        assert certificate is not None and key is not None, "validated with the configuration"
+        if certificate is None or key is None:
+            # Validated with the configuration: it is needed by nobody.
+            continue
         pair = certificate.path, key.path
         try:
             if pair not in loaded:

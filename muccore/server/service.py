@@ -38,6 +38,7 @@ from muccore.server.control import Control
 from muccore.server.controloperations import operations
 from muccore.server.listeners import Listeners
 from muccore.server.monotonictime import useMonotonicTime
+from muccore.server.peerpolicy import makePolicy
 from muccore.server.systemd import READY, STOPPING, notify, reloading
 from muccore.xmpp.errors import StreamError
 
@@ -297,6 +298,7 @@ class MUCCoreService(Service):
         settings = load(self._path)
         preflight.checkHandlers(settings, self.reactor)
         certificates = preflight.loadCertificates(settings)
+        makePolicy(settings)
         # From here on only the ports can fail, which restores them.
         closeOthers = await listeners.reconfigure(settings)
         components.reconfigure(settings, certificates)
@@ -386,6 +388,7 @@ class MUCCoreService(Service):
             await self._try(components.saveSessions)
         for factory in (components.streams, components.external.streams):
             await self._try(partial(factory.closeAll, StreamError("system-shutdown")))
+        await self._try(components.federation.closeAll)
         await self._try(sessions.endings.finishAll)
         for host in components.hosts:
             await self._try(partial(host.handlers.finished, sessions.redelivery.flush))

@@ -1,0 +1,311 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Two servers that speak with each other, with the certificates of an authority for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lxml import etree
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.logger import LogLevel
+from twisted.trial.unittest import TestCase
+
+from muccore.log import eventlog
+from muccore.net.serverdns import NotFound, Target
+from muccore.testing.server import RunningServer, startServer
+from muccore.xmpp import ns
+from tests.configuration import Logged
+from tests.endtoend.clients import RoomClient, bodyOf, bounded, codes, isPresence, logIn, nickOf
+from tests.endtoend.serverprocess import CLEAN, ServerProcess
+from tests.federation import Authority, freePorts, sections
+
+ONE, TWO = "one.test", "two.test"
+ROMEO, JULIET = f"romeo@{ONE}", f"juliet@{TWO}"
+ROOM = f"orchard@rooms.{ONE}"
+
+
+def condition(element: etree._Element) -> str | None:
+    """The condition of an error stanza."""
+    for child in element.iter(f"{{{ns.CLIENT}}}error"):
+        return str(etree.QName(child[0]).localname)
+    return None
+
+
+def typed(*types: str) -> Any:
+    """Match presence of a type."""
+    return lambda element: isPresence(element) and element.get("type") in types
+
+
+class FederationCase(TestCase):
+    """Two servers."""
+
+    timeout = 120
+
+    def setUp(self) -> None:
+        """Make an authority, and choose ports."""
+        self.patch(eventlog, "limit", eventlog.RateLimit())
+        self.logged = Logged(self)
+        self.authority = Authority(self.mktemp())
+        self.ports = dict(zip((ONE, TWO), freePorts(2), strict=True))
+
+    def configuration(self, domain: str, certificate: tuple[str, str] | None = None, **changes: Any) -> Any:
+        """The configuration of one of them."""
+        routes = {name: port for host, port in self.ports.items() for name in (host, f"rooms.{host}")}
+        found = sections(domain, self.authority, self.ports[domain], routes, certificate, **changes)
+        found["muc"].update(lock_new_rooms="no")
+        found["server"]["log_level"] = "info"
+        return found
+
+    async def start(self, **changes: Any) -> list[RunningServer]:
+        """Start both; the arguments are as for L{configuration}."""
+        servers = [await startServer(reactor, **self.configuration(name, **changes)) for name in (ONE, TWO)]
+        self.addCleanup(lambda: gatherResults([server.stop() for server in servers]))
+        return servers
+
+    async def users(self, *ports: int) -> tuple[RoomClient, RoomClient]:
+        """Log Romeo and Juliet in."""
+        romeo, juliet = await logIn(self, ports[0], ROMEO), await logIn(self, ports[1], JULIET)
+        for client, account in ((romeo, ROMEO), (juliet, JULIET)):
+            await bounded(client.request("get", f"<query xmlns='{ns.ROSTER}'/>", account))
+            client.send("<presence/>")
+        return romeo, juliet
+
+    async def chat(self, romeo: RoomClient, juliet: RoomClient) -> None:
+        """Let both say something."""
+        for client, to, other in ((romeo, JULIET, juliet), (juliet, ROMEO, romeo)):
+            client.send(f"<message to='{to}' type='chat'><body>to {to}</body></message>")
+            message = await bounded(other.until(bodyOf))
+            self.assertEqual(bodyOf(message), f"to {to}")
+
+    def methods(self) -> set[str]:
+        """How domains have proved themselves to others."""
+        lines = [line for line in self.logged.lines(LogLevel.info) if line.startswith("domain-connected ")]
+        return {line.partition(" by ")[2].partition(",")[0] for line in lines}
+
+
+class ExchangeTests(FederationCase):
+    """What users do with users elsewhere."""
+
+    async def test_certificates(self) -> None:
+        """By certificates: chat, each way."""
+        servers = await self.start()
+        await self.chat(*await self.users(*(server.port for server in servers)))
+        self.assertEqual(self.methods(), {"certificate"})
+
+    async def test_dialback(self) -> None:
+        """By dialback, since neither trusts the authority of the other: chat, each way, under TLS."""
+        other = Authority(self.mktemp(), "other")
+        servers = await self.start(dialback="yes", trusted_certificates=other.path)
+        await self.chat(*await self.users(*(server.port for server in servers)))
+        self.assertEqual(self.methods(), {"dialback"})
+
+    async def test_unencrypted(self) -> None:
+        """Without certificates, where encryption is optional."""
+        servers = []
+        for domain in (ONE, TWO):
+            configured = self.configuration(domain, dialback="yes", tls="optional")
+            del configured["tls"]
+            servers.append(await startServer(reactor, **configured))
+            self.addCleanup(servers[-1].stop)
+        await self.chat(*await self.users(*(server.port for server in servers)))
+        self.assertEqual(self.methods(), {"dialback"})
+
+    async def test_subscriptions(self) -> None:
+        """
+        Subscriptions each way: presence, probes after a new log-in, and the end of both (RFC 6121 §3, §4). Messages to
+        somebody who is offline are kept there.
+        """
+        one, two = await self.start()
+        romeo, juliet = await self.users(one.port, two.port)
+        for client, other, to, account in ((romeo, juliet, JULIET, ROMEO), (juliet, romeo, ROMEO, JULIET)):
+            client.send(f"<presence type='subscribe' to='{to}'/>")
+            await bounded(other.until(typed("subscribe")))
+            other.send(f"<presence type='subscribed' to='{account}'/>")
+            await bounded(client.until(typed("subscribed")))
+            available = await bounded(client.until(lambda e: isPresence(e) and e.get("type") is None))
+            self.assertEqual(available.get("from"), f"{to}/r")
+        juliet.send("<presence><show>away</show></presence>")
+        await bounded(romeo.until(lambda e: e.findtext(f"{{{ns.CLIENT}}}show") == "away"))
+        again = await logIn(self, one.port, ROMEO, resource="again")
+        await bounded(again.request("get", f"<query xmlns='{ns.ROSTER}'/>", ROMEO))
+        again.send("<presence/>")
+        await bounded(again.until(lambda e: e.findtext(f"{{{ns.CLIENT}}}show") == "away"))
+        juliet.send("<presence type='unavailable'/>")
+        await bounded(again.until(typed("unavailable")))
+        again.send(f"<message to='{JULIET}' type='chat'><body>later</body></message>")
+        juliet.send("<presence/>")
+        self.assertEqual(bodyOf(await bounded(juliet.until(bodyOf))), "later")
+        await bounded(again.until(lambda e: isPresence(e) and str(e.get("from")).startswith(JULIET)))
+        juliet.send(f"<presence type='unsubscribed' to='{ROMEO}'/>")
+        await bounded(again.until(typed("unsubscribed")))
+        juliet.send(f"<presence type='unsubscribe' to='{ROMEO}'/>")
+        await bounded(again.until(typed("unsubscribe")))
+
+    async def test_unknown(self) -> None:
+        """What cannot be delivered comes back: an unknown user, host, and server."""
+        one, _ = await self.start()
+        romeo = await logIn(self, one.port, ROMEO)
+        federation: Any = one.server.components and one.server.components.federation.federation
+        [closed] = freePorts(1)
+        federation.dialer.routes = {
+            **federation.dialer.routes, "closed.test": [Target("127.0.0.1", closed, False)],
+            "wrong.test": [Target("127.0.0.1", self.ports[TWO], False)],
+            "nowhere.test": [Target("unknown.invalid", 1, False)],
+        }  # fmt: skip
+        self.patch(federation.dialer, "resolver", Hosts())
+        for to, expected in (
+            (f"nobody@{TWO}/r", "service-unavailable"),
+            ("a@wrong.test", "remote-server-not-found"),
+            ("a@nowhere.test", "remote-server-not-found"),
+            ("a@closed.test", "remote-server-timeout"),
+        ):
+            answer = await bounded(romeo.request("get", f"<ping xmlns='{ns.PING}'/>", to))
+            self.assertEqual(condition(answer), expected, to)
+
+
+class Hosts:
+    """Knows no names."""
+
+    async def targets(self, domain: str) -> list[Target]:
+        """See L{Resolver<muccore.routing.federation.dialer.Resolver>}."""
+        return []
+
+    async def addresses(self, host: str) -> list[str]:
+        """See L{Resolver<muccore.routing.federation.dialer.Resolver>}."""
+        if host == "127.0.0.1":
+            return [host]
+        raise NotFound("it has no address")
+
+
+class CertificateTests(FederationCase):
+    """Certificates that are refused."""
+
+    async def assertRefused(self, certificate: tuple[str, str], why: str) -> None:
+        """Assert that a server with a certificate can neither send nor be sent anything, and that the log says why."""
+        one = await startServer(reactor, **self.configuration(ONE))
+        self.addCleanup(one.stop)
+        two = await startServer(reactor, **self.configuration(TWO, certificate))
+        self.addCleanup(two.stop)
+        romeo, juliet = await self.users(one.port, two.port)
+        for client, to in ((romeo, JULIET), (juliet, ROMEO)):
+            client.send(f"<message to='{to}' type='chat'><body>x</body></message>")
+            answer = await bounded(client.until(lambda e, to=to: e.get("from") == to))
+            self.assertEqual(condition(answer), "remote-server-timeout")
+        lines = "\n".join(self.logged.lines(LogLevel.info))
+        self.assertIn(f"link-failed by {ONE}: {TWO}, remote-server-timeout, certificate refused: {why}", lines)
+        self.assertIn(f"domain-refused from 127.0.0.1: {TWO}, not-authorized (Certificate refused: {why}", lines)
+        self.assertNotIn("domain-connected", lines)
+
+    async def test_expired(self) -> None:
+        """One that has expired."""
+        await self.assertRefused(self.authority.issue(TWO, days=(-9, -1)), "certificate has expired")
+
+    async def test_name(self) -> None:
+        """One for another domain."""
+        await self.assertRefused(self.authority.issue(f"rooms.{TWO}"), "it is for another name")
+
+    async def test_authority(self) -> None:
+        """One of an authority that is not trusted."""
+        certificate = Authority(self.mktemp(), "other").issue(TWO, f"rooms.{TWO}")
+        await self.assertRefused(certificate, "unable to get local issuer certificate")
+
+
+class RoomTests(FederationCase):
+    """Rooms with people from elsewhere."""
+
+    async def test_occupants(self) -> None:
+        """A user from elsewhere enters, hears and speaks, is kicked, banned with their domain, and cannot return."""
+        one, two = await self.start()
+        romeo, juliet = await self.users(one.port, two.port)
+        await bounded(romeo.enter("Romeo", ROOM))
+        answer = await bounded(juliet.enter("Juliet", ROOM))
+        self.assertIn(110, codes(answer))
+        juliet.sendToRoom("hello", ROOM)
+        self.assertEqual(bodyOf(await bounded(romeo.until(bodyOf))), "hello")
+        self.assertEqual(bodyOf(await bounded(juliet.until(bodyOf))), "hello")
+        romeo.send(f"<message to='{ROOM}/Juliet' type='chat'><body>psst</body></message>")
+        self.assertEqual(bodyOf(await bounded(juliet.until(bodyOf))), "psst")
+        for item, code in (("nick='Juliet' role='none'", 307), (f"jid='{TWO}' affiliation='outcast'", 301)):
+            query = f"<query xmlns='{ns.MUC_ADMIN}'><item {item}/></query>"
+            romeo.send(f"<iq type='set' id='1' to='{ROOM}'>{query}</iq>")
+            gone = await bounded(juliet.until(typed("unavailable")))
+            self.assertIn(code, codes(gone))
+            answer = await bounded(juliet.enter("Juliet", ROOM))
+        self.assertEqual(condition(answer), "forbidden")
+
+    async def test_creation(self) -> None:
+        """Rooms may be reserved for users of this server."""
+        configured = self.configuration(ONE)
+        configured["muc"]["room_creation"] = "local"
+        one = await startServer(reactor, **configured)
+        self.addCleanup(one.stop)
+        two = await startServer(reactor, **self.configuration(TWO))
+        self.addCleanup(two.stop)
+        romeo, juliet = await self.users(one.port, two.port)
+        self.assertEqual(condition(await bounded(juliet.enter("Juliet", ROOM))), "not-allowed")
+        await bounded(romeo.enter("Romeo", ROOM))
+        self.assertIn(110, codes(await bounded(juliet.enter("Juliet", ROOM))))
+
+    async def test_stopped(self) -> None:
+        """When the other server ends in order, its users leave, and it can come back."""
+        one, two = await self.start(grace="1 s")
+        romeo, juliet = await self.users(one.port, two.port)
+        await bounded(romeo.enter("Romeo", ROOM))
+        await bounded(juliet.enter("Juliet", ROOM))
+        await two.stop()
+        gone = await bounded(romeo.until(typed("unavailable")))
+        self.assertEqual(nickOf(gone), "Juliet")
+
+
+class ProcessTests(FederationCase):
+    """A server as a process of its own, which hangs or dies."""
+
+    async def begin(self) -> tuple[RoomClient, ServerProcess]:
+        """Start both, the other one as a process; let Romeo and two of its users enter a room here."""
+        one = await startServer(
+            reactor, **self.configuration(ONE, grace="1 s", ping_interval="1 s", connect_timeout="1 s")
+        )
+        self.addCleanup(one.stop)
+        two = ServerProcess(self, **self.configuration(TWO))
+        await two.start()
+        romeo = await logIn(self, one.port, ROMEO)
+        await bounded(romeo.enter("Romeo", ROOM))
+        for name in ("juliet", "nurse"):
+            client = await logIn(self, two.port, f"{name}@{TWO}")
+            await bounded(client.enter(name, ROOM))
+            await bounded(romeo.until(lambda e, name=name: isPresence(e) and nickOf(e) == name))
+        return romeo, two
+
+    async def assertGone(self, romeo: RoomClient) -> None:
+        """Assert that both users leave, once, with status 333."""
+        left = [await bounded(romeo.until(typed("unavailable"))) for _ in range(2)]
+        self.assertEqual(sorted(map(nickOf, left)), ["juliet", "nurse"])
+        for presence in left:
+            self.assertIn(333, codes(presence))
+        romeo.sendToRoom("alone", ROOM)
+        message = await bounded(romeo.until(lambda e: not isPresence(e) or e.get("type") == "unavailable"))
+        self.assertEqual(bodyOf(message), "alone")
+
+    async def test_killed(self) -> None:
+        """A server is killed: its users leave after the grace time, once; when it is back, they can enter again."""
+        romeo, two = await self.begin()
+        two.signal("KILL")
+        await two.ended()
+        await self.assertGone(romeo)
+        await two.start()
+        juliet = await logIn(self, two.port, JULIET)
+        await bounded(juliet.enter("juliet", ROOM))
+        await bounded(romeo.until(lambda e: isPresence(e) and nickOf(e) == "juliet"))
+        romeo.sendToRoom("welcome", ROOM)
+        self.assertEqual(bodyOf(await bounded(juliet.until(bodyOf))), "welcome")
+        self.assertEqual(await two.stop(), CLEAN)
+
+    async def test_hangs(self) -> None:
+        """A server hangs: nothing is lost on its connections, but its users leave all the same."""
+        romeo, two = await self.begin()
+        two.signal("STOP")
+        self.addCleanup(two.signal, "CONT")
+        romeo.sendToRoom("anybody?", ROOM)
+        await bounded(romeo.until(bodyOf))
+        await self.assertGone(romeo)
