@@ -30,9 +30,9 @@ TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
 _UNEXPECTED = re.compile(r"#(?:warn|error|critical)\]|Traceback|Unhandled|Exception")
 
 
-class _Process(ProcessProtocol):
+class LoggedProcess(ProcessProtocol):
     """
-    One run of the server.
+    One run of a server.
 
     @ivar output: everything that it has written.
     @ivar status: its exit status, or minus the signal that ended it; C{None} while it runs.
@@ -105,7 +105,7 @@ class ServerProcess(ConfigurationFile):
         """
         super().__init__(test, **overrides)
         self.environment: Mapping[str, str] = ENVIRONMENT
-        self._process: _Process | None = None
+        self._process: LoggedProcess | None = None
         test.addCleanup(self._kill)
 
     async def start(self, *arguments: str) -> None:
@@ -114,7 +114,7 @@ class ServerProcess(ConfigurationFile):
 
         @param arguments: other arguments of twistd than the usual ones.
         """
-        process = self._process = _Process()
+        process = self._process = LoggedProcess()
         spawn: Any = reactor
         arguments = arguments or ("-n", "--pidfile=", "muccore", "-c", self.path)
         spawn.spawnProcess(process, TWISTD[0], [*TWISTD, *arguments], env=self.environment, path=self.folder)
@@ -129,7 +129,7 @@ class ServerProcess(ConfigurationFile):
         return re.findall(rf"\b{factory} starting on (\d+)", self.output)
 
     @property
-    def _running(self) -> _Process:
+    def _running(self) -> LoggedProcess:
         assert self._process is not None, "not started"
         return self._process
 
