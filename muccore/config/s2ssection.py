@@ -41,6 +41,11 @@ class S2SSection:
     tls: str = _option(
         Choice("required", "optional"), "required", "Whether streams with other servers must be encrypted, or may be."
     )
+    bidirectional: bool = _option(
+        Boolean(),
+        "yes",
+        "Whether one stream is used in both directions if the other server can do so, too (XEP-0288).",
+    )
     dialback: bool = _option(
         Boolean(),
         "no",

@@ -28,6 +28,12 @@ class IPeer(Interface):
     def authenticated(remote: str) -> None:
         """Accept what comes from a domain: it has proved itself by its certificate."""
 
+    def bidirectionRequested() -> None:
+        """Note that the peer wants to be sent stanzas on the stream, too (XEP-0288)."""
+
+    def streamReady(remote: str, local: str) -> None:
+        """Send what is for a domain, from one of this server, on the stream from now on, if that was requested."""
+
     def dialbackReceived(element: Element) -> None:
         """
         Handle a request of dialback, before or after the first domain is authenticated.
@@ -48,9 +54,10 @@ class IPeer(Interface):
 
 
 class IPeerStream(IStream):
-    """A stream that another server has opened."""
+    """A stream on which another server may send."""
 
-    id = Attribute("The id that this server gave it.")
+    id = Attribute("The id that the server which accepted it gave it.")
+    isOwn = Attribute("C{bool}: whether this server has opened it.")
     isEncrypted = Attribute("C{bool}: whether it is under TLS.")
 
     def certificateProblem(domain: str) -> str | None:
@@ -86,7 +93,14 @@ class ILink(Interface):
     management = Attribute("C{None}: there is no stream management (XEP-0198).")
 
     def stanzaReceived(element: Element) -> None:
-        """Refuse a stanza: other servers send on their own streams. Raises L{StreamError}."""
+        """
+        Refuse a stanza, unless the stream is bidirectional: other servers send on their own streams.
+
+        @raise StreamError: if it ends the stream.
+        """
+
+    def dialbackReceived(element: Element) -> None:
+        """Handle an element of dialback; L{StreamError} if it ends the stream."""
 
     def streamLost(stream: IStream, final: bool) -> bool:
         """
@@ -99,8 +113,13 @@ class ILink(Interface):
 class ILinkOwner(Interface):
     """Who has a stream to another server opened. One of its methods is called, once."""
 
-    def streamOpened(stream: IStream) -> ILink:
-        """The peer accepts stanzas on the stream; return what is behind it."""
+    def streamOpened(stream: IPeerStream, language: str | None, isBidirectional: bool) -> ILink:
+        """
+        The peer accepts stanzas on the stream; return what is behind it.
+
+        @param language: the C{xml:lang} for the peer's stanzas that have none.
+        @param isBidirectional: whether the peer may send, too (XEP-0288).
+        """
 
     def streamFailed(condition: str, why: str, answered: bool) -> None:
         """

@@ -27,6 +27,6 @@ def makePolicy(settings: Settings) -> PeerPolicy:
     except TLSConfigError as e:
         raise ConfigError([settings.problem("s2s", "trusted_certificates", str(e))]) from None
     return PeerPolicy(
-        trust, section.tls == "required", section.dialback, frozenset(section.dialbackDomains),
+        trust, section.tls == "required", section.bidirectional, section.dialback, frozenset(section.dialbackDomains),
         frozenset(section.certificateDomains), frozenset(section.blockedDomains), frozenset(section.allowedDomains),
     )  # fmt: skip

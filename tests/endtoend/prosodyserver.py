@@ -25,8 +25,8 @@ daemonize = false
 pidfile = "{folder}/pid"
 data_path = "{folder}/data"
 plugin_paths = {{ "{folder}" }}
-modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "names" }}
-modules_disabled = {{ "s2s_bidi", "offline" }}
+modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "names"{more} }}
+modules_disabled = {{ "offline" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {client} }}
 s2s_ports = {{ {server} }}
@@ -78,12 +78,13 @@ class ProsodyServer:
 
     def __init__(
         self, test: TestCase, domain: str, port: int, serverPort: int, names: Mapping[str, int],
-        certificate: tuple[str, str], authority: str, secure: bool, *users: str,
+        certificate: tuple[str, str], authority: str, secure: bool, *users: str, bidirectional: bool = False,
     ) -> None:  # fmt: skip
         """
         @param serverPort: where other servers connect.
         @param names: the ports of those, by domain.
         @param secure: whether they need a certificate.
+        @param bidirectional: whether to use streams in both directions.
         """
         self.port = port
         folder = os.path.abspath(test.mktemp())
@@ -98,6 +99,7 @@ class ProsodyServer:
             file.write(_CONFIGURATION.format(
                 folder=folder, client=port, server=serverPort, secure=str(secure).lower(), certificate=certificate[0],
                 key=certificate[1], authority=authority, names=listed, domain=domain,
+                more=', "s2s_bidi"' if bidirectional else "",
             ))  # fmt: skip
         with open(os.path.join(folder, "mod_names.lua"), "w") as file:
             file.write(_NAMES)

@@ -88,17 +88,30 @@ class ExchangeTests(FederationCase):
     """What users do with users elsewhere."""
 
     async def test_certificates(self) -> None:
-        """By certificates: chat, each way."""
-        servers = await self.start()
+        """By certificates: chat, each way, on a stream each."""
+        servers = await self.start(bidirectional="no")
         await self.chat(*await self.users(*(server.port for server in servers)))
         self.assertEqual(self.methods(), {"certificate"})
 
     async def test_dialback(self) -> None:
         """By dialback, since neither trusts the authority of the other: chat, each way, under TLS."""
         other = Authority(self.mktemp(), "other")
-        servers = await self.start(dialback="yes", trusted_certificates=other.path)
+        servers = await self.start(dialback="yes", trusted_certificates=other.path, bidirectional="no")
         await self.chat(*await self.users(*(server.port for server in servers)))
         self.assertEqual(self.methods(), {"dialback"})
+
+    async def test_bidirectional(self) -> None:
+        """By one stream for both directions, authenticated in both ways."""
+        other = Authority(self.mktemp(), "other")
+        for changes in ({}, {"dialback": "yes", "trusted_certificates": other.path}):
+            self.logged.events.clear()
+            servers = [await startServer(reactor, **self.configuration(name, **changes)) for name in (ONE, TWO)]
+            await self.chat(*await self.users(*(server.port for server in servers)))
+            lines = self.logged.lines(LogLevel.info)
+            self.assertEqual(sum(line.startswith("domain-connected ") for line in lines), 1, lines)
+            self.assertIn(f"link-opened by {TWO}: {ONE} at 127.0.0.1 by the stream of that server, in both directions",
+                          lines)  # fmt: skip
+            await gatherResults([server.stop() for server in servers])
 
     async def test_unencrypted(self) -> None:
         """Without certificates, where encryption is optional."""

@@ -20,7 +20,7 @@ class ProsodyTests(FederationCase):
 
     skip = MISSING
 
-    async def begin(self, secure: bool) -> tuple[RoomClient, RoomClient]:
+    async def begin(self, secure: bool, bidirectional: bool = False) -> tuple[RoomClient, RoomClient]:
         """
         Start both, and log Romeo and Juliet in.
 
@@ -31,11 +31,15 @@ class ProsodyTests(FederationCase):
         stranger = self.authority if secure else Authority(self.mktemp(), "stranger")
         certificate = stranger.issue(TWO, f"rooms.{TWO}")
         self.prosody = ProsodyServer(
-            self, TWO, client, self.ports[TWO], names, certificate, stranger.path, secure, "juliet"
-        )
+            self, TWO, client, self.ports[TWO], names, certificate, stranger.path, secure, "juliet",
+            bidirectional=bidirectional,
+        )  # fmt: skip
         await self.prosody.start()
         routes = dict.fromkeys((TWO, f"rooms.{TWO}"), self.ports[TWO])
-        configured = sections(ONE, self.authority, self.ports[ONE], routes, dialback="no" if secure else "yes")
+        configured = sections(
+            ONE, self.authority, self.ports[ONE], routes, bidirectional="yes" if bidirectional else "no",
+            dialback="no" if secure else "yes",
+        )  # fmt: skip
         configured["muc"].update(lock_new_rooms="no")
         configured["server"]["log_level"] = "info"
         self.one = await startServer(reactor, **configured)
@@ -78,6 +82,20 @@ class ProsodyTests(FederationCase):
         self.assertEqual(self.methods(), {"dialback"})
         opened = [line for line in self.logged.lines(LogLevel.info) if line.startswith("link-opened ")]
         self.assertTrue(opened and all(" by dialback, " in line for line in opened), opened)
+
+    async def test_bidirectional(self) -> None:
+        """By streams for both directions: chat, and a room on each side."""
+        for secure in (True, False):
+            self.logged.events.clear()
+            romeo, juliet = await self.begin(secure, True)
+            await self.chat(romeo, juliet)
+            # To verify a key, Prosody opens a stream, which it then uses.
+            self.assertEqual(self.methods(), set() if secure else {"dialback"})
+            await self.rooms(romeo, juliet)
+            lines = "\n".join(self.logged.lines(LogLevel.info))
+            self.assertIn(f"link-opened by rooms.{ONE}: {TWO} at 127.0.0.1 by the stream of that server", lines)
+            await self.one.stop()
+            await self.prosody.stop()
 
     async def test_killed(self) -> None:
         """When Prosody dies, its users leave."""

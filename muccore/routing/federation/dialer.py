@@ -12,8 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muccore.interfaces import IStream
-from muccore.interfaces.federation import ILink, ILinkOwner, LinkPurpose
+from muccore.interfaces.federation import ILink, ILinkOwner, IPeerStream, LinkPurpose
 from muccore.log.logger import Logger
 from muccore.net.connecting import ConnectFailed, makeTransport, race
 from muccore.net.connection import BoundedConnection
@@ -55,9 +54,9 @@ class _Attempt:
         if transport is not None:
             transport.abortConnection()
 
-    def streamOpened(self, stream: IStream) -> ILink:
+    def streamOpened(self, stream: IPeerStream, language: str | None, isBidirectional: bool) -> ILink:
         """See L{ILinkOwner.streamOpened}."""
-        link = self._owner.streamOpened(stream)
+        link = self._owner.streamOpened(stream, language, isBidirectional)
         self._finish()
         return link
 

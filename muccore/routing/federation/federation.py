@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from zope.interface import implementer
 
-from muccore.interfaces import IDomain, IElsewhere, IRoute, IStream
+from muccore.interfaces import IDomain, IElsewhere, IRoute
 from muccore.interfaces.federation import ILink, ILinkOwner, IPeerHost, IPeerStream, LinkPurpose
 from muccore.log.logger import Logger
 from muccore.net.limits import TokenBucket
@@ -59,7 +59,7 @@ class _Question:
         if done is not None:
             done(type, condition)
 
-    def streamOpened(self, stream: IStream) -> ILink:
+    def streamOpened(self, stream: IPeerStream, language: str | None, isBidirectional: bool) -> ILink:
         """Never called: nothing is sent on the stream."""
         raise AssertionError("a question opens no link")
 
@@ -193,7 +193,7 @@ class Federation:
         return (link for link in self._active if link.stream is not None)
 
     def peers(self) -> Iterator[IncomingPeer]:
-        """The streams that others have opened, as far as a domain is authenticated."""
+        """What is behind streams on which others may send, as far as a domain is authenticated."""
         return (peer for peer in self._peers if peer.domains)
 
     def watch(self, link: Link) -> None:
@@ -246,9 +246,11 @@ class Federation:
 
     def makePeer(self, stream: IPeerStream) -> IncomingPeer:
         """See L{IPeerHost.makePeer}."""
-        peer = IncomingPeer(self, stream)
+        return IncomingPeer(self, stream)
+
+    def peerMade(self, peer: IncomingPeer) -> None:
+        """Note a new peer."""
         self._peers[peer] = None
-        return peer
 
     def peerLost(self, peer: IncomingPeer) -> None:
         """Forget a peer whose stream has ended."""

@@ -21,6 +21,7 @@ from muccore.xmpp.stanzas import checkIsStanza
 
 if TYPE_CHECKING:
     from muccore.routing.federation.federation import Federation
+    from muccore.routing.federation.link import Link
 
 PENDING_LIMIT: Final = 10
 """Keys of one stream that are being verified."""
@@ -46,6 +47,10 @@ class IncomingPeer:
         self._language: str | None = None
         self._claimed = self._local = ""
         self._pending: set[tuple[str, str]] = set()
+        self._isBidirectional = False
+        # The links that use the stream, which the peer has opened.
+        self._lent: list[Link] = []
+        federation.peerMade(self)
 
     @property
     def jid(self) -> JID:
@@ -66,7 +71,20 @@ class IncomingPeer:
         if stream is self._stream:
             self._stream = None
             self._federation.peerLost(self)
+            while self._lent:
+                self._lent.pop().streamLost(stream, final)
         return False
+
+    def bidirectionRequested(self) -> None:
+        """See L{IPeer.bidirectionRequested}."""
+        self._isBidirectional = True
+
+    def streamReady(self, remote: str, local: str) -> None:
+        """See L{IPeer.streamReady}."""
+        if self._isBidirectional and self._stream is not None:
+            link = self._federation.link(local, remote)
+            if link.borrow(self._stream):
+                self._lent.append(link)
 
     def dropBlocked(self) -> None:
         """End the stream if a domain on it is blocked now."""
@@ -122,6 +140,9 @@ class IncomingPeer:
         except InvalidDialback as e:
             raise StreamError("bad-format", f"Invalid dialback: {e}.") from None
         if request.type is not None:
+            if cast(IPeerStream, self._stream).isOwn:
+                # Late.
+                return
             raise StreamError("not-authorized", "Nobody has asked for dialback on this stream.")
         if request.name == dialback.VERIFY:
             self._answer(request, *self._federation.verifyOwn(request, self._isUnencrypted))
@@ -141,6 +162,7 @@ class IncomingPeer:
         remote, stream = request.sender, cast(IPeerStream, self._stream)
         if remote in self.domains and self._federation.serves(request.to):
             self._answer(request, "valid")
+            self.streamReady(remote, request.to)
             return
         refused = self._refusal(request)
         if refused is not None:
@@ -201,3 +223,4 @@ class IncomingPeer:
         self.domains[request.sender] = None
         self._answer(request, "valid")
         stream.peerAuthenticated(self, method)
+        self.streamReady(request.sender, request.to)

@@ -28,9 +28,10 @@ from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from muccore.interfaces import IRoute, IStream
-from muccore.interfaces.federation import ILink, ILinkOwner, LinkPurpose
-from muccore.log.eventlog import LINK_FAILED, Phrase
+from muccore.interfaces.federation import ILink, ILinkOwner, IPeerStream, LinkPurpose
+from muccore.log.eventlog import LINK_FAILED, LINK_OPENED, Phrase
 from muccore.net.timingwheel import TICK
+from muccore.routing.federation.incoming import IncomingPeer
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, StreamError
@@ -67,15 +68,15 @@ class Link:
     management: Final = None
 
     __slots__ = (
-        "__weakref__", "_bytes", "_failures", "_federation", "_graceUntil", "_opening", "_pinged", "_queue", "_refusal",
-        "_retry", "_unused", "due", "heard", "jid", "local", "remote", "stream", "used",
+        "__weakref__", "_bytes", "_failures", "_federation", "_graceUntil", "_isBorrowed", "_opening", "_pinged",
+        "_queue", "_refusal", "_retry", "_unused", "due", "heard", "jid", "local", "remote", "stream", "used",
     )  # fmt: skip
 
     def __init__(self, federation: Federation, local: str, remote: str) -> None:
         self.local = local
         self.remote = remote
         self.jid = JID("", remote, "")
-        self.stream: IStream | None = None
+        self.stream: IPeerStream | None = None
         self.used = self.heard = False
         self.due = 0
         self._federation = federation
@@ -86,7 +87,7 @@ class Link:
         self._retry: IDelayedCall | None = None
         self._failures = 0
         self._graceUntil = -math.inf
-        self._pinged = False
+        self._pinged = self._isBorrowed = False
         self._unused = 0
 
     def __repr__(self) -> str:
@@ -161,9 +162,34 @@ class Link:
 
     # ILinkOwner
 
-    def streamOpened(self, stream: IStream) -> ILink:
+    def streamOpened(self, stream: IPeerStream, language: str | None, isBidirectional: bool) -> ILink:
         """See L{ILinkOwner.streamOpened}: send what was kept."""
         self._opening = None
+        self._isBorrowed = False
+        self._use(stream)
+        return LinkPeer(self, self._federation, stream, language) if isBidirectional else self
+
+    def borrow(self, stream: IPeerStream) -> bool:
+        """
+        Use a stream that the peer has opened (XEP-0288), unless there is one, or one is being opened: the peer might do
+        the same, and both would end what the other uses.
+
+        @return: whether it is used.
+        """
+        if self.stream is not None or self._opening is not None:
+            return False
+        self._stopRetry()
+        self._refusal = None
+        self._isBorrowed = True
+        self._federation.linkActive(self)
+        LINK_OPENED.log(
+            self.local, domain=self.remote, peer=stream.address, method=Phrase("the stream of that server"),
+            tls=Phrase("in both directions"),
+        )  # fmt: skip
+        self._use(stream)
+        return True
+
+    def _use(self, stream: IPeerStream) -> None:
         self._failures = 0
         self._graceUntil = -math.inf
         self.stream = stream
@@ -173,7 +199,6 @@ class Link:
         for kept, to in self._takeQueue():
             stream.send(kept, to)
         self._federation.watch(self)
-        return self
 
     def streamFailed(self, condition: str, why: str, answered: bool) -> None:
         """See L{ILinkOwner.streamFailed}: try again later within the grace time, or give up."""
@@ -237,6 +262,11 @@ class Link:
         """See L{ILink.stanzaReceived}."""
         raise StreamError("not-authorized", "Stanzas are accepted on streams that their server has opened.")
 
+    def dialbackReceived(self, element: Element) -> None:
+        """See L{ILink.dialbackReceived}: nobody waits for an answer, and there is nobody to answer to."""
+        if "type" not in element.attributes:
+            raise StreamError("not-authorized", "Dialback is answered on streams that their server has opened.")
+
     def streamLost(self, stream: IStream, final: bool) -> bool:
         """See L{ILink.streamLost}."""
         if stream is not self.stream:
@@ -281,7 +311,7 @@ class Link:
         self._pinged = False
         self._unused = 0 if used or heard else self._unused + 1
         period = self.period()
-        if settings.idleTimeout and self._unused * period * TICK >= settings.idleTimeout:
+        if settings.idleTimeout and not self._isBorrowed and self._unused * period * TICK >= settings.idleTimeout:
             self.close(None)
             return 0
         if used and settings.pingInterval:
@@ -308,3 +338,19 @@ class Link:
         if stream is not None:
             stream.close(StreamError("connection-timeout", "The server does not answer."))
             self.streamLost(stream, False)
+
+
+@implementer(ILink)
+class LinkPeer(IncomingPeer):
+    """What is behind a stream of a link on which the other server may send, too."""
+
+    def __init__(self, link: Link, federation: Federation, stream: IPeerStream, language: str | None) -> None:
+        super().__init__(federation, stream)
+        self.headerReceived(link.remote, link.local, language)
+        self.authenticated(link.remote)
+        self._link = link
+
+    def streamLost(self, stream: IStream, final: bool) -> bool:
+        """See L{ILink.streamLost}."""
+        super().streamLost(stream, final)
+        return self._link.streamLost(stream, final)

@@ -46,6 +46,7 @@ from muccore.xmpp.rendering import render
 from muccore.xmpp.specs import Spec
 
 implements: Final = (
+    Spec(288, "Bidirectional Server-to-Server Connections", "1.0.1"),
     Spec(178, "Best Practices for Use of SASL EXTERNAL with Certificates", "1.2", "Between servers."),
     Spec(6120, "XMPP: Core", note="Server to server.", series="RFC"),
 )
@@ -141,6 +142,7 @@ class IncomingNegotiation:
             self.sendPendingHeader()
             self._stream.sendNonza(self._offer())
             self._stream.peerAuthenticated(self._peer, "certificate")
+            self._peer.streamReady(remote, local)
             return
         if self.secure:
             self.problem = self._stream.certificateProblem(remote)
@@ -162,6 +164,8 @@ class IncomingNegotiation:
             features.add("mechanisms", ns.SASL).add("mechanism", text="EXTERNAL")
         if self.secure or not policy.tlsRequired:
             features.add("dialback", ns.DIALBACK_FEATURE).add("errors")
+            if policy.bidirectional and self.state is not State.BOUND:
+                features.add("bidi", ns.BIDI_FEATURE)
         return render(features)
 
     def _startTLS(self, element: Element) -> None:
@@ -215,6 +219,17 @@ class IncomingNegotiation:
     def _dialback(self, element: Element) -> None:
         self._peer.dialbackReceived(element)
 
+    def _bidirection(self, element: Element) -> None:
+        """
+        Note that the peer wants a bidirectional stream (XEP-0288 §2.2).
+
+        @raise StreamError: C{not-authorized} if it was not offered.
+        """
+        policy = self.features.policy
+        if not policy.bidirectional or not (self.secure or not policy.tlsRequired):
+            raise StreamError("not-authorized")
+        self._peer.bidirectionRequested()
+
 
 Step = Callable[[IncomingNegotiation, Element], Any]
 
@@ -228,6 +243,7 @@ def _row(state: State) -> dict[tuple[str | None, str], tuple[Step, State]]:
     }
     for key in DIALBACK_NONZAS:
         row[key] = (IncomingNegotiation._dialback, state)
+    row[ns.BIDI, "bidi"] = (IncomingNegotiation._bidirection, state)
     return row
 
 
@@ -256,6 +272,7 @@ class IncomingStream(PeerStream):
     __slots__ = ("id",)
 
     endEvent = DOMAIN_DISCONNECTED
+    isOwn: Final = False
 
     def negotiate(self, features: StreamFeatures, direct: bool) -> Negotiation:
         """See L{C2SStream.negotiate}."""

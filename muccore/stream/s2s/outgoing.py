@@ -23,12 +23,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from twisted.internet.protocol import Protocol
+from zope.interface import implementer
 
-from muccore.interfaces.federation import ILinkOwner, LinkPurpose
-from muccore.log.eventlog import LINK_CLOSED, LINK_OPENED, Phrase
+from muccore.interfaces.federation import ILinkOwner, IPeer, IPeerStream, LinkPurpose
+from muccore.log.eventlog import DOMAIN_REFUSED, LINK_CLOSED, LINK_OPENED, Phrase
 from muccore.stream.factory import C2SFactory
 from muccore.stream.features import StreamFeatures
-from muccore.stream.negotiation import Negotiation
+from muccore.stream.negotiation import Negotiation, languageOf
 from muccore.stream.s2s.stream import DIALBACK_NONZAS, PeerFeatures, PeerStream, checkVersion, renderAttributes
 from muccore.stream.streamlog import describeTLS
 from muccore.xmpp import dialback, ns
@@ -43,11 +44,9 @@ TIMEOUT: Final = "remote-server-timeout"
 """There is one, but no stream to it (RFC 6120 §8.3.3.17)."""
 
 
-def _ignore(owner: object, element: Element) -> None:
-    """Ignore an answer of dialback that nobody waits for any more."""
-
-
-NONZAS: Final[Mapping[Any, Callable[[Any, Element], Any]]] = dict.fromkeys(DIALBACK_NONZAS, _ignore)
+NONZAS: Final[Mapping[Any, Callable[[Any, Element], Any]]] = dict.fromkeys(
+    DIALBACK_NONZAS, lambda link, element: link.dialbackReceived(element)
+)
 """What open streams handle that are no stanzas."""
 
 
@@ -77,8 +76,8 @@ class OutgoingNegotiation:
     """
 
     __slots__ = (
-        "_answered", "_authenticated", "_declared", "_id", "_method", "_owner", "_problem", "_purpose", "_state",
-        "_stream", "features", "secure",
+        "_answered", "_authenticated", "_bidirectional", "_declared", "_id", "_language", "_method", "_owner",
+        "_problem", "_purpose", "_state", "_stream", "features", "secure",
     )  # fmt: skip
 
     def __init__(self, stream: OutgoingStream, features: PeerFeatures, direct: bool) -> None:
@@ -90,7 +89,8 @@ class OutgoingNegotiation:
         self._state = _State.HEADER
         self._id = ""
         self._method = ""
-        self._declared = self._authenticated = self._answered = False
+        self._declared = self._authenticated = self._answered = self._bidirectional = False
+        self._language: str | None = None
         self._problem: tuple[str, str] = (TIMEOUT, "the connection was lost")
 
     # The host of the negotiation
@@ -132,7 +132,8 @@ class OutgoingNegotiation:
     def _headerReceived(self, header: Element) -> None:
         self._answered = True
         checkVersion(header)
-        self._id = header.attributes.get("id", "")
+        self._id = self._stream.id = header.attributes.get("id", "")
+        self._language = languageOf(header)
         self._declared = self._declared or ns.DIALBACK in header.localPrefixes.values()
         self._state = _State.FEATURES
 
@@ -168,6 +169,9 @@ class OutgoingNegotiation:
         problem = self._stream.certificateProblem(remote)
         if problem is not None and not self.features.policy.allowsDialback(remote):
             raise LinkFailed(TIMEOUT, problem)
+        if self.features.policy.bidirectional and features.child("bidi", ns.BIDI_FEATURE) is not None:
+            self._stream.sendNonza(f"<bidi xmlns='{ns.BIDI}'/>".encode())
+            self._bidirectional = True
         mechanisms = features.child("mechanisms", ns.SASL)
         offered = () if mechanisms is None else mechanisms.childElements()
         if self.secure and any(each.text().strip() == "EXTERNAL" for each in offered):
@@ -238,7 +242,7 @@ class OutgoingNegotiation:
         owner, self._owner = self._owner, None
         self._state = _State.DONE
         if owner is not None:
-            self._stream.opened(owner, self._method)
+            self._stream.opened(owner, self._method, self._language, self._bidirectional)
 
 
 def _describe(error: Element) -> tuple[str, str]:
@@ -263,17 +267,20 @@ TABLE: Final[dict[tuple[_State, str | None, str], _Step]] = {
 """The expected elements by state, with their step."""
 
 
+@implementer(IPeerStream)
 class OutgoingStream(PeerStream):
     """
     A stream to another server.
 
+    @ivar id: the id that the other server has given it.
     @ivar purpose: what it is for.
     @ivar owner: who has it opened.
     """
 
-    __slots__ = ("_direct", "owner", "purpose")
+    __slots__ = ("_direct", "id", "owner", "purpose")
 
     endEvent = LINK_CLOSED
+    isOwn: Final = True
 
     factory: OutgoingFactory
 
@@ -283,6 +290,7 @@ class OutgoingStream(PeerStream):
         self.purpose = purpose
         self.owner = owner
         self._direct = direct
+        self.id = ""
         super().__init__(factory, host, direct)
 
     def negotiate(self, features: StreamFeatures, direct: bool) -> Negotiation:
@@ -310,7 +318,14 @@ class OutgoingStream(PeerStream):
         # The transport may have a new one; the old one could send in the clear.
         self.write = self.transport.write
 
-    def opened(self, owner: ILinkOwner, method: str) -> None:
+    def peerAuthenticated(self, peer: IPeer, method: str) -> None:
+        """See L{IPeerStream.peerAuthenticated}: it was."""
+
+    def domainRefused(self, domain: str, why: str) -> None:
+        """See L{IPeerStream.domainRefused}."""
+        DOMAIN_REFUSED.log(self._host, domain=domain, why=Phrase(why))
+
+    def opened(self, owner: ILinkOwner, method: str, language: str | None, isBidirectional: bool) -> None:
         """Let the owner send stanzas."""
         if self._ended:
             return
@@ -319,7 +334,7 @@ class OutgoingStream(PeerStream):
             tls=describeTLS(self.transport, self.isEncrypted),
         )  # fmt: skip
         self.payFrom(self.features.host.bucketFor(self.purpose.remote))
-        self.bind(owner.streamOpened(self))
+        self.bind(owner.streamOpened(self, language, isBidirectional))
 
     def close(self, error: StreamError | None) -> None:
         """See L{C2SStream.close}."""

@@ -25,6 +25,7 @@ class PeerPolicy:
 
     @ivar trust: who vouches for certificates.
     @ivar tlsRequired: whether streams must be encrypted.
+    @ivar bidirectional: whether one stream may be used in both directions (XEP-0288).
     @ivar dialback: whether dialback is enough (XEP-0220).
     @ivar dialbackDomains: for which domains it is in any case.
     @ivar certificateDomains: for which it never is.
@@ -34,6 +35,7 @@ class PeerPolicy:
 
     trust: TrustStore
     tlsRequired: bool = True
+    bidirectional: bool = True
     dialback: bool = False
     dialbackDomains: frozenset[str] = frozenset()
     certificateDomains: frozenset[str] = frozenset()

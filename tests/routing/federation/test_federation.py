@@ -28,8 +28,8 @@ class RouteTests(FederationCase):
         route.deliverAll([message], toAttribute(THERE))
         purpose, owner = self.dialer.take()
         self.assertEqual((purpose.local, purpose.remote), (ROOMS, REMOTE))
-        stream = FakeStream()
-        owner.streamOpened(stream)
+        stream: Any = FakeStream()
+        owner.streamOpened(stream, None, False)
         self.assertEqual(len(stream.take()), 2)
 
     def test_foreignSender(self) -> None:
@@ -67,7 +67,7 @@ class RouteTests(FederationCase):
         stream, _ = self.authenticate()
         self.connect()
         link = self.federation.link(LOCAL, REMOTE)
-        link.streamOpened(FakeStream())
+        link.streamOpened(FakeStream(), None, False)
         self.federation.linkActive(link)
         self.assertEqual(list(self.federation.links()), [link])
         self.assertEqual([peer.jid.full for peer in self.federation.peers()], [REMOTE])

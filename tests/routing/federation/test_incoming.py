@@ -12,8 +12,10 @@ from muccore.routing.federation.incoming import DOMAINS_LIMIT, PENDING_LIMIT
 from muccore.stream.s2s.incoming import NONZAS
 from muccore.stream.s2s.outgoing import NOT_FOUND, TIMEOUT
 from muccore.xmpp.dialback import makeKey
+from muccore.xmpp.errors import StreamError
 from tests.routing.federation.helpers import LOCAL, REMOTE, ROOMS, SECRET, FederationCase, header
-from tests.routing.helpers import conditions
+from tests.routing.helpers import FakeStream, conditions, xml
+from tests.xmpp.test_dialback import read
 
 VALID = b"<db:result from='localhost' to='two.example' type='valid'/>"
 
@@ -256,6 +258,120 @@ class DialbackTests(FederationCase):
         self.configure(blocked=frozenset([REMOTE]))
         self.assertEnded(transport, "policy-violation")
         self.assertFalse(other.ended)
+
+
+class BidirectionTests(FederationCase):
+    """Streams in both directions (XEP-0288)."""
+
+    BIDI = b"<bidi xmlns='urn:xmpp:bidi'/>"
+    AUTH = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"
+
+    def setUp(self) -> None:
+        """Log Romeo in."""
+        super().setUp()
+        self.romeo = self.server.connect("romeo@localhost/r", "<presence/>")
+
+    def say(self, to: str = f"a@{REMOTE}") -> None:
+        """Send something elsewhere."""
+        self.romeo.send(f"<message to='{to}'/>")
+
+    def bidirectional(self) -> tuple[Any, Any]:
+        """Authenticate on such a stream."""
+        stream, transport = self.connectTLS(REMOTE)
+        self.assertIn(b"<bidi xmlns='urn:xmpp:features:bidi'/>", transport.value)
+        stream.dataReceived(self.BIDI + self.AUTH)
+        stream.dataReceived(header())
+        transport.take()
+        return stream, transport
+
+    def test_used(self) -> None:
+        """After the authentication, what is for that domain goes there, from the domain that was wanted only."""
+        stream, transport = self.bidirectional()
+        self.say()
+        self.assertEqual(transport.take(), b"<message to='a@two.example' from='romeo@localhost/r'/>")
+        stream.dataReceived(b"<message from='a@two.example' to='romeo@localhost/r'/>")
+        self.assertEqual(len(self.romeo.take()), 1)
+        self.assertEqual(self.dialer.opened, [])
+        self.say("a@rooms.two.example")
+        self.assertEqual(self.dialer.take()[0].remote, "rooms.two.example")
+        self.assertIs(self.federation.link(ROOMS, REMOTE).stream, None)
+
+    def test_before(self) -> None:
+        """Before it, nothing does."""
+        stream, transport = self.connectTLS(REMOTE)
+        stream.dataReceived(self.BIDI)
+        transport.take()
+        self.say()
+        self.assertEqual(transport.take(), b"")
+        self.dialer.take()
+        stream.dataReceived(self.AUTH)
+        stream.dataReceived(header())
+        # A stream of its own is being opened already.
+        self.assertIsNot(self.federation.link(LOCAL, REMOTE).stream, stream)
+
+    def test_dialback(self) -> None:
+        """With dialback it is for the pairs of domains that were asked for."""
+        stream, _ = self.connectTLS()
+        stream.dataReceived(self.BIDI + result())
+        self.dialer.take()[1].keyVerified("", "valid")
+        self.assertIs(self.federation.link(LOCAL, REMOTE).stream, stream)
+        stream.dataReceived(result(local=ROOMS))
+        self.assertIs(self.federation.link(ROOMS, REMOTE).stream, stream)
+
+    def test_lost(self) -> None:
+        """When it is lost, the link tries to open one."""
+        stream, _ = self.bidirectional()
+        self.say()
+        self.lose(stream)
+        self.assertIs(self.federation.link(LOCAL, REMOTE).stream, None)
+        self.clock.advance(1)
+        self.assertEqual(self.dialer.take()[0].remote, REMOTE)
+
+    def test_off(self) -> None:
+        """It can be switched off, and needs encryption where that is required."""
+        _, transport = self.connect(header() + self.BIDI)
+        self.assertEnded(transport, "not-authorized")
+        self.configure(bidirectional=False)
+        stream, transport = self.connectTLS(REMOTE)
+        self.assertNotIn(b"bidi", transport.value)
+        stream.dataReceived(self.BIDI)
+        self.assertEnded(transport, "not-authorized")
+
+    def test_own(self) -> None:
+        """On a stream of this server, the peer may send from its domain, and have others authenticated."""
+        self.say()
+        _, owner = self.dialer.take()
+        stream: Any = OwnStream()
+        peer = owner.streamOpened(stream, "de", True)
+        self.assertEqual(peer.jid.full, REMOTE)
+        peer.stanzaReceived(xml("<message from='a@two.example' to='romeo@localhost/r'/>"))
+        [message] = self.romeo.take()
+        self.assertIn('xml:lang="de"', message)
+        forged = xml("<message from='a@rooms.two.example' to='romeo@localhost/r'/>")
+        self.assertEqual(self.assertRaises(StreamError, peer.stanzaReceived, forged).condition, "invalid-from")
+        peer.dialbackReceived(read(VALID.replace(b"localhost", b"two.example", 1)))
+        stream.data = b""
+        peer.dialbackReceived(read(result("rooms.two.example")))
+        self.dialer.take()[1].keyVerified("", "valid")
+        self.assertEqual(stream.data, VALID.replace(b"two.example", b"rooms.two.example"))
+        peer.stanzaReceived(xml("<message from='a@rooms.two.example' to='romeo@localhost/r'/>"))
+        peer.streamLost(stream, True)
+        self.assertIs(self.federation.link(LOCAL, REMOTE).stream, None)
+        self.assertEqual(list(self.federation.peers()), [])
+
+
+class OwnStream(FakeStream):
+    """A stream that this server has opened."""
+
+    isOwn = isEncrypted = True
+    id = "1"
+
+    def certificateProblem(self, domain: str) -> str | None:
+        """See L{IPeerStream}."""
+        return "it is for another name"
+
+    def peerAuthenticated(self, peer: Any, method: str) -> None:
+        """See L{IPeerStream}."""
 
 
 class VerificationTests(FederationCase):

@@ -54,11 +54,11 @@ class LinkCase(FederationCase):
         """The message as it arrives."""
         return canonical(f"<message to='{THERE}' from='romeo@localhost/r' id='{text}'><body>{text}</body></message>")
 
-    def open(self) -> FakeStream:
+    def open(self) -> Any:
         """Let the stream open."""
         _, owner = self.dialer.take()
-        stream = FakeStream()
-        self.assertIs(owner.streamOpened(stream), self.link)
+        stream: Any = FakeStream()
+        self.assertIs(owner.streamOpened(stream, None, False), self.link)
         return stream
 
     def failToOpen(self, condition: str = TIMEOUT) -> None:

@@ -45,10 +45,12 @@ class Owner:
     def __init__(self) -> None:
         self.outcome: list[Any] = []
         self.link: Any = None
+        self.opened: tuple[str | None, bool] | None = None
 
-    def streamOpened(self, stream: Any) -> Any:
+    def streamOpened(self, stream: Any, language: str | None, isBidirectional: bool) -> Any:
         """See L{ILinkOwner}."""
         self.outcome.append("open")
+        self.opened = (language, isBidirectional)
         return self.link
 
     def streamFailed(self, *arguments: Any) -> None:
@@ -162,6 +164,24 @@ class AuthenticationTests(Case):
             "link-opened by localhost: two.example at 192.0.2.9 by certificate, TLS of a proxy",
             self.logged.lines(LogLevel.info),
         )
+
+    def test_bidirectional(self) -> None:
+        """A stream in both directions is requested before the authentication, if it is offered (XEP-0288)."""
+        offered = "<bidi xmlns='urn:xmpp:features:bidi'/>"
+        requested = b"<bidi xmlns='urn:xmpp:bidi'/>"
+        for on in (True, False):
+            self.configure(bidirectional=on)
+            stream, transport, owner = self.dialTLS(offered + EXTERNAL, REMOTE)
+            self.assertEqual(transport.take(), requested * on + AUTH)
+            stream.dataReceived(SUCCESS)
+            stream.dataReceived(answer("", " xml:lang='de'"))
+            self.assertEqual(owner.opened, ("de", on))
+            stream, transport, owner = self.dialTLS(offered)
+            self.assertTrue(transport.take().startswith(requested * on + b"<db:result"))
+            stream.dataReceived(b"<db:result from='two.example' to='localhost' type='valid'/>")
+            self.assertEqual(owner.opened, (None, on))
+        stream, transport, owner = self.dialTLS(offered, question=("1", "key"))
+        self.assertTrue(transport.take().startswith(b"<db:verify"))
 
     def test_certificate(self) -> None:
         """Without dialback, a peer without a good certificate gets nothing."""
