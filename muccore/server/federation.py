@@ -88,6 +88,19 @@ class ServerFederation:
         dialer.routes = routesOf(section.routes)
         dialer.timeout = section.connectTimeout
         self._router.elsewhere = self.federation if section.isEnabled else self._unreachable
+        if not section.isEnabled:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        """End what there is: federation is switched off. Who is in a room from elsewhere leaves it."""
+        error = StreamError("policy-violation", "This server does not speak with others any more.")
+        remote = {(link.local, link.remote) for link in self.federation.links()}
+        self.federation.closeLinks(error)
+        for factory in (self.incoming, self.outgoing):
+            for stream in list(factory.streams):
+                stream.close(error)
+        for pair in remote:
+            self.federation.domainLost(*pair)
 
     def _certificates(self) -> dict[str, PeerTLS]:
         found: dict[str, PeerTLS] = {}

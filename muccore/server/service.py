@@ -30,7 +30,7 @@ from muccore.interfaces import StoreError, StoreUnavailable
 from muccore.log import eventlog
 from muccore.log.logger import Logger, setThreshold
 from muccore.net import transport
-from muccore.net.certificatecheck import findProblems, isExposed
+from muccore.net.certificatecheck import findProblems, isExposed, isForDomain
 from muccore.net.polling import dispatchDirectly
 from muccore.server import preflight, rlimits
 from muccore.server.assembly import ServerComponents
@@ -187,6 +187,9 @@ class MUCCoreService(Service):
                 continue
             path = host.tls.certificatePath
             problems.update({(path, problem): None for problem in findProblems(host.tls.certificate, host.domain, now)})
+            for domain in host.mucDomains if self.settings.s2s.isEnabled else ():
+                if not isForDomain(host.tls.certificate, domain.name, True):
+                    problems[path, f"the certificate is not for {domain.name}; other servers may refuse it"] = None
             if isExposed(host.tls.keyPath):
                 exposed[host.tls.keyPath] = None
         for path, problem in problems:
@@ -202,7 +205,10 @@ class MUCCoreService(Service):
         if not self._ownsProcess:
             return
         wanted = self.settings.limits.connections
-        possible = rlimits.raiseFileLimit(wanted)
+        # Streams of other servers, and to them: a quarter at most, if there are too few for all.
+        others = 2 * self.settings.s2s.connections if self.settings.s2s.isEnabled else 0
+        possible = rlimits.raiseFileLimit(wanted + others)
+        possible = min(wanted, possible - min(others, possible // 4))
         if self.components is not None:
             # What the databases and logs need stays free.
             self.components.streams.limit.total = possible

@@ -7,8 +7,12 @@ from typing import Any
 
 from lxml import etree
 from twisted.internet import reactor
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.logger import LogLevel
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from muccore.log import eventlog
@@ -17,12 +21,18 @@ from muccore.testing.server import RunningServer, startServer
 from muccore.xmpp import ns
 from tests.configuration import Logged
 from tests.endtoend.clients import RoomClient, bodyOf, bounded, codes, isPresence, logIn, nickOf
-from tests.endtoend.serverprocess import CLEAN, ServerProcess
+from tests.endtoend.serverprocess import CLEAN, TIMEOUT, ServerProcess
 from tests.federation import Authority, freePorts, sections
 
 ONE, TWO = "one.test", "two.test"
 ROMEO, JULIET = f"romeo@{ONE}", f"juliet@{TWO}"
 ROOM = f"orchard@rooms.{ONE}"
+
+
+HEADER = (
+    f"<stream:stream from='evil.test' to='{ONE}' version='1.0' xmlns='jabber:server' "
+    "xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>"
+).encode()
 
 
 def condition(element: etree._Element) -> str | None:
@@ -222,6 +232,105 @@ class CertificateTests(FederationCase):
         """One of an authority that is not trusted."""
         certificate = Authority(self.mktemp(), "other").issue(TWO, f"rooms.{TWO}")
         await self.assertRefused(certificate, "unable to get local issuer certificate")
+
+
+    async def test_rooms(self) -> None:
+        """One that lacks the domain of the rooms is warned of."""
+        one = await startServer(reactor, **self.configuration(ONE, self.authority.issue(ONE)))
+        self.addCleanup(one.stop)
+        warned = self.logged.lines(LogLevel.warn)
+        self.assertTrue(any(f"the certificate is not for rooms.{ONE}; other servers may" in line for line in warned))
+
+
+class HostileTests(FederationCase):
+    """A peer that does not behave, while others are served."""
+
+    async def begin(self, **changes: Any) -> list[RunningServer]:
+        """Start both; the first one accepts streams without encryption."""
+        return await self.start(dialback="yes", tls="optional", **changes)
+
+    async def connect(self, data: bytes) -> Hostile:
+        """Connect to the first one, and send something."""
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.ports[ONE])
+        peer: Hostile = await endpoint.connect(Factory.forProtocol(Hostile))
+        self.addCleanup(peer.abort)
+        peer.transport.write(HEADER + data)
+        return peer
+
+    async def assertEnds(self, data: bytes, error: str) -> None:
+        """Assert that a stream is ended with an error."""
+        peer = await self.connect(data)
+        await peer.ended.addTimeout(TIMEOUT, reactor)
+        self.assertIn(f"<{error} xmlns='urn:ietf:params:xml:ns:xmpp-streams'", peer.data.decode())
+
+    async def test_errors(self) -> None:
+        """Each fault has its error, and users of the other server notice nothing."""
+        servers = await self.begin(connect_timeout="2 s")
+        romeo, juliet = await self.users(*(server.port for server in servers))
+        await self.chat(romeo, juliet)
+        slow = await self.connect(b"")
+        for data, error in (
+            (b"<message from='juliet@two.test' to='romeo@one.test'><body>forged</body></message>", "not-authorized"),
+            (b"<a>" + b"<b/>" * 20_000, "policy-violation"),
+            (b"<db:result from='evil.test' to='one.test'>" + b"k" * 100_000, "policy-violation"),
+            (b"<db:result from='two.test' to='one.test' type='valid'/>", "not-authorized"),
+            (b"<!-- comment -->", "restricted-xml"),
+            (b"<<", "not-well-formed"),
+        ):
+            await self.assertEnds(data, error)
+            await self.chat(romeo, juliet)
+        while not slow.ended.called:
+            slow.transport.write(b" ")
+            await deferLater(reactor, 0.1)
+        self.assertIn(b"<connection-timeout ", slow.data)
+        await self.chat(romeo, juliet)
+
+    async def test_keys(self) -> None:
+        """10,000 requests for as many domains: a few are looked into, the others refused; nothing piles up."""
+        servers = await self.begin()
+        federation = servers[0].server.components and servers[0].server.components.federation
+        assert federation is not None
+        questions: list[object] = []
+        dialer = federation.federation.dialer
+        dial = dialer.open
+        self.patch(dialer, "resolver", Hosts())
+        self.patch(dialer, "open", lambda purpose, owner: questions.append(purpose) or dial(purpose, owner))
+        peer = await self.connect(b"")
+        requests = [f"<db:result from='d{i}.test' to='one.test'>key</db:result>" for i in range(10_000)]
+        peer.transport.write("".join(requests).encode())
+        romeo, juliet = await self.users(*(server.port for server in servers))
+        while peer.data.count(b"</db:result>") < len(requests):
+            await self.chat(romeo, juliet)
+        refused = peer.data.count(b"<resource-constraint ")
+        self.assertEqual(refused + peer.data.count(b"<remote-server-not-found "), len(requests))
+        self.assertEqual(federation.federation._verifying, 0)
+        self.assertLessEqual(len(federation.federation._buckets), 1)
+
+
+class Hostile(Protocol):
+    """
+    Records what it gets.
+
+    @ivar ended: fires at the end.
+    """
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.ended: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Record it."""
+        self.data += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """It is the end."""
+        self.ended.callback(None)
+
+    def abort(self) -> None:
+        """Break the connection."""
+        self.transport.abortConnection()
 
 
 class RoomTests(FederationCase):

@@ -18,6 +18,7 @@ from muccore.server.assembly import ServerComponents
 from muccore.server.peerpolicy import makePolicy
 from muccore.testing.server import makeSettings
 from tests.federation import Authority, sections
+from tests.routing.helpers import FakeStream
 
 DOCUMENT = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "docs", "federation.md")
 
@@ -72,10 +73,17 @@ class ServerFederationTests(SynchronousTestCase):
         federation = components.federation.federation
         self.assertFalse(federation.policy.isAllowed("bad.test"))
         self.assertEqual(federation.dialer.routes, {})
+        streams = [FakeStream(), FakeStream()]
+        given: Any = streams
+        federation.link("one.test", "two.test").streamOpened(given[0], None, False)
+        federation.linkActive(federation.link("one.test", "two.test"))
+        components.federation.incoming.streams.add(given[1])
         self.configured["s2s"]["listen"] = ""
         settings = makeSettings(**self.configured)
         components.reconfigure(settings, {})
         self.assertIs(type(components.router.elsewhere), type(unreachable))
+        for stream in streams:
+            self.assertEqual([error and error.condition for error in stream.closed], ["policy-violation"])
 
     def test_document(self) -> None:
         """The examples of docs/federation.md are valid."""

@@ -223,11 +223,15 @@ class Federation:
 
         self.clock.callLater(0, tell)
 
+    def closeLinks(self, error: StreamError) -> None:
+        """End all links in order, and return what waits."""
+        for link in list(self._active):
+            link.close(error)
+
     def closeAll(self) -> None:
         """End all links in order: the server ends."""
         self.ending = True
-        for link in list(self._active):
-            link.close(StreamError("system-shutdown"))
+        self.closeLinks(StreamError("system-shutdown"))
 
     # IPeerHost
 

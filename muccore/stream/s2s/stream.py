@@ -15,6 +15,7 @@ from muccore.interfaces import ISession
 from muccore.net.peertls import certificateProblem
 from muccore.stream.c2s import C2SStream
 from muccore.stream.features import LANGUAGE
+from muccore.stream.flowcontrol import PAYABLE, InputRate
 from muccore.stream.s2s.policy import PeerPolicy
 from muccore.xmpp import dialback, ns
 from muccore.xmpp.element import Element
@@ -93,9 +94,15 @@ class PeerStream(C2SStream):
         return certificateProblem(self.transport, domain, self.features.policy.trust)
 
     def payFrom(self, bucket: Any) -> None:
-        """Pay for further input from the bucket of a domain, not from those of the connection and its address."""
+        """
+        Pay for further input from the bucket of a domain, not from those of the connection and its address. Exempt
+        networks pay nothing.
+        """
+        settings = self.factory.settings
         if self._rate is not None:
             self._rate.payFrom(bucket)
+        elif bucket is not None and self._host not in settings.exempt:
+            self._rate = InputRate(bucket, None, PAYABLE, settings.stanzaCost)
 
     def bind(self, session: Any) -> None:
         """Pass everything to what is behind the stream."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -253,6 +254,7 @@ class LimitTests(FederationCase):
         self.assertTrue(two.paused)
         third.dataReceived(b"<message from='a@three.example' to='b@localhost'>" + body)
         self.assertFalse(other.paused)
+        self.incoming.configure(self.incoming.features, replace(self.incoming.settings, rate=0, addressRate=0))
         again, three = self.authenticate()
         again.dataReceived(b"<message from='a@two.example' to='b@localhost'>" + body)
         self.assertTrue(three.paused)
