@@ -105,6 +105,7 @@ wheel: $(VENV)/.serve
 bench: $(VENV)/.serve
 	$(RUN) -m benchmarks
 	$(RUN) -m benchmarks.onetoone
+	$(RUN) -m benchmarks.remote
 	$(RUN) -m benchmarks.floor
 
 docs: $(VENV)/.serve

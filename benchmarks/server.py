@@ -40,6 +40,9 @@ allow_plaintext_auth = yes
 [http]
 {web}
 
+[s2s]
+{peer}
+
 [tls]
 certificate = server.crt
 private_key = server.key
@@ -68,6 +71,13 @@ room_rate = 1 GiB
 room_burst = 64 GiB
 """
 
+_PEER: Final = """\
+listen = tcp:{}:interface=127.0.0.1
+tls = optional
+dialback = yes
+routes = {} 127.0.0.1:{}
+"""
+
 _SHOWN: Final = 2000
 
 
@@ -82,6 +92,7 @@ class Equipment:
     @ivar connections: the number of clients.
     @ivar http: whether clients connect over HTTP.
     @ivar archive: archive the messages of the rooms, in SQLite.
+    @ivar peer: the domain and the port of another server, without TLS; C{None} for none.
     """
 
     opportunistic: bool
@@ -90,6 +101,7 @@ class Equipment:
     connections: int
     http: bool = False
     archive: bool = False
+    peer: tuple[str, int] | None = None
 
 
 class Server:
@@ -97,12 +109,14 @@ class Server:
     A server that runs inside C{with}.
 
     @ivar address: its host and port.
+    @ivar peerAddress: the same for another server.
     @ivar pid: its process.
     @ivar tls: the context of its clients, or C{None}.
     @ivar holds: the file of L{benchmarks.holdmeter}, if that is asked for.
     """
 
     address: tuple[str, int]
+    peerAddress: tuple[str, int]
     pid: int
     tls: ssl.SSLContext | None = None
     holds: str
@@ -131,10 +145,11 @@ class Server:
         if equipment.tls:
             self.tls = ssl.create_default_context(cafile=str(folder / "server.crt"))
         # Bound but not listening: no other program gets this port, and the server can listen on it.
-        with socket.socket() as keeper:
-            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            keeper.bind(("127.0.0.1", 0))
-            self.address = keeper.getsockname()
+        with socket.socket() as keeper, socket.socket() as other:
+            for each in (keeper, other):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                each.bind(("127.0.0.1", 0))
+            self.address, self.peerAddress = keeper.getsockname(), other.getsockname()
             configuration = folder / "server.cfg"
             configuration.write_text(self._configuration(), encoding="utf-8")
             self.holds = str(folder / "holds")
@@ -164,6 +179,7 @@ class Server:
             rooms=ROOMS,
             port=0 if equipment.http else self.address[1],
             web=f"{option} = tcp:{self.address[1]}:interface=127.0.0.1" if equipment.http else "",
+            peer="" if equipment.peer is None else _PEER.format(self.peerAddress[1], *equipment.peer),
             tls="required" if equipment.tls else "off",
             writes="yes" if equipment.opportunistic else "no",
             # That of _awaitService may still be counted when the first clients connect.

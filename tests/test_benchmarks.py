@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import archive, command, growth, holds, onetoone, server
+from benchmarks import archive, command, growth, holds, onetoone, remote, server
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.holdmeter import HoldMeter, MeteredPoller
 from benchmarks.load import Load, Plan
@@ -568,6 +568,30 @@ class GrowthTests(SynchronousTestCase):
         lines = printed.getvalue().splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["occupants", "3", "6", "6"])
         self.assertRegex(lines[-1], r"\A6 to 3: [0-9.]+\Z")
+
+
+class RemoteTests(SynchronousTestCase):
+    """C{python -m benchmarks.remote}"""
+
+    def test_run(self) -> None:
+        """It prints a line of figures, all above 0."""
+        printed: list[str] = []
+        self.assertEqual(remote.main(["--users", "3", "--messages", "2"], printed.append), 0)
+        _, line = "".join(printed).splitlines()
+        users, *figures = line.split()
+        self.assertEqual((users, len([each for each in figures if float(each) > 0])), ("3", 2))
+
+    def test_failed(self) -> None:
+        """If a server fails, it says so."""
+
+        def failing(*_: object) -> None:
+            raise BenchmarkFailed("it failed")
+
+        self.patch(remote, "measure", failing)
+        complaints = io.StringIO()
+        with contextlib.redirect_stderr(complaints):
+            self.assertEqual(remote.main([], lambda text: None), 1)
+        self.assertIn("it failed", complaints.getvalue())
 
 
 class OneToOneTests(SynchronousTestCase):
