@@ -29,7 +29,7 @@ from muccore.config.load import DEFAULT_PATH, load
 from muccore.config.plugins import globalReactor
 from muccore.config.schema import Settings
 from muccore.interfaces import IAccountStore, IStore, NoSuchUser, StoreError, UserExists
-from muccore.operations import audit, backup, restore, usage
+from muccore.operations import audit, backup, links, restore, usage
 from muccore.operations.accounts import OPERATIONS, OfflineAccounts, Operation
 from muccore.operations.controlclient import ServerConnection, alone, checkKnown, exclusively
 from muccore.operations.refused import Refused
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for module in (audit, usage, backup, restore, exporting, importing, migrating, persons, purging):
         module.addArguments(add(module.NAME, module.HELP))
+    add(links.NAME, links.HELP)
     for operation in OPERATIONS:
         command = add(operation.name, operation.help)
         for argument in operation.arguments:
@@ -290,6 +291,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     migrating.NAME: _alone(migrating.migrate),
     persons.NAME: _beside(persons.exportPerson),
     purging.NAME: _purge,
+    links.NAME: lambda settings, options, run: links.listLinks(settings),
 }
 """The commands that are not operations on one account."""
 

@@ -21,6 +21,9 @@ from muccore.xmpp.jid import JID
 ACTOR: Final = "muccorectl"
 """Who it is that changes accounts, in the log."""
 
+LINKS_LIMIT: Final = 5000
+"""Links that are listed."""
+
 WAS_RESERVED: Final = "an account of this name was removed before; the new one has nothing of it"
 
 
@@ -96,7 +99,16 @@ def operations(components: ServerComponents) -> Mapping[str, Operation]:
         **found,
         "invite": partial(_carryOutInvitation, components),
         "purgeuser": partial(_purgeUser, components),
+        "links": partial(_listLinks, components),
     }
+
+
+async def _listLinks(components: ServerComponents, request: Mapping[str, Any]) -> list[str]:
+    federation = components.federation.federation
+    found = [link.describe() for link in federation.used()] + [peer.describe() for peer in federation.peers()]
+    found.sort()
+    more = len(found) - LINKS_LIMIT
+    return found if more <= 0 else [*found[:LINKS_LIMIT], f"and {more} more"]
 
 
 async def _carryOutInvitation(components: ServerComponents, request: Mapping[str, Any]) -> list[str]:

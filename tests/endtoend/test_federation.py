@@ -21,7 +21,7 @@ from muccore.testing.server import RunningServer, startServer
 from muccore.xmpp import ns
 from tests.configuration import Logged
 from tests.endtoend.clients import RoomClient, bodyOf, bounded, codes, isPresence, logIn, nickOf
-from tests.endtoend.serverprocess import CLEAN, TIMEOUT, ServerProcess
+from tests.endtoend.serverprocess import CLEAN, TIMEOUT, ServerProcess, ctl
 from tests.federation import Authority, freePorts, sections
 
 ONE, TWO = "one.test", "two.test"
@@ -389,7 +389,9 @@ class ProcessTests(FederationCase):
             reactor, **self.configuration(ONE, grace="1 s", ping_interval="1 s", connect_timeout="1 s")
         )
         self.addCleanup(one.stop)
-        two = ServerProcess(self, **self.configuration(TWO))
+        configured = self.configuration(TWO)
+        configured["server"]["control_socket"] = "control"
+        two = ServerProcess(self, **configured)
         await two.start()
         romeo = await logIn(self, one.port, ROMEO)
         await bounded(romeo.enter("Romeo", ROOM))
@@ -412,6 +414,11 @@ class ProcessTests(FederationCase):
     async def test_killed(self) -> None:
         """A server is killed: its users leave after the grace time, once; when it is back, they can enter again."""
         romeo, two = await self.begin()
+        status, listed, _ = await ctl(two, "links")
+        self.assertEqual((status, listed.splitlines()), (0, [
+            f"rooms.{ONE}: received on a stream with 127.0.0.1, encrypted",
+            f"{TWO} to rooms.{ONE}: open to 127.0.0.1, encrypted",
+        ]))  # fmt: skip
         two.signal("KILL")
         await two.ended()
         await self.assertGone(romeo)

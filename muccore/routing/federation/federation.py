@@ -13,7 +13,7 @@ from zope.interface import implementer
 from muccore.interfaces import IDomain, IElsewhere, IRoute
 from muccore.interfaces.federation import ILink, ILinkOwner, IPeerHost, IPeerStream, LinkPurpose
 from muccore.log.logger import Logger
-from muccore.net.limits import TokenBucket
+from muccore.net.limits import AddressBuckets, TokenBucket
 from muccore.net.peertls import PeerTLS
 from muccore.net.timingwheel import TimingWheel
 from muccore.routing.federation.dialer import Dialer
@@ -40,8 +40,14 @@ LINKS_LIMIT: Final = 10_000
 VERIFICATIONS_LIMIT: Final = 200
 """Keys of other servers that are being verified."""
 
-_BUCKETS_LIMIT: Final = 10_000
-"""Domains whose buckets are remembered."""
+QUESTIONS_RATE: Final = 2.0
+"""Keys a second that are verified for one address in the long run."""
+
+QUESTIONS_BURST: Final = 100
+"""Keys that are verified at once beyond that: another server may have many domains."""
+
+_REMEMBERED: Final = 10_000
+"""Domains whose buckets are remembered, and links whose failures are."""
 
 _log = Logger()
 
@@ -109,7 +115,9 @@ class Federation:
         self._links: WeakValueDictionary[tuple[str, str], Link] = WeakValueDictionary()
         self._active: dict[Link, None] = {}
         self._buckets: dict[str, TokenBucket] = {}
+        self._failures: dict[tuple[str, str], int] = {}
         self._verifying = 0
+        self._questions = AddressBuckets(QUESTIONS_RATE, QUESTIONS_BURST, clock.seconds)
         self._peers: dict[IncomingPeer, None] = {}
 
     def configure(self, settings: FederationSettings, policy: PeerPolicy, certificates: Mapping[str, PeerTLS]) -> None:
@@ -187,6 +195,22 @@ class Federation:
     def linkIdle(self, link: Link) -> None:
         """Let go of a link that has nothing to do; rooms may keep it."""
         self._active.pop(link, None)
+
+    def countFailure(self, link: Link) -> int:
+        """Count a failure to open the stream of a link, also of a forgotten one; return the number in a row."""
+        pair = link.local, link.remote
+        count = self._failures[pair] = self._failures.pop(pair, 0) + 1
+        if len(self._failures) > _REMEMBERED:
+            del self._failures[next(iter(self._failures))]
+        return count
+
+    def forgetFailures(self, link: Link) -> None:
+        """Begin to count anew: the domain can be reached."""
+        self._failures.pop((link.local, link.remote), None)
+
+    def used(self) -> Iterator[Link]:
+        """The links that are open, are being opened, or wait after a failure."""
+        return iter(list(self._active))
 
     def links(self) -> Iterator[Link]:
         """The links that are open."""
@@ -268,16 +292,24 @@ class Federation:
         if bucket is None:
             bucket = TokenBucket(self.settings.rate, self.settings.burst, self.clock.seconds)
         self._buckets[domain] = bucket
-        if len(self._buckets) > _BUCKETS_LIMIT:
+        if len(self._buckets) > _REMEMBERED:
             del self._buckets[next(iter(self._buckets))]
         return bucket
 
     # Dialback
 
-    @property
-    def mayVerify(self) -> bool:
-        """Whether another key can be verified."""
-        return self._verifying < VERIFICATIONS_LIMIT
+    def mayVerify(self, address: str) -> bool:
+        """
+        Whether another key can be verified for a peer at an address, who pays for it: otherwise they could have this
+        server connect to others as often as they like.
+        """
+        if self._verifying >= VERIFICATIONS_LIMIT:
+            return False
+        bucket = self._questions.of(address)
+        if not bucket.take(1):
+            return True
+        bucket.take(-1)
+        return False
 
     def verifyOwn(self, request: Dialback, isUnencrypted: bool) -> tuple[str, str]:
         """Answer whether a key is one of this server (XEP-0220 §2.2.2): type and condition."""

@@ -30,6 +30,11 @@ DOMAINS_LIMIT: Final = 200
 """Domains that may be authenticated on one stream."""
 
 
+def describeEncryption(stream: IPeerStream) -> str:
+    """Whether a stream is encrypted, in words."""
+    return "encrypted" if stream.isEncrypted else "not encrypted"
+
+
 @implementer(IPeer)
 class IncomingPeer:
     """
@@ -56,6 +61,12 @@ class IncomingPeer:
     def jid(self) -> JID:
         """See L{IPeer}; before any domain is authenticated, the one that it claims."""
         return JID("", next(iter(self.domains), self._claimed), "")
+
+    def describe(self) -> str:
+        """A line for operators."""
+        stream = self._stream
+        state = "ended" if stream is None else f"on a stream with {stream.address}, {describeEncryption(stream)}"
+        return f"{', '.join(self.domains)}: received {state}"
 
     def headerReceived(self, remote: str, local: str, language: str | None) -> None:
         """See L{IPeer.headerReceived}."""
@@ -177,6 +188,9 @@ class IncomingPeer:
         elif not self._federation.policy.allowsDialback(remote):
             stream.domainRefused(remote, f"dialback not-authorized: {problem}")
             self._answer(request, "error", "not-authorized")
+        elif not self._federation.mayVerify(stream.address):
+            stream.domainRefused(remote, "dialback resource-constraint: too many keys are to be verified")
+            self._answer(request, "error", "resource-constraint")
         else:
             self._pending.add((remote, request.to))
             self._federation.verify(request, stream.id, partial(self._verified, request))
@@ -196,8 +210,6 @@ class IncomingPeer:
             return "unexpected-request", "the same key is being verified"
         if len(self._pending) >= PENDING_LIMIT or len(self.domains) >= DOMAINS_LIMIT:
             return "resource-constraint", "too many domains on one stream"
-        if not federation.mayVerify:
-            return "resource-constraint", "too many keys are being verified"
         return None
 
     def _verified(self, request: Dialback, type: str, condition: str) -> None:

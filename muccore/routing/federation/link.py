@@ -31,7 +31,7 @@ from muccore.interfaces import IRoute, IStream
 from muccore.interfaces.federation import ILink, ILinkOwner, IPeerStream, LinkPurpose
 from muccore.log.eventlog import LINK_FAILED, LINK_OPENED, Phrase
 from muccore.net.timingwheel import TICK
-from muccore.routing.federation.incoming import IncomingPeer
+from muccore.routing.federation.incoming import IncomingPeer, describeEncryption
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, StreamError
@@ -68,7 +68,7 @@ class Link:
     management: Final = None
 
     __slots__ = (
-        "__weakref__", "_bytes", "_failures", "_federation", "_graceUntil", "_isBorrowed", "_opening", "_pinged",
+        "__weakref__", "_bytes", "_federation", "_graceUntil", "_isBorrowed", "_opening", "_pinged",
         "_queue", "_refusal", "_retry", "_unused", "due", "heard", "jid", "local", "remote", "stream", "used",
     )  # fmt: skip
 
@@ -85,13 +85,24 @@ class Link:
         self._opening: Deferred[None] | None = None
         self._refusal: StanzaError | None = None
         self._retry: IDelayedCall | None = None
-        self._failures = 0
         self._graceUntil = -math.inf
         self._pinged = self._isBorrowed = False
         self._unused = 0
 
     def __repr__(self) -> str:
         return f"<Link {self.local} to {self.remote}>"
+
+    def describe(self) -> str:
+        """A line for operators."""
+        if self.stream is not None:
+            state = f"open to {self.stream.address}, {describeEncryption(self.stream)}"
+            if self._isBorrowed:
+                state += ", by the stream of that server"
+        elif self._refusal is not None:
+            state = f"{self._refusal.condition}: {self._refusal.text}"
+        else:
+            state = f"being opened, {len(self._queue)} stanzas wait"
+        return f"{self.local} to {self.remote}: {state}"
 
     # To the other server
 
@@ -190,7 +201,7 @@ class Link:
         return True
 
     def _use(self, stream: IPeerStream) -> None:
-        self._failures = 0
+        self._federation.forgetFailures(self)
         self._graceUntil = -math.inf
         self.stream = stream
         self.heard = self._pinged = False
@@ -203,7 +214,6 @@ class Link:
     def streamFailed(self, condition: str, why: str, answered: bool) -> None:
         """See L{ILinkOwner.streamFailed}: try again later within the grace time, or give up."""
         self._opening = None
-        self._failures += 1
         if self._inGrace:
             left = self._graceUntil - self._federation.clock.seconds()
             self._retryIn(min(left, self._nextWait()))
@@ -214,7 +224,8 @@ class Link:
         """Nothing: a link asks nothing."""
 
     def _nextWait(self) -> float:
-        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 10))
+        """Count a failure; return the seconds to wait."""
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._federation.countFailure(self) - 1, 10))
         return uniform(longest / 2, longest)
 
     def _stopRetry(self) -> None:
@@ -231,7 +242,6 @@ class Link:
         self._graceUntil = -math.inf
         self._stopRetry()
         self._refusal = StanzaError(condition, text=f"{self.remote}: {why}.")
-        self._failures = max(1, self._failures)
         self._retry = federation.clock.callLater(self._nextWait(), self._waitIsOver)
         queue = self._takeQueue()
         LINK_FAILED.log(self.local, domain=self.remote, condition=condition, why=Phrase(why), count=len(queue))
@@ -244,7 +254,7 @@ class Link:
             federation.returns.add(kept, to, self._refusal)
 
     def _waitIsOver(self) -> None:
-        """Try again with the next stanza. The number of failures is forgotten with the link."""
+        """Try again with the next stanza."""
         self._retry = self._refusal = None
         self._federation.linkIdle(self)
 
@@ -253,7 +263,7 @@ class Link:
         self.heard, self.used = True, False
         if self._refusal is not None:
             self._stopRetry()
-            self._failures = 0
+            self._federation.forgetFailures(self)
             self._waitIsOver()
 
     # ILink

@@ -75,6 +75,24 @@ class RouteTests(FederationCase):
         self.assertEqual(list(self.federation.peers()), [])
 
 
+class FailureTests(FederationCase):
+    """Failures of links that are forgotten."""
+
+    def test_remembered(self) -> None:
+        """They count on, until the domain is reached; the number of links is limited."""
+        link = self.federation.link(LOCAL, REMOTE)
+        self.assertEqual([self.federation.countFailure(link) for _ in range(3)], [1, 2, 3])
+        self.patch(federations, "_REMEMBERED", 1)
+        self.federation.countFailure(self.federation.link(ROOMS, REMOTE))
+        self.assertEqual(self.federation.countFailure(link), 1)
+        link.streamOpened(self.stream(), None, False)
+        self.assertEqual(self.federation.countFailure(link), 1)
+
+    def stream(self) -> Any:
+        """A stream."""
+        return FakeStream()
+
+
 class CertificateTests(FederationCase):
     """The certificates of domains."""
 
@@ -101,7 +119,7 @@ class BucketTests(FederationCase):
         self.configure({"rate": 10, "burst": 100})
         bucket = self.federation.bucketFor(REMOTE)
         self.assertIs(self.federation.bucketFor(REMOTE), bucket)
-        self.patch(federations, "_BUCKETS_LIMIT", 2)
+        self.patch(federations, "_REMEMBERED", 2)
         for domain in ("x", "y"):
             self.federation.bucketFor(domain)
         self.assertIsNot(self.federation.bucketFor(REMOTE), bucket)

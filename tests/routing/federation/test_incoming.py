@@ -238,9 +238,30 @@ class DialbackTests(FederationCase):
         stream.dataReceived(result("again.example"))
         self.assertEqual(len(self.dialer.opened), PENDING_LIMIT + 1)
         self.patch(federations, "VERIFICATIONS_LIMIT", 1)
+        self.clock.advance(1000)
         other, transport = self.connectTLS()
         other.dataReceived(result())
         self.assertTrue(transport.value.endswith(failed("resource-constraint", type="wait")))
+
+    def test_rate(self) -> None:
+        """Who has sent many keys waits until others are verified, on whatever stream; another address need not."""
+        refused = b""
+        for i in range(federations.QUESTIONS_BURST + 1):
+            stream, transport = self.connectTLS()
+            stream.dataReceived(result(f"d{i}.example"))
+            refused = transport.value
+            self.lose(stream)
+            if self.dialer.opened:
+                question = self.dialer.take()[1]
+                question.streamFailed(TIMEOUT, "because", False)
+        self.assertTrue(refused.endswith(failed("resource-constraint", f"d{i}.example", type="wait")), i)
+        stream, transport = self.connect(header(), host="192.0.2.2")
+        stream.dataReceived(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        stream.dataReceived(header() + result())
+        self.dialer.take()
+        self.clock.advance(1)
+        self.ask()
+        self.dialer.take()
 
     def test_manyDomains(self) -> None:
         """A stream carries a limited number of domains."""

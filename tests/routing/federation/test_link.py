@@ -118,6 +118,20 @@ class QueueTests(LinkCase):
             self.failToOpen()
         self.assertEqual(self.returned(), [])
 
+    def test_described(self) -> None:
+        """What a link does is told to operators."""
+        self.say("1")
+        self.assertEqual(self.link.describe(), "localhost to two.example: being opened, 1 stanzas wait")
+        self.failToOpen()
+        described = "localhost to two.example: remote-server-timeout: two.example: because."
+        self.assertEqual(self.link.describe(), described)
+        self.assertEqual(list(self.federation.used()), [self.link])
+        self.federation.heard(LOCAL, REMOTE)
+        self.assertEqual(list(self.federation.used()), [])
+        self.say("2")
+        self.open().isEncrypted = False
+        self.assertEqual(self.link.describe(), "localhost to two.example: open to 127.0.0.1, not encrypted")
+
     def test_waits(self) -> None:
         """Each failure makes the next wait longer, within bounds, and by chance."""
         waits = []
