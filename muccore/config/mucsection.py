@@ -40,6 +40,18 @@ class MUCSection:
         "Who may create rooms: anyone who can reach the server, local accounts only (of the domain that has this "
         "service of rooms), or nobody.",
     )
+    roomList: str = _option(
+        Choice("anyone", "local"),
+        "anyone",
+        "Who may list and search the public rooms: anyone who can reach the server, or local accounts only, as for "
+        "room_creation.",
+    )
+    roomRegistration: str = _option(
+        Choice("anyone", "local"),
+        "anyone",
+        "Who may register with rooms by themselves, where rooms allow that, to become members or to reserve a nick: "
+        "anyone, or local accounts only. Admins of rooms can make anybody a member.",
+    )
     lockNewRooms: bool = _option(
         Boolean(),
         "yes",

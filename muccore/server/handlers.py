@@ -349,6 +349,8 @@ def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:
         name=muc.name,
         localDomain=localDomain,
         creation=muc.roomCreation,
+        listing=muc.roomList,
+        registration=muc.roomRegistration,
         lockNewRooms=muc.lockNewRooms,
         roomsPerUser=muc.roomsPerUser,
         roomsPerMinute=muc.roomsPerMinute,

@@ -21,7 +21,7 @@ from muccore.muc.extensions.roomranking import SORT_BY_ADDRESS, SORT_BY_USERS, F
 from muccore.muc.model.extension import RoomExtension
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.muc.protocol.base import RoomHandler
-from muccore.muc.protocol.roomlist import requestList
+from muccore.muc.protocol.roomlist import checkMayList, requestList
 from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import dataforms, ns, rsm
 from muccore.xmpp.dataforms import Value
@@ -101,6 +101,7 @@ class ChannelSearch(RoomExtension):
 
     def _answer(self, handler: RoomHandler, iq: Element, to: object) -> Element | Deferred[Any]:
         query = next(iq.childElements())
+        checkMayList(self.service.rooms, parse(iq.attributes["from"]))
         x = dataforms.find(query)
         if x is None:
             answer = Element((ns.CHANNEL_SEARCH, "search"))

@@ -151,17 +151,29 @@ def _destroy(handler: RoomHandler, iq: Element, room: Room, wanted: owner.Destru
     return handler.commitAndReply(iq, room, writing, apply)
 
 
+def _checkMayRegister(handler: RoomHandler, room: Room, sender: JID) -> None:
+    """@raise StanzaError: C{not-allowed} if the service lets local users only register; members may reserve nicks."""
+    options = handler.options
+    if not options.isFor(options.registration, sender) and room.affiliations.get(sender) <= Affiliation.NONE:
+        raise StanzaError("not-allowed", text="Only users of this server may register with rooms here.")
+
+
 @dispatchToRoom()
 def registerGet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Element:
     """Answer the registration form (§7.10)."""
-    return register.form(room, parse(iq.attributes["from"]))
+    sender = parse(iq.attributes["from"])
+    _checkMayRegister(handler, room, sender)
+    return register.form(room, sender)
 
 
 @dispatchToRoom(changing=access.ofRegistration)
 def registerSet(handler: RoomHandler, iq: Element, to: JID, room: Room) -> Any:
     """Register with a room, or unregister (§7.10, XEP-0077 §3.2)."""
     sender = parse(iq.attributes["from"])
-    plan = register.plan(room, sender, next(iq.childElements()))
+    query = next(iq.childElements())
+    if query.child("remove") is None:
+        _checkMayRegister(handler, room, sender)
+    plan = register.plan(room, sender, query)
     if isinstance(plan, register.MembershipRequest):
         return _requestMembership(handler, iq, room, plan.rows)
     privilegechanges.check(room, sender, plan)

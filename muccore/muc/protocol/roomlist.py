@@ -15,6 +15,7 @@ from muccore.muc.service.storefailures import storeFailed
 from muccore.xmpp import ns, rsm
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID, parse
 
 PAGE: Final = 100
 """Rooms in a list if the request has no limit."""
@@ -49,6 +50,12 @@ def requestList(rooms: Rooms, account: str, request: Callable[[], Deferred[_T]])
     return request().addBoth(answered)
 
 
+def checkMayList(rooms: Rooms, user: JID) -> None:
+    """@raise StanzaError: C{forbidden} if somebody may not list the public rooms."""
+    if not rooms.settings.isFor(rooms.settings.listing, user):
+        raise StanzaError("forbidden", text="The rooms here are listed to users of this server only.")
+
+
 def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     """
     List the public rooms, or a page of them.
@@ -56,8 +63,9 @@ def listRooms(rooms: Rooms, account: str, query: Element) -> Deferred[Any]:
     @param account: the requester's bare JID.
     @param query: the payload of the request.
     @raise StanzaError: C{bad-request} for a contradictory page, C{feature-not-implemented} for a page by index,
-        C{resource-constraint} for too many pending requests.
+        C{resource-constraint} for too many pending requests, C{forbidden} as L{checkMayList}.
     """
+    checkMayList(rooms, parse(account))
     page = rsm.parse(query)
     requested = page or rsm.PageRequest()
     if requested.index is not None:

@@ -18,7 +18,9 @@ class MUCServiceSettings:
     @ivar name: its natural-language name.
     @ivar localDomain: the host that the service belongs to.
     @ivar creation: who may create rooms: C{anyone}, C{local} (users of C{localDomain}) or C{nobody}.
-    @ivar guestDomains: the domains whose guests may not.
+    @ivar listing: who may list the public rooms: C{anyone} or C{local}.
+    @ivar registration: who may register with rooms, likewise.
+    @ivar guestDomains: the domains whose guests may not create any.
     @ivar anonymousDomains: the domains that have guests: after a restart they are others.
     @ivar lockNewRooms: whether only the owner may enter a new room until it is configured.
     @ivar roomsPerUser: rooms created by one user that may exist at a time; 0 for no limit.
@@ -54,6 +56,8 @@ class MUCServiceSettings:
     name: str
     localDomain: str
     creation: str
+    listing: str
+    registration: str
     lockNewRooms: bool
     roomsPerUser: int
     roomsPerMinute: int
@@ -84,6 +88,10 @@ class MUCServiceSettings:
     webchatURL: str
     guestDomains: frozenset[str] = frozenset()
     anonymousDomains: frozenset[str] = frozenset()
+
+    def isFor(self, whom: str, user: JID) -> bool:
+        """Whether what is for C{anyone}, or for C{local} users only, is for a user."""
+        return whom != "local" or user.domain == self.localDomain
 
     def withinLimits(self, settings: RoomSettings) -> RoomSettings:
         """The configuration of a room within the limits for all."""

@@ -381,3 +381,24 @@ class MembersOnlyTests(RegistrationTestCase):
         register(self.admin, None)
         self.assertReceived(self.admin, "result q")
         self.assertIn("Lawrence", self.room().occupants)
+
+
+class StrangerTests(MUCTestCase):
+    """Users of other servers, where only those of this one may register."""
+
+    def test_refused(self) -> None:
+        """A stranger may not, a member may reserve a nick, and leave."""
+        self.startServer(registration="local", localDomain="elsewhere.example")
+        romeo, member, other = self.login("romeo", "member", "other")
+        self.createRoom(romeo)
+        sendAdmin(romeo, affiliation("member@localhost", "member"))
+        self.discardReceived()
+        for type, content in (("get", ""), ("set", form(ns.MUC_REGISTER, {FIELD: "x"}))):
+            sendIQ(other, type, f"<query xmlns='{ns.REGISTER}'>{content}</query>")
+            [iq] = other.received()
+            error = iq.child("error")
+            assert error is not None, iq.toXml()
+            self.assertIsNotNone(error.child("not-allowed", ns.STANZA_ERRORS))
+        for content in (form(ns.MUC_REGISTER, {FIELD: "x"}), "<remove/>"):
+            sendIQ(member, "set", f"<query xmlns='{ns.REGISTER}'>{content}</query>")
+            self.assertIn("result", [each.get("type") for each in member.received()])

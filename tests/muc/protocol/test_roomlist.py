@@ -57,6 +57,16 @@ class ListTests(MUCTestCase):
             expected |= {"first": (found[0], str(rooms[0])), "last": (found[-1], None)}
         self.assertEqual(told, expected)
 
+    def test_local(self) -> None:
+        """The list may be for users of this server only; others are C{forbidden} to see it."""
+        for domain, refused in (("localhost", False), ("elsewhere.example", True)):
+            self.startServer(self.memory, listing="local", localDomain=domain)
+            juliet = self.client("juliet")
+            sendIQ(juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
+            [iq] = juliet.received()
+            error = iq.child("error")
+            self.assertEqual(error is not None and error.child("forbidden", ns.STANZA_ERRORS) is not None, refused)
+
     def test_all(self) -> None:
         """All public rooms of this service are listed with their names, in order."""
         sendIQ(self.juliet, "get", f"<query xmlns='{ns.DISCO_ITEMS}'/>", to=HOST)
