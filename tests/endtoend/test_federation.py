@@ -165,6 +165,28 @@ class ExchangeTests(FederationCase):
         juliet.send(f"<presence type='unsubscribe' to='{ROMEO}'/>")
         await bounded(again.until(typed("unsubscribe")))
 
+    async def test_copies(self) -> None:
+        """Messages with users elsewhere are copied to other clients, and archived on both sides (XEP-0280, XEP-0313)."""
+        configured = [self.configuration(name) for name in (ONE, TWO)]
+        for each in configured:
+            each["storage"] = {"archive": "memory:"}
+        one, two = [await startServer(reactor, **each) for each in configured]
+        for server in (one, two):
+            self.addCleanup(server.stop)
+        romeo, juliet = await self.users(one.port, two.port)
+        tablet = await logIn(self, one.port, ROMEO, resource="tablet")
+        answer = await bounded(tablet.request("set", f"<enable xmlns='{ns.CARBONS}'/>", ROMEO))
+        self.assertEqual(answer.get("type"), "result")
+        await self.chat(romeo, juliet)
+        for direction in ("sent", "received"):
+            copied = await bounded(tablet.until(lambda e: e.tag == f"{{{ns.CLIENT}}}message"))
+            self.assertEqual(next(child.tag for child in copied), f"{{{ns.CARBONS}}}{direction}")
+        for client, account in ((romeo, ROMEO), (juliet, JULIET)):
+            client.send(f"<iq type='set' id='mam' to='{account}'><query xmlns='{ns.MAM}'/></iq>")
+            found = [await bounded(client.until(lambda e: e.find(f"{{{ns.MAM}}}result") is not None)) for _ in range(2)]
+            bodies = [body.text for each in found for body in each.iter(f"{{{ns.CLIENT}}}body")]
+            self.assertEqual(bodies, [f"to {JULIET}", f"to {ROMEO}"])
+
     async def test_unknown(self) -> None:
         """What cannot be delivered comes back: an unknown user, host, and server."""
         one, _ = await self.start()

@@ -142,6 +142,8 @@ class Dialer:
         raise error
 
     async def _tryTarget(self, target: Target, purpose: LinkPurpose, owner: ILinkOwner) -> None:
+        if target.direct and not self._factory.canEncrypt(purpose.local):
+            raise _Failed(TIMEOUT, "there is no certificate for TLS here", False)
         try:
             addresses = await self.resolver.addresses(target.host)
         except NotFound as e:

@@ -361,6 +361,10 @@ class OutgoingFactory(C2SFactory):
         self.secret = secret
         super().__init__(clock, cast(StreamFeatures, features), settings)
 
+    def canEncrypt(self, local: str) -> bool:
+        """Whether a domain of this server has a certificate."""
+        return cast(PeerFeatures, self.features).host.tlsFor(local) is not None
+
     def makeStream(self, address: str, direct: bool, purpose: LinkPurpose, owner: ILinkOwner) -> Protocol | None:
         """Create the protocol of a connection; C{None} if there are too many, or the server ends."""
         if self.ending or self.limit.enter(address, isProxy=True) is not None:

@@ -140,6 +140,12 @@ class DialerTests(TestCase):
         outcome = await self.dial(Names([Target("a", 1, False)]))
         self.assertEqual(outcome, [(NOT_FOUND, "DNS knows no address of a", False)])
 
+    async def test_withoutCertificate(self) -> None:
+        """A server that wants TLS from the first byte is left out by one that has no certificate."""
+        port = self.listen(answer(""), VALID)
+        names = Names([Target("a", 1, True), Target("a", port, False)], a=["127.0.0.1"])
+        self.assertEqual(await self.dial(names), ["open"])
+
     async def test_routes(self) -> None:
         """What the configuration says is not looked up."""
         port = self.listen(answer(""), VALID)
