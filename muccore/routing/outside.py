@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.routing.test_component,tests.routing.federation.test_incoming -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Stanzas from streams that carry those of a whole domain: components and other servers."""
+"""Stanzas from streams that carry those of a whole domain, components and other servers, and what comes back."""
 
 from __future__ import annotations
 
@@ -45,3 +45,16 @@ def routeFromOutside(
         return errorReplyOrNone(element, error, by)
     router.route(element, to)
     return None
+
+
+def sendBack(router: IRouter, element: Element, error: StanzaError) -> None:
+    """Return a stanza to its sender with an error, unless it must not be answered (RFC 6120 §8.3.1)."""
+    answer = errorReplyOrNone(element, error)
+    if answer is None:
+        return
+    try:
+        sender = jid.parse(answer.attributes["to"])
+    except InvalidJID:
+        return
+    # An error is never answered: should the sender be unreachable too, this ends here.
+    router.route(answer, sender)

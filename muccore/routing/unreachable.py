@@ -10,10 +10,11 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from muccore.interfaces import IElsewhere, IRoute, IRouter
+from muccore.routing.outside import sendBack
 from muccore.xmpp import jid
 from muccore.xmpp.element import Element
-from muccore.xmpp.errors import StanzaError, errorReplyOrNone
-from muccore.xmpp.jid import JID, InvalidJID
+from muccore.xmpp.errors import StanzaError
+from muccore.xmpp.jid import JID
 from muccore.xmpp.rendering import Rendered
 
 
@@ -33,15 +34,7 @@ class Unreachable:
 
     def dispatch(self, element: Element, to: JID) -> None:
         """See L{IDestination.dispatch<muccore.interfaces.IDestination.dispatch>}."""
-        answer = errorReplyOrNone(element, self._error)
-        if answer is None:
-            return
-        try:
-            sender = jid.parse(answer.attributes["to"])
-        except InvalidJID:
-            return
-        # An error is never answered: should the sender be unreachable too, this ends here.
-        self._router.route(answer, sender)
+        sendBack(self._router, element, self._error)
 
     def deliver(self, stanza: Rendered, to: bytes) -> None:
         """See L{IRoute.deliver<muccore.interfaces.IRoute.deliver>}."""

@@ -166,7 +166,7 @@ class ExchangeTests(FederationCase):
         await bounded(again.until(typed("unsubscribe")))
 
     async def test_copies(self) -> None:
-        """Messages with users elsewhere are copied to other clients, and archived on both sides (XEP-0280, XEP-0313)."""
+        """Messages with users elsewhere are copied to other clients, and archived on both sides (XEP-0280, 0313)."""
         configured = [self.configuration(name) for name in (ONE, TWO)]
         for each in configured:
             each["storage"] = {"archive": "memory:"}

@@ -11,9 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from muccore.interfaces import IRouter
 from muccore.net.slices import RENDERING, Slices, Steps
-from muccore.xmpp import jid
-from muccore.xmpp.errors import StanzaError, errorReplyOrNone
-from muccore.xmpp.jid import InvalidJID
+from muccore.routing.outside import sendBack
+from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.rendering import Rendered
 
 _RETURN: Final = 4 * RENDERING
@@ -42,17 +41,11 @@ class Returns:
 
     def _steps(self) -> Steps:
         pending = self._pending
-        while pending:
-            yield _RETURN
-            self._return(*pending.popleft())
-        self._running = False
-
-    def _return(self, stanza: Rendered, to: bytes, error: StanzaError) -> None:
-        answer = errorReplyOrNone(stanza.elementTo(to), error)
-        if answer is None:
-            return
         try:
-            sender = jid.parse(answer.attributes["to"])
-        except InvalidJID:
-            return
-        self._router.route(answer, sender)
+            while pending:
+                yield _RETURN
+                stanza, to, error = pending.popleft()
+                sendBack(self._router, stanza.elementTo(to), error)
+        finally:
+            # Whatever a handler does with an error: the next one is returned.
+            self._running = False
