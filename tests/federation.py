@@ -15,6 +15,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from twisted.internet import reactor
+from twisted.names import dns
+from twisted.names.authority import FileAuthority
+from twisted.names.server import DNSServerFactory
+from twisted.trial.unittest import TestCase
 
 DAY = datetime.timedelta(days=1)
 
@@ -78,6 +83,39 @@ class Authority:
             )
         )
         return paths
+
+
+class _Zones(FileAuthority):
+    """Zones in memory."""
+
+    def __init__(self, domain: str, records: dict[bytes, list[Any]]) -> None:
+        self._domain = domain.encode()
+        super().__init__("")
+        self.records = records
+
+    def setupConfigNamespace(self) -> None:
+        """There is no file."""
+
+    def loadFile(self, filename: str) -> None:
+        """There is no file."""
+        self.soa = (self._domain, dns.Record_SOA(self._domain, b"x"))
+
+
+def startNameServer(test: TestCase, domain: str, records: dict[bytes, list[Any]]) -> int:
+    """
+    Start a name server on loopback, until the end of the test; return its port.
+
+    @param domain: what is below it that is not in the records does not exist.
+    @param records: by name.
+    """
+    factory = DNSServerFactory(authorities=[_Zones(domain, records)])
+    factory.noisy = False
+    # By UDP only: the answers are short.
+    listening: Any = reactor
+    port = listening.listenUDP(0, dns.DNSDatagramProtocol(factory), interface="127.0.0.1")
+    test.addCleanup(port.stopListening)
+    number: int = port.getHost().port
+    return number
 
 
 def freePorts(number: int) -> list[int]:

@@ -12,6 +12,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.logger import LogLevel
+from twisted.names import dns
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
@@ -22,7 +23,7 @@ from muccore.xmpp import ns
 from tests.configuration import Logged
 from tests.endtoend.clients import RoomClient, bodyOf, bounded, codes, isPresence, logIn, nickOf
 from tests.endtoend.serverprocess import CLEAN, TIMEOUT, ServerProcess, ctl
-from tests.federation import Authority, freePorts, sections
+from tests.federation import Authority, freePorts, sections, startNameServer
 
 ONE, TWO = "one.test", "two.test"
 ROMEO, JULIET = f"romeo@{ONE}", f"juliet@{TWO}"
@@ -186,6 +187,26 @@ class ExchangeTests(FederationCase):
             found = [await bounded(client.until(lambda e: e.find(f"{{{ns.MAM}}}result") is not None)) for _ in range(2)]
             bodies = [body.text for each in found for body in each.iter(f"{{{ns.CLIENT}}}body")]
             self.assertEqual(bodies, [f"to {JULIET}", f"to {ROMEO}"])
+
+    async def test_names(self) -> None:
+        """Each finds the other by DNS: one by STARTTLS, one with TLS from the first byte (XEP-0368)."""
+        [direct] = freePorts(1)
+        records = {
+            b"_xmpp-server._tcp.one.test": [dns.Record_SRV(0, 0, self.ports[ONE], b"host.test")],
+            b"_xmpps-server._tcp.two.test": [dns.Record_SRV(0, 0, direct, b"host.test")],
+            b"host.test": [dns.Record_A("127.0.0.1")],
+        }
+        servers = f"127.0.0.1:{startNameServer(self, 'test', records)}"
+        options = {ONE: {}, TWO: {"direct_tls_listen": f"tcp:{direct}:interface=127.0.0.1"}}
+        found = []
+        for name, more in options.items():
+            configured = self.configuration(name, bidirectional="no", name_servers=servers, **more)
+            del configured["s2s"]["routes"]
+            found.append(await startServer(reactor, **configured))
+            self.addCleanup(found[-1].stop)
+        await self.chat(*await self.users(*(server.port for server in found)))
+        opened = [line for line in self.logged.lines(LogLevel.info) if line.startswith("link-opened ")]
+        self.assertEqual(len(opened), 2)
 
     async def test_unknown(self) -> None:
         """What cannot be delivered comes back: an unknown user, host, and server."""

@@ -12,30 +12,14 @@ from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.names import dns
-from twisted.names.authority import FileAuthority
-from twisted.names.server import DNSServerFactory
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muccore.net import serverdns
 from muccore.net.serverdns import NotFound, Record, ServerDNS, Target, inOrder, nameServers
+from tests.federation import startNameServer
 
 TARGETS = st.builds(Target, st.text("ab"), st.just(1), st.booleans())
 RECORDS = st.lists(st.builds(Record, st.integers(0, 3), st.integers(0, 9), TARGETS), max_size=8)
-
-
-class Zones(FileAuthority):
-    """Zones in memory."""
-
-    def __init__(self, records: dict[bytes, list[Any]]) -> None:
-        super().__init__("")
-        self.records = records
-
-    def setupConfigNamespace(self) -> None:
-        """There is no file."""
-
-    def loadFile(self, filename: str) -> None:
-        """There is no file."""
-        self.soa = (b"example", dns.Record_SOA(b"example", b"x"))
 
 
 class OrderTests(SynchronousTestCase):
@@ -94,14 +78,7 @@ class LookUpTests(TestCase):
             b"none.example": [a("192.0.2.5")],
             b"xn--bcher-kva.example": [a("192.0.2.6")],
         }
-        factory = DNSServerFactory(authorities=[Zones(zone)])
-        factory.noisy = False
-        # One port for both protocols is not needed: answers are short.
-        protocol = dns.DNSDatagramProtocol(factory)
-        listening: Any = reactor
-        port = listening.listenUDP(0, protocol, interface="127.0.0.1")
-        self.addCleanup(port.stopListening)
-        self.resolver = ServerDNS(reactor, [("127.0.0.1", port.getHost().port)])
+        self.resolver = ServerDNS(reactor, [("127.0.0.1", startNameServer(self, "example", zone))])
 
     async def test_services(self) -> None:
         """Both kinds of SRV records are asked for, and ordered together."""
