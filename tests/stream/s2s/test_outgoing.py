@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import LogLevel
@@ -310,6 +313,34 @@ class FailureTests(Case):
         self.assertFalse(transport.ended)
         stream.dataReceived(b"<message from='a@two.example' to='romeo@localhost'/>")
         self.assertEnded(transport, "not-authorized")
+
+    def test_freed(self) -> None:
+        """A stream that has ended is freed at once, in both roles, without the garbage collector."""
+
+        def opened(features: str) -> Any:
+            stream, _, _ = self.dialTLS(features + EXTERNAL, REMOTE)
+            stream.dataReceived(SUCCESS)
+            stream.dataReceived(answer(""))
+            return stream
+
+        makers: list[Callable[[], Any]] = [
+            lambda: self.authenticate()[0],
+            lambda: self.connectTLS()[0],
+            lambda: self.connect(header())[0],
+            lambda: opened(""),
+            lambda: opened("<bidi xmlns='urn:xmpp:features:bidi'/>"),
+        ]
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for make in makers:
+            stream = make()
+            freed = weakref.ref(stream)
+            # As a connection does when it is lost.
+            stream.transport.countEncrypted = None
+            self.lose(stream)
+            del stream
+            self.assertIsNone(freed())
 
     def test_full(self) -> None:
         """There is a limit of streams, and none are made at the end."""
