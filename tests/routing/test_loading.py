@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.interfaces import SchemaTooNew, StoreUnavailable
+from muccore.log.logger import Logger
 from muccore.routing.loading import LONGEST_PAUSE, Loader
 
 
@@ -21,6 +22,7 @@ class LoaderTests(SynchronousTestCase):
         self.loader = Loader(self.clock)
         self.tries: list[Deferred[None]] = []
         self.lines: list[str] = []
+        self.patch(Logger, "threshold", LogLevel.info)
         observer = lambda event: self.lines.append(str(formatEvent(event)))
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)

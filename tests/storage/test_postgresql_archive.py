@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 import tests
 from muccore.interfaces import ArchiveItem, ArchiveQuery, BadDescription, ItemExists, StoreUnavailable
+from muccore.log.logger import Logger
 from muccore.storage.numberedjournal import NumberedJournal
 from muccore.storage.postgresql import archive as archiveModule
 from muccore.storage.postgresql import archivequeries as postgresqlQueries
@@ -139,6 +140,7 @@ class StoreTestCase(TestCase):
         self.server = self.makeServer()
         self.address = self.server.emptyDatabase(self)
         self.lines: list[str] = []
+        self.patch(Logger, "threshold", LogLevel.info)
         observer = lambda event: self.lines.append(str(formatEvent(event)))
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-from contextlib import suppress
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,5 +70,5 @@ class DamagedTests(SynchronousTestCase):
             lambda: preferencesOf(tuple(_term(source) for _ in range(5))),
             lambda: preferencesOf((Atom("x"), (b"a", b"x"), Atom("roster"), [_term(source)], [])),
         ):
-            with suppress(DataError, InvalidJID):
+            with contextlib.suppress(DataError, InvalidJID):
                 read()
